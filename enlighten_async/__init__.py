@@ -1,0 +1,1 @@
+"""Async Python SDK for the Enphase Enlighten Systems API."""

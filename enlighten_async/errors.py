@@ -1,0 +1,207 @@
+"""One family of errors, told apart by what the caller can do next.
+
+EnlightenError
+├── InputError               mend the call: nothing was sent
+├── UsageError               the client is used in a way it cannot serve (other loop, closed, streamed twice)
+├── BudgetExceeded           the query would cost more than `max_requests` or wait longer than `max_wait`
+├── QuotaExhausted           the plan is used up until `retry_at`
+├── APIError                 the service answered, and not with data
+│   ├── AuthenticationError  check API key and user id (401)
+│   ├── PermissionDenied     the user has not granted this (403)
+│   ├── NotFound             check the system id (404)
+│   ├── RangeError           the system has no such range (422)
+│   ├── Throttled            over the limit (409): met inside, raised only when it does not end
+│   ├── Unavailable          no data for now: ask again later (500 with errorCode 7, 503)
+│   ├── ServerError          the service failed (other 5xx, redirects, unknown answers)
+│   └── ServiceRetired       this version of the API has ended
+├── TransportError           no whole answer arrived; `sent` tells whether the request left
+│   └── RequestTimeout       the deadline passed
+└── DecodeError              the answer is not what the service documents; it is kept in `response`
+
+No error holds a credential, and all of them can be pickled.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from enlighten_async.models import Receipt
+    from enlighten_async.wire import Response
+
+
+class EnlightenError(Exception):
+    """Base of every error this package raises.
+
+    Attributes:
+        partial: what did arrive, merged as the query's own result type; `None` if nothing did.
+        causes: all failures of the query, this one first.
+        retry_at: when asking again makes sense (aware UTC), where that is known.
+        receipt: what the query spent.
+    """
+
+    ends_query: ClassVar[bool] = False
+    """Whether the other requests of the same query would meet the same end and are not sent."""
+
+    partial: object = None
+    causes: tuple[EnlightenError, ...] = ()
+    retry_at: datetime | None = None
+    receipt: Receipt | None = None
+
+
+class InputError(EnlightenError, ValueError):
+    """An argument is wrong; nothing was sent."""
+
+
+class UsageError(EnlightenError):
+    """The client or query cannot be used like this; nothing was sent."""
+
+
+class BudgetExceeded(EnlightenError):
+    """The query needs more requests or more time than the caller allows.
+
+    Attributes:
+        retry_at: when it would fit, where it is time that is missing.
+    """
+
+    ends_query = True
+
+    def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+
+
+class QuotaExhausted(EnlightenError):
+    """The plan's quota is used up until `retry_at`.
+
+    Attributes:
+        period: the window that is full, in the service's word, such as "month".
+        limit: how many requests it allows.
+    """
+
+    ends_query = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        period: str = "month",
+        limit: int | None = None,
+        retry_at: datetime | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.period = period
+        self.limit = limit
+        self.retry_at = retry_at
+
+
+class APIError(EnlightenError):
+    """The service refused or failed.
+
+    Attributes:
+        status: HTTP status of the answer.
+        response: the answer as it came, known secrets masked.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, response: Response | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.response = response
+
+
+class AuthenticationError(APIError):
+    """The API key or the user id is not accepted (401)."""
+
+    ends_query = True
+
+
+class PermissionDenied(APIError):
+    """The user or the plan does not include this (403)."""
+
+    ends_query = True
+
+
+class NotFound(APIError):
+    """There is no such system, or nothing at this path (404)."""
+
+    ends_query = True
+
+
+class RangeError(APIError):
+    """The service says the range asked for is invalid (422).
+
+    Attributes:
+        first_interval: end of the system's first interval (epoch seconds), where the service says.
+        last_interval: end of its last interval (epoch seconds), where the service says.
+    """
+
+    first_interval: int | None = None
+    last_interval: int | None = None
+
+
+class Throttled(APIError):
+    """Over the plan's limit (409); the client waits by itself and raises this only if it does not end.
+
+    Attributes:
+        period: the service's word for the window ("minute", "month").
+        period_start: its start, epoch seconds.
+        period_end: its end, epoch seconds: the next request may be made then.
+        limit: requests allowed in the period.
+    """
+
+    period: str = ""
+    period_start: float | None = None
+    period_end: float | None = None
+    limit: int | None = None
+
+
+class Unavailable(APIError):
+    """The service has no answer for now (500 with errorCode 7, 503); ask again later."""
+
+
+class ServerError(APIError):
+    """The service failed, or answered in a way it does not document."""
+
+
+class ServiceRetired(APIError):
+    """This version of the API has ended (404, 410 or a web page from the v2 host)."""
+
+    ends_query = True
+
+
+class TransportError(EnlightenError):
+    """No whole answer arrived.
+
+    Attributes:
+        sent: whether the request left, so that the service may have counted it.
+        phase: how far it got: "connect", "send", "wait" or "body".
+    """
+
+    def __init__(self, message: str, *, sent: bool = False, phase: str = "") -> None:
+        super().__init__(message)
+        self.sent = sent
+        self.phase = phase
+
+
+class RequestTimeout(TransportError):
+    """The deadline of one request passed."""
+
+
+class DecodeError(EnlightenError):
+    """The answer is not what the service documents; the paid-for answer is kept.
+
+    Attributes:
+        path: where in the body it went wrong, such as `$.intervals[0].end_at`.
+        response: the answer as it came, known secrets masked.
+    """
+
+    def __init__(self, message: str, *, path: str = "", response: Response | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.response = response
+
+
+def as_datetime(epoch: float) -> datetime:
+    """Return epoch seconds as an aware UTC datetime, clamped to what a datetime can hold."""
+    return datetime.fromtimestamp(min(max(epoch, 0.0), 253_402_300_799.0), tz=UTC)

@@ -1,0 +1,121 @@
+"""What part of the asked range an answer holds, and why the rest is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from itertools import pairwise
+
+from attrs import frozen
+
+from enlighten_async.windows import Window
+
+
+class Reason(StrEnum):
+    """Why intervals are missing from an answer."""
+
+    NO_ROW = "no_row"
+    """The service answered and has no row for it: nothing was reported."""
+    NOT_REPORTED_YET = "not_reported_yet"
+    """It lies after what the system had reported when asked."""
+    NO_DEVICE = "no_device"
+    """The system has no device of this kind."""
+    BEYOND_RETENTION = "beyond_retention"
+    """It is older than the service keeps."""
+    BEFORE_OPERATION = "before_operation"
+    """The system was not yet in operation."""
+    UNAVAILABLE = "unavailable"
+    """The service said that the data is not available for now (errorCode 7)."""
+    REFUSED = "refused"
+    """It was not asked for, as another request of the query had been refused."""
+    FAILED = "failed"
+    """Its request failed; the error is among the query's causes."""
+
+
+_INCOMPLETE = frozenset({Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
+
+
+@frozen
+class Hole:
+    """A stretch of time without rows, and why."""
+
+    window: Window
+    reason: Reason
+
+    @property
+    def start_at(self) -> datetime:
+        """The start, exclusive, as an aware UTC datetime."""
+        return self.window.start_at
+
+    @property
+    def end_at(self) -> datetime:
+        """The end, inclusive, as an aware UTC datetime."""
+        return self.window.end_at
+
+
+@frozen
+class Coverage:
+    """What part of the asked range an answer holds.
+
+    Attributes:
+        window: the range asked for in the end, on the grid.
+        grid: seconds from one interval to the next.
+        holes: what is missing, in order, neighbours with one reason joined.
+        as_of: when the oldest part of the answer was fetched (aware UTC).
+        reported_until: how far the service had data when asked (aware UTC), where known.
+        notes: what the service sent that does not belong in the answer, in words.
+    """
+
+    window: Window
+    grid: int
+    holes: tuple[Hole, ...] = ()
+    as_of: datetime | None = None
+    reported_until: datetime | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every window was answered: none refused, failed or unavailable."""
+        return not any(hole.reason in _INCOMPLETE for hole in self.holes)
+
+    @property
+    def expected(self) -> int:
+        """How many intervals the range has on the grid."""
+        return self.window.seconds // self.grid
+
+    @property
+    def got(self) -> int:
+        """How many of them have a row."""
+        return self.expected - sum(hole.window.seconds for hole in self.holes) // self.grid
+
+    def gaps(self) -> tuple[Hole, ...]:
+        """Return what is missing, in order of time."""
+        return self.holes
+
+
+def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
+    """Return the stretches of a window that have no row; `ends` are its rows' ends, ascending."""
+    if len(ends) == window.seconds // grid:
+        return []
+    edges = [window.start, *ends, window.end + grid]
+    return [Window(a, b - grid) for a, b in pairwise(edges) if b - a > grid]
+
+
+def split_at(hole: Window, moment: float, before: Reason, after: Reason) -> list[Hole]:
+    """Give the time up to a moment one reason and the time after it another."""
+    edge = min(max(int(moment), hole.start), hole.end)
+    halves = [Hole(Window(hole.start, edge), before), Hole(Window(edge, hole.end), after)]
+    return [half for half in halves if half.window.seconds]
+
+
+def join(holes: Iterable[Hole]) -> tuple[Hole, ...]:
+    """Put holes in order and join neighbours that have one reason."""
+    joined: list[Hole] = []
+    for hole in sorted(holes, key=lambda hole: hole.window):
+        last = joined[-1] if joined else None
+        if last and last.reason == hole.reason and last.window.end == hole.window.start:
+            joined[-1] = Hole(Window(last.window.start, hole.window.end), hole.reason)
+        else:
+            joined.append(hole)
+    return tuple(joined)

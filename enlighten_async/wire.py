@@ -1,0 +1,63 @@
+"""What goes over the wire: a request without secrets, its answer, and a flow of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Generic, TypeAlias, TypeVar
+
+from attrs import field, frozen
+
+from enlighten_async.errors import EnlightenError
+from enlighten_async.windows import Window
+
+P = TypeVar("P")
+
+
+def _never(_: EnlightenError) -> None:
+    """Forgive nothing."""
+
+
+@frozen
+class Response:
+    """An answer of the service.
+
+    Attributes:
+        status: HTTP status.
+        body: the whole body, decompressed; known secrets masked.
+        content_type: as the service named it, lower case.
+        date: the service's own time of the answer (epoch seconds, whole), if it said.
+        sent_at: monotonic time when the request left.
+        received_at: monotonic time when the body was whole.
+    """
+
+    status: int
+    body: bytes = field(repr=False)
+    content_type: str = "application/json"
+    date: float | None = None
+    sent_at: float = 0.0
+    received_at: float = 0.0
+
+
+@frozen
+class Request(Generic[P]):
+    """One GET: where to, with what, and how to read the answer. Holds no secret.
+
+    Attributes:
+        endpoint: the API's name of it, such as "rgm_stats".
+        path: below the base URL, such as "/systems/1765/rgm_stats".
+        params: query parameters in order, credentials excluded.
+        decode: turns a 200 into a part; raises `DecodeError`.
+        window: the part of time it asks for, where it does.
+        forgive: turns a documented refusal into the part it stands for, or returns `None`.
+    """
+
+    endpoint: str
+    path: str
+    params: tuple[tuple[str, str], ...]
+    decode: Callable[[Response], P] = field(repr=False)
+    window: Window | None = None
+    forgive: Callable[[EnlightenError], P | None] = field(default=_never, repr=False)
+
+
+Flow: TypeAlias = Generator[Request[P], P, None]
+"""Yields one request at a time and is sent its decoded part: order lives inside a flow."""

@@ -1,0 +1,11 @@
+"""What all tests share: every async test runs on both event loops."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Name the event loop an async test runs on; module scope, so that hypothesis may use it."""
+    return str(request.param)
