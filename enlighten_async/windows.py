@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -60,10 +61,10 @@ def floor(moment: float, grid: int) -> int:
 def split(window: Window, span: int) -> list[Window]:
     """Cut a window into the fewest windows of at most `span` seconds, oldest first."""
     edges = [*range(window.start, window.end, span), window.end]
-    return [Window(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [Window(a, b) for a, b in pairwise(edges)]
 
 
-def epoch(moment: Moment, name: str) -> float:
+def epoch(moment: object, name: str) -> float:
     """Return an instant as epoch seconds; refuse what does not name one instant."""
     if isinstance(moment, datetime):
         if moment.tzinfo is None or moment.utcoffset() is None:
@@ -85,7 +86,7 @@ def epoch(moment: Moment, name: str) -> float:
     return float(moment)
 
 
-def calendar_day(day: date, name: str) -> date:
+def calendar_day(day: object, name: str) -> date:
     """Return a local date; refuse a datetime, which would say more than is used."""
     if isinstance(day, datetime) or not isinstance(day, date):
         raise InputError(

@@ -119,3 +119,17 @@ def join(holes: Iterable[Hole]) -> tuple[Hole, ...]:
         else:
             joined.append(hole)
     return tuple(joined)
+
+
+def combined(parts: Sequence[Coverage], window: Window, grid: int, unasked: Iterable[Hole]) -> Coverage:
+    """Return the coverage of parts that lie side by side, and of what none of them speaks for."""
+    fetched = [part.as_of for part in parts if part.as_of]
+    reported = [part.reported_until for part in parts if part.reported_until]
+    return Coverage(
+        window=window,
+        grid=grid,
+        holes=join([*unasked, *(hole for part in parts for hole in part.holes)]),
+        as_of=min(fetched, default=None),
+        reported_until=max(reported, default=None),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar, overload
 
 R_co = TypeVar("R_co", covariant=True)
@@ -65,13 +65,14 @@ class Series(Sequence[R_co], Generic[R_co]):
         return f"Series([{self[0]!r}, ... {len(self)} rows])"
 
 
-def number(raw: float) -> int | float | None:
-    """Return a raw column value as the service sent it: an integer where it is whole, null for NaN."""
-    if raw != raw:  # noqa: PLR0124 - NaN is the only value that differs from itself
-        return None
-    return int(raw) if raw.is_integer() else raw
-
-
-def joined(pieces: Iterable[array[float]], typecode: str) -> array[float]:
-    """Return columns one after another; one copy in all, where `extend` in a loop copies again and again."""
-    return array(typecode, b"".join(piece.tobytes() for piece in pieces))
+def concatenated(pieces: Sequence[Series[R_co]]) -> Series[R_co]:
+    """Return series of one kind, at least one, as one series; one copy in all."""
+    # `array.extend` in a loop copies what is there again and again.
+    first = pieces[0]._columns
+    return Series(
+        pieces[0]._row,
+        {
+            name: array(column.typecode, b"".join(piece._columns[name] for piece in pieces))
+            for name, column in first.items()
+        },
+    )

@@ -1,0 +1,29 @@
+"""What queries answer: frozen values with units, columns inside where they are long."""
+
+from enlighten_async.models.coverage import Coverage, Hole, Reason
+from enlighten_async.models.estimate import Estimate
+from enlighten_async.models.meta import Meta
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
+from enlighten_async.models.series import Series
+from enlighten_async.models.summary import Summary
+from enlighten_async.models.sums import Sum
+from enlighten_async.models.systems import System, Systems
+
+__all__ = [
+    "ChannelInterval",
+    "Coverage",
+    "Estimate",
+    "Hole",
+    "Meta",
+    "MeterIntervals",
+    "Reason",
+    "Receipt",
+    "RgmInterval",
+    "RgmStats",
+    "Series",
+    "Sum",
+    "Summary",
+    "System",
+    "Systems",
+]

@@ -1,0 +1,30 @@
+"""What a query will cost, told before it is paid."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import frozen
+
+
+@frozen
+class Estimate:
+    """The price of a query.
+
+    Attributes:
+        at_least: requests it takes if the first answer shows that the rest is not worth asking for.
+        at_most: requests it takes if all of them are needed and none has to be repeated.
+        from_store: windows that are answered from what was bought before.
+        pruned: windows that are not asked for, since they are documented as empty.
+        ready_at: when all of it would be there on this plan (aware UTC).
+        month_share: `at_most` as a share of the plan's month; `None` if the plan has no such limit.
+        fits: whether the running month has that much left.
+    """
+
+    at_least: int
+    at_most: int
+    from_store: int
+    pruned: int
+    ready_at: datetime
+    month_share: float | None
+    fits: bool

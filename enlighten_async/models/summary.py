@@ -1,0 +1,52 @@
+"""What a system has produced, at a glance."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from attrs import field, frozen
+
+from enlighten_async.models.convert import unstructure
+from enlighten_async.models.receipt import Receipt
+
+
+@frozen
+class Summary:
+    """One system on one of its local days.
+
+    Attributes:
+        system_id: the service's number of the system.
+        modules: active production modules; 0 for a past day.
+        size_w: size in W; 0 for a past day.
+        current_power: W of the last interval that was reported, which does not fall to 0 while no new
+            one arrives; 0 for a past day.
+        energy_today: Wh produced on the day.
+        energy_lifetime: Wh produced before the day, which it leaves out.
+        summary_date: the local day.
+        source: where the figures come from, "microinverters" or "meter"; an open set.
+        status: the API's word; an open set.
+        operational_at: when the system went into operation (aware UTC).
+        last_report_at: when its gateway last reported (aware UTC); null if never.
+        last_interval_end_at: end of its last known interval (aware UTC); null in answers of the first years.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    modules: int | None = None
+    size_w: int | None = None
+    current_power: int | None = None
+    energy_today: int | None = None
+    energy_lifetime: int | None = None
+    summary_date: date | None = None
+    source: str | None = None
+    status: str | None = None
+    operational_at: datetime | None = None
+    last_report_at: datetime | None = None
+    last_interval_end_at: datetime | None = None
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as plain values that `json` can write; instants as ISO 8601 in UTC."""
+        return unstructure(self)

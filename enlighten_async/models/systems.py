@@ -1,0 +1,101 @@
+"""The systems a user may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import overload
+
+from attrs import field, frozen
+
+from enlighten_async.models.convert import unstructure
+from enlighten_async.models.meta import Meta
+from enlighten_async.models.receipt import Receipt
+
+
+@frozen
+class System:
+    """One solar system.
+
+    Attributes:
+        system_id: the service's number of it.
+        system_name: as its owner or installer named it.
+        system_public_name: as strangers may see it.
+        status: the API's word, an open set; deprecated there in favour of `meta.status`.
+        timezone: IANA name of its time zone, in which its local dates are meant.
+        country: two-letter code.
+        state: state or province, null where there is none.
+        city: its town.
+        postal_code: ZIP code or the like.
+        reference: the name your own company gave it; null if it gave none.
+        other_references: names other companies gave it.
+        connection_type: "ethernet", "wifi" or "cellular"; an open set.
+        meta: its state; null in answers of the first years.
+    """
+
+    system_id: int
+    system_name: str | None = None
+    system_public_name: str | None = None
+    status: str | None = None
+    timezone: str | None = None
+    country: str | None = None
+    state: str | None = None
+    city: str | None = None
+    postal_code: str | None = None
+    reference: str | None = None
+    other_references: tuple[str, ...] = ()
+    connection_type: str | None = None
+    meta: Meta | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as plain values that `json` can write; instants as ISO 8601 in UTC."""
+        return unstructure(self)
+
+
+@frozen
+class Systems(Sequence[System]):
+    """All systems that match, in the service's order.
+
+    Attributes:
+        systems: the systems themselves.
+        complete: whether all pages arrived.
+        as_of: when the first page was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    systems: tuple[System, ...] = ()
+    complete: bool = field(default=True, eq=False)
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    @overload
+    def __getitem__(self, index: int) -> System: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[System, ...]: ...
+    def __getitem__(self, index: int | slice) -> System | tuple[System, ...]:
+        return self.systems[index]
+
+    def __len__(self) -> int:
+        return len(self.systems)
+
+    def __iter__(self) -> Iterator[System]:
+        return iter(self.systems)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as plain values that `json` can write; instants as ISO 8601 in UTC."""
+        return unstructure(self)
+
+
+@frozen
+class SystemsPage:
+    """One page of systems.
+
+    Attributes:
+        systems: the systems of the page.
+        next: what to send to get the next page; null on the last.
+        as_of: when it was fetched (aware UTC).
+    """
+
+    systems: tuple[System, ...] = ()
+    next: str | None = None
+    as_of: datetime | None = None
