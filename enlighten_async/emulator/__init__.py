@@ -1,0 +1,8 @@
+"""A seeded, deterministic fake of the service: for demos, and for tests of code that uses it."""
+
+from enlighten_async.emulator.app import Emulator
+from enlighten_async.emulator.faults import Fault
+from enlighten_async.emulator.plants import Meter, System
+from enlighten_async.emulator.quota import Quota
+
+__all__ = ["Emulator", "Fault", "Meter", "Quota", "System"]

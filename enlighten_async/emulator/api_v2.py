@@ -1,0 +1,200 @@
+"""Version 2 of the service: which path is answered by what. Pure but for what the truth knows."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+from attrs import frozen
+
+from enlighten_async.emulator.local_time import (
+    BadMomentError,
+    iso,
+    local_date,
+    local_midnight,
+    parse_date,
+    parse_moment,
+)
+from enlighten_async.emulator.messages import as_json, refuse
+from enlighten_async.emulator.paging import cut_page
+from enlighten_async.emulator.sun import DAY, GRID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from enlighten_async.clock import Clock
+    from enlighten_async.emulator.messages import Answer, Call
+    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.truth import Truth
+
+ROOT = "/api/v2"
+SYSTEM_ID = "(?P<id>[0-9]{1,18})"
+RGM_SPAN = 7 * DAY
+INVALID = "Requested date range is invalid for this system"
+IN_FUTURE = "Requested date is in the future"
+INSTANTS = {"end_at", "last_report_at", "last_energy_at", "operational_at", "last_interval_end_at"}
+
+Row: TypeAlias = dict[str, object]
+
+
+@frozen
+class ApiV2:
+    """Answers what quota and faults have let through."""
+
+    truth: Truth
+    clock: Clock
+    retention: float
+    report_lag: float
+
+    def answer(self, call: Call) -> Answer:
+        """Return the service's answer to a request with an accepted key."""
+        if call.method != "GET":
+            return refuse(405, "Method not allowed")
+        for pattern, endpoint in ROUTES:
+            if found := pattern.fullmatch(call.path.rstrip("/")):
+                return self._enter(call, endpoint, found.groupdict().get("id"))
+        return refuse(404, "Resource not found.")
+
+    def _enter(self, call: Call, endpoint: Endpoint, system_id: str | None) -> Answer:
+        owned = self.truth.systems(call.get("user_id"))
+        if not owned:
+            return refuse(401, "Not authorized to access requested resource.")
+        systems = [s for s in owned if system_id is None or s.system_id == int(system_id)]
+        if not systems:
+            return refuse(404, f"Couldn't find Site with 'id'={system_id}")
+        try:
+            status, content = endpoint(self, call, systems)
+        except BadMomentError as bad:
+            return as_json(422, {"reason": f"Failed to parse date {bad}"})
+        if call.get("datetime_format") == "iso8601":
+            content = _in_iso(content, systems[0].timezone)
+        return as_json(status, content)
+
+    def _systems(self, call: Call, owned: list[System]) -> tuple[int, Row]:
+        page, cursor = cut_page(call, owned)
+        content: Row = {"systems": [self._item(call, system) for system in page]}
+        return 200, content | ({"next": cursor} if cursor else {})
+
+    def _item(self, call: Call, system: System) -> Row:
+        item: Row = {
+            "system_id": system.system_id,
+            "system_name": system.name,
+            "system_public_name": system.public_name,
+            "status": system.status,
+            "timezone": system.timezone,
+            "country": system.country,
+            "state": system.state,
+            "city": system.city,
+            "postal_code": system.postal_code,
+        }
+        if system.reference is not None:
+            item["reference"] = system.reference
+        if system.other_references:
+            item["other_references"] = list(system.other_references)
+        item |= {"connection_type": system.connection_type, "meta": self._meta(system)}
+        if call.get("datetime_format") == "iso8601":
+            return _in_iso(item, system.timezone)  # each system has its own zone
+        return item
+
+    def _summary(self, call: Call, systems: list[System]) -> tuple[int, Row]:
+        system = systems[0]
+        today = local_date(self.clock.now(), system.timezone)
+        day = parse_date(call.get("summary_date")) or today
+        if day > today:
+            return 422, {"reason": IN_FUTURE}
+        start, end = local_midnight(day, system.timezone), local_midnight(day, system.timezone, 1)
+        meta = self._meta(system)
+        current = day == today  # of past days the service tells energy alone
+        return 200, {
+            "system_id": system.system_id,
+            "modules": system.modules * current,
+            "size_w": system.size_w * current,
+            "current_power": self._power(system) * current,
+            "energy_today": self.truth.energy(system.system_id, start, end),
+            "energy_lifetime": self.truth.lifetime(system.system_id, start),
+            "summary_date": day.isoformat(),
+            "source": "meter" if system.meters else "microinverters",
+            "status": system.status,
+            "operational_at": system.operational_at,
+            "last_report_at": meta["last_report_at"],
+            "last_interval_end_at": meta["last_energy_at"],
+        }
+
+    def _rgm_stats(self, call: Call, systems: list[System]) -> tuple[int, Row]:
+        system, now = systems[0], self.clock.now()
+        midnight = local_midnight(local_date(now, system.timezone), system.timezone)
+        start = int(parse_moment(call.get("start_at"), midnight) // GRID) * GRID
+        end = int(parse_moment(call.get("end_at"), now) // GRID) * GRID
+        if refusal := self._bad_range(system, start, end):
+            return 422, refusal
+        # A start before the retention empties the whole answer, not only what is too old.
+        kept = bool(system.meters) and start >= now - self.retention
+        return 200, {
+            "system_id": system.system_id,
+            "total_devices": len(system.meters),
+            "intervals": self.truth.rgm_stats(system.system_id, start, end) if kept else [],
+            "meta": self._meta(system),
+            "meter_intervals": self.truth.meter_intervals(system.system_id, start, end) if kept else [],
+        }
+
+    def _bad_range(self, system: System, start: int, end: int) -> Row | None:
+        """Return the refusal a range meets; one of seven days or less is fine in the past and now."""
+        if end - start > RGM_SPAN:
+            limit = "Requested date range in one API hit cannot be more than 7 days."
+            return {"reason": f"{limit} {{:start_at=>{start}, :end_at=>{end}}}"}
+        if not system.meters:
+            return None
+        if self.clock.now() - self.retention > start <= end:
+            return None
+        first = self.truth.first_interval(system.system_id)
+        last = self.truth.last_interval(system.system_id)
+        if start <= end and first is not None and last is not None and start <= last and end >= first:
+            return None
+        return {
+            "reason": INVALID,
+            "start_at": start,
+            "end_at": end,
+            "first_interval": first,
+            "last_interval": last,
+        }
+
+    def _meta(self, system: System) -> Row:
+        last = self.truth.last_interval(system.system_id)
+        # The gateway reports a while after an interval ends: neither aligned nor later than now.
+        behind = system.system_id * 7919 % max(1, int(min(self.report_lag, GRID)))
+        micro = 0 if system.meters else behind // 2
+        return {
+            "status": system.status,
+            "last_report_at": None if last is None else last + behind,
+            "last_energy_at": None if last is None else last + micro,
+            "operational_at": system.operational_at,
+        }
+
+    def _power(self, system: System) -> int:
+        """Return the mean power (W) of the last interval received: it stays until the next one."""
+        last = self.truth.last_interval(system.system_id)
+        return 0 if last is None else self.truth.energy(system.system_id, last - GRID, last) * 3600 // GRID
+
+
+Endpoint: TypeAlias = "Callable[[ApiV2, Call, list[System]], tuple[int, Row]]"
+
+ROUTES: tuple[tuple[re.Pattern[str], Endpoint], ...] = (
+    (re.compile(f"{ROOT}/systems"), ApiV2._systems),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/summary"), ApiV2._summary),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/rgm_stats"), ApiV2._rgm_stats),
+)
+
+
+def _in_iso(content: Row, timezone: str) -> Row:
+    """Return the same content with every instant as local ISO 8601 text."""
+    return {name: _value_in_iso(name, value, timezone) for name, value in content.items()}
+
+
+def _value_in_iso(name: str, value: object, timezone: str) -> object:
+    if name in INSTANTS and isinstance(value, int):
+        return iso(value, timezone)
+    if isinstance(value, dict):
+        return _in_iso(value, timezone)
+    if isinstance(value, list):
+        return [_value_in_iso("", item, timezone) for item in value]
+    return value

@@ -1,0 +1,229 @@
+"""The emulator: one fake of the service, however it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from email.utils import formatdate
+from random import Random
+from typing import TYPE_CHECKING, TypeAlias
+
+from attrs import evolve
+
+from enlighten_async.clock import SystemClock
+from enlighten_async.emulator import asgi
+from enlighten_async.emulator import fleet as fleets
+from enlighten_async.emulator.api_v2 import ApiV2
+from enlighten_async.emulator.counts import Books
+from enlighten_async.emulator.faults import Fault, FaultPlayer
+from enlighten_async.emulator.messages import DroppedError, refuse
+from enlighten_async.emulator.plants import DEMO_SYSTEM, DEMO_USER
+from enlighten_async.emulator.quota import Ledger, Quota
+from enlighten_async.emulator.transport import EmulatorTransport
+from enlighten_async.emulator.truth import Truth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from enlighten_async.clock import Clock
+    from enlighten_async.emulator.counts import Arrival, Counts
+    from enlighten_async.emulator.messages import Answer, Call
+    from enlighten_async.emulator.plants import System
+
+Latency: TypeAlias = float | tuple[float, float] | Callable[[], float]
+"""Seconds from the caller's request to the answer: always the same, between two, or as called."""
+
+ON_THE_WAY = 0.25  # the part of the latency that passes before the service counts a request, and after
+DAY = 86_400
+
+
+class Emulator:
+    """A seeded fake of the service: an ASGI application, and a transport for httpx.
+
+    The same seed and the same day of construction give the same systems; the same seed gives the same
+    values in every window. Used by one event loop at a time.
+
+    Args:
+        seed: of systems, weather and latencies.
+        users: how many users there are; the first is the demo user.
+        systems: how many systems each user has; the first of all is the demo system.
+        fleet: the systems, in place of made-up ones.
+        quota: what each key may ask.
+        concurrent: how many requests are handled at a time; more are answered 503. `None`: no limit.
+        latency: seconds per request; a quarter each for the ways there and back, the rest is handling.
+        retention_days: how far back rgm_stats reaches.
+        report_lag: seconds until an interval that has ended is reported.
+        keys: the valid API keys; `None` takes any that is not empty.
+        faults: what goes wrong.
+        rejected_count_month: whether refused requests count against the month as well.
+        clock: the service's clock.
+        date_header: whether answers carry a Date.
+        date_skew: seconds by which Date is ahead of the clock that counts.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        users: int = 1,
+        systems: int = 1,
+        fleet: Iterable[System] | None = None,
+        quota: Quota = Quota.WATT,
+        concurrent: int | None = 10,
+        latency: Latency = 0.0,
+        retention_days: float = 365,
+        report_lag: float = 900,
+        keys: Iterable[str] | None = None,
+        faults: Iterable[Fault] = (),
+        rejected_count_month: bool = False,
+        clock: Clock | None = None,
+        date_header: bool = True,
+        date_skew: float = 0.0,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        built = fleets.build(seed, users, systems, self.clock.now()) if fleet is None else tuple(fleet)
+        self.truth = Truth(built, seed, self.clock, report_lag)
+        self.faults = list(faults)
+        self.keys = None if keys is None else set(keys)
+        self.concurrent = concurrent
+        self.date_header = date_header
+        self.date_skew = date_skew
+        self.latency = latency
+        self._users = (
+            fleets.user_ids(users) if fleet is None else list(dict.fromkeys(s.user_id for s in built))
+        )
+        self._api = ApiV2(self.truth, self.clock, retention_days * DAY, report_lag)
+        self._ledger = Ledger(quota, rejected_count_month=rejected_count_month)
+        self._player = FaultPlayer(self.faults)
+        self._books = Books()
+        self._random = Random(f"{seed}/latency")
+        self._handled = 0
+
+    @property
+    def users(self) -> list[str]:
+        """The ids of all users."""
+        return list(self._users)
+
+    @property
+    def demo_user(self) -> str:
+        """The demo user's id; the first user's in a fleet without them."""
+        return DEMO_USER if DEMO_USER in self._users or not self._users else self._users[0]
+
+    @property
+    def demo_system(self) -> int:
+        """The demo system's id; that of the demo user's first system in a fleet without it."""
+        ids = [system.system_id for system in self.truth.systems(self.demo_user)]
+        return DEMO_SYSTEM if DEMO_SYSTEM in ids or not ids else ids[0]
+
+    @property
+    def quota(self) -> Quota:
+        """What each key may ask; may be set at any time, the counts stay."""
+        return self._ledger.quota
+
+    @quota.setter
+    def quota(self, quota: Quota) -> None:
+        self._ledger.quota = quota
+
+    @property
+    def counts(self) -> Counts:
+        """What arrived and what became of it."""
+        return self._books.counts
+
+    @property
+    def log(self) -> list[Arrival]:
+        """The newest requests that arrived, oldest first, without their keys."""
+        return list(self._books.log)
+
+    def inject(self, *faults: Fault) -> None:
+        """Let these go wrong from now on; `faults` is the list of all, to be changed at will."""
+        self.faults.extend(faults)
+
+    def transport(self) -> EmulatorTransport:
+        """Return a transport for httpx that leads here without a socket."""
+        return EmulatorTransport(self)
+
+    async def serve(self, host: str = "127.0.0.1", port: int = 8000) -> None:
+        """Serve on a socket until the process is told to stop; needs uvicorn."""
+        from enlighten_async.emulator.server import serve  # noqa: PLC0415 - uvicorn is optional
+
+        await serve(self, host, port)
+
+    def running(self, port: int = 0) -> AbstractContextManager[str]:
+        """Serve on 127.0.0.1 in a thread of its own; gives the API's address. Needs uvicorn, real time.
+
+        Port 0 takes any that is free.
+        """
+        from enlighten_async.emulator.server import running  # noqa: PLC0415 - uvicorn is optional
+
+        return running(self, port)
+
+    async def __call__(self, scope: asgi.Message, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Serve one ASGI scope."""
+        await asgi.respond(self, scope, receive, send)
+
+    async def answer(self, call: Call) -> Answer:
+        """Return the answer to a request, after its latency.
+
+        Raises DroppedError if the connection is to be closed in its place.
+        """
+        latency = self._draw_latency()
+        await self._wait(latency * ON_THE_WAY)
+        entry = self._books.arrived(call, self.clock.now())
+        answer = await self._pass(call, latency * (1 - 2 * ON_THE_WAY))
+        self._books.answered(entry, answer)
+        if self.date_header:
+            date = formatdate(int(self.clock.now() + self.date_skew), usegmt=True)
+            answer = evolve(answer, headers=(*answer.headers, ("Date", date)))
+        await self._wait(latency * ON_THE_WAY)
+        return answer
+
+    async def _pass(self, call: Call, handling: float) -> Answer:
+        """Lead a request past the gates: faults ahead of the quota, key, concurrency, quota."""
+        if fault := self._player.meet(call, counted=False):
+            return await self._fail(fault, call)
+        if refusal := self._refusal(call):
+            return refusal
+        with self._handling():
+            await self._wait(handling)
+            if fault := self._player.meet(call, counted=True):
+                return await self._fail(fault, call)
+            return self._finish(self._api.answer(call), call)
+
+    def _refusal(self, call: Call) -> Answer | None:
+        if not call.key or (self.keys is not None and call.key not in self.keys):
+            return refuse(401, "Not authorized to access requested resource.")
+        if self.concurrent is not None and self._handled >= self.concurrent:
+            return refuse(503, "Service Unavailable")
+        now = self.clock.now()
+        refusal = self._ledger.charge(call.key, now)
+        self._books.charged(now, refused=refusal is not None)
+        return refusal
+
+    async def _fail(self, fault: Fault, call: Call) -> Answer:
+        await self._wait(fault.delay)
+        answer = self._finish(fault.answer(call) or self._api.answer(call), call)
+        return fault.bend(answer) if fault.bend else answer
+
+    def _finish(self, answer: Answer, call: Call) -> Answer:
+        return answer.gzipped() if call.gzip else answer
+
+    @contextmanager
+    def _handling(self) -> Iterator[None]:
+        self._handled += 1
+        try:
+            yield
+        finally:
+            self._handled -= 1
+
+    def _draw_latency(self) -> float:
+        if callable(self.latency):
+            return self.latency()
+        return self._random.uniform(*self.latency) if isinstance(self.latency, tuple) else self.latency
+
+    async def _wait(self, seconds: float) -> None:
+        if seconds > 0:
+            await self.clock.sleep(seconds)
+
+
+__all__ = ["DroppedError", "Emulator"]

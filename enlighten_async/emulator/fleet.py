@@ -1,0 +1,150 @@
+"""A fleet to order: any number of users, systems of every kind in towns with every kind of clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from enlighten_async.emulator.plants import DEMO_SYSTEM, DEMO_USER, Meter, System, encode_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+YEARS_BEFORE = 3  # how long old systems have run when the emulator's first year begins
+FIRST_OTHER_USER = 310_700
+ID_STEP = 7  # ids ascend with gaps, as real ones do
+
+
+@frozen
+class Town:
+    """Where a system may stand."""
+
+    city: str
+    state: str | None
+    country: str
+    postal_code: str
+    timezone: str
+    latitude: float
+    longitude: float
+
+
+TOWNS = (
+    Town("Petaluma", "CA", "US", "94952", "America/Los_Angeles", 38.23, -122.64),
+    Town("Fresno", "CA", "US", "93721-1406", "US/Pacific", 36.74, -119.79),  # a legacy name
+    Town("Lord Howe Island", "NSW", "AU", "2898", "Australia/Lord_Howe", -31.55, 159.08),  # DST: 30 min
+    Town("Utrecht", None, "NL", "3511", "Europe/Amsterdam", 52.09, 5.12),
+    Town("Havana", None, "CU", "10400", "America/Havana", 23.13, -82.38),  # DST: midnight is skipped
+    Town("Denver", "CO", "US", "80203", "America/Denver", 39.74, -104.99),
+    Town("Beirut", None, "LB", "1107", "Asia/Beirut", 33.89, 35.50),  # DST: midnight is skipped
+    Town("Honolulu", "HI", "US", "96813", "Pacific/Honolulu", 21.31, -157.86),
+    Town("Kathmandu", None, "NP", "44600", "Asia/Katmandu", 27.71, 85.32),  # 45 minutes, legacy
+    Town("Phoenix", "AZ", "US", "85004", "America/Phoenix", 33.45, -112.07),
+    Town("St. John's", "NL", "CA", "A1C 5S7", "America/St_Johns", 47.56, -52.71),  # 30 minutes, DST
+    Town("Santiago", None, "CL", "8320000", "America/Santiago", -33.45, -70.67),
+    Town("Adelaide", "SA", "AU", "5000", "Australia/Adelaide", -34.93, 138.60),
+)
+
+
+@frozen(kw_only=True)
+class Kind:
+    """What a system has and how it behaves; each name here means what it means in System and Meter."""
+
+    meters: int = 1
+    phases: int = 1
+    listed: int = 1
+    standby_w: int = 0
+    noise: bool = False
+    meter_outages: float = 0.0
+    late: int = 0
+    null_tail: bool = False
+    night_rows: bool = True
+    outages: float = 0.0
+    young: bool = False
+
+
+KINDS = (
+    Kind(meters=2),
+    Kind(phases=3, listed=3, standby_w=-1, noise=True),
+    Kind(listed=3, null_tail=True),
+    Kind(meters=0),
+    Kind(night_rows=False, outages=0.1),
+    Kind(young=True, standby_w=-1),
+    Kind(meters=2, late=3600, meter_outages=0.05),
+    Kind(phases=2, listed=3, night_rows=False, noise=True),
+)
+
+
+def build(seed: int, users: int, systems: int, now: float) -> tuple[System, ...]:
+    """Return a fleet; the first user is the demo user, the first system the demo system.
+
+    Kinds and towns take turns, so that a few systems show all of them. Old systems went into service
+    some years before the year of `now` (epoch seconds), young ones within the last year.
+    """
+    return tuple(_systems(seed, users, systems, now))
+
+
+def user_ids(users: int) -> list[str]:
+    """Return this many user ids, the demo user's first."""
+    return [DEMO_USER, *(encode_id(FIRST_OTHER_USER + n) for n in range(1, users))][:users]
+
+
+def _systems(seed: int, users: int, systems: int, now: float) -> Iterator[System]:
+    number = 0
+    for user_id in user_ids(users):
+        for _ in range(systems):
+            yield _system(Random(f"{seed}/plant/{number}"), number, user_id, now)
+            number += 1
+
+
+def _system(random: Random, number: int, user_id: str, now: float) -> System:
+    town, kind = TOWNS[number % len(TOWNS)], KINDS[number % len(KINDS)]
+    modules = random.randint(12, 36)
+    return System(
+        system_id=DEMO_SYSTEM + ID_STEP * number + (random.randrange(ID_STEP) if number else 0),
+        user_id=user_id,
+        name=f"{town.city} roof {number + 1}",
+        timezone=town.timezone,
+        country=town.country,
+        state=town.state,
+        city=town.city,
+        postal_code=town.postal_code,
+        latitude=town.latitude,
+        longitude=town.longitude,
+        connection_type=random.choice(["ethernet", "wifi", "cellular"]),
+        modules=modules,
+        size_w=modules * random.choice([240, 290, 320, 350]),
+        operational_at=_operational_at(random, kind, now),
+        meters=_meters(random, kind, number),
+        night_rows=kind.night_rows,
+        outages=kind.outages,
+    )
+
+
+def _operational_at(random: Random, kind: Kind, now: float) -> int:
+    """Return when the system went into service (epoch seconds): not on the grid, as in real systems."""
+    if kind.young:
+        return int(now // 86_400 - random.randint(30, 300)) * 86_400 + random.randrange(86_400)
+    year = datetime.fromtimestamp(now, tz=UTC).year - YEARS_BEFORE
+    return int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) + random.randrange(20 * 86_400)
+
+
+def _meters(random: Random, kind: Kind, number: int) -> tuple[Meter, ...]:
+    envoy = f"1218{random.randrange(10**4):04}{number % 10**4:04}"
+    return tuple(
+        Meter(
+            serial=f"{envoy}EIM{n + 1}",
+            envoy_serial=envoy,
+            weight=random.uniform(0.7, 1.3),
+            phases=kind.phases,
+            listed=kind.listed,
+            standby_w=kind.standby_w,
+            noise=kind.noise,
+            outages=kind.meter_outages,
+            late=kind.late * (n == 1),
+            null_tail=kind.null_tail,
+        )
+        for n in range(kind.meters)
+    )

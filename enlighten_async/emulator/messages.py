@@ -1,0 +1,122 @@
+"""What comes in and what goes out, whichever way it travels: one GET, one answer."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from attrs import evolve, field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PIECE = 65_536  # bytes handed on at a time
+JSON_TYPE = "application/json; charset=utf-8"
+
+
+class DroppedError(Exception):
+    """The connection is closed before the answer is whole."""
+
+
+@frozen(kw_only=True)
+class Call:
+    """One request as it arrived.
+
+    Attributes:
+        method: the HTTP method.
+        url: the whole URL, key included.
+        path: its path.
+        query: its query string.
+        params: the query's values by name; `name[]` is the same name.
+        gzip: whether the caller takes gzip.
+    """
+
+    method: str
+    url: str
+    path: str
+    query: str
+    gzip: bool = False
+    params: dict[str, list[str]] = field(init=False)
+
+    @params.default
+    def _parse(self) -> dict[str, list[str]]:
+        parsed: dict[str, list[str]] = {}
+        for name, values in parse_qs(self.query, keep_blank_values=True).items():
+            parsed.setdefault(name.removesuffix("[]"), []).extend(values)
+        return parsed
+
+    def get(self, name: str) -> str:
+        """Return the last value of a parameter; empty if there is none."""
+        return self.params.get(name, [""])[-1]
+
+    @property
+    def key(self) -> str:
+        """The API key; empty if none was sent."""
+        return self.get("key")
+
+
+@frozen(kw_only=True)
+class Answer:
+    """One answer; `stream` makes a body piece by piece in place of `body`.
+
+    Attributes:
+        status: HTTP status.
+        headers: names and values, without Date and Content-Length.
+        body: the whole body as it travels.
+        stream: makes the body when it is sent; its length is not announced.
+        announced: the Content-Length, where it is not the body's.
+        pause: seconds before each byte of the body; 0 sends large pieces at once.
+    """
+
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", JSON_TYPE),)
+    body: bytes = b""
+    stream: Callable[[], Iterator[bytes]] | None = None
+    announced: int | None = None
+    pause: float = 0.0
+
+    @property
+    def encoded(self) -> bool:
+        """Whether the body is encoded already."""
+        return any(name.lower() == "content-encoding" for name, _ in self.headers)
+
+    def gzipped(self) -> Answer:
+        """Return the same answer, its body compressed with gzip unless it is encoded already."""
+        if self.encoded or self.stream is not None or not self.body:
+            return self
+        packed = gzip.compress(self.body, compresslevel=1, mtime=0)
+        return evolve(self, body=packed, headers=(*self.headers, ("Content-Encoding", "gzip")))
+
+    def head(self) -> list[tuple[str, str]]:
+        """Return the headers to send, the length included where it is known."""
+        if self.stream is not None:
+            return list(self.headers)
+        length = len(self.body) if self.announced is None else self.announced
+        return [*self.headers, ("Content-Length", str(length))]
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the body in the pieces in which it is sent."""
+        if self.stream is not None:
+            yield from self.stream()
+            return
+        size = 1 if self.pause else PIECE
+        for start in range(0, len(self.body), size):
+            yield self.body[start : start + size]
+
+    @property
+    def whole(self) -> bool:
+        """Whether as much is sent as is announced."""
+        return self.announced is None or self.announced <= len(self.body)
+
+
+def as_json(status: int, content: object) -> Answer:
+    """Return an answer with this content, and the service's own Status header."""
+    body = json.dumps(content, separators=(",", ":")).encode()
+    return Answer(status=status, headers=(("Content-Type", JSON_TYPE), ("Status", str(status))), body=body)
+
+
+def refuse(status: int, *message: str) -> Answer:
+    """Return an error in the service's usual shape."""
+    return as_json(status, {"reason": str(status), "message": list(message)})

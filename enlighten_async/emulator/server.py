@@ -1,0 +1,92 @@
+"""The emulator on a real socket, served by uvicorn (an optional dependency)."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from enlighten_async.emulator.messages import DroppedError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+    from enlighten_async.emulator.app import Emulator
+    from enlighten_async.emulator.asgi import Message, Receive, Send
+
+START_TIMEOUT = 10.0
+STOP_TIMEOUT = 10.0
+
+
+async def serve(app: Emulator, host: str, port: int) -> None:
+    """Serve until the process is told to stop."""
+    await uvicorn.Server(_config(app, host=host, port=port, log_level="info")).serve()
+
+
+@contextmanager
+def running(app: Emulator, port: int) -> Iterator[str]:
+    """Serve in a thread of its own; the address is that of the API's root.
+
+    Raises RuntimeError if the server does not start.
+    """
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        server = uvicorn.Server(_config(app, log_level="critical"))
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [listener]}, name="emulator", daemon=True
+        )
+        thread.start()
+        try:
+            _await_start(server, thread)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/v2"
+        finally:
+            server.should_exit = True
+            thread.join(STOP_TIMEOUT)
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 that can close a connection in the middle of an answer, or before it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app: Any = partial(_closing, self.app, transport)
+
+
+async def _closing(
+    app: Any, transport: asyncio.Transport, scope: Message, receive: Receive, send: Send
+) -> None:
+    try:
+        await app(scope, receive, send)
+    except DroppedError:
+        transport.close()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def _config(app: Emulator, **options: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_Protocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        access_log=False,  # it would print the key
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=0,
+        **options,
+    )
+
+
+def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise RuntimeError("the emulator's server did not start")
+        time.sleep(0.005)
