@@ -1,0 +1,116 @@
+"""The rule of one limit: refill late, charge every possible window. Pure functions.
+
+The server counts per wall-clock minute and per UTC calendar month: fixed windows. Tokens come back
+at a window's start, but only once the earliest the server's time can be has passed it; and what is
+on its way counts against every window it may fall in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import lru_cache
+
+from attrs import frozen
+
+DAY = 86_400
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+@lru_cache(maxsize=64)
+def _month_of_day(day: int) -> int:
+    moment = date.fromordinal(_EPOCH + day)
+    return moment.year * 12 + moment.month - 1
+
+
+def _month(moment: float) -> int:
+    # Cached by day: a calendar computed afresh was most of what a request cost.
+    return _month_of_day(int(moment // DAY))
+
+
+@lru_cache(maxsize=64)
+def _month_start(index: int) -> float:
+    year, month = divmod(index, 12)
+    return float((date(year, month + 1, 1).toordinal() - _EPOCH) * DAY)
+
+
+def _minute(moment: float) -> int:
+    return int(moment // 60)
+
+
+def _minute_start(index: int) -> float:
+    return index * 60.0
+
+
+@frozen
+class Opening:
+    """Why a request has to wait.
+
+    Attributes:
+        at: server's time (epoch seconds) from when it may be granted; `None` if only the settling of
+            what is in flight can tell.
+        certain: whether it holds even if nothing in flight turns out to count.
+    """
+
+    at: float | None
+    certain: bool
+
+
+@frozen
+class TokenBucket:
+    """The windows of one period, and who may pass in them.
+
+    Attributes:
+        name: the service's word for the period.
+        index: number of the window that holds a moment (epoch seconds).
+        start: first moment of a window, epoch seconds.
+    """
+
+    name: str
+    index: Callable[[float], int]
+    start: Callable[[int], float]
+
+    def opening(
+        self, charged: Mapping[int, int], in_flight: int, earliest: float, limit: int
+    ) -> Opening | None:
+        """Return when one more request may leave, or `None` for now.
+
+        Args:
+            charged: requests that may have been counted, by window.
+            in_flight: requests on their way, which may be counted in any window from now on.
+            earliest: the earliest the server's time can be (epoch seconds).
+            limit: requests the server allows in a window.
+        """
+        first = self.index(earliest)
+        ahead = {w: n for w, n in charged.items() if w >= first and n + in_flight >= limit}
+        if not ahead:
+            return None if in_flight < limit else Opening(None, certain=False)
+        full = [w for w, n in ahead.items() if n >= limit]
+        if full:
+            return Opening(self.start(max(full) + 1), certain=True)
+        return Opening(self.start(max(ahead) + 1) if in_flight < limit else None, certain=False)
+
+    def charge(self, charged: dict[int, int], first: float, last: float, now: float) -> None:
+        """Count a request in every window it may have fallen in, and forget windows that have ended.
+
+        Args:
+            charged: requests that may have been counted, by window; changed in place.
+            first: the earliest it can have been counted (epoch seconds).
+            last: the latest it can have been counted.
+            now: the earliest the server's time can be; windows before it can never fill up again.
+        """
+        oldest = self.index(now)
+        for window in range(max(oldest, self.index(first)), self.index(last) + 1):
+            charged[window] = charged.get(window, 0) + 1
+        for window in [w for w in charged if w < oldest]:
+            del charged[window]
+
+    def left(self, charged: Mapping[int, int], in_flight: int, earliest: float, limit: int) -> int:
+        """Return how many requests the running window still allows, at the least."""
+        first = self.index(earliest)
+        used = max((n for w, n in charged.items() if w >= first), default=0)
+        return max(0, limit - used - in_flight)
+
+
+MINUTE = TokenBucket("minute", _minute, _minute_start)
+MONTH = TokenBucket("month", _month, _month_start)

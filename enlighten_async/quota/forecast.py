@@ -1,0 +1,40 @@
+"""By when so many requests will have been granted. A pure function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from enlighten_async.quota.bucket import MINUTE, MONTH
+
+HORIZON = 1200
+"""Months looked ahead: whoever needs more than a century of quota is told so."""
+
+
+def forecast(requests: int, moment: float, left: Mapping[str, int], limits: Mapping[str, int]) -> float:
+    """Return the epoch seconds at which the last of so many requests may leave.
+
+    Args:
+        requests: how many.
+        moment: the time to start from, epoch seconds.
+        left: requests left in the running windows, by period; a period without limit is absent.
+        limits: requests in a whole window, by period.
+    """
+    minute, month = left.get(MINUTE.name, math.inf), left.get(MONTH.name, math.inf)
+    per_minute, per_month = limits.get(MINUTE.name, math.inf), limits.get(MONTH.name, math.inf)
+    for _ in range(HORIZON):
+        turn = MONTH.start(MONTH.index(moment) + 1)
+        minutes = MINUTE.index(turn) - MINUTE.index(moment) - 1
+        batch = min(requests, month, minute + (per_minute * minutes if minutes else 0))
+        if batch == requests:
+            return _after(batch, moment, minute, per_minute)
+        requests -= int(batch)
+        moment, minute, month = turn, per_minute, per_month
+    return math.inf
+
+
+def _after(requests: float, moment: float, left: float, limit: float) -> float:
+    """Return when the last of the requests may leave if only the minutes count."""
+    if requests <= left:
+        return moment
+    return MINUTE.start(MINUTE.index(moment) + math.ceil((requests - left) / limit))

@@ -1,0 +1,259 @@
+"""The one gate: order, priorities, and how many are in flight."""
+
+from __future__ import annotations
+
+import math
+from itertools import count
+from typing import TYPE_CHECKING
+
+from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError, as_datetime
+from enlighten_async.quota.account import Outcome, Wait
+from enlighten_async.quota.bucket import MINUTE
+from enlighten_async.quota.flight import Flight
+from enlighten_async.quota.grant import Grant
+from enlighten_async.quota.line import Line, Place
+from enlighten_async.quota.stopwatch import Stopwatch, Waiting
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from enlighten_async.clock import Clock
+    from enlighten_async.errors import Throttled
+    from enlighten_async.quota.plan import Plan
+    from enlighten_async.quota.store import QuotaStore
+
+PATIENCE = 120.0
+"""Seconds a caller without `max_wait` waits for a window; a longer sleep is the caller's to choose."""
+POLL = 0.1
+"""Seconds between two looks while another client of the store has requests in flight."""
+REFUSALS = frozenset({409, 429, 503})
+"""Statuses that say "too many": v2's and v4's word for the limit, and both's for concurrency."""
+
+_tickets = count(1)  # one row of numbers per process, since limiters may share a store
+
+
+class RateLimiter:
+    """Lets requests through in order, as fast as the plan and the server's own windows allow.
+
+    Only the head of the queue watches the clock; the others wait for their turn. A waiter may be
+    cancelled at any moment: no token is lost and the next takes over. One event loop at a time.
+
+    Args:
+        store: the counts of the key.
+        plan: what the key may spend, resolved.
+        clock: the source of time; all users of the store share its monotonic clock.
+        max_in_flight: requests on their way at the most.
+
+    Raises:
+        InputError: the plan is not resolved, or `max_in_flight` is below 1.
+    """
+
+    def __init__(self, *, store: QuotaStore, plan: Plan, clock: Clock, max_in_flight: int = 10) -> None:
+        if not plan.is_resolved:
+            raise InputError(f"plan {plan.name!r} has no limits yet: use plan.resolved(table)")
+        self._store = store
+        self._plan = plan
+        self._clock = clock
+        self._flight = Flight(max_in_flight)
+        self._line = Line()
+        self._numbers = count()
+        self._watch = Stopwatch()
+        self._told = False  # whether any answer told the server's time
+
+    def __repr__(self) -> str:
+        return f"<RateLimiter in_flight={self._flight.count}/{self._flight.room} queued={len(self._line)}>"
+
+    @property
+    def plan(self) -> Plan:
+        """What the key may spend, as far as the caller knows."""
+        return self._plan
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """Why the head of the queue waits, and until when; `None` if nobody waits."""
+        return self._watch.waiting
+
+    def left(self) -> dict[str, int]:
+        """Return the requests left at the least in the running windows, by period."""
+        return self._store.left(self._plan, self._clock.monotonic())
+
+    def ready_at(self, requests: int) -> float:
+        """Return the server's time (epoch seconds) by when so many more would have been granted.
+
+        Those who wait already go first. It is infinite if that takes more than a century.
+        """
+        return self._store.ready_at(
+            self._plan, requests + len(self._line), self._clock.monotonic(), self._clock.now()
+        )
+
+    def place(self, priority: int = 0) -> Place:
+        """Return a place at the end of the queue; a lower priority goes first."""
+        return Place(priority, next(self._numbers))
+
+    async def acquire(self, place: Place, max_wait: float | None = None) -> Grant:
+        """Wait for the permission to send one request.
+
+        Args:
+            place: the place in the queue; one that was granted before goes to the head again.
+            max_wait: seconds the caller is ready to wait; `None`: as long as the minutes take.
+
+        Raises:
+            BudgetExceeded: it takes longer than `max_wait`; raised at once if that is known.
+            QuotaExhausted: a longer window, such as the month, is full, and does not open in time.
+            UsageError: the place is in the queue already.
+        """
+        if place.queued:
+            raise UsageError("this place is in the queue already: take one place per request")
+        deadline = math.inf if max_wait is None else self._clock.monotonic() + max_wait
+        before: dict[str, float] | None = None
+        self._line.join(place)
+        try:
+            if max_wait is not None:
+                self._refuse_hopeless(place, max_wait)
+            # No checkpoint while the gate is free: it would cost more than the whole decision, and
+            # whoever has a grant is about to send, which is one.
+            while True:
+                verdict = await self._turn(place)
+                if isinstance(verdict, Grant):
+                    if before is not None:
+                        verdict.waited = self._watch.since(before, self._clock.monotonic())
+                    return verdict
+                if before is None:
+                    before = self._watch.read(self._clock.monotonic())
+                await self._pause(place, verdict, deadline)
+        finally:
+            self._leave(place)
+
+    def throttled(self, grant: Grant, refusal: Throttled) -> None:
+        """Correct the counts after the server said that the limit is reached (409, 429).
+
+        Settles the grant. The window is shut until the server says it opens, a lower limit is obeyed
+        at once, and one request at a time goes out until one is accepted.
+        """
+        grant.settle()
+        self._store.refuse(grant.ticket, refusal, self._plan, self._clock.monotonic())
+        self._wake()
+
+    def overloaded(self, grant: Grant | None = None) -> None:
+        """Halve what may be in flight after the server said that it is too much at once (503).
+
+        Args:
+            grant: whose request it was; a burst of such answers then counts once.
+        """
+        self._flight.halve(next(_tickets), None if grant is None else grant.ticket)
+
+    async def _turn(self, place: Place) -> Grant | Wait | None:
+        """Take a token if it is this place's turn; `None` if it is not."""
+        if self._line.head is not place:
+            return None
+        if not self._flight.enter():
+            return Wait("in_flight")
+        ticket, wait, asked = next(_tickets), None, False
+        try:
+            wait = await self._store.take(ticket, self._plan, self._clock.monotonic())
+            asked = True
+        finally:
+            # A cancelled `take` may have taken: giving back what was not taken does no harm.
+            if not asked:
+                self._store.settle(ticket, Outcome(None, self._clock.monotonic()))
+            if not asked or wait is not None:
+                self._flight.leave()
+        if wait is not None:
+            return wait
+        return Grant(ticket, waited={}, monotonic=self._clock.monotonic, settle=self._settle)
+
+    async def _pause(self, place: Place, wait: Wait | None, deadline: float) -> None:
+        """Wait until it makes sense to look again; raise if that is too late."""
+        now = self._clock.monotonic()
+        self._refuse_late(wait, deadline, now)
+        until, waiting = deadline, None
+        if wait is not None:
+            until = min(deadline, math.inf if wait.at is None else wait.at)
+            if wait.in_flight > self._flight.count:
+                # Another client's answer may end the wait, and it may live in another thread or
+                # process, which cannot wake us.
+                until = min(until, now + POLL)
+            waiting = Waiting(wait.reason, wait.until)
+            self._watch.start(waiting, now)
+        try:
+            await self._woken(place, until - now)
+        finally:
+            if waiting is not None:
+                self._watch.stop(waiting, self._clock.monotonic())
+
+    async def _woken(self, place: Place, seconds: float) -> None:
+        if seconds == math.inf:
+            await place.woken()
+            return
+        with self._clock.move_on_after(max(0.0, seconds)):
+            await place.woken()
+
+    def _refuse_late(self, wait: Wait | None, deadline: float, now: float) -> None:
+        """Raise if the wait is known to end too late for the caller."""
+        if wait is None or not wait.certain:
+            if now >= deadline:
+                raise BudgetExceeded(
+                    "no request may be sent within max_wait", retry_at=self._retry_at(len(self._line))
+                )
+            return
+        at = math.inf if wait.at is None else wait.at
+        if at <= (now + PATIENCE if deadline == math.inf else deadline):
+            return
+        retry_at = None if wait.until is None else as_datetime(wait.until)
+        if wait.period == MINUTE.name and deadline < math.inf:
+            raise BudgetExceeded(
+                f"the next request may be sent in {at - now:.1f} s: longer than max_wait", retry_at=retry_at
+            )
+        raise QuotaExhausted(
+            f"the quota of this {wait.period} is used up",
+            period=wait.period,
+            limit=wait.limit,
+            retry_at=retry_at,
+        )
+
+    def _refuse_hopeless(self, place: Place, max_wait: float) -> None:
+        """Raise if so many are ahead in the queue that it takes longer than the caller waits."""
+        ahead = self._line.ahead(place)
+        # The head's wait is known better, and before the first reply the time is not known at all.
+        if not ahead or not self._told:
+            return
+        now, wall = self._clock.monotonic(), self._clock.now()
+        opens = self._store.ready_at(self._plan, ahead + 1, now, wall)
+        if opens - self._store.ready_at(self._plan, 0, now, wall) > max_wait:
+            raise BudgetExceeded(
+                f"{ahead} requests are ahead in the queue: the wait is longer than max_wait",
+                retry_at=as_datetime(opens),
+            )
+
+    def _retry_at(self, requests: int) -> datetime:
+        now, wall = self._clock.monotonic(), self._clock.now()
+        return as_datetime(self._store.ready_at(self._plan, requests, now, wall))
+
+    def _settle(self, grant: Grant) -> None:
+        self._flight.leave()
+        self._store.settle(grant.ticket, self._outcome(grant))
+        self._wake()
+
+    def _outcome(self, grant: Grant) -> Outcome:
+        now, wall, response = self._clock.monotonic(), self._clock.now(), grant.response
+        if response is None:
+            return Outcome(grant.sent_at, now, wall)
+        self._told = True
+        accepted = response.status not in REFUSALS
+        if accepted:
+            self._flight.grow()
+        landed = grant.landed_at
+        return Outcome(grant.sent_at, landed, wall - (now - landed), True, accepted, response.date)
+
+    def _leave(self, place: Place) -> None:
+        """Leave the queue; whoever is next takes over."""
+        if self._line.head is place:
+            self._line.leave(place)
+            self._wake()
+        else:
+            self._line.leave(place)
+
+    def _wake(self) -> None:
+        head = self._line.head
+        if head is not None:
+            head.wake()

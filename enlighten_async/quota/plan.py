@@ -1,0 +1,68 @@
+"""What an API key may spend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from attrs import Attribute, field, frozen
+
+from enlighten_async.errors import InputError
+
+
+def _positive(_: Plan, attribute: Attribute[int | None], value: object) -> None:
+    """Refuse what is no number of requests."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(
+            f"{attribute.name} must be a whole number of requests above 0, or None, not {value!r}"
+        )
+
+
+@frozen(kw_only=True)
+class Plan:
+    """The limits of an API key, counted by the service over all users of the key.
+
+    A plan may be known by its name alone, such as `Plan.WATT`: what it allows depends on the version
+    of the API, which resolves it. Without a name, `None` means that the period is not limited.
+
+    Args:
+        minute: requests per wall-clock minute.
+        month: requests per UTC calendar month.
+        name: the service's word for it.
+
+    Raises:
+        InputError: a limit is not a positive whole number.
+    """
+
+    minute: int | None = field(default=None, validator=_positive)
+    month: int | None = field(default=None, validator=_positive)
+    name: str = ""
+
+    WATT: ClassVar[Plan]
+    """Enphase's free plan; its limits depend on the version of the API."""
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the plan says what it allows."""
+        return not self.name or self.minute is not None or self.month is not None
+
+    def resolved(self, table: Mapping[str, Plan]) -> Plan:
+        """Return the plan of this name from the table, unless this one has its own limits.
+
+        Raises:
+            InputError: the table has no such name.
+        """
+        if self.is_resolved:
+            return self
+        if self.name not in table:
+            known = ", ".join(sorted(table)) or "none"
+            raise InputError(
+                f"plan {self.name!r} is not known (known: {known}): "
+                f"give its limits, such as Plan(minute=10, month=10_000)"
+            )
+        return table[self.name]
+
+
+Plan.WATT = Plan(name="Watt")

@@ -1,0 +1,163 @@
+"""A server that counts as Enlighten does, for the limiter to be held against."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from attrs import define, field
+
+from enlighten_async.clock import Clock
+from enlighten_async.errors import Throttled
+from enlighten_async.quota import Grant, MemoryQuotaStore, Plan, RateLimiter
+from enlighten_async.testing import FakeClock
+from enlighten_async.wire import Response
+
+MONTH_START = 1_748_736_000  # 2025-06-01T00:00Z
+MONTH_END = 1_751_328_000  # 2025-07-01T00:00Z
+
+
+@define(slots=False)
+class FakeServer:
+    """Counts per wall-clock minute and per June 2025 of its own time; answers after some latency.
+
+    Its time is the clock's monotonic time plus `ahead`; its `Date` is cut to seconds.
+    """
+
+    clock: Clock
+    ahead: float
+    minute: int = 10
+    month: int = 10_000
+    latency: float = 0.2
+    date_skew: float = 0.0
+    dates: bool = True
+    busy_above: int | None = None
+    outsiders: int = 0
+    seed: int = 0
+    used: Counter[int] = field(factory=Counter)
+    rejected: Counter[int] = field(factory=Counter)
+    busy: int = 0
+    spent: int = 0
+    now_serving: int = 0
+    most_serving: int = 0
+    served_at: list[float] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311 - latencies, not secrets
+
+    def time(self) -> float:
+        """Return the server's time."""
+        return self.clock.monotonic() + self.ahead
+
+    def windows(self) -> list[int]:
+        """Return the minutes in which anything was served, in order."""
+        return sorted(w for w, n in self.used.items() if n)
+
+    async def send(self, grant: Grant) -> Response:
+        """Serve one request: there and back again."""
+        grant.mark_sent()
+        sent_at = self.clock.monotonic()
+        await self._travel()
+        self.now_serving += 1
+        self.most_serving = max(self.most_serving, self.now_serving)
+        status, body = self._answer()
+        date = math.floor(self.time() + self.date_skew) if self.dates else None
+        await self._travel()
+        self.now_serving -= 1
+        response = Response(
+            status, json.dumps(body).encode(), "application/json", date, sent_at, self.clock.monotonic()
+        )
+        grant.land(response)
+        return response
+
+    async def _travel(self) -> None:
+        await self.clock.sleep(self._random.uniform(0, self.latency))
+
+    def _answer(self) -> tuple[int, dict[str, object]]:
+        now = self.time()
+        window = int(now // 60)
+        if self.busy_above is not None and self.now_serving > self.busy_above:
+            self.busy += 1
+            return 503, {}
+        used = self.used[window] + min(self.outsiders, self.minute)
+        if self.spent >= self.month:
+            self.rejected[window] += 1
+            return 409, self._refusal("month", MONTH_START, MONTH_END, self.month)
+        if used >= self.minute:
+            self.rejected[window] += 1
+            return 409, self._refusal("minute", window * 60, window * 60 + 60, self.minute)
+        self.used[window] += 1
+        self.spent += 1
+        self.served_at.append(now)
+        return 200, {}
+
+    def _refusal(self, period: str, start: int, end: int, limit: int) -> dict[str, object]:
+        return {
+            "reason": "409",
+            "message": ["Usage limit exceeded for plan Watt"],
+            "period": period,
+            "period_start": start,
+            "period_end": end,
+            "limit": limit,
+        }
+
+
+def read_refusal(response: Response) -> Throttled:
+    """Read a 409 as a dialect does."""
+    facts = json.loads(response.body)
+    error = Throttled("over the limit", status=409, response=response)
+    for name in ("period", "period_start", "period_end", "limit"):
+        setattr(error, name, facts.get(name, getattr(Throttled, name)))
+    return error
+
+
+async def buy(limiter: RateLimiter, server: FakeServer, max_wait: float | None = None) -> Response:
+    """Send one request until it is served, as the session does."""
+    place = limiter.place()
+    while True:
+        with await limiter.acquire(place, max_wait) as grant:
+            response = await server.send(grant)
+        if response.status == 409:
+            limiter.throttled(grant, read_refusal(response))
+        elif response.status == 503:
+            limiter.overloaded(grant)
+        else:
+            return response
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., tuple[RateLimiter, FakeServer]]:
+    """Return a function that makes a server and a limiter before it."""
+
+    def make(
+        clock: FakeClock,
+        *,
+        phase: float = 10.0,
+        wrong: float = 600.0,
+        plan: Plan | None = None,
+        store: MemoryQuotaStore | None = None,
+        max_in_flight: int = 10,
+        **options: object,
+    ) -> tuple[RateLimiter, FakeServer]:
+        ahead = 1_750_000_020.0 + phase - clock.monotonic()  # 20 s: the next whole minute
+        server = FakeServer(clock, ahead, **options)  # type: ignore[arg-type]
+        clock.step_wall(server.time() - clock.now() + wrong)
+        limiter = RateLimiter(
+            store=store or MemoryQuotaStore(),
+            plan=plan or Plan(minute=10, month=10_000),
+            clock=clock,
+            max_in_flight=max_in_flight,
+        )
+        return limiter, server
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def purchase() -> Callable[..., object]:
+    """Return the function that sends one request until it is served."""
+    return buy

@@ -1,0 +1,37 @@
+"""Plans: numbers, names, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from enlighten_async.errors import InputError
+from enlighten_async.quota import Plan
+
+TABLE = {"Watt": Plan(minute=10, month=10_000, name="Watt")}
+
+
+def test_watt_is_only_a_name_until_a_version_of_the_api_resolves_it() -> None:
+    """The free plan has no numbers of its own."""
+    assert not Plan.WATT.is_resolved
+    assert Plan.WATT.resolved(TABLE) == Plan(minute=10, month=10_000, name="Watt")
+
+
+@pytest.mark.parametrize("plan", [Plan(minute=50), Plan(month=5, name="Watt"), Plan()])
+def test_own_numbers_are_kept(plan: Plan) -> None:
+    """Whoever gives numbers, or no limit at all, means them."""
+    assert plan.is_resolved
+    assert plan.resolved(TABLE) is plan
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    """The error says which names there are."""
+    with pytest.raises(InputError, match="known: Watt"):
+        Plan(name="Terawatt").resolved(TABLE)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "10", float("inf")])
+@pytest.mark.parametrize("period", ["minute", "month"])
+def test_limits_are_whole_numbers_above_zero(period: str, value: object) -> None:
+    """Anything else is refused when the plan is made."""
+    with pytest.raises(InputError, match=period):
+        Plan(**{period: value})  # type: ignore[arg-type]

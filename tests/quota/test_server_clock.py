@@ -1,0 +1,106 @@
+"""The server's time: the interval always holds the truth, and narrows."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.quota import ServerClock
+from enlighten_async.quota.server_clock import DRIFT, SLACK
+
+AHEAD = 1_750_000_000.25
+LATENCY = st.floats(0, 20)
+REPLIES = st.lists(st.tuples(st.floats(0, 3000), LATENCY, LATENCY), min_size=1, max_size=30)
+ROUNDING = 1e-5
+
+
+def hear(clock: ServerClock, ahead: float, left: float, out: float, back: float) -> ServerClock:
+    """Let a request leave then, and its answer come back."""
+    date = math.floor(ahead + left + out)
+    return clock.observe(date, left, left + out + back, wall=0.0)
+
+
+@given(replies=REPLIES, drift=st.floats(-0.9 * DRIFT, 0.9 * DRIFT))
+def test_the_interval_always_holds_the_servers_time(
+    replies: list[tuple[float, float, float]], drift: float
+) -> None:
+    """Whatever the latencies and however the clocks drift, the truth lies inside, now and later."""
+    clock, now = ServerClock(), 0.0
+    for pause, out, back in replies:
+        now += pause
+        date = math.floor(AHEAD + (now + out) * (1 + drift))
+        clock = clock.observe(date, now, now + out + back, wall=0.0)
+        now += out + back
+        for later in (now, now + 1000):
+            truth = AHEAD + later * (1 + drift)
+            assert clock.earliest(later) <= truth + ROUNDING
+            assert truth - ROUNDING <= clock.latest(later)
+    assert clock.resets == 0
+
+
+@given(starts=st.lists(st.floats(0, 600), min_size=1, max_size=20), latency=st.floats(0, 2))
+def test_more_replies_never_widen_the_interval_beyond_the_drift(starts: list[float], latency: float) -> None:
+    """Its width is that of the best single reply, or less, and the drift since."""
+    clock = ServerClock()
+    for left in sorted(starts):
+        clock = hear(clock, AHEAD, left, latency, latency)
+    width = clock.latest(max(starts)) - clock.earliest(max(starts))
+    assert width <= 1 + SLACK + 2 * latency + 2 * DRIFT * (600 + 2 * latency) + ROUNDING
+
+
+def test_nothing_is_known_before_the_first_reply() -> None:
+    """Any time is possible."""
+    clock = ServerClock()
+    assert not clock.known
+    assert clock.earliest(5.0) == -math.inf
+    assert clock.latest(5.0) == math.inf
+
+
+def test_bursts_at_one_phase_leave_no_bias() -> None:
+    """Replies that all meet the same phase of the second still hold the truth, unlike their median."""
+    clock = ServerClock()
+    for minute in range(20):
+        clock = hear(clock, AHEAD, 60.0 * minute + 0.7, 0.02, 0.02)
+    assert clock.earliest(1200.0) <= AHEAD + 1200 <= clock.latest(1200.0)
+    assert clock.latest(1200.0) - clock.earliest(1200.0) < 1.2
+
+
+@pytest.mark.parametrize("step", [-3600.0, -5.0, 5.0, 3600.0, 1e7])
+def test_a_reply_that_contradicts_is_believed(step: float) -> None:
+    """After the server's clock has stepped, or this machine has slept, the newest reply counts."""
+    clock = hear(ServerClock(), AHEAD, 0.0, 0.1, 0.1)
+    clock = hear(clock, AHEAD + step, 10.0, 0.1, 0.1)
+    assert clock.resets == 1
+    assert clock.earliest(20.0) <= AHEAD + step + 20 <= clock.latest(20.0)
+
+
+def test_a_reply_that_says_nothing_new_costs_no_copy() -> None:
+    """The same clock comes back."""
+    clock = hear(ServerClock(), AHEAD, 0.0, 0.0, 0.0)
+    assert hear(clock, AHEAD, 10.0, 5.0, 5.0) is clock
+
+
+@pytest.mark.parametrize("date", [None, -1.0, 1e11, math.inf, math.nan])
+def test_without_a_date_the_local_clock_is_believed_by_a_second(date: float | None) -> None:
+    """The guess holds only until a real `Date` comes."""
+    guess = ServerClock().observe(date, 0.0, 1.0, wall=500.0)
+    assert guess.known
+    assert guess.guessed
+    assert (guess.earliest(1.0), guess.latest(1.0)) == (499.0, 501.0)
+    newer = guess.observe(date, 2.0, 3.0, wall=700.0)
+    assert (newer.earliest(3.0), newer.latest(3.0)) == (699.0, 701.0)
+    real = hear(newer, AHEAD, 10.0, 0.1, 0.1)
+    assert not real.guessed
+    assert real.observe(date, 20.0, 21.0, wall=0.0) is real
+
+
+@given(target=st.floats(0, 1e5))
+def test_when_is_the_first_moment_at_which_a_time_is_sure_to_have_come(target: float) -> None:
+    """Waiting until then is enough, and not more than needed."""
+    clock = hear(ServerClock(), AHEAD, 0.0, 0.1, 0.3)
+    moment = clock.when(AHEAD + target)
+    assert clock.earliest(moment) >= AHEAD + target - ROUNDING
+    assert moment == clock.at or clock.earliest(moment) <= AHEAD + target + ROUNDING
