@@ -13,16 +13,17 @@ class Estimate:
 
     Attributes:
         at_least: requests it takes if the first answer shows that the rest is not worth asking for.
-        at_most: requests it takes if all of them are needed and none has to be repeated.
+        at_most: requests it takes if all of them are needed and none has to be repeated; `None` where
+            only the service knows how many pages there are.
         from_store: windows that are answered from what was bought before.
         pruned: windows that are not asked for, since they are documented as empty.
         ready_at: when all of it would be there on this plan (aware UTC).
-        month_share: `at_most` as a share of the plan's month; `None` if the plan has no such limit.
+        month_share: the requests as a share of the plan's month; `None` if the plan has no such limit.
         fits: whether the running month has that much left.
     """
 
     at_least: int
-    at_most: int
+    at_most: int | None
     from_store: int
     pruned: int
     ready_at: datetime

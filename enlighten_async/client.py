@@ -1,0 +1,281 @@
+"""The client: the API's own names as methods, each of which returns a `Query`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from copy import copy
+from datetime import date
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, TypedDict, TypeVar, Unpack
+
+from enlighten_async.clock import Clock, SystemClock
+from enlighten_async.errors import InputError
+from enlighten_async.models import RgmStats, Summary, System, Systems
+from enlighten_async.quota import Plan, QuotaStore, RateLimiter
+from enlighten_async.retry import RetryBudget, RetryPolicy
+from enlighten_async.session import Draft, Options, Query, Session, shared_counts
+from enlighten_async.transport import Secret, Transport
+from enlighten_async.v2 import BASE_URL, PLANS, V2, credentials
+from enlighten_async.v2.rgm_stats import rgm_stats
+from enlighten_async.v2.systems import summary, systems
+from enlighten_async.windows import Moment
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+P = TypeVar("P")
+I = TypeVar("I")  # noqa: E741 - an item
+T = TypeVar("T")
+
+KEY_VARIABLE, USER_VARIABLE, URL_VARIABLE = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_BASE_URL"
+
+logger = logging.getLogger("enlighten_async")
+
+
+class ClientOptions(TypedDict, total=False):
+    """The options of `EnlightenClient`, as it explains them."""
+
+    plan: Plan | None
+    quota_store: QuotaStore | None
+    retry: RetryPolicy | None
+    timeout: float | None
+    max_concurrency: int
+    base_url: str
+    proxy: str | None
+    verify: bool | str | ssl.SSLContext
+    transport: httpx.AsyncBaseTransport | None
+    clock: Clock | None
+
+
+class Unchanged:
+    """Stands for an option that stays as it is."""
+
+    def __repr__(self) -> str:
+        return "unchanged"
+
+
+UNCHANGED: Final = Unchanged()
+
+
+class EnlightenClient:
+    """An async client of Enphase's Enlighten Systems API.
+
+    Its methods bear the API's names and return a `Query`: `await` it for the answer, `async for` it for
+    the answer's parts, `await query.estimate()` for the price. Requests leave at the pace of the plan,
+    which all clients of a process share that use one key. Best used in `async with`; one client belongs
+    to one event loop.
+
+    Args:
+        api_key: the application's key.
+        user_id: whose systems are asked about, as the service gave it when the user consented.
+        plan: what the key may spend; by default the free plan, Watt, with 10 requests a minute and
+            10,000 a month.
+        quota_store: who counts what the key has spent; by default counts in memory, shared by all
+            clients of this process on the same key.
+        retry: how failures that may pass are met.
+        timeout: seconds for one request, from connect to the last byte; `None` sets no limit.
+        max_concurrency: requests on their way at once, at most.
+        base_url: where the API is; an emulator's address, say. https, unless it is this machine.
+        proxy: URL of a proxy, "" for none; by default what the environment says.
+        verify: `True` for the system's certificates, or a CA file, or a context.
+        transport: any httpx transport in place of our own, such as an emulator's.
+        clock: the source of time.
+
+    Raises:
+        InputError: an argument is wrong; the text says what to do.
+    """
+
+    def __init__(
+        self,
+        api_key: str | Secret,
+        user_id: str | Secret,
+        *,
+        plan: Plan | None = None,
+        quota_store: QuotaStore | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float | None = 30.0,
+        max_concurrency: int = 10,
+        base_url: str = BASE_URL,
+        proxy: str | None = None,
+        verify: bool | str | ssl.SSLContext = True,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        key, user = Secret(api_key), Secret(user_id)
+        del api_key, user_id  # a traceback that shows variables must not show these
+        _check_numbers(timeout, max_concurrency)
+        if plan is None:
+            plan = Plan.WATT
+            logger.info("no plan given: keeping to the free one, Watt; pass plan= if the key has another")
+        plan, clock, retry = plan.resolved(PLANS), clock or SystemClock(), retry or RetryPolicy()
+        sender = Transport(
+            base_url=base_url,
+            clock=clock,
+            timeout=timeout,
+            max_connections=max_concurrency,
+            proxy=proxy,
+            verify=verify,
+            transport=transport,
+        )
+        store = quota_store or shared_counts(key, sender, clock)
+        self._owner = True
+        self._key = key
+        self._options = Options(credentials(key, user))
+        self._session = Session(
+            dialect=V2(official=base_url == BASE_URL),
+            limiter=RateLimiter(store=store, plan=plan, clock=clock, max_in_flight=max_concurrency),
+            transport=sender,
+            clock=clock,
+            retry=retry,
+            budget=RetryBudget(retry, plan.minute),
+            max_concurrency=max_concurrency,
+        )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[ClientOptions]) -> Self:
+        """Return a client for the credentials in the environment.
+
+        `ENLIGHTEN_API_KEY` and `ENLIGHTEN_USER_ID` are needed; `ENLIGHTEN_BASE_URL` is taken if it is set.
+        The options are those of the client.
+
+        Raises:
+            InputError: a variable is missing.
+        """
+        key, user = Secret(environ.get(KEY_VARIABLE, "")), Secret(environ.get(USER_VARIABLE, ""))
+        url = environ.get(URL_VARIABLE)
+        del environ  # as above, for tracebacks
+        missing = [name for name, value in ((KEY_VARIABLE, key), (USER_VARIABLE, user)) if not value]
+        if missing:
+            raise InputError(f"set {' and '.join(missing)} in the environment")
+        if url:
+            options.setdefault("base_url", url)
+        return cls(key, user, **options)
+
+    def with_options(
+        self,
+        *,
+        user_id: str | Secret | None = None,
+        max_wait: float | Unchanged | None = UNCHANGED,
+        max_requests: int | Unchanged | None = UNCHANGED,
+        exhaustive: bool | Unchanged = UNCHANGED,
+    ) -> Self:
+        """Return a view of this client with other options; what is not given stays as it is.
+
+        It shares connections and counts with this client, and closing it closes nothing.
+
+        Args:
+            user_id: another user of the same key; counts are kept per key over all its users.
+            max_wait: seconds a whole query may take, queue, network and retries included; `None`: any.
+            max_requests: requests a query may take; `None`: any.
+            exhaustive: ask also for windows which the newest answer shows to be empty.
+
+        Raises:
+            InputError: an option is wrong.
+        """
+        view = copy(self)
+        view._owner = False
+        options = view._options
+        view._options = Options(
+            credentials=options.credentials if user_id is None else credentials(self._key, Secret(user_id)),
+            max_wait=options.max_wait if isinstance(max_wait, Unchanged) else max_wait,
+            max_requests=options.max_requests if isinstance(max_requests, Unchanged) else max_requests,
+            exhaustive=options.exhaustive if isinstance(exhaustive, Unchanged) else exhaustive,
+        )
+        return view
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} v2 at {self._session.transport.origin}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; a view made by `with_options` leaves them to its client."""
+        if self._owner:
+            await self._session.transport.aclose()
+
+    def systems(self) -> Query[System, Systems]:
+        """Ask for all systems the user may see; one request per 1,000 systems.
+
+        Streamed, it hands out one `System` after another.
+        """
+        return self._query(systems(self._session.zones))
+
+    def summary(self, system_id: int | str, *, summary_date: date | None = None) -> Query[Summary, Summary]:
+        """Ask for a system's state and energy on one of its local days; one request.
+
+        Args:
+            system_id: the service's number of the system.
+            summary_date: a local day; by default the system's own today.
+
+        Raises:
+            InputError: an argument is wrong.
+        """
+        return self._query(summary(_number(system_id), summary_date))
+
+    def rgm_stats(
+        self,
+        system_id: int | str,
+        *,
+        start_at: Moment | None = None,
+        end_at: Moment | None = None,
+        start_date: date | None = None,
+        end_date: date | None = None,
+    ) -> Query[RgmStats, RgmStats]:
+        """Ask for the 15-minute intervals of a system's revenue-grade meters, over a range of any length.
+
+        One request per 7 days, the most the service gives. The range is `(start, end]` after both were
+        floored to the quarter of an hour, and ends by now. Without a range it is the system's own today,
+        so far. Streamed, it hands out one `RgmStats` per window, oldest first.
+
+        Args:
+            system_id: the service's number of the system.
+            start_at: start, exclusive: an aware datetime or epoch seconds.
+            end_at: end, inclusive; by default now.
+            start_date: first local day, in place of `start_at`.
+            end_date: last local day, inclusive; by default today. Local days need the system's time zone:
+                known from earlier answers of `systems`, or else asked for by one request.
+
+        Raises:
+            InputError: an argument is wrong.
+        """
+        draft = rgm_stats(
+            _number(system_id),
+            self._session.zones,
+            start_at=start_at,
+            end_at=end_at,
+            start_date=start_date,
+            end_date=end_date,
+        )
+        return self._query(draft)
+
+    def _query(self, draft: Draft[P, I, T]) -> Query[I, T]:
+        return Query(self._session, self._options, draft)
+
+
+def _number(system_id: object) -> int:
+    """Return a system id as a number; the service sends it as one, users keep it as text too."""
+    text = str(system_id)
+    if isinstance(system_id, bool) or not isinstance(system_id, int | str) or not text.isascii():
+        raise InputError(f"system_id must be a number such as 1765, not {system_id!r}")
+    if not text.isdigit() or not 0 < int(text[:20]) < 2**63:
+        raise InputError(f"system_id must be a positive whole number such as 1765, not {system_id!r}")
+    return int(text)
+
+
+def _check_numbers(timeout: float | None, max_concurrency: int) -> None:
+    if timeout is not None and not timeout > 0:
+        raise InputError(
+            f"timeout must be a number of seconds above 0, or None for no limit, not {timeout!r}"
+        )
+    if not max_concurrency >= 1:
+        raise InputError(f"max_concurrency must be at least 1, not {max_concurrency!r}")

@@ -1,0 +1,59 @@
+"""When a request that failed may be tried again: few times, apart, and never as a flood."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from attrs import field, frozen, validators
+
+from enlighten_async.errors import EnlightenError, ServerError, TransportError
+
+WINDOW = 60.0
+"""Seconds over which the share of repeats is counted, the plan's own minute."""
+
+
+@frozen
+class RetryPolicy:
+    """How failures that may pass (resets, timeouts, 5xx) are met; over the limit (409) is not one.
+
+    Attributes:
+        attempts: how often one request is sent in all, at most.
+        base: seconds; the first wait is between none and this.
+        cap: seconds; no wait is longer. Each further wait may be twice as long as the one before.
+        share: repeats may take this share of the plan's requests in any minute, but one always may.
+    """
+
+    attempts: int = field(default=3, validator=validators.ge(1))
+    base: float = field(default=0.5, validator=validators.ge(0))
+    cap: float = field(default=20.0, validator=validators.ge(0))
+    share: float = field(default=0.1, validator=validators.and_(validators.ge(0), validators.le(1)))
+
+    def allows(self, failures: int) -> bool:
+        """Tell whether a request that failed this often may be sent again."""
+        return failures < self.attempts
+
+    def delay(self, failures: int, chance: float) -> float:
+        """Return seconds to wait after this many failures; `chance` lies in [0, 1)."""
+        return chance * min(self.cap, self.base * 2.0 ** min(failures - 1, 32))
+
+
+class RetryBudget:
+    """Keeps repeats to their share of the plan's requests."""
+
+    def __init__(self, policy: RetryPolicy, minute: int | None) -> None:
+        allowed = max(1, int(policy.share * minute)) if minute else None
+        self._recent: deque[float] | None = deque(maxlen=allowed) if allowed else None
+
+    def claim(self, moment: float) -> float:
+        """Book a repeat; return when it may go (monotonic seconds), not before `moment`."""
+        if self._recent is None:
+            return moment
+        if len(self._recent) == self._recent.maxlen:
+            moment = max(moment, self._recent[0] + WINDOW)
+        self._recent.append(moment)
+        return moment
+
+
+def passing(error: EnlightenError) -> bool:
+    """Tell whether a failure may have passed when the request is sent again."""
+    return isinstance(error, TransportError) or (isinstance(error, ServerError) and error.status >= 500)

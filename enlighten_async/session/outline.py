@@ -1,0 +1,70 @@
+"""What a query is made of: flows in the order of time, and how their parts become an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+from attrs import field, frozen
+
+from enlighten_async.models.coverage import Hole, Reason
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.windows import Window
+from enlighten_async.wire import Flow
+
+P = TypeVar("P")
+I = TypeVar("I")  # noqa: E741 - an item
+T = TypeVar("T")
+
+
+@frozen
+class Leg(Generic[P]):
+    """One flow, and the part of time it is for."""
+
+    flow: Flow[P]
+    window: Window | None = None
+
+
+def _never(_part: object, _window: Window) -> None:
+    """Skip nothing."""
+
+
+def _ignore(_part: object) -> None:
+    """Learn nothing."""
+
+
+@frozen
+class Outline(Generic[P, I, T]):
+    """A query before it is run.
+
+    Attributes:
+        legs: its flows, oldest first; they may run side by side.
+        merge: joins parts (oldest first), holes nobody has a part for, and the receipt to the answer.
+        unpack: what a stream hands out of a part.
+        skip: tells by the newest part why a window need not be asked for, if so.
+        learn: is shown each part.
+        pruned: windows left out beforehand, as documented as empty.
+        open_ended: whether only the service knows how many requests it takes.
+    """
+
+    legs: tuple[Leg[P], ...]
+    merge: Callable[[Sequence[P], Sequence[Hole], Receipt], T]
+    unpack: Callable[[P], Iterable[I]]
+    skip: Callable[[P, Window], Reason | None] = field(default=_never)
+    learn: Callable[[P], None] = field(default=_ignore)
+    pruned: int = 0
+    open_ended: bool = False
+
+
+@frozen
+class Draft(Generic[P, I, T]):
+    """A query before the time and the system's time zone are known.
+
+    Attributes:
+        outline: makes the outline of the time now (epoch seconds) and the time zone.
+        zone_of: the system whose time zone it needs; `None` if it needs none.
+    """
+
+    outline: Callable[[float, ZoneInfo | None], Outline[P, I, T]]
+    zone_of: int | None = None

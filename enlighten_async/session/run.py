@@ -1,0 +1,203 @@
+"""Drives the tracks of one query: the newest alone, then the rest side by side."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+import anyio
+
+from enlighten_async.errors import EnlightenError, TransportError
+from enlighten_async.models.coverage import Hole, Reason
+from enlighten_async.quota import Grant
+from enlighten_async.session.outline import Outline
+from enlighten_async.session.session import Options, Session
+from enlighten_async.session.tally import Tally
+from enlighten_async.session.track import Track
+
+P = TypeVar("P")
+I = TypeVar("I")  # noqa: E741 - an item
+T = TypeVar("T")
+
+PILOTS = 2
+"""How many windows may fail to get any answer before the others are given up."""
+
+
+class Run(Generic[P, I, T]):
+    """A query under way. Cut off at any point, it goes on from there when it is driven again.
+
+    Attributes:
+        tracks: one for each leg, oldest first.
+        deadline: monotonic time after which nothing more is sent; `None` sets no limit.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        options: Options,
+        outline: Outline[P, I, T],
+        tally: Tally,
+        failures: list[EnlightenError],
+    ) -> None:
+        self.outline = outline
+        self.deadline: float | None = None
+        self.tracks = [Track.start(leg, session.limiter.place(), outline.learn) for leg in outline.legs]
+        self._session = session
+        self._options = options
+        self._tally = tally
+        self._failures = failures
+        self._waiting: set[anyio.CancelScope] = set()
+        self._crash: BaseException | None = None
+        self._led = False
+        self._handed_out = 0
+
+    @property
+    def pending(self) -> list[Track[P]]:
+        """Tracks that have more to ask, oldest first."""
+        return [track for track in self.tracks if track.request is not None]
+
+    async def lead(self) -> None:
+        """Ask for the newest window alone: it tells whether key and system are right, and what is empty."""
+        if self._led or len(self.tracks) < 2:
+            return
+        for pilot in self.tracks[: -1 - PILOTS : -1]:
+            await self.drive(pilot)
+            if not isinstance(pilot.error, TransportError):
+                break
+        else:
+            self._refuse(self.pending)
+        self._led = True
+        self._prune()
+
+    async def side_by_side(self, tracks: Iterable[Track[P]]) -> None:
+        """Drive tracks to their ends, as many at once as the session allows."""
+        queue = deque(track for track in tracks if track.request is not None)
+        workers = min(len(queue), self._session.max_concurrency)
+        if workers == 1:
+            await self._work(queue)
+        elif workers:
+            async with anyio.create_task_group() as group:
+                for _ in range(workers):
+                    group.start_soon(self._worker, queue, group.cancel_scope)
+        if self._crash is not None:
+            crash, self._crash = self._crash, None
+            raise crash
+
+    async def advance(self) -> list[P] | None:
+        """Return the next few parts, oldest first, and forget them; `None` at the end."""
+        if len(self.tracks) == 1:
+            return await self._page(self.tracks[0])
+        if self._handed_out >= len(self.tracks):
+            return None
+        batch = self.tracks[self._handed_out :][: self._session.max_concurrency]
+        await self.side_by_side(batch)
+        self._handed_out += len(batch)
+        return [part for track in batch for part in track.hand_out()]
+
+    async def _page(self, track: Track[P]) -> list[P] | None:
+        """Return the next part of a flow that stands alone, as soon as it is there."""
+        if track.request is not None and not track.parts:
+            await self.drive(track, once=True)
+        return track.hand_out() or None
+
+    async def drive(self, track: Track[P], *, once: bool = False) -> None:
+        """Drive one track to its end, or (`once`) until it has got its next part."""
+        goal = len(track.parts) + 1
+        while track.request is not None and not (once and len(track.parts) >= goal):
+            grant = await self._permitted(track)
+            if grant is not None:
+                pause = await self._session.attempt(track, grant, self._options.credentials, self._tally)
+                await self._pause(track, pause)
+            if track.error is not None:
+                self._note(track.error)
+
+    async def _permitted(self, track: Track[P]) -> Grant | None:
+        """Wait at the gate; `None` ends the track, as nothing more is sent for it."""
+        left = None if self.deadline is None else max(0.0, self.deadline - self._session.clock.monotonic())
+        grant = None
+        try:
+            with self._leaving():
+                grant = await self._session.limiter.acquire(track.place, max_wait=left)
+        except EnlightenError as refusal:
+            track.fail(refusal)
+        else:
+            if grant is None:
+                track.skip(Reason.REFUSED)
+        return grant
+
+    async def _pause(self, track: Track[P], seconds: float) -> None:
+        if seconds <= 0:
+            return
+        with self._leaving() as scope:
+            await self._session.clock.sleep(seconds)
+            self._tally.wait("retry", seconds)
+        if scope.cancelled_caught:
+            track.skip(Reason.REFUSED)
+
+    @property
+    def ended(self) -> bool:
+        """Whether a refusal came that every other request of the query would meet too."""
+        return any(failure.ends_query for failure in self._failures)
+
+    def parts(self) -> list[P]:
+        """Return what arrived so far, oldest first."""
+        return [part for track in self.tracks for part in track.parts]
+
+    def holes(self) -> list[Hole]:
+        """Return what is missing so far, as far as it is known by time."""
+        holes = (track.missing(Reason.REFUSED) for track in self.tracks)
+        return [hole for hole in holes if hole is not None]
+
+    def _note(self, failure: EnlightenError) -> None:
+        """Book a failure; one that ends the query sends home whoever waits to send."""
+        self._failures.append(failure)
+        if failure.ends_query:
+            for scope in self._waiting:
+                scope.cancel()
+
+    def _prune(self) -> None:
+        """Leave out what the newest part shows to be empty."""
+        if self._options.exhaustive or not self.tracks[-1].parts:
+            return
+        newest = self.tracks[-1].parts[-1]
+        for track in self.pending:
+            window = track.request.window if track.request else None
+            reason = self.outline.skip(newest, window) if window else None
+            if reason is not None:
+                track.skip(reason)
+
+    @staticmethod
+    def _refuse(tracks: Sequence[Track[P]]) -> None:
+        for track in tracks:
+            if track.request is not None:
+                track.skip(Reason.REFUSED)
+
+    async def _worker(self, queue: deque[Track[P]], scope: anyio.CancelScope) -> None:
+        """Work; a fault that is not ours ends the others and is raised as it is, not in a group."""
+        try:
+            await self._work(queue)
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as crash:  # noqa: BLE001 - raised again by `side_by_side`
+            self._crash = crash
+            scope.cancel()
+
+    async def _work(self, queue: deque[Track[P]]) -> None:
+        while queue:
+            track = queue.popleft()
+            if self.ended:
+                self._refuse([track])
+            else:
+                await self.drive(track)
+
+    @contextmanager
+    def _leaving(self) -> Iterator[anyio.CancelScope]:
+        """Mark a wait before sending, which a refusal met by another track puts an end to."""
+        with anyio.CancelScope() as scope:
+            self._waiting.add(scope)
+            try:
+                yield scope
+            finally:
+                self._waiting.discard(scope)

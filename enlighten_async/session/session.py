@@ -1,0 +1,139 @@
+"""What all queries of a client share, and how one of them gets an answer to one request."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import MutableMapping
+from typing import Protocol, TypeVar
+
+import anyio
+from attrs import Factory, define, frozen
+
+from enlighten_async.clock import Clock
+from enlighten_async.errors import EnlightenError, Throttled, TransportError, Unavailable
+from enlighten_async.quota import Grant, RateLimiter
+from enlighten_async.retry import RetryBudget, RetryPolicy, passing
+from enlighten_async.session.tally import Tally
+from enlighten_async.session.track import Track
+from enlighten_async.transport import Credentials, Transport
+from enlighten_async.wire import Flow, Response
+
+P = TypeVar("P")
+
+MAX_REJECTIONS = 10
+"""Rejections of one request after which its error is raised: the service contradicts itself."""
+MAX_OVERLOADS = 5
+"""Answers "too many at once" (503) to one request after which its error is raised."""
+
+
+class Dialect(Protocol):
+    """How one version of the API speaks."""
+
+    def explain(self, response: Response) -> EnlightenError | None:
+        """Return what an answer means if it is not data, else `None`."""
+        ...
+
+    def time_zone(self, system_id: int) -> Flow[str]:
+        """Ask for the name of a system's time zone."""
+        ...
+
+
+@frozen
+class Options:
+    """What a caller allows a query.
+
+    Attributes:
+        credentials: whose data is asked for.
+        max_wait: seconds the whole query may take; `None` sets no limit.
+        max_requests: requests it may take; `None` sets no limit.
+        exhaustive: whether windows are asked for that the newest answer shows to be empty.
+    """
+
+    credentials: Credentials
+    max_wait: float | None = None
+    max_requests: int | None = None
+    exhaustive: bool = False
+
+
+@define(eq=False)
+class Session:
+    """What all queries of a client share.
+
+    Attributes:
+        dialect: the version of the API it speaks.
+        limiter: the gate to the service.
+        transport: the way to the service.
+        clock: the source of time.
+        retry: how failures that may pass are met.
+        budget: keeps repeats to their share of the plan.
+        max_concurrency: flows of one query that run side by side.
+        zones: names of systems' time zones, as far as they are known.
+        zone_lock: held while a time zone is asked for.
+    """
+
+    dialect: Dialect
+    limiter: RateLimiter
+    transport: Transport
+    clock: Clock
+    retry: RetryPolicy
+    budget: RetryBudget
+    max_concurrency: int = 10
+    zones: MutableMapping[int, str] = Factory(dict)
+    zone_lock: anyio.Lock = Factory(anyio.Lock)
+
+    def now(self) -> float:
+        """Return the server's time (epoch seconds) as well as it is known."""
+        return self.clock.now()
+
+    async def attempt(self, track: Track[P], grant: Grant, credentials: Credentials, tally: Tally) -> float:
+        """Send a track's request once; return how many seconds to wait before it is sent again.
+
+        Whatever way this is left, also by cancellation, an answer that has arrived is in the track.
+        """
+        failure: EnlightenError | None = None
+        try:
+            with grant:
+                await self.transport.send(track.asking, credentials, grant)
+        except TransportError as error:
+            failure = error
+        finally:
+            tally.count(grant, again=track.failures > 0)
+            if grant.response is not None:
+                failure = self._read(track, grant, grant.response)
+        return 0.0 if failure is None else self._back_off(track, failure, tally)
+
+    def _read(self, track: Track[P], grant: Grant, response: Response) -> EnlightenError | None:
+        """Give an answer to its track, or return why it is not one."""
+        request, failure = track.asking, self.dialect.explain(response)
+        if isinstance(failure, Throttled):
+            self.limiter.throttled(grant, failure)
+        try:
+            part = request.decode(response) if failure is None else request.forgive(failure)
+        except EnlightenError as error:
+            return error
+        if part is None:
+            return failure
+        track.accept(part)
+        return None
+
+    def _back_off(self, track: Track[P], failure: EnlightenError, tally: Tally) -> float:
+        """Decide on a failed request: its track ends here, or goes on after so many seconds."""
+        if isinstance(failure, Throttled):
+            tally.rejected += 1
+            track.rejections += 1
+            return self._again(track, failure, track.rejections < MAX_REJECTIONS, 0.0)
+        track.failures += 1
+        pause = self.retry.delay(track.failures, random.random())  # noqa: S311 - jitter, not a secret
+        if isinstance(failure, Unavailable) and failure.status == 503:
+            self.limiter.overloaded()
+            return self._again(track, failure, track.failures < MAX_OVERLOADS, pause)
+        if not passing(failure) or not self.retry.allows(track.failures):
+            return self._again(track, failure, False, 0.0)
+        now = self.clock.monotonic()
+        return self.budget.claim(now + pause) - now
+
+    @staticmethod
+    def _again(track: Track[P], failure: EnlightenError, allowed: bool, pause: float) -> float:
+        if not allowed:
+            track.fail(failure)
+        return pause

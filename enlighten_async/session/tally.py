@@ -1,0 +1,42 @@
+"""What a query spends, counted as it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import Factory, define
+
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.quota import Grant
+
+
+@define
+class Tally:
+    """Counts the attempts of one query."""
+
+    sent: int = 0
+    rejected: int = 0
+    retried: int = 0
+    waited: dict[str, float] = Factory(dict)
+
+    def count(self, grant: Grant, *, again: bool) -> None:
+        """Count one attempt; `again` if the request had failed before."""
+        for reason, seconds in grant.waited.items():
+            self.wait(reason, seconds)
+        if grant.sent_at is not None:
+            self.sent += 1
+            self.retried += again
+
+    def wait(self, reason: str, seconds: float) -> None:
+        """Count a wait."""
+        self.waited[reason] = self.waited.get(reason, 0.0) + seconds
+
+    def receipt(self, left: Mapping[str, int]) -> Receipt:
+        """Return what was spent so far."""
+        return Receipt(
+            sent=self.sent,
+            rejected=self.rejected,
+            retried=self.retried,
+            waited=dict(self.waited),
+            left=dict(left),
+        )

@@ -1,0 +1,86 @@
+"""A flow under way: what it asks next, what it has got, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Self, TypeVar
+
+from attrs import Factory, define
+
+from enlighten_async.errors import EnlightenError
+from enlighten_async.models.coverage import Hole, Reason
+from enlighten_async.quota import Place
+from enlighten_async.session.outline import Leg
+from enlighten_async.wire import Flow, Request
+
+P = TypeVar("P")
+
+
+@define(eq=False)
+class Track(Generic[P]):
+    """One leg of a query as it is run. A run that was cut off goes on where its tracks stand.
+
+    Attributes:
+        flow: the flow itself.
+        request: what to ask next; `None` when the flow has ended.
+        place: its place in the queue at the gate.
+        learn: is shown each part.
+        parts: what it got so far, in order.
+        error: why it ended early, if it did.
+        hole: the stretch of time that it did not get, and why.
+        failures: how often the present request failed, not counting rejections.
+        rejections: how often it was rejected as over the limit.
+    """
+
+    flow: Flow[P]
+    request: Request[P] | None
+    place: Place
+    learn: Callable[[P], None]
+    parts: list[P] = Factory(list)
+    error: EnlightenError | None = None
+    hole: Hole | None = None
+    failures: int = 0
+    rejections: int = 0
+
+    @classmethod
+    def start(cls, leg: Leg[P], place: Place, learn: Callable[[P], None]) -> Self:
+        """Start a leg: its flow says what it asks first."""
+        return cls(leg.flow, next(leg.flow, None), place, learn)
+
+    @property
+    def asking(self) -> Request[P]:
+        """The request that is asked now; only while the track has not ended."""
+        if self.request is None:
+            raise RuntimeError("the track has ended")
+        return self.request
+
+    def accept(self, part: P) -> None:
+        """Send a part to the flow, which may ask again."""
+        self.parts.append(part)
+        self.learn(part)
+        self.failures = self.rejections = 0
+        try:
+            self.request = self.flow.send(part)
+        except StopIteration:
+            self.request = None
+
+    def hand_out(self) -> list[P]:
+        """Return the parts and forget them."""
+        parts, self.parts = self.parts, []
+        return parts
+
+    def fail(self, error: EnlightenError) -> None:
+        """End with an error; what arrived is kept."""
+        self.error = error
+        self.skip(Reason.FAILED)
+
+    def skip(self, reason: Reason) -> None:
+        """End without asking for the rest."""
+        self.hole = self.missing(reason)
+        self.request = None
+        self.flow.close()
+
+    def missing(self, reason: Reason) -> Hole | None:
+        """Return the stretch of time that was not got yet, as a hole."""
+        window = self.request.window if self.request else None
+        return Hole(window, reason) if window else self.hole
