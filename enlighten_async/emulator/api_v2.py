@@ -41,6 +41,7 @@ Row: TypeAlias = dict[str, object]
 class ApiV2:
     """Answers what quota and faults have let through."""
 
+    users: frozenset[str]
     truth: Truth
     clock: Clock
     retention: float
@@ -56,17 +57,17 @@ class ApiV2:
         return refuse(404, "Resource not found.")
 
     def _enter(self, call: Call, endpoint: Endpoint, system_id: str | None) -> Answer:
-        owned = self.truth.systems(call.get("user_id"))
-        if not owned:
+        if call.get("user_id") not in self.users:
             return refuse(401, "Not authorized to access requested resource.")
+        owned = self.truth.systems(call.get("user_id"))
         systems = [s for s in owned if system_id is None or s.system_id == int(system_id)]
-        if not systems:
+        if system_id is not None and not systems:
             return refuse(404, f"Couldn't find Site with 'id'={system_id}")
         try:
             status, content = endpoint(self, call, systems)
         except BadMomentError as bad:
             return as_json(422, {"reason": f"Failed to parse date {bad}"})
-        if call.get("datetime_format") == "iso8601":
+        if system_id is not None and call.get("datetime_format") == "iso8601":
             content = _in_iso(content, systems[0].timezone)
         return as_json(status, content)
 

@@ -16,7 +16,7 @@ from enlighten_async.emulator import fleet as fleets
 from enlighten_async.emulator.api_v2 import ApiV2
 from enlighten_async.emulator.counts import Books
 from enlighten_async.emulator.faults import Fault, FaultPlayer
-from enlighten_async.emulator.messages import DroppedError, refuse
+from enlighten_async.emulator.messages import refuse
 from enlighten_async.emulator.plants import DEMO_SYSTEM, DEMO_USER
 from enlighten_async.emulator.quota import Ledger, Quota
 from enlighten_async.emulator.transport import EmulatorTransport
@@ -93,9 +93,9 @@ class Emulator:
         self._users = (
             fleets.user_ids(users) if fleet is None else list(dict.fromkeys(s.user_id for s in built))
         )
-        self._api = ApiV2(self.truth, self.clock, retention_days * DAY, report_lag)
+        self._api = ApiV2(frozenset(self._users), self.truth, self.clock, retention_days * DAY, report_lag)
         self._ledger = Ledger(quota, rejected_count_month=rejected_count_month)
-        self._player = FaultPlayer(self.faults)
+        self._player = FaultPlayer()
         self._books = Books()
         self._random = Random(f"{seed}/latency")
         self._handled = 0
@@ -180,13 +180,13 @@ class Emulator:
 
     async def _pass(self, call: Call, handling: float) -> Answer:
         """Lead a request past the gates: faults ahead of the quota, key, concurrency, quota."""
-        if fault := self._player.meet(call, counted=False):
+        if fault := self._player.meet(self.faults, call, counted=False):
             return await self._fail(fault, call)
         if refusal := self._refusal(call):
             return refusal
         with self._handling():
             await self._wait(handling)
-            if fault := self._player.meet(call, counted=True):
+            if fault := self._player.meet(self.faults, call, counted=True):
                 return await self._fail(fault, call)
             return self._finish(self._api.answer(call), call)
 
@@ -224,6 +224,3 @@ class Emulator:
     async def _wait(self, seconds: float) -> None:
         if seconds > 0:
             await self.clock.sleep(seconds)
-
-
-__all__ = ["DroppedError", "Emulator"]

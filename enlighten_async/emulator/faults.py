@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from enlighten_async.emulator.messages import Answer, DroppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Unpack
 
     from enlighten_async.emulator.messages import Call
@@ -151,26 +151,27 @@ class Fault:
     @classmethod
     def bomb(cls, size: int = 1 << 30, **options: Unpack[Options]) -> Fault:
         """An answer of a few kilobytes that unpacks to `size` bytes of JSON."""
-        return _make({"bend": lambda _: _bomb(size)}, options)
+        return _make({"bend": lambda answer: _bomb(answer, size)}, options)
 
 
 class FaultPlayer:
-    """Finds the fault a request meets; the list may be changed at any time."""
+    """Finds the fault a request meets, and remembers how often each one was met."""
 
-    def __init__(self, faults: list[Fault]) -> None:
-        self.faults = faults
+    def __init__(self) -> None:
         self._seen: WeakKeyDictionary[Fault, int] = WeakKeyDictionary()
 
-    def meet(self, call: Call, *, counted: bool) -> Fault | None:
-        """Return the first fault that strikes this request; those that fit it are worn by one."""
-        for fault in list(self.faults):
-            if fault.counted is counted and fault.fits(call):
-                seen = self._seen.get(fault, 0)
-                if seen >= fault.after + fault.times:
-                    continue
-                self._seen[fault] = seen + 1
-                if seen >= fault.after:
-                    return fault
+    def meet(self, faults: Iterable[Fault], call: Call, *, counted: bool) -> Fault | None:
+        """Return the first fault that strikes this request.
+
+        A fault that lets the request pass counts it, one that follows the striking one does not.
+        """
+        for fault in faults:
+            if fault.counted is not counted or not fault.fits(call):
+                continue
+            seen = self._seen.get(fault, 0)
+            self._seen[fault] = seen + 1
+            if fault.after <= seen < fault.after + fault.times:
+                return fault
         return None
 
 
@@ -193,9 +194,9 @@ def _short(answer: Answer) -> Answer:
     return evolve(answer, body=answer.body[: len(answer.body) // 2], announced=len(answer.body))
 
 
-def _bomb(size: int) -> Answer:
+def _bomb(answer: Answer, size: int) -> Answer:
     headers = (("Content-Type", "application/json"), ("Content-Encoding", "gzip"))
-    return Answer(headers=headers, stream=lambda: _inflating(size))
+    return evolve(answer, headers=headers, stream=lambda: _inflating(size))
 
 
 def _inflating(size: int) -> Iterator[bytes]:

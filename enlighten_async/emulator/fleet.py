@@ -13,7 +13,7 @@ from enlighten_async.emulator.plants import DEMO_SYSTEM, DEMO_USER, Meter, Syste
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-YEARS_BEFORE = 3  # how long old systems have run when the emulator's first year begins
+YEARS_BEFORE = 2  # how long old systems have run when the emulator's first year begins
 FIRST_OTHER_USER = 310_700
 ID_STEP = 7  # ids ascend with gaps, as real ones do
 

@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from enlighten_async.emulator.sun import (
-    DAY,
-    GRID,
-    SLOTS,
-    clear_sky,
-    day_number,
-    day_start,
-    weather,
-)
+from enlighten_async.emulator.sun import GRID, SLOTS, clear_sky, day_number, day_start, weather
 
 if TYPE_CHECKING:
     from enlighten_async.emulator.plants import Meter, System
@@ -111,12 +103,14 @@ def _read(name: str, meter: Meter, power: list[float], share: float) -> MeterDay
 def _trace(random: Random, meter: Meter, power: list[float], share: float) -> Trace:
     """Return one channel: whole watt-hours as floats, and watts of a moment inside the interval."""
     draw = random.random
-    wh: list[float | None] = []
-    watts: list[int | None] = []
-    for energy in power:
-        read = float(round(energy * share))
-        watts.append(round(energy * share * 4 * (0.94 + 0.12 * draw())) if energy else meter.standby_w)
-        wh.append(math.nextafter(read, math.inf) if meter.noise and read and draw() < 0.2 else read)
+    wh: list[float | None] = [0.0] * SLOTS
+    watts: list[int | None] = [meter.standby_w] * SLOTS
+    for slot, energy in enumerate(power):
+        if energy:
+            read = float(round(energy * share))
+            noisy = meter.noise and read and draw() < 0.2
+            wh[slot] = math.nextafter(read, math.inf) if noisy else read
+            watts[slot] = round(energy * share * 4 * (0.94 + 0.12 * draw()))  # at some moment in it
     return Trace(wh, watts)
 
 
@@ -143,6 +137,3 @@ def days_between(system: System, start: int, end: int) -> range:
     if end <= start:
         return range(0)
     return range(day_number(start, system.longitude), day_number(end - 1, system.longitude) + 1)
-
-
-__all__ = ["DAY", "GRID", "SLOTS", "MeterDay", "Readings", "SystemDay", "Trace", "days_between"]

@@ -37,7 +37,7 @@ def running(app: Emulator, port: int) -> Iterator[str]:
     Raises RuntimeError if the server does not start.
     """
     with socket.create_server(("127.0.0.1", port)) as listener:
-        server = uvicorn.Server(_config(app, log_level="critical"))
+        server = uvicorn.Server(_config(app, log_config=None, log_level="critical"))
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="emulator", daemon=True
         )

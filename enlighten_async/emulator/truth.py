@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.readings import GRID, SLOTS, Readings, days_between
-from enlighten_async.emulator.sun import day_number, day_start
+from enlighten_async.emulator.readings import Readings, days_between
+from enlighten_async.emulator.sun import GRID, SLOTS, day_number, day_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,15 +14,24 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.plants import Meter, System
     from enlighten_async.emulator.readings import MeterDay, SystemDay
 
-Row: TypeAlias = dict[str, int | float | None]
-"""One interval, with the service's own names."""
+Row: TypeAlias = dict[str, int]
+"""One interval of a system, with the service's own names."""
+
+ChannelRow: TypeAlias = dict[str, int | float | None]
+"""One interval of a meter's channel, with the service's own names."""
 
 
 class Truth:
-    """All systems and all that has been reported of them; no retention, no quota, no permissions."""
+    """All systems and all that has been reported of them; no retention, no quota, no permissions.
+
+    Raises ValueError if two systems share an id.
+    """
 
     def __init__(self, fleet: Iterable[System], seed: int, clock: Clock, report_lag: float) -> None:
-        self._systems = {system.system_id: system for system in fleet}
+        systems = list(fleet)
+        self._systems = {system.system_id: system for system in systems}
+        if len(self._systems) < len(systems):
+            raise ValueError("two systems have the same system_id: each needs its own")
         self._readings = Readings(seed)
         self._clock = clock
         self._lag = report_lag
@@ -121,7 +130,7 @@ class Truth:
 
     def _channel_rows(
         self, system: System, index: int, start: float, end: float, newest: int | None
-    ) -> Iterator[Row]:
+    ) -> Iterator[ChannelRow]:
         meter = system.meters[index]
         spans = [
             (day.start, day.meters[index], self._slots(meter, day, day.meters[index], first, last))

@@ -90,13 +90,13 @@ async def test_which_requests_meet_a_fault(clock: FakeClock, connect: Connect) -
 
 
 async def test_faults_come_and_go_at_run_time(clock: FakeClock, connect: Connect) -> None:
-    """By `inject`, and by changing the list."""
+    """By `inject`, and by changing or replacing the list."""
     emulator = make(clock)
     async with connect(emulator) as client:
         assert (await client.get(SUMMARY)).status_code == 200
         emulator.inject(Fault(status=500, times=float("inf")))
         assert (await client.get(SUMMARY)).status_code == 500
-        emulator.faults.clear()
+        emulator.faults = []
         assert (await client.get(SUMMARY)).status_code == 200
 
 

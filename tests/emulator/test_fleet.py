@@ -8,6 +8,8 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, Quota, System
 from enlighten_async.emulator.fleet import KINDS, TOWNS
@@ -16,6 +18,7 @@ from enlighten_async.testing import FakeClock
 
 DAY = 86_400
 NOW = 1_750_014_000
+FLEET = Emulator(clock=FakeClock(NOW), systems=8)
 
 
 def test_the_same_seed_is_the_same_world() -> None:
@@ -128,3 +131,27 @@ def test_a_year_is_made_quickly() -> None:
     emulator.truth.rgm_stats(1765, NOW - 365 * DAY, NOW)
     emulator.truth.meter_intervals(1765, NOW - 365 * DAY, NOW)
     assert time.process_time() - began < 3
+
+
+@given(cuts=st.lists(st.integers(NOW - 9 * DAY, NOW), min_size=3, max_size=8), system=st.integers(0, 7))
+def test_any_way_to_cut_time_gives_the_same_rows(cuts: list[int], system: int) -> None:
+    """Windows that share an edge, wherever it lies, share no row and lose none."""
+    truth = FLEET.truth
+    system_id = truth.systems()[system].system_id
+    cuts.sort()
+    whole = truth.rgm_stats(system_id, cuts[0], cuts[-1])
+    assert [row for a, b in pairwise(cuts) for row in truth.rgm_stats(system_id, a, b)] == whole
+    assert all(cuts[0] < row["end_at"] <= cuts[-1] for row in whole)
+
+
+def test_two_systems_need_two_ids() -> None:
+    """Else one of them could not be asked for."""
+    with pytest.raises(ValueError, match="same system_id"):
+        Emulator(fleet=[System(system_id=1), System(system_id=1)])
+
+
+def test_a_user_may_have_no_systems() -> None:
+    """A fleet may be empty, and there is still a demo user to name."""
+    assert Emulator(systems=0).demo_system == 1765
+    assert Emulator(fleet=[]).demo_user == "4d7a45774e6a41320a"
+    assert Emulator(fleet=[System(system_id=3, user_id="aa")]).demo_system == 3

@@ -22,7 +22,8 @@ UNAUTHORIZED = {"reason": "401", "message": ["Not authorized to access requested
 
 async def pages(client: httpx.AsyncClient, **params: str | int) -> list[list[int]]:
     """Return the ids of all pages."""
-    found, cursor = [], {}
+    found: list[list[int]] = []
+    cursor: dict[str, str] = {}
     while True:
         body = (await client.get("/systems", params={**params, **cursor})).json()
         found.append([system["system_id"] for system in body["systems"]])
@@ -42,6 +43,30 @@ async def test_pages_hold_each_system_once(clock: FakeClock, connect: Connect) -
         assert list(chain(*await pages(client, limit=7))) == known
         assert [len(page) for page in await pages(client, limit=125)] == [125, 125]
         assert await pages(client, limit=1000) == [known]
+
+
+async def test_a_known_user_without_systems_gets_an_empty_list(clock: FakeClock, connect: Connect) -> None:
+    """Not an error: they exist."""
+    async with connect(Emulator(clock=clock, systems=0), datetime_format="iso8601") as client:
+        assert (await client.get("/systems")).json() == {"systems": []}
+        assert (await client.get("/systems/1765/summary")).status_code == 404
+
+
+async def test_iso_times_in_the_list_are_each_systems_own(clock: FakeClock, connect: Connect) -> None:
+    """Half an hour apart on one page."""
+    fleet = [System(system_id=1), System(system_id=2, timezone="Australia/Lord_Howe")]
+    async with connect(Emulator(clock=clock, fleet=fleet), datetime_format="iso8601") as client:
+        items = (await client.get("/systems")).json()["systems"]
+    times = [item["meta"]["operational_at"] for item in items]
+    assert times == ["2020-09-13T05:26:40-07:00", "2020-09-13T22:56:40+10:30"]
+
+
+async def test_cursors_and_limits_that_make_no_sense(clock: FakeClock, connect: Connect) -> None:
+    """They are brought into range: what the service does is not known."""
+    async with connect(Emulator(clock=clock, systems=3, quota=Quota.UNLIMITED)) as client:
+        assert [len(page) for page in await pages(client, limit=0)] == [1, 1, 1]
+        for odd in ({"limit": "many"}, {"limit": "9" * 5000}, {"next": "zz"}, {"next": "00"}):
+            assert len((await client.get("/systems", params=odd)).json()["systems"]) == 3
 
 
 async def test_filters(clock: FakeClock, connect: Connect) -> None:
