@@ -139,14 +139,14 @@ class ApiV2:
         }
 
     def _bad_range(self, system: System, start: int, end: int) -> Row | None:
-        """Return the refusal a range meets; one of seven days or less is fine in the past and now."""
+        """Return the refusal a range meets, if any; without meters only too long a range is refused."""
         if end - start > RGM_SPAN:
             limit = "Requested date range in one API hit cannot be more than 7 days."
             return {"reason": f"{limit} {{:start_at=>{start}, :end_at=>{end}}}"}
         if not system.meters:
             return None
-        if self.clock.now() - self.retention > start <= end:
-            return None
+        if start <= end and start < self.clock.now() - self.retention:
+            return None  # answered, with nothing
         first = self.truth.first_interval(system.system_id)
         last = self.truth.last_interval(system.system_id)
         if start <= end and first is not None and last is not None and start <= last and end >= first:

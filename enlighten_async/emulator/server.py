@@ -27,7 +27,9 @@ STOP_TIMEOUT = 10.0
 
 async def serve(app: Emulator, host: str, port: int) -> None:
     """Serve until the process is told to stop."""
-    await uvicorn.Server(_config(app, host=host, port=port, log_level="info")).serve()
+    await uvicorn.Server(
+        _config(app, host=host, port=port, log_level="info", timeout_graceful_shutdown=1)
+    ).serve()
 
 
 @contextmanager
@@ -37,7 +39,9 @@ def running(app: Emulator, port: int) -> Iterator[str]:
     Raises RuntimeError if the server does not start.
     """
     with socket.create_server(("127.0.0.1", port)) as listener:
-        server = uvicorn.Server(_config(app, log_config=None, log_level="critical"))
+        # Nobody waits for a request that hangs, and nobody wants to read that it was not waited for.
+        quiet = {"log_config": None, "log_level": "critical", "timeout_graceful_shutdown": 0}
+        server = uvicorn.Server(_config(app, **quiet))
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="emulator", daemon=True
         )
@@ -79,7 +83,6 @@ def _config(app: Emulator, **options: Any) -> uvicorn.Config:
         access_log=False,  # it would print the key
         date_header=False,
         server_header=False,
-        timeout_graceful_shutdown=0,
         **options,
     )
 

@@ -28,8 +28,11 @@ class Truth:
     """
 
     def __init__(self, fleet: Iterable[System], seed: int, clock: Clock, report_lag: float) -> None:
-        systems = list(fleet)
+        systems = sorted(fleet, key=lambda system: system.system_id)
         self._systems = {system.system_id: system for system in systems}
+        self._owned: dict[str, list[System]] = {}
+        for system in systems:
+            self._owned.setdefault(system.user_id, []).append(system)
         if len(self._systems) < len(systems):
             raise ValueError("two systems have the same system_id: each needs its own")
         self._readings = Readings(seed)
@@ -42,8 +45,7 @@ class Truth:
 
     def systems(self, user_id: str | None = None) -> list[System]:
         """Return the systems of a user (`None`: of all), in the order of their ids."""
-        found = [s for s in self._systems.values() if user_id in {None, s.user_id}]
-        return sorted(found, key=lambda system: system.system_id)
+        return list(self._systems.values() if user_id is None else self._owned.get(user_id, ()))
 
     def rgm_stats(self, system_id: int, start: float, end: float) -> list[Row]:
         """Return the system's rows with `start < end_at <= end` (epoch seconds) reported by now."""

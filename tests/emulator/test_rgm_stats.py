@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -153,6 +154,28 @@ async def test_defaults_are_local_midnight_and_now(clock: FakeClock, connect: Co
         found = ends(await client.get(PATH))
     assert found[0] == NOW - 12 * 3600 + 900
     assert found[-1] == NOW - 900
+
+
+@pytest.mark.parametrize(
+    ("zone", "longitude", "first_row"),
+    [
+        ("America/Havana", -82.4, "2025-03-09T01:15:00-04:00"),  # midnight is skipped
+        ("Asia/Beirut", 35.5, "2025-03-30T01:15:00+03:00"),  # midnight is skipped
+        ("Australia/Lord_Howe", 159.1, "2025-04-06T00:15:00+11:00"),  # half an hour comes twice later
+    ],
+)
+async def test_the_day_starts_where_the_zone_says(
+    connect: Connect, zone: str, longitude: float, first_row: str
+) -> None:
+    """Also on days whose clocks change; the day's last row belongs to the next midnight."""
+    start = datetime.fromisoformat(first_row).timestamp() - 900
+    meter = Meter(serial="m", envoy_serial="e")
+    fleet = [System(system_id=6, timezone=zone, longitude=longitude, meters=(meter,))]
+    emulator = make(FakeClock(now=start + 20 * 3600), fleet=fleet)
+    async with connect(emulator, datetime_format="iso8601") as client:
+        body = (await client.get("/systems/6/rgm_stats")).json()
+    assert body["intervals"][0]["end_at"] == first_row
+    assert len(body["intervals"]) == 79
 
 
 async def test_just_after_local_midnight_the_default_range_is_refused(connect: Connect) -> None:
