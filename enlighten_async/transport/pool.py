@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
-from typing import cast
+from collections.abc import AsyncIterable, Callable, Coroutine, Generator
+from typing import Any, cast
 
 import httpcore2
 import httpx
 
 from enlighten_async.transport.origin import Origin
+from enlighten_async.transport.proxied import ProxiedPool
 from enlighten_async.transport.proxy import Proxy
 from enlighten_async.transport.sending import Reply, Sending
 from enlighten_async.transport.tls import Verify, ssl_context
@@ -42,7 +43,7 @@ class Pool:
         pool = self._pool or self._build()
         response = await pool.handle_async_request(self._outgoing(request, sending))
         stream = cast("AsyncIterable[bytes]", response.stream)
-        return Reply(response.status, response.headers, stream, response.aclose)
+        return Reply(response.status, response.headers, stream, lambda: _ToTheEnd(response.aclose()))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -67,7 +68,8 @@ class Pool:
         )
 
     def _build(self) -> httpcore2.AsyncConnectionPool:
-        self._pool = httpcore2.AsyncConnectionPool(
+        kind = ProxiedPool if self._proxy else httpcore2.AsyncConnectionPool
+        self._pool = kind(
             ssl_context=ssl_context(self._verify) if self._origin.scheme == "https" else None,
             proxy=self._proxy.build(self._verify) if self._proxy else None,
             max_connections=self._max_connections,
@@ -78,3 +80,33 @@ class Pool:
             retries=0,  # each try is paid for at the gate, so none is made behind its back
         )
         return self._pool
+
+
+class _ToTheEnd:
+    """Awaits the release of a connection to its end; a cancel that comes meanwhile is raised after it.
+
+    The pool shields its own closing from cancel scopes. `asyncio.Task.cancel` reaches through that, and
+    where it did, the pool would keep the finished request for ever.
+    """
+
+    def __init__(self, release: Coroutine[Any, Any, None]) -> None:
+        self._release = release
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        cancelled: BaseException | None = None
+        step: Callable[[Any], Any] = self._release.send
+        value: Any = None
+        while True:
+            try:
+                asked = step(value)
+            except StopIteration:
+                break
+            try:
+                step, value = self._release.send, (yield asked)
+            except BaseException as error:  # noqa: BLE001
+                if asked is None:  # it merely let others run, and can go on
+                    step, value, cancelled = self._release.send, None, error
+                else:
+                    step, value = self._release.throw, error
+        if cancelled is not None:
+            raise cancelled

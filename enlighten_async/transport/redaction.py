@@ -102,16 +102,18 @@ def _any_form(char: str) -> str:
         return char
     percent = quote(char, safe="") if quote(char, safe="") != char else f"%{ord(char):02X}"
     forms = [
-        re.escape(char),
         percent.replace("%", "%(?:25)*"),
         re.escape(json.dumps(char)[1:-1]),
         re.escape(rf"\u{ord(char):04x}"),
+        re.escape(ascii(char)[1:-1]),
+        re.escape(repr(char.encode())[2:-1]),  # parsers quote the bytes they choke on
         re.escape(f"\\{char}"),
         re.escape(html.escape(char)),
         f"&#(?:0*{ord(char)}|x0*{ord(char):x});",
     ]
     if char == " ":
         forms.append(r"\+")
+    forms.append(re.escape(char))  # last, or a backslash would be found in its own escape
     return f"(?i:{'|'.join(dict.fromkeys(forms))})"
 
 

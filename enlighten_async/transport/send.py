@@ -185,7 +185,7 @@ class Transport:
         return RequestTimeout(text, sent=sending.sent_at is not None, phase=sending.phase)
 
     def _failure(self, request: Request[Any], sending: Sending, error: Exception) -> TransportError:
-        reason = self._redactor.text(sending.credentials.redactor.text(str(error))) or type(error).__name__
+        reason = self._redactor.text(sending.credentials.redactor.text(_reason(error)))
         text = f"no whole answer to {self._describe(request, sending)}: {reason}"
         return TransportError(text, sent=sending.sent_at is not None, phase=sending.phase)
 
@@ -223,6 +223,14 @@ def _running_loop() -> object:
     except RuntimeError:
         trio = sys.modules.get("trio")
         return trio.lowlevel.current_trio_token() if trio else None
+
+
+def _reason(error: BaseException) -> str:
+    """Return what is known of the cause: on trio the pool's own errors say nothing, those below do."""
+    cause: BaseException | None = error
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return str(cause or type(error).__name__)
 
 
 def _headers(host: str, user_agent: str | None) -> list[tuple[str, str]]:

@@ -1,0 +1,123 @@
+"""A body is whole, sound and small enough, or it is an error."""
+
+# ruff: noqa: D103  (names of tests and of what they bring are sentences)
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.transport.body import MAX_BODY, Body, BodyError, Head, epoch
+
+GZIP = (b"Content-Encoding", b"gzip")
+
+
+def read(chunks: list[bytes], *headers: tuple[bytes, bytes]) -> bytes:
+    body = Body(Head.of(list(headers)))
+    for chunk in chunks:
+        body.feed(chunk)
+    return body.finish()
+
+
+def split(data: bytes, cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[a:b] for a, b in pairwise(edges)]
+
+
+@given(st.binary(max_size=5000), st.lists(st.integers(0, 10_000), max_size=9), st.booleans())
+def test_whole_body_is_read_however_it_is_cut(data: bytes, cuts: list[int], packed: bool) -> None:
+    raw = gzip.compress(data) if packed else data
+    headers = [(b"content-length", str(len(raw)).encode())] + [GZIP] * packed
+    assert read(split(raw, cuts), *headers) == data
+
+
+@given(st.binary(max_size=300), st.data())
+def test_truncated_gzip_is_refused(data: bytes, draw: st.DataObject) -> None:
+    raw = gzip.compress(data)
+    cut = draw.draw(st.integers(1, len(raw) - 1))
+    with pytest.raises(BodyError, match="cut off"):
+        read([raw[:cut]], GZIP)
+
+
+@given(st.binary(min_size=1, max_size=300), st.binary(min_size=1, max_size=9), st.lists(st.integers(0, 999)))
+def test_anything_behind_the_gzip_is_refused(data: bytes, more: bytes, cuts: list[int]) -> None:
+    with pytest.raises(BodyError, match="goes on after"):
+        read(split(gzip.compress(data) + more, cuts), GZIP)
+
+
+@pytest.mark.parametrize("at", [0, 1, 12, -8, -1])
+def test_damaged_gzip_is_refused(at: int) -> None:
+    raw = bytearray(gzip.compress(b"0123456789" * 9))
+    raw[at] ^= 0xFF
+    with pytest.raises(BodyError, match=r"damaged|cut off"):
+        read([bytes(raw)], GZIP)
+
+
+def test_other_encodings_are_refused() -> None:
+    for encoding in (b"br", b"deflate", b"gzip, gzip", b"zstd"):
+        with pytest.raises(BodyError, match="not asked for"):
+            read([b""], (b"Content-Encoding", encoding))
+    with pytest.raises(BodyError, match="not asked for"):
+        read([b""], GZIP, GZIP)
+    with pytest.raises(BodyError, match="damaged"):
+        read([zlib.compress(b"x")], GZIP)
+
+
+def test_identity_is_no_encoding() -> None:
+    assert read([b"ab", b"", b"c"], (b"content-encoding", b"Identity")) == b"abc"
+
+
+@pytest.mark.parametrize("body", [b"", b"ab", b"abcd"])
+def test_length_must_be_as_announced(body: bytes) -> None:
+    with pytest.raises(BodyError, match=f"{len(body)} of the 3 bytes"):
+        read([body], (b"content-length", b"3"))
+
+
+def test_length_of_a_chunked_body_does_not_count() -> None:
+    assert read([b"ab"], (b"content-length", b"9"), (b"transfer-encoding", b"chunked")) == b"ab"
+
+
+def test_empty_body_needs_no_gzip_stream() -> None:
+    assert read([], GZIP, (b"content-length", b"0")) == b""
+
+
+def test_largest_body_is_read_and_one_byte_more_is_refused() -> None:
+    assert len(read([bytes(MAX_BODY)])) == MAX_BODY
+    assert len(read([gzip.compress(bytes(MAX_BODY))], GZIP)) == MAX_BODY
+    with pytest.raises(BodyError, match="larger than"):
+        read([bytes(MAX_BODY), b"x"])
+    with pytest.raises(BodyError, match="larger than"):
+        read([gzip.compress(bytes(MAX_BODY + 1))], GZIP)
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [
+        (b"Sun, 06 Nov 1994 08:49:37 GMT", 784111777.0),
+        (b"Sun, 06 Nov 1994 09:49:37 +0100", 784111777.0),
+        (b"", None),
+        (b"yesterday", None),
+        (b"\xff" * 8, None),
+        (b"Sun, 06 Nov 99999999999999999999 08:49:37 GMT", None),
+        (b"Sun, 99 Nov 1994 99:99:99 GMT" + b" " * 99, None),
+    ],
+)
+def test_date_is_read_as_epoch_seconds(date: bytes, seconds: float | None) -> None:
+    assert epoch(date) == seconds
+
+
+@given(st.binary(max_size=70))
+def test_no_date_breaks_the_reader(date: bytes) -> None:
+    value = epoch(date)
+    assert value is None or isinstance(value, float)
+
+
+def test_head_is_read_in_any_case() -> None:
+    head = Head.of([(b"CONTENT-type", b"Text/HTML; charset=x"), (b"content-Length", b"-1"), (b"X", b"y")])
+    assert head == Head("text/html", None, None, ())
+    assert Head.of([]) == Head("", None, None, ())

@@ -1,0 +1,280 @@
+"""Where requests may go: base URLs, proxies, certificates."""
+
+# ruff: noqa: D102, D103  (names of tests and of what they bring are sentences)
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import threading
+from contextlib import aclosing, suppress
+from typing import Any
+
+import anyio
+import pytest
+
+from enlighten_async.errors import InputError, TransportError
+from enlighten_async.transport import Origin, origin
+from enlighten_async.transport.origin import is_loopback
+from enlighten_async.transport.proxy import proxy_for
+from enlighten_async.transport.tls import ssl_context
+
+API = "https://api.enphaseenergy.com/api/v2"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected", "base"),
+    [
+        (API, Origin("https", "api.enphaseenergy.com", 443, "/api/v2"), API),
+        (f"{API}/", Origin("https", "api.enphaseenergy.com", 443, "/api/v2"), API),
+        (
+            "HTTPS://API.example.com:8443",
+            Origin("https", "api.example.com", 8443),
+            "https://api.example.com:8443",
+        ),
+        ("https://example.com:443/", Origin("https", "example.com", 443), "https://example.com"),
+        ("http://localhost:80/x", Origin("http", "localhost", 80, "/x"), "http://localhost/x"),
+        ("http://[::1]:8000", Origin("http", "::1", 8000), "http://[::1]:8000"),
+        ("http://127.9.9.9:8000", Origin("http", "127.9.9.9", 8000), "http://127.9.9.9:8000"),
+    ],
+)
+def test_base_url(url: str, expected: Origin, base: str) -> None:
+    assert origin(url) == expected
+    assert origin(url).base == base
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("http://api.example.com", "must be https"),
+        ("http://localhost.example.com", "must be https"),
+        ("http://127.0.0.1.example.com", "must be https"),
+        ("https://user:s3cret@api.example.com", "user name or password"),
+        ("https://s3cret@api.example.com", "user name or password"),
+        ("https://api.example.com/?key=s3cret", "remove the query"),
+        ("https://api.example.com/#s3cret", "remove the query"),
+        ("https://api.example.com?", "remove the query"),
+        ("api.example.com/api", "must look like"),
+        ("ftp://api.example.com", "must look like"),
+        ("https:///api", "must look like"),
+        ("", "must look like"),
+        ("https://api.example.com:s3cret/", "malformed"),
+        ("https://api.example.com:99999/", "malformed"),
+        ("https://[::1/", "malformed"),
+        (" https://api.example.com", "printable ASCII"),
+        ("https://api.example.com/\n", "printable ASCII"),
+        ("https://b\u00fccher.example", "printable ASCII"),
+    ],
+)
+def test_base_url_that_is_refused(url: str, advice: str) -> None:
+    with pytest.raises(InputError, match=advice) as caught:
+        origin(url)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_plain_http_by_a_transport_of_the_users_own() -> None:
+    assert origin("http://api.example.com", any_http=True).scheme == "http"
+
+
+@pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "::1"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "expected"),
+    [
+        ({}, API, None),
+        ({"HTTPS_PROXY": "http://p:1"}, API, ("http", "p", 1)),
+        ({"https_proxy": "p:1"}, API, ("http", "p", 1)),
+        ({"HTTP_PROXY": "http://p:1"}, API, None),
+        ({"ALL_PROXY": "https://p"}, API, ("https", "p", 443)),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": ".enphaseenergy.com"}, API, None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, API, None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example.com"}, API, ("http", "p", 1)),
+        ({"ALL_PROXY": "http://p:1"}, "http://localhost:9", None),
+        ({"HTTP_PROXY": "http://p:1"}, "http://127.0.0.1:9", None),
+        ({"HTTP_PROXY": "http://p:1"}, "http://[::1]:9", None),
+    ],
+)
+def test_proxy_of_the_environment(variables: Any, url: str, expected: Any, environment: Any) -> None:
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    proxy = proxy_for(origin(url), None)
+    assert (proxy and (proxy.scheme, proxy.host, proxy.port)) == expected
+
+
+def test_proxy_that_is_given_wins(environment: Any) -> None:
+    environment.setenv("HTTPS_PROXY", "http://p:1")
+    assert proxy_for(origin(API), "") is None
+    given = proxy_for(origin("http://localhost:1"), "http://some%40body:pass%3Aword@q:2")
+    assert given
+    assert (given.host, given.username.reveal(), given.password.reveal()) == ("q", "some@body", "pass:word")
+    assert "pass" not in repr(given).replace("password", "")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:s3cret@p:port", "gopher://u:s3cret@p", "http://", "socks5://u:s3cret@p"]
+)
+def test_proxy_that_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(InputError, match="proxy") as caught:
+        proxy_for(origin(API), url)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_http_proxy_carries_the_request(server, connect, question, credentials, books) -> None:
+    proxy = f"http://127.0.0.1:{server.port}"
+    async with aclosing(connect(base_url="http://localhost:1", proxy=proxy)) as transport:
+        await transport.send(question, credentials, books)
+    assert server.target.startswith("http://localhost:1/systems/1765/stats?start_at=1")
+    assert books.sent == 1
+
+
+def test_contexts_are_shared() -> None:
+    assert ssl_context(True) is ssl_context(True)
+    assert ssl_context(True).verify_mode is ssl.CERT_REQUIRED
+    assert ssl_context(True).check_hostname
+    assert ssl_context(False).verify_mode is ssl.CERT_NONE
+    own = ssl.create_default_context()
+    assert ssl_context(own) is own
+
+
+async def test_unreadable_certificates_are_an_input_error(connect, question, credentials, books) -> None:
+    async with aclosing(connect(base_url="https://localhost:1", verify="/no/such/file")) as transport:
+        with pytest.raises(InputError, match="no CA certificates"):
+            await transport.send(question, credentials, books)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Make a certificate for 127.0.0.1 and localhost, signed by itself."""
+    if not (openssl := shutil.which("openssl")):
+        pytest.skip("no openssl to make a certificate with")
+    path = tmp_path_factory.mktemp("tls")
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    subprocess.run(  # noqa: S603
+        [openssl, "req", "-x509", "-days", "2", "-newkey", "ec", "-nodes",
+         "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-subj", "/CN=localhost", "-addext", names, "-keyout", path / "key.pem", "-out", path / "cert.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture
+def secure(server: Any, certificate: Any) -> Any:
+    """The server of these tests, speaking TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    server.wrap = lambda sock: context.wrap_socket(sock, server_side=True)
+    server.secure_url = f"https://127.0.0.1:{server.port}/api/v2"
+    return server
+
+
+async def test_https(secure, connect, certificate, question, credentials, books, new_books) -> None:
+    verify = str(certificate / "cert.pem")
+    async with aclosing(connect(base_url=secure.secure_url, verify=verify)) as transport:
+        for attempt in (books, new_books()):
+            assert (await transport.send(question, credentials, attempt)).status == 200
+
+
+async def test_unknown_certificate_is_refused(secure, connect, question, credentials, books) -> None:
+    async with aclosing(connect(base_url=secure.secure_url)) as transport:
+        with pytest.raises(TransportError, match=r"(?i)certificate") as caught:
+            await transport.send(question, credentials, books)
+    assert (caught.value.sent, caught.value.phase, secure.heads) == (False, "connect", [])
+
+
+async def test_certificate_is_not_checked_where_that_is_asked_for(
+    secure, connect, question, credentials, books
+) -> None:
+    async with aclosing(connect(base_url=secure.secure_url, verify=False)) as transport:
+        assert (await transport.send(question, credentials, books)).status == 200
+
+
+class Tunnel:
+    """A proxy that opens tunnels and copies bytes both ways."""
+
+    def __init__(self, server: Any) -> None:
+        self.asked: list[bytes] = []
+        self._server = server
+
+    async def __call__(self, client: anyio.abc.SocketStream) -> None:
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async with client:
+                self.asked.append(await client.receive())
+                async with await anyio.connect_tcp("127.0.0.1", self._server.port) as far:
+                    await client.send(b"HTTP/1.1 200 Go\r\n\r\n")
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(self._copy, client, far)
+                        await self._copy(far, client)
+
+    @staticmethod
+    async def _copy(source: Any, sink: Any) -> None:
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            while True:
+                await sink.send(await source.receive())
+        await sink.aclose()
+
+
+@pytest.fixture
+def tunnel(secure: Any) -> Any:
+    """Run the proxy in a loop and thread of its own."""
+    tunnel = Tunnel(secure)
+    ready = threading.Event()
+
+    async def serve() -> None:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610
+        tunnel.url = f"http://127.0.0.1:{port}"
+        async with listener, anyio.create_task_group() as group:
+            group.start_soon(listener.serve, tunnel)
+            ready.set()
+            while not secure.stopped.is_set():  # noqa: ASYNC110  (set by another thread)
+                await anyio.sleep(0.05)
+            group.cancel_scope.cancel()
+
+    thread = threading.Thread(target=anyio.run, args=(serve,))
+    thread.start()
+    assert ready.wait(5)
+    yield tunnel
+    secure.stopped.set()
+    thread.join(5)
+
+
+async def test_https_through_a_tunnel(
+    tunnel, secure, connect, certificate, question, credentials, books
+) -> None:
+    settings = {"base_url": secure.secure_url, "verify": str(certificate / "cert.pem"), "proxy": tunnel.url}
+    async with aclosing(connect(**settings)) as transport:
+        assert (await transport.send(question, credentials, books)).status == 200
+    assert tunnel.asked[0].startswith(f"CONNECT 127.0.0.1:{secure.port} HTTP/1.1\r\n".encode())
+    assert b"CANARY" not in tunnel.asked[0]
+    assert books.sent == 1
+
+
+async def test_cancel_while_a_tunnel_is_opened_loses_no_slot(
+    tunnel, secure, connect, certificate, question, credentials, new_books
+) -> None:
+    settings = {"base_url": secure.secure_url, "verify": str(certificate / "cert.pem"), "proxy": tunnel.url}
+    async with aclosing(connect(max_connections=1, **settings)) as transport:
+        for turns in range(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(transport.send, question, credentials, new_books())
+                for _ in range(turns):
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+            await transport._client._transport._carrier.aclose() if turns % 2 else None
+        with anyio.fail_after(3):
+            assert (await transport.send(question, credentials, new_books())).status == 200

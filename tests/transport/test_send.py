@@ -1,0 +1,332 @@
+"""What goes out, what comes back, and by whose transport."""
+
+# ruff: noqa: D103  (names of tests and of what they bring are sentences)
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import respx
+
+from enlighten_async.clock import SystemClock
+from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
+from enlighten_async.testing import FakeClock
+from enlighten_async.transport import Credentials, Transport, service_of
+from enlighten_async.wire import Request
+
+BASE = "https://api.example.com/api/v2"
+
+
+def mocked(handler: Callable[[httpx.Request], Any], **settings: Any) -> Transport:
+    return Transport(
+        **{"base_url": BASE, "clock": SystemClock(), "transport": httpx.MockTransport(handler), **settings}
+    )
+
+
+async def test_request_goes_out_as_the_api_wants_it(server, connect, question, credentials, books) -> None:
+    async with aclosing(connect()) as transport:
+        response = await transport.send(question, credentials, books)
+    assert server.target == (
+        "/api/v2/systems/1765/stats?start_at=1&end_at=2+3"
+        "&key=k3y%2FCANARY%2B7f8e%3D%3D&user_id=4d7a4577CANARY6a41320a"
+    )
+    lines = server.heads[0].decode().split("\r\n")
+    assert lines[1:5] == [
+        f"Host: 127.0.0.1:{server.port}",
+        "Accept: application/json",
+        "Accept-Encoding: gzip",
+        f"User-Agent: {lines[4].partition(': ')[2]}",
+    ]
+    assert lines[4].startswith("User-Agent: enlighten-async/")
+    assert lines[5:] == ["", ""]
+    assert (response.status, response.body, response.content_type) == (200, b"{}", "application/json")
+    assert books.sent == 1
+    assert books.landed == [response]
+
+
+async def test_credentials_in_headers(server, connect, question, books) -> None:
+    tokens = Credentials(params=[("key", "k")], headers=[("Authorization", "Bearer t0k3n")])
+    async with aclosing(connect()) as transport:
+        await transport.send(question, tokens, books)
+    assert b"\r\nAuthorization: Bearer t0k3n\r\n" in server.heads[0]
+    assert server.target.endswith("&key=k")
+
+
+async def test_answer_is_read_decoded_and_dated(
+    server, connect, question, credentials, books, wire_answer
+) -> None:
+    packed = gzip.compress(b'{"a": 1}')
+    server.handler = lambda sock, _: sock.sendall(
+        wire_answer(packed, "Content-Encoding: gzip", "Date: Sun, 06 Nov 1994 08:49:37 GMT", status="418 Tea")
+    )
+    clock = SystemClock()
+    before = clock.monotonic()
+    async with aclosing(connect()) as transport:
+        response = await transport.send(question, credentials, books)
+    assert (response.status, response.body, response.date) == (418, b'{"a": 1}', 784111777.0)
+    assert before <= response.sent_at <= response.received_at <= clock.monotonic()
+
+
+async def test_connection_is_used_again(server, connect, question, credentials, new_books) -> None:
+    peers = []
+    server.handler = lambda sock, _: (
+        peers.append(sock.getpeername()),
+        type(server).handler(server, sock, _),
+    )[1]
+    async with aclosing(connect()) as transport:
+        for _ in range(3):
+            await transport.send(question, credentials, new_books())
+    assert len(peers) == 3
+    assert len(set(peers)) == 1
+
+
+async def test_redirect_is_an_answer_like_any_other(question, credentials, books) -> None:
+    seen = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(
+            302, headers={"location": "http:///no url\x7f", "set-cookie": "a=b"}, text="over there"
+        )
+
+    async with aclosing(mocked(handler)) as transport:
+        response = await transport.send(question, credentials, books)
+        await transport.send(question, credentials, type(books)())
+    assert (response.status, response.body) == (302, b"over there")
+    assert len(seen) == 2
+    assert "cookie" not in seen[1].headers
+
+
+async def test_users_transport_is_given_the_same_request(question, credentials, books) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert books.sent == 1
+        assert request.url.path == "/api/v2/systems/1765/stats"
+        assert request.url.params.multi_items() == [
+            ("start_at", "1"),
+            ("end_at", "2 3"),
+            ("key", "k3y/CANARY+7f8e=="),
+            ("user_id", "4d7a4577CANARY6a41320a"),
+        ]
+        assert request.headers["accept-encoding"] == "gzip"
+        assert request.headers["host"] == "api.example.com"
+        assert set(request.extensions) <= {"timeout"}
+        body = gzip.compress(b"[]")
+        return httpx.Response(200, content=body, headers={"content-encoding": "gzip"})
+
+    async with aclosing(mocked(handler)) as transport:
+        response = await transport.send(question, credentials, books)
+    assert response.body == b"[]"
+    assert books.landed == [response]
+
+
+async def test_users_transport_is_held_to_whole_bodies(question, credentials, books) -> None:
+    class Short(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"ab"
+
+    def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-length": "3"}, stream=Short())
+
+    async with aclosing(mocked(handler)) as transport:
+        with pytest.raises(TransportError, match="2 of the 3 bytes") as caught:
+            await transport.send(question, credentials, books)
+    assert (caught.value.sent, caught.value.phase) == (True, "body")
+
+
+async def test_asgi_app_is_asked_in_process(question, credentials, books) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["query_string"][:10]})
+
+    asgi = httpx.ASGITransport(app=app)
+    async with aclosing(
+        Transport(base_url="http://enphase/", clock=SystemClock(), transport=asgi)
+    ) as transport:
+        assert (await transport.send(question, credentials, books)).body == b"start_at=1"
+        assert transport.service is app
+
+
+async def test_respx_as_transport_sees_the_credentials(question, credentials, books) -> None:
+    router = respx.Router()
+    route = router.get(f"{BASE}/systems/1765/stats", params={"key": "k3y/CANARY+7f8e=="}).respond(
+        json={"a": 1}
+    )
+    async with aclosing(mocked(router.async_handler)) as transport:
+        response = await transport.send(question, credentials, books)
+    assert json.loads(response.body) == {"a": 1}
+    assert route.called
+    assert books.sent == 1
+
+
+async def test_respx_in_place_of_our_transport(question, credentials, books) -> None:
+    with respx.mock(using="httpx") as router:
+        router.get(f"{BASE}/systems/1765/stats").respond(
+            409, json={"period": "minute"}, headers={"Date": "Sun, 06 Nov 1994 08:49:37 GMT"}
+        )
+        async with aclosing(Transport(base_url=BASE, clock=SystemClock())) as transport:
+            response = await transport.send(question, credentials, books)
+    assert (response.status, response.content_type, response.date) == (409, "application/json", 784111777.0)
+    assert books.sent == 1
+    assert books.landed == [response]
+
+
+async def test_network_errors_of_users_transports_are_mapped(question, credentials, books) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("gone", request=request)
+
+    async with aclosing(mocked(handler)) as transport:
+        with pytest.raises(TransportError, match="gone") as caught:
+            await transport.send(question, credentials, books)
+    assert caught.value.sent
+    assert caught.value.__context__ is caught.value.__cause__ is None
+
+
+async def test_bugs_of_users_transports_are_shown(question, credentials, books) -> None:
+    bug = RuntimeError("bug in a handler")
+
+    def handler(_: httpx.Request) -> httpx.Response:
+        raise bug
+
+    async with aclosing(mocked(handler)) as transport:
+        with pytest.raises(RuntimeError, match="bug in a handler") as caught:
+            await transport.send(question, credentials, books)
+    assert caught.value is bug
+    assert caught.traceback[-1].name == "handler"
+
+
+async def test_deadline_is_one_for_the_whole_request(question, credentials, books) -> None:
+    clock = FakeClock()
+
+    class Drip(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(1000):
+                await clock.sleep(1)
+                yield b" "
+
+    started = clock.monotonic()
+    async with aclosing(mocked(lambda _: httpx.Response(200, stream=Drip()), clock=clock)) as transport:
+        with pytest.raises(RequestTimeout, match="within 30 s") as caught:
+            await transport.send(question, credentials, books)
+    assert clock.monotonic() - started == 30
+    assert (caught.value.sent, caught.value.phase) == (True, "body")
+    assert not books.landed
+
+
+async def test_answer_that_is_whole_at_the_deadline_is_kept(question, credentials, books) -> None:
+    clock = FakeClock()
+
+    class SlowClose(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"{}"
+
+        async def aclose(self) -> None:
+            await clock.sleep(99)
+
+    async with aclosing(mocked(lambda _: httpx.Response(200, stream=SlowClose()), clock=clock)) as transport:
+        response = await transport.send(question, credentials, books)
+    assert response.body == b"{}"
+    assert books.landed == [response]
+
+
+async def test_no_timeout_means_none(question, credentials, books) -> None:
+    clock = FakeClock()
+
+    async def handler(_: httpx.Request) -> httpx.Response:
+        await clock.sleep(86_400)
+        return httpx.Response(200)
+
+    async with aclosing(mocked(handler, clock=clock, timeout=None)) as transport:
+        assert (await transport.send(question, credentials, books)).status == 200
+
+
+async def test_failing_close_changes_nothing(question, credentials, books) -> None:
+    class BadClose(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"{}"
+
+        async def aclose(self) -> None:
+            raise OSError("close failed")
+
+    async with aclosing(mocked(lambda _: httpx.Response(200, stream=BadClose()))) as transport:
+        assert (await transport.send(question, credentials, books)).body == b"{}"
+
+
+async def test_cancel_after_the_last_byte_loses_nothing(question, credentials, books) -> None:
+    class HangingClose(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"{}"
+
+        async def aclose(self) -> None:
+            scope.cancel()
+            await anyio.sleep_forever()
+
+    async with aclosing(mocked(lambda _: httpx.Response(200, stream=HangingClose()))) as transport:
+        with anyio.CancelScope() as scope:
+            await transport.send(question, credentials, books)
+    assert scope.cancelled_caught
+    assert books.landed[0].body == b"{}"
+
+
+async def test_closed_client_says_so(question, credentials, books) -> None:
+    transport = mocked(lambda _: httpx.Response(200))
+    await transport.aclose()
+    await transport.aclose()
+    with pytest.raises(UsageError, match="closed"):
+        await transport.send(question, credentials, books)
+    assert books.sent == 0
+
+
+def test_client_in_another_loop_says_so(question, credentials, new_books) -> None:
+    transport = mocked(lambda _: httpx.Response(200))
+    asyncio.run(transport.send(question, credentials, new_books()))
+    with pytest.raises(UsageError, match="another event loop"):
+        asyncio.run(transport.send(question, credentials, new_books()))
+    with pytest.raises(UsageError, match="another event loop"):
+        anyio.run(transport.send, question, credentials, new_books(), backend="trio")
+
+
+@pytest.mark.parametrize("path", ["systems", "@evil.example/", "", "/a\nb", ":1@evil.example/"])
+async def test_path_cannot_lead_elsewhere(path: str, credentials, books) -> None:
+    request: Request[Any] = Request("x", path, (), lambda _: None)
+    async with aclosing(
+        mocked(lambda _: httpx.Response(200), base_url="https://api.example.com")
+    ) as transport:
+        with pytest.raises(InputError, match="path"):
+            await transport.send(request, credentials, books)
+    assert books.sent == 0
+
+
+async def test_credentials_go_to_the_configured_origin_only(question, credentials, books) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200)
+
+    async with aclosing(mocked(handler)) as transport:
+        for url in ("http://api.example.com/", "https://example.com/", "https://api.example.com:444/"):
+            transport._url = lambda _, url=url: httpx.URL(url)
+            with pytest.raises(TransportError, match="not below the configured") as caught:
+                await transport.send(question, credentials, books)
+            assert not caught.value.sent
+        for url in ("https://api.example.com:443/", "https://API.example.com/x"):
+            transport._url = lambda _, url=url: httpx.URL(url)
+            await transport.send(question, credentials, type(books)())
+    assert len(seen) == 2
+    assert books.sent == 0
+
+
+def test_service_of_a_transport() -> None:
+    mock = httpx.MockTransport(lambda _: httpx.Response(200))
+    app: Any = object()
+    assert service_of(mock) is mock
+    assert service_of(httpx.ASGITransport(app=app)) is app
+    assert service_of(None) is None
