@@ -87,6 +87,7 @@ class Account:
         self._in_flight: set[int] = set()
         self._newest = 0
         self._learned: dict[str, int] = {}
+        self._rules: tuple[Plan, list[tuple[TokenBucket, int]]] | None = None
         self._closed: dict[str, float] = {}
         # Requests granted up to this ticket prove nothing about the limit; None: no doubt.
         self._doubt: int | None = None
@@ -126,8 +127,11 @@ class Account:
             self._observe(outcome.date, outcome.sent_at, outcome.ended_at, outcome.wall)
         if outcome.accepted and self._doubt is not None and ticket > self._doubt:
             self._doubt = None
-        self._unplaced.append(outcome)
-        while self.clock.known and self._unplaced:
+        if not self.clock.known:
+            self._unplaced.append(outcome)
+            return
+        self._charge(outcome)
+        while self._unplaced:
             self._charge(self._unplaced.popleft())
 
     def refuse(self, ticket: int, refusal: Throttled, plan: Plan, now: float) -> None:
@@ -179,8 +183,12 @@ class Account:
     # How it is decided
 
     def _buckets(self, plan: Plan) -> list[tuple[TokenBucket, int]]:
-        limits = self.limits(plan)
-        return [(bucket, limits[bucket.name]) for bucket in (MONTH, MINUTE) if bucket.name in limits]
+        # Remembered for the plan seen last: it is nearly always the same object.
+        if self._rules is None or self._rules[0] is not plan:
+            limits = self.limits(plan)
+            rules = [(bucket, limits[bucket.name]) for bucket in (MONTH, MINUTE) if bucket.name in limits]
+            self._rules = plan, rules
+        return self._rules[1]
 
     def _earliest(self, now: float) -> float:
         return self.clock.earliest(now) - self.guard
@@ -188,7 +196,7 @@ class Account:
     def _full(self, plan: Plan, now: float, flying: int) -> Wait | None:
         """Return the longest wait for a window; of two reasons to wait it is the one that matters."""
         earliest = self._earliest(now)
-        waits = []
+        waits: list[Wait] = []
         if self._closed:
             self._closed = {name: until for name, until in self._closed.items() if until > earliest}
             waits = [self._shut(name, until, flying) for name, until in self._closed.items()]
@@ -256,6 +264,7 @@ class Account:
             return False
         believed = self.limits(plan).get(period, math.inf)
         self._learned[period] = limit
+        self._rules = None
         return limit < believed
 
 

@@ -82,8 +82,12 @@ class TokenBucket:
             limit: requests the server allows in a window.
         """
         first = self.index(earliest)
-        ahead = {w: n for w, n in charged.items() if w >= first and n + in_flight >= limit}
-        if not ahead:
+        ahead = None
+        for window, count in charged.items():  # a plain loop: nearly always one or two windows with room
+            if window >= first and count + in_flight >= limit:
+                ahead = {w: n for w, n in charged.items() if w >= first and n + in_flight >= limit}
+                break
+        if ahead is None:
             return None if in_flight < limit else Opening(None, certain=False)
         full = [w for w, n in ahead.items() if n >= limit]
         if full:
@@ -99,11 +103,14 @@ class TokenBucket:
             last: the latest it can have been counted.
             now: the earliest the server's time can be; windows before it can never fill up again.
         """
-        oldest = self.index(now)
-        for window in range(max(oldest, self.index(first)), self.index(last) + 1):
-            charged[window] = charged.get(window, 0) + 1
-        for window in [w for w in charged if w < oldest]:
-            del charged[window]
+        for window in range(self.index(first), self.index(last) + 1):
+            if window in charged:
+                charged[window] += 1
+            elif window >= self.index(now):
+                # A window is met for the first time: others may have ended.
+                for over in [w for w in charged if w < self.index(now)]:
+                    del charged[over]
+                charged[window] = 1
 
     def left(self, charged: Mapping[int, int], in_flight: int, earliest: float, limit: int) -> int:
         """Return how many requests the running window still allows, at the least."""

@@ -235,15 +235,16 @@ class RateLimiter:
         self._wake()
 
     def _outcome(self, grant: Grant) -> Outcome:
-        now, wall, response = self._clock.monotonic(), self._clock.now(), grant.response
+        response = grant.response
         if response is None:
-            return Outcome(grant.sent_at, now, wall)
+            return Outcome(grant.sent_at, self._clock.monotonic())
         self._told = True
         accepted = response.status not in REFUSALS
         if accepted:
             self._flight.grow()
         landed = grant.landed_at
-        return Outcome(grant.sent_at, landed, wall - (now - landed), True, accepted, response.date)
+        wall = self._clock.now() - (self._clock.monotonic() - landed)
+        return Outcome(grant.sent_at, landed, wall, True, accepted, response.date)
 
     def _leave(self, place: Place) -> None:
         """Leave the queue; whoever is next takes over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import math
 import random
@@ -21,11 +22,16 @@ MONTH_START = 1_748_736_000  # 2025-06-01T00:00Z
 MONTH_END = 1_751_328_000  # 2025-07-01T00:00Z
 
 
+class Lost(Exception):
+    """No answer comes."""
+
+
 @define(slots=False)
 class FakeServer:
     """Counts per wall-clock minute and per June 2025 of its own time; answers after some latency.
 
-    Its time is the clock's monotonic time plus `ahead`; its `Date` is cut to seconds.
+    Its time is the clock's monotonic time plus `ahead`; its `Date` is cut to seconds. A share `lost` of
+    the requests gets no answer: the client gives up, and the server counts them up to 4 s after that.
     """
 
     clock: Clock
@@ -37,6 +43,8 @@ class FakeServer:
     dates: bool = True
     busy_above: int | None = None
     outsiders: int = 0
+    drift: float = 0.0
+    lost: float = 0.0
     seed: int = 0
     used: Counter[int] = field(factory=Counter)
     rejected: Counter[int] = field(factory=Counter)
@@ -45,13 +53,14 @@ class FakeServer:
     now_serving: int = 0
     most_serving: int = 0
     served_at: list[float] = field(factory=list)
+    late: list[float] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - latencies, not secrets
 
     def time(self) -> float:
         """Return the server's time."""
-        return self.clock.monotonic() + self.ahead
+        return self.clock.monotonic() * (1 + self.drift) + self.ahead
 
     def windows(self) -> list[int]:
         """Return the minutes in which anything was served, in order."""
@@ -62,6 +71,9 @@ class FakeServer:
         grant.mark_sent()
         sent_at = self.clock.monotonic()
         await self._travel()
+        if self._random.random() < self.lost:
+            bisect.insort(self.late, self.time() + self._random.uniform(0, 4))
+            raise Lost
         self.now_serving += 1
         self.most_serving = max(self.most_serving, self.now_serving)
         status, body = self._answer()
@@ -78,7 +90,15 @@ class FakeServer:
         await self.clock.sleep(self._random.uniform(0, self.latency))
 
     def _answer(self) -> tuple[int, dict[str, object]]:
-        now = self.time()
+        self.catch_up()
+        return self._count(self.time())
+
+    def catch_up(self) -> None:
+        """Count what came in after its client had given up."""
+        while self.late and self.late[0] <= self.time():
+            self._count(self.late.pop(0))
+
+    def _count(self, now: float) -> tuple[int, dict[str, object]]:
         window = int(now // 60)
         if self.busy_above is not None and self.now_serving > self.busy_above:
             self.busy += 1
@@ -120,7 +140,10 @@ async def buy(limiter: RateLimiter, server: FakeServer, max_wait: float | None =
     place = limiter.place()
     while True:
         with await limiter.acquire(place, max_wait) as grant:
-            response = await server.send(grant)
+            try:
+                response = await server.send(grant)
+            except Lost:
+                continue
         if response.status == 409:
             limiter.throttled(grant, read_refusal(response))
         elif response.status == 503:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +19,15 @@ from enlighten_async.testing import FakeClock
 Build = Callable[..., tuple[RateLimiter, Any]]
 Purchase = Callable[..., Awaitable[Any]]
 PHASES = st.floats(0, 59.99)
+WORLD = {
+    "phase": st.floats(0, 59.99),
+    "latency": st.sampled_from([0.0, 0.2, 1.0, 5.0, 40.0]),
+    "drift": st.floats(-1.5e-4, 1.5e-4),
+    "lost": st.sampled_from([0.0, 0.1, 0.4]),
+    "date_skew": st.floats(-0.8, 0.8),
+    "minute": st.sampled_from([1, 2, 5, 10, 30]),
+    "seed": st.integers(0, 2**20),
+}
 WRONG = st.sampled_from([0.0, 617.3, -617.3, 31_000_000.0])
 
 
@@ -130,6 +140,40 @@ async def test_a_date_that_differs_from_the_counter_is_covered_by_the_guard(
     limiter, server = build(FakeClock(), phase=phase, seed=seed, date_skew=skew)
     await all_of(purchase, [limiter], server, 60)
     assert server.rejected.total() == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(world=st.randoms(use_true_random=False), backdrop=st.fixed_dictionaries(WORLD))
+async def test_everything_at_once(
+    build: Build, purchase: Purchase, world: random.Random, backdrop: dict[str, Any]
+) -> None:
+    """Lost answers, drift, skew, stalls, slow servers, cancelled jobs, several clients: none rejected."""
+    limiter, server = build(FakeClock(), plan=Plan(minute=backdrop["minute"]), **backdrop)
+    limiters = [limiter] + [second(limiter, server) for _ in range(world.choice([0, 0, 1, 3]))]
+
+    async def disturb() -> None:
+        while True:
+            await server.clock.sleep(world.uniform(1, 50))
+            server.clock.advance(world.choice([0.0, 0.1, 2.0, 30.0]))
+            server.clock.step_wall(world.uniform(-1000, 1000))
+            server.catch_up()
+
+    async def job(number: int) -> None:
+        give_up = world.choice([None, None, None, world.uniform(0, 200)])
+        await server.clock.sleep(world.choice([0.0, 0.0, world.uniform(0, 100)]))
+        with server.clock.move_on_after(give_up):
+            await purchase(limiters[number % len(limiters)], server)
+
+    async with anyio.create_task_group() as around:
+        around.start_soon(disturb)
+        async with anyio.create_task_group() as tasks:
+            for number in range(3 * backdrop["minute"]):
+                tasks.start_soon(job, number)
+        await server.clock.sleep(10)
+        around.cancel_scope.cancel()
+    server.catch_up()
+    assert server.rejected.total() == 0
+    assert all("in_flight=0/10 queued=0" in repr(each) for each in limiters)
 
 
 async def test_a_date_far_from_the_counter_is_learned(build: Build, purchase: Purchase) -> None:
