@@ -1,0 +1,1 @@
+"""How fast and how big: this package beside what a competent user would write by hand."""

@@ -1,0 +1,41 @@
+"""The same jobs by this package: limiter, retries, coverage and receipt included."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from benchmarks.payload import GRID, SYSTEM_ID
+from enlighten_async import EnlightenClient, Plan
+from enlighten_async.models import rgm_stats as model
+from enlighten_async.models.rgm_stats import RgmStats
+from enlighten_async.v2 import decode_rgm
+from enlighten_async.windows import Window
+from enlighten_async.wire import Response
+
+PLENTY = Plan(minute=100_000, month=10_000_000)
+
+
+class Ours:
+    """`enlighten_async`, as its README uses it."""
+
+    def decode(self, body: bytes) -> RgmStats:
+        """Return an answer as columns."""
+        return decode_rgm.rgm_stats(Response(200, body), SYSTEM_ID, None)
+
+    def client(self, url: str) -> AbstractAsyncContextManager[EnlightenClient]:
+        """Open a client."""
+        return EnlightenClient("key", "4d7a", plan=PLENTY, base_url=url)
+
+    async def year(self, client: EnlightenClient, start: int, end: int) -> RgmStats:
+        """Fetch a span."""
+        return await client.rgm_stats(SYSTEM_ID, start_at=start, end_at=end)
+
+    def stream(self, client: EnlightenClient, start: int, end: int) -> AsyncIterator[RgmStats]:
+        """Fetch a span part by part."""
+        return aiter(client.rgm_stats(SYSTEM_ID, start_at=start, end_at=end))
+
+    def merge(self, parts: Sequence[RgmStats]) -> RgmStats:
+        """Join parts into one answer."""
+        window = Window(parts[0].window.start, parts[-1].window.end)
+        return model.merge(parts, system_id=SYSTEM_ID, window=window, grid=GRID)
