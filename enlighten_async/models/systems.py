@@ -96,6 +96,6 @@ class SystemsPage:
         as_of: when it was fetched (aware UTC).
     """
 
-    systems: tuple[System, ...] = ()
+    systems: tuple[System, ...]
     next: str | None = None
     as_of: datetime | None = None

@@ -35,14 +35,27 @@ def price(session: Session, options: Options, outline: Outline[Any, Any, Any], *
     )
 
 
-def allow(estimate: Estimate, options: Options) -> None:
-    """Refuse a query that may take more requests than its caller allows, before anything is sent.
+def allow(estimate: Estimate, options: Options, now: float) -> None:
+    """Refuse a query that may cost more than its caller allows, before anything is sent.
+
+    Args:
+        estimate: its price.
+        options: what the caller allows.
+        now: the server's time, epoch seconds.
 
     Raises:
-        BudgetExceeded: it may.
+        BudgetExceeded: it may take more requests than `max_requests`, or the plan makes it wait longer
+            than `max_wait`.
     """
-    most, allowed = estimate.at_most or estimate.at_least, options.max_requests
-    if allowed is not None and most > allowed:
+    most, requests, seconds = estimate.at_most or estimate.at_least, options.max_requests, options.max_wait
+    if requests is not None and most > requests:
         raise BudgetExceeded(
-            f"this may take {most} requests, more than max_requests={allowed}: ask for a shorter range"
+            f"this may take {most} requests, more than max_requests={requests}: ask for a shorter range"
+        )
+    wait = estimate.ready_at.timestamp() - now
+    if seconds is not None and wait > seconds:
+        raise BudgetExceeded(
+            f"{most} requests take {wait:.0f} s on this plan, more than max_wait={seconds:g}: "
+            f"ask for a shorter range, or later",
+            retry_at=estimate.ready_at,
         )

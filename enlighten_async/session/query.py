@@ -174,13 +174,21 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     async def _prepared(self, deadline: float | None) -> Run[Any, I_co, T_co] | None:
         """Return the run, made when it is first needed; `None` if it may not begin."""
         if self._run is None:
-            allow(await self.estimate(), self._options)
+            if not await self._allowed():
+                return None
             zone = None if self._draft.zone_of is None else await self._zone(self._draft.zone_of, deadline)
             if self._failures:
                 return None
             self._run = self._new_run(self._draft.outline(self._session.now(), zone))
         self._run.deadline = deadline
         return self._run
+
+    async def _allowed(self) -> bool:
+        try:
+            allow(await self.estimate(), self._options, self._session.now())
+        except BudgetExceeded as refusal:
+            self._failures.append(refusal)
+        return not self._failures
 
     async def _zone(self, system_id: int, deadline: float | None) -> ZoneInfo | None:
         """Return a system's time zone, asked for once whoever needs it; `None` if that failed."""

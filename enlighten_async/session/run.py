@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from enlighten_async.errors import EnlightenError, TransportError
+from enlighten_async.errors import BudgetExceeded, EnlightenError, TransportError
 from enlighten_async.models.coverage import Hole, Reason
 from enlighten_async.quota import Grant
 from enlighten_async.session.outline import Outline
@@ -118,14 +118,21 @@ class Run(Generic[P, I, T]):
         left = None if self.deadline is None else max(0.0, self.deadline - self._session.clock.monotonic())
         grant = None
         try:
+            self._check_budget()
             with self._leaving():
                 grant = await self._session.limiter.acquire(track.place, max_wait=left)
+                self._tally.granted += 1
         except EnlightenError as refusal:
             track.fail(refusal)
         else:
             if grant is None:
                 track.skip(Reason.REFUSED)
         return grant
+
+    def _check_budget(self) -> None:
+        allowed = self._options.max_requests
+        if allowed is not None and self._tally.sent + self._tally.granted >= allowed:
+            raise BudgetExceeded(f"max_requests={allowed} are spent, and it takes more")
 
     async def _pause(self, track: Track[P], seconds: float) -> None:
         if seconds <= 0:

@@ -12,15 +12,25 @@ from enlighten_async.quota import Grant
 
 @define
 class Tally:
-    """Counts the attempts of one query."""
+    """Counts the attempts of one query.
 
+    Attributes:
+        granted: requests that have the permission to leave and have not come back.
+        sent: requests that left, and came back or were given up.
+        rejected: of these, how many were over the limit.
+        retried: of these, how many repeated one that failed.
+        waited: seconds, by reason.
+    """
+
+    granted: int = 0
     sent: int = 0
     rejected: int = 0
     retried: int = 0
     waited: dict[str, float] = Factory(dict)
 
     def count(self, grant: Grant, *, again: bool) -> None:
-        """Count one attempt; `again` if the request had failed before."""
+        """Count an attempt that is over; `again` if the request had failed before."""
+        self.granted -= 1
         for reason, seconds in grant.waited.items():
             self.wait(reason, seconds)
         if grant.sent_at is not None:
