@@ -22,10 +22,10 @@ class Guest:
 
     async def open(self, request: httpx.Request, sending: Sending) -> Reply:
         """Send a copy of the request with the credentials and return the answer, its body unread."""
-        outgoing = _stamped(request, sending)
         sending.phase = "wait"
         sending.leave()
-        response = await self._transport.handle_async_request(outgoing)
+        # No local of ours names the copy: a traceback through here may be shown with its locals.
+        response = await self._transport.handle_async_request(_stamped(request, sending))
         stream = cast("AsyncIterable[bytes]", response.stream)
         return Reply(response.status_code, response.headers.raw, stream, response.aclose)
 

@@ -32,7 +32,7 @@ LOGGERS = (
 """Filters are not inherited by child loggers, so each one is named."""
 
 _live: weakref.WeakSet[Redactor] = weakref.WeakSet()
-_live_lock = threading.Lock()
+_live_lock = threading.RLock()  # a finalizer that logs may run while it is held
 
 
 class Redactor:

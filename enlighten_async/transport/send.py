@@ -4,69 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from importlib import metadata
 from typing import Any
 from urllib.parse import urlencode
 
-import anyio
-import httpcore2
 import httpx
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
-from enlighten_async.transport.body import BodyError, Head
+from enlighten_async.transport.body import Head
 from enlighten_async.transport.credentials import Credentials
+from enlighten_async.transport.failures import FOREIGN, bare, reason
 from enlighten_async.transport.guest import Guest, service_of
+from enlighten_async.transport.lean import LeanClient, pinned_headers
 from enlighten_async.transport.origin import origin
 from enlighten_async.transport.pool import Pool
 from enlighten_async.transport.proxy import proxy_for
 from enlighten_async.transport.redaction import Redactor, install_filter
 from enlighten_async.transport.sending import EXTENSION, Attempt, Carrier, Sending
-from enlighten_async.transport.stamp import Stamp, WrongOriginError
+from enlighten_async.transport.stamp import Stamp
 from enlighten_async.transport.tls import Verify
 from enlighten_async.wire import Request, Response
 
 _NO_TIMEOUT: dict[str, None] = {"connect": None, "read": None, "write": None, "pool": None}
-
-_FOREIGN: tuple[type[Exception], ...] = (
-    BodyError,
-    WrongOriginError,
-    OSError,
-    httpx.HTTPError,
-    httpx.StreamError,
-    httpx.InvalidURL,
-    httpcore2.NetworkError,
-    httpcore2.ProtocolError,
-    httpcore2.ProxyError,
-    httpcore2.TimeoutException,
-    httpcore2.UnsupportedProtocol,
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    anyio.EndOfStream,
-)
-"""What a failing network looks like. Other errors from a user's transport are bugs of theirs."""
-
-
-class _NoCookies(httpx.Cookies):
-    """Keeps nothing: the API has no cookies, and looking for them costs more than the rest of httpx."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Leave them."""
-
-
-class _Client(httpx.AsyncClient):
-    """The HTTP client, without cookies."""
-
-    _none = _NoCookies()
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        """An empty jar that stays empty."""
-        return self._none
-
-    @cookies.setter
-    def cookies(self, _: object) -> None:
-        raise AttributeError("there are no cookies")
 
 
 class Transport:
@@ -101,19 +60,16 @@ class Transport:
         install_filter()
         where = origin(base_url, any_http=transport is not None)
         route = proxy_for(where, proxy) if transport is None else None
-        carrier: Carrier = (
-            Pool(where, max_connections=max_connections, proxy=route, verify=verify)
-            if transport is None
-            else Guest(transport)
-        )
+        pool = Pool(where, max_connections=max_connections, proxy=route, verify=verify)
+        carrier: Carrier = pool if transport is None else Guest(transport)
         self.service = service_of(transport)
         self.origin = where
         self._own = transport is None
         self._clock = clock
         self._timeout = timeout
         self._redactor = Redactor(route.secrets if route else ())
-        self._headers = httpx.Headers(_headers(where.netloc, user_agent))
-        self._client = _Client(transport=Stamp(where, carrier), trust_env=False, timeout=None)
+        self._headers = pinned_headers(where.netloc, user_agent)
+        self._client = LeanClient(Stamp(where, carrier))
         self._loop: object | None = None
         self._closed = False
 
@@ -138,14 +94,13 @@ class Transport:
         url = self._url(request)
         sending = Sending(credentials, attempt, self._clock)
         failure = await self._outcome(url, request, sending)
+        answer = sending.response
+        if answer is not None and (failure is None or isinstance(failure, TransportError)):
+            return answer  # also if the deadline passed or the connection broke behind the last byte
         try:
-            if failure is not None and not (sending.response and isinstance(failure, TransportError)):
-                raise failure
+            raise failure or UsageError("the HTTP client was replaced by something that does not answer")
         finally:
             del failure  # it holds this frame by its traceback
-        if sending.response is None:
-            raise TransportError("the HTTP client came back without an answer", phase=sending.phase)
-        return sending.response
 
     async def aclose(self) -> None:
         """Close all connections; doing so again changes nothing."""
@@ -170,23 +125,21 @@ class Transport:
             with self._clock.move_on_after(self._timeout):
                 await self._exchange(url, sending)
                 return None
-        except _FOREIGN as error:
+        except FOREIGN as error:
             return self._failure(request, sending, error)
         except InputError as error:  # the CA file, looked at when first needed
-            return error.with_traceback(None)
+            return bare(error)
         except Exception as error:  # noqa: BLE001
             # Whatever our own pool may raise is a failing network; a user's transport shows its bugs.
             return self._failure(request, sending, error) if self._own else error
         except BaseException as error:  # noqa: BLE001
-            # A cancel stays the very object it is, without the frames it came through.
-            error.__context__ = None
-            return error.with_traceback(None)
+            return bare(error)  # a cancel stays the very object it is
         text = f"no whole answer within {self._timeout:g} s to {self._describe(request, sending)}"
         return RequestTimeout(text, sent=sending.sent_at is not None, phase=sending.phase)
 
     def _failure(self, request: Request[Any], sending: Sending, error: Exception) -> TransportError:
-        reason = self._redactor.text(sending.credentials.redactor.text(_reason(error)))
-        text = f"no whole answer to {self._describe(request, sending)}: {reason}"
+        why = self._redactor.text(sending.credentials.redactor.text(reason(error)))
+        text = f"no whole answer to {self._describe(request, sending)}: {why}"
         return TransportError(text, sent=sending.sent_at is not None, phase=sending.phase)
 
     def _describe(self, request: Request[Any], sending: Sending) -> str:
@@ -223,27 +176,3 @@ def _running_loop() -> object:
     except RuntimeError:
         trio = sys.modules.get("trio")
         return trio.lowlevel.current_trio_token() if trio else None
-
-
-def _reason(error: BaseException) -> str:
-    """Return what is known of the cause: on trio the pool's own errors say nothing, those below do."""
-    cause: BaseException | None = error
-    while cause is not None and not str(cause):
-        cause = cause.__cause__ or cause.__context__
-    return str(cause or type(error).__name__)
-
-
-def _headers(host: str, user_agent: str | None) -> list[tuple[str, str]]:
-    return [
-        ("Host", host),
-        ("Accept", "application/json"),
-        ("Accept-Encoding", "gzip"),  # httpx would add br and zstd where those packages happen to be
-        ("User-Agent", user_agent or _user_agent()),
-    ]
-
-
-def _user_agent() -> str:
-    try:
-        return f"enlighten-async/{metadata.version('enlighten-async')}"
-    except metadata.PackageNotFoundError:
-        return "enlighten-async"
