@@ -176,14 +176,47 @@ async def test_everything_at_once(
     assert all("in_flight=0/10 queued=0" in repr(each) for each in limiters)
 
 
-async def test_a_date_far_from_the_counter_is_learned(build: Build, purchase: Purchase) -> None:
-    """The guard doubles until it covers the difference; then nothing is rejected any more."""
-    limiter, server = build(FakeClock(), phase=58.0, date_skew=5.0)
-    await all_of(purchase, [limiter], server, 120)
-    assert server.rejected.total() <= 30
-    before = server.rejected.total()
+@pytest.mark.parametrize("skew", [-0.9, 0.9])
+async def test_the_guard_holds_where_the_time_is_known_best(
+    build: Build, purchase: Purchase, skew: float
+) -> None:
+    """Replies at many phases of the second leave an interval with nothing to spare but the guard."""
+    limiter, server = build(FakeClock(), date_skew=skew, latency=0.0)
+    for _ in range(60):
+        await purchase(limiter, server)
+        await server.clock.sleep(7.37)
     await all_of(purchase, [limiter], server, 60)
-    assert server.rejected.total() == before
+    assert server.rejected.total() == 0
+
+
+@pytest.mark.parametrize("late", [0.0, 0.2, 0.5, 0.85])
+async def test_a_window_opens_only_when_the_counter_is_sure_to_be_in_it(
+    build: Build, purchase: Purchase, late: float
+) -> None:
+    """Whoever comes just after the minute by `Date` waits until it is one for a slow counter, too."""
+    limiter, server = build(FakeClock(), phase=1.0, date_skew=0.9, latency=0.0)
+    for _ in range(30):  # learn the time to a hair, in minutes that are never full
+        await purchase(limiter, server)
+        await server.clock.sleep(6.97)
+    await server.clock.sleep(60 - server.time() % 60 + 5)
+    await all_of(purchase, [limiter], server, 10)
+    await server.clock.sleep(60 - server.time() % 60 - 0.9 + late)
+    await purchase(limiter, server)
+    assert server.rejected.total() == 0
+
+
+@pytest.mark.parametrize("skew", [-5.0, 5.0])
+async def test_a_date_far_from_the_counter_is_learned(build: Build, purchase: Purchase, skew: float) -> None:
+    """The guard doubles until it covers the difference; then nothing is rejected any more."""
+    limiter, server = build(FakeClock(), date_skew=skew, latency=0.05)
+    rejected = []
+    for _ in range(16):
+        await server.clock.sleep((57 - server.time() - skew) % 60)  # 57 s by Date: shortly before the minute
+        await all_of(purchase, [limiter], server, 20)
+        await server.clock.sleep(60)
+        rejected.append(server.rejected.total())
+    assert 1 <= rejected[6] <= 30
+    assert rejected[-1] == rejected[6]
 
 
 @pytest.mark.parametrize("error", [-0.9, 0.0, 0.9])
@@ -222,6 +255,31 @@ async def test_a_limit_lower_than_believed_is_obeyed_at_once(
     assert 1 <= server.rejected.total() <= 10
     assert len(server.rejected) == 1
     assert max(server.used.values()) == 10
+
+
+async def test_one_at_a_time_until_a_request_granted_after_the_refusal_is_accepted(
+    build: Build, purchase: Purchase
+) -> None:
+    """An answer to what was sent before the refusal proves nothing."""
+    limiter, server = build(FakeClock(), phase=10.0)
+    await purchase(limiter, server)
+    earlier, refused = [await limiter.acquire(limiter.place()) for _ in range(2)]
+    await server.send(refused)
+    limiter.throttled(refused, refusal(period="minute", period_end=server.time() - 10, limit=10))
+    with earlier:
+        await server.send(earlier)
+    await server.clock.sleep(60)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(purchase, limiter, server)
+        await server.clock.sleep(0.001)
+        assert repr(limiter) == "<RateLimiter in_flight=1/10 queued=3>"
+    assert server.now_serving == 0
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(purchase, limiter, server)
+        await server.clock.sleep(0.001)
+        assert repr(limiter) == "<RateLimiter in_flight=4/10 queued=0>"
 
 
 async def test_a_limit_that_rises_again_is_used_up_to_the_plan(build: Build, purchase: Purchase) -> None:
@@ -527,6 +585,19 @@ async def test_what_was_sent_and_not_answered_is_charged(build: Build, purchase:
         grant.mark_sent()
     assert limiter.left()["minute"] == 8
     assert repr(grant) == f"<Grant {grant.ticket} sent settled>"
+
+
+async def test_what_was_given_up_may_be_counted_a_while_later(build: Build, purchase: Purchase) -> None:
+    """A request given up shortly before the minute's end is charged to the next minute as well."""
+    limiter, server = build(FakeClock(), phase=10.0)
+    await purchase(limiter, server)
+    await server.clock.sleep(56 - server.time() % 60)
+    with await limiter.acquire(limiter.place()) as grant:
+        grant.mark_sent()
+    await server.clock.sleep(10)
+    assert limiter.left()["minute"] == 9
+    await server.clock.sleep(60)
+    assert limiter.left()["minute"] == 10
 
 
 async def test_requests_never_answered_are_counted_without_knowing_the_time(build: Build) -> None:
