@@ -241,6 +241,22 @@ async def test_the_first_request_goes_alone(build: Build, purchase: Purchase) ->
     assert server.most_serving > 1
 
 
+@pytest.mark.parametrize("step", [-3600.0, -47.0, 8 * 3600.0])
+async def test_a_clock_of_the_server_that_steps_costs_a_minute_at_the_most(
+    build: Build, purchase: Purchase, step: float
+) -> None:
+    """After a step (or this machine's sleep) what was charged by the old time neither blocks nor is lost."""
+    limiter, server = build(FakeClock(), phase=50.0)
+    await all_of(purchase, [limiter], server, 8)
+    server.ahead += step
+    before = server.clock.monotonic()
+    await purchase(limiter, server)
+    assert limiter.left()["minute"] <= 1
+    await all_of(purchase, [limiter], server, 19)
+    assert server.rejected.total() == 0
+    assert server.clock.monotonic() - before < 200
+
+
 # What the server says
 
 
@@ -329,6 +345,20 @@ async def test_a_crazy_period_end_is_not_believed(
     limiter.throttled(grant, refusal(period=period, period_start=start, period_end=end, limit=10))
     await purchase(limiter, server)
     assert 0 < server.clock.monotonic() - before < 130
+
+
+async def test_a_period_that_is_always_over_is_no_reason_to_ask_again_and_again(
+    build: Build, purchase: Purchase
+) -> None:
+    """The first such refusal may stem from a slow counter; after the next the own minute is waited out."""
+    limiter, server = build(FakeClock(), phase=20.0)
+    await purchase(limiter, server)
+    server.minute = 0
+    for refusals in range(1, 5):
+        with await limiter.acquire(limiter.place()) as grant:
+            await server.send(grant)
+        limiter.throttled(grant, refusal(period="minute", period_end=server.time() - 25, limit=10))
+        assert (limiter.left()["minute"] == 0) == (refusals > 1)
 
 
 async def test_an_hour_is_the_callers_to_wait(build: Build, purchase: Purchase) -> None:
