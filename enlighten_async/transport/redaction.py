@@ -113,8 +113,9 @@ def _any_form(char: str) -> str:
     ]
     if char == " ":
         forms.append(r"\+")
-    forms.append(re.escape(char))  # last, or a backslash would be found in its own escape
-    return f"(?i:{'|'.join(dict.fromkeys(forms))})"
+    # The character itself comes last, or `&` and the backslash would be found in their own escapes.
+    escaped = sorted({form for form in forms if form != re.escape(char)}, key=len, reverse=True)
+    return f"(?i:{'|'.join([*escaped, re.escape(char)])})"
 
 
 class _MaskingFilter(logging.Filter):

@@ -9,7 +9,7 @@ import gc
 import logging
 import pickle
 import traceback
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -198,6 +198,32 @@ async def test_cancel_carries_no_secret(log, server, connect, question, credenti
     assert scope.cancelled_caught
     assert "question" in shown
     assert CANARY not in shown + "".join(log)
+
+
+async def test_cancel_keeps_nothing_of_what_was_handled_below(question, credentials, books) -> None:
+    class Breaking(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            try:
+                raise OSError("broken k3y/CANARY+7f8e==")  # noqa: TRY301
+            except OSError:
+                await anyio.sleep_forever()
+            yield b""
+
+    transport = Transport(
+        base_url="https://api.example.com",
+        clock=SystemClock(),
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=Breaking())),
+    )
+    shown = ""
+    async with aclosing(transport):
+        with anyio.move_on_after(0.05):
+            try:
+                await transport.send(question, credentials, books)
+            except BaseException as error:
+                shown = frames(error)
+                raise
+    assert "question" in shown
+    assert CANARY not in shown
 
 
 async def test_error_while_another_is_handled_keeps_that_one(

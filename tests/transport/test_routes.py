@@ -264,6 +264,20 @@ async def test_https_through_a_tunnel(
     assert books.sent == 1
 
 
+async def test_tunnel_that_was_not_set_up_frees_its_slot(
+    tunnel, secure, connect, certificate, question, credentials, books, new_books
+) -> None:
+    context = ssl.create_default_context()
+    settings = {"base_url": secure.secure_url, "verify": context, "proxy": tunnel.url}
+    async with aclosing(connect(max_connections=1, **settings)) as transport:
+        with pytest.raises(TransportError, match=r"(?i)certificate") as caught:
+            await transport.send(question, credentials, books)
+        assert (caught.value.sent, caught.value.phase, books.sent) == (False, "connect", 0)
+        context.load_verify_locations(certificate / "cert.pem")
+        with anyio.fail_after(3):
+            assert (await transport.send(question, credentials, new_books())).status == 200
+
+
 async def test_cancel_while_a_tunnel_is_opened_loses_no_slot(
     tunnel, secure, connect, certificate, question, credentials, new_books
 ) -> None:
