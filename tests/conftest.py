@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("sweep", deadline=None, max_examples=2000)
+settings.load_profile("steady")
 
 pytest_plugins = ["enlighten_async.testing.fixtures"]
 

@@ -1,0 +1,73 @@
+"""What is checked, and how: `nox` runs the default sessions on the Python it is run with."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "tests", "smoke"]
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False  # also where CI is set: no failure
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, spelling, and who imports whom."""
+    session.install(*group("lint"), ".[cli,trio]")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("codespell", "enlighten_async", "tests", "benchmarks", "README.md", "CHANGELOG.md", "noxfile.py")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, in strict mode."""
+    session.install(*group("types"), "nox", ".[cli,trio]")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, on asyncio and trio, with the README's code, and what they cover."""
+    session.install(*group("tests"), ".[cli,trio]")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """The benchmarks, just long enough to see that all contenders give the same numbers; and the demo."""
+    session.install(*group("bench"), ".[cli]")
+    session.run("python", "-m", "benchmarks.run", "--smoke")
+    session.run("enlighten", "demo")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks; `nox -s bench -- --write` puts the table into benchmarks/README.md."""
+    session.install(*group("bench"), ".[cli]")
+    session.run("python", "-m", "benchmarks.run", *session.posargs)
+
+
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+def pythons(session: nox.Session) -> None:
+    """The tests on every Python there is on this machine."""
+    session.install(*group("tests"), ".[cli,trio]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def sweep(session: nox.Session) -> None:
+    """The property tests with many more examples, each time others; takes an hour."""
+    session.install(*group("tests"), ".[cli,trio]")
+    session.run("pytest", "--hypothesis-profile=sweep", "--timeout=3600", *session.posargs)
