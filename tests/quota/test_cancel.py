@@ -130,6 +130,27 @@ async def test_a_grant_whose_block_is_cancelled_is_settled(build: Build) -> None
         assert limiter.left() == {"minute": left}
 
 
+async def test_what_settles_while_the_store_decides_is_not_missed(build: Build, purchase: Purchase) -> None:
+    """The head is told to look again although it does not wait yet."""
+
+    class Stuck(MemoryQuotaStore):
+        async def take(self, ticket: int, plan: Plan, now: float) -> Wait | None:
+            verdict = await super().take(ticket, plan, now)
+            if verdict is not None:
+                await server.clock.sleep(5)
+            return verdict
+
+    limiter, server = build(FakeClock(), phase=10.0, store=Stuck(), latency=0.0)
+    pilot = await limiter.acquire(limiter.place())
+    before = server.clock.monotonic()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(purchase, limiter, server)
+        await server.clock.sleep(1)
+        pilot.settle()
+    # The store took 5 s to say "wait"; by then the pilot had settled, and no other wait was due.
+    assert server.served_at[0] - server.ahead - before == pytest.approx(5.0)
+
+
 async def test_a_store_that_fails_loses_nothing(build: Build, purchase: Purchase) -> None:
     """Its error reaches the caller, and the queue goes on."""
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, Throttled, UsageError
-from enlighten_async.quota import MemoryQuotaStore, Plan, RateLimiter
+from enlighten_async.quota import MemoryQuotaStore, Plan, RateLimiter, Waiting
+from enlighten_async.quota.stopwatch import Stopwatch
 from enlighten_async.testing import FakeClock
 
 Build = Callable[..., tuple[RateLimiter, Any]]
@@ -389,6 +390,21 @@ async def test_503_halves_the_flight_and_it_regrows(build: Build, purchase: Purc
     assert repr(limiter) == "<RateLimiter in_flight=0/10 queued=0>"
 
 
+async def test_a_burst_of_503_halves_the_flight_once(build: Build, purchase: Purchase) -> None:
+    """Requests that were in flight together say one thing."""
+    limiter, server = build(FakeClock(), plan=Plan())
+    await purchase(limiter, server)
+    burst = [await limiter.acquire(limiter.place()) for _ in range(8)]
+    for grant in burst:
+        limiter.overloaded(grant)
+        grant.settle()
+    assert repr(limiter) == "<RateLimiter in_flight=0/5 queued=0>"
+    limiter.overloaded(await limiter.acquire(limiter.place()))
+    assert repr(limiter) == "<RateLimiter in_flight=1/2 queued=0>"
+    limiter.overloaded()
+    assert repr(limiter) == "<RateLimiter in_flight=1/1 queued=0>"
+
+
 # Months
 
 
@@ -434,6 +450,24 @@ async def test_a_refusal_for_the_month_shuts_it(build: Build, purchase: Purchase
         assert (caught.value.period, caught.value.limit) == ("month", 5)
     assert server.rejected.total() == 1
     assert limiter.left()["month"] == 0
+
+
+async def test_of_two_reasons_to_wait_the_longer_is_told(build: Build, purchase: Purchase) -> None:
+    """A minute's wait that ends before a shut month is not waited for."""
+    limiter, server = build(FakeClock(), phase=10.0)
+    await purchase(limiter, server)
+    for period, end in (("minute", server.time() + 30), ("month", server.time() + 10**6)):
+        with await limiter.acquire(limiter.place()) as grant:
+            await server.send(grant)
+            refused = refusal(period=period, period_end=end, limit=10)
+        if period == "minute":
+            first = grant, refused
+    limiter.throttled(*first)
+    limiter.throttled(grant, refused)
+    before = server.clock.monotonic()
+    with pytest.raises(QuotaExhausted):
+        await purchase(limiter, server)
+    assert server.clock.monotonic() == before
 
 
 async def test_a_month_that_opens_within_max_wait_is_waited_for(build: Build, purchase: Purchase) -> None:
@@ -593,6 +627,20 @@ async def test_the_waiting_says_until_when(build: Build, purchase: Purchase) -> 
         assert limiter.waiting is not None
         assert limiter.waiting.reason == "minute"
         assert limiter.waiting.until == math.floor(server.time() / 60) * 60 + 60
+        assert limiter.ready_at(9) == limiter.waiting.until
+        assert limiter.ready_at(10) == limiter.waiting.until + 60  # one waits already
+
+
+def test_a_head_that_was_overtaken_does_not_end_the_wait_of_the_new_one() -> None:
+    """Each second is counted once, for the reason of whoever was the head."""
+    watch, old, new = Stopwatch(), Waiting("minute"), Waiting("in_flight")
+    watch.start(old, 0.0)
+    watch.start(new, 3.0)
+    watch.stop(old, 4.0)
+    assert watch.waiting is new
+    assert watch.read(9.0) == {"minute": 3.0, "in_flight": 6.0}
+    watch.stop(new, 10.0)
+    assert watch.since({"minute": 3.0}, 12.0) == {"in_flight": 7.0}
 
 
 # Grants
