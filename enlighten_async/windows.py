@@ -7,7 +7,6 @@ that share an edge share no interval.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -72,18 +71,22 @@ def epoch(moment: object, name: str) -> float:
                 f"{name} is a naive datetime, which could mean any time zone: "
                 f"give it one, such as {name}.replace(tzinfo=UTC), or use start_date/end_date for local days"
             )
-        return moment.timestamp()
+        return _bounded(moment.timestamp(), name)
     if isinstance(moment, date):
         raise InputError(
             f"{name} is a date: use start_date/end_date for local days, or an aware datetime here"
         )
-    if isinstance(moment, bool) or not isinstance(moment, int | float) or not math.isfinite(moment):
+    if isinstance(moment, bool) or not isinstance(moment, int | float):
         raise InputError(
             f"{name} must be an aware datetime or epoch seconds, not {type(moment).__name__} {moment!r}"
         )
-    if not 0 <= moment < 253_402_300_800:
-        raise InputError(f"{name} must be epoch seconds between 1970 and 9999, not {moment!r}")
-    return float(moment)
+    return _bounded(moment, name)
+
+
+def _bounded(seconds: float, name: str) -> float:
+    if not 0 <= seconds < 253_402_300_800:
+        raise InputError(f"{name} must lie between 1970 and 9999; a number means epoch seconds")
+    return float(seconds)
 
 
 def calendar_day(day: object, name: str) -> date:
