@@ -27,7 +27,7 @@ class Head:
     """What the header fields say about the answer.
 
     Attributes:
-        content_type: lower case, without parameters; empty if not given.
+        content_type: as it came, for it may echo anything; empty if not given.
         date: the service's own time (epoch seconds), if it said.
         length: bytes of the body as sent, if it said.
         encodings: content encodings in order, lower case, `identity` left out.
@@ -50,7 +50,7 @@ class Head:
                 fields[key] = value
         chunked = b"transfer-encoding" in fields
         return cls(
-            fields.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower(),
+            fields.get(b"content-type", b"").decode("latin-1"),
             epoch(fields.get(b"date", b"")),
             None if chunked else _length(fields.get(b"content-length", b"")),
             _encodings(fields.get(b"content-encoding", b"")),

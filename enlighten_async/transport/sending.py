@@ -78,7 +78,8 @@ class Sending:
         self.response = Response(
             status=status,
             body=redactor.body(body),
-            content_type=redactor.text(content_type),
+            # Masked first: in lower case, or cut, a secret would not be known again.
+            content_type=redactor.text(content_type).partition(";")[0].strip().lower(),
             date=date,
             sent_at=self.sent_at or 0.0,
             received_at=self._clock.monotonic(),

@@ -42,7 +42,8 @@ def reset(*parts: bytes):
 
 
 PACKED = gzip.compress(b'{"a": 1}' * 99)
-GZIPPED = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+HEAD_CLOSE = HEAD + b"Connection: close\r\n"  # whole as HTTP, so the connection would be used again
+GZIPPED = HEAD_CLOSE + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
 
 FAULTS = {
     "closed at once": (say(), "wait"),
@@ -61,7 +62,7 @@ FAULTS = {
     "gzip without its trailer": (say(GZIPPED % (len(PACKED) - 8), PACKED[:-8]), "body"),
     "gzip that is none": (say(GZIPPED % 2, b"{}"), "body"),
     "gzip twice over": (say(GZIPPED % (2 * len(PACKED)), PACKED * 2), "body"),
-    "unknown encoding": (say(HEAD + b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}"), "body"),
+    "unknown encoding": (say(HEAD_CLOSE + b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}"), "body"),
 }
 
 
@@ -174,7 +175,10 @@ async def test_connection_the_server_closed_meanwhile_is_not_used(
     async with aclosing(connect()) as transport:
         for _ in range(5):
             assert (await transport.send(question, credentials, new_books())).status == 200
-            await anyio.sleep(0.02)
+            pool = transport._client._transport._carrier._pool
+            with anyio.fail_after(5):
+                while not all(one.has_expired() for one in pool.connections):  # noqa: ASYNC110
+                    await anyio.sleep(0.005)
 
 
 async def test_no_more_connections_than_allowed(

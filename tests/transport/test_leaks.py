@@ -20,6 +20,7 @@ import pytest
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import TransportError
 from enlighten_async.transport import Transport
+from enlighten_async.transport.redaction import LOGGERS
 
 CANARY = "CANARY"  # in both secrets of the fixture, next to characters that are encoded
 
@@ -164,9 +165,17 @@ async def test_nothing_shows_the_secrets(handler, log, server, connect, question
             f"{transport!r} {vars(transport)} {vars(transport._client)} {credentials!r} {vars(credentials)}"
         )
     assert CANARY in server.heads[0].decode()
-    assert CANARY not in shown
+    assert CANARY.lower() not in shown.lower()
     assert log
-    assert CANARY not in "".join(log)
+    assert CANARY.lower() not in "".join(log).lower()
+
+
+def test_every_client_installs_the_filter(connect) -> None:
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger in loggers:
+        logger.filters.clear()
+    connect()
+    assert [len(logger.filters) for logger in loggers] == [1] * len(loggers)
 
 
 async def test_refused_and_hanging_connections(
@@ -182,7 +191,7 @@ async def test_refused_and_hanging_connections(
             except Exception as error:  # noqa: BLE001
                 shown += frames(error)
     assert "no whole answer" in shown
-    assert CANARY not in shown + "".join(log)
+    assert CANARY.lower() not in (shown + "".join(log)).lower()
 
 
 async def test_cancel_carries_no_secret(log, server, connect, question, credentials, books) -> None:
@@ -197,7 +206,7 @@ async def test_cancel_carries_no_secret(log, server, connect, question, credenti
                 raise
     assert scope.cancelled_caught
     assert "question" in shown
-    assert CANARY not in shown + "".join(log)
+    assert CANARY.lower() not in (shown + "".join(log)).lower()
 
 
 async def test_cancel_keeps_nothing_of_what_was_handled_below(question, credentials, books) -> None:
@@ -223,7 +232,7 @@ async def test_cancel_keeps_nothing_of_what_was_handled_below(question, credenti
                 shown = frames(error)
                 raise
     assert "question" in shown
-    assert CANARY not in shown
+    assert CANARY.lower() not in shown.lower()
 
 
 async def test_error_while_another_is_handled_keeps_that_one(
@@ -267,7 +276,7 @@ async def test_users_transport_hears_the_secrets_and_nobody_else(log, question, 
         response = await transport.send(question, credentials, books)
         shown += f"{response!r} {response.body!r}"
     assert CANARY in heard[0]
-    assert CANARY not in shown + "".join(log)
+    assert CANARY.lower() not in (shown + "".join(log)).lower()
 
 
 async def test_proxy_password_is_a_secret_too(log, server, connect, question, credentials, books) -> None:

@@ -169,10 +169,14 @@ async def test_respx_as_transport_sees_the_credentials(question, credentials, bo
 async def test_respx_in_place_of_our_transport(question, credentials, books) -> None:
     with respx.mock(using="httpx") as router:
         router.get(f"{BASE}/systems/1765/stats").respond(
-            409, json={"period": "minute"}, headers={"Date": "Sun, 06 Nov 1994 08:49:37 GMT"}
+            409,
+            json={"period": "minute"},
+            headers={"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Set-Cookie": "a=b; path=/"},
         )
         async with aclosing(Transport(base_url=BASE, clock=SystemClock())) as transport:
+            await transport.send(question, credentials, type(books)())
             response = await transport.send(question, credentials, books)
+        assert "cookie" not in router.calls.last.request.headers
     assert (response.status, response.content_type, response.date) == (409, "application/json", 784111777.0)
     assert books.sent == 1
     assert books.landed == [response]
@@ -257,6 +261,22 @@ async def test_failing_close_changes_nothing(question, credentials, books) -> No
 
     async with aclosing(mocked(lambda _: httpx.Response(200, stream=BadClose()))) as transport:
         assert (await transport.send(question, credentials, books)).body == b"{}"
+
+
+async def test_failing_close_does_not_swallow_a_cancel(question, credentials, books) -> None:
+    class BadClose(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            scope.cancel()
+            await anyio.sleep_forever()
+            yield b""
+
+        async def aclose(self) -> None:
+            raise OSError("close failed")
+
+    async with aclosing(mocked(lambda _: httpx.Response(200, stream=BadClose()))) as transport:
+        with anyio.CancelScope() as scope:
+            await transport.send(question, credentials, books)
+    assert scope.cancelled_caught
 
 
 async def test_cancel_after_the_last_byte_loses_nothing(question, credentials, books) -> None:
