@@ -1,0 +1,148 @@
+"""The family of errors: who descends from whom, what they carry, and that they survive a pickle."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async import errors
+from enlighten_async.errors import (
+    APIError,
+    AuthenticationError,
+    BudgetExceeded,
+    DecodeError,
+    EnlightenError,
+    InputError,
+    NotFound,
+    PermissionDenied,
+    QuotaExhausted,
+    RangeError,
+    RequestTimeout,
+    ServerError,
+    ServiceRetired,
+    Throttled,
+    TransportError,
+    Unavailable,
+    UsageError,
+    as_datetime,
+)
+from enlighten_async.models import Receipt
+from enlighten_async.wire import Response
+
+ANSWER = Response(422, b'{"reason": "no"}', date=1_750_000_000.0)
+JULY = datetime(2025, 7, 1, tzinfo=UTC)
+FAMILY = {
+    EnlightenError: Exception,
+    InputError: EnlightenError,
+    UsageError: EnlightenError,
+    BudgetExceeded: EnlightenError,
+    QuotaExhausted: EnlightenError,
+    APIError: EnlightenError,
+    AuthenticationError: APIError,
+    PermissionDenied: APIError,
+    NotFound: APIError,
+    RangeError: APIError,
+    Throttled: APIError,
+    Unavailable: APIError,
+    ServerError: APIError,
+    ServiceRetired: APIError,
+    TransportError: EnlightenError,
+    RequestTimeout: TransportError,
+    DecodeError: EnlightenError,
+}
+
+
+def made(kind: type[EnlightenError]) -> EnlightenError:
+    """Make an error with all it may be given."""
+    if issubclass(kind, APIError):
+        return kind("said", status=422, response=ANSWER)
+    if issubclass(kind, TransportError):
+        return kind("said", sent=True, phase="body")
+    if issubclass(kind, DecodeError):
+        return kind("said", path="$.intervals", response=ANSWER)
+    if issubclass(kind, QuotaExhausted):
+        return kind("said", period="minute", limit=10, retry_at=JULY)
+    return kind("said", retry_at=JULY) if issubclass(kind, BudgetExceeded) else kind("said")
+
+
+def test_the_tree_is_the_documented_one() -> None:
+    """Each error in the module, in the order of its documentation, under the parent drawn there."""
+    public = {
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    assert public == set(FAMILY)
+    drawn = [line.strip("│├└─ ").split()[0] for line in (errors.__doc__ or "").splitlines() if "─" in line]
+    assert drawn == [kind.__name__ for kind in FAMILY if kind is not EnlightenError]
+    assert {kind: kind.__bases__[0] for kind in FAMILY} == FAMILY
+    assert issubclass(InputError, ValueError)
+
+
+def test_which_errors_end_a_query() -> None:
+    """Those which every other request of it would meet as well."""
+    assert {kind for kind in FAMILY if kind.ends_query} == {
+        BudgetExceeded,
+        QuotaExhausted,
+        AuthenticationError,
+        PermissionDenied,
+        NotFound,
+        ServiceRetired,
+    }
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+@pytest.mark.parametrize("again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy])  # noqa: S301
+def test_errors_survive_a_pickle(kind: type[EnlightenError], again: object) -> None:
+    """With text, facts, and what the query puts on them: also themselves among their causes."""
+    error = made(kind)
+    error.partial = {"some": "rows"}
+    error.causes = (error, NotFound("other", status=404))
+    error.receipt = Receipt(sent=3, waited={"minute": 1.5})
+    error.retry_at = JULY
+    if isinstance(error, Throttled):
+        error.period, error.period_end, error.limit = "month", JULY.timestamp(), 10_000
+    if isinstance(error, RangeError):
+        error.first_interval, error.last_interval = 900, 1800
+    error.add_note("a note")
+    copied = again(error)  # type: ignore[operator]
+    assert (type(copied), str(copied), copied.args) == (kind, "said", ("said",))
+    facts, expected = dict(vars(copied)), dict(vars(error))
+    causes, _ = facts.pop("causes"), expected.pop("causes")
+    assert facts == expected
+    assert [(type(cause), str(cause)) for cause in causes] == [(kind, "said"), (NotFound, "other")]
+    assert causes[0] in {copied, error}
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+def test_an_error_by_itself_has_every_attribute(kind: type[EnlightenError]) -> None:
+    """Also before a query puts anything on it, and made of its text alone."""
+    error = kind("said")
+    assert (error.partial, error.causes, error.retry_at, error.receipt) == (None, (), None, None)
+    assert str(error) == "said"
+    for name in (
+        "status",
+        "response",
+        "first_interval",
+        "last_interval",
+        "period",
+        "limit",
+        "sent",
+        "phase",
+        "path",
+    ):
+        if f"{name}:" in (kind.__doc__ or ""):
+            assert hasattr(error, name)
+
+
+@given(moment=st.floats(allow_nan=False) | st.integers())
+def test_any_number_is_a_datetime(moment: float) -> None:
+    """Clamped to what a datetime can hold, so that nothing the service sends breaks an error."""
+    at = as_datetime(moment)
+    assert at.tzinfo is UTC
+    assert 1970 <= at.year <= 9999
+    if 0 <= moment <= 253_402_300_799:
+        assert abs(at.timestamp() - moment) < 1e-4
