@@ -132,10 +132,14 @@ class RangeError(APIError):
     """The service says the range asked for is invalid (422).
 
     Attributes:
+        start_at: start of the range as the service took it (epoch seconds), where it says.
+        end_at: end of that range (epoch seconds), where the service says.
         first_interval: end of the system's first interval (epoch seconds), where the service says.
         last_interval: end of its last interval (epoch seconds), where the service says.
     """
 
+    start_at: int | None = None
+    end_at: int | None = None
     first_interval: int | None = None
     last_interval: int | None = None
 

@@ -92,19 +92,23 @@ def _with_facts(error: APIError, body: Mapping[str, object]) -> APIError:
         error.period = period if isinstance(period, str) else ""
         error.period_start = _moment(body, "period_start")
         error.period_end = _moment(body, "period_end")
-        error.limit = _whole(body, "limit")
+        error.limit = _whole(body, "limit", 2**53)
         error.retry_at = None if error.period_end is None else as_datetime(error.period_end)
     elif isinstance(error, RangeError):
-        error.first_interval = _whole(body, "first_interval")
-        error.last_interval = _whole(body, "last_interval")
+        error.start_at = _moment(body, "start_at")
+        error.end_at = _moment(body, "end_at")
+        error.first_interval = _moment(body, "first_interval")
+        error.last_interval = _moment(body, "last_interval")
     return error
 
 
-def _moment(body: Mapping[str, object], name: str) -> float | None:
-    value = body.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _moment(body: Mapping[str, object], name: str) -> int | None:
+    """Return epoch seconds; `None` for what cannot be such."""
+    return _whole(body, name, 253_402_300_799)
 
 
-def _whole(body: Mapping[str, object], name: str) -> int | None:
+def _whole(body: Mapping[str, object], name: str, most: int) -> int | None:
     value = body.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value <= most else None

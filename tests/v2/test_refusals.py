@@ -1,0 +1,212 @@
+"""What refusals mean: every shape the service is known to use, and whatever else may come."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enlighten_async.errors import (
+    APIError,
+    AuthenticationError,
+    NotFound,
+    PermissionDenied,
+    RangeError,
+    ServerError,
+    ServiceRetired,
+    Throttled,
+    Unavailable,
+)
+from enlighten_async.v2.refusals import explain
+from enlighten_async.wire import Response
+
+RANGE = "Requested date range is invalid for this system"
+WEEK = "Requested date range in one API hit cannot be more than 7 days. {:start_at=>1, :end_at=>9}"
+JUNE, JULY = 1_748_736_000, 1_751_328_000
+
+
+def answer(status: int, body: object, content_type: str = "application/json; charset=utf-8") -> Response:
+    """Return a refusal; bytes are sent as they are."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, raw, content_type, date=1_750_000_000.0)
+
+
+def explained(status: int, body: object, *, official: bool = True, **options: str) -> APIError:
+    """Return the error that a refusal becomes."""
+    response = answer(status, body, **options)
+    error = explain(response, official=official)
+    assert isinstance(error, APIError)
+    assert (error.status, error.response) == (status, response)
+    return error
+
+
+@pytest.mark.parametrize("official", [True, False])
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "text"),
+    [
+        (
+            401,
+            {"reason": "401", "message": ["Not authorized."]},
+            AuthenticationError,
+            "401 Not authorized.: ",
+        ),
+        (403, {"reason": "403", "message": ["Forbidden"]}, PermissionDenied, "403 Forbidden: "),
+        (
+            404,
+            {"reason": "404", "message": ["No site", "with 'id'=0"]},
+            NotFound,
+            "404 No site; with 'id'=0: ",
+        ),
+        (404, {"reason": "404", "errorMessages": ["No such Envoy"]}, NotFound, "404 No such Envoy: "),
+        (
+            409,
+            {"reason": "409", "message": ["Too much for plan Watt"]},
+            Throttled,
+            "409 Too much for plan Watt: ",
+        ),
+        (410, {"reason": "410", "message": ["Gone"]}, ServiceRetired, "410 Gone: "),
+        (422, {"reason": RANGE, "start_at": 1, "end_at": 9}, RangeError, f"422 {RANGE}: "),
+        (422, {"reason": WEEK}, RangeError, f"422 {WEEK}: "),
+        (
+            422,
+            {"message": "Couldn't find Site with 'id'=-1"},
+            RangeError,
+            "422 Couldn't find Site with 'id'=-1: ",
+        ),
+        (422, {"errorMessages": ["start_date is missing"]}, RangeError, "422 start_date is missing: "),
+        (500, {"errorCode": 7, "errorMessages": ["Not now."]}, Unavailable, "500 Not now.: "),
+        (500, {"errorCode": 8, "errorMessages": ["Never."]}, ServerError, "500 Never.: "),
+        (
+            500,
+            {"reason": "500", "type": "NoMethodError", "message": ["undefined method `x' for #<Y:0x1>"]},
+            ServerError,
+            "500 undefined method `x' for #<Y:0x1>: ",
+        ),
+        (501, {"reason": "501", "message": ["Not Implemented"]}, ServerError, "501 Not Implemented: "),
+        (503, {"reason": "503"}, Unavailable, "503: "),
+        (401, {"message": "The system has no enabled meter"}, AuthenticationError, "401 The system has no "),
+        (400, {"reason": "400", "message": [1, None, {}]}, ServerError, "400: "),
+        (422, {"reason": 422, "message": [], "errorMessages": ""}, RangeError, "422: "),
+        (422, {"reason": "422", "message": ["", "b"]}, RangeError, "422 b: "),
+    ],
+)
+def test_every_known_shape(
+    status: int, body: object, kind: type[APIError], text: str, *, official: bool
+) -> None:
+    """Its class comes from the status, its text from whichever field has one; a reason of digits has none."""
+    error = explained(status, body, official=official)
+    assert type(error) is kind
+    assert str(error).startswith(text)
+    assert len(str(error)) > len(text)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "official", "elsewhere"),
+    [
+        (200, b"<html>moved</html>", ServiceRetired, ServerError),
+        (404, b"<html>no such page</html>", ServiceRetired, NotFound),
+        (404, b"", ServiceRetired, NotFound),
+        (410, b"", ServiceRetired, ServiceRetired),
+        (301, b"", ServiceRetired, ServerError),
+        (302, b"<html>", ServiceRetired, ServerError),
+        (401, b"<html>", AuthenticationError, AuthenticationError),
+        (403, b"<html>", PermissionDenied, PermissionDenied),
+        (409, b"", Throttled, Throttled),
+        (500, b"<html>", ServerError, ServerError),
+        (502, b"<html>bad gateway", ServerError, ServerError),
+        (503, b"<html>", Unavailable, Unavailable),
+        (204, b"", ServerError, ServerError),
+    ],
+)
+def test_what_is_no_answer_of_the_service(
+    status: int, body: bytes, official: type[APIError], elsewhere: type[APIError]
+) -> None:
+    """From the service's own host a page, a redirect or nothing at a path says that v2 has ended."""
+    assert type(explained(status, body, content_type="text/html")) is official
+    assert type(explained(status, body, content_type="text/html", official=False)) is elsewhere
+
+
+def test_retirement_says_what_to_do() -> None:
+    """Also where the service itself would say it."""
+    assert "use v4" in str(explained(404, b"<html>", content_type="text/html"))
+    assert "use v4" in str(explained(410, {}))
+
+
+@pytest.mark.parametrize("body", [b"{}", b"", b"not JSON", b"<html>"])
+def test_data_is_no_refusal(body: bytes) -> None:
+    """Whatever else comes with 200 is for the decoder to judge."""
+    assert explain(answer(200, body), official=True) is None
+
+
+def test_the_facts_of_a_rejection() -> None:
+    """As the service sent them; a period's end is when to ask again."""
+    error = explained(409, {"period": "month", "period_start": JUNE, "period_end": JULY, "limit": 10_000})
+    assert isinstance(error, Throttled)
+    assert (error.period, error.period_start, error.period_end) == ("month", JUNE, JULY)
+    assert (error.limit, error.retry_at) == (10_000, datetime(2025, 7, 1, tzinfo=UTC))
+
+
+def test_the_facts_of_a_range() -> None:
+    """As the service sent them."""
+    body = {"reason": RANGE, "start_at": 1800, "end_at": 2700.0, "first_interval": 900, "last_interval": 0}
+    error = explained(422, body)
+    assert isinstance(error, RangeError)
+    assert (error.start_at, error.end_at, error.first_interval, error.last_interval) == (1800, 2700, 900, 0)
+
+
+@pytest.mark.parametrize("wrong", [None, True, "2025-07-01T00:00:00Z", -1, 10**400, 1e300, [JULY], {}])
+def test_what_is_no_fact_is_left_out(wrong: object) -> None:
+    """Rather than believed."""
+    error = explained(409, {"period": 60, "period_start": wrong, "period_end": wrong, "limit": wrong})
+    assert isinstance(error, Throttled)
+    assert (error.period, error.period_start, error.period_end) == ("", None, None)
+    assert (error.limit, error.retry_at) == (None, None)
+    error = explained(422, dict.fromkeys(("start_at", "end_at", "first_interval", "last_interval"), wrong))
+    assert isinstance(error, RangeError)
+    assert {error.start_at, error.end_at, error.first_interval, error.last_interval} == {None}
+
+
+def test_a_long_text_is_cut() -> None:
+    """A message is for reading; the whole body is in `response`."""
+    assert len(str(explained(500, {"message": "x" * 10_000}))) < 600
+
+
+NAMES = ("message", "errorMessages", "reason", "errorCode", "period", "period_end", "limit", "first_interval")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=8),
+    max_leaves=12,
+)
+BODIES = (
+    st.binary(max_size=200)
+    | st.sampled_from(
+        [b"[" * 5000, b'{"message":' * 3000, b'{"period_end":1e999}', b"\xef\xbb\xbf{}", b"\xff"]
+    )
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | st.dictionaries(st.sampled_from(NAMES), JSON).map(lambda value: json.dumps(value).encode())
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    status=st.integers(100, 599) | st.sampled_from([200, 401, 404, 409, 422, 500]),
+    body=BODIES,
+    html=st.booleans(),
+    official=st.booleans(),
+)
+def test_any_body_is_one_of_our_errors(status: int, body: bytes, *, html: bool, official: bool) -> None:
+    """Or, with 200 and no page, data; the error holds the answer and can be pickled."""
+    response = answer(status, body, "text/html" if html else "application/json")
+    error = explain(response, official=official)
+    if error is None:
+        assert (status, html) == (200, False)
+        return
+    assert isinstance(error, APIError)
+    assert error.response is response
+    assert str(status) in str(error) or isinstance(error, ServiceRetired)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
