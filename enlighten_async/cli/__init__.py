@@ -1,0 +1,23 @@
+"""The command line: it parses and prints, and calls what any user of the package could call."""
+
+from __future__ import annotations
+
+import sys
+
+EXTRA = frozenset({"click", "rich", "uvicorn"})
+"""What the extra `cli` brings; everything else is there anyway."""
+
+MISSING = 'error: {name} is not installed, which the command line needs: pip install "enlighten-async[cli]"'
+
+
+def main() -> None:
+    """Run the command line; ends the process with its exit code."""
+    try:
+        from enlighten_async.cli.app import cli  # noqa: PLC0415 - click and rich are optional
+
+        cli(prog_name="enlighten")
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name not in EXTRA:
+            raise
+    sys.exit(MISSING.format(name=name))

@@ -1,0 +1,58 @@
+"""The commands, and the options all of them have."""
+
+from __future__ import annotations
+
+import click
+from attrs import evolve
+
+from enlighten_async.cli import inputs
+from enlighten_async.cli.demo import demo
+from enlighten_async.cli.emulator import emulator
+from enlighten_async.cli.rgm_stats import rgm_stats
+from enlighten_async.cli.shell import Shell
+from enlighten_async.cli.systems import systems
+from enlighten_async.client import ClientOptions
+from enlighten_async.quota import Plan
+
+EPILOG = """\b
+Exit codes:
+  0  done
+  1  a file could not be written, or a fault of this program
+  2  mend the call: nothing was sent
+  3  the key, the user or the system is not accepted or not found
+  4  the quota or the budget does not allow it (yet)
+  5  the service failed, or could not be reached
+130  ended by Ctrl-C"""
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EPILOG,
+)
+@click.option("--base-url", metavar="URL", help="Where the API is; an emulator's address, say.")
+@click.option(
+    "--plan",
+    callback=inputs.plan,
+    metavar="watt|MINUTE/MONTH",
+    envvar="ENLIGHTEN_PLAN",
+    help="What the key may spend, such as 50/50000.  [default: watt]",
+)
+@click.option("-v", "--verbose", count=True, help="Show the log on stderr; twice: all of it.")
+@click.version_option(package_name="enlighten-async", prog_name="enlighten")
+@click.pass_context
+def cli(context: click.Context, base_url: str | None, plan: Plan | None, verbose: int) -> None:
+    """Read solar production from Enphase's Enlighten Systems API, for the fewest requests.
+
+    The credentials are taken from the environment alone: ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID.
+    Try `enlighten demo`, which needs none.
+    """
+    shell = context.obj or Shell()
+    given: ClientOptions = {} if plan is None else {"plan": plan}
+    if base_url is not None:
+        given["base_url"] = base_url
+    context.obj = evolve(shell, options={**shell.options, **given}, verbose=verbose)
+    context.obj.show_log()
+
+
+for command in (demo, emulator, systems, rgm_stats):
+    cli.add_command(command)

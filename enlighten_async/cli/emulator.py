@@ -1,0 +1,88 @@
+"""`enlighten emulator`."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import click
+
+from enlighten_async.cli.shell import Shell
+
+if TYPE_CHECKING:
+    from enlighten_async.emulator import Emulator
+
+PLANS = ["watt", "kilowatt", "megawatt", "partner", "unlimited"]
+SHOWN = 8
+
+BANNER = """\
+The service's fake is at {url} (Ctrl-C ends it).
+
+  key      any text
+  users    {users}
+  systems  {systems}
+  plan     {plan}
+
+  curl '{url}/systems?key=any&user_id={user}'
+
+  ENLIGHTEN_API_KEY=any ENLIGHTEN_USER_ID={user} \\
+    enlighten --base-url {url} systems
+"""
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(1, 65_535), default=8700, show_default=True)
+@click.option("--plan", type=click.Choice(PLANS), default="watt", show_default=True, help="Limits of a key.")
+@click.option("--seed", default=0, show_default=True, help="Of systems, weather and latencies.")
+@click.option("--users", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--systems", type=click.IntRange(1), default=8, show_default=True, help="Of each user.")
+@click.option("--latency", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds.")
+@click.pass_obj
+def emulator(
+    shell: Shell, host: str, port: int, plan: str, seed: int, users: int, systems: int, latency: float
+) -> None:
+    """Serve a fake of the service on this machine, for trying things out."""
+    from enlighten_async.emulator import Emulator, Quota  # noqa: PLC0415 - only this command needs it
+
+    quota: Quota = getattr(Quota, plan.upper())
+    fake = Emulator(seed=seed, users=users, systems=systems, quota=quota, latency=latency)
+
+    async def work() -> None:
+        _check_free(host, port)
+        click.echo(_banner(fake, f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v2"))
+        await fake.serve(host, port)
+
+    shell.run(work, until_interrupted=True)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Refuse a port in use: the server would tell only after it was announced, and in its own words.
+
+    Raises:
+        OSError: it is in use, or the address is not this machine's.
+    """
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        reason = f"cannot listen at {host} port {port} ({error.strerror}): choose another --host or --port"
+        raise OSError(error.errno, reason) from None
+
+
+def _banner(fake: Emulator, url: str) -> str:
+    """Return what one needs to know to use it."""
+    users, systems = fake.users, [str(system.system_id) for system in fake.truth.systems(fake.demo_user)]
+    limits = fake.quota.minute, fake.quota.month
+    return BANNER.format(
+        url=url,
+        user=fake.demo_user,
+        users=_some(users),
+        systems=_some(systems),
+        plan=fake.quota.name
+        + ("" if None in limits else " ({:,} requests a minute, {:,} a month)".format(*limits)),
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - SHOWN
+    return " ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,61 @@
+"""What is typed, as the values the client takes: callbacks of click's options."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+
+from enlighten_async.quota import Plan
+
+Asked: TypeAlias = date | datetime
+"""A whole local day, or an instant. (A datetime is a date too: ask for it first.)"""
+
+FILE = "FILE.csv|FILE.jsonl|-"
+
+FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+def plan(_context: click.Context, _option: click.Parameter, text: str | None) -> Plan | None:
+    """Return a plan by its name, or by its limits."""
+    if text is None:
+        return None
+    if text.strip().lower() == "watt":
+        return Plan.WATT
+    minute, _, month = text.partition("/")
+    try:
+        return Plan(minute=int(minute), month=int(month))
+    except ValueError:  # an InputError is one too
+        wrong = f"{text!r} is neither watt nor MINUTE/MONTH, such as 50/50000"
+    raise click.BadParameter(wrong)
+
+
+def moment(_context: click.Context, _option: click.Parameter, text: str | None) -> Asked | None:
+    """Return a local day or an instant; one without offset is passed on, for the client to refuse."""
+    if text is None:
+        return None
+    for kind in (date, datetime):
+        try:
+            return kind.fromisoformat(text.strip())
+        except ValueError:
+            continue
+    raise click.BadParameter(f"{text!r} is neither a day (2026-05-01) nor an instant (2026-05-01T00:00Z)")
+
+
+def output(_context: click.Context, _option: click.Parameter, text: str | None) -> Path | None:
+    """Return the path of a file whose suffix names its format; `-` is stdout, in CSV."""
+    if text is None or text == "-" or Path(text).suffix.lower() in FORMATS:
+        return None if text is None else Path(text)
+    raise click.BadParameter(f"{text!r} must end with .csv or .jsonl, or be - for CSV on stdout")
+
+
+def asked_range(start: Asked | None, end: Asked | None) -> dict[str, Asked]:
+    """Return a range by the client's parameters: instants as `start_at`, days as `start_date`."""
+    given = {"start": start, "end": end}
+    return {
+        f"{name}_{'at' if isinstance(value, datetime) else 'date'}": value
+        for name, value in given.items()
+        if value is not None
+    }

@@ -1,0 +1,130 @@
+"""What a command has around it: the client, the terminal, and a place to end in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import IO, Any, NoReturn, Protocol, Unpack
+
+import click
+from attrs import Factory, field, frozen
+from rich.console import Console
+
+from enlighten_async.cli import failures
+from enlighten_async.client import ClientOptions, EnlightenClient
+from enlighten_async.errors import EnlightenError
+
+PIPED_WIDTH = 200
+"""Columns of a table that goes to a file or a program: nothing is cut off there."""
+
+
+class Connect(Protocol):
+    """Makes the client; `EnlightenClient.from_env` does."""
+
+    def __call__(self, **options: Unpack[ClientOptions]) -> EnlightenClient:
+        """Return a client with these options."""
+        ...
+
+
+class Out(Console):
+    """A console whose reader may go away."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave the decision to the shell; rich would end the process here."""
+        raise BrokenPipeError
+
+
+def _stdout() -> Console:
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Out(highlight=False, markup=False, emoji=False, width=PIPED_WIDTH if piped else None)
+
+
+def _stderr() -> Console:
+    return Out(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def _watched_by_a_person() -> bool:
+    return sys.stderr.isatty()
+
+
+@frozen(kw_only=True)
+class Shell:
+    """What a command has around it.
+
+    Attributes:
+        connect: makes the client.
+        options: the client's options that were given to the command line.
+        verbose: how much of the log is shown: 0 none, 1 what matters, 2 all.
+        out: stdout, for data.
+        err: stderr, for all that is said about it.
+        live: whether somebody watches stderr, so that progress is shown on it.
+    """
+
+    connect: Connect = EnlightenClient.from_env
+    options: ClientOptions = Factory(ClientOptions)
+    verbose: int = 0
+    out: Console = field(factory=_stdout)
+    err: Console = field(factory=_stderr)
+    live: bool = field(factory=_watched_by_a_person)
+
+    def say(self, text: str) -> None:
+        """Say something about the data, on stderr and in one line."""
+        click.echo(failures.plain(text), err=True)
+
+    def ask(self, work: Callable[[EnlightenClient], Awaitable[None]]) -> None:
+        """Run a command that needs the client."""
+
+        async def asking() -> None:
+            async with self.connect(**self.options) as client:
+                await work(client)
+
+        self.run(asking)
+
+    def run(self, work: Callable[[], Coroutine[Any, Any, None]], *, until_interrupted: bool = False) -> None:
+        """Run a command to its end; what ends it early is said in one line and by the exit code.
+
+        Args:
+            work: the command.
+            until_interrupted: whether Ctrl-C is how it is meant to end.
+        """
+        try:
+            asyncio.run(work())
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _close_quietly(sys.stdout)
+            sys.exit(failures.BROKEN_PIPE)
+        except KeyboardInterrupt:
+            if not until_interrupted:
+                self._end("ended by Ctrl-C", failures.INTERRUPTED)
+        except ModuleNotFoundError:
+            raise
+        except (EnlightenError, OSError) as error:
+            self._end(failures.line(error), failures.exit_code(error))
+        except Exception as error:
+            logging.getLogger("enlighten_async").info("a fault", exc_info=error)
+            self._end(failures.line(error), failures.FAULT)
+
+    def show_log(self) -> None:
+        """Show the package's log on stderr, as far as it is asked for."""
+        if not self.verbose:
+            return
+        from rich.logging import RichHandler  # noqa: PLC0415 - takes a while to import
+
+        logger = logging.getLogger("enlighten_async")
+        logger.addHandler(RichHandler(console=self.err, show_path=False, markup=False))
+        logger.setLevel(logging.INFO if self.verbose == 1 else logging.DEBUG)
+
+    def _end(self, text: str, code: int) -> NoReturn:
+        click.echo(f"error: {text}", err=True)
+        sys.exit(code)
+
+
+def _close_quietly(stream: IO[str]) -> None:
+    """Lead what is left in a stream's buffer nowhere: flushing it at exit would fail once more."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        return

@@ -1,0 +1,126 @@
+"""A year of a system, fetched from the emulator over real sockets: what it takes, and what it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from enlighten_async.client import EnlightenClient
+from enlighten_async.clock import Clock, SystemClock
+from enlighten_async.emulator import Emulator, Quota
+from enlighten_async.errors import as_datetime
+from enlighten_async.models import Estimate, Receipt, RgmStats, System
+from enlighten_async.quota import Plan
+from enlighten_async.session import Query
+
+YEAR = timedelta(days=365)
+
+LATENCY = (0.04, 0.12)
+"""Seconds the emulator takes to answer, about what a service on the internet does."""
+
+Watch: TypeAlias = Callable[[Query[Any, Any]], AbstractAsyncContextManager[None]]
+"""Is given a query, and entered while it runs."""
+
+
+@frozen(kw_only=True)
+class Demo:
+    """What the demo did.
+
+    Attributes:
+        base_url: where the emulator was.
+        system: whose year it is.
+        listing: what it cost to ask for the systems, and with them the time zone.
+        year: the answer, with its own coverage and receipt.
+        counted: requests for the year that the service counted.
+        refused: of these, how many it refused as over the limit.
+        energy: Wh of the year by the service's own books, to compare the answer with.
+        price: what the same year would take on the free plan.
+        wait: how long it would take there.
+        plan: the free plan, as the service's emulator has it.
+        seconds: how long fetching the year took.
+    """
+
+    base_url: str
+    system: System
+    listing: Receipt
+    year: RgmStats
+    counted: int
+    refused: int
+    energy: int
+    price: Estimate
+    wait: timedelta
+    plan: Quota
+    seconds: float
+
+    @property
+    def wh(self) -> float:
+        """The energy of the answer, Wh."""
+        return sum(interval.wh_del or 0 for interval in self.year.intervals)
+
+
+async def run(
+    *,
+    seed: int = 0,
+    latency: tuple[float, float] = LATENCY,
+    watch: Watch = lambda _: nullcontext(),
+    clock: Clock | None = None,
+) -> Demo:
+    """Fetch the last 365 days of the demo system; needs uvicorn.
+
+    Args:
+        seed: of the emulator's systems and weather.
+        latency: seconds the emulator takes to answer, between two values.
+        watch: is given the query for the year, and entered while it runs.
+        clock: the source of the client's time.
+    """
+    clock = clock or SystemClock()
+    emulator = Emulator(seed=seed, quota=Quota.UNLIMITED, latency=latency)
+    with emulator.running() as base_url:
+        # No limits, so that the demo takes seconds; what the free plan would take is asked for below.
+        client = EnlightenClient("demo", emulator.demo_user, plan=Plan(), base_url=base_url, clock=clock)
+        async with client:
+            systems = await client.systems()
+            system = next(one for one in systems if one.system_id == emulator.demo_system)
+            emulator.counts.reset()
+            began, end = clock.monotonic(), as_datetime(clock.now())
+            query = client.rgm_stats(system.system_id, start_at=end - YEAR, end_at=end)
+            async with watch(query):
+                year = await query
+            seconds = clock.monotonic() - began
+        price, wait = await _on_watt(emulator, base_url, clock)
+    return Demo(
+        base_url=base_url,
+        system=system,
+        listing=systems.receipt,
+        year=year,
+        counted=emulator.counts.sent,
+        refused=emulator.counts.rejected,
+        energy=_by_the_books(emulator, year),
+        price=price,
+        wait=wait,
+        plan=Quota.WATT,
+        seconds=seconds,
+    )
+
+
+async def _on_watt(emulator: Emulator, base_url: str, clock: Clock) -> tuple[Estimate, timedelta]:
+    """Return what the year would take on the free plan, and how long; an estimate sends nothing."""
+    client = EnlightenClient(
+        "demo-on-watt", emulator.demo_user, plan=Plan.WATT, base_url=base_url, clock=clock
+    )
+    async with client:
+        now = as_datetime(clock.now())
+        price = await client.rgm_stats(emulator.demo_system, start_at=now - YEAR, end_at=now).estimate()
+        return price, price.ready_at - now
+
+
+def _by_the_books(emulator: Emulator, year: RgmStats) -> int:
+    """Return the energy (Wh) the emulator knows of, from the answer's first interval to its last."""
+    if not year.intervals:
+        return 0
+    first, last = year.intervals[0].end_at.timestamp(), year.intervals[-1].end_at.timestamp()
+    return emulator.truth.energy(year.system_id, first - year.coverage.grid, last)
