@@ -188,7 +188,9 @@ class EnlightenClient:
         return view
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} v2 at {self._session.transport.origin}>"
+        # A traceback that shows variables may show a client that was not finished.
+        where = f" at {self._session.transport.origin}" if hasattr(self, "_session") else ""
+        return f"<{type(self).__name__} v2{where}>"
 
     async def __aenter__(self) -> Self:
         return self

@@ -74,7 +74,8 @@ class Transport:
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<Transport to {self.origin}>"
+        # A traceback that shows variables may show one whose origin was refused.
+        return f"<Transport to {self.origin}>" if hasattr(self, "origin") else "<Transport>"
 
     async def send(self, request: Request[Any], credentials: Credentials, attempt: Attempt) -> Response:
         """Send one request and return its whole answer, whatever its status.
