@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from enlighten_async.errors import BudgetExceeded, QuotaExhausted
-from enlighten_async.quota import Account, MemoryQuotaStore, Outcome, Plan, RateLimiter, Wait
+from enlighten_async.quota import Account, MemoryQuotaStore, Outcome, Place, Plan, RateLimiter, Wait
 from enlighten_async.testing import FakeClock
 
 Build = Callable[..., tuple[RateLimiter, Any]]
@@ -173,23 +172,46 @@ async def test_a_store_that_fails_loses_nothing(build: Build, purchase: Purchase
     assert limiter.left()["minute"] == 9
 
 
-async def test_cancelling_ten_thousand_waiters_is_linear(build: Build, purchase: Purchase) -> None:
-    """Ten times the waiters take about ten times as long to cancel, not a hundred times."""
+class CountedPlace(Place):
+    """A place that knows how often it was compared with its neighbours or woken."""
+
+    __slots__ = ()
+    steps = 0
+
+    @property  # type: ignore[override]
+    def queued(self) -> bool:
+        """Count each look at it."""
+        CountedPlace.steps += 1
+        return _QUEUED.__get__(self)  # type: ignore[no-any-return, attr-defined]
+
+    @queued.setter
+    def queued(self, value: bool) -> None:
+        _QUEUED.__set__(self, value)  # type: ignore[attr-defined]
+
+
+_QUEUED = Place.__dict__["queued"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_cancelling_waiters_is_linear(build: Build, purchase: Purchase, order: int) -> None:
+    """Each one that leaves, from the front or from the back, costs a few looks at the queue."""
     limiter, server = build(FakeClock(), phase=10.0)
     for _ in range(10):
         await purchase(limiter, server)
+    scopes = [anyio.CancelScope() for _ in range(3000)]
 
-    async def cancel(waiters: int) -> float:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(waiters):
-                tasks.start_soon(limiter.acquire, limiter.place())
-            await server.clock.sleep(1)
-            started = time.perf_counter()
-            tasks.cancel_scope.cancel()
-        return time.perf_counter() - started
+    async def wait(number: int) -> None:
+        with scopes[number]:
+            await limiter.acquire(CountedPlace(0, 100 + number))
 
-    few = min([await cancel(300) for _ in range(5)])
-    assert await cancel(9000) < 30 * few * 6
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(scopes)):
+            tasks.start_soon(wait, number)
+        await server.clock.sleep(1)
+        CountedPlace.steps = 0
+        for scope in scopes[::order]:
+            scope.cancel()
+    assert CountedPlace.steps < 12 * len(scopes)
     assert repr(limiter) == IDLE
 
 
