@@ -10,6 +10,7 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False  # also where CI is set: no failure
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+TEXTS = ("README", "CHANGELOG")
 
 
 def group(name: str) -> list[str]:
@@ -23,7 +24,7 @@ def lint(session: nox.Session) -> None:
     session.install(*group("lint"), ".[cli,trio]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("codespell", "enlighten_async", "tests", "benchmarks", "README.md", "CHANGELOG.md", "noxfile.py")
+    session.run("codespell", "enlighten_async", "tests", "benchmarks", *(f"{name}.md" for name in TEXTS))
     session.run("lint-imports")
 
 

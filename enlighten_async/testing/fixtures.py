@@ -14,6 +14,7 @@ from enlighten_async.emulator import Emulator
 from enlighten_async.quota import Plan
 from enlighten_async.testing.clock import FakeClock
 
+
 @pytest.fixture
 def enlighten_clock() -> FakeClock:
     """A clock that passes minutes and months as soon as everybody waits for them."""

@@ -171,7 +171,7 @@ async def test_cancelled_as_asyncio_does_it(use: Use, anyio_backend_name: str) -
 @pytest.mark.parametrize("use", [awaited, streamed])
 async def test_cancelled_at_every_moment_of_a_slow_service(use: Use, anyio_backend_name: str) -> None:
     """By time, in the midst of latency and of the waits for the next minute."""
-    for tenths in range(0, 30):
+    for tenths in range(30):
         trial = Trial(latency=0.25, quota=Quota(minute=1000))
         trial.tasks = living(anyio_backend_name)
         with trial.world.clock.move_on_after(tenths / 10) as scope:

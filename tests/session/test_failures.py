@@ -329,7 +329,7 @@ async def test_a_service_that_rejects_for_ever_is_given_up() -> None:
     world.emulator.inject(
         Fault(
             status=409,
-            body=f'{{"reason":"409","period":"minute","period_start":{now - 60},"period_end":{now - 30},"limit":10}}',
+            body=f'{{"reason":"409","period":"minute","period_start":{now - 60},"period_end":{now - 30}}}',
             times=ALWAYS,
         )
     )

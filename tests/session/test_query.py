@@ -69,7 +69,7 @@ async def test_streamed_parts_come_in_order_of_time_and_add_up(world: World) -> 
     assert [part.window.start for part in parts] == [
         whole.window.start + 7 * 86_400 * number for number in range(15)
     ]
-    assert sum((list(part.intervals) for part in parts), []) == list(whole.intervals)
+    assert [row for part in parts for row in part.intervals] == list(whole.intervals)
     assert world.emulator.counts.sent == 15
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.emulator import Quota
+from enlighten_async.quota import MemoryQuotaStore
 from tests.world import API_KEY, World
 
 PHASES = st.floats(0, 60, exclude_max=True)
@@ -145,7 +146,7 @@ async def test_a_lower_limit_than_believed_is_learned_at_once() -> None:
 async def test_an_outsider_on_the_same_key_costs_no_more_than_they_took() -> None:
     """Someone else takes 7 of each window's 10: at most as many rejections, and all are answered."""
     world = World(now=START + 1, quota=Quota.WATT, latency=0.05)
-    outsider = world.client(plan=Plan(minute=1000), quota_store=_own_counts())
+    outsider = world.client(plan=Plan(minute=1000), quota_store=MemoryQuotaStore())
 
     async def take() -> None:
         for _ in range(5):
@@ -159,12 +160,6 @@ async def test_an_outsider_on_the_same_key_costs_no_more_than_they_took() -> Non
         tasks.cancel_scope.cancel()
     assert len(answers) == 20
     assert sum(answer.receipt.rejected for answer in answers) <= 7 * 5
-
-
-def _own_counts() -> Any:
-    from enlighten_async.quota import MemoryQuotaStore
-
-    return MemoryQuotaStore()
 
 
 async def test_a_step_of_the_local_clock_changes_nothing() -> None:

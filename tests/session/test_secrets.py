@@ -26,7 +26,7 @@ FAULTS = [
     Fault(status=200, body='{"systems": "{url}"}', times=ALWAYS),
     Fault(
         status=409,
-        body='{"reason": "{url}", "message": ["{query}"], "period": "month", "period_end": 4102444800, "limit": 1}',
+        body='{"reason": "{url}", "message": ["{query}"], "period": "month", "period_end": 4102444800}',
         times=ALWAYS,
     ),
     Fault.drop(times=ALWAYS),

@@ -1,0 +1,51 @@
+"""What a type checker makes of the public face; checked by mypy, never run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import assert_type
+
+from enlighten_async import (
+    ChannelInterval,
+    EnlightenClient,
+    Estimate,
+    RgmInterval,
+    RgmStats,
+    Series,
+    Sum,
+    Summary,
+    System,
+    Systems,
+)
+
+
+async def results(client: EnlightenClient) -> None:
+    """Awaited, each query gives its own type."""
+    stats = await client.rgm_stats(1765)
+    assert_type(stats, RgmStats)
+    assert_type(stats.intervals, Series[RgmInterval])
+    assert_type(stats.intervals[0], RgmInterval)
+    assert_type(stats.intervals[1:], Series[RgmInterval])
+    assert_type(stats.meter_intervals[0].channel(1)[0], ChannelInterval)
+    assert_type(stats.sums("day"), list[Sum])
+    assert_type(await client.summary("1765"), Summary)
+    assert_type(await client.systems(), Systems)
+    assert_type(await client.systems().estimate(), Estimate)
+    assert_type(client.with_options(max_wait=None), EnlightenClient)
+
+
+async def parts(client: EnlightenClient) -> None:
+    """Streamed, each query gives its parts."""
+    async for system in client.systems():
+        assert_type(system, System)
+    async for week in client.rgm_stats(1765):
+        assert_type(week, RgmStats)
+
+
+async def tasks(client: EnlightenClient) -> None:
+    """A query is a coroutine to the type checker as well."""
+    assert_type(await asyncio.create_task(client.summary(1765)), Summary)
+    assert_type((await asyncio.gather(client.summary(1765), client.systems()))[1], Systems)
+    async with asyncio.TaskGroup() as group:
+        assert_type(group.create_task(client.systems()), asyncio.Task[Systems])
+    assert_type(asyncio.run(client.summary(1765)), Summary)
