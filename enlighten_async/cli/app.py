@@ -46,12 +46,13 @@ def cli(context: click.Context, base_url: str | None, plan: Plan | None, verbose
     The credentials are taken from the environment alone: ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID.
     Try `enlighten demo`, which needs none.
     """
-    shell = context.obj or Shell()
+    shell: Shell = context.obj or Shell()
     given: ClientOptions = {} if plan is None else {"plan": plan}
     if base_url is not None:
         given["base_url"] = base_url
-    context.obj = evolve(shell, options={**shell.options, **given}, verbose=verbose)
-    context.obj.show_log()
+    shell = evolve(shell, options={**shell.options, **given}, verbose=verbose)
+    context.with_resource(shell.log_shown())
+    context.obj = shell
 
 
 for command in (demo, emulator, systems, rgm_stats):

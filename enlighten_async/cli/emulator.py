@@ -65,7 +65,7 @@ def _check_free(host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
-        reason = f"cannot listen at {host} port {port} ({error.strerror}): choose another --host or --port"
+        reason = f"cannot listen at {host} port {port}: choose another --host or --port"
         raise OSError(error.errno, reason) from None
 
 

@@ -21,6 +21,7 @@ from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models import RgmStats
 from enlighten_async.session import Query
+from enlighten_async.windows import time_zone
 
 FIELDS = ("end_at", "devices_reporting", "wh_del")
 METER_FIELDS = ("meter_serial_number", "channel", "end_at", "wh_del", "curr_w")
@@ -58,6 +59,8 @@ def rgm_stats(
     asked: Any = asked_range(start, end)
 
     async def work(client: EnlightenClient) -> None:
+        if timezone is not None:
+            time_zone(timezone)  # a name that is not known is told before anything is paid for
         query = client.rgm_stats(system_id, **asked)
         if estimate:
             await _price(shell, query)

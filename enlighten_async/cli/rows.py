@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
 import os
 import sys
@@ -53,6 +54,8 @@ def written(path: Path, fields: Sequence[str], say: Callable[[str], None]) -> It
         OSError: the file cannot be written; told before the body begins, if that is known.
     """
     if str(path) == "-":
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as in a file, whatever the terminal can show
         yield _writer(path, sys.stdout, "csv", fields)
         return
     if not path.parent.is_dir():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import IO, Any, NoReturn, Protocol, Unpack
 
 import click
@@ -19,6 +21,9 @@ from enlighten_async.errors import EnlightenError
 
 PIPED_WIDTH = 200
 """Columns of a table that goes to a file or a program: nothing is cut off there."""
+
+
+logger = logging.getLogger("enlighten_async")
 
 
 class Connect(Protocol):
@@ -35,6 +40,20 @@ class Out(Console):
     def on_broken_pipe(self) -> NoReturn:
         """Leave the decision to the shell; rich would end the process here."""
         raise BrokenPipeError
+
+
+class _LogLines(logging.Handler):
+    """Shows the log above a progress bar, if there is one, and unbroken."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record."""
+        for line in self.format(record).splitlines():
+            self._console.print(failures.plain(line), soft_wrap=True)
 
 
 def _stdout() -> Console:
@@ -90,6 +109,9 @@ class Shell:
             work: the command.
             until_interrupted: whether Ctrl-C is how it is meant to end.
         """
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A name that the terminal cannot show is no reason to show nothing.
+            sys.stdout.reconfigure(errors="replace")
         try:
             asyncio.run(work())
             sys.stdout.flush()
@@ -104,18 +126,21 @@ class Shell:
         except (EnlightenError, OSError) as error:
             self._end(failures.line(error), failures.exit_code(error))
         except Exception as error:
-            logging.getLogger("enlighten_async").info("a fault", exc_info=error)
+            logger.info("a fault", exc_info=error)
             self._end(failures.line(error), failures.FAULT)
 
-    def show_log(self) -> None:
+    @contextmanager
+    def log_shown(self) -> Iterator[None]:
         """Show the package's log on stderr, as far as it is asked for."""
-        if not self.verbose:
-            return
-        from rich.logging import RichHandler  # noqa: PLC0415 - takes a while to import
-
-        logger = logging.getLogger("enlighten_async")
-        logger.addHandler(RichHandler(console=self.err, show_path=False, markup=False))
-        logger.setLevel(logging.INFO if self.verbose == 1 else logging.DEBUG)
+        handler, before = _LogLines(self.err), logger.level
+        if self.verbose:
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO if self.verbose == 1 else logging.DEBUG)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(before)
 
     def _end(self, text: str, code: int) -> NoReturn:
         click.echo(f"error: {text}", err=True)

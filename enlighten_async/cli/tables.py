@@ -11,7 +11,6 @@ from rich.text import Text
 
 from enlighten_async.cli.failures import plain
 
-
 COLOUR = "yellow"
 """Of bars and charts."""
 

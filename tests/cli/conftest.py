@@ -1,0 +1,60 @@
+"""What the tests of the command line share: a service on fake time, and commands run against it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from enlighten_async import EnlightenClient
+from enlighten_async.cli.app import cli
+from enlighten_async.cli.shell import Out, Shell
+from enlighten_async.emulator import Quota
+from tests.world import World
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """The command line runs on asyncio."""
+    return "asyncio"
+
+
+class Commands:
+    """Runs commands against a service on fake time.
+
+    Attributes:
+        world: the service.
+        charset: of the terminal.
+        width: of the terminal; `None` where there is none.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("quota", Quota.WATT)
+        self.world = World(**settings)
+        self.key = "0123456789abcdef0123456789abcdef"
+        self.charset = "utf-8"
+        self.width: int | None = None
+
+    def __call__(self, *words: object) -> Result:
+        """Run `enlighten` with these words."""
+        emulated: dict[str, Any] = {
+            "transport": self.world.emulator.transport(),
+            "clock": self.world.clock,
+            "environ": {"ENLIGHTEN_API_KEY": self.key, "ENLIGHTEN_USER_ID": self.world.emulator.demo_user},
+        }
+        wide = {} if self.width is None else {"out": Out(width=self.width, force_terminal=True)}
+        shell = Shell(connect=lambda **options: EnlightenClient.from_env(**emulated, **options), **wide)
+        runner = CliRunner(charset=self.charset)
+        return runner.invoke(cli, [str(word) for word in words], obj=shell, catch_exceptions=False)
+
+    @property
+    def sent(self) -> int:
+        """How many requests reached the service."""
+        return self.world.emulator.counts.sent
+
+
+@pytest.fixture
+def enlighten() -> Commands:
+    """Commands of a user on the free plan, of a service that keeps to it."""
+    return Commands()

@@ -1,0 +1,141 @@
+"""Each kind of failure: one line, its own exit code, no secret."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from click.testing import CliRunner
+
+from enlighten_async import EnlightenClient, errors
+from enlighten_async.cli import failures
+from enlighten_async.cli.app import cli
+from enlighten_async.cli.shell import Shell
+from enlighten_async.emulator import Fault
+from tests.cli.conftest import Commands
+
+KEY = "a-key-nobody-may-read-5f2e"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault(status=401, body='{"message": "{url}"}', times=math.inf), 3),
+        (Fault(status=403, body='{"message": "{query}"}', times=math.inf), 3),
+        (Fault(status=404, body='{"message": "{url}"}', times=math.inf), 3),
+        (Fault.echo(times=math.inf), 5),
+        (Fault.html(times=math.inf), 5),
+        (Fault.redirect(times=math.inf), 5),
+        (Fault.drop(times=math.inf), 5),
+        (Fault.overloaded(times=math.inf), 5),
+        (Fault(body="{url}", times=math.inf), 5),
+    ],
+)
+@pytest.mark.parametrize("verbose", [[], ["-vv"]])
+def test_no_failure_shows_the_key(fault: Fault, code: int, verbose: list[str]) -> None:
+    """Not even where the service repeats it, nor in the log."""
+    enlighten = Commands(faults=[fault])
+    enlighten.key = KEY
+    done = enlighten(*verbose, "systems")
+    assert done.exit_code == code
+    assert KEY not in done.output
+    assert enlighten.world.emulator.demo_user not in done.output
+    assert done.stdout == ""
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert len(last) > 20
+    assert "Traceback" not in done.output
+    if not verbose:
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_key_is_refused_without_being_shown() -> None:
+    """It says what to check."""
+    enlighten = Commands(keys=["the-right-one"])
+    enlighten.key = KEY
+    done = enlighten("rgm-stats", 1765, "--start", "2025-01-01T00:00Z")
+    assert (done.exit_code, enlighten.sent) == (3, 1)
+    assert "ENLIGHTEN_API_KEY" in done.stderr
+    assert KEY not in done.output
+
+
+def test_a_system_that_is_not_there(enlighten: Commands) -> None:
+    """Is not found."""
+    done = enlighten("rgm-stats", 99)
+    assert done.exit_code == 3
+    assert "check the system id" in done.stderr
+
+
+@pytest.mark.parametrize("system", ["x", "-1", "0", "1.5"])
+def test_a_system_id_is_a_number(enlighten: Commands, system: str) -> None:
+    """Said before anything is sent."""
+    done = enlighten("rgm-stats", "--", system)
+    assert (done.exit_code, enlighten.sent) == (2, 0)
+
+
+@pytest.mark.parametrize("plan", ["watt", "WATT", "50/50000"])
+def test_plans_have_names_or_limits(enlighten: Commands, plan: str) -> None:
+    """Either does."""
+    done = enlighten("--plan", plan, "systems")
+    assert done.exit_code == 0
+    assert ("left 49,999 this month" in done.stderr) is (plan == "50/50000")
+
+
+@pytest.mark.parametrize("plan", ["kilo", "10", "0/5", "10/", "/", "1/2/3", "-1/5"])
+def test_other_plans_are_refused(enlighten: Commands, plan: str) -> None:
+    """With an example."""
+    done = enlighten("--plan", plan, "systems")
+    assert (done.exit_code, enlighten.sent) == (2, 0)
+    assert "50/50000" in done.stderr
+
+
+def test_missing_credentials_are_named() -> None:
+    """By the names of their variables."""
+    shell = Shell(connect=lambda **options: EnlightenClient.from_env({}, **options))
+    done = CliRunner().invoke(cli, ["systems"], obj=shell)
+    assert done.exit_code == 2
+    assert done.stderr == "error: set ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID in the environment\n"
+
+
+def test_credentials_are_no_options(enlighten: Commands) -> None:
+    """A shell keeps its history."""
+    assert enlighten("--api-key", KEY, "systems").exit_code == 2
+    assert "key" not in [option.name for command in cli.commands.values() for option in command.params]
+
+
+def test_a_fault_of_ours_is_one_line_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """The text may quote anything; where it happened is enough for a report."""
+
+    async def work() -> None:
+        raise KeyError(KEY)
+
+    with pytest.raises(SystemExit) as end:
+        Shell().run(work)
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: unexpected KeyError at test_failures.py:")
+    assert KEY not in said
+    assert said.count("\n") == 1
+
+
+def test_ctrl_c_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
+    """Unless it is how the command is meant to end."""
+
+    async def work() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        Shell().run(work)
+    assert end.value.code == 130
+    Shell().run(work, until_interrupted=True)
+    assert capsys.readouterr().err == "error: ended by Ctrl-C\n"
+
+
+def test_every_error_has_an_exit_code_of_its_kind() -> None:
+    """A new one gets that of its base."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    tree = [kind for kind in kinds if issubclass(kind, errors.EnlightenError)]
+    assert len(tree) > 15
+    for kind in tree:
+        assert failures.exit_code(kind.__new__(kind)) in {2, 3, 4, 5}
+    assert failures.exit_code(OSError()) == 1

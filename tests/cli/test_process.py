@@ -1,0 +1,155 @@
+"""`enlighten` as a process of its own: its pipes, its signals, and what is not installed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import enlighten_async.cli
+from enlighten_async.emulator import Emulator, Fault, Quota
+
+PATIENCE = 20.0
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes of another kind")
+
+
+def environment(url: str, user: str, **more: str) -> dict[str, str]:
+    """Return an environment with credentials, on a machine without a terminal."""
+    mine = {"ENLIGHTEN_API_KEY": "any", "ENLIGHTEN_USER_ID": user, "ENLIGHTEN_BASE_URL": url, "TZ": "UTC"}
+    return {**os.environ, **mine, **more}
+
+
+@contextmanager
+def started(*words: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Run `python -m enlighten_async`, and see that it ends."""
+    command = [sys.executable, "-m", "enlighten_async", *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(  # noqa: S603 - it is ourselves
+        command, env=env, text=True, encoding="utf-8", **pipes
+    ) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - as above
+
+
+@pytest.fixture
+def emulator() -> Emulator:
+    """A service without limits."""
+    return Emulator(quota=Quota.UNLIMITED)
+
+
+def test_files_are_written_over_real_sockets(emulator: Emulator, tmp_path: Path) -> None:
+    """All of what a user does: environment, process, socket, file."""
+    path = tmp_path / "a.csv"
+    with emulator.running() as url:
+        span = "--start", f"{time.strftime('%Y-%m-%d', time.gmtime(time.time() - 20 * 86_400))}T00:00Z"
+        with started(
+            "rgm-stats", "1765", *span, "-o", str(path), env=environment(url, emulator.demo_user)
+        ) as process:
+            out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (0, "")
+    assert f"sent {emulator.counts.sent}, rejected 0" in err
+    assert err.count("\n") == 1
+    assert len(path.read_text().splitlines()) > 19 * 96
+
+
+@posix
+def test_ctrl_c_ends_it_at_once(emulator: Emulator) -> None:
+    """With 130, in one line."""
+    emulator.inject(Fault.hang())
+    with (
+        emulator.running() as url,
+        started("systems", env=environment(url, emulator.demo_user)) as process,
+    ):
+        _until(lambda: emulator.counts.sent)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (130, "")
+    assert err == "error: ended by Ctrl-C\n"
+
+
+@posix
+def test_a_reader_that_leaves_is_no_fault(emulator: Emulator) -> None:
+    """As with any tool that writes to `head`."""
+    with (
+        emulator.running() as url,
+        started("systems", "-o", "-", env=environment(url, emulator.demo_user)) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 141
+        assert process.stderr.read() == ""
+
+
+@posix
+def test_the_emulator_serves_until_ctrl_c() -> None:
+    """What it prints works as it is printed."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with started("emulator", "--port", str(port), "--systems", "3", "--plan", "unlimited") as server:
+        assert server.stdout is not None
+        lines = [server.stdout.readline() for _ in range(11)]
+        assert f"http://127.0.0.1:{port}/api/v2" in lines[0]
+        given = dict(word.split("=") for word in lines[9].split() if word.startswith("ENLIGHTEN_"))
+        words = lines[10].split()[1:]
+        _until(lambda: _listens(port))
+        with started(*words, env={**os.environ, **given}) as process:
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, err
+        assert len(out.splitlines()) == 4
+        with started("emulator", "--port", str(port)) as second:
+            said = second.communicate(timeout=PATIENCE)
+        assert second.returncode == 1
+        wanted = f"error: cannot listen at 127.0.0.1 port {port}: choose another --host or --port"
+        assert said == ("", f"{wanted}\n")
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=PATIENCE)
+        assert server.returncode == 0
+
+
+@pytest.mark.parametrize(("missing", "words"), [("click", "demo"), ("rich", "demo"), ("uvicorn", "demo")])
+def test_without_the_extra_it_names_the_extra(missing: str, words: str) -> None:
+    """In one line, with exit code 1."""
+    code = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['enlighten', {words!r}]; "
+    code += "from enlighten_async.cli import main; main()"
+    done = python(code)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{enlighten_async.cli.MISSING.format(name=missing)}\n"
+    assert 'pip install "enlighten-async[cli]"' in done.stderr
+
+
+def test_the_command_line_does_not_import_what_few_commands_need() -> None:
+    """It starts before one looks up."""
+    code = "import sys, enlighten_async.cli.app; print(*sys.modules)"
+    done = python(code)
+    loaded = set(done.stdout.split())
+    assert "click" in loaded
+    assert not loaded & {"uvicorn", "enlighten_async.emulator", "enlighten_async.demo"}
+
+
+def _until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

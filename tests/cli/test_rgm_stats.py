@@ -1,0 +1,190 @@
+"""`enlighten rgm-stats`: what is asked for, what is written, and what is said of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from enlighten_async.emulator import Fault
+from tests.cli.conftest import Commands
+
+YEAR = ("--start", "2024-06-15T15:00Z", "--end", "2025-06-15T15:00Z")
+FORTNIGHT = ("--start", "2025-06-01T00:00Z", "--end", "2025-06-15T00:00Z")
+FIRST, LAST = datetime(2025, 6, 1, tzinfo=UTC).timestamp(), datetime(2025, 6, 15, tzinfo=UTC).timestamp()
+
+
+def epoch(text: str) -> float:
+    """Return ISO 8601 as epoch seconds, as a reader of the file would."""
+    moment = datetime.fromisoformat(text)
+    assert moment.utcoffset() is not None
+    return moment.timestamp()
+
+
+def test_a_year_of_csv_is_what_the_service_knows(enlighten: Commands, tmp_path: Path) -> None:
+    """On the free plan, without a rejection, at the price that was named."""
+    path = tmp_path / "year.csv"
+    done = enlighten("rgm-stats", 1765, *YEAR, "-o", path)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "sent 53, rejected 0" in done.stderr
+    assert (enlighten.sent, enlighten.world.emulator.counts.rejected) == (53, 0)
+    with path.open(newline="") as file:
+        rows = [(epoch(r["end_at"]), r["devices_reporting"], r["wh_del"]) for r in csv.DictReader(file)]
+    limit = enlighten.world.clock.now() - 365 * 86_400
+    truth = enlighten.world.emulator.truth.rgm_stats(1765, rows[0][0] - 900, epoch("2025-06-15T15:00Z"))
+    assert rows == [(t["end_at"], str(t["devices_reporting"]), str(t["wh_del"])) for t in truth]
+    assert rows[0][0] - limit < 2 * 3600  # what the service keeps, but for the margin of an hour
+    assert f"{len(rows):,} rows" in done.stderr
+
+
+def test_json_lines_hold_the_same_rows(enlighten: Commands, tmp_path: Path) -> None:
+    """One object in each line, with the names and types of the API."""
+    path = tmp_path / "days.jsonl"
+    assert enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", path).exit_code == 0
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    truth = enlighten.world.emulator.truth.rgm_stats(1765, FIRST, LAST)
+    assert [{**row, "end_at": epoch(row["end_at"])} for row in rows] == truth
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_meters_write_a_row_per_channel(enlighten: Commands, tmp_path: Path) -> None:
+    """All meters, all channels, all intervals."""
+    path = tmp_path / "meters.jsonl"
+    assert enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", path, "--meters").exit_code == 0
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    truth = enlighten.world.emulator.truth.meter_intervals(1765, FIRST, LAST)
+    wanted = [
+        {"meter_serial_number": m["meter_serial_number"], **row} for m in truth for row in m["intervals"]
+    ]
+
+    def by_time(row: dict[str, object]) -> tuple[object, object, object]:
+        return row["meter_serial_number"], row["channel"], row["end_at"]
+
+    found = [{**row, "end_at": epoch(row["end_at"])} for row in rows]
+    assert sorted(found, key=by_time) == sorted(wanted, key=by_time)
+
+
+def test_a_dash_is_csv_on_stdout(enlighten: Commands) -> None:
+    """Nothing but data goes there."""
+    done = enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", "-")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len(rows) == len(enlighten.world.emulator.truth.rgm_stats(1765, FIRST, LAST)) > 1000
+    assert "sent 2" in done.stderr
+    assert "sent" not in done.stdout
+
+
+def test_days_are_the_systems_own(enlighten: Commands) -> None:
+    """From the first moment of the first to the last of the last; the zone costs a request."""
+    done = enlighten("rgm-stats", 1765, "--start", "2025-06-10", "--end", "2025-06-12")
+    assert done.exit_code == 0
+    asked = enlighten.world.emulator.log[-1].params
+    assert int(asked["start_at"]) == epoch("2025-06-10T00:00-07:00")
+    assert int(asked["end_at"]) == epoch("2025-06-13T00:00-07:00")
+    energy = enlighten.world.emulator.truth.energy(1765, int(asked["start_at"]), int(asked["end_at"]))
+    assert f"total {energy / 1000:.1f} kWh; complete: 288 of 288 intervals" in done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:4]] == [
+        "2025-06-10",
+        "2025-06-11",
+        "2025-06-12",
+    ]
+    assert done.stderr.startswith("sent 2, rejected 0")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_range_it_is_today(enlighten: Commands) -> None:
+    """The service's own default; days are UTC's, as nobody told the zone."""
+    done = enlighten("rgm-stats", 1765)
+    assert done.exit_code == 0
+    assert "start_at" not in enlighten.world.emulator.log[-1].params
+    assert "day (UTC)" in done.stdout
+    assert "day (Asia/Tokyo)" in enlighten("rgm-stats", 1765, "--timezone", "Asia/Tokyo").stdout
+
+
+def test_the_estimate_asks_for_nothing(enlighten: Commands) -> None:
+    """It names the price and the time."""
+    done = enlighten("rgm-stats", 1765, *YEAR, "--estimate")
+    assert done.stdout.startswith("at most 53 requests, 0.53% of the month; ready at 2025-06-15 15:12")
+    assert enlighten.sent == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--start", "2025-06-01T00:00"], "naive"),
+        (["--start", "2025-06-01", "--end", "2025-06-02T00:00Z"], "not both"),
+        (["--start", "2025-06-03", "--end", "2025-06-01"], "swap them"),
+        (["--end", "2025-06-03"], "start_date"),
+        (["--start", "yesterday"], "2026-05-01T00:00Z"),
+        (["-o", "year.xlsx"], ".csv or .jsonl"),
+        (["-o", "year"], ".csv or .jsonl"),
+        (["--meters"], "-o FILE"),
+        (["--timezone", "Mars/Olympus", "--start", "2025-06-01"], "Europe/Berlin"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_a_hint(enlighten: Commands, words: list[str], hint: str) -> None:
+    """Before anything is paid for."""
+    done = enlighten("rgm-stats", 1765, *words)
+    assert (done.exit_code, done.stdout, enlighten.sent) == (2, "", 0)
+    assert hint in done.stderr
+
+
+def test_a_missing_folder_is_told_before_anything_is_paid_for(enlighten: Commands, tmp_path: Path) -> None:
+    """The file is opened first."""
+    done = enlighten("rgm-stats", 1765, "-o", tmp_path / "none" / "a.csv")
+    assert (done.exit_code, enlighten.sent) == (1, 0)
+    assert "make this folder" in done.stderr
+
+
+def test_a_failure_keeps_what_arrived_under_another_name(enlighten: Commands, tmp_path: Path) -> None:
+    """The old file stays as it was; the exit code tells."""
+    path = tmp_path / "days.csv"
+    path.write_text("the old one")
+    broken = str(int(FIRST))
+    enlighten.world.emulator.inject(Fault.echo(times=math.inf, query={"start_at": broken}))
+    done = enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", path)
+    assert done.exit_code == 5
+    assert path.read_text() == "the old one"
+    kept = tmp_path / "days.csv.partial"
+    assert sorted(tmp_path.iterdir()) == [path, kept]
+    truth = enlighten.world.emulator.truth.rgm_stats(1765, FIRST + 7 * 86_400, LAST)
+    assert len(kept.read_text().splitlines()) == len(truth) + 1
+    assert f"{len(truth):,} rows, is in {kept}" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+def test_nothing_is_left_of_nothing(enlighten: Commands, tmp_path: Path) -> None:
+    """A failure before the first row leaves no file."""
+    enlighten.world.emulator.inject(Fault.echo(times=math.inf))
+    assert enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", tmp_path / "a.csv").exit_code == 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_shows_what_arrived(enlighten: Commands) -> None:
+    """The table is there, and says that it is not all."""
+    enlighten.world.emulator.inject(Fault.echo(times=math.inf, query={"start_at": str(int(FIRST))}))
+    done = enlighten("rgm-stats", 1765, *FORTNIGHT)
+    assert done.exit_code == 5
+    assert "incomplete: 672 of 1,344 intervals (failed 672)" in done.stdout
+    assert "2025-06-14" in done.stdout
+
+
+def test_an_exhausted_month_is_told_with_its_end(enlighten: Commands, tmp_path: Path) -> None:
+    """What the month allowed is kept."""
+    path = tmp_path / "year.csv"
+    done = enlighten("--plan", "10/3", "rgm-stats", 1765, *YEAR, "-o", path)
+    assert (done.exit_code, enlighten.sent) == (4, 3)
+    assert "try again after 2025-07-01 00:00:" in done.stderr
+    assert (tmp_path / "year.csv.partial").exists() is ("is in" in done.stderr)
+
+
+def test_a_gap_is_counted_by_its_reason(enlighten: Commands, tmp_path: Path) -> None:
+    """Also where the answer is streamed."""
+    enlighten.world.emulator.inject(Fault.unavailable(times=math.inf, query={"start_at": str(int(FIRST))}))
+    done = enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", tmp_path / "a.csv")
+    assert done.exit_code == 0
+    assert "672 of 1,344 intervals (unavailable 672)" in done.stderr
