@@ -77,6 +77,10 @@ class RateLimiter:
         """Return the requests left at the least in the running windows, by period."""
         return self._store.left(self._plan, self._clock.monotonic())
 
+    def now(self) -> float:
+        """Return the server's time (epoch seconds), the latest that it can be; ours until it is known."""
+        return self._store.ready_at(self._plan, 0, self._clock.monotonic(), self._clock.now())
+
     def ready_at(self, requests: int) -> float:
         """Return the server's time (epoch seconds) by when so many more would have been granted.
 
@@ -197,7 +201,8 @@ class RateLimiter:
                 )
             return
         at = math.inf if wait.at is None else wait.at
-        if at <= (now + PATIENCE if deadline == math.inf else deadline):
+        patient = deadline == math.inf
+        if at <= (now + PATIENCE if patient else deadline) or (patient and self._may_have_opened(wait)):
             return
         retry_at = None if wait.until is None else as_datetime(wait.until)
         if wait.period == MINUTE.name and deadline < math.inf:
@@ -211,6 +216,14 @@ class RateLimiter:
             retry_at=retry_at,
         )
 
+    def _may_have_opened(self, wait: Wait) -> bool:
+        """Tell whether a window may be open by now, and only our doubt about the time holds back.
+
+        After days without a reply that doubt has grown to minutes. An error would name a moment that has
+        passed; so it is waited out.
+        """
+        return wait.until is not None and self.now() >= wait.until
+
     def _refuse_hopeless(self, place: Place, max_wait: float) -> None:
         """Raise if so many are ahead in the queue that it takes longer than the caller waits."""
         ahead = self._line.ahead(place)
@@ -219,7 +232,7 @@ class RateLimiter:
             return
         now, wall = self._clock.monotonic(), self._clock.now()
         opens = self._store.ready_at(self._plan, ahead + 1, now, wall)
-        if opens - self._store.ready_at(self._plan, 0, now, wall) > max_wait:
+        if opens - self.now() > max_wait:
             raise BudgetExceeded(
                 f"{ahead} requests are ahead in the queue: the wait is longer than max_wait",
                 retry_at=as_datetime(opens),

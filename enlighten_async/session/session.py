@@ -83,7 +83,7 @@ class Session:
 
     def now(self) -> float:
         """Return the server's time (epoch seconds) as well as it is known."""
-        return self.limiter.ready_at(0)
+        return self.limiter.now()
 
     async def attempt(self, track: Track[P], grant: Grant, credentials: Credentials, tally: Tally) -> float:
         """Send a track's request once; return how many seconds to wait before it is sent again.
