@@ -6,7 +6,7 @@ from collections import deque
 
 from attrs import field, frozen, validators
 
-from enlighten_async.errors import EnlightenError, ServerError, TransportError
+from enlighten_async.errors import EnlightenError, ServerError, TransportError, Unavailable
 
 WINDOW = 60.0
 """Seconds over which the share of repeats is counted, the plan's own minute."""
@@ -57,3 +57,8 @@ class RetryBudget:
 def passing(error: EnlightenError) -> bool:
     """Tell whether a failure may have passed when the request is sent again."""
     return isinstance(error, TransportError) or (isinstance(error, ServerError) and error.status >= 500)
+
+
+def crowded(error: EnlightenError | None) -> bool:
+    """Tell whether the service said that there are too many requests at once (503)."""
+    return isinstance(error, Unavailable) and error.status == 503

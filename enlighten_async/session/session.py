@@ -10,9 +10,9 @@ import anyio
 from attrs import Factory, define, frozen
 
 from enlighten_async.clock import Clock
-from enlighten_async.errors import EnlightenError, Throttled, TransportError, Unavailable
+from enlighten_async.errors import EnlightenError, Throttled, TransportError
 from enlighten_async.quota import Grant, RateLimiter
-from enlighten_async.retry import RetryBudget, RetryPolicy, passing
+from enlighten_async.retry import RetryBudget, RetryPolicy, crowded, passing
 from enlighten_async.session.tally import Tally
 from enlighten_async.session.track import Track
 from enlighten_async.transport import Credentials, Transport
@@ -107,6 +107,8 @@ class Session:
         request, failure = track.asking, self.dialect.explain(response)
         if isinstance(failure, Throttled):
             self.limiter.throttled(grant, failure)
+        elif crowded(failure):
+            self.limiter.overloaded(grant)
         try:
             part = request.decode(response) if failure is None else request.forgive(failure)
         except EnlightenError as error:
@@ -117,23 +119,24 @@ class Session:
         return None
 
     def _back_off(self, track: Track[P], failure: EnlightenError, tally: Tally) -> float:
-        """Decide on a failed request: its track ends here, or goes on after so many seconds."""
+        """Book a failure: the track ends here, or goes on after so many seconds."""
         if isinstance(failure, Throttled):
             tally.rejected += 1
             track.rejections += 1
-            return self._again(track, failure, track.rejections < MAX_REJECTIONS, 0.0)
-        track.failures += 1
-        pause = self.retry.delay(track.failures, random.random())  # noqa: S311 - jitter, not a secret
-        if isinstance(failure, Unavailable) and failure.status == 503:
-            self.limiter.overloaded()
-            return self._again(track, failure, track.failures < MAX_OVERLOADS, pause)
-        if not passing(failure) or not self.retry.allows(track.failures):
-            return self._again(track, failure, False, 0.0)
+            pause = 0.0 if track.rejections < MAX_REJECTIONS else None
+        else:
+            track.failures += 1
+            pause = self._pause(failure, track.failures)
+        if pause is None:
+            track.fail(failure)
+        return pause or 0.0
+
+    def _pause(self, failure: EnlightenError, failures: int) -> float | None:
+        """Return seconds until a request that failed so often goes again; `None`: it does not."""
+        pause = self.retry.delay(failures, random.random())  # noqa: S311 - jitter, not a secret
+        if crowded(failure):
+            return pause if failures < MAX_OVERLOADS else None
+        if not (passing(failure) and self.retry.allows(failures)):
+            return None
         now = self.clock.monotonic()
         return self.budget.claim(now + pause) - now
-
-    @staticmethod
-    def _again(track: Track[P], failure: EnlightenError, allowed: bool, pause: float) -> float:
-        if not allowed:
-            track.fail(failure)
-        return pause
