@@ -25,7 +25,7 @@ FIGURES = 32
 """Columns the table of months takes beside its bars."""
 
 
-@click.command()
+@click.command(short_help="Fetch a year from a fake of the service.")
 @click.option("--seed", default=0, show_default=True, help="Of the emulated weather.")
 @click.pass_obj
 def demo(shell: Shell, seed: int) -> None:

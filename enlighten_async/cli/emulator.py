@@ -30,7 +30,7 @@ The service's fake is at {url} (Ctrl-C ends it).
 """
 
 
-@click.command()
+@click.command(short_help="Serve a fake of the service.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=8700, show_default=True)
 @click.option("--plan", type=click.Choice(PLANS), default="watt", show_default=True, help="Limits of a key.")

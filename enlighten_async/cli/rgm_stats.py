@@ -28,7 +28,7 @@ METER_FIELDS = ("meter_serial_number", "channel", "end_at", "wh_del", "curr_w")
 BAR = 24
 
 
-@click.command("rgm-stats")
+@click.command("rgm-stats", short_help="Read a system's 15-minute intervals.")
 @click.argument("system_id", metavar="SYSTEM")
 @click.option("--start", callback=inputs.moment, metavar="DAY|INSTANT", help="First day.  [default: today]")
 @click.option(
@@ -132,12 +132,18 @@ class _Held:
 
 async def _write(shell: Shell, query: Query[RgmStats, RgmStats], output: Path, *, meters: bool) -> None:
     held, fields = _Held(), METER_FIELDS if meters else FIELDS
+    rows_of = _meter_rows if meters else _rows
     with written(output, fields, shell.say) as writer:
-        async with watched(query, shell.err, live=shell.live):
-            async for part in query:
-                held.add(part)
-                for interval in _meter_rows(part) if meters else _rows(part):
-                    writer.write(interval)
+        try:
+            async with watched(query, shell.err, live=shell.live):
+                async for part in query:
+                    held.add(part)
+                    writer.write_all(rows_of(part))
+        except BaseException:
+            # A stream hands parts out in order: some that are paid for may wait for an older one.
+            if rest := query.partial():
+                writer.write_all(rows_of(rest))
+            raise
     rows = f"{writer.path}: {words.number(writer.count)} rows"
     shell.say(f"{rows}; {held}; {words.receipt(query.receipt)}")
 

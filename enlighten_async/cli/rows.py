@@ -8,7 +8,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -33,10 +33,11 @@ class Writer:
     write_row: Callable[[Row], object]
     count: int = 0
 
-    def write(self, row: Row) -> None:
-        """Write one row."""
-        self.write_row(row)
-        self.count += 1
+    def write_all(self, rows: Iterable[Row]) -> None:
+        """Write rows."""
+        for row in rows:
+            self.write_row(row)
+            self.count += 1
 
 
 @contextmanager

@@ -6,7 +6,9 @@ import asyncio
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, NoReturn, Protocol, Unpack
@@ -22,6 +24,9 @@ from enlighten_async.errors import EnlightenError
 PIPED_WIDTH = 200
 """Columns of a table that goes to a file or a program: nothing is cut off there."""
 
+
+POLITE = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that ask a process to end: by its supervisor, or with its terminal."""
 
 logger = logging.getLogger("enlighten_async")
 
@@ -113,14 +118,15 @@ class Shell:
             # A name that the terminal cannot show is no reason to show nothing.
             sys.stdout.reconfigure(errors="replace")
         try:
-            asyncio.run(work())
+            with _ended_as_by_ctrl_c():
+                asyncio.run(work())
             sys.stdout.flush()
         except BrokenPipeError:
             _close_quietly(sys.stdout)
             sys.exit(failures.BROKEN_PIPE)
         except KeyboardInterrupt:
             if not until_interrupted:
-                self._end("ended by Ctrl-C", failures.INTERRUPTED)
+                self._end("interrupted", failures.INTERRUPTED)
         except ModuleNotFoundError:
             raise
         except (EnlightenError, OSError) as error:
@@ -145,6 +151,21 @@ class Shell:
     def _end(self, text: str, code: int) -> NoReturn:
         click.echo(f"error: {text}", err=True)
         sys.exit(code)
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let other polite signals end a command as Ctrl-C does: what was paid for is kept."""
+    main = threading.current_thread() is threading.main_thread()
+    # One that is ignored stays so (`nohup`).
+    meant = [number for number in POLITE if main and signal.getsignal(number) is signal.SIG_DFL]
+    for number in meant:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in meant:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _close_quietly(stream: IO[str]) -> None:

@@ -34,7 +34,7 @@ FIELDS = (
 )
 
 
-@click.command()
+@click.command(short_help="List the systems the user may see.")
 @click.option("-o", "--output", callback=inputs.output, metavar=inputs.FILE, help="Write them to a file.")
 @click.pass_obj
 def systems(shell: Shell, output: Path | None) -> None:
@@ -58,7 +58,7 @@ async def _write(shell: Shell, client: EnlightenClient, output: Path) -> None:
     with written(output, FIELDS, shell.say) as writer:
         async with watched(query, shell.err, live=shell.live):
             async for system in query:
-                writer.write(_row(system))
+                writer.write_all([_row(system)])
     shell.say(f"{writer.path}: {words.number(writer.count)} rows; {words.receipt(query.receipt)}")
 
 

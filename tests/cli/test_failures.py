@@ -128,7 +128,7 @@ def test_ctrl_c_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
         Shell().run(work)
     assert end.value.code == 130
     Shell().run(work, until_interrupted=True)
-    assert capsys.readouterr().err == "error: ended by Ctrl-C\n"
+    assert capsys.readouterr().err == "error: interrupted\n"
 
 
 def test_every_error_has_an_exit_code_of_its_kind() -> None:

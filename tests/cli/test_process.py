@@ -69,18 +69,19 @@ def test_files_are_written_over_real_sockets(emulator: Emulator, tmp_path: Path)
 
 
 @posix
-def test_ctrl_c_ends_it_at_once(emulator: Emulator) -> None:
-    """With 130, in one line."""
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_ends_it_at_once(emulator: Emulator, number: str) -> None:
+    """With 130, in one line; and so does whoever asks politely."""
     emulator.inject(Fault.hang())
     with (
         emulator.running() as url,
         started("systems", env=environment(url, emulator.demo_user)) as process,
     ):
         _until(lambda: emulator.counts.sent)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, number))
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
-    assert err == "error: ended by Ctrl-C\n"
+    assert err == "error: interrupted\n"
 
 
 @posix

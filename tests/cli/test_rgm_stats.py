@@ -8,6 +8,7 @@ import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -157,6 +158,20 @@ def test_a_failure_keeps_what_arrived_under_another_name(enlighten: Commands, tm
     assert done.stderr.splitlines()[-1].startswith("error: ")
 
 
+def test_ctrl_c_keeps_what_was_paid_for(enlighten: Commands, tmp_path: Path) -> None:
+    """Also what had arrived ahead of its turn."""
+
+    def interrupt(_answer: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    enlighten.world.emulator.inject(Fault(bend=interrupt, query={"start_at": str(int(FIRST))}))
+    done = enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", tmp_path / "a.csv")
+    assert done.exit_code == 130
+    kept = (tmp_path / "a.csv.partial").read_text().splitlines()
+    assert len(kept) == 1 + 672
+    assert done.stderr.splitlines()[-1] == "error: interrupted"
+
+
 def test_nothing_is_left_of_nothing(enlighten: Commands, tmp_path: Path) -> None:
     """A failure before the first row leaves no file."""
     enlighten.world.emulator.inject(Fault.echo(times=math.inf))
@@ -179,7 +194,9 @@ def test_an_exhausted_month_is_told_with_its_end(enlighten: Commands, tmp_path: 
     done = enlighten("--plan", "10/3", "rgm-stats", 1765, *YEAR, "-o", path)
     assert (done.exit_code, enlighten.sent) == (4, 3)
     assert "try again after 2025-07-01 00:00:" in done.stderr
-    assert (tmp_path / "year.csv.partial").exists() is ("is in" in done.stderr)
+    rows = (tmp_path / "year.csv.partial").read_text().splitlines()
+    assert len(rows) > 1 + 2 * 672
+    assert f"{len(rows) - 1:,} rows, is in" in done.stderr
 
 
 def test_a_gap_is_counted_by_its_reason(enlighten: Commands, tmp_path: Path) -> None:

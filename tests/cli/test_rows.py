@@ -14,7 +14,7 @@ def test_nobody_sees_half_a_file(tmp_path: Path, suffix: str) -> None:
     """The name is there when the last row is."""
     path, said = tmp_path / f"a{suffix}", list[str]()
     with written(path, ["n"], said.append) as writer:
-        writer.write({"n": 1})
+        writer.write_all([{"n": 1}])
         assert not path.exists()
     assert path.read_text() in {"n\n1\n", '{"n": 1}\n'}
     assert list(tmp_path.iterdir()) == [path]
@@ -28,8 +28,7 @@ def test_whatever_ends_it_the_rows_are_kept(tmp_path: Path, end: type[BaseExcept
 
     def fail() -> None:
         with written(path, ["n"], said.append) as writer:
-            for n in range(1_500):
-                writer.write({"n": n})
+            writer.write_all({"n": n} for n in range(1_500))
             raise end
 
     with pytest.raises(end):
@@ -47,7 +46,7 @@ def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
 
     def write() -> None:
         with written(path, ["n"], lambda _: None) as writer:
-            writer.write({"n": 1})
+            writer.write_all([{"n": 1}])
 
     with pytest.raises(IsADirectoryError):
         write()
@@ -60,6 +59,6 @@ def test_names_with_quotes_and_lines_survive(tmp_path: Path) -> None:
 
     row = {"name": 'a "b", c\nd', "n": None}
     with written(tmp_path / "a.csv", list(row), lambda _: None) as writer:
-        writer.write(row)
+        writer.write_all([row])
     with (tmp_path / "a.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [{"name": 'a "b", c\nd', "n": ""}]
