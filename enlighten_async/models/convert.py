@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
+from attrs import has
 from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn
 
 from enlighten_async.errors import as_datetime
 from enlighten_async.models.series import Series
@@ -48,10 +50,35 @@ def _day(raw: object, _: object) -> date:
     return date.fromisoformat(_text(raw, _))
 
 
+def _is_tuple(kind: object) -> bool:
+    return getattr(kind, "__origin__", None) is tuple
+
+
+def _items(raw: object, kind: Any) -> tuple[object, ...]:
+    """Structure a list (null is an empty one); cattrs would take a text or an object for one too."""
+    if not isinstance(raw, list | None):
+        raise TypeError(f"not a list: {type(raw).__name__}")
+    return tuple(_converter.structure(raw or [], list[kind.__args__[0]]))
+
+
+def _from_object(model: type[T]) -> Callable[[object, object], T]:
+    """Return what structures an object; without required fields, cattrs would take a list for one."""
+    fill = make_dict_structure_fn(model, _converter)
+
+    def structured(raw: object, _: object) -> T:
+        if not isinstance(raw, dict):
+            raise TypeError(f"not an object: {type(raw).__name__}")
+        return fill(raw, model)
+
+    return structured
+
+
+_converter.register_structure_hook_factory(has, _from_object)
 _converter.register_structure_hook(datetime, _instant)
 _converter.register_structure_hook(date, _day)
 _converter.register_structure_hook(str, _text)
 _converter.register_structure_hook(int, _integer)
+_converter.register_structure_hook_func(_is_tuple, _items)
 _converter.register_unstructure_hook(datetime, lambda at: at.astimezone(UTC).isoformat())
 _converter.register_unstructure_hook(date, lambda day: day.isoformat())
 _converter.register_unstructure_hook_func(

@@ -58,7 +58,7 @@ def _structured(response: Response, model: type[T]) -> T:
     except (BaseValidationError, TypeError, ValueError, AttributeError) as error:
         said = transform_error(error)
     first = said[0] if said else "wrong type"
-    text, _, path = first.partition(" @ ")
+    text, _, path = first.rpartition(" @ ")
     raise failed(response, path or "$", text)
 
 

@@ -1,0 +1,199 @@
+"""Results as plain values: JSON can write them, nothing is lost, null is null."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from attrs import fields
+from cattrs import BaseValidationError
+
+from enlighten_async.models import (
+    Coverage,
+    Hole,
+    Meta,
+    MeterIntervals,
+    Reason,
+    Receipt,
+    RgmStats,
+    Summary,
+    System,
+    Systems,
+)
+from enlighten_async.models.convert import structure
+from enlighten_async.models.rgm_stats import channel_intervals, rgm_intervals
+from enlighten_async.models.series import NAN
+from enlighten_async.models.systems import SystemsPage
+from enlighten_async.windows import Window
+
+NOON = datetime(2025, 6, 15, 14, tzinfo=timezone(timedelta(hours=2)))
+RECEIPT = Receipt(sent=2, retried=1, waited={"minute": 1.5}, left={"minute": 8, "month": 9998})
+PLAIN_RECEIPT = {
+    "sent": 2,
+    "rejected": 0,
+    "retried": 1,
+    "from_store": 0,
+    "waited": {"minute": 1.5},
+    "left": {"minute": 8, "month": 9998},
+}
+META = Meta("normal", NOON, None, datetime(2008, 1, 26, tzinfo=UTC))
+PLAIN_META = {
+    "status": "normal",
+    "last_report_at": "2025-06-15T12:00:00+00:00",
+    "last_energy_at": None,
+    "operational_at": "2008-01-26T00:00:00+00:00",
+}
+
+
+def plain(result: RgmStats | Summary | System | Systems) -> Any:
+    """Write a result as strict JSON and read it again."""
+    return json.loads(json.dumps(result.to_dict(), allow_nan=False))
+
+
+def test_rgm_stats() -> None:
+    """Rows of all series, windows and holes, with nulls for what is unknown."""
+    window = Window(1_750_000_500, 1_750_002_300)
+    meter = MeterIntervals(
+        "1EIM1", None, channel_intervals([1, 2], [1_750_001_400] * 2, [63.00000000000001, NAN], [-1, NAN])
+    )
+    coverage = Coverage(
+        window,
+        900,
+        (Hole(Window(1_750_001_400, 1_750_002_300), Reason.NOT_REPORTED_YET),),
+        as_of=NOON,
+        notes=("odd",),
+    )
+    intervals = rgm_intervals([1_750_001_400], [NAN], [250])
+    stats = RgmStats(7, 1, META, window, "Europe/Berlin", intervals, (meter,), coverage, RECEIPT)
+    end_at = "2025-06-15T15:30:00+00:00"
+    assert plain(stats) == {
+        "system_id": 7,
+        "total_devices": 1,
+        "meta": PLAIN_META,
+        "window": {"start": 1_750_000_500, "end": 1_750_002_300},
+        "timezone": "Europe/Berlin",
+        "intervals": [{"end_at": end_at, "devices_reporting": None, "wh_del": 250}],
+        "meter_intervals": [
+            {
+                "meter_serial_number": "1EIM1",
+                "envoy_serial_number": None,
+                "intervals": [
+                    {"channel": 1, "end_at": end_at, "wh_del": 63.00000000000001, "curr_w": -1},
+                    {"channel": 2, "end_at": end_at, "wh_del": None, "curr_w": None},
+                ],
+            }
+        ],
+        "coverage": {
+            "window": {"start": 1_750_000_500, "end": 1_750_002_300},
+            "grid": 900,
+            "holes": [
+                {"window": {"start": 1_750_001_400, "end": 1_750_002_300}, "reason": "not_reported_yet"}
+            ],
+            "as_of": "2025-06-15T12:00:00+00:00",
+            "reported_until": None,
+            "notes": ["odd"],
+        },
+        "receipt": PLAIN_RECEIPT,
+    }
+
+
+def test_summary() -> None:
+    """A day stays a day."""
+    summary = Summary(7, energy_today=5, summary_date=date(2025, 6, 15), last_report_at=NOON, receipt=RECEIPT)
+    written = plain(summary)
+    assert list(written) == [field.name for field in fields(Summary)]
+    assert {name: value for name, value in written.items() if value is not None} == {
+        "system_id": 7,
+        "energy_today": 5,
+        "summary_date": "2025-06-15",
+        "last_report_at": "2025-06-15T12:00:00+00:00",
+        "receipt": PLAIN_RECEIPT,
+    }
+
+
+def test_systems() -> None:
+    """Each system with its state, and by itself."""
+    system = System(7, "Roof", timezone="US/Pacific", other_references=("a", "b"), meta=META)
+    written = plain(system)
+    assert list(written) == [field.name for field in fields(System)]
+    assert {name: value for name, value in written.items() if value is not None} == {
+        "system_id": 7,
+        "system_name": "Roof",
+        "timezone": "US/Pacific",
+        "other_references": ["a", "b"],
+        "meta": PLAIN_META,
+    }
+    assert plain(Systems((system,), complete=False, as_of=NOON, receipt=RECEIPT)) == {
+        "systems": [written],
+        "complete": False,
+        "as_of": "2025-06-15T12:00:00+00:00",
+        "receipt": PLAIN_RECEIPT,
+    }
+
+
+def test_systems_are_a_sequence() -> None:
+    """Equal by the systems alone."""
+    one, two = System(1), System(2)
+    systems = Systems((one, two))
+    assert (len(systems), systems[1], systems[:1], list(systems)) == (2, two, (one,), [one, two])
+    assert one in systems
+    assert list(reversed(systems)) == [two, one]
+    assert systems == Systems((one, two), complete=False, as_of=NOON, receipt=RECEIPT)
+    assert hash(systems) == hash(Systems((one, two), receipt=RECEIPT))
+    assert systems != Systems((two, one))
+
+
+def test_plain_values_become_models() -> None:
+    """Instants are epoch seconds, whole or not; unknown fields are left out, a null list is empty."""
+    page = structure(
+        {
+            "systems": [
+                {
+                    "system_id": 7.0,
+                    "other_references": None,
+                    "meta": {"status": None, "last_report_at": 0.5, "new": {}},
+                    "new": [1],
+                }
+            ],
+            "next": None,
+        },
+        SystemsPage,
+    )
+    assert page == SystemsPage((System(7, meta=Meta(None, datetime(1970, 1, 1, 0, 0, 0, 500_000, UTC))),))
+    assert type(page.systems[0].system_id) is int
+    summary = structure({"system_id": 7, "summary_date": "2024-02-29"}, Summary)
+    assert summary.summary_date == date(2024, 2, 29)
+
+
+@pytest.mark.parametrize(
+    ("raw", "model"),
+    [
+        ({"system_id": "7"}, System),
+        ({"system_id": True}, System),
+        ({"system_id": 7.5}, System),
+        ({"system_id": None}, System),
+        ({}, System),
+        ({"system_id": 7, "system_name": 7}, System),
+        ({"system_id": 7, "other_references": "ab"}, System),
+        ({"system_id": 7, "other_references": {"a": 1}}, System),
+        ({"system_id": 7, "other_references": [1]}, System),
+        ({"system_id": 7, "meta": []}, System),
+        ({"system_id": 7, "meta": {"last_report_at": "2025-06-15T12:00:00Z"}}, System),
+        ({"system_id": 7, "meta": {"last_report_at": True}}, System),
+        ({"system_id": 7, "summary_date": 20250615}, Summary),
+        ({"system_id": 7, "summary_date": "15 June"}, Summary),
+        ({"system_id": 7, "energy_today": float("inf")}, Summary),
+        ({"systems": {}}, SystemsPage),
+        ({"systems": "ab"}, SystemsPage),
+        ({}, SystemsPage),
+        ([], SystemsPage),
+        (None, SystemsPage),
+        ("systems", SystemsPage),
+    ],
+)
+def test_other_values_are_refused(raw: object, model: type[Any]) -> None:
+    """Rather than bent into shape."""
+    with pytest.raises((BaseValidationError, TypeError), match=r"While structuring|not an object"):
+        structure(raw, model)
