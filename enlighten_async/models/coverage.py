@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from attrs import frozen
 
-from enlighten_async.windows import Window
+from enlighten_async.windows import Window, floor
 
 
 class Reason(StrEnum):
@@ -102,11 +102,23 @@ def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
     return [Window(a, b - grid) for a, b in pairwise(edges) if b - a > grid]
 
 
-def split_at(hole: Window, moment: float, before: Reason, after: Reason) -> list[Hole]:
-    """Give the time up to a moment one reason and the time after it another."""
-    edge = min(max(int(moment), hole.start), hole.end)
-    halves = [Hole(Window(hole.start, edge), before), Hole(Window(edge, hole.end), after)]
-    return [half for half in halves if half.window.seconds]
+def explained(gap: Window, grid: int, started: float | None, until: float | None) -> list[Hole]:
+    """Tell why a stretch has no rows: it lies before operation, after the last report, or neither.
+
+    Args:
+        gap: the stretch, on the grid.
+        grid: seconds from one interval to the next.
+        started: when the system went into operation, epoch seconds, where known.
+        until: how far it had reported, epoch seconds, where known.
+    """
+    first = gap.start if started is None else min(max(floor(started, grid), gap.start), gap.end)
+    last = gap.end if until is None else min(max(floor(until, grid), first), gap.end)
+    pieces = (
+        Hole(Window(gap.start, first), Reason.BEFORE_OPERATION),
+        Hole(Window(first, last), Reason.NO_ROW),
+        Hole(Window(last, gap.end), Reason.NOT_REPORTED_YET),
+    )
+    return [piece for piece in pieces if piece.window.seconds]
 
 
 def join(holes: Iterable[Hole]) -> tuple[Hole, ...]:

@@ -1,39 +1,53 @@
 """Answers of `/rgm_stats` to columns.
 
 A real answer is dense: every quarter of an hour of the window, in order, channel by channel. That is
-checked by one comparison; only an answer that differs is sorted and sifted.
+seen by comparing columns of times as a whole; only an answer that differs is sorted and sifted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Protocol, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from attrs import define, field
 
 from enlighten_async.errors import as_datetime
-from enlighten_async.models.coverage import Coverage, Hole, Reason, join, missing, split_at
+from enlighten_async.models.coverage import Coverage, Hole, Reason, explained, join, missing
 from enlighten_async.models.meta import Meta
-from enlighten_async.models.rgm_stats import MeterIntervals, RgmStats, channel_intervals, rgm_intervals
-from enlighten_async.models.series import NAN
+from enlighten_async.models.rgm_stats import (
+    ChannelInterval,
+    MeterIntervals,
+    RgmInterval,
+    RgmStats,
+    channel_intervals,
+    rgm_intervals,
+)
+from enlighten_async.models.series import NAN, Series
 from enlighten_async.v2.decode import failed, parsed
+from enlighten_async.v2.ranges import RGM_STATS
 from enlighten_async.windows import Window
 from enlighten_async.wire import Response
 
-GRID = 900
+GRID = RGM_STATS.grid
 """Seconds of an interval."""
+
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""Seconds of the years 1970 to 9999."""
+Channel = Annotated[int, msgspec.Meta(ge=0, le=32_767)]
 
 
 class _Interval(msgspec.Struct, gc=False):
-    end_at: int
+    end_at: Epoch
     devices_reporting: float | None = None
     wh_del: float | None = None
 
 
 class _ChannelInterval(msgspec.Struct, gc=False):
-    channel: int
-    end_at: int
+    channel: Channel
+    end_at: Epoch
     wh_del: float | None = None
     curr_w: float | None = None
 
@@ -41,7 +55,7 @@ class _ChannelInterval(msgspec.Struct, gc=False):
 class _Meter(msgspec.Struct, gc=False):
     meter_serial_number: str | int
     envoy_serial_number: str | int | None = None
-    intervals: list[_ChannelInterval] = []
+    intervals: list[_ChannelInterval] | None = None
 
 
 class _Meta(msgspec.Struct, gc=False):
@@ -53,20 +67,17 @@ class _Meta(msgspec.Struct, gc=False):
 
 class _RgmStats(msgspec.Struct, gc=False):
     system_id: int
-    total_devices: int | None = 0
+    total_devices: int | None = None
     meta: _Meta | None = None
-    intervals: list[_Interval] = []
-    meter_intervals: list[_Meter] = []
+    intervals: list[_Interval] | None = None
+    meter_intervals: list[_Meter] | None = None
 
 
 _DECODER = msgspec.json.Decoder(_RgmStats)
+_ORDER = attrgetter("end_at")
+_CHANNEL_ORDER = attrgetter("channel", "end_at")
 
-
-class _Timed(Protocol):
-    end_at: int
-
-
-R = TypeVar("R", bound=_Timed)
+R = TypeVar("R", _Interval, _ChannelInterval)
 
 
 def rgm_stats(response: Response, system_id: int, window: Window | None) -> RgmStats:
@@ -83,13 +94,20 @@ def rgm_stats(response: Response, system_id: int, window: Window | None) -> RgmS
     body = parsed(_DECODER, response)
     if body.system_id != system_id:
         raise failed(response, "$.system_id", f"asked for system {system_id}, answered for {body.system_id}")
-    window = window or _spanned(body.intervals)
-    notes: list[str] = []
-    try:
-        return _columns(body, window, response.date, notes)
-    except OverflowError:
-        pass
-    raise failed(response, "$", "a number is out of range")
+    rows = body.intervals or []
+    asked = _Asked(_spanned(response, rows) if window is None else window)
+    intervals = asked.rows(rows)
+    meters = asked.meters(body.meter_intervals or [])
+    return RgmStats(
+        system_id=system_id,
+        total_devices=body.total_devices or 0,
+        meta=_meta(body.meta),
+        window=asked.window,
+        timezone=None,
+        intervals=intervals,
+        meter_intervals=meters,
+        coverage=_coverage(body, asked, intervals.columns["end_at"], response.date),
+    )
 
 
 def nothing(
@@ -113,95 +131,107 @@ def nothing(
     )
 
 
-def _columns(body: _RgmStats, window: Window, date: float | None, notes: list[str]) -> RgmStats:
-    rows = _tidy(body.intervals, window, notes)
-    ends = [row.end_at for row in rows]
-    return RgmStats(
-        system_id=body.system_id,
-        total_devices=body.total_devices or 0,
-        meta=_meta(body.meta),
-        window=window,
-        timezone=None,
-        intervals=rgm_intervals(
+@define
+class _Asked:
+    """The range that was asked for, and how rows are fitted into it.
+
+    Attributes:
+        window: the range.
+        ends: where its intervals end.
+        notes: what was left out, in words.
+    """
+
+    window: Window
+    ends: array[int] = field(init=False)
+    notes: list[str] = field(init=False, factory=list)
+
+    @ends.default
+    def _ends(self) -> array[int]:
+        return array("q", range(self.window.start + GRID, self.window.end + 1, GRID))
+
+    def rows(self, rows: list[_Interval]) -> Series[RgmInterval]:
+        """Return a system's rows, in order of time."""
+        ends = array("q", [row.end_at for row in rows])
+        if ends != self.ends:
+            rows = self._sifted(rows, _ORDER)
+            ends = array("q", [row.end_at for row in rows])
+        return rgm_intervals(
             ends,
             [NAN if (value := row.devices_reporting) is None else value for row in rows],
             [NAN if (value := row.wh_del) is None else value for row in rows],
-        ),
-        meter_intervals=tuple(_meter(meter, window, notes) for meter in body.meter_intervals),
-        coverage=_coverage(body, window, ends, date, notes),
-    )
+        )
 
+    def meters(self, meters: Sequence[_Meter]) -> tuple[MeterIntervals, ...]:
+        """Return each meter once, though it may be listed again under another gateway."""
+        rows: dict[str, list[_ChannelInterval]] = {}
+        envoys: dict[str, str | None] = {}
+        for meter in meters:
+            serial, envoy = str(meter.meter_serial_number), meter.envoy_serial_number
+            rows.setdefault(serial, []).extend(meter.intervals or ())
+            envoys[serial] = None if envoy is None else str(envoy)
+        return tuple(MeterIntervals(serial, envoys[serial], self._channels(rows[serial])) for serial in rows)
 
-def _meter(meter: _Meter, window: Window, notes: list[str]) -> MeterIntervals:
-    channels = sorted({row.channel for row in meter.intervals})
-    rows: list[_ChannelInterval] = []
-    for channel in channels:
-        rows += _tidy([row for row in meter.intervals if row.channel == channel], window, notes)
-    return MeterIntervals(
-        str(meter.meter_serial_number),
-        None if meter.envoy_serial_number is None else str(meter.envoy_serial_number),
-        channel_intervals(
-            [row.channel for row in rows],
-            [row.end_at for row in rows],
+    def _channels(self, rows: list[_ChannelInterval]) -> Series[ChannelInterval]:
+        """Return a meter's rows, channel by channel, each in order of time."""
+        channels = array("h", [row.channel for row in rows])
+        ends = array("q", [row.end_at for row in rows])
+        if not self._dense(channels, ends):
+            rows = self._sifted(rows, _CHANNEL_ORDER)
+            channels = array("h", [row.channel for row in rows])
+            ends = array("q", [row.end_at for row in rows])
+        return channel_intervals(
+            channels,
+            ends,
             [NAN if (value := row.wh_del) is None else value for row in rows],
             [NAN if (value := row.curr_w) is None else value for row in rows],
-        ),
-    )
+        )
+
+    def _dense(self, channels: array[int], ends: array[int]) -> bool:
+        """Tell whether each channel, one after another, has every interval in order."""
+        size = len(self.ends)
+        if not size or len(ends) % size:
+            return not ends
+        numbers = sorted(set(channels[::size]))
+        grouped = b"".join(size * array("h", [number]).tobytes() for number in numbers)
+        return channels.tobytes() == grouped and ends == len(numbers) * self.ends
+
+    def _sifted(self, rows: list[R], order: Callable[[R], Any]) -> list[R]:
+        """Return rows in order, each once (its last word), and only what was asked for."""
+        start, end = self.window.start, self.window.end
+        inside = [row for row in rows if start < row.end_at <= end and row.end_at % GRID == 0]
+        if len(inside) < len(rows):
+            self.notes.append("rows outside the asked range or off the 15-minute grid were left out")
+        once = {order(row): row for row in inside}
+        if len(once) < len(inside):
+            self.notes.append("intervals that came twice were taken once, the later row of the two")
+        return [once[key] for key in sorted(once)]
 
 
-def _tidy(rows: list[R], window: Window, notes: list[str]) -> list[R]:
-    """Return rows in order, each interval once (its last word), and only what was asked for."""
-    if [row.end_at for row in rows] == list(range(window.start + GRID, window.end + 1, GRID)):
-        return rows
-    inside = [row for row in rows if window.start < row.end_at <= window.end and row.end_at % GRID == 0]
-    if len(inside) < len(rows):
-        notes.append("rows outside the asked range or off the 15-minute grid were left out")
-    once = {row.end_at: row for row in inside}
-    if len(once) < len(inside):
-        notes.append("intervals that came twice were taken once, the later row of the two")
-    return sorted(once.values(), key=attrgetter("end_at"))
-
-
-def _spanned(rows: Sequence[_Interval]) -> Window:
+def _spanned(response: Response, rows: Sequence[_Interval]) -> Window:
+    """Return what the rows span, where the range was left to the service."""
     ends = [row.end_at for row in rows if row.end_at % GRID == 0]
-    return Window(min(ends) - GRID, max(ends)) if ends else Window(0, 0)
+    window = Window(min(ends) - GRID, max(ends)) if ends else Window(0, 0)
+    if window.seconds > RGM_STATS.span:
+        raise failed(response, "$.intervals", "the rows of one answer lie more than 7 days apart")
+    return window
 
 
-def _coverage(
-    body: _RgmStats, window: Window, ends: Sequence[int], date: float | None, notes: Sequence[str]
-) -> Coverage:
-    reports = [*ends[-1:], *([body.meta.last_report_at] if body.meta and body.meta.last_report_at else [])]
-    until = max(reports, default=None)
-    holes = [Hole(gap, Reason.NO_ROW) for gap in missing(window, ends, GRID)]
-    if not body.total_devices and not ends:
-        holes = [Hole(hole.window, Reason.NO_DEVICE) for hole in holes]
+def _coverage(body: _RgmStats, asked: _Asked, ends: Sequence[int], date: float | None) -> Coverage:
+    meta = body.meta or _Meta()
+    until = max([*ends[-1:], *([meta.last_report_at] if meta.last_report_at else [])], default=None)
+    gaps = missing(asked.window, ends, GRID)
+    if body.total_devices == 0 and not ends:
+        holes = [Hole(gap, Reason.NO_DEVICE) for gap in gaps]
     else:
-        started = body.meta.operational_at if body.meta else None
-        holes = [part for hole in holes for part in _reasons(hole.window, started, until)]
+        holes = [hole for gap in gaps for hole in explained(gap, GRID, meta.operational_at, until)]
     return Coverage(
-        window,
+        asked.window,
         GRID,
         join(holes),
         as_of=None if date is None else as_datetime(date),
         reported_until=None if until is None else as_datetime(until),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys(asked.notes)),
     )
-
-
-def _reasons(gap: Window, started: float | None, until: float | None) -> list[Hole]:
-    """Tell why a stretch has no rows: before operation, after the last report, or neither."""
-    first = gap.start if started is None else started
-    last = gap.end if until is None else until
-    holes = split_at(gap, first // GRID * GRID, Reason.BEFORE_OPERATION, Reason.NO_ROW)
-    return [
-        part
-        for hole in holes
-        for part in (
-            split_at(hole.window, last // GRID * GRID, Reason.NO_ROW, Reason.NOT_REPORTED_YET)
-            if hole.reason is Reason.NO_ROW
-            else [hole]
-        )
-    ]
 
 
 def _meta(meta: _Meta | None) -> Meta | None:

@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 from attrs import evolve, frozen
 
 from enlighten_async.errors import EnlightenError, RangeError, Unavailable
-from enlighten_async.models.coverage import Hole, Reason, split_at
+from enlighten_async.models.coverage import Hole, Reason, explained
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rgm_stats import RgmStats, merge
 from enlighten_async.session.outline import Draft, Leg, Outline
 from enlighten_async.v2.decode_rgm import nothing
 from enlighten_async.v2.decode_rgm import rgm_stats as decoded
 from enlighten_async.v2.ranges import RGM_STATS, Range
-from enlighten_async.windows import Moment, Window, split
+from enlighten_async.windows import Moment, Window, floor, split
 from enlighten_async.wire import Flow, Request, Response
 
 
@@ -68,7 +68,7 @@ class Ask:
             params,
             lambda response: self._part(response, window),
             window,
-            (lambda _: None) if window is None else (lambda refusal: self._forgiven(refusal, window)),
+            lambda refusal: self._forgiven(refusal, window),
         )
 
     def flow(self, window: Window) -> Flow[RgmStats]:
@@ -87,19 +87,28 @@ class Ask:
         gone = Window(window.start, min(limit, window.end))
         return nothing(self.system_id, gone, [Hole(gone, Reason.BEYOND_RETENTION)])
 
-    def _forgiven(self, refusal: EnlightenError, window: Window) -> RgmStats | None:
-        """Return the part that a documented refusal stands for."""
-        if isinstance(refusal, Unavailable) and refusal.status == 500:
-            return nothing(self.system_id, window, [Hole(window, Reason.UNAVAILABLE)])
-        if isinstance(refusal, RangeError) and "invalid for this system" in str(refusal):
+    def _forgiven(self, refusal: EnlightenError, window: Window | None) -> RgmStats | None:
+        """Return the part that a documented refusal stands for, if it is known for which range."""
+        if isinstance(refusal, RangeError):
+            window = window or _told(refusal)
+            if window is None or "invalid for this system" not in str(refusal):
+                return None
             first, last = refusal.first_interval, refusal.last_interval
-            holes = [Hole(window, Reason.NO_ROW)]
-            if last is not None and last <= window.start:
-                holes = [Hole(window, Reason.NOT_REPORTED_YET)]
-            elif first is not None:
-                holes = split_at(window, first, Reason.BEFORE_OPERATION, Reason.NO_ROW)
+            # Both are ends of intervals that exist: the first one began a quarter of an hour before.
+            started = None if first is None else first - RGM_STATS.grid
+            holes = explained(window, RGM_STATS.grid, started, last)
             return nothing(self.system_id, window, holes, last)
+        if isinstance(refusal, Unavailable) and refusal.status == 500 and window is not None:
+            return nothing(self.system_id, window, [Hole(window, Reason.UNAVAILABLE)])
         return None
+
+
+def _told(refusal: RangeError) -> Window | None:
+    """Return the range a refusal names: shortly after midnight, "today" is one without data yet."""
+    if refusal.start_at is None or refusal.end_at is None:
+        return None
+    start, end = floor(refusal.start_at, RGM_STATS.grid), floor(refusal.end_at, RGM_STATS.grid)
+    return Window(start, end) if 0 <= end - start <= RGM_STATS.span else None
 
 
 def _today(ask: Ask, zones: Mapping[int, str]) -> Outline[RgmStats, RgmStats, RgmStats]:
