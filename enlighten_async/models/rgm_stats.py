@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Self
@@ -80,12 +80,16 @@ class MeterIntervals:
     @property
     def channels(self) -> tuple[int, ...]:
         """The numbers of its channels, ascending."""
-        return tuple(dict.fromkeys(self.intervals.columns["channel"]))
+        column, numbers, at = self.intervals.columns["channel"], [], 0
+        while at < len(column):
+            numbers.append(column[at])
+            at = bisect_right(column, column[at], at)
+        return tuple(numbers)
 
     def channel(self, number: int) -> Series[ChannelInterval]:
         """Return the intervals of one channel in order of time; empty if there is no such channel."""
         column = self.intervals.columns["channel"]
-        return self.intervals[bisect_left(column, number) : bisect_left(column, number + 1)]
+        return self.intervals[bisect_left(column, number) : bisect_right(column, number)]
 
 
 @frozen
@@ -193,7 +197,8 @@ def merge(
         timezone: IANA name of the system's time zone, where known.
         receipt: what was spent.
     """
-    newest = parts[-1] if parts else None
+    # A part that stands for a refusal says nothing of the system.
+    newest = next((part for part in reversed(parts) if part.meta or part.total_devices), None)
     return RgmStats(
         system_id=system_id,
         total_devices=newest.total_devices if newest else 0,

@@ -1,0 +1,76 @@
+"""Columns inside, rows on access: a sequence like any other, which cannot be changed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enlighten_async.models.rgm_stats import channel_intervals, rgm_intervals
+from enlighten_async.models.series import NAN, concatenated
+
+VALUES = st.none() | st.integers(-5, 5) | st.floats(-9, 9)
+ROWS = st.lists(st.tuples(st.integers(0, 2**40), VALUES, VALUES), max_size=20)
+
+
+def series(rows: list[tuple[int, float | None, float | None]]) -> object:
+    """Return rows as a series."""
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    return rgm_intervals(columns[0], *([NAN if v is None else v for v in column] for column in columns[1:]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=ROWS, index=st.slices(20), at=st.integers(-25, 25))
+def test_a_series_is_a_sequence(
+    rows: list[tuple[int, float | None, float | None]], index: slice, at: int
+) -> None:
+    """Length, iteration, indexing, slices and membership are those of a list of its rows."""
+    some = series(rows)
+    plain = list(some)
+    assert len(some) == len(plain) == len(rows)
+    assert bool(some) == bool(rows)
+    assert type(some[index]) is type(some)
+    assert list(some[index]) == plain[index]
+    assert list(reversed(some)) == plain[::-1]
+    assert all(row in some for row in plain)
+    if -len(rows) <= at < len(rows):
+        assert some[at] == plain[at]
+    else:
+        with pytest.raises(IndexError):
+            some[at]
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=ROWS, cuts=st.lists(st.integers(0, 20)).map(sorted))
+def test_series_that_are_cut_and_joined_are_the_same(
+    rows: list[tuple[int, float | None, float | None]], cuts: list[int]
+) -> None:
+    """Equal, nulls to nulls, with one hash."""
+    some = series(rows)
+    edges = [0, *cuts, len(rows)]
+    again = concatenated([some[a:b] for a, b in zip(edges, [*edges[1:], len(rows)], strict=True) if a <= b])
+    assert again == some
+    assert hash(again) == hash(some)
+    assert (again == some[1:]) == (not rows)
+
+
+def test_other_series_differ() -> None:
+    """By a value, by a null, by the kind of row."""
+    one = rgm_intervals([900], [1], [2])
+    assert one != rgm_intervals([900], [1], [3])
+    assert one != rgm_intervals([900], [1], [NAN])
+    assert rgm_intervals() != channel_intervals()
+    assert one != [one[0]]
+
+
+def test_columns_cannot_be_written() -> None:
+    """They are views of the numbers themselves, of at most 32 bytes per row."""
+    for some in (rgm_intervals([900], [1], [2]), channel_intervals([1], [900], [1], [2])):
+        assert sum(column.nbytes for column in some.columns.values()) <= 32
+        assert some.columns["end_at"].tolist() == [900]
+        for column in some.columns.values():
+            assert column.readonly
+            with pytest.raises(TypeError):
+                column[0] = 7
+        some.columns.clear()  # type: ignore[attr-defined]
+        assert some.columns
