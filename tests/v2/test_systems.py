@@ -1,0 +1,147 @@
+"""Pages of systems one after another, summaries, and how the dialect learns a time zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enlighten_async.errors import AuthenticationError, InputError, NotFound, ServiceRetired
+from enlighten_async.models import Receipt, Summary, Systems
+from enlighten_async.transport import Secret
+from enlighten_async.v2 import BASE_URL, PLANS, V2, credentials
+from enlighten_async.v2.systems import summary, systems
+from enlighten_async.wire import Flow, Request
+from tests.v2.answers import answer
+
+
+def driven(flow: Flow[Any], bodies: list[dict[str, Any]]) -> tuple[list[Any], list[Request[Any]]]:
+    """Drive a flow with answers as long as it asks; return the parts, and what was asked."""
+    parts, asked = [], [next(flow)]
+    for body in bodies:
+        parts.append(asked[-1].decode(answer(body)))
+        try:
+            asked.append(flow.send(parts[-1]))
+        except StopIteration:
+            return parts, asked
+    return parts, asked
+
+
+def page(ids: list[int], following: str | None = None) -> dict[str, Any]:
+    """Return a page as the service gives it."""
+    listed = [{"system_id": n, "timezone": "US/Pacific" if n % 2 else None} for n in ids]
+    return {"systems": listed} | ({} if following is None else {"next": following})
+
+
+@settings(max_examples=100, deadline=None)
+@given(sizes=st.lists(st.integers(0, 4), min_size=1, max_size=6), last=st.sampled_from([None, ""]))
+def test_pages_follow_until_there_is_no_next(sizes: list[int], last: str | None) -> None:
+    """In the service's order; each `next` is sent back as it came, with the same limit."""
+    zones: dict[int, str] = {}
+    outline = systems(zones).outline(0.0, None)
+    ids = iter(range(100))
+    nexts = [f"4d{n}0a" for n in range(len(sizes) - 1)]
+    bodies = [
+        page([next(ids) for _ in range(n)], after) for n, after in zip(sizes, [*nexts, last], strict=True)
+    ]
+    parts, asked = driven(outline.legs[0].flow, bodies)
+    assert {(request.endpoint, request.path) for request in asked} == {("systems", "/systems")}
+    limit = ("limit", "1000")
+    assert [request.params for request in asked] == [(limit,), *((limit, ("next", after)) for after in nexts)]
+    answered = outline.merge(parts, [], Receipt(sent=len(asked)))
+    assert [system.system_id for system in answered] == list(range(sum(sizes)))
+    assert (answered.complete, answered.receipt.sent, answered.as_of) == (True, len(sizes), parts[0].as_of)
+    for part in parts:
+        outline.learn(part)
+    assert zones == {n: "US/Pacific" for n in range(sum(sizes)) if n % 2}
+    assert [system for part in parts for system in outline.unpack(part)] == list(answered)
+    assert outline.open_ended
+
+
+@pytest.mark.parametrize("nexts", [["a", "a"], ["a", "b", "a"], ["a", "b", "c", "b"]])
+def test_a_next_that_comes_again_ends_it(nexts: list[str]) -> None:
+    """Nothing is asked for a second time, and the answer says that it is incomplete."""
+    outline = systems({}).outline(0.0, None)
+    bodies = [page([n], after) for n, after in enumerate(nexts)]
+    parts, asked = driven(outline.legs[0].flow, [*bodies, page([99])])
+    assert len(asked) == len(parts) == len(nexts)
+    assert not outline.merge(parts, [], Receipt()).complete
+
+
+def test_pages_that_did_not_all_arrive_are_incomplete() -> None:
+    """Also if none did."""
+    outline = systems({}).outline(0.0, None)
+    parts, _ = driven(outline.legs[0].flow, [page([1], "a")])
+    assert outline.merge(parts, [], Receipt()) == Systems(parts[0].systems)
+    assert not outline.merge(parts, [], Receipt()).complete
+    assert not outline.merge([], [], Receipt()).complete
+
+
+def test_a_summary_is_one_request() -> None:
+    """Of the service's own today, or of a local day."""
+    for day, params in ((None, ()), (date(2025, 6, 1), (("summary_date", "2025-06-01"),))):
+        outline = summary(7, day).outline(0.0, None)
+        (part,), (request,) = driven(outline.legs[0].flow, [{"system_id": 7, "energy_today": 5}])
+        assert (request.endpoint, request.path, request.params) == ("summary", "/systems/7/summary", params)
+        answered = outline.merge([part], [], Receipt(sent=1))
+        assert (answered, answered.receipt.sent) == (Summary(7, energy_today=5), 1)
+        assert list(outline.unpack(part)) == [part]
+
+
+@pytest.mark.parametrize("day", [datetime(2025, 6, 1, tzinfo=UTC), "2025-06-01", 20250601])
+def test_a_summary_of_what_is_no_day_is_refused(day: Any) -> None:
+    """Before anything is asked."""
+    with pytest.raises(InputError, match="summary_date must be a date"):
+        summary(7, day)
+
+
+def test_a_time_zone_is_asked_for_by_the_system() -> None:
+    """One request; the answer is the name as the service sends it."""
+    (name,), (request,) = driven(V2().time_zone(7), [page([7])])
+    assert (name, request.path, request.params) == ("US/Pacific", "/systems", (("system_id", "7"),))
+
+
+@pytest.mark.parametrize("body", [page([]), page([8]), page([9, 5]), {"systems": [{"system_id": 7}]}])
+def test_a_time_zone_nobody_tells_is_not_found(body: dict[str, Any]) -> None:
+    """The error says what to do without."""
+    request = next(V2().time_zone(7))
+    with pytest.raises(NotFound, match="start_at/end_at") as caught:
+        request.decode(answer(body))
+    assert caught.value.response == answer(body)
+
+
+def test_the_dialect_knows_whose_host_it_speaks_with() -> None:
+    """What the service's own host says without JSON means that v2 has ended."""
+    gone = answer(b"<html>", 404)
+    assert type(V2().explain(gone)) is ServiceRetired
+    assert type(V2(official=False).explain(gone)) is NotFound
+    assert type(V2().explain(answer({}, 401))) is AuthenticationError
+    assert V2().explain(answer(page([]))) is None
+
+
+def test_credentials_go_into_the_query() -> None:
+    """And are shown nowhere."""
+    made = credentials(Secret("0123abcd"), Secret("4d7a0a"))
+    assert [(name, secret.reveal()) for name, secret in made.params] == [
+        ("key", "0123abcd"),
+        ("user_id", "4d7a0a"),
+    ]
+    assert "0123abcd" not in repr(made)
+
+
+@pytest.mark.parametrize(("key", "user"), [("", "x"), ("a b", "x"), ("x", "ä"), ("x", "a\n")])
+def test_credentials_that_cannot_be_any_are_refused_unseen(key: str, user: str) -> None:
+    """The error names the argument and does not show it."""
+    with pytest.raises(InputError, match=r"^(api_key|user_id) must be a text without spaces") as caught:
+        credentials(Secret(key), Secret(user))
+    assert all(text not in str(caught.value) for text in ("a b", "ä"))
+
+
+def test_the_free_plan_is_known() -> None:
+    """As real refusals confirm; requests go to the service over TLS."""
+    watt = PLANS["Watt"]
+    assert (watt.minute, watt.month) == (10, 10_000)
+    assert BASE_URL.startswith("https://")
