@@ -85,11 +85,14 @@ def test_ctrl_c_ends_it_at_once(emulator: Emulator, number: str) -> None:
 
 
 @posix
-def test_a_reader_that_leaves_is_no_fault(emulator: Emulator) -> None:
-    """As with any tool that writes to `head`."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_is_no_fault(emulator: Emulator, unbuffered: str) -> None:
+    """As with any tool that writes to `head`; told while writing, or only when the buffer is emptied."""
     with (
         emulator.running() as url,
-        started("systems", "-o", "-", env=environment(url, emulator.demo_user)) as process,
+        started(
+            "systems", "-o", "-", env=environment(url, emulator.demo_user, PYTHONUNBUFFERED=unbuffered)
+        ) as process,
     ):
         assert process.stdout is not None
         assert process.stderr is not None
