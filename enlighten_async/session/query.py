@@ -36,6 +36,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     `await` it for the whole answer, `async for` it for its parts in order of time, or ask for its
     price first. It is bought once: whoever awaits it again gets the same answer, and one that was
     cancelled goes on where it was when it is awaited again. Wherever a coroutine is taken, so is it.
+
+    A window that fails does not stop the others. The error comes when they are in: from `await` with
+    their data on `.partial`, from a stream after its last part.
     """
 
     def __init__(self, session: Session, options: Options, draft: Draft[Any, I_co, T_co]) -> None:

@@ -123,7 +123,7 @@ class Run(Generic[P, I, T]):
                 grant = await self._session.limiter.acquire(track.place, max_wait=left)
                 self._tally.granted += 1
         except EnlightenError as refusal:
-            track.fail(refusal)
+            track.fail(refusal, Reason.REFUSED)
         else:
             if grant is None:
                 track.skip(Reason.REFUSED)
@@ -166,12 +166,12 @@ class Run(Generic[P, I, T]):
 
     def _prune(self) -> None:
         """Leave out what the newest part shows to be empty."""
-        if self._options.exhaustive or not self.tracks[-1].parts:
+        parts = self.parts()
+        if self._options.exhaustive or not parts:
             return
-        newest = self.tracks[-1].parts[-1]
         for track in self.pending:
             window = track.request.window if track.request else None
-            reason = self.outline.skip(newest, window) if window else None
+            reason = self.outline.skip(parts[-1], window) if window else None
             if reason is not None:
                 track.skip(reason)
 

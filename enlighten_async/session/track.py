@@ -69,10 +69,10 @@ class Track(Generic[P]):
         parts, self.parts = self.parts, []
         return parts
 
-    def fail(self, error: EnlightenError) -> None:
+    def fail(self, error: EnlightenError, reason: Reason = Reason.FAILED) -> None:
         """End with an error; what arrived is kept."""
         self.error = error
-        self.skip(Reason.FAILED)
+        self.skip(reason)
 
     def skip(self, reason: Reason) -> None:
         """End without asking for the rest."""
