@@ -112,7 +112,7 @@ def test_a_fresh_process_is_done_soon() -> None:
     began = time.monotonic()
     command = [sys.executable, "-m", "enlighten_async", "demo"]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command, capture_output=True, env=env, check=False, timeout=60)  # noqa: S603 - it is ourselves
+    done = subprocess.run(command, capture_output=True, env=env, check=False, timeout=60)
     assert time.monotonic() - began < 15
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"sent 53, rejected 0" in done.stdout

@@ -32,9 +32,7 @@ def started(*words: str, env: dict[str, str] | None = None) -> Iterator[subproce
     """Run `python -m enlighten_async`, and see that it ends."""
     command = [sys.executable, "-m", "enlighten_async", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(  # noqa: S603 - it is ourselves
-        command, env=env, text=True, encoding="utf-8", **pipes
-    ) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, env=env, text=True, encoding="utf-8", **pipes) as process:  # type: ignore[call-overload]
         try:
             yield process
         finally:
@@ -44,7 +42,7 @@ def started(*words: str, env: dict[str, str] | None = None) -> Iterator[subproce
 def python(code: str) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter."""
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - as above
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

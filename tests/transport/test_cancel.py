@@ -68,7 +68,7 @@ async def by_scope(transport: Any, args: Any, at: int) -> tuple[bool, BaseExcept
 
 async def natively(transport: Any, args: Any, at: int) -> tuple[bool, BaseException | None, Steps]:
     """Cancel the asyncio task itself at the n-th step."""
-    steps = Steps(transport.send(*args), at, lambda: task.cancel())  # noqa: PLW0108  (it is not there yet)
+    steps = Steps(transport.send(*args), at, lambda: task.cancel())
     task = asyncio.create_task(run(steps))
     with suppress(asyncio.CancelledError):
         await asyncio.wait([task])

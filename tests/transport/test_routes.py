@@ -163,7 +163,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Any:
         pytest.skip("no openssl to make a certificate with")
     path = tmp_path_factory.mktemp("tls")
     names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         [openssl, "req", "-x509", "-days", "2", "-newkey", "ec", "-nodes",
          "-pkeyopt", "ec_paramgen_curve:prime256v1",
          "-subj", "/CN=localhost", "-addext", names, "-keyout", path / "key.pem", "-out", path / "cert.pem"],
