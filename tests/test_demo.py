@@ -18,6 +18,15 @@ from enlighten_async.cli.demo import receipt, show
 from enlighten_async.cli.shell import Shell
 from enlighten_async.demo import Demo, run
 
+TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the terminal the tests are run in."""
+    for name in TERMINAL:
+        monkeypatch.delenv(name, raising=False)
+
 
 @pytest.fixture(scope="module")
 def done() -> Demo:
@@ -101,7 +110,6 @@ def test_every_terminal_shows_all_of_it(done: Demo, width: int, encoding: str) -
 
 def test_colour_is_for_terminals_that_want_it(done: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     """And for no others."""
-    monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[33m" in shown(done, 80, force_terminal=True, color_system="standard")
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[33m" not in shown(done, 80, force_terminal=True, color_system="standard")

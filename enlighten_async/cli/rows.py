@@ -58,6 +58,7 @@ def written(path: Path, fields: Sequence[str], say: Callable[[str], None]) -> It
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # as in a file, whatever the terminal can show
         yield _writer(path, sys.stdout, "csv", fields)
+        sys.stdout.flush()  # whether it was read is known before anything is said of it
         return
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "make this folder, or name another one", str(path.parent))

@@ -13,6 +13,15 @@ from enlighten_async.cli.shell import Out, Shell
 from enlighten_async.emulator import Quota
 from tests.world import World
 
+TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the terminal the tests are run in."""
+    for name in TERMINAL:
+        monkeypatch.delenv(name, raising=False)
+
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:

@@ -56,7 +56,8 @@ async def test_each_look_is_shown() -> None:
         await anyio.lowlevel.checkpoint()
 
     async with watched(query, console, live=True, sleep=sleep):  # type: ignore[arg-type]
-        await looked.wait()
+        with anyio.fail_after(10):
+            await looked.wait()
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "0 of 53 done - sent 0" in shown
     assert "2 of 53 done - sent 20 - waiting for the next minute until" in shown
