@@ -84,17 +84,16 @@ async def run(
         client = EnlightenClient("demo", emulator.demo_user, plan=Plan(), base_url=base_url, clock=clock)
         async with client:
             systems = await client.systems()
-            system = next(one for one in systems if one.system_id == emulator.demo_system)
             emulator.counts.reset()
-            began, end = clock.monotonic(), as_datetime(clock.now())
-            query = client.rgm_stats(system.system_id, start_at=end - YEAR, end_at=end)
+            began = clock.monotonic()
+            query = _last_year(client, emulator, clock)
             async with watch(query):
                 year = await query
             seconds = clock.monotonic() - began
         price, wait = await _on_watt(emulator, base_url, clock)
     return Demo(
         base_url=base_url,
-        system=system,
+        system=next(system for system in systems if system.system_id == emulator.demo_system),
         listing=systems.receipt,
         year=year,
         counted=emulator.counts.sent,
@@ -107,15 +106,20 @@ async def run(
     )
 
 
+def _last_year(client: EnlightenClient, emulator: Emulator, clock: Clock) -> Query[RgmStats, RgmStats]:
+    """Ask for the last 365 days of the demo system."""
+    now = as_datetime(clock.now())
+    return client.rgm_stats(emulator.demo_system, start_at=now - YEAR, end_at=now)
+
+
 async def _on_watt(emulator: Emulator, base_url: str, clock: Clock) -> tuple[Estimate, timedelta]:
     """Return what the year would take on the free plan, and how long; an estimate sends nothing."""
     client = EnlightenClient(
         "demo-on-watt", emulator.demo_user, plan=Plan.WATT, base_url=base_url, clock=clock
     )
     async with client:
-        now = as_datetime(clock.now())
-        price = await client.rgm_stats(emulator.demo_system, start_at=now - YEAR, end_at=now).estimate()
-        return price, price.ready_at - now
+        price = await _last_year(client, emulator, clock).estimate()
+        return price, price.ready_at - as_datetime(clock.now())
 
 
 def _by_the_books(emulator: Emulator, year: RgmStats) -> int:

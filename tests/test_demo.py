@@ -92,14 +92,15 @@ def test_the_receipt_says_whether_the_service_agrees(done: Demo) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
-def test_every_terminal_shows_all_of_it(done: Demo, width: int, encoding: str) -> None:
-    """Narrow or wide, with or without Braille: no line is too long, no figure is cut."""
-    text = shown(done, width, encoding)
+@pytest.mark.parametrize("terminal", [True, False])
+def test_every_terminal_shows_all_of_it(done: Demo, width: int, encoding: str, terminal: bool) -> None:
+    """Narrow or wide, framed or piped, with or without Braille: no line too long, no figure cut."""
+    text = shown(done, width, encoding, force_terminal=terminal, color_system=None)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     assert "?" not in text
     assert "\x1b" not in text
-    flat = " ".join(text.split())
+    flat = " ".join(text.replace("|", " ").split())
     for month in done.year.sums("month"):
         assert f"{month.start:%Y-%m} {month.wh / 1000:,.1f}" in flat
     assert f"total {done.wh / 1000:,.1f}" in flat

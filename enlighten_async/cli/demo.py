@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
 from enlighten_async.cli import words
-from enlighten_async.cli.chart import MAX_WIDTH, Glyphs, bar, daily, glyphs
+from enlighten_async.cli.chart import daily, glyphs
 from enlighten_async.cli.shell import Shell
-from enlighten_async.cli.tables import COLOUR, row, table
+from enlighten_async.cli.tables import COLOUR, barred
 from enlighten_async.cli.watch import watched
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from enlighten_async.models import RgmStats, Sum
 
 HEIGHT = 8
-FIGURES = 32
-"""Columns the table of months takes beside its bars."""
 
 
 @click.command(short_help="Fetch a year from a fake of the service.")
@@ -47,29 +45,26 @@ def demo(shell: Shell, seed: int) -> None:
 def show(shell: Shell, done: Demo) -> None:
     """Show what the demo did."""
     out, look = shell.out, glyphs(shell.out)
-    width = min(out.width, MAX_WIDTH)
     place = ", ".join(part for part in (done.system.city, done.system.timezone) if part)
     out.print(f"System {done.system.system_id} ({place}), the last 365 days, from {done.base_url}\n")
-    _show_months(shell, done.year.sums("month"), width, look)
+    months = done.year.sums("month")
+    rows = list(_months(months))
+    out.print(barred(out, ["month", "kWh", "intervals"], rows, [month.wh for month in months]))
     days = list(_whole_days(done.year))
     out.print("\nkWh a day")
-    for line in daily(days, width=width, height=HEIGHT, look=look):
+    for line in daily(days, width=out.width, height=HEIGHT, look=look):
         out.print(Text(line, style=COLOUR), no_wrap=True, overflow="crop")
     out.print()
     for line in receipt(done):
         out.print(line)
 
 
-def _show_months(shell: Shell, months: list[Sum], width: int, look: Glyphs) -> None:
-    top = max((month.wh for month in months), default=0.0) or 1.0
-    room = max(width - FIGURES, 0)
-    made = table(shell.out, "month", "kWh", "intervals", "", right=[1, 2])
+def _months(months: Sequence[Sum]) -> Iterator[tuple[str, str, str]]:
+    """Give the rows of the table, the total at its end."""
     for month in months:
         whole = f"{month.got / month.expected:.1%}" if month.expected else ""
-        bars = bar(month.wh / top, room, look)
-        row(made, [f"{month.start:%Y-%m}", words.kwh(month.wh), whole, bars])
-    row(made, ["total", words.kwh(sum(month.wh for month in months)), "", ""])
-    shell.out.print(made)
+        yield f"{month.start:%Y-%m}", words.kwh(month.wh), whole
+    yield "total", words.kwh(sum(month.wh for month in months)), ""
 
 
 def _whole_days(year: RgmStats) -> Iterator[tuple[date, float | None]]:

@@ -11,11 +11,10 @@ import click
 from attrs import Factory, define
 
 from enlighten_async.cli import inputs, words
-from enlighten_async.cli.chart import bar, glyphs
 from enlighten_async.cli.inputs import Asked, asked_range
 from enlighten_async.cli.rows import Row, written
 from enlighten_async.cli.shell import Shell
-from enlighten_async.cli.tables import row, table
+from enlighten_async.cli.tables import barred
 from enlighten_async.cli.watch import watched
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import EnlightenError
@@ -25,7 +24,8 @@ from enlighten_async.windows import time_zone
 
 FIELDS = ("end_at", "devices_reporting", "wh_del")
 METER_FIELDS = ("meter_serial_number", "channel", "end_at", "wh_del", "curr_w")
-BAR = 24
+WIDTH = 70
+"""Columns of the table of days: a bar need not be longer to be compared."""
 
 
 @click.command("rgm-stats", short_help="Read a system's 15-minute intervals.")
@@ -98,14 +98,12 @@ def _show_days(shell: Shell, answer: RgmStats, timezone: str | None) -> None:
     """Show the energy of each local day, and what the answer covers."""
     zone = timezone or answer.timezone or "UTC"
     days = answer.sums("day", timezone=zone)
-    top = max((day.wh for day in days), default=0.0) or 1.0
-    look = glyphs(shell.out)
-    made = table(shell.out, f"day ({zone})", "kWh", "intervals", "", right=[1, 2])
-    for day in days:
-        energy = words.kwh(day.wh) if day.got else ""
-        bars = bar(day.wh / top, BAR, look)
-        row(made, [day.start.date(), energy, f"{day.got} of {day.expected}", bars])
-    shell.out.print(made)
+    rows = [
+        (day.start.date(), words.kwh(day.wh) if day.got else "", f"{day.got} of {day.expected}")
+        for day in days
+    ]
+    headings = [f"day ({zone})", "kWh", "intervals"]
+    shell.out.print(barred(shell.out, headings, rows, [day.wh for day in days], width=WIDTH))
     shell.out.print(f"total {words.kwh(sum(day.wh for day in days))} kWh; {words.coverage(answer.coverage)}")
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from enlighten_async.cli.chart import MAX_WIDTH, bar, glyphs
 from enlighten_async.cli.failures import plain
 
 COLOUR = "yellow"
@@ -39,3 +40,34 @@ def table(console: Console, *headings: str, right: Iterable[int] = (), wraps: It
 def row(made: Table, cells: Sequence[object]) -> None:
     """Add a row; what strangers wrote in it cannot steer the terminal."""
     made.add_row(*("" if cell is None else Text(plain(str(cell))) for cell in cells))
+
+
+def barred(
+    console: Console,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    values: Sequence[float],
+    *,
+    width: int = MAX_WIDTH,
+) -> Table:
+    """Return a table of figures with a bar at the end of each row.
+
+    Args:
+        console: where it will be shown.
+        headings: of the columns before the bars; all but the first hold figures.
+        rows: their cells.
+        values: what the bars show; a row without one has no bar.
+        width: of the whole table, at most.
+    """
+    look, top = glyphs(console), max(values, default=0.0) or 1.0
+
+    def filled(room: int) -> Table:
+        made = table(console, *headings, "", right=range(1, len(headings)))
+        for index, cells in enumerate(rows):
+            share = values[index] / top if index < len(values) else 0.0
+            row(made, [*cells, bar(share, room, look)])
+        return made
+
+    # The bars get what the figures leave: a figure is never cut.
+    figures = console.measure(filled(0)).maximum
+    return filled(max(0, min(console.width, width) - figures))
