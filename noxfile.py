@@ -31,7 +31,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, in strict mode."""
-    session.install(*group("types"), "nox", ".[cli,trio]")
+    session.install(*group("types"), *group("tests"), *group("bench"), "nox", ".[cli,trio]")
     session.run("mypy")
 
 
