@@ -198,6 +198,8 @@ def test_every_moment_of_a_local_day_has_its_date(data: st.DataObject, name: str
         ("Pacific/Apia", date(2011, 12, 31), 24),
         ("Kwajalein", date(1993, 8, 21), 0),
         ("America/Los_Angeles", date(2024, 2, 29), 24),
+        ("America/Toronto", date(1919, 3, 30), 23.5),  # ended at 23:30, by an hour's jump
+        ("America/Toronto", date(1919, 3, 31), 23.5),
     ],
 )
 def test_days_of_other_lengths(name: str, day: date, hours: float) -> None:

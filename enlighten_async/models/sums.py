@@ -71,10 +71,7 @@ def sums(
             tally.wh += sum(there)
             tally.got += len(there)
             tally.expected += _cells(window, start, end, grid)
-    return [
-        Sum(datetime.fromtimestamp(t.start, zone), t.wh, t.got, t.expected)
-        for t in sorted(tallies.values(), key=lambda tally: tally.start)
-    ]
+    return [Sum(datetime.fromtimestamp(t.start, zone), t.wh, t.got, t.expected) for t in tallies.values()]
 
 
 def _cells(window: Window, start: int, end: int, grid: int) -> int:

@@ -227,6 +227,7 @@ def test_the_newest_part_that_says_so_tells_of_the_system() -> None:
     whole = merged([old, new, silent], truth.window)
     assert (whole.meta, whole.total_devices) == (Meta("normal"), 2)
     assert merged([old, silent], truth.window).total_devices == 1
+    assert merged([old, evolve(new, meta=None), silent], truth.window).total_devices == 2
 
 
 def test_a_meter_is_kept_though_it_has_no_rows() -> None:

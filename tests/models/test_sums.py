@@ -135,6 +135,15 @@ def test_days_of_25_and_23_hours(day: date, expected: int) -> None:
     ]
 
 
+def test_a_month_of_another_year_is_another_month() -> None:
+    """Thirteen months of leap years and all."""
+    zone = ZoneInfo("Europe/Berlin")
+    window = local_days(date(2024, 2, 1), date(2025, 2, 28), zone)
+    months = sums(window, GRID, [], [], zone, "month")
+    assert [m.start.month for m in months] == [*range(2, 13), 1, 2]
+    assert [months[0].expected, months[1].expected, months[-1].expected] == [29 * 96, 31 * 96 - 4, 28 * 96]
+
+
 def test_nothing_has_no_sums() -> None:
     """An empty window has no units."""
     assert sums(Window(0, 0), GRID, [], [], ZoneInfo("UTC"), "day") == []

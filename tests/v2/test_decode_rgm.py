@@ -298,11 +298,11 @@ def test_anything_is_an_answer_or_a_decode_error(raw: bytes, window: Window | No
     assert len(repr(stats)) < 4000
 
 
-def test_columns_take_at_most_32_bytes_a_row() -> None:
+def test_columns_take_at_most_26_bytes_a_row() -> None:
     """And cannot be written."""
     stats = rgm_stats(answer(dense(DAY)), SYSTEM, DAY)
     for series in (stats.intervals, *(meter.intervals for meter in stats.meter_intervals)):
-        assert sum(column.nbytes for column in series.columns.values()) <= 32 * len(series)
+        assert sum(column.nbytes for column in series.columns.values()) <= 26 * len(series)
         assert all(column.readonly for column in series.columns.values())
 
 
