@@ -79,6 +79,12 @@ def test_repeats_within_their_share_do_not_wait(minute: int, moments: list[float
     assert [budget.claim(moment) for moment in moments[:minute]] == moments[:minute]
 
 
+def test_repeats_wait_no_longer_than_they_must() -> None:
+    """As many as are allowed go together, a minute after those before them."""
+    budget = RetryBudget(RetryPolicy(share=0.5), 6)
+    assert [budget.claim(1.0) for _ in range(7)] == [1.0] * 3 + [61.0] * 3 + [121.0]
+
+
 def test_one_repeat_is_always_allowed() -> None:
     """And the next a minute later, as a share of the free plan is less than one."""
     budget = RetryBudget(RetryPolicy(share=0), 10)

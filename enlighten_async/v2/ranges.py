@@ -100,4 +100,4 @@ class Range:
 
     def _local(self, first: date, now: float, zone: ZoneInfo | None) -> tuple[float, float]:
         days = local_days(first, self.end if isinstance(self.end, date) else first, zone or ZoneInfo("UTC"))
-        return days.start, days.end if self.end is not None else max(now, days.start)
+        return days.start, days.end if self.end is not None else now

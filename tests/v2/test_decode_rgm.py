@@ -157,7 +157,8 @@ def test_channels_listed_twice_or_under_another_number() -> None:
 
 def test_a_meter_listed_twice_is_one() -> None:
     """Say, under its old gateway and its new one; numbers serve as serial numbers, too."""
-    first, second = dense(Window(START, START + 48 * GRID), meters=1), dense(DAY, meters=1)
+    noon = START + 48 * GRID
+    first, second = (dense(window, meters=1) for window in (Window(START, noon), Window(noon, DAY.end)))
     for body, serial, envoy in ((first, 120, 1), (second, "120", "2")):
         body["meter_intervals"][0] |= {"meter_serial_number": serial, "envoy_serial_number": envoy}
     second["meter_intervals"] = first["meter_intervals"] + second["meter_intervals"]

@@ -88,6 +88,8 @@ def explained(status: int, body: object, *, official: bool = True, **options: st
         ),
         (501, {"reason": "501", "message": ["Not Implemented"]}, ServerError, "501 Not Implemented: "),
         (503, {"reason": "503"}, Unavailable, "503: "),
+        (422, {"errorCode": 7, "errorMessages": ["Not now."]}, RangeError, "422 Not now.: "),
+        (422, {"reason": "Vague", "message": "Clear"}, RangeError, "422 Clear: "),
         (401, {"message": "The system has no enabled meter"}, AuthenticationError, "401 The system has no "),
         (400, {"reason": "400", "message": [1, None, {}]}, ServerError, "400: "),
         (422, {"reason": 422, "message": [], "errorMessages": ""}, RangeError, "422: "),
