@@ -23,7 +23,7 @@ No error holds a credential, and all of them can be pickled.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -204,8 +204,3 @@ class DecodeError(EnlightenError):
         super().__init__(message)
         self.path = path
         self.response = response
-
-
-def as_datetime(epoch: float) -> datetime:
-    """Return epoch seconds as an aware UTC datetime, clamped to what a datetime can hold."""
-    return datetime.fromtimestamp(min(max(epoch, 0.0), 253_402_300_799.0), tz=UTC)

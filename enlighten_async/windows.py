@@ -15,13 +15,24 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import frozen
 
-from enlighten_async.errors import InputError, as_datetime
+from enlighten_async.errors import InputError
 
 DAY = 86_400
 """Seconds of a UTC day."""
 
+END_OF_TIME = 253_402_300_800
+"""The first second (epoch) that a datetime cannot hold."""
+
 Moment: TypeAlias = datetime | int | float
 """An instant: an aware datetime, or epoch seconds."""
+
+
+def as_datetime(epoch: float) -> datetime:
+    """Return epoch seconds as an aware UTC datetime, clamped to what a datetime can hold."""
+    try:
+        return datetime.fromtimestamp(epoch, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(min(max(epoch, 0.0), END_OF_TIME - 1), UTC)
 
 
 @frozen(order=True)
@@ -84,7 +95,7 @@ def epoch(moment: object, name: str) -> float:
 
 
 def _bounded(seconds: float, name: str) -> float:
-    if not 0 <= seconds < 253_402_300_800:
+    if not 0 <= seconds < END_OF_TIME:
         raise InputError(f"{name} must lie between 1970 and 9999; a number means epoch seconds")
     return float(seconds)
 

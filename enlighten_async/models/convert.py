@@ -10,8 +10,8 @@ from attrs import has
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 
-from enlighten_async.errors import as_datetime
 from enlighten_async.models.series import Series
+from enlighten_async.windows import as_datetime
 
 T = TypeVar("T")
 

@@ -10,14 +10,14 @@ from typing import Self
 
 from attrs import field, frozen
 
-from enlighten_async.errors import InputError, as_datetime
+from enlighten_async.errors import InputError
 from enlighten_async.models.convert import unstructure
 from enlighten_async.models.coverage import Coverage, Hole, combined
 from enlighten_async.models.meta import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, concatenated
 from enlighten_async.models.sums import Sum, Unit, sums
-from enlighten_async.windows import Window, time_zone
+from enlighten_async.windows import Window, as_datetime, time_zone
 
 
 @frozen

@@ -6,13 +6,14 @@ import math
 from itertools import count
 from typing import TYPE_CHECKING
 
-from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError, as_datetime
+from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError
 from enlighten_async.quota.account import Outcome, Wait
 from enlighten_async.quota.bucket import MINUTE
 from enlighten_async.quota.flight import Flight
 from enlighten_async.quota.grant import Grant
 from enlighten_async.quota.line import Line, Place
 from enlighten_async.quota.stopwatch import Stopwatch, Waiting
+from enlighten_async.windows import as_datetime
 
 if TYPE_CHECKING:
     from datetime import datetime

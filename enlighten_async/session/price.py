@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from enlighten_async.errors import BudgetExceeded, as_datetime
+from enlighten_async.errors import BudgetExceeded
 from enlighten_async.models.estimate import Estimate
 from enlighten_async.session.outline import Outline
 from enlighten_async.session.session import Options, Session
+from enlighten_async.windows import as_datetime
 
 
 def price(session: Session, options: Options, outline: Outline[Any, Any, Any], *, zone: bool) -> Estimate:

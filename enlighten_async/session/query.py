@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import anyio
 
-from enlighten_async.errors import BudgetExceeded, EnlightenError, UsageError, as_datetime
+from enlighten_async.errors import BudgetExceeded, EnlightenError, UsageError
 from enlighten_async.models.estimate import Estimate
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.session.blame import blamed
@@ -21,7 +21,7 @@ from enlighten_async.session.run import Run
 from enlighten_async.session.session import Options, Session
 from enlighten_async.session.stream import Stream
 from enlighten_async.session.tally import Tally
-from enlighten_async.windows import time_zone
+from enlighten_async.windows import as_datetime, time_zone
 
 I_co = TypeVar("I_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)

@@ -10,10 +10,11 @@ import msgspec
 from attrs import evolve
 from cattrs import BaseValidationError, transform_error
 
-from enlighten_async.errors import DecodeError, as_datetime
+from enlighten_async.errors import DecodeError
 from enlighten_async.models.convert import structure
 from enlighten_async.models.summary import Summary
 from enlighten_async.models.systems import SystemsPage
+from enlighten_async.windows import as_datetime
 from enlighten_async.wire import Response
 
 T = TypeVar("T")

@@ -14,7 +14,6 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from attrs import define, field
 
-from enlighten_async.errors import as_datetime
 from enlighten_async.models.coverage import Coverage, Hole, Reason, explained, join, missing
 from enlighten_async.models.meta import Meta
 from enlighten_async.models.rgm_stats import (
@@ -28,7 +27,7 @@ from enlighten_async.models.rgm_stats import (
 from enlighten_async.models.series import NAN, Series
 from enlighten_async.v2.decode import failed, parsed
 from enlighten_async.v2.ranges import RGM_STATS
-from enlighten_async.windows import Window
+from enlighten_async.windows import Window, as_datetime
 from enlighten_async.wire import Response
 
 GRID = RGM_STATS.grid

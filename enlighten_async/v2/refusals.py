@@ -17,8 +17,8 @@ from enlighten_async.errors import (
     ServiceRetired,
     Throttled,
     Unavailable,
-    as_datetime,
 )
+from enlighten_async.windows import as_datetime
 from enlighten_async.wire import Response
 
 UNAVAILABLE = 7
