@@ -7,8 +7,6 @@ import pickle
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from enlighten_async import errors
 from enlighten_async.errors import (
@@ -29,7 +27,6 @@ from enlighten_async.errors import (
     TransportError,
     Unavailable,
     UsageError,
-    as_datetime,
 )
 from enlighten_async.models import Receipt
 from enlighten_async.wire import Response
@@ -136,13 +133,3 @@ def test_an_error_by_itself_has_every_attribute(kind: type[EnlightenError]) -> N
     ):
         if f"{name}:" in (kind.__doc__ or ""):
             assert hasattr(error, name)
-
-
-@given(moment=st.floats(allow_nan=False) | st.integers())
-def test_any_number_is_a_datetime(moment: float) -> None:
-    """Clamped to what a datetime can hold, so that nothing the service sends breaks an error."""
-    at = as_datetime(moment)
-    assert at.tzinfo is UTC
-    assert 1970 <= at.year <= 9999
-    if 0 <= moment <= 253_402_300_799:
-        assert abs(at.timestamp() - moment) < 1e-4

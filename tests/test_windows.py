@@ -15,6 +15,7 @@ from enlighten_async.errors import InputError
 from enlighten_async.windows import (
     DAY,
     Window,
+    as_datetime,
     calendar_day,
     epoch,
     floor,
@@ -230,3 +231,12 @@ def test_steady_pieces_have_one_offset(data: st.DataObject, name: str, days: int
     for piece, shift in pieces:
         inside = {piece.start, piece.end - 1, *range(piece.start, piece.end, 12 * 3600)}
         assert {offset(zone, moment) for moment in inside} == {shift}
+
+
+@given(moment=st.floats(allow_nan=False) | st.integers())
+def test_any_number_is_a_datetime(moment: float) -> None:
+    """Clamped to what a datetime can hold, so that nothing the service sends breaks an error."""
+    at = as_datetime(moment)
+    assert at.tzinfo is UTC
+    if 0 <= moment <= 253_402_300_799:
+        assert abs(at.timestamp() - moment) < 1e-4
