@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import (
@@ -16,7 +16,8 @@ from enlighten_async.errors import (
     TransportError,
     Unavailable,
 )
-from enlighten_async.retry import WINDOW, RetryBudget, RetryPolicy, passing
+from enlighten_async.retry import WINDOW, RetryBudget, RetryPolicy, crowded, passing
+from tests.effort import examples
 
 POLICIES = st.builds(
     RetryPolicy,
@@ -52,7 +53,7 @@ def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> Non
         RetryPolicy(**wrong)  # type: ignore[arg-type]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     share=st.floats(0, 1),
     minute=st.integers(1, 40),
@@ -115,3 +116,10 @@ def test_a_plan_without_limit_sets_none() -> None:
 def test_what_may_pass(error: EnlightenError, *, expected: bool) -> None:
     """Failures of the way and of the service; no refusal, and no answer that cannot be read."""
     assert passing(error) is expected
+
+
+def test_only_503_says_that_there_are_too_many_at_once() -> None:
+    """Data that is not there for now is another matter."""
+    assert crowded(Unavailable("busy", status=503))
+    for other in (Unavailable("not now", status=500), ServerError("failed", status=503), None):
+        assert not crowded(other)
