@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.register_profile("sweep", deadline=None, max_examples=2000)
-settings.load_profile("steady")
+from tests.effort import examples
+
+settings.register_profile("effort", examples(100))
+settings.load_profile("effort")
 
 pytest_plugins = ["enlighten_async.testing.fixtures"]
 

@@ -25,6 +25,7 @@ from enlighten_async.windows import (
     steady,
     time_zone,
 )
+from tests.effort import examples
 from tests.zones import ZONES, local_dates
 
 GRID = 900
@@ -145,7 +146,7 @@ def test_legacy_names_are_known() -> None:
     assert time_zone("US/Pacific").utcoffset(datetime(2026, 1, 1)) == timedelta(hours=-8)  # noqa: DTZ001
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(data=st.data(), name=ZONES)
 def test_a_local_day_begins_at_its_first_moment(data: st.DataObject, name: str) -> None:
     """The moment before is of an earlier day: by brute force, also where there is no midnight."""
@@ -156,7 +157,7 @@ def test_a_local_day_begins_at_its_first_moment(data: st.DataObject, name: str) 
     assert datetime.fromtimestamp(start - 1, zone).date() < day
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(data=st.data(), name=ZONES, length=st.integers(0, 40))
 def test_local_days_tile_time(data: st.DataObject, name: str, length: int) -> None:
     """Each day ends where the next begins, also skipped days; a range is its first to its last day."""
@@ -168,7 +169,7 @@ def test_local_days_tile_time(data: st.DataObject, name: str, length: int) -> No
     assert local_days(first, days[-1], zone) == Window(windows[0].start, windows[-1].end)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(data=st.data(), name=ZONES)
 def test_every_moment_of_a_local_day_has_its_date(data: st.DataObject, name: str) -> None:
     """Before 2012 a few clocks were set back from a minute past midnight: such a day begins twice."""
@@ -214,7 +215,7 @@ def test_days_turned_around_are_refused() -> None:
         local_days(date(2026, 5, 2), date(2026, 5, 1), ZoneInfo("UTC"))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(data=st.data(), name=ZONES, days=st.integers(0, 400), phase=st.integers(0, 200))
 def test_steady_pieces_have_one_offset(data: st.DataObject, name: str, days: int, phase: int) -> None:
     """They cover the window, each has the offset it says from first to last, neighbours differ."""

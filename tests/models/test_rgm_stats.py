@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 from attrs import evolve, frozen
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import InputError
@@ -25,6 +25,7 @@ from enlighten_async.models.rgm_stats import (
 )
 from enlighten_async.models.series import NAN
 from enlighten_async.windows import Window
+from tests.effort import examples
 
 GRID = 900
 START = 1_750_000_500
@@ -133,7 +134,7 @@ def reasons(coverage: Coverage) -> dict[int, Reason]:
     return dict(each)
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(partition=partitions())
 def test_parts_join_to_the_truth(partition: tuple[Truth, list[RgmStats | Hole]]) -> None:
     """Every row of the answered pieces, each once, in order, meter by meter and channel by channel."""
@@ -159,7 +160,7 @@ def test_parts_join_to_the_truth(partition: tuple[Truth, list[RgmStats | Hole]])
     assert (whole.system_id, whole.window, whole.timezone) == (7, truth.window, "Europe/Berlin")
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(partition=partitions())
 def test_what_is_missing_has_its_reason(partition: tuple[Truth, list[RgmStats | Hole]]) -> None:
     """Interval by interval, neighbours of one reason joined; what is there and what is not add up."""
@@ -183,7 +184,7 @@ def test_what_is_missing_has_its_reason(partition: tuple[Truth, list[RgmStats | 
     assert coverage.notes == tuple(dict.fromkeys(note for part in parts for note in part.notes))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(partition=partitions(), data=st.data())
 def test_merging_merges_is_merging_all(
     partition: tuple[Truth, list[RgmStats | Hole]], data: st.DataObject
@@ -205,7 +206,7 @@ def test_merging_merges_is_merging_all(
     assert again.coverage == whole.coverage
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(truth=truths())
 def test_one_part_merged_is_itself(truth: Truth) -> None:
     """Coverage included."""

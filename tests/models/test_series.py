@@ -5,11 +5,12 @@ from __future__ import annotations
 from array import array
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.models.rgm_stats import channel_intervals, rgm_intervals
 from enlighten_async.models.series import NAN, Series, concatenated
+from tests.effort import examples
 
 VALUES = st.none() | st.integers(-5, 5) | st.floats(-9, 9)
 ROWS = st.lists(st.tuples(st.integers(0, 2**40), VALUES, VALUES), max_size=20)
@@ -21,7 +22,7 @@ def series(rows: list[tuple[int, float | None, float | None]]) -> object:
     return rgm_intervals(columns[0], *([NAN if v is None else v for v in column] for column in columns[1:]))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(rows=ROWS, index=st.slices(20), at=st.integers(-25, 25))
 def test_a_series_is_a_sequence(
     rows: list[tuple[int, float | None, float | None]], index: slice, at: int
@@ -42,7 +43,7 @@ def test_a_series_is_a_sequence(
             some[at]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(rows=ROWS, cuts=st.lists(st.integers(0, 20)).map(sorted))
 def test_series_that_are_cut_and_joined_are_the_same(
     rows: list[tuple[int, float | None, float | None]], cuts: list[int]

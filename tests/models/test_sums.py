@@ -7,13 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import InputError
 from enlighten_async.models.series import NAN
 from enlighten_async.models.sums import Sum, Unit, sums
 from enlighten_async.windows import Window, local_days
+from tests.effort import examples
 from tests.zones import ZONES, local_dates
 
 GRID = 900
@@ -42,7 +43,7 @@ def questions(draw: st.DrawFn) -> tuple[Window, list[int], list[float], ZoneInfo
     return window, ends, values, ZoneInfo(name)
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(question=questions(), unit=st.sampled_from(["hour", "day", "month"]))
 def test_each_interval_counts_where_it_begins(
     question: tuple[Window, list[int], list[float], ZoneInfo], unit: Unit
@@ -64,7 +65,7 @@ def test_each_interval_counts_where_it_begins(
     assert all((s.wh, s.got) == (0, 0) for s in results if not s.got)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(question=questions(), unit=st.sampled_from(["hour", "day", "month"]))
 def test_starts_are_the_first_local_moments(
     question: tuple[Window, list[int], list[float], ZoneInfo], unit: Unit

@@ -9,13 +9,14 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, Throttled, UsageError
 from enlighten_async.quota import MemoryQuotaStore, Plan, RateLimiter, Waiting
 from enlighten_async.quota.stopwatch import Stopwatch
 from enlighten_async.testing import FakeClock
+from tests.effort import examples
 
 Build = Callable[..., tuple[RateLimiter, Any]]
 Purchase = Callable[..., Awaitable[Any]]
@@ -53,7 +54,7 @@ def second(limiter: RateLimiter, server: Any, plan: Plan | None = None) -> RateL
 # Never over the limit
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(phase=PHASES, wrong=WRONG, seed=st.integers(0, 2**20), latency=st.sampled_from([0.0, 0.2, 3.0]))
 async def test_sixty_jobs_at_ten_a_minute(
     build: Build, purchase: Purchase, phase: float, wrong: float, seed: int, latency: float
@@ -66,7 +67,7 @@ async def test_sixty_jobs_at_ten_a_minute(
     assert extra_windows(server, started, 60) <= 1
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(phase=PHASES, wrong=WRONG, seed=st.integers(0, 2**20), clients=st.integers(2, 3))
 async def test_several_clients_of_one_key_share_its_counts(
     build: Build, purchase: Purchase, phase: float, wrong: float, seed: int, clients: int
@@ -80,7 +81,7 @@ async def test_several_clients_of_one_key_share_its_counts(
     assert extra_windows(server, started, 60) <= 1
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     pauses=st.lists(st.floats(0, 90), min_size=1, max_size=40),
     limit=st.integers(1, 10),
@@ -100,7 +101,7 @@ async def test_no_schedule_of_jobs_goes_over_the_limit(
     assert (server.used.total(), server.rejected.total()) == (len(pauses), 0)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     phase=PHASES,
     seed=st.integers(0, 2**20),
@@ -132,7 +133,7 @@ async def test_stalls_of_the_loop_and_steps_of_the_wall_clock(
     assert (server.used.total(), server.rejected.total()) == (40, 0)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(phase=PHASES, seed=st.integers(0, 2**20), skew=st.floats(-0.9, 0.9))
 async def test_a_date_that_differs_from_the_counter_is_covered_by_the_guard(
     build: Build, purchase: Purchase, phase: float, seed: int, skew: float
@@ -143,7 +144,7 @@ async def test_a_date_that_differs_from_the_counter_is_covered_by_the_guard(
     assert server.rejected.total() == 0
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(world=st.randoms(use_true_random=False), backdrop=st.fixed_dictionaries(WORLD))
 async def test_everything_at_once(
     build: Build, purchase: Purchase, world: random.Random, backdrop: dict[str, Any]

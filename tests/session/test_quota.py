@@ -8,12 +8,13 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.emulator import Quota
 from enlighten_async.quota import MemoryQuotaStore
+from tests.effort import examples
 from tests.world import API_KEY, World
 
 PHASES = st.floats(0, 60, exclude_max=True)
@@ -50,7 +51,7 @@ def check(world: World, began: float, jobs: int) -> None:
 
 
 @given(phase=PHASES, seed=SEEDS, wrong=st.sampled_from([-600.0, 0.0, 600.0]))
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15)
 async def test_60_jobs_are_never_rejected_and_take_the_least_windows_plus_one(
     phase: float, seed: int, wrong: float
 ) -> None:
@@ -65,7 +66,7 @@ async def test_60_jobs_are_never_rejected_and_take_the_least_windows_plus_one(
 
 
 @given(phase=PHASES, seed=SEEDS)
-@settings(max_examples=8)
+@examples(8)
 async def test_3_users_of_one_key_share_its_quota(phase: float, seed: int) -> None:
     """20 jobs each for three users: as if it were one."""
     world = watt(phase, seed, users=3, systems=2)
@@ -80,7 +81,7 @@ async def test_3_users_of_one_key_share_its_quota(phase: float, seed: int) -> No
 
 
 @given(phase=PHASES, seed=SEEDS)
-@settings(max_examples=8)
+@examples(8)
 async def test_several_clients_on_one_key_share_its_quota(phase: float, seed: int) -> None:
     """A second client in the process does not double the rate."""
     world = watt(phase, seed)

@@ -7,10 +7,11 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async import Reason, RgmStats
+from tests.effort import examples
 from tests.world import World
 
 SYSTEMS = 16
@@ -72,7 +73,7 @@ def check_meters(answer: RgmStats, system: int) -> None:
 
 
 @given(span=ranges(), number=st.integers(0, SYSTEMS - 1))
-@settings(max_examples=100)
+@examples(100)
 async def test_any_range_of_any_system_is_the_truth(span: tuple[float, float], number: int) -> None:
     """Awaited: every interval the service has, once, in order; every other one in a hole."""
     system = world().emulator.truth.systems()[number].system_id
@@ -88,7 +89,7 @@ async def test_any_range_of_any_system_is_the_truth(span: tuple[float, float], n
 
 
 @given(span=ranges(), number=st.integers(0, SYSTEMS - 1))
-@settings(max_examples=30)
+@examples(30)
 async def test_the_parts_of_a_stream_are_the_truth(span: tuple[float, float], number: int) -> None:
     """Streamed: the same intervals as awaited, part by part."""
     system = world().emulator.truth.systems()[number].system_id
@@ -98,7 +99,7 @@ async def test_the_parts_of_a_stream_are_the_truth(span: tuple[float, float], nu
 
 
 @given(back=st.integers(2, 360), length=st.integers(0, 40), number=st.integers(0, SYSTEMS - 1))
-@settings(max_examples=60)
+@examples(60)
 async def test_any_local_days_of_any_system_are_whole(back: int, length: int, number: int) -> None:
     """Local days in all the emulator's time zones: each day once, with its own number of intervals."""
     system = world().emulator.truth.systems()[number]

@@ -7,13 +7,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Meta, Summary, System
 from enlighten_async.models.systems import SystemsPage
 from enlighten_async.v2 import decode
+from tests.effort import examples
 from tests.v2.answers import DATE, answer
 
 NOW = datetime.fromtimestamp(DATE, UTC)
@@ -155,7 +156,7 @@ SYSTEMS = st.lists(
 SUMMARIES = st.dictionaries(NAMES, JSON).map(lambda summary: {"system_id": 7, **summary})
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(
     body=st.binary(max_size=40) | (JSON | SYSTEMS | SUMMARIES).map(lambda value: json.dumps(value).encode()),
     read=st.sampled_from(list(DECODERS)),

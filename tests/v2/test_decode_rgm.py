@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Meta, Reason, RgmStats
 from enlighten_async.v2.decode_rgm import nothing, rgm_stats
 from enlighten_async.windows import Window
+from tests.effort import examples
 from tests.v2.answers import DATE, GRID, START, SYSTEM, Case, answer, cases, dense, ends
 
 DAY = Window(START, START + 96 * GRID)
@@ -54,7 +55,7 @@ def reasons(stats: RgmStats) -> dict[int, Reason]:
     return {end: hole.reason for hole in stats.coverage.holes for end in ends(hole.window)}
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(case=cases())
 def test_exactly_the_rows_inside(case: Case) -> None:
     """Whatever their order; the last word counts; what does not belong is left out and noted."""
@@ -69,7 +70,7 @@ def test_exactly_the_rows_inside(case: Case) -> None:
     json.dumps(stats.to_dict(), allow_nan=False)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(case=cases())
 def test_without_a_range_it_is_what_the_rows_span(case: Case) -> None:
     """The service's own today."""
@@ -83,7 +84,7 @@ def test_without_a_range_it_is_what_the_rows_span(case: Case) -> None:
 MOMENTS = st.none() | st.integers(START - 3 * GRID, START + 15 * GRID)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     got=st.sets(st.integers(1, 12)),
     operational=MOMENTS,
@@ -273,7 +274,7 @@ def spoiled(draw: st.DrawFn) -> bytes:
     return bytes(raw[:cut])
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(
     raw=st.binary(max_size=60) | spoiled(), window=st.sampled_from([None, Window(START, START + 4 * GRID)])
 )

@@ -7,7 +7,7 @@ import pickle
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import (
@@ -23,6 +23,7 @@ from enlighten_async.errors import (
 )
 from enlighten_async.v2.refusals import explain
 from enlighten_async.wire import Response
+from tests.effort import examples
 
 RANGE = "Requested date range is invalid for this system"
 WEEK = "Requested date range in one API hit cannot be more than 7 days. {:start_at=>1, :end_at=>9}"
@@ -193,7 +194,7 @@ BODIES = (
 )
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(
     status=st.integers(100, 599) | st.sampled_from([200, 401, 404, 409, 422, 500]),
     body=BODIES,

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import DecodeError, EnlightenError, InputError, TransportError
@@ -20,6 +20,7 @@ from enlighten_async.v2.refusals import explain
 from enlighten_async.v2.rgm_stats import Ask, rgm_stats
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request, Response
+from tests.effort import examples
 from tests.v2.answers import DATE, GRID, START, SYSTEM, answer, dense, ends
 
 NOW = START + 30 * DAY + 20.5
@@ -79,7 +80,7 @@ def test_a_request_says_what_it_asks() -> None:
     assert request.window == leg.window == Window(START, START + GRID)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(start=st.floats(0, 40 * DAY), length=st.floats(0, 40 * DAY))
 def test_a_range_is_asked_for_by_weeks_and_joined(start: float, length: float) -> None:
     """Each interval once, on the grid, none after now."""

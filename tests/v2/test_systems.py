@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import AuthenticationError, InputError, NotFound, ServiceRetired
@@ -15,6 +15,7 @@ from enlighten_async.transport import Secret
 from enlighten_async.v2 import BASE_URL, PLANS, V2, credentials
 from enlighten_async.v2.systems import summary, systems
 from enlighten_async.wire import Flow, Request
+from tests.effort import examples
 from tests.v2.answers import answer
 
 
@@ -36,7 +37,7 @@ def page(ids: list[int], following: str | None = None) -> dict[str, Any]:
     return {"systems": listed} | ({} if following is None else {"next": following})
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(sizes=st.lists(st.integers(0, 4), min_size=1, max_size=6), last=st.sampled_from([None, ""]))
 def test_pages_follow_until_there_is_no_next(sizes: list[int], last: str | None) -> None:
     """In the service's order; each `next` is sent back as it came, with the same limit."""
