@@ -1,14 +1,14 @@
 """Answers of `/rgm_stats` to columns.
 
-A real answer is dense: every quarter of an hour of the window, in order, channel by channel. That is
-seen by comparing columns of times as a whole; only an answer that differs is sorted and sifted.
+A real answer is in order, channel by channel, each with the same intervals. That is seen by comparing
+columns of times as a whole; only an answer that differs is sorted and sifted.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from operator import attrgetter
+from operator import attrgetter, lt
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -151,7 +151,7 @@ class _Asked:
     def rows(self, rows: list[_Interval]) -> Series[RgmInterval]:
         """Return a system's rows, in order of time."""
         ends = array("q", [row.end_at for row in rows])
-        if ends != self.ends:
+        if not self._orderly(ends):
             rows = self._sifted(rows, _ORDER)
             ends = array("q", [row.end_at for row in rows])
         return rgm_intervals(
@@ -174,7 +174,7 @@ class _Asked:
         """Return a meter's rows, channel by channel, each in order of time."""
         channels = array("h", [row.channel for row in rows])
         ends = array("q", [row.end_at for row in rows])
-        if not self._dense(channels, ends):
+        if not self._regular(channels, ends):
             rows = self._sifted(rows, _CHANNEL_ORDER)
             channels = array("h", [row.channel for row in rows])
             ends = array("q", [row.end_at for row in rows])
@@ -185,14 +185,23 @@ class _Asked:
             [NAN if (value := row.curr_w) is None else value for row in rows],
         )
 
-    def _dense(self, channels: array[int], ends: array[int]) -> bool:
-        """Tell whether each channel, one after another, has every interval in order."""
-        size = len(self.ends)
-        if not size or len(ends) % size:
-            return not ends
+    def _regular(self, channels: array[int], ends: array[int]) -> bool:
+        """Tell whether the channels come one after another, each with the same intervals in order."""
+        if not ends:
+            return True
+        size = channels.count(channels[0])
         numbers = sorted(set(channels[::size]))
         grouped = b"".join(size * array("h", [number]).tobytes() for number in numbers)
-        return channels.tobytes() == grouped and ends == len(numbers) * self.ends
+        times = ends[:size]
+        return channels.tobytes() == grouped and ends == len(numbers) * times and self._orderly(times)
+
+    def _orderly(self, ends: array[int]) -> bool:
+        """Tell whether rows are in order, each once, and all of them were asked for."""
+        return ends == self.ends or (
+            all(map(lt, ends, ends[1:]))
+            and (not ends or self.window.start < ends[0] <= ends[-1] <= self.window.end)
+            and not any(end % GRID for end in ends)
+        )
 
     def _sifted(self, rows: list[R], order: Callable[[R], Any]) -> list[R]:
         """Return rows in order, each once (its last word), and only what was asked for."""
