@@ -1,19 +1,32 @@
-"""Between attrs models and plain values: instants come as epoch seconds and leave as ISO 8601."""
+"""Between attrs models and plain values.
+
+Instants come as epoch seconds or as ISO 8601 with an offset, whichever the service was asked for, and
+leave as ISO 8601 in UTC.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
-from attrs import has
+from attrs import Attribute, fields, has
 from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn
+from cattrs.gen import AttributeOverride, make_dict_structure_fn, override
 
 from enlighten_async.models.series import Series
-from enlighten_async.windows import as_datetime
+from enlighten_async.windows import DAY, as_datetime
 
 T = TypeVar("T")
+
+READ: Final = "read"
+"""In the metadata of a field: the function that reads its value, null included."""
+
+_OURS: Final = frozenset({"as_of", "complete", "reason", "receipt"})
+"""Attributes of answers which the service does not send; what it may send by these names is not read."""
+
+_QUARTER: Final = 900
+"""Seconds; offsets of time zones, and so local midnights, are whole quarters of an hour."""
 
 _converter = Converter()
 
@@ -28,10 +41,41 @@ def unstructure(model: object) -> dict[str, object]:
     return cast("dict[str, object]", _converter.unstructure(model))
 
 
-def _instant(raw: object, _: object) -> datetime:
+def quantity(units: Mapping[str, float]) -> Callable[[object], float | None]:
+    """Return what reads a number, or an object of `value` and `units`, as a number of the first unit.
+
+    Args:
+        units: names of units, with how many of the first one they are.
+    """
+    usual = next(iter(units))
+
+    def read(raw: object) -> float | None:
+        told = raw if isinstance(raw, dict) else {"value": raw}
+        if told.get("value") is None:
+            return None
+        unit = told.get("units") or usual
+        if unit not in units:
+            raise ValueError(f"not a unit of {', '.join(units)}: {unit!r:.40}")
+        value = _number(told["value"])
+        return value if unit == usual else value * units[unit]
+
+    return read
+
+
+def _number(raw: object, _: object = None) -> float:
+    """Return a number as it came: a whole one stays an `int`."""
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise TypeError(f"not epoch seconds: {type(raw).__name__}")
-    return as_datetime(raw)
+        raise TypeError(f"not a number: {type(raw).__name__}")
+    return raw
+
+
+def _instant(raw: object, _: object) -> datetime:
+    if not isinstance(raw, str):
+        return as_datetime(_number(raw))
+    moment = datetime.fromisoformat(raw)
+    if moment.tzinfo is None:
+        raise ValueError(f"an instant without an offset: {raw}")
+    return as_datetime(moment.timestamp())
 
 
 def _text(raw: object, _: object) -> str:
@@ -47,7 +91,14 @@ def _integer(raw: object, _: object) -> int:
 
 
 def _day(raw: object, _: object) -> date:
-    return date.fromisoformat(_text(raw, _))
+    """Return a local date, which comes as such, or as its midnight in ISO 8601 or epoch seconds."""
+    if isinstance(raw, str):
+        return date.fromisoformat(raw[:10] if "T" in raw else raw)
+    midnight = _number(raw)
+    if midnight % _QUARTER:
+        raise ValueError(f"not a date: {midnight}")
+    # The nearest midnight of UTC: right wherever the clock is less than 12 hours from UTC.
+    return as_datetime(midnight + DAY / 2).date()
 
 
 def _is_tuple(kind: object) -> bool:
@@ -63,7 +114,8 @@ def _items(raw: object, kind: Any) -> tuple[object, ...]:
 
 def _from_object(model: type[T]) -> Callable[[object, object], T]:
     """Return what structures an object; without required fields, cattrs would take a list for one."""
-    fill = make_dict_structure_fn(model, _converter)
+    special = {field.name: rule for field in fields(model) if (rule := _rule(field))}
+    fill = make_dict_structure_fn(model, _converter, **special)
 
     def structured(raw: object, _: object) -> T:
         if not isinstance(raw, dict):
@@ -71,6 +123,14 @@ def _from_object(model: type[T]) -> Callable[[object, object], T]:
         return fill(raw, model)
 
     return structured
+
+
+def _rule(field: Attribute[Any]) -> AttributeOverride | None:
+    """Return how a field is read, if not by its type."""
+    if field.name in _OURS:
+        return override(omit=True)
+    read = field.metadata.get(READ)
+    return None if read is None else override(struct_hook=lambda raw, _: read(raw))
 
 
 _converter.register_structure_hook_factory(has, _from_object)

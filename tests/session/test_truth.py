@@ -32,6 +32,12 @@ def ranges(draw: st.DrawFn) -> tuple[float, float]:
     return start, min(start + draw(st.floats(0, 60 * DAY)), now + DAY)
 
 
+def gone(answer: RgmStats) -> int:
+    """Return up to when the range is older than the service keeps."""
+    holes = [hole for hole in answer.coverage.gaps() if hole.reason is Reason.BEYOND_RETENTION]
+    return max((hole.window.end for hole in holes), default=answer.window.start)
+
+
 def check(answer: RgmStats, system: int) -> None:
     """Compare an answer with the truth, row by row, and its holes with the rows that are missing."""
     truth, window = world().emulator.truth, answer.window
@@ -39,8 +45,7 @@ def check(answer: RgmStats, system: int) -> None:
     known = {row["end_at"]: row["wh_del"] for row in truth.rgm_stats(system, kept, window.end)}
     columns = answer.intervals.columns
     got = dict(zip(columns["end_at"], columns["wh_del"], strict=True))
-    holes = [hole for hole in answer.coverage.gaps() if hole.reason is Reason.BEYOND_RETENTION]
-    beyond = max((hole.window.end for hole in holes), default=window.start)
+    beyond = gone(answer)
     assert got == {end: wh for end, wh in known.items() if end > beyond}
     assert beyond <= kept + 2 * 3600
     cells = set(range(window.start + 900, window.end + 1, 900))
@@ -56,12 +61,11 @@ def check(answer: RgmStats, system: int) -> None:
 def check_meters(answer: RgmStats, system: int) -> None:
     """Compare each meter's rows with the truth."""
     truth: Any = world().emulator.truth.meter_intervals(system, answer.window.start, answer.window.end)
-    since = min(answer.intervals.columns["end_at"], default=0)
     known = {
         (meter["meter_serial_number"], row["channel"], row["end_at"]): (row["wh_del"], row["curr_w"])
         for meter in truth
         for row in meter["intervals"]
-        if row["end_at"] >= since
+        if row["end_at"] > gone(answer)
     }
     got = [
         (meter.meter_serial_number, row.channel, int(row.end_at.timestamp()), row.wh_del, row.curr_w)
