@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -72,3 +75,35 @@ def sweep(session: nox.Session) -> None:
     """The property tests with many more examples, each time others; takes an hour."""
     session.install(*group("tests"), ".[cli,trio]")
     session.run("pytest", "--timeout=3600", *session.posargs, env={"EFFORT": "30"})
+
+
+@nox.session
+def prism(session: nox.Session) -> None:
+    """The client's requests, put to a mock server of the API: `nox -s prism -- v2.openapi.yaml`."""
+    file = openapi_file(session)
+    if shutil.which("npm") is None:
+        session.skip("npm is missing, which installs Prism")
+    session.install(*group("tests"), *group("contract"), ".[cli,trio]")
+    room = session.create_tmp()
+    quiet = ("--no-audit", "--no-fund", "--loglevel=error")
+    session.run("npm", "install", f"--prefix={room}", *quiet, "@stoplight/prism-cli@5", external=True)
+    command = str(Path(room, "node_modules", ".bin", "prism"))
+    session.run("pytest", "tests/contract/test_prism.py", "-rs", env={"OPENAPI": file, "PRISM": command})
+
+
+@nox.session
+def schemathesis(session: nox.Session) -> None:
+    """The emulator's answers, held against the API's schemas: `nox -s schemathesis -- v2.openapi.yaml`."""
+    file = openapi_file(session)
+    session.install(*group("tests"), *group("contract"), ".[cli,trio]")
+    session.run("pytest", "tests/contract/test_schemathesis.py", "-rs", env={"OPENAPI": file})
+
+
+def openapi_file(session: nox.Session) -> str:
+    """Return the path given on the command line; without such a file there is nothing to do."""
+    given = Path(session.posargs[0]) if session.posargs else None
+    if given is None:
+        session.skip(f"give the path of an OpenAPI file of the API's v2: nox -s {session.name} -- FILE")
+    if not given.is_file():
+        session.skip(f"there is no file {given}")
+    return str(given.absolute())
