@@ -23,7 +23,7 @@ No error holds a credential, and all of them can be pickled.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -102,7 +102,10 @@ class APIError(EnlightenError):
     Attributes:
         status: HTTP status of the answer.
         response: the answer as it came, known secrets masked.
+        error_code: the service's own number for what went wrong (`errorCode`), where it gives one.
     """
+
+    error_code: int | None = None
 
     def __init__(self, message: str, *, status: int = 0, response: Response | None = None) -> None:
         super().__init__(message)
@@ -123,7 +126,7 @@ class PermissionDenied(APIError):
 
 
 class NotFound(APIError):
-    """There is no such system, or nothing at this path (404)."""
+    """There is no such system, or nothing at this path (404; 422 where the system is a parameter)."""
 
     ends_query = True
 
@@ -136,12 +139,16 @@ class RangeError(APIError):
         end_at: end of that range (epoch seconds), where the service says.
         first_interval: end of the system's first interval (epoch seconds), where the service says.
         last_interval: end of its last interval (epoch seconds), where the service says.
+        start_date: first local day of the range as the service took it, where it says.
+        end_date: last local day of that range, where the service says.
     """
 
     start_at: int | None = None
     end_at: int | None = None
     first_interval: int | None = None
     last_interval: int | None = None
+    start_date: date | None = None
+    end_date: date | None = None
 
 
 class Throttled(APIError):

@@ -1,22 +1,52 @@
 """What queries answer: frozen values with units, columns inside where they are long."""
 
 from enlighten_async.models.coverage import Coverage, Hole, Reason
+from enlighten_async.models.devices import (
+    Device,
+    Envoy,
+    EnvoyInverters,
+    Envoys,
+    Inventory,
+    InvertersSummary,
+    MicroInverter,
+)
 from enlighten_async.models.estimate import Estimate
+from enlighten_async.models.lifetime import ConsumptionLifetime, EnergyLifetime, LifetimeDay
 from enlighten_async.models.meta import Meta
+from enlighten_async.models.readings import (
+    MeterReading,
+    MonthlyMeterReading,
+    MonthlyProduction,
+    ProductionMeterReadings,
+)
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
 from enlighten_async.models.series import Series
 from enlighten_async.models.summary import Summary
 from enlighten_async.models.sums import Sum
-from enlighten_async.models.systems import System, Systems
+from enlighten_async.models.systems import System, SystemId, Systems
 
 __all__ = [
     "ChannelInterval",
+    "ConsumptionLifetime",
     "Coverage",
+    "Device",
+    "EnergyLifetime",
+    "Envoy",
+    "EnvoyInverters",
+    "Envoys",
     "Estimate",
     "Hole",
+    "Inventory",
+    "InvertersSummary",
+    "LifetimeDay",
     "Meta",
     "MeterIntervals",
+    "MeterReading",
+    "MicroInverter",
+    "MonthlyMeterReading",
+    "MonthlyProduction",
+    "ProductionMeterReadings",
     "Reason",
     "Receipt",
     "RgmInterval",
@@ -25,5 +55,6 @@ __all__ = [
     "Sum",
     "Summary",
     "System",
+    "SystemId",
     "Systems",
 ]

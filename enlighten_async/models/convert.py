@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeVar, cast
 
-from attrs import Attribute, fields, has
+from attrs import Attribute, AttrsInstance, fields, has
 from cattrs import Converter
-from cattrs.gen import AttributeOverride, make_dict_structure_fn, override
+from cattrs.gen import make_dict_structure_fn, override
 
 from enlighten_async.models.series import Series
 from enlighten_async.windows import DAY, as_datetime
@@ -54,7 +54,7 @@ def quantity(units: Mapping[str, float]) -> Callable[[object], float | None]:
         if told.get("value") is None:
             return None
         unit = told.get("units") or usual
-        if unit not in units:
+        if not isinstance(unit, str) or unit not in units:
             raise ValueError(f"not a unit of {', '.join(units)}: {unit!r:.40}")
         value = _number(told["value"])
         return value if unit == usual else value * units[unit]
@@ -93,7 +93,7 @@ def _integer(raw: object, _: object) -> int:
 def _day(raw: object, _: object) -> date:
     """Return a local date, which comes as such, or as its midnight in ISO 8601 or epoch seconds."""
     if isinstance(raw, str):
-        return date.fromisoformat(raw[:10] if "T" in raw else raw)
+        return datetime.fromisoformat(raw).date()
     midnight = _number(raw)
     if midnight % _QUARTER:
         raise ValueError(f"not a date: {midnight}")
@@ -114,7 +114,9 @@ def _items(raw: object, kind: Any) -> tuple[object, ...]:
 
 def _from_object(model: type[T]) -> Callable[[object, object], T]:
     """Return what structures an object; without required fields, cattrs would take a list for one."""
-    special = {field.name: rule for field in fields(model) if (rule := _rule(field))}
+    special: dict[str, Any] = {
+        field.name: rule for field in fields(cast("type[AttrsInstance]", model)) if (rule := _rule(field))
+    }
     fill = make_dict_structure_fn(model, _converter, **special)
 
     def structured(raw: object, _: object) -> T:
@@ -125,7 +127,7 @@ def _from_object(model: type[T]) -> Callable[[object, object], T]:
     return structured
 
 
-def _rule(field: Attribute[Any]) -> AttributeOverride | None:
+def _rule(field: Attribute[Any]) -> object:
     """Return how a field is read, if not by its type."""
     if field.name in _OURS:
         return override(omit=True)

@@ -6,12 +6,12 @@ from datetime import date, datetime
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import unstructure
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.rows import Plain
 
 
 @frozen
-class Summary:
+class Summary(Plain):
     """One system on one of its local days.
 
     Attributes:
@@ -46,7 +46,3 @@ class Summary:
     last_interval_end_at: datetime | None = None
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return it as plain values that `json` can write; instants as ISO 8601 in UTC."""
-        return unstructure(self)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import overload
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import unstructure
 from enlighten_async.models.meta import Meta
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.rows import Plain, Rows
 
 
 @frozen
-class System:
+class System(Plain):
     """One solar system.
 
     Attributes:
@@ -47,13 +45,9 @@ class System:
     connection_type: str | None = None
     meta: Meta | None = None
 
-    def to_dict(self) -> dict[str, object]:
-        """Return it as plain values that `json` can write; instants as ISO 8601 in UTC."""
-        return unstructure(self)
-
 
 @frozen
-class Systems(Sequence[System]):
+class Systems(Rows[System]):
     """All systems that match, in the service's order.
 
     Attributes:
@@ -68,22 +62,29 @@ class Systems(Sequence[System]):
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
 
-    @overload
-    def __getitem__(self, index: int) -> System: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[System, ...]: ...
-    def __getitem__(self, index: int | slice) -> System | tuple[System, ...]:
-        return self.systems[index]
-
     def __len__(self) -> int:
         return len(self.systems)
 
-    def __iter__(self) -> Iterator[System]:
-        return iter(self.systems)
+    def _row(self, place: int) -> System:
+        return self.systems[place]
 
-    def to_dict(self) -> dict[str, object]:
-        """Return it as plain values that `json` can write; instants as ISO 8601 in UTC."""
-        return unstructure(self)
+
+@frozen
+class SystemId(Plain):
+    """Which system a gateway belongs to; `int()` of it is the number.
+
+    Attributes:
+        system_id: the service's number of the system.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __int__(self) -> int:
+        return self.system_id
 
 
 @frozen

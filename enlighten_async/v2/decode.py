@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from attrs import evolve
@@ -12,6 +12,7 @@ from cattrs import BaseValidationError, transform_error
 
 from enlighten_async.errors import DecodeError
 from enlighten_async.models.convert import structure
+from enlighten_async.models.devices import EnvoyInverters, InvertersSummary
 from enlighten_async.models.summary import Summary
 from enlighten_async.models.systems import SystemsPage
 from enlighten_async.windows import as_datetime
@@ -22,14 +23,34 @@ T = TypeVar("T")
 _PATH = re.compile(r"`(\$[^`]*)`")
 
 
+def value(model: type[T], response: Response, **usual: object) -> T:
+    """Decode an answer that is one object.
+
+    Args:
+        model: what it becomes; a model that has `as_of`.
+        response: the answer.
+        usual: values of fields which the answer may leave out.
+    """
+    raw = parsed(_ANYTHING, response)
+    if isinstance(raw, dict):
+        raw |= {name: known for name, known in usual.items() if raw.get(name) is None}
+    return _fetched(_structured(response, raw, model), response)
+
+
 def systems(response: Response) -> SystemsPage:
     """Decode a page of `/systems`."""
-    return evolve(_structured(response, SystemsPage), as_of=_as_of(response))
+    return value(SystemsPage, response)
 
 
 def summary(response: Response) -> Summary:
     """Decode `/systems/{system_id}/summary`."""
-    return evolve(_structured(response, Summary), as_of=_as_of(response))
+    return value(Summary, response)
+
+
+def inverters_summary(response: Response) -> InvertersSummary:
+    """Decode `/systems/inverters_summary_by_envoy_or_site`, whose answer is a list."""
+    envoys = _structured(response, parsed(_ANYTHING, response), tuple[EnvoyInverters, ...])
+    return _fetched(InvertersSummary(envoys), response)
 
 
 def parsed(decoder: msgspec.json.Decoder[T], response: Response) -> T:
@@ -52,8 +73,7 @@ def failed(response: Response, path: str, said: str) -> DecodeError:
 _ANYTHING: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 
 
-def _structured(response: Response, model: type[T]) -> T:
-    raw = parsed(_ANYTHING, response)
+def _structured(response: Response, raw: object, model: type[T]) -> T:
     try:
         return structure(raw, model)
     except (BaseValidationError, TypeError, ValueError, AttributeError) as error:
@@ -63,5 +83,13 @@ def _structured(response: Response, model: type[T]) -> T:
     raise failed(response, path or "$", text)
 
 
-def _as_of(response: Response) -> datetime | None:
-    return None if response.date is None else as_datetime(response.date)
+def _fetched(answer: T, response: Response) -> T:
+    """Return an answer with the service's own time of it."""
+    undated: Any = answer
+    dated: T = evolve(undated, as_of=fetched_at(response))
+    return dated
+
+
+def fetched_at(response: Response | None) -> datetime | None:
+    """Return the service's own time of an answer (aware UTC)."""
+    return None if response is None or response.date is None else as_datetime(response.date)

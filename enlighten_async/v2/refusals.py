@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime
 
 import msgspec
 
@@ -58,6 +59,8 @@ def explain(response: Response, *, official: bool) -> EnlightenError | None:
 def _kind(response: Response, body: Mapping[str, object]) -> tuple[type[APIError], str]:
     if response.status == 500 and body.get("errorCode") == UNAVAILABLE:
         return Unavailable, "the service does not have this data for now; ask again later"
+    if response.status == 422 and _text(body).startswith("Couldn't find "):
+        return _REFUSALS[404]
     if response.status == 200:
         return ServerError, "a web page came in place of data; check base_url and proxy"
     if 300 <= response.status < 400:
@@ -87,6 +90,8 @@ def _text(body: Mapping[str, object]) -> str:
 
 def _with_facts(error: APIError, body: Mapping[str, object]) -> APIError:
     """Put the facts of a refusal on its error."""
+    if "errorCode" in body:
+        error.error_code = _whole(body, "errorCode", 2**53)
     if isinstance(error, Throttled):
         period = body.get("period")
         error.period = period if isinstance(period, str) else ""
@@ -99,12 +104,22 @@ def _with_facts(error: APIError, body: Mapping[str, object]) -> APIError:
         error.end_at = _moment(body, "end_at")
         error.first_interval = _moment(body, "first_interval")
         error.last_interval = _moment(body, "last_interval")
+        error.start_date, error.end_date = _day(body, "start"), _day(body, "end")
     return error
 
 
 def _moment(body: Mapping[str, object], name: str) -> int | None:
     """Return epoch seconds; `None` for what cannot be such."""
     return _whole(body, name, 253_402_300_799)
+
+
+def _day(body: Mapping[str, object], name: str) -> date | None:
+    """Return a local date; `None` for what cannot be such."""
+    value = body.get(name)
+    try:
+        return datetime.fromisoformat(value).date() if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _whole(body: Mapping[str, object], name: str, most: int) -> int | None:

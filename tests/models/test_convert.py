@@ -180,7 +180,7 @@ def test_plain_values_become_models() -> None:
         ({"system_id": 7, "other_references": {"a": 1}}, System),
         ({"system_id": 7, "other_references": [1]}, System),
         ({"system_id": 7, "meta": []}, System),
-        ({"system_id": 7, "meta": {"last_report_at": "2025-06-15T12:00:00Z"}}, System),
+        ({"system_id": 7, "meta": {"last_report_at": "2025-06-15T12:00:00"}}, System),
         ({"system_id": 7, "meta": {"last_report_at": True}}, System),
         ({"system_id": 7, "summary_date": 20250615}, Summary),
         ({"system_id": 7, "summary_date": "15 June"}, Summary),

@@ -75,7 +75,7 @@ def explained(status: int, body: object, *, official: bool = True, **options: st
         (
             422,
             {"message": "Couldn't find Site with 'id'=-1"},
-            RangeError,
+            NotFound,
             "422 Couldn't find Site with 'id'=-1: ",
         ),
         (422, {"errorMessages": ["start_date is missing"]}, RangeError, "422 start_date is missing: "),

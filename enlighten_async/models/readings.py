@@ -1,0 +1,92 @@
+"""What meters read, and what a system produced in a month."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from attrs import field, frozen
+
+from enlighten_async.models.meta import Meta
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.rows import Plain, Rows
+
+
+@frozen
+class MeterReading(Plain):
+    """What a revenue-grade meter read.
+
+    Attributes:
+        serial_number: of the meter, a text.
+        value: Wh it had counted in all, as an odometer does; null if it gave none.
+        read_at: when it was read (aware UTC), usually within half an hour before what was asked for; null
+            if it was not.
+    """
+
+    serial_number: str | None = None
+    value: int | None = None
+    read_at: datetime | None = None
+
+
+@frozen
+class ProductionMeterReadings(Rows[MeterReading]):
+    """Last readings of a system's meters of production: a sequence of `MeterReading`.
+
+    Attributes:
+        system_id: the service's number of the system.
+        meter_readings: one for each meter, retired ones among them; empty without meters.
+        meta: the system's state; null where the service leaves it out.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    meter_readings: tuple[MeterReading, ...] = ()
+    meta: Meta | None = None
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.meter_readings)
+
+    def _row(self, place: int) -> MeterReading:
+        return self.meter_readings[place]
+
+
+@frozen
+class MonthlyMeterReading(Plain):
+    """What a revenue-grade meter read at both ends of a month.
+
+    Attributes:
+        serial_number: of the meter, a text.
+        start: Wh it had counted in all at the start; null if it gave none.
+        end: Wh it had counted in all at the end; null if it gave none.
+    """
+
+    serial_number: str | None = None
+    start: int | None = None
+    end: int | None = None
+
+
+@frozen
+class MonthlyProduction(Plain):
+    """What a system produced in a month. Deprecated by the service.
+
+    Attributes:
+        system_id: the service's number of the system.
+        start_date: first local day.
+        end_date: last local day, inclusive: the one before the same day of the next month.
+        production_wh: Wh of these days; null if there is no figure.
+        meter_readings: one for each meter; empty without meters.
+        meta: the system's state; null in answers of the first years.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    start_date: date | None = None
+    end_date: date | None = None
+    production_wh: int | None = None
+    meter_readings: tuple[MonthlyMeterReading, ...] = ()
+    meta: Meta | None = None
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)

@@ -1,0 +1,57 @@
+"""Readings of meters: `production_meter_readings`, and `monthly_production`, which it replaced."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import date
+from functools import partial
+
+from enlighten_async.models.readings import MonthlyProduction, ProductionMeterReadings
+from enlighten_async.session.outline import Draft
+from enlighten_async.v2 import decode
+from enlighten_async.v2.once import once
+from enlighten_async.windows import Moment, calendar_day, epoch
+from enlighten_async.wire import Request
+
+
+def production_meter_readings(
+    system_id: int, *, end_at: Moment | None = None
+) -> Draft[ProductionMeterReadings, ProductionMeterReadings, ProductionMeterReadings]:
+    """Ask for the last readings of a system's meters of production.
+
+    Args:
+        system_id: the system.
+        end_at: readings after it do not count; now if not given.
+
+    Raises:
+        InputError: `end_at` is not an instant.
+    """
+    name = "production_meter_readings"
+    params = () if end_at is None else (("end_at", str(int(epoch(end_at, "end_at")))),)
+    read = partial(decode.value, ProductionMeterReadings)
+    return once(Request(name, f"/systems/{system_id}/{name}", params, read))
+
+
+def monthly_production(
+    system_id: int, start_date: date, *, stacklevel: int = 3
+) -> Draft[MonthlyProduction, MonthlyProduction, MonthlyProduction]:
+    """Ask for what a system produced in the month from a local day on. Deprecated by the service.
+
+    Args:
+        system_id: the system.
+        start_date: first local day, at least a month ago.
+        stacklevel: whom the warning is for: 3 is the caller of this function's caller.
+
+    Raises:
+        InputError: `start_date` is not a date.
+    """
+    day = calendar_day(start_date, "start_date")
+    warnings.warn(
+        "monthly_production is deprecated by the service: use energy_lifetime for the energy of days, "
+        "or production_meter_readings for what meters read",
+        DeprecationWarning,
+        stacklevel=stacklevel,
+    )
+    path = f"/systems/{system_id}/monthly_production"
+    read = partial(decode.value, MonthlyProduction)
+    return once(Request("monthly_production", path, (("start_date", str(day)),), read))
