@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
 
+from enlighten_async.emulator import api_intervals as intervals
 from enlighten_async.emulator.local_time import (
     BadMomentError,
     iso,
     local_date,
     local_midnight,
     parse_date,
-    parse_moment,
 )
 from enlighten_async.emulator.messages import as_json, refuse
+from enlighten_async.emulator.micro import STEP
 from enlighten_async.emulator.paging import cut_page
-from enlighten_async.emulator.sun import DAY, GRID
+from enlighten_async.emulator.sun import GRID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +30,18 @@ if TYPE_CHECKING:
 
 ROOT = "/api/v2"
 SYSTEM_ID = "(?P<id>[0-9]{1,18})"
-RGM_SPAN = 7 * DAY
-INVALID = "Requested date range is invalid for this system"
 IN_FUTURE = "Requested date is in the future"
-INSTANTS = {"end_at", "last_report_at", "last_energy_at", "operational_at", "last_interval_end_at"}
+INSTANTS = {
+    "start_at",
+    "end_at",
+    "read_at",
+    "first_interval",
+    "last_interval",
+    "last_interval_end_at",
+    "last_report_at",
+    "last_energy_at",
+    "operational_at",
+}
 
 Row: TypeAlias = dict[str, object]
 
@@ -68,7 +77,7 @@ class ApiV2:
         except BadMomentError as bad:
             return as_json(422, {"reason": f"Failed to parse date {bad}"})
         if system_id is not None and call.get("datetime_format") == "iso8601":
-            content = _in_iso(content, systems[0].timezone)
+            content = _value_in_iso("", content, systems[0].timezone)
         return as_json(status, content)
 
     def _systems(self, call: Call, owned: list[System]) -> tuple[int, Row]:
@@ -92,7 +101,7 @@ class ApiV2:
             item["reference"] = system.reference
         if system.other_references:
             item["other_references"] = list(system.other_references)
-        item |= {"connection_type": system.connection_type, "meta": self._meta(system)}
+        item |= {"connection_type": system.connection_type, "meta": self.meta(system)}
         if call.get("datetime_format") == "iso8601":
             return _in_iso(item, system.timezone)  # each system has its own zone
         return item
@@ -104,14 +113,14 @@ class ApiV2:
         if day > today:
             return 422, {"reason": IN_FUTURE}
         start, end = local_midnight(day, system.timezone), local_midnight(day, system.timezone, 1)
-        meta = self._meta(system)
+        meta = self.meta(system)
         current = day == today  # of past days the service tells energy alone
         return 200, {
             "system_id": system.system_id,
             "modules": system.modules * current,
             "size_w": system.size_w * current,
             "current_power": self._power(system) * current,
-            "energy_today": self.truth.energy(system.system_id, start, end),
+            "energy_today": self.truth.produced(system.system_id, start, end),
             "energy_lifetime": self.truth.lifetime(system.system_id, start),
             "summary_date": day.isoformat(),
             "source": "meter" if system.meters else "microinverters",
@@ -121,45 +130,8 @@ class ApiV2:
             "last_interval_end_at": meta["last_energy_at"],
         }
 
-    def _rgm_stats(self, call: Call, systems: list[System]) -> tuple[int, Row]:
-        system, now = systems[0], self.clock.now()
-        midnight = local_midnight(local_date(now, system.timezone), system.timezone)
-        start = int(parse_moment(call.get("start_at"), midnight) // GRID) * GRID
-        end = int(parse_moment(call.get("end_at"), now) // GRID) * GRID
-        if refusal := self._bad_range(system, start, end):
-            return 422, refusal
-        # A start before the retention empties the whole answer, not only what is too old.
-        kept = bool(system.meters) and start >= now - self.retention
-        return 200, {
-            "system_id": system.system_id,
-            "total_devices": len(system.meters),
-            "intervals": self.truth.rgm_stats(system.system_id, start, end) if kept else [],
-            "meta": self._meta(system),
-            "meter_intervals": self.truth.meter_intervals(system.system_id, start, end) if kept else [],
-        }
-
-    def _bad_range(self, system: System, start: int, end: int) -> Row | None:
-        """Return the refusal a range meets, if any; without meters only too long a range is refused."""
-        if end - start > RGM_SPAN:
-            limit = "Requested date range in one API hit cannot be more than 7 days."
-            return {"reason": f"{limit} {{:start_at=>{start}, :end_at=>{end}}}"}
-        if not system.meters:
-            return None
-        if start <= end and start < self.clock.now() - self.retention:
-            return None  # answered, with nothing
-        first = self.truth.first_interval(system.system_id)
-        last = self.truth.last_interval(system.system_id)
-        if start <= end and first is not None and last is not None and start <= last and end >= first:
-            return None
-        return {
-            "reason": INVALID,
-            "start_at": start,
-            "end_at": end,
-            "first_interval": first,
-            "last_interval": last,
-        }
-
-    def _meta(self, system: System) -> Row:
+    def meta(self, system: System) -> Row:
+        """Return how far a system's reports reach: the same wherever it is told."""
         last = self.truth.last_interval(system.system_id)
         # The gateway reports a while after an interval ends: neither aligned nor later than now.
         behind = system.system_id * 7919 % max(1, int(min(self.report_lag, GRID)))
@@ -174,15 +146,20 @@ class ApiV2:
     def _power(self, system: System) -> int:
         """Return the mean power (W) of the last interval received: it stays until the next one."""
         last = self.truth.last_interval(system.system_id)
-        return 0 if last is None else self.truth.energy(system.system_id, last - GRID, last) * 3600 // GRID
+        if last is None:
+            return 0
+        if not system.meters:
+            return self.truth.stats(system.system_id, last - STEP, last)[0]["powr"]
+        return self.truth.energy(system.system_id, last - GRID, last) * 3600 // GRID
 
 
-Endpoint: TypeAlias = "Callable[[ApiV2, Call, list[System]], tuple[int, Row]]"
+Endpoint: TypeAlias = "Callable[[ApiV2, Call, list[System]], tuple[int, object]]"
 
 ROUTES: tuple[tuple[re.Pattern[str], Endpoint], ...] = (
     (re.compile(f"{ROOT}/systems"), ApiV2._systems),
     (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/summary"), ApiV2._summary),
-    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/rgm_stats"), ApiV2._rgm_stats),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/stats"), intervals.stats),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/rgm_stats"), intervals.rgm_stats),
 )
 
 

@@ -1,10 +1,13 @@
-"""What stands on the roofs: systems and their revenue-grade meters. Values, no behaviour."""
+"""What stands on the roofs: systems and their revenue-grade meters. Values only."""
 
 from __future__ import annotations
 
 from base64 import b64encode
+from typing import Literal, TypeAlias
 
 from attrs import frozen
+
+Consumption: TypeAlias = Literal["none", "metered", "refused", "disabled"]
 
 
 def encode_id(number: int) -> str:
@@ -49,6 +52,36 @@ class Meter:
 
 
 @frozen(kw_only=True)
+class RetiredMeter:
+    """A revenue-grade meter that was taken out of service: its odometer stands still.
+
+    Attributes:
+        serial: its serial number.
+        retired_at: when it was read for the last time (epoch seconds).
+    """
+
+    serial: str
+    retired_at: int
+
+
+@frozen(kw_only=True)
+class Envoy:
+    """A gateway.
+
+    Attributes:
+        serial: its serial number, twelve digits.
+        part_number: Enphase's number of the part.
+        status: `normal` or `comm`.
+        reported: whether it has ever reported.
+    """
+
+    serial: str
+    part_number: str = "800-00555-r03"
+    status: str = "normal"
+    reported: bool = True
+
+
+@frozen(kw_only=True)
 class System:
     """A system: who owns it, where it stands, what is installed.
 
@@ -63,6 +96,16 @@ class System:
         meters: none means that production is known from the microinverters alone.
         night_rows: whether its meters report rows while the sun is down, or none.
         outages: chance per day that the whole system misses some rows.
+        installer: who installed it, for the filter of that name.
+        metered_at: when its meters were installed (epoch seconds); `None`: together with the system.
+        retired_meters: meters that measured its production before.
+        micro_late: seconds until the last inverter's report of an interval is in; until then its row shows
+            fewer devices and less power.
+        consumption: `none`: not metered, `metered`, `refused`: metered, and the user may not see it,
+            `disabled`: there is a meter which is switched off.
+        envoys: its gateways; none means the one its meters name, or one with a made-up serial number.
+        retired_inverters: how many were replaced, a hundred days after the start of service.
+        twins: whether its inverters are D380, two in one case, with serial numbers `...-A` and `...-B`.
     """
 
     system_id: int
@@ -86,3 +129,16 @@ class System:
     meters: tuple[Meter, ...] = ()
     night_rows: bool = True
     outages: float = 0.0
+    installer: str | None = None
+    metered_at: int | None = None
+    retired_meters: tuple[RetiredMeter, ...] = ()
+    micro_late: int = 600
+    consumption: Consumption = "none"
+    envoys: tuple[Envoy, ...] = ()
+    retired_inverters: int = 0
+    twins: bool = False
+
+    @property
+    def metered_from(self) -> int:
+        """When its meters began to measure (epoch seconds)."""
+        return max(self.operational_at, self.metered_at or 0)

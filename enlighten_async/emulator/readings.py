@@ -6,18 +6,15 @@ A day depends on the seed, the system and the day alone, so every window shows t
 from __future__ import annotations
 
 import math
-from array import array
 from random import Random
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from enlighten_async.emulator.sun import GRID, SLOTS, clear_sky, day_number, day_start, weather
+from enlighten_async.emulator.sun import GRID, SLOTS, clear_sky, day_start, weather
 
 if TYPE_CHECKING:
     from enlighten_async.emulator.plants import Meter, System
-
-MAX_DAYS = 4000  # days kept at a time, about 15 kB each
 
 
 @frozen(eq=False)
@@ -42,50 +39,47 @@ class SystemDay:
     """One solar day of a system: slot `i` ends at `start + (i + 1) * GRID`."""
 
     start: int
-    wh: list[int]
     missing: frozenset[int]
     meters: list[MeterDay]
 
 
-class Readings:
-    """The days of all systems, made when first asked for; the oldest made are forgotten first."""
+def make_day(seed: int, system: System, number: int) -> SystemDay:
+    """Return what the meters of a system read on the solar day of this number."""
+    name = f"{seed}/{system.system_id}/{number}"
+    profile = clear_sky(system.latitude, system.longitude, number)
+    power = energy_made(seed, system, number)
+    missing = slots_lost(seed, system, number)
+    if not system.night_rows:
+        missing |= frozenset(slot for slot, share in enumerate(profile) if not share)
+    weight = sum(meter.weight for meter in system.meters)
+    meters = [_read(f"{name}/{m.serial}", m, power, m.weight / weight) for m in system.meters]
+    return SystemDay(day_start(number, system.longitude), missing, meters)
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._days: dict[tuple[int, int], SystemDay] = {}
-        self._sums: dict[int, array[int]] = {}
 
-    def day(self, system: System, number: int) -> SystemDay:
-        """Return the solar day of this number."""
-        key = (system.system_id, number)
-        found = self._days.get(key)
-        if found is None:
-            if len(self._days) >= MAX_DAYS:
-                del self._days[next(iter(self._days))]
-            found = self._days[key] = self._make(system, number)
-        return found
+def energy_made(seed: int, system: System, number: int) -> list[float]:
+    """Return what the panels of a system make in each slot of a solar day (Wh)."""
+    profile = clear_sky(system.latitude, system.longitude, number)
+    made = weather(Random(f"{seed}/{system.system_id}/{number}/sky"), profile)
+    return [share * system.size_w * GRID / 3600 for share in made]
 
-    def lifetime(self, system: System, number: int) -> int:
-        """Return the energy (Wh) made from the start of service to the start of this solar day."""
-        first = day_number(system.operational_at, system.longitude)
-        sums = self._sums.setdefault(system.system_id, array("q", [0]))
-        while len(sums) <= number - first:
-            made = _reported(self.day(system, first + len(sums) - 1), system.operational_at)
-            sums.append(sums[-1] + made)
-        return sums[max(0, number - first)]
 
-    def _make(self, system: System, number: int) -> SystemDay:
-        name = f"{self._seed}/{system.system_id}/{number}"
-        profile = clear_sky(system.latitude, system.longitude, number)
-        made = weather(Random(f"{name}/sky"), profile)
-        power = [share * system.size_w * GRID / 3600 for share in made]
-        missing = _outage(Random(f"{name}/gap"), system.outages) if system.outages else frozenset()
-        if not system.night_rows:
-            missing |= frozenset(slot for slot, share in enumerate(profile) if not share)
-        weight = sum(meter.weight for meter in system.meters)
-        meters = [_read(f"{name}/{m.serial}", m, power, m.weight / weight) for m in system.meters]
-        wh = [round(energy) for energy in power]
-        return SystemDay(day_start(number, system.longitude), wh, missing, meters)
+def slots_lost(seed: int, system: System, number: int) -> frozenset[int]:
+    """Return the slots of a solar day of which the whole system never reported anything."""
+    if not system.outages:
+        return frozenset()
+    return _outage(Random(f"{seed}/{system.system_id}/{number}/gap"), system.outages)
+
+
+def reported(day: SystemDay, system: System) -> int:
+    """Return the energy (Wh) of the slots that were reported while the system was metered."""
+    return sum(sum(reading) for reading in odometer_steps(day, system))
+
+
+def odometer_steps(day: SystemDay, system: System) -> list[list[int]]:
+    """Return, meter by meter, the energies (Wh) of the reported slots of a metered day."""
+    first = max(0, (system.metered_from - day.start) // GRID)
+    slots = [slot for slot in range(min(first, SLOTS), SLOTS) if slot not in day.missing]
+    return [[meter.wh[slot] for slot in slots if slot not in meter.missing] for meter in day.meters]
 
 
 def _read(name: str, meter: Meter, power: list[float], share: float) -> MeterDay:
@@ -121,19 +115,3 @@ def _outage(random: Random, chance: float) -> frozenset[int]:
     first = random.randrange(SLOTS)
     length = SLOTS if random.random() < 0.2 else random.randint(1, 24)
     return frozenset(range(first, min(SLOTS, first + length)))
-
-
-def _reported(day: SystemDay, operational_at: int) -> int:
-    """Return the energy (Wh) of the slots that were reported and lie in the time of service."""
-    first = max(0, (operational_at - day.start) // GRID)
-    slots = [slot for slot in range(min(first, SLOTS), SLOTS) if slot not in day.missing]
-    if not day.meters:
-        return sum(day.wh[slot] for slot in slots)
-    return sum(meter.wh[slot] for meter in day.meters for slot in slots if slot not in meter.missing)
-
-
-def days_between(system: System, start: int, end: int) -> range:
-    """Return the numbers of the solar days that hold intervals with `start < end_at <= end`."""
-    if end <= start:
-        return range(0)
-    return range(day_number(start, system.longitude), day_number(end - 1, system.longitude) + 1)

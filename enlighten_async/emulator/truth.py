@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.readings import Readings, days_between
-from enlighten_async.emulator.sun import GRID, SLOTS, day_number, day_start
+from enlighten_async.emulator.daybook import DayBook, days_between, slots_between
+from enlighten_async.emulator.local_time import local_date, local_midnight
+from enlighten_async.emulator.micro import Inverters, enwh
+from enlighten_async.emulator.readings import make_day, reported
+from enlighten_async.emulator.sun import DAY, GRID, day_start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import date
 
     from enlighten_async.clock import Clock
     from enlighten_async.emulator.plants import Meter, System
@@ -19,6 +26,9 @@ Row: TypeAlias = dict[str, int]
 
 ChannelRow: TypeAlias = dict[str, int | float | None]
 """One interval of a meter's channel, with the service's own names."""
+
+Rows: TypeAlias = "Callable[[System, float, float], Iterator[tuple[int, int, int]]]"
+"""What gives the rows of a window, their ends (epoch seconds) first."""
 
 
 class Truth:
@@ -35,7 +45,8 @@ class Truth:
             self._owned.setdefault(system.user_id, []).append(system)
         if len(self._systems) < len(systems):
             raise ValueError("two systems have the same system_id: each needs its own")
-        self._readings = Readings(seed)
+        self._book = DayBook(partial(make_day, seed), reported)
+        self._inverters = Inverters(seed)
         self._clock = clock
         self._lag = report_lag
 
@@ -70,44 +81,115 @@ class Truth:
             for index, meter in enumerate(system.meters)
         ]
 
+    def stats(self, system_id: int, start: float, end: float) -> list[Row]:
+        """Return the microinverters' rows with `start < end_at <= end` reported by now."""
+        rows = self._inverters.rows(self.system(system_id), start, end, self.horizon())
+        return [
+            {"end_at": at, "devices_reporting": devices, "powr": watts, "enwh": enwh(watts)}
+            for at, watts, devices in rows
+        ]
+
     def energy(self, system_id: int, start: float, end: float) -> int:
-        """Return the sum (Wh) of what was reported with `start < end_at <= end`."""
-        return sum(wh for _, wh, _ in self._intervals(self.system(system_id), start, end))
+        """Return the sum (Wh) of what was reported with `start < end_at <= end`.
+
+        By the meters where there are any, else by the microinverters.
+        """
+        system = self.system(system_id)
+        if system.meters:
+            return sum(wh for _, wh, _ in self._intervals(system, start, end))
+        return self.micro_energy(system_id, start, end)
+
+    def micro_energy(self, system_id: int, start: float, end: float) -> int:
+        """Return the sum (Wh) of what the microinverters reported with `start < end_at <= end`."""
+        return self._inverters.energy(self.system(system_id), start, end, self.horizon())
+
+    def produced(self, system_id: int, start: float, end: float) -> int:
+        """Return the energy (Wh) of a window: the inverters' until the meters count, then the meters'."""
+        switch = self.meter_start(system_id)
+        if switch is None:
+            return self.micro_energy(system_id, start, end)
+        before = self.micro_energy(system_id, start, min(end, switch)) if start < switch else 0
+        return before + self.energy(system_id, max(start, switch), end)
 
     def lifetime(self, system_id: int, end: float) -> int:
         """Return the energy (Wh) reported from the start of service to this instant."""
+        system, switch = self.system(system_id), self.meter_start(system_id)
+        if switch is None or end <= switch:
+            return self._inverters.lifetime(system, end, self.horizon())
+        metered = self._metered(system, end)
+        if switch > system.metered_from:
+            metered -= self._metered(system, switch)
+        if switch > system.operational_at:
+            metered += self._inverters.lifetime(system, switch, self.horizon())
+        return metered
+
+    def meter_start_date(self, system_id: int) -> date | None:
+        """Return the first day that counts as the meters measured it; `None` without meters.
+
+        It is the first full day they measured, or the first day of service.
+        """
         system = self.system(system_id)
-        settled = min(end, self._horizon() - max((m.late for m in system.meters), default=0))
-        number = day_number(settled, system.longitude)
-        known = self._readings.lifetime(system, number)
-        return known + self.energy(system_id, day_start(number, system.longitude), end)
+        if not system.meters:
+            return None
+        first = local_date(system.metered_from, system.timezone)
+        whole = local_midnight(first, system.timezone) == system.metered_from
+        return first if whole or system.metered_from == system.operational_at else first + timedelta(days=1)
+
+    def meter_start(self, system_id: int) -> int | None:
+        """Return when the meters' measurements begin to count (epoch seconds); `None` without meters."""
+        first = self.meter_start_date(system_id)
+        return None if first is None else local_midnight(first, self.system(system_id).timezone)
 
     def first_interval(self, system_id: int) -> int | None:
         """Return the end of the system's first interval (epoch seconds)."""
-        return next((at for at, _, _ in self._intervals(self.system(system_id), 0, self._horizon())), None)
+        system = self.system(system_id)
+        if not system.meters:
+            return self.first_stat(system_id)
+        return next((at for at, _, _ in self._intervals(system, 0, self.horizon())), None)
 
     def last_interval(self, system_id: int) -> int | None:
         """Return the end of the newest interval reported by now (epoch seconds)."""
         system = self.system(system_id)
-        horizon = self._horizon()
-        for number in reversed(days_between(system, system.operational_at, int(horizon))):
-            day = self._readings.day(system, number)
-            found = [at for at, _, _ in self._of_day(system, day, 0, SLOTS) if at <= horizon]
-            if found and found[-1] > system.operational_at:
-                return found[-1]
+        return self._newest(system, self._intervals) if system.meters else self.last_stat(system_id)
+
+    def first_stat(self, system_id: int) -> int | None:
+        """Return the end of the microinverters' first interval (epoch seconds)."""
+        rows = self._inverters.rows(self.system(system_id), 0, self.horizon(), self.horizon())
+        return next((at for at, _, _ in rows), None)
+
+    def last_stat(self, system_id: int) -> int | None:
+        """Return the end of the newest interval that microinverters reported by now (epoch seconds)."""
+        return self._newest(self.system(system_id), self._micro_rows)
+
+    def horizon(self) -> float:
+        """Return up to when punctual devices have reported (epoch seconds)."""
+        return self._clock.now() - self._lag
+
+    def _newest(self, system: System, rows: Rows) -> int | None:
+        """Return the end of the last row there is, looking back day by day."""
+        if system.modules == 0 and not system.meters:
+            return None
+        for number in reversed(days_between(system, system.operational_at, int(self.horizon()))):
+            begin = day_start(number, system.longitude)
+            found = deque(rows(system, begin, begin + DAY), maxlen=1)
+            if found:
+                return found[0][0]
         return None
 
-    def _horizon(self) -> float:
-        """Return up to when punctual meters have reported (epoch seconds)."""
-        return self._clock.now() - self._lag
+    def _micro_rows(self, system: System, start: float, end: float) -> Iterator[tuple[int, int, int]]:
+        return self._inverters.rows(system, start, end, self.horizon())
+
+    def _metered(self, system: System, end: float) -> int:
+        """Return the energy (Wh) the meters reported up to an instant (epoch seconds)."""
+        late = max(meter.late for meter in system.meters)
+        begin, known = self._book.settled(system, min(end, self.horizon() - late))
+        return known + sum(wh for _, wh, _ in self._intervals(system, begin, end))
 
     def _days(self, system: System, start: float, end: float) -> Iterator[tuple[SystemDay, int, int]]:
         """Give each day of a window with the first slot in it and the first one after it."""
-        low = int(max(start, system.operational_at))
-        high = int(min(end, self._horizon()))
-        for number in days_between(system, low, high):
-            day = self._readings.day(system, number)
-            yield day, max(0, (low - day.start) // GRID), min(SLOTS, (high - day.start) // GRID)
+        low, high = max(start, system.metered_from), min(end, self.horizon())
+        for number, _, first, last in slots_between(system, low, high, GRID):
+            yield self._book.day(system, number), first, last
 
     def _intervals(self, system: System, start: float, end: float) -> Iterator[tuple[int, int, int]]:
         for day, first, last in self._days(system, start, end):
@@ -117,18 +199,15 @@ class Truth:
         self, system: System, day: SystemDay, first: int, last: int
     ) -> Iterator[tuple[int, int, int]]:
         """Give end, energy (Wh) and reporting devices of the slots of a day that have a row."""
-        horizon = self._horizon()
+        horizon = self.horizon()
         meters = list(zip(system.meters, day.meters, strict=True))
         for slot in range(first, last):
             if slot in day.missing:
                 continue
             at = day.start + (slot + 1) * GRID
-            if meters:
-                read = [d.wh[slot] for m, d in meters if slot not in d.missing and at + m.late <= horizon]
-                if read:
-                    yield at, sum(read), len(read)
-            elif day.wh[slot]:
-                yield at, day.wh[slot], system.modules
+            read = [d.wh[slot] for m, d in meters if slot not in d.missing and at + m.late <= horizon]
+            if read:
+                yield at, sum(read), len(read)
 
     def _channel_rows(
         self, system: System, index: int, start: float, end: float, newest: int | None
@@ -153,6 +232,6 @@ class Truth:
 
     def _slots(self, meter: Meter, day: SystemDay, read: MeterDay, first: int, last: int) -> list[int]:
         """Return the slots of a day for which this meter has rows."""
-        until = (self._horizon() - meter.late - day.start) // GRID
+        until = (self.horizon() - meter.late - day.start) // GRID
         missing = day.missing | read.missing
         return [slot for slot in range(first, min(last, int(until))) if slot not in missing]

@@ -1,0 +1,70 @@
+"""Solar days of systems: made when first asked for, kept for a while, added up once and for all."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from enlighten_async.emulator.sun import DAY, day_number, day_start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from enlighten_async.emulator.plants import System
+
+MAX_DAYS = 4000  # days kept at a time, at most 15 kB each
+
+DayT = TypeVar("DayT")
+
+
+class DayBook(Generic[DayT]):
+    """The days of all systems; the oldest made are forgotten first.
+
+    Args:
+        make: makes a system's day of this number; the same one each time.
+        count: tells the energy (Wh) that was reported of a whole day.
+    """
+
+    def __init__(self, make: Callable[[System, int], DayT], count: Callable[[DayT, System], int]) -> None:
+        self._make = make
+        self._count = count
+        self._days: dict[tuple[int, int], DayT] = {}
+        self._sums: dict[int, array[int]] = {}
+
+    def day(self, system: System, number: int) -> DayT:
+        """Return the solar day of this number."""
+        key = (system.system_id, number)
+        found = self._days.get(key)
+        if found is None:
+            if len(self._days) >= MAX_DAYS:
+                del self._days[next(iter(self._days))]
+            found = self._days[key] = self._make(system, number)
+        return found
+
+    def before(self, system: System, number: int) -> int:
+        """Return the energy (Wh) from the start of service to the start of this solar day."""
+        first = day_number(system.operational_at, system.longitude)
+        sums = self._sums.setdefault(system.system_id, array("q", [0]))
+        while len(sums) <= number - first:
+            sums.append(sums[-1] + self._count(self.day(system, first + len(sums) - 1), system))
+        return sums[max(0, number - first)]
+
+    def settled(self, system: System, moment: float) -> tuple[int, int]:
+        """Return the start of the solar day an instant lies in, and the energy (Wh) up to there."""
+        number = day_number(moment, system.longitude)
+        return day_start(number, system.longitude), self.before(system, number)
+
+
+def days_between(system: System, start: int, end: int) -> range:
+    """Return the numbers of the solar days that hold intervals with `start < end_at <= end`."""
+    if end <= start:
+        return range(0)
+    return range(day_number(start, system.longitude), day_number(end - 1, system.longitude) + 1)
+
+
+def slots_between(system: System, start: float, end: float, grid: int) -> Iterator[tuple[int, int, int, int]]:
+    """Give each solar day of a window: number, start, first slot in it and first slot after it."""
+    low, high = int(start), int(end)
+    for number in days_between(system, low, high):
+        begin = day_start(number, system.longitude)
+        yield number, begin, max(0, (low - begin) // grid), min(DAY // grid, (high - begin) // grid)
