@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
 
+from enlighten_async.emulator import api_daily as daily
 from enlighten_async.emulator import api_intervals as intervals
 from enlighten_async.emulator.local_time import (
     BadMomentError,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 ROOT = "/api/v2"
 SYSTEM_ID = "(?P<id>[0-9]{1,18})"
-IN_FUTURE = "Requested date is in the future"
 INSTANTS = {
     "start_at",
     "end_at",
@@ -111,7 +111,7 @@ class ApiV2:
         today = local_date(self.clock.now(), system.timezone)
         day = parse_date(call.get("summary_date")) or today
         if day > today:
-            return 422, {"reason": IN_FUTURE}
+            return 422, {"reason": daily.IN_FUTURE}
         start, end = local_midnight(day, system.timezone), local_midnight(day, system.timezone, 1)
         meta = self.meta(system)
         current = day == today  # of past days the service tells energy alone
@@ -160,6 +160,7 @@ ROUTES: tuple[tuple[re.Pattern[str], Endpoint], ...] = (
     (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/summary"), ApiV2._summary),
     (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/stats"), intervals.stats),
     (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/rgm_stats"), intervals.rgm_stats),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/energy_lifetime"), daily.energy_lifetime),
 )
 
 

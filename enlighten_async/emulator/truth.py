@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from enlighten_async.emulator.daily import day_sums
 from enlighten_async.emulator.daybook import DayBook, days_between, slots_between
 from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.emulator.micro import Inverters, enwh
@@ -122,6 +123,36 @@ class Truth:
         if switch > system.operational_at:
             metered += self._inverters.lifetime(system, switch, self.horizon())
         return metered
+
+    def lifetime_days(self, system_id: int, first: date, last: date) -> list[int]:
+        """Return the energy (Wh) of each local day: the inverters' until the meters count."""
+        switch = self.meter_start_date(system_id)
+        if switch is None or switch > last:
+            return self.micro_days(system_id, first, last)
+        if switch <= first:
+            return self.meter_days(system_id, first, last)
+        before = self.micro_days(system_id, first, switch - timedelta(days=1))
+        return before + self.meter_days(system_id, switch, last)
+
+    def micro_days(self, system_id: int, first: date, last: date) -> list[int]:
+        """Return the energy (Wh) of each local day as the microinverters report it."""
+        system = self.system(system_id)
+        return day_sums(
+            system,
+            first,
+            last,
+            lambda start, end: ((at, enwh(watts)) for at, watts, _ in self._micro_rows(system, start, end)),
+        )
+
+    def meter_days(self, system_id: int, first: date, last: date) -> list[int]:
+        """Return the energy (Wh) of each local day as the meters report it; partial on their first."""
+        system = self.system(system_id)
+        return day_sums(
+            system,
+            first,
+            last,
+            lambda start, end: ((at, wh) for at, wh, _ in self._intervals(system, start, end)),
+        )
 
     def meter_start_date(self, system_id: int) -> date | None:
         """Return the first day that counts as the meters measured it; `None` without meters.

@@ -1,0 +1,63 @@
+"""The endpoints that answer day by day: energy_lifetime."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, TypeAlias
+
+from enlighten_async.emulator.api_intervals import INVALID
+from enlighten_async.emulator.local_time import local_date, parse_date
+
+if TYPE_CHECKING:
+    from enlighten_async.emulator.api_v2 import ApiV2
+    from enlighten_async.emulator.messages import Call
+    from enlighten_async.emulator.plants import System
+
+IN_FUTURE = "Requested date is in the future"
+
+Row: TypeAlias = dict[str, object]
+
+
+def energy_lifetime(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, Row]:
+    """Answer a value for each day from the first to the last, zeros included."""
+    system, truth = systems[0], api.truth
+    first, last, refusal = _asked(api, call, system)
+    if refusal:
+        return 422, refusal
+    content: Row = {"system_id": system.system_id, "start_date": first and first.isoformat()}
+    if switch := truth.meter_start_date(system.system_id):
+        content["meter_start_date"] = switch.isoformat()
+    content["production"] = truth.lifetime_days(system.system_id, first, last) if first else []
+    if switch and first and call.get("production") == "all":
+        content["micro_production"] = truth.micro_days(system.system_id, first, last)
+        content["meter_production"] = truth.meter_days(system.system_id, first, last)
+    return 200, content | {"meta": api.meta(system)}
+
+
+def _asked(api: ApiV2, call: Call, system: System) -> tuple[date | None, date, Row | None]:
+    """Return the first and the last day that are asked for, and the refusal they meet, if any.
+
+    The first is `None` if none was given and the system has never reported: then there is no day.
+    """
+    today = local_date(api.clock.now(), system.timezone)
+    newest = api.truth.last_interval(system.system_id)
+    first = parse_date(call.get("start_date"))
+    last = parse_date(call.get("end_date"))
+    if max(first or today, last or today) > today:
+        refused = first or local_date(system.operational_at, system.timezone)
+        return first, today, refuse_days(IN_FUTURE, refused, last or today)
+    if first is None and newest is not None:
+        first = local_date(system.operational_at, system.timezone)
+    if last is None:
+        last = today - timedelta(days=1)
+        if newest is not None:  # an interval that ends at midnight belongs to the day before
+            last = min(last, local_date(newest - 1, system.timezone))
+    named = call.get("start_date") or call.get("end_date")
+    if named and first is not None and first > last:
+        return first, last, refuse_days(INVALID, first, last)
+    return first, last, None
+
+
+def refuse_days(reason: str, first: date, last: date) -> Row:
+    """Return the refusal of a range of days."""
+    return {"reason": reason, "start": first.isoformat(), "end": last.isoformat()}
