@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from benchmarks.payload import GRID, SYSTEM_ID
 from enlighten_async import EnlightenClient, Plan
+from enlighten_async.models import Coverage
 from enlighten_async.models import rgm_stats as model
 from enlighten_async.models.rgm_stats import RgmStats
 from enlighten_async.v2 import decode_rgm
@@ -38,4 +39,4 @@ class Ours:
     def merge(self, parts: Sequence[RgmStats]) -> RgmStats:
         """Join parts into one answer."""
         window = Window(parts[0].window.start, parts[-1].window.end)
-        return model.merge(parts, system_id=SYSTEM_ID, window=window, grid=GRID)
+        return model.merge(parts, model.nothing(SYSTEM_ID, Coverage(window, GRID)))

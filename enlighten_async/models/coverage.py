@@ -136,12 +136,23 @@ def join(holes: Iterable[Hole]) -> tuple[Hole, ...]:
 def combined(parts: Sequence[Coverage], window: Window, grid: int, unasked: Iterable[Hole]) -> Coverage:
     """Return the coverage of parts that lie side by side, and of what none of them speaks for."""
     fetched = [part.as_of for part in parts if part.as_of]
-    reported = [part.reported_until for part in parts if part.reported_until]
+    until = max((part.reported_until for part in parts if part.reported_until), default=None)
+    told = [piece for part in parts for hole in part.holes for piece in _told(hole, grid, until)]
     return Coverage(
         window=window,
         grid=grid,
-        holes=join([*unasked, *(hole for part in parts for hole in part.holes)]),
+        holes=join([*unasked, *told]),
         as_of=min(fetched, default=None),
-        reported_until=max(reported, default=None),
+        reported_until=until,
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
+
+
+def _told(hole: Hole, grid: int, until: datetime | None) -> list[Hole]:
+    """Tell again why rows are missing, now that another part knows that the system has reported past it.
+
+    An answer of an old era, without `meta`, knows of reports up to its own last row only.
+    """
+    if hole.reason is not Reason.NOT_REPORTED_YET or until is None:
+        return [hole]
+    return explained(hole.window, grid, None, until.timestamp())

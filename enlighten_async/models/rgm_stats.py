@@ -6,18 +6,15 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Self
+from typing import ClassVar, Self
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from enlighten_async.errors import InputError
-from enlighten_async.models.convert import unstructure
-from enlighten_async.models.coverage import Coverage, Hole, combined
-from enlighten_async.models.meta import Meta
+from enlighten_async.models.coverage import Coverage, Hole
+from enlighten_async.models.intervals import IntervalStats, columns, joined, known, number, whole
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, concatenated
-from enlighten_async.models.sums import Sum, Unit, sums
-from enlighten_async.windows import Window, as_datetime, time_zone
+from enlighten_async.windows import as_datetime
 
 
 @frozen
@@ -38,7 +35,7 @@ class RgmInterval:
     @classmethod
     def from_columns(cls, end_at: int, devices_reporting: float, wh_del: float) -> Self:
         """Build a row of raw column values."""
-        return cls(as_datetime(end_at), _whole(devices_reporting), _number(wh_del))
+        return cls(as_datetime(end_at), whole(devices_reporting), number(wh_del))
 
 
 @frozen
@@ -60,7 +57,7 @@ class ChannelInterval:
     @classmethod
     def from_columns(cls, channel: int, end_at: int, wh_del: float, curr_w: float) -> Self:
         """Build a row of raw column values."""
-        return cls(channel, as_datetime(end_at), _known(wh_del), _number(curr_w))
+        return cls(channel, as_datetime(end_at), known(wh_del), number(curr_w))
 
 
 @frozen
@@ -93,69 +90,30 @@ class MeterIntervals:
 
 
 @frozen
-class RgmStats:
+class RgmStats(IntervalStats[RgmInterval]):
     """Energy and power of a system's revenue-grade meters over a range of time.
 
+    `total_devices` counts meters, and `intervals` holds all of them together. The other attributes are
+    those of all answers in intervals.
+
     Attributes:
-        system_id: the service's number of the system.
-        total_devices: how many meters it has.
-        meta: the system's state when the newest part was fetched.
-        window: the range that was asked for in the end: `(start, end]`, epoch seconds on the grid.
-        timezone: IANA name of the system's time zone, where known.
-        intervals: all meters together, in order of time.
         meter_intervals: each meter by itself.
         coverage: what of the range is there, and why the rest is not.
         receipt: what the query spent; empty on a part of a stream.
     """
 
-    system_id: int
-    total_devices: int
-    meta: Meta | None
-    window: Window
-    timezone: str | None
-    intervals: Series[RgmInterval]
+    energy: ClassVar[str] = "wh_del"
+
     meter_intervals: tuple[MeterIntervals, ...]
     coverage: Coverage = field(eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def sums(self, unit: Unit, *, timezone: str | None = None) -> list[Sum]:
-        """Return the energy of each local hour, day or month of the range.
-
-        Args:
-            unit: "hour", "day" or "month".
-            timezone: IANA name; by default the system's own, where known.
-
-        Raises:
-            InputError: the time zone is not known, or the unit is none of the three.
-        """
-        name = timezone or self.timezone
-        if name is None:
-            raise InputError(
-                f"the time zone of system {self.system_id} is not known yet: pass timezone='Europe/Berlin', "
-                f"say, or await client.systems() before, which learns it for all your systems"
-            )
-        columns = self.intervals.columns
-        return sums(
-            self.window, self.coverage.grid, columns["end_at"], columns["wh_del"], time_zone(name), unit
-        )
-
-    def to_dict(self) -> dict[str, object]:
-        """Return it as plain values that `json` can write; instants as ISO 8601 in UTC."""
-        return unstructure(self)
 
 
 def rgm_intervals(
     end_at: Iterable[int] = (), devices_reporting: Iterable[float] = (), wh_del: Iterable[float] = ()
 ) -> Series[RgmInterval]:
     """Return columns of raw values (null as NaN) as rows of a system."""
-    return Series(
-        RgmInterval.from_columns,
-        {
-            "end_at": array("q", end_at),
-            "devices_reporting": array("d", devices_reporting),
-            "wh_del": array("d", wh_del),
-        },
-    )
+    return columns(RgmInterval.from_columns, end_at, devices_reporting=devices_reporting, wh_del=wh_del)
 
 
 def channel_intervals(
@@ -176,40 +134,14 @@ def channel_intervals(
     )
 
 
-def merge(
-    parts: Sequence[RgmStats],
-    *,
-    system_id: int,
-    window: Window,
-    grid: int,
-    unasked: Iterable[Hole] = (),
-    timezone: str | None = None,
-    receipt: Receipt | None = None,
-) -> RgmStats:
-    """Join parts of one system into one answer.
+def nothing(system_id: int, coverage: Coverage) -> RgmStats:
+    """Return an answer without rows."""
+    return RgmStats(system_id, 0, None, coverage.window, None, rgm_intervals(), (), coverage)
 
-    Args:
-        parts: in order of time; no two share an interval.
-        system_id: the service's number of the system.
-        window: the range the answer is for.
-        grid: seconds from one interval to the next.
-        unasked: what of the range no part speaks for, and why.
-        timezone: IANA name of the system's time zone, where known.
-        receipt: what was spent.
-    """
-    # A part that stands for a refusal says nothing of the system.
-    newest = next((part for part in reversed(parts) if part.meta or part.total_devices), None)
-    return RgmStats(
-        system_id=system_id,
-        total_devices=newest.total_devices if newest else 0,
-        meta=newest.meta if newest else None,
-        window=window,
-        timezone=timezone,
-        intervals=concatenated([part.intervals for part in parts]) if parts else rgm_intervals(),
-        meter_intervals=_by_meter(parts),
-        coverage=combined([part.coverage for part in parts], window, grid, unasked),
-        receipt=receipt or Receipt(),
-    )
+
+def merge(parts: Sequence[RgmStats], empty: RgmStats, unasked: Iterable[Hole] = ()) -> RgmStats:
+    """Join parts of one system into one answer, as `joined` does, meter by meter."""
+    return evolve(joined(parts, empty, unasked), meter_intervals=_by_meter(parts))
 
 
 def _by_meter(parts: Iterable[RgmStats]) -> tuple[MeterIntervals, ...]:
@@ -231,15 +163,3 @@ def _grouped(channels: Mapping[int, list[Series[ChannelInterval]]]) -> Series[Ch
     """Put the pieces of each channel one after another, channel by channel."""
     ordered = [piece for _, pieces in sorted(channels.items()) for piece in pieces]
     return concatenated(ordered) if ordered else channel_intervals()
-
-
-def _known(raw: float) -> float | None:
-    return None if raw != raw else raw  # noqa: PLR0124 - only NaN, a null, differs from itself
-
-
-def _whole(raw: float) -> int | None:
-    return None if raw != raw else int(raw)  # noqa: PLR0124 - as above
-
-
-def _number(raw: float) -> int | float | None:
-    return int(raw) if raw.is_integer() else _known(raw)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Self
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
 from enlighten_async.errors import InputError
-from enlighten_async.windows import DAY, Moment, Window, calendar_day, epoch, floor, local_days
+from enlighten_async.models.coverage import Reason
+from enlighten_async.windows import DAY, Moment, Window, calendar_day, epoch, floor, local_days, split
 
-MARGIN = 3_600
+HOUR = 3_600
+
+MARGIN = HOUR
 """Seconds kept from the limit of retention, which moves on while a request waits for its turn."""
 
 
@@ -20,22 +24,80 @@ class Endpoint:
     """What the service allows of a series.
 
     Attributes:
+        name: the API's name of it.
         grid: seconds from one interval to the next.
         span: seconds one request may ask for.
         retention: seconds the service keeps.
+        cut: what happens to a longer range: "error", or "silent": the answer ends early.
+        dense: whether each interval has a row, day and night, so that rows which end early tell of a cut.
+        no_content: what an answer without a body (204) says.
     """
 
+    name: str
     grid: int
     span: int
-    retention: int
+    retention: int = 365 * DAY
+    cut: Literal["error", "silent"] = "silent"
+    dense: bool = True
+    no_content: Reason = Reason.NO_ROW
+
+    @property
+    def longest(self) -> int:
+        """How many seconds the rows of one answer may span; the service's own today may have 25 hours."""
+        return max(self.span, DAY + HOUR)
 
     def oldest(self, now: float) -> int:
         """Return the moment from which on the service still has data, on the grid, with a margin."""
         return floor(now - self.retention + MARGIN, self.grid)
 
+    def pieces(self, window: Window, zone: ZoneInfo | None, *, local: bool) -> list[Window]:
+        """Cut a window into what one request may ask for, oldest first.
 
-RGM_STATS = Endpoint(grid=900, span=7 * DAY, retention=365 * DAY)
+        Where "at most one day" is the rule, it is not known whether that is 24 hours or a day by the
+        system's clock, of 23 hours in spring. No piece is longer than either; and pieces of local days
+        end at midnights, so that a day of 25 hours is two.
+
+        Args:
+            window: what is asked for, on the grid.
+            zone: the system's time zone, where known.
+            local: whether the window was given in local days.
+        """
+        if self.span != DAY or zone is None:
+            return split(window, self.span)
+        edges = [window.start]
+        while edges[-1] < window.end:
+            later = floor(_day_later(edges[-1], zone, local=local), self.grid)
+            edges.append(min(window.end, max(later, edges[-1] + self.grid)))
+        return [Window(a, b) for a, b in pairwise(edges)]
+
+    def ends_early(self, window: Window, last: int) -> bool:
+        """Tell whether an answer was cut after its last row.
+
+        No such cut is known to happen, as windows are asked for by their spans. It would come after
+        whole days, give or take the hour of a change to or from summer time.
+        """
+        got, rest = last - window.start, window.end - last
+        odd = (got + HOUR) % DAY
+        return self.cut == "silent" and self.dense and min(got, rest) >= DAY - HOUR and odd <= 2 * HOUR
+
+
+def _day_later(start: int, zone: ZoneInfo, *, local: bool) -> float:
+    """Return the end of the day that begins here: by its hours or by the clock, whichever is first."""
+    here = datetime.fromtimestamp(start, zone)
+    if local:
+        return min(start + DAY, local_days(here.date(), here.date(), zone).end)
+    clock = datetime.combine(here.date() + timedelta(days=1), here.time(), zone).timestamp()
+    return min(start + DAY, max(clock, start + DAY - HOUR))
+
+
+RGM_STATS = Endpoint("rgm_stats", grid=900, span=7 * DAY, cut="error")
 """15 minutes; longer than 7 days is an error; older than one year is an empty list."""
+
+STATS = Endpoint("stats", grid=300, span=DAY, dense=False)
+"""5 minutes; of a longer range the first day is answered; at night there are no rows."""
+
+CONSUMPTION_STATS = Endpoint("consumption_stats", grid=900, span=28 * DAY, no_content=Reason.NO_DEVICE)
+"""15 minutes; of a longer range "one month" is answered, and 28 days are never more than that."""
 
 
 @frozen

@@ -21,6 +21,7 @@ from enlighten_async.models.rgm_stats import (
     RgmInterval,
     channel_intervals,
     merge,
+    nothing,
     rgm_intervals,
 )
 from enlighten_async.models.series import NAN
@@ -115,11 +116,8 @@ def merged(pieces: Sequence[RgmStats | Hole], window: Window) -> RgmStats:
     """Join pieces of a range."""
     return merge(
         [piece for piece in pieces if isinstance(piece, RgmStats)],
-        system_id=7,
-        window=window,
-        grid=GRID,
-        unasked=[piece for piece in pieces if isinstance(piece, Hole)],
-        timezone="Europe/Berlin",
+        evolve(nothing(7, Coverage(window, GRID)), timezone="Europe/Berlin"),
+        [piece for piece in pieces if isinstance(piece, Hole)],
     )
 
 
@@ -245,7 +243,7 @@ def test_nothing_merged_is_nothing() -> None:
     """With the holes it was given, and what was spent."""
     hole = Hole(Window(START, START + GRID), Reason.BEYOND_RETENTION)
     receipt = Receipt(sent=1)
-    empty = merge([], system_id=7, window=hole.window, grid=GRID, unasked=[hole], receipt=receipt)
+    empty = merge([], evolve(nothing(7, Coverage(hole.window, GRID)), receipt=receipt), [hole])
     assert (len(empty.intervals), empty.meter_intervals, empty.meta, empty.total_devices) == (0, (), None, 0)
     assert (empty.coverage.holes, empty.coverage.got, empty.coverage.expected) == ((hole,), 0, 1)
     assert empty.receipt is receipt

@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 from enlighten_async.errors import DecodeError, EnlightenError, InputError, TransportError
 from enlighten_async.models import Coverage, Hole, Reason, Receipt, RgmStats
 from enlighten_async.session.outline import Outline
+from enlighten_async.v2.intervals import Ask
 from enlighten_async.v2.ranges import MARGIN, RGM_STATS
 from enlighten_async.v2.refusals import explain
-from enlighten_async.v2.rgm_stats import Ask, rgm_stats
+from enlighten_async.v2.rgm_stats import RGM, rgm_stats
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request, Response
 from tests.effort import examples
 from tests.v2.answers import DATE, GRID, START, SYSTEM, answer, dense, ends
 
 NOW = START + 30 * DAY + 20.5
+ASK = Ask(RGM, SYSTEM, {})
 RANGE = "Requested date range is invalid for this system"
 Server = Callable[[Request[RgmStats]], Response]
 
@@ -169,7 +171,7 @@ def refused(window: Window | None, status: int, body: object) -> RgmStats | None
     """Return what a refusal of a window stands for."""
     failure = explain(answer(body, status), official=False)
     assert failure is not None
-    return Ask(SYSTEM).request(window).forgive(failure)
+    return ASK.request(window).forgive(failure)
 
 
 @pytest.mark.parametrize(
@@ -252,12 +254,12 @@ def test_other_refusals_are_not_forgiven(status: int, body: object) -> None:
     """Nor are failures of the way, or answers that cannot be read."""
     assert refused(W, status, body) is None
     for error in (TransportError("reset"), DecodeError("unreadable"), EnlightenError("x")):
-        assert Ask(SYSTEM).request(W).forgive(error) is None
+        assert ASK.request(W).forgive(error) is None
 
 
 def skipped(body: dict[str, Any], older: Window) -> Reason | None:
     """Return why an older window is not asked for after an answer for the newest."""
-    newest = Ask(SYSTEM).request(W).decode(answer(body))
+    newest = ASK.request(W).decode(answer(body))
     return outlined(start_at=0).skip(newest, older)
 
 
@@ -294,7 +296,7 @@ def test_today_is_left_to_the_service() -> None:
 def test_parts_of_a_stream_know_the_time_zone() -> None:
     """As the whole answer does."""
     outline = outlined(start_at=START, end_at=START + GRID)
-    (part,) = outline.unpack(Ask(SYSTEM).request(W).decode(answer(dense(W))))
+    (part,) = outline.unpack(ASK.request(W).decode(answer(dense(W))))
     assert part.timezone == "Europe/Berlin"
     assert [day.got for day in part.sums("day")] == [8]
 

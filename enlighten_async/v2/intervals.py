@@ -1,0 +1,251 @@
+"""Endpoints that answer in intervals: windows as long as each allows, and how their answers join."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+from attrs import evolve, frozen
+
+from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, Unavailable
+from enlighten_async.models.coverage import Coverage, Hole, Reason, explained
+from enlighten_async.models.intervals import IntervalStats
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.session.outline import Draft, Leg, Outline
+from enlighten_async.v2.ranges import Endpoint, Range
+from enlighten_async.windows import Moment, Window, as_datetime, floor, local_days, split, time_zone
+from enlighten_async.wire import Flow, Request, Response
+
+S = TypeVar("S", bound=IntervalStats[Any])
+
+NO_METER = "does not contain any active and enabled"
+"""What a refusal (401 or 422) says of a system that has no such meter."""
+
+
+@frozen
+class Kind(Generic[S]):
+    """One endpoint that answers in intervals.
+
+    Attributes:
+        endpoint: what the service allows.
+        decode: reads an answer for a window; `None` leaves the range to what the rows span.
+        nothing: makes an answer without rows.
+        merge: joins parts, oldest first, in place of an answer without rows, with holes nobody spoke for.
+    """
+
+    endpoint: Endpoint
+    decode: Callable[[Response, int, Window | None], S]
+    nothing: Callable[[int, Coverage], S]
+    merge: Callable[[Sequence[S], S, Iterable[Hole]], S]
+
+    def draft(
+        self,
+        system_id: int,
+        zones: Mapping[int, str],
+        *,
+        start_at: Moment | None = None,
+        end_at: Moment | None = None,
+        start_date: date | None = None,
+        end_date: date | None = None,
+    ) -> Draft[S, S, S]:
+        """Ask for the intervals of a system.
+
+        Args:
+            system_id: the system.
+            zones: names of systems' time zones, as far as they are known.
+            start_at: start, exclusive.
+            end_at: end, inclusive; now if not given.
+            start_date: first local day.
+            end_date: last local day; today if not given.
+
+        Raises:
+            InputError: the range makes no sense.
+        """
+        asked = Range.of(start_at=start_at, end_at=end_at, start_date=start_date, end_date=end_date)
+        ask = Ask(self, system_id, zones)
+
+        def outline(now: float, zone: ZoneInfo | None) -> Outline[S, S, S]:
+            if asked is None:
+                return _today(ask)
+            window = asked.window(now, zone, self.endpoint.grid)
+            return _windows(ask, window, now, zone or ask.zone, local=asked.local)
+
+        return Draft(outline, zone_of=system_id if asked and asked.local else None)
+
+
+@frozen
+class Ask(Generic[S]):
+    """What is asked of one system.
+
+    Attributes:
+        kind: by which endpoint.
+        system_id: the system.
+        zones: names of systems' time zones, as far as they are known.
+    """
+
+    kind: Kind[S]
+    system_id: int
+    zones: Mapping[int, str]
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The system's time zone, where it is known and has a name that we know."""
+        name = self.zones.get(self.system_id)
+        try:
+            return None if name is None else time_zone(name)
+        except InputError:
+            return None
+
+    def request(self, window: Window | None) -> Request[S]:
+        """Return the request for one window; `None` leaves the range to the service."""
+        params = () if window is None else (("start_at", str(window.start)), ("end_at", str(window.end)))
+        name = self.kind.endpoint.name
+        return Request(
+            name,
+            f"/systems/{self.system_id}/{name}",
+            params,
+            self._of_today if window is None else lambda response: self._part(response, window),
+            window,
+            lambda refusal: self._forgiven(refusal, window),
+        )
+
+    def flow(self, window: Window) -> Flow[S]:
+        """Ask for a window, and for the rest of it where an answer spoke for its beginning only."""
+        while window.start < window.end:
+            part = yield self.request(window)
+            window = Window(part.window.end, window.end)
+
+    def nothing(self, holes: Sequence[Hole], window: Window, until: float | None = None) -> S:
+        """Return an answer without rows, for these reasons."""
+        reported = None if until is None else as_datetime(until)
+        coverage = Coverage(window, self.kind.endpoint.grid, tuple(holes), reported_until=reported)
+        return self.kind.nothing(self.system_id, coverage)
+
+    def _part(self, response: Response, window: Window) -> S:
+        """Return an answer, for as much of its window as it speaks for."""
+        endpoint = self.kind.endpoint
+        part = self.kind.decode(response, self.system_id, window)
+        if part.intervals:
+            last = part.intervals.columns["end_at"][-1]
+            cut = endpoint.ends_early(window, last) and _reported_past(part, last)
+            return self.kind.decode(response, self.system_id, Window(window.start, last)) if cut else part
+        limit = None if response.date is None else endpoint.oldest(response.date)
+        if limit is None or window.start >= limit:
+            return part
+        # A window that begins before the limit of retention is answered with an empty list for the whole
+        # of it: the answer speaks for what is gone, and the rest is asked for again.
+        gone = Window(window.start, min(limit, window.end))
+        return self.nothing([Hole(gone, Reason.BEYOND_RETENTION)], gone)
+
+    def _of_today(self, response: Response) -> S:
+        """Return an answer for what its rows span; without any, for what is known of today."""
+        part = self.kind.decode(response, self.system_id, None)
+        if part.intervals or response.date is None:
+            return part
+        today = self._today(response.date)
+        if today.seconds:
+            return self.kind.decode(response, self.system_id, today)
+        # Without the time zone it is not known when today began: the reason is given all the same.
+        newest = Window(today.end - self.kind.endpoint.grid, today.end)
+        part = self.kind.decode(response, self.system_id, newest)
+        holes = tuple(Hole(today, hole.reason) for hole in part.coverage.holes)
+        return evolve(part, window=today, coverage=evolve(part.coverage, window=today, holes=holes))
+
+    def _today(self, now: float) -> Window:
+        """Return the system's own today so far; an empty window where its time zone is not known."""
+        end = floor(now, self.kind.endpoint.grid)
+        if self.zone is None:
+            return Window(end, end)
+        day = datetime.fromtimestamp(now, self.zone).date()
+        return Window(min(end, floor(local_days(day, day, self.zone).start, self.kind.endpoint.grid)), end)
+
+    def _forgiven(self, refusal: EnlightenError, window: Window | None) -> S | None:
+        """Return the part that a documented refusal stands for, if it is known for which range."""
+        if not isinstance(refusal, APIError):
+            return None
+        if isinstance(refusal, RangeError) and "invalid for this system" in str(refusal):
+            return self._out_of_range(refusal, window or self._told(refusal))
+        reason = self._reason(refusal)
+        if reason is Reason.UNAVAILABLE and window is None:
+            return None
+        if reason is not None and window is None:
+            date = None if refusal.response is None else refusal.response.date
+            window = None if date is None else self._today(date)
+        return None if reason is None or window is None else self.nothing([Hole(window, reason)], window)
+
+    def _reason(self, refusal: APIError) -> Reason | None:
+        """Return why the whole of a range is empty, if a refusal says so."""
+        if refusal.status in {401, 422} and NO_METER in str(refusal):
+            return Reason.NO_DEVICE
+        if refusal.status == 204:
+            return self.kind.endpoint.no_content
+        return Reason.UNAVAILABLE if isinstance(refusal, Unavailable) and refusal.status == 500 else None
+
+    def _out_of_range(self, refusal: RangeError, window: Window | None) -> S | None:
+        """Tell by the first and the last interval of the system why there are no rows."""
+        if window is None:
+            return None
+        grid, first, last = self.kind.endpoint.grid, refusal.first_interval, refusal.last_interval
+        # Both are ends of intervals that exist: the first one began one interval before.
+        holes = explained(window, grid, None if first is None else first - grid, last)
+        return self.nothing(holes, window, last)
+
+    def _told(self, refusal: RangeError) -> Window | None:
+        """Return the range a refusal names: shortly after midnight, "today" is one without data yet."""
+        if refusal.start_at is None or refusal.end_at is None:
+            return None
+        endpoint = self.kind.endpoint
+        start, end = floor(refusal.start_at, endpoint.grid), floor(refusal.end_at, endpoint.grid)
+        return Window(start, end) if 0 <= end - start <= endpoint.longest else None
+
+
+def _reported_past(part: IntervalStats[Any], last: int) -> bool:
+    """Tell whether a system is known to have reported after its last row, or may have."""
+    reported = part.meta.last_report_at if part.meta else None
+    return reported is None or reported.timestamp() > last
+
+
+def _today(ask: Ask[S]) -> Outline[S, S, S]:
+    """Leave the range to the service: the system's own today, so far."""
+
+    def once() -> Flow[S]:
+        yield ask.request(None)
+
+    def answer(parts: Sequence[S], _: Sequence[Hole], receipt: Receipt) -> S:
+        return evolve(parts[0], timezone=ask.zones.get(ask.system_id), receipt=receipt)
+
+    return Outline(legs=(Leg(once()),), merge=answer, unpack=lambda part: (part,))
+
+
+def _windows(
+    ask: Ask[S], window: Window, now: float, zone: ZoneInfo | None, *, local: bool
+) -> Outline[S, S, S]:
+    """Ask for a range by windows; what is beyond retention is known to be empty and not asked for."""
+    endpoint = ask.kind.endpoint
+    kept = window.clip(Window(endpoint.oldest(now), window.end))
+    gone = Window(window.start, kept.start)
+    unasked = [Hole(gone, Reason.BEYOND_RETENTION)] if gone.seconds else []
+
+    def joined(parts: Sequence[S], holes: Sequence[Hole], receipt: Receipt) -> S:
+        answer = ask.kind.merge(parts, ask.nothing([], window), [*unasked, *holes])
+        return evolve(answer, timezone=ask.zones.get(ask.system_id), receipt=receipt)
+
+    return Outline(
+        legs=tuple(Leg(ask.flow(piece), piece) for piece in endpoint.pieces(kept, zone, local=local)),
+        merge=joined,
+        unpack=lambda part: (evolve(part, timezone=ask.zones.get(ask.system_id)),),
+        skip=_not_worth,
+        pruned=len(split(gone, endpoint.span)),
+    )
+
+
+def _not_worth(newest: IntervalStats[Any], window: Window) -> Reason | None:
+    """Tell by the newest part why an older window is documented as empty, if it is."""
+    if any(hole.reason is Reason.NO_DEVICE for hole in newest.coverage.holes):
+        return Reason.NO_DEVICE
+    started = newest.meta.operational_at if newest.meta else None
+    if started is not None and window.end <= started.timestamp():
+        return Reason.BEFORE_OPERATION
+    return None
