@@ -1,5 +1,6 @@
 """What queries answer: frozen values with units, columns inside where they are long."""
 
+from enlighten_async.models.consumption_stats import ConsumptionInterval, ConsumptionStats
 from enlighten_async.models.coverage import Coverage, Hole, Reason
 from enlighten_async.models.devices import (
     Device,
@@ -22,13 +23,16 @@ from enlighten_async.models.readings import (
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
 from enlighten_async.models.series import Series
+from enlighten_async.models.stats import Stats, StatsInterval
 from enlighten_async.models.summary import Summary
 from enlighten_async.models.sums import Sum
 from enlighten_async.models.systems import System, SystemId, Systems
 
 __all__ = [
     "ChannelInterval",
+    "ConsumptionInterval",
     "ConsumptionLifetime",
+    "ConsumptionStats",
     "Coverage",
     "Device",
     "EnergyLifetime",
@@ -52,6 +56,8 @@ __all__ = [
     "RgmInterval",
     "RgmStats",
     "Series",
+    "Stats",
+    "StatsInterval",
     "Sum",
     "Summary",
     "System",

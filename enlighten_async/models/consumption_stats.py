@@ -43,7 +43,7 @@ class ConsumptionStats(IntervalStats[ConsumptionInterval]):
     intervals.
     """
 
-    energy: ClassVar[str] = "enwh"
+    _energy: ClassVar[str] = "enwh"
 
 
 def consumption_intervals(

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from attrs import evolve, field, frozen
 
 from enlighten_async.errors import InputError
-from enlighten_async.models.convert import unstructure
 from enlighten_async.models.coverage import Coverage, Hole, combined
 from enlighten_async.models.meta import Meta
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.rows import Plain
 from enlighten_async.models.series import Series, concatenated
 from enlighten_async.models.sums import Sum, Unit, sums
 from enlighten_async.windows import Window, time_zone
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 @frozen
-class IntervalStats(Generic[R_co]):
+class IntervalStats(Plain, Generic[R_co]):
     """What a system measured over a range of time, in intervals.
 
     Attributes:
@@ -36,7 +36,7 @@ class IntervalStats(Generic[R_co]):
         receipt: what the query spent; empty on a part of a stream.
     """
 
-    energy: ClassVar[str]
+    _energy: ClassVar[str]
     """The column that holds the energy of each interval, Wh."""
 
     system_id: int
@@ -66,12 +66,8 @@ class IntervalStats(Generic[R_co]):
             )
         columns = self.intervals.columns
         return sums(
-            self.window, self.coverage.grid, columns["end_at"], columns[self.energy], time_zone(name), unit
+            self.window, self.coverage.grid, columns["end_at"], columns[self._energy], time_zone(name), unit
         )
-
-    def to_dict(self) -> dict[str, object]:
-        """Return it as plain values that `json` can write; instants as ISO 8601 in UTC."""
-        return unstructure(self)
 
 
 S = TypeVar("S", bound=IntervalStats[Any])

@@ -102,7 +102,7 @@ class RgmStats(IntervalStats[RgmInterval]):
         receipt: what the query spent; empty on a part of a stream.
     """
 
-    energy: ClassVar[str] = "wh_del"
+    _energy: ClassVar[str] = "wh_del"
 
     meter_intervals: tuple[MeterIntervals, ...]
     coverage: Coverage = field(eq=False)

@@ -45,7 +45,7 @@ class Stats(IntervalStats[StatsInterval]):
     `total_devices` counts microinverters. The other attributes are those of all answers in intervals.
     """
 
-    energy: ClassVar[str] = "enwh"
+    _energy: ClassVar[str] = "enwh"
 
 
 def stats_intervals(
