@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from math import isfinite
 from typing import Any, Final, TypeVar, cast
 
 from attrs import Attribute, AttrsInstance, fields, has
@@ -56,8 +57,10 @@ def quantity(units: Mapping[str, float]) -> Callable[[object], float | None]:
         unit = told.get("units") or usual
         if not isinstance(unit, str) or unit not in units:
             raise ValueError(f"not a unit of {', '.join(units)}: {unit!r:.40}")
-        value = _number(told["value"])
-        return value if unit == usual else value * units[unit]
+        value = _number(told["value"]) * units[unit]
+        if not isfinite(value):
+            raise ValueError(f"too large: {told['value']}")
+        return value
 
     return read
 

@@ -22,7 +22,7 @@ def authorization_url(app_id: int | str, *, redirect: str | None = None) -> str:
     Raises:
         InputError: an argument is wrong.
     """
-    if isinstance(app_id, bool) or re.fullmatch(r"[!-~]+", str(app_id)) is None:
+    if isinstance(app_id, bool) or not _sound(str(app_id) if isinstance(app_id, int) else app_id):
         raise InputError("app_id must be the application's id, such as '1409611733144'")
     query = {"app_id": str(app_id)}
     if redirect is not None:
@@ -46,9 +46,13 @@ def parse_redirect(url: str) -> str:
             f"pass it as the user came back with it"
         )
     user_id = found.pop()
-    if re.fullmatch(r"[!-~]+", user_id) is None:
+    if not _sound(user_id):
         raise InputError("the user_id in the address is not one: it has spaces or is not ASCII")
     return user_id
+
+
+def _sound(text: object) -> bool:
+    return isinstance(text, str) and re.fullmatch(r"[!-~]+", text) is not None
 
 
 def _parts(url: object, name: str) -> SplitResult:

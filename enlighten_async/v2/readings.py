@@ -33,14 +33,15 @@ def production_meter_readings(
 
 
 def monthly_production(
-    system_id: int, start_date: date, *, stacklevel: int = 3
+    system_id: int, start_date: date
 ) -> Draft[MonthlyProduction, MonthlyProduction, MonthlyProduction]:
     """Ask for what a system produced in the month from a local day on. Deprecated by the service.
+
+    The warning that says so is for the caller of this function's caller, a method.
 
     Args:
         system_id: the system.
         start_date: first local day, at least a month ago.
-        stacklevel: whom the warning is for: 3 is the caller of this function's caller.
 
     Raises:
         InputError: `start_date` is not a date.
@@ -50,7 +51,7 @@ def monthly_production(
         "monthly_production is deprecated by the service: use energy_lifetime for the energy of days, "
         "or production_meter_readings for what meters read",
         DeprecationWarning,
-        stacklevel=stacklevel,
+        stacklevel=3,
     )
     path = f"/systems/{system_id}/monthly_production"
     read = partial(decode.value, MonthlyProduction)

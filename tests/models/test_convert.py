@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from attrs import fields
 from cattrs import BaseValidationError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from enlighten_async.models import (
     Coverage,
+    EnergyLifetime,
     Hole,
+    Inventory,
     Meta,
     MeterIntervals,
     Reason,
@@ -22,11 +26,12 @@ from enlighten_async.models import (
     System,
     Systems,
 )
-from enlighten_async.models.convert import structure
+from enlighten_async.models.convert import quantity, structure
 from enlighten_async.models.rgm_stats import channel_intervals, rgm_intervals
 from enlighten_async.models.series import NAN
 from enlighten_async.models.systems import SystemsPage
 from enlighten_async.windows import Window
+from tests.effort import examples
 
 NOON = datetime(2025, 6, 15, 14, tzinfo=timezone(timedelta(hours=2)))
 RECEIPT = Receipt(sent=2, retried=1, waited={"minute": 1.5}, left={"minute": 8, "month": 9998})
@@ -146,7 +151,7 @@ def test_systems_are_a_sequence() -> None:
 
 
 def test_plain_values_become_models() -> None:
-    """Instants are epoch seconds, whole or not; unknown fields are left out, a null list is empty."""
+    """Epoch seconds may be whole or not; unknown fields are left out, a null list is empty."""
     page = structure(
         {
             "systems": [
@@ -167,6 +172,74 @@ def test_plain_values_become_models() -> None:
     assert summary.summary_date == date(2024, 2, 29)
 
 
+@examples(200)
+@given(
+    epoch=st.integers(0, 4_000_000_000),
+    minutes=st.integers(-14 * 60, 14 * 60),
+    utc=st.sampled_from(["+00:00", "Z"]),
+)
+def test_an_instant_is_the_same_in_either_format(epoch: int, minutes: int, utc: str) -> None:
+    """Epoch seconds, or ISO 8601 with any offset."""
+    moment = datetime.fromtimestamp(epoch, timezone(timedelta(minutes=minutes)))
+    for said in (epoch, float(epoch), moment.isoformat().replace("+00:00", utc)):
+        got = structure({"last_report_at": said}, Meta).last_report_at
+        assert (got, got and got.utcoffset()) == (moment, timedelta())
+
+
+@examples(200)
+@given(day=st.dates(date(1971, 1, 1), date(2100, 1, 1)), quarters=st.integers(-47, 47))
+def test_a_date_is_the_same_in_every_format(day: date, quarters: int) -> None:
+    """The date, or its local midnight in either format of instants."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=timezone(quarters * timedelta(minutes=15)))
+    for said in (day.isoformat(), midnight.isoformat(), midnight.timestamp()):
+        assert structure({"system_id": 7, "summary_date": said}, Summary).summary_date == day
+
+
+def test_what_is_ours_is_not_taken_from_the_service() -> None:
+    """It may send fields by these names one day."""
+    ours = {"as_of": 5, "receipt": {"sent": 9}, "reason": 7, "complete": False}
+    for model in (Summary, Inventory):
+        made = structure({"system_id": 7, **ours}, model)
+        assert (made.as_of, made.receipt) == (None, Receipt())
+    lifetime = {"system_id": 7, "start_date": None, "production": []}
+    assert structure({**lifetime, **ours}, EnergyLifetime) == EnergyLifetime(7, None, ())
+
+
+@pytest.mark.parametrize(
+    ("said", "watts"),
+    [
+        (None, None),
+        (0, 0),
+        (186, 186),
+        (18.5, 18.5),
+        ({"value": 186, "units": "W", "precision": 0}, 186),
+        ({"value": 1.5, "units": "kW"}, 1500),
+        ({"value": 7}, 7),
+        ({"value": 7, "units": None}, 7),
+        ({"value": None, "units": "W"}, None),
+        ({"units": "furlong"}, None),
+        ({}, None),
+    ],
+)
+def test_a_quantity_is_a_number_of_one_unit(said: object, watts: float | None) -> None:
+    """A whole number stays one, as JSON shows."""
+    got = quantity({"W": 1, "kW": 1000})(said)
+    assert (got, type(got)) == (watts, type(watts) if not isinstance(said, dict) or watts != 1500 else float)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("186", True, [186], float("inf"), {"value": "186"}, {"value": 1e308, "units": "kW"}),
+        *({"value": 1, "units": "w"}, {"value": 1, "units": ["W"]}),
+    ],
+)
+def test_a_quantity_of_another_kind_is_refused(wrong: object) -> None:
+    """A number of who knows what is worse than none."""
+    with pytest.raises((TypeError, ValueError)):
+        quantity({"W": 1, "kW": 1000})(wrong)
+
+
 @pytest.mark.parametrize(
     ("raw", "model"),
     [
@@ -181,7 +254,12 @@ def test_plain_values_become_models() -> None:
         ({"system_id": 7, "other_references": [1]}, System),
         ({"system_id": 7, "meta": []}, System),
         ({"system_id": 7, "meta": {"last_report_at": "2025-06-15T12:00:00"}}, System),
+        ({"system_id": 7, "meta": {"last_report_at": "2025-06-15"}}, System),
+        ({"system_id": 7, "meta": {"last_report_at": "1750000000"}}, System),
+        ({"system_id": 7, "meta": {"last_report_at": "noon"}}, System),
         ({"system_id": 7, "meta": {"last_report_at": True}}, System),
+        ({"system_id": 7, "summary_date": True}, Summary),
+        ({"system_id": 7, "summary_date": "2025-06-31T00:00:00Z"}, Summary),
         ({"system_id": 7, "summary_date": 20250615}, Summary),
         ({"system_id": 7, "summary_date": "15 June"}, Summary),
         ({"system_id": 7, "energy_today": float("inf")}, Summary),

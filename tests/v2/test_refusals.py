@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
@@ -161,6 +161,27 @@ def test_the_facts_of_a_range() -> None:
     assert (error.start_at, error.end_at, error.first_interval, error.last_interval) == (1800, 2700, 900, 0)
 
 
+def test_the_days_of_a_range() -> None:
+    """Of the endpoints that count in days."""
+    error = explained(422, {"reason": RANGE, "start": "2025-07-02", "end": "2025-07-01T00:00:00-07:00"})
+    assert isinstance(error, RangeError)
+    assert (error.start_date, error.end_date) == (date(2025, 7, 2), date(2025, 7, 1))
+    for wrong in (None, True, 20250702, "2025-07-32", "", [JULY]):
+        error = explained(422, {"reason": RANGE, "start": wrong, "end": wrong})
+        assert isinstance(error, RangeError)
+        assert (error.start_date, error.end_date) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [({"errorCode": 7}, 7), ({"errorCode": "7"}, None), ({"errorCode": -1}, None), ({}, None)],
+)
+@pytest.mark.parametrize("status", [404, 422, 500])
+def test_the_services_own_number_of_an_error(status: int, body: object, code: int | None) -> None:
+    """Passed on, whatever the status."""
+    assert explained(status, body, official=False).error_code == code
+
+
 @pytest.mark.parametrize("wrong", [None, True, "2025-07-01T00:00:00Z", -1, 10**400, 1e300, [JULY], {}])
 def test_what_is_no_fact_is_left_out(wrong: object) -> None:
     """Rather than believed."""
@@ -178,7 +199,10 @@ def test_a_long_text_is_cut() -> None:
     assert len(str(explained(500, {"message": "x" * 10_000}))) < 600
 
 
-NAMES = ("message", "errorMessages", "reason", "errorCode", "period", "period_end", "limit", "first_interval")
+NAMES = (
+    *("message", "errorMessages", "reason", "errorCode", "period", "period_end"),
+    *("limit", "first_interval", "start", "end"),
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=8),

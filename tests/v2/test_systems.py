@@ -5,18 +5,22 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.errors import AuthenticationError, InputError, NotFound, ServiceRetired
-from enlighten_async.models import Receipt, Summary, Systems
+from enlighten_async.errors import AuthenticationError, DecodeError, InputError, NotFound, ServiceRetired
+from enlighten_async.models import Receipt, Summary, SystemId, Systems
 from enlighten_async.transport import Secret
 from enlighten_async.v2 import BASE_URL, PLANS, V2, credentials
-from enlighten_async.v2.systems import summary, systems
+from enlighten_async.v2.systems import search_system_id, summary, systems
 from enlighten_async.wire import Flow, Request
 from tests.effort import examples
-from tests.v2.answers import answer
+from tests.v2.answers import DATE, answer
+from tests.v2.single import WEB_DATE, told
+from tests.v2.single import asked as asked_once
+from tests.world import World
 
 
 def driven(flow: Flow[Any], bodies: list[dict[str, Any]]) -> tuple[list[Any], list[Request[Any]]]:
@@ -70,6 +74,104 @@ def test_a_next_that_comes_again_ends_it(nexts: list[str]) -> None:
     parts, asked = driven(outline.legs[0].flow, [*bodies, page([99])])
     assert len(asked) == len(parts) == len(nexts)
     assert not outline.merge(parts, [], Receipt()).complete
+
+
+VALUES = st.text(min_size=1).filter(str.strip)
+FILTERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "system_id": st.integers(1) | VALUES | st.lists(st.integers(1) | VALUES, min_size=1, max_size=3),
+        **{
+            name: VALUES | st.lists(VALUES, min_size=1, max_size=3) | st.sets(VALUES, min_size=1, max_size=3)
+            for name in ("system_name", "status", "reference", "installer", "connection_type")
+        },
+    },
+)
+
+
+@examples(200)
+@given(filters=FILTERS)
+def test_filters_go_with_every_page(filters: dict[str, Any]) -> None:
+    """One value by its name, several with brackets; the same for the next page, and each value once."""
+    outline = systems({}, **filters).outline(0.0, None)
+    _, asked = driven(outline.legs[0].flow, [page([1], "4d0a"), page([2])])
+    limit, *pairs = asked[0].params
+    assert limit == ("limit", "1000")
+    assert asked[1].params == (*asked[0].params, ("next", "4d0a"))
+    names = list(dict.fromkeys(name.removesuffix("[]") for name, _ in pairs))
+    order = ["system_id", "system_name", "status", "reference", "installer", "connection_type"]
+    assert names == [name for name in order if name in filters]
+    for name, given_for_it in filters.items():
+        several = {str(v) for v in ([given_for_it] if isinstance(given_for_it, str | int) else given_for_it)}
+        wire = name if len(several) == 1 else f"{name}[]"
+        sent = [value for key, value in pairs if key == wire]
+        assert (set(sent), len(sent)) == (several, len(several))
+
+
+def test_the_order_of_values_is_kept() -> None:
+    """As the caller gave them."""
+    outline = systems({}, status=["micro", "comm", "micro"], system_id=(9, "8")).outline(0.0, None)
+    _, (request,) = driven(outline.legs[0].flow, [page([])])
+    ids, states = (("system_id[]", "9"), ("system_id[]", "8")), (("status[]", "micro"), ("status[]", "comm"))
+    assert request.params == (("limit", "1000"), *ids, *states)
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], (), set(), "", " ", ["a", ""], [None], 5.5, True, [True], b"a", [b"a"], {}]
+)
+@pytest.mark.parametrize(
+    "name", ["system_id", "system_name", "status", "reference", "installer", "connection_type"]
+)
+def test_filters_that_could_match_nothing_are_refused(name: str, wrong: Any) -> None:
+    """By name, before anything is asked."""
+    with pytest.raises(InputError, match=f"^{name} (is empty|must be)"):
+        systems({}, **{name: wrong})
+
+
+def test_numbers_are_for_numbers() -> None:
+    """Other filters are texts."""
+    with pytest.raises(InputError, match="status must be a text"):
+        systems({}, status=5)  # type: ignore[arg-type]
+
+
+async def test_filters_through_a_client() -> None:
+    """The URL as the service sees it; brackets may be escaped."""
+    seen: list[httpx.QueryParams] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.params)
+        return httpx.Response(200, json=page([1]), headers={"date": WEB_DATE})
+
+    async with World().client(transport=httpx.MockTransport(reply)) as client:
+        listed = await client._query(systems({}, status=["comm", "micro"], system_name="Süd & West"))
+    assert [system.system_id for system in listed] == [1]
+    assert seen[0].get_list("status[]") == ["comm", "micro"]
+    assert seen[0].get_list("system_name") == ["Süd & West"]
+
+
+def test_the_system_of_a_gateway() -> None:
+    """Its number, also as an `int`; serial numbers are texts."""
+    request = asked_once(search_system_id(" 012345678901 "))
+    assert (request.endpoint, request.path) == ("search_system_id", "/systems/search_system_id")
+    assert request.params == (("serial_num", "012345678901"),)
+    found = told(search_system_id("1"), {"system_id": 7, "new": 1})
+    assert (found, int(found), found.as_of) == (SystemId(7), 7, datetime.fromtimestamp(DATE, UTC))
+    assert found.to_dict()["system_id"] == 7
+
+
+@pytest.mark.parametrize("wrong", [12345678901, "", " ", None, b"1", True])
+def test_what_is_no_serial_number_is_refused(wrong: Any) -> None:
+    """A number would have lost its zeros."""
+    with pytest.raises(InputError, match="serial_num must be a text"):
+        search_system_id(wrong)
+
+
+def test_a_gateway_nobody_knows_is_not_found() -> None:
+    """In the service's words."""
+    error = told(search_system_id("1"), {"reason": "404", "errorMessages": ["Envoy not found here"]}, 404)
+    assert isinstance(error, NotFound)
+    assert "Envoy not found here" in str(error)
+    assert isinstance(told(search_system_id("1"), {"system_id": None}), DecodeError)
 
 
 def test_pages_that_did_not_all_arrive_are_incomplete() -> None:
