@@ -30,5 +30,12 @@ def _changed(name: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_changed("", inner) for inner in value]
     if name in _INSTANTS and isinstance(value, str) and _ISO.fullmatch(value):
-        return int(datetime.fromisoformat(value).timestamp())
+        return _epoch(value)
     return value
+
+
+def _epoch(text: str) -> int | str:
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except ValueError:
+        return text
