@@ -2,7 +2,7 @@
 
 from enlighten_async.emulator.app import Emulator
 from enlighten_async.emulator.faults import Fault
-from enlighten_async.emulator.plants import Meter, System
+from enlighten_async.emulator.plants import Envoy, Meter, RetiredMeter, System
 from enlighten_async.emulator.quota import Quota
 
-__all__ = ["Emulator", "Fault", "Meter", "Quota", "System"]
+__all__ = ["Emulator", "Envoy", "Fault", "Meter", "Quota", "RetiredMeter", "System"]

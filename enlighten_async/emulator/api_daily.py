@@ -1,4 +1,4 @@
-"""The endpoints that answer day by day: energy_lifetime."""
+"""The endpoints that answer days: energy_lifetime, consumption_lifetime, monthly_production."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.emulator.api_intervals import INVALID
-from enlighten_async.emulator.local_time import local_date, parse_date
+from enlighten_async.emulator.local_time import local_date, local_midnight, next_month, parse_date
 
 if TYPE_CHECKING:
     from enlighten_async.emulator.api_v2 import ApiV2
@@ -32,6 +32,54 @@ def energy_lifetime(api: ApiV2, call: Call, systems: list[System]) -> tuple[int,
         content["micro_production"] = truth.micro_days(system.system_id, first, last)
         content["meter_production"] = truth.meter_days(system.system_id, first, last)
     return 200, content | {"meta": api.meta(system)}
+
+
+def consumption_lifetime(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, object]:
+    """Answer the energy consumed on each day; nothing at all without a meter."""
+    system, truth = systems[0], api.truth
+    if system.consumption == "none":
+        return 204, None
+    if system.consumption != "metered":  # a meter that is switched off is refused like one without consent
+        return api.unauthorized
+    first, last, refusal = _asked(api, call, system)
+    if refusal:
+        return 422, refusal
+    return 200, {
+        "system_id": system.system_id,
+        "start_date": first and first.isoformat(),
+        "consumption": truth.consumption_days(system.system_id, first, last) if first else [],
+        "meta": api.meta(system),
+    }
+
+
+def monthly_production(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, Row]:
+    """Answer the energy of a month that is over, and what the meters showed when it began and ended."""
+    system, truth = systems[0], api.truth
+    first = parse_date(call.get("start_date"))
+    if first is None:
+        return 422, {"errorMessages": ["Missing required parameter: start_date"]}
+    today, after = local_date(api.clock.now(), system.timezone), next_month(first)
+    last = after - timedelta(days=1)
+    if first > today:
+        return 422, refuse_days(IN_FUTURE, first, last)
+    if after > today or last < local_date(system.operational_at, system.timezone):
+        return 422, refuse_days(INVALID, first, last)
+    start, end = local_midnight(first, system.timezone), local_midnight(after, system.timezone)
+    before, then = (
+        {row["serial_number"]: row["value"] for row in truth.meter_readings(system.system_id, moment)}
+        for moment in (start, end)
+    )
+    return 200, {
+        "system_id": system.system_id,
+        "start_date": first.isoformat(),
+        "end_date": last.isoformat(),
+        "production_wh": truth.produced(system.system_id, start, end),
+        "meter_readings": [
+            {"serial_number": m.serial, "start": before.get(m.serial, 0), "end": then.get(m.serial, 0)}
+            for m in system.meters
+        ],
+        "meta": api.meta(system),
+    }
 
 
 def _asked(api: ApiV2, call: Call, system: System) -> tuple[date | None, date, Row | None]:

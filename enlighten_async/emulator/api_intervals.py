@@ -1,10 +1,10 @@
-"""The endpoints that answer with the intervals of a window: stats, rgm_stats."""
+"""The endpoints that answer with the intervals of a window: stats, rgm_stats, consumption_stats."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.local_time import local_date, local_midnight, parse_moment
+from enlighten_async.emulator.local_time import local_date, local_midnight, month_later, parse_moment
 from enlighten_async.emulator.micro import STEP
 from enlighten_async.emulator.sun import DAY, GRID
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.plants import System
 
 RGM_SPAN = 7 * DAY
+NO_CONSUMPTION_METER = "The given system does not contain any active and enabled consumption meter"
 INVALID = "Requested date range is invalid for this system"
 
 Row: TypeAlias = dict[str, object]
@@ -56,6 +57,32 @@ def rgm_stats(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, Row]:
         "intervals": truth.rgm_stats(system.system_id, start, end) if kept else [],
         "meta": api.meta(system),
         "meter_intervals": truth.meter_intervals(system.system_id, start, end) if kept else [],
+    }
+
+
+def consumption_stats(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, object]:
+    """Answer what the consumption meter measured, of one month at most, whatever end is asked for.
+
+    A calendar month from the local date of the start, as its length is not documented. Without a meter
+    the documentation promises an empty list; a meter that is switched off was seen to be refused.
+    """
+    system, truth = systems[0], api.truth
+    if system.consumption == "refused":
+        return api.unauthorized
+    if system.consumption == "disabled":
+        return 401, {"message": NO_CONSUMPTION_METER}
+    start, end = _asked(api, call, system, GRID)
+    end = min(end, month_later(start, system.timezone))
+    kept = system.consumption == "metered" and _kept(api, start)
+    if kept or (system.consumption == "metered" and start > end):
+        known = truth.first_consumption(system.system_id), truth.last_consumption(system.system_id)
+        if refusal := _bad_range(start, end, *known):
+            return 422, refusal
+    return 200, {
+        "system_id": system.system_id,
+        "total_devices": int(system.consumption == "metered"),
+        "intervals": truth.consumption_stats(system.system_id, start, end) if kept else [],
+        "meta": api.meta(system),
     }
 
 

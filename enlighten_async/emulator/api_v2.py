@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import frozen
 
 from enlighten_async.emulator import api_daily as daily
+from enlighten_async.emulator import api_devices as devices
 from enlighten_async.emulator import api_intervals as intervals
 from enlighten_async.emulator.local_time import (
     BadMomentError,
@@ -67,7 +68,7 @@ class ApiV2:
 
     def _enter(self, call: Call, endpoint: Endpoint, system_id: str | None) -> Answer:
         if call.get("user_id") not in self.users:
-            return refuse(401, "Not authorized to access requested resource.")
+            return as_json(*self.unauthorized)
         owned = self.truth.systems(call.get("user_id"))
         systems = [s for s in owned if system_id is None or s.system_id == int(system_id)]
         if system_id is not None and not systems:
@@ -79,6 +80,11 @@ class ApiV2:
         if system_id is not None and call.get("datetime_format") == "iso8601":
             content = _value_in_iso("", content, systems[0].timezone)
         return as_json(status, content)
+
+    @property
+    def unauthorized(self) -> tuple[int, Row]:
+        """The status and the content of the answer to those who may not see what they ask for."""
+        return 401, {"reason": "401", "message": ["Not authorized to access requested resource."]}
 
     def _systems(self, call: Call, owned: list[System]) -> tuple[int, Row]:
         page, cursor = cut_page(call, owned)
@@ -161,6 +167,12 @@ ROUTES: tuple[tuple[re.Pattern[str], Endpoint], ...] = (
     (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/stats"), intervals.stats),
     (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/rgm_stats"), intervals.rgm_stats),
     (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/energy_lifetime"), daily.energy_lifetime),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/consumption_stats"), intervals.consumption_stats),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/consumption_lifetime"), daily.consumption_lifetime),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/envoys"), devices.list_envoys),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/inventory"), devices.inventory),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/monthly_production"), daily.monthly_production),
+    (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/production_meter_readings"), devices.production_meter_readings),
 )
 
 

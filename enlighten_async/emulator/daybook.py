@@ -17,19 +17,42 @@ MAX_DAYS = 4000  # days kept at a time, at most 15 kB each
 DayT = TypeVar("DayT")
 
 
+class Sums(Generic[DayT]):
+    """The energy of all days before a day, for every system.
+
+    Args:
+        day: gives a system's day of this number.
+        count: tells the energy (Wh) that was reported of a whole day.
+    """
+
+    def __init__(self, day: Callable[[System, int], DayT], count: Callable[[DayT, System], int]) -> None:
+        self._day = day
+        self._count = count
+        self._sums: dict[int, array[int]] = {}
+
+    def settled(self, system: System, moment: float) -> tuple[int, int]:
+        """Return the start of the solar day an instant lies in, and the energy (Wh) up to there."""
+        number = day_number(moment, system.longitude)
+        return day_start(number, system.longitude), self._before(system, number)
+
+    def _before(self, system: System, number: int) -> int:
+        first = day_number(system.operational_at, system.longitude)
+        sums = self._sums.setdefault(system.system_id, array("q", [0]))
+        while len(sums) <= number - first:
+            sums.append(sums[-1] + self._count(self._day(system, first + len(sums) - 1), system))
+        return sums[max(0, number - first)]
+
+
 class DayBook(Generic[DayT]):
     """The days of all systems; the oldest made are forgotten first.
 
     Args:
         make: makes a system's day of this number; the same one each time.
-        count: tells the energy (Wh) that was reported of a whole day.
     """
 
-    def __init__(self, make: Callable[[System, int], DayT], count: Callable[[DayT, System], int]) -> None:
+    def __init__(self, make: Callable[[System, int], DayT]) -> None:
         self._make = make
-        self._count = count
         self._days: dict[tuple[int, int], DayT] = {}
-        self._sums: dict[int, array[int]] = {}
 
     def day(self, system: System, number: int) -> DayT:
         """Return the solar day of this number."""
@@ -40,19 +63,6 @@ class DayBook(Generic[DayT]):
                 del self._days[next(iter(self._days))]
             found = self._days[key] = self._make(system, number)
         return found
-
-    def before(self, system: System, number: int) -> int:
-        """Return the energy (Wh) from the start of service to the start of this solar day."""
-        first = day_number(system.operational_at, system.longitude)
-        sums = self._sums.setdefault(system.system_id, array("q", [0]))
-        while len(sums) <= number - first:
-            sums.append(sums[-1] + self._count(self.day(system, first + len(sums) - 1), system))
-        return sums[max(0, number - first)]
-
-    def settled(self, system: System, moment: float) -> tuple[int, int]:
-        """Return the start of the solar day an instant lies in, and the energy (Wh) up to there."""
-        number = day_number(moment, system.longitude)
-        return day_start(number, system.longitude), self.before(system, number)
 
 
 def days_between(system: System, start: int, end: int) -> range:

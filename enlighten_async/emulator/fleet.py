@@ -6,12 +6,23 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from enlighten_async.emulator.plants import DEMO_SYSTEM, DEMO_USER, Meter, System, encode_id
+from enlighten_async.emulator.devices import envoys
+from enlighten_async.emulator.plants import (
+    DEMO_SYSTEM,
+    DEMO_USER,
+    Envoy,
+    Meter,
+    RetiredMeter,
+    System,
+    encode_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from enlighten_async.emulator.plants import Consumption
 
 YEARS_BEFORE = 2  # how long old systems have run when the emulator's first year begins
 FIRST_OTHER_USER = 310_700
@@ -50,7 +61,7 @@ TOWNS = (
 
 @frozen(kw_only=True)
 class Kind:
-    """What a system has and how it behaves; each name here means what it means in System and Meter."""
+    """What a system has and how it behaves; most names mean what they mean in System and Meter."""
 
     meters: int = 1
     phases: int = 1
@@ -63,18 +74,24 @@ class Kind:
     night_rows: bool = True
     outages: float = 0.0
     young: bool = False
+    consumption: Consumption = "none"
+    metered_later: bool = False
+    retired_inverters: int = 0
+    twins: bool = False
+    spare_envoy: bool = False
 
 
 KINDS = (
-    Kind(meters=2),
-    Kind(phases=3, listed=3, standby_w=-1, noise=True),
-    Kind(listed=3, null_tail=True),
-    Kind(meters=0),
-    Kind(night_rows=False, outages=0.1),
-    Kind(young=True, standby_w=-1),
-    Kind(meters=2, late=3600, meter_outages=0.05),
-    Kind(phases=2, listed=3, night_rows=False, noise=True),
+    Kind(meters=2, consumption="metered"),
+    Kind(phases=3, listed=3, standby_w=-1, noise=True, twins=True),
+    Kind(listed=3, null_tail=True, consumption="refused"),
+    Kind(meters=0, consumption="metered", spare_envoy=True),
+    Kind(night_rows=False, outages=0.1, retired_inverters=2),
+    Kind(young=True, standby_w=-1, consumption="disabled"),
+    Kind(meters=2, late=3600, meter_outages=0.05, consumption="metered"),
+    Kind(phases=2, listed=3, night_rows=False, noise=True, metered_later=True),
 )
+METERED_AFTER = 150 * 86_400 + 4321  # seconds of service until meters that came later were installed
 
 
 def build(seed: int, users: int, systems: int, now: float) -> tuple[System, ...]:
@@ -102,7 +119,7 @@ def _systems(seed: int, users: int, systems: int, now: float) -> Iterator[System
 def _system(random: Random, number: int, user_id: str, now: float) -> System:
     town, kind = TOWNS[number % len(TOWNS)], KINDS[number % len(KINDS)]
     modules = random.randint(12, 36)
-    return System(
+    system = System(
         system_id=DEMO_SYSTEM + ID_STEP * number + (random.randrange(ID_STEP) if number else 0),
         user_id=user_id,
         name=f"{town.city} roof {number + 1}",
@@ -120,7 +137,23 @@ def _system(random: Random, number: int, user_id: str, now: float) -> System:
         meters=_meters(random, kind, number),
         night_rows=kind.night_rows,
         outages=kind.outages,
+        consumption=kind.consumption,
+        retired_inverters=kind.retired_inverters,
+        twins=kind.twins,
     )
+    return _with_extras(system, kind)
+
+
+def _with_extras(system: System, kind: Kind) -> System:
+    """Return the system with what follows from the rest of it."""
+    if kind.metered_later:
+        installed = system.operational_at + METERED_AFTER
+        old = RetiredMeter(serial=f"{system.meters[0].envoy_serial}OLD", retired_at=installed)
+        return evolve(system, metered_at=installed, retired_meters=(old,))
+    if kind.spare_envoy:
+        second = Envoy(f"1219{system.system_id % 10**8:08}", status="comm", reported=False)
+        return evolve(system, envoys=(*envoys(system), second))
+    return system
 
 
 def _operational_at(random: Random, kind: Kind, now: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -53,6 +54,18 @@ def local_midnight(day: date, timezone: str, later: int = 0) -> int:
     day += timedelta(days=later)
     naive = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the zone is set on the next line
     return int(naive.replace(tzinfo=ZoneInfo(timezone)).timestamp())
+
+
+def next_month(day: date) -> date:
+    """Return the same day of the next month, or that month's last day."""
+    first = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
+    return first.replace(day=min(day.day, monthrange(first.year, first.month)[1]))
+
+
+def month_later(moment: int, timezone: str) -> int:
+    """Return the instant at which it is the same time of day a month later (epoch seconds)."""
+    local = datetime.fromtimestamp(moment, tz=ZoneInfo(timezone))
+    return int(datetime.combine(next_month(local.date()), local.timetz()).timestamp())
 
 
 def iso(moment: int, timezone: str) -> str:

@@ -112,7 +112,9 @@ class Answer:
 
 
 def as_json(status: int, content: object) -> Answer:
-    """Return an answer with this content, and the service's own Status header."""
+    """Return an answer with this content, and the service's own Status header; 204 has none."""
+    if status == 204:
+        return Answer(status=status, headers=(("Status", str(status)),))
     body = json.dumps(content, separators=(",", ":")).encode()
     return Answer(status=status, headers=(("Content-Type", JSON_TYPE), ("Status", str(status))), body=body)
 

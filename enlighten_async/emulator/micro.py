@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from enlighten_async.emulator.daybook import DayBook, slots_between
+from enlighten_async.emulator.daybook import DayBook, Sums, slots_between
 from enlighten_async.emulator.readings import energy_made, slots_lost
 from enlighten_async.emulator.sun import DAY, GRID, day_start
 
@@ -46,7 +46,8 @@ class Inverters:
     """The inverters' rows of all systems."""
 
     def __init__(self, seed: int) -> None:
-        self._book = DayBook(partial(_make_day, seed), _reported)
+        self._book = DayBook(partial(_make_day, seed))
+        self._sums = Sums(self._book.day, _reported)
 
     def rows(
         self, system: System, start: float, end: float, horizon: float
@@ -79,7 +80,7 @@ class Inverters:
     def lifetime(self, system: System, end: float, horizon: float) -> int:
         """Return the energy (Wh) of all rows up to an instant (epoch seconds)."""
         settled = min(end, horizon - system.micro_late)
-        begin, known = self._book.settled(system, settled)
+        begin, known = self._sums.settled(system, settled)
         rows = self.rows(system, begin, end, horizon)
         return known + sum(enwh(watts) for _, watts, _ in rows)
 

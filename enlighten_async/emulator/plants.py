@@ -64,7 +64,7 @@ class RetiredMeter:
     retired_at: int
 
 
-@frozen(kw_only=True)
+@frozen
 class Envoy:
     """A gateway.
 

@@ -2,107 +2,35 @@
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import timedelta
-from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from enlighten_async.emulator.daily import day_sums
-from enlighten_async.emulator.daybook import DayBook, days_between, slots_between
+from enlighten_async.emulator.daybook import Sums
 from enlighten_async.emulator.local_time import local_date, local_midnight
-from enlighten_async.emulator.micro import Inverters, enwh
-from enlighten_async.emulator.readings import make_day, reported
-from enlighten_async.emulator.sun import DAY, GRID, day_start
+from enlighten_async.emulator.micro import enwh
+from enlighten_async.emulator.readings import odometer_steps
+from enlighten_async.emulator.reports import Reports
+from enlighten_async.emulator.sun import DAY, GRID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
     from datetime import date
 
     from enlighten_async.clock import Clock
-    from enlighten_async.emulator.plants import Meter, System
-    from enlighten_async.emulator.readings import MeterDay, SystemDay
-
-Row: TypeAlias = dict[str, int]
-"""One interval of a system, with the service's own names."""
-
-ChannelRow: TypeAlias = dict[str, int | float | None]
-"""One interval of a meter's channel, with the service's own names."""
-
-Rows: TypeAlias = "Callable[[System, float, float], Iterator[tuple[int, int, int]]]"
-"""What gives the rows of a window, their ends (epoch seconds) first."""
+    from enlighten_async.emulator.plants import RetiredMeter, System
+    from enlighten_async.emulator.readings import SystemDay
 
 
-class Truth:
-    """All systems and all that has been reported of them; no retention, no quota, no permissions.
+class Truth(Reports):
+    """All that can be told of all systems; no retention, no quota, no permissions.
 
     Raises ValueError if two systems share an id.
     """
 
     def __init__(self, fleet: Iterable[System], seed: int, clock: Clock, report_lag: float) -> None:
-        systems = sorted(fleet, key=lambda system: system.system_id)
-        self._systems = {system.system_id: system for system in systems}
-        self._owned: dict[str, list[System]] = {}
-        for system in systems:
-            self._owned.setdefault(system.user_id, []).append(system)
-        if len(self._systems) < len(systems):
-            raise ValueError("two systems have the same system_id: each needs its own")
-        self._book = DayBook(partial(make_day, seed), reported)
-        self._inverters = Inverters(seed)
-        self._clock = clock
-        self._lag = report_lag
-
-    def system(self, system_id: int) -> System:
-        """Return the system; KeyError if there is none."""
-        return self._systems[system_id]
-
-    def systems(self, user_id: str | None = None) -> list[System]:
-        """Return the systems of a user (`None`: of all), in the order of their ids."""
-        return list(self._systems.values() if user_id is None else self._owned.get(user_id, ()))
-
-    def rgm_stats(self, system_id: int, start: float, end: float) -> list[Row]:
-        """Return the system's rows with `start < end_at <= end` (epoch seconds) reported by now."""
-        system = self.system(system_id)
-        if not system.meters:
-            return []
-        return [
-            {"end_at": at, "devices_reporting": devices, "wh_del": wh}
-            for at, wh, devices in self._intervals(system, start, end)
-        ]
-
-    def meter_intervals(self, system_id: int, start: float, end: float) -> list[dict[str, object]]:
-        """Return the same window meter by meter; the rows of one meter are grouped by channel."""
-        system = self.system(system_id)
-        newest = self.last_interval(system_id)
-        return [
-            {
-                "meter_serial_number": meter.serial,
-                "envoy_serial_number": meter.envoy_serial,
-                "intervals": list(self._channel_rows(system, index, start, end, newest)),
-            }
-            for index, meter in enumerate(system.meters)
-        ]
-
-    def stats(self, system_id: int, start: float, end: float) -> list[Row]:
-        """Return the microinverters' rows with `start < end_at <= end` reported by now."""
-        rows = self._inverters.rows(self.system(system_id), start, end, self.horizon())
-        return [
-            {"end_at": at, "devices_reporting": devices, "powr": watts, "enwh": enwh(watts)}
-            for at, watts, devices in rows
-        ]
-
-    def energy(self, system_id: int, start: float, end: float) -> int:
-        """Return the sum (Wh) of what was reported with `start < end_at <= end`.
-
-        By the meters where there are any, else by the microinverters.
-        """
-        system = self.system(system_id)
-        if system.meters:
-            return sum(wh for _, wh, _ in self._intervals(system, start, end))
-        return self.micro_energy(system_id, start, end)
-
-    def micro_energy(self, system_id: int, start: float, end: float) -> int:
-        """Return the sum (Wh) of what the microinverters reported with `start < end_at <= end`."""
-        return self._inverters.energy(self.system(system_id), start, end, self.horizon())
+        super().__init__(fleet, seed, clock, report_lag)
+        self._odometers: dict[int, Sums[SystemDay]] = {}
 
     def produced(self, system_id: int, start: float, end: float) -> int:
         """Return the energy (Wh) of a window: the inverters' until the meters count, then the meters'."""
@@ -154,6 +82,44 @@ class Truth:
             lambda start, end: ((at, wh) for at, wh, _ in self._intervals(system, start, end)),
         )
 
+    def consumption_days(self, system_id: int, first: date, last: date) -> list[int]:
+        """Return the energy (Wh) consumed on each local day."""
+        system = self.system(system_id)
+        return day_sums(system, first, last, lambda start, end: self._load_rows(system, start, end))
+
+    def meter_readings(self, system_id: int, end: float) -> list[dict[str, str | int]]:
+        """Return each meter's last reading (Wh, since it was installed) up to an instant (epoch seconds).
+
+        Retired meters come last, as they were read for the last time.
+        """
+        system = self.system(system_id)
+        found = [(m.serial, self._odometer(system, n, end)) for n, m in enumerate(system.meters)]
+        found += [(m.serial, self._standing(system, m, end)) for m in system.retired_meters]
+        return [
+            {"serial_number": serial, "value": reading[0], "read_at": reading[1]}
+            for serial, reading in found
+            if reading
+        ]
+
+    def _odometer(self, system: System, index: int, end: float) -> tuple[int, int] | None:
+        """Return a meter's reading and when it was taken; what it never reported is not counted."""
+        late = system.meters[index].late
+        end = min(end, self.horizon() - late)
+        sums = Sums(self._book.day, lambda day, system: sum(odometer_steps(day, system)[index]))
+        begin, value = self._odometers.setdefault(index, sums).settled(system, end)
+        rows = list(self._meter_rows(system, index, begin, end))
+        while not rows and begin > system.metered_from:  # an outage, or a night without rows
+            begin -= DAY
+            rows = [(at, 0) for at, _ in self._meter_rows(system, index, begin, begin + DAY)]
+        return (value + sum(wh for _, wh in rows), rows[-1][0]) if rows else None
+
+    def _standing(self, system: System, meter: RetiredMeter, end: float) -> tuple[int, int] | None:
+        """Return the reading of a retired meter: it measured what the inverters did, to the end."""
+        read_at = int(min(end, meter.retired_at, self.horizon()) // GRID) * GRID
+        if read_at <= system.operational_at:
+            return None
+        return self.micro_energy(system.system_id, 0, read_at), read_at
+
     def meter_start_date(self, system_id: int) -> date | None:
         """Return the first day that counts as the meters measured it; `None` without meters.
 
@@ -171,98 +137,8 @@ class Truth:
         first = self.meter_start_date(system_id)
         return None if first is None else local_midnight(first, self.system(system_id).timezone)
 
-    def first_interval(self, system_id: int) -> int | None:
-        """Return the end of the system's first interval (epoch seconds)."""
-        system = self.system(system_id)
-        if not system.meters:
-            return self.first_stat(system_id)
-        return next((at for at, _, _ in self._intervals(system, 0, self.horizon())), None)
-
-    def last_interval(self, system_id: int) -> int | None:
-        """Return the end of the newest interval reported by now (epoch seconds)."""
-        system = self.system(system_id)
-        return self._newest(system, self._intervals) if system.meters else self.last_stat(system_id)
-
-    def first_stat(self, system_id: int) -> int | None:
-        """Return the end of the microinverters' first interval (epoch seconds)."""
-        rows = self._inverters.rows(self.system(system_id), 0, self.horizon(), self.horizon())
-        return next((at for at, _, _ in rows), None)
-
-    def last_stat(self, system_id: int) -> int | None:
-        """Return the end of the newest interval that microinverters reported by now (epoch seconds)."""
-        return self._newest(self.system(system_id), self._micro_rows)
-
-    def horizon(self) -> float:
-        """Return up to when punctual devices have reported (epoch seconds)."""
-        return self._clock.now() - self._lag
-
-    def _newest(self, system: System, rows: Rows) -> int | None:
-        """Return the end of the last row there is, looking back day by day."""
-        if system.modules == 0 and not system.meters:
-            return None
-        for number in reversed(days_between(system, system.operational_at, int(self.horizon()))):
-            begin = day_start(number, system.longitude)
-            found = deque(rows(system, begin, begin + DAY), maxlen=1)
-            if found:
-                return found[0][0]
-        return None
-
-    def _micro_rows(self, system: System, start: float, end: float) -> Iterator[tuple[int, int, int]]:
-        return self._inverters.rows(system, start, end, self.horizon())
-
     def _metered(self, system: System, end: float) -> int:
         """Return the energy (Wh) the meters reported up to an instant (epoch seconds)."""
         late = max(meter.late for meter in system.meters)
-        begin, known = self._book.settled(system, min(end, self.horizon() - late))
+        begin, known = self._sums.settled(system, min(end, self.horizon() - late))
         return known + sum(wh for _, wh, _ in self._intervals(system, begin, end))
-
-    def _days(self, system: System, start: float, end: float) -> Iterator[tuple[SystemDay, int, int]]:
-        """Give each day of a window with the first slot in it and the first one after it."""
-        low, high = max(start, system.metered_from), min(end, self.horizon())
-        for number, _, first, last in slots_between(system, low, high, GRID):
-            yield self._book.day(system, number), first, last
-
-    def _intervals(self, system: System, start: float, end: float) -> Iterator[tuple[int, int, int]]:
-        for day, first, last in self._days(system, start, end):
-            yield from self._of_day(system, day, first, last)
-
-    def _of_day(
-        self, system: System, day: SystemDay, first: int, last: int
-    ) -> Iterator[tuple[int, int, int]]:
-        """Give end, energy (Wh) and reporting devices of the slots of a day that have a row."""
-        horizon = self.horizon()
-        meters = list(zip(system.meters, day.meters, strict=True))
-        for slot in range(first, last):
-            if slot in day.missing:
-                continue
-            at = day.start + (slot + 1) * GRID
-            read = [d.wh[slot] for m, d in meters if slot not in d.missing and at + m.late <= horizon]
-            if read:
-                yield at, sum(read), len(read)
-
-    def _channel_rows(
-        self, system: System, index: int, start: float, end: float, newest: int | None
-    ) -> Iterator[ChannelRow]:
-        meter = system.meters[index]
-        spans = [
-            (day.start, day.meters[index], self._slots(meter, day, day.meters[index], first, last))
-            for day, first, last in self._days(system, start, end)
-        ]
-        for channel in range(meter.listed):
-            for begin, read, slots in spans:
-                trace = read.channels[channel]
-                for slot in slots:
-                    at = begin + (slot + 1) * GRID
-                    blank = meter.null_tail and at == newest
-                    yield {
-                        "channel": channel + 1,
-                        "end_at": at,
-                        "wh_del": None if blank else trace.wh[slot],
-                        "curr_w": None if blank else trace.watts[slot],
-                    }
-
-    def _slots(self, meter: Meter, day: SystemDay, read: MeterDay, first: int, last: int) -> list[int]:
-        """Return the slots of a day for which this meter has rows."""
-        until = (self.horizon() - meter.late - day.start) // GRID
-        missing = day.missing | read.missing
-        return [slot for slot in range(first, min(last, int(until))) if slot not in missing]

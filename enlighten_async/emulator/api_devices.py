@@ -1,0 +1,61 @@
+"""The endpoints that answer for single devices: envoys, inventory, production_meter_readings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from enlighten_async.emulator.devices import ENVOY_ID, envoys, inverters, meter_items
+from enlighten_async.emulator.local_time import parse_moment
+
+if TYPE_CHECKING:
+    from enlighten_async.emulator.api_v2 import ApiV2
+    from enlighten_async.emulator.messages import Call
+    from enlighten_async.emulator.plants import System
+
+Row: TypeAlias = dict[str, object]
+
+
+def list_envoys(api: ApiV2, _: Call, systems: list[System]) -> tuple[int, Row]:
+    """Answer the gateways; one that has never reported has no time of its last report."""
+    system = systems[0]
+    last = api.meta(system)["last_report_at"]
+    return 200, {
+        "system_id": system.system_id,
+        "envoys": [
+            {
+                "envoy_id": ENVOY_ID + system.system_id * 10 + index,
+                "serial_number": envoy.serial,
+                "part_number": envoy.part_number,
+                "status": envoy.status,
+                "name": f"Envoy {envoy.serial}",
+                "last_report_at": last if envoy.reported else None,
+            }
+            for index, envoy in enumerate(envoys(system))
+        ],
+    }
+
+
+def inventory(api: ApiV2, _: Call, systems: list[System]) -> tuple[int, Row]:
+    """Answer the devices that are not retired."""
+    system = systems[0]
+    active = [inverter for inverter in inverters(system) if inverter.retired_at is None]
+    return 200, {
+        "system_id": system.system_id,
+        "envoys": [
+            {"sn": envoy.serial, "model": "Envoy", "sku": envoy.part_number} for envoy in envoys(system)
+        ],
+        "inverters": [{"sn": i.serial, "model": i.model, "sku": i.sku} for i in active],
+        "meters": meter_items(system),
+        "meta": api.meta(system),
+    }
+
+
+def production_meter_readings(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, Row]:
+    """Answer the last known odometer reading of each meter, retired ones included."""
+    system = systems[0]
+    end = parse_moment(call.get("end_at"), api.clock.now())
+    return 200, {
+        "system_id": system.system_id,
+        "meter_readings": api.truth.meter_readings(system.system_id, end),
+        "meta": api.meta(system),
+    }

@@ -1,0 +1,132 @@
+"""The devices of a system, as the service lists them: gateways, inverters, meters."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from enlighten_async.emulator.plants import Envoy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from enlighten_async.emulator.plants import System
+
+DAY = 86_400
+REPLACED_AFTER = 100 * DAY  # seconds of service until retired inverters were replaced
+ENVOY_ID, INVERTER_ID = 430_000, 1_059_000_000
+KINDS = (  # model, sku, part number
+    ("M215", "M215-60-2LL-S22-NA", "800-00107-r01"),
+    ("M250", "M250-60-2LL-S22", "800-00203-r02"),
+    ("IQ7", "IQ7-60-2-US", "800-01135-r02"),
+)
+TWIN = ("D380", "D380-72-2LL-S12", "800-00180-r03")
+
+
+@frozen(kw_only=True)
+class Inverter:
+    """A microinverter.
+
+    Attributes:
+        number: the service's id.
+        serial: its serial number; of the twins in one case it ends in `-A` and `-B`.
+        model: its model.
+        sku: the shop's number of the model.
+        part_number: Enphase's number of the part.
+        envoy_serial: the gateway that reports it.
+        place: its place in the array; a retired inverter and its replacement share one.
+        weight: how much of the array's energy comes from its place.
+        retired_at: when it was replaced (epoch seconds).
+    """
+
+    number: int
+    serial: str
+    model: str
+    sku: str
+    part_number: str
+    envoy_serial: str
+    place: int
+    weight: int
+    retired_at: int | None = None
+
+
+def envoys(system: System) -> tuple[Envoy, ...]:
+    """Return the system's gateways."""
+    if system.envoys:
+        return system.envoys
+    named = dict.fromkeys(meter.envoy_serial for meter in system.meters)
+    return tuple(map(Envoy, named or [f"1217{system.system_id % 10**8:08}"]))
+
+
+def inverters(system: System) -> list[Inverter]:
+    """Return the system's inverters that are in service, and after them the retired ones."""
+    active = list(_inverters(system))
+    retired = [
+        evolve(
+            inverter,
+            number=inverter.number + 500,
+            serial=_serial(system, 500 + inverter.place),
+            retired_at=system.operational_at + REPLACED_AFTER,
+        )
+        for inverter in active[: system.retired_inverters]
+    ]
+    return active + retired
+
+
+def shares(inverters: list[Inverter], energy: int) -> dict[int, int]:
+    """Return how much (Wh) of the array's energy came from each place; nothing is lost by rounding.
+
+    The array's watt-hours are dealt out in turns, a place's weight each turn: so no share ever falls as
+    the energy grows.
+    """
+    weights = {inverter.place: inverter.weight for inverter in inverters}
+    turns, left = divmod(energy, sum(weights.values()) or 1)
+    dealt = {}
+    for place, weight in weights.items():
+        dealt[place] = turns * weight + min(weight, left)
+        left = max(0, left - weight)
+    return dealt
+
+
+def meter_items(system: System) -> list[dict[str, object]]:
+    """Return the meters that are in service, consumption meters last, with the service's own names."""
+    items = [_meter(meter.serial, "normal", "enabled") for meter in system.meters]
+    if system.consumption != "none":
+        state = ("disabled", "disabled") if system.consumption == "disabled" else ("normal", "enabled")
+        items.append(_meter(f"{envoys(system)[0].serial}EIM{len(items) + 1}", *state))
+    return items
+
+
+def _meter(serial: str, status: str, state: str) -> dict[str, object]:
+    return {
+        "sn": serial,
+        "manufacturer": "Enphase Energy",
+        "model": "Envoy S",
+        "status": status,
+        "state": state,
+    }
+
+
+def _inverters(system: System) -> Iterator[Inverter]:
+    random = Random(f"{system.system_id}/inverters")
+    model, sku, part = TWIN if system.twins else random.choice(KINDS)
+    gateways = [envoy.serial for envoy in envoys(system) if envoy.reported] or [envoys(system)[0].serial]
+    for place in range(system.modules):
+        case = place // 2 if system.twins else place
+        yield Inverter(
+            number=INVERTER_ID + system.system_id * 1000 + place,
+            serial=_serial(system, case) + (f"-{'AB'[place % 2]}" if system.twins else ""),
+            model=model,
+            sku=sku,
+            part_number=part,
+            envoy_serial=gateways[place * len(gateways) // system.modules],
+            place=place,
+            weight=random.randint(17, 23),
+        )
+
+
+def _serial(system: System, case: int) -> str:
+    """Return twelve digits; some begin with 0, which no number could."""
+    return f"0{system.system_id * 1000 + case:011}"[-12:]

@@ -1,0 +1,220 @@
+"""What devices have reported by now, interval by interval."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from enlighten_async.emulator.daybook import DayBook, Sums, days_between, slots_between
+from enlighten_async.emulator.load import Loads
+from enlighten_async.emulator.micro import Inverters, enwh
+from enlighten_async.emulator.readings import make_day, reported
+from enlighten_async.emulator.sun import DAY, GRID, day_start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from enlighten_async.clock import Clock
+    from enlighten_async.emulator.plants import Meter, System
+    from enlighten_async.emulator.readings import MeterDay, SystemDay
+
+Row: TypeAlias = dict[str, int]
+"""One interval of a system, with the service's own names."""
+
+ChannelRow: TypeAlias = dict[str, int | float | None]
+"""One interval of a meter's channel, with the service's own names."""
+
+Rows: TypeAlias = "Callable[[System, float, float], Iterator[tuple[int, ...]]]"
+"""What gives the rows of a window, their ends (epoch seconds) first."""
+
+
+class Reports:
+    """All systems and all that has been reported of them; no retention, no quota, no permissions.
+
+    Raises ValueError if two systems share an id.
+    """
+
+    def __init__(self, fleet: Iterable[System], seed: int, clock: Clock, report_lag: float) -> None:
+        systems = sorted(fleet, key=lambda system: system.system_id)
+        self._systems = {system.system_id: system for system in systems}
+        self._owned: dict[str, list[System]] = {}
+        for system in systems:
+            self._owned.setdefault(system.user_id, []).append(system)
+        if len(self._systems) < len(systems):
+            raise ValueError("two systems have the same system_id: each needs its own")
+        self._book = DayBook(partial(make_day, seed))
+        self._sums = Sums(self._book.day, reported)
+        self._inverters = Inverters(seed)
+        self._loads = Loads(seed)
+        self._clock = clock
+        self._lag = report_lag
+
+    def system(self, system_id: int) -> System:
+        """Return the system; KeyError if there is none."""
+        return self._systems[system_id]
+
+    def systems(self, user_id: str | None = None) -> list[System]:
+        """Return the systems of a user (`None`: of all), in the order of their ids."""
+        return list(self._systems.values() if user_id is None else self._owned.get(user_id, ()))
+
+    def rgm_stats(self, system_id: int, start: float, end: float) -> list[Row]:
+        """Return the system's rows with `start < end_at <= end` (epoch seconds) reported by now."""
+        system = self.system(system_id)
+        if not system.meters:
+            return []
+        return [
+            {"end_at": at, "devices_reporting": devices, "wh_del": wh}
+            for at, wh, devices in self._intervals(system, start, end)
+        ]
+
+    def meter_intervals(self, system_id: int, start: float, end: float) -> list[dict[str, object]]:
+        """Return the same window meter by meter; the rows of one meter are grouped by channel."""
+        system = self.system(system_id)
+        newest = self.last_interval(system_id)
+        return [
+            {
+                "meter_serial_number": meter.serial,
+                "envoy_serial_number": meter.envoy_serial,
+                "intervals": list(self._channel_rows(system, index, start, end, newest)),
+            }
+            for index, meter in enumerate(system.meters)
+        ]
+
+    def stats(self, system_id: int, start: float, end: float) -> list[Row]:
+        """Return the microinverters' rows with `start < end_at <= end` reported by now."""
+        rows = self._inverters.rows(self.system(system_id), start, end, self.horizon())
+        return [
+            {"end_at": at, "devices_reporting": devices, "powr": watts, "enwh": enwh(watts)}
+            for at, watts, devices in rows
+        ]
+
+    def consumption_stats(self, system_id: int, start: float, end: float) -> list[Row]:
+        """Return the consumption meter's rows with `start < end_at <= end` reported by now."""
+        rows = self._loads.rows(self.system(system_id), start, end, self.horizon())
+        return [{"end_at": at, "devices_reporting": 1, "enwh": wh} for at, wh in rows]
+
+    def energy(self, system_id: int, start: float, end: float) -> int:
+        """Return the sum (Wh) of what was reported with `start < end_at <= end`.
+
+        By the meters where there are any, else by the microinverters.
+        """
+        system = self.system(system_id)
+        if system.meters:
+            return sum(wh for _, wh, _ in self._intervals(system, start, end))
+        return self.micro_energy(system_id, start, end)
+
+    def micro_energy(self, system_id: int, start: float, end: float) -> int:
+        """Return the sum (Wh) of what the microinverters reported with `start < end_at <= end`."""
+        return self._inverters.energy(self.system(system_id), start, end, self.horizon())
+
+    def first_interval(self, system_id: int) -> int | None:
+        """Return the end of the system's first interval (epoch seconds)."""
+        system = self.system(system_id)
+        if not system.meters:
+            return self.first_stat(system_id)
+        return next((at for at, _, _ in self._intervals(system, 0, self.horizon())), None)
+
+    def last_interval(self, system_id: int) -> int | None:
+        """Return the end of the newest interval reported by now (epoch seconds)."""
+        system = self.system(system_id)
+        return self._newest(system, self._intervals) if system.meters else self.last_stat(system_id)
+
+    def first_stat(self, system_id: int) -> int | None:
+        """Return the end of the microinverters' first interval (epoch seconds)."""
+        rows = self._inverters.rows(self.system(system_id), 0, self.horizon(), self.horizon())
+        return next((at for at, _, _ in rows), None)
+
+    def last_stat(self, system_id: int) -> int | None:
+        """Return the end of the newest interval that microinverters reported by now (epoch seconds)."""
+        system = self.system(system_id)
+        return self._newest(system, self._micro_rows) if system.modules else None
+
+    def first_consumption(self, system_id: int) -> int | None:
+        """Return the end of the first interval of consumption (epoch seconds)."""
+        rows = self._loads.rows(self.system(system_id), 0, self.horizon(), self.horizon())
+        return next((at for at, _ in rows), None)
+
+    def last_consumption(self, system_id: int) -> int | None:
+        """Return the end of the newest interval of consumption reported by now (epoch seconds)."""
+        system = self.system(system_id)
+        known = system.consumption in {"metered", "refused"}
+        return self._newest(system, self._load_rows) if known else None
+
+    def horizon(self) -> float:
+        """Return up to when punctual devices have reported (epoch seconds)."""
+        return self._clock.now() - self._lag
+
+    def _newest(self, system: System, rows: Rows) -> int | None:
+        """Return the end of the last row there is, looking back day by day."""
+        for number in reversed(days_between(system, system.operational_at, int(self.horizon()))):
+            begin = day_start(number, system.longitude)
+            found = deque(rows(system, begin, begin + DAY), maxlen=1)
+            if found:
+                return found[0][0]
+        return None
+
+    def _load_rows(self, system: System, start: float, end: float) -> Iterator[tuple[int, int]]:
+        return self._loads.rows(system, start, end, self.horizon())
+
+    def _micro_rows(self, system: System, start: float, end: float) -> Iterator[tuple[int, int, int]]:
+        return self._inverters.rows(system, start, end, self.horizon())
+
+    def _days(self, system: System, start: float, end: float) -> Iterator[tuple[SystemDay, int, int]]:
+        """Give each day of a window with the first slot in it and the first one after it."""
+        low, high = max(start, system.metered_from), min(end, self.horizon())
+        for number, _, first, last in slots_between(system, low, high, GRID):
+            yield self._book.day(system, number), first, last
+
+    def _intervals(self, system: System, start: float, end: float) -> Iterator[tuple[int, int, int]]:
+        for day, first, last in self._days(system, start, end):
+            yield from self._of_day(system, day, first, last)
+
+    def _of_day(
+        self, system: System, day: SystemDay, first: int, last: int
+    ) -> Iterator[tuple[int, int, int]]:
+        """Give end, energy (Wh) and reporting devices of the slots of a day that have a row."""
+        horizon = self.horizon()
+        meters = list(zip(system.meters, day.meters, strict=True))
+        for slot in range(first, last):
+            if slot in day.missing:
+                continue
+            at = day.start + (slot + 1) * GRID
+            read = [d.wh[slot] for m, d in meters if slot not in d.missing and at + m.late <= horizon]
+            if read:
+                yield at, sum(read), len(read)
+
+    def _meter_rows(self, system: System, index: int, start: float, end: float) -> Iterator[tuple[int, int]]:
+        """Give end and energy (Wh) of one meter's rows."""
+        meter = system.meters[index]
+        for day, first, last in self._days(system, start, end):
+            read = day.meters[index]
+            for slot in self._slots(meter, day, read, first, last):
+                yield day.start + (slot + 1) * GRID, read.wh[slot]
+
+    def _channel_rows(
+        self, system: System, index: int, start: float, end: float, newest: int | None
+    ) -> Iterator[ChannelRow]:
+        meter = system.meters[index]
+        spans = [
+            (day.start, day.meters[index], self._slots(meter, day, day.meters[index], first, last))
+            for day, first, last in self._days(system, start, end)
+        ]
+        for channel in range(meter.listed):
+            for begin, read, slots in spans:
+                trace = read.channels[channel]
+                for slot in slots:
+                    at = begin + (slot + 1) * GRID
+                    blank = meter.null_tail and at == newest
+                    yield {
+                        "channel": channel + 1,
+                        "end_at": at,
+                        "wh_del": None if blank else trace.wh[slot],
+                        "curr_w": None if blank else trace.watts[slot],
+                    }
+
+    def _slots(self, meter: Meter, day: SystemDay, read: MeterDay, first: int, last: int) -> list[int]:
+        """Return the slots of a day for which this meter has rows."""
+        until = (self.horizon() - meter.late - day.start) // GRID
+        missing = day.missing | read.missing
+        return [slot for slot in range(first, min(last, int(until))) if slot not in missing]
