@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from enlighten_async.errors import InputError
-from enlighten_async.models import RgmStats, Summary, System, Systems
+from enlighten_async.models import (
+    ConsumptionLifetime,
+    ConsumptionStats,
+    EnergyLifetime,
+    Envoys,
+    Inventory,
+    InvertersSummary,
+    MonthlyProduction,
+    ProductionMeterReadings,
+    RgmStats,
+    Stats,
+    Summary,
+    System,
+    SystemId,
+    Systems,
+)
 from enlighten_async.session import Draft, Options, Query, Session
+from enlighten_async.v2 import devices, lifetimes, readings, systems
+from enlighten_async.v2.consumption_stats import consumption_stats
 from enlighten_async.v2.rgm_stats import rgm_stats
-from enlighten_async.v2.systems import summary, systems
+from enlighten_async.v2.stats import stats
+from enlighten_async.v2.systems import Filter
 from enlighten_async.windows import Moment
 
 P = TypeVar("P")
@@ -18,29 +37,86 @@ T = TypeVar("T")
 
 
 class Endpoints:
-    """What the service can be asked. Arguments are checked at the call, before anything is sent."""
+    """What the service can be asked.
+
+    Arguments are checked at the call, before anything is sent: an `InputError` says what is wrong and what
+    to do. A `system_id` is the service's number of a system, as a number or a text.
+
+    The series (`stats`, `rgm_stats`, `consumption_stats`) take ranges of any length, by one of two pairs:
+    `start_at` and `end_at` are instants (aware datetimes or epoch seconds), the range is `(start, end]`
+    after both were floored to the series' grid, and ends by now; `start_date` and `end_date` are whole
+    local days of the system, both included, and need its time zone: known from earlier answers of
+    `systems`, or else asked for by one request. Without a range it is the system's own today, so far.
+    Streamed, a series hands out one part per window, oldest first.
+    """
 
     _session: Session
     _options: Options
 
-    def systems(self) -> Query[System, Systems]:
-        """Ask for all systems the user may see; one request per 1,000 systems.
+    def systems(
+        self,
+        *,
+        system_id: int | str | Collection[int | str] | None = None,
+        system_name: Filter = None,
+        status: Filter = None,
+        reference: Filter = None,
+        installer: Filter = None,
+        connection_type: Filter = None,
+    ) -> Query[System, Systems]:
+        """Ask for the systems the user may see, and that pass all filters; one request per 1,000 systems.
 
-        Streamed, it hands out one `System` after another.
-        """
-        return self._query(systems(self._session.zones))
-
-    def summary(self, system_id: int | str, *, summary_date: date | None = None) -> Query[Summary, Summary]:
-        """Ask for a system's state and energy on one of its local days; one request.
+        Streamed, it hands out one `System` after another. A filter is one value, or several of which one
+        must match.
 
         Args:
-            system_id: the service's number of the system.
-            summary_date: a local day; by default the system's own today.
-
-        Raises:
-            InputError: an argument is wrong.
+            system_id: numbers of systems.
+            system_name: parts of names.
+            status: the API's words, such as "normal" or "comm".
+            reference: names your own company gave.
+            installer: names of installers.
+            connection_type: such as "ethernet".
         """
-        return self._query(summary(_number(system_id), summary_date))
+        draft = systems.systems(
+            self._session.zones,
+            system_id=system_id,
+            system_name=system_name,
+            status=status,
+            reference=reference,
+            installer=installer,
+            connection_type=connection_type,
+        )
+        return self._query(draft)
+
+    def search_system_id(self, serial_num: str) -> Query[SystemId, SystemId]:
+        """Ask which system the gateway with this serial number belongs to; one request."""
+        return self._query(systems.search_system_id(serial_num))
+
+    def summary(self, system_id: int | str, *, summary_date: date | None = None) -> Query[Summary, Summary]:
+        """Ask for a system's state and energy on one of its local days, by default its today; one request."""
+        return self._query(systems.summary(_number(system_id), summary_date))
+
+    def stats(
+        self,
+        system_id: int | str,
+        *,
+        start_at: Moment | None = None,
+        end_at: Moment | None = None,
+        start_date: date | None = None,
+        end_date: date | None = None,
+    ) -> Query[Stats, Stats]:
+        """Ask for the 5-minute intervals of a system's microinverters; one request per day of the range.
+
+        Nights and outages are rows that do not exist.
+        """
+        draft = stats(
+            _number(system_id),
+            self._session.zones,
+            start_at=start_at,
+            end_at=end_at,
+            start_date=start_date,
+            end_date=end_date,
+        )
+        return self._query(draft)
 
     def rgm_stats(
         self,
@@ -51,23 +127,7 @@ class Endpoints:
         start_date: date | None = None,
         end_date: date | None = None,
     ) -> Query[RgmStats, RgmStats]:
-        """Ask for the 15-minute intervals of a system's revenue-grade meters, over a range of any length.
-
-        One request per 7 days, the most the service gives. The range is `(start, end]` after both were
-        floored to the quarter of an hour, and ends by now. Without a range it is the system's own today,
-        so far. Streamed, it hands out one `RgmStats` per window, oldest first.
-
-        Args:
-            system_id: the service's number of the system.
-            start_at: start, exclusive: an aware datetime or epoch seconds.
-            end_at: end, inclusive; by default now.
-            start_date: first local day, in place of `start_at`.
-            end_date: last local day, inclusive; by default today. Local days need the system's time zone:
-                known from earlier answers of `systems`, or else asked for by one request.
-
-        Raises:
-            InputError: an argument is wrong.
-        """
+        """Ask for the 15-minute intervals of a system's revenue-grade meters; one request per 7 days."""
         draft = rgm_stats(
             _number(system_id),
             self._session.zones,
@@ -77,6 +137,83 @@ class Endpoints:
             end_date=end_date,
         )
         return self._query(draft)
+
+    def consumption_stats(
+        self,
+        system_id: int | str,
+        *,
+        start_at: Moment | None = None,
+        end_at: Moment | None = None,
+        start_date: date | None = None,
+        end_date: date | None = None,
+    ) -> Query[ConsumptionStats, ConsumptionStats]:
+        """Ask for the 15-minute intervals of what a site consumed; one request per 28 days."""
+        draft = consumption_stats(
+            _number(system_id),
+            self._session.zones,
+            start_at=start_at,
+            end_at=end_at,
+            start_date=start_date,
+            end_date=end_date,
+        )
+        return self._query(draft)
+
+    def energy_lifetime(
+        self,
+        system_id: int | str,
+        *,
+        start_date: date | None = None,
+        end_date: date | None = None,
+        production: Literal["all"] | None = None,
+    ) -> Query[EnergyLifetime, EnergyLifetime]:
+        """Ask for what a system produced on each of its local days; one request for all its life.
+
+        Args:
+            system_id: the system.
+            start_date: first day; by default the one on which it went into operation.
+            end_date: last day, included; by default yesterday.
+            production: "all" gives the series of meters and microinverters as well, on the same days.
+        """
+        draft = lifetimes.energy_lifetime(
+            _number(system_id), start_date=start_date, end_date=end_date, production=production
+        )
+        return self._query(draft)
+
+    def consumption_lifetime(
+        self, system_id: int | str, *, start_date: date | None = None, end_date: date | None = None
+    ) -> Query[ConsumptionLifetime, ConsumptionLifetime]:
+        """Ask for what was consumed on each local day; one request. Days as in `energy_lifetime`."""
+        draft = lifetimes.consumption_lifetime(_number(system_id), start_date=start_date, end_date=end_date)
+        return self._query(draft)
+
+    def envoys(self, system_id: int | str) -> Query[Envoys, Envoys]:
+        """Ask for a system's gateways; one request."""
+        return self._query(devices.envoys(_number(system_id)))
+
+    def inventory(self, system_id: int | str) -> Query[Inventory, Inventory]:
+        """Ask for a system's active gateways, microinverters and meters; one request."""
+        return self._query(devices.inventory(_number(system_id)))
+
+    def inverters_summary_by_envoy_or_site(
+        self, site_id: int | str
+    ) -> Query[InvertersSummary, InvertersSummary]:
+        """Ask for the last report of each of a system's microinverters, by gateway; one request."""
+        return self._query(devices.inverters_summary_by_envoy_or_site(_number(site_id)))
+
+    def production_meter_readings(
+        self, system_id: int | str, *, end_at: Moment | None = None
+    ) -> Query[ProductionMeterReadings, ProductionMeterReadings]:
+        """Ask what a system's meters of production showed last, by now or by `end_at`; one request."""
+        return self._query(readings.production_meter_readings(_number(system_id), end_at=end_at))
+
+    def monthly_production(
+        self, system_id: int | str, *, start_date: date
+    ) -> Query[MonthlyProduction, MonthlyProduction]:
+        """Ask for the energy of the month that begins on a local day, at least a month ago; one request.
+
+        The service has deprecated it: use `energy_lifetime` or `production_meter_readings`.
+        """
+        return self._query(readings.monthly_production(_number(system_id), start_date))
 
     def _query(self, draft: Draft[P, I, T]) -> Query[I, T]:
         return Query(self._session, self._options, draft)
