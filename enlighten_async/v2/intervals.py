@@ -14,7 +14,7 @@ from enlighten_async.models.coverage import Coverage, Hole, Reason, explained
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.session.outline import Draft, Leg, Outline
-from enlighten_async.v2.ranges import Endpoint, Range
+from enlighten_async.v2.ranges import HOUR, Endpoint, Range
 from enlighten_async.windows import Moment, Window, as_datetime, floor, local_days, split, time_zone
 from enlighten_async.wire import Flow, Request, Response
 
@@ -129,7 +129,7 @@ class Ask(Generic[S]):
         part = self.kind.decode(response, self.system_id, window)
         if part.intervals:
             last = part.intervals.columns["end_at"][-1]
-            cut = endpoint.ends_early(window, last) and _reported_past(part, last)
+            cut = endpoint.ends_early(window, last) and _reported(part, last + HOUR)
             return self.kind.decode(response, self.system_id, Window(window.start, last)) if cut else part
         limit = None if response.date is None else endpoint.oldest(response.date)
         if limit is None or window.start >= limit:
@@ -201,10 +201,10 @@ class Ask(Generic[S]):
         return Window(start, end) if 0 <= end - start <= endpoint.longest else None
 
 
-def _reported_past(part: IntervalStats[Any], last: int) -> bool:
-    """Tell whether a system is known to have reported after its last row, or may have."""
+def _reported(part: IntervalStats[Any], until: int) -> bool:
+    """Tell whether a system is known to have reported up to then, or may have."""
     reported = part.meta.last_report_at if part.meta else None
-    return reported is None or reported.timestamp() > last
+    return reported is None or reported.timestamp() >= until
 
 
 def _today(ask: Ask[S]) -> Outline[S, S, S]:

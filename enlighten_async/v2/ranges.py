@@ -53,41 +53,49 @@ class Endpoint:
     def pieces(self, window: Window, zone: ZoneInfo | None, *, local: bool) -> list[Window]:
         """Cut a window into what one request may ask for, oldest first.
 
-        Where "at most one day" is the rule, it is not known whether that is 24 hours or a day by the
-        system's clock, of 23 hours in spring. No piece is longer than either; and pieces of local days
-        end at midnights, so that a day of 25 hours is two.
+        Of the limits that cut silently it is not known whether their days have 24 hours or are those of
+        the system's clock, of 23 hours in spring. Where the time zone is known, no piece is longer than
+        either; and single local days end at midnight, so that one of 25 hours is two pieces.
 
         Args:
             window: what is asked for, on the grid.
             zone: the system's time zone, where known.
             local: whether the window was given in local days.
         """
-        if self.span != DAY or zone is None:
+        if self.cut == "error" or zone is None:
             return split(window, self.span)
         edges = [window.start]
         while edges[-1] < window.end:
-            later = floor(_day_later(edges[-1], zone, local=local), self.grid)
+            later = floor(_later(edges[-1], self.span, zone), self.grid)
+            if local and self.span == DAY:
+                later = min(later, floor(_midnight_after(edges[-1], zone), self.grid))
             edges.append(min(window.end, max(later, edges[-1] + self.grid)))
         return [Window(a, b) for a, b in pairwise(edges)]
 
     def ends_early(self, window: Window, last: int) -> bool:
-        """Tell whether an answer was cut after its last row.
+        """Tell whether an answer to a window seems to have been cut after its last row.
 
-        No such cut is known to happen, as windows are asked for by their spans. It would come after
-        whole days, give or take the hour of a change to or from summer time.
+        Only where rows are dense. The service may count days by a clock that is not known, and give an
+        hour less than the span; or it may give less days than is known of it.
         """
+        if self.cut == "error" or not self.dense:
+            return False
         got, rest = last - window.start, window.end - last
-        odd = (got + HOUR) % DAY
-        return self.cut == "silent" and self.dense and min(got, rest) >= DAY - HOUR and odd <= 2 * HOUR
+        if rest == HOUR:
+            return window.seconds == self.span
+        return min(got, rest) >= DAY - HOUR and (got + HOUR) % DAY <= 2 * HOUR
 
 
-def _day_later(start: int, zone: ZoneInfo, *, local: bool) -> float:
-    """Return the end of the day that begins here: by its hours or by the clock, whichever is first."""
+def _later(start: int, span: int, zone: ZoneInfo) -> float:
+    """Return the end of so many days that begin here: by their hours or by the clock, whichever is first."""
     here = datetime.fromtimestamp(start, zone)
-    if local:
-        return min(start + DAY, local_days(here.date(), here.date(), zone).end)
-    clock = datetime.combine(here.date() + timedelta(days=1), here.time(), zone).timestamp()
-    return min(start + DAY, max(clock, start + DAY - HOUR))
+    clock = datetime.combine(here.date() + timedelta(seconds=span), here.time(), zone).timestamp()
+    return min(start + span, max(clock, start + span - HOUR))
+
+
+def _midnight_after(start: int, zone: ZoneInfo) -> int:
+    today = datetime.fromtimestamp(start, zone).date()
+    return local_days(today, today, zone).end
 
 
 RGM_STATS = Endpoint("rgm_stats", grid=900, span=7 * DAY, cut="error")
@@ -97,7 +105,7 @@ STATS = Endpoint("stats", grid=300, span=DAY, dense=False)
 """5 minutes; of a longer range the first day is answered; at night there are no rows."""
 
 CONSUMPTION_STATS = Endpoint("consumption_stats", grid=900, span=28 * DAY, no_content=Reason.NO_DEVICE)
-"""15 minutes; of a longer range "one month" is answered, and 28 days are never more than that."""
+"""15 minutes; of a longer range "one month" is answered: 28 days at least, by some clock."""
 
 
 @frozen

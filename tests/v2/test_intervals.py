@@ -207,6 +207,37 @@ def test_a_silent_cut_by_the_clock_is_asked_around() -> None:
     assert len(asked) == 4
 
 
+@pytest.mark.parametrize("zone", [None, "America/Los_Angeles"])
+def test_a_month_by_the_clock_is_not_cut(zone: str | None) -> None:
+    """From the 10th of February to the 10th of March it may be an hour less than 28 days."""
+    clock = ZoneInfo("America/Los_Angeles")
+    start = datetime(2025, 2, 10, 10, tzinfo=clock)
+    end = datetime(2025, 3, 10, 10, tzinfo=clock)
+    assert end.timestamp() - start.timestamp() == 28 * DAY - HOUR
+
+    def month(begin: int) -> int:
+        here = datetime.fromtimestamp(begin, clock)
+        return int(here.replace(month=here.month + 1, day=min(here.day, 28)).timestamp())
+
+    outline = outlined(CONSUMPTION, zone, start_at=start, end_at=start.timestamp() + 56 * DAY)
+    result, asked = run(outline, service(CONSUMPTION, cap=month))
+    assert CONSUMPTION.rows(result) == CONSUMPTION.truth(CONSUMPTION.ends(result.window))
+    assert len(asked) == 3
+    days = {"start_date": date(2025, 2, 10), "end_date": date(2025, 3, 9)}
+    assert len(outlined(CONSUMPTION, "America/Los_Angeles", **days).legs) == 1
+
+
+def test_reports_an_hour_late_are_no_cut() -> None:
+    """The system has not reported up to the end of the window."""
+    start = int(NOW) // 900 * 900 - 28 * DAY
+    window = Window(start, start + 28 * DAY)
+    for last_report, cut in ((window.end - HOUR + 7, False), (window.end, True), (None, True)):
+        ends = CONSUMPTION.ends(Window(start, window.end - HOUR))
+        body = CONSUMPTION.body(ends, meta={"last_report_at": last_report})
+        part = CONSUMPTION.ask().request(window).decode(answer(body))
+        assert part.window.end == window.end - HOUR * cut
+
+
 def test_an_outage_is_no_cut() -> None:
     """It does not begin whole days after the window; and if it does, it is asked for once more."""
     start = int(NOW) // 900 * 900 - 28 * DAY
