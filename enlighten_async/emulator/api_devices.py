@@ -1,7 +1,8 @@
-"""The endpoints that answer for single devices: envoys, inventory, production_meter_readings."""
+"""The endpoints that answer which devices there are, and what single ones have made."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.emulator.devices import ENVOY_ID, envoys, inverters, meter_items
@@ -59,3 +60,37 @@ def production_meter_readings(api: ApiV2, call: Call, systems: list[System]) -> 
         "meter_readings": api.truth.meter_readings(system.system_id, end),
         "meta": api.meta(system),
     }
+
+
+def inverters_summary(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, object]:
+    """Answer the inverters gateway by gateway, each with its energy before today.
+
+    Retired ones come last: no capture shows any, but `status` has a word for them.
+    """
+    asked = call.get("site_id")
+    system = next((s for s in systems if str(s.system_id) == asked), None)
+    if system is None:
+        return 422, {"message": f"Couldn't find Site with 'id'={asked}"}
+    rows = api.truth.inverters(system.system_id)
+    if call.get("datetime_format") == "epoch":
+        rows = [row | {"last_report_date": _seconds(row["last_report_date"])} for row in rows]
+    return 200, [
+        {
+            "signal_strength": 5 if envoy.reported else 0,
+            "micro_inverters": [row for row in rows if row["envoy_serial_number"] == envoy.serial],
+        }
+        for envoy in envoys(system)
+    ]
+
+
+def search_system_id(_: ApiV2, call: Call, systems: list[System]) -> tuple[int, Row]:
+    """Answer which of the user's systems has the gateway with this serial number."""
+    asked = call.get("serial_num")
+    for system in systems:
+        if asked in {envoy.serial for envoy in envoys(system)}:
+            return 200, {"system_id": system.system_id}
+    return 404, {"reason": "404", "errorMessages": ["Envoy not found with this serial number"]}
+
+
+def _seconds(text: object) -> int | None:
+    return None if text is None else int(datetime.fromisoformat(str(text)).timestamp())

@@ -39,10 +39,15 @@ def stats(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, Row]:
 
 
 def rgm_stats(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, Row]:
-    """Answer what the revenue-grade meters measured, of seven days at most: more is refused."""
+    """Answer what the revenue-grade meters measured, of seven days at most: more is refused.
+
+    Before there was that limit, a month was answered.
+    """
     system, truth = systems[0], api.truth
     start, end = _asked(api, call, system, GRID)
-    if end - start > RGM_SPAN:
+    if not api.era.limits_rgm:
+        end = min(end, month_later(start, system.timezone))
+    elif end - start > RGM_SPAN:
         limit = "Requested date range in one API hit cannot be more than 7 days."
         return 422, {"reason": f"{limit} {{:start_at=>{start}, :end_at=>{end}}}"}
     if system.meters and (_kept(api, start) or start > end):

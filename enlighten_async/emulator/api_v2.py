@@ -10,6 +10,7 @@ from attrs import frozen
 from enlighten_async.emulator import api_daily as daily
 from enlighten_async.emulator import api_devices as devices
 from enlighten_async.emulator import api_intervals as intervals
+from enlighten_async.emulator.era import Era
 from enlighten_async.emulator.local_time import (
     BadMomentError,
     iso,
@@ -17,7 +18,7 @@ from enlighten_async.emulator.local_time import (
     local_midnight,
     parse_date,
 )
-from enlighten_async.emulator.messages import as_json, refuse
+from enlighten_async.emulator.messages import as_json, as_script, refuse
 from enlighten_async.emulator.micro import STEP
 from enlighten_async.emulator.paging import cut_page
 from enlighten_async.emulator.sun import GRID
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.truth import Truth
 
 ROOT = "/api/v2"
+CALLBACK = re.compile(r"[\w$.\[\]]+")
 SYSTEM_ID = "(?P<id>[0-9]{1,18})"
 INSTANTS = {
     "start_at",
@@ -56,17 +58,34 @@ class ApiV2:
     clock: Clock
     retention: float
     report_lag: float
+    era: Era
 
     def answer(self, call: Call) -> Answer:
         """Return the service's answer to a request with an accepted key."""
+        answer = self._answer(call)
+        callback = call.get("callback")
+        # A client in the field used JSONP and read refusals as plain JSON: they are not wrapped.
+        if answer.status == 200 and CALLBACK.fullmatch(callback):
+            return as_script(answer, callback)
+        return answer
+
+    @property
+    def unauthorized(self) -> tuple[int, Row]:
+        """The status and the content of the answer to those who may not see what they ask for."""
+        text = self.era.text("Not authorized to access requested resource.")
+        return 401, {"reason": "401", "message": [text]}
+
+    def _answer(self, call: Call) -> Answer:
         if call.method != "GET":
             return refuse(405, "Method not allowed")
+        path = call.path.rstrip("/")
+        name = path.rpartition("/")[2]
         for pattern, endpoint in ROUTES:
-            if found := pattern.fullmatch(call.path.rstrip("/")):
-                return self._enter(call, endpoint, found.groupdict().get("id"))
-        return refuse(404, "Resource not found.")
+            if self.era.serves(name) and (found := pattern.fullmatch(path)):
+                return self._enter(call, name, endpoint, found.groupdict().get("id"))
+        return refuse(404, self.era.text("Resource not found."))
 
-    def _enter(self, call: Call, endpoint: Endpoint, system_id: str | None) -> Answer:
+    def _enter(self, call: Call, name: str, endpoint: Endpoint, system_id: str | None) -> Answer:
         if call.get("user_id") not in self.users:
             return as_json(*self.unauthorized)
         owned = self.truth.systems(call.get("user_id"))
@@ -77,17 +96,14 @@ class ApiV2:
             status, content = endpoint(self, call, systems)
         except BadMomentError as bad:
             return as_json(422, {"reason": f"Failed to parse date {bad}"})
+        if status == 200:
+            content = self.era.dress(name, content)
         if system_id is not None and call.get("datetime_format") == "iso8601":
             content = _value_in_iso("", content, systems[0].timezone)
         return as_json(status, content)
 
-    @property
-    def unauthorized(self) -> tuple[int, Row]:
-        """The status and the content of the answer to those who may not see what they ask for."""
-        return 401, {"reason": "401", "message": ["Not authorized to access requested resource."]}
-
     def _systems(self, call: Call, owned: list[System]) -> tuple[int, Row]:
-        page, cursor = cut_page(call, owned)
+        page, cursor = cut_page(call, owned, in_part=self.era.names_in_part)
         content: Row = {"systems": [self._item(call, system) for system in page]}
         return 200, content | ({"next": cursor} if cursor else {})
 
@@ -163,6 +179,8 @@ Endpoint: TypeAlias = "Callable[[ApiV2, Call, list[System]], tuple[int, object]]
 
 ROUTES: tuple[tuple[re.Pattern[str], Endpoint], ...] = (
     (re.compile(f"{ROOT}/systems"), ApiV2._systems),
+    (re.compile(f"{ROOT}/systems/inverters_summary_by_envoy_or_site"), devices.inverters_summary),
+    (re.compile(f"{ROOT}/systems/search_system_id"), devices.search_system_id),
     (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/summary"), ApiV2._summary),
     (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/stats"), intervals.stats),
     (re.compile(f"{ROOT}/systems/{SYSTEM_ID}/rgm_stats"), intervals.rgm_stats),

@@ -15,8 +15,9 @@ from enlighten_async.emulator import asgi
 from enlighten_async.emulator import fleet as fleets
 from enlighten_async.emulator.api_v2 import ApiV2
 from enlighten_async.emulator.counts import Books
+from enlighten_async.emulator.era import NEWEST, Era
 from enlighten_async.emulator.faults import Fault, FaultPlayer
-from enlighten_async.emulator.messages import refuse
+from enlighten_async.emulator.messages import as_json, refuse
 from enlighten_async.emulator.plants import DEMO_SYSTEM, DEMO_USER
 from enlighten_async.emulator.quota import Ledger, Quota
 from enlighten_async.emulator.transport import EmulatorTransport
@@ -52,7 +53,7 @@ class Emulator:
         quota: what each key may ask.
         concurrent: how many requests are handled at a time; more are answered 503. `None`: no limit.
         latency: seconds per request; a quarter each for the ways there and back, the rest is handling.
-        retention_days: how far back rgm_stats reaches.
+        retention_days: how far back intervals reach.
         report_lag: seconds until an interval that has ended is reported.
         keys: the valid API keys; `None` takes any that is not empty.
         faults: what goes wrong.
@@ -60,6 +61,7 @@ class Emulator:
         clock: the service's clock.
         date_header: whether answers carry a Date.
         date_skew: seconds by which Date is ahead of the clock that counts.
+        era: the year as of which answers look: fields and endpoints came over time, see `era.py`.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Emulator:
         clock: Clock | None = None,
         date_header: bool = True,
         date_skew: float = 0.0,
+        era: int = NEWEST,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         built = fleets.build(seed, users, systems, self.clock.now()) if fleet is None else tuple(fleet)
@@ -93,7 +96,9 @@ class Emulator:
         self._users = (
             fleets.user_ids(users) if fleet is None else list(dict.fromkeys(s.user_id for s in built))
         )
-        self._api = ApiV2(frozenset(self._users), self.truth, self.clock, retention_days * DAY, report_lag)
+        self._api = ApiV2(
+            frozenset(self._users), self.truth, self.clock, retention_days * DAY, report_lag, Era(era)
+        )
         self._ledger = Ledger(quota, rejected_count_month=rejected_count_month)
         self._player = FaultPlayer()
         self._books = Books()
@@ -192,7 +197,7 @@ class Emulator:
 
     def _refusal(self, call: Call) -> Answer | None:
         if not call.key or (self.keys is not None and call.key not in self.keys):
-            return refuse(401, "Not authorized to access requested resource.")
+            return as_json(*self._api.unauthorized)
         if self.concurrent is not None and self._handled >= self.concurrent:
             return refuse(503, "Service Unavailable")
         now = self.clock.now()

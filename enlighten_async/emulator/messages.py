@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PIECE = 65_536  # bytes handed on at a time
 JSON_TYPE = "application/json; charset=utf-8"
+SCRIPT_TYPE = "text/javascript; charset=utf-8"
 
 
 class DroppedError(Exception):
@@ -117,6 +118,16 @@ def as_json(status: int, content: object) -> Answer:
         return Answer(status=status, headers=(("Status", str(status)),))
     body = json.dumps(content, separators=(",", ":")).encode()
     return Answer(status=status, headers=(("Content-Type", JSON_TYPE), ("Status", str(status))), body=body)
+
+
+def as_script(answer: Answer, callback: str) -> Answer:
+    """Return an answer as a call of this function: JSONP.
+
+    How the service wrote it was not recorded; this is how Rails does, which it ran on.
+    """
+    body = b"/**/" + callback.encode() + b"(" + answer.body + b")"
+    kept = [(name, value) for name, value in answer.headers if name != "Content-Type"]
+    return evolve(answer, headers=(("Content-Type", SCRIPT_TYPE), *kept), body=body)
 
 
 def refuse(status: int, *message: str) -> Answer:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from enlighten_async.emulator.daily import day_sums
 from enlighten_async.emulator.daybook import Sums
+from enlighten_async.emulator.inverters import inverter_rows
 from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.emulator.micro import enwh
 from enlighten_async.emulator.readings import odometer_steps
@@ -100,6 +101,10 @@ class Truth(Reports):
             for serial, reading in found
             if reading
         ]
+
+    def inverters(self, system_id: int) -> list[dict[str, object]]:
+        """Return the inverters as the service describes them, retired ones last."""
+        return inverter_rows(self, self.system(system_id), self._clock.now())
 
     def _odometer(self, system: System, index: int, end: float) -> tuple[int, int] | None:
         """Return a meter's reading and when it was taken; what it never reported is not counted."""
