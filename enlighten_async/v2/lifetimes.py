@@ -70,18 +70,17 @@ class Days:
         if self.start_date is None:
             # The service's own start is after the end: the caller's, or else its own.
             return Reason.NOT_REPORTED_YET if self.end_date is None else Reason.BEFORE_OPERATION
-        return Reason.NOT_REPORTED_YET if self._ahead(refusal) else None
+        first, last = refusal.start_date, refusal.end_date
+        if first is None or last is None or first <= last:
+            return Reason.NOT_REPORTED_YET if _recent(self.start_date, refusal) else None
+        # It moved an end of the range past the other: to where data begins, or to where it ends.
+        return Reason.BEFORE_OPERATION if first > self.start_date else Reason.NOT_REPORTED_YET
 
-    def _ahead(self, refusal: RangeError) -> bool:
-        """Tell whether they begin after all that was reported, as today always does."""
-        start, end = refusal.start_date, refusal.end_date
-        if self.end_date is None and start is not None and end is not None and start > end:
-            return True
-        now = decode.fetched_at(refusal.response)
-        # Today in any time zone is at most one day away from the date in UTC.
-        if self.start_date is None or now is None:
-            return False
-        return abs(self.start_date - now.date()) <= timedelta(days=1)
+
+def _recent(day: date, refusal: RangeError) -> bool:
+    """Tell whether a day may be the system's today: in any time zone, it is within a day of UTC's."""
+    now = decode.fetched_at(refusal.response)
+    return now is not None and abs(day - now.date()) <= timedelta(days=1)
 
 
 def energy_lifetime(

@@ -174,6 +174,8 @@ PAST = date(2024, 1, 9)
         *(((day, None), 422, invalid(), Reason.NOT_REPORTED_YET) for day in NEAR),
         *(((day, day), 422, invalid(), Reason.NOT_REPORTED_YET) for day in NEAR),
         ((PAST, None), 422, invalid(start="2024-01-09", end="2024-01-01"), Reason.NOT_REPORTED_YET),
+        ((PAST, PAST), 422, invalid(start="2024-01-09", end="2024-01-01"), Reason.NOT_REPORTED_YET),
+        ((PAST, PAST), 422, invalid(start="2024-02-01", end="2024-01-09"), Reason.BEFORE_OPERATION),
         ((None, None), 422, invalid(), Reason.NOT_REPORTED_YET),
         ((None, PAST), 422, invalid(start="2024-06-01", end="2024-01-09"), Reason.BEFORE_OPERATION),
     ],

@@ -78,6 +78,7 @@ def explained(status: int, body: object, *, official: bool = True, **options: st
             NotFound,
             "422 Couldn't find Site with 'id'=-1: ",
         ),
+        (403, {"message": "Couldn't find access"}, PermissionDenied, "403 Couldn't find access: "),
         (422, {"errorMessages": ["start_date is missing"]}, RangeError, "422 start_date is missing: "),
         (500, {"errorCode": 7, "errorMessages": ["Not now."]}, Unavailable, "500 Not now.: "),
         (500, {"errorCode": 8, "errorMessages": ["Never."]}, ServerError, "500 Never.: "),
