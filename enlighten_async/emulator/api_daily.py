@@ -65,21 +65,26 @@ def monthly_production(api: ApiV2, call: Call, systems: list[System]) -> tuple[i
     if after > today or last < local_date(system.operational_at, system.timezone):
         return 422, refuse_days(INVALID, first, last)
     start, end = local_midnight(first, system.timezone), local_midnight(after, system.timezone)
-    before, then = (
-        {row["serial_number"]: row["value"] for row in truth.meter_readings(system.system_id, moment)}
-        for moment in (start, end)
-    )
     return 200, {
         "system_id": system.system_id,
         "start_date": first.isoformat(),
         "end_date": last.isoformat(),
         "production_wh": truth.produced(system.system_id, start, end),
-        "meter_readings": [
-            {"serial_number": m.serial, "start": before.get(m.serial, 0), "end": then.get(m.serial, 0)}
-            for m in system.meters
-        ],
+        "meter_readings": _meter_readings(api, system, start, end),
         "meta": api.meta(system),
     }
+
+
+def _meter_readings(api: ApiV2, system: System, start: int, end: int) -> list[Row]:
+    """Return what the meters in service showed at two instants; 0 before they were installed."""
+    before, then = (
+        {row["serial_number"]: row["value"] for row in api.truth.meter_readings(system.system_id, moment)}
+        for moment in (start, end)
+    )
+    return [
+        {"serial_number": m.serial, "start": before.get(m.serial, 0), "end": then.get(m.serial, 0)}
+        for m in system.meters
+    ]
 
 
 def _asked(api: ApiV2, call: Call, system: System) -> tuple[date | None, date, Row | None]:

@@ -101,6 +101,13 @@ class Fault:
         return _make({"status": 500, "body": json.dumps(content)}, options)
 
     @classmethod
+    def exception(cls, **options: Unpack[Options]) -> Fault:
+        """A bug of the service that lets a Ruby exception out: seen on inventories of metered systems."""
+        text = "undefined method `manufacturer' for #<EimDevice:0x00000013e41250>"
+        content = {"reason": "500", "type": "NoMethodError", "message": [text]}
+        return _make({"status": 500, "body": json.dumps(content)}, options)
+
+    @classmethod
     def overloaded(cls, **options: Unpack[Options]) -> Fault:
         """Too many requests at once: 503. Its body was never recorded; this is the usual shape."""
         content = {"reason": "503", "message": ["Service Unavailable"]}

@@ -137,15 +137,18 @@ def _system(random: Random, number: int, user_id: str, now: float) -> System:
         meters=_meters(random, kind, number),
         night_rows=kind.night_rows,
         outages=kind.outages,
-        consumption=kind.consumption,
-        retired_inverters=kind.retired_inverters,
-        twins=kind.twins,
     )
     return _with_extras(system, kind)
 
 
 def _with_extras(system: System, kind: Kind) -> System:
-    """Return the system with what follows from the rest of it."""
+    """Return the system with what no chance decides."""
+    system = evolve(
+        system,
+        consumption=kind.consumption,
+        retired_inverters=kind.retired_inverters,
+        twins=kind.twins,
+    )
     if kind.metered_later:
         installed = system.operational_at + METERED_AFTER
         old = RetiredMeter(serial=f"{system.meters[0].envoy_serial}OLD", retired_at=installed)

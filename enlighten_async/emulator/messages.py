@@ -91,8 +91,8 @@ class Answer:
         return evolve(self, body=packed, headers=(*self.headers, ("Content-Encoding", "gzip")))
 
     def head(self) -> list[tuple[str, str]]:
-        """Return the headers to send, the length included where it is known."""
-        if self.stream is not None:
+        """Return the headers to send, the length included where it is known; 204 may not have one."""
+        if self.stream is not None or self.status == 204:
             return list(self.headers)
         length = len(self.body) if self.announced is None else self.announced
         return [*self.headers, ("Content-Length", str(length))]

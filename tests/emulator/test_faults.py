@@ -17,6 +17,8 @@ from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 SUMMARY = "/systems/1765/summary"
+NO_METHOD = """{"reason": "500", "type": "NoMethodError", "message": \
+["undefined method `manufacturer' for #<EimDevice:0x00000013e41250>"]}"""
 
 
 def make(clock: FakeClock, *faults: Fault) -> Emulator:
@@ -34,6 +36,11 @@ async def raw(client: httpx.AsyncClient, path: str = SUMMARY) -> tuple[httpx.Res
     ("fault", "status", "text"),
     [
         (Fault.unavailable(), 500, '{"errorCode": 7, "errorMessages": ["Data temporarily unavailable."]}'),
+        (
+            Fault.exception(),
+            500,
+            NO_METHOD,
+        ),
         (Fault.overloaded(), 503, '{"reason": "503", "message": ["Service Unavailable"]}'),
         (Fault(status=204), 204, ""),
         (Fault(status=410, body="gone", content_type="text/plain"), 410, "gone"),
