@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 
 from enlighten_async.emulator import Envoy, Meter, RetiredMeter, System
 from enlighten_async.errors import AuthenticationError, NotFound, RangeError
 from enlighten_async.models import Reason
-from enlighten_async.v2.devices import envoys, inventory
+from enlighten_async.v2.devices import envoys, inventory, inverters_summary_by_envoy_or_site
 from enlighten_async.v2.lifetimes import consumption_lifetime, energy_lifetime
 from enlighten_async.v2.readings import monthly_production, production_meter_readings
-from enlighten_async.v2.systems import summary, systems
+from enlighten_async.v2.systems import search_system_id, summary, systems
 from tests.world import World
 
 SINCE = 1_745_000_000
@@ -169,6 +172,89 @@ async def test_a_month_is_the_sum_of_its_days(world: World) -> None:
         )
     assert (month.start_date, month.end_date) == (date(2025, 5, 1), date(2025, 5, 31))
     assert month.production_wh == sum(day.wh or 0 for day in days)
+
+
+async def test_inverters_report_the_same_energy(world: World) -> None:
+    """Their sum is what the summary says was produced before today."""
+    async with world.client() as client:
+        listed = await client._query(inverters_summary_by_envoy_or_site(METERED))
+        glance = await client._query(summary(BARE, None))
+        twins = await client._query(inverters_summary_by_envoy_or_site(BARE))
+        with pytest.raises(NotFound, match="Couldn't find Site"):
+            await client._query(inverters_summary_by_envoy_or_site(999_999))
+    assert len(listed) == 2
+    assert len(twins.micro_inverters) == glance.modules
+    assert sum(inverter.energy or 0 for inverter in twins.micro_inverters) == glance.energy_lifetime > 0
+    for inverter in twins.micro_inverters:
+        assert inverter.power_produced is not None
+        assert inverter.last_report_date is not None
+        assert timedelta(0) < twins.as_of - inverter.last_report_date < timedelta(days=1)
+
+
+async def test_a_gateway_tells_its_system(world: World) -> None:
+    """Or nobody knows it."""
+    async with world.client() as client:
+        found = await client._query(search_system_id("121000000012"))
+        with pytest.raises(NotFound, match="Envoy not found with this serial number"):
+            await client._query(search_system_id("999"))
+    assert (int(found), found.receipt.sent) == (METERED, 1)
+
+
+DRAFTS: dict[str, Callable[[], Any]] = {
+    "systems": lambda: systems({}),
+    "summary": lambda: summary(METERED, None),
+    "energy_lifetime": lambda: energy_lifetime(METERED, production="all"),
+    "consumption_lifetime": lambda: consumption_lifetime(METERED),
+    "envoys": lambda: envoys(METERED),
+    "inventory": lambda: inventory(METERED),
+    "inverters_summary": lambda: inverters_summary_by_envoy_or_site(METERED),
+    "production_meter_readings": lambda: production_meter_readings(METERED),
+}
+
+
+def formatted(world: World, datetime_format: str) -> httpx.MockTransport:
+    """Return a way to the service by which all requests ask for a format of dates and instants."""
+    through = world.emulator.transport()
+
+    async def send(request: httpx.Request) -> httpx.Response:
+        request.url = request.url.copy_add_param("datetime_format", datetime_format)
+        response = await through.handle_async_request(request)
+        assert response.status_code == 200
+        date_of_it = {"date": response.headers["date"]}
+        return httpx.Response(200, headers=date_of_it, content=await response.aread())
+
+    return httpx.MockTransport(send)
+
+
+@pytest.mark.parametrize("datetime_format", ["iso8601", "epoch"])
+@pytest.mark.parametrize("name", DRAFTS)
+async def test_an_answer_is_the_same_in_every_format(world: World, name: str, datetime_format: str) -> None:
+    """Instants and dates."""
+    async with world.client() as client:
+        usual = await client._query(DRAFTS[name]())
+    async with world.client(transport=formatted(world, datetime_format)) as client:
+        other = await client._query(DRAFTS[name]())
+    assert other == usual
+
+
+@pytest.mark.parametrize("era", [2014, 2015, 2016, 2021, 2022])
+@pytest.mark.parametrize("name", DRAFTS)
+async def test_answers_of_all_years_are_read(name: str, era: int) -> None:
+    """What the service did not have yet is null, empty, or not found."""
+    world = World(
+        era=era, fleet=[System(system_id=METERED, operational_at=SINCE, timezone=ZONE, consumption="metered")]
+    )
+    async with world.client() as client:
+        try:
+            answer = await client._query(DRAFTS[name]())
+        except NotFound:
+            assert (name == "inverters_summary" and era < 2021) or (era < 2016 and name.endswith("readings"))
+            return
+    json.dumps(answer.to_dict(), allow_nan=False)
+    if name == "consumption_lifetime":
+        assert (answer.reason is Reason.NO_DEVICE) == (era < 2016)
+    elif name not in {"systems", "inverters_summary"}:
+        assert answer.system_id == METERED
 
 
 @pytest.mark.parametrize(
