@@ -18,7 +18,7 @@ UNKNOWN = "undetermined-v"
 
 def inverter_rows(reports: Reports, system: System, now: float) -> list[dict[str, object]]:
     """Return the inverters with the service's own names; their energies add up to all before today."""
-    listed = inverters(system)
+    listed = [inverter for inverter in inverters(system) if (inverter.retired_at or 0) <= now]
     midnight = local_midnight(local_date(now, system.timezone), system.timezone)
     replaced = max((i.retired_at or 0 for i in listed), default=0)
     total = shares(listed, reports.micro_energy(system.system_id, 0, midnight))
@@ -29,11 +29,7 @@ def inverter_rows(reports: Reports, system: System, now: float) -> list[dict[str
     for inverter in listed:
         energy, at, watts = total[inverter.place], last, power.get(inverter.place, 0)
         if inverter.retired_at is not None:
-            energy, at, watts = (
-                before[inverter.place],
-                min(inverter.retired_at, last or inverter.retired_at),
-                0,
-            )
+            energy, at, watts = before[inverter.place], inverter.retired_at, 0
         elif inverter.place in changed:
             energy -= before[inverter.place]
         rows.append(_row(inverter, system, watts, energy, at))

@@ -111,6 +111,20 @@ async def test_retired_inverters_keep_what_they_made(clock: FakeClock, connect: 
     assert datetime.fromisoformat(rows[10]["last_report_date"]).timestamp() == retired
 
 
+async def test_inverters_retire_when_their_time_has_come(connect: Connect) -> None:
+    """Before, all are listed as they are in service."""
+    began = NOW - 100 * DAY
+    clock = FakeClock(now=NOW - DAY)
+    async with connect(make(clock, System(system_id=7, operational_at=began, retired_inverters=3))) as client:
+        for retired in (0, 3):
+            (body,) = await ask(client)
+            summary = (await client.get("/systems/7/summary")).json()
+            rows = body["micro_inverters"]
+            assert len(rows) == 20 + retired
+            assert sum(row["energy"]["value"] for row in rows) == summary["energy_lifetime"]
+            clock.advance(DAY)
+
+
 async def test_meters_make_no_difference(clock: FakeClock, connect: Connect) -> None:
     """Inverters tell what they made themselves, whatever meters say."""
     meters = (Meter(serial="m", envoy_serial="121800000001"),)
