@@ -45,6 +45,8 @@ class Outline(Generic[P, I, T]):
         skip: tells by the newest part why a window need not be asked for, if so.
         learn: is shown each part.
         pruned: windows left out beforehand, as documented as empty.
+        spare: requests it may take beyond one for each window, where an answer does not speak for the whole
+            of its window.
         open_ended: whether only the service knows how many requests it takes.
     """
 
@@ -54,6 +56,7 @@ class Outline(Generic[P, I, T]):
     skip: Callable[[P, Window], Reason | None] = field(default=_never)
     learn: Callable[[P], None] = field(default=_ignore)
     pruned: int = 0
+    spare: int = 0
     open_ended: bool = False
 
 

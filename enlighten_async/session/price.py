@@ -23,7 +23,7 @@ def price(session: Session, options: Options, outline: Outline[Any, Any, Any], *
     """
     legs = len(outline.legs)
     least = legs if options.exhaustive else min(legs, 1)
-    most = legs + 2 * zone
+    most = legs + outline.spare + 2 * zone
     limit = session.limiter.plan.month
     return Estimate(
         at_least=least + zone,

@@ -238,6 +238,7 @@ def _windows(
         unpack=lambda part: (evolve(part, timezone=ask.zones.get(ask.system_id)),),
         skip=_not_worth,
         pruned=len(split(gone, endpoint.span)),
+        spare=endpoint.spare(kept, zone, local=local),
     )
 
 

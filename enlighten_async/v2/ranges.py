@@ -72,6 +72,16 @@ class Endpoint:
             edges.append(min(window.end, max(later, edges[-1] + self.grid)))
         return [Window(a, b) for a, b in pairwise(edges)]
 
+    def spare(self, window: Window, zone: ZoneInfo | None, *, local: bool) -> int:
+        """Return how many requests it may take beyond those for `pieces`, as the time zone is not known.
+
+        A clock is set forward or back once a year, or twice in a little more than 300 days.
+        """
+        healed = self.dense and window.seconds >= self.span
+        if self.cut == "error" or zone is not None or not (local or healed):
+            return 0
+        return 1 + window.seconds // (300 * DAY)
+
     def ends_early(self, window: Window, last: int) -> bool:
         """Tell whether an answer to a window seems to have been cut after its last row.
 
