@@ -18,6 +18,8 @@ from enlighten_async.testing import FakeClock
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 NOW = 1_750_014_000
+EMULATOR = Emulator(clock=FakeClock(NOW), systems=len(KINDS), quota=Quota.UNLIMITED)
+"""One service for all tests: years of readings are costly to make."""
 
 
 class Asked:
@@ -41,12 +43,11 @@ class Asked:
 
 
 @pytest.mark.parametrize("number", range(len(KINDS)))
-async def test_sums_and_counts_agree(clock: FakeClock, connect: Connect, number: int) -> None:
+async def test_sums_and_counts_agree(connect: Connect, number: int) -> None:
     """Lifetime, days, intervals, inverters and odometers tell one story."""
-    emulator = Emulator(clock=clock, systems=len(KINDS), quota=Quota.UNLIMITED)
-    system = emulator.truth.systems()[number]
+    system = EMULATOR.truth.systems()[number]
     today = local_date(NOW, system.timezone)
-    async with connect(emulator) as client:
+    async with connect(EMULATOR) as client:
         asked = Asked(client, system.system_id)
         summary = await asked("summary")
         days = await asked("energy_lifetime", production="all")
@@ -66,7 +67,7 @@ async def test_sums_and_counts_agree(clock: FakeClock, connect: Connect, number:
     assert {row["envoy_serial_number"] for row in inverters} <= {row["sn"] for row in inventory["envoys"]}
     if "meter_production" in days:
         midnight = local_midnight(today, system.timezone)
-        since = emulator.truth.energy(system.system_id, midnight, NOW)
+        since = EMULATOR.truth.energy(system.system_id, midnight, NOW)
         odometers = sum(row["value"] for row in readings[: len(system.meters)])
         assert odometers == sum(days["meter_production"]) + since
     else:
@@ -74,12 +75,11 @@ async def test_sums_and_counts_agree(clock: FakeClock, connect: Connect, number:
 
 
 @pytest.mark.parametrize("number", range(len(KINDS)))
-async def test_days_of_intervals_agree(clock: FakeClock, connect: Connect, number: int) -> None:
+async def test_days_of_intervals_agree(connect: Connect, number: int) -> None:
     """A day's intervals sum to the day, energy is rounded from power, and neighbours share nothing."""
-    emulator = Emulator(clock=clock, systems=len(KINDS), quota=Quota.UNLIMITED)
-    system = emulator.truth.systems()[number]
+    system = EMULATOR.truth.systems()[number]
     first = date(2025, 6, 1)
-    async with connect(emulator) as client:
+    async with connect(EMULATOR) as client:
         asked = Asked(client, system.system_id)
         lifetime = await asked(
             "energy_lifetime", start_date="2025-06-01", end_date="2025-06-05", production="all"
