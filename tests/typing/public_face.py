@@ -7,14 +7,23 @@ from typing import assert_type
 
 from enlighten_async import (
     ChannelInterval,
+    ConsumptionStats,
     EnlightenClient,
+    Envoys,
     Estimate,
+    Inventory,
+    InvertersSummary,
+    LifetimeDay,
+    ProductionMeterReadings,
     RgmInterval,
     RgmStats,
     Series,
+    Stats,
+    StatsInterval,
     Sum,
     Summary,
     System,
+    SystemId,
     Systems,
 )
 
@@ -31,6 +40,14 @@ async def results(client: EnlightenClient) -> None:
     assert_type(await client.summary("1765"), Summary)
     assert_type(await client.systems(), Systems)
     assert_type(await client.systems().estimate(), Estimate)
+    assert_type((await client.stats(1765)).intervals[0], StatsInterval)
+    assert_type(await client.consumption_stats(1765), ConsumptionStats)
+    assert_type((await client.energy_lifetime(1765, production="all"))[0], LifetimeDay)
+    assert_type(await client.envoys(1765), Envoys)
+    assert_type(await client.inventory(1765), Inventory)
+    assert_type(await client.inverters_summary_by_envoy_or_site(1765), InvertersSummary)
+    assert_type(await client.production_meter_readings(1765), ProductionMeterReadings)
+    assert_type(await client.search_system_id("121817030000"), SystemId)
     assert_type(client.with_options(max_wait=None), EnlightenClient)
 
 
@@ -40,6 +57,8 @@ async def parts(client: EnlightenClient) -> None:
         assert_type(system, System)
     async for week in client.rgm_stats(1765):
         assert_type(week, RgmStats)
+    async for day in client.stats(1765):
+        assert_type(day, Stats)
 
 
 async def tasks(client: EnlightenClient) -> None:
