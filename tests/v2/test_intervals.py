@@ -185,6 +185,14 @@ def test_nights_are_no_cut() -> None:
     assert result.coverage.complete
 
 
+def test_an_early_dusk_is_no_cut() -> None:
+    """Rows of microinverters end at any hour, also one hour before the end of a window of unknown clock."""
+    start = int(NOW) // 300 * 300 - DAY
+    outline = outlined(STATS, None, start_at=start, end_at=start + DAY)
+    result, asked = run(outline, service(STATS, lit=lambda at: at <= start + DAY - HOUR))
+    assert (len(asked), result.coverage.got) == (1, 23 * 12)
+
+
 @pytest.mark.parametrize("days", [1, 7, 13, 27, 7 + 1 / 24])
 def test_a_silent_cut_of_consumption_is_asked_around(days: float) -> None:
     """The service may give less than is known of it: the rest is asked for until all is there."""
@@ -324,6 +332,15 @@ def test_a_range_without_data_has_its_reason(sample: Sample, facts: Any, expecte
     """Before the first interval, after the last one, to the interval."""
     part = refused(sample, W, 422, {"reason": RANGE, **facts(sample.grid)})
     assert sample.reasons(part) == {end: expected(end, sample.grid) for end in sample.ends(W)}
+
+
+@each
+def test_before_operation_there_is_nothing_to_ask_for(sample: Sample) -> None:
+    """The newest answer says since when the system is in operation."""
+    for started, reason in ((W.start, Reason.BEFORE_OPERATION), (W.start - 1, None), (None, None)):
+        body = sample.body(sample.ends(W), meta={"operational_at": started})
+        newest = sample.ask().request(W).decode(answer(body))
+        assert outlined(sample, start_at=0).skip(newest, Window(W.start - DAY, W.start)) is reason
 
 
 @each

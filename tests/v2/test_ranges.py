@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enlighten_async.errors import InputError
-from enlighten_async.v2.ranges import MARGIN, RGM_STATS, Range
+from enlighten_async.v2.ranges import CONSUMPTION_STATS, MARGIN, RGM_STATS, STATS, Endpoint, Range
 from enlighten_async.windows import DAY, Window, local_days, split
 from tests.zones import ZONES, local_dates
 
@@ -104,6 +105,42 @@ def test_a_year_is_53_requests_at_any_time(phase: float) -> None:
     assert 0 <= kept.start - (now - RGM_STATS.retention) <= MARGIN
     assert kept.start % GRID == 0
     assert now - RGM_STATS.retention + MARGIN - kept.start < GRID
+
+
+@thorough
+@given(
+    endpoint=st.sampled_from([RGM_STATS, STATS, CONSUMPTION_STATS]),
+    start=st.integers(0, 4_000_000_000),
+    length=st.integers(0, 70 * DAY),
+    name=st.none() | ZONES,
+    local=st.booleans(),
+)
+def test_pieces_tile_the_window(
+    endpoint: Endpoint, start: int, length: int, name: str | None, *, local: bool
+) -> None:
+    """None is longer than the service allows; there are as few as that takes, but for clock changes."""
+    grid, zone = endpoint.grid, None if name is None else ZoneInfo(name)
+    window = Window(start // grid * grid, (start + length) // grid * grid)
+    pieces = endpoint.pieces(window, zone, local=local)
+    assert [(piece.start, piece.end) for piece in pieces] == list(
+        pairwise([window.start, *(piece.end for piece in pieces)])
+    )
+    assert not pieces or pieces[-1].end == window.end
+    assert all(0 < piece.seconds <= endpoint.span for piece in pieces)
+    least = -(-window.seconds // endpoint.span)
+    assert least <= len(pieces) <= least + (2 if zone else 0) + 5 * (local and endpoint is STATS)
+    if zone is None or endpoint is RGM_STATS:
+        assert pieces == split(window, endpoint.span)
+
+
+def test_the_table() -> None:
+    """As the service documents it."""
+    table = [(e.name, e.grid, e.span, e.retention, e.cut) for e in (RGM_STATS, STATS, CONSUMPTION_STATS)]
+    assert table == [
+        ("rgm_stats", 900, 7 * DAY, 365 * DAY, "error"),
+        ("stats", 300, DAY, 365 * DAY, "silent"),
+        ("consumption_stats", 900, 28 * DAY, 365 * DAY, "silent"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,148 @@
+"""Results of microinverters and of consumption meters: rows, sums, and how parts join."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.errors import InputError
+from enlighten_async.models import (
+    ConsumptionInterval,
+    Coverage,
+    Hole,
+    Meta,
+    Reason,
+    Receipt,
+    Stats,
+    StatsInterval,
+)
+from enlighten_async.models import consumption_stats as consumption
+from enlighten_async.models import stats as micro
+from enlighten_async.models.coverage import missing
+from enlighten_async.models.intervals import joined
+from enlighten_async.models.series import NAN
+from enlighten_async.windows import Window
+from tests.effort import examples
+
+START = 1_750_000_500
+GRID = 300
+W = Window(START, START + 12 * GRID)
+
+
+def at(moment: float) -> datetime:
+    """Return epoch seconds as a datetime."""
+    return datetime.fromtimestamp(moment, UTC)
+
+
+def part(window: Window, ends: list[int], **more: Any) -> Stats:
+    """Return what an answer for a window holds."""
+    holes = tuple(Hole(gap, Reason.NO_ROW) for gap in missing(window, ends, GRID))
+    empty = micro.nothing(7, Coverage(window, GRID, holes, as_of=at(window.end)))
+    rows = micro.stats_intervals(ends, [3.0] * len(ends), [float(e % 97) for e in ends], [1.0] * len(ends))
+    return evolve(empty, intervals=rows, **more)
+
+
+def test_rows_have_units_and_nulls() -> None:
+    """Whole numbers as the service sends them, null as None, instants as aware datetimes."""
+    rows = micro.stats_intervals([START, START + GRID], [4, NAN], [1759, NAN], [147.5, NAN])
+    first = StatsInterval(at(START), 4, 1759, 147.5)
+    assert list(rows) == [first, StatsInterval(at(START + GRID), None, None, None)]
+    assert [type(value) for value in (rows[0].devices_reporting, rows[0].powr, rows[0].enwh)] == [
+        int,
+        int,
+        float,
+    ]
+    used = consumption.consumption_intervals([START], [1], [12])
+    assert list(used) == [ConsumptionInterval(at(START), 1, 12)]
+
+
+@examples(150)
+@given(there=st.sets(st.integers(1, 12)), cuts=st.sets(st.integers(1, 11)))
+def test_parts_join_to_the_whole(there: set[int], cuts: set[int]) -> None:
+    """Wherever the range is cut: rows, holes, and what the newest part that knows says of the system."""
+    ends = [START + n * GRID for n in sorted(there)]
+    edges = [START + n * GRID for n in (0, *sorted(cuts), 12)]
+    parts = [
+        part(Window(a, b), [end for end in ends if a < end <= b], meta=Meta(str(a)), total_devices=n + 1)
+        for n, (a, b) in enumerate(pairwise(edges))
+    ]
+    silent = part(Window(W.end, W.end + GRID), [])
+    empty = micro.nothing(7, Coverage(Window(W.start, W.end + 2 * GRID), GRID))
+    failed = Hole(Window(W.end + GRID, W.end + 2 * GRID), Reason.FAILED)
+    whole = joined([*parts, silent], empty, [failed])
+    assert whole.intervals == part(W, ends).intervals
+    assert (whole.meta, whole.total_devices) == (parts[-1].meta, len(parts))
+    assert whole.coverage.got == len(ends)
+    assert whole.coverage.holes[-1] == failed
+    assert not whole.coverage.complete
+    assert whole.window == whole.coverage.window == empty.window
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [
+        (None, [Reason.NOT_REPORTED_YET]),
+        (W.start, [Reason.NOT_REPORTED_YET]),
+        (W.start + 2 * GRID + 1, [Reason.NO_ROW, Reason.NOT_REPORTED_YET]),
+        (W.end, [Reason.NO_ROW]),
+    ],
+)
+def test_what_a_newer_part_shows_to_be_reported(until: int | None, expected: list[Reason]) -> None:
+    """Is not called "not reported yet" after an older one, which could not know."""
+    hole = Hole(W, Reason.NOT_REPORTED_YET)
+    older = micro.nothing(7, Coverage(W, GRID, (hole,)))
+    after = Window(W.end, W.end + GRID)
+    newer = micro.nothing(7, Coverage(after, GRID, reported_until=None if until is None else at(until)))
+    whole = joined([older, newer], micro.nothing(7, Coverage(Window(W.start, after.end), GRID)))
+    assert [hole.reason for hole in whole.coverage.holes] == expected
+    assert sum(hole.window.seconds for hole in whole.coverage.holes) == W.seconds
+
+
+def test_nothing_joined_is_the_empty_answer() -> None:
+    """With the time zone and the receipt it was given."""
+    empty = evolve(consumption.nothing(7, Coverage(W, GRID)), timezone="Asia/Tokyo", receipt=Receipt(sent=1))
+    assert joined([], empty) == empty
+    assert joined([], empty).receipt is empty.receipt
+
+
+def test_sums_are_of_energy() -> None:
+    """By the hour, of intervals of five minutes."""
+    ends = [START + n * GRID for n in range(1, 13)]
+    hours = part(W, ends, timezone="Europe/Berlin").sums("hour")
+    assert sum(hour.wh for hour in hours) == 12.0
+    assert [(hour.got, hour.expected) for hour in hours] == [(n, n) for n in (9, 3)]
+    with pytest.raises(InputError, match=r"client\.systems"):
+        part(W, ends).sums("day")
+
+
+def test_results_are_values() -> None:
+    """They equal by what was measured, survive a pickle, and can be written as JSON."""
+    stats = part(W, [W.end], meta=Meta("normal", at(W.end)), timezone="Europe/Berlin")
+    other = evolve(stats, receipt=Receipt(sent=9), coverage=Coverage(W, GRID))
+    assert stats == other
+    assert hash(stats) == hash(other)
+    assert stats != evolve(stats, total_devices=9)
+    assert pickle.loads(pickle.dumps(stats)) == copy.deepcopy(stats) == stats  # noqa: S301 - our own
+    told = json.loads(json.dumps(stats.to_dict(), allow_nan=False))
+    end = at(W.end).isoformat()
+    assert told["intervals"] == [{"end_at": end, "devices_reporting": 3, "powr": W.end % 97, "enwh": 1}]
+    assert list(told) == [
+        "system_id",
+        "total_devices",
+        "meta",
+        "window",
+        "timezone",
+        "intervals",
+        "coverage",
+        "receipt",
+    ]
+    assert len(repr(stats)) < 1500
