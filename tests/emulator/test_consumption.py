@@ -98,6 +98,14 @@ async def test_without_a_meter(clock: FakeClock, connect: Connect) -> None:
     assert {"content-type", "content-length"}.isdisjoint(lifetime.headers)
 
 
+def test_the_truth_of_a_system_without_a_meter() -> None:
+    """There is nothing to know; what the user may not see is known all the same."""
+    for consumption, known in (("none", False), ("disabled", False), ("refused", True)):
+        truth = make(FakeClock(NOW), consumption).truth
+        assert bool(truth.consumption_stats(7, NOW - DAY, NOW)) is known
+        assert (truth.first_consumption(7) is None) is (truth.last_consumption(7) is None) is not known
+
+
 async def test_without_permission(clock: FakeClock, connect: Connect) -> None:
     """Both are refused like a stranger; production is not."""
     async with connect(make(clock, "refused")) as client:
