@@ -88,7 +88,10 @@ class Endpoints:
         return self._query(draft)
 
     def search_system_id(self, serial_num: str) -> Query[SystemId, SystemId]:
-        """Ask which system the gateway with this serial number belongs to; one request."""
+        """Ask which system the gateway with this serial number belongs to; one request.
+
+        Raises `NotFound`, in the service's words, if nobody knows it.
+        """
         return self._query(systems.search_system_id(serial_num))
 
     def summary(self, system_id: int | str, *, summary_date: date | None = None) -> Query[Summary, Summary]:
@@ -168,6 +171,9 @@ class Endpoints:
     ) -> Query[EnergyLifetime, EnergyLifetime]:
         """Ask for what a system produced on each of its local days; one request for all its life.
 
+        Without days the answer is empty, with a `reason`. Zeros at the end may mean that nothing was
+        reported yet.
+
         Args:
             system_id: the system.
             start_date: first day; by default the one on which it went into operation.
@@ -211,7 +217,8 @@ class Endpoints:
     ) -> Query[MonthlyProduction, MonthlyProduction]:
         """Ask for the energy of the month that begins on a local day, at least a month ago; one request.
 
-        The service has deprecated it: use `energy_lifetime` or `production_meter_readings`.
+        The service has deprecated it: use `energy_lifetime` or `production_meter_readings`. Raises
+        `Unavailable` with `error_code` 7 if the data is not available for now.
         """
         return self._query(readings.monthly_production(_number(system_id), start_date))
 
