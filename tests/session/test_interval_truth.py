@@ -7,11 +7,12 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.errors import AuthenticationError
+from enlighten_async.errors import AuthenticationError, NotFound
 from enlighten_async.models import Reason
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.session import Query
@@ -158,6 +159,38 @@ async def test_the_parts_of_a_stream_are_the_truth(name: str, data: st.DataObjec
     whole = await query(name, number, **span)
     parts = [part async for part in query(name, number, **span)]
     assert [row for part in parts for row in part.intervals] == list(whole.intervals)
+
+
+class Iso(httpx.AsyncBaseTransport):
+    """Asks for instants as local times with an offset, whatever the client asks for."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self.inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Add the parameter."""
+        request.url = request.url.copy_add_param("datetime_format", "iso8601")
+        return await self.inner.handle_async_request(request)
+
+
+@pytest.mark.parametrize("name", [*sorted(ASK), "rgm_stats"])
+@pytest.mark.parametrize("iso", [False, True])
+@pytest.mark.parametrize("era", [2014, 2017, 2021, 2024])
+async def test_answers_of_any_year_and_format_are_the_truth(name: str, era: int, *, iso: bool) -> None:
+    """With and without `meta`; instants as epoch seconds or as local times."""
+    here = World(systems=2, era=era)
+    transport = here.emulator.transport()
+    client = here.client(transport=Iso(transport) if iso else transport)
+    try:
+        answer: Any = await getattr(client, name)(here.system, **here.days(40 if name != "stats" else 3))
+    except NotFound:
+        assert (name, era) == ("consumption_stats", 2014)
+        return
+    truth: Any = getattr(here.emulator.truth, name)(here.system, answer.window.start, answer.window.end)
+    assert list(zip(*answer.intervals.columns.values(), strict=True)) == [tuple(r.values()) for r in truth]
+    assert answer.intervals
+    assert answer.coverage.complete
+    assert (answer.meta is None) == (era == 2014)
 
 
 async def test_a_whole_year_is_365_requests() -> None:

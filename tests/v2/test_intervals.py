@@ -383,6 +383,20 @@ def test_today_without_rows_has_its_window_and_reason(sample: Sample) -> None:
 
 
 @each
+def test_today_in_two_parts(sample: Sample) -> None:
+    """The system reported after midnight, without rows, and not since."""
+    midnight = local_days(
+        datetime.fromtimestamp(DATE, BERLIN).date(), datetime.fromtimestamp(DATE, BERLIN).date(), BERLIN
+    ).start
+    body = sample.body([], meta={"last_report_at": midnight + HOUR})
+    part = refused(sample, None, 200, body, "Europe/Berlin")
+    assert [(hole.window.start, hole.reason) for hole in part.coverage.holes] == [
+        (midnight, Reason.NO_ROW),
+        (midnight + HOUR, Reason.NOT_REPORTED_YET),
+    ]
+
+
+@each
 def test_today_without_a_date(sample: Sample) -> None:
     """A reply without `Date` still is one; a refusal of no known range stays one."""
     request = sample.ask("Europe/Berlin").request(None)
