@@ -109,7 +109,8 @@ class Endpoints:
     ) -> Query[Stats, Stats]:
         """Ask for the 5-minute intervals of a system's microinverters; one request per day of the range.
 
-        Nights and outages are rows that do not exist.
+        Nights and outages are rows that do not exist. It is not known whether the service's limit of one
+        day means 24 hours: local days, and systems whose time zone is known, are exact either way.
         """
         draft = stats(
             _number(system_id),
@@ -150,7 +151,11 @@ class Endpoints:
         start_date: date | None = None,
         end_date: date | None = None,
     ) -> Query[ConsumptionStats, ConsumptionStats]:
-        """Ask for the 15-minute intervals of what a site consumed; one request per 28 days."""
+        """Ask for the 15-minute intervals of what a site consumed; one request per 28 days.
+
+        Without an enabled meter of consumption the answer is empty, with the reason `no_device`; if the
+        user may not see it, it is an `AuthenticationError`.
+        """
         draft = consumption_stats(
             _number(system_id),
             self._session.zones,

@@ -51,7 +51,7 @@ def explain(response: Response, *, official: bool) -> EnlightenError | None:
     if official and not body and (response.status in {200, 404, 410} or 300 <= response.status < 400):
         return ServiceRetired(_RETIRED, status=response.status, response=response)
     kind, advice = _kind(response, body)
-    said = _text(body)
+    said = _text(body).rstrip(".")
     message = f"{response.status}{f' {said}' if said else ''}: {advice}"
     return _with_facts(kind(message, status=response.status, response=response), body)
 

@@ -53,7 +53,7 @@ def explained(status: int, body: object, *, official: bool = True, **options: st
             401,
             {"reason": "401", "message": ["Not authorized."]},
             AuthenticationError,
-            "401 Not authorized.: ",
+            "401 Not authorized: ",
         ),
         (403, {"reason": "403", "message": ["Forbidden"]}, PermissionDenied, "403 Forbidden: "),
         (
@@ -80,8 +80,8 @@ def explained(status: int, body: object, *, official: bool = True, **options: st
         ),
         (403, {"message": "Couldn't find access"}, PermissionDenied, "403 Couldn't find access: "),
         (422, {"errorMessages": ["start_date is missing"]}, RangeError, "422 start_date is missing: "),
-        (500, {"errorCode": 7, "errorMessages": ["Not now."]}, Unavailable, "500 Not now.: "),
-        (500, {"errorCode": 8, "errorMessages": ["Never."]}, ServerError, "500 Never.: "),
+        (500, {"errorCode": 7, "errorMessages": ["Not now."]}, Unavailable, "500 Not now: "),
+        (500, {"errorCode": 8, "errorMessages": ["Never."]}, ServerError, "500 Never: "),
         (
             500,
             {"reason": "500", "type": "NoMethodError", "message": ["undefined method `x' for #<Y:0x1>"]},
@@ -90,7 +90,7 @@ def explained(status: int, body: object, *, official: bool = True, **options: st
         ),
         (501, {"reason": "501", "message": ["Not Implemented"]}, ServerError, "501 Not Implemented: "),
         (503, {"reason": "503"}, Unavailable, "503: "),
-        (422, {"errorCode": 7, "errorMessages": ["Not now."]}, RangeError, "422 Not now.: "),
+        (422, {"errorCode": 7, "errorMessages": ["Not now."]}, RangeError, "422 Not now: "),
         (422, {"reason": "Vague", "message": "Clear"}, RangeError, "422 Clear: "),
         (401, {"message": "The system has no enabled meter"}, AuthenticationError, "401 The system has no "),
         (400, {"reason": "400", "message": [1, None, {}]}, ServerError, "400: "),
