@@ -235,11 +235,6 @@ def _name(value: object) -> str:
     return f"({', '.join(value)})" if isinstance(value, dict) else str(value)
 
 
-def _offered(method: str) -> None:
-    if not hasattr(EnlightenClient, method):
-        pytest.skip(f"the client has no method {method}")
-
-
 def test_every_operation_of_the_file_has_a_row() -> None:
     """So that none is forgotten."""
     assert {method for method, _ in ASKS} == set(openapi.operations())
@@ -251,11 +246,10 @@ async def test_requests_are_allowed_and_answers_read(
     services: dict[str, str], mode: str, method: str, arguments: dict[str, Any]
 ) -> None:
     """Where values make no sense, an answer may be refused, by an error of ours."""
-    _offered(method)
     for _ in range(ROUNDS[mode]):
         outcome = await ask(services[mode], method, arguments)
         fine = not isinstance(outcome.answer, EnlightenError)
-        assert fine or (mode == "wild" and _senseless(outcome.answer)), outcome
+        assert fine or (mode == "wild" and _senseless(method, outcome.answer)), outcome
 
 
 REFUSED = [
@@ -272,7 +266,6 @@ async def test_each_documented_refusal_is_our_documented_error(
     services: dict[str, str], mode: str, method: str, arguments: dict[str, Any], status: int
 ) -> None:
     """Whatever the rest of the body holds; and it is not asked for ever."""
-    _offered(method)
     outcome = await ask(services[mode], method, arguments, status)
     if status == 500 and _without_data(outcome.answer):
         return
@@ -288,18 +281,17 @@ async def test_no_content_is_an_answer_without_days(
     services: dict[str, str], method: str, arguments: dict[str, Any]
 ) -> None:
     """It says that there is nothing, and nothing is wrong with that."""
-    _offered(method)
     outcome = await ask(services["static"], method, arguments, 204)
     assert isinstance(outcome.answer, EnergyLifetime | ConsumptionLifetime), outcome
     assert len(outcome.answer) == 0
     assert outcome.answer.reason is not None
 
 
-def _senseless(answer: object) -> bool:
+def _senseless(method: str, answer: object) -> bool:
     """Tell whether answers were refused that cannot be: the year 50,000, no time zone, no last page."""
-    return isinstance(answer, DecodeError | BudgetExceeded) or (
-        isinstance(answer, NotFound) and "time zone" in str(answer)
-    )
+    if isinstance(answer, BudgetExceeded):
+        return method == "systems"  # each page names another one, for ever
+    return isinstance(answer, DecodeError) or (isinstance(answer, NotFound) and "time zone" in str(answer))
 
 
 def _without_data(answer: object) -> bool:
