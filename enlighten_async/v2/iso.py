@@ -29,13 +29,15 @@ def _changed(name: str, value: Any) -> Any:
         return {key: _changed(key, inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_changed("", inner) for inner in value]
-    if name in _INSTANTS and isinstance(value, str) and _ISO.fullmatch(value):
-        return _epoch(value)
-    return value
+    moment = instant(value) if name in _INSTANTS else None
+    return value if moment is None else moment
 
 
-def _epoch(text: str) -> int | str:
+def instant(value: object) -> int | None:
+    """Return an instant in ISO 8601 as epoch seconds; `None` for what is not one."""
+    if not isinstance(value, str) or not _ISO.fullmatch(value):
+        return None
     try:
-        return int(datetime.fromisoformat(text).timestamp())
-    except ValueError:
-        return text
+        return int(datetime.fromisoformat(value).timestamp())
+    except (ValueError, OverflowError):
+        return None

@@ -19,7 +19,8 @@ from enlighten_async.errors import (
     Throttled,
     Unavailable,
 )
-from enlighten_async.windows import as_datetime
+from enlighten_async.v2.iso import instant
+from enlighten_async.windows import END_OF_TIME, as_datetime
 from enlighten_async.wire import Response
 
 UNAVAILABLE = 7
@@ -109,8 +110,9 @@ def _with_facts(error: APIError, body: Mapping[str, object]) -> APIError:
 
 
 def _moment(body: Mapping[str, object], name: str) -> int | None:
-    """Return epoch seconds; `None` for what cannot be such."""
-    return _whole(body, name, 253_402_300_799)
+    """Return an instant, in epoch seconds or ISO 8601, as epoch seconds; `None` for what cannot be one."""
+    moment = instant(body.get(name))
+    return _whole(body, name, END_OF_TIME - 1) if moment is None else moment
 
 
 def _day(body: Mapping[str, object], name: str) -> date | None:

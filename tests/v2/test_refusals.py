@@ -183,7 +183,7 @@ def test_the_services_own_number_of_an_error(status: int, body: object, code: in
     assert explained(status, body, official=False).error_code == code
 
 
-@pytest.mark.parametrize("wrong", [None, True, "2025-07-01T00:00:00Z", -1, 10**400, 1e300, [JULY], {}])
+@pytest.mark.parametrize("wrong", [None, True, "2025-07-01", -1, 10**400, 1e300, [JULY], {}])
 def test_what_is_no_fact_is_left_out(wrong: object) -> None:
     """Rather than believed."""
     error = explained(409, {"period": 60, "period_start": wrong, "period_end": wrong, "limit": wrong})
@@ -238,3 +238,14 @@ def test_any_body_is_one_of_our_errors(status: int, body: bytes, *, html: bool, 
     assert str(status) in str(error) or isinstance(error, ServiceRetired)
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_facts_come_in_either_format_of_instants() -> None:
+    """Under `datetime_format=iso8601` the service writes those of its refusals as local time, too."""
+    body = {"reason": RANGE, "start_at": "2022-01-21T07:20:00-08:00", "last_interval": "2022-01-21T00:00:00Z"}
+    error = explained(422, body, official=False)
+    assert isinstance(error, RangeError)
+    assert (error.start_at, error.last_interval) == (1_642_778_400, 1_642_723_200)
+    naive = explained(422, {"reason": RANGE, "start_at": "2022-01-21T07:20:00"}, official=False)
+    assert isinstance(naive, RangeError)
+    assert naive.start_at is None

@@ -219,7 +219,7 @@ def test_today_without_data_is_forgiven() -> None:
         {"start_at": W.start},
         {"start_at": W.start, "end_at": W.start - GRID},
         {"start_at": 0, "end_at": W.end},
-        {"start_at": "2025-06-15T00:00:00Z", "end_at": "2025-06-16T00:00:00Z"},
+        {"start_at": "2025-06-15T00:00:00", "end_at": "2025-06-16T00:00:00"},
     ],
 )
 def test_a_refusal_of_no_known_range_stays_one(told: dict[str, Any]) -> None:
