@@ -161,6 +161,8 @@ class Throttled(APIError):
         limit: requests allowed in the period.
     """
 
+    ends_query = True
+
     period: str = ""
     period_start: float | None = None
     period_end: float | None = None

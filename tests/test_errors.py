@@ -88,6 +88,7 @@ def test_which_errors_end_a_query() -> None:
         PermissionDenied,
         NotFound,
         ServiceRetired,
+        Throttled,
     }
 
 

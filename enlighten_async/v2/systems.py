@@ -95,11 +95,17 @@ def _filter_value(name: str, value: object) -> str:
 
 
 def _pages(filters: Params) -> Flow[SystemsPage]:
+    """Follow the cursors for as long as they are new and lead to systems that were not seen before."""
     params = (("limit", str(PAGE)), *filters)
     page = yield Request("systems", "/systems", params, decode.systems)
-    seen: set[str] = set()
-    while page.next and page.next not in seen:
-        seen.add(page.next)
+    cursors: set[str] = set()
+    known: set[int] = set()
+    while page.next and page.next not in cursors:
+        listed = {system.system_id for system in page.systems}
+        if listed <= known:
+            return
+        known |= listed
+        cursors.add(page.next)
         page = yield Request("systems", "/systems", (*params, ("next", page.next)), decode.systems)
 
 

@@ -323,7 +323,7 @@ async def test_the_month_is_used_up() -> None:
 
 
 async def test_a_service_that_rejects_for_ever_is_given_up() -> None:
-    """Whoever contradicts themselves ten times is not believed any longer."""
+    """Whoever contradicts themselves ten times is not asked for the other windows."""
     world = World()
     now = int(world.clock.now())
     world.emulator.inject(
@@ -334,5 +334,5 @@ async def test_a_service_that_rejects_for_ever_is_given_up() -> None:
         )
     )
     with pytest.raises(Throttled):
-        await world.client().summary(world.system)
+        await world.client().rgm_stats(world.system, **world.days(70))
     assert world.emulator.counts.sent == 10

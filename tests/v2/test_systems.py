@@ -42,7 +42,7 @@ def page(ids: list[int], following: str | None = None) -> dict[str, Any]:
 
 
 @examples(100)
-@given(sizes=st.lists(st.integers(0, 4), min_size=1, max_size=6), last=st.sampled_from([None, ""]))
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=6), last=st.sampled_from([None, ""]))
 def test_pages_follow_until_there_is_no_next(sizes: list[int], last: str | None) -> None:
     """In the service's order; each `next` is sent back as it came, with the same limit."""
     zones: dict[int, str] = {}
@@ -73,6 +73,16 @@ def test_a_next_that_comes_again_ends_it(nexts: list[str]) -> None:
     bodies = [page([n], after) for n, after in enumerate(nexts)]
     parts, asked = driven(outline.legs[0].flow, [*bodies, page([99])])
     assert len(asked) == len(parts) == len(nexts)
+    assert not outline.merge(parts, [], Receipt()).complete
+
+
+@pytest.mark.parametrize("listed", [[], [1, 2]])
+def test_a_page_without_a_new_system_ends_it(listed: list[int]) -> None:
+    """Cursors that are always new, and lead nowhere, are not followed for ever."""
+    outline = systems({}).outline(0.0, None)
+    bodies = [page([1, 2], "4d0a"), *(page(listed, f"4d{n}0a") for n in range(50))]
+    parts, asked = driven(outline.legs[0].flow, bodies)
+    assert len(asked) == len(parts) == 2
     assert not outline.merge(parts, [], Receipt()).complete
 
 
