@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from pathlib import Path
 
@@ -72,9 +73,11 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session
 def sweep(session: nox.Session) -> None:
-    """The property tests with many more examples, each time others; takes an hour."""
+    """The property tests with many more examples, each time others, of another fleet; takes an hour."""
     session.install(*group("tests"), ".[cli,trio]")
-    session.run("pytest", "--timeout=3600", *session.posargs, env={"EFFORT": "30"})
+    seed = str(secrets.randbelow(2**16))
+    session.log(f"the fleet's SEED={seed}")
+    session.run("pytest", "--timeout=3600", *session.posargs, env={"EFFORT": "30", "SEED": seed})
 
 
 @nox.session

@@ -9,6 +9,9 @@ from hypothesis import HealthCheck, settings
 EFFORT = int(os.environ.get("EFFORT", "1"))
 """How many times more examples than by default; above 1 they are drawn anew each time."""
 
+SEED = int(os.environ.get("SEED", "0"))
+"""Of the emulator's fleets that the property tests ask about."""
+
 
 def examples(count: int) -> settings:
     """Return settings for so many examples, times the effort."""

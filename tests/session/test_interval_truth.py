@@ -18,7 +18,7 @@ from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.session import Query
 from enlighten_async.v2.consumption_stats import consumption_stats
 from enlighten_async.v2.stats import stats
-from tests.effort import examples
+from tests.effort import SEED, examples
 from tests.world import World
 
 SYSTEMS = 16
@@ -35,7 +35,7 @@ both = pytest.mark.parametrize("name", sorted(ASK))
 @cache
 def world() -> World:
     """One service with two systems of each kind for all examples: its readings are costly to make."""
-    return World(systems=SYSTEMS)
+    return World(systems=SYSTEMS, seed=SEED)
 
 
 def query(name: str, number: int, zones: dict[int, str] | None = None, **asked: Any) -> Query[Any, Any]:
