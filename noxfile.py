@@ -44,7 +44,7 @@ def tests(session: nox.Session) -> None:
     """All tests, on asyncio and trio, with the README's code, and what they cover."""
     session.install(*group("tests"), ".[cli,trio]")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-n", "auto", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
@@ -68,7 +68,7 @@ def bench(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """The tests on every Python there is on this machine."""
     session.install(*group("tests"), ".[cli,trio]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "auto", *session.posargs)
 
 
 @nox.session
@@ -77,7 +77,9 @@ def sweep(session: nox.Session) -> None:
     session.install(*group("tests"), ".[cli,trio]")
     seed = str(secrets.randbelow(2**16))
     session.log(f"the fleet's SEED={seed}")
-    session.run("pytest", "--timeout=3600", *session.posargs, env={"EFFORT": "30", "SEED": seed})
+    session.run(
+        "pytest", "-n", "auto", "--timeout=3600", *session.posargs, env={"EFFORT": "30", "SEED": seed}
+    )
 
 
 @nox.session
