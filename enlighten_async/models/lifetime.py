@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from enlighten_async.models.coverage import Reason
+from enlighten_async.models.coverage import Coverage, Hole, Reason
 from enlighten_async.models.meta import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rows import Plain, Rows
+from enlighten_async.windows import DAY, Window
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -58,7 +59,7 @@ class EnergyLifetime(Rows[LifetimeDay]):
         micro_production: Wh of each day by the microinverters alone; empty unless asked for.
         meter_production: Wh of each day by the meters alone; empty unless asked for.
         meta: the system's state; null in answers of the first years, and where `reason` is set.
-        reason: why there are no days; null if there are.
+        reason: why there are no days, also in `coverage`; null if there are.
         as_of: when it was fetched (aware UTC).
         receipt: what the query spent.
     """
@@ -76,6 +77,11 @@ class EnergyLifetime(Rows[LifetimeDay]):
 
     def __len__(self) -> int:
         return max(len(self.production), len(self.micro_production), len(self.meter_production))
+
+    @property
+    def coverage(self) -> Coverage:
+        """What it covers, see `covered`."""
+        return covered(self)
 
     def _row(self, place: int) -> LifetimeDay:
         return LifetimeDay(
@@ -113,8 +119,30 @@ class ConsumptionLifetime(Rows[LifetimeDay]):
     def __len__(self) -> int:
         return len(self.consumption)
 
+    @property
+    def coverage(self) -> Coverage:
+        """What it covers, see `covered`."""
+        return covered(self)
+
     def _row(self, place: int) -> LifetimeDay:
         return LifetimeDay(_day(self.start_date, place), _value(self.consumption, place))
+
+
+def covered(lifetime: EnergyLifetime | ConsumptionLifetime) -> Coverage:
+    """Return what a lifetime covers: its days, each as a day of UTC.
+
+    It has no gaps. One without days has an empty hole, which bears the reason.
+    """
+    days = [datetime.datetime.combine(day, datetime.time(), datetime.UTC) for day in _ends(lifetime)]
+    window = Window(*(int(day.timestamp()) for day in days))
+    holes = () if lifetime.reason is None else (Hole(window, lifetime.reason),)
+    return Coverage(window, DAY, holes, as_of=lifetime.as_of)
+
+
+def _ends(lifetime: EnergyLifetime | ConsumptionLifetime) -> tuple[datetime.date, datetime.date]:
+    """Return the first day and the one after the last; the same two where there are none."""
+    first = lifetime.start_date or datetime.date(1970, 1, 1)
+    return first, _day(first, len(lifetime))
 
 
 def _day(start: datetime.date | None, place: int) -> datetime.date:

@@ -88,3 +88,16 @@ def test_plain_values() -> None:
     assert (empty["start_date"], empty["consumption"], empty["reason"]) == (None, [], "no_device")
     day = LifetimeDay(date(2025, 6, 1), 1).to_dict()
     assert day == {"date": "2025-06-01", "wh": 1, "micro_wh": None, "meter_wh": None}
+
+
+def test_coverage_is_the_days_or_the_reason_why_there_are_none() -> None:
+    """As on every answer of a range: what it holds, and why the rest is missing."""
+    whole = EnergyLifetime(1, date(2025, 3, 9), (5, 0, 7)).coverage
+    assert (whole.complete, whole.expected, whole.got, whole.gaps()) == (True, 3, 3, ())
+    assert whole.window.start_at.date() == date(2025, 3, 9)
+    empty = ConsumptionLifetime(1, None, (), reason=Reason.NO_DEVICE).coverage
+    assert (empty.complete, empty.expected, [hole.reason for hole in empty.gaps()]) == (
+        True,
+        0,
+        [Reason.NO_DEVICE],
+    )
