@@ -21,10 +21,10 @@ from enlighten_async.models.series import NAN
 from enlighten_async.v2.decode import failed, parsed
 from enlighten_async.v2.iso import in_epoch
 from enlighten_async.v2.ranges import HOUR, Endpoint
-from enlighten_async.windows import Window, as_datetime
+from enlighten_async.windows import END_OF_TIME, Window, as_datetime
 from enlighten_async.wire import Response
 
-Epoch = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=END_OF_TIME - 1)]
 """Seconds of the years 1970 to 9999."""
 
 

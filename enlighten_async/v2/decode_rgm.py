@@ -1,8 +1,4 @@
-"""Answers of `/rgm_stats` to columns.
-
-A real answer is in order, channel by channel, each with the same intervals. That is seen by comparing
-columns of times as a whole; only an answer that differs is sorted and sifted.
-"""
+"""Answers of `/rgm_stats` to columns; of a meter, channel by channel, each with the same intervals."""
 
 from __future__ import annotations
 
