@@ -116,10 +116,9 @@ class FakeClock:
             self._run_to(max(due, self._monotonic))
 
     def _run_to(self, when: float) -> None:
-        for entry in self._agenda.pop_until(when):
-            self._monotonic = max(entry.due, self._monotonic)
-            entry.wake()
         self._monotonic = when
+        for entry in self._agenda.pop_until(when):
+            entry.wake()
 
 
 class _Skewed:
