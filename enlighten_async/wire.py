@@ -40,7 +40,7 @@ class Response:
 
 @frozen
 class Request(Generic[P]):
-    """One GET: where to, with what, and how to read the answer. Holds no secret.
+    """One request: where to, with what, and how to read the answer. Holds no secret.
 
     Attributes:
         endpoint: the API's name of it, such as "rgm_stats".
@@ -49,6 +49,8 @@ class Request(Generic[P]):
         decode: turns a 200 into a part; raises `DecodeError`.
         window: the part of time it asks for, where it does.
         forgive: turns a documented refusal into the part it stands for, or returns `None`.
+        method: HTTP method, upper case.
+        body: what is sent along, as JSON; `None` for nothing.
     """
 
     endpoint: str
@@ -57,6 +59,8 @@ class Request(Generic[P]):
     decode: Callable[[Response], P] = field(repr=False)
     window: Window | None = None
     forgive: Callable[[EnlightenError], P | None] = field(default=_never, repr=False)
+    method: str = "GET"
+    body: bytes | None = None
 
 
 Flow: TypeAlias = Generator[Request[P], P, None]

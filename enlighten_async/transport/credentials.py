@@ -59,6 +59,12 @@ class Secret:
         raise TypeError("a secret is not pickled: hand over where to read it from instead")
 
 
+_PLAIN = frozenset({"grant_type", "redirect_uri"})
+"""Fields of a form that are no secrets: masking "refresh_token" would spoil every text that speaks of one."""
+
+_ENTITY = frozenset({b"content-length", b"content-type"})
+
+
 def _pairs(pairs: Iterable[tuple[str, str | Secret]]) -> tuple[tuple[str, Secret], ...]:
     return tuple((name, Secret(value)) for name, value in pairs)
 
@@ -70,10 +76,15 @@ class Credentials:
     Attributes:
         params: query parameters, in order (v2: `key` and `user_id`).
         headers: header fields, in order.
+        form: when not empty, these fields are the request's body, in place of its own.
+        masks_body: whether they are masked in the answer's body too. An answer that brings new secrets
+            (a token that may equal the one sent) must come as it is, and be kept nowhere.
     """
 
     params: tuple[tuple[str, Secret], ...] = field(default=(), converter=_pairs)
     headers: tuple[tuple[str, Secret], ...] = field(default=(), converter=_pairs)
+    form: tuple[tuple[str, Secret], ...] = field(default=(), converter=_pairs)
+    masks_body: bool = True
     redactor: Redactor = field(init=False, repr=False, eq=False)
     """Masks these credentials."""
 
@@ -84,7 +95,8 @@ class Credentials:
     @property
     def secrets(self) -> tuple[str, ...]:
         """All values to mask; of a header such as `Bearer abc` also its last word."""
-        values = [secret.reveal() for _, secret in (*self.params, *self.headers)]
+        form = [pair for pair in self.form if pair[0] not in _PLAIN]
+        values = [secret.reveal() for _, secret in (*self.params, *self.headers, *form)]
         values += [secret.reveal().rpartition(" ")[2] for _, secret in self.headers]
         return tuple(dict.fromkeys(filter(None, values)))
 
@@ -94,10 +106,30 @@ class Credentials:
             return target
         return target + (b"&" if b"?" in target else b"?") + self._query.reveal().encode("ascii")
 
+    def add_fields(self, fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Return the header fields of a request with the credentials' own added, and those of the form."""
+        if self.form:
+            length = str(len(self._encoded_form.reveal())).encode()
+            fields = [pair for pair in fields if pair[0].lower() not in _ENTITY]
+            fields += [
+                (b"Content-Type", b"application/x-www-form-urlencoded"),
+                (b"Content-Length", length),
+            ]
+        if not self.headers:
+            return fields
+        return fields + [(name, secret.reveal().encode()) for name, secret in self._fields]
+
+    def body_for(self, body: bytes) -> bytes:
+        """Return what a request sends along: the form, if there is one, else its own body."""
+        return self._encoded_form.reveal().encode("ascii") if self.form else body
+
     @cached_property
-    def header_fields(self) -> list[tuple[bytes, Secret]]:
-        """The header fields by their names on the wire."""
+    def _fields(self) -> list[tuple[bytes, Secret]]:
         return [(name.encode("ascii"), secret) for name, secret in self.headers]
+
+    @cached_property
+    def _encoded_form(self) -> Secret:
+        return Secret(urlencode([(name, secret.reveal()) for name, secret in self.form]))
 
     @cached_property
     def _query(self) -> Secret:

@@ -37,11 +37,11 @@ class Guest:
 def _stamped(request: httpx.Request, sending: Sending) -> httpx.Request:
     credentials = sending.credentials
     extensions = {name: value for name, value in request.extensions.items() if name == "timeout"}
-    fields = [(name, value.reveal().encode()) for name, value in credentials.header_fields]
     return httpx.Request(
         request.method,
         request.url.copy_with(raw_path=credentials.add_to(request.url.raw_path)),
-        headers=request.headers.raw + fields,
+        headers=credentials.add_fields(request.headers.raw),
+        content=credentials.body_for(request.content) or None,
         extensions=extensions,
     )
 

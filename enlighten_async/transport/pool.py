@@ -21,7 +21,7 @@ KEEPALIVE = 10.0
 class Pool:
     """Keeps connections to one origin, HTTP/1.1 only.
 
-    The credentials enter here, in the bytes of the request line: no object of httpx holds them. They
+    The credentials enter here, in the bytes that go out: no object of httpx holds them. They
     go to the configured origin whatever the request's URL says.
 
     Args:
@@ -52,18 +52,16 @@ class Pool:
 
     def _outgoing(self, request: httpx.Request, sending: Sending) -> httpcore2.Request:
         credentials = sending.credentials
-        headers = request.headers.raw
-        if credentials.headers:
-            headers = headers + [(name, value.reveal().encode()) for name, value in credentials.header_fields]
         return httpcore2.Request(
-            b"GET",
+            request.method,
             httpcore2.URL(
                 scheme=self._origin.scheme,
                 host=self._origin.host,
                 port=self._origin.port,
                 target=credentials.add_to(request.url.raw_path),
             ),
-            headers=headers,
+            headers=credentials.add_fields(request.headers.raw),
+            content=credentials.body_for(request.content),
             extensions={"trace": sending.trace},
         )
 

@@ -69,6 +69,7 @@ class Transport:
         self._timeout = timeout
         self._redactor = Redactor(route.secrets if route else ())
         self._headers = pinned_headers(where.netloc, user_agent)
+        self._json_headers = httpx.Headers([*self._headers.raw, (b"Content-Type", b"application/json")])
         self._client = LeanClient(Stamp(where, carrier))
         self._loop: object | None = None
         self._closed = False
@@ -108,9 +109,12 @@ class Transport:
         self._closed = True
         await self._client.aclose()
 
-    async def _exchange(self, url: httpx.URL, sending: Sending) -> None:
+    async def _exchange(self, url: httpx.URL, request: Request[Any], sending: Sending) -> None:
         extensions = {EXTENSION: sending, "timeout": _NO_TIMEOUT}
-        outgoing = httpx.Request("GET", url, headers=self._headers, extensions=extensions)
+        headers = self._headers if request.body is None else self._json_headers
+        outgoing = httpx.Request(
+            request.method, url, headers=headers, content=request.body, extensions=extensions
+        )
         reply = await self._client.send(outgoing)
         if sending.response is None:
             # Something stands in for our transport, as respx does: take what it gave.
@@ -124,7 +128,7 @@ class Transport:
         """
         try:
             with self._clock.move_on_after(self._timeout):
-                await self._exchange(url, sending)
+                await self._exchange(url, request, sending)
                 return None
         except FOREIGN as error:
             return self._failure(request, sending, error)
@@ -145,7 +149,7 @@ class Transport:
 
     def _describe(self, request: Request[Any], sending: Sending) -> str:
         where = "it may have been counted" if sending.sent_at is not None else "it was not sent"
-        text = f"GET {request.path} at {self.origin} (phase: {sending.phase}; {where})"
+        text = f"{request.method} {request.path} at {self.origin} (phase: {sending.phase}; {where})"
         return sending.credentials.redactor.text(text)
 
     def _url(self, request: Request[Any]) -> httpx.URL:

@@ -77,7 +77,7 @@ class Sending:
         self.leave()
         self.response = Response(
             status=status,
-            body=redactor.body(body),
+            body=redactor.body(body) if self.credentials.masks_body else body,
             # Masked first: in lower case, or cut, a secret would not be known again.
             content_type=redactor.text(content_type).partition(";")[0].strip().lower(),
             date=date,

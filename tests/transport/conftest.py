@@ -30,6 +30,7 @@ class Server:
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
         self.stopped = threading.Event()
         self.wrap: Callable[[socket.socket], socket.socket] = lambda sock: sock
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -75,8 +76,8 @@ class Server:
         sock.close()
 
     def _head(self, sock: socket.socket) -> bytes:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
+        head, body = b"", b""
+        while b"\r\n\r\n" not in head or len(body) < _length(head):
             try:
                 data = sock.recv(65536)
             except TimeoutError:
@@ -85,9 +86,16 @@ class Server:
                 continue
             if not data:
                 return b""
-            head += data
+            head, end, body = (head + body + data).partition(b"\r\n\r\n")
+            head += end
         self.heads.append(head)
+        self.bodies.append(body)
         return head
+
+
+def _length(head: bytes) -> int:
+    """Return how many bytes follow a head of a request."""
+    return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
 
 
 class Books:

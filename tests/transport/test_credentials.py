@@ -79,6 +79,17 @@ def test_credentials_hold_secrets_only() -> None:
         credentials.params = ()  # type: ignore[misc]
 
 
+def test_a_form_is_masked_but_for_what_everybody_knows() -> None:
+    form = [("grant_type", "refresh_token"), ("refresh_token", "t0k3n-abc"), ("redirect_uri", "https://x")]
+    credentials = Credentials(form=form)
+    assert credentials.secrets == ("t0k3n-abc",)
+    assert credentials.body_for(b"{}").startswith(b"grant_type=refresh_token&refresh_token=t0k3n-abc&")
+    assert dict(credentials.add_fields([(b"Host", b"x"), (b"content-length", b"0")]))[b"Host"] == b"x"
+    shown = f"{credentials} {attrs.asdict(credentials)} {vars(credentials)}"
+    assert "t0k3n" not in shown
+    assert Credentials().body_for(b"{}") == b"{}"
+
+
 def test_credentials_are_added_behind_the_other_parameters() -> None:
     credentials = Credentials(params=[("key", VALUE), ("user_id", "u")])
     for target, start in ((b"/a?b=c", b"/a?b=c&key="), (b"/a", b"/a?key=")):

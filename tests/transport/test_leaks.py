@@ -19,8 +19,9 @@ import pytest
 
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import TransportError
-from enlighten_async.transport import Transport
+from enlighten_async.transport import Credentials, Transport
 from enlighten_async.transport.redaction import LOGGERS
+from enlighten_async.wire import Request
 
 CANARY = "CANARY"  # in both secrets of the fixture, next to characters that are encoded
 
@@ -168,6 +169,29 @@ async def test_nothing_shows_the_secrets(handler, log, server, connect, question
     assert CANARY.lower() not in shown.lower()
     assert log
     assert CANARY.lower() not in "".join(log).lower()
+
+
+def echo_the_form(sock: Any, _: bytes) -> bool:
+    sock.sendall(b"HTTP/1.1 400 No\r\nContent-Type: c0de/CANARY+7f8e==\r\nContent-Length: 0\r\n\r\n")
+    return False
+
+
+@pytest.mark.parametrize("handler", [plain, echo_the_form, echo_in_status, short, drop])
+async def test_nothing_shows_a_form(handler, log, server, connect, books) -> None:
+    server.handler = handler
+    ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
+    form = Credentials(form=[("grant_type", "authorization_code"), ("code", "c0de/CANARY+7f8e==")])
+    shown = ""
+    async with aclosing(connect()) as transport:
+        try:
+            response = await transport.send(ask, form, books)
+            shown += f"{response!r} {response.content_type}"
+        except Exception as error:  # noqa: BLE001
+            shown += frames(error) + repr(pickle.dumps(error))
+        shown += f"{transport!r} {vars(transport)} {vars(transport._client)} {form!r} {vars(form)}"
+    assert CANARY in server.bodies[0].decode()
+    assert log
+    assert CANARY.lower() not in (shown + "".join(log)).lower()
 
 
 def test_every_client_installs_the_filter(connect) -> None:

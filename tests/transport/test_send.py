@@ -60,6 +60,85 @@ async def test_credentials_in_headers(server, connect, question, books) -> None:
     assert server.target.endswith("&key=k")
 
 
+async def test_json_goes_along(server, connect, books, credentials) -> None:
+    search: Request[Any] = Request(
+        "search", "/systems/search", (("page", "1"),), lambda _: None, method="POST", body=b'{"a": [1]}'
+    )
+    async with aclosing(connect()) as transport:
+        await transport.send(search, credentials, books)
+        await transport.send(Request("x", "/x", (), lambda _: None), credentials, type(books)())
+    assert server.heads[0].startswith(b"POST /api/v2/systems/search?page=1&key=k3y")
+    assert server.bodies == [b'{"a": [1]}', b""]
+    assert b"\r\nContent-Type: application/json\r\n" in server.heads[0]
+    assert b"content-length: 10\r\n" in server.heads[0].lower()
+    assert server.heads[1].startswith(b"GET ")
+    assert b"content-" not in server.heads[1].lower()
+
+
+FORM = Credentials(
+    headers=[("Authorization", "Basic YWJj")],
+    form=[("grant_type", "refresh_token"), ("refresh_token", "r/é &=")],
+)
+FORM_FIELDS = b"grant_type=refresh_token&refresh_token=r%2F%C3%A9+%26%3D"
+
+
+@pytest.mark.parametrize("body", [None, b"{}"])
+async def test_form_is_the_body(body, server, connect, books) -> None:
+    ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST", body=body)
+    async with aclosing(connect()) as transport:
+        await transport.send(ask, FORM, books)
+    assert server.heads[0].startswith(b"POST /api/v2/token HTTP/1.1\r\n")
+    assert server.bodies == [FORM_FIELDS]
+    lines = server.heads[0].lower().split(b"\r\n")
+    assert [line for line in lines if line.startswith(b"content-")] == [
+        b"content-type: application/x-www-form-urlencoded",
+        b"content-length: %d" % len(FORM_FIELDS),
+    ]
+    assert lines.count(b"authorization: basic ywjj") == 1
+
+
+async def test_users_transport_is_given_the_form(books) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.content) == ("POST", FORM_FIELDS)
+        assert request.headers.get_list("content-length") == [str(len(FORM_FIELDS))]
+        assert request.headers.get_list("content-type") == ["application/x-www-form-urlencoded"]
+        return httpx.Response(200)
+
+    ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
+    async with aclosing(mocked(handler)) as transport:
+        assert (await transport.send(ask, FORM, books)).status == 200
+
+
+async def test_users_transport_is_given_the_json(credentials, books) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.content) == ("POST", b"[1]")
+        assert request.headers.get_list("content-length") == ["3"]
+        assert request.headers["content-type"] == "application/json"
+        return httpx.Response(200)
+
+    ask: Request[Any] = Request("search", "/s", (), lambda _: None, method="POST", body=b"[1]")
+    async with aclosing(mocked(handler)) as transport:
+        assert (await transport.send(ask, credentials, books)).status == 200
+
+
+async def test_answer_that_brings_secrets_comes_as_it_is(server, connect, books, wire_answer) -> None:
+    secret = "r3fr3sh-t0k3n"
+    server.handler = lambda sock, _: sock.sendall(wire_answer(secret.encode()))
+    ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
+    async with aclosing(connect()) as transport:
+        for masks, body in ((True, b"***"), (False, secret.encode())):
+            form = Credentials(form=[("refresh_token", secret)], masks_body=masks)
+            assert (await transport.send(ask, form, type(books)())).body == body
+
+
+async def test_failure_names_the_method(credentials, books, server, connect) -> None:
+    server.handler = lambda *_: False
+    ask: Request[Any] = Request("search", "/s", (), lambda _: None, method="POST")
+    async with aclosing(connect()) as transport:
+        with pytest.raises(TransportError, match=r"POST /s at http"):
+            await transport.send(ask, credentials, books)
+
+
 async def test_answer_is_read_decoded_and_dated(
     server, connect, question, credentials, books, wire_answer
 ) -> None:
@@ -180,6 +259,16 @@ async def test_respx_in_place_of_our_transport(question, credentials, books) -> 
     assert (response.status, response.content_type, response.date) == (409, "application/json", 784111777.0)
     assert books.sent == 1
     assert books.landed == [response]
+
+
+async def test_respx_sees_no_form(books) -> None:
+    ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
+    with respx.mock(using="httpx") as router:
+        router.post(f"{BASE}/token").respond(json={"a": 1})
+        async with aclosing(Transport(base_url=BASE, clock=SystemClock())) as transport:
+            response = await transport.send(ask, FORM, books)
+        assert router.calls.last.request.content == b""
+    assert json.loads(response.body) == {"a": 1}
 
 
 async def test_network_errors_of_users_transports_are_mapped(question, credentials, books) -> None:
