@@ -7,6 +7,7 @@ EnlightenError
 ├── QuotaExhausted           the plan is used up until `retry_at`
 ├── APIError                 the service answered, and not with data
 │   ├── AuthenticationError  check API key and user id (401)
+│   │   └── ReauthorizationRequired  the owner has to log in again: open `url`
 │   ├── PermissionDenied     the user has not granted this (403)
 │   ├── NotFound             check the system id (404)
 │   ├── RangeError           the system has no such range (422)
@@ -117,6 +118,28 @@ class AuthenticationError(APIError):
     """The API key or the user id is not accepted (401)."""
 
     ends_query = True
+
+
+class ReauthorizationRequired(AuthenticationError):
+    """The owner of an account has to log in (again): no token that works is stored.
+
+    Attributes:
+        account: the caller's own name of the account.
+        url: the page to open; it leads to a code for `OAuth.exchange`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        response: Response | None = None,
+        account: str = "",
+        url: str = "",
+    ) -> None:
+        super().__init__(message, status=status, response=response)
+        self.account = account
+        self.url = url
 
 
 class PermissionDenied(APIError):

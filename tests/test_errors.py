@@ -20,6 +20,7 @@ from enlighten_async.errors import (
     PermissionDenied,
     QuotaExhausted,
     RangeError,
+    ReauthorizationRequired,
     RequestTimeout,
     ServerError,
     ServiceRetired,
@@ -41,6 +42,7 @@ FAMILY = {
     QuotaExhausted: EnlightenError,
     APIError: EnlightenError,
     AuthenticationError: APIError,
+    ReauthorizationRequired: AuthenticationError,
     PermissionDenied: APIError,
     NotFound: APIError,
     RangeError: APIError,
@@ -56,6 +58,8 @@ FAMILY = {
 
 def made(kind: type[EnlightenError]) -> EnlightenError:
     """Make an error with all it may be given."""
+    if issubclass(kind, ReauthorizationRequired):
+        return kind("said", status=401, account="anna", url="https://api.example.com/oauth/authorize")
     if issubclass(kind, APIError):
         return kind("said", status=422, response=ANSWER)
     if issubclass(kind, TransportError):
@@ -85,6 +89,7 @@ def test_which_errors_end_a_query() -> None:
         BudgetExceeded,
         QuotaExhausted,
         AuthenticationError,
+        ReauthorizationRequired,
         PermissionDenied,
         NotFound,
         ServiceRetired,
@@ -131,6 +136,8 @@ def test_an_error_by_itself_has_every_attribute(kind: type[EnlightenError]) -> N
         "sent",
         "phase",
         "path",
+        "account",
+        "url",
     ):
         if f"{name}:" in (kind.__doc__ or ""):
             assert hasattr(error, name)

@@ -13,7 +13,8 @@ ConsumptionStats Coverage DecodeError Device EnergyLifetime EnlightenClient Enli
 EnvoyInverters Envoys Estimate Hole InputError Inventory InvertersSummary LifetimeDay Meta
 MeterIntervals MeterReading MicroInverter MonthlyMeterReading MonthlyProduction NotFound
 PermissionDenied Plan ProductionMeterReadings Progress Query QuotaExhausted RangeError Reason
-Receipt RequestTimeout RetryPolicy RgmInterval RgmStats Series ServerError ServiceRetired Stats
+ReauthorizationRequired Receipt RequestTimeout RetryPolicy RgmInterval RgmStats Series ServerError
+ServiceRetired Stats
 StatsInterval Sum Summary System SystemId Systems Throttled TransportError Unavailable UsageError
 Window authorization_url parse_redirect
 """
