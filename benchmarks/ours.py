@@ -7,10 +7,11 @@ from contextlib import AbstractAsyncContextManager
 
 from benchmarks.payload import GRID, SYSTEM_ID
 from enlighten_async import EnlightenClient, Plan
+from enlighten_async.dialect.intervals import Ask
 from enlighten_async.models import Coverage
 from enlighten_async.models import rgm_stats as model
 from enlighten_async.models.rgm_stats import RgmStats
-from enlighten_async.v2 import decode_rgm
+from enlighten_async.v2.series import RGM_STATS
 from enlighten_async.windows import Window
 from enlighten_async.wire import Response
 
@@ -22,7 +23,7 @@ class Ours:
 
     def decode(self, body: bytes) -> RgmStats:
         """Return an answer as columns."""
-        return decode_rgm.rgm_stats(Response(200, body), SYSTEM_ID, None)
+        return Ask(RGM_STATS, SYSTEM_ID, {}).read(Response(200, body), None)
 
     def client(self, url: str) -> AbstractAsyncContextManager[EnlightenClient]:
         """Open a client."""

@@ -2,16 +2,21 @@
 
 EnlightenError
 ├── InputError               mend the call: nothing was sent
+│   └── NotSupported         this version of the API has no such thing; the text names what has
 ├── UsageError               the client is used in a way it cannot serve (other loop, closed, streamed twice)
 ├── BudgetExceeded           the query would cost more than `max_requests` or wait longer than `max_wait`
 ├── QuotaExhausted           the plan is used up until `retry_at`
 ├── APIError                 the service answered, and not with data
 │   ├── AuthenticationError  check API key and user id (401)
+│   │   ├── TokenRefused     the access token is not accepted: met inside by one refresh
+│   │   ├── KeyMissing       the API key did not arrive where it was looked for
+│   │   ├── KeyMismatch      API key and client id are of different applications
 │   │   └── ReauthorizationRequired  the owner has to log in again: open `url`
 │   ├── PermissionDenied     the user has not granted this (403)
+│   │   └── MissingAccessControl  the application lacks the access control that this needs (401)
 │   ├── NotFound             check the system id (404)
 │   ├── RangeError           the system has no such range (422)
-│   ├── Throttled            over the limit (409): met inside, raised only when it does not end
+│   ├── Throttled            over the limit (409, 429): met inside, raised only when it does not end
 │   ├── Unavailable          no data for now: ask again later (500 with errorCode 7, 503)
 │   ├── ServerError          the service failed (other 5xx, redirects, unknown answers)
 │   └── ServiceRetired       this version of the API has ended
@@ -53,6 +58,10 @@ class EnlightenError(Exception):
 
 class InputError(EnlightenError, ValueError):
     """An argument is wrong; nothing was sent."""
+
+
+class NotSupported(InputError):
+    """This version of the API has no such endpoint or filter; nothing was sent."""
 
 
 class UsageError(EnlightenError):
@@ -120,6 +129,18 @@ class AuthenticationError(APIError):
     ends_query = True
 
 
+class TokenRefused(AuthenticationError):
+    """The access token is not accepted (401); raised only if it is not after one refresh either."""
+
+
+class KeyMissing(AuthenticationError):
+    """The API key did not arrive where the service looks for it (401)."""
+
+
+class KeyMismatch(AuthenticationError):
+    """The API key belongs to another application than the access token's client id (401)."""
+
+
 class ReauthorizationRequired(AuthenticationError):
     """The owner of an account has to log in (again): no token that works is stored.
 
@@ -146,6 +167,16 @@ class PermissionDenied(APIError):
     """The user or the plan does not include this (403)."""
 
     ends_query = True
+
+
+class MissingAccessControl(PermissionDenied):
+    """The application or its plan lacks the access control that this needs (401).
+
+    Attributes:
+        access_control: its name in the developer portal, such as "Site Consumption", where known.
+    """
+
+    access_control: str = ""
 
 
 class NotFound(APIError):
@@ -175,7 +206,7 @@ class RangeError(APIError):
 
 
 class Throttled(APIError):
-    """Over the plan's limit (409); the client waits by itself and raises this only if it does not end.
+    """Over the plan's limit (409, 429); the client waits by itself and raises this only if it does not end.
 
     Attributes:
         period: the service's word for the window ("minute", "month").

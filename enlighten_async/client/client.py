@@ -14,7 +14,7 @@ from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
 from enlighten_async.quota import Plan, QuotaStore, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy
-from enlighten_async.session import Options, Session, shared_counts
+from enlighten_async.session import Lasting, Options, Session, shared_counts
 from enlighten_async.transport import Secret, Transport
 from enlighten_async.v2 import BASE_URL, PLANS, V2, credentials
 
@@ -116,14 +116,16 @@ class EnlightenClient(Endpoints):
         store = quota_store or shared_counts(key, sender, clock)
         self._owner = True
         self._key = key
-        self._options = Options(credentials(key, user))
+        self._options = Options(Lasting(credentials(key, user)))
+        zones: dict[int, str] = {}
         self._session = Session(
-            dialect=V2(official=base_url == BASE_URL),
+            dialect=V2(official=base_url == BASE_URL, zones=zones),
             limiter=RateLimiter(store=store, plan=plan, clock=clock, max_in_flight=max_concurrency),
             transport=sender,
             clock=clock,
             retry=retry,
             budget=RetryBudget(retry, plan.minute),
+            zones=zones,
             max_concurrency=max_concurrency,
         )
 
@@ -172,7 +174,7 @@ class EnlightenClient(Endpoints):
         view._owner = False
         options = view._options
         view._options = Options(
-            credentials=options.credentials if user_id is None else credentials(self._key, Secret(user_id)),
+            access=options.access if user_id is None else Lasting(credentials(self._key, Secret(user_id))),
             max_wait=options.max_wait if isinstance(max_wait, Unchanged) else max_wait,
             max_requests=options.max_requests if isinstance(max_requests, Unchanged) else max_requests,
             exhaustive=options.exhaustive if isinstance(exhaustive, Unchanged) else exhaustive,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias
 
-from enlighten_async.errors import InputError
+from enlighten_async.client.asking import Asking, number
 from enlighten_async.models import (
     ConsumptionLifetime,
     ConsumptionStats,
@@ -23,21 +23,15 @@ from enlighten_async.models import (
     SystemId,
     Systems,
 )
-from enlighten_async.session import Draft, Options, Query, Session
-from enlighten_async.v2 import devices, lifetimes, readings, systems
-from enlighten_async.v2.consumption_stats import consumption_stats
-from enlighten_async.v2.rgm_stats import rgm_stats
-from enlighten_async.v2.stats import stats
-from enlighten_async.v2.systems import Filter
+from enlighten_async.session import Query
 from enlighten_async.windows import Moment
 
-P = TypeVar("P")
-I = TypeVar("I")  # noqa: E741 - an item
-T = TypeVar("T")
+Filter: TypeAlias = str | Collection[str] | None
+"""A value, or several of which one must match; `None` lets all pass."""
 
 
-class Endpoints:
-    """What the service can be asked.
+class Endpoints(Asking):
+    """What the service can be asked, in both of its versions.
 
     Arguments are checked at the call, before anything is sent: an `InputError` says what is wrong and what
     to do. A `system_id` is the service's number of a system, as a number or a text.
@@ -49,9 +43,6 @@ class Endpoints:
     `systems`, or else asked for by one request. Without a range it is the system's own today, so far.
     Streamed, a series hands out one part per window, oldest first.
     """
-
-    _session: Session
-    _options: Options
 
     def systems(
         self,
@@ -76,8 +67,8 @@ class Endpoints:
             installer: names of installers.
             connection_type: such as "ethernet".
         """
-        draft = systems.systems(
-            self._session.zones,
+        return self._ask(
+            "systems",
             system_id=system_id,
             system_name=system_name,
             status=status,
@@ -85,18 +76,17 @@ class Endpoints:
             installer=installer,
             connection_type=connection_type,
         )
-        return self._query(draft)
 
     def search_system_id(self, serial_num: str) -> Query[SystemId, SystemId]:
         """Ask which system the gateway with this serial number belongs to; one request.
 
         Raises `NotFound`, in the service's words, if nobody knows it.
         """
-        return self._query(systems.search_system_id(serial_num))
+        return self._ask("search_system_id", serial_num)
 
     def summary(self, system_id: int | str, *, summary_date: date | None = None) -> Query[Summary, Summary]:
         """Ask for a system's state and energy on one of its local days, by default its today; one request."""
-        return self._query(systems.summary(_number(system_id), summary_date))
+        return self._ask("summary", number(system_id), summary_date)
 
     def stats(
         self,
@@ -112,15 +102,14 @@ class Endpoints:
         Nights and outages are rows that do not exist. It is not known whether the service's limit of one
         day means 24 hours: local days, and systems whose time zone is known, are exact either way.
         """
-        draft = stats(
-            _number(system_id),
-            self._session.zones,
+        return self._ask(
+            "stats",
+            number(system_id),
             start_at=start_at,
             end_at=end_at,
             start_date=start_date,
             end_date=end_date,
         )
-        return self._query(draft)
 
     def rgm_stats(
         self,
@@ -132,15 +121,14 @@ class Endpoints:
         end_date: date | None = None,
     ) -> Query[RgmStats, RgmStats]:
         """Ask for the 15-minute intervals of a system's revenue-grade meters; one request per 7 days."""
-        draft = rgm_stats(
-            _number(system_id),
-            self._session.zones,
+        return self._ask(
+            "rgm_stats",
+            number(system_id),
             start_at=start_at,
             end_at=end_at,
             start_date=start_date,
             end_date=end_date,
         )
-        return self._query(draft)
 
     def consumption_stats(
         self,
@@ -156,15 +144,14 @@ class Endpoints:
         Without an enabled meter of consumption the answer is empty, with the reason `no_device`; if the
         user may not see it, it is an `AuthenticationError`.
         """
-        draft = consumption_stats(
-            _number(system_id),
-            self._session.zones,
+        return self._ask(
+            "consumption_stats",
+            number(system_id),
             start_at=start_at,
             end_at=end_at,
             start_date=start_date,
             end_date=end_date,
         )
-        return self._query(draft)
 
     def energy_lifetime(
         self,
@@ -185,37 +172,39 @@ class Endpoints:
             end_date: last day, included; by default yesterday.
             production: "all" gives the series of meters and microinverters as well, on the same days.
         """
-        draft = lifetimes.energy_lifetime(
-            _number(system_id), start_date=start_date, end_date=end_date, production=production
+        return self._ask(
+            "energy_lifetime",
+            number(system_id),
+            start_date=start_date,
+            end_date=end_date,
+            production=production,
         )
-        return self._query(draft)
 
     def consumption_lifetime(
         self, system_id: int | str, *, start_date: date | None = None, end_date: date | None = None
     ) -> Query[ConsumptionLifetime, ConsumptionLifetime]:
         """Ask for what was consumed on each local day; one request. Days as in `energy_lifetime`."""
-        draft = lifetimes.consumption_lifetime(_number(system_id), start_date=start_date, end_date=end_date)
-        return self._query(draft)
+        return self._ask("consumption_lifetime", number(system_id), start_date=start_date, end_date=end_date)
 
     def envoys(self, system_id: int | str) -> Query[Envoys, Envoys]:
         """Ask for a system's gateways; one request."""
-        return self._query(devices.envoys(_number(system_id)))
+        return self._ask("envoys", number(system_id))
 
     def inventory(self, system_id: int | str) -> Query[Inventory, Inventory]:
         """Ask for a system's active gateways, microinverters and meters; one request."""
-        return self._query(devices.inventory(_number(system_id)))
+        return self._ask("inventory", number(system_id))
 
     def inverters_summary_by_envoy_or_site(
         self, site_id: int | str
     ) -> Query[InvertersSummary, InvertersSummary]:
         """Ask for the last report of each of a system's microinverters, by gateway; one request."""
-        return self._query(devices.inverters_summary_by_envoy_or_site(_number(site_id)))
+        return self._ask("inverters_summary_by_envoy_or_site", number(site_id))
 
     def production_meter_readings(
         self, system_id: int | str, *, end_at: Moment | None = None
     ) -> Query[ProductionMeterReadings, ProductionMeterReadings]:
         """Ask what a system's meters of production showed last, by now or by `end_at`; one request."""
-        return self._query(readings.production_meter_readings(_number(system_id), end_at=end_at))
+        return self._ask("production_meter_readings", number(system_id), end_at=end_at)
 
     def monthly_production(
         self, system_id: int | str, *, start_date: date
@@ -225,17 +214,4 @@ class Endpoints:
         The service has deprecated it: use `energy_lifetime` or `production_meter_readings`. Raises
         `Unavailable` with `error_code` 7 if the data is not available for now.
         """
-        return self._query(readings.monthly_production(_number(system_id), start_date))
-
-    def _query(self, draft: Draft[P, I, T]) -> Query[I, T]:
-        return Query(self._session, self._options, draft)
-
-
-def _number(system_id: object) -> int:
-    """Return a system id as a number; the service sends it as one, users keep it as text too."""
-    text = str(system_id)
-    if isinstance(system_id, bool) or not isinstance(system_id, int | str) or not text.isascii():
-        raise InputError(f"system_id must be a number such as 1765, not {system_id!r}")
-    if not text.isdigit() or not 0 < int(text[:20]) < 2**63:
-        raise InputError(f"system_id must be a positive whole number such as 1765, not {system_id!r}")
-    return int(text)
+        return self._ask("monthly_production", number(system_id), start_date)

@@ -1,9 +1,23 @@
 """The spine: runs the flows of a query side by side, each request through the gate and back."""
 
+from enlighten_async.session.access import Access, Lasting
 from enlighten_async.session.counts import shared_counts
-from enlighten_async.session.outline import Draft, Leg, Outline
+from enlighten_async.session.outline import Draft, Endpoints, Leg, Outline
 from enlighten_async.session.progress import Progress
 from enlighten_async.session.query import Query
 from enlighten_async.session.session import Dialect, Options, Session
 
-__all__ = ["Dialect", "Draft", "Leg", "Options", "Outline", "Progress", "Query", "Session", "shared_counts"]
+__all__ = [
+    "Access",
+    "Dialect",
+    "Draft",
+    "Endpoints",
+    "Lasting",
+    "Leg",
+    "Options",
+    "Outline",
+    "Progress",
+    "Query",
+    "Session",
+    "shared_counts",
+]

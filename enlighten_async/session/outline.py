@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
@@ -71,3 +71,7 @@ class Draft(Generic[P, I, T]):
 
     outline: Callable[[float, ZoneInfo | None], Outline[P, I, T]]
     zone_of: int | None = None
+
+
+Endpoints: TypeAlias = Mapping[str, Callable[..., Draft[Any, Any, Any]]]
+"""A dialect's endpoints by the names of the client's methods: what makes a draft of their arguments."""

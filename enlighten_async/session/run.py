@@ -16,6 +16,7 @@ from enlighten_async.session.outline import Outline
 from enlighten_async.session.session import Options, Session
 from enlighten_async.session.tally import Tally
 from enlighten_async.session.track import Track
+from enlighten_async.transport import Credentials
 
 P = TypeVar("P")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -106,28 +107,45 @@ class Run(Generic[P, I, T]):
         """Drive one track to its end, or (`once`) until it has got its next part."""
         goal = len(track.parts) + 1
         while track.request is not None and not (once and len(track.parts) >= goal):
-            grant = await self._permitted(track)
-            if grant is not None:
-                pause = await self._session.attempt(track, grant, self._options.credentials, self._tally)
+            permit = await self._permitted(track)
+            if permit is not None:
+                pause = await self._session.attempt(track, *permit, self._tally)
                 await self._pause(track, pause)
             if track.error is not None:
                 self._note(track.error)
 
-    async def _permitted(self, track: Track[P]) -> Grant | None:
-        """Wait at the gate; `None` ends the track, as nothing more is sent for it."""
-        left = None if self.deadline is None else max(0.0, self.deadline - self._session.clock.monotonic())
-        grant = None
+    async def _permitted(self, track: Track[P]) -> tuple[Grant, Credentials] | None:
+        """Wait for credentials and at the gate; `None` ends the track, as nothing more is sent for it."""
+        permit = None
         try:
             self._check_budget()
             with self._leaving():
-                grant = await self._session.limiter.acquire(track.place, max_wait=left)
+                permit = await self._granted(track)
                 self._tally.granted += 1
         except EnlightenError as refusal:
             track.fail(refusal, Reason.REFUSED)
         else:
-            if grant is None:
+            if permit is None:
                 track.skip(Reason.REFUSED)
-        return grant
+        return permit
+
+    async def _granted(self, track: Track[P]) -> tuple[Grant, Credentials]:
+        """Return the permission to send a track's request, and credentials that hold at that moment."""
+        access, limiter = self._options.access, self._session.limiter
+        while True:
+            if track.refused is not None or access.ready() is None:
+                await access.renew(track.refused)
+                track.renewed |= track.refused is not None
+                track.refused = None
+            grant = await limiter.acquire(track.place, max_wait=self._left())
+            credentials = access.ready()
+            if credentials is not None:
+                return grant, credentials
+            grant.settle()  # they ran out while it waited; as it was not sent, it costs nothing
+
+    def _left(self) -> float | None:
+        """Return the seconds until the deadline, if there is one."""
+        return None if self.deadline is None else max(0.0, self.deadline - self._session.clock.monotonic())
 
     def _check_budget(self) -> None:
         allowed = self._options.max_requests

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Protocol, TypeVar
 
 import anyio
 from attrs import Factory, define, frozen
 
 from enlighten_async.clock import Clock
-from enlighten_async.errors import EnlightenError, Throttled, TransportError
+from enlighten_async.errors import EnlightenError, Throttled, TokenRefused, TransportError
 from enlighten_async.quota import Grant, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy, crowded, passing
+from enlighten_async.session.access import Access
+from enlighten_async.session.outline import Endpoints
 from enlighten_async.session.tally import Tally
 from enlighten_async.session.track import Track
 from enlighten_async.transport import Credentials, Transport
@@ -29,8 +31,23 @@ MAX_OVERLOADS = 5
 class Dialect(Protocol):
     """How one version of the API speaks."""
 
-    def explain(self, response: Response) -> EnlightenError | None:
-        """Return what an answer means if it is not data, else `None`."""
+    @property
+    def version(self) -> str:
+        """Its name, such as "v2"."""
+        ...
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """What it can be asked, by the names of the client's methods."""
+        ...
+
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """What to do instead, by the names of methods for which it has nothing."""
+        ...
+
+    def explain(self, response: Response, endpoint: str) -> EnlightenError | None:
+        """Return what an endpoint's answer means if it is not data, else `None`."""
         ...
 
     def time_zone(self, system_id: int) -> Flow[str]:
@@ -43,13 +60,13 @@ class Options:
     """What a caller allows a query.
 
     Attributes:
-        credentials: whose data is asked for.
+        access: proves whose data is asked for.
         max_wait: seconds the whole query may take; `None` sets no limit.
         max_requests: requests it may take; `None` sets no limit.
         exhaustive: whether windows are asked for that the newest answer shows to be empty.
     """
 
-    credentials: Credentials
+    access: Access
     max_wait: float | None = None
     max_requests: int | None = None
     exhaustive: bool = False
@@ -66,8 +83,8 @@ class Session:
         clock: the source of time.
         retry: how failures that may pass are met.
         budget: keeps repeats to their share of the plan.
-        max_concurrency: flows of one query that run side by side.
         zones: names of systems' time zones, as far as they are known.
+        max_concurrency: flows of one query that run side by side.
         zone_lock: held while a time zone is asked for.
     """
 
@@ -77,8 +94,8 @@ class Session:
     clock: Clock
     retry: RetryPolicy
     budget: RetryBudget
+    zones: MutableMapping[int, str]
     max_concurrency: int = 10
-    zones: MutableMapping[int, str] = Factory(dict)
     zone_lock: anyio.Lock = Factory(anyio.Lock)
 
     def now(self) -> float:
@@ -97,14 +114,18 @@ class Session:
         except TransportError as error:
             failure = error
         finally:
-            tally.count(grant, again=track.failures > 0)
+            tally.count(grant, again=track.failures > 0 or track.renewed)
             if grant.response is not None:
                 failure = self._read(track, grant, grant.response)
+        if isinstance(failure, TokenRefused) and not track.renewed:
+            track.refused = credentials
+            return 0.0
         return 0.0 if failure is None else self._back_off(track, failure, tally)
 
     def _read(self, track: Track[P], grant: Grant, response: Response) -> EnlightenError | None:
         """Give an answer to its track, or return why it is not one."""
-        request, failure = track.asking, self.dialect.explain(response)
+        request = track.asking
+        failure = self.dialect.explain(response, request.endpoint)
         if isinstance(failure, Throttled):
             self.limiter.throttled(grant, failure)
         elif crowded(failure):

@@ -11,6 +11,7 @@ from enlighten_async.errors import EnlightenError
 from enlighten_async.models.coverage import Hole, Reason
 from enlighten_async.quota import Place
 from enlighten_async.session.outline import Leg
+from enlighten_async.transport import Credentials
 from enlighten_async.wire import Flow, Request
 
 P = TypeVar("P")
@@ -30,6 +31,8 @@ class Track(Generic[P]):
         hole: the stretch of time that it did not get, and why.
         failures: how often the present request failed, not counting rejections.
         rejections: how often it was rejected as over the limit.
+        refused: credentials which the service did not accept for it, until they are renewed.
+        renewed: whether they were renewed for it.
     """
 
     flow: Flow[P]
@@ -41,6 +44,8 @@ class Track(Generic[P]):
     hole: Hole | None = None
     failures: int = 0
     rejections: int = 0
+    refused: Credentials | None = None
+    renewed: bool = False
 
     @classmethod
     def start(cls, leg: Leg[P], place: Place, learn: Callable[[P], None]) -> Self:
@@ -59,6 +64,7 @@ class Track(Generic[P]):
         self.parts.append(part)
         self.learn(part)
         self.failures = self.rejections = 0
+        self.renewed = False
         try:
             self.request = self.flow.send(part)
         except StopIteration:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from enlighten_async.models.devices import Envoys, Inventory, InvertersSummary
+from enlighten_async.dialect import decode
+from enlighten_async.dialect.once import once
+from enlighten_async.models.devices import EnvoyInverters, Envoys, Inventory, InvertersSummary
 from enlighten_async.session.outline import Draft
-from enlighten_async.v2 import decode
-from enlighten_async.v2.once import once
-from enlighten_async.wire import Request
+from enlighten_async.wire import Request, Response
 
 
 def envoys(system_id: int) -> Draft[Envoys, Envoys, Envoys]:
@@ -26,4 +26,9 @@ def inverters_summary_by_envoy_or_site(
 ) -> Draft[InvertersSummary, InvertersSummary, InvertersSummary]:
     """Ask for a system's microinverters and their last reports; the service calls the system a site here."""
     name = "inverters_summary_by_envoy_or_site"
-    return once(Request(name, f"/systems/{name}", (("site_id", str(site_id)),), decode.inverters_summary))
+    return once(Request(name, f"/systems/{name}", (("site_id", str(site_id)),), inverters_summary))
+
+
+def inverters_summary(response: Response) -> InvertersSummary:
+    """Decode an answer that lists microinverters, gateway by gateway."""
+    return InvertersSummary(decode.items(EnvoyInverters, response), as_of=decode.fetched_at(response))

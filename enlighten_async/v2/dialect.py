@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from functools import partial
+from typing import ClassVar
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
-from enlighten_async.errors import EnlightenError, InputError, NotFound
+from enlighten_async.dialect import decode
+from enlighten_async.errors import EnlightenError, InputError
+from enlighten_async.models.systems import SystemsPage
 from enlighten_async.quota import Plan
+from enlighten_async.session import Endpoints
 from enlighten_async.transport import Credentials, Secret
-from enlighten_async.v2 import decode
+from enlighten_async.v2 import devices, lifetimes, readings, systems
 from enlighten_async.v2.refusals import explain
+from enlighten_async.v2.series import CONSUMPTION_STATS, RGM_STATS, STATS
 from enlighten_async.wire import Flow, Request, Response
 
 BASE_URL = "https://api.enphaseenergy.com/api/v2"
@@ -45,11 +51,35 @@ class V2:
 
     Attributes:
         official: whether it is spoken with the service's own host, whose v2 has ended.
+        zones: names of systems' time zones, as far as they are known; answers add to them.
+        endpoints: what it can be asked, by the names of the client's methods.
     """
 
     official: bool = True
+    zones: MutableMapping[int, str] = Factory(dict)
+    endpoints: Endpoints = field(init=False, repr=False)
+    version: ClassVar[str] = "v2"
+    absent: ClassVar[Mapping[str, str]] = {}
 
-    def explain(self, response: Response) -> EnlightenError | None:
+    @endpoints.default
+    def _endpoints(self) -> Endpoints:
+        return {
+            "systems": partial(systems.systems, self.zones),
+            "search_system_id": systems.search_system_id,
+            "summary": systems.summary,
+            "stats": partial(STATS.draft, zones=self.zones),
+            "rgm_stats": partial(RGM_STATS.draft, zones=self.zones),
+            "consumption_stats": partial(CONSUMPTION_STATS.draft, zones=self.zones),
+            "energy_lifetime": lifetimes.energy_lifetime,
+            "consumption_lifetime": lifetimes.consumption_lifetime,
+            "envoys": devices.envoys,
+            "inventory": devices.inventory,
+            "inverters_summary_by_envoy_or_site": devices.inverters_summary_by_envoy_or_site,
+            "production_meter_readings": readings.production_meter_readings,
+            "monthly_production": readings.monthly_production,
+        }
+
+    def explain(self, response: Response, endpoint: str) -> EnlightenError | None:
         """Return what an answer means if it is not data, else `None`."""
         return explain(response, official=self.official)
 
@@ -57,14 +87,9 @@ class V2:
         """Ask for the name of a system's time zone; no answer but `/systems` has it."""
 
         def named(response: Response) -> str:
-            for system in decode.systems(response).systems:
+            for system in decode.value(SystemsPage, response).systems:
                 if system.system_id == system_id and system.timezone:
                     return system.timezone
-            raise NotFound(
-                f"this user sees no system {system_id} with a time zone: check the system id, "
-                f"or give start_at/end_at, which need no time zone",
-                status=response.status,
-                response=response,
-            )
+            raise decode.zone_unknown(system_id, response)
 
         yield Request("systems", "/systems", (("system_id", str(system_id)),), named)

@@ -12,12 +12,12 @@ from typing import Literal, Self, TypeVar
 
 from attrs import evolve, frozen
 
+from enlighten_async.dialect import decode
+from enlighten_async.dialect.once import once
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import ConsumptionLifetime, EnergyLifetime
 from enlighten_async.session.outline import Draft
-from enlighten_async.v2 import decode
-from enlighten_async.v2.once import once
 from enlighten_async.windows import calendar_day
 from enlighten_async.wire import Request, Response
 

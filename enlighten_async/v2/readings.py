@@ -6,10 +6,10 @@ import warnings
 from datetime import date
 from functools import partial
 
+from enlighten_async.dialect import decode
+from enlighten_async.dialect.once import once
 from enlighten_async.models.readings import MonthlyProduction, ProductionMeterReadings
 from enlighten_async.session.outline import Draft
-from enlighten_async.v2 import decode
-from enlighten_async.v2.once import once
 from enlighten_async.windows import Moment, calendar_day, epoch
 from enlighten_async.wire import Request
 
@@ -37,7 +37,7 @@ def monthly_production(
 ) -> Draft[MonthlyProduction, MonthlyProduction, MonthlyProduction]:
     """Ask for what a system produced in the month from a local day on. Deprecated by the service.
 
-    The warning that says so is for the caller of this function's caller, a method.
+    The warning that says so is for the caller of the client's method.
 
     Args:
         system_id: the system.
@@ -51,7 +51,7 @@ def monthly_production(
         "monthly_production is deprecated by the service: use energy_lifetime for the energy of days, "
         "or production_meter_readings for what meters read",
         DeprecationWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     path = f"/systems/{system_id}/monthly_production"
     read = partial(decode.value, MonthlyProduction)

@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 import msgspec
 
+from enlighten_async.dialect.iso import instant
 from enlighten_async.errors import (
     APIError,
     AuthenticationError,
@@ -19,7 +20,6 @@ from enlighten_async.errors import (
     Throttled,
     Unavailable,
 )
-from enlighten_async.v2.iso import instant
 from enlighten_async.windows import END_OF_TIME, as_datetime
 from enlighten_async.wire import Response
 

@@ -7,14 +7,14 @@ from datetime import date
 from functools import partial
 from typing import TypeAlias
 
+from enlighten_async.dialect import decode
+from enlighten_async.dialect.once import once
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Hole
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.summary import Summary
 from enlighten_async.models.systems import System, SystemId, Systems, SystemsPage
 from enlighten_async.session.outline import Draft, Leg, Outline
-from enlighten_async.v2 import decode
-from enlighten_async.v2.once import once
 from enlighten_async.windows import calendar_day
 from enlighten_async.wire import Flow, Request
 
@@ -97,7 +97,8 @@ def _filter_value(name: str, value: object) -> str:
 def _pages(filters: Params) -> Flow[SystemsPage]:
     """Follow the cursors for as long as they are new and lead to systems that were not seen before."""
     params = (("limit", str(PAGE)), *filters)
-    page = yield Request("systems", "/systems", params, decode.systems)
+    read = partial(decode.value, SystemsPage)
+    page = yield Request("systems", "/systems", params, read)
     cursors: set[str] = set()
     known: set[int] = set()
     while page.next and page.next not in cursors:
@@ -106,7 +107,9 @@ def _pages(filters: Params) -> Flow[SystemsPage]:
             return
         known |= listed
         cursors.add(page.next)
-        page = yield Request("systems", "/systems", (*params, ("next", page.next)), decode.systems)
+        page = yield Request(
+            "systems", "/systems", (*params, ("next", page.next)), partial(decode.value, SystemsPage)
+        )
 
 
 def _joined(parts: Sequence[SystemsPage], _: Sequence[Hole], receipt: Receipt) -> Systems:
@@ -122,7 +125,7 @@ def summary(system_id: int, summary_date: date | None) -> Draft[Summary, Summary
     """Ask for one system's summary of one local day; the service's own today if none is given."""
     day = None if summary_date is None else calendar_day(summary_date, "summary_date")
     params = () if day is None else (("summary_date", str(day)),)
-    return once(Request("summary", f"/systems/{system_id}/summary", params, decode.summary))
+    return once(Request("summary", f"/systems/{system_id}/summary", params, partial(decode.value, Summary)))
 
 
 def search_system_id(serial_num: object) -> Draft[SystemId, SystemId, SystemId]:

@@ -16,14 +16,13 @@ from enlighten_async.errors import AuthenticationError, NotFound
 from enlighten_async.models import Reason
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.session import Query
-from enlighten_async.v2.consumption_stats import consumption_stats
-from enlighten_async.v2.stats import stats
+from enlighten_async.v2.series import CONSUMPTION_STATS, STATS
 from tests.effort import SEED, examples
 from tests.world import World
 
 SYSTEMS = 16
 DAY = 86_400
-ASK: dict[str, Any] = {"stats": stats, "consumption_stats": consumption_stats}
+ASK: dict[str, Any] = {"stats": STATS.draft, "consumption_stats": CONSUMPTION_STATS.draft}
 GRIDS = {"stats": 300, "consumption_stats": 900}
 LENGTHS = {"stats": 8, "consumption_stats": 100}
 

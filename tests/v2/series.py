@@ -9,12 +9,10 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
+from enlighten_async.dialect.intervals import Ask, Kind
 from enlighten_async.models.intervals import IntervalStats
-from enlighten_async.v2.consumption_stats import CONSUMPTION
-from enlighten_async.v2.intervals import Ask, Kind
 from enlighten_async.v2.refusals import explain
-from enlighten_async.v2.rgm_stats import RGM
-from enlighten_async.v2.stats import MICRO
+from enlighten_async.v2.series import CONSUMPTION_STATS, RGM_STATS, STATS
 from enlighten_async.windows import Window
 from enlighten_async.wire import Request, Response
 from tests.v2.answers import SYSTEM
@@ -72,9 +70,9 @@ class Sample:
 
 
 SAMPLES = (
-    Sample(RGM, ("wh_del",)),
-    Sample(MICRO, ("powr", "enwh")),
-    Sample(CONSUMPTION, ("enwh",)),
+    Sample(RGM_STATS, ("wh_del",)),
+    Sample(STATS, ("powr", "enwh")),
+    Sample(CONSUMPTION_STATS, ("enwh",)),
 )
 
 

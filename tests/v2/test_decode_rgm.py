@@ -13,14 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.dialect.intervals import Ask
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Meta, Reason, RgmStats
-from enlighten_async.v2.decode_rgm import rgm_stats
+from enlighten_async.v2.series import RGM_STATS
 from enlighten_async.windows import Window
+from enlighten_async.wire import Response
 from tests.effort import examples
 from tests.v2.answers import DATE, GRID, START, SYSTEM, Case, answer, cases, dense, ends
 
 DAY = Window(START, START + 96 * GRID)
+
+
+def rgm_stats(response: Response, system_id: int, window: Window | None) -> RgmStats:
+    """Decode an answer."""
+    return Ask(RGM_STATS, system_id, {}).read(response, window)
 
 
 def at(moment: float) -> datetime:

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from enlighten_async.dialect.ranges import MARGIN, Endpoint, Range
 from enlighten_async.errors import InputError
-from enlighten_async.v2.ranges import CONSUMPTION_STATS, MARGIN, RGM_STATS, STATS, Endpoint, Range
+from enlighten_async.v2 import series
 from enlighten_async.windows import DAY, Window, local_days, split
 from tests.zones import ZONES, local_dates
 
+RGM_STATS, STATS = series.RGM_STATS.endpoint, series.STATS.endpoint
+CONSUMPTION_STATS = series.CONSUMPTION_STATS.endpoint
 GRID = RGM_STATS.grid
 NOW = 1_750_000_020.0
 NOTHING: dict[str, Any] = {"start_at": None, "end_at": None, "start_date": None, "end_date": None}

@@ -12,20 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.dialect.intervals import Ask
+from enlighten_async.dialect.ranges import MARGIN
 from enlighten_async.errors import DecodeError, EnlightenError, InputError, TransportError
 from enlighten_async.models import Coverage, Hole, Reason, Receipt, RgmStats
 from enlighten_async.session.outline import Outline
-from enlighten_async.v2.intervals import Ask
-from enlighten_async.v2.ranges import MARGIN, RGM_STATS
+from enlighten_async.v2 import series
 from enlighten_async.v2.refusals import explain
-from enlighten_async.v2.rgm_stats import RGM, rgm_stats
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request, Response
 from tests.effort import examples
 from tests.v2.answers import DATE, GRID, START, SYSTEM, answer, dense, ends
 
 NOW = START + 30 * DAY + 20.5
-ASK = Ask(RGM, SYSTEM, {})
+RGM_STATS, rgm_stats = series.RGM_STATS.endpoint, series.RGM_STATS.draft
+ASK = Ask(series.RGM_STATS, SYSTEM, {})
 RANGE = "Requested date range is invalid for this system"
 Server = Callable[[Request[RgmStats]], Response]
 

@@ -229,10 +229,10 @@ def test_a_time_zone_nobody_tells_is_not_found(body: dict[str, Any]) -> None:
 def test_the_dialect_knows_whose_host_it_speaks_with() -> None:
     """What the service's own host says without JSON means that v2 has ended."""
     gone = answer(b"<html>", 404)
-    assert type(V2().explain(gone)) is ServiceRetired
-    assert type(V2(official=False).explain(gone)) is NotFound
-    assert type(V2().explain(answer({}, 401))) is AuthenticationError
-    assert V2().explain(answer(page([]))) is None
+    assert type(V2().explain(gone, "systems")) is ServiceRetired
+    assert type(V2(official=False).explain(gone, "systems")) is NotFound
+    assert type(V2().explain(answer({}, 401), "systems")) is AuthenticationError
+    assert V2().explain(answer(page([])), "systems") is None
 
 
 def test_credentials_go_into_the_query() -> None:

@@ -14,14 +14,14 @@ from typing import Annotated, Any, TypedDict, TypeVar
 import msgspec
 from attrs import define, evolve, field
 
+from enlighten_async.dialect.decode import failed, parsed
+from enlighten_async.dialect.iso import in_epoch
+from enlighten_async.dialect.ranges import HOUR, Endpoint
 from enlighten_async.errors import DecodeError
 from enlighten_async.models.coverage import Coverage, Hole, Reason, explained, join, missing
 from enlighten_async.models.meta import Meta
 from enlighten_async.models.series import NAN
-from enlighten_async.v2.decode import failed, parsed
-from enlighten_async.v2.iso import in_epoch
-from enlighten_async.v2.ranges import HOUR, Endpoint
-from enlighten_async.windows import END_OF_TIME, Window, as_datetime
+from enlighten_async.windows import END_OF_TIME, Window, as_datetime, floor
 from enlighten_async.wire import Response
 
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=END_OF_TIME - 1)]
@@ -44,11 +44,13 @@ class RawMeta(msgspec.Struct, gc=False):
 
 
 class RawBody(msgspec.Struct, gc=False):
-    """An answer as it comes, but for its rows."""
+    """An answer as it comes, but for its rows; some say what range they are for."""
 
     system_id: int
     total_devices: int | None = None
     meta: RawMeta | None = None
+    start_at: Epoch | None = None
+    end_at: Epoch | None = None
 
 
 class Facts(TypedDict):
@@ -109,14 +111,18 @@ class Asked:
 
     Attributes:
         endpoint: what the service allows.
-        window: the range.
+        window: the range, or as much of it as the answer says that it speaks for.
+        until: the end of what may have been answered beyond it.
         ends: where its intervals end.
+        newest: the end of the newest row there was, also beyond the range.
         notes: what was left out, in words.
     """
 
     endpoint: Endpoint
     window: Window
+    until: int = 0
     ends: array[int] = field(init=False)
+    newest: int | None = field(init=False, default=None)
     notes: list[str] = field(init=False, factory=list)
 
     @ends.default
@@ -126,11 +132,19 @@ class Asked:
 
     def fitted(self, rows: list[R]) -> tuple[array[int], list[R]]:
         """Return a system's rows in order of time, and their ends."""
+        rows = self.within(rows)
         ends = array("q", [row.end_at for row in rows])
         if not self.orderly(ends):
             rows = self.sifted(rows, _ORDER)
             ends = array("q", [row.end_at for row in rows])
         return ends, rows
+
+    def within(self, rows: list[R]) -> list[R]:
+        """Return rows without those that the service answers beyond the window, as it may."""
+        if not rows or self.until <= self.window.end:
+            return rows
+        self.newest = max(self.newest or 0, *(row.end_at for row in rows if row.end_at <= self.until), 0)
+        return [row for row in rows if not self.window.end < row.end_at <= self.until]
 
     def orderly(self, ends: array[int]) -> bool:
         """Tell whether rows are in order, each once, and all of them were asked for."""
@@ -167,12 +181,16 @@ class Asked:
 
     def _coverage(self, body: RawBody, ends: Sequence[int], date: float | None) -> Coverage:
         meta, grid = body.meta or RawMeta(), self.endpoint.grid
-        until = max([*ends[-1:], *([meta.last_report_at] if meta.last_report_at else [])], default=None)
+        reported = (*ends[-1:], self.newest, meta.last_report_at)
+        until = max((at for at in reported if at), default=None)
+        started = meta.operational_at
+        if started is None and body.start_at is not None and body.start_at > self.window.start:
+            started = body.start_at  # the service moves a start to where data begins
         gaps = missing(self.window, ends, grid)
-        if body.total_devices == 0 and not ends:
+        if body.total_devices == 0 and self.endpoint.counted and not ends:
             holes = [Hole(gap, Reason.NO_DEVICE) for gap in gaps]
         else:
-            holes = [hole for gap in gaps for hole in explained(gap, grid, meta.operational_at, until)]
+            holes = [hole for gap in gaps for hole in explained(gap, grid, started, until)]
         return Coverage(
             self.window,
             grid,
@@ -183,16 +201,47 @@ class Asked:
         )
 
 
-def asked(endpoint: Endpoint, window: Window | None, rows: Sequence[RawRow], response: Response) -> Asked:
-    """Return what was asked for: the window, or what the rows span where it was left to the service."""
-    if window is not None:
-        return Asked(endpoint, window)
+def asked(
+    endpoint: Endpoint,
+    window: Window | None,
+    body: RawBody,
+    rows: Sequence[RawRow] | None,
+    response: Response,
+) -> Asked:
+    """Return what was asked for: the window, or what the answer spans where it was left to the service."""
+    told = None if body.end_at is None else floor(body.end_at, endpoint.grid)
+    if window is None:
+        window = _told(endpoint, body) or _spanned(endpoint, rows or (), response)
+        return Asked(endpoint, window, window.end)
+    longest = window.start + endpoint.span if endpoint.surplus else 0
+    if endpoint.cut != "told" or told is None:
+        return Asked(endpoint, window, longest)
+    if not window.start < told < window.end or _by_now(endpoint, told, response):
+        return Asked(endpoint, window, max(longest, told))
+    return Asked(endpoint, Window(window.start, told), told)
+
+
+def _by_now(endpoint: Endpoint, told: int, response: Response) -> bool:
+    """Tell whether an answer ends where it does since it is not later yet."""
+    return response.date is None or told + 2 * endpoint.grid >= response.date
+
+
+def _told(endpoint: Endpoint, body: RawBody) -> Window | None:
+    """Return the range an answer says it is for, if it is a sane one."""
+    if body.start_at is None or body.end_at is None:
+        return None
+    window = Window(floor(body.start_at, endpoint.grid), floor(body.end_at, endpoint.grid))
+    return window if 0 <= window.end - window.start <= endpoint.longest else None
+
+
+def _spanned(endpoint: Endpoint, rows: Sequence[RawRow], response: Response) -> Window:
+    """Return the range from the first row to the last."""
     ends = [row.end_at for row in rows if row.end_at % endpoint.grid == 0]
     window = Window(min(ends) - endpoint.grid, max(ends)) if ends else Window(0, 0)
     if window.seconds > endpoint.longest:
         hours = endpoint.longest // HOUR
         raise failed(response, "$.intervals", f"the rows of one answer lie more than {hours} hours apart")
-    return Asked(endpoint, window)
+    return window
 
 
 def _meta(meta: RawMeta | None) -> Meta | None:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import msgspec
 
+from enlighten_async.dialect.decode_intervals import Asked, RawBody, RawRow, asked, raw, read
+from enlighten_async.dialect.ranges import Endpoint
 from enlighten_async.models.rgm_stats import (
     ChannelInterval,
     MeterIntervals,
@@ -17,8 +19,6 @@ from enlighten_async.models.rgm_stats import (
     rgm_intervals,
 )
 from enlighten_async.models.series import NAN, Series
-from enlighten_async.v2.decode_intervals import Asked, RawBody, RawRow, asked, raw, read
-from enlighten_async.v2.ranges import RGM_STATS
 from enlighten_async.windows import Window
 from enlighten_async.wire import Response
 
@@ -51,10 +51,11 @@ _DECODER = msgspec.json.Decoder(_RgmStats)
 _ORDER = attrgetter("channel", "end_at")
 
 
-def rgm_stats(response: Response, system_id: int, window: Window | None) -> RgmStats:
+def rgm_stats(endpoint: Endpoint, response: Response, system_id: int, window: Window | None) -> RgmStats:
     """Decode `/systems/{system_id}/rgm_stats`.
 
     Args:
+        endpoint: what the service allows.
         response: the answer.
         system_id: the system asked about.
         window: the range asked for; `None` takes what the rows span.
@@ -63,7 +64,7 @@ def rgm_stats(response: Response, system_id: int, window: Window | None) -> RgmS
         DecodeError: the answer is not what the service documents, or of another system.
     """
     body = read(_DECODER, response, system_id)
-    range_ = asked(RGM_STATS, window, body.intervals or (), response)
+    range_ = asked(endpoint, window, body, body.intervals, response)
     ends, rows = range_.fitted(body.intervals or [])
     intervals = rgm_intervals(
         ends, raw([row.devices_reporting for row in rows]), raw([row.wh_del for row in rows])
@@ -85,6 +86,7 @@ def _meters(range_: Asked, meters: Sequence[_Meter]) -> tuple[MeterIntervals, ..
 
 def _channels(range_: Asked, rows: list[_ChannelInterval]) -> Series[ChannelInterval]:
     """Return a meter's rows, channel by channel, each in order of time."""
+    rows = range_.within(rows)
     channels = array("h", [row.channel for row in rows])
     ends = array("q", [row.end_at for row in rows])
     if not _regular(range_, channels, ends):

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
+from enlighten_async.dialect.ranges import HOUR, Endpoint, Range
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Hole, Reason, explained
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.session.outline import Draft, Leg, Outline
-from enlighten_async.v2.ranges import HOUR, Endpoint, Range
 from enlighten_async.windows import Moment, Window, as_datetime, floor, local_days, split, time_zone
 from enlighten_async.wire import Flow, Request, Response
 
@@ -24,19 +24,23 @@ NO_METER = "does not contain any active and enabled"
 """What a refusal (401 or 422) says of a system that has no such meter."""
 
 
+INVALID, IN_FUTURE = "invalid for this system", "is in the future"
+"""What refusals (422) say of a range for which there is nothing."""
+
+
 @frozen
 class Kind(Generic[S]):
     """One endpoint that answers in intervals.
 
     Attributes:
         endpoint: what the service allows.
-        decode: reads an answer for a window; `None` leaves the range to what the rows span.
+        decode: reads an answer for a window; `None` leaves the range to what the answer spans.
         nothing: makes an answer without rows.
         merge: joins parts, oldest first, in place of an answer without rows, with holes nobody spoke for.
     """
 
     endpoint: Endpoint
-    decode: Callable[[Response, int, Window | None], S]
+    decode: Callable[[Endpoint, Response, int, Window | None], S]
     nothing: Callable[[int, Coverage], S]
     merge: Callable[[Sequence[S], S, Iterable[Hole]], S]
 
@@ -98,23 +102,26 @@ class Ask(Generic[S]):
         except InputError:
             return None
 
-    def request(self, window: Window | None) -> Request[S]:
-        """Return the request for one window; `None` leaves the range to the service."""
-        params = () if window is None else (("start_at", str(window.start)), ("end_at", str(window.end)))
-        name = self.kind.endpoint.name
+    def read(self, response: Response, window: Window | None) -> S:
+        """Return what an answer says of a window; `None`: of what it spans."""
+        return self.kind.decode(self.kind.endpoint, response, self.system_id, window)
+
+    def request(self, window: Window | None, *, newest: bool = False) -> Request[S]:
+        """Return the request for one window, `newest` if it ends by now; `None` leaves it to the service."""
+        endpoint = self.kind.endpoint
         return Request(
-            name,
-            f"/systems/{self.system_id}/{name}",
-            params,
+            endpoint.name,
+            endpoint.path.format(self.system_id),
+            () if window is None else endpoint.params(window, newest=newest),
             self._of_today if window is None else lambda response: self._part(response, window),
             window,
             lambda refusal: self._forgiven(refusal, window),
         )
 
-    def flow(self, window: Window) -> Flow[S]:
+    def flow(self, window: Window, *, newest: bool = False) -> Flow[S]:
         """Ask for a window, and for the rest of it where an answer spoke for its beginning only."""
         while window.start < window.end:
-            part = yield self.request(window)
+            part = yield self.request(window, newest=newest)
             window = Window(part.window.end, window.end)
 
     def nothing(self, holes: Sequence[Hole], window: Window, until: float | None = None) -> S:
@@ -125,31 +132,37 @@ class Ask(Generic[S]):
 
     def _part(self, response: Response, window: Window) -> S:
         """Return an answer, for as much of its window as it speaks for."""
-        endpoint = self.kind.endpoint
-        part = self.kind.decode(response, self.system_id, window)
+        endpoint, part = self.kind.endpoint, self.read(response, window)
         if part.intervals:
             last = part.intervals.columns["end_at"][-1]
-            cut = endpoint.ends_early(window, last) and _reported(part, last + HOUR)
-            return self.kind.decode(response, self.system_id, Window(window.start, last)) if cut else part
-        limit = None if response.date is None else endpoint.oldest(response.date)
+            spoken = endpoint.spoken(part.window, last)
+            cut = spoken < part.window.end and _reported(part, last + HOUR)
+            return self.read(response, Window(window.start, spoken)) if cut else part
+        return self._gone(window, response.date) or part
+
+    def _gone(self, window: Window, date: float | None) -> S | None:
+        """Return what an empty answer or a refusal says of a window that begins before what is kept.
+
+        It is for the whole of the window, also where only its beginning is too old: so it speaks for what
+        is gone, and the rest is asked for again.
+        """
+        limit = None if date is None else self.kind.endpoint.oldest(date)
         if limit is None or window.start >= limit:
-            return part
-        # A window that begins before the limit of retention is answered with an empty list for the whole
-        # of it: the answer speaks for what is gone, and the rest is asked for again.
+            return None
         gone = Window(window.start, min(limit, window.end))
         return self.nothing([Hole(gone, Reason.BEYOND_RETENTION)], gone)
 
     def _of_today(self, response: Response) -> S:
         """Return an answer for what its rows span; without any, for what is known of today."""
-        part = self.kind.decode(response, self.system_id, None)
+        part = self.read(response, None)
         if part.intervals or response.date is None:
             return part
         today = self._today(response.date)
         if today.seconds:
-            return self.kind.decode(response, self.system_id, today)
+            return self.read(response, today)
         # Without the time zone it is not known when today began: the reason is given all the same.
         newest = Window(today.end - self.kind.endpoint.grid, today.end)
-        part = self.kind.decode(response, self.system_id, newest)
+        part = self.read(response, newest)
         holes = tuple(Hole(today, hole.reason) for hole in part.coverage.holes)
         return evolve(part, window=today, coverage=evolve(part.coverage, window=today, holes=holes))
 
@@ -165,13 +178,16 @@ class Ask(Generic[S]):
         """Return the part that a documented refusal stands for, if it is known for which range."""
         if not isinstance(refusal, APIError):
             return None
-        if isinstance(refusal, RangeError) and "invalid for this system" in str(refusal):
-            return self._out_of_range(refusal, window or self._told(refusal))
+        if isinstance(refusal, RangeError):
+            gone = None if window is None else self._gone(window, _date(refusal))
+            part = gone or self._out_of_range(refusal, window or self._told(refusal))
+            if part is not None:
+                return part
         reason = self._reason(refusal)
         if reason is Reason.UNAVAILABLE and window is None:
             return None
         if reason is not None and window is None:
-            date = None if refusal.response is None else refusal.response.date
+            date = _date(refusal)
             window = None if date is None else self._today(date)
         return None if reason is None or window is None else self.nothing([Hole(window, reason)], window)
 
@@ -185,8 +201,12 @@ class Ask(Generic[S]):
 
     def _out_of_range(self, refusal: RangeError, window: Window | None) -> S | None:
         """Tell by the first and the last interval of the system why there are no rows."""
-        if window is None:
+        said = str(refusal)
+        if window is None or not (INVALID in said or IN_FUTURE in said):
             return None
+        if INVALID not in said:
+            # Ranges end by now: one that begins later was asked for by a clock that is ahead.
+            return self.nothing([Hole(window, Reason.NOT_REPORTED_YET)], window)
         grid, first, last = self.kind.endpoint.grid, refusal.first_interval, refusal.last_interval
         # Both are ends of intervals that exist: the first one began one interval before.
         holes = explained(window, grid, None if first is None else first - grid, last)
@@ -199,6 +219,11 @@ class Ask(Generic[S]):
         endpoint = self.kind.endpoint
         start, end = floor(refusal.start_at, endpoint.grid), floor(refusal.end_at, endpoint.grid)
         return Window(start, end) if 0 <= end - start <= endpoint.longest else None
+
+
+def _date(refusal: APIError) -> float | None:
+    """Return the service's own time of a refusal."""
+    return None if refusal.response is None else refusal.response.date
 
 
 def _reported(part: IntervalStats[Any], until: int) -> bool:
@@ -232,8 +257,12 @@ def _windows(
         answer = ask.kind.merge(parts, ask.nothing([], window), [*unasked, *holes])
         return evolve(answer, timezone=ask.zones.get(ask.system_id), receipt=receipt)
 
+    newest = floor(now, endpoint.grid)
     return Outline(
-        legs=tuple(Leg(ask.flow(piece), piece) for piece in endpoint.pieces(kept, zone, local=local)),
+        legs=tuple(
+            Leg(ask.flow(piece, newest=piece.end >= newest), piece)
+            for piece in endpoint.pieces(kept, zone, local=local)
+        ),
         merge=joined,
         unpack=lambda part: (evolve(part, timezone=ask.zones.get(ask.system_id)),),
         skip=_not_worth,

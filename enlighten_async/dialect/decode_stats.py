@@ -1,13 +1,13 @@
-"""Answers of `/stats` and `/consumption_stats` to columns."""
+"""Answers in intervals that have the figures of a whole system in each row, to columns."""
 
 from __future__ import annotations
 
 import msgspec
 
+from enlighten_async.dialect.decode_intervals import RawBody, RawRow, asked, raw, read
+from enlighten_async.dialect.ranges import Endpoint
 from enlighten_async.models.consumption_stats import ConsumptionStats, consumption_intervals
 from enlighten_async.models.stats import Stats, stats_intervals
-from enlighten_async.v2.decode_intervals import RawBody, RawRow, asked, raw, read
-from enlighten_async.v2.ranges import CONSUMPTION_STATS, STATS
 from enlighten_async.windows import Window
 from enlighten_async.wire import Response
 
@@ -25,19 +25,20 @@ class _Body(RawBody, gc=False):
 _DECODER = msgspec.json.Decoder(_Body)
 
 
-def stats(response: Response, system_id: int, window: Window | None) -> Stats:
-    """Decode `/systems/{system_id}/stats`.
+def stats(endpoint: Endpoint, response: Response, system_id: int, window: Window | None) -> Stats:
+    """Decode what the microinverters of a system made.
 
     Args:
+        endpoint: what the service allows.
         response: the answer.
         system_id: the system asked about.
-        window: the range asked for; `None` takes what the rows span.
+        window: the range asked for; `None` takes what the answer spans.
 
     Raises:
         DecodeError: the answer is not what the service documents, or of another system.
     """
     body = read(_DECODER, response, system_id)
-    range_ = asked(STATS, window, body.intervals or (), response)
+    range_ = asked(endpoint, window, body, body.intervals, response)
     ends, rows = range_.fitted(body.intervals or [])
     intervals = stats_intervals(
         ends,
@@ -48,10 +49,12 @@ def stats(response: Response, system_id: int, window: Window | None) -> Stats:
     return Stats(intervals=intervals, **range_.facts(body, ends, response))
 
 
-def consumption_stats(response: Response, system_id: int, window: Window | None) -> ConsumptionStats:
-    """Decode `/systems/{system_id}/consumption_stats`, as `stats` does."""
+def consumption_stats(
+    endpoint: Endpoint, response: Response, system_id: int, window: Window | None
+) -> ConsumptionStats:
+    """Decode what the site of a system consumed, as `stats` does."""
     body = read(_DECODER, response, system_id)
-    range_ = asked(CONSUMPTION_STATS, window, body.intervals or (), response)
+    range_ = asked(endpoint, window, body, body.intervals, response)
     ends, rows = range_.fitted(body.intervals or [])
     intervals = consumption_intervals(
         ends, raw([row.devices_reporting for row in rows]), raw([row.enwh for row in rows])

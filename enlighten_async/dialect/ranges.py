@@ -1,13 +1,14 @@
-"""The endpoint table, one place for what the service allows, and the ranges callers give."""
+"""What the service allows of a series, as a row of a dialect's table, and the ranges callers give."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from attrs import field, frozen
 
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Reason
@@ -19,6 +20,14 @@ MARGIN = HOUR
 """Seconds kept from the limit of retention, which moves on while a request waits for its turn."""
 
 
+Params: TypeAlias = tuple[tuple[str, str], ...]
+
+
+def both_ends(window: Window, *, newest: bool) -> Params:
+    """Return the parameters of a window for endpoints that take its start and its end."""
+    return (("start_at", str(window.start)), ("end_at", str(window.end)))
+
+
 @frozen
 class Endpoint:
     """What the service allows of a series.
@@ -27,18 +36,27 @@ class Endpoint:
         name: the API's name of it.
         grid: seconds from one interval to the next.
         span: seconds one request may ask for.
+        path: where it is, `{}` standing for the system's number.
+        params: the parameters that ask for a window, `newest` if it ends by now.
         retention: seconds the service keeps.
-        cut: what happens to a longer range: "error", or "silent": the answer ends early.
+        cut: what happens to a longer range: "error", or "silent": the answer ends early, or "told": the
+            answer says where it ends.
         dense: whether each interval has a row, day and night, so that rows which end early tell of a cut.
+        surplus: whether rows may go on beyond the window, as the answer has a length of its own.
+        counted: whether `total_devices` counts the devices, so that 0 means that there is none.
         no_content: what an answer without a body (204) says.
     """
 
     name: str
     grid: int
     span: int
+    path: str = field(kw_only=True)
+    params: Callable[..., Params] = field(kw_only=True, default=both_ends)
     retention: int = 365 * DAY
-    cut: Literal["error", "silent"] = "silent"
+    cut: Literal["error", "silent", "told"] = "silent"
     dense: bool = True
+    surplus: bool = False
+    counted: bool = True
     no_content: Reason = Reason.NO_ROW
 
     @property
@@ -62,7 +80,7 @@ class Endpoint:
             zone: the system's time zone, where known.
             local: whether the window was given in local days.
         """
-        if self.cut == "error" or zone is None:
+        if self.cut != "silent" or zone is None:
             return split(window, self.span)
         edges = [window.start]
         while edges[-1] < window.end:
@@ -78,22 +96,27 @@ class Endpoint:
         A clock is set forward or back once a year, or twice in a little more than 300 days.
         """
         healed = self.dense and window.seconds >= self.span
-        if self.cut == "error" or zone is not None or not (local or healed):
+        if self.cut != "silent" or zone is not None or not (local or healed):
             return 0
         return 1 + window.seconds // (300 * DAY)
 
-    def ends_early(self, window: Window, last: int) -> bool:
-        """Tell whether an answer to a window seems to have been cut after its last row.
+    def spoken(self, window: Window, last: int) -> int:
+        """Return up to when an answer speaks for its window, by the end of its last row.
 
-        Only where rows are dense. The service may count days by a clock that is not known, and give an
-        hour less than the span; or it may give less days than is known of it.
+        Rows that end early tell of a cut where they are dense: the service may count days by a clock that
+        is not known, and give an hour less than the span; or it may give less days than is known of it.
+        What says itself where it ends is believed, unless its rows fill no more than the first of several
+        days: then it speaks for that one.
         """
-        if self.cut == "error" or not self.dense:
-            return False
         got, rest = last - window.start, window.end - last
-        if rest == HOUR:
-            return window.seconds == self.span
-        return min(got, rest) >= DAY - HOUR and (got + HOUR) % DAY <= 2 * HOUR
+        cut = False
+        if self.cut == "told":
+            days_lost = DAY - HOUR <= got < window.seconds - HOUR if self.dense else window.seconds >= 2 * DAY
+            return window.start + DAY if got <= DAY and days_lost else window.end
+        if self.cut == "silent" and self.dense:
+            short = min(got, rest) >= DAY - HOUR and (got + HOUR) % DAY <= 2 * HOUR
+            cut = window.seconds == self.span if rest == HOUR else short
+        return last if cut else window.end
 
 
 def _later(start: int, span: int, zone: ZoneInfo) -> float:
@@ -106,16 +129,6 @@ def _later(start: int, span: int, zone: ZoneInfo) -> float:
 def _midnight_after(start: int, zone: ZoneInfo) -> int:
     today = datetime.fromtimestamp(start, zone).date()
     return local_days(today, today, zone).end
-
-
-RGM_STATS = Endpoint("rgm_stats", grid=900, span=7 * DAY, cut="error")
-"""15 minutes; longer than 7 days is an error; older than one year is an empty list."""
-
-STATS = Endpoint("stats", grid=300, span=DAY, dense=False)
-"""5 minutes; of a longer range the first day is answered; at night there are no rows."""
-
-CONSUMPTION_STATS = Endpoint("consumption_stats", grid=900, span=28 * DAY, no_content=Reason.NO_DEVICE)
-"""15 minutes; of a longer range "one month" is answered: 28 days at least, by some clock."""
 
 
 @frozen

@@ -10,11 +10,8 @@ import msgspec
 from attrs import evolve
 from cattrs import BaseValidationError, transform_error
 
-from enlighten_async.errors import DecodeError
+from enlighten_async.errors import DecodeError, NotFound
 from enlighten_async.models.convert import structure
-from enlighten_async.models.devices import EnvoyInverters, InvertersSummary
-from enlighten_async.models.summary import Summary
-from enlighten_async.models.systems import SystemsPage
 from enlighten_async.windows import as_datetime
 from enlighten_async.wire import Response
 
@@ -37,20 +34,10 @@ def value(model: type[T], response: Response, **usual: object) -> T:
     return _fetched(_structured(response, raw, model), response)
 
 
-def systems(response: Response) -> SystemsPage:
-    """Decode a page of `/systems`."""
-    return value(SystemsPage, response)
-
-
-def summary(response: Response) -> Summary:
-    """Decode `/systems/{system_id}/summary`."""
-    return value(Summary, response)
-
-
-def inverters_summary(response: Response) -> InvertersSummary:
-    """Decode `/systems/inverters_summary_by_envoy_or_site`, whose answer is a list."""
-    envoys = _structured(response, parsed(_ANYTHING, response), tuple[EnvoyInverters, ...])
-    return _fetched(InvertersSummary(envoys), response)
+def items(model: type[T], response: Response) -> tuple[T, ...]:
+    """Decode an answer that is a list of objects."""
+    kind: type[tuple[T, ...]] = tuple[model, ...]  # type: ignore[valid-type]
+    return _structured(response, parsed(_ANYTHING, response), kind)
 
 
 def parsed(decoder: msgspec.json.Decoder[T], response: Response) -> T:
@@ -93,3 +80,13 @@ def _fetched(answer: T, response: Response) -> T:
 def fetched_at(response: Response | None) -> datetime | None:
     """Return the service's own time of an answer (aware UTC)."""
     return None if response is None or response.date is None else as_datetime(response.date)
+
+
+def zone_unknown(system_id: int, response: Response) -> NotFound:
+    """Return the error for an answer that does not tell a system's time zone."""
+    return NotFound(
+        f"this user sees no system {system_id} with a time zone: check the system id, "
+        f"or give start_at/end_at, which need no time zone",
+        status=response.status,
+        response=response,
+    )
