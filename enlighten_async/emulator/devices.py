@@ -93,10 +93,23 @@ def shares(inverters: list[Inverter], energy: int) -> dict[int, int]:
 def meter_items(system: System) -> list[dict[str, object]]:
     """Return the meters that are in service, consumption meters last, with the service's own names."""
     items = [_meter(meter.serial, "normal", "enabled") for meter in system.meters]
-    if system.consumption != "none":
+    if serial := consumption_meter(system):
         state = ("disabled", "disabled") if system.consumption == "disabled" else ("normal", "enabled")
-        items.append(_meter(f"{envoys(system)[0].serial}EIM{len(items) + 1}", *state))
+        items.append(_meter(serial, *state))
     return items
+
+
+def consumption_meter(system: System) -> str | None:
+    """Return the serial number of the consumption meter."""
+    if system.consumption == "none":
+        return None
+    return f"{envoys(system)[0].serial}EIM{len(system.meters) + 1}"
+
+
+def storage_meter(system: System) -> str:
+    """Return the serial number of the meter that the batteries are measured with."""
+    before = len(system.meters) + (system.consumption != "none")
+    return f"{envoys(system)[0].serial}EIM{before + 1}"
 
 
 def _meter(serial: str, status: str, state: str) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from enlighten_async.emulator.devices import envoys
+from enlighten_async.emulator.equipment import NOTHING, Equipment, equip
 from enlighten_async.emulator.plants import (
     DEMO_SYSTEM,
     DEMO_USER,
@@ -79,16 +80,28 @@ class Kind:
     retired_inverters: int = 0
     twins: bool = False
     spare_envoy: bool = False
+    equipment: Equipment = NOTHING
 
 
 KINDS = (
-    Kind(meters=2, consumption="metered"),
+    Kind(meters=2, consumption="metered", equipment=Equipment(batteries=2, charger_step=900)),
     Kind(phases=3, listed=3, standby_w=-1, noise=True, twins=True),
-    Kind(listed=3, null_tail=True, consumption="refused"),
-    Kind(meters=0, consumption="metered", spare_envoy=True),
-    Kind(night_rows=False, outages=0.1, retired_inverters=2),
-    Kind(young=True, standby_w=-1, consumption="disabled"),
-    Kind(meters=2, late=3600, meter_outages=0.05, consumption="metered"),
+    Kind(listed=3, null_tail=True, consumption="refused", equipment=Equipment(batteries=1)),
+    Kind(
+        meters=0,
+        consumption="metered",
+        spare_envoy=True,
+        equipment=Equipment(batteries=1, acbs=2, heat_pump_step=900),
+    ),
+    Kind(night_rows=False, outages=0.1, retired_inverters=2, equipment=Equipment(acbs=3)),
+    Kind(young=True, standby_w=-1, consumption="disabled", equipment=Equipment(charger_step=300)),
+    Kind(
+        meters=2,
+        late=3600,
+        meter_outages=0.05,
+        consumption="metered",
+        equipment=Equipment(batteries=3, charger_step=300, heat_pump_step=300),
+    ),
     Kind(phases=2, listed=3, night_rows=False, noise=True, metered_later=True),
 )
 METERED_AFTER = 150 * 86_400 + 4321  # seconds of service until meters that came later were installed
@@ -149,6 +162,7 @@ def _with_extras(system: System, kind: Kind) -> System:
         retired_inverters=kind.retired_inverters,
         twins=kind.twins,
     )
+    system = equip(system, kind.equipment)
     if kind.metered_later:
         installed = system.operational_at + METERED_AFTER
         old = RetiredMeter(serial=f"{system.meters[0].envoy_serial}OLD", retired_at=installed)

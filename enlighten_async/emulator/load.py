@@ -37,6 +37,10 @@ class Loads:
     def __init__(self, seed: int) -> None:
         self._book = DayBook(partial(_make_day, seed))
 
+    def day(self, system: System, number: int) -> LoadDay:
+        """Return the solar day of this number."""
+        return self._book.day(system, number)
+
     def rows(self, system: System, start: float, end: float, horizon: float) -> Iterator[tuple[int, int]]:
         """Give end and energy (Wh) of what was reported with `start < end_at <= end`; nights too.
 

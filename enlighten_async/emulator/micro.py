@@ -49,6 +49,10 @@ class Inverters:
         self._book = DayBook(partial(_make_day, seed))
         self._sums = Sums(self._book.day, _reported)
 
+    def day(self, system: System, number: int) -> MicroDay:
+        """Return the solar day of this number."""
+        return self._book.day(system, number)
+
     def rows(
         self, system: System, start: float, end: float, horizon: float
     ) -> Iterator[tuple[int, int, int]]:

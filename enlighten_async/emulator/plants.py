@@ -82,6 +82,99 @@ class Envoy:
 
 
 @frozen(kw_only=True)
+class Battery:
+    """A battery, of the present kind (Encharge) or the older one (AC Battery).
+
+    Attributes:
+        serial: its serial number.
+        capacity_wh: what it holds (Wh).
+        power_w: at how much it charges and discharges at most (W).
+        late: seconds its rows arrive after those of punctual devices.
+    """
+
+    serial: str
+    capacity_wh: int = 3360
+    power_w: int = 1280
+    late: int = 0
+
+
+@frozen(kw_only=True)
+class LoadControl:
+    """A load behind a dry contact, which is shed when the battery runs low.
+
+    Attributes:
+        name: the contact: NC1, NC2, NO1, NO2.
+        load_name: what hangs on it.
+        mode: Basic, Advanced or Scheduled.
+    """
+
+    name: str
+    load_name: str
+    mode: str = "Basic"
+
+
+@frozen(kw_only=True)
+class StorageSettings:
+    """How a system's batteries are to be used.
+
+    Attributes:
+        mode: Self-consumption or Savings Mode.
+        reserve_soc: what is kept for outages (percent of the capacity); nothing below is discharged.
+        energy_independence: whether the batteries also serve the house after peak hours.
+        charge_from_grid: whether they may charge from the grid.
+        shutdown_level: at which they shut down in an outage (percent).
+        storm_guard: whether warnings of storms let them charge.
+        loads: what is shed.
+    """
+
+    mode: str = "Self-consumption"
+    reserve_soc: int = 20
+    energy_independence: bool = True
+    charge_from_grid: bool = False
+    shutdown_level: int = 10
+    storm_guard: bool = True
+    loads: tuple[LoadControl, ...] = ()
+
+
+@frozen(kw_only=True)
+class EvCharger:
+    """A charger of cars. It is on a supply of its own, which the house's meters do not see.
+
+    Attributes:
+        serial: its serial number.
+        name: what its owner calls it.
+        model: its maker's name of it.
+        power_w: at how much it charges (W).
+        step: seconds of one interval of its telemetry, 300 or 900.
+    """
+
+    serial: str
+    name: str = "EV Charger_1"
+    model: str = "IQ-EVSE-40R"
+    power_w: int = 7400
+    step: int = 900
+
+
+@frozen(kw_only=True)
+class HeatPump:
+    """A heat pump. It is on a supply of its own, which the house's meters do not see.
+
+    Attributes:
+        name: its maker's name of it.
+        serial: its serial number, which may be empty.
+        power_w: what it draws when it runs (W).
+        standby_w: what its meter shows while it rests (W); real ones show less than nothing.
+        step: seconds of one interval of its telemetry, 300 or 900.
+    """
+
+    name: str
+    serial: str = ""
+    power_w: int = 2200
+    standby_w: int = -8
+    step: int = 900
+
+
+@frozen(kw_only=True)
 class System:
     """A system: who owns it, where it stands, what is installed.
 
@@ -106,6 +199,12 @@ class System:
         envoys: its gateways; none means the one its meters name, or one with a made-up serial number.
         retired_inverters: how many were replaced, a hundred days after the start of service.
         twins: whether its inverters are D380, two in one case, with serial numbers `...-A` and `...-B`.
+        nmi: the number of its connection to the grid, in Australia.
+        batteries: its batteries (Encharge).
+        acbs: its AC Batteries, the older kind.
+        storage: how both are to be used.
+        ev_chargers: its chargers.
+        heat_pump: its heat pump.
     """
 
     system_id: int
@@ -137,6 +236,12 @@ class System:
     envoys: tuple[Envoy, ...] = ()
     retired_inverters: int = 0
     twins: bool = False
+    nmi: str | None = None
+    batteries: tuple[Battery, ...] = ()
+    acbs: tuple[Battery, ...] = ()
+    storage: StorageSettings = StorageSettings()
+    ev_chargers: tuple[EvCharger, ...] = ()
+    heat_pump: HeatPump | None = None
 
     @property
     def metered_from(self) -> int:

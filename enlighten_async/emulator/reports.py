@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from enlighten_async.clock import Clock
+    from enlighten_async.emulator.load import LoadDay
+    from enlighten_async.emulator.micro import MicroDay
     from enlighten_async.emulator.plants import Meter, System
     from enlighten_async.emulator.readings import MeterDay, SystemDay
 
@@ -57,6 +59,18 @@ class Reports:
     def systems(self, user_id: str | None = None) -> list[System]:
         """Return the systems of a user (`None`: of all), in the order of their ids."""
         return list(self._systems.values() if user_id is None else self._owned.get(user_id, ()))
+
+    def meter_day(self, system: System, number: int) -> SystemDay:
+        """Return what the meters read on a solar day, whether it was reported or not."""
+        return self._book.day(system, number)
+
+    def micro_day(self, system: System, number: int) -> MicroDay:
+        """Return what the inverters made on a solar day, whether it was reported or not."""
+        return self._inverters.day(system, number)
+
+    def load_day(self, system: System, number: int) -> LoadDay:
+        """Return what the house used on a solar day, whether there is a meter for it or not."""
+        return self._loads.day(system, number)
 
     def rgm_stats(self, system_id: int, start: float, end: float) -> list[Row]:
         """Return the system's rows with `start < end_at <= end` (epoch seconds) reported by now."""

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from enlighten_async.emulator.daily import day_sums
 from enlighten_async.emulator.daybook import Sums
+from enlighten_async.emulator.grid import Grid
 from enlighten_async.emulator.inverters import inverter_rows
 from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.emulator.micro import enwh
 from enlighten_async.emulator.readings import odometer_steps
 from enlighten_async.emulator.reports import Reports
+from enlighten_async.emulator.storage import Storage
 from enlighten_async.emulator.sun import DAY, GRID
 
 if TYPE_CHECKING:
@@ -26,12 +28,18 @@ if TYPE_CHECKING:
 class Truth(Reports):
     """All that can be told of all systems; no retention, no quota, no permissions.
 
+    Attributes:
+        storage: what the batteries report.
+        grid: what is bought and sold.
+
     Raises ValueError if two systems share an id.
     """
 
     def __init__(self, fleet: Iterable[System], seed: int, clock: Clock, report_lag: float) -> None:
         super().__init__(fleet, seed, clock, report_lag)
         self._odometers: dict[int, Sums[SystemDay]] = {}
+        self.storage = Storage(self)
+        self.grid = Grid(self)
 
     def produced(self, system_id: int, start: float, end: float) -> int:
         """Return the energy (Wh) of a window: the inverters' until the meters count, then the meters'."""
