@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import contextmanager
 from email.utils import formatdate
 from random import Random
-from typing import TYPE_CHECKING, TypeAlias
-
-from attrs import evolve
+from typing import TYPE_CHECKING
 
 from enlighten_async.clock import SystemClock
 from enlighten_async.emulator import asgi
 from enlighten_async.emulator import fleet as fleets
-from enlighten_async.emulator.api_v2 import ApiV2
 from enlighten_async.emulator.counts import Books
-from enlighten_async.emulator.era import NEWEST, Era
 from enlighten_async.emulator.faults import Fault, FaultPlayer
-from enlighten_async.emulator.messages import as_json, refuse
+from enlighten_async.emulator.latency import draw
 from enlighten_async.emulator.plants import DEMO_SYSTEM, DEMO_USER
 from enlighten_async.emulator.quota import Ledger, Quota
 from enlighten_async.emulator.transport import EmulatorTransport
 from enlighten_async.emulator.truth import Truth
+from enlighten_async.emulator.v2.api import ApiV2
+from enlighten_async.emulator.v2.era import NEWEST, Era
+from enlighten_async.emulator.v4 import oauth
+from enlighten_async.emulator.v4.api import ApiV4
+from enlighten_async.emulator.v4.apps import Apps
+from enlighten_async.emulator.v4.manners import Manners
+from enlighten_async.emulator.v4.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,18 +31,22 @@ if TYPE_CHECKING:
 
     from enlighten_async.clock import Clock
     from enlighten_async.emulator.counts import Arrival, Counts
-    from enlighten_async.emulator.messages import Answer, Call
+    from enlighten_async.emulator.latency import Latency
+    from enlighten_async.emulator.messages import Answer, Call, Version
     from enlighten_async.emulator.plants import System
-
-Latency: TypeAlias = float | tuple[float, float] | Callable[[], float]
-"""Seconds from the caller's request to the answer: always the same, between two, or as called."""
+    from enlighten_async.emulator.v4.apps import App
+    from enlighten_async.emulator.v4.tokens import Rotation
 
 ON_THE_WAY = 0.25  # the part of the latency that passes before the service counts a request, and after
 DAY = 86_400
+YEAR = 365  # days
 
 
 class Emulator:
     """A seeded fake of the service: an ASGI application, and a transport for httpx.
+
+    It speaks v2 below `/api/v2`, v4 below `/api/v4`, and gives tokens for v4 below `/oauth`, all at once and
+    of the same systems; one quota counts what a key asks of both.
 
     The same seed and the same day of construction give the same systems; the same seed gives the same
     values in every window. Used by one event loop at a time.
@@ -53,7 +59,7 @@ class Emulator:
         quota: what each key may ask.
         concurrent: how many requests are handled at a time; more are answered 503. `None`: no limit.
         latency: seconds per request; a quarter each for the ways there and back, the rest is handling.
-        retention_days: how far back intervals reach.
+        retention_days: how far back intervals reach; `None`: a year in v2, two in v4.
         report_lag: seconds until an interval that has ended is reported.
         keys: the valid API keys; `None` takes any that is not empty.
         faults: what goes wrong.
@@ -61,7 +67,10 @@ class Emulator:
         clock: the service's clock.
         date_header: whether answers carry a Date.
         date_skew: seconds by which Date is ahead of the clock that counts.
-        era: the year as of which answers look: fields and endpoints came over time, see `era.py`.
+        era: the year as of which v2's answers look: fields and endpoints came over time, see `v2/era.py`.
+        apps: the applications that v4 knows; `None` takes any client, secret and key.
+        rotation: what becomes of a refresh token that was used: dead at once, or it lives on.
+        manners: how v4 behaves where nobody knows; may be set at any time.
     """
 
     def __init__(
@@ -74,7 +83,7 @@ class Emulator:
         quota: Quota = Quota.WATT,
         concurrent: int | None = 10,
         latency: Latency = 0.0,
-        retention_days: float = 365,
+        retention_days: float | None = None,
         report_lag: float = 900,
         keys: Iterable[str] | None = None,
         faults: Iterable[Fault] = (),
@@ -83,6 +92,9 @@ class Emulator:
         date_header: bool = True,
         date_skew: float = 0.0,
         era: int = NEWEST,
+        apps: Iterable[App] | None = None,
+        rotation: Rotation = "strict",
+        manners: Manners | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         built = fleets.build(seed, users, systems, self.clock.now()) if fleet is None else tuple(fleet)
@@ -96,10 +108,33 @@ class Emulator:
         self._users = (
             fleets.user_ids(users) if fleet is None else list(dict.fromkeys(s.user_id for s in built))
         )
-        self._api = ApiV2(
-            frozenset(self._users), self.truth, self.clock, retention_days * DAY, report_lag, Era(era)
-        )
         self._ledger = Ledger(quota, rejected_count_month=rejected_count_month)
+        self.manners = manners or Manners()
+        self._apps = Apps(apps)
+        self._tokens = Tokens(seed, self.clock, rotation)
+        self._oauth = oauth.OAuth(
+            tuple(self._users), self.demo_user, self._apps, self._tokens, lambda: self.manners
+        )
+        self._apis: dict[Version, ApiV2 | ApiV4] = {
+            "v2": ApiV2(
+                frozenset(self._users),
+                self._takes,
+                self.truth,
+                self.clock,
+                (YEAR if retention_days is None else retention_days) * DAY,
+                Era(era),
+            ),
+            "v4": ApiV4(
+                self._apps,
+                self._tokens,
+                self._takes,
+                self.truth,
+                self.clock,
+                (2 * YEAR if retention_days is None else retention_days) * DAY,
+                lambda: self.quota,
+                lambda: self.manners,
+            ),
+        }
         self._player = FaultPlayer()
         self._books = Books()
         self._random = Random(f"{seed}/latency")
@@ -144,6 +179,21 @@ class Emulator:
         """Let these go wrong from now on; `faults` is the list of all, to be changed at will."""
         self.faults.extend(faults)
 
+    def grant(self, user_id: str, client_id: str | None = None) -> dict[str, object]:
+        """Return tokens of a user, as the token endpoint answers them, without any login.
+
+        They are the first application's unless another client is named.
+        """
+        return self._tokens.issue(user_id, client_id or self._apps.first_client)
+
+    def revoke(self, user_id: str) -> None:
+        """End all tokens of a user: they have to log in again."""
+        self._tokens.revoke(user_id)
+
+    def expire(self, user_id: str | None = None) -> None:
+        """End the access tokens of a user (`None`: of all) now, whatever they say themselves."""
+        self._tokens.expire(user_id)
+
     def transport(self) -> EmulatorTransport:
         """Return a transport for httpx that leads here without a socket."""
         return EmulatorTransport(self)
@@ -154,14 +204,14 @@ class Emulator:
 
         await serve(self, host, port)
 
-    def running(self, port: int = 0) -> AbstractContextManager[str]:
-        """Serve on 127.0.0.1 in a thread of its own; gives the API's address. Needs uvicorn, real time.
+    def running(self, port: int = 0, *, version: Version = "v2") -> AbstractContextManager[str]:
+        """Serve on 127.0.0.1 in a thread of its own; gives this version's address. Needs uvicorn, real time.
 
-        Port 0 takes any that is free.
+        Port 0 takes any that is free. All versions are served, whichever address is given.
         """
         from enlighten_async.emulator.server import running  # noqa: PLC0415 - uvicorn is optional
 
-        return running(self, port)
+        return running(self, port, version)
 
     async def __call__(self, scope: asgi.Message, receive: asgi.Receive, send: asgi.Send) -> None:
         """Serve one ASGI scope."""
@@ -172,42 +222,67 @@ class Emulator:
 
         Raises DroppedError if the connection is to be closed in its place.
         """
-        latency = self._draw_latency()
+        latency = draw(self.latency, self._random)
         await self._wait(latency * ON_THE_WAY)
-        entry = self._books.arrived(call, self.clock.now())
-        answer = await self._pass(call, latency * (1 - 2 * ON_THE_WAY))
-        self._books.answered(entry, answer)
+        handling = latency * (1 - 2 * ON_THE_WAY)
+        if call.path.startswith(oauth.ROOT):
+            answer = await self._let_in(call, handling)
+        else:
+            entry = self._books.arrived(call, self.clock.now())
+            answer = await self._pass(call, handling)
+            self._books.answered(entry, answer)
         if self.date_header:
             date = formatdate(int(self.clock.now() + self.date_skew), usegmt=True)
-            answer = evolve(answer, headers=(*answer.headers, ("Date", date)))
+            answer = answer.with_header("Date", date)
         await self._wait(latency * ON_THE_WAY)
         return answer
 
+    async def _let_in(self, call: Call, handling: float) -> Answer:
+        """Answer an owner who logs in, or a client that wants a token: only faults that name it strike."""
+        grant = oauth.grant_of(call)
+        if grant:
+            self._books.token_asked(grant)
+        await self._wait(handling)
+        fault = self._player.meet([fault for fault in self.faults if fault.path is not None], call)
+        if fault:
+            await self._wait(fault.delay)
+        answer = (fault.answer(call) if fault else None) or self._oauth.answer(call)
+        if grant:
+            self._books.token_answered(grant, answer.status)
+        answer = self._finish(answer, call)
+        return fault.bend(answer) if fault and fault.bend else answer
+
     async def _pass(self, call: Call, handling: float) -> Answer:
         """Lead a request past the gates: faults ahead of the quota, key, concurrency, quota."""
+        api = self._apis[call.version]
         if fault := self._player.meet(self.faults, call, counted=False):
             return await self._fail(fault, call)
-        if refusal := self._refusal(call):
+        if refusal := self._refusal(call, api):
             return refusal
         with self._handling():
             await self._wait(handling)
             if fault := self._player.meet(self.faults, call, counted=True):
                 return await self._fail(fault, call)
-            return self._finish(self._api.answer(call), call)
+            return self._finish(api.answer(call), call)
 
-    def _refusal(self, call: Call) -> Answer | None:
-        if not call.key or (self.keys is not None and call.key not in self.keys):
-            return as_json(*self._api.unauthorized)
+    def _refusal(self, call: Call, api: ApiV2 | ApiV4) -> Answer | None:
+        if refusal := api.admit(call):
+            return refusal
         if self.concurrent is not None and self._handled >= self.concurrent:
-            return refuse(503, "Service Unavailable")
+            return api.crowded(call)
         now = self.clock.now()
-        refusal = self._ledger.charge(call.key, now)
-        self._books.charged(now, refused=refusal is not None)
-        return refusal
+        excess = self._ledger.charge(call.key, now, call.version)
+        self._books.charged(now, refused=excess is not None)
+        return api.throttled(call, excess) if excess else None
+
+    def _takes(self, key: str) -> bool:
+        """Tell whether this is a valid API key."""
+        return bool(key) and (self.keys is None or key in self.keys)
 
     async def _fail(self, fault: Fault, call: Call) -> Answer:
         await self._wait(fault.delay)
-        answer = self._finish(fault.answer(call) or self._api.answer(call), call)
+        api = self._apis[call.version]
+        answer = self._finish(fault.answer(call) or api.answer(call), call)
         return fault.bend(answer) if fault.bend else answer
 
     def _finish(self, answer: Answer, call: Call) -> Answer:
@@ -220,11 +295,6 @@ class Emulator:
             yield
         finally:
             self._handled -= 1
-
-    def _draw_latency(self) -> float:
-        if callable(self.latency):
-            return self.latency()
-        return self._random.uniform(*self.latency) if isinstance(self.latency, tuple) else self.latency
 
     async def _wait(self, seconds: float) -> None:
         if seconds > 0:

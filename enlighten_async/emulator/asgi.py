@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
-from enlighten_async.emulator.messages import Answer, Call, DroppedError
+from enlighten_async.emulator.messages import MAX_BODY, WITH_BODY, Answer, Call, DroppedError
 
 if TYPE_CHECKING:
     from enlighten_async.emulator.app import Emulator
@@ -28,10 +28,11 @@ async def respond(app: Emulator, scope: Message, receive: Receive, send: Send) -
     if scope["type"] != "http":
         return
     dropped = False
+    call = await _call(scope, receive)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_leave, receive, tasks.cancel_scope)
         try:
-            await _send(app, await app.answer(_call(scope)), send)
+            await _send(app, await app.answer(call), send)
         except DroppedError:
             dropped = True
         tasks.cancel_scope.cancel()
@@ -51,17 +52,29 @@ async def _send(app: Emulator, answer: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _call(scope: Message) -> Call:
-    headers: dict[bytes, bytes] = dict(scope["headers"])
+async def _call(scope: Message, receive: Receive) -> Call:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     query = scope["query_string"].decode("latin-1")
-    host = headers.get(b"host", b"localhost").decode("latin-1")
+    host = headers.get("host", "localhost")
     return Call(
         method=scope["method"],
         url=f"{scope['scheme']}://{host}{scope['path']}" + (f"?{query}" if query else ""),
         path=scope["path"],
         query=query,
-        gzip=b"gzip" in headers.get(b"accept-encoding", b""),
+        headers=headers,
+        body=await _read(receive) if scope["method"] in WITH_BODY else b"",
     )
+
+
+async def _read(receive: Receive) -> bytes:
+    """Return the body of a request, or its beginning if it is too long or breaks off."""
+    body = b""
+    more = True
+    while more and len(body) < MAX_BODY:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body[:MAX_BODY]
 
 
 async def _leave(receive: Receive, scope: anyio.CancelScope) -> None:

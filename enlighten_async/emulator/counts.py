@@ -39,11 +39,13 @@ class Counts:
     Attributes:
         sent: all requests that arrived.
         served: those the quota let pass, whatever their answer.
-        rejected: those it refused (409).
+        rejected: those it refused (409; 429 in v4).
         by_status: answers by HTTP status.
         by_key: requests that arrived, by API key.
         windows: requests served, by the start of the minute (epoch seconds).
         rejected_windows: requests refused, by the start of the minute.
+        tokens: requests for tokens, by grant; they are no part of the other counts.
+        refused_tokens: those of them that got none.
     """
 
     sent: int = 0
@@ -53,11 +55,14 @@ class Counts:
     by_key: Counter[str] = field(factory=Counter)
     windows: Counter[int] = field(factory=Counter)
     rejected_windows: Counter[int] = field(factory=Counter)
+    tokens: Counter[str] = field(factory=Counter)
+    refused_tokens: Counter[str] = field(factory=Counter)
 
     def reset(self) -> None:
         """Start counting from zero; the quota's own counts stay."""
         self.sent = self.served = self.rejected = 0
-        for counter in (self.by_status, self.by_key, self.windows, self.rejected_windows):
+        requests = (self.by_status, self.by_key, self.windows, self.rejected_windows)
+        for counter in (*requests, self.tokens, self.refused_tokens):
             counter.clear()
 
 
@@ -86,6 +91,15 @@ class Books:
         else:
             self.counts.served += 1
             self.counts.windows[minute] += 1
+
+    def token_asked(self, grant: str) -> None:
+        """Note a request for a token."""
+        self.counts.tokens[grant] += 1
+
+    def token_answered(self, grant: str, status: int) -> None:
+        """Note the status a request for a token was answered with."""
+        if status != 200:
+            self.counts.refused_tokens[grant] += 1
 
     def answered(self, entry: Arrival, answer: Answer) -> None:
         """Note what a request was answered with."""

@@ -60,6 +60,12 @@ def envoys(system: System) -> tuple[Envoy, ...]:
     return tuple(map(Envoy, named or [f"1217{system.system_id % 10**8:08}"]))
 
 
+def numbered_envoys(system: System) -> list[tuple[int, Envoy]]:
+    """Return the system's gateways, each with the service's id of it."""
+    first = ENVOY_ID + system.system_id * 10
+    return list(enumerate(envoys(system), first))
+
+
 def inverters(system: System) -> list[Inverter]:
     """Return the system's inverters that are in service, and after them the retired ones."""
     active = list(_inverters(system))

@@ -141,6 +141,11 @@ class Fault:
         return _make({"bend": _short}, options)
 
     @classmethod
+    def lost(cls, **options: Unpack[Options]) -> Fault:
+        """A request that is handled, and whose answer gets lost on the way back."""
+        return _make({"bend": _lost}, options)
+
+    @classmethod
     def drop(cls, **options: Unpack[Options]) -> Fault:
         """A connection closed without an answer."""
         return _make({"dropped": True}, options)
@@ -167,13 +172,14 @@ class FaultPlayer:
     def __init__(self) -> None:
         self._seen: WeakKeyDictionary[Fault, int] = WeakKeyDictionary()
 
-    def meet(self, faults: Iterable[Fault], call: Call, *, counted: bool) -> Fault | None:
+    def meet(self, faults: Iterable[Fault], call: Call, *, counted: bool | None = None) -> Fault | None:
         """Return the first fault that strikes this request.
 
-        A fault that lets the request pass counts it, one that follows the striking one does not.
+        A fault that lets the request pass counts it, one that follows the striking one does not. Only those
+        count that strike counted requests, or uncounted ones; `None`: all.
         """
         for fault in faults:
-            if fault.counted is not counted or not fault.fits(call):
+            if counted not in {None, fault.counted} or not fault.fits(call):
                 continue
             seen = self._seen.get(fault, 0)
             self._seen[fault] = seen + 1
@@ -199,6 +205,10 @@ def _truncated(answer: Answer) -> Answer:
 
 def _short(answer: Answer) -> Answer:
     return evolve(answer, body=answer.body[: len(answer.body) // 2], announced=len(answer.body))
+
+
+def _lost(_: Answer) -> Answer:
+    raise DroppedError
 
 
 def _bomb(answer: Answer, size: int) -> Answer:

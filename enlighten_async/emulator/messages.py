@@ -1,20 +1,33 @@
-"""What comes in and what goes out, whichever way it travels: one GET, one answer."""
+"""What comes in and what goes out, whichever way it travels: one request, one answer."""
 
 from __future__ import annotations
 
 import gzip
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import parse_qs
 
 from attrs import evolve, field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 PIECE = 65_536  # bytes handed on at a time
+MAX_BODY = 65_536  # bytes of a request's body that are read; nobody has that much to say
+WITH_BODY = {"POST", "PUT", "PATCH"}
 JSON_TYPE = "application/json; charset=utf-8"
 SCRIPT_TYPE = "text/javascript; charset=utf-8"
+
+
+Version: TypeAlias = Literal["v2", "v4"]
+
+
+def parse_form(text: str) -> dict[str, list[str]]:
+    """Return the values of a query or a form by name; `name[]` is the same name."""
+    parsed: dict[str, list[str]] = {}
+    for name, values in parse_qs(text, keep_blank_values=True).items():
+        parsed.setdefault(name.removesuffix("[]"), []).extend(values)
+    return parsed
 
 
 class DroppedError(Exception):
@@ -30,23 +43,32 @@ class Call:
         url: the whole URL, key included.
         path: its path.
         query: its query string.
+        headers: its headers, their names in lower case.
+        body: its body; of those methods alone that have one.
         params: the query's values by name; `name[]` is the same name.
-        gzip: whether the caller takes gzip.
     """
 
     method: str
-    url: str
+    url: str = field(repr=False)
     path: str
-    query: str
-    gzip: bool = False
-    params: dict[str, list[str]] = field(init=False)
+    query: str = field(repr=False)
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    params: dict[str, list[str]] = field(init=False, repr=False)
 
     @params.default
     def _parse(self) -> dict[str, list[str]]:
-        parsed: dict[str, list[str]] = {}
-        for name, values in parse_qs(self.query, keep_blank_values=True).items():
-            parsed.setdefault(name.removesuffix("[]"), []).extend(values)
-        return parsed
+        return parse_form(self.query)
+
+    @property
+    def gzip(self) -> bool:
+        """Whether the caller takes gzip."""
+        return "gzip" in self.headers.get("accept-encoding", "")
+
+    @property
+    def version(self) -> Version:
+        """Which version of the API it is for: what is not v4's is v2's."""
+        return "v4" if self.path.startswith("/api/v4/") else "v2"
 
     def get(self, name: str) -> str:
         """Return the last value of a parameter; empty if there is none."""
@@ -54,8 +76,14 @@ class Call:
 
     @property
     def key(self) -> str:
-        """The API key; empty if none was sent."""
-        return self.get("key")
+        """The API key; empty if none was sent. Only v4 takes it as a header as well."""
+        return self.get("key") or (self.headers.get("key", "") if self.version == "v4" else "")
+
+    @property
+    def bearer(self) -> str:
+        """The access token; empty if none was sent."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
 
 
 @frozen(kw_only=True)
@@ -90,6 +118,10 @@ class Answer:
         packed = gzip.compress(self.body, compresslevel=1, mtime=0)
         return evolve(self, body=packed, headers=(*self.headers, ("Content-Encoding", "gzip")))
 
+    def with_header(self, name: str, value: str) -> Answer:
+        """Return the same answer with a header more."""
+        return evolve(self, headers=(*self.headers, (name, value)))
+
     def head(self) -> list[tuple[str, str]]:
         """Return the headers to send, the length included where it is known; 204 may not have one."""
         if self.stream is not None or self.status == 204:
@@ -112,12 +144,12 @@ class Answer:
         return self.announced is None or self.announced <= len(self.body)
 
 
-def as_json(status: int, content: object) -> Answer:
+def as_json(status: int, content: object, media: str = JSON_TYPE) -> Answer:
     """Return an answer with this content, and the service's own Status header; 204 has none."""
     if status == 204:
         return Answer(status=status, headers=(("Status", str(status)),))
     body = json.dumps(content, separators=(",", ":")).encode()
-    return Answer(status=status, headers=(("Content-Type", JSON_TYPE), ("Status", str(status))), body=body)
+    return Answer(status=status, headers=(("Content-Type", media), ("Status", str(status))), body=body)
 
 
 def as_script(answer: Answer, callback: str) -> Answer:

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
-from enlighten_async.emulator.messages import as_json
-
 if TYPE_CHECKING:
-    from enlighten_async.emulator.messages import Answer
+    from enlighten_async.emulator.messages import Version
 
 MINUTE = 60
 
@@ -23,11 +21,13 @@ class Quota:
         minute: requests per minute.
         month: requests per calendar month.
         name: as it appears in the service's message.
+        v4: what it allows in v4 of the API; `None`: the same.
     """
 
     minute: int | None = 10
     month: int | None = 10_000
     name: str = "Watt"
+    v4: Quota | None = None
 
     WATT: ClassVar[Quota]
     KILOWATT: ClassVar[Quota]
@@ -35,9 +35,13 @@ class Quota:
     PARTNER: ClassVar[Quota]
     UNLIMITED: ClassVar[Quota]
 
+    def of(self, version: Version) -> Quota:
+        """Return what it allows in this version of the API."""
+        return (self.v4 or self) if version == "v4" else self
 
-Quota.WATT = Quota(10, 10_000, "Watt")
-# The paid tariffs' numbers for this version of the API are not known; these are the portal's of today.
+
+Quota.WATT = Quota(10, 10_000, "Watt", v4=Quota(10, 1_000, "Watt"))
+# The paid tariffs' numbers for v2 are not known; these are the portal's of today, for v4.
 Quota.KILOWATT = Quota(50, 50_000, "Kilowatt")
 Quota.MEGAWATT = Quota(100, 300_000, "Megawatt")
 Quota.PARTNER = Quota(300, 1_500_000, "Partner")
@@ -67,8 +71,27 @@ def month_of(now: float) -> Period:
     return Period("month", int(start.timestamp()), int(end.timestamp()))
 
 
+@frozen
+class Excess:
+    """A limit that is reached: the tariff's name, the window, how many requests it allows."""
+
+    plan: str
+    period: Period
+    limit: int
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The window and the limit with the service's own names."""
+        return {
+            "period": self.period.word,
+            "period_start": self.period.start,
+            "period_end": self.period.end,
+            "limit": self.limit,
+        }
+
+
 class Ledger:
-    """The counts of all keys in the current minute and month."""
+    """The counts of all keys in the current minute and month, over both versions of the API."""
 
     def __init__(self, quota: Quota, *, rejected_count_month: bool = False) -> None:
         self.quota = quota
@@ -80,29 +103,19 @@ class Ledger:
         counted, used = self._counts.get((key, period.word), (period, 0))
         return used if counted == period else 0
 
-    def charge(self, key: str, now: float) -> Answer | None:
-        """Count a request of this key, or return the refusal it meets."""
+    def charge(self, key: str, now: float, version: Version = "v2") -> Excess | None:
+        """Count a request of this key, or return the limit that refuses it."""
+        quota = self.quota.of(version)
         month, minute = month_of(now), minute_of(now)
         # The longer window is named first: waiting for the shorter one would not help.
-        for period, limit in ((month, self.quota.month), (minute, self.quota.minute)):
+        for period, limit in ((month, quota.month), (minute, quota.minute)):
             if limit is not None and self.used(key, period) >= limit:
                 if self._rejected_count:
                     self._count(key, month)
-                return self._refusal(period, limit)
+                return Excess(quota.name, period, limit)
         self._count(key, month)
         self._count(key, minute)
         return None
 
     def _count(self, key: str, period: Period) -> None:
         self._counts[key, period.word] = (period, self.used(key, period) + 1)
-
-    def _refusal(self, period: Period, limit: int) -> Answer:
-        content = {
-            "reason": "409",
-            "message": [f"Usage limit exceeded for plan {self.quota.name}"],
-            "period": period.word,
-            "period_start": period.start,
-            "period_end": period.end,
-            "limit": limit,
-        }
-        return as_json(409, content)

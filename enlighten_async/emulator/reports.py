@@ -50,7 +50,7 @@ class Reports:
         self._inverters = Inverters(seed)
         self._loads = Loads(seed)
         self._clock = clock
-        self._lag = report_lag
+        self.report_lag = report_lag
 
     def system(self, system_id: int) -> System:
         """Return the system; KeyError if there is none."""
@@ -157,7 +157,7 @@ class Reports:
 
     def horizon(self) -> float:
         """Return up to when punctual devices have reported (epoch seconds)."""
-        return self._clock.now() - self._lag
+        return self._clock.now() - self.report_lag
 
     def _newest(self, system: System, rows: Rows) -> int | None:
         """Return the end of the last row there is, looking back day by day."""

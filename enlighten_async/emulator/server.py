@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from enlighten_async.emulator.app import Emulator
     from enlighten_async.emulator.asgi import Message, Receive, Send
+    from enlighten_async.emulator.messages import Version
 
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
@@ -33,8 +34,8 @@ async def serve(app: Emulator, host: str, port: int) -> None:
 
 
 @contextmanager
-def running(app: Emulator, port: int) -> Iterator[str]:
-    """Serve in a thread of its own; the address is that of the API's root.
+def running(app: Emulator, port: int, version: Version) -> Iterator[str]:
+    """Serve in a thread of its own; the address is that of the root of this version.
 
     Raises RuntimeError if the server does not start.
     """
@@ -48,7 +49,7 @@ def running(app: Emulator, port: int) -> Iterator[str]:
         thread.start()
         try:
             _await_start(server, thread)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/v2"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/{version}"
         finally:
             server.should_exit = True
             thread.join(STOP_TIMEOUT)

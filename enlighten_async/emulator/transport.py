@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 from anyio.lowlevel import checkpoint
 
-from enlighten_async.emulator.messages import Call, DroppedError
+from enlighten_async.emulator.messages import MAX_BODY, WITH_BODY, Call, DroppedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,13 +37,25 @@ class EmulatorTransport(httpx.AsyncBaseTransport):
             url=str(request.url),
             path=request.url.path,
             query=request.url.query.decode("ascii"),
-            gzip="gzip" in request.headers.get("accept-encoding", ""),
+            headers=dict(request.headers),
+            body=await _read(request) if request.method in WITH_BODY else b"",
         )
         try:
             answer = await self.app.answer(call)
         except DroppedError:
             raise httpx.ReadError("connection dropped", request=request) from None
         return httpx.Response(answer.status, headers=answer.head(), stream=_Body(answer, self.app))
+
+
+async def _read(request: httpx.Request) -> bytes:
+    """Return the body of a request, or its beginning if it is too long."""
+    body = b""
+    if isinstance(request.stream, httpx.AsyncByteStream):
+        async for piece in request.stream:
+            body += piece
+            if len(body) >= MAX_BODY:
+                break
+    return body[:MAX_BODY]
 
 
 class _Body(httpx.AsyncByteStream):

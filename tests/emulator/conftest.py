@@ -37,3 +37,23 @@ def connect() -> Connect:
             yield client
 
     return open_client
+
+
+@pytest.fixture
+def connect_v4() -> Connect:
+    """Return a function that opens a client of an emulator's v4, with a token of a user's."""
+
+    @asynccontextmanager
+    async def open_client(
+        emulator: Emulator, user: str | None = None, **params: str
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        token = emulator.grant(user or emulator.demo_user)["access_token"]
+        async with httpx.AsyncClient(
+            transport=emulator.transport(),
+            base_url="https://service.test/api/v4",
+            headers={"Authorization": f"Bearer {token}"},
+            params={"key": "a-key", **params},
+        ) as client:
+            yield client
+
+    return open_client

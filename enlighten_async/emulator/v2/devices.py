@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.devices import ENVOY_ID, envoys, inverters, meter_items
+from enlighten_async.emulator.devices import envoys, inverters, meter_items, numbered_envoys
 from enlighten_async.emulator.local_time import parse_moment
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.api_v2 import ApiV2
     from enlighten_async.emulator.messages import Call
     from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.v2.api import ApiV2
 
 Row: TypeAlias = dict[str, object]
 
@@ -24,14 +24,14 @@ def list_envoys(api: ApiV2, _: Call, systems: list[System]) -> tuple[int, Row]:
         "system_id": system.system_id,
         "envoys": [
             {
-                "envoy_id": ENVOY_ID + system.system_id * 10 + index,
+                "envoy_id": number,
                 "serial_number": envoy.serial,
                 "part_number": envoy.part_number,
                 "status": envoy.status,
                 "name": f"Envoy {envoy.serial}",
                 "last_report_at": last if envoy.reported else None,
             }
-            for index, envoy in enumerate(envoys(system))
+            for number, envoy in numbered_envoys(system)
         ],
     }
 

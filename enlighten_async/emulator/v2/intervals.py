@@ -9,9 +9,9 @@ from enlighten_async.emulator.micro import STEP
 from enlighten_async.emulator.sun import DAY, GRID
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.api_v2 import ApiV2
     from enlighten_async.emulator.messages import Call
     from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.v2.api import ApiV2
 
 RGM_SPAN = 7 * DAY
 NO_CONSUMPTION_METER = "The given system does not contain any active and enabled consumption meter"

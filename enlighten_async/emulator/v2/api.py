@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
 
-from enlighten_async.emulator import api_daily as daily
-from enlighten_async.emulator import api_devices as devices
-from enlighten_async.emulator import api_intervals as intervals
-from enlighten_async.emulator.era import Era
-from enlighten_async.emulator.local_time import (
-    BadMomentError,
-    iso,
-    local_date,
-    local_midnight,
-    parse_date,
-)
+from enlighten_async.emulator.local_time import BadMomentError, iso, local_date, parse_date
 from enlighten_async.emulator.messages import as_json, as_script, refuse
-from enlighten_async.emulator.micro import STEP
-from enlighten_async.emulator.paging import cut_page
-from enlighten_async.emulator.sun import GRID
+from enlighten_async.emulator.status import meta, summary
+from enlighten_async.emulator.v2 import daily, devices, intervals
+from enlighten_async.emulator.v2.era import Era
+from enlighten_async.emulator.v2.paging import cut_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +20,7 @@ if TYPE_CHECKING:
     from enlighten_async.clock import Clock
     from enlighten_async.emulator.messages import Answer, Call
     from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.quota import Excess
     from enlighten_async.emulator.truth import Truth
 
 ROOT = "/api/v2"
@@ -54,11 +46,24 @@ class ApiV2:
     """Answers what quota and faults have let through."""
 
     users: frozenset[str]
+    keys: Callable[[str], bool]
     truth: Truth
     clock: Clock
     retention: float
-    report_lag: float
     era: Era
+
+    def admit(self, call: Call) -> Answer | None:
+        """Return the refusal of a request that is not even counted, if it meets one."""
+        return None if self.keys(call.key) else as_json(*self.unauthorized)
+
+    def crowded(self, _: Call) -> Answer:
+        """Return the answer where too many requests come at once."""
+        return refuse(503, "Service Unavailable")
+
+    def throttled(self, _: Call, excess: Excess) -> Answer:
+        """Return the answer to a request the quota refuses."""
+        content = {"reason": "409", "message": [f"Usage limit exceeded for plan {excess.plan}"]}
+        return as_json(409, content | excess.facts)
 
     def answer(self, call: Call) -> Answer:
         """Return the service's answer to a request with an accepted key."""
@@ -134,45 +139,11 @@ class ApiV2:
         day = parse_date(call.get("summary_date")) or today
         if day > today:
             return 422, {"reason": daily.IN_FUTURE}
-        start, end = local_midnight(day, system.timezone), local_midnight(day, system.timezone, 1)
-        meta = self.meta(system)
-        current = day == today  # of past days the service tells energy alone
-        return 200, {
-            "system_id": system.system_id,
-            "modules": system.modules * current,
-            "size_w": system.size_w * current,
-            "current_power": self._power(system) * current,
-            "energy_today": self.truth.produced(system.system_id, start, end),
-            "energy_lifetime": self.truth.lifetime(system.system_id, start),
-            "summary_date": day.isoformat(),
-            "source": "meter" if system.meters else "microinverters",
-            "status": system.status,
-            "operational_at": system.operational_at,
-            "last_report_at": meta["last_report_at"],
-            "last_interval_end_at": meta["last_energy_at"],
-        }
+        return 200, summary(self.truth, system, day, self.clock.now())
 
     def meta(self, system: System) -> Row:
-        """Return how far a system's reports reach: the same wherever it is told."""
-        last = self.truth.last_interval(system.system_id)
-        # The gateway reports a while after an interval ends: neither aligned nor later than now.
-        behind = system.system_id * 7919 % max(1, int(min(self.report_lag, GRID)))
-        micro = 0 if system.meters else behind // 2
-        return {
-            "status": system.status,
-            "last_report_at": None if last is None else last + behind,
-            "last_energy_at": None if last is None else last + micro,
-            "operational_at": system.operational_at,
-        }
-
-    def _power(self, system: System) -> int:
-        """Return the mean power (W) of the last interval received: it stays until the next one."""
-        last = self.truth.last_interval(system.system_id)
-        if last is None:
-            return 0
-        if not system.meters:
-            return self.truth.stats(system.system_id, last - STEP, last)[0]["powr"]
-        return self.truth.energy(system.system_id, last - GRID, last) * 3600 // GRID
+        """Return how far a system's reports reach."""
+        return meta(self.truth, system)
 
 
 Endpoint: TypeAlias = "Callable[[ApiV2, Call, list[System]], tuple[int, object]]"

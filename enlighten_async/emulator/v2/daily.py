@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.api_intervals import INVALID
 from enlighten_async.emulator.local_time import local_date, local_midnight, next_month, parse_date
+from enlighten_async.emulator.status import newest_day
+from enlighten_async.emulator.v2.intervals import INVALID
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.api_v2 import ApiV2
     from enlighten_async.emulator.messages import Call
     from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.v2.api import ApiV2
 
 IN_FUTURE = "Requested date is in the future"
 
@@ -93,7 +94,7 @@ def _asked(api: ApiV2, call: Call, system: System) -> tuple[date | None, date, R
     The first is `None` if none was given and the system has never reported: then there is no day.
     """
     today = local_date(api.clock.now(), system.timezone)
-    newest = api.truth.last_interval(system.system_id)
+    newest = newest_day(api.truth, system)
     first = parse_date(call.get("start_date"))
     last = parse_date(call.get("end_date"))
     if max(first or today, last or today) > today:
@@ -103,8 +104,7 @@ def _asked(api: ApiV2, call: Call, system: System) -> tuple[date | None, date, R
         first = local_date(system.operational_at, system.timezone)
     if last is None:
         last = today - timedelta(days=1)
-        if newest is not None:  # an interval that ends at midnight belongs to the day before
-            last = min(last, local_date(newest - 1, system.timezone))
+        last = min(last, newest or last)
     named = call.get("start_date") or call.get("end_date")
     if named and first is not None and first > last:
         return first, last, refuse_days(INVALID, first, last)
