@@ -244,26 +244,21 @@ class Emulator:
             self._books.token_asked(grant)
         await self._wait(handling)
         fault = self._player.meet([fault for fault in self.faults if fault.path is not None], call)
-        if fault:
-            await self._wait(fault.delay)
-        answer = (fault.answer(call) if fault else None) or self._oauth.answer(call)
+        answer = await self._meet(fault, call, self._oauth)
         if grant:
             self._books.token_answered(grant, answer.status)
-        answer = self._finish(answer, call)
-        return fault.bend(answer) if fault and fault.bend else answer
+        return answer
 
     async def _pass(self, call: Call, handling: float) -> Answer:
         """Lead a request past the gates: faults ahead of the quota, key, concurrency, quota."""
         api = self._apis[call.version]
         if fault := self._player.meet(self.faults, call, counted=False):
-            return await self._fail(fault, call)
+            return await self._meet(fault, call, api)
         if refusal := self._refusal(call, api):
             return refusal
         with self._handling():
             await self._wait(handling)
-            if fault := self._player.meet(self.faults, call, counted=True):
-                return await self._fail(fault, call)
-            return self._finish(api.answer(call), call)
+            return await self._meet(self._player.meet(self.faults, call, counted=True), call, api)
 
     def _refusal(self, call: Call, api: ApiV2 | ApiV4) -> Answer | None:
         if refusal := api.admit(call):
@@ -279,14 +274,12 @@ class Emulator:
         """Tell whether this is a valid API key."""
         return bool(key) and (self.keys is None or key in self.keys)
 
-    async def _fail(self, fault: Fault, call: Call) -> Answer:
-        await self._wait(fault.delay)
-        api = self._apis[call.version]
-        answer = self._finish(fault.answer(call) or api.answer(call), call)
-        return fault.bend(answer) if fault.bend else answer
-
-    def _finish(self, answer: Answer, call: Call) -> Answer:
-        return answer.gzipped() if call.gzip else answer
+    async def _meet(self, fault: Fault | None, call: Call, api: ApiV2 | ApiV4 | oauth.OAuth) -> Answer:
+        """Return the answer of an API, or what a fault makes of it."""
+        await self._wait(fault.delay if fault else 0)
+        answer = (fault.answer(call) if fault else None) or api.answer(call)
+        answer = answer.gzipped() if call.gzip else answer
+        return fault.bend(answer) if fault and fault.bend else answer
 
     @contextmanager
     def _handling(self) -> Iterator[None]:
