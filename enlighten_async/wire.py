@@ -28,6 +28,7 @@ class Response:
         date: the service's own time of the answer (epoch seconds, whole), if it said.
         sent_at: monotonic time when the request left.
         received_at: monotonic time when the body was whole.
+        retry_after: seconds after `date` for which the service wants to be left alone, if it said.
     """
 
     status: int
@@ -36,6 +37,7 @@ class Response:
     date: float | None = None
     sent_at: float = 0.0
     received_at: float = 0.0
+    retry_after: float | None = None
 
 
 @frozen

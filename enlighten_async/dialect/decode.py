@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from attrs import evolve
@@ -20,17 +22,29 @@ T = TypeVar("T")
 _PATH = re.compile(r"`(\$[^`]*)`")
 
 
-def value(model: type[T], response: Response, **usual: object) -> T:
+Shape: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+"""Turns what the service sends into what a model is made of."""
+
+
+def value(
+    model: type[T],
+    response: Response,
+    *,
+    shape: Shape | None = None,
+    usual: Mapping[str, object] = MappingProxyType({}),
+) -> T:
     """Decode an answer that is one object.
 
     Args:
         model: what it becomes; a model that has `as_of`.
         response: the answer.
+        shape: turns the object into what the model is made of, where it is not that already.
         usual: values of fields which the answer may leave out.
     """
     raw = parsed(_ANYTHING, response)
     if isinstance(raw, dict):
         raw |= {name: known for name, known in usual.items() if raw.get(name) is None}
+        raw = raw if shape is None else _shaped(response, raw, shape)
     return _fetched(_structured(response, raw, model), response)
 
 
@@ -55,6 +69,14 @@ def failed(response: Response, path: str, said: str) -> DecodeError:
     return DecodeError(
         f"the answer cannot be read at {path}: {said}; it is kept in .response", path=path, response=response
     )
+
+
+def _shaped(response: Response, raw: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    try:
+        return shape(raw)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        told = f"{type(error).__name__}: {error}"
+    raise failed(response, "$", told[:200])
 
 
 _ANYTHING: msgspec.json.Decoder[object] = msgspec.json.Decoder()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from attrs import evolve
@@ -15,8 +15,17 @@ from enlighten_async.wire import Flow, Request
 P = TypeVar("P")
 
 
-def once(request: Request[P]) -> Draft[P, P, P]:
-    """Return the query of one request; its answer is a model that has `receipt`."""
+def _ignore(_part: object) -> None:
+    """Learn nothing."""
+
+
+def once(request: Request[P], learn: Callable[[P], None] = _ignore) -> Draft[P, P, P]:
+    """Return the query of one request; its answer is a model that has `receipt`.
+
+    Args:
+        request: the request.
+        learn: is shown the answer.
+    """
 
     def flow() -> Flow[P]:
         yield request
@@ -26,4 +35,8 @@ def once(request: Request[P]) -> Draft[P, P, P]:
         answer: P = evolve(part, receipt=receipt)
         return answer
 
-    return Draft(lambda _now, _zone: Outline(legs=(Leg(flow()),), merge=merge, unpack=lambda part: (part,)))
+    return Draft(
+        lambda _now, _zone: Outline(
+            legs=(Leg(flow()),), merge=merge, unpack=lambda part: (part,), learn=learn
+        )
+    )

@@ -12,7 +12,15 @@ from enlighten_async.models.devices import (
     MicroInverter,
 )
 from enlighten_async.models.estimate import Estimate
-from enlighten_async.models.lifetime import ConsumptionLifetime, EnergyLifetime, LifetimeDay
+from enlighten_async.models.lifetime import (
+    BatteryDay,
+    BatteryLifetime,
+    ConsumptionLifetime,
+    EnergyExportLifetime,
+    EnergyImportLifetime,
+    EnergyLifetime,
+    LifetimeDay,
+)
 from enlighten_async.models.meta import Meta
 from enlighten_async.models.readings import (
     MeterReading,
@@ -24,22 +32,27 @@ from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
 from enlighten_async.models.series import Series
 from enlighten_async.models.stats import Stats, StatsInterval
-from enlighten_async.models.summary import Summary
+from enlighten_async.models.summary import EvsePower, Summary
 from enlighten_async.models.sums import Sum
-from enlighten_async.models.systems import System, SystemId, Systems
+from enlighten_async.models.systems import System, SystemDetails, SystemId, Systems
 
 __all__ = [
+    "BatteryDay",
+    "BatteryLifetime",
     "ChannelInterval",
     "ConsumptionInterval",
     "ConsumptionLifetime",
     "ConsumptionStats",
     "Coverage",
     "Device",
+    "EnergyExportLifetime",
+    "EnergyImportLifetime",
     "EnergyLifetime",
     "Envoy",
     "EnvoyInverters",
     "Envoys",
     "Estimate",
+    "EvsePower",
     "Hole",
     "Inventory",
     "InvertersSummary",
@@ -61,6 +74,7 @@ __all__ = [
     "Sum",
     "Summary",
     "System",
+    "SystemDetails",
     "SystemId",
     "Systems",
 ]

@@ -134,6 +134,8 @@ def _rule(field: Attribute[Any]) -> object:
     """Return how a field is read, if not by its type."""
     if field.name in _OURS:
         return override(omit=True)
+    if field.name.endswith("_"):
+        return override(rename=field.name.rstrip("_"))
     read = field.metadata.get(READ)
     return None if read is None else override(struct_hook=lambda raw, _: read(raw))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from attrs import field, frozen
 
@@ -15,6 +15,8 @@ from enlighten_async.windows import DAY, Window
 
 if TYPE_CHECKING:
     from attrs import Attribute
+
+D_co = TypeVar("D_co", bound=Plain, covariant=True)
 
 
 @frozen
@@ -34,9 +36,22 @@ class LifetimeDay(Plain):
     meter_wh: int | None = None
 
 
-def _on_the_calendar(
-    lifetime: EnergyLifetime | ConsumptionLifetime, _: Attribute[datetime.date | None], start: object
-) -> None:
+@frozen
+class BatteryDay(Plain):
+    """What the batteries of a system took in and gave on one local day.
+
+    Attributes:
+        date: the day, in the system's own time zone.
+        charge: Wh that went into them; null where the service has no figure.
+        discharge: Wh that came out of them; null where the service has no figure.
+    """
+
+    date: datetime.date
+    charge: int | None
+    discharge: int | None
+
+
+def _on_the_calendar(lifetime: Lifetime[Plain], _: Attribute[datetime.date | None], start: object) -> None:
     """Check that each value has a day."""
     if isinstance(start, datetime.date):
         start + datetime.timedelta(days=len(lifetime))  # raises beyond the calendar
@@ -45,47 +60,79 @@ def _on_the_calendar(
 
 
 @frozen
-class EnergyLifetime(Rows[LifetimeDay]):
-    """What a system produced, day by day: a sequence of `LifetimeDay`, without gaps.
+class Lifetime(Rows[D_co]):
+    """Figures of a system, day by day: a sequence of days, without gaps.
 
     Days without a report are 0, not missing; so zeros at the end may mean that nothing was reported yet.
 
     Attributes:
         system_id: the service's number of the system.
-        start_date: local day of the first value; null if it never produced, or there are no values.
-        production: Wh of each day from `start_date` on: by the microinverters until the first full day
-            with a meter, then by the meter.
-        meter_start_date: local day from which on `production` is the meter's; null without a meter.
-        micro_production: Wh of each day by the microinverters alone; empty unless asked for.
-        meter_production: Wh of each day by the meters alone; empty unless asked for.
+        start_date: local day of the first value; null if there are no values.
         meta: the system's state; null in answers of the first years, and where `reason` is set.
         reason: why there are no days, also in `coverage`; null if there are.
         as_of: when it was fetched (aware UTC).
         receipt: what the query spent.
     """
 
+    _columns: ClassVar[tuple[str, ...]]
+    """The attributes that hold a value a day."""
+
     system_id: int
     start_date: datetime.date | None = field(validator=_on_the_calendar)
+    meta: Meta | None = field(default=None, kw_only=True)
+    reason: Reason | None = field(default=None, kw_only=True)
+    as_of: datetime.datetime | None = field(default=None, eq=False, kw_only=True)
+    receipt: Receipt = field(factory=Receipt, eq=False, kw_only=True)
+
+    @classmethod
+    def nothing(cls, system_id: int, reason: Reason, as_of: datetime.datetime | None) -> Self:
+        """Return an answer without days."""
+        columns: dict[str, Any] = dict.fromkeys(cls._columns, ())
+        return cls(system_id, None, **columns, reason=reason, as_of=as_of)
+
+    def __len__(self) -> int:
+        return max(len(getattr(self, column)) for column in self._columns)
+
+    @property
+    def coverage(self) -> Coverage:
+        """What it covers: its days, each as a day of UTC.
+
+        It has no gaps. One without days has an empty hole, which bears the reason.
+        """
+        first = self.start_date or datetime.date(1970, 1, 1)
+        days = (first, first + datetime.timedelta(days=len(self)))
+        midnights = [datetime.datetime.combine(day, datetime.time(), datetime.UTC) for day in days]
+        window = Window(*(int(midnight.timestamp()) for midnight in midnights))
+        holes = () if self.reason is None else (Hole(window, self.reason),)
+        return Coverage(window, DAY, holes, as_of=self.as_of)
+
+    def _day(self, place: int) -> datetime.date:
+        # Where there are values there is a start: it was checked.
+        return (self.start_date or datetime.date.min) + datetime.timedelta(days=place)
+
+
+@frozen
+class EnergyLifetime(Lifetime[LifetimeDay]):
+    """What a system produced, day by day.
+
+    Attributes:
+        production: Wh of each day from `start_date` on: by the microinverters until the first full day
+            with a meter, then by the meter.
+        meter_start_date: local day from which on `production` is the meter's; null without a meter.
+        micro_production: Wh of each day by the microinverters alone; empty unless asked for.
+        meter_production: Wh of each day by the meters alone; empty unless asked for.
+    """
+
+    _columns: ClassVar[tuple[str, ...]] = ("production", "micro_production", "meter_production")
+
     production: tuple[int | None, ...]
     meter_start_date: datetime.date | None = None
     micro_production: tuple[int | None, ...] = ()
     meter_production: tuple[int | None, ...] = ()
-    meta: Meta | None = None
-    reason: Reason | None = None
-    as_of: datetime.datetime | None = field(default=None, eq=False)
-    receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return max(len(self.production), len(self.micro_production), len(self.meter_production))
-
-    @property
-    def coverage(self) -> Coverage:
-        """What it covers, see `covered`."""
-        return covered(self)
 
     def _row(self, place: int) -> LifetimeDay:
         return LifetimeDay(
-            _day(self.start_date, place),
+            self._day(place),
             _value(self.production, place),
             _value(self.micro_production, place),
             _value(self.meter_production, place),
@@ -93,61 +140,69 @@ class EnergyLifetime(Rows[LifetimeDay]):
 
 
 @frozen
-class ConsumptionLifetime(Rows[LifetimeDay]):
-    """What was consumed at a system, day by day: a sequence of `LifetimeDay`, without gaps.
-
-    Days without a report are 0, not missing; so zeros at the end may mean that nothing was reported yet.
+class ConsumptionLifetime(Lifetime[LifetimeDay]):
+    """What was consumed at a system's site, day by day.
 
     Attributes:
-        system_id: the service's number of the system.
-        start_date: local day of the first value; null if there are no values.
         consumption: Wh of each day from `start_date` on.
-        meta: the system's state; null in answers of the first years, and where `reason` is set.
-        reason: why there are no days; `Reason.NO_DEVICE` without a meter of consumption; null if there are.
-        as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
     """
 
-    system_id: int
-    start_date: datetime.date | None = field(validator=_on_the_calendar)
+    _columns: ClassVar[tuple[str, ...]] = ("consumption",)
+
     consumption: tuple[int | None, ...]
-    meta: Meta | None = None
-    reason: Reason | None = None
-    as_of: datetime.datetime | None = field(default=None, eq=False)
-    receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.consumption)
-
-    @property
-    def coverage(self) -> Coverage:
-        """What it covers, see `covered`."""
-        return covered(self)
 
     def _row(self, place: int) -> LifetimeDay:
-        return LifetimeDay(_day(self.start_date, place), _value(self.consumption, place))
+        return LifetimeDay(self._day(place), _value(self.consumption, place))
 
 
-def covered(lifetime: EnergyLifetime | ConsumptionLifetime) -> Coverage:
-    """Return what a lifetime covers: its days, each as a day of UTC.
+@frozen
+class EnergyImportLifetime(Lifetime[LifetimeDay]):
+    """What a system's site drew from the grid, day by day.
 
-    It has no gaps. One without days has an empty hole, which bears the reason.
+    Attributes:
+        import_: Wh of each day from `start_date` on; the service's own name of it is a word of Python.
     """
-    days = [datetime.datetime.combine(day, datetime.time(), datetime.UTC) for day in _ends(lifetime)]
-    window = Window(*(int(day.timestamp()) for day in days))
-    holes = () if lifetime.reason is None else (Hole(window, lifetime.reason),)
-    return Coverage(window, DAY, holes, as_of=lifetime.as_of)
+
+    _columns: ClassVar[tuple[str, ...]] = ("import_",)
+
+    import_: tuple[int | None, ...]
+
+    def _row(self, place: int) -> LifetimeDay:
+        return LifetimeDay(self._day(place), _value(self.import_, place))
 
 
-def _ends(lifetime: EnergyLifetime | ConsumptionLifetime) -> tuple[datetime.date, datetime.date]:
-    """Return the first day and the one after the last; the same two where there are none."""
-    first = lifetime.start_date or datetime.date(1970, 1, 1)
-    return first, _day(first, len(lifetime))
+@frozen
+class EnergyExportLifetime(Lifetime[LifetimeDay]):
+    """What a system's site fed into the grid, day by day.
+
+    Attributes:
+        export: Wh of each day from `start_date` on.
+    """
+
+    _columns: ClassVar[tuple[str, ...]] = ("export",)
+
+    export: tuple[int | None, ...]
+
+    def _row(self, place: int) -> LifetimeDay:
+        return LifetimeDay(self._day(place), _value(self.export, place))
 
 
-def _day(start: datetime.date | None, place: int) -> datetime.date:
-    # Where there are values there is a start: it was checked.
-    return (start or datetime.date.min) + datetime.timedelta(days=place)
+@frozen
+class BatteryLifetime(Lifetime[BatteryDay]):
+    """What the batteries of a system took in and gave, day by day.
+
+    Attributes:
+        charge: Wh that went in on each day from `start_date` on.
+        discharge: Wh that came out on each day.
+    """
+
+    _columns: ClassVar[tuple[str, ...]] = ("charge", "discharge")
+
+    charge: tuple[int | None, ...]
+    discharge: tuple[int | None, ...]
+
+    def _row(self, place: int) -> BatteryDay:
+        return BatteryDay(self._day(place), _value(self.charge, place), _value(self.discharge, place))
 
 
 def _value(column: tuple[int | None, ...], place: int) -> int | None:

@@ -11,6 +11,21 @@ from enlighten_async.models.rows import Plain
 
 
 @frozen
+class EvsePower(Plain):
+    """How much an EV charger can take.
+
+    Attributes:
+        serial_number: of the charger.
+        evse_max_charge_w: W, at the most.
+        evse_min_charge_w: W, at the least.
+    """
+
+    serial_number: str
+    evse_max_charge_w: int | None = None
+    evse_min_charge_w: int | None = None
+
+
+@frozen
 class Summary(Plain):
     """One system on one of its local days.
 
@@ -28,6 +43,11 @@ class Summary(Plain):
         operational_at: when the system went into operation (aware UTC).
         last_report_at: when its gateway last reported (aware UTC); null if never.
         last_interval_end_at: end of its last known interval (aware UTC); null in answers of the first years.
+        nmi: the national metering identifier of its connection (v4, Australia); null elsewhere.
+        battery_charge_w: W at which its batteries can be charged (v4).
+        battery_discharge_w: W that its batteries can give (v4).
+        battery_capacity_wh: Wh its batteries hold (v4).
+        evse_power: its EV chargers (v4).
         as_of: when it was fetched (aware UTC).
         receipt: what the query spent.
     """
@@ -44,5 +64,10 @@ class Summary(Plain):
     operational_at: datetime | None = None
     last_report_at: datetime | None = None
     last_interval_end_at: datetime | None = None
+    nmi: str | None = None
+    battery_charge_w: int | None = None
+    battery_discharge_w: int | None = None
+    battery_capacity_wh: int | None = None
+    evse_power: tuple[EvsePower, ...] = ()
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)

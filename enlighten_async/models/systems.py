@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from attrs import field, frozen
 
@@ -29,6 +29,12 @@ class System(Plain):
         other_references: names other companies gave it.
         connection_type: "ethernet", "wifi" or "cellular"; an open set.
         meta: its state; null in answers of the first years.
+        attachment_type: how its panels are attached to inverters, such as "acm" (v4).
+        interconnect_date: local day on which it was connected to the grid (v4); null if unknown.
+        energy_lifetime: Wh (v4); null, as the service has ceased to give it in lists: ask for `summary`.
+        energy_today: Wh (v4); null, likewise.
+        system_size: W (v4); null, likewise.
+        live_stream: whether it can be watched live, "enabled" or "disabled" (v4, with filters only).
     """
 
     system_id: int
@@ -44,6 +50,25 @@ class System(Plain):
     other_references: tuple[str, ...] = ()
     connection_type: str | None = None
     meta: Meta | None = None
+    attachment_type: str | None = None
+    interconnect_date: date | None = None
+    energy_lifetime: int | None = None
+    energy_today: int | None = None
+    system_size: int | None = None
+    live_stream: str | None = None
+
+
+@frozen
+class SystemDetails(System):
+    """One solar system, asked for by itself (v4).
+
+    Attributes:
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
 
 
 @frozen

@@ -31,12 +31,14 @@ class Head:
         date: the service's own time (epoch seconds), if it said.
         length: bytes of the body as sent, if it said.
         encodings: content encodings in order, lower case, `identity` left out.
+        retry_after: seconds after `date` for which the service wants to be left alone, if it said.
     """
 
     content_type: str
     date: float | None
     length: int | None
     encodings: tuple[str, ...]
+    retry_after: float | None = None
 
     @classmethod
     def of(cls, headers: list[tuple[bytes, bytes]]) -> Head:
@@ -54,6 +56,7 @@ class Head:
             epoch(fields.get(b"date", b"")),
             None if chunked else _length(fields.get(b"content-length", b"")),
             _encodings(fields.get(b"content-encoding", b"")),
+            _pause(fields),
         )
 
 
@@ -67,6 +70,17 @@ def epoch(date: bytes) -> float | None:
         return float(mktime_tz(parts)) if parts else None
     except (ValueError, OverflowError):
         return None
+
+
+def _pause(fields: dict[bytes, bytes]) -> float | None:
+    """Return seconds from the answer to the moment of a `Retry-After`, which is a number or a date."""
+    field = fields.get(b"retry-after")
+    if field is None:
+        return None
+    seconds, until, date = _length(field.strip()), epoch(field), epoch(fields.get(b"date", b""))
+    if seconds is None and until is not None and date is not None:
+        return max(0.0, until - date)
+    return None if seconds is None else float(seconds)
 
 
 def _length(field: bytes) -> int | None:

@@ -119,7 +119,7 @@ class Transport:
         if sending.response is None:
             # Something stands in for our transport, as respx does: take what it gave.
             head = Head.of(reply.headers.raw)
-            sending.land(reply.status_code, reply.content, head.content_type, head.date)
+            sending.land(reply.status_code, reply.content, head)
 
     async def _outcome(self, url: httpx.URL, request: Request[Any], sending: Sending) -> BaseException | None:
         """Return what the caller is to be raised, outside of `except`.

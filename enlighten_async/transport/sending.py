@@ -9,6 +9,7 @@ import httpx
 from attrs import frozen
 
 from enlighten_async.clock import Clock
+from enlighten_async.transport.body import Head
 from enlighten_async.transport.credentials import Credentials
 from enlighten_async.wire import Response
 
@@ -71,7 +72,7 @@ class Sending:
             self.sent_at = self._clock.monotonic()
             self._attempt.mark_sent()
 
-    def land(self, status: int, body: bytes, content_type: str, date: float | None) -> None:
+    def land(self, status: int, body: bytes, head: Head) -> None:
         """Keep the whole answer, secrets masked, and hand it over."""
         redactor = self.credentials.redactor
         self.leave()
@@ -79,10 +80,11 @@ class Sending:
             status=status,
             body=redactor.body(body) if self.credentials.masks_body else body,
             # Masked first: in lower case, or cut, a secret would not be known again.
-            content_type=redactor.text(content_type).partition(";")[0].strip().lower(),
-            date=date,
+            content_type=redactor.text(head.content_type).partition(";")[0].strip().lower(),
+            date=head.date,
             sent_at=self.sent_at or 0.0,
             received_at=self._clock.monotonic(),
+            retry_after=head.retry_after,
         )
         self._attempt.land(self.response)
 

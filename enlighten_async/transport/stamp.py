@@ -63,7 +63,7 @@ async def _read(reply: Reply, sending: Sending) -> None:
     try:
         async for chunk in chunks:
             body.feed(chunk)
-        sending.land(reply.status, body.finish(), head.content_type, head.date)
+        sending.land(reply.status, body.finish(), head)
     finally:
         # A generator left half-way would be finished by the event loop in a task of its own.
         if hasattr(chunks, "aclose"):

@@ -8,28 +8,13 @@ from functools import partial
 
 from enlighten_async.dialect import decode
 from enlighten_async.dialect.once import once
+from enlighten_async.dialect.readings import readings
 from enlighten_async.models.readings import MonthlyProduction, ProductionMeterReadings
 from enlighten_async.session.outline import Draft
-from enlighten_async.windows import Moment, calendar_day, epoch
+from enlighten_async.windows import calendar_day
 from enlighten_async.wire import Request
 
-
-def production_meter_readings(
-    system_id: int, *, end_at: Moment | None = None
-) -> Draft[ProductionMeterReadings, ProductionMeterReadings, ProductionMeterReadings]:
-    """Ask for the last readings of a system's meters of production.
-
-    Args:
-        system_id: the system.
-        end_at: readings after it do not count; now if not given.
-
-    Raises:
-        InputError: `end_at` is not an instant.
-    """
-    name = "production_meter_readings"
-    params = () if end_at is None else (("end_at", str(int(epoch(end_at, "end_at")))),)
-    read = partial(decode.value, ProductionMeterReadings)
-    return once(Request(name, f"/systems/{system_id}/{name}", params, read))
+production_meter_readings = partial(readings, ProductionMeterReadings, "production_meter_readings")
 
 
 def monthly_production(

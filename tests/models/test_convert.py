@@ -114,6 +114,7 @@ def test_summary() -> None:
         "energy_today": 5,
         "summary_date": "2025-06-15",
         "last_report_at": "2025-06-15T12:00:00+00:00",
+        "evse_power": [],
         "receipt": PLAIN_RECEIPT,
     }
 

@@ -42,7 +42,7 @@ def test_a_page_of_systems() -> None:
                         "other_references": ["O1", "O2"],
                         "connection_type": "wifi",
                         "meta": {"status": "comm", "last_report_at": DATE, "operational_at": 5},
-                        "attachment_type": "new",
+                        "roof_type": "new",
                     },
                     {"system_id": 8, "state": None, "meta": None},
                 ],

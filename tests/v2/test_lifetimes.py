@@ -90,7 +90,7 @@ def test_an_answer_with_everything() -> None:
         date(2024, 3, 1),
         (5, 0, None),
         (0, 3),
-        Meta("normal", NOW),
+        meta=Meta("normal", NOW),
     )
     assert (lifetime.reason, lifetime.as_of) == (None, NOW)
     assert list(lifetime) == [

@@ -32,8 +32,12 @@ def month(start: Any = MARCH) -> Any:
 
 
 def month_of_march() -> Any:
-    """Stand between the query and whoever is warned, as a method does."""
-    return monthly_production(7, MARCH)
+    """Stand between the query and whoever is warned, as a method does, and what looks it up."""
+
+    def look_up() -> Any:
+        return monthly_production(7, MARCH)
+
+    return look_up()
 
 
 @pytest.mark.parametrize("moment", [DATE, int(DATE), DATE + 0.9, NOW])

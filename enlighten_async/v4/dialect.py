@@ -1,0 +1,83 @@
+"""How version 4 of the API speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from functools import partial
+from typing import ClassVar
+
+from attrs import Factory, field, frozen
+
+from enlighten_async.dialect import decode
+from enlighten_async.errors import EnlightenError
+from enlighten_async.quota import Plan
+from enlighten_async.session import Endpoints
+from enlighten_async.v4 import devices, lifetimes, readings, systems
+from enlighten_async.v4.refusals import explain
+from enlighten_async.v4.series import CONSUMPTION_STATS, RGM_STATS, STATS
+from enlighten_async.wire import Flow, Request, Response
+
+BASE_URL = "https://api.enphaseenergy.com/api/v4"
+"""The service's own address."""
+
+PLANS: Mapping[str, Plan] = {
+    "Watt": Plan(minute=10, month=1_000, name="Watt"),
+    "Kilowatt": Plan(minute=50, month=50_000, name="Kilowatt"),
+    "Megawatt": Plan(minute=100, month=300_000, name="Megawatt"),
+    "Partner": Plan(minute=300, month=1_500_000, name="Partner"),
+}
+"""Plans by their names, as the portal showed them in 2026."""
+
+
+@frozen
+class V4:
+    """The dialect of version 4.
+
+    Attributes:
+        zones: names of systems' time zones, as far as they are known; answers add to them.
+        endpoints: what it can be asked, by the names of the client's methods.
+    """
+
+    zones: MutableMapping[int, str] = Factory(dict)
+    endpoints: Endpoints = field(init=False, repr=False)
+    version: ClassVar[str] = "v4"
+    absent: ClassVar[Mapping[str, str]] = {
+        "monthly_production": "use energy_lifetime for the energy of days, or production_meter_readings "
+        "for what meters read",
+    }
+
+    @endpoints.default
+    def _endpoints(self) -> Endpoints:
+        return {
+            "systems": partial(systems.systems, self.zones),
+            "system": partial(systems.system, self.zones),
+            "search_system_id": systems.search_system_id,
+            "summary": systems.summary,
+            "stats": partial(STATS.draft, zones=self.zones),
+            "rgm_stats": partial(RGM_STATS.draft, zones=self.zones),
+            "consumption_stats": partial(CONSUMPTION_STATS.draft, zones=self.zones),
+            "energy_lifetime": lifetimes.energy_lifetime,
+            "consumption_lifetime": lifetimes.consumption_lifetime,
+            "battery_lifetime": lifetimes.battery_lifetime,
+            "energy_import_lifetime": lifetimes.energy_import_lifetime,
+            "energy_export_lifetime": lifetimes.energy_export_lifetime,
+            "envoys": devices.envoys,
+            "inventory": devices.inventory,
+            "inverters_summary_by_envoy_or_site": devices.inverters_summary_by_envoy_or_site,
+            "production_meter_readings": readings.production_meter_readings,
+        }
+
+    def explain(self, response: Response, endpoint: str) -> EnlightenError | None:
+        """Return what an answer means if it is not data, else `None`."""
+        return explain(response, endpoint)
+
+    def time_zone(self, system_id: int) -> Flow[str]:
+        """Ask for the name of a system's time zone."""
+
+        def named(response: Response) -> str:
+            found = systems.details(response)
+            if found.system_id == system_id and found.timezone:
+                return found.timezone
+            raise decode.zone_unknown(system_id, response)
+
+        yield Request("system", f"/systems/{system_id}", (), named)
