@@ -8,11 +8,11 @@ another one to be known.
 from __future__ import annotations
 
 from array import array
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from enlighten_async.emulator.devices import deal
 from enlighten_async.emulator.sun import GRID, SLOTS
 
 if TYPE_CHECKING:
@@ -64,16 +64,6 @@ def run(battery: Battery, reserve_soc: int, surplus: list[int]) -> Flow:
 def reserve_wh(battery: Battery, reserve_soc: int) -> int:
     """Return what is never discharged (Wh)."""
     return battery.capacity_wh * reserve_soc // 100
-
-
-def deal(total: int, weights: list[int]) -> list[int]:
-    """Return how a whole number is split by weights: each part within one of its share, no unit lost."""
-    whole = sum(weights)
-    edges, reached = [0], 0
-    for weight in weights:
-        reached += weight
-        edges.append(total * reached // whole)
-    return [after - before for before, after in pairwise(edges)]
 
 
 def parts(batteries: list[Battery], surplus: list[int]) -> list[list[int]]:

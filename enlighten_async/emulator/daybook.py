@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from enlighten_async.emulator.sun import DAY, day_number, day_start
@@ -70,6 +71,18 @@ def days_between(system: System, start: int, end: int) -> range:
     if end <= start:
         return range(0)
     return range(day_number(start, system.longitude), day_number(end - 1, system.longitude) + 1)
+
+
+def newest(
+    system: System, until: float, rows: Callable[[float, float], Iterator[tuple[int, ...]]]
+) -> int | None:
+    """Return the end of the last row up to an instant (epoch seconds), looking back day by day."""
+    for number in reversed(days_between(system, system.operational_at, int(until))):
+        begin = day_start(number, system.longitude)
+        found = deque(rows(begin, min(until, begin + DAY)), maxlen=1)
+        if found:
+            return found[0][0]
+    return None
 
 
 def slots_between(system: System, start: float, end: float, grid: int) -> Iterator[tuple[int, int, int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,16 @@ def shares(inverters: list[Inverter], energy: int) -> dict[int, int]:
         dealt[place] = turns * weight + min(weight, left)
         left = max(0, left - weight)
     return dealt
+
+
+def deal(total: int, weights: list[int]) -> list[int]:
+    """Return how a whole number is split by weights: each part within one of its share, no unit lost."""
+    whole = sum(weights)
+    edges, reached = [0], 0
+    for weight in weights:
+        reached += weight
+        edges.append(total * reached // whole)
+    return [after - before for before, after in pairwise(edges)]
 
 
 def meter_items(system: System) -> list[dict[str, object]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from enlighten_async.emulator.daily import day_sums
-from enlighten_async.emulator.daybook import days_between, slots_between
+from enlighten_async.emulator.daybook import newest, slots_between
 from enlighten_async.emulator.house import surplus, unknown
 from enlighten_async.emulator.storage import batteries
-from enlighten_async.emulator.sun import DAY, GRID, day_start
+from enlighten_async.emulator.sun import GRID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,12 +59,7 @@ class Grid:
     def last_row(self, system_id: int) -> int | None:
         """Return the end of the newest interval known by now (epoch seconds)."""
         system = self._truth.system(system_id)
-        for number in reversed(days_between(system, system.operational_at, int(self._truth.horizon()))):
-            begin = day_start(number, system.longitude)
-            found = deque(self._bought(system, begin, begin + DAY), maxlen=1)
-            if found:
-                return found[0][0]
-        return None
+        return newest(system, self._truth.horizon(), partial(self._bought, system))
 
     def _bought(self, system: System, start: float, end: float) -> Iterator[tuple[int, int]]:
         """Give end and energy (Wh) of each row; negative where it was sold."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from enlighten_async.emulator.devices import inverters, shares
 from enlighten_async.emulator.local_time import iso, local_date, local_midnight
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from enlighten_async.emulator.devices import Inverter
     from enlighten_async.emulator.plants import System
     from enlighten_async.emulator.reports import Reports
@@ -34,6 +37,28 @@ def inverter_rows(reports: Reports, system: System, now: float) -> list[dict[str
             energy -= before[inverter.place]
         rows.append(_row(inverter, system, watts, energy, at))
     return rows
+
+
+def micro_rows(
+    reports: Reports, system: System, serial: str, start: float, end: float
+) -> Iterator[dict[str, int]]:
+    """Give one inverter's rows with `start < end_at <= end`; KeyError if there is no such inverter.
+
+    The inverters that report an interval share the system's row between them, no unit lost; so the values
+    of an interval of which some have not reported yet may still move a little.
+    """
+    listed = inverters(system)
+    inverter = {each.serial: each for each in listed}[serial]
+    weights = {each.place: each.weight for each in listed}
+    reached = [0, *accumulate(weights[place] for place in sorted(weights))]
+    retired = max((i.retired_at or 0 for i in listed if i.place == inverter.place), default=0)
+    for row in reports.stats(system.system_id, start, end):
+        known = row["devices_reporting"]
+        serves = row["end_at"] <= retired if inverter.retired_at else row["end_at"] > retired
+        if inverter.place < known and serves:
+            low, high, whole = reached[inverter.place], reached[inverter.place + 1], reached[known]
+            share = {name: row[name] * high // whole - row[name] * low // whole for name in ("powr", "enwh")}
+            yield {"end_at": row["end_at"], **share}
 
 
 def _power(reports: Reports, system: System) -> tuple[dict[int, int], int | None]:

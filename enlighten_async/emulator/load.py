@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from enlighten_async.emulator.daybook import DayBook, slots_between
+from enlighten_async.emulator.daybook import DayBook, Sums, slots_between
 from enlighten_async.emulator.readings import slots_lost
 from enlighten_async.emulator.sun import GRID, SLOTS, day_start
 
@@ -36,10 +36,16 @@ class Loads:
 
     def __init__(self, seed: int) -> None:
         self._book = DayBook(partial(_make_day, seed))
+        self._sums = Sums(self._book.day, _reported)
 
     def day(self, system: System, number: int) -> LoadDay:
         """Return the solar day of this number."""
         return self._book.day(system, number)
+
+    def lifetime(self, system: System, end: float, horizon: float) -> int:
+        """Return the energy (Wh) of all rows up to an instant (epoch seconds)."""
+        begin, known = self._sums.settled(system, min(end, horizon))
+        return known + sum(wh for _, wh in self.rows(system, begin, end, horizon))
 
     def rows(self, system: System, start: float, end: float, horizon: float) -> Iterator[tuple[int, int]]:
         """Give end and energy (Wh) of what was reported with `start < end_at <= end`; nights too.
@@ -66,3 +72,9 @@ def _make_day(seed: int, system: System, number: int) -> LoadDay:
         share = 1 + sum(high * math.exp(-(((hour - at) / width) ** 2)) for at, width, high in peaks)
         wh.append(round(base * share * random.uniform(0.8, 1.25)))
     return LoadDay(day_start(number, system.longitude), wh, slots_lost(seed, system, number))
+
+
+def _reported(day: LoadDay, system: System) -> int:
+    """Return the energy (Wh) of the slots that have a row and lie in the time of service."""
+    first = max(0, (system.operational_at - day.start) // GRID)
+    return sum(day.wh[slot] for slot in range(first, SLOTS) if slot not in day.missing)

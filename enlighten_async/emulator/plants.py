@@ -163,14 +163,14 @@ class HeatPump:
         name: its maker's name of it.
         serial: its serial number, which may be empty.
         power_w: what it draws when it runs (W).
-        standby_w: what its meter shows while it rests (W); real ones show less than nothing.
+        standby_w: what its meter shows on average while it rests (W); real ones show less than nothing.
         step: seconds of one interval of its telemetry, 300 or 900.
     """
 
     name: str
     serial: str = ""
     power_w: int = 2200
-    standby_w: int = -8
+    standby_w: int = -2
     step: int = 900
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.daybook import DayBook, Sums, days_between, slots_between
+from enlighten_async.emulator.daybook import DayBook, Sums, newest, slots_between
 from enlighten_async.emulator.load import Loads
 from enlighten_async.emulator.micro import Inverters, enwh
 from enlighten_async.emulator.readings import make_day, reported
-from enlighten_async.emulator.sun import DAY, GRID, day_start
+from enlighten_async.emulator.sun import GRID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -160,13 +159,7 @@ class Reports:
         return self._clock.now() - self.report_lag
 
     def _newest(self, system: System, rows: Rows) -> int | None:
-        """Return the end of the last row there is, looking back day by day."""
-        for number in reversed(days_between(system, system.operational_at, int(self.horizon()))):
-            begin = day_start(number, system.longitude)
-            found = deque(rows(system, begin, begin + DAY), maxlen=1)
-            if found:
-                return found[0][0]
-        return None
+        return newest(system, self.horizon(), partial(rows, system))
 
     def _load_rows(self, system: System, start: float, end: float) -> Iterator[tuple[int, int]]:
         return self._loads.rows(system, start, end, self.horizon())

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from enlighten_async.emulator.battery import TURN, joined, parts, reserve_wh, run
 from enlighten_async.emulator.daily import day_sums
-from enlighten_async.emulator.daybook import DayBook, Sums, days_between, slots_between
+from enlighten_async.emulator.daybook import DayBook, Sums, newest, slots_between
 from enlighten_async.emulator.devices import storage_meter
 from enlighten_async.emulator.house import surplus
 from enlighten_async.emulator.sun import DAY, GRID, day_start
@@ -123,12 +123,7 @@ class Storage:
         """Return the end of the batteries' newest interval by now, or up to an instant (epoch seconds)."""
         system, horizon = self._truth.system(system_id), self._truth.horizon()
         until = horizon if end is None else min(end, horizon)
-        for number in reversed(days_between(system, system.operational_at, int(until))):
-            begin = day_start(number, system.longitude)
-            found = [at for at, *_ in self._slots(system, begin, min(until, begin + DAY))]
-            if found:
-                return found[-1]
-        return None
+        return newest(system, until, lambda low, high: ((at,) for at, *_ in self._slots(system, low, high)))
 
     def last_device_row(self, system_id: int, serial: str) -> Row | None:
         """Return a battery's newest row; KeyError if there is no such battery."""

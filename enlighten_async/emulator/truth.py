@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
+from enlighten_async.emulator.charger import Charging
 from enlighten_async.emulator.daily import day_sums
-from enlighten_async.emulator.daybook import Sums
+from enlighten_async.emulator.daybook import Sums, newest
+from enlighten_async.emulator.devices import consumption_meter
 from enlighten_async.emulator.grid import Grid
-from enlighten_async.emulator.inverters import inverter_rows
+from enlighten_async.emulator.heat_pump import Heating
+from enlighten_async.emulator.inverters import inverter_rows, micro_rows
 from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.emulator.micro import enwh
 from enlighten_async.emulator.readings import odometer_steps
@@ -31,6 +35,8 @@ class Truth(Reports):
     Attributes:
         storage: what the batteries report.
         grid: what is bought and sold.
+        charging: what chargers of cars report.
+        heating: what heat pumps report.
 
     Raises ValueError if two systems share an id.
     """
@@ -40,6 +46,8 @@ class Truth(Reports):
         self._odometers: dict[int, Sums[SystemDay]] = {}
         self.storage = Storage(self)
         self.grid = Grid(self)
+        self.charging = Charging(self, seed)
+        self.heating = Heating(self, seed)
 
     def produced(self, system_id: int, start: float, end: float) -> int:
         """Return the energy (Wh) of a window: the inverters' until the meters count, then the meters'."""
@@ -109,6 +117,20 @@ class Truth(Reports):
             for serial, reading in found
             if reading
         ]
+
+    def consumption_readings(self, system_id: int, end: float) -> list[dict[str, str | int]]:
+        """Return the consumption meter's last reading (Wh) up to an instant (epoch seconds)."""
+        system, horizon = self.system(system_id), self.horizon()
+        serial = consumption_meter(system)
+        read_at = newest(system, min(end, horizon), partial(self._load_rows, system))
+        if serial is None or read_at is None:
+            return []
+        value = self._loads.lifetime(system, read_at, horizon)
+        return [{"serial_number": serial, "value": value, "read_at": read_at}]
+
+    def micro_rows(self, system_id: int, serial: str, start: float, end: float) -> list[dict[str, int]]:
+        """Return an inverter's rows with `start < end_at <= end` reported by now; KeyError if unknown."""
+        return list(micro_rows(self, self.system(system_id), serial, start, end))
 
     def inverters(self, system_id: int) -> list[dict[str, object]]:
         """Return the inverters as the service describes them, retired ones last."""
