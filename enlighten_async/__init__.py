@@ -62,6 +62,7 @@ from enlighten_async.models import (
     SystemId,
     Systems,
 )
+from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth, Tokens, TokenStore
 from enlighten_async.quota import Plan
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.session import Progress, Query
@@ -86,6 +87,7 @@ __all__ = [
     "EnvoyInverters",
     "Envoys",
     "Estimate",
+    "FileTokenStore",
     "Hole",
     "InputError",
     "Inventory",
@@ -93,6 +95,7 @@ __all__ = [
     "KeyMismatch",
     "KeyMissing",
     "LifetimeDay",
+    "MemoryTokenStore",
     "Meta",
     "MeterIntervals",
     "MeterReading",
@@ -102,6 +105,7 @@ __all__ = [
     "MonthlyProduction",
     "NotFound",
     "NotSupported",
+    "OAuth",
     "PermissionDenied",
     "Plan",
     "ProductionMeterReadings",
@@ -128,6 +132,8 @@ __all__ = [
     "Systems",
     "Throttled",
     "TokenRefused",
+    "TokenStore",
+    "Tokens",
     "TransportError",
     "Unavailable",
     "UsageError",

@@ -10,13 +10,13 @@ import enlighten_async
 NAMES = """
 APIError AuthenticationError BudgetExceeded ChannelInterval ConsumptionInterval ConsumptionLifetime
 ConsumptionStats Coverage DecodeError Device EnergyLifetime EnlightenClient EnlightenError Envoy
-EnvoyInverters Envoys Estimate Hole InputError Inventory InvertersSummary KeyMismatch KeyMissing
-LifetimeDay Meta MeterIntervals MeterReading MicroInverter MissingAccessControl MonthlyMeterReading
-MonthlyProduction NotFound NotSupported PermissionDenied Plan ProductionMeterReadings Progress Query
-QuotaExhausted RangeError Reason ReauthorizationRequired Receipt RequestTimeout RetryPolicy
-RgmInterval RgmStats Series ServerError ServiceRetired Stats StatsInterval Sum Summary System
-SystemId Systems Throttled TokenRefused TransportError Unavailable UsageError Window
-authorization_url parse_redirect
+EnvoyInverters Envoys Estimate FileTokenStore Hole InputError Inventory InvertersSummary KeyMismatch
+KeyMissing LifetimeDay MemoryTokenStore Meta MeterIntervals MeterReading MicroInverter
+MissingAccessControl MonthlyMeterReading MonthlyProduction NotFound NotSupported OAuth
+PermissionDenied Plan ProductionMeterReadings Progress Query QuotaExhausted RangeError Reason
+ReauthorizationRequired Receipt RequestTimeout RetryPolicy RgmInterval RgmStats Series ServerError
+ServiceRetired Stats StatsInterval Sum Summary System SystemId Systems Throttled TokenRefused
+TokenStore Tokens TransportError Unavailable UsageError Window authorization_url parse_redirect
 """
 
 

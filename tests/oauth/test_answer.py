@@ -1,0 +1,142 @@
+"""What an answer of the token endpoint means, however it is written."""
+
+# ruff: noqa: D103  (names of tests are sentences)
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.errors import AuthenticationError, DecodeError, ServerError, Throttled
+from enlighten_async.oauth import Tokens
+from enlighten_async.oauth.answer import DAY, MAX_LIFE, Said, failure_of, tokens_of
+from enlighten_async.transport import Redactor
+from enlighten_async.wire import Response
+from tests.oauth.authority import OWNER, jwt
+
+NOW = 1_750_000_000.0
+
+
+def read(answer: Any, date: float | None = None) -> Tokens | DecodeError:
+    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    return tokens_of(Response(200, body, date=date), NOW)
+
+
+def life(expires_in: Any = None, access: str = "a", date: float | None = None) -> float:
+    tokens = read({"access_token": access, "refresh_token": "r", "expires_in": expires_in}, date)
+    assert isinstance(tokens, Tokens)
+    return tokens.expires_at - NOW
+
+
+@pytest.mark.parametrize("written", [86_393, "86393", 86_393.0, " 86393 "])
+def test_a_life_is_a_number_or_a_text(written: object) -> None:
+    assert life(written) == 86_393
+
+
+@pytest.mark.parametrize("written", [None, "soon", 0, -5, True, [], "nan", "inf", 1e999, 10**400])
+def test_without_a_life_the_token_itself_says_it_or_it_is_a_day(written: object) -> None:
+    assert life(written) == DAY
+    assert life(written, jwt(exp=NOW + 500)) == 500
+    assert life(written, jwt(exp=str(int(NOW + 500)))) == 500
+    assert life(written, jwt(exp=NOW + 500 - 7200), date=NOW - 7200) == 500  # our clock is two hours ahead
+    assert life(written, jwt(exp=NOW - 500)) == DAY
+    assert life(written, "a.b.c") == life(written, "a.=.c") == life(written, jwt(exp=None)) == DAY
+
+
+def test_a_life_of_ages_is_not_believed() -> None:
+    assert life(1e300) == MAX_LIFE
+
+
+def test_the_end_of_the_refresh_token_is_read_from_it() -> None:
+    for date, ahead in ((None, 0.0), (NOW - 100, 100.0)):
+        tokens = read({"access_token": "a", "refresh_token": jwt(exp=NOW + 9)}, date)
+        assert isinstance(tokens, Tokens)
+        assert tokens.refresh_expires_at == NOW + 9 + ahead
+    tokens = read({"access_token": "a", "refresh_token": "opaque"})
+    assert isinstance(tokens, Tokens)
+    assert tokens.refresh_expires_at is None
+
+
+@pytest.mark.parametrize("refresh", [None, 7, "", "two words", "a\r\nb"])
+def test_a_refresh_token_may_be_missing(refresh: object) -> None:
+    tokens = read({"access_token": "a", "refresh_token": refresh})
+    assert isinstance(tokens, Tokens)
+    assert tokens.refresh_token is None
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"<html>", b"[1]", b'"a"', b"\xff", b"[" * 99_999, {}, {"access_token": None}]
+    + [{"access_token": value} for value in ("", 5, "a b", "a\nb", "é")],
+)  # fmt: skip
+def test_no_access_token_is_an_error_without_the_answer(answer: Any) -> None:
+    error = read(answer)
+    assert isinstance(error, DecodeError)
+    assert (error.response, error.path) == (None, "$.access_token")
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.dictionaries(
+    st.sampled_from(["access_token", "refresh_token", "expires_in", "x"]), x) | st.lists(x)))  # fmt: skip
+def test_any_answer_is_tokens_or_an_error(answer: Any) -> None:
+    found = read(answer)
+    if isinstance(found, Tokens):
+        assert 0 < found.expires_at - NOW <= MAX_LIFE
+
+
+def explain(status: int, body: Any, secrets: tuple[str, ...] = ()) -> Any:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return failure_of(
+        Response(status, content), Redactor(secrets), lambda said: AuthenticationError(f"refused {said.text}")
+    )
+
+
+def test_a_200_is_no_failure() -> None:
+    assert explain(200, {"error": "invalid_client"}) is None
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize("error", ["invalid_client", "unauthorized_client"])
+def test_an_unknown_application_is_told_what_to_check(status: int, error: str) -> None:
+    failure = explain(status, {"error": error})
+    assert type(failure) is AuthenticationError
+    assert "client id and client secret" in str(failure)
+    assert failure.status == status
+
+
+@pytest.mark.parametrize("status", [400, 401])
+@pytest.mark.parametrize("body", [{"error": "invalid_grant"}, {"error": "invalid_token"}, {}, b"", b"<p>"])
+def test_a_grant_is_refused(status: int, body: Any) -> None:
+    assert str(explain(status, body)).startswith(f"refused (HTTP {status}")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(429, Throttled), (500, ServerError), (503, ServerError), (404, ServerError), (302, ServerError)],
+)
+def test_other_answers_are_errors_of_the_service(status: int, kind: type[Exception]) -> None:
+    failure = explain(status, b"<html>")
+    assert type(failure) is kind
+    assert failure.status == status
+    assert ("base_url" in str(failure)) == (status in {404, 302})
+
+
+def test_what_the_service_says_is_shown_without_what_is_personal() -> None:
+    code, token = "2TJk7M", jwt(exp=5)
+    text = f"bad code {code} of {OWNER}\nwith {token} and {'x' * 30} " + "word " * 99
+    failure = explain(400, {"error": "invalid_grant", "error_description": text}, (code,))
+    assert str(failure).startswith(
+        "refused (HTTP 400, invalid_grant, bad code *** of *** with *** and *** word"
+    )
+    assert len(str(failure)) < 300
+    assert failure.response is None
+
+
+def test_what_is_said_may_be_of_any_type() -> None:
+    said: list[Said] = []
+    for answer in ({"error": 5, "message": ["x"]}, {"error": None}, {"message": "Not Authorized"}):
+        response = Response(401, json.dumps(answer).encode())
+        failure_of(response, Redactor(()), lambda one: said.append(one) or AuthenticationError(""))
+    assert [one.text for one in said] == ["(HTTP 401)", "(HTTP 401)", "(HTTP 401, Not Authorized)"]

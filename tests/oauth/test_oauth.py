@@ -1,0 +1,291 @@
+"""Logging in: the page, the code, the password, and what is refused before anything is sent."""
+
+# ruff: noqa: D103  (names of tests are sentences)
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import pytest
+
+from enlighten_async.errors import (
+    AuthenticationError,
+    InputError,
+    ReauthorizationRequired,
+    TransportError,
+    UsageError,
+)
+from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth
+from enlighten_async.transport import Secret
+from tests.oauth.accounts import KEY, Store, stored, token
+from tests.oauth.authority import CLIENT_ID, CLIENT_SECRET, CODE, DAY, OWNER, Authority, fake
+
+
+def made(**settings: Any) -> OAuth:
+    settings = {
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "tokens": MemoryTokenStore(),
+        **settings,
+    }
+    return OAuth(settings.pop("client_id"), settings.pop("client_secret"), **settings)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "root"),
+    [
+        ({}, "https://api.enphaseenergy.com/oauth"),
+        ({"base_url": "https://api.enphaseenergy.com/api/v4/"}, "https://api.enphaseenergy.com/oauth"),
+        ({"base_url": "http://127.0.0.1:8765/api/v4"}, "http://127.0.0.1:8765/oauth"),
+        ({"base_url": "https://[::1]"}, "https://[::1]/oauth"),
+    ],
+)
+def test_the_pages_are_on_the_apis_host(base_url: dict[str, str], root: str) -> None:
+    url = made(**base_url).authorization_url(state="st&te")
+    assert url.partition("?")[0] == f"{root}/authorize"
+    assert parse_qsl(urlsplit(url).query) == [
+        ("response_type", "code"),
+        ("client_id", CLIENT_ID),
+        ("redirect_uri", f"{root}/redirect_uri"),
+        ("state", "st&te"),
+    ]
+
+
+def test_the_owner_is_led_where_the_caller_says() -> None:
+    query = urlsplit(made().authorization_url(redirect_uri="https://example.com/cb?a=b&c")).query
+    assert dict(parse_qsl(query))["redirect_uri"] == "https://example.com/cb?a=b&c"
+    assert "state" not in dict(parse_qsl(query))
+
+
+@pytest.mark.parametrize(
+    "redirect", ["", "/callback", "example.com", "https://a b", "https://a/#x", "https://[", "a\n:"]
+)
+async def test_a_wrong_redirect_is_refused(redirect: str) -> None:
+    for oauth in (made(), made(base_url="https://example.com")):
+        with pytest.raises(InputError, match="redirect_uri"):
+            oauth.authorization_url(redirect_uri=redirect)
+        with pytest.raises(InputError, match="redirect_uri"):
+            await oauth.exchange("anna", CODE, redirect_uri=redirect)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"client_id": ""}, "client_id"),
+        ({"client_id": "a:b"}, "client_id"),
+        ({"client_id": "a b"}, "client_id"),
+        ({"client_secret": ""}, "client_secret"),
+        ({"base_url": "http://example.com/api/v4"}, "https"),
+        ({"tokens": 5}, "TokenStore"),
+        ({"tokens": object()}, "TokenStore"),
+    ],
+)
+def test_wrong_settings_are_refused(wrong: dict[str, Any], match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        made(**wrong)
+
+
+async def test_a_path_is_a_file_of_tokens(tmp_path: Any) -> None:
+    authority = fake()
+    for path in (tmp_path / "a.json", str(tmp_path / "b.json")):
+        tokens = await authority.oauth(path).password("anna", OWNER, "pa55word")
+        assert await FileTokenStore(path).load("anna") == tokens
+
+
+@pytest.mark.parametrize("name", ["", "a@example.com", "a\nb", "a\x7f", "x" * 201, "\ud800", 5, None])
+async def test_a_name_that_must_not_be_shown_is_refused(name: Any) -> None:
+    oauth = made()
+    for refused in (
+        lambda: oauth.exchange(name, CODE),
+        lambda: oauth.password(name, "a", "b"),
+        lambda: oauth.tokens(name),
+        lambda: oauth.forget(name),
+    ):
+        with pytest.raises(InputError, match="of your own") as caught:
+            await refused()
+        assert str(name) not in str(caught.value) or not name
+    with pytest.raises(InputError, match="of your own"):
+        oauth.access(name, KEY)
+
+
+@pytest.mark.parametrize("name", ["anna", "7", "Haus Süd 1", "x" * 200, "../../etc"])
+async def test_any_other_name_is_taken(name: str) -> None:
+    authority = fake()
+    oauth = authority.oauth(MemoryTokenStore())
+    tokens = await oauth.exchange(name, CODE)
+    assert await oauth.tokens(name) == tokens
+
+
+async def test_a_code_gives_tokens_that_are_saved_and_used() -> None:
+    authority = fake()
+    oauth = authority.oauth(MemoryTokenStore(clock=authority.clock))
+    tokens = await oauth.exchange("anna", Secret(CODE))
+    assert authority.forms == [
+        {
+            "grant_type": "authorization_code",
+            "code": CODE,
+            "redirect_uri": "https://api.enphaseenergy.com/oauth/redirect_uri",
+        }
+    ]
+    assert tokens == await oauth.tokens("anna")
+    assert tokens.expires_at == authority.clock.now() + DAY
+    access = oauth.access("anna", KEY)
+    assert token(access.ready()) == tokens.access_token.reveal()
+
+
+async def test_the_request_is_a_form_with_the_application_in_its_head() -> None:
+    authority = fake()
+    await authority.oauth(MemoryTokenStore()).exchange("anna", CODE, redirect_uri="http://127.0.0.1:5/cb")
+    request = authority.requests[0]
+    assert str(request.url) == "https://api.enphaseenergy.com/oauth/token"
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert request.headers["authorization"].startswith("Basic ")
+    assert authority.forms[0]["redirect_uri"] == "http://127.0.0.1:5/cb"
+
+
+async def test_a_used_code_is_refused() -> None:
+    authority = fake()
+    oauth = authority.oauth(MemoryTokenStore())
+    await oauth.exchange("anna", CODE)
+    with pytest.raises(AuthenticationError, match="once and lives minutes") as caught:
+        await oauth.exchange("anna", CODE)
+    assert not isinstance(caught.value, ReauthorizationRequired)
+    assert CODE not in str(caught.value)
+    assert OWNER not in str(caught.value)
+    assert await oauth.tokens("anna") is not None
+
+
+async def test_a_password_gives_tokens() -> None:
+    authority = fake()
+    oauth = authority.oauth(MemoryTokenStore())
+    tokens = await oauth.password("anna", OWNER, Secret("pa55word"))
+    assert authority.forms == [{"grant_type": "password", "username": OWNER, "password": "pa55word"}]
+    assert await oauth.tokens("anna") == tokens
+    with pytest.raises(AuthenticationError, match="user name or password") as caught:
+        await oauth.password("anna", OWNER, "wr0ngword")
+    assert "wr0ngword" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "word"), [("", "b"), ("a", "")])
+async def test_nothing_is_no_password_and_no_code(name: str, word: str) -> None:
+    with pytest.raises(InputError, match="username and password"):
+        await made().password("anna", name, word)
+    with pytest.raises(InputError, match="code"):
+        await made().exchange("anna", "")
+
+
+async def test_a_wrong_secret_is_said_as_such() -> None:
+    authority = fake()
+    oauth = made(
+        client_secret="wrong", transport=httpx.MockTransport(authority.handle), clock=authority.clock
+    )
+    with pytest.raises(AuthenticationError, match="client secret"):
+        await oauth.exchange("anna", CODE)
+
+
+async def test_a_login_revives_an_account() -> None:
+    authority = fake()
+    store = MemoryTokenStore(clock=authority.clock)
+    oauth = authority.oauth(store)
+    access = oauth.access("anna", KEY)
+    await store.save("anna", stored(authority, age=2 * DAY))
+    authority.live.clear()
+    for _ in range(2):
+        with pytest.raises(ReauthorizationRequired):
+            await access.renew()
+    await oauth.exchange("anna", CODE)
+    assert access.ready() is not None
+
+
+async def test_a_store_that_fails_does_not_cost_the_code() -> None:
+    authority = fake()
+    store = Store()
+    oauth = authority.oauth(store)
+    for name in ("lock", "load"):
+        store.broken = {name: LookupError()}
+        with pytest.raises(LookupError):
+            await oauth.exchange("anna", CODE)
+    assert authority.forms == []
+
+
+async def test_a_login_that_cannot_be_saved_is_said_and_in_force(caplog: Any) -> None:
+    authority = fake()
+    store = Store()
+    oauth = authority.oauth(store)
+    store.broken = {"save": LookupError()}
+    with caplog.at_level(logging.WARNING), pytest.raises(UsageError, match="could not be saved"):
+        await oauth.exchange("anna", CODE)
+    assert "LookupError" in caplog.text
+    assert oauth.access("anna", KEY).ready() is not None
+    assert await oauth.tokens("anna") is None
+
+
+async def test_what_is_forgotten_is_gone() -> None:
+    authority = fake()
+    oauth = authority.oauth(MemoryTokenStore(clock=authority.clock))
+    access = oauth.access("anna", KEY)
+    await oauth.exchange("anna", CODE)
+    await oauth.forget("anna")
+    await oauth.forget("nobody")
+    assert access.ready() is None
+    assert await oauth.tokens("anna") is None
+    with pytest.raises(ReauthorizationRequired):
+        await access.renew()
+
+
+async def test_accounts_are_apart() -> None:
+    authority = fake()
+    oauth = authority.oauth(MemoryTokenStore(clock=authority.clock))
+    authority.codes = {"c0de-a", "c0de-b"}
+    await oauth.exchange("anna", "c0de-a")
+    await oauth.exchange("bert", "c0de-b")
+    anna, bert = (oauth.access(name, KEY).ready() for name in ("anna", "bert"))
+    assert token(anna) != token(bert)
+
+
+async def test_the_key_goes_where_it_is_told() -> None:
+    with pytest.raises(InputError, match="key_in"):
+        made().access("anna", KEY, key_in="body")  # type: ignore[arg-type]
+
+
+async def test_a_users_transport_is_not_closed() -> None:
+    closed: list[bool] = []
+
+    class Theirs(httpx.MockTransport):
+        async def aclose(self) -> None:
+            closed.append(True)
+
+    authority = fake()
+    oauth = authority.oauth(MemoryTokenStore(), transport=Theirs(authority.handle))
+    await oauth.exchange("anna", CODE)
+    assert closed == []
+    assert len(authority.forms) == 1
+
+
+async def test_tokens_come_over_a_real_connection_too() -> None:
+    authority = Authority()
+    with authority.running() as url:
+        oauth = made(base_url=url)
+        await oauth.exchange("anna", CODE)
+        access = oauth.access("anna", KEY)
+        await access.renew(access.ready())
+    assert [form["grant_type"] for form in authority.forms] == ["authorization_code", "refresh_token"]
+    with pytest.raises(TransportError, match="POST /token"):
+        await oauth.password("anna", OWNER, "pa55word")
+
+
+async def test_without_a_limit_of_time_there_is_one_of_a_minute() -> None:
+    authority = fake()
+    started = authority.clock.monotonic()
+
+    async def hang(_: httpx.Request) -> httpx.Response:
+        await authority.clock.sleep(1e6)
+        raise AssertionError
+
+    oauth = authority.oauth(MemoryTokenStore(), transport=httpx.MockTransport(hang), timeout=None)
+    with pytest.raises(TransportError, match="within 60 s"):
+        await oauth.exchange("anna", CODE)
+    assert 180 <= authority.clock.monotonic() - started < 190

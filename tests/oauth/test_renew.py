@@ -1,0 +1,514 @@
+"""Tokens are renewed ahead of their end, once for all, and never lost."""
+
+# ruff: noqa: D103  (names of tests are sentences)
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import anyio
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.clock import Clock
+from enlighten_async.errors import (
+    AuthenticationError,
+    DecodeError,
+    EnlightenError,
+    ReauthorizationRequired,
+    ServerError,
+    Throttled,
+    TransportError,
+    UsageError,
+)
+from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
+from enlighten_async.oauth.holding import SAVE_TIMEOUT
+from enlighten_async.oauth.tokens import MARGIN
+from enlighten_async.testing import FakeClock
+from enlighten_async.transport import Secret
+from tests.effort import examples
+from tests.oauth.accounts import KEY, Store, renewed, stored, token
+from tests.oauth.authority import CLIENT_ID, DAY, Authority, fake
+
+HOUR = 3600.0
+
+
+class Case:
+    """One account whose tokens are of some age."""
+
+    def __init__(self, *, age: float = 2 * DAY, strict: bool = True, **settings: Any) -> None:
+        self.clock = FakeClock()
+        self.authority = Authority(self.clock, strict=strict, **settings)
+        self.store = Store(MemoryTokenStore(clock=self.clock))
+        self.oauth = self.authority.oauth(self.store)
+        self.age = age
+        self.access = self.oauth.access("anna", KEY)
+
+    async def begin(self) -> Tokens:
+        """Store tokens."""
+        tokens = stored(self.authority, age=self.age)
+        await self.store.inner.save("anna", tokens)
+        return tokens
+
+    async def kept(self) -> Tokens:
+        """Return what is stored."""
+        tokens = await self.store.inner.load("anna")
+        assert tokens is not None
+        return tokens
+
+
+async def test_nothing_is_ready_before_the_store_was_read() -> None:
+    case = Case(age=HOUR)
+    tokens = await case.begin()
+    assert case.access.ready() is None
+    assert await renewed(case.access) == tokens.access_token.reveal()
+    assert case.authority.forms == []
+    assert case.store.calls == ["load"]  # good tokens need no lock
+
+
+@pytest.mark.parametrize("key_in", ["query", "header"])
+async def test_credentials_carry_the_key_and_the_token(key_in: Any) -> None:
+    case = Case(age=HOUR)
+    tokens = await case.begin()
+    access = case.oauth.access("anna", Secret(KEY), key_in=key_in)
+    await access.renew()
+    credentials = access.ready()
+    assert credentials is not None
+    bearer = ("Authorization", Secret(f"Bearer {tokens.access_token.reveal()}"))
+    key = ("key", Secret(KEY))
+    assert credentials.params == ((key,) if key_in == "query" else ())
+    assert credentials.headers == ((bearer,) if key_in == "query" else (key, bearer))
+    assert access.ready() is credentials
+
+
+async def test_the_same_credentials_serve_as_long_as_the_token() -> None:
+    case = Case(age=HOUR)
+    await case.begin()
+    await case.access.renew()
+    first = case.access.ready()
+    case.clock.advance(DAY - HOUR - MARGIN - 1)
+    assert case.access.ready() is first
+    case.clock.advance(1)
+    assert case.access.ready() is None
+
+
+async def test_old_tokens_are_refreshed_and_written() -> None:
+    case = Case()
+    old = await case.begin()
+    access = await renewed(case.access)
+    new = await case.kept()
+    assert case.authority.refreshes == 1
+    assert case.authority.forms[0]["refresh_token"] == (old.refresh_token or Secret("")).reveal()
+    assert access == new.access_token.reveal() != old.access_token.reveal()
+    assert new.refresh_token != old.refresh_token
+    assert (new.obtained_at, new.expires_at) == (case.clock.now(), case.clock.now() + DAY)
+    assert new.refresh_expires_at == int(case.clock.now() + 30 * DAY)
+
+
+async def test_what_is_new_is_written_before_it_is_used() -> None:
+    case = Case()
+    await case.begin()
+    seen: list[object] = []
+
+    async def save(account: str, tokens: Tokens) -> None:
+        seen.append(case.access.ready())
+        await case.store.inner.save(account, tokens)
+
+    case.store.save = save  # type: ignore[method-assign]
+    await case.access.renew()
+    assert seen == [None]
+    assert case.access.ready() is not None
+
+
+async def test_another_process_has_renewed_while_this_one_waited() -> None:
+    case = Case()
+    await case.begin()
+    newer = stored(case.authority)
+
+    async def other(*, task_status: Any) -> None:
+        async with case.store.inner.lock("anna"):
+            task_status.started()
+            await case.clock.sleep(1)
+            await case.store.inner.save("anna", newer)
+
+    async with anyio.create_task_group() as group:
+        await group.start(other)
+        assert await renewed(case.access) == newer.access_token.reveal()
+    assert case.authority.forms == []
+
+
+async def test_a_refused_token_is_refreshed_though_it_is_good() -> None:
+    case = Case(age=HOUR)
+    old = await case.begin()
+    await case.access.renew()
+    assert await renewed(case.access, case.access.ready()) != old.access_token.reveal()
+    assert case.authority.refreshes == 1
+
+
+async def test_who_was_refused_an_older_token_finds_the_new_one() -> None:
+    case = Case(age=HOUR)
+    await case.begin()
+    await case.access.renew()
+    refused = case.access.ready()
+    await case.access.renew(refused)
+    new = case.access.ready()
+    await case.access.renew(refused)
+    assert case.access.ready() is new
+    assert case.authority.refreshes == 1
+
+
+async def test_the_stores_newer_token_is_taken_before_one_is_asked_for() -> None:
+    case = Case(age=HOUR)
+    await case.begin()
+    await case.access.renew()
+    newer = stored(case.authority)
+    await case.store.inner.save("anna", newer)
+    assert await renewed(case.access, case.access.ready()) == newer.access_token.reveal()
+    assert case.authority.forms == []
+
+
+@pytest.mark.parametrize("found", [False, True])
+async def test_what_came_of_a_refusal_and_is_refused_too_is_not_refreshed_again(found: bool) -> None:
+    case = Case(age=HOUR)
+    await case.begin()
+    await case.access.renew()
+    if found:  # another process has refreshed it for the same reason
+        await case.store.inner.save("anna", stored(case.authority))
+    await case.access.renew(case.access.ready())
+    refused = case.access.ready()
+    for _ in range(3):
+        with pytest.raises(AuthenticationError, match="though it is new") as caught:
+            await case.access.renew(refused)
+        assert not isinstance(caught.value, ReauthorizationRequired)
+    assert case.authority.refreshes == (0 if found else 1)
+    case.clock.advance(2 * HOUR)  # by then it may be its age, if clocks differ
+    await case.access.renew(refused)
+    assert case.authority.refreshes == (1 if found else 2)
+
+
+async def test_nothing_stored_asks_for_a_first_login() -> None:
+    case = Case()
+    with pytest.raises(ReauthorizationRequired, match="nobody has logged in yet") as caught:
+        await case.access.renew()
+    assert caught.value.account == "anna"
+    assert caught.value.url == case.oauth.authorization_url()
+    assert CLIENT_ID in caught.value.url
+    assert caught.value.url in str(caught.value)
+    assert "OAuth.exchange" in str(caught.value)
+    assert case.authority.forms == []
+
+
+async def test_no_refresh_token_asks_for_a_login() -> None:
+    case = Case()
+    tokens = await case.begin()
+    await case.store.save("anna", evolve(tokens, refresh_token=None))
+    with pytest.raises(ReauthorizationRequired, match="no refresh token"):
+        await case.access.renew()
+    assert case.authority.forms == []
+
+
+@pytest.mark.parametrize("status", [400, 401])
+@pytest.mark.parametrize("body", [{"error": "invalid_grant"}, {"error": "invalid_token"}, {"code": 401}, b""])
+async def test_a_refused_refresh_asks_for_a_login(status: int, body: Any) -> None:
+    case = Case()
+    await case.begin()
+    case.authority.answers = [(status, body)]
+    with pytest.raises(ReauthorizationRequired, match="30 days") as caught:
+        await case.access.renew()
+    assert (caught.value.status, caught.value.response) == (status, None)
+    assert caught.value.ends_query
+    assert len(case.authority.forms) == 1
+
+
+async def test_a_dead_refresh_token_is_not_tried_again_until_the_store_changes() -> None:
+    case = Case()
+    await case.begin()
+    case.authority.live.clear()
+    for _ in range(3):
+        with pytest.raises(ReauthorizationRequired):
+            await case.oauth.access("anna", KEY).renew()
+    assert len(case.authority.forms) == 1
+    await case.begin()
+    await case.access.renew()
+    assert case.access.ready() is not None
+
+
+async def test_an_unknown_application_is_said_as_such() -> None:
+    case = Case()
+    await case.begin()
+    case.authority.answers = [(401, {"error": "invalid_client"})]
+    with pytest.raises(AuthenticationError, match="client secret") as caught:
+        await case.access.renew()
+    assert not isinstance(caught.value, ReauthorizationRequired)
+
+
+PASSING = [(429, {}), (500, {}), (503, b"<html>"), OSError("reset")]
+
+
+@pytest.mark.parametrize("failure", PASSING)
+async def test_failures_that_pass_are_met_by_trying_again(failure: Any) -> None:
+    case = Case()
+    await case.begin()
+    case.authority.answers = [failure, failure]
+    await case.access.renew()
+    assert len(case.authority.forms) == 3
+    assert case.access.ready() is not None
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    list(zip(PASSING, [Throttled, ServerError, ServerError, TransportError], strict=True)),
+)
+async def test_failures_that_stay_are_raised(failure: Any, kind: type[EnlightenError]) -> None:
+    case = Case()
+    old = await case.begin()
+    case.authority.answers = [failure] * 3
+    with pytest.raises(kind) as caught:
+        await case.access.renew()
+    assert type(caught.value) is kind
+    assert len(case.authority.forms) == 3
+    assert await case.kept() == old
+    await case.access.renew()  # they are not held against the refresh token
+    assert case.access.ready() is not None
+
+
+@pytest.mark.parametrize("body", [b"<html>", {}, {"access_token": ""}])
+async def test_an_answer_without_tokens_is_not_tried_again(body: Any) -> None:
+    case = Case()
+    await case.begin()
+    case.authority.answers = [(200, body)]
+    with pytest.raises(DecodeError):
+        await case.access.renew()
+    assert len(case.authority.forms) == 1
+
+
+async def test_a_refresh_token_may_live_on() -> None:
+    """Not in the answer, or in it as it was sent."""
+    for same in (False, True):
+        case = Case()
+        old = await case.begin()
+        assert old.refresh_token is not None
+        extra = {"refresh_token": old.refresh_token.reveal()} if same else {}
+        case.authority.answers = [(200, {"access_token": "n3w", **extra})]
+        assert await renewed(case.access) == "n3w"
+        assert (await case.kept()).refresh_token == old.refresh_token
+
+
+async def test_fifty_who_wait_cost_one_request() -> None:
+    case = Case()
+    await case.begin()
+    accesses = [case.oauth.access("anna", KEY) for _ in range(50)]
+    async with anyio.create_task_group() as group:
+        for access in accesses:
+            group.start_soon(access.renew)
+    assert len(case.authority.forms) == 1
+    assert len({token(access.ready()) for access in accesses}) == 1
+
+
+@pytest.mark.parametrize("answer", [None, (500, {}), (200, b""), (401, {"error": "invalid_client"})])
+async def test_fifty_who_wait_see_the_one_failure(answer: Any) -> None:
+    case = Case()
+    await case.begin()
+    case.authority.live.clear()
+    case.authority.answers = [answer] * 3 if answer else []
+    errors: list[EnlightenError] = []
+
+    async def one() -> None:
+        try:
+            await case.access.renew()
+        except EnlightenError as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(50):
+            group.start_soon(one)
+    assert len(case.authority.forms) == (3 if answer and answer[0] == 500 else 1)
+    assert len(errors) == len({id(error) for error in errors}) == 50
+    assert {(type(error), str(error)) for error in errors} == {(type(errors[0]), str(errors[0]))}
+
+
+async def test_errors_of_a_users_store_are_their_own() -> None:
+    case = Case()
+    await case.begin()
+    case.store.broken["load"] = LookupError("no database")
+    with pytest.raises(LookupError, match="no database"):
+        await case.access.renew()
+    del case.store.broken["load"]
+    await case.access.renew()
+    assert case.access.ready() is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(LookupError("secret-CANARY"), "LookupError"), (UsageError("disk full"), "disk full")]
+)
+async def test_what_cannot_be_saved_is_used_and_saved_later(error: Exception, said: str, caplog: Any) -> None:
+    case = Case()
+    await case.begin()
+    case.store.broken["save"] = error
+    with caplog.at_level(logging.WARNING):
+        access = await renewed(case.access)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert said in caplog.text
+    assert "CANARY" not in caplog.text
+    assert await renewed(case.oauth.access("anna", KEY)) == access
+    # The next renewal starts from what is in memory, and saves.
+    del case.store.broken["save"]
+    case.clock.advance(DAY)
+    assert await renewed(case.access) != access
+    assert token(case.access.ready()) == (await case.kept()).access_token.reveal()
+    assert case.authority.refreshes == 2
+
+
+async def test_what_could_not_be_saved_is_saved_without_a_request_where_it_is_still_good() -> None:
+    case = Case()
+    await case.begin()
+    refused = await begun(case)
+    case.store.broken["save"] = LookupError()
+    await case.access.renew(refused)
+    access = token(case.access.ready())
+    del case.store.broken["save"]
+    await case.access._account._renew(Secret("some other"))
+    assert (await case.kept()).access_token.reveal() == access
+    assert case.authority.refreshes == 2
+
+
+async def begun(case: Case) -> Any:
+    await case.access.renew()
+    return case.access.ready()
+
+
+async def test_a_login_elsewhere_goes_before_what_could_not_be_saved() -> None:
+    case = Case()
+    await case.begin()
+    case.store.broken["save"] = LookupError()
+    await case.access.renew()
+    newer = stored(case.authority)
+    await case.store.inner.save("anna", newer)
+    case.clock.advance(HOUR)
+    assert await renewed(case.access, case.access.ready()) == newer.access_token.reveal()
+    assert case.authority.refreshes == 1
+
+
+async def test_a_store_that_hangs_does_not_hold_up_for_ever(caplog: Any) -> None:
+    case = Case()
+    await case.begin()
+
+    async def save(account: str, tokens: Tokens) -> None:
+        await case.clock.sleep(1e6)
+
+    case.store.save = save  # type: ignore[method-assign]
+    started = case.clock.monotonic()
+    await case.access.renew()
+    assert case.clock.monotonic() - started == SAVE_TIMEOUT
+    assert "longer than 30 s" in caplog.text
+
+
+async def test_one_line_is_logged_for_a_refresh(caplog: Any) -> None:
+    case = Case()
+    await case.begin()
+    with caplog.at_level(logging.INFO, "enlighten_async"):
+        await case.access.renew()
+    assert [record.getMessage() for record in caplog.records if record.name == "enlighten_async"] == [
+        "account anna: the access token was renewed; it ends at 2025-06-16T15:06:40+00:00"
+    ]
+
+
+@pytest.mark.parametrize("skew", [-3 * DAY, -HOUR, HOUR, 3 * DAY])
+async def test_a_clock_that_is_off_costs_no_endless_requests(skew: float) -> None:
+    """Its own tokens are good by its own clock, whatever that says."""
+    case = Case(age=HOUR)
+    await case.begin()
+    off: Clock = case.clock.skewed(skew)
+    oauth = case.authority.oauth(case.store, clock=off)
+    access = oauth.access("anna", KEY)
+    for _ in range(3):
+        await access.renew()
+        assert access.ready() is not None
+    assert case.authority.refreshes == (1 if skew > DAY else 0)
+    case.clock.advance(DAY)
+    if access.ready() is not None:  # this clock says it is good, the service says it is not
+        await access.renew(access.ready())
+    else:
+        await access.renew()
+    assert access.ready() is not None
+
+
+async def test_short_lives_are_ready_once_renewed() -> None:
+    case = Case(life=60)
+    await case.begin()
+    await case.access.renew()
+    assert case.access.ready() is not None
+    case.clock.advance(31)
+    assert case.access.ready() is None
+
+
+@examples(25)
+@given(
+    ages=st.lists(st.sampled_from([0.0, HOUR, DAY - MARGIN + 1, 2 * DAY]), min_size=1, max_size=4),
+    asked=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 5)), max_size=12),
+)
+async def test_any_tasks_of_any_accounts_refresh_what_is_stale_once(
+    ages: list[float], asked: list[tuple[int, int, int]]
+) -> None:
+    """In any order, through any of several applications' objects on one store."""
+    clock = FakeClock()
+    authority, store = Authority(clock), MemoryTokenStore(clock=clock)
+    oauths = [authority.oauth(store) for _ in range(4)]
+    for number, age in enumerate(ages):
+        await store.save(f"account {number}", stored(authority, age=age))
+    stale = {account % len(ages) for account, _, _ in asked if ages[account % len(ages)] > DAY - MARGIN}
+
+    async def one(account: int, oauth: OAuth, delay: int) -> None:
+        access = oauth.access(f"account {account}", KEY)
+        await clock.sleep(delay / 100)
+        got = await renewed(access)
+        kept = await store.load(f"account {account}")
+        assert kept is not None
+        assert got == kept.access_token.reveal()
+
+    async with anyio.create_task_group() as group:
+        for account, oauth, delay in asked:
+            group.start_soon(one, account % len(ages), oauths[oauth], delay)
+    assert authority.refreshes == len(stale)
+
+
+@pytest.mark.parametrize("backends", [("asyncio", "asyncio"), ("asyncio", "trio"), ("trio", "asyncio")])
+def test_one_object_serves_several_loops_at_once(backends: tuple[str, str]) -> None:
+    authority = Authority()
+    oauth = authority.oauth(MemoryTokenStore())
+    tokens = stored(authority, age=2 * DAY)
+    got: list[str] = []
+
+    async def many() -> None:
+        accesses = [oauth.access("anna", KEY) for _ in range(10)]
+        async with anyio.create_task_group() as group:
+            for access in accesses:
+                group.start_soon(access.renew)
+        got.extend(token(access.ready()) for access in accesses)
+
+    anyio.run(oauth._store.save, "anna", tokens)
+    threads = [
+        threading.Thread(target=anyio.run, args=(many,), kwargs={"backend": name}) for name in backends
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 20
+    assert len(set(got)) == authority.refreshes == 1
+
+
+def test_one_object_serves_loops_one_after_another() -> None:
+    authority = fake()
+    oauth = authority.oauth(MemoryTokenStore(clock=authority.clock))
+    access = oauth.access("anna", KEY)
+    anyio.run(oauth._store.save, "anna", stored(authority))
+    for backend in ("asyncio", "trio", "asyncio"):
+        authority.clock.advance(DAY)
+        anyio.run(access.renew, backend=backend)
+        assert access.ready() is not None
+    assert authority.refreshes == 3
