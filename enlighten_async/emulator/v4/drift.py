@@ -23,11 +23,9 @@ def which(options: int, *of: object) -> int:
 def drift_system(item: Row, system: System) -> Row:
     """Return a system in a list with fields that are null, numbers or otherwise spelled."""
     kind = which(3, system.system_id, "system")
+    if which(2, system.system_id, "spelling"):
+        item["connection_type"] = SPELLED.get(system.connection_type, system.connection_type)
     item |= {
-        "connection_type": (
-            SPELLED.get(system.connection_type, system.connection_type),
-            item["connection_type"],
-        )[kind % 2],
         "attachment_type": None if kind else item["attachment_type"],
         "interconnect_date": (None, item["interconnect_date"], system.operational_at)[kind],
     }
