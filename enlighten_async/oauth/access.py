@@ -52,7 +52,8 @@ class Access:
 
         Raises:
             ReauthorizationRequired: the owner has to log in.
-            AuthenticationError: the application is not accepted, or renewing has not helped.
+            TokenRefused: renewing has not helped.
+            AuthenticationError: the application is not accepted.
             EnlightenError: the token endpoint or the store failed.
         """
         await self._account.renew(None if refused is None else _token_in(refused))

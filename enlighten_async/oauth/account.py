@@ -13,7 +13,7 @@ from anyio.lowlevel import RunVar
 from attrs import evolve, frozen
 
 from enlighten_async.clock import Clock
-from enlighten_async.errors import AuthenticationError, EnlightenError, ReauthorizationRequired, UsageError
+from enlighten_async.errors import EnlightenError, ReauthorizationRequired, TokenRefused, UsageError
 from enlighten_async.oauth.answer import Said
 from enlighten_async.oauth.endpoint import TokenEndpoint
 from enlighten_async.oauth.holding import Holding, until
@@ -80,7 +80,8 @@ class Account:
 
         Raises:
             ReauthorizationRequired: the owner has to log in.
-            AuthenticationError: the application is not accepted, or it is not the token's age that is wrong.
+            TokenRefused: the service refuses a token that is new, so it is not its age that is wrong.
+            AuthenticationError: the application is not accepted.
             EnlightenError: the token endpoint or the store failed.
         """
         if self.current(refused):
@@ -144,7 +145,7 @@ class Account:
             self._accept(latest, refused)
             return None
         if latest.access_token == refused and self._is_suspect(latest.access_token):
-            raise AuthenticationError(
+            raise TokenRefused(
                 f"the service refuses the token of account {self.name} though it is new, so it is not "
                 "renewed again: check that the API key and the client id belong to the same application",
                 status=401,

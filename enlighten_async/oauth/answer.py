@@ -28,8 +28,8 @@ MAX_SAID = 200
 """Characters kept of what the service says about a failure."""
 
 _CLIENT = frozenset({"invalid_client", "unauthorized_client"})
-_PERSONAL = re.compile(r"\S+@\S+|[\w.~+/=-]{24,}")
-"""E-mail addresses, and what is long enough to be a token."""
+_PERSONAL = re.compile(r"\S+@\S+|\beyJ[\w.~+/=-]+|[\w~+=-]{24,}[\w.~+=-]*")
+"""E-mail addresses, JWTs, and what is long enough to be another token."""
 
 
 @frozen
@@ -88,7 +88,7 @@ def failure_of(
     if said.error in _CLIENT:
         return AuthenticationError(
             f"the client id and client secret are not accepted {said.text}: take both from the "
-            "application's page of the developer portal",
+            "application's page of the developer portal (only partners' applications may use passwords)",
             status=status,
         )
     if status in {400, 401}:
@@ -110,8 +110,12 @@ def _said(response: Response, redactor: Redactor) -> Said:
 def _shown(value: object, redactor: Redactor) -> str:
     if not isinstance(value, str):
         return ""
-    masked = _PERSONAL.sub("***", redactor.text(value))
-    return "".join(char if char.isprintable() else " " for char in masked)[:MAX_SAID]
+    return "".join(char if char.isprintable() else " " for char in masked(value, redactor))[:MAX_SAID]
+
+
+def masked(text: str, redactor: Redactor) -> str:
+    """Return a text without what was sent, and without what looks like a token or an e-mail address."""
+    return _PERSONAL.sub("***", redactor.text(text))
 
 
 def _object(body: bytes | str) -> dict[str, Any]:

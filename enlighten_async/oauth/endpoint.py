@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from enlighten_async.clock import Clock
-from enlighten_async.errors import EnlightenError, Throttled
-from enlighten_async.oauth.answer import Said, failure_of, tokens_of
+from enlighten_async.errors import EnlightenError, Throttled, TransportError
+from enlighten_async.oauth.answer import Said, failure_of, masked, tokens_of
 from enlighten_async.oauth.to_the_end import to_the_end
 from enlighten_async.oauth.tokens import Tokens
 from enlighten_async.retry import RetryPolicy, passing
@@ -97,8 +97,12 @@ class TokenEndpoint:
         refused: Callable[[Said], EnlightenError],
         keep: Callable[[Tokens], Awaitable[None]],
     ) -> None:
-        response = await self._send(credentials)
         redactor = Redactor([*credentials.secrets, self.client_secret.reveal()])
+        try:
+            response = await self._send(credentials)
+        except TransportError as error:
+            error.args = (masked(str(error), redactor),)  # it may quote what came instead of an answer
+            raise
         found = failure_of(response, redactor, refused) or tokens_of(response, self.clock.now())
         del response
         if not isinstance(found, Tokens):

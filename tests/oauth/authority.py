@@ -42,7 +42,11 @@ class Authority:
         life: seconds an access token lives.
         forms: what it was asked, in order.
         live: the refresh tokens it accepts.
+        issued: all tokens it ever gave out.
         answers: given before all others, one each time: status and body, or an error to raise.
+        extra: fields added to an answer with tokens.
+        on_answer: called when an answer is about to leave.
+        gate: the running server answers while it is set.
     """
 
     def __init__(self, clock: Clock | None = None, *, strict: bool = True, life: float = DAY) -> None:
@@ -52,10 +56,13 @@ class Authority:
         self.forms: list[dict[str, str]] = []
         self.requests: list[httpx.Request] = []
         self.live: set[str] = set()
+        self.issued: list[str] = []
         self.codes = {CODE}
         self.answers: list[Answer | Exception] = []
         self.extra: dict[str, Any] = {}
         self.on_answer: Callable[[], object] = lambda: None
+        self.gate = threading.Event()
+        self.gate.set()
         self._serial = 0
 
     @property
@@ -69,6 +76,7 @@ class Authority:
         access = jwt(exp=int(end), jti=f"a{self._serial}")
         refresh = jwt(exp=int(self.clock.now() + 30 * DAY), jti=f"r{self._serial}")
         self.live.add(refresh)
+        self.issued += [access, refresh]
         return {
             "access_token": access,
             "token_type": "bearer",
@@ -130,6 +138,7 @@ class Authority:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 form = dict(parse_qsl(self.rfile.read(int(self.headers["content-length"])).decode()))
+                authority.gate.wait(10)
                 with lock:
                     status, body = authority.answer(form, self.headers["authorization"])
                 content = json.dumps(body).encode()
