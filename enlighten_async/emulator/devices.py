@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400
 REPLACED_AFTER = 100 * DAY  # seconds of service until retired inverters were replaced
+METER_ID, BATTERY_ID = 1_059_600_000, 1_084_690_000
 ENVOY_ID, INVERTER_ID = 430_000, 1_059_000_000
 KINDS = (  # model, sku, part number
     ("M215", "M215-60-2LL-S22-NA", "800-00107-r01"),
@@ -114,6 +115,16 @@ def meter_items(system: System) -> list[dict[str, object]]:
         state = ("disabled", "disabled") if system.consumption == "disabled" else ("normal", "enabled")
         items.append(_meter(serial, *state))
     return items
+
+
+def meter_id(system: System, index: int) -> int:
+    """Return the service's id of a meter: production meters count first, then consumption's."""
+    return METER_ID + system.system_id * 10 + index
+
+
+def battery_id(system: System, index: int) -> int:
+    """Return the service's id of a battery (Encharge)."""
+    return BATTERY_ID + system.system_id * 10 + index
 
 
 def consumption_meter(system: System) -> str | None:

@@ -105,7 +105,7 @@ class LoadControl:
     Attributes:
         name: the contact: NC1, NC2, NO1, NO2.
         load_name: what hangs on it.
-        mode: Basic, Advanced or Scheduled.
+        mode: Basic, Scheduled, Advanced_BatteryPowered and others.
     """
 
     name: str

@@ -133,6 +133,18 @@ class Storage:
         rows = [] if newest is None else self.device_rows(system_id, serial, newest - GRID, newest)
         return rows[-1] if rows else None
 
+    def last_power(self, system_id: int, serial: str) -> tuple[int, int] | None:
+        """Return when a battery reported last (epoch seconds) and its mean power (W) then, out of it."""
+        system = self._truth.system(system_id)
+        index = self._index(system, serial)
+        until = self._truth.horizon() - batteries(system)[index].late
+        newest = self.last_row(system_id, until)
+        if newest is None:
+            return None
+        ((at, slot, day, _),) = self._slots(system, newest - GRID, newest)
+        flow = day.flows[index]
+        return at, (flow.discharge[slot] - flow.charge[slot]) * 3600 // GRID
+
     def _index(self, system: System, serial: str) -> int:
         for index, battery in enumerate(batteries(system)):
             if battery.serial == serial:

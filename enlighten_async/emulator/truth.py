@@ -10,13 +10,16 @@ from enlighten_async.emulator.charger import Charging
 from enlighten_async.emulator.daily import day_sums
 from enlighten_async.emulator.daybook import Sums, newest
 from enlighten_async.emulator.devices import consumption_meter
+from enlighten_async.emulator.events import Events
 from enlighten_async.emulator.grid import Grid
 from enlighten_async.emulator.heat_pump import Heating
 from enlighten_async.emulator.inverters import inverter_rows, micro_rows
+from enlighten_async.emulator.latest import latest
 from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.emulator.micro import enwh
 from enlighten_async.emulator.readings import odometer_steps
 from enlighten_async.emulator.reports import Reports
+from enlighten_async.emulator.settings import Settings
 from enlighten_async.emulator.storage import Storage
 from enlighten_async.emulator.sun import DAY, GRID
 
@@ -37,6 +40,8 @@ class Truth(Reports):
         grid: what is bought and sold.
         charging: what chargers of cars report.
         heating: what heat pumps report.
+        events: what happened, and what of it is an alarm.
+        settings: how batteries are set.
 
     Raises ValueError if two systems share an id.
     """
@@ -48,6 +53,8 @@ class Truth(Reports):
         self.grid = Grid(self)
         self.charging = Charging(self, seed)
         self.heating = Heating(self, seed)
+        self.events = Events(self)
+        self.settings = Settings(self)
 
     def produced(self, system_id: int, start: float, end: float) -> int:
         """Return the energy (Wh) of a window: the inverters' until the meters count, then the meters'."""
@@ -131,6 +138,10 @@ class Truth(Reports):
     def micro_rows(self, system_id: int, serial: str, start: float, end: float) -> list[dict[str, int]]:
         """Return an inverter's rows with `start < end_at <= end` reported by now; KeyError if unknown."""
         return list(micro_rows(self, self.system(system_id), serial, start, end))
+
+    def latest(self, system_id: int) -> dict[str, list[dict[str, object]]]:
+        """Return what each device reported last, by type; nulls if that is more than a week ago."""
+        return latest(self, self.system(system_id), self._clock.now())
 
     def inverters(self, system_id: int) -> list[dict[str, object]]:
         """Return the inverters as the service describes them, retired ones last."""
