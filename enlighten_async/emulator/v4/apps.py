@@ -13,7 +13,7 @@ DETAILS = "System Details"
 PRODUCTION = "Site Level Production Monitoring"
 CONSUMPTION = "Site Level Consumption Monitoring"
 EV = "EV Charger Monitoring"
-DEVICES = "Device Level Monitoring"
+DEVICES = "Device Level Production Monitoring"
 CONFIGURATIONS = "System Configurations"
 
 WATT = frozenset({DETAILS, PRODUCTION, CONSUMPTION, EV})

@@ -9,6 +9,7 @@ from enlighten_async.emulator.devices import envoys, inverters, meter_items, num
 from enlighten_async.emulator.local_time import parse_moment
 from enlighten_async.emulator.status import meta
 from enlighten_async.emulator.v4.drift import drift_inverter, modem
+from enlighten_async.emulator.v4.equipment import further
 from enlighten_async.emulator.v4.refusals import RefusedError, not_found
 from enlighten_async.emulator.v4.systems import MAX_PAGE, page_asked
 
@@ -31,6 +32,7 @@ def listed(api: ApiV4, asked: Asked) -> Row:
         "micros": _micros(system, last),
         "meters": _meters(system, last),
         "gateways": _gateways(system, last, drifts=api.manners.drift),
+        **further(api, asked, last),
     }
     there = {kind: devices for kind, devices in found.items() if devices}
     return {

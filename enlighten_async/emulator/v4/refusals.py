@@ -8,6 +8,7 @@ from typing import TypeAlias
 from enlighten_async.emulator.messages import Answer, as_json, refuse
 
 WORDS = {
+    400: "Bad request",
     401: "Not Authorized",
     403: "Forbidden",
     404: "Not Found",
@@ -34,15 +35,15 @@ class RefusedError(Exception):
 
     Attributes:
         status: HTTP status.
-        details: what is wrong.
+        details: what is wrong; some operations make a list of it.
         message: the status in words, as the service puts them.
         more: further fields.
     """
 
     def __init__(
-        self, status: int, details: str, message: str | None = None, more: Row | None = None
+        self, status: int, details: str | list[str], message: str | None = None, more: Row | None = None
     ) -> None:
-        super().__init__(details)
+        super().__init__(str(details))
         self.status = status
         self.details = details
         self.message = message or WORDS[status]
@@ -55,8 +56,11 @@ class RefusedError(Exception):
 
     def ev_answer(self) -> Answer:
         """Return the refusal as the charger family puts it: 400 for whatever was wrong, code as text."""
-        status, message = (400, "Bad request") if self.status in {404, 422} else (self.status, self.message)
-        content: Row = {"message": message, "code": str(status), "details": self.details}
+        status, message, details = self.status, self.message, self.details
+        if status in {404, 422}:
+            status, message = 400, WORDS[400]
+            details = "Invalid system_id" if self.status == 404 else details
+        content: Row = {"message": message, "code": str(status), "details": details}
         return as_json(status, content | self.more, media=BYTES_TYPE)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import field, frozen
 
 from enlighten_async.emulator.messages import JSON_TYPE
-from enlighten_async.emulator.v4 import daily, devices, systems, telemetry
-from enlighten_async.emulator.v4.apps import CONSUMPTION, DETAILS, PRODUCTION
+from enlighten_async.emulator.v4 import chargers, daily, devices, grid, single, storage, systems, telemetry
+from enlighten_async.emulator.v4.apps import CONSUMPTION, DETAILS, DEVICES, EV, PRODUCTION
 from enlighten_async.emulator.v4.refusals import BYTES_TYPE
 
 if TYPE_CHECKING:
@@ -121,5 +121,37 @@ ROUTES: tuple[Route, ...] = (
         PRODUCTION,
         not_found="Not Authorized",
     ),
+    Route(
+        "/{id}/consumption_meter_readings",
+        grid.consumption_meter_readings,
+        CONSUMPTION,
+        not_found="Not Authorized",
+    ),
+    Route(
+        "/{id}/storage_meter_readings",
+        storage.storage_meter_readings,
+        CONSUMPTION,
+        not_found="Not Authorized",
+    ),
+    Route("/{id}/telemetry/battery", storage.battery, CONSUMPTION),
+    Route("/{id}/battery_lifetime", storage.battery_lifetime, CONSUMPTION, long=False),
+    Route("/{id}/energy_import_telemetry", grid.energy_import_telemetry, CONSUMPTION, long=False),
+    Route("/{id}/energy_export_telemetry", grid.energy_export_telemetry, CONSUMPTION, long=False),
+    Route("/{id}/energy_import_lifetime", grid.energy_import_lifetime, CONSUMPTION, long=False),
+    Route("/{id}/energy_export_lifetime", grid.energy_export_lifetime, CONSUMPTION, long=False),
+    Route("/{id}/devices/micros/telemetry", single.micros, DEVICES, long=False),
+    Route("/{id}/devices/micros/{serial}/telemetry", single.micro, DEVICES),
+    Route("/{id}/devices/encharges/{serial}/telemetry", storage.encharge, DEVICES),
+    Route("/{id}/devices/acbs/{serial}/telemetry", storage.acb, DEVICES),
+    Route("/{id}/hp_telemetry", single.hp_telemetry, DEVICES),
+    Route("/{id}/hp_lifetime", single.hp_lifetime, DEVICES),
+    Route("/{id}/ev_charger/devices", chargers.devices, EV, ev=True),
+    Route("/{id}/ev_charger/events", chargers.events, EV, ev=True),
+    Route("/{id}/ev_charger/{serial}/sessions", chargers.sessions, EV, ev=True),
+    Route("/{id}/ev_charger/{serial}/schedules", chargers.schedules, EV, ev=True),
+    Route("/{id}/ev_charger/{serial}/lifetime", chargers.lifetime, EV, ev=True),
+    Route("/{id}/ev_charger/{serial}/telemetry", chargers.telemetry, EV, ev=True),
+    Route("/{id}/{serial}/evse_telemetry", single.evse_telemetry, DEVICES),
+    Route("/{id}/{serial}/evse_lifetime", single.evse_lifetime, DEVICES),
 )
 """The first that fits is taken: paths without a system come before the system's own."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from enlighten_async.emulator.devices import envoys
 from enlighten_async.emulator.local_time import local_date, parse_date
 from enlighten_async.emulator.status import meta, summary
+from enlighten_async.emulator.storage import batteries
 from enlighten_async.emulator.v4.drift import drift_system, interconnected
 from enlighten_async.emulator.v4.refusals import IN_FUTURE, RefusedError, because
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.v4.routes import Asked
 
 PAGE, MAX_PAGE = 10, 100
+LEAST_CHARGE = 1440  # W: a car takes no less than six amperes
 
 Row: TypeAlias = dict[str, object]
 
@@ -67,7 +69,22 @@ def summarized(api: ApiV4, asked: Asked) -> Row:
     day = parse_date(asked.get("summary_date")) or today
     if day > today:
         raise RefusedError(422, because(IN_FUTURE))
-    return summary(api.truth, asked.system, day, now) | {"nmi": None}
+    return summary(api.truth, asked.system, day, now) | _powers(asked.system)
+
+
+def _powers(system: System) -> Row:
+    """Return what v4 adds to a summary, as far as a system has it; power in W, capacity in Wh."""
+    row: Row = {} if system.nmi is None else {"nmi": system.nmi}
+    if owned := batteries(system):
+        power = sum(battery.power_w for battery in owned)
+        row |= dict.fromkeys(("battery_charge_w", "battery_discharge_w"), power)
+        row["battery_capacity_wh"] = sum(battery.capacity_wh for battery in owned)
+    if system.ev_chargers:
+        row["evse_power"] = [
+            {charger.serial: {"evse_max_charge_w": charger.power_w, "evse_min_charge_w": LEAST_CHARGE}}
+            for charger in system.ev_chargers
+        ]
+    return row
 
 
 def item(api: ApiV4, system: System) -> Row:
