@@ -12,6 +12,27 @@ from enlighten_async.models.devices import (
     MicroInverter,
 )
 from enlighten_async.models.estimate import Estimate
+from enlighten_async.models.ev_charger import (
+    EvChargerEvent,
+    EvChargerEvents,
+    EvChargerSchedule,
+    EvChargerSchedules,
+    EvChargerSession,
+    EvChargerSessions,
+    EvChargingTime,
+)
+from enlighten_async.models.events import (
+    Alarm,
+    AlarmEvent,
+    Alarms,
+    Event,
+    Events,
+    EventType,
+    EventTypes,
+    OpenAlarms,
+    OpenEvents,
+)
+from enlighten_async.models.latest_telemetry import LatestReport, LatestTelemetry
 from enlighten_async.models.lifetime import (
     BatteryDay,
     BatteryLifetime,
@@ -23,28 +44,40 @@ from enlighten_async.models.lifetime import (
 )
 from enlighten_async.models.meta import Meta
 from enlighten_async.models.readings import (
+    ConsumptionMeterReadings,
     MeterReading,
     MonthlyMeterReading,
     MonthlyProduction,
     ProductionMeterReadings,
+    StorageMeterReading,
+    StorageMeterReadings,
 )
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
 from enlighten_async.models.series import Series
+from enlighten_async.models.site_settings import BatterySettings, GridStatus, Load, LoadControl, StormGuard
 from enlighten_async.models.stats import Stats, StatsInterval
 from enlighten_async.models.summary import EvsePower, Summary
 from enlighten_async.models.sums import Sum
+from enlighten_async.models.system_devices import CellularModem, Devices, EvChargers, SystemDevice
 from enlighten_async.models.systems import System, SystemDetails, SystemId, Systems
 
 __all__ = [
+    "Alarm",
+    "AlarmEvent",
+    "Alarms",
     "BatteryDay",
     "BatteryLifetime",
+    "BatterySettings",
+    "CellularModem",
     "ChannelInterval",
     "ConsumptionInterval",
     "ConsumptionLifetime",
+    "ConsumptionMeterReadings",
     "ConsumptionStats",
     "Coverage",
     "Device",
+    "Devices",
     "EnergyExportLifetime",
     "EnergyImportLifetime",
     "EnergyLifetime",
@@ -52,17 +85,36 @@ __all__ = [
     "EnvoyInverters",
     "Envoys",
     "Estimate",
+    "EvChargerEvent",
+    "EvChargerEvents",
+    "EvChargerSchedule",
+    "EvChargerSchedules",
+    "EvChargerSession",
+    "EvChargerSessions",
+    "EvChargers",
+    "EvChargingTime",
+    "Event",
+    "EventType",
+    "EventTypes",
+    "Events",
     "EvsePower",
+    "GridStatus",
     "Hole",
     "Inventory",
     "InvertersSummary",
+    "LatestReport",
+    "LatestTelemetry",
     "LifetimeDay",
+    "Load",
+    "LoadControl",
     "Meta",
     "MeterIntervals",
     "MeterReading",
     "MicroInverter",
     "MonthlyMeterReading",
     "MonthlyProduction",
+    "OpenAlarms",
+    "OpenEvents",
     "ProductionMeterReadings",
     "Reason",
     "Receipt",
@@ -71,10 +123,14 @@ __all__ = [
     "Series",
     "Stats",
     "StatsInterval",
+    "StorageMeterReading",
+    "StorageMeterReadings",
+    "StormGuard",
     "Sum",
     "Summary",
     "System",
     "SystemDetails",
+    "SystemDevice",
     "SystemId",
     "Systems",
 ]

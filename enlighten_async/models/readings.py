@@ -53,6 +53,73 @@ class ProductionMeterReadings(Rows[MeterReading]):
 
 
 @frozen
+class ConsumptionMeterReadings(Rows[MeterReading]):
+    """Last readings of a system's meters of consumption: a sequence of `MeterReading` (v4).
+
+    Attributes:
+        system_id: the service's number of the system.
+        meter_readings: one for each meter, retired ones among them; empty without meters.
+        meta: the system's state; null where the service leaves it out.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    meter_readings: tuple[MeterReading, ...] = ()
+    meta: Meta | None = None
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.meter_readings)
+
+    def _row(self, place: int) -> MeterReading:
+        return self.meter_readings[place]
+
+
+@frozen
+class StorageMeterReading(Plain):
+    """What a meter of batteries read (v4).
+
+    Attributes:
+        serial_number: of the meter, a text.
+        value_charged: Wh that had gone into the batteries in all; null if it gave none.
+        value_discharged: Wh that had come out of them in all; null if it gave none.
+        read_at: when it was read (aware UTC); null if it was not.
+    """
+
+    serial_number: str | None = None
+    value_charged: int | None = None
+    value_discharged: int | None = None
+    read_at: datetime | None = None
+
+
+@frozen
+class StorageMeterReadings(Rows[StorageMeterReading]):
+    """Last readings of a system's meters of batteries: a sequence of `StorageMeterReading` (v4).
+
+    Attributes:
+        system_id: the service's number of the system.
+        meter_readings: one for each meter, retired ones among them; empty without meters.
+        meta: the system's state; null where the service leaves it out.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    meter_readings: tuple[StorageMeterReading, ...] = ()
+    meta: Meta | None = None
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.meter_readings)
+
+    def _row(self, place: int) -> StorageMeterReading:
+        return self.meter_readings[place]
+
+
+@frozen
 class MonthlyMeterReading(Plain):
     """What a revenue-grade meter read at both ends of a month.
 

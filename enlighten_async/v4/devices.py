@@ -1,4 +1,4 @@
-"""Devices of a system as v2 lists them, out of v4's one list of all; and the last reports of inverters."""
+"""Devices of a system: v4's one list of all, and out of it those that v2 lists; last reports of inverters."""
 
 from __future__ import annotations
 
@@ -13,13 +13,28 @@ from enlighten_async.dialect.once import once
 from enlighten_async.models.coverage import Hole
 from enlighten_async.models.devices import EnvoyInverters, Envoys, Inventory, InvertersSummary
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.system_devices import Devices
 from enlighten_async.session.outline import Draft, Leg, Outline
 from enlighten_async.wire import Flow, Request, Response
 
 PAGE = 100
 """Inverters per page, the most the service gives; it was seen to give all in one."""
 
+KINDS = (
+    *("micros", "meters", "gateways", "q_relays", "acbs", "encharges", "enpowers"),
+    *("ev_chargers", "heat_pump", "iq_collars", "iq_air", "generators"),
+)
+"""Kinds of devices, by the service's names; it writes some of them in capitals now and then."""
+
+ABSENT = (None, "", "N/A")
+"""What stands for a thing that is not there."""
+
 Rows = list[dict[str, Any]]
+
+
+def devices(system_id: int) -> Draft[Devices, Devices, Devices]:
+    """Ask for a system's devices of all kinds."""
+    return once(_devices("devices", system_id, partial(decode.value, Devices, shape=_as_devices)))
 
 
 def envoys(system_id: int) -> Draft[Envoys, Envoys, Envoys]:
@@ -40,6 +55,29 @@ def _listed(raw: dict[str, Any], kind: str) -> Rows:
     """Return the devices of a kind; a kind of which there is none has no key."""
     rows: Rows = (raw.get("devices") or {}).get(kind) or []
     return rows
+
+
+def _as_devices(raw: dict[str, Any]) -> dict[str, Any]:
+    by_kind = {name.lower(): rows for name, rows in (raw.get("devices") or {}).items()}
+    known = {kind: device_rows(by_kind.pop(kind, None)) for kind in KINDS}
+    own = {name: raw.get(name) for name in ("system_id", "total_devices")}
+    return {**own, **known, "others": by_kind}
+
+
+def device_rows(listed: Any) -> Any:
+    """Return devices by the names their model has; what is not a list of them is left as it is."""
+    return [_device(row) for row in listed] if isinstance(listed, list) else listed
+
+
+def _device(row: Any) -> Any:
+    """Return a device; of a modem that is not there, the service may say that nothing is known of it."""
+    if not isinstance(row, dict):
+        return row
+    named = {name.lower(): value for name, value in row.items()}
+    modem = named.get("cellular_modem")
+    if isinstance(modem, dict):
+        modem = {name: value for name, value in modem.items() if value not in ABSENT}
+    return {**named, "cellular_modem": None if modem in (*ABSENT, {}) else modem}
 
 
 def _as_envoys(raw: dict[str, Any]) -> dict[str, Any]:

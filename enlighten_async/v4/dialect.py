@@ -12,7 +12,16 @@ from enlighten_async.dialect import decode
 from enlighten_async.errors import EnlightenError
 from enlighten_async.quota import Plan
 from enlighten_async.session import Endpoints
-from enlighten_async.v4 import devices, lifetimes, readings, systems
+from enlighten_async.v4 import (
+    config,
+    devices,
+    ev_charger,
+    events,
+    latest_telemetry,
+    lifetimes,
+    readings,
+    systems,
+)
 from enlighten_async.v4.refusals import explain
 from enlighten_async.v4.series import CONSUMPTION_STATS, RGM_STATS, STATS
 from enlighten_async.wire import Flow, Request, Response
@@ -61,10 +70,27 @@ class V4:
             "battery_lifetime": lifetimes.battery_lifetime,
             "energy_import_lifetime": lifetimes.energy_import_lifetime,
             "energy_export_lifetime": lifetimes.energy_export_lifetime,
+            "devices": devices.devices,
             "envoys": devices.envoys,
             "inventory": devices.inventory,
             "inverters_summary_by_envoy_or_site": devices.inverters_summary_by_envoy_or_site,
             "production_meter_readings": readings.production_meter_readings,
+            "consumption_meter_readings": readings.consumption_meter_readings,
+            "storage_meter_readings": readings.storage_meter_readings,
+            "latest_telemetry": latest_telemetry.latest_telemetry,
+            "events": events.events,
+            "alarms": events.alarms,
+            "open_events": events.open_events,
+            "open_alarms": events.open_alarms,
+            "event_types": events.event_types,
+            "ev_charger_devices": ev_charger.ev_charger_devices,
+            "ev_charger_events": ev_charger.ev_charger_events,
+            "ev_charger_sessions": ev_charger.ev_charger_sessions,
+            "ev_charger_schedules": ev_charger.ev_charger_schedules,
+            "battery_settings": config.battery_settings,
+            "storm_guard": config.storm_guard,
+            "grid_status": config.grid_status,
+            "load_control": config.load_control,
         }
 
     def explain(self, response: Response, endpoint: str) -> EnlightenError | None:

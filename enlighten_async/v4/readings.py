@@ -6,7 +6,11 @@ from functools import partial
 from typing import Any
 
 from enlighten_async.dialect.readings import readings
-from enlighten_async.models.readings import ProductionMeterReadings
+from enlighten_async.models.readings import (
+    ConsumptionMeterReadings,
+    ProductionMeterReadings,
+    StorageMeterReadings,
+)
 
 
 def _shape(raw: dict[str, Any]) -> dict[str, Any]:
@@ -23,3 +27,7 @@ def _shape(raw: dict[str, Any]) -> dict[str, Any]:
 production_meter_readings = partial(
     readings, ProductionMeterReadings, "production_meter_readings", shape=_shape
 )
+consumption_meter_readings = partial(
+    readings, ConsumptionMeterReadings, "consumption_meter_readings", shape=_shape
+)
+storage_meter_readings = partial(readings, StorageMeterReadings, "storage_meter_readings", shape=_shape)

@@ -1,0 +1,163 @@
+"""What EV chargers did and will do (v4)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import field, frozen
+
+from enlighten_async.models.convert import READ, quantity
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.rows import Plain, Rows
+from enlighten_async.models.words import flag
+
+_NUMBER = {READ: quantity({"": 1})}
+
+
+@frozen
+class EvChargerEvent(Plain):
+    """What happened to an EV charger.
+
+    Attributes:
+        status: "Info", "Open", "Closed"; an open set.
+        triggered_date: when it began, an instant despite its name (aware UTC).
+        cleared_date: when it was over (aware UTC); null if it is not.
+        details: what happened and to which charger, in the service's words.
+    """
+
+    status: str | None = None
+    triggered_date: datetime | None = None
+    cleared_date: datetime | None = None
+    details: str | None = None
+
+
+@frozen
+class EvChargerEvents(Rows[EvChargerEvent]):
+    """What happened to EV chargers, in the service's order: a sequence of `EvChargerEvent`.
+
+    Attributes:
+        system_id: the service's number of the system.
+        events: what happened.
+        complete: whether all pages arrived.
+        as_of: when the first page was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    events: tuple[EvChargerEvent, ...] = ()
+    complete: bool = field(default=True, eq=False)
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def _row(self, place: int) -> EvChargerEvent:
+        return self.events[place]
+
+
+@frozen
+class EvChargerSession(Plain):
+    """One session of charging, from plugging in to plugging out.
+
+    Attributes:
+        start_time: when it began (aware UTC).
+        end_time: when it ended (aware UTC); null if it has not.
+        duration: seconds from one to the other.
+        charge_time: seconds of these in which power flowed; the service tells no unit.
+        energy_added: Wh, as the service has it in writing; its example would fit kWh.
+        miles_added: miles one can drive with it.
+        cost: what it cost, in the currency of the owner's tariff.
+    """
+
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    duration: float | None = field(default=None, metadata=_NUMBER)
+    charge_time: float | None = field(default=None, metadata=_NUMBER)
+    energy_added: float | None = field(default=None, metadata=_NUMBER)
+    miles_added: float | None = field(default=None, metadata=_NUMBER)
+    cost: float | None = field(default=None, metadata=_NUMBER)
+
+
+@frozen
+class EvChargerSessions(Rows[EvChargerSession]):
+    """Sessions of an EV charger, in the service's order: a sequence of `EvChargerSession`.
+
+    Attributes:
+        system_id: the service's number of the system.
+        sessions: the sessions themselves.
+        complete: whether all pages arrived.
+        as_of: when the first page was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    sessions: tuple[EvChargerSession, ...] = ()
+    complete: bool = field(default=True, eq=False)
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+    def _row(self, place: int) -> EvChargerSession:
+        return self.sessions[place]
+
+
+@frozen
+class EvChargingTime(Plain):
+    """A time of the day at which a schedule lets an EV charger charge.
+
+    Attributes:
+        days: on which days of the week, 1 to 7; which is the first is not documented.
+        start_time: local time such as "1:00".
+        end_time: local time such as "2:00".
+        charging_level: % of what the charger can give.
+    """
+
+    days: tuple[int, ...] = ()
+    start_time: str | None = None
+    end_time: str | None = None
+    charging_level: int | None = None
+
+
+@frozen
+class EvChargerSchedule(Plain):
+    """A schedule of an EV charger.
+
+    Attributes:
+        type: such as "Custom"; an open set.
+        is_active: whether it is in force.
+        reminder_flag: whether the owner is reminded to plug in.
+        reminder_timer: how long before; the service tells no unit.
+        schedules: when it charges.
+    """
+
+    type: str | None = None
+    is_active: bool | None = field(default=None, metadata={READ: flag})
+    reminder_flag: bool | None = field(default=None, metadata={READ: flag})
+    reminder_timer: int | None = None
+    schedules: tuple[EvChargingTime, ...] = ()
+
+
+@frozen
+class EvChargerSchedules(Rows[EvChargerSchedule]):
+    """The schedules of an EV charger: a sequence of `EvChargerSchedule`.
+
+    Attributes:
+        system_id: the service's number of the system.
+        charger_schedules: the schedules themselves.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    charger_schedules: tuple[EvChargerSchedule, ...] = ()
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.charger_schedules)
+
+    def _row(self, place: int) -> EvChargerSchedule:
+        return self.charger_schedules[place]

@@ -1,0 +1,214 @@
+"""What happened to a system and its devices (v4)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import field, frozen
+
+from enlighten_async.models.convert import READ
+from enlighten_async.models.coverage import Coverage
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.rows import Plain, Rows
+from enlighten_async.models.words import flag, identity
+
+
+def _name(raw: object) -> str | None:
+    """Read an id as a text."""
+    known = identity(raw)
+    return None if known is None else str(known)
+
+
+@frozen
+class Event(Plain):
+    """What happened to a device, or to the whole system.
+
+    Attributes:
+        event_type_id: what kind of event it is: see `event_types`.
+        event_start_time: when it began (aware UTC).
+        event_end_time: when it was over (aware UTC); null if it is not.
+        status: "Info" (over at once), "Open", "Closed"; an open set, in any case of letters.
+        serial_number: of the device, a text; null if unknown.
+    """
+
+    event_type_id: int | None = None
+    event_start_time: datetime | None = None
+    event_end_time: datetime | None = None
+    status: str | None = None
+    serial_number: str | None = None
+
+
+@frozen
+class Events(Rows[Event]):
+    """What happened in a range of time, oldest first, each once: a sequence of `Event`.
+
+    Attributes:
+        system_id: the service's number of the system.
+        events: what happened.
+        coverage: what of the range was fetched, and why the rest was not; its grid is the second.
+        as_of: when the oldest part was fetched (aware UTC).
+        receipt: what the query spent; empty on a part of a stream.
+    """
+
+    system_id: int
+    events: tuple[Event, ...]
+    coverage: Coverage = field(eq=False)
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def _row(self, place: int) -> Event:
+        return self.events[place]
+
+
+@frozen
+class OpenEvents(Rows[Event]):
+    """What is not over, in the service's order: a sequence of `Event`.
+
+    Attributes:
+        system_id: the service's number of the system.
+        events: what is not over.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    events: tuple[Event, ...] = ()
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def _row(self, place: int) -> Event:
+        return self.events[place]
+
+
+@frozen
+class AlarmEvent(Plain):
+    """An event that is behind an alarm.
+
+    Attributes:
+        serial_number: of the device, a text; null if unknown.
+        start_date: when it began, an instant despite its name (aware UTC).
+        end_date: when it was over (aware UTC); null if it is not.
+    """
+
+    serial_number: str | None = None
+    start_date: datetime | None = None
+    end_date: datetime | None = None
+
+
+@frozen
+class Alarm(Plain):
+    """What became of events of one kind that lasted, or were many.
+
+    Attributes:
+        id: the service's name of it, a text.
+        event_type_id: what kind of events they are: see `event_types`.
+        severity: 1 fatal, 2 error, 3 warning, 4 info, 5 debug, 6 none.
+        alarm_start_time: when it was raised (aware UTC).
+        alarm_end_time: when it was over (aware UTC); null if it is not.
+        cleared: whether it is over.
+        events: the events behind it, one for each device.
+    """
+
+    id: str | None = field(default=None, metadata={READ: _name})
+    event_type_id: int | None = None
+    severity: int | None = None
+    alarm_start_time: datetime | None = None
+    alarm_end_time: datetime | None = None
+    cleared: bool | None = field(default=None, metadata={READ: flag})
+    events: tuple[AlarmEvent, ...] = ()
+
+
+@frozen
+class Alarms(Rows[Alarm]):
+    """The alarms of a range of time, oldest first, each once: a sequence of `Alarm`.
+
+    Attributes:
+        system_id: the service's number of the system.
+        alarms: the alarms themselves.
+        coverage: what of the range was fetched, and why the rest was not; its grid is the second.
+        as_of: when the oldest part was fetched (aware UTC).
+        receipt: what the query spent; empty on a part of a stream.
+    """
+
+    system_id: int
+    alarms: tuple[Alarm, ...]
+    coverage: Coverage = field(eq=False)
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.alarms)
+
+    def _row(self, place: int) -> Alarm:
+        return self.alarms[place]
+
+
+@frozen
+class OpenAlarms(Rows[Alarm]):
+    """Alarms that are not over, in the service's order: a sequence of `Alarm`.
+
+    Attributes:
+        system_id: the service's number of the system.
+        alarms: the alarms themselves.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    alarms: tuple[Alarm, ...] = ()
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.alarms)
+
+    def _row(self, place: int) -> Alarm:
+        return self.alarms[place]
+
+
+@frozen
+class EventType(Plain):
+    """A kind of event, in the service's words.
+
+    Attributes:
+        event_type_id: its number.
+        event_type_key: its name for programs, such as "envoy_no_report".
+        stateful: whether such events last; else they are over at once.
+        event_name: its name for people.
+        event_description: what it means.
+        recommended_action: what to do about it.
+    """
+
+    event_type_id: int
+    event_type_key: str | None = None
+    stateful: bool | None = field(default=None, metadata={READ: flag})
+    event_name: str | None = None
+    event_description: str | None = None
+    recommended_action: str | None = None
+
+
+@frozen
+class EventTypes(Rows[EventType]):
+    """Kinds of events, in the service's order: a sequence of `EventType`.
+
+    Attributes:
+        event_types: the kinds themselves.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    event_types: tuple[EventType, ...] = ()
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.event_types)
+
+    def _row(self, place: int) -> EventType:
+        return self.event_types[place]

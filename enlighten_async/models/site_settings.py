@@ -1,0 +1,137 @@
+"""How a system is set (v4). Where there is nothing to set, an answer is empty and tells why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import field, frozen
+
+from enlighten_async.models.convert import READ
+from enlighten_async.models.coverage import Reason
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.rows import Plain, Rows
+from enlighten_async.models.words import flag, word
+
+_WORD, _FLAG = {READ: word}, {READ: flag}
+
+
+@frozen
+class BatterySettings(Plain):
+    """How the batteries of a system are used.
+
+    Attributes:
+        system_id: the service's number of the system.
+        battery_mode: such as "Savings Mode", "Full Backup", "Self-consumption"; an open set, which the
+            service spells in more than one way.
+        reserve_soc: state of charge that is kept in reserve, %.
+        energy_independence: whether batteries also discharge outside of the hours of high prices.
+        charge_from_grid: whether batteries may be charged from the grid.
+        battery_shutdown_level: state of charge below which batteries shut down, %.
+        reason: why there are no settings, such as `no_device`; null if there are.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    battery_mode: str | None = field(default=None, metadata=_WORD)
+    reserve_soc: int | None = None
+    energy_independence: bool | None = field(default=None, metadata=_FLAG)
+    charge_from_grid: bool | None = field(default=None, metadata=_FLAG)
+    battery_shutdown_level: int | None = None
+    reason: Reason | None = None
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+
+@frozen
+class StormGuard(Plain):
+    """Whether batteries are filled before a storm.
+
+    Attributes:
+        system_id: the service's number of the system.
+        storm_guard_status: whether a warning of severe weather makes the batteries keep a full reserve.
+        storm_alert: whether there is such a warning now.
+        reason: why there are no settings, such as `no_device`; null if there are.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    storm_guard_status: bool | None = field(default=None, metadata=_FLAG)
+    storm_alert: bool | None = field(default=None, metadata=_FLAG)
+    reason: Reason | None = None
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+
+@frozen
+class GridStatus(Plain):
+    """Whether a system is connected to the grid.
+
+    Attributes:
+        system_id: the service's number of the system.
+        grid_state: "On Grid", "Off Grid" or "Unknown"; an open set.
+        last_report_date: when its gateway last reported, an instant despite its name (aware UTC).
+        reason: why there is no state, such as `not_reported_yet`; null if there is.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    grid_state: str | None = field(default=None, metadata=_WORD)
+    last_report_date: datetime | None = None
+    reason: Reason | None = None
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+
+@frozen
+class Load(Plain):
+    """How one load of a house is switched.
+
+    Attributes:
+        name: of the dry contact that switches it, such as "NC1".
+        load_name: as its owner calls it.
+        owner_can_override: whether the owner may switch it by hand.
+        mode: such as "Basic", "Scheduled", "Advanced_BatteryPowered"; an open set.
+        soc_low: state of charge at which it is switched off in the advanced modes, %.
+        soc_high: state of charge at which it is switched on again in the advanced modes, %.
+        status: whether the rule is in force.
+        essential_start_time: from when on a scheduled load has power, seconds of the local day.
+        essential_end_time: until when it has, seconds of the local day.
+    """
+
+    name: str | None = field(default=None, metadata=_WORD)
+    load_name: str | None = field(default=None, metadata=_WORD)
+    owner_can_override: bool | None = field(default=None, metadata=_FLAG)
+    mode: str | None = field(default=None, metadata=_WORD)
+    soc_low: int | None = None
+    soc_high: int | None = None
+    status: bool | None = field(default=None, metadata=_FLAG)
+    essential_start_time: int | None = None
+    essential_end_time: int | None = None
+
+
+@frozen
+class LoadControl(Rows[Load]):
+    """How the loads of a house are switched: a sequence of `Load`.
+
+    Attributes:
+        system_id: the service's number of the system.
+        load_control_data: one for each load; empty if none is switched.
+        reason: why there can be none, such as `no_device`; null if that is not told.
+        as_of: when it was fetched (aware UTC).
+        receipt: what the query spent.
+    """
+
+    system_id: int
+    load_control_data: tuple[Load, ...] = ()
+    reason: Reason | None = None
+    as_of: datetime | None = field(default=None, eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def __len__(self) -> int:
+        return len(self.load_control_data)
+
+    def _row(self, place: int) -> Load:
+        return self.load_control_data[place]

@@ -1,0 +1,145 @@
+"""What happened in a range of time: a week per request, joined so that each thing is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from attrs import frozen
+
+from enlighten_async.dialect import decode
+from enlighten_async.errors import APIError, EnlightenError, InputError
+from enlighten_async.models.coverage import Coverage, Hole, Reason, combined
+from enlighten_async.models.events import Alarm, Alarms, Event, Events
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.rows import Rows
+from enlighten_async.session.outline import Draft, Leg, Outline
+from enlighten_async.windows import DAY, Moment, Window, as_datetime, epoch, split
+from enlighten_async.wire import Flow, Request, Response
+
+WEEK = 7 * DAY
+"""Seconds of the longest range that one request may ask for."""
+
+KEPT = 273 * DAY
+"""Seconds for which the service keeps events: nine months, the shortest there are."""
+
+SURELY_KEPT = 181 * DAY
+"""Seconds for which it keeps them by another of its notes: six months."""
+
+MARGIN = 3_600
+"""Seconds kept from the limit, which moves on while a request waits for its turn."""
+
+R = TypeVar("R", Event, Alarm)
+A = TypeVar("A", Events, Alarms)
+
+Params: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@frozen
+class Log(Generic[R, A]):
+    """One endpoint that tells what happened in a range of time.
+
+    Attributes:
+        name: of the endpoint.
+        page: what an answer is read as.
+        answer: makes an answer of the system, rows, coverage, the time it was fetched, and a receipt.
+        key: by what one row is known in several answers.
+        span: when it began, and when it was over.
+    """
+
+    name: str
+    page: type[Rows[R]]
+    answer: Callable[..., A]
+    key: Callable[[R], object]
+    span: Callable[[R], tuple[datetime | None, datetime | None]]
+
+    def draft(
+        self, system_id: int, start_time: Moment, end_time: Moment | None, params: Params = ()
+    ) -> Draft[A, A, A]:
+        """Ask for a range, window by window.
+
+        Raises:
+            InputError: an end is no instant, or they are the wrong way round.
+        """
+        start = epoch(start_time, "start_time")
+        end = None if end_time is None else epoch(end_time, "end_time")
+        if end is not None and end < start:
+            raise InputError(f"end_time {end_time} is before start_time {start_time}: swap them")
+
+        def outline(now: float, _zone: object) -> Outline[A, A, A]:
+            last = now if end is None else min(end, now)
+            return self._outline(system_id, Window(int(start), max(int(start), int(last))), now, params)
+
+        return Draft(outline)
+
+    def _outline(self, system_id: int, window: Window, now: float, params: Params) -> Outline[A, A, A]:
+        kept = window.clip(Window(int(now - KEPT + MARGIN), window.end))
+        gone = Window(window.start, kept.start)
+        unasked: list[Hole] = [Hole(gone, Reason.BEYOND_RETENTION)] if gone.seconds else []
+
+        def merge(parts: Sequence[A], holes: Sequence[Hole], receipt: Receipt) -> A:
+            return self._joined(system_id, window, parts, [*unasked, *holes], receipt)
+
+        return Outline(
+            legs=tuple(Leg(self._flow(system_id, piece, params), piece) for piece in split(kept, WEEK)),
+            merge=merge,
+            unpack=lambda part: (part,),
+            pruned=len(split(gone, WEEK)),
+        )
+
+    def _flow(self, system_id: int, window: Window, params: Params) -> Flow[A]:
+        """Ask for a window, and for the rest of it where an answer spoke for its beginning only."""
+        while window.start < window.end:
+            part = yield self._request(system_id, window, params)
+            window = Window(part.coverage.window.end, window.end)
+
+    def _request(self, system_id: int, window: Window, params: Params) -> Request[A]:
+        def read(response: Response) -> A:
+            page: Any = decode.value(self.page, response, usual={"system_id": system_id})
+            coverage = Coverage(window, 1, as_of=page.as_of)
+            return self.answer(page.system_id, tuple(page), coverage, page.as_of)
+
+        asked = (("start_time", str(window.start)), ("end_time", str(window.end)), *params)
+        path = f"/systems/{system_id}/{self.name}"
+        return Request(self.name, path, asked, read, window, partial(self._gone, system_id, window))
+
+    def _gone(self, system_id: int, window: Window, refusal: EnlightenError) -> A | None:
+        """Return what a refusal says of a window of which the service may keep nothing any more."""
+        response = refusal.response if isinstance(refusal, APIError) else None
+        if response is None or response.status != 422 or response.date is None:
+            return None
+        limit = int(response.date) - SURELY_KEPT
+        if window.start >= limit:
+            return None
+        gone = Window(window.start, min(limit, window.end))
+        as_of, note = decode.fetched_at(response), f"the service said: {refusal}"
+        coverage = Coverage(gone, 1, (Hole(gone, Reason.BEYOND_RETENTION),), as_of, notes=(note,))
+        return self.answer(system_id, (), coverage, as_of)
+
+    def _joined(
+        self, system_id: int, window: Window, parts: Sequence[A], holes: Sequence[Hole], receipt: Receipt
+    ) -> A:
+        coverage = combined([part.coverage for part in parts], window, 1, holes)
+        return self.answer(system_id, self._each_once(parts), coverage, coverage.as_of, receipt)
+
+    def _each_once(self, parts: Sequence[Any]) -> tuple[R, ...]:
+        """Return the rows of all parts, oldest first, each by the newest word on it.
+
+        What reaches over several windows may be in several answers; that it is over is newer than that it
+        is not.
+        """
+        known: dict[object, R] = {}
+        for row in (row for part in sorted(parts, key=_fetched) for row in part):
+            before = known.get(self.key(row))
+            if before is None or self.span(before)[1] is None or self.span(row)[1] is not None:
+                known[self.key(row)] = row
+        return tuple(sorted(known.values(), key=lambda row: self.span(row)[0] or _NEVER))
+
+
+_NEVER = as_datetime(0)
+
+
+def _fetched(part: Any) -> datetime:
+    return part.as_of or _NEVER
