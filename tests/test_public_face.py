@@ -8,15 +8,20 @@ import sys
 import enlighten_async
 
 NAMES = """
-APIError AuthenticationError BudgetExceeded ChannelInterval ConsumptionInterval ConsumptionLifetime
-ConsumptionStats Coverage DecodeError Device EnergyLifetime EnlightenClient EnlightenError Envoy
-EnvoyInverters Envoys Estimate FileTokenStore Hole InputError Inventory InvertersSummary KeyMismatch
-KeyMissing LifetimeDay MemoryTokenStore Meta MeterIntervals MeterReading MicroInverter
-MissingAccessControl MonthlyMeterReading MonthlyProduction NotFound NotSupported OAuth
-PermissionDenied Plan ProductionMeterReadings Progress Query QuotaExhausted RangeError Reason
-ReauthorizationRequired Receipt RequestTimeout RetryPolicy RgmInterval RgmStats Series ServerError
-ServiceRetired Stats StatsInterval Sum Summary System SystemId Systems Throttled TokenRefused
-TokenStore Tokens TransportError Unavailable UsageError Window authorization_url parse_redirect
+APIError Alarm AlarmEvent Alarms AuthenticationError BatterySettings BudgetExceeded CellularModem
+ChannelInterval ConsumptionInterval ConsumptionLifetime ConsumptionMeterReadings ConsumptionStats
+Coverage DecodeError Device Devices EnergyLifetime EnlightenClient EnlightenError Envoy
+EnvoyInverters Envoys Estimate EvChargerEvent EvChargerEvents EvChargerSchedule EvChargerSchedules
+EvChargerSession EvChargerSessions EvChargers EvChargingTime Event EventType EventTypes Events
+FileTokenStore GridStatus Hole InputError Inventory InvertersSummary KeyMismatch KeyMissing
+LatestReport LatestTelemetry LifetimeDay Load LoadControl MemoryTokenStore Meta MeterIntervals
+MeterReading MicroInverter MissingAccessControl MonthlyMeterReading MonthlyProduction NotFound
+NotSupported OAuth OpenAlarms OpenEvents PermissionDenied Plan ProductionMeterReadings Progress
+Query QuotaExhausted RangeError Reason ReauthorizationRequired Receipt RequestTimeout RetryPolicy
+RgmInterval RgmStats Series ServerError ServiceRetired Stats StatsInterval StorageMeterReading
+StorageMeterReadings StormGuard Sum Summary System SystemDetails SystemDevice SystemId Systems
+Throttled TokenRefused TokenStore Tokens TransportError Unavailable UsageError Window
+authorization_url parse_redirect
 """
 
 
