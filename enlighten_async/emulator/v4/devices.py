@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.devices import envoys, inverters, meter_items, numbered_envoys
+from enlighten_async.emulator.devices import envoys, inverters, meter_id, meter_items, numbered_envoys
 from enlighten_async.emulator.local_time import parse_moment
 from enlighten_async.emulator.status import meta
 from enlighten_async.emulator.v4.drift import drift_inverter, modem
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.routes import Asked
 
-METER_ID = 1_059_600_000
 PHASES = {1: "single", 2: "split", 3: "three"}
 
 Row: TypeAlias = dict[str, object]
@@ -70,7 +69,7 @@ def _meters(system: System, last: object) -> list[Row]:
         phases = system.meters[index].phases if produces else 1
         rows.append(
             {
-                "id": METER_ID + system.system_id * 10 + index,
+                "id": meter_id(system, index),
                 "last_report_at": last,
                 "name": "production" if produces else "consumption",
                 "serial_number": meter["sn"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from enlighten_async.emulator.devices import battery_id
 from enlighten_async.emulator.v4.chargers import charger_items
 from enlighten_async.emulator.v4.drift import which
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.routes import Asked
 
-BATTERY_ID, ACB_ID = 1_084_690_000, 1_059_640_000
+ACB_ID = 1_059_640_000
 
 Row: TypeAlias = dict[str, object]
 
@@ -26,7 +27,7 @@ def further(api: ApiV4, asked: Asked, last: object) -> dict[str, list[Row]]:
             for index, acb in enumerate(system.acbs)
         ],
         "encharges": [
-            _battery(BATTERY_ID + system.system_id * 10 + index, f"Encharge {each.serial}", each.serial, last)
+            _battery(battery_id(system, index), f"Encharge {each.serial}", each.serial, last)
             for index, each in enumerate(system.batteries)
         ],
         "ev_chargers": [

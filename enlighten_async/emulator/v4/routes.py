@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import field, frozen
 
 from enlighten_async.emulator.messages import JSON_TYPE
-from enlighten_async.emulator.v4 import chargers, daily, devices, grid, single, storage, systems, telemetry
-from enlighten_async.emulator.v4.apps import CONSUMPTION, DETAILS, DEVICES, EV, PRODUCTION
+from enlighten_async.emulator.v4 import (
+    chargers,
+    daily,
+    devices,
+    events,
+    grid,
+    settings,
+    single,
+    storage,
+    systems,
+    telemetry,
+)
+from enlighten_async.emulator.v4.apps import CONFIGURATIONS, CONSUMPTION, DETAILS, DEVICES, EV, PRODUCTION
 from enlighten_async.emulator.v4.refusals import BYTES_TYPE
 
 if TYPE_CHECKING:
@@ -106,9 +117,14 @@ ROUTES: tuple[Route, ...] = (
     Route("/search", systems.search, DETAILS, long=False, method="POST"),
     Route("/retrieve_system_id", systems.retrieve_system_id, DETAILS),
     Route("/inverters_summary_by_envoy_or_site", devices.inverters_summary, DETAILS),
+    Route("/event_types", events.kinds, DETAILS, long=False),
     Route("/{id}", systems.one, DETAILS, long=False),
     Route("/{id}/summary", systems.summarized, DETAILS),
     Route("/{id}/devices", devices.listed, DETAILS, long=False),
+    Route("/{id}/events", events.events, DETAILS, long=False),
+    Route("/{id}/alarms", events.alarms, DETAILS, long=False),
+    Route("/{id}/open_events", events.open_events, DETAILS, long=False),
+    Route("/{id}/open_alarms", events.open_alarms, DETAILS, long=False),
     Route("/{id}/rgm_stats", telemetry.rgm_stats, PRODUCTION),
     Route("/{id}/telemetry/production_micro", telemetry.production_micro, PRODUCTION),
     Route("/{id}/telemetry/production_meter", telemetry.production_meter, PRODUCTION),
@@ -139,6 +155,11 @@ ROUTES: tuple[Route, ...] = (
     Route("/{id}/energy_export_telemetry", grid.energy_export_telemetry, CONSUMPTION, long=False),
     Route("/{id}/energy_import_lifetime", grid.energy_import_lifetime, CONSUMPTION, long=False),
     Route("/{id}/energy_export_lifetime", grid.energy_export_lifetime, CONSUMPTION, long=False),
+    Route("/{id}/latest_telemetry", settings.latest_telemetry, CONSUMPTION, long=False),
+    Route("/config/{id}/battery_settings", settings.battery_settings, CONFIGURATIONS),
+    Route("/config/{id}/storm_guard", settings.storm_guard, CONFIGURATIONS),
+    Route("/config/{id}/load_control", settings.load_control, CONFIGURATIONS),
+    Route("/config/{id}/grid_status", settings.grid_status, CONFIGURATIONS, long=False),
     Route("/{id}/devices/micros/telemetry", single.micros, DEVICES, long=False),
     Route("/{id}/devices/micros/{serial}/telemetry", single.micro, DEVICES),
     Route("/{id}/devices/encharges/{serial}/telemetry", storage.encharge, DEVICES),

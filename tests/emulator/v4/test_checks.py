@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from enlighten_async.emulator import App, Emulator, Fault, Manners, Quota
+from enlighten_async.emulator import App, Emulator, Fault, Manners, Quota, System
 from enlighten_async.emulator.v4.apps import CONFIGURATIONS, CONSUMPTION, DETAILS, DEVICES, EV, PRODUCTION
 from enlighten_async.emulator.v4.routes import ROUTES
 from enlighten_async.testing import FakeClock
@@ -110,7 +110,8 @@ async def test_what_a_tariff_may_read(
     clock: FakeClock, connect_v4: Connect, quota: Quota, readable: set[str]
 ) -> None:
     """A missing access control is a 401 that speaks of the resource, on each operation that needs it."""
-    emulator = Emulator(clock=clock, quota=quota, concurrent=None)
+    young = System(system_id=7, operational_at=int(clock.now()) - 10 * 86_400)
+    emulator = Emulator(clock=clock, quota=quota, concurrent=None, fleet=[young])
     names = {"id": str(emulator.demo_system), "serial": "1"}
     async with connect_v4(emulator) as client:
         for route in ROUTES:
