@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from enlighten_async.cli.shell import Shell
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator import Emulator
+    from enlighten_async.emulator import Emulator, Quota
 
+ROTATIONS = ["strict", "lenient"]
 PLANS = ["watt", "kilowatt", "megawatt", "partner", "unlimited"]
 SHOWN = 8
 
@@ -27,6 +28,17 @@ The service's fake is at {url} (Ctrl-C ends it).
 
   ENLIGHTEN_API_KEY=any ENLIGHTEN_USER_ID={user} \\
     enlighten --base-url {url} systems
+
+Version 4 of the API is at {host}/api/v4, with the same systems. It needs a token,
+of which any client id, secret and password get one:
+
+  curl -u any:any '{host}/oauth/token' -d grant_type=password -d username={user} -d password=any
+
+  curl -H "Authorization: Bearer $TOKEN" '{host}/api/v4/systems?key=any'
+
+or a code, which an owner's consent gives (add &user=ID for another user):
+
+  {host}/oauth/authorize?response_type=code&client_id=any&redirect_uri={host}/oauth/redirect_uri
 """
 
 
@@ -38,19 +50,34 @@ The service's fake is at {url} (Ctrl-C ends it).
 @click.option("--users", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--systems", type=click.IntRange(1), default=8, show_default=True, help="Of each user.")
 @click.option("--latency", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds.")
+@click.option(
+    "--rotation",
+    type=click.Choice(ROTATIONS),
+    default="strict",
+    show_default=True,
+    help="Whether a refresh token of v4 that was used is dead.",
+)
 @click.pass_obj
 def emulator(
-    shell: Shell, host: str, port: int, plan: str, seed: int, users: int, systems: int, latency: float
+    shell: Shell,
+    host: str,
+    port: int,
+    plan: str,
+    seed: int,
+    users: int,
+    systems: int,
+    latency: float,
+    rotation: Literal["strict", "lenient"],
 ) -> None:
     """Serve a fake of the service on this machine, for trying things out."""
     from enlighten_async.emulator import Emulator, Quota  # noqa: PLC0415 - only this command needs it
 
     quota: Quota = getattr(Quota, plan.upper())
-    fake = Emulator(seed=seed, users=users, systems=systems, quota=quota, latency=latency)
+    fake = Emulator(seed=seed, users=users, systems=systems, quota=quota, latency=latency, rotation=rotation)
 
     async def work() -> None:
         _check_free(host, port)
-        click.echo(_banner(fake, f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v2"))
+        click.echo(_banner(fake, f"http://{f'[{host}]' if ':' in host else host}:{port}"))
         await fake.serve(host, port)
 
     shell.run(work, until_interrupted=True)
@@ -69,18 +96,26 @@ def _check_free(host: str, port: int) -> None:
         raise OSError(error.errno, reason) from None
 
 
-def _banner(fake: Emulator, url: str) -> str:
+def _banner(fake: Emulator, host: str) -> str:
     """Return what one needs to know to use it."""
     users, systems = fake.users, [str(system.system_id) for system in fake.truth.systems(fake.demo_user)]
-    limits = fake.quota.minute, fake.quota.month
     return BANNER.format(
-        url=url,
+        host=host,
+        url=f"{host}/api/v2",
         user=fake.demo_user,
         users=_some(users),
         systems=_some(systems),
-        plan=fake.quota.name
-        + ("" if None in limits else " ({:,} requests a minute, {:,} a month)".format(*limits)),
+        plan=_limits(fake.quota),
     )
+
+
+def _limits(quota: Quota) -> str:
+    """Return a plan's name and its limits, those of v4 as well where they are others."""
+    if quota.minute is None or quota.month is None:
+        return quota.name
+    text = f"{quota.name} ({quota.minute:,} requests a minute, {quota.month:,} a month"
+    month = quota.of("v4").month
+    return f"{text})" if month in {None, quota.month} else f"{text}; {month:,} in v4)"
 
 
 def _some(names: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -11,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
+import httpx
 import pytest
 
 import enlighten_async.cli
@@ -115,6 +118,7 @@ def test_the_emulator_serves_until_ctrl_c() -> None:
             out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, err
         assert len(out.splitlines()) == 4
+        _check_v4(server.stdout, port)
         with started("emulator", "--port", str(port)) as second:
             said = second.communicate(timeout=PATIENCE)
         assert second.returncode == 1
@@ -123,6 +127,21 @@ def test_the_emulator_serves_until_ctrl_c() -> None:
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=PATIENCE)
         assert server.returncode == 0
+
+
+def _check_v4(printed: IO[str], port: int) -> None:
+    """See that what is printed of v4 works: a token for a password, systems for the token, a code."""
+    lines = [printed.readline().strip() for _ in range(11)]
+    assert f"http://127.0.0.1:{port}/api/v4" in lines[1]
+    command = shlex.split(lines[4])
+    form = dict(word.split("=") for word in command[5::2])
+    auth = httpx.BasicAuth(*command[2].split(":"))
+    token = httpx.post(command[3], data=form, auth=auth).json()["access_token"]
+    _, _, header, url = shlex.split(lines[6])
+    name, value = header.replace("$TOKEN", token).split(": ")
+    assert httpx.get(url, headers={name: value}).json()["total"] == 3
+    shown = httpx.get(lines[10], follow_redirects=True)
+    assert "<pre>" in shown.text
 
 
 @pytest.mark.parametrize(("missing", "words"), [("click", "demo"), ("rich", "demo"), ("uvicorn", "demo")])
