@@ -22,6 +22,11 @@ from enlighten_async.errors import (
     UsageError,
 )
 
+
+class LoginFailed(AuthenticationError):
+    """The owner has not logged in; the text says what to do."""
+
+
 FAULT, USAGE, REFUSED, QUOTA, SERVICE = 1, 2, 3, 4, 5
 INTERRUPTED, BROKEN_PIPE = 130, 141
 """As shells count the end by a signal: 128 and its number."""
@@ -40,6 +45,7 @@ CODES: Mapping[type[EnlightenError], int] = {
 }
 
 ADVICE: Mapping[type[EnlightenError], str] = {
+    LoginFailed: "",
     AuthenticationError: "ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID are what was sent",
     RangeError: "choose another --start or --end",
     Throttled: "does somebody else use the key, or is --plan too large?",

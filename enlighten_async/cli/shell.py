@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import webbrowser
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, NoReturn, Protocol, Unpack
@@ -85,6 +86,7 @@ class Shell:
         out: stdout, for data.
         err: stderr, for all that is said about it.
         live: whether somebody watches stderr, so that progress is shown on it.
+        browse: opens a page for whoever sits here.
     """
 
     connect: Connect = EnlightenClient.from_env
@@ -93,6 +95,7 @@ class Shell:
     out: Console = field(factory=_stdout)
     err: Console = field(factory=_stderr)
     live: bool = field(factory=_watched_by_a_person)
+    browse: Callable[[str], object] = webbrowser.open
 
     def say(self, text: str) -> None:
         """Say something about the data, on stderr and in one line."""

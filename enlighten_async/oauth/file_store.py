@@ -27,6 +27,8 @@ logger = logging.getLogger("enlighten_async")
 
 OWNER_ONLY = 0o600
 
+_NO_FOLDER = "is in a folder that does not exist: make it, or name another file"
+
 Accounts: TypeAlias = dict[str, Tokens]
 
 
@@ -93,7 +95,7 @@ class FileTokenStore:
     async def _held(self, suffix: str = "") -> AsyncIterator[None]:
         path = self.path.with_name(f"{self.path.name}{suffix}.lock")
         if not self.path.parent.is_dir():  # the library would make it, for anybody to read
-            raise InputError(f"the folder of {self.path} does not exist: make it, or name another file")
+            raise InputError(f"{self.path} {_NO_FOLDER}")
         lock = FileLock(path, mode=OWNER_ONLY, thread_local=False)
         await take_turn(lambda: self._take(lock), self._clock, f"the lock {path}")
         try:
@@ -134,7 +136,7 @@ def _load(path: Path) -> Accounts | str:
             _tighten(file.fileno(), path)
             text = file.read()
     except FileNotFoundError:
-        return {}
+        return {} if path.parent.is_dir() else _NO_FOLDER
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if not text.strip():

@@ -245,7 +245,8 @@ async def test_an_empty_file_holds_no_accounts(path: Path) -> None:
 async def test_a_missing_folder_is_said(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "tokens.json"
     store = FileTokenStore(path)
-    assert await store.load("anna") is None
+    with pytest.raises(InputError, match="does not exist"):
+        await store.load("anna")
     with pytest.raises(InputError, match="does not exist"):
         await store.save("anna", made())
     with pytest.raises(InputError, match="does not exist"):

@@ -1,0 +1,334 @@
+"""`enlighten login`."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import queue
+import re
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from enlighten_async.cli.app import cli
+from enlighten_async.cli.callback import MAX_HEAD, Arrival, Callback, arrival, listening, port_of
+from enlighten_async.cli.shell import Shell
+from enlighten_async.emulator import Emulator
+from enlighten_async.oauth import FileTokenStore
+from enlighten_async.transport import Secret
+
+ID, SECRET = "c1ient", "s3cret-CANARY"
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[tuple[Emulator, str]]:
+    """The emulator as a server on this machine."""
+    emulator = Emulator()
+    with emulator.running(version="v4") as url:
+        yield emulator, url
+
+
+class Hands(io.RawIOBase):
+    """Types what an owner copies from the address the browser was led to."""
+
+    def __init__(self, copied: Callable[[str], str]) -> None:
+        self.urls: queue.Queue[str] = queue.Queue()
+        self._copied = copied
+
+    def readable(self) -> bool:
+        """It is a keyboard."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Type one line, once the page was opened."""
+        line = f"{self._copied(code_of(self.urls.get(timeout=10)))}\n".encode()
+        buffer[: len(line)] = line
+        return len(line)
+
+
+class Login:
+    """Runs `enlighten login` with a browser whose owner does as told.
+
+    Attributes:
+        path: the file of tokens.
+        env: the environment.
+        opened: addresses the browser was led to.
+        pages: what it was shown in the end.
+        visit: changes an address before it is opened.
+        hands: type what the owner was led to, in place of the browser's going there.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.path = folder / "tokens.json"
+        self.env: dict[str, str | None] = {
+            "ENLIGHTEN_CLIENT_ID": ID,
+            "ENLIGHTEN_CLIENT_SECRET": SECRET,
+            "ENLIGHTEN_TOKENS": str(self.path),
+            "ENLIGHTEN_BASE_URL": url,
+        }
+        self.opened: list[str] = []
+        self.pages: list[httpx.Response] = []
+        self.visit: Callable[[str], str] = lambda url: url
+        self.hands: Hands | None = None
+
+    def browse(self, url: str) -> None:
+        """Open a page and go where it leads."""
+        self.opened.append(url)
+        if self.hands is not None:
+            self.hands.urls.put(url)
+            return
+        self.pages.append(httpx.get(self.visit(url), follow_redirects=True, trust_env=False))
+
+    def __call__(self, *words: str, typed: str | io.BufferedReader | None = None) -> Result:
+        """Run it at any free port."""
+        shell = Shell(browse=self.browse)
+        port = [] if "--paste" in words or "--port" in words else ["--port", "0"]
+        return CliRunner().invoke(
+            cli, ["login", *port, *words], obj=shell, env=self.env, input=typed, catch_exceptions=False
+        )
+
+    def stored(self) -> dict[str, Any]:
+        """Return what is in the file, by account."""
+        return dict(json.loads(self.path.read_text())["accounts"])
+
+
+@pytest.fixture
+def login(service: tuple[Emulator, str], tmp_path: Path) -> Login:
+    """A login at the emulator."""
+    return Login(service[1], tmp_path)
+
+
+def code_of(url: str, **more: str) -> str:
+    """Open a page as the owner does; return the address it leads to."""
+    answer = httpx.get(url, params={**parse_qs(urlsplit(url).query), **more}, trust_env=False)
+    return answer.headers["location"]
+
+
+def address_in(text: str) -> str:
+    """Return the address that was printed."""
+    found = re.search(r"https?://\S+", text)
+    assert found
+    return found[0]
+
+
+def test_the_owner_logs_in_and_the_tokens_are_kept(login: Login) -> None:
+    """With one page, one line on stdout, and nothing secret in either."""
+    done = login()
+    assert (done.exit_code, done.stdout.count("\n")) == (0, 1), done.output
+    assert done.stdout.startswith("account default is logged in; the access token ends at 20")
+    assert login.opened == [address_in(done.stderr)]
+    page = login.pages[0]
+    assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
+    assert "close this page" in page.text
+    kept = login.stored()["default"]
+    code = parse_qs(page.url.query.decode())["code"][0]
+    for secret in (SECRET, kept["access_token"], kept["refresh_token"], code):
+        assert secret not in done.output + page.text
+
+
+def test_accounts_have_names(login: Login) -> None:
+    """Several live in one file."""
+    assert login("--account", "anna").exit_code == 0
+    assert login("--account", "bert").exit_code == 0
+    assert set(login.stored()) == {"anna", "bert"}
+    assert asyncio.run(FileTokenStore(login.path).load("anna")) is not None
+
+
+def test_no_browser_is_opened_where_none_is_wanted(login: Login) -> None:
+    """The address is printed all the same."""
+    done = login("--no-browser", "--paste", typed="\n")
+    assert login.opened == []
+    assert "/oauth/authorize?" in address_in(done.stderr)
+
+
+def test_who_does_not_consent_is_said(login: Login) -> None:
+    """In the terminal and in the browser."""
+    login.visit = lambda url: f"{url}&deny=1"
+    done = login()
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "access_denied" in done.stderr
+    assert "refused" in login.pages[0].text
+    assert not login.path.exists()
+
+
+def test_a_code_is_pasted(login: Login) -> None:
+    """It is not shown, and belongs to the service's own page."""
+    code = parse_qs(urlsplit(code_of(login_url(login))).query)["code"][0]
+    done = login("--paste", "--no-browser", typed=f"  {code} \n")
+    assert done.exit_code == 0, done.output
+    assert code not in done.output
+    assert set(login.stored()) == {"default"}
+
+
+def login_url(login: Login) -> str:
+    """Return the address of the page, as `login --paste` shows it."""
+    return address_in(login("--paste", "--no-browser", typed="\n").stderr)
+
+
+@pytest.mark.parametrize(
+    "copied", [lambda url: url, lambda url: url.partition("?")[2], lambda url: f"{url}#top"]
+)
+def test_an_address_is_pasted_with_its_state(login: Login, copied: Callable[[str], str]) -> None:
+    """Whole, or what matters of it."""
+    login.hands = Hands(copied)
+    done = login("--paste", typed=io.BufferedReader(login.hands))
+    assert done.exit_code == 0, done.output
+    assert set(login.stored()) == {"default"}
+
+
+def test_an_address_of_another_login_is_refused(login: Login) -> None:
+    """Its state is not the one that was given."""
+    other = code_of(login_url(login))
+    done = login("--paste", "--no-browser", typed=f"{other}\n")
+    assert (done.exit_code, "belongs to this login" in done.stderr) == (3, True)
+
+
+def test_who_does_not_consent_may_paste_that(login: Login) -> None:
+    """It is said as such."""
+    login.hands = Hands(lambda url: re.sub("code=[^&]*", "error=access_denied", url))
+    done = login("--paste", typed=io.BufferedReader(login.hands))
+    assert (done.exit_code, "access_denied" in done.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("typed", ["\n", "n0code\n", "https://x/?code=abc\n", "?error=x&error=y\n", ""])
+def test_what_is_no_code_is_refused(login: Login, typed: str) -> None:
+    """With a line that says what to do."""
+    done = login("--paste", "--no-browser", typed=typed)
+    assert done.exit_code == (3 if typed else 130)
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert not login.path.exists()
+
+
+def test_the_owner_may_be_led_elsewhere(login: Login) -> None:
+    """Through a tunnel, say, which ends at the port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    tunnel = f"http://localhost:{port}/back"
+    done = login("--port", str(port), "--redirect-uri", tunnel)
+    assert done.exit_code == 0, done.output
+    assert parse_qs(urlsplit(login.opened[0]).query)["redirect_uri"] == [tunnel]
+
+
+def test_a_port_in_use_is_said(login: Login) -> None:
+    """Before the page is opened."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = login("--port", str(taken.getsockname()[1]))
+    assert done.exit_code == 1
+    assert "choose another --port" in done.stderr
+    assert login.opened == []
+
+
+@pytest.mark.parametrize(
+    "names", [["ENLIGHTEN_CLIENT_ID"], ["ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_CLIENT_SECRET"]]
+)
+def test_missing_credentials_are_named(login: Login, names: list[str]) -> None:
+    """By the names of their variables."""
+    login.env.update(dict.fromkeys(names))
+    done = login()
+    assert done.exit_code == 2
+    assert done.stderr == f"error: set {' and '.join(names)} in the environment\n"
+
+
+@pytest.mark.parametrize("account", ["a@example.com", ""])
+def test_an_account_is_no_address(login: Login, account: str) -> None:
+    """It is shown and logged."""
+    done = login("--account", account)
+    assert (done.exit_code, login.opened) == (2, [])
+    assert "of your own" in done.stderr
+
+
+def test_the_users_own_folder_is_the_default(login: Login, tmp_path: Path) -> None:
+    """Made for the user only."""
+    login.env |= {"ENLIGHTEN_TOKENS": None, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    assert login().exit_code == 0
+    login.path = tmp_path / "config" / "enlighten" / "tokens.json"
+    assert set(login.stored()) == {"default"}
+    assert login.path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_missing_folder_costs_no_login(login: Login, tmp_path: Path) -> None:
+    """It is said in a line."""
+    login.env["ENLIGHTEN_TOKENS"] = str(tmp_path / "missing" / "tokens.json")
+    done = login()
+    assert (done.exit_code, login.opened) == (2, [])
+    assert "does not exist" in done.stderr
+
+
+def test_queries_that_belong_to_the_login() -> None:
+    """Have its state, and a code or an error, once each."""
+    assert arrival("code=abc&state=x", "x") == Arrival(Secret("abc"))
+    assert arrival("error=access_denied&state=x", "x") == Arrival(Secret(""), "access_denied")
+    for wrong in (
+        "",
+        "code=abc",
+        "code=abc&state=y",
+        "state=x",
+        "code=a&code=b&state=x",
+        "code=a&state=x&state=x",
+    ):
+        assert arrival(wrong, "x") is None
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_strangers_are_sent_away_and_the_owner_is_waited_for(backend: str) -> None:
+    """Whatever else comes to the port."""
+    anyio.run(_visitors, backend=backend)
+
+
+async def _visitors() -> None:
+    statuses: list[bytes] = []
+    async with listening(0) as listener:
+        port = port_of(listener)
+
+        async def visit(text: bytes) -> None:
+            async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+                await stream.send(text)
+                answer = await stream.receive()
+                statuses.append(answer.partition(b"\r\n")[0])
+                assert b"s3cret" not in answer
+
+        async def visitors() -> None:
+            idle = await anyio.connect_tcp("127.0.0.1", port)  # as browsers do
+            gone = await anyio.connect_tcp("127.0.0.1", port)
+            await gone.aclose()
+            end = b" HTTP/1.1\r\nHost: x\r\n\r\n"
+            await visit(b"GET /favicon.ico" + end)
+            await visit(b"POST /callback?code=s3cret&state=right" + end)
+            await visit(b"GET /callback?code=s3cret&state=wrong" + end)
+            await visit(b"GET /callback" + end)
+            await visit(b"GET http://[" + end)
+            await visit(b"G" * MAX_HEAD)
+            await visit(b"GET /callback?code=s3cret&state=right" + end)
+            await idle.aclose()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(visitors)
+            found = await Callback(listener, "/callback", "right").wait()
+    assert found == Arrival(Secret("s3cret"))
+    assert statuses == [
+        b"HTTP/1.1 404 Not Found",
+        b"HTTP/1.1 404 Not Found",
+        b"HTTP/1.1 400 Bad Request",
+        b"HTTP/1.1 400 Bad Request",
+        b"HTTP/1.1 404 Not Found",
+        b"HTTP/1.1 404 Not Found",
+        b"HTTP/1.1 200 OK",
+    ]
+
+
+def test_the_page_is_for_this_machine_only() -> None:
+    """No other interface is listened at."""
+
+    async def bound() -> str:
+        async with listening(0) as listener:
+            return str(listener._raw_socket.getsockname()[0])
+
+    assert asyncio.run(bound()) == "127.0.0.1"
