@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypedDict, Unpack
 
 from enlighten_async.client.endpoints import Endpoints
+from enlighten_async.client.telemetry import TelemetryEndpoints
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
 from enlighten_async.quota import Plan, QuotaStore, RateLimiter
@@ -53,7 +54,7 @@ class Unchanged:
 UNCHANGED: Final = Unchanged()
 
 
-class EnlightenClient(Endpoints):
+class EnlightenClient(Endpoints, TelemetryEndpoints):
     """An async client of Enphase's Enlighten Systems API.
 
     Its methods bear the API's names and return a `Query`: `await` it for the answer, `async for` it for

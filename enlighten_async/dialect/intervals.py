@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
@@ -12,13 +12,13 @@ from attrs import evolve, frozen
 from enlighten_async.dialect.ranges import HOUR, Endpoint, Range
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Hole, Reason, explained
-from enlighten_async.models.intervals import IntervalStats
+from enlighten_async.models.intervals import Ranged
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.session.outline import Draft, Leg, Outline
 from enlighten_async.windows import Moment, Window, as_datetime, floor, local_days, split, time_zone
 from enlighten_async.wire import Flow, Request, Response
 
-S = TypeVar("S", bound=IntervalStats[Any])
+S = TypeVar("S", bound=Ranged)
 
 NO_METER = "does not contain any active and enabled"
 """What a refusal (401 or 422) says of a system that has no such meter."""
@@ -43,6 +43,12 @@ class Kind(Generic[S]):
     decode: Callable[[Endpoint, Response, int, Window | None], S]
     nothing: Callable[[int, Coverage], S]
     merge: Callable[[Sequence[S], S, Iterable[Hole]], S]
+    paged: ClassVar[bool] = False
+    """Whether a window is answered page by page."""
+
+    def ask(self, system_id: int, zones: Mapping[int, str]) -> Ask[S]:
+        """Return what asks for the intervals of a system."""
+        return Ask(self, system_id, zones)
 
     def draft(
         self,
@@ -68,15 +74,18 @@ class Kind(Generic[S]):
             InputError: the range makes no sense.
         """
         asked = Range.of(start_at=start_at, end_at=end_at, start_date=start_date, end_date=end_date)
-        ask = Ask(self, system_id, zones)
+        ask = self.ask(system_id, zones)
+        leave = asked is None and self.endpoint.knows_today
 
         def outline(now: float, zone: ZoneInfo | None) -> Outline[S, S, S]:
-            if asked is None:
+            if leave:
                 return _today(ask)
-            window = asked.window(now, zone, self.endpoint.grid)
-            return _windows(ask, window, now, zone or ask.zone, local=asked.local)
+            range_ = asked or Range.today(now, zone)
+            window = range_.window(now, zone, self.endpoint.grid)
+            return _windows(ask, window, now, zone or ask.zone, local=range_.local)
 
-        return Draft(outline, zone_of=system_id if asked and asked.local else None)
+        local = asked.local if asked else not leave
+        return Draft(outline, zone_of=system_id if local else None)
 
 
 @frozen
@@ -118,8 +127,16 @@ class Ask(Generic[S]):
             lambda refusal: self._forgiven(refusal, window),
         )
 
-    def flow(self, window: Window, *, newest: bool = False) -> Flow[S]:
-        """Ask for a window, and for the rest of it where an answer spoke for its beginning only."""
+    def flow(self, window: Window | None, *, newest: bool = False) -> Flow[S]:
+        """Ask for a window, and for the rest of it where an answer spoke for its beginning only.
+
+        Args:
+            window: the window; `None` leaves it to the service, which answers for all of its own.
+            newest: whether it ends by now.
+        """
+        if window is None:
+            yield self.request(None)
+            return
         while window.start < window.end:
             part = yield self.request(window, newest=newest)
             window = Window(part.window.end, window.end)
@@ -130,15 +147,19 @@ class Ask(Generic[S]):
         coverage = Coverage(window, self.kind.endpoint.grid, tuple(holes), reported_until=reported)
         return self.kind.nothing(self.system_id, coverage)
 
+    def placed(self, part: S) -> S:
+        """Return an answer with the name of the system's time zone, where it is known."""
+        return part._placed(self.zones.get(self.system_id))
+
     def _part(self, response: Response, window: Window) -> S:
         """Return an answer, for as much of its window as it speaks for."""
         endpoint, part = self.kind.endpoint, self.read(response, window)
-        if part.intervals:
-            last = part.intervals.columns["end_at"][-1]
+        if (last := part._last) is not None:
             spoken = endpoint.spoken(part.window, last)
             cut = spoken < part.window.end and _reported(part, last + HOUR)
             return self.read(response, Window(window.start, spoken)) if cut else part
-        return self._gone(window, response.date) or part
+        gone = self._gone(window, response.date)
+        return part if gone is None else gone
 
     def _gone(self, window: Window, date: float | None) -> S | None:
         """Return what an empty answer or a refusal says of a window that begins before what is kept.
@@ -155,7 +176,7 @@ class Ask(Generic[S]):
     def _of_today(self, response: Response) -> S:
         """Return an answer for what its rows span; without any, for what is known of today."""
         part = self.read(response, None)
-        if part.intervals or response.date is None:
+        if part._last is not None or response.date is None:
             return part
         today = self._today(response.date)
         if today.seconds:
@@ -180,7 +201,7 @@ class Ask(Generic[S]):
             return None
         if isinstance(refusal, RangeError):
             gone = None if window is None else self._gone(window, _date(refusal))
-            part = gone or self._out_of_range(refusal, window or self._told(refusal))
+            part = self._out_of_range(refusal, window or self._told(refusal)) if gone is None else gone
             if part is not None:
                 return part
         reason = self._reason(refusal)
@@ -226,7 +247,7 @@ def _date(refusal: APIError) -> float | None:
     return None if refusal.response is None else refusal.response.date
 
 
-def _reported(part: IntervalStats[Any], until: int) -> bool:
+def _reported(part: Ranged, until: int) -> bool:
     """Tell whether a system is known to have reported up to then, or may have."""
     reported = part.meta.last_report_at if part.meta else None
     return reported is None or reported.timestamp() >= until
@@ -235,13 +256,18 @@ def _reported(part: IntervalStats[Any], until: int) -> bool:
 def _today(ask: Ask[S]) -> Outline[S, S, S]:
     """Leave the range to the service: the system's own today, so far."""
 
-    def once() -> Flow[S]:
-        yield ask.request(None)
-
     def answer(parts: Sequence[S], _: Sequence[Hole], receipt: Receipt) -> S:
-        return evolve(parts[0], timezone=ask.zones.get(ask.system_id), receipt=receipt)
+        whole, *pages = parts
+        if pages:
+            whole = ask.kind.merge(parts, ask.nothing([], whole.window), ())
+        return evolve(ask.placed(whole), receipt=receipt)
 
-    return Outline(legs=(Leg(once()),), merge=answer, unpack=lambda part: (part,))
+    return Outline(
+        legs=(Leg(ask.flow(None)),),
+        merge=answer,
+        unpack=lambda part: (part,),
+        open_ended=ask.kind.paged,
+    )
 
 
 def _windows(
@@ -255,7 +281,7 @@ def _windows(
 
     def joined(parts: Sequence[S], holes: Sequence[Hole], receipt: Receipt) -> S:
         answer = ask.kind.merge(parts, ask.nothing([], window), [*unasked, *holes])
-        return evolve(answer, timezone=ask.zones.get(ask.system_id), receipt=receipt)
+        return evolve(ask.placed(answer), receipt=receipt)
 
     newest = floor(now, endpoint.grid)
     return Outline(
@@ -264,14 +290,15 @@ def _windows(
             for piece in endpoint.pieces(kept, zone, local=local)
         ),
         merge=joined,
-        unpack=lambda part: (evolve(part, timezone=ask.zones.get(ask.system_id)),),
+        unpack=lambda part: (ask.placed(part),),
         skip=_not_worth,
         pruned=len(split(gone, endpoint.span)),
         spare=endpoint.spare(kept, zone, local=local),
+        open_ended=ask.kind.paged,
     )
 
 
-def _not_worth(newest: IntervalStats[Any], window: Window) -> Reason | None:
+def _not_worth(newest: Ranged, window: Window) -> Reason | None:
     """Tell by the newest part why an older window is documented as empty, if it is."""
     if any(hole.reason is Reason.NO_DEVICE for hole in newest.coverage.holes):
         return Reason.NO_DEVICE

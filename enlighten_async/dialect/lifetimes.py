@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Any, Literal, Self, TypeVar
 
 from attrs import evolve, frozen
@@ -88,6 +89,8 @@ def lifetime(
     path: str = "",
     more: tuple[tuple[str, str], ...] = (),
     empty: Callable[[APIError], Reason | None] | None = None,
+    known: Mapping[str, object] = MappingProxyType({}),
+    shape: decode.Shape | None = None,
 ) -> Draft[L, L, L]:
     """Ask for a value a day.
 
@@ -99,8 +102,11 @@ def lifetime(
         path: where it is, below the system; the name by default.
         more: further parameters.
         empty: tells why there are no days, if a refusal stands for that; `days.empty` by default.
+        known: attributes of the answer which the service leaves out.
+        shape: turns the answer into what the model is made of.
     """
-    read, forgive = _reader(model, system_id, days), _forgiver(model, system_id, empty or days.empty)
+    read = _reader(model, system_id, days, known, shape)
+    forgive = _forgiver(model, system_id, empty or days.empty, known)
     where = f"/systems/{system_id}/{path or name}"
     return once(Request(name, where, (*days.params, *more), read, None, forgive))
 
@@ -130,25 +136,30 @@ def energy_lifetime(
     return lifetime(EnergyLifetime, "energy_lifetime", system_id, days, more=more)
 
 
-def _reader(model: type[L], system_id: int, days: Days) -> Callable[[Response], L]:
+def _reader(
+    model: type[L], system_id: int, days: Days, known: Mapping[str, object], shape: decode.Shape | None
+) -> Callable[[Response], L]:
     """Return what decodes an answer; its system and start are known also if it leaves them out."""
-    known = {"system_id": system_id, "start_date": days.start_date and str(days.start_date)}
+    usual = {"system_id": system_id, "start_date": days.start_date and str(days.start_date), **known}
 
     def read(response: Response) -> L:
-        part = decode.value(model, response, usual=known)
+        part = decode.value(model, response, usual=usual, shape=shape)
         return part or evolve(part, start_date=None, reason=Reason.NOT_REPORTED_YET)
 
     return read
 
 
 def _forgiver(
-    model: type[L], system_id: int, empty: Callable[[APIError], Reason | None]
+    model: type[L],
+    system_id: int,
+    empty: Callable[[APIError], Reason | None],
+    known: Mapping[str, object],
 ) -> Callable[[EnlightenError], L | None]:
     """Return what makes an answer without days of a refusal that stands for one."""
 
     def forgive(refusal: EnlightenError) -> L | None:
         if not isinstance(refusal, APIError) or (reason := empty(refusal)) is None:
             return None
-        return model.nothing(system_id, reason, decode.fetched_at(refusal.response))
+        return model.nothing(system_id, reason, decode.fetched_at(refusal.response), **known)
 
     return forgive

@@ -45,6 +45,7 @@ class Endpoint:
         surplus: whether rows may go on beyond the window, as the answer has a length of its own.
         counted: whether `total_devices` counts the devices, so that 0 means that there is none.
         no_content: what an answer without a body (204) says.
+        knows_today: whether the service answers the system's own today where no range is given.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Endpoint:
     surplus: bool = False
     counted: bool = True
     no_content: Reason = Reason.NO_ROW
+    knows_today: bool = True
 
     @property
     def longest(self) -> int:
@@ -161,6 +163,11 @@ class Range:
         if start_date is not None:
             return cls._days(start_date, end_date)
         return None if start_at is None else cls._instants(start_at, end_at)
+
+    @classmethod
+    def today(cls, now: float, zone: ZoneInfo | None) -> Self:
+        """Return the local day of an instant (epoch seconds), as far as it is over."""
+        return cls(datetime.fromtimestamp(now, zone or ZoneInfo("UTC")).date(), None)
 
     @classmethod
     def _instants(cls, start_at: Moment, end_at: Moment | None) -> Self:

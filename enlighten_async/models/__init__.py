@@ -1,7 +1,17 @@
 """What queries answer: frozen values with units, columns inside where they are long."""
 
+from enlighten_async.models.battery import Battery, BatteryInterval, StorageInterval, StorageTelemetry
 from enlighten_async.models.consumption_stats import ConsumptionInterval, ConsumptionStats
 from enlighten_async.models.coverage import Coverage, Hole, Reason
+from enlighten_async.models.device_telemetry import (
+    ConsumedInterval,
+    EvChargerInterval,
+    EvChargerTelemetry,
+    EvseTelemetry,
+    HpTelemetry,
+    MicroInterval,
+    MicroTelemetry,
+)
 from enlighten_async.models.devices import (
     Device,
     Envoy,
@@ -32,6 +42,12 @@ from enlighten_async.models.events import (
     OpenAlarms,
     OpenEvents,
 )
+from enlighten_async.models.grid_energy import (
+    EnergyExportInterval,
+    EnergyExportTelemetry,
+    EnergyImportInterval,
+    EnergyImportTelemetry,
+)
 from enlighten_async.models.latest_telemetry import LatestReport, LatestTelemetry
 from enlighten_async.models.lifetime import (
     BatteryDay,
@@ -40,9 +56,14 @@ from enlighten_async.models.lifetime import (
     EnergyExportLifetime,
     EnergyImportLifetime,
     EnergyLifetime,
+    EvChargerLifetime,
+    EvseLifetime,
+    HpLifetime,
     LifetimeDay,
 )
 from enlighten_async.models.meta import Meta
+from enlighten_async.models.micros_telemetry import MicrosTelemetry
+from enlighten_async.models.production_meter import ProductionMeter
 from enlighten_async.models.readings import (
     ConsumptionMeterReadings,
     MeterReading,
@@ -66,11 +87,14 @@ __all__ = [
     "Alarm",
     "AlarmEvent",
     "Alarms",
+    "Battery",
     "BatteryDay",
+    "BatteryInterval",
     "BatteryLifetime",
     "BatterySettings",
     "CellularModem",
     "ChannelInterval",
+    "ConsumedInterval",
     "ConsumptionInterval",
     "ConsumptionLifetime",
     "ConsumptionMeterReadings",
@@ -78,8 +102,12 @@ __all__ = [
     "Coverage",
     "Device",
     "Devices",
+    "EnergyExportInterval",
     "EnergyExportLifetime",
+    "EnergyExportTelemetry",
+    "EnergyImportInterval",
     "EnergyImportLifetime",
+    "EnergyImportTelemetry",
     "EnergyLifetime",
     "Envoy",
     "EnvoyInverters",
@@ -87,19 +115,26 @@ __all__ = [
     "Estimate",
     "EvChargerEvent",
     "EvChargerEvents",
+    "EvChargerInterval",
+    "EvChargerLifetime",
     "EvChargerSchedule",
     "EvChargerSchedules",
     "EvChargerSession",
     "EvChargerSessions",
+    "EvChargerTelemetry",
     "EvChargers",
     "EvChargingTime",
     "Event",
     "EventType",
     "EventTypes",
     "Events",
+    "EvseLifetime",
     "EvsePower",
+    "EvseTelemetry",
     "GridStatus",
     "Hole",
+    "HpLifetime",
+    "HpTelemetry",
     "Inventory",
     "InvertersSummary",
     "LatestReport",
@@ -110,11 +145,15 @@ __all__ = [
     "Meta",
     "MeterIntervals",
     "MeterReading",
+    "MicroInterval",
     "MicroInverter",
+    "MicroTelemetry",
+    "MicrosTelemetry",
     "MonthlyMeterReading",
     "MonthlyProduction",
     "OpenAlarms",
     "OpenEvents",
+    "ProductionMeter",
     "ProductionMeterReadings",
     "Reason",
     "Receipt",
@@ -123,8 +162,10 @@ __all__ = [
     "Series",
     "Stats",
     "StatsInterval",
+    "StorageInterval",
     "StorageMeterReading",
     "StorageMeterReadings",
+    "StorageTelemetry",
     "StormGuard",
     "Sum",
     "Summary",

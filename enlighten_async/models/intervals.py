@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -22,15 +22,42 @@ R = TypeVar("R")
 
 
 @frozen
-class IntervalStats(Plain, Generic[R_co]):
-    """What a system measured over a range of time, in intervals.
+class Ranged(Plain):
+    """What is known of a system over a range of time.
 
     Attributes:
         system_id: the service's number of the system.
         total_devices: how many devices of the kind that measures it has.
-        meta: the system's state when the newest part was fetched.
+        meta: the system's state when the newest part was fetched; null where the service does not tell.
         window: the range that was asked for in the end: `(start, end]`, epoch seconds on the grid.
         timezone: IANA name of the system's time zone, where known.
+        coverage: what of the range is there, and why the rest is not.
+        receipt: what the query spent; empty on a part of a stream.
+    """
+
+    system_id: int
+    total_devices: int
+    meta: Meta | None
+    window: Window
+    timezone: str | None
+    coverage: Coverage = field(eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    @property
+    def _last(self) -> int | None:
+        """The end of the newest row, epoch seconds; `None` without rows."""
+        raise NotImplementedError
+
+    def _placed(self, timezone: str | None) -> Self:
+        """Return it with the name of the system's time zone."""
+        return evolve(self, timezone=timezone)
+
+
+@frozen
+class IntervalStats(Ranged, Generic[R_co]):
+    """What a system measured over a range of time, in intervals.
+
+    Attributes:
         intervals: its rows, in order of time.
         coverage: what of the range is there, and why the rest is not.
         receipt: what the query spent; empty on a part of a stream.
@@ -39,14 +66,13 @@ class IntervalStats(Plain, Generic[R_co]):
     _energy: ClassVar[str]
     """The column that holds the energy of each interval, Wh."""
 
-    system_id: int
-    total_devices: int
-    meta: Meta | None
-    window: Window
-    timezone: str | None
     intervals: Series[R_co]
     coverage: Coverage = field(eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
+
+    @property
+    def _last(self) -> int | None:
+        return self.intervals.columns["end_at"][-1] if self.intervals else None
 
     def sums(self, unit: Unit, *, timezone: str | None = None) -> list[Sum]:
         """Return the energy of each local hour, day or month of the range.
@@ -58,6 +84,9 @@ class IntervalStats(Plain, Generic[R_co]):
         Raises:
             InputError: the time zone is not known, or the unit is none of the three.
         """
+        return self._sums(self._energy, unit, timezone)
+
+    def _sums(self, column: str, unit: Unit, timezone: str | None) -> list[Sum]:
         name = timezone or self.timezone
         if name is None:
             raise InputError(
@@ -66,7 +95,7 @@ class IntervalStats(Plain, Generic[R_co]):
             )
         columns = self.intervals.columns
         return sums(
-            self.window, self.coverage.grid, columns["end_at"], columns[self._energy], time_zone(name), unit
+            self.window, self.coverage.grid, columns["end_at"], columns[column], time_zone(name), unit
         )
 
 
@@ -92,6 +121,18 @@ def joined(parts: Sequence[S], empty: S, unasked: Iterable[Hole] = ()) -> S:
             [part.coverage for part in parts], empty.coverage.window, empty.coverage.grid, unasked
         ),
     )
+
+
+def joined_with(*names: str) -> Callable[[Sequence[S], S, Iterable[Hole]], S]:
+    """Return what joins parts as `joined` does, and keeps the newest value of these attributes."""
+
+    def merge(parts: Sequence[S], empty: S, unasked: Iterable[Hole] = ()) -> S:
+        latest: dict[str, Any] = {
+            name: value for name in names for part in parts if (value := getattr(part, name)) is not None
+        }
+        return evolve(joined(parts, empty, unasked), **latest)
+
+    return merge
 
 
 def columns(row: Callable[..., R], end_at: Iterable[int], **values: Iterable[float]) -> Series[R]:

@@ -85,10 +85,12 @@ class Lifetime(Rows[D_co]):
     receipt: Receipt = field(factory=Receipt, eq=False, kw_only=True)
 
     @classmethod
-    def nothing(cls, system_id: int, reason: Reason, as_of: datetime.datetime | None) -> Self:
-        """Return an answer without days."""
-        columns: dict[str, Any] = dict.fromkeys(cls._columns, ())
-        return cls(system_id, None, **columns, reason=reason, as_of=as_of)
+    def nothing(
+        cls, system_id: int, reason: Reason, as_of: datetime.datetime | None, **known: object
+    ) -> Self:
+        """Return an answer without days, with what else is known of it."""
+        values: dict[str, Any] = {**dict.fromkeys(cls._columns, ()), **known}
+        return cls(system_id, None, **values, reason=reason, as_of=as_of)
 
     def __len__(self) -> int:
         return max(len(getattr(self, column)) for column in self._columns)
@@ -153,6 +155,33 @@ class ConsumptionLifetime(Lifetime[LifetimeDay]):
 
     def _row(self, place: int) -> LifetimeDay:
         return LifetimeDay(self._day(place), _value(self.consumption, place))
+
+
+@frozen
+class EvseLifetime(ConsumptionLifetime):
+    """What one charger of cars (EVSE) used, day by day.
+
+    Attributes:
+        serial_number: the charger.
+    """
+
+    serial_number: str = field(kw_only=True)
+
+
+@frozen
+class HpLifetime(ConsumptionLifetime):
+    """What a system's heat pump used, day by day."""
+
+
+@frozen
+class EvChargerLifetime(ConsumptionLifetime):
+    """What one of Enphase's chargers of cars used, day by day.
+
+    Attributes:
+        serial_number: the charger.
+    """
+
+    serial_number: str = field(kw_only=True)
 
 
 @frozen

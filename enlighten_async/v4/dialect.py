@@ -22,8 +22,9 @@ from enlighten_async.v4 import (
     readings,
     systems,
 )
+from enlighten_async.v4.device_series import DEVICES
 from enlighten_async.v4.refusals import explain
-from enlighten_async.v4.series import CONSUMPTION_STATS, RGM_STATS, STATS
+from enlighten_async.v4.series import CONSUMPTION_STATS, RGM_STATS, SITE, STATS
 from enlighten_async.wire import Flow, Request, Response
 
 BASE_URL = "https://api.enphaseenergy.com/api/v4"
@@ -65,12 +66,16 @@ class V4:
             "stats": partial(STATS.draft, zones=self.zones),
             "rgm_stats": partial(RGM_STATS.draft, zones=self.zones),
             "consumption_stats": partial(CONSUMPTION_STATS.draft, zones=self.zones),
+            **self._telemetry(),
             "energy_lifetime": lifetimes.energy_lifetime,
             "consumption_lifetime": lifetimes.consumption_lifetime,
             "battery_lifetime": lifetimes.battery_lifetime,
             "energy_import_lifetime": lifetimes.energy_import_lifetime,
             "energy_export_lifetime": lifetimes.energy_export_lifetime,
             "devices": devices.devices,
+            "evse_lifetime": lifetimes.evse_lifetime,
+            "hp_lifetime": lifetimes.hp_lifetime,
+            "ev_charger_lifetime": lifetimes.ev_charger_lifetime,
             "envoys": devices.envoys,
             "inventory": devices.inventory,
             "inverters_summary_by_envoy_or_site": devices.inverters_summary_by_envoy_or_site,
@@ -92,6 +97,10 @@ class V4:
             "grid_status": config.grid_status,
             "load_control": config.load_control,
         }
+
+    def _telemetry(self) -> Endpoints:
+        """Return the series that only this version has."""
+        return {kind.endpoint.name: partial(kind.draft, zones=self.zones) for kind in (*SITE, *DEVICES)}
 
     def explain(self, response: Response, endpoint: str) -> EnlightenError | None:
         """Return what an answer means if it is not data, else `None`."""

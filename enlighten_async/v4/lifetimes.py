@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
+from typing import Any
 
 from enlighten_async.dialect.lifetimes import IN_FUTURE, Days, L, energy_lifetime, lifetime, recent
 from enlighten_async.errors import APIError, RangeError
@@ -14,8 +15,12 @@ from enlighten_async.models.lifetime import (
     ConsumptionLifetime,
     EnergyExportLifetime,
     EnergyImportLifetime,
+    EvChargerLifetime,
+    EvseLifetime,
+    HpLifetime,
 )
 from enlighten_async.session.outline import Draft
+from enlighten_async.v4.serials import device, quoted
 
 __all__ = [
     "battery_lifetime",
@@ -23,14 +28,20 @@ __all__ = [
     "energy_export_lifetime",
     "energy_import_lifetime",
     "energy_lifetime",
+    "ev_charger_lifetime",
+    "evse_lifetime",
+    "hp_lifetime",
 ]
+
+FUTURE = (IN_FUTURE, "Invalid date/time range", "Invalid start_date")
+"""What refusals say of days that are not over, each family in its own words; also of other days."""
 
 
 def _empty(days: Days) -> Callable[[APIError], Reason | None]:
     """Return what tells why there are no days; the service takes today for the future here."""
 
     def empty(refusal: APIError) -> Reason | None:
-        if isinstance(refusal, RangeError) and IN_FUTURE in str(refusal):
+        if isinstance(refusal, RangeError) and any(text in str(refusal) for text in FUTURE):
             today = days.start_date is not None and recent(days.start_date, refusal)
             return Reason.NOT_REPORTED_YET if today else None
         return days.empty(refusal)
@@ -55,7 +66,68 @@ def _of(
     return lifetime(model, name, system_id, days, empty=_empty(days))
 
 
+def evse_lifetime(
+    system_id: int, serial_number: str, *, start_date: date | None = None, end_date: date | None = None
+) -> Draft[EvseLifetime, EvseLifetime, EvseLifetime]:
+    """Ask for what a charger of cars used, day by day.
+
+    Raises:
+        InputError: a day is not a date, the end is before the start, or no serial number looks like this.
+    """
+    serial, days = device(serial_number), Days.of(start_date, end_date)
+    name = "evse_lifetime"
+    path, known = f"{quoted(serial)}/{name}", {"serial_number": serial}
+    return lifetime(EvseLifetime, name, system_id, days, path=path, empty=_empty(days), known=known)
+
+
+class _Plain(Days):
+    """Local days as the chargers of Enphase take them, without hyphens."""
+
+    @property
+    def params(self) -> tuple[tuple[str, str], ...]:
+        """The days as the service takes them."""
+        return tuple((name, day.replace("-", "")) for name, day in super().params)
+
+
+def ev_charger_lifetime(
+    system_id: int, serial_number: str, *, start_date: date, end_date: date | None = None
+) -> Draft[EvChargerLifetime, EvChargerLifetime, EvChargerLifetime]:
+    """Ask for what one of Enphase's chargers of cars used, day by day; as `evse_lifetime`."""
+    serial, days = device(serial_number), _Plain.of(start_date, end_date)
+    return lifetime(
+        EvChargerLifetime,
+        "ev_charger_lifetime",
+        system_id,
+        days,
+        path=f"ev_charger/{quoted(serial)}/lifetime",
+        empty=_empty(days),
+        known={"serial_number": serial},
+        shape=_by_day,
+    )
+
+
+def _by_day(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer with its first day as a text, and a list of values: some come by dates or places."""
+    start, values = raw.get("start_date"), raw.get("consumption")
+    told = {**raw, "start_date": str(start) if isinstance(start, int) else start}
+    if not isinstance(values, dict):
+        return told
+    if not all(len(key) >= len("20240101") for key in values):
+        return {**told, "consumption": [values[key] for key in sorted(values, key=int)]}
+    return {**told, **_dated({date.fromisoformat(key[:10]): value for key, value in values.items()})}
+
+
+def _dated(values: dict[date, object]) -> dict[str, object]:
+    """Return the first day and a value for it and each day after it, as far as there are any."""
+    if not values:
+        return {"consumption": []}
+    first, last = min(values), max(values)
+    listed = [values.get(first + timedelta(days=n)) for n in range((last - first).days + 1)]
+    return {"start_date": str(first), "consumption": listed}
+
+
 consumption_lifetime = partial(_of, ConsumptionLifetime, "consumption_lifetime")
 battery_lifetime = partial(_of, BatteryLifetime, "battery_lifetime")
 energy_import_lifetime = partial(_of, EnergyImportLifetime, "energy_import_lifetime")
 energy_export_lifetime = partial(_of, EnergyExportLifetime, "energy_export_lifetime")
+hp_lifetime = partial(_of, HpLifetime, "hp_lifetime")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from enlighten_async.dialect import decode_rgm, decode_stats
 from enlighten_async.dialect.intervals import Kind
 from enlighten_async.dialect.ranges import Endpoint, Params
-from enlighten_async.models import consumption_stats, rgm_stats, stats
+from enlighten_async.models import battery, consumption_stats, grid_energy, production_meter, rgm_stats, stats
 from enlighten_async.models.intervals import joined
+from enlighten_async.v4 import decode_telemetry
 from enlighten_async.windows import DAY, Window
 
 WEEK = 7 * DAY
@@ -89,3 +92,38 @@ CONSUMPTION_STATS = Kind(
     joined,
 )
 """What the site consumed, by 15 minutes."""
+
+PRODUCTION_METER = Kind(
+    telemetry("production_meter", "telemetry/production_meter"),
+    decode_telemetry.production_meter,
+    production_meter.nothing,
+    joined,
+)
+"""Production meters, by 15 minutes."""
+
+BATTERY = Kind(
+    telemetry("battery", "telemetry/battery"),
+    decode_telemetry.battery,
+    battery.no_battery,
+    battery.merge_battery,
+)
+"""All batteries of a system, by 15 minutes."""
+
+ENERGY_IMPORT_TELEMETRY = Kind(
+    telemetry("energy_import_telemetry", "energy_import_telemetry", counted=False),
+    decode_telemetry.energy_import,
+    grid_energy.no_import,
+    joined,
+)
+"""What the site drew from the grid, by 15 minutes."""
+
+ENERGY_EXPORT_TELEMETRY = Kind(
+    telemetry("energy_export_telemetry", "energy_export_telemetry", counted=False),
+    decode_telemetry.energy_export,
+    grid_energy.no_export,
+    joined,
+)
+"""What the site fed into the grid, by 15 minutes."""
+
+SITE: tuple[Kind[Any], ...] = (PRODUCTION_METER, BATTERY, ENERGY_IMPORT_TELEMETRY, ENERGY_EXPORT_TELEMETRY)
+"""Those of a whole system that v2 has not."""
