@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from attrs import evolve, frozen
 
 from enlighten_async.dialect.ranges import HOUR, Endpoint, Range
-from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, Unavailable
+from enlighten_async.errors import APIError, EnlightenError, InputError, NotFound, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Hole, Reason, explained
 from enlighten_async.models.intervals import Ranged
 from enlighten_async.models.receipt import Receipt
@@ -215,6 +215,9 @@ class Ask(Generic[S]):
     def _reason(self, refusal: APIError) -> Reason | None:
         """Return why the whole of a range is empty, if a refusal says so."""
         if refusal.status in {401, 422} and NO_METER in str(refusal):
+            return Reason.NO_DEVICE
+        absent = self.kind.endpoint.absent
+        if absent and isinstance(refusal, NotFound) and absent in str(refusal).lower():
             return Reason.NO_DEVICE
         if refusal.status == 204:
             return self.kind.endpoint.no_content

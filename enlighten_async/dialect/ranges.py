@@ -45,6 +45,7 @@ class Endpoint:
         surplus: whether rows may go on beyond the window, as the answer has a length of its own.
         counted: whether `total_devices` counts the devices, so that 0 means that there is none.
         no_content: what an answer without a body (204) says.
+        absent: what is said (404, lower case) of a system that has no such device; empty if nothing is.
         knows_today: whether the service answers the system's own today where no range is given.
     """
 
@@ -59,6 +60,7 @@ class Endpoint:
     surplus: bool = False
     counted: bool = True
     no_content: Reason = Reason.NO_ROW
+    absent: str = ""
     knows_today: bool = True
 
     @property

@@ -15,6 +15,7 @@ from enlighten_async.models.intervals import IntervalStats, joined
 from enlighten_async.models.micros_telemetry import MicrosTelemetry
 from enlighten_async.session.outline import Draft
 from enlighten_async.v4 import decode_devices
+from enlighten_async.v4.lifetimes import NO_HEAT_PUMP
 from enlighten_async.v4.serials import device, quoted
 from enlighten_async.v4.series import telemetry
 from enlighten_async.windows import DAY, Window
@@ -150,7 +151,7 @@ EVSE_TELEMETRY = DeviceKind(
 """One charger of cars, by 5 or 15 minutes as the answer says; windows are on the coarser grid."""
 
 HP_TELEMETRY = Kind(
-    telemetry("hp_telemetry", "hp_telemetry"),
+    evolve(telemetry("hp_telemetry", "hp_telemetry"), absent=NO_HEAT_PUMP),
     decode_devices.heat_pump,
     device_telemetry.no_heat_pump,
     device_telemetry.merge_finest,

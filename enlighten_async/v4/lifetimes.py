@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from enlighten_async.dialect.lifetimes import IN_FUTURE, Days, L, energy_lifetime, lifetime, recent
-from enlighten_async.errors import APIError, RangeError
+from enlighten_async.errors import APIError, NotFound, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import (
     BatteryLifetime,
@@ -36,6 +36,9 @@ __all__ = [
 FUTURE = (IN_FUTURE, "Invalid date/time range", "Invalid start_date")
 """What refusals say of days that are not over, each family in its own words; also of other days."""
 
+NO_HEAT_PUMP = "heat pump not found"
+"""What a refusal (404, in lower case) says of a system without one."""
+
 
 def _empty(days: Days) -> Callable[[APIError], Reason | None]:
     """Return what tells why there are no days; the service takes today for the future here."""
@@ -44,6 +47,8 @@ def _empty(days: Days) -> Callable[[APIError], Reason | None]:
         if isinstance(refusal, RangeError) and any(text in str(refusal) for text in FUTURE):
             today = days.start_date is not None and recent(days.start_date, refusal)
             return Reason.NOT_REPORTED_YET if today else None
+        if isinstance(refusal, NotFound) and NO_HEAT_PUMP in str(refusal).lower():
+            return Reason.NO_DEVICE
         return days.empty(refusal)
 
     return empty
