@@ -16,7 +16,7 @@ from enlighten_async.models.micros_telemetry import MicrosTelemetry
 from enlighten_async.session.outline import Draft
 from enlighten_async.v4 import decode_devices
 from enlighten_async.v4.lifetimes import NO_HEAT_PUMP
-from enlighten_async.v4.serials import device, quoted
+from enlighten_async.v4.paths import part
 from enlighten_async.v4.series import telemetry
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Flow, Request
@@ -51,12 +51,13 @@ class DeviceKind(Generic[D]):
         Raises:
             InputError: the range makes no sense, or no serial number can look like this.
         """
-        return self.of(device(serial_number)).draft(system_id, zones, **range_)
+        return self.of(serial_number).draft(system_id, zones, **range_)
 
-    def of(self, serial: str) -> Kind[D]:
+    def of(self, serial_number: str) -> Kind[D]:
         """Return the endpoint for one device."""
+        quoted, serial = part(serial_number, "serial_number"), serial_number.strip()
         return Kind(
-            evolve(self.endpoint, path=self.endpoint.path.replace("{serial}", quoted(serial))),
+            evolve(self.endpoint, path=self.endpoint.path.replace("{serial}", quoted)),
             lambda *asked: self.decode(*asked, serial=serial),
             lambda *told: self.nothing(*told, serial=serial),
             self.merge,

@@ -20,7 +20,7 @@ from enlighten_async.models.lifetime import (
     HpLifetime,
 )
 from enlighten_async.session.outline import Draft
-from enlighten_async.v4.serials import device, quoted
+from enlighten_async.v4.paths import part
 
 __all__ = [
     "battery_lifetime",
@@ -79,10 +79,16 @@ def evse_lifetime(
     Raises:
         InputError: a day is not a date, the end is before the start, or no serial number looks like this.
     """
-    serial, days = device(serial_number), Days.of(start_date, end_date)
-    name = "evse_lifetime"
-    path, known = f"{quoted(serial)}/{name}", {"serial_number": serial}
-    return lifetime(EvseLifetime, name, system_id, days, path=path, empty=_empty(days), known=known)
+    serial, days = part(serial_number, "serial_number"), Days.of(start_date, end_date)
+    return lifetime(
+        EvseLifetime,
+        "evse_lifetime",
+        system_id,
+        days,
+        path=f"{serial}/evse_lifetime",
+        empty=_empty(days),
+        known={"serial_number": serial_number.strip()},
+    )
 
 
 class _Plain(Days):
@@ -98,15 +104,15 @@ def ev_charger_lifetime(
     system_id: int, serial_number: str, *, start_date: date, end_date: date | None = None
 ) -> Draft[EvChargerLifetime, EvChargerLifetime, EvChargerLifetime]:
     """Ask for what one of Enphase's chargers of cars used, day by day; as `evse_lifetime`."""
-    serial, days = device(serial_number), _Plain.of(start_date, end_date)
+    serial, days = part(serial_number, "serial_number"), _Plain.of(start_date, end_date)
     return lifetime(
         EvChargerLifetime,
         "ev_charger_lifetime",
         system_id,
         days,
-        path=f"ev_charger/{quoted(serial)}/lifetime",
+        path=f"ev_charger/{serial}/lifetime",
         empty=_empty(days),
-        known={"serial_number": serial},
+        known={"serial_number": serial_number.strip()},
         shape=_by_day,
     )
 

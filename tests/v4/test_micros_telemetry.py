@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ from tests.v2.answers import START, SYSTEM, answer
 from tests.v4.telemetry import NOW, SPANS, part_of, run
 
 GRID = 300
+BERLIN = ZoneInfo("Europe/Berlin")
 W = Window(START // 900 * 900, START // 900 * 900 + 3 * GRID)
 Row = dict[str, Any]
 
@@ -161,10 +163,8 @@ def test_today_is_left_to_the_service_on_the_first_page() -> None:
 def test_today_before_dawn(zone: str | None) -> None:
     """There are inverters and no rows; the window is today's where the time zone is known."""
     result, _ = run(outlined(zone), lambda _: answer(body([listed("1", [])])))
-    today = local_days(
-        *[__import__("datetime").datetime.fromtimestamp(NOW, ZoneInfo("Europe/Berlin")).date()] * 2,
-        ZoneInfo("Europe/Berlin"),
-    )
+    day = datetime.fromtimestamp(NOW, BERLIN).date()
+    today = local_days(day, day, BERLIN)
     start = int(NOW) if zone is None else today.start
     assert (result.window, len(result)) == (Window(start, int(NOW)), 1)
     json.dumps(result.to_dict())
@@ -254,16 +254,15 @@ def test_it_can_be_used_as_a_value() -> None:
     outline = outlined(start_at=W.start, end_at=W.end)
     result, _ = run(outline, Service(3))
     assert [each.serial_number for each in result[1:]] == ["101", "102"]
-    assert result.devices[0] == result[0] == list(result)[0]
+    assert result.devices[0] == result[0] == next(iter(result))
     told: Any = result.to_dict()
     assert [each["serial_number"] for each in told["devices"]] == ["100", "101", "102"]
     assert len(told["devices"][0]["intervals"]) == 3
     json.dumps(told, allow_nan=False)
     assert pickle.loads(pickle.dumps(result)) == copy.deepcopy(result) == result  # noqa: S301 - our own
     assert hash(result) == hash(copy.copy(result))
-    (part,) = outline.unpack(
-        MICROS_TELEMETRY.ask(SYSTEM, {}).request(W).decode(answer(body([listed("1", ends(W))])))
-    )
+    page = answer(body([listed("1", ends(W))]))
+    (part,) = outline.unpack(MICROS_TELEMETRY.ask(SYSTEM, {}).request(W).decode(page))
     assert (part.timezone, part[0].timezone) == ("Europe/Berlin", "Europe/Berlin")
     assert [day.wh for day in part[0].sums("day")] == [3]
 
