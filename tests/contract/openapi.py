@@ -1,9 +1,10 @@
-"""An OpenAPI file of the API's v2, which others wrote: what it documents. It is no part of this project."""
+"""An OpenAPI file of the API, which others wrote: what it documents. It is no part of this project."""
 
 from __future__ import annotations
 
 import os
 import re
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,29 @@ def need(*variables: str) -> None:
         pytest.skip("needs a file of its own: `nox -s prism schemathesis -- FILE`", allow_module_level=True)
 
 
+def need_version(wanted: str) -> None:
+    """Skip the module that calls this unless the file is of this version of the API."""
+    version = "v4" if any("/v4/" in path for path in document()["paths"]) else "v2"
+    if version != wanted:
+        pytest.skip(f"the file is of {version} of the API", allow_module_level=True)
+
+
 @cache
 def document() -> dict[str, Any]:
     """Return what the file holds."""
     import yaml  # noqa: PLC0415 - installed for these sessions alone
 
-    content: dict[str, Any] = yaml.safe_load(Path(FILE).read_text(encoding="utf-8"))
+    content: dict[str, Any] = _plain(yaml.safe_load(Path(FILE).read_text(encoding="utf-8")))
     return content
+
+
+def _plain(node: Any) -> Any:
+    """Return the same with dates as text: in JSON there are no others."""
+    if isinstance(node, dict):
+        return {name: _plain(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    return node.isoformat() if isinstance(node, date) else node
 
 
 def narrowed(node: Any, names: dict[str, dict[str, Any]], examples: dict[str, Any]) -> Any:

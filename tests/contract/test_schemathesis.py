@@ -1,4 +1,4 @@
-"""The emulator's answers against the schemas of an OpenAPI file of the API, by Schemathesis.
+"""The emulator's answers against the schemas of an OpenAPI file of the API's v2, by Schemathesis.
 
 Run by `nox -s schemathesis -- FILE`. Where what is known of the real service contradicts the file, the
 table `AMENDMENTS` says so; beyond that the file's word counts, and no answer has a field it does not name.
@@ -25,6 +25,7 @@ from tests.effort import examples
 from tests.world import API_KEY
 
 openapi.need("OPENAPI")
+openapi.need_version("v2")
 
 schemathesis = pytest.importorskip("schemathesis", reason="it is installed by nox for this session alone")
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")

@@ -54,7 +54,7 @@ class ApiV4:
         """Return the refusal of a request that is not even counted, if it meets one."""
         route, _ = find_route(call)
         if call.method != (route.method if route else "GET"):
-            return wrong_verb(call.method)
+            return wrong_verb(call.method, _media(route))
         try:
             self._check_key(call)
         except RefusedError as refused:
@@ -84,8 +84,7 @@ class ApiV4:
             return _put(route, refused)
         except BadMomentError as bad:
             return _put(route, RefusedError(422, because(f"Failed to parse date {bad}")))
-        media = JSON_TYPE if route is None else route.media
-        return as_json(200, _with_news(content) if self.manners.fuzz else content, media)
+        return as_json(200, _with_news(content) if self.manners.fuzz else content, _media(route))
 
     def _content(self, call: Call, route: Route | None, names: dict[str, str]) -> object:
         """Return what is told; the checks of `admit` once more, as a token may have ended on the way.
@@ -132,6 +131,10 @@ class ApiV4:
 
 def _put(route: Route | None, refused: RefusedError) -> Answer:
     return refused.answer() if route is None else route.refuse(refused)
+
+
+def _media(route: Route | None) -> str:
+    return JSON_TYPE if route is None else route.media
 
 
 def _with_news(content: object) -> object:

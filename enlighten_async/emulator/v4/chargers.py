@@ -173,4 +173,4 @@ def _check_serial(asked: Asked, serial: str) -> None:
 
 
 def _invalid(what: str) -> RefusedError:
-    return RefusedError(400, [f"Invalid {what}"])
+    return RefusedError(400, f"Invalid {what}")

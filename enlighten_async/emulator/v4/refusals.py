@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TypeAlias
 
-from enlighten_async.emulator.messages import Answer, as_json, refuse
+from enlighten_async.emulator.messages import Answer, as_json
 
 WORDS = {
     400: "Bad request",
@@ -35,15 +35,15 @@ class RefusedError(Exception):
 
     Attributes:
         status: HTTP status.
-        details: what is wrong; some operations make a list of it.
+        details: what is wrong.
         message: the status in words, as the service puts them.
         more: further fields.
     """
 
     def __init__(
-        self, status: int, details: str | list[str], message: str | None = None, more: Row | None = None
+        self, status: int, details: str, message: str | None = None, more: Row | None = None
     ) -> None:
-        super().__init__(str(details))
+        super().__init__(details)
         self.status = status
         self.details = details
         self.message = message or WORDS[status]
@@ -54,19 +54,24 @@ class RefusedError(Exception):
         content = {"message": self.message, "details": self.details, "code": self.status}
         return as_json(self.status, content | self.more)
 
-    def ev_answer(self) -> Answer:
-        """Return the refusal as the charger family puts it: 400 for whatever was wrong, code as text."""
+    def ev_answer(self, *, listed: bool) -> Answer:
+        """Return the refusal as the charger family puts it: 400 for whatever was wrong, code as text.
+
+        Some of its operations list what was wrong.
+        """
         status, message, details = self.status, self.message, self.details
         if status in {404, 422}:
             status, message = 400, WORDS[400]
             details = "Invalid system_id" if self.status == 404 else details
-        content: Row = {"message": message, "code": str(status), "details": details}
+        told = [details] if listed and status == 400 else details
+        content: Row = {"message": message, "code": str(status), "details": told}
         return as_json(status, content | self.more, media=BYTES_TYPE)
 
 
-def wrong_verb(method: str) -> Answer:
+def wrong_verb(method: str, media: str) -> Answer:
     """Return the refusal of a method: not allowed here, or never heard of."""
-    return refuse(405, "Method not allowed") if method in METHODS else refuse(501, "Not Implemented")
+    status, text = (405, "Method not allowed") if method in METHODS else (501, "Not Implemented")
+    return as_json(status, {"reason": str(status), "message": [text]}, media)
 
 
 def because(details: str) -> str:

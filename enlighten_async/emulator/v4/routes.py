@@ -75,6 +75,7 @@ class Route:
         long: whether a refusal for the quota tells the window and the limit.
         method: the only method it knows.
         ev: whether it belongs to the chargers, which have envelopes and a media type of their own.
+        lists: whether it lists what was wrong with a request.
         not_found: the message of a 404, where it is not the usual one.
     """
 
@@ -84,6 +85,7 @@ class Route:
     long: bool = field(kw_only=True, default=True)
     method: str = field(kw_only=True, default="GET")
     ev: bool = field(kw_only=True, default=False)
+    lists: bool = field(kw_only=True, default=False)
     not_found: str | None = field(kw_only=True, default=None)
     pattern: re.Pattern[str] = field(init=False)
 
@@ -100,7 +102,7 @@ class Route:
         """Return a refusal the way this operation puts it."""
         if self.not_found is not None and refused.status == 404:
             refused.message = self.not_found
-        return refused.ev_answer() if self.ev else refused.answer()
+        return refused.ev_answer(listed=self.lists) if self.ev else refused.answer()
 
 
 def find_route(call: Call) -> tuple[Route | None, dict[str, str]]:
@@ -167,11 +169,11 @@ ROUTES: tuple[Route, ...] = (
     Route("/{id}/hp_telemetry", single.hp_telemetry, DEVICES),
     Route("/{id}/hp_lifetime", single.hp_lifetime, DEVICES),
     Route("/{id}/ev_charger/devices", chargers.devices, EV, ev=True),
-    Route("/{id}/ev_charger/events", chargers.events, EV, ev=True),
-    Route("/{id}/ev_charger/{serial}/sessions", chargers.sessions, EV, ev=True),
+    Route("/{id}/ev_charger/events", chargers.events, EV, ev=True, lists=True),
+    Route("/{id}/ev_charger/{serial}/sessions", chargers.sessions, EV, ev=True, lists=True),
     Route("/{id}/ev_charger/{serial}/schedules", chargers.schedules, EV, ev=True),
-    Route("/{id}/ev_charger/{serial}/lifetime", chargers.lifetime, EV, ev=True),
-    Route("/{id}/ev_charger/{serial}/telemetry", chargers.telemetry, EV, ev=True),
+    Route("/{id}/ev_charger/{serial}/lifetime", chargers.lifetime, EV, ev=True, lists=True),
+    Route("/{id}/ev_charger/{serial}/telemetry", chargers.telemetry, EV, ev=True, lists=True),
     Route("/{id}/{serial}/evse_telemetry", single.evse_telemetry, DEVICES),
     Route("/{id}/{serial}/evse_lifetime", single.evse_lifetime, DEVICES),
 )

@@ -213,9 +213,9 @@ async def test_the_family_counts(connect_v4: Connect) -> None:
 @pytest.mark.parametrize(
     ("path", "params", "details"),
     [
-        ("9/sessions", {}, "Invalid system_id or serial_no"),
+        ("9/sessions", {}, ["Invalid system_id or serial_no"]),
         ("9/schedules", {}, "Invalid system_id or serial_no"),
-        ("events", {"serial_num": "9"}, "Invalid system_id or serial_no"),
+        ("events", {"serial_num": "9"}, ["Invalid system_id or serial_no"]),
         ("events", {"limit": 101}, ["Invalid offset/limit"]),
         ("events", {"limit": 0}, ["Invalid offset/limit"]),
         ("22/sessions", {"offset": -1}, ["Invalid offset/limit"]),
