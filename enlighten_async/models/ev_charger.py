@@ -9,9 +9,21 @@ from attrs import field, frozen
 from enlighten_async.models.convert import READ, quantity
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rows import Plain, Rows
-from enlighten_async.models.words import flag
+from enlighten_async.models.words import flag, word
 
 _NUMBER = {READ: quantity({"": 1})}
+
+_DAY = 24 * 60
+
+
+def _hour(raw: object) -> str | None:
+    """Read a time of the day, which is a text in writing; a number would be its minutes."""
+    if isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw <= _DAY:
+        return f"{raw // 60}:{raw % 60:02}"
+    return word(raw)
+
+
+_HOUR = {READ: _hour}
 
 
 @frozen
@@ -116,8 +128,8 @@ class EvChargingTime(Plain):
     """
 
     days: tuple[int, ...] = ()
-    start_time: str | None = None
-    end_time: str | None = None
+    start_time: str | None = field(default=None, metadata=_HOUR)
+    end_time: str | None = field(default=None, metadata=_HOUR)
     charging_level: int | None = None
 
 

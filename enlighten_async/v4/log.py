@@ -90,10 +90,15 @@ class Log(Generic[R, A]):
         )
 
     def _flow(self, system_id: int, window: Window, params: Params) -> Flow[A]:
-        """Ask for a window, and for the rest of it where an answer spoke for its beginning only."""
+        """Ask for a window, and for the rest of it where an answer spoke for one end of it only."""
         while window.start < window.end:
             part = yield self._request(system_id, window, params)
-            window = Window(part.coverage.window.end, window.end)
+            spoken = part.coverage.window
+            window = (
+                Window(spoken.end, window.end)
+                if spoken.start == window.start
+                else Window(window.start, spoken.start)
+            )
 
     def _request(self, system_id: int, window: Window, params: Params) -> Request[A]:
         def read(response: Response) -> A:
@@ -103,20 +108,18 @@ class Log(Generic[R, A]):
 
         asked = (("start_time", str(window.start)), ("end_time", str(window.end)), *params)
         path = f"/systems/{system_id}/{self.name}"
-        return Request(self.name, path, asked, read, window, partial(self._gone, system_id, window))
+        return Request(self.name, path, asked, read, window, partial(self._empty, system_id, window))
 
-    def _gone(self, system_id: int, window: Window, refusal: EnlightenError) -> A | None:
-        """Return what a refusal says of a window of which the service may keep nothing any more."""
+    def _empty(self, system_id: int, window: Window, refusal: EnlightenError) -> A | None:
+        """Return what a refusal says of the end of a window for which there can be nothing."""
         response = refusal.response if isinstance(refusal, APIError) else None
         if response is None or response.status != 422 or response.date is None:
             return None
-        limit = int(response.date) - SURELY_KEPT
-        if window.start >= limit:
+        hole = _hole(window, int(response.date))
+        if hole is None:
             return None
-        gone = Window(window.start, min(limit, window.end))
         as_of, note = decode.fetched_at(response), f"the service said: {refusal}"
-        coverage = Coverage(gone, 1, (Hole(gone, Reason.BEYOND_RETENTION),), as_of, notes=(note,))
-        return self.answer(system_id, (), coverage, as_of)
+        return self.answer(system_id, (), Coverage(hole.window, 1, (hole,), as_of, notes=(note,)), as_of)
 
     def _joined(
         self, system_id: int, window: Window, parts: Sequence[A], holes: Sequence[Hole], receipt: Receipt
@@ -136,6 +139,16 @@ class Log(Generic[R, A]):
             if before is None or self.span(before)[1] is None or self.span(row)[1] is not None:
                 known[self.key(row)] = row
         return tuple(sorted(known.values(), key=lambda row: self.span(row)[0] or _NEVER))
+
+
+def _hole(window: Window, now: int) -> Hole | None:
+    """Return the end of a window that may be too old, or that has not come yet by the service's clock."""
+    limit = now - SURELY_KEPT
+    if window.end > now:
+        return Hole(Window(max(window.start, now), window.end), Reason.NOT_REPORTED_YET)
+    if window.start < limit:
+        return Hole(Window(window.start, min(limit, window.end)), Reason.BEYOND_RETENTION)
+    return None
 
 
 _NEVER = as_datetime(0)

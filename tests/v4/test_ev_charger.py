@@ -76,6 +76,19 @@ def test_schedules() -> None:
     assert json.loads(json.dumps(got.to_dict()))["charger_schedules"][0]["type"] == "Custom"
 
 
+@pytest.mark.parametrize(
+    ("sent", "meant"), [("22:00", "22:00"), (0, "0:00"), (90, "1:30"), (1440, "24:00"), ("", None)]
+)
+def test_times_of_the_day(sent: object, meant: str | None) -> None:
+    """A text in writing; minutes are read as well."""
+    body = {"charger_schedules": [{"schedules": [{"start_time": sent, "end_time": sent}]}]}
+    (schedule,) = told(drafted("ev_charger_schedules", 7, "0123"), body)
+    assert schedule.schedules == (EvChargingTime((), meant, meant),)
+    for wrong in (-1, 1441, 1.5, True):
+        body["charger_schedules"][0]["schedules"][0]["end_time"] = wrong
+        assert isinstance(told(drafted("ev_charger_schedules", 7, "0123"), body), DecodeError)
+
+
 def test_rows() -> None:
     """Instants, seconds, Wh."""
     body: Any = {"count": 1, "sessions": [{"start_time": DATE, "end_time": None, "energy_added": 14.5}]}

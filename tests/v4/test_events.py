@@ -197,6 +197,8 @@ def test_alarms() -> None:
     assert [each.id for each in got] == [None, "12", "9.28"]
     assert (got[2], got.alarms[1].cleared) == (meant, False)
     assert type(got) is Alarms
+    twins = [read(older, {"alarms": [running]}), read(newer, {"alarms": [{**running, "id": "9.29"}]})]
+    assert [each.id for each in merged(draft, twins)] == ["9.28", "9.29"]
     assert json.loads(json.dumps(got.to_dict()))["alarms"][2]["events"][0]["serial_number"] == "01"
 
 
@@ -252,6 +254,28 @@ def test_a_refusal_of_what_may_be_too_old_is_a_hole() -> None:
     assert (len(got), got.coverage.holes) == (1, (Hole(gone, Reason.BEYOND_RETENTION),))
     assert "start_time is too old" in got.coverage.notes[0]
     assert read(request, REFUSED, 422).status == 422
+
+
+def test_a_clock_that_is_ahead_costs_one_request() -> None:
+    """What has not come yet by the service's clock is a hole, and the rest is asked for again."""
+    draft = drafted("events", 7, start_time=NOW - DAY)
+    flow = draft.outline(DATE + 60, None).legs[0].flow
+    part = read(next(flow), REFUSED, 422)
+    ahead = Hole(Window(NOW, NOW + 60), Reason.NOT_REPORTED_YET)
+    assert part.coverage.holes == (ahead,)
+    request = flow.send(part)
+    assert request.window == Window(NOW - DAY, NOW)
+    assert type(read(request, REFUSED, 422)) is RangeError
+    rest = read(request, {"events": [row(NOW - 5)]})
+    with pytest.raises(StopIteration):
+        flow.send(rest)
+    got = merged(draft, [part, rest], now=DATE + 60)
+    assert (len(got), got.coverage.holes, got.coverage.complete) == (1, (ahead,), True)
+    flow = drafted("events", 7, start_time=NOW + 5).outline(DATE + 60, None).legs[0].flow
+    part = read(next(flow), REFUSED, 422)
+    assert part.coverage.holes == (Hole(Window(NOW + 5, NOW + 60), Reason.NOT_REPORTED_YET),)
+    with pytest.raises(StopIteration):
+        flow.send(part)
 
 
 @pytest.mark.parametrize(
