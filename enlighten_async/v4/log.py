@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from attrs import frozen
 
 from enlighten_async.dialect import decode
-from enlighten_async.errors import APIError, EnlightenError, InputError
+from enlighten_async.errors import EnlightenError, InputError, RangeError
 from enlighten_async.models.coverage import Coverage, Hole, Reason, combined
 from enlighten_async.models.events import Alarm, Alarms, Event, Events
 from enlighten_async.models.receipt import Receipt
@@ -112,7 +112,7 @@ class Log(Generic[R, A]):
 
     def _empty(self, system_id: int, window: Window, refusal: EnlightenError) -> A | None:
         """Return what a refusal says of the end of a window for which there can be nothing."""
-        response = refusal.response if isinstance(refusal, APIError) else None
+        response = refusal.response if isinstance(refusal, RangeError) else None
         if response is None or response.status != 422 or response.date is None:
             return None
         hole = _hole(window, int(response.date))

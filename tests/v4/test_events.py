@@ -288,6 +288,12 @@ def test_other_refusals_stay_errors(status: int, date_of_it: float | None, start
     assert type(error) is RangeError
 
 
+def test_a_system_that_does_not_exist_is_an_error() -> None:
+    """However old the range."""
+    missing = {**REFUSED, "details": 'System not found for {:id=>"7"}'}
+    assert type(read(requests(start_time=NOW - KEPT)[0], missing, 422)) is NotFound
+
+
 def test_what_failed_is_named() -> None:
     """By the windows that are missing."""
     outline = drafted("events", 7, start_time=NOW - 10 * DAY).outline(DATE, None)
