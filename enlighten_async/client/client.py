@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypedDict, Unpack
 
 from enlighten_async.client.endpoints import Endpoints
+from enlighten_async.client.site import SiteEndpoints
 from enlighten_async.client.telemetry import TelemetryEndpoints
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
@@ -54,7 +55,7 @@ class Unchanged:
 UNCHANGED: Final = Unchanged()
 
 
-class EnlightenClient(Endpoints, TelemetryEndpoints):
+class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
     """An async client of Enphase's Enlighten Systems API.
 
     Its methods bear the API's names and return a `Query`: `await` it for the answer, `async for` it for

@@ -6,13 +6,22 @@ import asyncio
 from typing import assert_type
 
 from enlighten_async import (
+    Alarms,
+    BatterySettings,
     ChannelInterval,
     ConsumptionStats,
+    Devices,
     EnlightenClient,
     Envoys,
     Estimate,
+    EvChargerEvent,
+    EvChargerSessions,
+    Event,
+    Events,
+    EventTypes,
     Inventory,
     InvertersSummary,
+    LatestTelemetry,
     LifetimeDay,
     ProductionMeterReadings,
     RgmInterval,
@@ -20,9 +29,12 @@ from enlighten_async import (
     Series,
     Stats,
     StatsInterval,
+    StorageMeterReadings,
     Sum,
     Summary,
     System,
+    SystemDetails,
+    SystemDevice,
     SystemId,
     Systems,
 )
@@ -49,6 +61,27 @@ async def results(client: EnlightenClient) -> None:
     assert_type(await client.production_meter_readings(1765), ProductionMeterReadings)
     assert_type(await client.search_system_id("121817030000"), SystemId)
     assert_type(client.with_options(max_wait=None), EnlightenClient)
+
+
+async def site(client: EnlightenClient) -> None:
+    """What only v4 has, beside series."""
+    devices = await client.devices(1765)
+    assert_type(devices, Devices)
+    assert_type(devices.micros[0], SystemDevice)
+    assert_type(await client.system(1765), SystemDetails)
+    assert_type(await client.latest_telemetry(1765), LatestTelemetry)
+    assert_type(await client.storage_meter_readings(1765), StorageMeterReadings)
+    events = await client.events(1765, start_time=0)
+    assert_type(events[0], Event)
+    assert_type(events.coverage.complete, bool)
+    assert_type(await client.alarms(1765, start_time=0, cleared=True), Alarms)
+    assert_type(await client.event_types(), EventTypes)
+    assert_type(await client.ev_charger_sessions(1765, "0121"), EvChargerSessions)
+    assert_type(await client.battery_settings(1765), BatterySettings)
+    async for week in client.events(1765, start_time=0):
+        assert_type(week, Events)
+    async for event in client.ev_charger_events(1765):
+        assert_type(event, EvChargerEvent)
 
 
 async def parts(client: EnlightenClient) -> None:
