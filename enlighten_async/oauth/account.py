@@ -198,8 +198,8 @@ class Account:
         url = self._login_url()
         return ReauthorizationRequired(
             f"account {self.name} has to log in: {why}. Open {url} and give the code it leads to to "
-            "OAuth.exchange. A refresh token ends after 30 days, when another program uses it, and when a "
-            "program is killed between using it and saving the next one",
+            "OAuth.exchange. A refresh token ends after 30 days, when another program uses it, when the "
+            "answer to its use is lost, and when a program is killed between that and saving the next one",
             status=status,
             account=self.name,
             url=url,

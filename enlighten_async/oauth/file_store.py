@@ -12,10 +12,11 @@ import json
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 
+from attrs import field, frozen
 from filelock import FileLock, Timeout
 
 from enlighten_async.clock import Clock, SystemClock
@@ -29,7 +30,14 @@ OWNER_ONLY = 0o600
 
 _NO_FOLDER = "is in a folder that does not exist: make it, or name another file"
 
-Accounts: TypeAlias = dict[str, Tokens]
+_NOT_OURS = "is not a file of tokens, and is left as it is: move it away, or name another file"
+
+
+@frozen(eq=False)
+class _Accounts:
+    """What is in the file. It does not show itself, as it is plain: only what is asked for is looked at."""
+
+    plain: dict[str, dict[str, Any]] = field(factory=dict, repr=False)
 
 
 class FileTokenStore:
@@ -58,7 +66,7 @@ class FileTokenStore:
         Raises:
             InputError: the file cannot be read, or is not one of this class.
         """
-        return self._read().get(account)
+        return self._tokens(self._read(), account)
 
     async def save(self, account: str, tokens: Tokens) -> None:
         """Keep the tokens; they are on the disk when this returns.
@@ -68,7 +76,10 @@ class FileTokenStore:
             UsageError: it cannot be written.
         """
         async with self._held():
-            self._write(self._read() | {account: tokens})
+            accounts = self._read()
+            self._tokens(accounts, account)
+            accounts.plain[account] = tokens.reveal()
+            self._write(accounts)
 
     async def remove(self, account: str) -> None:
         """Forget the account.
@@ -79,7 +90,8 @@ class FileTokenStore:
         """
         async with self._held():
             accounts = self._read()
-            if accounts.pop(account, None) is not None:
+            if self._tokens(accounts, account) is not None:
+                del accounts.plain[account]
                 self._write(accounts)
 
     def lock(self, account: str) -> AbstractAsyncContextManager[None]:
@@ -117,42 +129,50 @@ class FileTokenStore:
             "so make the folder writable"
         )
 
-    def _read(self) -> Accounts:
+    def _tokens(self, accounts: _Accounts, account: str) -> Tokens | None:
+        try:
+            return Tokens.of(accounts.plain[account]) if account in accounts.plain else None
+        except InputError:
+            pass
+        raise InputError(f"{self.path} {_NOT_OURS}")
+
+    def _read(self) -> _Accounts:
         found = _load(self.path)
         if isinstance(found, str):
             raise InputError(f"{self.path} {found}")
         return found
 
-    def _write(self, accounts: Accounts) -> None:
+    def _write(self, accounts: _Accounts) -> None:
         failure = _store(self.path, accounts)
         if failure is not None:
             raise UsageError(f"{self.path} cannot be written ({failure})")
 
 
-def _load(path: Path) -> Accounts | str:
+def _load(path: Path) -> _Accounts | str:
     """Return the accounts in a file, or what is wrong with it. Raises nothing while it holds the text."""
     try:
         with path.open("rb") as file:
             _tighten(file.fileno(), path)
             text = file.read()
     except FileNotFoundError:
-        return {} if path.parent.is_dir() else _NO_FOLDER
+        return _Accounts() if path.parent.is_dir() else _NO_FOLDER
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if not text.strip():
-        return {}  # made empty, to be mounted into a container, say
+        return _Accounts()  # made empty, to be mounted into a container, say
     try:
         accounts = json.loads(text)["accounts"]
-        return {name: Tokens.of(revealed) for name, revealed in accounts.items()}
+        sound = all(isinstance(revealed, dict) for revealed in accounts.values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "is not a file of tokens, and is left as it is: move it away, or name another file"
+        return _NOT_OURS
+    return _Accounts(accounts) if sound else _NOT_OURS
 
 
-def _store(path: Path, accounts: Accounts) -> str | None:
+def _store(path: Path, accounts: _Accounts) -> str | None:
     """Replace a file; return why that failed, if it did. Raises nothing while it holds the text."""
     fresh = path.with_name(f"{path.name}.tmp")  # one name: what a killed process left is overwritten
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    text = json.dumps({"accounts": {name: tokens.reveal() for name, tokens in accounts.items()}}, indent=1)
+    text = json.dumps({"accounts": accounts.plain})
     try:
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, flags, OWNER_ONLY), "w", encoding="ascii") as file:
@@ -167,8 +187,8 @@ def _store(path: Path, accounts: Accounts) -> str | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last; not every system can."""
-    if hasattr(os, "O_DIRECTORY"):
+    """Make a rename last; not every system can, and what is written is there all the same."""
+    with suppress(OSError, AttributeError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

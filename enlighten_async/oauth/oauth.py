@@ -72,6 +72,8 @@ class OAuth:
             )
         if not secret:
             raise InputError("client_secret must be the application's client secret")
+        if timeout is not None and not timeout > 0:
+            raise InputError(f"timeout must be a number of seconds above 0, or None, not {timeout!r}")
         self._clock = clock or SystemClock()
         self._store = _store(tokens, self._clock)
         self._root = f"{origin(base_url, any_http=transport is not None)}/oauth"

@@ -79,6 +79,8 @@ async def test_a_wrong_redirect_is_refused(redirect: str) -> None:
         ({"client_id": "a b"}, "client_id"),
         ({"client_secret": ""}, "client_secret"),
         ({"base_url": "http://example.com/api/v4"}, "https"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
         ({"tokens": 5}, "TokenStore"),
         ({"tokens": object()}, "TokenStore"),
     ],

@@ -276,6 +276,28 @@ async def test_failures_that_stay_are_raised(failure: Any, kind: type[EnlightenE
     assert case.access.ready() is not None
 
 
+@pytest.mark.parametrize("strict", [True, False])
+async def test_an_answer_lost_on_the_way_is_asked_for_again(strict: bool) -> None:
+    """Where the old refresh token has ended with it, the owner has to log in; nothing else is known."""
+    case = Case(strict=strict)
+    old = await case.begin()
+    lost = iter([True])
+
+    def lose() -> None:
+        if next(lost, False):
+            raise OSError("reset")
+
+    case.authority.on_answer = lose
+    if strict:
+        with pytest.raises(ReauthorizationRequired, match="is lost"):
+            await case.access.renew()
+        assert await case.kept() == old
+    else:
+        await case.access.renew()
+        assert token(case.access.ready()) == (await case.kept()).access_token.reveal()
+    assert len(case.authority.forms) == 2
+
+
 @pytest.mark.parametrize("body", [b"<html>", {}, {"access_token": ""}])
 async def test_an_answer_without_tokens_is_not_tried_again(body: Any) -> None:
     case = Case()
