@@ -6,6 +6,7 @@ from typing import Any
 
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.emulator import Emulator, Quota
+from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
 from enlighten_async.testing import FakeClock
 
 API_KEY = "0123456789abcdef0123456789abcdef"
@@ -13,6 +14,26 @@ API_KEY = "0123456789abcdef0123456789abcdef"
 
 AMPLE = Plan(minute=100_000)
 """A plan that never makes anyone wait."""
+
+
+class Granted(MemoryTokenStore):
+    """Tokens of accounts that have all logged in, each when it is first asked for.
+
+    Args:
+        world: whose service gives them.
+    """
+
+    def __init__(self, world: World) -> None:
+        super().__init__(clock=world.clock)
+        self._world = world
+
+    async def load(self, account: str) -> Tokens | None:
+        """Return what was saved last, or else first tokens."""
+        return await super().load(account) or self._granted(account)
+
+    def _granted(self, account: str) -> Tokens:
+        body, now = self._world.emulator.grant(account), self._world.clock.now()
+        return Tokens(body["access_token"], body["refresh_token"], now + 86_399, now)
 
 
 class World:
@@ -40,6 +61,21 @@ class World:
         options.setdefault("clock", self.clock)
         options.setdefault("transport", self.emulator.transport())
         return EnlightenClient(key, user or self.emulator.demo_user, **options)
+
+    def oauth(self, **options: Any) -> OAuth:
+        """Return the application, all of whose accounts have logged in; they are named as v2's users."""
+        options.setdefault("clock", self.clock)
+        options.setdefault("transport", self.emulator.transport())
+        options.setdefault("tokens", Granted(self))
+        return OAuth("client", "secret", **options)
+
+    def v4(self, key: str = API_KEY, user: str | None = None, **options: Any) -> EnlightenClient:
+        """Open a client of v4, as `client` does one of v2."""
+        options.setdefault("plan", AMPLE)
+        options.setdefault("clock", self.clock)
+        options.setdefault("transport", self.emulator.transport())
+        options.setdefault("oauth", self.oauth())
+        return EnlightenClient.v4(key, user_id=user or self.emulator.demo_user, **options)
 
     def days(self, count: float) -> dict[str, float]:
         """Return the range of the last days."""

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
 
+from enlighten_async import v2, v4
 from enlighten_async.client.endpoints import Endpoints
 from enlighten_async.client.site import SiteEndpoints
 from enlighten_async.client.telemetry import TelemetryEndpoints
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
+from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.quota import Plan, QuotaStore, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy
-from enlighten_async.session import Lasting, Options, Session, shared_counts
-from enlighten_async.transport import Secret, Transport
-from enlighten_async.v2 import BASE_URL, PLANS, V2, credentials
+from enlighten_async.session import Access, Dialect, Lasting, Options, Session, shared_counts
+from enlighten_async.transport import Secret, Transport, origin
 
 if TYPE_CHECKING:
     import ssl
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     import httpx
 
 KEY_VARIABLE, USER_VARIABLE, URL_VARIABLE = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_BASE_URL"
+CLIENT_VARIABLE, ACCOUNT_VARIABLE = "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_ACCOUNT"
+
+DEFAULT_ACCOUNT = "default"
+"""The name of the only account where there is but one."""
 
 logger = logging.getLogger("enlighten_async")
 
@@ -63,11 +68,13 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
     which all clients of a process share that use one key. Best used in `async with`; one client belongs
     to one event loop.
 
+    Called like this it speaks v2 of the API, which has ended; `EnlightenClient.v4` makes one for v4.
+
     Args:
         api_key: the application's key.
         user_id: whose systems are asked about, as the service gave it when the user consented.
         plan: what the key may spend; by default the free plan, Watt, with 10 requests a minute and
-            10,000 a month.
+            10,000 a month (v4: 1,000).
         quota_store: who counts what the key has spent; by default counts in memory, shared by all
             clients of this process on the same key.
         retry: how failures that may pass are met.
@@ -93,7 +100,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         retry: RetryPolicy | None = None,
         timeout: float | None = 30.0,
         max_concurrency: int = 10,
-        base_url: str = BASE_URL,
+        base_url: str = v2.BASE_URL,
         proxy: str | None = None,
         verify: bool | str | ssl.SSLContext = True,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -101,11 +108,91 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
     ) -> None:
         key, user = Secret(api_key), Secret(user_id)
         del api_key, user_id  # a traceback that shows variables must not show these
+        zones: dict[int, str] = {}
+        self._open(
+            key,
+            v2.V2(official=base_url == v2.BASE_URL, zones=zones),
+            lambda user: Lasting(v2.credentials(key, Secret(user))),
+            user,
+            zones,
+            plan=plan,
+            quota_store=quota_store,
+            retry=retry,
+            timeout=timeout,
+            max_concurrency=max_concurrency,
+            base_url=base_url,
+            proxy=proxy,
+            verify=verify,
+            transport=transport,
+            clock=clock,
+        )
+
+    @classmethod
+    def v4(
+        cls,
+        api_key: str | Secret,
+        *,
+        oauth: OAuth,
+        user_id: str = DEFAULT_ACCOUNT,
+        key_in: KeyIn = "query",
+        **options: Unpack[ClientOptions],
+    ) -> Self:
+        """Return a client for v4 of the API, which needs an access token beside the key.
+
+        Args:
+            api_key: the application's key.
+            oauth: the application, and the tokens of the owners who logged in.
+            user_id: whose systems are asked about: the name under which `oauth` has the owner's tokens.
+            key_in: where the key goes, "query" or "header"; the service takes it in the query for sure.
+            options: those of `EnlightenClient`.
+
+        Raises:
+            InputError: an argument is wrong; the text says what to do.
+        """
+        key = Secret(api_key)
+        del api_key
+        url = options.setdefault("base_url", v4.BASE_URL)
+        where = str(origin(url, any_http=True))
+        if where != oauth.origin:
+            raise InputError(f"oauth is for {oauth.origin}, base_url at {where}: give both the same base_url")
+        client = cls.__new__(cls)
+        zones: dict[int, str] = {}
+        client._open(
+            key,
+            v4.V4(zones=zones),
+            lambda user: oauth.access(Secret(user).reveal(), key, key_in=key_in),
+            user_id,
+            zones,
+            **options,
+        )
+        return client
+
+    def _open(
+        self,
+        key: Secret,
+        dialect: Dialect,
+        access: Callable[[str | Secret], Access],
+        user: str | Secret,
+        zones: dict[int, str],
+        *,
+        base_url: str,
+        plan: Plan | None = None,
+        quota_store: QuotaStore | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float | None = 30.0,
+        max_concurrency: int = 10,
+        proxy: str | None = None,
+        verify: bool | str | ssl.SSLContext = True,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Set it up for one version of the API."""
+        options = Options(access(user))
         _check_numbers(timeout, max_concurrency)
         if plan is None:
             plan = Plan.WATT
             logger.info("no plan given: keeping to the free one, Watt; pass plan= if the key has another")
-        plan, clock, retry = plan.resolved(PLANS), clock or SystemClock(), retry or RetryPolicy()
+        plan, clock, retry = plan.resolved(dialect.plans), clock or SystemClock(), retry or RetryPolicy()
         sender = Transport(
             base_url=base_url,
             clock=clock,
@@ -117,11 +204,10 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         )
         store = quota_store or shared_counts(key, sender, clock)
         self._owner = True
-        self._key = key
-        self._options = Options(Lasting(credentials(key, user)))
-        zones: dict[int, str] = {}
+        self._access = access
+        self._options = options
         self._session = Session(
-            dialect=V2(official=base_url == BASE_URL, zones=zones),
+            dialect=dialect,
             limiter=RateLimiter(store=store, plan=plan, clock=clock, max_in_flight=max_concurrency),
             transport=sender,
             clock=clock,
@@ -135,21 +221,28 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
     def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[ClientOptions]) -> Self:
         """Return a client for the credentials in the environment.
 
-        `ENLIGHTEN_API_KEY` and `ENLIGHTEN_USER_ID` are needed; `ENLIGHTEN_BASE_URL` is taken if it is set.
-        The options are those of the client.
+        With `ENLIGHTEN_CLIENT_ID` it is one for v4: see `OAuth.from_env` for what that needs; it asks for
+        the account `ENLIGHTEN_ACCOUNT`, by default "default". Without, it is one for v2, which needs
+        `ENLIGHTEN_USER_ID`. `ENLIGHTEN_API_KEY` is needed in any case; `ENLIGHTEN_BASE_URL` is taken if it
+        is set. The options are those of the client.
 
         Raises:
             InputError: a variable is missing.
         """
         key, user = Secret(environ.get(KEY_VARIABLE, "")), Secret(environ.get(USER_VARIABLE, ""))
-        url = environ.get(URL_VARIABLE)
-        del environ  # as above, for tracebacks
-        missing = [name for name, value in ((KEY_VARIABLE, key), (USER_VARIABLE, user)) if not value]
-        if missing:
-            raise InputError(f"set {' and '.join(missing)} in the environment")
+        url, account = environ.get(URL_VARIABLE), environ.get(ACCOUNT_VARIABLE) or DEFAULT_ACCOUNT
+        new = bool(environ.get(CLIENT_VARIABLE))
         if url:
             options.setdefault("base_url", url)
-        return cls(key, user, **options)
+        oauth = OAuth.from_env(environ, **_network(options)) if new else None
+        del environ  # as above, for tracebacks
+        needed = ((KEY_VARIABLE, key),) if new else ((KEY_VARIABLE, key), (USER_VARIABLE, user))
+        missing = [name for name, value in needed if not value]
+        if missing:
+            raise InputError(f"set {' and '.join(missing)} in the environment")
+        if oauth is None:
+            return cls(key, user, **options)
+        return cls.v4(key, oauth=oauth, user_id=account, **options)
 
     def with_options(
         self,
@@ -164,7 +257,8 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         It shares connections and counts with this client, and closing it closes nothing.
 
         Args:
-            user_id: another user of the same key; counts are kept per key over all its users.
+            user_id: another user of the same key (v4: the name of another account); counts are kept per
+                key over all its users.
             max_wait: seconds a whole query may take, queue, network and retries included; `None`: any.
             max_requests: requests a query may take; `None`: any.
             exhaustive: ask also for windows which the newest answer shows to be empty.
@@ -176,7 +270,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         view._owner = False
         options = view._options
         view._options = Options(
-            access=options.access if user_id is None else Lasting(credentials(self._key, Secret(user_id))),
+            access=options.access if user_id is None else self._access(user_id),
             max_wait=options.max_wait if isinstance(max_wait, Unchanged) else max_wait,
             max_requests=options.max_requests if isinstance(max_requests, Unchanged) else max_requests,
             exhaustive=options.exhaustive if isinstance(exhaustive, Unchanged) else exhaustive,
@@ -186,7 +280,8 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
     def __repr__(self) -> str:
         # A traceback that shows variables may show a client that was not finished.
         where = f" at {self._session.transport.origin}" if hasattr(self, "_session") else ""
-        return f"<{type(self).__name__} v2{where}>"
+        version = self._session.dialect.version if where else "v2"
+        return f"<{type(self).__name__} {version}{where}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -209,3 +304,9 @@ def _check_numbers(timeout: float | None, max_concurrency: int) -> None:
         )
     if not max_concurrency >= 1:
         raise InputError(f"max_concurrency must be at least 1, not {max_concurrency!r}")
+
+
+def _network(options: ClientOptions) -> Any:
+    """Return the options that say how the service is reached."""
+    names = ("base_url", "timeout", "proxy", "verify", "transport", "clock")
+    return {name: value for name, value in options.items() if name in names}

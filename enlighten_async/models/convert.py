@@ -100,8 +100,19 @@ def _day(raw: object, _: object) -> date:
     midnight = _number(raw)
     if midnight % _QUARTER:
         raise ValueError(f"not a date: {midnight}")
-    # The nearest midnight of UTC: right wherever the clock is less than 12 hours from UTC.
-    return as_datetime(midnight + DAY / 2).date()
+    return _nearest_day(midnight)
+
+
+def _nearest_day(moment: float) -> date:
+    """Return the day whose UTC midnight is next: right wherever the clock is less than 12 hours from UTC."""
+    return as_datetime(moment + DAY / 2).date()
+
+
+def day_or_moment(raw: object) -> date | None:
+    """Read a local date that may also come as some moment of it, or in another way that says nothing."""
+    if isinstance(raw, str) and raw:
+        return datetime.fromisoformat(raw).date()
+    return _nearest_day(_number(raw)) if raw else None
 
 
 def _is_tuple(kind: object) -> bool:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from attrs import field, frozen
 
+from enlighten_async.models.convert import READ, day_or_moment
 from enlighten_async.models.meta import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rows import Plain, Rows
@@ -51,7 +52,7 @@ class System(Plain):
     connection_type: str | None = None
     meta: Meta | None = None
     attachment_type: str | None = None
-    interconnect_date: date | None = None
+    interconnect_date: date | None = field(default=None, metadata={READ: day_or_moment})
     energy_lifetime: int | None = None
     energy_today: int | None = None
     system_size: int | None = None

@@ -11,7 +11,7 @@ from attrs import Factory, define, frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import EnlightenError, Throttled, TokenRefused, TransportError
-from enlighten_async.quota import Grant, RateLimiter
+from enlighten_async.quota import Grant, Plan, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy, crowded, passing
 from enlighten_async.session.access import Access
 from enlighten_async.session.outline import Endpoints
@@ -34,6 +34,11 @@ class Dialect(Protocol):
     @property
     def version(self) -> str:
         """Its name, such as "v2"."""
+        ...
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """What keys may spend, by the names of plans."""
         ...
 
     @property

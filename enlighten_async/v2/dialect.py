@@ -59,6 +59,7 @@ class V2:
     zones: MutableMapping[int, str] = Factory(dict)
     endpoints: Endpoints = field(init=False, repr=False)
     version: ClassVar[str] = "v2"
+    plans: ClassVar[Mapping[str, Plan]] = PLANS
     absent: ClassVar[Mapping[str, str]] = {}
 
     @endpoints.default

@@ -51,6 +51,7 @@ class V4:
     zones: MutableMapping[int, str] = Factory(dict)
     endpoints: Endpoints = field(init=False, repr=False)
     version: ClassVar[str] = "v4"
+    plans: ClassVar[Mapping[str, Plan]] = PLANS
     absent: ClassVar[Mapping[str, str]] = {
         "monthly_production": "use energy_lifetime for the energy of days, or production_meter_readings "
         "for what meters read",
