@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from types import MappingProxyType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
+from zoneinfo import ZoneInfo
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from enlighten_async.dialect import decode
 from enlighten_async.dialect.once import once
+from enlighten_async.dialect.ranges import Params
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError
 from enlighten_async.models.coverage import Reason
-from enlighten_async.models.lifetime import EnergyLifetime, Lifetime
-from enlighten_async.session.outline import Draft
-from enlighten_async.windows import calendar_day
+from enlighten_async.models.lifetime import Lifetime
+from enlighten_async.session.outline import Draft, Outline
+from enlighten_async.windows import as_datetime, calendar_day
 from enlighten_async.wire import Request, Response
 
 INVALID = "Requested date range is invalid for this system"
@@ -53,7 +54,7 @@ class Days:
         return cls(first, last)
 
     @property
-    def params(self) -> tuple[tuple[str, str], ...]:
+    def params(self) -> Params:
         """The days as the service takes them."""
         given = (("start_date", self.start_date), ("end_date", self.end_date))
         return tuple((name, str(day)) for name, day in given if day is not None)
@@ -64,11 +65,13 @@ class Days:
             return Reason.NOT_REPORTED_YET
         if not isinstance(refusal, RangeError) or INVALID not in str(refusal):
             return None
+        first, last = refusal.start_date, refusal.end_date
+        ordered = first is not None and last is not None and first <= last
         if self.start_date is None:
             # The service's own start is after the end: the caller's, or else its own.
-            return Reason.NOT_REPORTED_YET if self.end_date is None else Reason.BEFORE_OPERATION
-        first, last = refusal.start_date, refusal.end_date
-        if first is None or last is None or first <= last:
+            reason = Reason.NOT_REPORTED_YET if self.end_date is None else Reason.BEFORE_OPERATION
+            return None if ordered else reason
+        if first is None or last is None or ordered:
             return Reason.NOT_REPORTED_YET if recent(self.start_date, refusal) else None
         # It moved an end of the range past the other: to where data begins, or to where it ends.
         return Reason.BEFORE_OPERATION if first > self.start_date else Reason.NOT_REPORTED_YET
@@ -80,86 +83,77 @@ def recent(day: date, refusal: RangeError) -> bool:
     return now is not None and abs(day - now.date()) <= timedelta(days=1)
 
 
-def lifetime(
-    model: type[L],
-    name: str,
-    system_id: int,
-    days: Days,
-    *,
-    path: str = "",
-    more: tuple[tuple[str, str], ...] = (),
-    empty: Callable[[APIError], Reason | None] | None = None,
-    known: Mapping[str, object] = MappingProxyType({}),
-    shape: decode.Shape | None = None,
-) -> Draft[L, L, L]:
-    """Ask for a value a day.
+def _not_yet(_part: object) -> Reason:
+    """Tell that nothing was reported yet."""
+    return Reason.NOT_REPORTED_YET
 
-    Args:
-        model: what the answer becomes.
-        name: the API's name of the endpoint.
-        system_id: the system.
-        days: the days.
+
+@frozen
+class Daily(Generic[L]):
+    """One endpoint that answers a value for each local day.
+
+    Attributes:
+        model: what an answer becomes.
+        name: the API's name of it.
         path: where it is, below the system; the name by default.
-        more: further parameters.
-        empty: tells why there are no days, if a refusal stands for that; `days.empty` by default.
+        empty: tells why there are no days, if a refusal stands for that.
+        why: tells why an answer has no days.
         known: attributes of the answer which the service leaves out.
-        shape: turns the answer into what the model is made of.
+        shape: turns an answer into what the model is made of.
+        over: whether a last day has to be over by the system's clock, or is refused. One that may not be
+            is left out, which means the last that is, and what is not wanted of the answer is cut off.
     """
-    read = _reader(model, system_id, days, known, shape)
-    forgive = _forgiver(model, system_id, empty or days.empty, known)
-    where = f"/systems/{system_id}/{path or name}"
-    return once(Request(name, where, (*days.params, *more), read, None, forgive))
+
+    model: type[L]
+    name: str
+    path: str = field(kw_only=True, default="")
+    empty: Callable[[Days, APIError], Reason | None] = field(kw_only=True, default=Days.empty)
+    why: Callable[[L], Reason] = field(kw_only=True, default=_not_yet)
+    known: Mapping[str, object] = field(kw_only=True, factory=dict)
+    shape: decode.Shape | None = field(kw_only=True, default=None)
+    over: bool = field(kw_only=True, default=False)
+
+    def draft(self, system_id: int, days: Days, more: Params = ()) -> Draft[L, L, L]:
+        """Ask for a value a day.
+
+        Args:
+            system_id: the system.
+            days: the days.
+            more: further parameters.
+        """
+
+        def outline(now: float, zone: ZoneInfo | None) -> Outline[L, L, L]:
+            last = days.end_date
+            sure = not self.over or last is None or last < as_datetime(now).date() - timedelta(days=1)
+            asked = days if sure else evolve(days, end_date=None)
+            return once(self._request(system_id, asked, last, more)).outline(now, zone)
+
+        return Draft(outline)
+
+    def _request(self, system_id: int, days: Days, last: date | None, more: Params) -> Request[L]:
+        usual = {"system_id": system_id, "start_date": days.start_date and str(days.start_date), **self.known}
+
+        def read(response: Response) -> L:
+            part = decode.value(self.model, response, usual=usual, shape=self.shape)
+            part = part if last is None or not self.over else part.ended(last)
+            return part if len(part) else evolve(part, start_date=None, reason=self.why(part))
+
+        def forgive(refusal: EnlightenError) -> L | None:
+            if not isinstance(refusal, APIError) or (reason := self.empty(days, refusal)) is None:
+                return None
+            as_of = decode.fetched_at(refusal.response)
+            return self.model.nothing(system_id, reason, as_of, **self.known)
+
+        where = f"/systems/{system_id}/{self.path or self.name}"
+        return Request(self.name, where, (*days.params, *more), read, None, forgive)
 
 
-def energy_lifetime(
-    system_id: int,
-    *,
-    start_date: date | None = None,
-    end_date: date | None = None,
-    production: Literal["all"] | None = None,
-) -> Draft[EnergyLifetime, EnergyLifetime, EnergyLifetime]:
-    """Ask for what a system produced, day by day.
-
-    Args:
-        system_id: the system.
-        start_date: first local day.
-        end_date: last local day, inclusive.
-        production: "all" asks for microinverters and meters apart as well.
+def produced(production: object) -> Params:
+    """Return the parameter that asks for microinverters and meters apart, if that is wanted.
 
     Raises:
-        InputError: an argument is wrong.
+        InputError: it is neither "all" nor left out.
     """
-    days = Days.of(start_date, end_date)
     if production not in {None, "all"}:
         raise InputError(f"production must be 'all' or left out, not {production!r}")
-    more = () if production is None else (("production", production),)
-    return lifetime(EnergyLifetime, "energy_lifetime", system_id, days, more=more)
-
-
-def _reader(
-    model: type[L], system_id: int, days: Days, known: Mapping[str, object], shape: decode.Shape | None
-) -> Callable[[Response], L]:
-    """Return what decodes an answer; its system and start are known also if it leaves them out."""
-    usual = {"system_id": system_id, "start_date": days.start_date and str(days.start_date), **known}
-
-    def read(response: Response) -> L:
-        part = decode.value(model, response, usual=usual, shape=shape)
-        return part or evolve(part, start_date=None, reason=Reason.NOT_REPORTED_YET)
-
-    return read
-
-
-def _forgiver(
-    model: type[L],
-    system_id: int,
-    empty: Callable[[APIError], Reason | None],
-    known: Mapping[str, object],
-) -> Callable[[EnlightenError], L | None]:
-    """Return what makes an answer without days of a refusal that stands for one."""
-
-    def forgive(refusal: EnlightenError) -> L | None:
-        if not isinstance(refusal, APIError) or (reason := empty(refusal)) is None:
-            return None
-        return model.nothing(system_id, reason, decode.fetched_at(refusal.response), **known)
-
-    return forgive
+    return () if production is None else (("production", "all"),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from enlighten_async.models.coverage import Coverage, Hole, Reason
 from enlighten_async.models.meta import Meta
@@ -91,6 +91,14 @@ class Lifetime(Rows[D_co]):
         """Return an answer without days, with what else is known of it."""
         values: dict[str, Any] = {**dict.fromkeys(cls._columns, ()), **known}
         return cls(system_id, None, **values, reason=reason, as_of=as_of)
+
+    def ended(self, last: datetime.date) -> Self:
+        """Return it without the days after this one."""
+        if self.start_date is None:
+            return self
+        count = max(0, (last - self.start_date).days + 1)
+        columns: dict[str, Any] = {name: getattr(self, name)[:count] for name in self._columns}
+        return evolve(self, **columns)
 
     def __len__(self) -> int:
         return max(len(getattr(self, column)) for column in self._columns)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict, Unpack
 from urllib.parse import urlencode, urlsplit
 
 from enlighten_async.clock import Clock, SystemClock
@@ -25,8 +26,26 @@ BASE_URL = "https://api.enphaseenergy.com/api/v4"
 
 _Form: TypeAlias = list[tuple[str, str | Secret]]
 
+ID_VARIABLE, SECRET_VARIABLE = "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_CLIENT_SECRET"
+TOKENS_VARIABLE, URL_VARIABLE = "ENLIGHTEN_TOKENS", "ENLIGHTEN_BASE_URL"
+
+TOKENS = "enlighten-tokens.json"
+"""The file of the tokens where none is named, in the current folder."""
+
 MAX_NAME = 200
 """Characters of an account's name, at most."""
+
+
+class OAuthOptions(TypedDict, total=False):
+    """The options of `OAuth`, as it explains them."""
+
+    tokens: str | os.PathLike[str] | TokenStore
+    base_url: str
+    timeout: float | None
+    proxy: str | None
+    verify: Verify
+    transport: httpx.AsyncBaseTransport | None
+    clock: Clock | None
 
 
 class OAuth:
@@ -89,9 +108,35 @@ class OAuth:
         )
         self._accounts: dict[str, Account] = {}
 
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[OAuthOptions]) -> Self:
+        """Return the application of the environment.
+
+        `ENLIGHTEN_CLIENT_ID` and `ENLIGHTEN_CLIENT_SECRET` are needed; `ENLIGHTEN_TOKENS`, the file of the
+        tokens, and `ENLIGHTEN_BASE_URL` are taken if they are set. The options are those of the class.
+
+        Raises:
+            InputError: a variable is missing.
+        """
+        client_id, secret = environ.get(ID_VARIABLE, ""), Secret(environ.get(SECRET_VARIABLE, ""))
+        url, path = environ.get(URL_VARIABLE), environ.get(TOKENS_VARIABLE)
+        del environ  # as above, for tracebacks
+        missing = [name for name, value in ((ID_VARIABLE, client_id), (SECRET_VARIABLE, secret)) if not value]
+        if missing:
+            raise InputError(f"set {' and '.join(missing)} in the environment")
+        if url:
+            options.setdefault("base_url", url)
+        options.setdefault("tokens", path or TOKENS)
+        return cls(client_id, secret, **options)
+
     def __repr__(self) -> str:
         # A traceback that shows variables may show one that was not finished.
         return f"<OAuth at {self._root}>" if hasattr(self, "_root") else "<OAuth>"
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the service that its tokens are for."""
+        return self._root.removesuffix("/oauth")
 
     @property
     def default_redirect(self) -> str:

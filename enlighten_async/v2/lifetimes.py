@@ -7,17 +7,48 @@ ways. These are answers here, empty and with a reason. A request that is wrong s
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
-from enlighten_async.dialect.lifetimes import Days, energy_lifetime, lifetime
+from enlighten_async.dialect.lifetimes import Daily, Days, produced
 from enlighten_async.errors import APIError
 from enlighten_async.models.coverage import Reason
-from enlighten_async.models.lifetime import ConsumptionLifetime
+from enlighten_async.models.lifetime import ConsumptionLifetime, EnergyLifetime
 from enlighten_async.session.outline import Draft
-
-__all__ = ["consumption_lifetime", "energy_lifetime"]
 
 _NO_METER = {401: "consumption meter", 404: "Resource not found", 422: "consumption meter"}
 """What it says, by status, of a system without an enabled meter of consumption."""
+
+
+def _empty(days: Days, refusal: APIError) -> Reason | None:
+    """Tell why there are no days of consumption, if a refusal stands for that."""
+    said = _NO_METER.get(refusal.status)
+    without_meter = refusal.status == 204 or (said is not None and said in str(refusal))
+    return Reason.NO_DEVICE if without_meter else days.empty(refusal)
+
+
+ENERGY = Daily(EnergyLifetime, "energy_lifetime")
+CONSUMPTION = Daily(ConsumptionLifetime, "consumption_lifetime", empty=_empty)
+
+
+def energy_lifetime(
+    system_id: int,
+    *,
+    start_date: date | None = None,
+    end_date: date | None = None,
+    production: Literal["all"] | None = None,
+) -> Draft[EnergyLifetime, EnergyLifetime, EnergyLifetime]:
+    """Ask for what a system produced, day by day.
+
+    Args:
+        system_id: the system.
+        start_date: first local day.
+        end_date: last local day, inclusive.
+        production: "all" asks for microinverters and meters apart as well.
+
+    Raises:
+        InputError: an argument is wrong.
+    """
+    return ENERGY.draft(system_id, Days.of(start_date, end_date), produced(production))
 
 
 def consumption_lifetime(
@@ -33,15 +64,4 @@ def consumption_lifetime(
     Raises:
         InputError: an argument is wrong.
     """
-    days = Days.of(start_date, end_date)
-
-    def empty(refusal: APIError) -> Reason | None:
-        return Reason.NO_DEVICE if _without_meter(refusal) else days.empty(refusal)
-
-    return lifetime(ConsumptionLifetime, "consumption_lifetime", system_id, days, empty=empty)
-
-
-def _without_meter(refusal: APIError) -> bool:
-    """Tell whether a refusal says that the system has no enabled meter of consumption."""
-    said = _NO_METER.get(refusal.status)
-    return refusal.status == 204 or (said is not None and said in str(refusal))
+    return CONSUMPTION.draft(system_id, Days.of(start_date, end_date))

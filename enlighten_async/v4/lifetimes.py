@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
-from enlighten_async.dialect.lifetimes import IN_FUTURE, Days, L, energy_lifetime, lifetime, recent
+from enlighten_async.dialect.lifetimes import IN_FUTURE, Daily, Days, L, produced, recent
+from enlighten_async.dialect.ranges import Params
 from enlighten_async.errors import APIError, NotFound, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import (
@@ -15,23 +15,14 @@ from enlighten_async.models.lifetime import (
     ConsumptionLifetime,
     EnergyExportLifetime,
     EnergyImportLifetime,
+    EnergyLifetime,
     EvChargerLifetime,
     EvseLifetime,
     HpLifetime,
+    Lifetime,
 )
 from enlighten_async.session.outline import Draft
 from enlighten_async.v4.paths import part
-
-__all__ = [
-    "battery_lifetime",
-    "consumption_lifetime",
-    "energy_export_lifetime",
-    "energy_import_lifetime",
-    "energy_lifetime",
-    "ev_charger_lifetime",
-    "evse_lifetime",
-    "hp_lifetime",
-]
 
 FUTURE = (IN_FUTURE, "Invalid date/time range", "Invalid start_date")
 """What refusals say of days that are not over, each family in its own words; also of other days."""
@@ -40,18 +31,40 @@ NO_HEAT_PUMP = "heat pump not found"
 """What a refusal (404, in lower case) says of a system without one."""
 
 
-def _empty(days: Days) -> Callable[[APIError], Reason | None]:
-    """Return what tells why there are no days; the service takes today for the future here."""
+def _empty(days: Days, refusal: APIError) -> Reason | None:
+    """Tell why there are no days, if a refusal stands for that; the service takes today for the future."""
+    if isinstance(refusal, RangeError) and any(text in str(refusal) for text in FUTURE):
+        today = days.start_date is not None and recent(days.start_date, refusal)
+        return Reason.NOT_REPORTED_YET if today else None
+    if isinstance(refusal, NotFound) and NO_HEAT_PUMP in str(refusal).lower():
+        return Reason.NO_DEVICE
+    return days.empty(refusal)
 
-    def empty(refusal: APIError) -> Reason | None:
-        if isinstance(refusal, RangeError) and any(text in str(refusal) for text in FUTURE):
-            today = days.start_date is not None and recent(days.start_date, refusal)
-            return Reason.NOT_REPORTED_YET if today else None
-        if isinstance(refusal, NotFound) and NO_HEAT_PUMP in str(refusal).lower():
-            return Reason.NO_DEVICE
-        return days.empty(refusal)
 
-    return empty
+def _why(answer: Lifetime[Any]) -> Reason:
+    """Tell why a system has no days of what not every system measures: it is new, or has no such device."""
+    since, now = answer.meta.operational_at if answer.meta else None, answer.as_of
+    old = since is not None and now is not None and now - since > timedelta(days=2)
+    return Reason.NO_DEVICE if old else Reason.NOT_REPORTED_YET
+
+
+def energy_lifetime(
+    system_id: int,
+    *,
+    start_date: date | None = None,
+    end_date: date | None = None,
+    production: Literal["all"] | None = None,
+) -> Draft[EnergyLifetime, EnergyLifetime, EnergyLifetime]:
+    """Ask for what a system produced, day by day; "all" asks for microinverters and meters apart as well.
+
+    Raises:
+        InputError: an argument is wrong.
+    """
+    days, daily = (
+        Days.of(start_date, end_date),
+        Daily(EnergyLifetime, "energy_lifetime", empty=_empty, over=True),
+    )
+    return daily.draft(system_id, days, produced(production))
 
 
 def _of(
@@ -68,7 +81,7 @@ def _of(
         InputError: a day is not a date, or the end is before the start.
     """
     days = Days.of(start_date, end_date)
-    return lifetime(model, name, system_id, days, empty=_empty(days))
+    return Daily(model, name, empty=_empty, why=_why, over=True).draft(system_id, days)
 
 
 def evse_lifetime(
@@ -79,23 +92,22 @@ def evse_lifetime(
     Raises:
         InputError: a day is not a date, the end is before the start, or no serial number looks like this.
     """
-    serial, days = part(serial_number, "serial_number"), Days.of(start_date, end_date)
-    return lifetime(
+    daily = Daily(
         EvseLifetime,
         "evse_lifetime",
-        system_id,
-        days,
-        path=f"{serial}/evse_lifetime",
-        empty=_empty(days),
+        path=f"{part(serial_number, 'serial_number')}/evse_lifetime",
+        empty=_empty,
         known={"serial_number": serial_number.strip()},
+        over=True,
     )
+    return daily.draft(system_id, Days.of(start_date, end_date))
 
 
 class _Plain(Days):
     """Local days as the chargers of Enphase take them, without hyphens."""
 
     @property
-    def params(self) -> tuple[tuple[str, str], ...]:
+    def params(self) -> Params:
         """The days as the service takes them."""
         return tuple((name, day.replace("-", "")) for name, day in super().params)
 
@@ -104,17 +116,16 @@ def ev_charger_lifetime(
     system_id: int, serial_number: str, *, start_date: date, end_date: date | None = None
 ) -> Draft[EvChargerLifetime, EvChargerLifetime, EvChargerLifetime]:
     """Ask for what one of Enphase's chargers of cars used, day by day; as `evse_lifetime`."""
-    serial, days = part(serial_number, "serial_number"), _Plain.of(start_date, end_date)
-    return lifetime(
+    daily = Daily(
         EvChargerLifetime,
         "ev_charger_lifetime",
-        system_id,
-        days,
-        path=f"ev_charger/{serial}/lifetime",
-        empty=_empty(days),
+        path=f"ev_charger/{part(serial_number, 'serial_number')}/lifetime",
+        empty=_empty,
         known={"serial_number": serial_number.strip()},
         shape=_by_day,
+        over=True,
     )
+    return daily.draft(system_id, _Plain.of(start_date, end_date))
 
 
 def _by_day(raw: dict[str, Any]) -> dict[str, Any]:

@@ -113,12 +113,18 @@ def _item(raw: Any) -> Any:
         **(address if isinstance(address, dict) else {}),
         "system_name": raw.get("name"),
         "system_public_name": raw.get("public_name"),
+        "connection_type": _spelled(raw.get("connection_type")),
         "other_references": [others] if isinstance(others, str) else others,
         "meta": {
             name: raw.get(name) for name in ("status", "last_report_at", "last_energy_at", "operational_at")
         },
         **{name: None for name in figures if raw.get(name) == UNKNOWN},
     }
+
+
+def _spelled(connection_type: Any) -> Any:
+    """Return a type of connection as v2 spells it: v4 also has "Wi-Fi" and "Cellular"."""
+    return connection_type.lower().replace("-", "") if isinstance(connection_type, str) else connection_type
 
 
 def system(

@@ -19,6 +19,7 @@ from tests.effort import examples
 from tests.v2.answers import DATE, answer
 
 NOW = datetime.fromtimestamp(DATE, UTC)
+LATER = DATE + 2 * 86_400
 TODAY, PAST = NOW.date(), date(2024, 1, 9)
 CALLS: dict[str, tuple[Any, tuple[str, ...], str]] = {
     "evse_lifetime": (EvseLifetime, ("1 2",), "1%202/evse_lifetime"),
@@ -32,7 +33,7 @@ def asked(name: str, start_date: date | None = PAST, end_date: date | None = Non
     """Return the request of a call."""
     _, args, _ = CALLS[name]
     draft = V4().endpoints[name](7, *args, start_date=start_date, end_date=end_date)
-    (leg,) = draft.outline(0.0, None).legs
+    (leg,) = draft.outline(LATER, None).legs
     request = next(leg.flow)
     with pytest.raises(StopIteration):
         leg.flow.send(object())
@@ -171,4 +172,4 @@ def test_the_receipt_is_on_the_answer() -> None:
     """As of every query."""
     draft = V4().endpoints["hp_lifetime"](7)
     part = expected("hp_lifetime", PAST, (1,))
-    assert draft.outline(0.0, None).merge([part], [], Receipt(sent=1)).receipt.sent == 1
+    assert draft.outline(LATER, None).merge([part], [], Receipt(sent=1)).receipt.sent == 1

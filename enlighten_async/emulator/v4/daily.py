@@ -106,7 +106,7 @@ def asked_days(api: ApiV4, asked: Asked, in_future: str | None = IN_FUTURE) -> D
     named = asked.get("start_date") or asked.get("end_date")
     shown = None if newest is None and first is None else max(first or begun, begun)
     if named and shown is not None and shown > last:
-        raise RefusedError(422, bad_range(first or begun, last))
+        raise RefusedError(422, bad_range(shown, last))
     return _as_known(api, asked, Days(shown, last), today)
 
 
