@@ -205,6 +205,34 @@ def test_a_device_that_is_listed_later_has_no_rows_before() -> None:
     assert result.coverage.holes == ()
 
 
+def test_a_note_is_on_the_device_it_is_about() -> None:
+    """And on the whole."""
+    result, _ = run(
+        outlined(start_at=W.start, end_at=W.end),
+        lambda _: answer(body([listed("1", [W.start + 1]), listed("2", ends(W))])),
+    )
+    assert [len(each.coverage.notes) for each in result] == [1, 0]
+    assert result.coverage.notes == result[0].coverage.notes
+
+
+@pytest.mark.parametrize("claims", [True, False])
+def test_a_week_that_is_a_day_is_asked_for_by_days(*, claims: bool) -> None:
+    """Where the rows of all devices fill no more than the first day, whatever the answer says of it."""
+    start = int(NOW) // 900 * 900 - 8 * DAY
+
+    def server(request: Request[Any]) -> Response:
+        window = request.window
+        assert window is not None
+        first = Window(window.start, min(window.end, window.start + DAY))
+        shown = {"start_at": window.start, "end_at": window.end} if claims else {}
+        return answer(body([listed("1", ends(first)[:9]), listed("2", ends(first))], **shown))
+
+    result, asked = run(outlined(start_at=start, end_at=start + 7 * DAY), server)
+    assert len(asked) == 7
+    assert list(result[1].intervals.columns["end_at"]) == list(ends(result.window))
+    assert len(result[0].intervals) == 7 * 9
+
+
 @pytest.mark.parametrize(("failing", "left"), [({1}, 0), ({2}, 25), ({3}, 40)])
 def test_a_page_that_is_not_available_makes_it_incomplete(failing: set[int], left: int) -> None:
     """The other pages are asked for, as far as it is known that there are any."""
