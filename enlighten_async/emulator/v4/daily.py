@@ -40,10 +40,19 @@ class Days:
 
     def of(self, values: Callable[[int, date, date], list[int]], system_id: int) -> list[int]:
         """Return the values of these days."""
+        return [] if self.first is None else self._known(values(system_id, self.first, self.last))
+
+    def of_each(
+        self, values: Callable[[int, date, date], dict[str, list[int]]], system_id: int, *names: str
+    ) -> dict[str, list[int]]:
+        """Return several series of these days by their names."""
         if self.first is None:
-            return []
-        known = values(system_id, self.first, self.last)
-        return known[: len(known) - self.dark] + [0] * min(self.dark, len(known))
+            return {name: [] for name in names}
+        found = values(system_id, self.first, self.last)
+        return {name: self._known(found[name]) for name in names}
+
+    def _known(self, values: list[int]) -> list[int]:
+        return values[: len(values) - self.dark] + [0] * min(self.dark, len(values))
 
     @property
     def start(self) -> str | None:

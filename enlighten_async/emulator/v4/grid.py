@@ -14,8 +14,6 @@ from enlighten_async.emulator.v4.storage import renamed
 from enlighten_async.emulator.v4.telemetry import check_consumption, told
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.routes import Asked
 
@@ -77,12 +75,9 @@ def _lifetime(api: ApiV4, asked: Asked, name: str) -> Row:
     if system.consumption == "none":
         days = Days(None, days.last)
 
-    def values(system_id: int, first: date, last: date) -> list[int]:
-        return truth.grid.days(system_id, first, last)[name]
-
     return {
         "system_id": system.system_id,
         "start_date": days.start,
-        name: days.of(values, system.system_id),
+        **days.of_each(truth.grid.days, system.system_id, name),
         "meta": meta(truth, system),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TypeAlias
 
 from enlighten_async.emulator.messages import Answer, as_json
@@ -87,7 +86,7 @@ def ruby(**facts: object) -> str:
 def _ruby(value: object) -> str:
     if value is None:
         return "nil"
-    return f'"{value}"' if isinstance(value, str) and not isinstance(value, date) else str(value)
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def not_found(what: str, number: object) -> RefusedError:

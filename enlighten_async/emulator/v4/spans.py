@@ -62,8 +62,8 @@ def asked_span(api: ApiV4, asked: Asked, grid: int, known: tuple[int | None, int
     if start < now - api.retention or end < start:
         tail = {"first_interval": known[0], "last_interval": known[1]}
         raise RefusedError(422, because(bad_range(start, end, **tail)))
-    if known[0] is not None and start < _midnight(known[0] - grid, zone):
-        start = _midnight(known[0] - grid, zone)
+    if known[0] is not None and start < (first := _midnight(known[0] - grid, zone)):
+        start = first
         end = _end(asked, start, None if day is None else local_date(start, zone), word)
     end = min(end, int(now))
     return Span(word, start // grid * grid, end, _echo(asked, start, end))

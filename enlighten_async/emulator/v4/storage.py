@@ -14,8 +14,6 @@ from enlighten_async.emulator.v4.spans import asked_span
 from enlighten_async.emulator.v4.telemetry import told
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from enlighten_async.emulator.plants import Battery
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.routes import Asked
@@ -68,17 +66,10 @@ def battery_lifetime(api: ApiV4, asked: Asked) -> Row:
     if not batteries(system):
         days = Days(None, days.last)
 
-    def one_way(name: str) -> list[int]:
-        def values(system_id: int, first: date, last: date) -> list[int]:
-            return truth.storage.days(system_id, first, last)[name]
-
-        return days.of(values, system.system_id)
-
     return {
         "system_id": system.system_id,
         "start_date": days.start,
-        "discharge": one_way("discharge"),
-        "charge": one_way("charge"),
+        **days.of_each(truth.storage.days, system.system_id, "discharge", "charge"),
         "meta": meta(truth, system),
     }
 

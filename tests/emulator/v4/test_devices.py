@@ -100,6 +100,7 @@ async def test_inverters_agree(connect: Connect, connect_v4: Connect, number: in
     assert flat(whole) == flat(before)
     assert [e["signal_strength"] for e in whole] == [e["signal_strength"] for e in before]
     assert [row for page in pages for row in flat(page)] == flat(before)
+    assert all(envoy["micro_inverters"] for page in pages[1:] for envoy in page)
     assert [len(flat(page)) for page in pages] == [
         max(0, min(10, len(flat(before)) - n * 10)) for n in range(4)
     ]

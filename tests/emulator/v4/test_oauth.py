@@ -106,6 +106,17 @@ async def test_rotation(clock: FakeClock, rotation: Any, second: int) -> None:
     assert emulator.counts.refused_tokens.total() == (second != 200)
 
 
+async def test_a_refresh_token_is_its_clients(clock: FakeClock) -> None:
+    """Another client cannot use it, nor use it up."""
+    emulator = Emulator(clock=clock)
+    body: dict[str, Any] = emulator.grant(emulator.demo_user, "client")
+    data = {"grant_type": "refresh_token", "refresh_token": body["refresh_token"]}
+    async with service(emulator) as client:
+        theirs = await client.post("/oauth/token", data=data, auth=("other", "secret"))
+        own = await client.post("/oauth/token", data=data, auth=CLIENT)
+    assert (theirs.status_code, own.status_code) == (401, 200)
+
+
 async def test_codes_are_good_once_soon_and_for_their_address(clock: FakeClock) -> None:
     """Used, old, or brought back to another address or by another client: an invalid grant."""
     emulator = Emulator(clock=clock)

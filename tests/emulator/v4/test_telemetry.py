@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -237,6 +238,17 @@ async def test_before_the_first_report_its_midnight_counts(connect_v4: Connect) 
         content = (await client.get("/systems/7/telemetry/production_meter", params=params)).json()
     assert (content["start_at"], content["end_at"]) == (midnight, midnight + 7 * DAY)
     assert content["intervals"][0]["end_at"] == first
+
+
+async def test_a_first_report_at_midnight_is_the_day_befores(connect_v4: Connect) -> None:
+    """An interval that ends as a day begins lies in the day before."""
+    midnight = local_midnight(date(2025, 6, 1), UTRECHT.timezone)
+    young = evolve(UTRECHT, operational_at=midnight - 900)
+    async with connect_v4(Emulator(clock=FakeClock(NOW), fleet=[young], **SETTINGS)) as client:
+        params = {"start_at": midnight - 9 * DAY}
+        content = (await client.get("/systems/7/telemetry/consumption_meter", params=params)).json()
+    assert content["start_at"] == midnight - DAY
+    assert [row["end_at"] for row in content["intervals"]] == [midnight]
 
 
 @pytest.mark.parametrize(("manner", "real"), [("day", True), ("claimed", False)])
