@@ -259,10 +259,10 @@ def _reported(part: Ranged, until: int) -> bool:
 def _today(ask: Ask[S]) -> Outline[S, S, S]:
     """Leave the range to the service: the system's own today, so far."""
 
-    def answer(parts: Sequence[S], _: Sequence[Hole], receipt: Receipt) -> S:
+    def answer(parts: Sequence[S], holes: Sequence[Hole], receipt: Receipt) -> S:
         whole, *pages = parts
-        if pages:
-            whole = ask.kind.merge(parts, ask.nothing([], whole.window), ())
+        if pages or holes:
+            whole = ask.kind.merge(parts, ask.nothing([], whole.window), holes)
         return evolve(ask.placed(whole), receipt=receipt)
 
     return Outline(

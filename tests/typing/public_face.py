@@ -7,10 +7,15 @@ from typing import assert_type
 
 from enlighten_async import (
     Alarms,
+    Battery,
+    BatteryDay,
+    BatteryInterval,
     BatterySettings,
     ChannelInterval,
+    ConsumedInterval,
     ConsumptionStats,
     Devices,
+    EnergyImportInterval,
     EnlightenClient,
     Envoys,
     Estimate,
@@ -23,6 +28,8 @@ from enlighten_async import (
     InvertersSummary,
     LatestTelemetry,
     LifetimeDay,
+    MicroInterval,
+    MicroTelemetry,
     ProductionMeterReadings,
     RgmInterval,
     RgmStats,
@@ -30,6 +37,7 @@ from enlighten_async import (
     Stats,
     StatsInterval,
     StorageMeterReadings,
+    StorageTelemetry,
     Sum,
     Summary,
     System,
@@ -101,3 +109,21 @@ async def tasks(client: EnlightenClient) -> None:
     async with asyncio.TaskGroup() as group:
         assert_type(group.create_task(client.systems()), asyncio.Task[Systems])
     assert_type(asyncio.run(client.summary(1765)), Summary)
+
+
+async def telemetry(client: EnlightenClient) -> None:
+    """Series and lifetimes that only v4 has."""
+    battery = await client.battery(1765)
+    assert_type(battery, Battery)
+    assert_type(battery.intervals[0], BatteryInterval)
+    assert_type(battery.sums("day", of="charge"), list[Sum])
+    assert_type((await client.production_meter(1765)).intervals, Series[RgmInterval])
+    assert_type((await client.energy_import_telemetry(1765)).intervals[0], EnergyImportInterval)
+    micros = await client.micros_telemetry(1765)
+    assert_type(micros[0], MicroTelemetry)
+    assert_type(micros.devices[0].intervals[0], MicroInterval)
+    assert_type((await client.evse_telemetry(1765, "1")).intervals[0], ConsumedInterval)
+    async for part in client.encharge_telemetry(1765, "1"):
+        assert_type(part, StorageTelemetry)
+    assert_type((await client.hp_lifetime(1765))[0], LifetimeDay)
+    assert_type((await client.battery_lifetime(1765))[0], BatteryDay)

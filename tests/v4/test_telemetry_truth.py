@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
@@ -18,8 +19,8 @@ from enlighten_async.emulator import Fault, Manners
 from enlighten_async.emulator.devices import inverters
 from enlighten_async.emulator.plants import System
 from enlighten_async.emulator.storage import batteries
-from enlighten_async.errors import NotFound, NotSupported, PermissionDenied
-from enlighten_async.models import Reason
+from enlighten_async.errors import NotFound, NotSupported, PermissionDenied, ServerError
+from enlighten_async.models import MicrosTelemetry, Reason
 from enlighten_async.models.intervals import IntervalStats
 from tests.effort import SEED, examples
 from tests.world import World
@@ -335,6 +336,22 @@ async def test_a_page_that_is_not_available_is_missing(page: int, left: int) -> 
     assert (len(answer), answer.coverage.complete) == (left, False)
     assert [hole.reason for hole in answer.coverage.holes] == [Reason.UNAVAILABLE]
     assert all(each.coverage.complete for each in answer)
+
+
+@pytest.mark.parametrize("days", [None, 1, 10])
+async def test_a_page_that_fails_is_missing_from_what_arrived(days: int | None) -> None:
+    """The error holds the other devices, and says that it is not all."""
+    here = World(systems=SYSTEMS, seed=SEED)
+    large = max(here.emulator.truth.systems(), key=lambda system: len(inverters(system)))
+    here.emulator.inject(Fault.exception(path="micros", query={"page": 2}, times=math.inf))
+    asked = {} if days is None else here.days(days)
+    with pytest.raises(ServerError) as caught:
+        await here.v4().micros_telemetry(large.system_id, **asked)
+    partial = caught.value.partial
+    assert isinstance(partial, MicrosTelemetry)
+    assert (len(partial), partial.coverage.complete) == (20, False)
+    assert {hole.reason for hole in partial.coverage.holes} <= {Reason.FAILED, Reason.REFUSED}
+    assert sum(hole.window.seconds for hole in partial.coverage.holes) == partial.window.seconds
 
 
 LIFETIMES: dict[str, tuple[Callable[..., Any], tuple[str, ...], Callable[[System], list[str]] | None]] = {
