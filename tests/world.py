@@ -21,18 +21,21 @@ class Granted(MemoryTokenStore):
 
     Args:
         world: whose service gives them.
+        client_id: of the application they are for.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, client_id: str = "client") -> None:
         super().__init__(clock=world.clock)
-        self._world = world
+        self._world, self._client_id = world, client_id
 
     async def load(self, account: str) -> Tokens | None:
         """Return what was saved last, or else first tokens."""
-        return await super().load(account) or self._granted(account)
+        if await super().load(account) is None:
+            await self.save(account, self._granted(account))
+        return await super().load(account)
 
     def _granted(self, account: str) -> Tokens:
-        body, now = self._world.emulator.grant(account), self._world.clock.now()
+        body, now = self._world.emulator.grant(account, self._client_id), self._world.clock.now()
         return Tokens(body["access_token"], body["refresh_token"], now + 86_399, now)
 
 

@@ -16,6 +16,7 @@ from enlighten_async.errors import (
     PermissionDenied,
     QuotaExhausted,
     RangeError,
+    ReauthorizationRequired,
     ServerError,
     Throttled,
     TransportError,
@@ -46,7 +47,8 @@ CODES: Mapping[type[EnlightenError], int] = {
 
 ADVICE: Mapping[type[EnlightenError], str] = {
     LoginFailed: "",
-    AuthenticationError: "ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID are what was sent",
+    ReauthorizationRequired: "run enlighten login",
+    AuthenticationError: "ENLIGHTEN_API_KEY, and ENLIGHTEN_USER_ID or the tokens, are what was sent",
     RangeError: "choose another --start or --end",
     Throttled: "does somebody else use the key, or is --plan too large?",
     TransportError: "check the network and --base-url, then run it again",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 import threading
-from collections.abc import Mapping
-from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -18,14 +15,10 @@ from enlighten_async.cli import failures
 from enlighten_async.cli.callback import HOST, Arrival, Callback, arrival, listening, port_of
 from enlighten_async.cli.failures import LoginFailed
 from enlighten_async.cli.shell import Shell
-from enlighten_async.errors import AuthenticationError, InputError
+from enlighten_async.errors import AuthenticationError
 from enlighten_async.oauth import OAuth, Tokens
 from enlighten_async.oauth.holding import until
-from enlighten_async.oauth.oauth import BASE_URL
 from enlighten_async.transport import Secret
-
-ID_VARIABLE, SECRET_VARIABLE = "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_CLIENT_SECRET"
-TOKENS_VARIABLE, URL_VARIABLE = "ENLIGHTEN_TOKENS", "ENLIGHTEN_BASE_URL"
 
 PATIENCE = 600.0
 """Seconds the owner is waited for."""
@@ -125,23 +118,6 @@ def _prompt() -> str:
         sys.exit(failures.INTERRUPTED)
 
 
-def _oauth(shell: Shell, environ: Mapping[str, str] = os.environ) -> OAuth:
-    client_id, secret = environ.get(ID_VARIABLE, ""), Secret(environ.get(SECRET_VARIABLE, ""))
-    path, url = environ.get(TOKENS_VARIABLE), environ.get(URL_VARIABLE)
-    del environ  # a traceback that shows variables must not show it
-    missing = [name for name, value in ((ID_VARIABLE, client_id), (SECRET_VARIABLE, secret)) if not value]
-    if missing:
-        raise InputError(f"set {' and '.join(missing)} in the environment")
-    return OAuth(
-        client_id,
-        secret,
-        tokens=path or _own_file(),
-        base_url=shell.options.get("base_url") or url or BASE_URL,
-    )
-
-
-def _own_file() -> Path:
-    """Return the file of tokens in the user's folder for settings; the folder is made, for the user only."""
-    folder = Path(click.get_app_dir("enlighten"))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / "tokens.json"
+def _oauth(shell: Shell) -> OAuth:
+    url = shell.options.get("base_url")
+    return OAuth.from_env() if url is None else OAuth.from_env(base_url=url)

@@ -68,9 +68,9 @@ class Account:
         self._failures = 0
         self._failure: Exception | None = None
 
-    def current(self, refused: Secret | None = None) -> Tokens | None:
+    def current(self) -> Tokens | None:
         """Return tokens that are good, and are not those which the service refused, without waiting."""
-        return self._holding.current(refused)
+        return self._holding.current()
 
     async def renew(self, refused: Secret | None = None) -> None:
         """See to it that there are good tokens, asking for new ones if nobody else has.
@@ -84,17 +84,20 @@ class Account:
             AuthenticationError: the application is not accepted.
             EnlightenError: the token endpoint or the store failed.
         """
-        if self.current(refused):
+        self._holding.refuse(refused)
+        if self.current():
             return
         failures = self._failures
         async with self._turn():
-            if self.current(refused):
+            if self.current():
                 return
             if self._failure is not None and self._failures != failures:
                 raise copy(self._failure)  # what the one met for whom this one waited
             try:
-                await self._renew(refused)
+                await self._renew(refused or self._holding.refused)
             except Exception as error:
+                if isinstance(error, TokenRefused):
+                    self._holding.excuse()
                 self._failure, self._failures = _bare(error), self._failures + 1
                 raise
 

@@ -43,18 +43,34 @@ class Holding:
         self._tokens: Tokens | None = None
         self._stored: Tokens | None = None
         self._unsaved: _Unsaved | None = None
+        self._refused: Secret | None = None
 
     @property
     def unsaved(self) -> bool:
         """Whether the tokens in force could not be written."""
         return self._unsaved is not None
 
-    def current(self, refused: Secret | None = None) -> Tokens | None:
+    def current(self) -> Tokens | None:
         """Return the tokens in force if they are good, and are not those which the service refused."""
         tokens = self._tokens
-        if tokens is None or tokens.access_token == refused or not tokens.good(self._clock.now()):
+        if tokens is None or tokens.access_token == self._refused or not tokens.good(self._clock.now()):
             return None
         return tokens
+
+    @property
+    def refused(self) -> Secret | None:
+        """The access token in force, if the service has refused it."""
+        held = None if self._tokens is None else self._tokens.access_token
+        return held if held == self._refused else None
+
+    def refuse(self, refused: Secret | None) -> None:
+        """Note which access token the service has refused, so that nobody sends it while it is renewed."""
+        if refused is not None:
+            self._refused = refused
+
+    def excuse(self) -> None:
+        """Let the token in force be sent again, as it is not renewed for having been refused."""
+        self._refused = None
 
     def adopt(self, tokens: Tokens) -> None:
         """Put tokens in force; equal ones leave those in force that are."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict, Unpack
 from urllib.parse import urlencode, urlsplit
+
+from platformdirs import user_config_path
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import AuthenticationError, InputError
@@ -29,8 +32,6 @@ _Form: TypeAlias = list[tuple[str, str | Secret]]
 ID_VARIABLE, SECRET_VARIABLE = "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_CLIENT_SECRET"
 TOKENS_VARIABLE, URL_VARIABLE = "ENLIGHTEN_TOKENS", "ENLIGHTEN_BASE_URL"
 
-TOKENS = "enlighten-tokens.json"
-"""The file of the tokens where none is named, in the current folder."""
 
 MAX_NAME = 200
 """Characters of an account's name, at most."""
@@ -112,8 +113,10 @@ class OAuth:
     def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[OAuthOptions]) -> Self:
         """Return the application of the environment.
 
-        `ENLIGHTEN_CLIENT_ID` and `ENLIGHTEN_CLIENT_SECRET` are needed; `ENLIGHTEN_TOKENS`, the file of the
-        tokens, and `ENLIGHTEN_BASE_URL` are taken if they are set. The options are those of the class.
+        `ENLIGHTEN_CLIENT_ID` and `ENLIGHTEN_CLIENT_SECRET` are needed; `ENLIGHTEN_BASE_URL` is taken if it
+        is set. The tokens are in the file `ENLIGHTEN_TOKENS`, by default in the folder for settings of the
+        user: they belong to nobody else, and to no folder a program happens to be run in. The options are
+        those of the class.
 
         Raises:
             InputError: a variable is missing.
@@ -126,7 +129,7 @@ class OAuth:
             raise InputError(f"set {' and '.join(missing)} in the environment")
         if url:
             options.setdefault("base_url", url)
-        options.setdefault("tokens", path or TOKENS)
+        options.setdefault("tokens", path or _own_file())
         return cls(client_id, secret, **options)
 
     def __repr__(self) -> str:
@@ -255,6 +258,13 @@ class OAuth:
         if not parts.scheme or not re.fullmatch(r"[!-~]+", redirect_uri) or parts.fragment:
             raise InputError("redirect_uri must be a whole URL, such as 'https://example.com/callback'")
         return redirect_uri
+
+
+def _own_file() -> Path:
+    """Return the file of tokens in the user's folder for settings; the folder is made, for the user only."""
+    folder = user_config_path("enlighten", appauthor=False)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / "tokens.json"
 
 
 def _store(tokens: str | os.PathLike[str] | TokenStore, clock: Clock) -> TokenStore:
