@@ -115,30 +115,21 @@ class Emulator:
         self._oauth = oauth.OAuth(
             tuple(self._users), self.demo_user, self._apps, self._tokens, lambda: self.manners
         )
-        self._apis: dict[Version, ApiV2 | ApiV4] = {
-            "v2": ApiV2(
-                frozenset(self._users),
-                self._takes,
-                self.truth,
-                self.clock,
-                (YEAR if retention_days is None else retention_days) * DAY,
-                Era(era),
-            ),
-            "v4": ApiV4(
-                self._apps,
-                self._tokens,
-                self._takes,
-                self.truth,
-                self.clock,
-                (2 * YEAR if retention_days is None else retention_days) * DAY,
-                lambda: self.quota,
-                lambda: self.manners,
-            ),
-        }
+        self._apis = self._speak(retention_days, era)
         self._player = FaultPlayer()
         self._books = Books()
         self._random = Random(f"{seed}/latency")
         self._handled = 0
+
+    def _speak(self, retention_days: float | None, era: int) -> dict[Version, ApiV2 | ApiV4]:
+        """Return the versions of the API, all of one truth."""
+        one, two = (DAY * (n * YEAR if retention_days is None else retention_days) for n in (1, 2))
+        shared = (self._takes, self.truth, self.clock)
+        manners, quota = lambda: self.manners, lambda: self.quota
+        return {
+            "v2": ApiV2(frozenset(self._users), *shared, one, Era(era)),
+            "v4": ApiV4(self._apps, self._tokens, *shared, two, quota, manners),
+        }
 
     @property
     def users(self) -> list[str]:

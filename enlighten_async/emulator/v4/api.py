@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.v4.routes import Route
     from enlighten_async.emulator.v4.tokens import Token, Tokens
 
+NAMED_BY_DATA = {"evse_power"}
+"""Fields with objects whose fields are named by serial numbers: there every name means something."""
+
 Row: TypeAlias = dict[str, object]
 
 
@@ -82,7 +85,7 @@ class ApiV4:
             content = self._content(call, route, names)
         except RefusedError as refused:
             return _put(route, refused)
-        except BadMomentError as bad:
+        except (BadMomentError, OverflowError) as bad:  # a date with no day after it overflows
             return _put(route, RefusedError(422, because(f"Failed to parse date {bad}")))
         return as_json(200, _with_news(content) if self.manners.fuzz else content, _media(route))
 
@@ -121,7 +124,7 @@ class ApiV4:
         Raises RefusedError: there is none with this id, or it is another's.
         """
         try:
-            system = self.truth.system(int(text))
+            system = self.truth.system(int(text) if text.isdecimal() else 0)
         except (KeyError, ValueError):
             raise not_found("System", text) from None
         if system.user_id != user_id:
@@ -142,5 +145,8 @@ def _with_news(content: object) -> object:
     if isinstance(content, list):
         return [_with_news(item) for item in content]
     if isinstance(content, dict):
-        return {name: _with_news(value) for name, value in content.items()} | {"not_heard_of": [{}]}
+        told = {
+            name: value if name in NAMED_BY_DATA else _with_news(value) for name, value in content.items()
+        }
+        return told | {"not_heard_of": [{}]}
     return content

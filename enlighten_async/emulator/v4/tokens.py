@@ -25,6 +25,12 @@ CODE_TTL = 300
 SIGNS = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 PASSWORD_CHANGED = "1638870641"  # noqa: S105 - when, not what
 
+CLAIMS: dict[str, object] = {
+    "authorities": ["ROLE_USER"],
+    "aud": ["oauth2-resource"],
+    "scope": ["read", "write"],
+}
+
 Rotation: TypeAlias = Literal["strict", "lenient"]
 Row: TypeAlias = dict[str, object]
 
@@ -122,31 +128,22 @@ class Tokens:
         """Return the body of an answer with new tokens."""
         now = self._clock.now()
         jti, ati = self._jti(), self._jti()
-        known = {
-            "app_type": "system",
-            "enl_uid": user_number(user_id),
-            "enl_cid": "",
-            "enl_password_last_changed": PASSWORD_CHANGED,
-        }
-        claims = known | {
-            "user_name": user_name(user_id),
-            "client_id": client_id,
-            "authorities": ["ROLE_USER"],
-            "aud": ["oauth2-resource"],
-            "scope": ["read", "write"],
-        }
+        known = _known(user_id)
+        claims = known | CLAIMS | {"user_name": user_name(user_id), "client_id": client_id}
         access = self._write(claims | {"exp": int(now + ACCESS_TTL), "jti": ati})
         refresh = self._write(claims | {"exp": int(now + REFRESH_TTL), "jti": jti, "ati": ati})
         self._access[access] = Token(user_id, client_id, now + ACCESS_TTL)
         self._refresh[refresh] = Token(user_id, client_id, now + REFRESH_TTL)
-        body = {
+        return {
             "access_token": access,
             "token_type": "bearer",
             "refresh_token": refresh,
             "expires_in": ACCESS_TTL,
             "scope": "read write",
+            "is_internal_app": False,
+            "jti": ati,
+            **known,
         }
-        return body | known | {"is_internal_app": False, "jti": ati}
 
     def _over(self, moment: float) -> bool:
         return self._clock.now() >= moment
@@ -159,6 +156,16 @@ class Tokens:
         head = {"alg": "RS256", "typ": "JWT"}
         parts = [json.dumps(part, separators=(",", ":")).encode() for part in (head, claims)]
         return ".".join(_encode(part) for part in (*parts, self._random.randbytes(256)))
+
+
+def _known(user_id: str) -> dict[str, object]:
+    """Return what both a token and the answer that brings it say of a user."""
+    return {
+        "app_type": "system",
+        "enl_uid": user_number(user_id),
+        "enl_cid": "",
+        "enl_password_last_changed": PASSWORD_CHANGED,
+    }
 
 
 def _encode(part: bytes) -> str:

@@ -135,7 +135,7 @@ async def test_systems_of_others_are_forbidden_in_every_path(clock: FakeClock, c
             assert answer.status_code == 403
             if not route.ev:
                 assert answer.json() == FORBIDDEN
-            for number in ("1", "abc", "9" * 40):
+            for number in ("1", "abc", "+7", "9" * 5000):
                 answer = await client.get(path.format(id=number, serial="1"))
                 assert answer.status_code == (400 if route.ev else 404), path
                 details = answer.json()["details"]
@@ -269,7 +269,11 @@ async def test_news_everywhere(clock: FakeClock, connect_v4: Connect) -> None:
     """The switch puts a field nobody has heard of into every object."""
     async with connect_v4(Emulator(clock=clock, manners=Manners(fuzz=True))) as client:
         content = (await client.get("/systems")).json()
+        summary = (await client.get("/systems/1765/summary")).json()
     assert content["not_heard_of"] == content["systems"][0]["address"]["not_heard_of"] == [{}]
+    (charger,) = summary["evse_power"]
+    assert "not_heard_of" in summary
+    assert "not_heard_of" not in charger
 
 
 def test_over_a_socket() -> None:

@@ -216,6 +216,8 @@ async def test_what_is_refused(connect_v4: Connect) -> None:
             "Invalid request because of 'Failed to parse date yesterday'",
         )
         assert (await ask(start_date="2019-08-33"))[0] == 422
+        assert (await ask(start_date="0001-01-01"))[0] == 422
+        assert (await ask(start_date="2025-06-01", end_date="9999-12-31"))[0] == 422
 
 
 async def test_between_the_last_interval_and_now_there_is_nothing(connect_v4: Connect) -> None:
