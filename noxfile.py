@@ -55,6 +55,7 @@ def smoke(session: nox.Session) -> None:
     session.install(*group("bench"), ".[cli]")
     session.run("python", "-m", "benchmarks.run", "--smoke")
     session.run("enlighten", "demo")
+    session.run("enlighten", "demo", "--v4")
 
 
 @nox.session

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
 
@@ -13,14 +14,18 @@ from enlighten_async.client import EnlightenClient
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.models import Estimate, Receipt, RgmStats, System
+from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
 from enlighten_async.quota import Plan
 from enlighten_async.session import Query
-from enlighten_async.windows import as_datetime
+from enlighten_async.windows import DAY, as_datetime
 
 YEAR = timedelta(days=365)
 
 LATENCY = (0.04, 0.12)
 """Seconds the emulator takes to answer, about what a service on the internet does."""
+
+Version: TypeAlias = Literal["v2", "v4"]
+"""Which version of the API is spoken."""
 
 Watch: TypeAlias = Callable[[Query[Any, Any]], AbstractAsyncContextManager[None]]
 """Is given a query, and entered while it runs."""
@@ -31,6 +36,7 @@ class Demo:
     """What the demo did.
 
     Attributes:
+        version: which version of the API was spoken.
         base_url: where the emulator was.
         system: whose year it is.
         listing: what it cost to ask for the systems, and with them the time zone.
@@ -44,6 +50,7 @@ class Demo:
         seconds: how long fetching the year took.
     """
 
+    version: Version
     base_url: str
     system: System
     listing: Receipt
@@ -53,7 +60,7 @@ class Demo:
     energy: int
     price: Estimate
     wait: timedelta
-    plan: Quota
+    plan: Plan
     seconds: float
 
     @property
@@ -64,6 +71,7 @@ class Demo:
 
 async def run(
     *,
+    version: Version = "v2",
     seed: int = 0,
     latency: tuple[float, float] = LATENCY,
     watch: Watch = lambda _: nullcontext(),
@@ -72,6 +80,7 @@ async def run(
     """Fetch the last 365 days of the demo system; needs uvicorn.
 
     Args:
+        version: which version of the API is spoken.
         seed: of the emulator's systems and weather.
         latency: seconds the emulator takes to answer, between two values.
         watch: is given the query for the year, and entered while it runs.
@@ -79,10 +88,10 @@ async def run(
     """
     clock = clock or SystemClock()
     emulator = Emulator(seed=seed, quota=Quota.UNLIMITED, latency=latency)
-    with emulator.running() as base_url:
+    with emulator.running(version=version) as base_url:
+        connect = partial(await _door(emulator, version, base_url, clock), base_url=base_url, clock=clock)
         # No limits, so that the demo takes seconds; what the free plan would take is asked for below.
-        client = EnlightenClient("demo", emulator.demo_user, plan=Plan(), base_url=base_url, clock=clock)
-        async with client:
+        async with connect("demo", plan=Plan()) as client:
             systems = await client.systems()
             emulator.counts.reset()
             began = clock.monotonic()
@@ -90,8 +99,11 @@ async def run(
             async with watch(query):
                 year = await query
             seconds = clock.monotonic() - began
-        price, wait = await _on_watt(emulator, base_url, clock)
+        async with connect("demo-on-watt", plan=Plan.WATT) as client:  # an estimate sends nothing
+            price = await _last_year(client, emulator, clock).estimate()
+            wait = price.ready_at - as_datetime(clock.now())
     return Demo(
+        version=version,
         base_url=base_url,
         system=next(system for system in systems if system.system_id == emulator.demo_system),
         listing=systems.receipt,
@@ -101,7 +113,7 @@ async def run(
         energy=_by_the_books(emulator, year),
         price=price,
         wait=wait,
-        plan=Quota.WATT,
+        plan=client.plan,
         seconds=seconds,
     )
 
@@ -112,14 +124,17 @@ def _last_year(client: EnlightenClient, emulator: Emulator, clock: Clock) -> Que
     return client.rgm_stats(emulator.demo_system, start_at=now - YEAR, end_at=now)
 
 
-async def _on_watt(emulator: Emulator, base_url: str, clock: Clock) -> tuple[Estimate, timedelta]:
-    """Return what the year would take on the free plan, and how long; an estimate sends nothing."""
-    client = EnlightenClient(
-        "demo-on-watt", emulator.demo_user, plan=Plan.WATT, base_url=base_url, clock=clock
-    )
-    async with client:
-        price = await _last_year(client, emulator, clock).estimate()
-        return price, price.ready_at - as_datetime(clock.now())
+async def _door(
+    emulator: Emulator, version: Version, base_url: str, clock: Clock
+) -> Callable[..., EnlightenClient]:
+    """Return what makes clients of the demo user; for v4 it has logged in."""
+    user = emulator.demo_user
+    if version == "v2":
+        return partial(EnlightenClient, user_id=user)
+    store, login = MemoryTokenStore(clock=clock), emulator.grant(user)
+    await store.save(user, Tokens.of({**login, "obtained_at": clock.now(), "expires_at": clock.now() + DAY}))
+    oauth = OAuth("demo", "demo", tokens=store, base_url=base_url, clock=clock)
+    return partial(EnlightenClient.v4, oauth=oauth, user_id=user)
 
 
 def _by_the_books(emulator: Emulator, year: RgmStats) -> int:

@@ -28,10 +28,10 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="module")
-def done() -> Demo:
-    """What one run of the demo did."""
-    return anyio.run(lambda: run(latency=(0.0, 0.0)))
+@pytest.fixture(scope="module", params=["v2", "v4"])
+def done(request: pytest.FixtureRequest) -> Demo:
+    """What one run of the demo did, by each version of the API."""
+    return anyio.run(lambda: run(version=request.param, latency=(0.0, 0.0)))
 
 
 def shown(done: Demo, width: int, encoding: str = "utf-8", **options: object) -> str:
@@ -54,14 +54,15 @@ def test_the_answer_is_what_the_service_knows(done: Demo) -> None:
     assert done.wh == done.energy > 1_000_000
     assert done.year.coverage.complete
     assert done.year.coverage.expected == 365 * 96
-    # An hour is kept from the limit of what the service keeps, and the newest quarter is not reported yet.
+    # The newest quarter is not reported yet; v2 keeps no more than a year, an hour of which is kept clear.
     assert 365 * 96 - 8 <= done.year.coverage.got == len(done.year.intervals) < 365 * 96
     assert done.year.timezone == "America/Los_Angeles"
 
 
 def test_the_price_on_the_free_plan(done: Demo) -> None:
     """10 in the minute that runs, the rest in the five after it."""
-    assert (done.price.at_most, done.price.month_share) == (53, 0.0053)
+    share = {"v2": 0.0053, "v4": 0.053}[done.version]
+    assert (done.price.at_most, done.price.month_share) == (53, share)
     assert 4 * 60 - 1 <= done.wait.total_seconds() <= 5 * 60
 
 
@@ -79,7 +80,8 @@ def test_the_receipt_says_whether_the_service_agrees(done: Demo) -> None:
     assert "counted 53, refused 0: agreed" in said
     assert "Wh by the service's books: to the Wh" in said
     assert "53 requests at 10 a minute: " in said
-    assert "0.53% of the month's 10,000" in said
+    month = {"v2": "0.53% of the month's 10,000", "v4": "5.30% of the month's 1,000"}[done.version]
+    assert month in said
     assert "NOT" not in said
     for wrong in (
         evolve(done, counted=54),
@@ -116,10 +118,11 @@ def test_colour_is_for_terminals_that_want_it(done: Demo, monkeypatch: pytest.Mo
     assert "\x1b[33m" not in shown(done, 80, force_terminal=True, color_system="standard")
 
 
-def test_a_fresh_process_is_done_soon() -> None:
+@pytest.mark.parametrize("options", [[], ["--v4"]], ids=["v2", "v4"])
+def test_a_fresh_process_is_done_soon(options: list[str]) -> None:
     """In a few seconds, most of them the emulator's pauses; told in UTF-8 or not."""
     began = time.monotonic()
-    command = [sys.executable, "-m", "enlighten_async", "demo"]
+    command = [sys.executable, "-m", "enlighten_async", "demo", *options]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, env=env, check=False, timeout=60)
     assert time.monotonic() - began < 15

@@ -25,8 +25,9 @@ HEIGHT = 8
 
 @click.command(short_help="Fetch a year from a fake of the service.")
 @click.option("--seed", default=0, show_default=True, help="Of the emulated weather.")
+@click.option("--v4", is_flag=True, help="By version 4 of the API, with a login.")
 @click.pass_obj
-def demo(shell: Shell, seed: int) -> None:
+def demo(shell: Shell, seed: int, v4: bool) -> None:
     """Fetch a year from an emulator on this machine: what it takes, and what it would take.
 
     It is the real client, over real sockets. Needs neither a key nor the network.
@@ -37,7 +38,7 @@ def demo(shell: Shell, seed: int) -> None:
         return watched(query, shell.err, live=shell.live)
 
     async def work() -> None:
-        show(shell, await run(seed=seed, watch=watch))
+        show(shell, await run(version="v4" if v4 else "v2", seed=seed, watch=watch))
 
     shell.run(work)
 

@@ -283,6 +283,11 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         version = self._session.dialect.version if where else "v2"
         return f"<{type(self).__name__} {version}{where}>"
 
+    @property
+    def plan(self) -> Plan:
+        """What the key may spend, as far as the client was told."""
+        return self._session.limiter.plan
+
     async def __aenter__(self) -> Self:
         return self
 
