@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from benchmarks.payload import GRID, SYSTEM_ID
 from enlighten_async import EnlightenClient, Plan
-from enlighten_async.dialect.intervals import Ask
+from enlighten_async.dialect.ask import Ask
 from enlighten_async.models import Coverage
 from enlighten_async.models import rgm_stats as model
 from enlighten_async.models.rgm_stats import RgmStats

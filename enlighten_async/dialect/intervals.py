@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import ClassVar, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
-from enlighten_async.dialect.ranges import HOUR, Endpoint, Range
-from enlighten_async.errors import APIError, EnlightenError, InputError, NotFound, RangeError, Unavailable
-from enlighten_async.models.coverage import Coverage, Hole, Reason, explained
+from enlighten_async.dialect.ask import Ask
+from enlighten_async.dialect.ranges import Endpoint, Range
+from enlighten_async.models.coverage import Coverage, Hole, Reason
 from enlighten_async.models.intervals import Ranged
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.session.outline import Draft, Leg, Outline
-from enlighten_async.windows import Moment, Window, as_datetime, floor, local_days, split, time_zone
-from enlighten_async.wire import Flow, Request, Response
+from enlighten_async.windows import Moment, Window, floor, split
+from enlighten_async.wire import Response
 
 S = TypeVar("S", bound=Ranged)
-
-NO_METER = "does not contain any active and enabled"
-"""What a refusal (401 or 422) says of a system that has no such meter."""
-
-
-INVALID, IN_FUTURE = "invalid for this system", "is in the future"
-"""What refusals (422) say of a range for which there is nothing."""
 
 
 @frozen
@@ -86,174 +79,6 @@ class Kind(Generic[S]):
 
         local = asked.local if asked else not leave
         return Draft(outline, zone_of=system_id if local else None)
-
-
-@frozen
-class Ask(Generic[S]):
-    """What is asked of one system.
-
-    Attributes:
-        kind: by which endpoint.
-        system_id: the system.
-        zones: names of systems' time zones, as far as they are known.
-    """
-
-    kind: Kind[S]
-    system_id: int
-    zones: Mapping[int, str]
-
-    @property
-    def zone(self) -> ZoneInfo | None:
-        """The system's time zone, where it is known and has a name that we know."""
-        name = self.zones.get(self.system_id)
-        try:
-            return None if name is None else time_zone(name)
-        except InputError:
-            return None
-
-    def read(self, response: Response, window: Window | None) -> S:
-        """Return what an answer says of a window; `None`: of what it spans."""
-        return self.kind.decode(self.kind.endpoint, response, self.system_id, window)
-
-    def request(self, window: Window | None, *, newest: bool = False) -> Request[S]:
-        """Return the request for one window, `newest` if it ends by now; `None` leaves it to the service."""
-        endpoint = self.kind.endpoint
-        return Request(
-            endpoint.name,
-            endpoint.path.format(self.system_id),
-            () if window is None else endpoint.params(window, newest=newest),
-            self._of_today if window is None else lambda response: self._part(response, window),
-            window,
-            lambda refusal: self._forgiven(refusal, window),
-        )
-
-    def flow(self, window: Window | None, *, newest: bool = False) -> Flow[S]:
-        """Ask for a window, and for the rest of it where an answer spoke for its beginning only.
-
-        Args:
-            window: the window; `None` leaves it to the service, which answers for all of its own.
-            newest: whether it ends by now.
-        """
-        if window is None:
-            yield self.request(None)
-            return
-        while window.start < window.end:
-            part = yield self.request(window, newest=newest)
-            window = Window(part.window.end, window.end)
-
-    def nothing(self, holes: Sequence[Hole], window: Window, until: float | None = None) -> S:
-        """Return an answer without rows, for these reasons."""
-        reported = None if until is None else as_datetime(until)
-        coverage = Coverage(window, self.kind.endpoint.grid, tuple(holes), reported_until=reported)
-        return self.kind.nothing(self.system_id, coverage)
-
-    def placed(self, part: S) -> S:
-        """Return an answer with the name of the system's time zone, where it is known."""
-        return part._placed(self.zones.get(self.system_id))
-
-    def _part(self, response: Response, window: Window) -> S:
-        """Return an answer, for as much of its window as it speaks for."""
-        endpoint, part = self.kind.endpoint, self.read(response, window)
-        if (last := part._last) is not None:
-            spoken = endpoint.spoken(part.window, last)
-            cut = spoken < part.window.end and _reported(part, last + HOUR)
-            return self.read(response, Window(window.start, spoken)) if cut else part
-        gone = self._gone(window, response.date)
-        return part if gone is None else gone
-
-    def _gone(self, window: Window, date: float | None) -> S | None:
-        """Return what an empty answer or a refusal says of a window that begins before what is kept.
-
-        It is for the whole of the window, also where only its beginning is too old: so it speaks for what
-        is gone, and the rest is asked for again.
-        """
-        limit = None if date is None else self.kind.endpoint.oldest(date)
-        if limit is None or window.start >= limit:
-            return None
-        gone = Window(window.start, min(limit, window.end))
-        return self.nothing([Hole(gone, Reason.BEYOND_RETENTION)], gone)
-
-    def _of_today(self, response: Response) -> S:
-        """Return an answer for what its rows span; without any, for what is known of today."""
-        part = self.read(response, None)
-        if part._last is not None or response.date is None:
-            return part
-        today = self._today(response.date)
-        if today.seconds:
-            return self.read(response, today)
-        # Without the time zone it is not known when today began: the reason is given all the same.
-        newest = Window(today.end - self.kind.endpoint.grid, today.end)
-        part = self.read(response, newest)
-        holes = tuple(Hole(today, hole.reason) for hole in part.coverage.holes)
-        return evolve(part, window=today, coverage=evolve(part.coverage, window=today, holes=holes))
-
-    def _today(self, now: float) -> Window:
-        """Return the system's own today so far; an empty window where its time zone is not known."""
-        end = floor(now, self.kind.endpoint.grid)
-        if self.zone is None:
-            return Window(end, end)
-        day = datetime.fromtimestamp(now, self.zone).date()
-        return Window(min(end, floor(local_days(day, day, self.zone).start, self.kind.endpoint.grid)), end)
-
-    def _forgiven(self, refusal: EnlightenError, window: Window | None) -> S | None:
-        """Return the part that a documented refusal stands for, if it is known for which range."""
-        if not isinstance(refusal, APIError):
-            return None
-        if isinstance(refusal, RangeError):
-            gone = None if window is None else self._gone(window, _date(refusal))
-            part = self._out_of_range(refusal, window or self._told(refusal)) if gone is None else gone
-            if part is not None:
-                return part
-        reason = self._reason(refusal)
-        if reason is Reason.UNAVAILABLE and window is None:
-            return None
-        if reason is not None and window is None:
-            date = _date(refusal)
-            window = None if date is None else self._today(date)
-        return None if reason is None or window is None else self.nothing([Hole(window, reason)], window)
-
-    def _reason(self, refusal: APIError) -> Reason | None:
-        """Return why the whole of a range is empty, if a refusal says so."""
-        if refusal.status in {401, 422} and NO_METER in str(refusal):
-            return Reason.NO_DEVICE
-        absent = self.kind.endpoint.absent
-        if absent and isinstance(refusal, NotFound) and absent in str(refusal).lower():
-            return Reason.NO_DEVICE
-        if refusal.status == 204:
-            return self.kind.endpoint.no_content
-        return Reason.UNAVAILABLE if isinstance(refusal, Unavailable) and refusal.status == 500 else None
-
-    def _out_of_range(self, refusal: RangeError, window: Window | None) -> S | None:
-        """Tell by the first and the last interval of the system why there are no rows."""
-        said = str(refusal)
-        if window is None or not (INVALID in said or IN_FUTURE in said):
-            return None
-        if INVALID not in said:
-            # Ranges end by now: one that begins later was asked for by a clock that is ahead.
-            return self.nothing([Hole(window, Reason.NOT_REPORTED_YET)], window)
-        grid, first, last = self.kind.endpoint.grid, refusal.first_interval, refusal.last_interval
-        # Both are ends of intervals that exist: the first one began one interval before.
-        holes = explained(window, grid, None if first is None else first - grid, last)
-        return self.nothing(holes, window, last)
-
-    def _told(self, refusal: RangeError) -> Window | None:
-        """Return the range a refusal names: shortly after midnight, "today" is one without data yet."""
-        if refusal.start_at is None or refusal.end_at is None:
-            return None
-        endpoint = self.kind.endpoint
-        start, end = floor(refusal.start_at, endpoint.grid), floor(refusal.end_at, endpoint.grid)
-        return Window(start, end) if 0 <= end - start <= endpoint.longest else None
-
-
-def _date(refusal: APIError) -> float | None:
-    """Return the service's own time of a refusal."""
-    return None if refusal.response is None else refusal.response.date
-
-
-def _reported(part: Ranged, until: int) -> bool:
-    """Tell whether a system is known to have reported up to then, or may have."""
-    reported = part.meta.last_report_at if part.meta else None
-    return reported is None or reported.timestamp() >= until
 
 
 def _today(ask: Ask[S]) -> Outline[S, S, S]:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from attrs import evolve, frozen
 
-from enlighten_async.dialect.intervals import Ask, Kind
+from enlighten_async.dialect.ask import Ask
+from enlighten_async.dialect.intervals import Kind
 from enlighten_async.dialect.ranges import Endpoint, Params
 from enlighten_async.models import battery, device_telemetry, micros_telemetry
 from enlighten_async.models.coverage import Hole

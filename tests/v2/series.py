@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from enlighten_async.dialect.intervals import Ask, Kind
+from enlighten_async.dialect.ask import Ask
+from enlighten_async.dialect.intervals import Kind
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.v2.refusals import explain
 from enlighten_async.v2.series import CONSUMPTION_STATS, RGM_STATS, STATS

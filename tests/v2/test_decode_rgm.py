@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.dialect.intervals import Ask
+from enlighten_async.dialect.ask import Ask
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Meta, Reason, RgmStats
 from enlighten_async.v2.series import RGM_STATS

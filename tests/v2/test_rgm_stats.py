@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.dialect.intervals import Ask
+from enlighten_async.dialect.ask import Ask
 from enlighten_async.dialect.ranges import MARGIN
 from enlighten_async.errors import DecodeError, EnlightenError, InputError, TransportError
 from enlighten_async.models import Coverage, Hole, Reason, Receipt, RgmStats

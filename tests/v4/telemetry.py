@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
-from enlighten_async.dialect.intervals import Ask, Kind
+from enlighten_async.dialect.ask import Ask
+from enlighten_async.dialect.intervals import Kind
 from enlighten_async.models import Receipt
 from enlighten_async.models.intervals import Ranged
 from enlighten_async.session.outline import Outline
