@@ -13,7 +13,13 @@ from anyio.lowlevel import RunVar
 from attrs import evolve, frozen
 
 from enlighten_async.clock import Clock
-from enlighten_async.errors import EnlightenError, ReauthorizationRequired, TokenRefused, UsageError
+from enlighten_async.errors import (
+    EnlightenError,
+    InputError,
+    ReauthorizationRequired,
+    TokenRefused,
+    UsageError,
+)
 from enlighten_async.oauth.answer import Said
 from enlighten_async.oauth.endpoint import TokenEndpoint
 from enlighten_async.oauth.holding import Holding, until
@@ -22,6 +28,9 @@ from enlighten_async.oauth.tokens import Tokens
 from enlighten_async.transport import Secret
 
 logger = logging.getLogger("enlighten_async")
+
+MAX_NAME = 200
+"""Characters of an account's name, at most."""
 
 SUSPECT = 3600.0
 """Seconds for which tokens got because others were refused are not renewed for being refused themselves."""
@@ -221,3 +230,18 @@ class Account:
 def _bare(error: Exception) -> Exception:
     """Return an error to raise again, without the frames it came through if it is one of ours."""
     return copy(error) if isinstance(error, EnlightenError) else error
+
+
+def checked_name(user_id: object) -> str:
+    """Return the name of an account; errors do not show a wrong one, as it may be personal."""
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= MAX_NAME or not user_id.isprintable():
+        raise InputError(
+            f"user_id must be a printable text of at most {MAX_NAME} characters: "
+            "use a name or number of your own"
+        )
+    if "@" in user_id:
+        raise InputError(
+            "user_id is shown in logs and errors, so it must not be an e-mail address: "
+            "use a name or number of your own"
+        )
+    return user_id

@@ -18,6 +18,7 @@ from typing import Any
 
 from attrs import field, frozen
 from filelock import FileLock, Timeout
+from platformdirs import user_config_path
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError
@@ -202,3 +203,10 @@ def _tighten(descriptor: int, path: Path) -> None:
         return
     logger.warning("%s could be read by other users of this machine: it is its owner's only now", path)
     os.fchmod(descriptor, OWNER_ONLY)
+
+
+def own_file() -> Path:
+    """Return the file of tokens in the user's folder for settings; the folder is made, for the user only."""
+    folder = user_config_path("enlighten", appauthor=False)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / "tokens.json"

@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict, Unpack
 from urllib.parse import urlencode, urlsplit
-
-from platformdirs import user_config_path
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import AuthenticationError, InputError
 from enlighten_async.oauth.access import Access, KeyIn
-from enlighten_async.oauth.account import Account
+from enlighten_async.oauth.account import Account, checked_name
 from enlighten_async.oauth.answer import Said
 from enlighten_async.oauth.endpoint import TokenEndpoint
-from enlighten_async.oauth.file_store import FileTokenStore
+from enlighten_async.oauth.file_store import FileTokenStore, own_file
 from enlighten_async.oauth.store import TokenStore
 from enlighten_async.oauth.tokens import Tokens
 from enlighten_async.transport import Secret, Verify, origin
@@ -31,10 +28,6 @@ _Form: TypeAlias = list[tuple[str, str | Secret]]
 
 ID_VARIABLE, SECRET_VARIABLE = "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_CLIENT_SECRET"
 TOKENS_VARIABLE, URL_VARIABLE = "ENLIGHTEN_TOKENS", "ENLIGHTEN_BASE_URL"
-
-
-MAX_NAME = 200
-"""Characters of an account's name, at most."""
 
 
 class OAuthOptions(TypedDict, total=False):
@@ -129,7 +122,7 @@ class OAuth:
             raise InputError(f"set {' and '.join(missing)} in the environment")
         if url:
             options.setdefault("base_url", url)
-        options.setdefault("tokens", path or _own_file())
+        options.setdefault("tokens", path or own_file())
         return cls(client_id, secret, **options)
 
     def __repr__(self) -> str:
@@ -232,7 +225,7 @@ class OAuth:
         return Access(self._account(user_id), key, key_in=key_in)
 
     def _account(self, user_id: str) -> Account:
-        name = _checked_name(user_id)
+        name = checked_name(user_id)
         account = self._accounts.get(name)
         if account is None:
             # One step, so that threads agree on one.
@@ -260,34 +253,12 @@ class OAuth:
         return redirect_uri
 
 
-def _own_file() -> Path:
-    """Return the file of tokens in the user's folder for settings; the folder is made, for the user only."""
-    folder = user_config_path("enlighten", appauthor=False)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / "tokens.json"
-
-
 def _store(tokens: str | os.PathLike[str] | TokenStore, clock: Clock) -> TokenStore:
     if isinstance(tokens, str | os.PathLike):
         return FileTokenStore(tokens, clock=clock)
     if isinstance(tokens, TokenStore):
         return tokens
     raise InputError("tokens must be a path or a TokenStore: something with load, save, lock and remove")
-
-
-def _checked_name(user_id: object) -> str:
-    """Return the name of an account; errors do not show a wrong one, as it may be personal."""
-    if not isinstance(user_id, str) or not 0 < len(user_id) <= MAX_NAME or not user_id.isprintable():
-        raise InputError(
-            f"user_id must be a printable text of at most {MAX_NAME} characters: "
-            "use a name or number of your own"
-        )
-    if "@" in user_id:
-        raise InputError(
-            "user_id is shown in logs and errors, so it must not be an e-mail address: "
-            "use a name or number of your own"
-        )
-    return user_id
 
 
 def _no_code(said: Said) -> AuthenticationError:
