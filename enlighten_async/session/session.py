@@ -24,6 +24,8 @@ P = TypeVar("P")
 
 MAX_REJECTIONS = 10
 """Rejections of one request after which its error is raised: the service contradicts itself."""
+MAX_VAGUE = 3
+"""The same for rejections that do not say which window is full: if it were the minute, the next would do."""
 MAX_OVERLOADS = 5
 """Answers "too many at once" (503) to one request after which its error is raised."""
 
@@ -149,7 +151,8 @@ class Session:
         if isinstance(failure, Throttled):
             tally.rejected += 1
             track.rejections += 1
-            pause = 0.0 if track.rejections < MAX_REJECTIONS else None
+            most = MAX_REJECTIONS if failure.period else MAX_VAGUE
+            pause = 0.0 if track.rejections < most else None
         else:
             track.failures += 1
             pause = self._pause(failure, track.failures)

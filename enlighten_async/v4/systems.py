@@ -94,7 +94,7 @@ def _page(criteria: dict[str, object], number: str, before: int) -> Request[Syst
 
 def _shape(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]:
     """Return a page as the model has it; `next` is the number of the next one, if there is one."""
-    listed, total = raw.get("systems"), raw.get("total")
+    listed, total = raw["systems"], raw.get("total")
     count = len(listed) if isinstance(listed, list) else 0
     more = before + count < total if isinstance(total, int) else count >= PAGE
     items = [_item(each) for each in listed] if isinstance(listed, list) else listed

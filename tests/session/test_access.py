@@ -20,6 +20,7 @@ from enlighten_async import (
     NotSupported,
     Plan,
     ReauthorizationRequired,
+    Throttled,
     TokenRefused,
 )
 from enlighten_async.emulator import App, Fault, Quota
@@ -244,6 +245,18 @@ async def test_watt_is_a_tenth_of_what_it_was() -> None:
         assert price.month_share == pytest.approx(0.053)
         await client.summary(world.system)
         assert client._session.limiter.left() == {"minute": 9, "month": 999}
+
+
+async def test_a_month_that_is_full_by_others_and_not_named() -> None:
+    """The short body of a rejection does not say that it is the month: not tried for long."""
+    said = '{"message":"Too Many Requests","details":"Usage limit exceeded for plan Watt","code":429}'
+    world = World(faults=[Fault(status=429, body=said, times=float("inf"))])
+    began = world.clock.monotonic()
+    async with world.v4() as client:
+        with pytest.raises(Throttled, match="429 Usage limit exceeded"):
+            await client.rgm_stats(world.system, **world.days(365))
+    assert world.emulator.counts.sent == 3
+    assert world.clock.monotonic() - began < 4 * 60
 
 
 async def test_nothing_of_a_login_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
