@@ -2,7 +2,7 @@
 
 from enlighten_async.emulator.app import Emulator
 from enlighten_async.emulator.faults import Fault
-from enlighten_async.emulator.plants import Envoy, Meter, RetiredMeter, System
+from enlighten_async.emulator.plant.system import Envoy, Meter, RetiredMeter, System
 from enlighten_async.emulator.quota import Quota
 from enlighten_async.emulator.v4.apps import App
 from enlighten_async.emulator.v4.manners import Manners

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from enlighten_async.clock import SystemClock
 from enlighten_async.emulator import asgi
-from enlighten_async.emulator import fleet as fleets
 from enlighten_async.emulator.counts import Books
 from enlighten_async.emulator.faults import Fault, FaultPlayer
 from enlighten_async.emulator.latency import draw
-from enlighten_async.emulator.plants import DEMO_SYSTEM, DEMO_USER
+from enlighten_async.emulator.plant import fleet as fleets
+from enlighten_async.emulator.plant.system import DEMO_SYSTEM, DEMO_USER
+from enlighten_async.emulator.plant.truth import Truth
 from enlighten_async.emulator.quota import Ledger, Quota
 from enlighten_async.emulator.transport import EmulatorTransport
-from enlighten_async.emulator.truth import Truth
 from enlighten_async.emulator.v2.api import ApiV2
 from enlighten_async.emulator.v2.era import NEWEST, Era
 from enlighten_async.emulator.v4 import oauth
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.counts import Arrival, Counts
     from enlighten_async.emulator.latency import Latency
     from enlighten_async.emulator.messages import Answer, Call, Version
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
     from enlighten_async.emulator.v4.apps import App
     from enlighten_async.emulator.v4.tokens import Rotation
 

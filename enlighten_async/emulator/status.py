@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.emulator.local_time import local_date, local_midnight
-from enlighten_async.emulator.micro import STEP
-from enlighten_async.emulator.sun import GRID
+from enlighten_async.emulator.plant.micro import STEP
+from enlighten_async.emulator.plant.sun import GRID
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from enlighten_async.emulator.plants import System
-    from enlighten_async.emulator.truth import Truth
+    from enlighten_async.emulator.plant.system import System
+    from enlighten_async.emulator.plant.truth import Truth
 
 Row: TypeAlias = dict[str, object]
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from enlighten_async.emulator import Emulator, Envoy, Meter, Quota, System
-from enlighten_async.emulator.devices import inverters, shares
+from enlighten_async.emulator.plant.devices import inverters, shares
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]

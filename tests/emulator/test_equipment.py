@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from enlighten_async.emulator import Emulator, Quota
-from enlighten_async.emulator.fleet import KINDS
+from enlighten_async.emulator.plant.fleet import KINDS
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, System
-from enlighten_async.emulator.event_types import event_types
-from enlighten_async.emulator.events import ALARM_AFTER, silences
-from enlighten_async.emulator.fleet import KINDS
-from enlighten_async.emulator.plants import Battery, Envoy, Meter
+from enlighten_async.emulator.plant.event_types import event_types
+from enlighten_async.emulator.plant.events import ALARM_AFTER, silences
+from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator.plant.system import Battery, Envoy, Meter
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, Quota, System
-from enlighten_async.emulator.fleet import KINDS, TOWNS
 from enlighten_async.emulator.local_time import local_midnight
+from enlighten_async.emulator.plant.fleet import KINDS, TOWNS
 from enlighten_async.testing import FakeClock
 
 DAY = 86_400

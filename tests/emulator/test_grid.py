@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, System
-from enlighten_async.emulator.fleet import KINDS
 from enlighten_async.emulator.local_time import local_midnight
-from enlighten_async.emulator.plants import Battery, Meter
+from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator.plant.system import Battery, Meter
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 

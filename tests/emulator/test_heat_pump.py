@@ -9,7 +9,7 @@ import pytest
 
 from enlighten_async.emulator import Emulator, System
 from enlighten_async.emulator.local_time import local_midnight
-from enlighten_async.emulator.plants import HeatPump
+from enlighten_async.emulator.plant.system import HeatPump
 from enlighten_async.testing import FakeClock
 
 DAY = 86_400

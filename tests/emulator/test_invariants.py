@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from enlighten_async.emulator import Emulator, Quota
-from enlighten_async.emulator.fleet import KINDS
 from enlighten_async.emulator.local_time import local_date, local_midnight
+from enlighten_async.emulator.plant.fleet import KINDS
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]

@@ -7,8 +7,15 @@ from typing import Any
 import pytest
 
 from enlighten_async.emulator import Emulator, System
-from enlighten_async.emulator.fleet import KINDS
-from enlighten_async.emulator.plants import Battery, EvCharger, HeatPump, LoadControl, Meter, StorageSettings
+from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator.plant.system import (
+    Battery,
+    EvCharger,
+    HeatPump,
+    LoadControl,
+    Meter,
+    StorageSettings,
+)
 from enlighten_async.testing import FakeClock
 
 DAY, QUARTER = 86_400, 900

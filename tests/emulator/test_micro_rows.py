@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, System
-from enlighten_async.emulator.devices import REPLACED_AFTER, inverters
-from enlighten_async.emulator.fleet import KINDS
+from enlighten_async.emulator.plant.devices import REPLACED_AFTER, inverters
+from enlighten_async.emulator.plant.fleet import KINDS
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 

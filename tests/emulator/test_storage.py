@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, System
-from enlighten_async.emulator.fleet import KINDS
 from enlighten_async.emulator.local_time import local_midnight
-from enlighten_async.emulator.plants import Battery, StorageSettings
-from enlighten_async.emulator.storage import batteries
-from enlighten_async.emulator.sun import day_number, day_start
+from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator.plant.storage import batteries
+from enlighten_async.emulator.plant.sun import day_number, day_start
+from enlighten_async.emulator.plant.system import Battery, StorageSettings
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 

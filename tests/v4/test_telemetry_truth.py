@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Fault, Manners
-from enlighten_async.emulator.devices import inverters
-from enlighten_async.emulator.plants import System
-from enlighten_async.emulator.storage import batteries
+from enlighten_async.emulator.plant.devices import inverters
+from enlighten_async.emulator.plant.storage import batteries
+from enlighten_async.emulator.plant.system import System
 from enlighten_async.errors import NotFound, NotSupported, PermissionDenied, ServerError
 from enlighten_async.models import MicrosTelemetry, Reason
 from enlighten_async.models.intervals import IntervalStats

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from enlighten_async.clock import Clock
     from enlighten_async.emulator.messages import Answer, Call
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
+    from enlighten_async.emulator.plant.truth import Truth
     from enlighten_async.emulator.quota import Excess
-    from enlighten_async.emulator.truth import Truth
 
 ROOT = "/api/v2"
 CALLBACK = re.compile(r"[\w$.\[\]]+")

@@ -11,7 +11,7 @@ from enlighten_async.emulator.v2.intervals import INVALID
 
 if TYPE_CHECKING:
     from enlighten_async.emulator.messages import Call
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
     from enlighten_async.emulator.v2.api import ApiV2
 
 IN_FUTURE = "Requested date is in the future"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.devices import envoys, inverters, meter_items, numbered_envoys
 from enlighten_async.emulator.local_time import parse_moment
+from enlighten_async.emulator.plant.devices import envoys, inverters, meter_items, numbered_envoys
 
 if TYPE_CHECKING:
     from enlighten_async.emulator.messages import Call
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
     from enlighten_async.emulator.v2.api import ApiV2
 
 Row: TypeAlias = dict[str, object]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.emulator.local_time import local_date, local_midnight, month_later, parse_moment
-from enlighten_async.emulator.micro import STEP
-from enlighten_async.emulator.sun import DAY, GRID
+from enlighten_async.emulator.plant.micro import STEP
+from enlighten_async.emulator.plant.sun import DAY, GRID
 
 if TYPE_CHECKING:
     from enlighten_async.emulator.messages import Call
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
     from enlighten_async.emulator.v2.api import ApiV2
 
 RGM_SPAN = 7 * DAY

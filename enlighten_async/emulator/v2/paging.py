@@ -5,13 +5,13 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
-from enlighten_async.emulator.plants import encode_id
+from enlighten_async.emulator.plant.system import encode_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from enlighten_async.emulator.messages import Call
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
 
 PAGE = 100
 MAX_PAGE = 1000

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from enlighten_async.clock import Clock
     from enlighten_async.emulator.messages import Answer, Call
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
+    from enlighten_async.emulator.plant.truth import Truth
     from enlighten_async.emulator.quota import Excess, Quota
-    from enlighten_async.emulator.truth import Truth
     from enlighten_async.emulator.v4.apps import Apps
     from enlighten_async.emulator.v4.manners import Manners
     from enlighten_async.emulator.v4.routes import Route

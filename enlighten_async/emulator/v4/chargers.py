@@ -16,7 +16,7 @@ from enlighten_async.emulator.local_time import (
     local_midnight,
     parse_moment,
 )
-from enlighten_async.emulator.sun import DAY, GRID
+from enlighten_async.emulator.plant.sun import DAY, GRID
 from enlighten_async.emulator.v4.refusals import RefusedError
 
 if TYPE_CHECKING:

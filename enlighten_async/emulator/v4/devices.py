@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.devices import envoys, inverters, meter_id, meter_items, numbered_envoys
 from enlighten_async.emulator.local_time import parse_moment
+from enlighten_async.emulator.plant.devices import envoys, inverters, meter_id, meter_items, numbered_envoys
 from enlighten_async.emulator.status import meta
 from enlighten_async.emulator.v4.drift import drift_inverter, modem
 from enlighten_async.emulator.v4.equipment import further
@@ -14,7 +14,7 @@ from enlighten_async.emulator.v4.refusals import RefusedError, not_found
 from enlighten_async.emulator.v4.systems import MAX_PAGE, page_asked
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.plants import Envoy, System
+    from enlighten_async.emulator.plant.system import Envoy, System
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.routes import Asked
 

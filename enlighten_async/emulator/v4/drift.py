@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from enlighten_async.emulator.local_time import iso, local_date
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
 
 Row: TypeAlias = dict[str, object]
 

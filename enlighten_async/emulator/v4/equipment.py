@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.devices import battery_id
+from enlighten_async.emulator.plant.devices import battery_id
 from enlighten_async.emulator.v4.chargers import charger_items
 from enlighten_async.emulator.v4.drift import which
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.plants import HeatPump, System
+    from enlighten_async.emulator.plant.system import HeatPump, System
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.routes import Asked
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.event_types import event_types
 from enlighten_async.emulator.local_time import parse_moment
-from enlighten_async.emulator.sun import DAY
+from enlighten_async.emulator.plant.event_types import event_types
+from enlighten_async.emulator.plant.sun import DAY
 from enlighten_async.emulator.v4.refusals import IN_FUTURE, RefusedError, because, not_found
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.emulator.local_time import local_date, parse_moment
+from enlighten_async.emulator.plant.sun import GRID
 from enlighten_async.emulator.status import meta
-from enlighten_async.emulator.sun import GRID
 from enlighten_async.emulator.v4.daily import Days, asked_days
 from enlighten_async.emulator.v4.spans import asked_span
 from enlighten_async.emulator.v4.storage import renamed

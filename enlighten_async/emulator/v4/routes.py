@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from enlighten_async.emulator.messages import Answer, Call
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.refusals import RefusedError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.devices import inverters
-from enlighten_async.emulator.micro import STEP
+from enlighten_async.emulator.plant.devices import inverters
+from enlighten_async.emulator.plant.micro import STEP
 from enlighten_async.emulator.v4.daily import asked_days
 from enlighten_async.emulator.v4.refusals import because, not_found
 from enlighten_async.emulator.v4.spans import asked_span
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.routes import Asked
     from enlighten_async.emulator.v4.spans import Span

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import frozen
 
 from enlighten_async.emulator.local_time import iso, local_date, local_midnight, parse_date, parse_moment
-from enlighten_async.emulator.sun import DAY
+from enlighten_async.emulator.plant.sun import DAY
 from enlighten_async.emulator.v4.refusals import IN_FUTURE, RefusedError, bad_range, because
 
 if TYPE_CHECKING:

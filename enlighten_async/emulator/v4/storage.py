@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.emulator.local_time import parse_moment
+from enlighten_async.emulator.plant.storage import batteries
+from enlighten_async.emulator.plant.sun import GRID
 from enlighten_async.emulator.status import meta
-from enlighten_async.emulator.storage import batteries
-from enlighten_async.emulator.sun import GRID
 from enlighten_async.emulator.v4.daily import Days, asked_days
 from enlighten_async.emulator.v4.refusals import not_found
 from enlighten_async.emulator.v4.spans import asked_span
 from enlighten_async.emulator.v4.telemetry import told
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.plants import Battery
+    from enlighten_async.emulator.plant.system import Battery
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.routes import Asked
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from enlighten_async.emulator.devices import envoys
 from enlighten_async.emulator.local_time import local_date, parse_date
+from enlighten_async.emulator.plant.devices import envoys
+from enlighten_async.emulator.plant.storage import batteries
 from enlighten_async.emulator.status import meta, summary
-from enlighten_async.emulator.storage import batteries
 from enlighten_async.emulator.v4.drift import drift_system, interconnected
 from enlighten_async.emulator.v4.refusals import IN_FUTURE, RefusedError, because
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.routes import Asked
 

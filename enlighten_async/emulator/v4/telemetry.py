@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.emulator.local_time import local_date, local_midnight, parse_moment
-from enlighten_async.emulator.micro import STEP
+from enlighten_async.emulator.plant.micro import STEP
+from enlighten_async.emulator.plant.sun import DAY, GRID
 from enlighten_async.emulator.status import meta
-from enlighten_async.emulator.sun import DAY, GRID
 from enlighten_async.emulator.v4.refusals import (
     IN_FUTURE,
     INVALID,
@@ -22,7 +22,7 @@ from enlighten_async.emulator.v4.spans import asked_span, clip
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
     from enlighten_async.emulator.v4.api import ApiV4
     from enlighten_async.emulator.v4.routes import Asked
     from enlighten_async.emulator.v4.spans import Span

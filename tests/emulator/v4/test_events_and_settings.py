@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from enlighten_async.emulator import Emulator, Manners, Quota, System
-from enlighten_async.emulator.event_types import EVENT_TYPES
-from enlighten_async.emulator.fleet import KINDS
-from enlighten_async.emulator.storage import batteries
+from enlighten_async.emulator.plant.event_types import EVENT_TYPES
+from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator.plant.storage import batteries
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]

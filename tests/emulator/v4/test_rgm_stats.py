@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, Manners, Quota
-from enlighten_async.emulator.fleet import KINDS
 from enlighten_async.emulator.local_time import local_date, local_midnight
+from enlighten_async.emulator.plant.fleet import KINDS
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, Quota
-from enlighten_async.emulator.devices import inverters
-from enlighten_async.emulator.fleet import KINDS
 from enlighten_async.emulator.local_time import iso, local_date, local_midnight
-from enlighten_async.emulator.plants import EvCharger, System
+from enlighten_async.emulator.plant.devices import inverters
+from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator.plant.system import EvCharger, System
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 

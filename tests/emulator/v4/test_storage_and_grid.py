@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, Manners, Meter, Quota, System
-from enlighten_async.emulator.fleet import KINDS
 from enlighten_async.emulator.local_time import local_date, local_midnight
-from enlighten_async.emulator.plants import Battery
-from enlighten_async.emulator.storage import batteries
+from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator.plant.storage import batteries
+from enlighten_async.emulator.plant.system import Battery
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 

@@ -12,9 +12,9 @@ import pytest
 from attrs import evolve
 
 from enlighten_async.emulator import Emulator, Manners, Quota
-from enlighten_async.emulator.devices import envoys
-from enlighten_async.emulator.fleet import KINDS
 from enlighten_async.emulator.local_time import local_date
+from enlighten_async.emulator.plant.devices import envoys
+from enlighten_async.emulator.plant.fleet import KINDS
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, Manners, Meter, Quota, System
-from enlighten_async.emulator.fleet import KINDS, TOWNS
 from enlighten_async.emulator.local_time import iso, local_date, local_midnight
+from enlighten_async.emulator.plant.fleet import KINDS, TOWNS
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from enlighten_async.emulator.plants import Envoy
+from enlighten_async.emulator.plant.system import Envoy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
 
 DAY = 86_400
 REPLACED_AFTER = 100 * DAY  # seconds of service until retired inverters were replaced

@@ -6,12 +6,12 @@ from array import array
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from enlighten_async.emulator.sun import DAY, day_number, day_start
+from enlighten_async.emulator.plant.sun import DAY, day_number, day_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
 
 MAX_DAYS = 4000  # days kept at a time, at most 15 kB each
 

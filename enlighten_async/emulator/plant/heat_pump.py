@@ -9,16 +9,16 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from enlighten_async.emulator.daily import day_sums
-from enlighten_async.emulator.daybook import DayBook, slots_between
-from enlighten_async.emulator.micro import STEP
-from enlighten_async.emulator.sun import DAY, EPOCH_ORDINAL
+from enlighten_async.emulator.plant.daily import day_sums
+from enlighten_async.emulator.plant.daybook import DayBook, slots_between
+from enlighten_async.emulator.plant.micro import STEP
+from enlighten_async.emulator.plant.sun import DAY, EPOCH_ORDINAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enlighten_async.emulator.plants import HeatPump, System
-    from enlighten_async.emulator.truth import Truth
+    from enlighten_async.emulator.plant.system import HeatPump, System
+    from enlighten_async.emulator.plant.truth import Truth
 
 PER_HOUR = 3600 // STEP
 HOT_WATER = (5, 17)  # solar hours

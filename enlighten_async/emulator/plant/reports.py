@@ -5,20 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.daybook import DayBook, Sums, newest, slots_between
-from enlighten_async.emulator.load import Loads
-from enlighten_async.emulator.micro import Inverters, enwh
-from enlighten_async.emulator.readings import make_day, reported
-from enlighten_async.emulator.sun import GRID
+from enlighten_async.emulator.plant.daybook import DayBook, Sums, newest, slots_between
+from enlighten_async.emulator.plant.load import Loads
+from enlighten_async.emulator.plant.micro import Inverters, enwh
+from enlighten_async.emulator.plant.readings import make_day, reported
+from enlighten_async.emulator.plant.sun import GRID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from enlighten_async.clock import Clock
-    from enlighten_async.emulator.load import LoadDay
-    from enlighten_async.emulator.micro import MicroDay
-    from enlighten_async.emulator.plants import Meter, System
-    from enlighten_async.emulator.readings import MeterDay, SystemDay
+    from enlighten_async.emulator.plant.load import LoadDay
+    from enlighten_async.emulator.plant.micro import MicroDay
+    from enlighten_async.emulator.plant.readings import MeterDay, SystemDay
+    from enlighten_async.emulator.plant.system import Meter, System
 
 Row: TypeAlias = dict[str, int]
 """One interval of a system, with the service's own names."""

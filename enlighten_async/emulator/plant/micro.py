@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from enlighten_async.emulator.daybook import DayBook, Sums, slots_between
-from enlighten_async.emulator.readings import energy_made, slots_lost
-from enlighten_async.emulator.sun import DAY, GRID, day_start
+from enlighten_async.emulator.plant.daybook import DayBook, Sums, slots_between
+from enlighten_async.emulator.plant.readings import energy_made, slots_lost
+from enlighten_async.emulator.plant.sun import DAY, GRID, day_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
 
 STEP = 300
 """Seconds of one interval."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from enlighten_async.emulator.devices import deal
-from enlighten_async.emulator.sun import GRID, SLOTS
+from enlighten_async.emulator.plant.devices import deal
+from enlighten_async.emulator.plant.sun import GRID, SLOTS
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.plants import Battery
+    from enlighten_async.emulator.plant.system import Battery
 
 TURN = 20
 """The slot of a solar day in which one cycle ends and the next begins."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from enlighten_async.emulator.sun import GRID, SLOTS, clear_sky, day_start, weather
+from enlighten_async.emulator.plant.sun import GRID, SLOTS, clear_sky, day_start, weather
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.plants import Meter, System
+    from enlighten_async.emulator.plant.system import Meter, System
 
 
 @frozen(eq=False)

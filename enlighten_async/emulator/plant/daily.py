@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date
 
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
 
 
 def day_sums(

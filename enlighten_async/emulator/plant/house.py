@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from enlighten_async.emulator.micro import PARTS, enwh
-from enlighten_async.emulator.sun import GRID, SLOTS, day_start
+from enlighten_async.emulator.plant.micro import PARTS, enwh
+from enlighten_async.emulator.plant.sun import GRID, SLOTS, day_start
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.plants import System
-    from enlighten_async.emulator.truth import Truth
+    from enlighten_async.emulator.plant.system import System
+    from enlighten_async.emulator.plant.truth import Truth
 
 
 def made(truth: Truth, system: System, number: int) -> list[int]:

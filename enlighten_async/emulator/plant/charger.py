@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
 
-from enlighten_async.emulator.daily import day_sums
-from enlighten_async.emulator.daybook import DayBook, days_between, slots_between
-from enlighten_async.emulator.sun import GRID, day_start
+from enlighten_async.emulator.plant.daily import day_sums
+from enlighten_async.emulator.plant.daybook import DayBook, days_between, slots_between
+from enlighten_async.emulator.plant.sun import GRID, day_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
-    from enlighten_async.emulator.plants import EvCharger, System
-    from enlighten_async.emulator.truth import Truth
+    from enlighten_async.emulator.plant.system import EvCharger, System
+    from enlighten_async.emulator.plant.truth import Truth
 
 HOUR = 3600
 HABITS = (  # chance, first and last solar hour of plugging in, hours of charging at most, unplugged until

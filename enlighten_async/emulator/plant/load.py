@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from enlighten_async.emulator.daybook import DayBook, Sums, slots_between
-from enlighten_async.emulator.readings import slots_lost
-from enlighten_async.emulator.sun import GRID, SLOTS, day_start
+from enlighten_async.emulator.plant.daybook import DayBook, Sums, slots_between
+from enlighten_async.emulator.plant.readings import slots_lost
+from enlighten_async.emulator.plant.sun import GRID, SLOTS, day_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enlighten_async.emulator.plants import System
+    from enlighten_async.emulator.plant.system import System
 
 PEAKS = ((7.5, 1.2, 0.8), (19.0, 2.0, 1.6))  # solar hour, hours it lasts, how many times the base load
 

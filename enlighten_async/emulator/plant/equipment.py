@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from enlighten_async.emulator.plants import (
+from enlighten_async.emulator.plant.system import (
     Battery,
     EvCharger,
     HeatPump,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.devices import battery_id, consumption_meter, meter_id
-from enlighten_async.emulator.sun import DAY, GRID
+from enlighten_async.emulator.plant.devices import battery_id, consumption_meter, meter_id
+from enlighten_async.emulator.plant.sun import DAY, GRID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enlighten_async.emulator.plants import System
-    from enlighten_async.emulator.truth import Truth
+    from enlighten_async.emulator.plant.system import System
+    from enlighten_async.emulator.plant.truth import Truth
 
 WEEK = 7 * DAY
 CHANNELS = 3

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.storage import batteries
+from enlighten_async.emulator.plant.storage import batteries
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.plants import System
-    from enlighten_async.emulator.truth import Truth
+    from enlighten_async.emulator.plant.system import System
+    from enlighten_async.emulator.plant.truth import Truth
 
 ESSENTIAL = (32_400, 57_600)  # seconds of the day between which a scheduled load has power
 

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
 
-from enlighten_async.emulator.battery import TENTHS, Flow, reserve_wh
-from enlighten_async.emulator.daybook import days_between
-from enlighten_async.emulator.devices import envoys
-from enlighten_async.emulator.event_types import (
+from enlighten_async.emulator.plant.battery import TENTHS, Flow, reserve_wh
+from enlighten_async.emulator.plant.daybook import days_between
+from enlighten_async.emulator.plant.devices import envoys
+from enlighten_async.emulator.plant.event_types import (
     ACB_ASLEEP,
     BATTERY_FULL,
     GATEWAY_SILENT,
     METER_SILENT,
     SEVERITY,
 )
-from enlighten_async.emulator.storage import batteries
-from enlighten_async.emulator.sun import DAY, GRID, SLOTS, day_number, day_start
+from enlighten_async.emulator.plant.storage import batteries
+from enlighten_async.emulator.plant.sun import DAY, GRID, SLOTS, day_number, day_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from enlighten_async.emulator.event_types import EventType
-    from enlighten_async.emulator.plants import Battery, System
-    from enlighten_async.emulator.truth import Truth
+    from enlighten_async.emulator.plant.event_types import EventType
+    from enlighten_async.emulator.plant.system import Battery, System
+    from enlighten_async.emulator.plant.truth import Truth
 
 ALARM_AFTER = 4 * 3600
 """Seconds a stateful event lasts before it is an alarm."""

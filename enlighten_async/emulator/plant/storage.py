@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
 
-from enlighten_async.emulator.battery import TURN, joined, parts, reserve_wh, run
-from enlighten_async.emulator.daily import day_sums
-from enlighten_async.emulator.daybook import DayBook, Sums, newest, slots_between
-from enlighten_async.emulator.devices import storage_meter
-from enlighten_async.emulator.house import surplus
-from enlighten_async.emulator.sun import DAY, GRID, day_start
+from enlighten_async.emulator.plant.battery import TURN, joined, parts, reserve_wh, run
+from enlighten_async.emulator.plant.daily import day_sums
+from enlighten_async.emulator.plant.daybook import DayBook, Sums, newest, slots_between
+from enlighten_async.emulator.plant.devices import storage_meter
+from enlighten_async.emulator.plant.house import surplus
+from enlighten_async.emulator.plant.sun import DAY, GRID, day_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import date
 
-    from enlighten_async.emulator.battery import Flow
-    from enlighten_async.emulator.plants import Battery, System
-    from enlighten_async.emulator.truth import Truth
+    from enlighten_async.emulator.plant.battery import Flow
+    from enlighten_async.emulator.plant.system import Battery, System
+    from enlighten_async.emulator.plant.truth import Truth
 
 Row: TypeAlias = dict[str, object]
 """One interval, with the service's own names."""

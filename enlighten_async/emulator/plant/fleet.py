@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from enlighten_async.emulator.devices import envoys
-from enlighten_async.emulator.equipment import NOTHING, Equipment, equip
-from enlighten_async.emulator.plants import (
+from enlighten_async.emulator.plant.devices import envoys
+from enlighten_async.emulator.plant.equipment import NOTHING, Equipment, equip
+from enlighten_async.emulator.plant.system import (
     DEMO_SYSTEM,
     DEMO_USER,
     Envoy,
@@ -23,7 +23,7 @@ from enlighten_async.emulator.plants import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enlighten_async.emulator.plants import Consumption
+    from enlighten_async.emulator.plant.system import Consumption
 
 YEARS_BEFORE = 2  # how long old systems have run when the emulator's first year begins
 FIRST_OTHER_USER = 310_700

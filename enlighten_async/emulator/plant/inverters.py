@@ -5,15 +5,15 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from enlighten_async.emulator.devices import inverters, shares
 from enlighten_async.emulator.local_time import iso, local_date, local_midnight
+from enlighten_async.emulator.plant.devices import inverters, shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enlighten_async.emulator.devices import Inverter
-    from enlighten_async.emulator.plants import System
-    from enlighten_async.emulator.reports import Reports
+    from enlighten_async.emulator.plant.devices import Inverter
+    from enlighten_async.emulator.plant.reports import Reports
+    from enlighten_async.emulator.plant.system import System
 
 PROFILE = "IEEE 1547 default 2015"
 UNKNOWN = "undetermined-v"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from enlighten_async.emulator.daily import day_sums
-from enlighten_async.emulator.daybook import newest, slots_between
-from enlighten_async.emulator.house import surplus, unknown
-from enlighten_async.emulator.storage import batteries
-from enlighten_async.emulator.sun import GRID
+from enlighten_async.emulator.plant.daily import day_sums
+from enlighten_async.emulator.plant.daybook import newest, slots_between
+from enlighten_async.emulator.plant.house import surplus, unknown
+from enlighten_async.emulator.plant.storage import batteries
+from enlighten_async.emulator.plant.sun import GRID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
-    from enlighten_async.emulator.plants import System
-    from enlighten_async.emulator.truth import Truth
+    from enlighten_async.emulator.plant.system import System
+    from enlighten_async.emulator.plant.truth import Truth
 
 
 class Grid:

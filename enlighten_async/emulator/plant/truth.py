@@ -6,30 +6,30 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from enlighten_async.emulator.charger import Charging
-from enlighten_async.emulator.daily import day_sums
-from enlighten_async.emulator.daybook import Sums, newest
-from enlighten_async.emulator.devices import consumption_meter
-from enlighten_async.emulator.events import Events
-from enlighten_async.emulator.grid import Grid
-from enlighten_async.emulator.heat_pump import Heating
-from enlighten_async.emulator.inverters import inverter_rows, micro_rows
-from enlighten_async.emulator.latest import latest
 from enlighten_async.emulator.local_time import local_date, local_midnight
-from enlighten_async.emulator.micro import enwh
-from enlighten_async.emulator.readings import odometer_steps
-from enlighten_async.emulator.reports import Reports
-from enlighten_async.emulator.settings import Settings
-from enlighten_async.emulator.storage import Storage
-from enlighten_async.emulator.sun import DAY, GRID
+from enlighten_async.emulator.plant.charger import Charging
+from enlighten_async.emulator.plant.daily import day_sums
+from enlighten_async.emulator.plant.daybook import Sums, newest
+from enlighten_async.emulator.plant.devices import consumption_meter
+from enlighten_async.emulator.plant.events import Events
+from enlighten_async.emulator.plant.grid import Grid
+from enlighten_async.emulator.plant.heat_pump import Heating
+from enlighten_async.emulator.plant.inverters import inverter_rows, micro_rows
+from enlighten_async.emulator.plant.latest import latest
+from enlighten_async.emulator.plant.micro import enwh
+from enlighten_async.emulator.plant.readings import odometer_steps
+from enlighten_async.emulator.plant.reports import Reports
+from enlighten_async.emulator.plant.settings import Settings
+from enlighten_async.emulator.plant.storage import Storage
+from enlighten_async.emulator.plant.sun import DAY, GRID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
     from enlighten_async.clock import Clock
-    from enlighten_async.emulator.plants import RetiredMeter, System
-    from enlighten_async.emulator.readings import SystemDay
+    from enlighten_async.emulator.plant.readings import SystemDay
+    from enlighten_async.emulator.plant.system import RetiredMeter, System
 
 
 class Truth(Reports):
