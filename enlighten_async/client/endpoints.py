@@ -54,7 +54,9 @@ class Endpoints(Asking):
         installer: Filter = None,
         connection_type: Filter = None,
     ) -> Query[System, Systems]:
-        """Ask for the systems the user may see, and that pass all filters; one request per 1,000 systems.
+        """Ask for the systems the user may see, and that pass all filters.
+
+        One request per 1,000 systems, in v4 per 100. Not all filters are in v4: `NotSupported` says which.
 
         Streamed, it hands out one `System` after another. A filter is one value, or several of which one
         must match.
@@ -97,7 +99,9 @@ class Endpoints(Asking):
         start_date: date | None = None,
         end_date: date | None = None,
     ) -> Query[Stats, Stats]:
-        """Ask for the 5-minute intervals of a system's microinverters; one request per day of the range.
+        """Ask for the 5-minute intervals of a system's microinverters.
+
+        One request per day of the range, in v4 per 7 days.
 
         Nights and outages are rows that do not exist. It is not known whether the service's limit of one
         day means 24 hours: local days, and systems whose time zone is known, are exact either way.
@@ -139,7 +143,7 @@ class Endpoints(Asking):
         start_date: date | None = None,
         end_date: date | None = None,
     ) -> Query[ConsumptionStats, ConsumptionStats]:
-        """Ask for the 15-minute intervals of what a site consumed; one request per 28 days.
+        """Ask for the 15-minute intervals of what a site consumed; one request per 28 days, in v4 per 7.
 
         Without an enabled meter of consumption the answer is empty, with the reason `no_device`; if the
         user may not see it, it is an `AuthenticationError`.
@@ -169,7 +173,8 @@ class Endpoints(Asking):
         Args:
             system_id: the system.
             start_date: first day; by default the one on which it went into operation.
-            end_date: last day, included; by default yesterday.
+            end_date: last day, included; by default yesterday. Of days that are not over, v4 gives none,
+                but today if it is the first.
             production: "all" gives the series of meters and microinverters as well, on the same days.
         """
         return self._ask(
@@ -211,7 +216,8 @@ class Endpoints(Asking):
     ) -> Query[MonthlyProduction, MonthlyProduction]:
         """Ask for the energy of the month that begins on a local day, at least a month ago; one request.
 
-        The service has deprecated it: use `energy_lifetime` or `production_meter_readings`. Raises
+        The service has deprecated it, and v4 has it no more: use `energy_lifetime` or
+        `production_meter_readings`. Raises
         `Unavailable` with `error_code` 7 if the data is not available for now.
         """
         return self._ask("monthly_production", number(system_id), start_date)
