@@ -10,17 +10,19 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from enlighten_async.quota.bucket import MINUTE, MONTH
+from enlighten_async.quota.claims import Claims
 from enlighten_async.quota.forecast import forecast
+from enlighten_async.quota.limits import Limits
 from enlighten_async.quota.refusal import LENGTHS, closed_until
 from enlighten_async.quota.server_clock import SLACK, ServerClock
+from enlighten_async.quota.standing import Alarm, Standing
+from enlighten_async.quota.verdict import Wait
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
-    from enlighten_async.quota.bucket import TokenBucket
     from enlighten_async.quota.plan import Plan
+    from enlighten_async.quota.verdict import Outcome
 
 GUARD = 1.0
 """Seconds by which `Date` and the clock of the server's counter are taken to differ."""
@@ -30,51 +32,10 @@ LINGER = 5.0
 """Seconds for which a request given up may still be counted after that."""
 MARGIN = 0.001
 """Seconds added to a wait, so that rounding never wakes the waiter just too early."""
-
-
-@frozen
-class Wait:
-    """Why a request may not leave now.
-
-    Attributes:
-        reason: "minute", "month", "throttled" (the server said so), "doubt" (one at a time for now) or
-            "in_flight" (what is on its way may use up the rest).
-        at: monotonic time at which to ask again; `None`: when something in flight has settled.
-        until: the same as the server's time (epoch seconds), where known.
-        certain: whether the wait holds even if nothing in flight turns out to count.
-        in_flight: requests of all clients of the store on their way.
-        period: the service's word for the window that is full, if one is.
-        limit: requests it allows, where known.
-    """
-
-    reason: str
-    at: float | None = None
-    until: float | None = None
-    certain: bool = False
-    in_flight: int = 0
-    period: str = ""
-    limit: int | None = None
-
-
-@frozen
-class Outcome:
-    """What became of a granted request.
-
-    Attributes:
-        sent_at: monotonic time when its first byte went out; `None`: it never did.
-        ended_at: monotonic time when the answer was whole, or was given up.
-        wall: the local wall clock's time at `ended_at`.
-        landed: whether a whole answer arrived.
-        accepted: whether that answer was something else than a refusal to serve more.
-        date: the answer's `Date` (epoch seconds).
-    """
-
-    sent_at: float | None
-    ended_at: float
-    wall: float = 0.0
-    landed: bool = False
-    accepted: bool = False
-    date: float | None = None
+GLANCE = 0.25
+"""Seconds between two looks of who lets a class above go first."""
+ALARMS = (0.95, 0.80)
+"""Shares of the month at which an alarm is raised."""
 
 
 class Account:
@@ -86,8 +47,9 @@ class Account:
         self._charged: dict[str, dict[int, int]] = {MINUTE.name: {}, MONTH.name: {}}
         self._in_flight: set[int] = set()
         self._newest = 0
-        self._learned: dict[str, int] = {}
-        self._rules: tuple[Plan, list[tuple[TokenBucket, int]]] | None = None
+        self._limits = Limits()
+        self._claims = Claims()
+        self._alarmed = 0, 0.0  # the month of the last alarm, and its share
         self._closed: dict[str, float] = {}
         # Requests granted up to this ticket prove nothing about the limit; None: no doubt.
         self._doubt: int | None = None
@@ -99,21 +61,22 @@ class Account:
 
     # Taking and settling
 
-    def take(self, ticket: int, plan: Plan, now: float) -> Wait | None:
+    def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
         """Put a request in flight and return `None`, or say why it has to wait.
 
         Args:
             ticket: a number of its own; later ones are higher.
             plan: what the caller believes the key may spend.
             now: monotonic time.
+            rank: its class: how many classes go before it.
         """
-        flying = len(self._in_flight)
-        if flying and (self._doubt is not None or not self.clock.known):
-            return Wait("doubt", in_flight=flying)
-        wait = self._full(plan, now, flying) if self.clock.known else self._crowded(plan, now)
+        wait = self._decide(plan, now, rank)
         if wait is None:
             self._in_flight.add(ticket)
             self._newest = max(self._newest, ticket)
+            self._claims.drop(rank)
+        elif wait.reason != "priority":
+            self._claims.lay(rank, wait.at, now)
         return wait
 
     def settle(self, ticket: int, outcome: Outcome) -> None:
@@ -146,7 +109,7 @@ class Account:
         period = refusal.period or MINUTE.name
         # The rest of a burst is refused for the same cause: only its first says something new.
         news, again = self._doubt is None or ticket > self._doubt, self._doubt is not None
-        lowered = self._learn(period, refusal.limit, plan)
+        lowered = self._limits.learn(period, refusal.limit, plan)
         if news and period == MINUTE.name and not lowered:
             self.guard = min(2 * self.guard, MAX_GUARD)
         self._doubt = self._newest
@@ -156,77 +119,107 @@ class Account:
 
     # What is left
 
-    def limits(self, plan: Plan) -> dict[str, int]:
-        """Return the limits in force: those of the plan, or what the server said where that is less."""
-        believed = {MONTH.name: plan.month, MINUTE.name: plan.minute}
-        learned = self._learned
-        return {name: min(n, learned.get(name, n)) for name, n in believed.items() if n is not None}
-
-    def left(self, plan: Plan, now: float) -> dict[str, int]:
-        """Return the requests left at the least in the running windows, by period."""
+    def left(self, plan: Plan, now: float, rank: int = 0) -> dict[str, int]:
+        """Return the requests left to a class at the least in the running windows, by period."""
         # Before the first reply the time is not known, and nothing is charged to a window.
         earliest = self._earliest(now) if self.clock.known else 0.0
         spent = len(self._in_flight) + len(self._unplaced)
         shut = {name for name, until in self._closed.items() if until > earliest}
         return {
-            bucket.name: 0
-            if bucket.name in shut
-            else bucket.left(self._charged[bucket.name], spent, earliest, limit)
-            for bucket, limit in self._buckets(plan)
+            rule.bucket.name: 0
+            if rule.bucket.name in shut
+            else max(0, rule.room - spent - rule.bucket.used(self._charged[rule.bucket.name], earliest))
+            for rule in self._limits.rules(plan, rank)
         }
 
-    def ready_at(self, plan: Plan, requests: int, now: float, wall: float) -> float:
-        """Return the server's time (epoch seconds) by when so many more would have been granted."""
+    def ready_at(self, plan: Plan, requests: int, now: float, wall: float, rank: int = 0) -> float:
+        """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
         moment = self.clock.latest(now) if self.clock.known else wall
-        return forecast(requests, moment, self.left(plan, now), self.limits(plan))
+        rooms = {rule.bucket.name: rule.room for rule in self._limits.rules(plan, rank)}
+        return forecast(requests, moment, self.left(plan, now, rank), rooms)
+
+    def standing(self, plan: Plan, now: float) -> Standing:
+        """Return what is known of the key."""
+        known = self.clock.known
+        earliest = self._earliest(now) if known else 0.0
+        spent = len(self._in_flight) + len(self._unplaced)
+        return Standing(
+            used={b.name: spent + b.used(self._charged[b.name], earliest) for b in (MINUTE, MONTH)},
+            limits=self._limits.in_force(plan),
+            learned=dict(self._limits.learned),
+            closed={name: until for name, until in self._closed.items() if until > earliest},
+            in_flight=len(self._in_flight),
+            earliest=earliest if known else None,
+            latest=self.clock.latest(now) if known else None,
+        )
+
+    def alarm(self, plan: Plan, now: float) -> Alarm | None:
+        """Return the news that most of the month is used up, each stage once a month; else `None`."""
+        limit = self._limits.month(plan)
+        if limit is None or not self.clock.known:
+            return None
+        month = MONTH.index(self._earliest(now))
+        used = self._charged[MONTH.name].get(month, 0)
+        share = next((share for share in ALARMS if used >= share * limit), 0.0)
+        if share <= (self._alarmed[1] if self._alarmed[0] == month else 0.0):
+            return None
+        self._alarmed = month, share
+        return Alarm(share, used, limit, MONTH.start(month + 1))
 
     # How it is decided
 
-    def _buckets(self, plan: Plan) -> list[tuple[TokenBucket, int]]:
-        # Remembered for the plan seen last: it is nearly always the same object.
-        if self._rules is None or self._rules[0] is not plan:
-            limits = self.limits(plan)
-            rules = [(bucket, limits[bucket.name]) for bucket in (MONTH, MINUTE) if bucket.name in limits]
-            self._rules = plan, rules
-        return self._rules[1]
+    def _decide(self, plan: Plan, now: float, rank: int) -> Wait | None:
+        flying = len(self._in_flight)
+        if flying and (self._doubt is not None or not self.clock.known):
+            return Wait("doubt", in_flight=flying)
+        wait = self._full(plan, now, flying, rank) if self.clock.known else self._crowded(plan, now, rank)
+        if wait is None and rank:
+            ahead = self._claims.ahead(rank, now)
+            if ahead is not None:
+                return Wait("priority", min(ahead, now + GLANCE), in_flight=flying)
+        return wait
 
     def _earliest(self, now: float) -> float:
         return self.clock.earliest(now) - self.guard
 
-    def _full(self, plan: Plan, now: float, flying: int) -> Wait | None:
+    def _full(self, plan: Plan, now: float, flying: int, rank: int) -> Wait | None:
         """Return the longest wait for a window; of two reasons to wait it is the one that matters."""
         earliest = self._earliest(now)
         waits: list[Wait] = []
         if self._closed:
             self._closed = {name: until for name, until in self._closed.items() if until > earliest}
             waits = [self._shut(name, until, flying) for name, until in self._closed.items()]
-        for bucket, limit in self._buckets(plan):
-            opening = bucket.opening(self._charged[bucket.name], flying, earliest, limit)
+        for rule in self._limits.rules(plan, rank):
+            name = rule.bucket.name
+            opening = rule.bucket.opening(self._charged[name], flying, earliest, rule.room)
             if opening is not None:
-                reason = bucket.name if opening.at is not None else "in_flight"
-                at = self._when(opening.at)
-                waits.append(Wait(reason, at, opening.at, opening.certain, flying, bucket.name, limit))
+                reason, at = name if opening.at is not None else "in_flight", self._when(opening.at)
+                waits.append(
+                    Wait(reason, at, opening.at, opening.certain, flying, name, rule.limit, rule.held)
+                )
         return max(waits, key=_weight) if waits else None
 
     def _shut(self, period: str, until: float, flying: int) -> Wait:
         """Return the wait for a window the server said is full."""
         reason = period if period == MONTH.name else "throttled"
-        return Wait(reason, self._when(until), until, True, flying, period, self._learned.get(period))
+        return Wait(reason, self._when(until), until, True, flying, period, self._limits.learned.get(period))
 
     def _when(self, server_time: float | None) -> float | None:
         """Return the monotonic time from when the server's time cannot be before this."""
         return None if server_time is None else self.clock.when(server_time + self.guard) + MARGIN
 
-    def _crowded(self, plan: Plan, now: float) -> Wait | None:
+    def _crowded(self, plan: Plan, now: float, rank: int) -> Wait | None:
         """Return the wait while requests were sent, none answered, and the time is not known."""
         while self._unplaced and self._unplaced[0].ended_at < now - LENGTHS["month"] - LINGER:
             self._unplaced.popleft()
-        if plan.month is not None and len(self._unplaced) >= plan.month:
-            return Wait(MONTH.name, certain=True, period=MONTH.name)
-        if plan.minute is None or len(self._unplaced) < plan.minute:
+        rules = {rule.bucket.name: rule for rule in self._limits.rules(plan, rank)}
+        month, minute, sent = rules.get(MONTH.name), rules.get(MINUTE.name), len(self._unplaced)
+        if month is not None and sent >= month.room:
+            return Wait(MONTH.name, certain=True, period=MONTH.name, limit=month.limit, held=month.held)
+        if minute is None or sent < minute.room:
             return None
         # The last so many fit in one window, unless the first of them is more than a minute old.
-        at = self._unplaced[-plan.minute].ended_at + LINGER + LENGTHS["minute"] + MARGIN
+        at = self._unplaced[-minute.room].ended_at + LINGER + LENGTHS["minute"] + MARGIN
         return Wait(MINUTE.name, at=at, certain=True, period=MINUTE.name) if at > now else None
 
     # How it is charged
@@ -257,15 +250,6 @@ class Account:
         oldest = self.clock.earliest(outcome.ended_at) - MAX_GUARD
         for bucket in (MINUTE, MONTH):
             bucket.charge(self._charged[bucket.name], first, last + self.guard, oldest)
-
-    def _learn(self, period: str, limit: int | None, plan: Plan) -> bool:
-        """Keep the limit the server named; return whether it is less than was believed."""
-        if limit is None or limit < 1:
-            return False
-        believed = self.limits(plan).get(period, math.inf)
-        self._learned[period] = limit
-        self._rules = None
-        return limit < believed
 
 
 def _weight(wait: Wait) -> tuple[bool, float]:

@@ -64,11 +64,24 @@ class TokenBucket:
         name: the service's word for the period.
         index: number of the window that holds a moment (epoch seconds).
         start: first moment of a window, epoch seconds.
+        share: the part of a window that is held back from a class for each class above it.
     """
 
     name: str
     index: Callable[[float], int]
     start: Callable[[int], float]
+    share: float
+
+    def held(self, limit: int, rank: int) -> int:
+        """Return how many requests of a window are held back from a class.
+
+        At least one for each class above it; but one is left to everybody, so that nobody starves.
+
+        Args:
+            limit: requests in a window.
+            rank: how many classes are above it.
+        """
+        return max(0, min(rank * max(1, int(limit * self.share)), limit - 1))
 
     def opening(
         self, charged: Mapping[int, int], in_flight: int, earliest: float, limit: int
@@ -79,7 +92,7 @@ class TokenBucket:
             charged: requests that may have been counted, by window.
             in_flight: requests on their way, which may be counted in any window from now on.
             earliest: the earliest the server's time can be (epoch seconds).
-            limit: requests the server allows in a window.
+            limit: requests that may be used in a window.
         """
         first = self.index(earliest)
         ahead = None
@@ -112,12 +125,11 @@ class TokenBucket:
                     del charged[over]
                 charged[window] = 1
 
-    def left(self, charged: Mapping[int, int], in_flight: int, earliest: float, limit: int) -> int:
-        """Return how many requests the running window still allows, at the least."""
+    def used(self, charged: Mapping[int, int], earliest: float) -> int:
+        """Return how many requests the running window may have counted, at the most."""
         first = self.index(earliest)
-        used = max((n for w, n in charged.items() if w >= first), default=0)
-        return max(0, limit - used - in_flight)
+        return max((n for window, n in charged.items() if window >= first), default=0)
 
 
-MINUTE = TokenBucket("minute", _minute, _minute_start)
-MONTH = TokenBucket("month", _month, _month_start)
+MINUTE = TokenBucket("minute", _minute, _minute_start, share=0.10)
+MONTH = TokenBucket("month", _month, _month_start, share=0.05)

@@ -7,17 +7,15 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError
-from enlighten_async.quota.account import Outcome, Wait
 from enlighten_async.quota.bucket import MINUTE
 from enlighten_async.quota.flight import Flight
 from enlighten_async.quota.grant import Grant
 from enlighten_async.quota.line import Line, Place
 from enlighten_async.quota.stopwatch import Stopwatch, Waiting
+from enlighten_async.quota.verdict import Outcome, Wait
 from enlighten_async.windows import as_datetime
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from enlighten_async.clock import Clock
     from enlighten_async.errors import Throttled
     from enlighten_async.quota.plan import Plan
@@ -74,25 +72,23 @@ class RateLimiter:
         """Why the head of the queue waits, and until when; `None` if nobody waits."""
         return self._watch.waiting
 
-    def left(self) -> dict[str, int]:
-        """Return the requests left at the least in the running windows, by period."""
-        return self._store.left(self._plan, self._clock.monotonic())
+    def left(self, rank: int = 0) -> dict[str, int]:
+        """Return the requests left to a class at the least in the running windows, by period."""
+        return self._store.left(self._plan, self._clock.monotonic(), rank)
 
     def now(self) -> float:
         """Return the server's time (epoch seconds), the latest that it can be; ours until it is known."""
         return self._store.ready_at(self._plan, 0, self._clock.monotonic(), self._clock.now())
 
-    def ready_at(self, requests: int) -> float:
-        """Return the server's time (epoch seconds) by when so many more would have been granted.
+    def ready_at(self, requests: int, rank: int = 0) -> float:
+        """Return the server's time (epoch seconds) by when so many more of a class would be granted.
 
-        Those who wait already go first. It is infinite if that takes more than a century.
+        Those of it and above it who wait already go first. It is infinite if that takes more than a century.
         """
-        return self._store.ready_at(
-            self._plan, requests + len(self._line), self._clock.monotonic(), self._clock.now()
-        )
+        return self._forecast(requests + self._line.upto(rank), rank)
 
     def place(self, priority: int = 0) -> Place:
-        """Return a place at the end of the queue; a lower priority goes first."""
+        """Return a place at the end of the queue of a class; a lower priority goes first (`RANKS`)."""
         return Place(priority, next(self._numbers))
 
     async def acquire(self, place: Place, max_wait: float | None = None) -> Grant:
@@ -155,7 +151,7 @@ class RateLimiter:
             return Wait("in_flight")
         ticket, wait, asked = next(_tickets), None, False
         try:
-            wait = await self._store.take(ticket, self._plan, self._clock.monotonic())
+            wait = await self._store.take(ticket, self._plan, self._clock.monotonic(), place.priority)
             asked = True
         finally:
             # A cancelled `take` may have taken: giving back what was not taken does no harm.
@@ -170,7 +166,7 @@ class RateLimiter:
     async def _pause(self, place: Place, wait: Wait | None, deadline: float) -> None:
         """Wait until it makes sense to look again; raise if that is too late."""
         now = self._clock.monotonic()
-        self._refuse_late(wait, deadline, now)
+        self._refuse_late(place, wait, deadline, now)
         until, waiting = deadline, None
         if wait is not None:
             until = min(deadline, math.inf if wait.at is None else wait.at)
@@ -193,12 +189,13 @@ class RateLimiter:
         with self._clock.move_on_after(max(0.0, seconds)):
             await place.woken()
 
-    def _refuse_late(self, wait: Wait | None, deadline: float, now: float) -> None:
+    def _refuse_late(self, place: Place, wait: Wait | None, deadline: float, now: float) -> None:
         """Raise if the wait is known to end too late for the caller."""
         if wait is None or not wait.certain:
             if now >= deadline:
                 raise BudgetExceeded(
-                    "no request may be sent within max_wait", retry_at=self._retry_at(len(self._line))
+                    "no request may be sent within max_wait",
+                    retry_at=as_datetime(self.ready_at(0, place.priority)),
                 )
             return
         at = math.inf if wait.at is None else wait.at
@@ -211,7 +208,7 @@ class RateLimiter:
                 f"the next request may be sent in {at - now:.1f} s: longer than max_wait", retry_at=retry_at
             )
         raise QuotaExhausted(
-            f"the quota of this {wait.period} is used up",
+            f"the quota of this {wait.period} is used up{_but(wait.held)}",
             period=wait.period,
             limit=wait.limit,
             retry_at=retry_at,
@@ -231,17 +228,15 @@ class RateLimiter:
         # The head's wait is known better, and before the first reply the time is not known at all.
         if not ahead or not self._told:
             return
-        now, wall = self._clock.monotonic(), self._clock.now()
-        opens = self._store.ready_at(self._plan, ahead + 1, now, wall)
+        opens = self._forecast(ahead + 1, place.priority)
         if opens - self.now() > max_wait:
             raise BudgetExceeded(
                 f"{ahead} requests are ahead in the queue: the wait is longer than max_wait",
                 retry_at=as_datetime(opens),
             )
 
-    def _retry_at(self, requests: int) -> datetime:
-        now, wall = self._clock.monotonic(), self._clock.now()
-        return as_datetime(self._store.ready_at(self._plan, requests, now, wall))
+    def _forecast(self, requests: int, rank: int) -> float:
+        return self._store.ready_at(self._plan, requests, self._clock.monotonic(), self._clock.now(), rank)
 
     def _settle(self, grant: Grant) -> None:
         self._flight.leave()
@@ -272,3 +267,8 @@ class RateLimiter:
         head = self._line.head
         if head is not None:
             head.wake()
+
+
+def _but(held: int) -> str:
+    """Say that something is held back, if so."""
+    return f", but for {held} requests held back for those who go first" if held else ""

@@ -86,6 +86,8 @@ class Line:
 
     def ahead(self, place: Place) -> int:
         """Return how many are before a place in line; more than that if the place is an old one."""
-        if self.head is place:
-            return 0
-        return sum(n for priority, n in self._waiting.items() if priority <= place.priority) - 1
+        return 0 if self.head is place else self.upto(place.priority) - 1
+
+    def upto(self, priority: int) -> int:
+        """Return how many are in line up to this priority."""
+        return sum(n for each, n in self._waiting.items() if each <= priority)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, evolve, field, frozen
 
 from enlighten_async.errors import InputError
 
@@ -31,6 +31,8 @@ class Plan:
         minute: requests per wall-clock minute.
         month: requests per UTC calendar month.
         name: the service's word for it.
+        minute_cap: requests per minute that are to be used of it at the most; see `capped`.
+        month_cap: the same per month.
 
     Raises:
         InputError: a limit is not a positive whole number.
@@ -39,6 +41,8 @@ class Plan:
     minute: int | None = field(default=None, validator=_positive)
     month: int | None = field(default=None, validator=_positive)
     name: str = ""
+    minute_cap: int | None = field(default=None, validator=_positive)
+    month_cap: int | None = field(default=None, validator=_positive)
 
     WATT: ClassVar[Plan]
     """Enphase's free plan; its limits depend on the version of the API."""
@@ -62,7 +66,30 @@ class Plan:
                 f"plan {self.name!r} is not known (known: {known}): "
                 f"give its limits, such as Plan(minute=10, month=10_000)"
             )
-        return table[self.name]
+        return evolve(table[self.name], minute_cap=self.minute_cap, month_cap=self.month_cap)
+
+    def capped(self, *, minute: int | None = None, month: int | None = None) -> Plan:
+        """Return this plan with a budget below it, which is never exceeded; what is not given stays.
+
+        The service's limits remain what they are: what it says is read by them.
+
+        Args:
+            minute: requests per minute that may be used.
+            month: requests per UTC calendar month that may be used.
+
+        Raises:
+            InputError: a budget is not a positive whole number.
+        """
+        return evolve(
+            self,
+            minute_cap=self.minute_cap if minute is None else minute,
+            month_cap=self.month_cap if month is None else month,
+        )
+
+    def allows(self, period: str) -> int | None:
+        """Return the requests that may be used in a "minute" or "month"; `None`: any."""
+        numbers = {"minute": (self.minute, self.minute_cap), "month": (self.month, self.month_cap)}[period]
+        return min((n for n in numbers if n is not None), default=None)
 
 
 Plan.WATT = Plan(name="Watt")

@@ -12,8 +12,9 @@ from enlighten_async.quota.account import Account
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
-    from enlighten_async.quota.account import Outcome, Wait
     from enlighten_async.quota.plan import Plan
+    from enlighten_async.quota.standing import Alarm, Standing
+    from enlighten_async.quota.verdict import Outcome, Wait
 
 KEPT = 1000
 """Keys whose counts this process remembers after their last client has gone."""
@@ -29,7 +30,7 @@ class QuotaStore(Protocol):
     All times are readings of the monotonic clock unless called `wall`.
     """
 
-    async def take(self, ticket: int, plan: Plan, now: float) -> Wait | None:
+    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
         """Put a request in flight and return `None`, or return why it has to wait.
 
         If it is cancelled, the caller settles the ticket, whether or not it was taken.
@@ -38,6 +39,7 @@ class QuotaStore(Protocol):
             ticket: a number unique in this process; later ones are higher.
             plan: what the caller believes the key may spend.
             now: the time.
+            rank: its class: how many classes go before it, see `RANKS`.
         """
         ...
 
@@ -49,12 +51,20 @@ class QuotaStore(Protocol):
         """Learn from the server's word that a limit is reached; the ticket has been settled."""
         ...
 
-    def left(self, plan: Plan, now: float) -> dict[str, int]:
-        """Return the requests left at the least in the running windows, by period."""
+    def left(self, plan: Plan, now: float, rank: int = 0) -> dict[str, int]:
+        """Return the requests left to a class at the least in the running windows, by period."""
         ...
 
-    def ready_at(self, plan: Plan, requests: int, now: float, wall: float) -> float:
-        """Return the server's time (epoch seconds) by when so many more would have been granted."""
+    def ready_at(self, plan: Plan, requests: int, now: float, wall: float, rank: int = 0) -> float:
+        """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
+        ...
+
+    def standing(self, plan: Plan, now: float) -> Standing:
+        """Return what is known of the key."""
+        ...
+
+    def alarm(self, plan: Plan, now: float) -> Alarm | None:
+        """Return the news that most of the month is used up, each stage once a month; else `None`."""
         ...
 
 
@@ -72,10 +82,10 @@ class MemoryQuotaStore:
     def __repr__(self) -> str:
         return f"<MemoryQuotaStore {self._account!r}>"
 
-    async def take(self, ticket: int, plan: Plan, now: float) -> Wait | None:
+    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
         """Put a request in flight and return `None`, or return why it has to wait; never suspends."""
         with self._lock:
-            return self._account.take(ticket, plan, now)
+            return self._account.take(ticket, plan, now, rank)
 
     def settle(self, ticket: int, outcome: Outcome) -> None:
         """Take a request out of flight and charge it; does nothing for a ticket not in flight."""
@@ -87,15 +97,25 @@ class MemoryQuotaStore:
         with self._lock:
             self._account.refuse(ticket, refusal, plan, now)
 
-    def left(self, plan: Plan, now: float) -> dict[str, int]:
-        """Return the requests left at the least in the running windows, by period."""
+    def left(self, plan: Plan, now: float, rank: int = 0) -> dict[str, int]:
+        """Return the requests left to a class at the least in the running windows, by period."""
         with self._lock:
-            return self._account.left(plan, now)
+            return self._account.left(plan, now, rank)
 
-    def ready_at(self, plan: Plan, requests: int, now: float, wall: float) -> float:
-        """Return the server's time (epoch seconds) by when so many more would have been granted."""
+    def ready_at(self, plan: Plan, requests: int, now: float, wall: float, rank: int = 0) -> float:
+        """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
         with self._lock:
-            return self._account.ready_at(plan, requests, now, wall)
+            return self._account.ready_at(plan, requests, now, wall, rank)
+
+    def standing(self, plan: Plan, now: float) -> Standing:
+        """Return what is known of the key."""
+        with self._lock:
+            return self._account.standing(plan, now)
+
+    def alarm(self, plan: Plan, now: float) -> Alarm | None:
+        """Return the news that most of the month is used up, each stage once a month; else `None`."""
+        with self._lock:
+            return self._account.alarm(plan, now)
 
 
 _registry_lock = Lock()

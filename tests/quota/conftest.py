@@ -135,9 +135,11 @@ def read_refusal(response: Response) -> Throttled:
     return error
 
 
-async def buy(limiter: RateLimiter, server: FakeServer, max_wait: float | None = None) -> Response:
+async def buy(
+    limiter: RateLimiter, server: FakeServer, max_wait: float | None = None, rank: int = 0
+) -> Response:
     """Send one request until it is served, as the session does."""
-    place = limiter.place()
+    place = limiter.place(rank)
     while True:
         with await limiter.acquire(place, max_wait) as grant:
             try:

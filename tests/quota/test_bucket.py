@@ -78,10 +78,19 @@ def test_windows_that_are_over_are_forgotten() -> None:
         assert len(charged) <= 2
 
 
-def test_left_is_the_least_of_the_windows_it_may_be() -> None:
-    """The fuller of two possible windows decides; what is in flight is gone."""
-    assert MINUTE.left({HERE - 1: 9, HERE: 3, HERE + 1: 4}, 2, NOON, 10) == 4
-    assert MINUTE.left({}, 12, NOON, 10) == 0
+def test_the_fuller_of_two_possible_windows_is_what_is_used() -> None:
+    """A window that is over does not count, however full it was."""
+    assert MINUTE.used({HERE - 1: 9, HERE: 3, HERE + 1: 4}, NOON) == 4
+    assert MINUTE.used({HERE - 1: 9}, NOON) == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "held"), [(1, (0, 0, 0)), (2, (0, 1, 1)), (3, (0, 1, 2)), (10, (0, 1, 2)), (60, (0, 6, 12))]
+)
+def test_each_class_above_has_its_share_and_nobody_starves(limit: int, held: tuple[int, ...]) -> None:
+    """A tenth of the minute for each class above, at least one, and one is left to everybody."""
+    assert tuple(MINUTE.held(limit, rank) for rank in range(3)) == held
+    assert MONTH.held(10_000, 2) == 1000
 
 
 # Forecast

@@ -23,10 +23,10 @@ IDLE = "<RateLimiter in_flight=0/10 queued=0>"
 class SlowStore(MemoryQuotaStore):
     """A store that has to wait before and after its decision, as one in a file does."""
 
-    async def take(self, ticket: int, plan: Plan, now: float) -> Wait | None:
+    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
         """Decide between two waits."""
         await checkpoint()
-        verdict = await super().take(ticket, plan, now)
+        verdict = await super().take(ticket, plan, now, rank)
         await checkpoint()
         return verdict
 
@@ -133,8 +133,8 @@ async def test_what_settles_while_the_store_decides_is_not_missed(build: Build, 
     """The head is told to look again although it does not wait yet."""
 
     class Stuck(MemoryQuotaStore):
-        async def take(self, ticket: int, plan: Plan, now: float) -> Wait | None:
-            verdict = await super().take(ticket, plan, now)
+        async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
+            verdict = await super().take(ticket, plan, now, rank)
             if verdict is not None:
                 await server.clock.sleep(5)
             return verdict
@@ -156,8 +156,8 @@ async def test_a_store_that_fails_loses_nothing(build: Build, purchase: Purchase
     class Broken(MemoryQuotaStore):
         broken = True
 
-        async def take(self, ticket: int, plan: Plan, now: float) -> Wait | None:
-            verdict = await super().take(ticket, plan, now)
+        async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
+            verdict = await super().take(ticket, plan, now, rank)
             if self.broken:
                 raise OSError("disk full")
             return verdict

@@ -35,3 +35,24 @@ def test_limits_are_whole_numbers_above_zero(period: str, value: object) -> None
     """Anything else is refused when the plan is made."""
     with pytest.raises(InputError, match=period):
         Plan(**{period: value})  # type: ignore[arg-type]
+
+
+# A budget below the plan
+
+
+def test_a_budget_is_kept_when_the_plan_is_resolved() -> None:
+    """The name brings the service's numbers, and the budget stays below them."""
+    plan = Plan.WATT.capped(month=500).capped(minute=5)
+    assert not plan.is_resolved
+    resolved = plan.resolved(TABLE)
+    assert (resolved.minute, resolved.month) == (10, 10_000)
+    assert (resolved.allows("minute"), resolved.allows("month")) == (5, 500)
+    assert Plan().allows("month") is None
+    assert Plan(month=7).capped(month=9).allows("month") == 7
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True])
+def test_a_budget_is_a_whole_number_above_zero(value: int) -> None:
+    """As a limit is."""
+    with pytest.raises(InputError, match="month_cap"):
+        Plan.WATT.capped(month=value)

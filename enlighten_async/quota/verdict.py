@@ -1,0 +1,52 @@
+"""What is decided on a request, and what became of it."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen
+class Wait:
+    """Why a request may not leave now.
+
+    Attributes:
+        reason: "minute", "month", "throttled" (the server said so), "doubt" (one at a time for now),
+            "in_flight" (what is on its way may use up the rest) or "priority" (a class above goes first).
+        at: monotonic time at which to ask again; `None`: when something in flight has settled.
+        until: the same as the server's time (epoch seconds), where known.
+        certain: whether the wait holds even if nothing in flight turns out to count.
+        in_flight: requests of all clients of the store on their way.
+        period: the service's word for the window that is full, if one is.
+        limit: requests it allows, where known.
+        held: how many of them are held back for the classes above.
+    """
+
+    reason: str
+    at: float | None = None
+    until: float | None = None
+    certain: bool = False
+    in_flight: int = 0
+    period: str = ""
+    limit: int | None = None
+    held: int = 0
+
+
+@frozen
+class Outcome:
+    """What became of a granted request.
+
+    Attributes:
+        sent_at: monotonic time when its first byte went out; `None`: it never did.
+        ended_at: monotonic time when the answer was whole, or was given up.
+        wall: the local wall clock's time at `ended_at`.
+        landed: whether a whole answer arrived.
+        accepted: whether that answer was something else than a refusal to serve more.
+        date: the answer's `Date` (epoch seconds).
+    """
+
+    sent_at: float | None
+    ended_at: float
+    wall: float = 0.0
+    landed: bool = False
+    accepted: bool = False
+    date: float | None = None
