@@ -6,37 +6,14 @@ from typing import Any
 
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.emulator import Emulator, Quota
-from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
-from enlighten_async.testing import FakeClock
+from enlighten_async.oauth import OAuth
+from enlighten_async.testing import FakeClock, LoggedIn
 
 API_KEY = "0123456789abcdef0123456789abcdef"
 """An API key such as the service's; the emulator takes any."""
 
 AMPLE = Plan(minute=100_000)
 """A plan that never makes anyone wait."""
-
-
-class Granted(MemoryTokenStore):
-    """Tokens of accounts that have all logged in, each when it is first asked for.
-
-    Args:
-        world: whose service gives them.
-        client_id: of the application they are for.
-    """
-
-    def __init__(self, world: World, client_id: str = "client") -> None:
-        super().__init__(clock=world.clock)
-        self._world, self._client_id = world, client_id
-
-    async def load(self, account: str) -> Tokens | None:
-        """Return what was saved last, or else first tokens."""
-        if await super().load(account) is None:
-            await self.save(account, self._granted(account))
-        return await super().load(account)
-
-    def _granted(self, account: str) -> Tokens:
-        body, now = self._world.emulator.grant(account, self._client_id), self._world.clock.now()
-        return Tokens(body["access_token"], body["refresh_token"], now + 86_399, now)
 
 
 class World:
@@ -69,7 +46,7 @@ class World:
         """Return the application, all of whose accounts have logged in; they are named as v2's users."""
         options.setdefault("clock", self.clock)
         options.setdefault("transport", self.emulator.transport())
-        options.setdefault("tokens", Granted(self))
+        options.setdefault("tokens", LoggedIn(self.emulator))
         return OAuth("client", "secret", **options)
 
     def v4(self, key: str = API_KEY, user: str | None = None, **options: Any) -> EnlightenClient:

@@ -1,4 +1,4 @@
-"""Pytest fixtures: the service, a client of it and a clock, all inside the test's own process.
+"""Pytest fixtures: the service, clients of it and a clock, all inside the test's own process.
 
 Put `pytest_plugins = ["enlighten_async.testing.fixtures"]` into your `conftest.py`. They are plain
 (not async) fixtures, so they serve pytest-asyncio, anyio and trio alike. To change what the service
@@ -11,8 +11,12 @@ import pytest
 
 from enlighten_async.client import EnlightenClient
 from enlighten_async.emulator import Emulator
+from enlighten_async.oauth import OAuth
 from enlighten_async.quota import Plan
 from enlighten_async.testing.clock import FakeClock
+from enlighten_async.testing.logged_in import LoggedIn
+
+KEY = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
@@ -31,8 +35,34 @@ def enlighten_emulator(enlighten_clock: FakeClock) -> Emulator:
 def enlighten_client(enlighten_emulator: Emulator, enlighten_clock: FakeClock) -> EnlightenClient:
     """A client of the demo user on the Watt plan; it holds nothing that needs closing."""
     return EnlightenClient(
-        "0123456789abcdef0123456789abcdef",
+        KEY,
         enlighten_emulator.demo_user,
+        plan=Plan.WATT,
+        transport=enlighten_emulator.transport(),
+        clock=enlighten_clock,
+    )
+
+
+@pytest.fixture
+def enlighten_oauth(enlighten_emulator: Emulator, enlighten_clock: FakeClock) -> OAuth:
+    """The application, all of whose accounts have logged in."""
+    return OAuth(
+        "client",
+        "secret",
+        tokens=LoggedIn(enlighten_emulator),
+        transport=enlighten_emulator.transport(),
+        clock=enlighten_clock,
+    )
+
+
+@pytest.fixture
+def enlighten_client_v4(
+    enlighten_oauth: OAuth, enlighten_emulator: Emulator, enlighten_clock: FakeClock
+) -> EnlightenClient:
+    """A client of v4, of the demo user's account on the Watt plan; it holds nothing that needs closing."""
+    return EnlightenClient.v4(
+        KEY,
+        oauth=enlighten_oauth,
         plan=Plan.WATT,
         transport=enlighten_emulator.transport(),
         clock=enlighten_clock,

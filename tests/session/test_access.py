@@ -26,7 +26,8 @@ from enlighten_async import (
 from enlighten_async.emulator import App, Fault, Quota
 from enlighten_async.emulator.v4.apps import DETAILS
 from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
-from tests.world import API_KEY, Granted, World
+from enlighten_async.testing import LoggedIn
+from tests.world import API_KEY, World
 
 
 @pytest.fixture
@@ -69,14 +70,14 @@ async def test_a_token_is_renewed_ahead_of_its_end(world: World) -> None:
     clock = world.clock
     world.emulator.quota = Quota(2, None, "Small")
 
-    class Short(Granted):
+    class Short(LoggedIn):
         """Tokens that say they end in a quarter of an hour."""
 
-        def _granted(self, account: str) -> Tokens:
-            tokens = super()._granted(account)
+        def _first(self, account: str) -> Tokens:
+            tokens = super()._first(account)
             return Tokens(tokens.access_token, tokens.refresh_token, clock.now() + 900, clock.now())
 
-    oauth = world.oauth(tokens=Short(world))
+    oauth = world.oauth(tokens=Short(world.emulator))
     async with world.v4(oauth=oauth, plan=Plan(minute=2)) as client:
         year = await client.rgm_stats(world.system, **world.days(365))
     assert (year.receipt.sent, year.receipt.rejected) == (53, 0)
@@ -165,7 +166,7 @@ async def test_key_and_client_of_two_applications() -> None:
     oauth = OAuth(
         "client1",
         "secret",
-        tokens=Granted(world, "client1"),
+        tokens=LoggedIn(world.emulator, "client1"),
         transport=world.emulator.transport(),
         clock=world.clock,
     )
