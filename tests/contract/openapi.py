@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import frozen
 
 FILE = os.environ.get("OPENAPI", "")
 """The file's path, as the sessions of nox that need it pass it on."""
@@ -61,37 +62,66 @@ def narrowed(node: Any, names: dict[str, dict[str, Any]], examples: dict[str, An
     less = {key: narrowed(value, names, examples) for key, value in node.items()}
     if isinstance(less.get("properties"), dict):
         less["properties"] = {name: each | names.get(name, {}) for name, each in less["properties"].items()}
-    if isinstance(less.get("example"), dict):
-        less["example"] |= {name: value for name, value in examples.items() if name in less["example"]}
+    for key in ("example", "value"):  # the latter is one of several `examples`
+        if isinstance(less.get(key), dict):
+            less[key] |= {name: value for name, value in examples.items() if name in less[key]}
     return less
 
 
+@frozen
+class Operation:
+    """What the file tells of one operation.
+
+    Attributes:
+        path: its template.
+        verb: such as "GET".
+        content: the rest of it.
+    """
+
+    path: str
+    verb: str
+    content: dict[str, Any]
+
+
 @cache
-def operations() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return path and operation by the name of our method."""
-    gets = ((path, item["get"]) for path, item in document()["paths"].items())
-    return {re.sub(r"(?<!^)(?=[A-Z])", "_", get["operationId"]).lower(): (path, get) for path, get in gets}
+def operations() -> dict[str, Operation]:
+    """Return what is read, by its name: for v2 that of our method."""
+    found = (
+        Operation(path, verb.upper(), item[verb])
+        for path, item in document()["paths"].items()
+        for verb in ("get", "post")
+        if verb in item
+    )
+    return {_snake_case(each.content["operationId"]): each for each in found}
 
 
-def method_of(path: str) -> str | None:
-    """Return the name of the method a path belongs to; `None` if the file has no such path."""
-    plain = {ours: template for ours, (template, _) in operations().items()}
-    exact = (name for name, template in plain.items() if template == path)
-    filled = (name for name, template in plain.items() if _pattern(template).fullmatch(path))
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def operation_of(verb: str, path: str) -> str | None:
+    """Return the name of the operation a request is for; `None` if the file has no such path."""
+    known = {name: each for name, each in operations().items() if each.verb == verb}
+    exact = (name for name, each in known.items() if each.path == path)
+    filled = (name for name, each in known.items() if _pattern(each.path).fullmatch(path))
     return next(exact, None) or next(filled, None)
 
 
-def parameters(method: str) -> set[str]:
-    """Return the names of all parameters a method's query may hold."""
-    shared = document()["components"]["parameters"]
-    listed = operations()[method][1]["parameters"]
-    whole = [shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each for each in listed]
-    return {each["name"] for each in whole if each["in"] == "query"} | {"key"}
+def parameters(name: str) -> set[str]:
+    """Return the names of all parameters an operation's query may hold, and of keys that go there."""
+    components = document()["components"]
+    listed = operations()[name].content.get("parameters", [])
+    whole = [
+        components["parameters"][each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+        for each in listed
+    ]
+    keys = [each for each in components["securitySchemes"].values() if each["type"] == "apiKey"]
+    return {each["name"] for each in (*whole, *keys) if each["in"] == "query"}
 
 
-def statuses(method: str) -> list[int]:
-    """Return the statuses a method's answer may have other than 200."""
-    return [int(status) for status in operations()[method][1]["responses"] if status != "200"]
+def statuses(name: str) -> list[int]:
+    """Return the statuses an operation's answer may have other than 200."""
+    return [int(status) for status in operations()[name].content["responses"] if status != "200"]
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -45,7 +45,7 @@ REFUSED = {
     "required": ["message"],
     "additionalProperties": False,
 }
-OF_A_SYSTEM = [path for path, _ in openapi.operations().values() if "{system_id}" in path]
+OF_A_SYSTEM = [each.path for each in openapi.operations().values() if "{system_id}" in each.path]
 
 AMENDMENTS: tuple[tuple[str, dict[str, Any], str], ...] = (
     *(
@@ -126,7 +126,7 @@ def _close(node: Any) -> None:
 
 
 SCHEMA = schemathesis.openapi.from_dict(amended())
-OPERATIONS = {method: SCHEMA[path]["GET"] for method, (path, _) in openapi.operations().items()}
+OPERATIONS = {method: SCHEMA[each.path][each.verb] for method, each in openapi.operations().items()}
 
 EMULATOR = Emulator(systems=16, quota=Quota.UNLIMITED, concurrent=None, clock=FakeClock(NOW, autojump=False))
 SYSTEMS = [system for user in EMULATOR.users for system in EMULATOR.truth.systems(user)]
@@ -204,11 +204,11 @@ def test_refusals_conform(method: str, why: str) -> None:
     """Whatever is asked for."""
     settings, status = REFUSALS[why]
     emulator = Emulator(**{"quota": Quota.UNLIMITED, "clock": FakeClock(NOW, autojump=False)} | settings)
-    path, operation = openapi.operations()[method]
+    operation = openapi.operations()[method]
     query = {"key": API_KEY, "user_id": emulator.demo_user}
-    needed = (each for each in operation["parameters"] if each.get("required"))
+    needed = (each for each in operation.content["parameters"] if each.get("required"))
     query |= {each["name"]: each["schema"]["example"] for each in needed}
-    ids = {"system_id": emulator.demo_system} if "{" in path else {}
+    ids = {"system_id": emulator.demo_system} if "{" in operation.path else {}
     case = OPERATIONS[method].Case(path_parameters=ids, query=query)
     with emulator.running() as url:
         case.call(base_url=url)
