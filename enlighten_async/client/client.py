@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable, Mapping
 from copy import copy
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from enlighten_async import v2, v4
 from enlighten_async.client.endpoints import Endpoints
+from enlighten_async.client.environment import ACCOUNT, BASE_URL, KEY, USER, checked, read
+from enlighten_async.client.options import UNCHANGED, ClientOptions, Unchanged, check_numbers, network
 from enlighten_async.client.site import SiteEndpoints
 from enlighten_async.client.telemetry import TelemetryEndpoints
 from enlighten_async.clock import Clock, SystemClock
@@ -26,38 +28,10 @@ if TYPE_CHECKING:
 
     import httpx
 
-KEY_VARIABLE, USER_VARIABLE, URL_VARIABLE = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_BASE_URL"
-CLIENT_VARIABLE, ACCOUNT_VARIABLE = "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_ACCOUNT"
-
 DEFAULT_ACCOUNT = "default"
 """The name of the only account where there is but one."""
 
 logger = logging.getLogger("enlighten_async")
-
-
-class ClientOptions(TypedDict, total=False):
-    """The options of `EnlightenClient`, as it explains them."""
-
-    plan: Plan | None
-    quota_store: QuotaStore | None
-    retry: RetryPolicy | None
-    timeout: float | None
-    max_concurrency: int
-    base_url: str
-    proxy: str | None
-    verify: bool | str | ssl.SSLContext
-    transport: httpx.AsyncBaseTransport | None
-    clock: Clock | None
-
-
-class Unchanged:
-    """Stands for an option that stays as it is."""
-
-    def __repr__(self) -> str:
-        return "unchanged"
-
-
-UNCHANGED: Final = Unchanged()
 
 
 class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
@@ -188,7 +162,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
     ) -> None:
         """Set it up for one version of the API."""
         options = Options(access(user))
-        _check_numbers(timeout, max_concurrency)
+        check_numbers(timeout, max_concurrency)
         if plan is None:
             plan = Plan.WATT
             logger.info("no plan given: keeping to the free one, Watt; pass plan= if the key has another")
@@ -229,20 +203,16 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         Raises:
             InputError: a variable is missing.
         """
-        key, user = Secret(environ.get(KEY_VARIABLE, "")), Secret(environ.get(USER_VARIABLE, ""))
-        url, account = environ.get(URL_VARIABLE), environ.get(ACCOUNT_VARIABLE) or DEFAULT_ACCOUNT
-        new = bool(environ.get(CLIENT_VARIABLE))
-        if url:
-            options.setdefault("base_url", url)
-        oauth = OAuth.from_env(environ, **_network(options)) if new else None
+        known = read(environ)
         del environ  # as above, for tracebacks
-        needed = ((KEY_VARIABLE, key),) if new else ((KEY_VARIABLE, key), (USER_VARIABLE, user))
-        missing = [name for name, value in needed if not value]
-        if missing:
-            raise InputError(f"set {' and '.join(missing)} in the environment")
-        if oauth is None:
-            return cls(key, user, **options)
-        return cls.v4(key, oauth=oauth, user_id=account, **options)
+        new = checked(known)
+        if known[BASE_URL]:
+            options.setdefault("base_url", known[BASE_URL].reveal())
+        if not new:
+            return cls(known[KEY], known[USER], **options)
+        oauth = OAuth.from_env(known, **network(options))
+        account = known[ACCOUNT].reveal() or DEFAULT_ACCOUNT
+        return cls.v4(known[KEY], oauth=oauth, user_id=account, **options)
 
     def with_options(
         self,
@@ -300,18 +270,3 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         """Close the connections; a view made by `with_options` leaves them to its client."""
         if self._owner:
             await self._session.transport.aclose()
-
-
-def _check_numbers(timeout: float | None, max_concurrency: int) -> None:
-    if timeout is not None and not timeout > 0:
-        raise InputError(
-            f"timeout must be a number of seconds above 0, or None for no limit, not {timeout!r}"
-        )
-    if not max_concurrency >= 1:
-        raise InputError(f"max_concurrency must be at least 1, not {max_concurrency!r}")
-
-
-def _network(options: ClientOptions) -> Any:
-    """Return the options that say how the service is reached."""
-    names = ("base_url", "timeout", "proxy", "verify", "transport", "clock")
-    return {name: value for name, value in options.items() if name in names}

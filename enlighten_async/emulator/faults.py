@@ -47,7 +47,8 @@ class Fault:
 
     Attributes:
         status: HTTP status (200 if only a body is given).
-        body: what is answered; in text, `{url}`, `{path}` and `{query}` stand for the request's own.
+        body: what is answered; in text, `{url}`, `{path}`, `{query}`, `{headers}` and `{body}` stand for the
+            request's own.
         headers: further headers; their values may hold the same names.
         times: how many requests meet it; `math.inf` for all.
         after: how many fitting requests pass unharmed first.
@@ -193,7 +194,14 @@ def _make(base: dict[str, object], options: Options) -> Fault:
 
 
 def _fill(text: str, call: Call) -> str:
-    for name, value in (("{url}", call.url), ("{path}", call.path), ("{query}", call.query)):
+    said = {
+        "{url}": call.url,
+        "{path}": call.path,
+        "{query}": call.query,
+        "{headers}": ", ".join(f"{name}: {value}" for name, value in call.headers.items()),
+        "{body}": call.body.decode("utf-8", "replace"),
+    }
+    for name, value in said.items():
         text = text.replace(name, value)
     return text
 

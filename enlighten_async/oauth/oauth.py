@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import AuthenticationError, InputError
+from enlighten_async.oauth import environment
 from enlighten_async.oauth.access import Access, KeyIn
 from enlighten_async.oauth.account import Account, checked_name
 from enlighten_async.oauth.answer import Said
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 BASE_URL = "https://api.enphaseenergy.com/api/v4"
 
 _Form: TypeAlias = list[tuple[str, str | Secret]]
-
-ID_VARIABLE, SECRET_VARIABLE = "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_CLIENT_SECRET"
-TOKENS_VARIABLE, URL_VARIABLE = "ENLIGHTEN_TOKENS", "ENLIGHTEN_BASE_URL"
 
 
 class OAuthOptions(TypedDict, total=False):
@@ -103,7 +101,9 @@ class OAuth:
         self._accounts: dict[str, Account] = {}
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[OAuthOptions]) -> Self:
+    def from_env(
+        cls, environ: Mapping[str, str | Secret] = os.environ, **options: Unpack[OAuthOptions]
+    ) -> Self:
         """Return the application of the environment.
 
         `ENLIGHTEN_CLIENT_ID` and `ENLIGHTEN_CLIENT_SECRET` are needed; `ENLIGHTEN_BASE_URL` is taken if it
@@ -114,16 +114,13 @@ class OAuth:
         Raises:
             InputError: a variable is missing.
         """
-        client_id, secret = environ.get(ID_VARIABLE, ""), Secret(environ.get(SECRET_VARIABLE, ""))
-        url, path = environ.get(URL_VARIABLE), environ.get(TOKENS_VARIABLE)
+        known = environment.read(environ)
         del environ  # as above, for tracebacks
-        missing = [name for name, value in ((ID_VARIABLE, client_id), (SECRET_VARIABLE, secret)) if not value]
-        if missing:
-            raise InputError(f"set {' and '.join(missing)} in the environment")
-        if url:
-            options.setdefault("base_url", url)
-        options.setdefault("tokens", path or own_file())
-        return cls(client_id, secret, **options)
+        environment.check(known)
+        if known[environment.BASE_URL]:
+            options.setdefault("base_url", known[environment.BASE_URL].reveal())
+        options.setdefault("tokens", known[environment.TOKENS].reveal() or own_file())
+        return cls(known[environment.CLIENT_ID].reveal(), known[environment.CLIENT_SECRET], **options)
 
     def __repr__(self) -> str:
         # A traceback that shows variables may show one that was not finished.
@@ -220,6 +217,10 @@ class OAuth:
         """
         key = Secret(api_key)
         del api_key
+        if not re.fullmatch(r"[!-~]+", key.reveal()):
+            raise InputError(
+                "api_key must be a text without spaces, as the portal shows it; it is not shown here"
+            )
         if key_in not in {"query", "header"}:
             raise InputError(f'key_in must be "query" or "header", not {key_in!r}')
         return Access(self._account(user_id), key, key_in=key_in)

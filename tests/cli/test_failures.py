@@ -94,7 +94,9 @@ def test_missing_credentials_are_named() -> None:
     shell = Shell(connect=lambda **options: EnlightenClient.from_env({}, **options))
     done = CliRunner().invoke(cli, ["systems"], obj=shell)
     assert done.exit_code == 2
-    assert done.stderr == "error: set ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID in the environment\n"
+    assert done.stderr.startswith(
+        "error: set ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID in the environment; for v4"
+    )
 
 
 def test_credentials_are_no_options(enlighten: Commands) -> None:

@@ -80,6 +80,15 @@ async def test_echoes_repeat_the_key(clock: FakeClock, connect: Connect) -> None
     assert str(echo.request.url) in echo.json()["message"][0]
 
 
+async def test_echoes_repeat_headers_and_bodies(clock: FakeClock, connect: Connect) -> None:
+    """Where v4 has its secrets."""
+    async with connect(make(clock, Fault(body="{headers}|{body}"))) as client:
+        echo = await client.post(SUMMARY, headers={"Authorization": "Bearer a-token"}, content="a=b")
+    headers, _, body = echo.text.partition("|")
+    assert "authorization: Bearer a-token" in headers
+    assert body == "a=b"
+
+
 async def test_which_requests_meet_a_fault(clock: FakeClock, connect: Connect) -> None:
     """Path, parameters, how many pass first, and how often."""
     emulator = make(

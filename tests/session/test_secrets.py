@@ -6,7 +6,6 @@ import copy
 import gc
 import logging
 import pickle
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from enlighten_async import EnlightenClient, EnlightenError, InputError, Plan, R
 from enlighten_async.clock import SystemClock
 from enlighten_async.emulator import Emulator, Fault, Quota
 from enlighten_async.quota import MemoryQuotaStore
+from tests.session.exposure import logged, shown, shown_inside
 
 KEY, USER = "5ec2e7c0ffee4d1e9a0b6f7788aabbcc", "4d7a45774e6a41320a"
 ALWAYS = float("inf")
@@ -43,24 +43,6 @@ def service() -> Iterator[tuple[Emulator, str]]:
         yield emulator, url
 
 
-def shown(error: BaseException) -> str:
-    """Return all that a traceback printer which shows variables would show of an error."""
-    seen: list[BaseException] = []
-    todo: list[BaseException | None] = [error]
-    while todo:
-        link = todo.pop()
-        if link is not None and link not in seen:
-            seen.append(link)
-            todo += [link.__cause__, link.__context__, *getattr(link, "causes", ())]
-    text = ""
-    for link in seen:
-        picture = traceback.TracebackException.from_exception(link, capture_locals=True)
-        text += "".join(picture.format()) + repr(link) + str(vars(link))
-        if isinstance(link, EnlightenError):
-            text += repr(pickle.dumps(link))
-    return text
-
-
 def clean(text: str) -> bool:
     """Tell whether a text holds neither secret."""
     return KEY not in text and USER not in text
@@ -84,12 +66,7 @@ async def test_no_secret_in_logs_errors_and_frames(
             assert clean(shown(caught.value))
             assert clean(repr(query) + repr(client) + repr(vars(client)))
     assert len(caplog.records) > before
-    assert all(clean(record.getMessage() + str(vars(record))) for record in caplog.records if ours(record))
-
-
-def ours(record: logging.LogRecord) -> bool:
-    """Tell whether a record comes from the client's side: the service may know the key."""
-    return not record.name.startswith(("uvicorn", "asyncio"))
+    assert clean(logged(caplog.records))
 
 
 async def test_no_secret_in_what_succeeds(
@@ -105,7 +82,7 @@ async def test_no_secret_in_what_succeeds(
         summary = await view.summary(systems[0].system_id)
         assert clean(repr(systems) + repr(summary) + repr(view) + repr(client.systems()))
     assert any("HTTP Request" in record.getMessage() for record in caplog.records)
-    assert all(clean(record.getMessage() + str(vars(record))) for record in caplog.records if ours(record))
+    assert clean(logged(caplog.records))
 
 
 @pytest.mark.parametrize(
@@ -120,11 +97,7 @@ def test_no_secret_in_the_frames_of_a_client_that_is_not_made(options: dict[str,
     ):
         with pytest.raises(InputError) as caught:
             make()
-        inside = caught.value.__traceback__
-        while inside is not None and inside.tb_frame.f_code.co_filename == __file__:
-            inside = inside.tb_next
-        assert inside is not None
-        assert clean(shown(caught.value.with_traceback(inside)))
+        assert clean(shown_inside(caught.value, __file__))
 
 
 def test_a_malformed_key_is_not_shown() -> None:

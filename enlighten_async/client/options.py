@@ -1,0 +1,56 @@
+"""The options of a client, and of a view of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from enlighten_async.clock import Clock
+from enlighten_async.errors import InputError
+from enlighten_async.quota import Plan, QuotaStore
+from enlighten_async.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+
+class ClientOptions(TypedDict, total=False):
+    """The options of `EnlightenClient`, as it explains them."""
+
+    plan: Plan | None
+    quota_store: QuotaStore | None
+    retry: RetryPolicy | None
+    timeout: float | None
+    max_concurrency: int
+    base_url: str
+    proxy: str | None
+    verify: bool | str | ssl.SSLContext
+    transport: httpx.AsyncBaseTransport | None
+    clock: Clock | None
+
+
+class Unchanged:
+    """Stands for an option that stays as it is."""
+
+    def __repr__(self) -> str:
+        return "unchanged"
+
+
+UNCHANGED: Final = Unchanged()
+
+
+def check_numbers(timeout: float | None, max_concurrency: int) -> None:
+    """Raise `InputError` if one of them makes no sense."""
+    if timeout is not None and not timeout > 0:
+        raise InputError(
+            f"timeout must be a number of seconds above 0, or None for no limit, not {timeout!r}"
+        )
+    if not max_concurrency >= 1:
+        raise InputError(f"max_concurrency must be at least 1, not {max_concurrency!r}")
+
+
+def network(options: ClientOptions) -> Any:
+    """Return the options that say how the service is reached."""
+    names = ("base_url", "timeout", "proxy", "verify", "transport", "clock")
+    return {name: value for name, value in options.items() if name in names}
