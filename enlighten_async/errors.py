@@ -147,6 +147,7 @@ class ReauthorizationRequired(AuthenticationError):
     Attributes:
         account: the caller's own name of the account.
         url: the page to open; it leads to a code for `OAuth.exchange`.
+        reason: why, in a few words.
     """
 
     def __init__(
@@ -157,10 +158,12 @@ class ReauthorizationRequired(AuthenticationError):
         response: Response | None = None,
         account: str = "",
         url: str = "",
+        reason: str = "",
     ) -> None:
         super().__init__(message, status=status, response=response)
         self.account = account
         self.url = url
+        self.reason = reason
 
 
 class PermissionDenied(APIError):

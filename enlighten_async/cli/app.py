@@ -20,7 +20,7 @@ Exit codes:
   0  done
   1  a file could not be written, or a fault of this program
   2  mend the call: nothing was sent
-  3  the key, the user or the system is not accepted or not found
+  3  the key, the user, the login or the system is not accepted or not found
   4  the quota or the budget does not allow it (yet)
   5  the service failed, or could not be reached
 130  ended by Ctrl-C"""
@@ -44,8 +44,13 @@ Exit codes:
 def cli(context: click.Context, base_url: str | None, plan: Plan | None, verbose: int) -> None:
     """Read solar production from Enphase's Enlighten Systems API, for the fewest requests.
 
-    The credentials are taken from the environment alone: ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID.
-    Try `enlighten demo`, which needs none.
+    The credentials are taken from the environment alone. ENLIGHTEN_API_KEY is needed in any case.
+
+    Version 4 of the API, the one that is live, needs ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET
+    as well, and that the owner of the systems logs in once: `enlighten login`. ENLIGHTEN_ACCOUNT names
+    the account, if it is another than "default".
+
+    Version 2 needs ENLIGHTEN_USER_ID. Try `enlighten demo`, which needs nothing.
     """
     shell: Shell = context.obj or Shell()
     given: ClientOptions = {} if plan is None else {"plan": plan}

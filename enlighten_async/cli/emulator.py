@@ -39,6 +39,10 @@ of which any client id, secret and password get one:
 or a code, which an owner's consent gives (add &user=ID for another user):
 
   {host}/oauth/authorize?response_type=code&client_id=any&redirect_uri={host}/oauth/redirect_uri
+
+  export ENLIGHTEN_API_KEY=any ENLIGHTEN_CLIENT_ID=any ENLIGHTEN_CLIENT_SECRET=any
+  export ENLIGHTEN_TOKENS=emulated.json ENLIGHTEN_BASE_URL={host}/api/v4
+  enlighten login && enlighten systems
 """
 
 

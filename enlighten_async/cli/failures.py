@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
+from enlighten_async.client import DEFAULT_ACCOUNT
 from enlighten_async.errors import (
     AuthenticationError,
     BudgetExceeded,
@@ -47,7 +49,6 @@ CODES: Mapping[type[EnlightenError], int] = {
 
 ADVICE: Mapping[type[EnlightenError], str] = {
     LoginFailed: "",
-    ReauthorizationRequired: "run enlighten login",
     AuthenticationError: "ENLIGHTEN_API_KEY, and ENLIGHTEN_USER_ID or the tokens, are what was sent",
     RangeError: "choose another --start or --end",
     Throttled: "does somebody else use the key, or is --plan too large?",
@@ -80,6 +81,8 @@ def plain(text: str) -> str:
 
 
 def _explained(error: EnlightenError) -> str:
+    if isinstance(error, ReauthorizationRequired):
+        return _login_needed(error)
     text = str(error) or type(error).__name__
     advice = next((ADVICE[kind] for kind in type(error).__mro__ if kind in ADVICE), "")
     if error.retry_at is not None:
@@ -87,3 +90,9 @@ def _explained(error: EnlightenError) -> str:
     others = len(error.causes) - 1
     more = f" (and {others} more failures)" if others > 0 else ""
     return f"{text}{more}{f'; {advice}' if advice else ''}"
+
+
+def _login_needed(error: ReauthorizationRequired) -> str:
+    """Say so without the page: the command that opens it also does the rest."""
+    which = "" if error.account == DEFAULT_ACCOUNT else f" --account {shlex.quote(error.account)}"
+    return f"account {error.account} has to log in: {error.reason}; run enlighten login{which}"

@@ -15,6 +15,7 @@ from enlighten_async.cli import failures
 from enlighten_async.cli.callback import HOST, Arrival, Callback, arrival, listening, port_of
 from enlighten_async.cli.failures import LoginFailed
 from enlighten_async.cli.shell import Shell
+from enlighten_async.client import DEFAULT_ACCOUNT
 from enlighten_async.errors import AuthenticationError
 from enlighten_async.oauth import OAuth, Tokens
 from enlighten_async.oauth.holding import until
@@ -27,7 +28,13 @@ PROMPT = "The code, or the address you were led to (it is not shown)"
 
 
 @click.command(short_help="Let the owner of systems log in, for version 4.")
-@click.option("--account", default="default", show_default=True, help="Your own name for the account.")
+@click.option(
+    "--account",
+    default=DEFAULT_ACCOUNT,
+    envvar="ENLIGHTEN_ACCOUNT",
+    show_default=True,
+    help="Your own name for the account.",
+)
 @click.option(
     "--redirect-uri", metavar="URL", help="Where the owner is led, if it is not this machine itself."
 )

@@ -215,6 +215,7 @@ class Account:
             status=status,
             account=self.name,
             url=url,
+            reason=why,
         )
 
     def _turn(self) -> anyio.Lock:

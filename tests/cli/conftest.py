@@ -47,15 +47,21 @@ class Commands:
 
     def __call__(self, *words: object) -> Result:
         """Run `enlighten` with these words."""
-        emulated: dict[str, Any] = {
-            "transport": self.world.emulator.transport(),
-            "clock": self.world.clock,
-            "environ": {"ENLIGHTEN_API_KEY": self.key, "ENLIGHTEN_USER_ID": self.world.emulator.demo_user},
-        }
+        emulated: dict[str, Any] = {**self.way, "environ": self.environ}
         wide = {} if self.width is None else {"out": Out(width=self.width, force_terminal=True)}
         shell = Shell(connect=lambda **options: EnlightenClient.from_env(**emulated, **options), **wide)
         runner = CliRunner(charset=self.charset)
         return runner.invoke(cli, [str(word) for word in words], obj=shell, catch_exceptions=False)
+
+    @property
+    def way(self) -> dict[str, Any]:
+        """The options that lead to the service."""
+        return {"transport": self.world.emulator.transport(), "clock": self.world.clock}
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment: credentials of the demo user."""
+        return {"ENLIGHTEN_API_KEY": self.key, "ENLIGHTEN_USER_ID": self.world.emulator.demo_user}
 
     @property
     def sent(self) -> int:
