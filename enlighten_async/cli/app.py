@@ -34,9 +34,9 @@ Exit codes:
 @click.option(
     "--plan",
     callback=inputs.plan,
-    metavar="watt|MINUTE/MONTH",
+    metavar="NAME|MINUTE/MONTH",
     envvar="ENLIGHTEN_PLAN",
-    help="What the key may spend, such as 50/50000.  [default: watt]",
+    help="What the key may spend: watt, kilowatt, ..., or 50/50000, say.  [default: watt]",
 )
 @click.option("-v", "--verbose", count=True, help="Show the log on stderr; twice: all of it.")
 @click.version_option(package_name="enlighten-async", prog_name="enlighten")

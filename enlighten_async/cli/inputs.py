@@ -13,6 +13,8 @@ from enlighten_async.quota import Plan
 Asked: TypeAlias = date | datetime
 """A whole local day, or an instant. (A datetime is a date too: ask for it first.)"""
 
+PLANS = {"watt": Plan.WATT, "kilowatt": Plan.KILOWATT, "megawatt": Plan.MEGAWATT, "partner": Plan.PARTNER}
+
 FILE = "FILE.csv|FILE.jsonl|-"
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
@@ -22,13 +24,13 @@ def plan(_context: click.Context, _option: click.Parameter, text: str | None) ->
     """Return a plan by its name, or by its limits."""
     if text is None:
         return None
-    if text.strip().lower() == "watt":
-        return Plan.WATT
+    if (name := text.strip().lower()) in PLANS:
+        return PLANS[name]
     minute, _, month = text.partition("/")
     try:
         return Plan(minute=int(minute), month=int(month))
     except ValueError:  # an InputError is one too
-        wrong = f"{text!r} is neither watt nor MINUTE/MONTH, such as 50/50000"
+        wrong = f"{text!r} is neither {', '.join(PLANS)} nor MINUTE/MONTH, such as 50/50000"
     raise click.BadParameter(wrong)
 
 

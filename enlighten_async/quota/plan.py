@@ -46,6 +46,12 @@ class Plan:
 
     WATT: ClassVar[Plan]
     """Enphase's free plan; its limits depend on the version of the API."""
+    KILOWATT: ClassVar[Plan]
+    """A plan of v4."""
+    MEGAWATT: ClassVar[Plan]
+    """A plan of v4."""
+    PARTNER: ClassVar[Plan]
+    """The plan of installers' applications, of v4."""
 
     @property
     def is_resolved(self) -> bool:
@@ -93,3 +99,6 @@ class Plan:
 
 
 Plan.WATT = Plan(name="Watt")
+Plan.KILOWATT = Plan(name="Kilowatt")
+Plan.MEGAWATT = Plan(name="Megawatt")
+Plan.PARTNER = Plan(name="Partner")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from enlighten_async import v2, v4
 from enlighten_async.errors import InputError
 from enlighten_async.quota import Plan
 
@@ -14,6 +15,15 @@ def test_watt_is_only_a_name_until_a_version_of_the_api_resolves_it() -> None:
     """The free plan has no numbers of its own."""
     assert not Plan.WATT.is_resolved
     assert Plan.WATT.resolved(TABLE) == Plan(minute=10, month=10_000, name="Watt")
+
+
+def test_plans_of_v4_have_the_figures_of_the_portal() -> None:
+    """By their names; v2 knows the free one alone."""
+    named = (Plan.WATT, Plan.KILOWATT, Plan.MEGAWATT, Plan.PARTNER)
+    figures = [(plan.minute, plan.month) for plan in (plan.resolved(v4.PLANS) for plan in named)]
+    assert figures == [(10, 1_000), (50, 50_000), (100, 300_000), (300, 1_500_000)]
+    with pytest.raises(InputError, match="known: Watt"):
+        Plan.KILOWATT.resolved(v2.PLANS)
 
 
 @pytest.mark.parametrize("plan", [Plan(minute=50), Plan(month=5, name="Watt"), Plan()])
