@@ -85,7 +85,10 @@ def sweep(session: nox.Session) -> None:
 
 @nox.session
 def prism(session: nox.Session) -> None:
-    """The client's requests, put to a mock server of the API: `nox -s prism -- v4.openapi.yaml`."""
+    """The client's requests, put to a mock server of the API: `nox -s prism -- v4.openapi.yaml`.
+
+    The file's paths tell its version, as in `schemathesis`.
+    """
     file = openapi_file(session)
     if shutil.which("npm") is None:
         session.skip("npm is missing, which installs Prism")
@@ -95,7 +98,7 @@ def prism(session: nox.Session) -> None:
     session.run("npm", "install", f"--prefix={room}", *quiet, "@stoplight/prism-cli@5", external=True)
     command = str(Path(room, "node_modules", ".bin", "prism"))
     files = [f"tests/contract/test_prism{version}.py" for version in ("", "_v4")]
-    session.run("pytest", *files, "-rs", env={"OPENAPI": file, "PRISM": command})  # as below
+    session.run("pytest", "-n", "auto", *files, "-rs", env={"OPENAPI": file, "PRISM": command})
 
 
 @nox.session
