@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import copy
 import logging
 import pickle
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -20,18 +17,11 @@ from enlighten_async import (
     MemoryTokenStore,
     OAuth,
     Plan,
-    RetryPolicy,
-    Tokens,
 )
 from enlighten_async.emulator import Emulator, Fault, Quota
-from enlighten_async.quota import MemoryQuotaStore
-from tests.oauth.test_leaks import Hasty
+from tests.session.application import CLIENT_ID, CLIENT_SECRET, KEY, Application
 from tests.session.exposure import logged, shown, shown_inside
-from tests.world import AMPLE
 
-KEY, CLIENT_ID, CLIENT_SECRET = "5ec2e7c0ffee4d1e9a0b6f7788aabbcc", "c1ient", "s3cret-CANARY-cl1ent"
-BASIC = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
-OWNER = "@homes.example"
 ALWAYS = float("inf")
 TOLD = "{url} {headers} {body}"
 """All that a request says."""
@@ -67,68 +57,6 @@ OF_TOKENS: list[dict[str, Any]] = [
     {"bend": Fault.truncated_gzip().bend},
 ]
 """What goes wrong with all requests for tokens."""
-
-
-class Recorder(MemoryTokenStore):
-    """Keeps tokens, and remembers all there ever were."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: set[str] = set()
-
-    async def save(self, account: str, tokens: Tokens) -> None:
-        """Keep the tokens."""
-        await super().save(account, tokens)
-        self.seen |= {value for value in tokens.reveal().values() if isinstance(value, str)}
-
-
-class Application:
-    """An application at a server, and its secrets.
-
-    Attributes:
-        url: of the server.
-        oauth: logs in.
-        codes: those that owners came back with.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.codes: list[str] = []
-        self._store = Recorder()
-        self.oauth = OAuth(CLIENT_ID, CLIENT_SECRET, tokens=self._store, base_url=url, clock=Hasty())
-
-    async def login(self) -> Tokens:
-        """Let the owner consent, and exchange the code."""
-        self.codes.append(consent(self.oauth.authorization_url()))
-        return await self.oauth.exchange("default", self.codes[-1])
-
-    def client(self, **options: Any) -> EnlightenClient:
-        """Open a client that never waits."""
-        return EnlightenClient.v4(
-            KEY,
-            oauth=self.oauth,
-            base_url=self.url,
-            plan=AMPLE,
-            quota_store=MemoryQuotaStore(),
-            retry=RetryPolicy(attempts=1),
-            clock=Hasty(),
-            **options,
-        )
-
-    def leaks(self, text: str) -> list[str]:
-        """Return what a text holds that nobody may see; the beginning of what looks like a token as well."""
-        known = [KEY, CLIENT_SECRET, BASIC, OWNER, *self.codes, *self._store.seen, "eyJhbGciOi", "eyJhcHBf"]
-        return [secret for secret in known if secret in text]
-
-
-def consent(url: str) -> str:
-    """Open a page as the owner does, unlogged; return the code that comes of it."""
-    page = urlsplit(url)
-    connection = HTTPConnection(page.netloc)
-    connection.request("GET", f"{page.path}?{page.query}")
-    where = connection.getresponse().getheader("location") or ""
-    connection.close()
-    return parse_qs(urlsplit(where).query)["code"][0]
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +174,31 @@ def test_no_secret_in_the_frames_of_a_client_that_is_not_made(
     """A setting is wrong: the traceback shows it, and not the credentials given beside it."""
     with pytest.raises(InputError) as caught:
         EnlightenClient.v4(KEY, oauth=app.oauth, **{"base_url": app.url, **options})
+    assert app.leaks(shown_inside(caught.value, __file__)) == []
+
+
+@pytest.mark.parametrize(
+    ("client_id", "options"),
+    [("two words", {}), (CLIENT_ID, {"timeout": -1}), (CLIENT_ID, {"base_url": "http://example.com"})],
+)
+def test_no_secret_in_the_frames_of_an_application_that_is_not_made(
+    app: Application, client_id: str, options: dict[str, Any]
+) -> None:
+    """Nor where the client secret is all there is to it."""
+    with pytest.raises(InputError) as caught:
+        OAuth(client_id, CLIENT_SECRET, tokens=MemoryTokenStore(), **options)
+    assert app.leaks(shown_inside(caught.value, __file__)) == []
+
+
+@pytest.mark.parametrize("wrong", [("anna@homes", None), ("anna", "no URL")])
+async def test_no_code_in_the_frames_of_a_login_that_is_not_tried(
+    app: Application, wrong: tuple[str, str | None]
+) -> None:
+    """It can still be used: the traceback of a wrong argument does not show it."""
+    account, redirect = wrong
+    app.codes.append("c0de-CANARY")
+    with pytest.raises(InputError) as caught:
+        await app.oauth.exchange(account, app.codes[-1], redirect_uri=redirect)
     assert app.leaks(shown_inside(caught.value, __file__)) == []
 
 
