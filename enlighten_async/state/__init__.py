@@ -1,0 +1,8 @@
+"""The state file: one SQLite database for what the processes of a machine share."""
+
+from enlighten_async.state.faults import Busy, Damaged, Fault
+from enlighten_async.state.file import StateFile, state_file
+from enlighten_async.state.schema import salt
+from enlighten_async.state.work import disk_threads, in_thread
+
+__all__ = ["Busy", "Damaged", "Fault", "StateFile", "disk_threads", "in_thread", "salt", "state_file"]

@@ -1,0 +1,213 @@
+"""The state file: how it is opened, who may read it, and what becomes of it when it is broken.
+
+A rollback journal, not WAL: SQLite before 3.51.3, as Python brings it, may damage a WAL file when two
+processes write at once. The journal is kept and overwritten, which takes the fewest syncs of the disk.
+Nothing waits inside SQLite: who finds the file busy is told so at once and comes again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+from filelock import FileLock, Timeout
+
+from enlighten_async.errors import InputError
+from enlighten_async.state.faults import Busy, Damaged, Fault, is_damage, read
+from enlighten_async.state.schema import migrate
+
+T = TypeVar("T")
+
+OWNER_ONLY = 0o600
+ASIDE = 10.0
+"""Seconds to wait for another process that sets the broken file aside."""
+
+logger = logging.getLogger("enlighten_async")
+
+_inherited: list[sqlite3.Connection] = []  # of the parent process: neither used nor closed in this one
+
+
+class StateFile:
+    """One SQLite file, and this process's only connection to it. For any number of threads.
+
+    It is made, readable by its owner only, when it is first needed. Deleted or replaced while in use, it
+    is opened anew; broken, it is set aside under another name and a new one is begun.
+
+    Args:
+        path: the file; its folder has to exist.
+        durable: whether what was committed survives a power cut. Without that it is faster, for tests.
+
+    Raises:
+        InputError: the folder does not exist, or the path is one.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, durable: bool = True) -> None:
+        self.path = Path(os.path.realpath(Path(path).expanduser()))
+        if not self.path.parent.is_dir():
+            raise InputError(f"{self.path} is in a folder that does not exist: make it, or name another file")
+        if self.path.is_dir():
+            raise InputError(f"{self.path} is a folder: name a file in it for the state")
+        self._synchronous = "FULL" if durable else "OFF"
+        self._connection: sqlite3.Connection | None = None
+        self._process = 0
+        self._identity: tuple[int, int] | None = None
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"StateFile({str(self.path)!r})"
+
+    def __del__(self) -> None:
+        if hasattr(self, "_connection"):
+            self._close()
+
+    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do some work as one transaction: all of it is written, or nothing. Blocks; never waits for others.
+
+        Args:
+            work: is given the connection; it may be called twice, if a new file has to be begun.
+
+        Raises:
+            Busy: another process holds the file.
+            Fault: the file cannot be used.
+            InputError: it is a newer version's or another program's; it is left as it is.
+        """
+        with self._lock:
+            try:
+                return self._attempt(work)
+            except (sqlite3.Error, OSError, Damaged) as error:
+                failure = error
+            if is_damage(failure):
+                return self._afresh(work, failure)
+            self._forget_unless_busy(failure)
+            raise read(failure)
+
+    def release(self) -> None:
+        """Close the connection; it is opened again when it is needed."""
+        with self._lock:
+            self._close()
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._opened()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            # Where the disk is full SQLite has rolled back already.
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+        return result
+
+    def _afresh(self, work: Callable[[sqlite3.Connection], T], cause: Exception) -> T:
+        """Set the broken file aside, and do the work in a new one."""
+        self._close()
+        try:
+            self._set_aside(cause)
+            return self._attempt(work)
+        except (sqlite3.Error, OSError, Timeout, Damaged) as error:
+            failure = error
+        self._forget_unless_busy(failure)
+        raise read(failure)
+
+    def _forget_unless_busy(self, failure: Exception) -> None:
+        if not isinstance(read(failure), Busy):
+            self._close()
+
+    def _opened(self) -> sqlite3.Connection:
+        """Return the connection to the file that bears the name now."""
+        if self._connection is not None and self._process != os.getpid():
+            _inherited.append(self._connection)
+            self._connection = None
+        if self._connection is not None and self._identity != _identity(self.path):
+            logger.warning("%s was deleted or replaced while in use: going on with what is there", self.path)
+            self._close()
+        if self._connection is None:
+            self._open()
+        assert self._connection is not None  # noqa: S101 - just opened
+        return self._connection
+
+    def _open(self) -> None:
+        _make(self.path)
+        identity = _identity(self.path)
+        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            mode = connection.execute("PRAGMA journal_mode = PERSIST").fetchone()[0]
+            if mode != "persist":
+                raise Fault(f"its journal cannot be kept as it has to be (but {mode})")
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            connection.execute("PRAGMA trusted_schema = OFF")
+            migrate(connection, str(self.path))
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._identity, self._process = connection, identity, os.getpid()
+
+    def _close(self) -> None:
+        if self._connection is not None and self._process == os.getpid():
+            self._connection.close()
+        self._connection = None
+
+    def _set_aside(self, cause: Exception) -> None:
+        """Rename the broken file, unless another process has done so."""
+        broken = self._identity or _identity(self.path)
+        with FileLock(self.path.with_name(f"{self.path.name}.lock"), mode=OWNER_ONLY, timeout=ASIDE):
+            if _identity(self.path) != broken:
+                return
+            aside = _free(self.path)
+            journal = self.path.with_name(f"{self.path.name}-journal")
+            # First: a journal that stayed would be played back into the new file.
+            with suppress(FileNotFoundError):
+                journal.replace(aside.with_name(f"{aside.name}-journal"))
+            self.path.replace(aside)
+        logger.warning("%s is broken (%s): it is now %s, and a new one is begun", self.path, cause, aside.name)
+
+
+_files: WeakValueDictionary[tuple[str, bool], StateFile] = WeakValueDictionary()
+_files_lock = Lock()
+
+
+def state_file(path: str | os.PathLike[str], *, durable: bool = True) -> StateFile:
+    """Return the state file of this path, the same one for all who name it in this process.
+
+    Raises:
+        InputError: the folder does not exist, or the path is one.
+    """
+    made = StateFile(path, durable=durable)
+    with _files_lock:
+        return _files.setdefault((str(made.path), durable), made)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells one file from another of the same name; `None` if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _make(path: Path) -> None:
+    """Make the file, its owner's only, or take it from group and others."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
+    except FileExistsError:
+        # By name: closing a descriptor of the file would end SQLite's locks on it in this process.
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            logger.warning("%s could be read by other users of this machine: it is its owner's only now", path)
+            path.chmod(OWNER_ONLY)
+
+
+def _free(path: Path) -> Path:
+    """Return the first name of a broken file that is not taken."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.broken-{number}")).exists():
+        number += 1
+    return aside
