@@ -38,10 +38,19 @@ Exit codes:
     envvar="ENLIGHTEN_PLAN",
     help="What the key may spend: watt, kilowatt, ..., or 50/50000, say.  [default: watt]",
 )
+@click.option(
+    "--state",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    envvar="ENLIGHTEN_STATE",
+    help="Share what is spent with the other programs of this machine that name the file.",
+)
 @click.option("-v", "--verbose", count=True, help="Show the log on stderr; twice: all of it.")
 @click.version_option(package_name="enlighten-async", prog_name="enlighten")
 @click.pass_context
-def cli(context: click.Context, base_url: str | None, plan: Plan | None, verbose: int) -> None:
+def cli(
+    context: click.Context, base_url: str | None, plan: Plan | None, state: str | None, verbose: int
+) -> None:
     """Read solar production from Enphase's Enlighten Systems API, for the fewest requests.
 
     The credentials are taken from the environment alone. ENLIGHTEN_API_KEY is needed in any case.
@@ -56,6 +65,8 @@ def cli(context: click.Context, base_url: str | None, plan: Plan | None, verbose
     given: ClientOptions = {} if plan is None else {"plan": plan}
     if base_url is not None:
         given["base_url"] = base_url
+    if state is not None:
+        given["state"] = state
     shell = evolve(shell, options={**shell.options, **given}, verbose=verbose)
     context.with_resource(shell.log_shown())
     context.obj = shell

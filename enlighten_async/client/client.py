@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from enlighten_async import v2, v4
 from enlighten_async.client.endpoints import Endpoints
-from enlighten_async.client.environment import ACCOUNT, BASE_URL, KEY, USER, checked, read
+from enlighten_async.client.environment import ACCOUNT, BASE_URL, KEY, STATE, USER, checked, read
 from enlighten_async.client.options import UNCHANGED, ClientOptions, Unchanged, check_numbers, network
 from enlighten_async.client.site import SiteEndpoints
 from enlighten_async.client.telemetry import TelemetryEndpoints
@@ -20,7 +20,7 @@ from enlighten_async.errors import InputError
 from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.quota import Plan, QuotaStore, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy
-from enlighten_async.session import Access, Dialect, Lasting, Options, Session, shared_counts
+from enlighten_async.session import Access, Dialect, Lasting, Options, Session, kept_counts, shared_counts
 from enlighten_async.transport import Secret, Transport, origin
 
 if TYPE_CHECKING:
@@ -49,8 +49,10 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         user_id: whose systems are asked about, as the service gave it when the user consented.
         plan: what the key may spend; by default the free plan, Watt, with 10 requests a minute and
             10,000 a month (v4: 1,000).
-        quota_store: who counts what the key has spent; by default counts in memory, shared by all
-            clients of this process on the same key.
+        state: a file for what is to outlive the process, such as what the key has spent: shared by all
+            clients of this machine that name it. It is made when it is needed, readable by its owner only.
+        quota_store: who counts what the key has spent, in place of the state file; without either counts
+            in memory, shared by all clients of this process on the same key.
         retry: how failures that may pass are met.
         timeout: seconds for one request, from connect to the last byte; `None` sets no limit.
         max_concurrency: requests on their way at once, at most.
@@ -70,6 +72,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         user_id: str | Secret,
         *,
         plan: Plan | None = None,
+        state: str | os.PathLike[str] | None = None,
         quota_store: QuotaStore | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | None = 30.0,
@@ -90,6 +93,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
             user,
             zones,
             plan=plan,
+            state=state,
             quota_store=quota_store,
             retry=retry,
             timeout=timeout,
@@ -151,6 +155,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         *,
         base_url: str,
         plan: Plan | None = None,
+        state: str | os.PathLike[str] | None = None,
         quota_store: QuotaStore | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | None = 30.0,
@@ -176,7 +181,9 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
             verify=verify,
             transport=transport,
         )
-        store = quota_store or shared_counts(key, sender, clock)
+        kept = None if state is None else kept_counts(state, key, sender, clock, timeout)
+        store = quota_store or kept or shared_counts(key, sender, clock)
+        self._kept = kept
         self._owner = True
         self._access = access
         self._options = options
@@ -197,8 +204,9 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
 
         With `ENLIGHTEN_CLIENT_ID` it is one for v4: see `OAuth.from_env` for what that needs; it asks for
         the account `ENLIGHTEN_ACCOUNT`, by default "default". Without, it is one for v2, which needs
-        `ENLIGHTEN_USER_ID`. `ENLIGHTEN_API_KEY` is needed in any case; `ENLIGHTEN_BASE_URL` is taken if it
-        is set. The options are those of the client.
+        `ENLIGHTEN_USER_ID`. `ENLIGHTEN_API_KEY` is needed in any case; `ENLIGHTEN_BASE_URL` and
+        `ENLIGHTEN_STATE`, the path of the state file, are taken if they are set. The options are those of
+        the client.
 
         Raises:
             InputError: a variable is missing.
@@ -208,6 +216,8 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         new = checked(known)
         if known[BASE_URL]:
             options.setdefault("base_url", known[BASE_URL].reveal())
+        if known[STATE]:
+            options.setdefault("state", known[STATE].reveal())
         if not new:
             return cls(known[KEY], known[USER], **options)
         oauth = OAuth.from_env(known, **network(options))
@@ -267,6 +277,15 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections; a view made by `with_options` leaves them to its client."""
-        if self._owner:
+        """Close the connections and write what is noted for the state file.
+
+        A view made by `with_options` leaves that to its client.
+        """
+        if not self._owner:
+            return
+        try:
             await self._session.transport.aclose()
+        finally:
+            await self._session.limiter.sync()
+            if self._kept is not None:
+                await self._kept.aclose()

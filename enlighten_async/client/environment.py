@@ -9,14 +9,14 @@ from enlighten_async.oauth import environment as application
 from enlighten_async.transport import Secret
 
 KEY, USER, ACCOUNT = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_ACCOUNT"
-BASE_URL = application.BASE_URL
+BASE_URL, STATE = application.BASE_URL, "ENLIGHTEN_STATE"
 
 _FOR_V4 = f"; for v4, {application.CLIENT_ID} and {application.CLIENT_SECRET} take the place of {USER}"
 
 
 def read(environ: Mapping[str, str | Secret]) -> dict[str, Secret]:
     """Return the variables, by their names; empty where they are not set."""
-    names = (KEY, USER, ACCOUNT, *application.NAMES)
+    names = (KEY, USER, ACCOUNT, STATE, *application.NAMES)
     return {name: Secret(environ.get(name, "")) for name in names}
 
 

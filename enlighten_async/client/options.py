@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from enlighten_async.clock import Clock
@@ -19,6 +20,7 @@ class ClientOptions(TypedDict, total=False):
     """The options of `EnlightenClient`, as it explains them."""
 
     plan: Plan | None
+    state: str | os.PathLike[str] | None
     quota_store: QuotaStore | None
     retry: RetryPolicy | None
     timeout: float | None

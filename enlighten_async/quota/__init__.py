@@ -8,6 +8,7 @@ from enlighten_async.quota.line import Place
 from enlighten_async.quota.plan import Plan
 from enlighten_async.quota.priority import RANKS, Priority
 from enlighten_async.quota.server_clock import ServerClock
+from enlighten_async.quota.sqlite_store import SqliteQuotaStore
 from enlighten_async.quota.standing import Alarm, Standing
 from enlighten_async.quota.stopwatch import Waiting
 from enlighten_async.quota.store import MemoryQuotaStore, QuotaStore, shared_store
@@ -26,6 +27,7 @@ __all__ = [
     "QuotaStore",
     "RateLimiter",
     "ServerClock",
+    "SqliteQuotaStore",
     "Standing",
     "TokenBucket",
     "Wait",

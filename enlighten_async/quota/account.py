@@ -84,6 +84,10 @@ class Account:
         if ticket not in self._in_flight:
             return
         self._in_flight.remove(ticket)
+        self._book(ticket, outcome)
+
+    def _book(self, ticket: int, outcome: Outcome) -> None:
+        """Charge what is out of flight."""
         if outcome.sent_at is None:
             return
         if outcome.landed:
@@ -121,8 +125,7 @@ class Account:
 
     def left(self, plan: Plan, now: float, rank: int = 0) -> dict[str, int]:
         """Return the requests left to a class at the least in the running windows, by period."""
-        # Before the first reply the time is not known, and nothing is charged to a window.
-        earliest = self._earliest(now) if self.clock.known else 0.0
+        earliest = self._earliest(now)
         spent = len(self._in_flight) + len(self._unplaced)
         shut = {name for name, until in self._closed.items() if until > earliest}
         return {
@@ -141,7 +144,7 @@ class Account:
     def standing(self, plan: Plan, now: float) -> Standing:
         """Return what is known of the key."""
         known = self.clock.known
-        earliest = self._earliest(now) if known else 0.0
+        earliest = self._earliest(now)
         spent = len(self._in_flight) + len(self._unplaced)
         return Standing(
             used={b.name: spent + b.used(self._charged[b.name], earliest) for b in (MINUTE, MONTH)},
@@ -170,7 +173,7 @@ class Account:
 
     def _decide(self, plan: Plan, now: float, rank: int) -> Wait | None:
         flying = len(self._in_flight)
-        if flying and (self._doubt is not None or not self.clock.known):
+        if flying and self._one_by_one():
             return Wait("doubt", in_flight=flying)
         wait = self._full(plan, now, flying, rank) if self.clock.known else self._crowded(plan, now, rank)
         if wait is None and rank:
@@ -179,8 +182,13 @@ class Account:
                 return Wait("priority", min(ahead, now + GLANCE), in_flight=flying)
         return wait
 
+    def _one_by_one(self) -> bool:
+        """Tell whether nothing more may leave while something is in flight."""
+        return self._doubt is not None or not self.clock.known
+
     def _earliest(self, now: float) -> float:
-        return self.clock.earliest(now) - self.guard
+        """Return the earliest moment (server's time) that the counter may be at; 0 while nothing is known."""
+        return self.clock.earliest(now) - self.guard if self.clock.known else 0.0
 
     def _full(self, plan: Plan, now: float, flying: int, rank: int) -> Wait | None:
         """Return the longest wait for a window; of two reasons to wait it is the one that matters."""

@@ -91,6 +91,11 @@ class RateLimiter:
         """Return a place at the end of the queue of a class; a lower priority goes first (`RANKS`)."""
         return Place(priority, next(self._numbers))
 
+    async def sync(self) -> None:
+        """Let the store write what was settled, unless the next in the queue lets it do so at once."""
+        if self._line.head is None:
+            await self._store.sync()
+
     async def acquire(self, place: Place, max_wait: float | None = None) -> Grant:
         """Wait for the permission to send one request.
 

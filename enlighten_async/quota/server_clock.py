@@ -67,7 +67,16 @@ class ServerClock:
         """
         if date is None or not 0 <= date < END_OF_TIME:
             return self._guess(received, wall)
-        least, most = date - received, date + 1 + SLACK - sent
+        return self.told(date - received, date + 1 + SLACK - sent, received)
+
+    def told(self, least: float, most: float, received: float) -> ServerClock:
+        """Return what is known after hearing that (server's time - monotonic time) is between two values.
+
+        Args:
+            least: the lower one.
+            most: the upper one.
+            received: monotonic time as of which that holds.
+        """
         if not self.known:
             return ServerClock(least, most, received)
         spread = DRIFT * abs(received - self.at)

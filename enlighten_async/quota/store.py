@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
 
 from enlighten_async.quota.account import Account
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from enlighten_async.quota.standing import Alarm, Standing
     from enlighten_async.quota.verdict import Outcome, Wait
 
+S = TypeVar("S")
+
 KEPT = 1000
 """Keys whose counts this process remembers after their last client has gone."""
 
@@ -24,9 +26,10 @@ KEPT = 1000
 class QuotaStore(Protocol):
     """Owns the counts of one key and takes the one atomic decision, by the rule of `Account`.
 
-    Only `take` may wait (for a lock, a file, a server). The others are called where nothing can be
-    awaited, in the midst of a cancellation: a durable store notes them and writes them with its next
-    `take`; until then what they settle still counts as in flight, which errs on the safe side.
+    Only `take` and `sync` may wait (for a lock, a file, a server). The others are called where nothing can
+    be awaited, in the midst of a cancellation: a durable store notes them and writes them with its next
+    `take` or `sync`; until then what they settle still counts as in flight for others, which errs on the
+    safe side.
     All times are readings of the monotonic clock unless called `wall`.
     """
 
@@ -65,6 +68,14 @@ class QuotaStore(Protocol):
 
     def alarm(self, plan: Plan, now: float) -> Alarm | None:
         """Return the news that most of the month is used up, each stage once a month; else `None`."""
+        ...
+
+    async def sync(self, *, look: bool = False) -> None:
+        """Write what was noted; with `look`, also learn what others have spent where nothing was.
+
+        It is called when requests are settled and nobody is about to take: also in the midst of a
+        cancellation, which must not cut it off. It raises nothing, and does not take long.
+        """
         ...
 
 
@@ -117,14 +128,17 @@ class MemoryQuotaStore:
         with self._lock:
             return self._account.alarm(plan, now)
 
+    async def sync(self, *, look: bool = False) -> None:
+        """Do nothing: all is known at once; never suspends."""
+
 
 _registry_lock = Lock()
-_living: WeakValueDictionary[Hashable, MemoryQuotaStore] = WeakValueDictionary()
+_living: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
 # A script may open a client per call: the counts must outlive each of them, for the server's do.
-_recent: OrderedDict[Hashable, MemoryQuotaStore] = OrderedDict()
+_recent: OrderedDict[Hashable, Any] = OrderedDict()
 
 
-def shared_store(scope: Hashable) -> MemoryQuotaStore:
+def shared_store(scope: Hashable, make: Callable[[], S] = MemoryQuotaStore) -> S:  # type: ignore[assignment]
     """Return the store of this scope, the same one for all clients of this process.
 
     A second client on the same key must not double the rate, nor a client that comes after the first
@@ -133,11 +147,12 @@ def shared_store(scope: Hashable) -> MemoryQuotaStore:
     Args:
         scope: what is counted together: a keyed hash of the API key, the origin, and which monotonic
             clock is read. For a server inside the process, `weakref.ref(app)`: a scope is kept alive.
+        make: makes it, if this is a scope not known yet.
     """
     with _registry_lock:
-        store = _living.get(scope)
+        store: S | None = _living.get(scope)
         if store is None:
-            store = _living[scope] = MemoryQuotaStore()
+            store = _living[scope] = make()
         _recent[scope] = store
         _recent.move_to_end(scope)
         if len(_recent) > KEPT:

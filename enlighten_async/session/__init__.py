@@ -1,7 +1,7 @@
 """The spine: runs the flows of a query side by side, each request through the gate and back."""
 
 from enlighten_async.session.access import Access, Lasting
-from enlighten_async.session.counts import shared_counts
+from enlighten_async.session.counts import kept_counts, shared_counts
 from enlighten_async.session.outline import Draft, Endpoints, Leg, Outline
 from enlighten_async.session.progress import Progress
 from enlighten_async.session.query import Query
@@ -19,5 +19,6 @@ __all__ = [
     "Progress",
     "Query",
     "Session",
+    "kept_counts",
     "shared_counts",
 ]

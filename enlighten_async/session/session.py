@@ -124,6 +124,7 @@ class Session:
             tally.count(grant, again=track.failures > 0 or track.renewed)
             if grant.response is not None:
                 failure = self._read(track, grant, grant.response)
+            await self.limiter.sync()
         if isinstance(failure, TokenRefused) and not track.renewed:
             track.refused = credentials
             return 0.0

@@ -44,6 +44,10 @@ class StateFile:
         path: the file; its folder has to exist.
         durable: whether what was committed survives a power cut. Without that it is faster, for tests.
 
+    Attributes:
+        path: the file.
+        identity: what tells the file opened last from others of the same name.
+
     Raises:
         InputError: the folder does not exist, or the path is one.
     """
@@ -57,7 +61,7 @@ class StateFile:
         self._synchronous = "FULL" if durable else "OFF"
         self._connection: sqlite3.Connection | None = None
         self._process = 0
-        self._identity: tuple[int, int] | None = None
+        self.identity: tuple[int, int] | None = None
         self._lock = Lock()
 
     def __repr__(self) -> str:
@@ -126,7 +130,7 @@ class StateFile:
         if self._connection is not None and self._process != os.getpid():
             _inherited.append(self._connection)
             self._connection = None
-        if self._connection is not None and self._identity != _identity(self.path):
+        if self._connection is not None and self.identity != _identity(self.path):
             logger.warning("%s was deleted or replaced while in use: going on with what is there", self.path)
             self._close()
         if self._connection is None:
@@ -140,15 +144,15 @@ class StateFile:
         connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             mode = connection.execute("PRAGMA journal_mode = PERSIST").fetchone()[0]
-            if mode != "persist":
-                raise Fault(f"its journal cannot be kept as it has to be (but {mode})")
+            if mode != "persist":  # a reader of a file that is in another mode keeps it there
+                raise Fault(f"its journal mode is {mode}, and cannot be changed for now")  # noqa: TRY301
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             connection.execute("PRAGMA trusted_schema = OFF")
             migrate(connection, str(self.path))
         except BaseException:
             connection.close()
             raise
-        self._connection, self._identity, self._process = connection, identity, os.getpid()
+        self._connection, self.identity, self._process = connection, identity, os.getpid()
 
     def _close(self) -> None:
         if self._connection is not None and self._process == os.getpid():
@@ -157,7 +161,7 @@ class StateFile:
 
     def _set_aside(self, cause: Exception) -> None:
         """Rename the broken file, unless another process has done so."""
-        broken = self._identity or _identity(self.path)
+        broken = self.identity or _identity(self.path)
         with FileLock(self.path.with_name(f"{self.path.name}.lock"), mode=OWNER_ONLY, timeout=ASIDE):
             if _identity(self.path) != broken:
                 return
@@ -167,7 +171,7 @@ class StateFile:
             with suppress(FileNotFoundError):
                 journal.replace(aside.with_name(f"{aside.name}-journal"))
             self.path.replace(aside)
-        logger.warning("%s is broken (%s): it is now %s, and a new one is begun", self.path, cause, aside.name)
+        logger.warning("%s is broken (%s): it is %s now, and a new one is begun", self.path, cause, aside)
 
 
 _files: WeakValueDictionary[tuple[str, bool], StateFile] = WeakValueDictionary()
@@ -201,7 +205,7 @@ def _make(path: Path) -> None:
     except FileExistsError:
         # By name: closing a descriptor of the file would end SQLite's locks on it in this process.
         if os.name == "posix" and path.stat().st_mode & 0o077:
-            logger.warning("%s could be read by other users of this machine: it is its owner's only now", path)
+            logger.warning("%s could be read by other users of the machine: it is its owner's only now", path)
             path.chmod(OWNER_ONLY)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import current_default_thread_limiter
 
+from enlighten_async.state import disk_threads
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -84,7 +86,7 @@ class AsyncioDriver:
         self._agenda = agenda
         self._jump = jump
         self._loop = loop
-        self._threads = current_default_thread_limiter()
+        self._threads = current_default_thread_limiter(), disk_threads()
         self._running = False
         self._quiet = 0
 
@@ -100,7 +102,7 @@ class AsyncioDriver:
             self._running = False
             return
         self._quiet = self._quiet + 1 if _is_idle(self._loop) else 0
-        if self._threads.borrowed_tokens:
+        if any(limiter.borrowed_tokens for limiter in self._threads):
             self._loop.call_later(THREAD_POLL, self._turn)
             return
         if self._quiet >= QUIET_TURNS:
@@ -116,7 +118,7 @@ class TrioDriver:
         self._agenda = agenda
         self._jump = jump
         self._lowlevel = lowlevel
-        self._threads = current_default_thread_limiter()
+        self._threads = current_default_thread_limiter(), disk_threads()
         self._running = False
 
     def ensure(self) -> None:
@@ -129,7 +131,7 @@ class TrioDriver:
         try:
             while self._agenda.next_due() is not None:
                 await anyio.wait_all_tasks_blocked()
-                if self._threads.borrowed_tokens:
+                if any(limiter.borrowed_tokens for limiter in self._threads):
                     await anyio.sleep(THREAD_POLL)
                 else:
                     self._jump()
