@@ -31,12 +31,14 @@ class Ask:
     Attributes:
         name: the ticket, by this process's own name.
         plan: what the caller believes the key may spend.
+        now: monotonic time when it was asked for; the decision is taken later than that.
         rank: its class.
         withdrawn: whether nobody waits for the decision any more, so that it must not be taken.
     """
 
     name: int
     plan: Plan
+    now: float
     rank: int
     withdrawn: bool = False
 

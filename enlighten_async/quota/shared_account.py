@@ -167,8 +167,8 @@ class SharedAccount(Account):
 
     def expire(self, now: float) -> None:
         """Charge the requests that nobody can answer any more: their processes have ended."""
-        earliest = self._earliest(now)
-        for ticket in list(self._tickets.values()):
+        earliest, mine = self._earliest(now), set(self._mine.values())
+        for ticket in [ticket for number, ticket in self._tickets.items() if number not in mine]:
             late = ticket.until is not None and ticket.until < earliest
             if late or self._seen.get(ticket.number, now) + ticket.life < now:
                 del self._tickets[ticket.number]

@@ -90,12 +90,12 @@ class SqliteQuotaStore:
         Raises:
             InputError: the file was made by a newer version of this package or by another program.
         """
-        ask = Ask(ticket, plan, rank)
+        ask = Ask(ticket, plan, now, rank)
         try:
             return (await self._written(ask, PATIENCE)).wait
         except Fault as fault:
             self._complain(fault)
-            return self._book.decide(ask, self._clock.monotonic())
+            return self._book.decide(ask, self._now(ask))
         except BaseException:
             self._book.withdraw(ask)
             raise
@@ -179,7 +179,7 @@ class SqliteQuotaStore:
     def _transaction(self, ask: Ask | None, connection: sqlite3.Connection) -> tuple[Draft, object]:
         found = salt(connection)
         key, home = self._name(found), (self.file.identity, found)
-        now, wall = self._clock.monotonic(), self._clock.now()
+        now, wall = self._now(ask), self._clock.now()
         record = _read(connection, key)
         moved = self._home is not None and self._home != home
         draft = self._book.draft(record, now, wall, ask, moved=moved)
@@ -187,6 +187,11 @@ class SqliteQuotaStore:
         if record is None or news.tells_more_than(record):
             connection.execute("INSERT OR REPLACE INTO quota VALUES (?, ?)", (key, news.write()))
         return draft, home
+
+    def _now(self, ask: Ask | None) -> float:
+        """Return the monotonic time at this moment: a decision may have waited for its turn."""
+        now = self._clock.monotonic()
+        return now if ask is None else max(now, ask.now)
 
     def _complain(self, fault: Fault) -> None:
         if not self._fault:

@@ -141,11 +141,13 @@ async def buy(
     """Send one request until it is served, as the session does."""
     place = limiter.place(rank)
     while True:
-        with await limiter.acquire(place, max_wait) as grant:
-            try:
+        try:
+            with await limiter.acquire(place, max_wait) as grant:
                 response = await server.send(grant)
-            except Lost:
-                continue
+        except Lost:
+            continue
+        finally:
+            await limiter.sync()
         if response.status == 409:
             limiter.throttled(grant, read_refusal(response))
         elif response.status == 503:
