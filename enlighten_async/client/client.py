@@ -9,18 +9,37 @@ from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
+from attrs import evolve
+
 from enlighten_async import v2, v4
 from enlighten_async.client.endpoints import Endpoints
 from enlighten_async.client.environment import ACCOUNT, BASE_URL, KEY, STATE, USER, checked, read
-from enlighten_async.client.options import UNCHANGED, ClientOptions, Unchanged, check_numbers, network
+from enlighten_async.client.options import (
+    UNCHANGED,
+    ClientOptions,
+    Unchanged,
+    changed,
+    check_numbers,
+    network,
+)
 from enlighten_async.client.site import SiteEndpoints
 from enlighten_async.client.telemetry import TelemetryEndpoints
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
+from enlighten_async.models import QuotaStatus
 from enlighten_async.oauth import KeyIn, OAuth
-from enlighten_async.quota import Plan, QuotaStore, RateLimiter
+from enlighten_async.quota import Plan, Priority, QuotaStore, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy
-from enlighten_async.session import Access, Dialect, Lasting, Options, Session, kept_counts, shared_counts
+from enlighten_async.session import (
+    Access,
+    Dialect,
+    Lasting,
+    Options,
+    Session,
+    kept_counts,
+    shared_counts,
+    status,
+)
 from enlighten_async.transport import Secret, Transport, origin
 
 if TYPE_CHECKING:
@@ -193,7 +212,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
             transport=sender,
             clock=clock,
             retry=retry,
-            budget=RetryBudget(retry, plan.minute),
+            budget=RetryBudget(retry, plan.allows("minute")),
             zones=zones,
             max_concurrency=max_concurrency,
         )
@@ -231,6 +250,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         max_wait: float | Unchanged | None = UNCHANGED,
         max_requests: int | Unchanged | None = UNCHANGED,
         exhaustive: bool | Unchanged = UNCHANGED,
+        priority: Priority | Unchanged = UNCHANGED,
     ) -> Self:
         """Return a view of this client with other options; what is not given stays as it is.
 
@@ -242,20 +262,32 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
             max_wait: seconds a whole query may take, queue, network and retries included; `None`: any.
             max_requests: requests a query may take; `None`: any.
             exhaustive: ask also for windows which the newest answer shows to be empty.
+            priority: "interactive" (as a client is at first), "poll" for what is read regularly, "backfill"
+                for history. They go in this order, in all clients that share counts; and for each class
+                above, a tenth of the minute and a twentieth of the month are held back from those below, 1
+                request at least.
 
         Raises:
             InputError: an option is wrong.
         """
         view = copy(self)
         view._owner = False
-        options = view._options
-        view._options = Options(
-            access=options.access if user_id is None else self._access(user_id),
-            max_wait=options.max_wait if isinstance(max_wait, Unchanged) else max_wait,
-            max_requests=options.max_requests if isinstance(max_requests, Unchanged) else max_requests,
-            exhaustive=options.exhaustive if isinstance(exhaustive, Unchanged) else exhaustive,
+        options = changed(
+            view._options,
+            max_wait=max_wait,
+            max_requests=max_requests,
+            exhaustive=exhaustive,
+            priority=priority,
         )
+        view._options = options if user_id is None else evolve(options, access=self._access(user_id))
         return view
+
+    async def quota(self) -> QuotaStatus:
+        """Return what the key has used and has left, and what is waited for; it costs no request.
+
+        What is left is told for the priority of this view: see `with_options`.
+        """
+        return status(self._session, self._options)
 
     def __repr__(self) -> str:
         # A traceback that shows variables may show a client that was not finished.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError
-from enlighten_async.quota import Plan, QuotaStore
+from enlighten_async.quota import RANKS, Plan, Priority, QuotaStore
 from enlighten_async.retry import RetryPolicy
+from enlighten_async.session import Options
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx
+
+T = TypeVar("T")
 
 
 class ClientOptions(TypedDict, total=False):
@@ -40,6 +43,34 @@ class Unchanged:
 
 
 UNCHANGED: Final = Unchanged()
+
+
+def changed(
+    options: Options,
+    *,
+    max_wait: float | Unchanged | None,
+    max_requests: int | Unchanged | None,
+    exhaustive: bool | Unchanged,
+    priority: Priority | Unchanged,
+) -> Options:
+    """Return options with those changed that are given.
+
+    Raises:
+        InputError: there is no such priority.
+    """
+    if not isinstance(priority, Unchanged) and priority not in RANKS:
+        raise InputError(f"priority must be one of {', '.join(RANKS)}, not {priority!r}")
+    return Options(
+        access=options.access,
+        max_wait=_or(max_wait, options.max_wait),
+        max_requests=_or(max_requests, options.max_requests),
+        exhaustive=_or(exhaustive, options.exhaustive),
+        priority=_or(priority, options.priority),
+    )
+
+
+def _or(value: T | Unchanged, before: T) -> T:
+    return before if isinstance(value, Unchanged) else value
 
 
 def check_numbers(timeout: float | None, max_concurrency: int) -> None:

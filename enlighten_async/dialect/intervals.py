@@ -123,6 +123,7 @@ def _windows(
         pruned=len(split(gone, endpoint.span)),
         spare=endpoint.spare(kept, zone, local=local),
         open_ended=ask.kind.paged,
+        cheaper=endpoint.cheaper(kept),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,19 @@ HOUR = 3_600
 MARGIN = HOUR
 """Seconds kept from the limit of retention, which moves on while a request waits for its turn."""
 
+
+DAILY: Mapping[str, str] = MappingProxyType(
+    {
+        "stats": "energy_lifetime",
+        "rgm_stats": "energy_lifetime",
+        "production_meter": "energy_lifetime",
+        "consumption_stats": "consumption_lifetime",
+        "battery": "battery_lifetime",
+        "energy_import_telemetry": "energy_import_lifetime",
+        "energy_export_telemetry": "energy_export_lifetime",
+    }
+)
+"""What has a value for each day, of all days in one request, by the series that has them by intervals."""
 
 Params: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -62,6 +76,13 @@ class Endpoint:
     no_content: Reason = Reason.NO_ROW
     absent: str = ""
     knows_today: bool = True
+
+    def cheaper(self, window: Window) -> str:
+        """Return what costs less than a window of several requests, in words; empty if nothing is known."""
+        daily = DAILY.get(self.name)
+        if daily is None or window.seconds <= max(self.span, 7 * DAY):
+            return ""
+        return f"one {daily} request has a value for each day"
 
     @property
     def longest(self) -> int:

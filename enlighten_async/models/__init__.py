@@ -64,6 +64,7 @@ from enlighten_async.models.lifetime import (
 from enlighten_async.models.meta import Meta
 from enlighten_async.models.micros_telemetry import MicrosTelemetry
 from enlighten_async.models.production_meter import ProductionMeter
+from enlighten_async.models.quota_status import QuotaStatus, QuotaWindow
 from enlighten_async.models.readings import (
     ConsumptionMeterReadings,
     MeterReading,
@@ -155,6 +156,8 @@ __all__ = [
     "OpenEvents",
     "ProductionMeter",
     "ProductionMeterReadings",
+    "QuotaStatus",
+    "QuotaWindow",
     "Reason",
     "Receipt",
     "RgmInterval",

@@ -6,9 +6,11 @@ from datetime import datetime
 
 from attrs import frozen
 
+from enlighten_async.models.rows import Plain
+
 
 @frozen
-class Estimate:
+class Estimate(Plain):
     """The price of a query.
 
     Attributes:
@@ -19,7 +21,8 @@ class Estimate:
         pruned: windows that are not asked for, since they are documented as empty.
         ready_at: when all of it would be there on this plan (aware UTC).
         month_share: the requests as a share of the plan's month; `None` if the plan has no such limit.
-        fits: whether the running month has that much left.
+        fits: whether the running month has that much left for its priority.
+        cheaper: a way that costs less, in words; `None` if none is known.
     """
 
     at_least: int
@@ -29,3 +32,4 @@ class Estimate:
     ready_at: datetime
     month_share: float | None
     fits: bool
+    cheaper: str | None = None

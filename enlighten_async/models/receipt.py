@@ -17,7 +17,8 @@ class Receipt:
         retried: of these, how many repeated one that failed.
         from_store: windows answered from what was bought before.
         waited: seconds spent waiting, by reason: "minute" and "month" (the plan's windows),
-            "in_flight" (others' requests), "retry" (back-off). Waits that overlap are added up.
+            "in_flight" (others' requests), "priority" (more urgent ones), "retry" (back-off). Waits that
+            overlap are added up.
         left: requests left in the running window of the plan, by period, when the query ended.
     """
 

@@ -1,4 +1,4 @@
-"""By when so many requests will have been granted. A pure function."""
+"""By when so many requests will have been granted, and when a month will be used up. Pure functions."""
 
 from __future__ import annotations
 
@@ -38,3 +38,20 @@ def _after(requests: float, moment: float, left: float, limit: float) -> float:
     if requests <= left:
         return moment
     return MINUTE.start(MINUTE.index(moment) + math.ceil((requests - left) / limit))
+
+
+def runs_out(used: int, limit: int, moment: float) -> float | None:
+    """Return when a month is used up if it goes on as so far (epoch seconds); `None`: not before it ends.
+
+    As much is taken to be used a day as was used, on average, in each day since the month began.
+
+    Args:
+        used: requests used in the running month.
+        limit: requests that may be used in it.
+        moment: the time now, epoch seconds.
+    """
+    start, end = (MONTH.start(MONTH.index(moment) + number) for number in (0, 1))
+    if used >= limit:
+        return moment
+    at = start + (moment - start) * limit / used if used else math.inf
+    return at if at < end else None

@@ -11,6 +11,7 @@ from enlighten_async.quota.bucket import MINUTE
 from enlighten_async.quota.flight import Flight
 from enlighten_async.quota.grant import Grant
 from enlighten_async.quota.line import Line, Place
+from enlighten_async.quota.news import News
 from enlighten_async.quota.stopwatch import Stopwatch, Waiting
 from enlighten_async.quota.verdict import Outcome, Wait
 from enlighten_async.windows import as_datetime
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from enlighten_async.clock import Clock
     from enlighten_async.errors import Throttled
     from enlighten_async.quota.plan import Plan
+    from enlighten_async.quota.standing import Standing
     from enlighten_async.quota.store import QuotaStore
 
 PATIENCE = 120.0
@@ -57,6 +59,7 @@ class RateLimiter:
         self._line = Line()
         self._numbers = count()
         self._watch = Stopwatch()
+        self._news = News()
         self._told = False  # whether any answer told the server's time
 
     def __repr__(self) -> str:
@@ -71,6 +74,15 @@ class RateLimiter:
     def waiting(self) -> Waiting | None:
         """Why the head of the queue waits, and until when; `None` if nobody waits."""
         return self._watch.waiting
+
+    @property
+    def queued(self) -> int:
+        """How many wait."""
+        return len(self._line)
+
+    def standing(self) -> Standing:
+        """Return what is known of the key."""
+        return self._store.standing(self._plan, self._clock.monotonic())
 
     def left(self, rank: int = 0) -> dict[str, int]:
         """Return the requests left to a class at the least in the running windows, by period."""
@@ -181,6 +193,7 @@ class RateLimiter:
                 until = min(until, now + POLL)
             waiting = Waiting(wait.reason, wait.until)
             self._watch.start(waiting, now)
+            self._news.waiting(waiting, (math.inf if wait.at is None else wait.at) - now, len(self._line))
         try:
             await self._woken(place, until - now)
         finally:
@@ -246,6 +259,9 @@ class RateLimiter:
     def _settle(self, grant: Grant) -> None:
         self._flight.leave()
         self._store.settle(grant.ticket, self._outcome(grant))
+        alarm = self._store.alarm(self._plan, self._clock.monotonic())
+        if alarm is not None:
+            self._news.alarm(alarm, self.now())
         self._wake()
 
     def _outcome(self, grant: Grant) -> Outcome:

@@ -6,6 +6,7 @@ from enlighten_async.session.outline import Draft, Endpoints, Leg, Outline
 from enlighten_async.session.progress import Progress
 from enlighten_async.session.query import Query
 from enlighten_async.session.session import Dialect, Options, Session
+from enlighten_async.session.status import status
 
 __all__ = [
     "Access",
@@ -21,4 +22,5 @@ __all__ = [
     "Session",
     "kept_counts",
     "shared_counts",
+    "status",
 ]

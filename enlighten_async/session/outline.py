@@ -48,6 +48,7 @@ class Outline(Generic[P, I, T]):
         spare: requests it may take beyond one for each window, where an answer does not speak for the whole
             of its window.
         open_ended: whether only the service knows how many requests it takes.
+        cheaper: a way that costs less, in words; empty if there is none.
     """
 
     legs: tuple[Leg[P], ...]
@@ -58,6 +59,7 @@ class Outline(Generic[P, I, T]):
     pruned: int = 0
     spare: int = 0
     open_ended: bool = False
+    cheaper: str = ""
 
 
 @frozen

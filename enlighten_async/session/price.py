@@ -24,15 +24,16 @@ def price(session: Session, options: Options, outline: Outline[Any, Any, Any], *
     legs = len(outline.legs)
     least = legs if options.exhaustive else min(legs, 1)
     most = legs + outline.spare + 2 * zone
-    limit = session.limiter.plan.month
+    limit = session.limiter.standing().limits.get("month")
     return Estimate(
         at_least=least + zone,
         at_most=None if outline.open_ended else most,
         from_store=0,
         pruned=outline.pruned,
-        ready_at=as_datetime(session.limiter.ready_at(most)),
+        ready_at=as_datetime(session.limiter.ready_at(most, options.rank)),
         month_share=most / limit if limit else None,
-        fits=most <= session.limiter.left().get("month", most),
+        fits=most <= session.limiter.left(options.rank).get("month", most),
+        cheaper=outline.cheaper or None,
     )
 
 

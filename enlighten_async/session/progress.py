@@ -17,8 +17,8 @@ class Progress:
         total: how many there are; `None` before it is known.
         sent: requests that left so far.
         left: requests left in the running windows of the plan, by period.
-        waiting: why the gate holds requests back: "minute", "month", "in_flight", "throttled" or
-            "doubt"; `None` if it does not.
+        waiting: why the gate holds requests back: "minute", "month", "in_flight", "throttled",
+            "doubt" or "priority"; `None` if it does not.
         until: when it opens (aware UTC), where that is a matter of time.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,16 +12,19 @@ import anyio
 
 from enlighten_async.errors import BudgetExceeded, EnlightenError, TransportError
 from enlighten_async.models.coverage import Hole, Reason
-from enlighten_async.quota import Grant
+from enlighten_async.quota import LONG, Grant
 from enlighten_async.session.outline import Outline
 from enlighten_async.session.session import Options, Session
 from enlighten_async.session.tally import Tally
 from enlighten_async.session.track import Track
 from enlighten_async.transport import Credentials
+from enlighten_async.windows import as_datetime
 
 P = TypeVar("P")
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
+
+logger = logging.getLogger("enlighten_async")
 
 PILOTS = 2
 """How many windows may fail to get any answer before the others are given up."""
@@ -44,7 +48,8 @@ class Run(Generic[P, I, T]):
     ) -> None:
         self.outline = outline
         self.deadline: float | None = None
-        self.tracks = [Track.start(leg, session.limiter.place(), outline.learn) for leg in outline.legs]
+        place, rank = session.limiter.place, options.rank
+        self.tracks = [Track.start(leg, place(rank), outline.learn) for leg in outline.legs]
         self._session = session
         self._options = options
         self._tally = tally
@@ -155,6 +160,9 @@ class Run(Generic[P, I, T]):
     async def _pause(self, track: Track[P], seconds: float) -> None:
         if seconds <= 0:
             return
+        if seconds > LONG:
+            until = f"{as_datetime(self._session.now() + seconds):%Y-%m-%d %H:%M:%S}"
+            logger.info("waiting %.0f s (retry) until %s UTC", seconds, until)
         with self._leaving() as scope:
             await self._session.clock.sleep(seconds)
             self._tally.wait("retry", seconds)

@@ -11,7 +11,7 @@ from attrs import Factory, define, frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import EnlightenError, Throttled, TokenRefused, TransportError
-from enlighten_async.quota import Grant, Plan, RateLimiter
+from enlighten_async.quota import RANKS, Grant, Plan, Priority, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy, crowded, passing
 from enlighten_async.session.access import Access
 from enlighten_async.session.outline import Endpoints
@@ -71,12 +71,19 @@ class Options:
         max_wait: seconds the whole query may take; `None` sets no limit.
         max_requests: requests it may take; `None` sets no limit.
         exhaustive: whether windows are asked for that the newest answer shows to be empty.
+        priority: whose requests go before it, and for whom some are held back.
     """
 
     access: Access
     max_wait: float | None = None
     max_requests: int | None = None
     exhaustive: bool = False
+    priority: Priority = "interactive"
+
+    @property
+    def rank(self) -> int:
+        """How many classes go before it."""
+        return RANKS[self.priority]
 
 
 @define(eq=False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 import pytest
 
 from enlighten_async.errors import QuotaExhausted, Throttled
-from enlighten_async.quota import Alarm, MemoryQuotaStore, Outcome, Plan, RateLimiter
+from enlighten_async.quota import Alarm, MemoryQuotaStore, Outcome, Plan, RateLimiter, runs_out
 from enlighten_async.quota.account import GUARD, Account
 from enlighten_async.testing import FakeClock
 
@@ -85,32 +87,70 @@ def test_a_standing_tells_all_that_is_known() -> None:
 # Alarms
 
 
-async def test_each_stage_of_a_month_is_told_once(build: Build, purchase: Purchase) -> None:
-    """At four fifths, and at 95 of 100; the next month begins anew."""
+async def test_each_stage_of_a_month_is_told_once(
+    build: Build, purchase: Purchase, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At 80 and at 95 of 100, by whichever client of the store; the next month begins anew."""
     plan = Plan(minute=100, month=100)
-    store = MemoryQuotaStore()
-    limiter, server = build(FakeClock(), plan=plan, store=store, minute=100, month=100)
-    told = []
-    for _ in range(100):
-        await purchase(limiter, server)
-        told.append(store.alarm(plan, server.clock.monotonic()))
-    stages = {number: alarm for number, alarm in enumerate(told, start=1) if alarm}
-    assert stages == {80: Alarm(0.80, 80, 100, MONTH_END), 95: Alarm(0.95, 95, 100, MONTH_END)}
+    limiter, server = build(FakeClock(), plan=plan, minute=100, month=100)
+    other = RateLimiter(store=limiter._store, plan=plan, clock=server.clock)
+    stages = []
+    for number in range(1, 101):
+        await purchase((limiter, other)[number % 2], server)
+        stages += [number for record in caplog.records if record.levelname == "WARNING"]
+        texts = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        caplog.clear()
+        assert len(texts) == (number in {80, 95})
+        assert all(f"({number} of 100)" in text and "2025-07-01 00:00 UTC" in text for text in texts)
+    assert stages == [80, 95]
     await server.clock.sleep(MONTH_END - server.time() + 5)
     server.month = 200  # the fake server has but one month
-    for _ in range(79):
+    for _ in range(80):
+        assert "WARNING" not in caplog.text
         await purchase(limiter, server)
-    assert store.alarm(plan, server.clock.monotonic()) is None
-    await purchase(limiter, server)
-    assert store.alarm(plan, server.clock.monotonic()) is not None
+    assert "(80 of 100)" in caplog.text
 
 
 async def test_there_is_no_alarm_before_the_time_is_known_nor_without_a_limit(
     build: Build, purchase: Purchase
 ) -> None:
     """Nothing is counted then, and nothing can be used up."""
-    limiter, server = build(FakeClock(), plan=Plan(month=1))
-    assert limiter._store.alarm(limiter.plan, 0.0) is None
-    await purchase(limiter, server)
-    assert limiter._store.alarm(Plan(minute=1), server.clock.monotonic()) is None
-    assert limiter._store.alarm(limiter.plan, server.clock.monotonic()) is not None
+    store, plan = MemoryQuotaStore(), Plan(month=1)
+    assert store.alarm(plan, 0.0) is None
+    await store.take(1, plan, 999.9)
+    store.settle(1, Outcome(999.9, 1000.0, landed=True, accepted=True, date=DATE))
+    assert store.alarm(Plan(minute=1), 1000.0) is None
+    assert store.alarm(plan, 1000.0) == Alarm(0.95, 1, 1, MONTH_END)
+    assert store.alarm(plan, 1000.0) is None
+
+
+@pytest.mark.parametrize(
+    ("used", "days", "end"), [(0, 10, None), (100, 10, None), (500, 10, 20), (400, 10, 25), (1000, 3, 3)]
+)
+def test_a_month_runs_out_at_the_pace_so_far(used: int, days: float, end: float | None) -> None:
+    """What was used since it began, by the time that took: 50 a day last 20 days of June."""
+    june = MONTH_END - 30 * 86_400
+    expected = None if end is None else june + end * 86_400
+    assert runs_out(used, 1000, june + days * 86_400) == expected
+
+
+async def test_a_long_wait_is_told_once_with_its_end(
+    build: Build, purchase: Purchase, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many wait, and whoever is the head; short waits are not worth a line."""
+    caplog.set_level("INFO", "enlighten_async")
+    limiter, server = build(FakeClock(), phase=20.0)
+
+    async def job(patience: float | None) -> None:
+        with server.clock.move_on_after(patience):
+            await purchase(limiter, server)
+
+    async with anyio.create_task_group() as tasks:
+        for patience in [None] * 10 + [15.0] * 5 + [None] * 15:
+            tasks.start_soon(job, patience)
+    lines = [record.getMessage() for record in caplog.records]
+    end = server.windows()[0] * 60 + 60
+    assert len(lines) == 2
+    assert all("s (minute) until 2025-06-15 15:0" in line and "in the queue" in line for line in lines)
+    assert all(f"{datetime.fromtimestamp(end + 60 * n, UTC):%H:%M:%S} UTC" in lines[n] for n in range(2))
+    assert all(record.levelname == "INFO" for record in caplog.records)
