@@ -5,30 +5,24 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
-
-from attrs import evolve
 
 from enlighten_async import v2, v4
 from enlighten_async.client.endpoints import Endpoints
 from enlighten_async.client.environment import ACCOUNT, BASE_URL, KEY, STATE, USER, checked, read
 from enlighten_async.client.options import (
-    UNCHANGED,
     ClientOptions,
-    Unchanged,
-    changed,
     check_numbers,
     network,
 )
 from enlighten_async.client.site import SiteEndpoints
 from enlighten_async.client.telemetry import TelemetryEndpoints
+from enlighten_async.client.views import Views
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
-from enlighten_async.models import QuotaStatus
 from enlighten_async.oauth import KeyIn, OAuth
-from enlighten_async.quota import Plan, Priority, QuotaStore, RateLimiter
+from enlighten_async.quota import Plan, QuotaStore, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy
 from enlighten_async.session import (
     Access,
@@ -38,7 +32,6 @@ from enlighten_async.session import (
     Session,
     kept_counts,
     shared_counts,
-    status,
 )
 from enlighten_async.transport import Secret, Transport, origin
 
@@ -53,7 +46,7 @@ DEFAULT_ACCOUNT = "default"
 logger = logging.getLogger("enlighten_async")
 
 
-class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
+class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
     """An async client of Enphase's Enlighten Systems API.
 
     Its methods bear the API's names and return a `Query`: `await` it for the answer, `async for` it for
@@ -242,52 +235,6 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints):
         oauth = OAuth.from_env(known, **network(options))
         account = known[ACCOUNT].reveal() or DEFAULT_ACCOUNT
         return cls.v4(known[KEY], oauth=oauth, user_id=account, **options)
-
-    def with_options(
-        self,
-        *,
-        user_id: str | Secret | None = None,
-        max_wait: float | Unchanged | None = UNCHANGED,
-        max_requests: int | Unchanged | None = UNCHANGED,
-        exhaustive: bool | Unchanged = UNCHANGED,
-        priority: Priority | Unchanged = UNCHANGED,
-    ) -> Self:
-        """Return a view of this client with other options; what is not given stays as it is.
-
-        It shares connections and counts with this client, and closing it closes nothing.
-
-        Args:
-            user_id: another user of the same key (v4: the name of another account); counts are kept per
-                key over all its users.
-            max_wait: seconds a whole query may take, queue, network and retries included; `None`: any.
-            max_requests: requests a query may take; `None`: any.
-            exhaustive: ask also for windows which the newest answer shows to be empty.
-            priority: "interactive" (as a client is at first), "poll" for what is read regularly, "backfill"
-                for history. They go in this order, in all clients that share counts; and for each class
-                above, a tenth of the minute and a twentieth of the month are held back from those below, 1
-                request at least.
-
-        Raises:
-            InputError: an option is wrong.
-        """
-        view = copy(self)
-        view._owner = False
-        options = changed(
-            view._options,
-            max_wait=max_wait,
-            max_requests=max_requests,
-            exhaustive=exhaustive,
-            priority=priority,
-        )
-        view._options = options if user_id is None else evolve(options, access=self._access(user_id))
-        return view
-
-    async def quota(self) -> QuotaStatus:
-        """Return what the key has used and has left, and what is waited for; it costs no request.
-
-        What is left is told for the priority of this view: see `with_options`.
-        """
-        return status(self._session, self._options)
 
     def __repr__(self) -> str:
         # A traceback that shows variables may show a client that was not finished.
