@@ -150,6 +150,9 @@ async def test_each_documented_refusal_is_our_documented_error(
     outcome = await ask(services[mode], method, arguments, status)
     if status == 500 and prism.without_data(outcome.answer):
         return
+    if mode == "wild" and method not in outcome.wire.operations:
+        assert _senseless("systems", outcome.answer), outcome  # which were asked for the time zone
+        return
     assert isinstance(outcome.answer, REFUSALS[status]), outcome
     assert getattr(outcome.answer, "status", status) == status, outcome
 
