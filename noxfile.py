@@ -84,6 +84,13 @@ def sweep(session: nox.Session) -> None:
 
 
 @nox.session
+def processes(session: nox.Session) -> None:
+    """Real processes that share a state file, some of them killed, over real sockets; takes three minutes."""
+    session.install(*group("tests"), ".[cli,trio]")
+    session.run("pytest", "tests/processes", *session.posargs, env={"PROCESSES": "1"})
+
+
+@nox.session
 def prism(session: nox.Session) -> None:
     """The client's requests, put to a mock server of the API: `nox -s prism -- v4.openapi.yaml`.
 

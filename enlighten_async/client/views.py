@@ -66,4 +66,5 @@ class Views(Asking):
 
         What is left is told for the priority of this view: see `with_options`.
         """
+        await self._session.limiter.look()
         return status(self._session, self._options)

@@ -108,6 +108,10 @@ class RateLimiter:
         if self._line.head is None:
             await self._store.sync()
 
+    async def look(self) -> None:
+        """Learn what other processes have spent, where the store is shared with any."""
+        await self._store.sync(look=True)
+
     async def acquire(self, place: Place, max_wait: float | None = None) -> Grant:
         """Wait for the permission to send one request.
 

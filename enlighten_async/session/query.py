@@ -116,6 +116,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
         If the system's time zone has to be asked for first, that request is counted in.
         """
+        await self._session.limiter.look()
         outline, unknown = self._priced()
         return price(self._session, self._options, outline, zone=unknown)
 

@@ -130,6 +130,19 @@ async def test_clients_of_one_process_share_one_store(path: Path) -> None:
     assert rows == 3
 
 
+async def test_what_is_left_is_told_by_the_file(path: Path) -> None:
+    """To a process that has not sent anything, and what a query would cost there."""
+    world, plan = World(), Plan(minute=10, month=100)
+    async with world.client(state=path, plan=plan) as client:
+        for _ in range(3):
+            await client.rgm_stats(world.system)
+    async with elsewhere(world, path, plan=plan) as other:
+        assert (await other.quota()).month.left == 97
+    async with elsewhere(world, path, apart=5.0, plan=TIGHT) as third:
+        assert (await third.rgm_stats(world.system).estimate()).fits is False
+    assert world.emulator.counts.sent == 3
+
+
 async def test_no_secret_is_in_the_file(path: Path) -> None:
     """Neither the key, nor anything by which a key could be recognised without the file's salt."""
     world = World()

@@ -1,0 +1,152 @@
+"""Real processes on one state file, over real sockets; minutes pass in three seconds. `nox -s processes`."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enlighten_async.emulator import Emulator, Quota
+from enlighten_async.quota.record import Record
+from tests.processes.swift import FACTOR, SwiftClock
+
+pytestmark = pytest.mark.skipif(not os.environ.get("PROCESSES"), reason="takes minutes: nox -s processes")
+
+KILLS = 100
+MID_JUNE = 1_750_000_020.0
+MONTH_END = 1_751_328_000.0  # 2025-07-01T00:00Z
+
+
+class Machine:
+    """A service on a socket, and processes that use it by way of one state file.
+
+    Attributes:
+        emulator: the service, in this process.
+        state: the file.
+    """
+
+    def __init__(self, state: Path, start: float, quota: Quota) -> None:
+        self.clock = SwiftClock(start, time.time())
+        self.emulator = Emulator(clock=self.clock, quota=quota, concurrent=None, latency=0.5)
+        self.state = state
+        self.url = ""
+        self._quota = quota
+
+    def start(self, jobs: int, *, wrong: float = 0.0, backend: str = "asyncio") -> subprocess.Popen[str]:
+        """Start a process that asks so many times; return as soon as it begins."""
+        task = {
+            "jobs": jobs,
+            "wrong": wrong,
+            "backend": backend,
+            "start": self.clock.start,
+            "began": self.clock.began,
+            "minute": self._quota.minute,
+            "month": self._quota.month,
+            "url": self.url,
+            "state": str(self.state),
+            "user": self.emulator.demo_user,
+            "system": self.emulator.demo_system,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.processes.worker", json.dumps(task)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    def stored(self) -> tuple[int, int]:
+        """Return how many requests the file counts in this month, and how many of them are on their way."""
+        with sqlite3.connect(self.state, timeout=10) as file:
+            assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            row = file.execute("SELECT counts FROM quota").fetchone()
+        file.close()
+        record = Record() if row is None else Record.read(row[0])
+        flying = len(record.tickets) + record.lost
+        return sum(record.charged.get("month", {}).values()) + flying, flying
+
+
+@pytest.fixture
+def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
+    """Start the service."""
+    start, quota = request.param
+    made = Machine(tmp_path / "state.db", start, quota)
+    with made.emulator.running() as made.url:
+        yield made
+
+
+def result(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait for the end of a process, and return what it said."""
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("machine", [(MID_JUNE, Quota(10, 10_000))], indirect=True)
+def test_three_processes_share_a_key(machine: Machine) -> None:
+    """60 jobs each, local clocks 1.5 s apart: 180 sent, none rejected, at most 2 windows more."""
+    began = machine.clock.now()
+    processes = [
+        machine.start(60, wrong=wrong, backend=backend)
+        for wrong, backend in ((0.0, "asyncio"), (1.5, "trio"), (-1.5, "asyncio"))
+    ]
+    results = [result(process) for process in processes]
+    counts = machine.emulator.counts
+    assert [(one["answers"], one["rejected"], one["error"]) for one in results] == [(60, 0, "")] * 3
+    assert (counts.sent, counts.rejected, max(counts.windows.values())) == (180, 0, 10)
+    assert (max(counts.windows) - began // 60 * 60) / 60 + 1 <= math.ceil(180 / 10) + 2
+    assert machine.stored() == (180, 0)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("machine", [(MID_JUNE, Quota(3000, 1_000_000))], indirect=True)
+def test_killed_at_any_moment(machine: Machine) -> None:
+    """Two at a time, 100 in all: never less is stored than the server counts, and little more."""
+    seed = random.randrange(2**32)  # noqa: S311
+    chance, excess, flown = random.Random(seed), 0, 0  # noqa: S311
+    assert result(machine.start(1))["answers"] == 1
+    for _ in range(KILLS // 2):
+        processes = [machine.start(150, backend=backend) for backend in ("asyncio", "trio")]
+        for process in processes:
+            time.sleep(chance.uniform(0, 0.6))
+            process.kill()
+        for process in processes:
+            process.communicate()
+        time.sleep(1 / FACTOR)  # what is on its way arrives
+        (stored, flying), counted = machine.stored(), machine.emulator.counts.sent
+        assert stored >= counted, f"seed {seed}"
+        assert stored - counted <= excess + flying, f"seed {seed}"
+        excess, flown = stored - counted, flown + flying
+    assert machine.emulator.counts.rejected == 0
+    assert machine.emulator.counts.sent > KILLS, "there was no load"
+    assert flown > 0, "nothing was cut off"
+    time.sleep(36 / FACTOR)
+    assert result(machine.start(5))["answers"] == 5
+    stored, flying = machine.stored()
+    assert (stored - machine.emulator.counts.sent, flying) == (excess, 0)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("machine", [(MONTH_END - 400, Quota(100, 5))], indirect=True)
+def test_a_month_that_is_used_up(machine: Machine) -> None:
+    """The next process knows it without sending anything; the next month begins by itself."""
+    assert result(machine.start(5))["answers"] == 5
+    late = result(machine.start(1, wrong=1.5))
+    assert (late["answers"], late["error"], late["retry_at"]) == (0, "QuotaExhausted", MONTH_END)
+    assert (machine.emulator.counts.sent, machine.emulator.counts.rejected) == (5, 0)
+    time.sleep(max(0.0, (MONTH_END + 5 - machine.clock.now()) / FACTOR))
+    assert result(machine.start(2, wrong=-1.5))["answers"] == 2
+    assert (machine.emulator.counts.sent, machine.emulator.counts.rejected) == (7, 0)

@@ -1,0 +1,47 @@
+"""A process that asks the service for something, as often as it is told: `python -m tests.processes.worker`.
+
+It is given one JSON object, says "ready" when it begins, and writes what became of it at its end.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import anyio
+
+from enlighten_async import EnlightenClient, Plan
+from enlighten_async.errors import EnlightenError
+from tests.processes.swift import SwiftClock
+from tests.world import API_KEY
+
+
+async def work(task: dict[str, Any]) -> dict[str, Any]:
+    """Ask so many times at once; return how often that went well, and the first error."""
+    clock = SwiftClock(task["start"], task["began"], task["wrong"])
+    plan = Plan(minute=task["minute"], month=task["month"])
+    done = {"answers": 0, "rejected": 0, "error": "", "retry_at": None}
+    async with EnlightenClient(
+        API_KEY, task["user"], base_url=task["url"], plan=plan, state=task["state"], clock=clock
+    ) as client:
+
+        async def job() -> None:
+            try:
+                answer = await client.rgm_stats(task["system"])
+                done["answers"] += 1
+                done["rejected"] += answer.receipt.rejected
+            except EnlightenError as error:
+                done["error"] = type(error).__name__
+                done["retry_at"] = error.retry_at and error.retry_at.timestamp()
+
+        print("ready", flush=True)  # noqa: T201
+        async with anyio.create_task_group() as tasks:
+            for _ in range(task["jobs"]):
+                tasks.start_soon(job)
+    return done
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    print(json.dumps(anyio.run(work, given, backend=given["backend"])), flush=True)  # noqa: T201
