@@ -13,6 +13,8 @@ from enlighten_async.emulator import Manners
 from tests.effort import SEED, examples
 from tests.world import World
 
+pytestmark = pytest.mark.timeout(600)  # examples of many systems
+
 SYSTEMS = 8
 DAY = 86_400
 MANNERS = {
@@ -34,7 +36,7 @@ def world(name: str) -> World:
 
 @pytest.mark.parametrize("series", ["stats", "rgm_stats", "consumption_stats"])
 @pytest.mark.parametrize("name", MANNERS)
-@examples(10)
+@examples(5)
 @given(number=st.integers(0, SYSTEMS - 1), back=st.integers(0, 700 * DAY), length=st.integers(0, 20 * DAY))
 async def test_series_are_the_truth(name: str, series: str, number: int, back: int, length: int) -> None:
     """Row by row, at no more than the price unless a week was cut without a word."""

@@ -23,6 +23,8 @@ from enlighten_async.models.rgm_stats import RgmStats
 from tests.effort import SEED, examples
 from tests.world import World
 
+pytestmark = pytest.mark.timeout(600)  # examples of many systems, two services at a time
+
 SYSTEMS = 16
 DAY = 86_400
 SERIES = {"stats": (300, 8), "rgm_stats": (900, 60), "consumption_stats": (900, 60)}
@@ -84,7 +86,7 @@ def ranges(draw: st.DrawFn, name: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("name", sorted(SERIES))
-@examples(25)
+@examples(12)
 @given(data=st.data(), number=NUMBERS)
 async def test_series_over_any_range(name: str, data: st.DataObject, number: int) -> None:
     """Every interval, of every meter; one request for each 7 days."""
@@ -101,7 +103,7 @@ async def test_series_over_any_range(name: str, data: st.DataObject, number: int
 
 
 @pytest.mark.parametrize("name", sorted(SERIES))
-@examples(15)
+@examples(8)
 @given(back=st.integers(0, 360), length=st.integers(0, 20), number=NUMBERS)
 async def test_series_over_local_days(name: str, back: int, length: int, number: int) -> None:
     """In every time zone, also on days on which clocks change; sums by hour, day and month agree."""
@@ -191,7 +193,7 @@ ASKS: dict[str, Callable[[EnlightenClient, int, date], Any]] = {
 
 
 @pytest.mark.parametrize("name", ASKS)
-@examples(20)
+@examples(8)
 @given(number=NUMBERS, back=st.integers(-1, 500))
 async def test_single_answers(name: str, number: int, back: int) -> None:
     """The same values, or the same kind of error.
