@@ -67,6 +67,7 @@ async def test_a_process_that_starts_in_the_next_month_goes_on(path: Path) -> No
     async with elsewhere(world, path, plan=TIGHT) as other:
         await other.rgm_stats(world.system)
     assert world.emulator.counts.sent == 4
+    assert world.clock.now() < MONTH_END + 21 * 60  # it did not wait
 
 
 async def test_a_process_on_the_same_clocks_starts_with_all_that_is_known(path: Path) -> None:
