@@ -8,6 +8,7 @@ from attrs import evolve
 from enlighten_async.cli import inputs
 from enlighten_async.cli.demo import demo
 from enlighten_async.cli.emulator import emulator
+from enlighten_async.cli.estimate import estimate, quota
 from enlighten_async.cli.login import login
 from enlighten_async.cli.rgm_stats import rgm_stats
 from enlighten_async.cli.shell import Shell
@@ -72,5 +73,5 @@ def cli(
     context.obj = shell
 
 
-for command in (demo, emulator, login, systems, rgm_stats):
+for command in (demo, emulator, login, systems, rgm_stats, estimate, quota):
     cli.add_command(command)

@@ -11,6 +11,7 @@ import click
 from attrs import Factory, define
 
 from enlighten_async.cli import inputs, words
+from enlighten_async.cli.estimate import show_price
 from enlighten_async.cli.inputs import Asked, asked_range
 from enlighten_async.cli.rows import Row, written
 from enlighten_async.cli.shell import Shell
@@ -63,21 +64,13 @@ def rgm_stats(
             time_zone(timezone)  # a name that is not known is told before anything is paid for
         query = client.rgm_stats(system_id, **asked)
         if estimate:
-            await _price(shell, query)
+            show_price(shell, await query.estimate())
         elif output is not None:
             await _write(shell, query, output, meters=meters)
         else:
             await _show(shell, query, timezone)
 
     shell.ask(work)
-
-
-async def _price(shell: Shell, query: Query[RgmStats, RgmStats]) -> None:
-    price = await query.estimate()
-    share = "" if price.month_share is None else f", {price.month_share:.2%} of the month"
-    click.echo(f"at most {price.at_most} requests{share}; ready at {price.ready_at:%Y-%m-%d %H:%M:%S} UTC")
-    if not price.fits:
-        shell.say("that is more than is left this month")
 
 
 async def _show(shell: Shell, query: Query[RgmStats, RgmStats], timezone: str | None) -> None:

@@ -1,0 +1,69 @@
+"""`enlighten estimate` and `enlighten quota`: what is told, for nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from enlighten_async.cli.estimate import NAMES
+from tests.cli.conftest import Commands
+
+YEAR = ("--start", "2024-06-15T15:00Z", "--end", "2025-06-15T15:00Z")
+V2 = ("stats", "rgm-stats", "consumption-stats", "energy-lifetime", "consumption-lifetime")
+
+
+@pytest.mark.parametrize(("name", "requests"), [("rgm-stats", 53), ("stats", 365), ("consumption-stats", 16)])
+def test_every_series_has_its_price(enlighten: Commands, name: str, requests: int) -> None:
+    """A year of it, with the way that costs less; nothing is sent."""
+    done = enlighten("estimate", name, 1765, *YEAR)
+    assert (done.exit_code, enlighten.sent) == (0, 0)
+    assert done.stdout.startswith(f"at most {requests} requests, ")
+    assert done.stderr.splitlines()[:2] == ["at least 1", "windows too old to be kept, not asked for: 1"]
+    assert "of the month; ready at 2025-06-15 15:" in done.stdout
+    assert "_lifetime request has a value for each day" in done.stderr
+
+
+def test_a_lifetime_is_one_request(enlighten: Commands) -> None:
+    """It takes days, and instants are refused with what to do."""
+    done = enlighten("estimate", "energy-lifetime", 1765, "--start", "2024-06-15", "--end", "2025-06-14")
+    assert done.stdout.startswith("at most 1 requests, 0.01% of the month")
+    assert "cheaper" not in done.stderr
+    wrong = enlighten("estimate", "energy-lifetime", 1765, *YEAR)
+    assert (wrong.exit_code, enlighten.sent) == (2, 0)
+    assert "give --start and --end as days" in wrong.stderr
+
+
+def test_every_name_is_a_method_of_the_client(enlighten: Commands) -> None:
+    """What only v4 has is said to be so."""
+    for name in NAMES:
+        done = enlighten("estimate", name, 1765, "--start", "2025-06-01", "--end", "2025-06-10")
+        assert done.exit_code == (0 if name in V2 else 2)
+        assert ("v4 has it" in done.stderr) == (name not in V2)
+    assert enlighten.sent == 0
+
+
+def test_history_takes_longer_and_may_not_fit(enlighten: Commands) -> None:
+    """The price is that of the class it would be bought in."""
+    first = enlighten("--plan", "10/50", "estimate", "rgm-stats", 1765, *YEAR)
+    assert "that is more than is left this month" in first.stderr
+    fits = enlighten("--plan", "10/55", "estimate", "rgm-stats", 1765, *YEAR)
+    held = enlighten("--plan", "10/55", "estimate", "rgm-stats", 1765, *YEAR, "--priority", "backfill")
+    assert "more than is left" not in fits.stderr
+    assert "more than is left" in held.stderr
+
+
+def test_the_quota_is_told(enlighten: Commands, tmp_path: Path) -> None:
+    """With a state file it is what the commands before it have used."""
+    done = enlighten("quota")
+    assert (done.exit_code, enlighten.sent) == (0, 0)
+    assert [line.split()[:4] for line in done.stdout.splitlines()[1:]] == [
+        ["minute", "0", "10", "10"],
+        ["month", "0", "10,000", "10,000"],
+    ]
+    state = ("--state", tmp_path / "state.db")
+    assert enlighten(*state, "systems").exit_code == 0
+    after = enlighten(*state, "quota", "--priority", "backfill")
+    assert after.stdout.splitlines()[2].split()[:4] == ["month", "1", "10,000", "8,999"]
+    assert "2025-07-01 00:00:00" in after.stdout
+    assert enlighten.sent == 1
