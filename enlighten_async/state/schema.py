@@ -25,7 +25,7 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
     Raises:
         InputError: the file was made by a newer version of this package, or by another program.
     """
-    if _pending(connection, name):
+    if _looked(connection, name):
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Looked at again: another process may have done it meanwhile.
@@ -46,6 +46,15 @@ def salt(connection: sqlite3.Connection) -> bytes:
     """Return the file's own random bytes, under which names of keys are hashed in it."""
     found = connection.execute("SELECT value FROM meta WHERE name = 'salt'").fetchone()
     return bytes(found[0]) if found else b""
+
+
+def _looked(connection: sqlite3.Connection, name: str) -> range:
+    """Return the steps that the file still has to take, as of one moment: another process may be at it."""
+    connection.execute("BEGIN")
+    try:
+        return _pending(connection, name)
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _pending(connection: sqlite3.Connection, name: str) -> range:

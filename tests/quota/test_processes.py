@@ -21,9 +21,6 @@ from enlighten_async.testing import FakeClock
 from tests.effort import examples
 from tests.quota.machine import Local, a_process
 
-# On a busy machine one of these failed once in two runs; why is not known yet.
-pytestmark = pytest.mark.xfail(strict=False, reason="not yet steady on a busy machine")
-
 Build = Callable[..., tuple[RateLimiter, Any]]
 Purchase = Callable[..., Awaitable[Any]]
 

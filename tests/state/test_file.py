@@ -6,13 +6,15 @@ import logging
 import os
 import sqlite3
 import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from enlighten_async.errors import InputError
 from enlighten_async.state import Busy, Damaged, Fault, StateFile, salt, state_file
-from enlighten_async.state.schema import APPLICATION, MIGRATIONS
+from enlighten_async.state.schema import APPLICATION, MIGRATIONS, migrate
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
 
@@ -157,6 +159,31 @@ def test_a_newer_file_is_left_alone(path: Path, file: StateFile) -> None:
     with pytest.raises(InputError, match="newer version of enlighten_async"):
         file.transact(put)
     assert path.read_bytes() == before
+
+
+class Interrupted(sqlite3.Connection):
+    """A connection of a process that is slow to look at a file which another one makes meanwhile."""
+
+    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        """Execute a statement; the other process tries its best behind the first question."""
+        found = super().execute(sql, *arguments)
+        if sql == "PRAGMA application_id":
+            row = found.fetchone()
+            with suppress(Busy):
+                StateFile(self.path, durable=False).transact(put)
+            return super().execute("SELECT ?", row)
+        return found
+
+    path: Path
+
+
+def test_two_make_the_file_at_once(path: Path) -> None:
+    """Who sees it half made does not take it for another program's."""
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, factory=Interrupted)
+    connection.path = path
+    migrate(connection, "the file")
+    connection.close()
+    StateFile(path, durable=False).transact(put)
 
 
 def test_another_programs_database_is_left_alone(path: Path, file: StateFile) -> None:
