@@ -54,15 +54,22 @@ def smoke(session: nox.Session) -> None:
     """The benchmarks, just long enough to see that all contenders give the same numbers; and the demo."""
     session.install(*group("bench"), ".[cli]")
     session.run("python", "-m", "benchmarks.run", "--smoke")
+    session.run("python", "-m", "benchmarks.quota", "--smoke")
     session.run("enlighten", "demo")
     session.run("enlighten", "demo", "--v4")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks; `nox -s bench -- --write` puts the table into benchmarks/README.md."""
+    """The benchmarks; `nox -s bench -- --write` puts the tables into the README files there."""
     session.install(*group("bench"), ".[cli]")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
+    session.run(
+        "python",
+        "-m",
+        "benchmarks.quota",
+        *(word for word in session.posargs if word in {"--smoke", "--write"}),
+    )
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])

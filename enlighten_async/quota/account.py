@@ -74,7 +74,8 @@ class Account:
         if wait is None:
             self._in_flight.add(ticket)
             self._newest = max(self._newest, ticket)
-            self._claims.drop(rank)
+            if self._claims.spans:
+                self._claims.drop(rank)
         elif wait.reason != "priority":
             self._claims.lay(rank, wait.at, now)
         return wait
@@ -158,11 +159,12 @@ class Account:
 
     def alarm(self, plan: Plan, now: float) -> Alarm | None:
         """Return the news that most of the month is used up, each stage once a month; else `None`."""
-        limit = self._limits.month(plan)
-        if limit is None or not self.clock.known:
+        limit, charged = self._limits.month(plan), self._charged[MONTH.name]
+        # Asked after each request: the common answer must come before any look at the calendar.
+        if limit is None or max(charged.values(), default=0) < ALARMS[-1] * limit:
             return None
         month = MONTH.index(self._earliest(now))
-        used = self._charged[MONTH.name].get(month, 0)
+        used = charged.get(month, 0)
         share = next((share for share in ALARMS if used >= share * limit), 0.0)
         if share <= (self._alarmed[1] if self._alarmed[0] == month else 0.0):
             return None

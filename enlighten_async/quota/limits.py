@@ -66,7 +66,8 @@ class Limits:
 
     def month(self, plan: Plan) -> int | None:
         """Return what may be used in a month; `None`: any."""
-        return next((rule.limit for rule in self.rules(plan, 0) if rule.bucket is MONTH), None)
+        rules = self.rules(plan, 0)
+        return rules[0].limit if rules and rules[0].bucket is MONTH else None
 
     def rules(self, plan: Plan, rank: int) -> tuple[Rule, ...]:
         """Return how far a class may go, the longest period first."""
