@@ -61,7 +61,7 @@ class Login:
         path: the file of tokens.
         env: the environment.
         opened: addresses the browser was led to.
-        pages: what it was shown in the end.
+        pages: what it was shown in the end, perhaps a moment after the command has ended.
         visit: changes an address before it is opened.
         hands: type what the owner was led to, in place of the browser's going there.
     """
@@ -75,7 +75,7 @@ class Login:
             "ENLIGHTEN_BASE_URL": url,
         }
         self.opened: list[str] = []
-        self.pages: list[httpx.Response] = []
+        self.pages: queue.Queue[httpx.Response] = queue.Queue()
         self.visit: Callable[[str], str] = lambda url: url
         self.hands: Hands | None = None
 
@@ -85,7 +85,7 @@ class Login:
         if self.hands is not None:
             self.hands.urls.put(url)
             return
-        self.pages.append(httpx.get(self.visit(url), follow_redirects=True, trust_env=False))
+        self.pages.put(httpx.get(self.visit(url), follow_redirects=True, trust_env=False))
 
     def __call__(self, *words: str, typed: str | io.BufferedReader | None = None) -> Result:
         """Run it at any free port."""
@@ -125,7 +125,7 @@ def test_the_owner_logs_in_and_the_tokens_are_kept(login: Login) -> None:
     assert (done.exit_code, done.stdout.count("\n")) == (0, 1), done.output
     assert done.stdout.startswith("account default is logged in; the access token ends at 20")
     assert login.opened == [address_in(done.stderr)]
-    page = login.pages[0]
+    page = login.pages.get(timeout=10)
     assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
     assert "close this page" in page.text
     kept = login.stored()["default"]
@@ -155,7 +155,7 @@ def test_who_does_not_consent_is_said(login: Login) -> None:
     done = login()
     assert (done.exit_code, done.stdout) == (3, "")
     assert "access_denied" in done.stderr
-    assert "refused" in login.pages[0].text
+    assert "refused" in login.pages.get(timeout=10).text
     assert not login.path.exists()
 
 
