@@ -30,12 +30,23 @@ def environment(url: str, user: str, **more: str) -> dict[str, str]:
     return {**os.environ, **mine, **more}
 
 
+def _heard() -> None:
+    """Let Ctrl-C be heard, as at a terminal: whoever runs the tests in the background may ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def started(*words: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     """Run `python -m enlighten_async`, and see that it ends."""
     command = [sys.executable, "-m", "enlighten_async", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=env, text=True, encoding="utf-8", **pipes) as process:  # type: ignore[call-overload]
+    here = {
+        "env": env,
+        "text": True,
+        "encoding": "utf-8",
+        "preexec_fn": _heard if os.name == "posix" else None,
+    }
+    with subprocess.Popen(command, **here, **pipes) as process:  # type: ignore[call-overload]
         try:
             yield process
         finally:
