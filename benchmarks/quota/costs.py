@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from statistics import median
 
 import anyio
@@ -26,6 +27,8 @@ class Costs:
 
     Attributes:
         waiter: for each waiter that is served, by how many wait at once.
+        collected: the same of the largest crowd with Python's garbage collector at work, which walks through
+            all tasks there are again and again, whatever they do.
         task: for each task that only waits for an event, by how many: what the loop itself costs.
         cancelled: for each waiter that is cancelled, by how many.
         acquire: for an acquisition with nobody before.
@@ -33,6 +36,7 @@ class Costs:
     """
 
     waiter: dict[int, float]
+    collected: float
     task: dict[int, float]
     cancelled: dict[int, float]
     acquire: float
@@ -44,12 +48,23 @@ def costs(*, smoke: bool) -> Costs:
     crowds, rounds = ((100, 1_000), 1) if smoke else ((1_000, 10_000), ROUNDS)
     pairs = [anyio.run(_single) for _ in range(rounds)]
     return Costs(
-        waiter={n: median(run(_served(n)) for _ in range(rounds)) for n in crowds},
-        task={n: median(run(_idle(n)) for _ in range(rounds)) for n in crowds},
-        cancelled={n: median(run(_cancelled(n)) for _ in range(rounds)) for n in crowds},
+        waiter={n: median(_alone(_served, n) for _ in range(rounds)) for n in crowds},
+        collected=median(run(_served(crowds[-1])) for _ in range(rounds)),
+        task={n: median(_alone(_idle, n) for _ in range(rounds)) for n in crowds},
+        cancelled={n: median(_alone(_cancelled, n) for _ in range(rounds)) for n in crowds},
         acquire=median(pair[0] for pair in pairs),
         settle=median(pair[1] for pair in pairs),
     )
+
+
+def _alone(cost: Callable[[int], Coroutine[object, object, float]], crowd: int) -> float:
+    """Measure without the garbage collector, as `timeit` does: what it takes grows with all there is."""
+    gc.collect()
+    gc.disable()
+    try:
+        return run(cost(crowd))
+    finally:
+        gc.enable()
 
 
 def _limiter(clock: Clock, minute: int) -> RateLimiter:
