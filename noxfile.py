@@ -92,7 +92,7 @@ def sweep(session: nox.Session) -> None:
 
 @nox.session
 def processes(session: nox.Session) -> None:
-    """Real processes that share a state file, some of them killed, over real sockets; takes three minutes."""
+    """Real processes that share a state file, some of them killed, over real sockets; takes five minutes."""
     session.install(*group("tests"), ".[cli,trio]")
     session.run("pytest", "tests/processes", *session.posargs, env={"PROCESSES": "1"})
 

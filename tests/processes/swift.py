@@ -11,6 +11,9 @@ from attrs import frozen
 FACTOR = 20
 """Seconds of it in a second."""
 
+STEADY = 130.0
+"""Seconds after which a wall clock is set."""
+
 
 @frozen
 class SwiftClock:
@@ -20,15 +23,18 @@ class SwiftClock:
         start: what its wall clock says (epoch seconds) at `began`.
         began: a moment of the real wall clock.
         wrong: seconds by which its wall clock is ahead of those of the others.
+        step: seconds by which its wall clock is set forward (or back) after `STEADY`.
     """
 
     start: float
     began: float
     wrong: float = 0.0
+    step: float = 0.0
 
     def now(self) -> float:
         """Return the wall clock's time in epoch seconds."""
-        return self.start + (time.time() - self.began) * FACTOR + self.wrong
+        passed = (time.time() - self.began) * FACTOR
+        return self.start + passed + self.wrong + (self.step if passed > STEADY else 0.0)
 
     def monotonic(self) -> float:
         """Return the monotonic clock's reading in seconds."""

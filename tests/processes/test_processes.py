@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.quota.record import Record
 from tests.processes.swift import FACTOR, SwiftClock
+from tests.world import API_KEY
 
 pytestmark = pytest.mark.skipif(not os.environ.get("PROCESSES"), reason="takes minutes: nox -s processes")
 
@@ -42,12 +44,20 @@ class Machine:
         self.url = ""
         self._quota = quota
 
-    def start(self, jobs: int, *, wrong: float = 0.0, backend: str = "asyncio") -> subprocess.Popen[str]:
-        """Start a process that asks so many times; return as soon as it begins."""
+    def start(self, jobs: int, backend: str = "asyncio", **more: float) -> subprocess.Popen[str]:
+        """Start a process that asks so many times; return as soon as it begins.
+
+        Args:
+            jobs: how many times.
+            backend: its event loop.
+            more: `wrong` and `step` of its clock, `stalls` of its event loop, the limit it believes in.
+        """
         task = {
             "jobs": jobs,
-            "wrong": wrong,
             "backend": backend,
+            "wrong": 0.0,
+            "step": 0.0,
+            "stalls": 0,
             "start": self.clock.start,
             "began": self.clock.began,
             "minute": self._quota.minute,
@@ -56,6 +66,7 @@ class Machine:
             "state": str(self.state),
             "user": self.emulator.demo_user,
             "system": self.emulator.demo_system,
+            **more,
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.processes.worker", json.dumps(task)],
@@ -107,8 +118,60 @@ def test_three_processes_share_a_key(machine: Machine) -> None:
     counts = machine.emulator.counts
     assert [(one["answers"], one["rejected"], one["error"]) for one in results] == [(60, 0, "")] * 3
     assert (counts.sent, counts.rejected, max(counts.windows.values())) == (180, 0, 10)
-    assert (max(counts.windows) - began // 60 * 60) / 60 + 1 <= math.ceil(180 / 10) + 2
+    assert windows(machine, began) <= math.ceil(180 / 10) + 2
     assert machine.stored() == (180, 0)
+
+
+def windows(machine: Machine, began: float) -> float:
+    """Return how many minutes were used since then."""
+    return (max(machine.emulator.counts.windows) - began // 60 * 60) / 60 + 1
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "clock",
+    [{}, {"stalls": 12}, {"wrong": 600.0}, {"wrong": -600.0}, {"step": 600.0}, {"step": -600.0}],
+    ids=["right", "stalls", "fast", "slow", "set forward", "set back"],
+)
+@pytest.mark.parametrize("machine", [(MID_JUNE, Quota(10, 10_000))], indirect=True)
+def test_one_process(machine: Machine, clock: dict[str, float]) -> None:
+    """60 jobs, whatever the local clock says: 60 sent, none rejected, at most 1 window more."""
+    began = machine.clock.now()
+    done = result(machine.start(60, **clock))
+    counts = machine.emulator.counts
+    assert (done["answers"], done["rejected"], done["error"]) == (60, 0, "")
+    assert (counts.sent, counts.rejected, max(counts.windows.values())) == (60, 0, 10)
+    assert windows(machine, began) <= math.ceil(60 / 10) + 1
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("machine", [(MID_JUNE, Quota(6, 10_000))], indirect=True)
+def test_a_limit_lower_than_believed(machine: Machine) -> None:
+    """One storm at the most, of what was on its way; and the other process learns of it by the file."""
+    done = [result(process) for process in [machine.start(30, minute=10) for _ in range(2)]]
+    counts = machine.emulator.counts
+    assert [(one["answers"], one["error"]) for one in done] == [(30, "")] * 2
+    assert 0 < counts.rejected <= 2 * 10
+    assert counts.sent == 60 + counts.rejected
+    assert sum(one["rejected"] for one in done) == counts.rejected
+    assert len(counts.rejected_windows) == 1
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("machine", [(MID_JUNE, Quota(10, 10_000))], indirect=True)
+def test_somebody_else_uses_the_key(machine: Machine) -> None:
+    """4 of each minute: no more is rejected than they took, nothing is lost, and there is no storm."""
+    process, taken = machine.start(60), 0
+    with httpx.Client(trust_env=False) as other:
+        while process.poll() is None:
+            for _ in range(4):
+                query = {"key": API_KEY, "user_id": machine.emulator.demo_user}
+                taken += other.get(f"{machine.url}/systems", params=query).status_code == 200
+            time.sleep(60 / FACTOR)
+    done, counts = result(process), machine.emulator.counts
+    assert (done["answers"], done["error"]) == (60, "")
+    assert done["rejected"] <= taken
+    assert max(counts.rejected_windows.values(), default=0) <= 10
 
 
 @pytest.mark.timeout(400)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 import anyio
@@ -19,7 +20,7 @@ from tests.world import API_KEY
 
 async def work(task: dict[str, Any]) -> dict[str, Any]:
     """Ask so many times at once; return how often that went well, and the first error."""
-    clock = SwiftClock(task["start"], task["began"], task["wrong"])
+    clock = SwiftClock(task["start"], task["began"], task["wrong"], task["step"])
     plan = Plan(minute=task["minute"], month=task["month"])
     done = {"answers": 0, "rejected": 0, "error": "", "retry_at": None}
     async with EnlightenClient(
@@ -35,10 +36,16 @@ async def work(task: dict[str, Any]) -> dict[str, Any]:
                 done["error"] = type(error).__name__
                 done["retry_at"] = error.retry_at and error.retry_at.timestamp()
 
+        async def stall() -> None:
+            for _ in range(task["stalls"]):
+                await clock.sleep(17)
+                time.sleep(0.2)  # noqa: ASYNC251 - the event loop stands still, as busy programs let it
+
         print("ready", flush=True)  # noqa: T201
         async with anyio.create_task_group() as tasks:
             for _ in range(task["jobs"]):
                 tasks.start_soon(job)
+            tasks.start_soon(stall)
     return done
 
 
