@@ -74,7 +74,7 @@ def test_the_mode_is_of_the_last_interval(clock: FakeClock) -> None:
     seen = set()
     for _ in range(48):
         clock.advance(1800)
-        runs = truth.heating.rows(7, 0, clock.now())[-1]["wh_consumed"] > 0
+        runs = truth.heating.rows(7, clock.now() - DAY, clock.now())[-1]["wh_consumed"] > 0
         assert truth.heating.mode(7) == ("MODE_2" if runs else "MODE_1")
         seen.add(runs)
     assert seen == {True, False}

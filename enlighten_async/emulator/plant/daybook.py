@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from enlighten_async.emulator.plant.sun import DAY, day_number, day_start
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.plant.system import System
 
 MAX_DAYS = 4000  # days kept at a time, at most 15 kB each
+MAX_SUMS = 2000  # systems whose sums are kept at a time, 8 bytes a day each
+
+ADDING = Lock()
 
 DayT = TypeVar("DayT")
 
@@ -21,15 +26,26 @@ DayT = TypeVar("DayT")
 class Sums(Generic[DayT]):
     """The energy of all days before a day, for every system.
 
+    They follow from the seed and the system alone, and years of days are costly to make: so all emulators
+    of a process add them up together.
+
     Args:
+        name: what is added up.
+        seed: of the days.
         day: gives a system's day of this number.
         count: tells the energy (Wh) that was reported of a whole day.
     """
 
-    def __init__(self, day: Callable[[System, int], DayT], count: Callable[[DayT, System], int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        seed: int,
+        day: Callable[[System, int], DayT],
+        count: Callable[[DayT, System], int],
+    ) -> None:
+        self._key = name, seed
         self._day = day
         self._count = count
-        self._sums: dict[int, array[int]] = {}
 
     def settled(self, system: System, moment: float) -> tuple[int, int]:
         """Return the start of the solar day an instant lies in, and the energy (Wh) up to there."""
@@ -38,9 +54,10 @@ class Sums(Generic[DayT]):
 
     def _before(self, system: System, number: int) -> int:
         first = day_number(system.operational_at, system.longitude)
-        sums = self._sums.setdefault(system.system_id, array("q", [0]))
-        while len(sums) <= number - first:
-            sums.append(sums[-1] + self._count(self._day(system, first + len(sums) - 1), system))
+        sums = _sums(*self._key, system)
+        with ADDING:  # emulators may serve from several threads
+            while len(sums) <= number - first:
+                sums.append(sums[-1] + self._count(self._day(system, first + len(sums) - 1), system))
         return sums[max(0, number - first)]
 
 
@@ -64,6 +81,17 @@ class DayBook(Generic[DayT]):
                 del self._days[next(iter(self._days))]
             found = self._days[key] = self._make(system, number)
         return found
+
+
+def forget() -> None:
+    """Forget what was added up, so that it must be made again."""
+    _sums.cache_clear()
+
+
+@lru_cache(maxsize=MAX_SUMS)
+def _sums(name: str, seed: int, system: System) -> array[int]:
+    """Return the sums known of a system, a day each, to be gone on with."""
+    return array("q", [0])
 
 
 def days_between(system: System, start: int, end: int) -> range:

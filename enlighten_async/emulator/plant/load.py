@@ -36,7 +36,7 @@ class Loads:
 
     def __init__(self, seed: int) -> None:
         self._book = DayBook(partial(_make_day, seed))
-        self._sums = Sums(self._book.day, _reported)
+        self._sums = Sums("load", seed, self._book.day, _reported)
 
     def day(self, system: System, number: int) -> LoadDay:
         """Return the solar day of this number."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from functools import partial
+from itertools import compress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,12 @@ STEP = 300
 """Seconds of one interval."""
 
 PARTS = GRID // STEP
-DAWN = (0.2, 0.6, 0.9)  # shares of the inverters that are awake in the first rows of a day
+DAWN = (
+    0.2,
+    0.6,
+    0.9,
+)  # shares of the inverters that are awake in the parts of a day's first quarter of an hour
+STEADY = 0.98, 1.02  # how far the power may be from gliding
 
 
 @frozen(eq=False)
@@ -47,7 +53,7 @@ class Inverters:
 
     def __init__(self, seed: int) -> None:
         self._book = DayBook(partial(_make_day, seed))
-        self._sums = Sums(self._book.day, _reported)
+        self._sums = Sums("micro", seed, self._book.day, _reported)
 
     def day(self, system: System, number: int) -> MicroDay:
         """Return the solar day of this number."""
@@ -92,25 +98,21 @@ class Inverters:
 def _make_day(seed: int, system: System, number: int) -> MicroDay:
     made = energy_made(seed, system, number) if system.modules else [0.0] * (DAY // GRID)
     lost = slots_lost(seed, system, number)
-    random = Random(f"{seed}/{system.system_id}/{number}/micro")
+    uniform = Random(f"{seed}/{system.system_id}/{number}/micro").uniform
     watts, devices = array("l", [0]) * (DAY // STEP), array("l", [0]) * (DAY // STEP)
-    awake = 0
-    for slot, energy in enumerate(made):
-        if not energy:
-            continue
-        for part, near in enumerate((made[slot - 1], energy, made[(slot + 1) % len(made)])):
-            # the power glides from one quarter of an hour to the next
-            mean = (2 * energy + near) / 3 * 3600 / GRID
-            index = slot * PARTS + part
-            watts[index] = round(mean * random.uniform(0.98, 1.02))
-            share = DAWN[awake] if awake < len(DAWN) else 1.0
-            devices[index] = 0 if slot in lost else max(1, round(system.modules * share))
-            awake += 1
+    awake = array("l", [max(1, round(system.modules * share)) for share in DAWN])
+    for slot in [slot for slot, energy in enumerate(made) if energy]:
+        # the power glides from one quarter of an hour to the next
+        twice, parts = 2 * made[slot], (made[slot - 1], made[slot], made[(slot + 1) % len(made)])
+        here = slice(slot * PARTS, (slot + 1) * PARTS)
+        watts[here] = array("l", [round((twice + p) / 3 * 3600 / GRID * uniform(*STEADY)) for p in parts])
+        if slot not in lost:
+            devices[here] = awake
+        awake = array("l", [system.modules]) * PARTS
     return MicroDay(day_start(number, system.longitude), watts, devices)
 
 
 def _reported(day: MicroDay, system: System) -> int:
     """Return the energy (Wh) of the slots that have a row and lie in the time of service."""
     first = max(0, (system.operational_at - day.start) // STEP)
-    pairs = zip(day.watts[first:], day.devices[first:], strict=True)
-    return sum(enwh(watts) for watts, devices in pairs if devices)
+    return sum(map(enwh, compress(day.watts[first:], day.devices[first:])))

@@ -45,7 +45,7 @@ class Reports:
         if len(self._systems) < len(systems):
             raise ValueError("two systems have the same system_id: each needs its own")
         self._book = DayBook(partial(make_day, seed))
-        self._sums = Sums(self._book.day, reported)
+        self._sums = Sums("meters", seed, self._book.day, reported)
         self._inverters = Inverters(seed)
         self._loads = Loads(seed)
         self._clock = clock

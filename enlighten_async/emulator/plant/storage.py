@@ -49,11 +49,11 @@ def batteries(system: System) -> list[Battery]:
 class Storage:
     """The batteries of all systems; of a system without any there are no rows."""
 
-    def __init__(self, truth: Truth) -> None:
+    def __init__(self, truth: Truth, seed: int) -> None:
         self._truth = truth
         self._cycles = DayBook(self._make_cycle)
         self._book = DayBook(self._make_day)
-        self._sums = {name: Sums(self._book.day, _reported(attrgetter(name))) for name in COUNTS}
+        self._sums = {name: Sums(name, seed, self._book.day, _reported(attrgetter(name))) for name in COUNTS}
 
     def day(self, system: System, number: int) -> StorageDay:
         """Return what the batteries did on a solar day, whether it was reported or not."""

@@ -68,7 +68,7 @@ def weather(random: Random, profile: tuple[float, ...]) -> list[float]:
     return made
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def _profile(latitude: float, late: float, season: int) -> tuple[float, ...]:
     """Return the clear-sky day; `late` is how many seconds noon comes after the middle of the day."""
     angle = math.tau * (season - 81) / 365

@@ -174,7 +174,7 @@ class HeatPump:
     step: int = 900
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class System:
     """A system: who owns it, where it stands, what is installed.
 

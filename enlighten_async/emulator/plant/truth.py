@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.emulator.plant.charger import Charging
-from enlighten_async.emulator.plant.daily import day_sums
+from enlighten_async.emulator.plant.daily import DaySums
 from enlighten_async.emulator.plant.daybook import Sums, newest
 from enlighten_async.emulator.plant.devices import consumption_meter
 from enlighten_async.emulator.plant.events import Events
@@ -48,8 +48,11 @@ class Truth(Reports):
 
     def __init__(self, fleet: Iterable[System], seed: int, clock: Clock, report_lag: float) -> None:
         super().__init__(fleet, seed, clock, report_lag)
-        self._odometers: dict[int, Sums[SystemDay]] = {}
-        self.storage = Storage(self)
+        self._micro_days, self._meter_days, self._load_days = (
+            DaySums(name, seed) for name in ("micro", "meters", "load")
+        )
+        self._seed = seed
+        self.storage = Storage(self, seed)
         self.grid = Grid(self)
         self.charging = Charging(self, seed)
         self.heating = Heating(self, seed)
@@ -89,27 +92,29 @@ class Truth(Reports):
     def micro_days(self, system_id: int, first: date, last: date) -> list[int]:
         """Return the energy (Wh) of each local day as the microinverters report it."""
         system = self.system(system_id)
-        return day_sums(
+        return self._micro_days.of(
             system,
             first,
             last,
             lambda start, end: ((at, enwh(watts)) for at, watts, _ in self._micro_rows(system, start, end)),
+            self.horizon() - system.micro_late,
         )
 
     def meter_days(self, system_id: int, first: date, last: date) -> list[int]:
         """Return the energy (Wh) of each local day as the meters report it; partial on their first."""
         system = self.system(system_id)
-        return day_sums(
+        return self._meter_days.of(
             system,
             first,
             last,
             lambda start, end: ((at, wh) for at, wh, _ in self._intervals(system, start, end)),
+            self.horizon() - max((meter.late for meter in system.meters), default=0),
         )
 
     def consumption_days(self, system_id: int, first: date, last: date) -> list[int]:
         """Return the energy (Wh) consumed on each local day."""
         system = self.system(system_id)
-        return day_sums(system, first, last, lambda start, end: self._load_rows(system, start, end))
+        return self._load_days.of(system, first, last, partial(self._load_rows, system), self.horizon())
 
     def meter_readings(self, system_id: int, end: float) -> list[dict[str, str | int]]:
         """Return each meter's last reading (Wh, since it was installed) up to an instant (epoch seconds).
@@ -151,13 +156,21 @@ class Truth(Reports):
         """Return a meter's reading and when it was taken; what it never reported is not counted."""
         late = system.meters[index].late
         end = min(end, self.horizon() - late)
-        sums = Sums(self._book.day, lambda day, system: sum(odometer_steps(day, system)[index]))
-        begin, value = self._odometers.setdefault(index, sums).settled(system, end)
+        begin, value = self._odometers(index).settled(system, end)
         rows = list(self._meter_rows(system, index, begin, end))
         while not rows and begin > system.metered_from:  # an outage, or a night without rows
             begin -= DAY
             rows = [(at, 0) for at, _ in self._meter_rows(system, index, begin, begin + DAY)]
         return (value + sum(wh for _, wh in rows), rows[-1][0]) if rows else None
+
+    def _odometers(self, index: int) -> Sums[SystemDay]:
+        """Return what the meters of this number have counted, in every system."""
+        return Sums(
+            f"meter {index}",
+            self._seed,
+            self._book.day,
+            lambda day, system: sum(odometer_steps(day, system)[index]),
+        )
 
     def _standing(self, system: System, meter: RetiredMeter, end: float) -> tuple[int, int] | None:
         """Return the reading of a retired meter: it measured what the inverters did, to the end."""
