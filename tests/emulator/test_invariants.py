@@ -12,7 +12,7 @@ import pytest
 
 from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.emulator.local_time import local_date, local_midnight
-from enlighten_async.emulator.plant import daily, daybook
+from enlighten_async.emulator.plant import daily, daybook, readings
 from enlighten_async.emulator.plant.fleet import KINDS
 from enlighten_async.testing import FakeClock
 
@@ -124,7 +124,7 @@ def test_emulators_share_what_they_add_up() -> None:
     late, early = (
         Emulator(clock=FakeClock(at), systems=len(KINDS)).truth for at in (NOW, NOW - 86_400 * 9.4)
     )
-    other = Emulator(clock=FakeClock(NOW), systems=len(KINDS), seed=1).truth
+    other = Emulator(clock=FakeClock(NOW), fleet=late.systems(), seed=1).truth
     numbers = [system.system_id for system in early.systems() if system in late.systems()]
     assert len(numbers) > 4
     for number in numbers:
@@ -140,6 +140,7 @@ def forget() -> None:
     """Let everything be made again."""
     daily.forget()
     daybook.forget()
+    readings.energy_made.cache_clear()
 
 
 def told_of(truth: Any, number: int) -> list[Any]:

@@ -96,12 +96,12 @@ class Inverters:
 
 
 def _make_day(seed: int, system: System, number: int) -> MicroDay:
-    made = energy_made(seed, system, number) if system.modules else [0.0] * (DAY // GRID)
+    made = energy_made(seed, system, number) if system.modules else ()
     lost = slots_lost(seed, system, number)
     uniform = Random(f"{seed}/{system.system_id}/{number}/micro").uniform
     watts, devices = array("l", [0]) * (DAY // STEP), array("l", [0]) * (DAY // STEP)
     awake = array("l", [max(1, round(system.modules * share)) for share in DAWN])
-    for slot in [slot for slot, energy in enumerate(made) if energy]:
+    for slot in compress(range(len(made)), made):
         # the power glides from one quarter of an hour to the next
         twice, parts = 2 * made[slot], (made[slot - 1], made[slot], made[(slot + 1) % len(made)])
         here = slice(slot * PARTS, (slot + 1) * PARTS)

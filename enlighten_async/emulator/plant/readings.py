@@ -6,6 +6,8 @@ A day depends on the seed, the system and the day alone, so every window shows t
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from itertools import compress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,10 @@ from enlighten_async.emulator.plant.sun import GRID, SLOTS, clear_sky, day_start
 
 if TYPE_CHECKING:
     from enlighten_async.emulator.plant.system import Meter, System
+
+
+MAX_MADE = 2048
+"""Days kept of what panels made, 3 kB each: the inverters and the meters of some years begin with them."""
 
 
 @frozen(eq=False)
@@ -56,11 +62,12 @@ def make_day(seed: int, system: System, number: int) -> SystemDay:
     return SystemDay(day_start(number, system.longitude), missing, meters)
 
 
-def energy_made(seed: int, system: System, number: int) -> list[float]:
+@lru_cache(maxsize=MAX_MADE)
+def energy_made(seed: int, system: System, number: int) -> tuple[float, ...]:
     """Return what the panels of a system make in each slot of a solar day (Wh)."""
     profile = clear_sky(system.latitude, system.longitude, number)
     made = weather(Random(f"{seed}/{system.system_id}/{number}/sky"), profile)
-    return [share * system.size_w * GRID / 3600 for share in made]
+    return tuple([share * system.size_w * GRID / 3600 for share in made])
 
 
 def slots_lost(seed: int, system: System, number: int) -> frozenset[int]:
@@ -82,7 +89,7 @@ def odometer_steps(day: SystemDay, system: System) -> list[list[int]]:
     return [[meter.wh[slot] for slot in slots if slot not in meter.missing] for meter in day.meters]
 
 
-def _read(name: str, meter: Meter, power: list[float], share: float) -> MeterDay:
+def _read(name: str, meter: Meter, power: tuple[float, ...], share: float) -> MeterDay:
     """Return what a meter makes of its share of the system's energy (Wh of each slot)."""
     random = Random(name)
     missing = _outage(random, meter.outages) if meter.outages else frozenset()
@@ -94,17 +101,17 @@ def _read(name: str, meter: Meter, power: list[float], share: float) -> MeterDay
     return MeterDay(channels + [unwired] * (meter.listed - wired), wh, missing)
 
 
-def _trace(random: Random, meter: Meter, power: list[float], share: float) -> Trace:
+def _trace(random: Random, meter: Meter, power: tuple[float, ...], share: float) -> Trace:
     """Return one channel: whole watt-hours as floats, and watts of a moment inside the interval."""
     draw = random.random
     wh: list[float | None] = [0.0] * SLOTS
     watts: list[int | None] = [meter.standby_w] * SLOTS
-    for slot, energy in enumerate(power):
-        if energy:
-            read = float(round(energy * share))
-            noisy = meter.noise and read and draw() < 0.2
-            wh[slot] = math.nextafter(read, math.inf) if noisy else read
-            watts[slot] = round(energy * share * 4 * (0.94 + 0.12 * draw()))  # at some moment in it
+    for slot in compress(range(SLOTS), power):
+        energy = power[slot] * share
+        read = float(round(energy))
+        noisy = meter.noise and read and draw() < 0.2
+        wh[slot] = math.nextafter(read, math.inf) if noisy else read
+        watts[slot] = round(energy * 4 * (0.94 + 0.12 * draw()))  # at some moment in it
     return Trace(wh, watts)
 
 

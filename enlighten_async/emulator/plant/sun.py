@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from datetime import date
 from functools import lru_cache
+from itertools import compress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,11 +61,10 @@ def weather(random: Random, profile: tuple[float, ...]) -> list[float]:
     low, high, unrest = random.choices([sky[1:] for sky in SKIES], [sky[0] for sky in SKIES])[0]
     clearness = random.uniform(low, high)
     cloud = 0.0
-    made = []
-    for share in profile:
-        if share:  # nothing is drawn for the night
-            cloud = 0.75 * cloud + random.gauss(0.0, unrest)
-        made.append(share * min(1.04, max(0.04, clearness + cloud)))
+    made = [0.0] * len(profile)
+    for slot in compress(range(len(profile)), profile):  # nothing is drawn for the night
+        cloud = 0.75 * cloud + random.gauss(0.0, unrest)
+        made[slot] = profile[slot] * min(1.04, max(0.04, clearness + cloud))
     return made
 
 
