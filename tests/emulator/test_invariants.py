@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from attrs import evolve
 
 from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.emulator.local_time import local_date, local_midnight
@@ -120,20 +121,18 @@ def test_the_truth_does_not_depend_on_what_was_asked_before() -> None:
 
 def test_emulators_share_what_they_add_up() -> None:
     """Of the same seed and system; to whom it is not over yet, a day is not told of."""
-    begun, yesterday = date(2024, 1, 1), date(2025, 6, 14)
-    late, early = (
-        Emulator(clock=FakeClock(at), systems=len(KINDS)).truth for at in (NOW, NOW - 86_400 * 9.4)
-    )
-    other = Emulator(clock=FakeClock(NOW), fleet=late.systems(), seed=1).truth
-    numbers = [system.system_id for system in early.systems() if system in late.systems()]
-    assert len(numbers) > 4
-    for number in numbers:
+    begun, yesterday = date(2025, 5, 1), date(2025, 6, 14)
+    fleet = [evolve(system, operational_at=NOW - 40 * 86_400) for system in EMULATOR.truth.systems()]
+    late, early = (Emulator(clock=FakeClock(at), fleet=fleet).truth for at in (NOW, NOW - 86_400 * 9.4))
+    other = Emulator(clock=FakeClock(NOW), fleet=fleet, seed=1).truth
+    for number in (system.system_id for system in fleet):
         forget()
         alone = told_of(early, number), early.lifetime_days(number, begun, yesterday)
         forget()
         shared = told_of(late, number), late.lifetime_days(number, begun, yesterday)
         assert (told_of(early, number), early.lifetime_days(number, begun, yesterday)) == alone != shared
-    assert sum(late.lifetime_days(1765, begun, yesterday)) != sum(other.lifetime_days(1765, begun, yesterday))
+        assert other.lifetime_days(number, begun, yesterday) != shared[1]
+        assert other.inverters(number) != shared[0][-1]
 
 
 def forget() -> None:
