@@ -7,7 +7,7 @@ that share an edge share no interval.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import TypeAlias
@@ -61,6 +61,16 @@ class Window:
         """Return what both windows share, possibly an empty window."""
         start = min(max(self.start, other.start), self.end)
         return Window(start, max(start, min(self.end, other.end)))
+
+
+def without(window: Window, others: Iterable[Window]) -> list[Window]:
+    """Return the stretches of a window that lie in none of these, which are in order and share no time."""
+    left, start = [], window.start
+    for other in map(window.clip, others):
+        if other.seconds:
+            left.append(Window(start, other.start))
+            start = other.end
+    return [stretch for stretch in (*left, Window(start, window.end)) if stretch.seconds]
 
 
 def floor(moment: float, grid: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -11,6 +11,27 @@ from enlighten_async.errors import EnlightenError
 from enlighten_async.windows import Window
 
 P = TypeVar("P")
+
+
+@frozen
+class Shelf(Generic[P]):
+    """Where parts of one series are kept.
+
+    Attributes:
+        endpoint: the API's name of the endpoint they are from.
+        system_id: the system they are of.
+        device: serial number of the device they are of; empty if they are of the whole system.
+        grid: seconds from one interval to the next.
+        model: what they are.
+        join: joins parts that lie side by side, oldest first.
+    """
+
+    endpoint: str
+    system_id: int
+    device: str = ""
+    grid: int = field(kw_only=True, eq=False)
+    model: type[P] = field(kw_only=True, eq=False)
+    join: Callable[[Sequence[P]], P] = field(kw_only=True, eq=False, repr=False)
 
 
 def _never(_: EnlightenError) -> None:
@@ -53,6 +74,8 @@ class Request(Generic[P]):
         forgive: turns a documented refusal into the part it stands for, or returns `None`.
         method: HTTP method, upper case.
         body: what is sent along, as JSON; `None` for nothing.
+        shelf: where its part is kept, if it is worth keeping.
+        wanted: all that is still wanted of the series; a part for its beginning will do as well.
     """
 
     endpoint: str
@@ -63,6 +86,8 @@ class Request(Generic[P]):
     forgive: Callable[[EnlightenError], P | None] = field(default=_never, repr=False)
     method: str = "GET"
     body: bytes | None = None
+    shelf: Shelf[P] | None = None
+    wanted: Window | None = None
 
 
 Flow: TypeAlias = Generator[Request[P], P, None]

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from enlighten_async import v2, v4
+from enlighten_async.client.asker import asker, lasting, seconds
 from enlighten_async.client.endpoints import Endpoints
 from enlighten_async.client.environment import ACCOUNT, BASE_URL, KEY, STATE, USER, checked, read
 from enlighten_async.client.options import (
@@ -24,15 +25,8 @@ from enlighten_async.errors import InputError
 from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.quota import Plan, QuotaStore, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy
-from enlighten_async.session import (
-    Access,
-    Dialect,
-    Lasting,
-    Options,
-    Session,
-    kept_counts,
-    shared_counts,
-)
+from enlighten_async.session import Access, Dialect, Session, kept_counts, shared_counts
+from enlighten_async.store import IntervalStore
 from enlighten_async.transport import Secret, Transport, origin
 
 if TYPE_CHECKING:
@@ -65,6 +59,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
             clients of this machine that name it. It is made when it is needed, readable by its owner only.
         quota_store: who counts what the key has spent, in place of the state file; without either counts
             in memory, shared by all clients of this process on the same key.
+        interval_store: who keeps what was bought, so that it is not bought again; by default nobody.
         retry: how failures that may pass are met.
         timeout: seconds for one request, from connect to the last byte; `None` sets no limit.
         max_concurrency: requests on their way at once, at most.
@@ -86,6 +81,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         plan: Plan | None = None,
         state: str | os.PathLike[str] | None = None,
         quota_store: QuotaStore | None = None,
+        interval_store: IntervalStore | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | None = 30.0,
         max_concurrency: int = 10,
@@ -101,12 +97,13 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         self._open(
             key,
             v2.V2(official=base_url == v2.BASE_URL, zones=zones),
-            lambda user: Lasting(v2.credentials(key, Secret(user))),
+            lambda user: lasting(key, Secret(user)),
             user,
             zones,
             plan=plan,
             state=state,
             quota_store=quota_store,
+            interval_store=interval_store,
             retry=retry,
             timeout=timeout,
             max_concurrency=max_concurrency,
@@ -169,6 +166,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         plan: Plan | None = None,
         state: str | os.PathLike[str] | None = None,
         quota_store: QuotaStore | None = None,
+        interval_store: IntervalStore | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | None = 30.0,
         max_concurrency: int = 10,
@@ -178,7 +176,6 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         clock: Clock | None = None,
     ) -> None:
         """Set it up for one version of the API."""
-        options = Options(access(user))
         check_numbers(timeout, max_concurrency)
         if plan is None:
             plan = Plan.WATT
@@ -197,8 +194,8 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         store = quota_store or kept or shared_counts(key, sender, clock)
         self._kept = kept
         self._owner = True
-        self._access = access
-        self._options = options
+        self._asker = asker(access, dialect.version, sender.origin.base)
+        self._options = self._asker(user)
         self._session = Session(
             dialect=dialect,
             limiter=RateLimiter(store=store, plan=plan, clock=clock, max_in_flight=max_concurrency),
@@ -208,6 +205,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
             budget=RetryBudget(retry, plan.allows("minute")),
             zones=zones,
             max_concurrency=max_concurrency,
+            store=interval_store,
         )
 
     @classmethod

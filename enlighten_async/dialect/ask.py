@@ -14,7 +14,7 @@ from enlighten_async.errors import APIError, EnlightenError, InputError, NotFoun
 from enlighten_async.models.coverage import Coverage, Hole, Reason, explained
 from enlighten_async.models.intervals import Ranged
 from enlighten_async.windows import Window, as_datetime, floor, local_days, time_zone
-from enlighten_async.wire import Flow, Request, Response
+from enlighten_async.wire import Flow, Request, Response, Shelf
 
 if TYPE_CHECKING:
     from enlighten_async.dialect.intervals import Kind
@@ -55,8 +55,31 @@ class Ask(Generic[S]):
         """Return what an answer says of a window; `None`: of what it spans."""
         return self.kind.decode(self.kind.endpoint, response, self.system_id, window)
 
-    def request(self, window: Window | None, *, newest: bool = False) -> Request[S]:
-        """Return the request for one window, `newest` if it ends by now; `None` leaves it to the service."""
+    @property
+    def shelf(self) -> Shelf[S] | None:
+        """Where answers are kept; pages, which hold some of the devices, are not."""
+        if self.kind.paged:
+            return None
+        endpoint, model = self.kind.endpoint, type(self.nothing((), Window(0, 0)))
+        return Shelf(
+            endpoint.name,
+            self.system_id,
+            self.kind.device,
+            grid=endpoint.grid,
+            model=model,
+            join=self._joined,
+        )
+
+    def request(
+        self, window: Window | None, *, newest: bool = False, wanted: Window | None = None
+    ) -> Request[S]:
+        """Return the request for one window.
+
+        Args:
+            window: the window; `None` leaves it to the service.
+            newest: whether it ends by now.
+            wanted: all that is wanted from its beginning on.
+        """
         endpoint = self.kind.endpoint
         return Request(
             endpoint.name,
@@ -65,6 +88,8 @@ class Ask(Generic[S]):
             self._of_today if window is None else lambda response: self._part(response, window),
             window,
             lambda refusal: self._forgiven(refusal, window),
+            shelf=self.shelf,
+            wanted=wanted or window,
         )
 
     def flow(self, window: Window | None, *, newest: bool = False) -> Flow[S]:
@@ -78,8 +103,15 @@ class Ask(Generic[S]):
             yield self.request(None)
             return
         while window.start < window.end:
-            part = yield self.request(window, newest=newest)
+            piece = self._first(window)
+            part = yield self.request(piece, newest=newest and piece == window, wanted=window)
             window = Window(part.window.end, window.end)
+
+    def _first(self, window: Window) -> Window:
+        """Return as much of a window as one request may ask for; what the store had may be longer."""
+        if window.seconds <= self.kind.endpoint.span:
+            return window
+        return self.kind.endpoint.pieces([window], self.zone, local=False)[0]
 
     def nothing(self, holes: Sequence[Hole], window: Window, until: float | None = None) -> S:
         """Return an answer without rows, for these reasons."""
@@ -91,6 +123,10 @@ class Ask(Generic[S]):
         """Return an answer with the name of the system's time zone, where it is known."""
         return part._placed(self.zones.get(self.system_id))
 
+    def _joined(self, parts: Sequence[S]) -> S:
+        window = Window(parts[0].window.start, parts[-1].window.end)
+        return self.kind.merge(parts, self.nothing((), window), ())
+
     def _part(self, response: Response, window: Window) -> S:
         """Return an answer, for as much of its window as it speaks for."""
         endpoint, part = self.kind.endpoint, self.read(response, window)
@@ -99,7 +135,7 @@ class Ask(Generic[S]):
             cut = spoken < part.window.end and _reported(part, last + HOUR)
             return self.read(response, Window(window.start, spoken)) if cut else part
         gone = self._gone(window, response.date)
-        return part if gone is None else gone
+        return part if gone is None else _fetched(gone, response.date)
 
     def _gone(self, window: Window, date: float | None) -> S | None:
         """Return what an empty answer or a refusal says of a window that begins before what is kept.
@@ -139,6 +175,10 @@ class Ask(Generic[S]):
         """Return the part that a documented refusal stands for, if it is known for which range."""
         if not isinstance(refusal, APIError):
             return None
+        part = self._meant(refusal, window)
+        return None if part is None else _fetched(part, _date(refusal))
+
+    def _meant(self, refusal: APIError, window: Window | None) -> S | None:
         if isinstance(refusal, RangeError):
             gone = None if window is None else self._gone(window, _date(refusal))
             part = self._out_of_range(refusal, window or self._told(refusal)) if gone is None else gone
@@ -188,6 +228,13 @@ class Ask(Generic[S]):
 def _date(refusal: APIError) -> float | None:
     """Return the service's own time of a refusal."""
     return None if refusal.response is None else refusal.response.date
+
+
+def _fetched(part: S, date: float | None) -> S:
+    """Return an answer with the time when it was fetched, where that is known."""
+    if date is None:
+        return part
+    return evolve(part, coverage=evolve(part.coverage, as_of=as_datetime(date)))
 
 
 def _reported(part: Ranged, until: int) -> bool:

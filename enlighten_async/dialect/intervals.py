@@ -15,10 +15,14 @@ from enlighten_async.models.coverage import Coverage, Hole, Reason
 from enlighten_async.models.intervals import Ranged
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.session.outline import Draft, Leg, Outline
-from enlighten_async.windows import Moment, Window, floor, split
+from enlighten_async.store import Held, weeks
+from enlighten_async.windows import Moment, Window, floor, without
 from enlighten_async.wire import Response
 
 S = TypeVar("S", bound=Ranged)
+
+NOTHING = Held()
+"""That nothing is held."""
 
 
 @frozen
@@ -36,6 +40,8 @@ class Kind(Generic[S]):
     decode: Callable[[Endpoint, Response, int, Window | None], S]
     nothing: Callable[[int, Coverage], S]
     merge: Callable[[Sequence[S], S, Iterable[Hole]], S]
+    device: str = ""
+    """Serial number of the device it is about; empty if it is about the whole system."""
     paged: ClassVar[bool] = False
     """Whether a window is answered page by page."""
 
@@ -70,15 +76,17 @@ class Kind(Generic[S]):
         ask = self.ask(system_id, zones)
         leave = asked is None and self.endpoint.knows_today
 
-        def outline(now: float, zone: ZoneInfo | None) -> Outline[S, S, S]:
-            if leave:
+        def outline(now: float, zone: ZoneInfo | None, held: Held = NOTHING) -> Outline[S, S, S]:
+            zone = zone or ask.zone
+            # Of today as it was some minutes ago the store may know; of today as it is now it does not.
+            if leave and not (held.max_age and zone):
                 return _today(ask)
             range_ = asked or Range.today(now, zone)
             window = range_.window(now, zone, self.endpoint.grid)
-            return _windows(ask, window, now, zone or ask.zone, local=range_.local)
+            return _windows(ask, window, now, zone, held, local=range_.local)
 
         local = asked.local if asked else not leave
-        return Draft(outline, zone_of=system_id if local else None)
+        return Draft(outline, zone_of=system_id if local else None, shelf=ask.shelf)
 
 
 def _today(ask: Ask[S]) -> Outline[S, S, S]:
@@ -99,32 +107,71 @@ def _today(ask: Ask[S]) -> Outline[S, S, S]:
 
 
 def _windows(
-    ask: Ask[S], window: Window, now: float, zone: ZoneInfo | None, *, local: bool
+    ask: Ask[S], window: Window, now: float, zone: ZoneInfo | None, held: Held, *, local: bool
 ) -> Outline[S, S, S]:
-    """Ask for a range by windows; what is beyond retention is known to be empty and not asked for."""
+    """Ask for what is missing of a range by windows; what is known to be empty is not asked for."""
     endpoint = ask.kind.endpoint
-    kept = window.clip(Window(endpoint.oldest(now), window.end))
-    gone = Window(window.start, kept.start)
-    unasked = [Hole(gone, Reason.BEYOND_RETENTION)] if gone.seconds else []
+    order = _order(ask, window, now, zone, held, local=local)
 
     def joined(parts: Sequence[S], holes: Sequence[Hole], receipt: Receipt) -> S:
-        answer = ask.kind.merge(parts, ask.nothing([], window), [*unasked, *holes])
+        answer = ask.kind.merge(parts, ask.nothing([], window), [*order.unasked, *holes])
         return evolve(ask.placed(answer), receipt=receipt)
 
     newest = floor(now, endpoint.grid)
+    windows = [(piece, False) for piece in order.pieces] + [(piece, True) for piece in order.known]
+    bought = Window(order.pieces[0].start, order.pieces[-1].end) if order.pieces else Window(0, 0)
     return Outline(
         legs=tuple(
-            Leg(ask.flow(piece, newest=piece.end >= newest), piece)
-            for piece in endpoint.pieces(kept, zone, local=local)
+            Leg(ask.flow(piece, newest=piece.end >= newest), piece, held=known)
+            for piece, known in sorted(windows)
         ),
         merge=joined,
         unpack=lambda part: (ask.placed(part),),
         skip=_not_worth,
-        pruned=len(split(gone, endpoint.span)),
-        spare=endpoint.spare(kept, zone, local=local),
+        pruned=sum(-(-hole.window.seconds // endpoint.span) for hole in order.unasked),
+        spare=endpoint.spare(bought, zone, local=local),
         open_ended=ask.kind.paged,
         cheaper=endpoint.cheaper(kept),
     )
+
+
+@frozen
+class _Order:
+    """How a range is got.
+
+    Attributes:
+        pieces: windows to buy, oldest first.
+        known: windows to take from the store, oldest first.
+        unasked: what is not asked for, and why.
+    """
+
+    pieces: Sequence[Window]
+    known: Sequence[Window]
+    unasked: Sequence[Hole]
+
+
+def _order(
+    ask: Ask[S], window: Window, now: float, zone: ZoneInfo | None, held: Held, *, local: bool
+) -> _Order:
+    """Return the fewest windows that cover what is missing, and what the store has of the rest."""
+    endpoint = ask.kind.endpoint
+    late = Window(held.served_until(window), window.end)
+    known = held.within(window)
+    wanted, unasked = [], [Hole(late, Reason.NOT_REPORTED_YET)] if late.seconds else []
+    for stretch in without(Window(window.start, late.start), known):
+        kept = stretch.clip(Window(endpoint.oldest(now), stretch.end))
+        gone = Window(stretch.start, kept.start)
+        unasked += [Hole(gone, Reason.BEYOND_RETENTION)] if gone.seconds else []
+        wanted += [kept] if kept.seconds else []
+    pieces = []
+    for piece in endpoint.pieces(wanted, zone, local=local):
+        reason = held.empty(piece)
+        if reason is None:
+            pieces.append(piece)
+        else:
+            unasked += [Hole(gap, reason) for gap in without(piece, known)]
+    spare = [part for stretch in known for part in without(stretch, pieces)]
+    return _Order(pieces, [part for stretch in spare for part in weeks(stretch)], unasked)
 
 
 def _not_worth(newest: Ranged, window: Window) -> Reason | None:

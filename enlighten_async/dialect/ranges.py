@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo
@@ -13,7 +12,7 @@ from attrs import field, frozen
 
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Reason
-from enlighten_async.windows import DAY, Moment, Window, calendar_day, epoch, floor, local_days, split
+from enlighten_async.windows import DAY, Moment, Window, calendar_day, epoch, floor, local_days
 
 HOUR = 3_600
 
@@ -93,27 +92,39 @@ class Endpoint:
         """Return the moment from which on the service still has data, on the grid, with a margin."""
         return floor(now - self.retention + MARGIN, self.grid)
 
-    def pieces(self, window: Window, zone: ZoneInfo | None, *, local: bool) -> list[Window]:
-        """Cut a window into what one request may ask for, oldest first.
+    def pieces(self, wanted: Sequence[Window], zone: ZoneInfo | None, *, local: bool) -> list[Window]:
+        """Return the fewest windows, each what one request may ask for, that cover all that is wanted.
 
         Of the limits that cut silently it is not known whether their days have 24 hours or are those of
         the system's clock, of 23 hours in spring. Where the time zone is known, no piece is longer than
         either; and single local days end at midnight, so that one of 25 hours is two pieces.
 
         Args:
-            window: what is asked for, on the grid.
+            wanted: stretches of time, on the grid, in order.
             zone: the system's time zone, where known.
-            local: whether the window was given in local days.
+            local: whether the range was given in local days.
         """
+        pieces: list[Window] = []
+        reached = 0
+        for stretch in wanted:
+            if pieces and stretch.start < reached:
+                last = pieces.pop()
+                pieces.append(Window(last.start, min(reached, stretch.end)))
+            start = max(stretch.start, reached)
+            while start < stretch.end:
+                reached = self._reach(start, zone, local=local)
+                pieces.append(Window(start, min(reached, stretch.end)))
+                start = reached
+        return pieces
+
+    def _reach(self, start: int, zone: ZoneInfo | None, *, local: bool) -> int:
+        """Return up to where one request may ask that begins here."""
         if self.cut != "silent" or zone is None:
-            return split(window, self.span)
-        edges = [window.start]
-        while edges[-1] < window.end:
-            later = floor(_later(edges[-1], self.span, zone), self.grid)
-            if local and self.span == DAY:
-                later = min(later, floor(_midnight_after(edges[-1], zone), self.grid))
-            edges.append(min(window.end, max(later, edges[-1] + self.grid)))
-        return [Window(a, b) for a, b in pairwise(edges)]
+            return start + self.span
+        later = floor(_later(start, self.span, zone), self.grid)
+        if local and self.span == DAY:
+            later = min(later, floor(_midnight_after(start, zone), self.grid))
+        return max(later, start + self.grid)
 
     def spare(self, window: Window, zone: ZoneInfo | None, *, local: bool) -> int:
         """Return how many requests it may take beyond those for `pieces`, as the time zone is not known.

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
+from typing import Self
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from enlighten_async.windows import Window, floor
 
@@ -92,6 +93,11 @@ class Coverage:
     def gaps(self) -> tuple[Hole, ...]:
         """Return what is missing, in order of time."""
         return self.holes
+
+    def cut(self, window: Window) -> Self:
+        """Return the coverage of a part of the range."""
+        pieces = (Hole(window.clip(hole.window), hole.reason) for hole in self.holes)
+        return evolve(self, window=window, holes=tuple(piece for piece in pieces if piece.window.seconds))
 
 
 def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:

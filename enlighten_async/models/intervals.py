@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -52,6 +53,10 @@ class Ranged(Plain):
         """Return it with the name of the system's time zone."""
         return evolve(self, timezone=timezone)
 
+    def _cut(self, window: Window) -> Self:
+        """Return what it holds of a window, which lies within its own."""
+        return evolve(self, window=window, coverage=self.coverage.cut(window))
+
 
 @frozen
 class IntervalStats(Ranged, Generic[R_co]):
@@ -73,6 +78,9 @@ class IntervalStats(Ranged, Generic[R_co]):
     @property
     def _last(self) -> int | None:
         return self.intervals.columns["end_at"][-1] if self.intervals else None
+
+    def _cut(self, window: Window) -> Self:
+        return evolve(super()._cut(window), intervals=within(self.intervals, window))
 
     def sums(self, unit: Unit, *, timezone: str | None = None) -> list[Sum]:
         """Return the energy of each local hour, day or month of the range.
@@ -133,6 +141,12 @@ def joined_with(*names: str) -> Callable[[Sequence[S], S, Iterable[Hole]], S]:
         return evolve(joined(parts, empty, unasked), **latest)
 
     return merge
+
+
+def within(rows: Series[R], window: Window) -> Series[R]:
+    """Return those of rows, in order of time, whose intervals end in a window."""
+    ends = rows.columns["end_at"]
+    return rows[bisect_right(ends, window.start) : bisect_right(ends, window.end)]
 
 
 def columns(row: Callable[..., R], end_at: Iterable[int], **values: Iterable[float]) -> Series[R]:

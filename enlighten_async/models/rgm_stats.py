@@ -11,10 +11,10 @@ from typing import ClassVar, Self
 from attrs import evolve, field, frozen
 
 from enlighten_async.models.coverage import Coverage, Hole
-from enlighten_async.models.intervals import IntervalStats, columns, joined, known, number, whole
+from enlighten_async.models.intervals import IntervalStats, columns, joined, known, number, whole, within
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, concatenated
-from enlighten_async.windows import as_datetime
+from enlighten_async.windows import Window, as_datetime
 
 
 @frozen
@@ -88,6 +88,11 @@ class MeterIntervals:
         column = self.intervals.columns["channel"]
         return self.intervals[bisect_left(column, number) : bisect_right(column, number)]
 
+    def within(self, window: Window) -> Self:
+        """Return its intervals of a window."""
+        channels = {number: [within(self.channel(number), window)] for number in self.channels}
+        return evolve(self, intervals=_grouped(channels))
+
 
 @frozen
 class RgmStats(IntervalStats[RgmInterval]):
@@ -107,6 +112,12 @@ class RgmStats(IntervalStats[RgmInterval]):
     meter_intervals: tuple[MeterIntervals, ...]
     coverage: Coverage = field(eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def _cut(self, window: Window) -> Self:
+        pieces = [(meter, meter.within(window)) for meter in self.meter_intervals]
+        # A meter whose rows all lie elsewhere would not be in an answer for this window alone.
+        meters = tuple(piece for meter, piece in pieces if piece.intervals or not meter.intervals)
+        return evolve(super()._cut(window), meter_intervals=meters)
 
 
 def rgm_intervals(

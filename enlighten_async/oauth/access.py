@@ -31,6 +31,11 @@ class Access:
     def __repr__(self) -> str:
         return f"<Access of account {self._account.name}>"
 
+    @property
+    def owner(self) -> Secret:
+        """The application's key and the name of the account."""
+        return Secret(f"{self._api_key.reveal()}\n{self._account.name}")
+
     def ready(self) -> Credentials | None:
         """Return credentials that are good for some minutes; `None` if `renew` has to be awaited first.
 

@@ -6,11 +6,16 @@ from typing import Protocol
 
 from attrs import frozen
 
-from enlighten_async.transport import Credentials
+from enlighten_async.transport import Credentials, Secret
 
 
 class Access(Protocol):
     """The credentials of one user, which may have to be renewed from time to time."""
+
+    @property
+    def owner(self) -> Secret:
+        """What tells this user of this application from any other, for as long as there are credentials."""
+        ...
 
     def ready(self) -> Credentials | None:
         """Return credentials that may be used now; `None` if they have to be renewed before."""
@@ -31,9 +36,11 @@ class Lasting:
 
     Attributes:
         credentials: the credentials.
+        owner: what tells this user from any other.
     """
 
     credentials: Credentials
+    owner: Secret
 
     def ready(self) -> Credentials:
         """Return the credentials."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
-from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
 from enlighten_async.models.coverage import Hole, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.windows import Window
-from enlighten_async.wire import Flow
+from enlighten_async.wire import Flow, Shelf
 
 P = TypeVar("P")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -20,10 +19,11 @@ T = TypeVar("T")
 
 @frozen
 class Leg(Generic[P]):
-    """One flow, and the part of time it is for."""
+    """One flow, the part of time it is for, and whether the store holds that."""
 
     flow: Flow[P]
     window: Window | None = None
+    held: bool = False
 
 
 def _never(_part: object, _window: Window) -> None:
@@ -67,12 +67,15 @@ class Draft(Generic[P, I, T]):
     """A query before the time and the system's time zone are known.
 
     Attributes:
-        outline: makes the outline of the time now (epoch seconds) and the time zone.
+        outline: makes the outline of the time now (epoch seconds), the time zone and, where there is a
+            shelf, what is held of it.
         zone_of: the system whose time zone it needs; `None` if it needs none.
+        shelf: where its parts are kept, if they are worth keeping.
     """
 
-    outline: Callable[[float, ZoneInfo | None], Outline[P, I, T]]
+    outline: Callable[..., Outline[P, I, T]]
     zone_of: int | None = None
+    shelf: Shelf[P] | None = None
 
 
 Endpoints: TypeAlias = Mapping[str, Callable[..., Draft[Any, Any, Any]]]

@@ -21,14 +21,15 @@ def price(session: Session, options: Options, outline: Outline[Any, Any, Any], *
         zone: whether the system's time zone has to be asked for first; the outline is then made for
             UTC, and the range may take a window more where the clock is set back in it.
     """
-    legs = len(outline.legs)
+    held = sum(leg.held for leg in outline.legs)
+    legs = len(outline.legs) - held
     least = legs if options.exhaustive else min(legs, 1)
     most = legs + outline.spare + 2 * zone
     limit = session.limiter.standing().limits.get("month")
     return Estimate(
         at_least=least + zone,
         at_most=None if outline.open_ended else most,
-        from_store=0,
+        from_store=held,
         pruned=outline.pruned,
         ready_at=as_datetime(session.limiter.ready_at(most, options.rank)),
         month_share=most / limit if limit else None,

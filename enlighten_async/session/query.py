@@ -14,6 +14,7 @@ from enlighten_async.errors import BudgetExceeded, EnlightenError, UsageError
 from enlighten_async.models.estimate import Estimate
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.session.blame import blamed
+from enlighten_async.session.keeping import Keeping
 from enlighten_async.session.outline import Draft, Leg, Outline
 from enlighten_async.session.price import allow, price
 from enlighten_async.session.progress import Progress
@@ -21,6 +22,7 @@ from enlighten_async.session.run import Run
 from enlighten_async.session.session import Options, Session
 from enlighten_async.session.stream import Stream
 from enlighten_async.session.tally import Tally
+from enlighten_async.store import Held
 from enlighten_async.windows import as_datetime, time_zone
 
 I_co = TypeVar("I_co", covariant=True)
@@ -117,14 +119,20 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         If the system's time zone has to be asked for first, that request is counted in.
         """
         await self._session.limiter.look()
-        outline, unknown = self._priced()
-        return price(self._session, self._options, outline, zone=unknown)
-
-    def _priced(self) -> tuple[Outline[Any, I_co, T_co], bool]:
-        """Return the outline as well as it is known, and whether the time zone is unknown."""
         name = None if self._draft.zone_of is None else self._session.zones.get(self._draft.zone_of)
         unknown = self._draft.zone_of is not None and name is None
-        return self._draft.outline(self._session.now(), time_zone(name) if name else None), unknown
+        outline, _ = await self._outlined(time_zone(name) if name else None)
+        return price(self._session, self._options, outline, zone=unknown)
+
+    async def _outlined(self, zone: ZoneInfo | None) -> tuple[Outline[Any, I_co, T_co], Held]:
+        """Return the outline at this moment, and what is held of its series."""
+        session, shelf = self._session, self._draft.shelf
+        if shelf is None:
+            return self._draft.outline(session.now(), zone), Held()
+        stretches = await session.store.stretches(self._options.account, shelf) if session.store else ()
+        now = session.now()
+        held = Held(stretches, grid=shelf.grid, now=now, max_age=self._options.max_age)
+        return self._draft.outline(now, zone, held), held
 
     async def _awaited(self) -> T_co:
         """Run to the end, once; whoever comes meanwhile waits for the same answer."""
@@ -183,7 +191,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             zone = None if self._draft.zone_of is None else await self._zone(self._draft.zone_of, deadline)
             if self._failures:
                 return None
-            self._run = self._new_run(self._draft.outline(self._session.now(), zone))
+            self._run = self._new_run(*await self._outlined(zone))
         self._run.deadline = deadline
         return self._run
 
@@ -201,14 +209,17 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             if system_id not in zones:
                 flow = self._session.dialect.time_zone(system_id)
                 learn = partial(zones.__setitem__, system_id)
-                run = self._new_run(Outline(legs=(Leg(flow),), merge=_first, unpack=_first, learn=learn))
+                outline = Outline(legs=(Leg(flow),), merge=_first, unpack=_first, learn=learn)
+                run = self._new_run(outline, Held())
                 run.deadline = deadline
                 await run.side_by_side(run.pending)
         name = zones.get(system_id)
         return None if name is None else time_zone(name)
 
-    def _new_run(self, outline: Outline[Any, I, T]) -> Run[Any, I, T]:
-        return Run(self._session, self._options, outline, self._tally, self._failures)
+    def _new_run(self, outline: Outline[Any, I, T], held: Held) -> Run[Any, I, T]:
+        session, account = self._session, self._options.account
+        keeping = Keeping(account, held, session.store, session.purchases)
+        return Run(session, self._options, outline, keeping, self._tally, self._failures)
 
     def _conclude(self, answer: Callable[[], T_co | None]) -> Callable[[], T_co]:
         """Return what gives the answer, or raises the error, however often it is asked."""

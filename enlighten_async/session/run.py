@@ -13,6 +13,7 @@ import anyio
 from enlighten_async.errors import BudgetExceeded, EnlightenError, TransportError
 from enlighten_async.models.coverage import Hole, Reason
 from enlighten_async.quota import LONG, Grant
+from enlighten_async.session.keeping import Keeping
 from enlighten_async.session.outline import Outline
 from enlighten_async.session.session import Options, Session
 from enlighten_async.session.tally import Tally
@@ -43,6 +44,7 @@ class Run(Generic[P, I, T]):
         session: Session,
         options: Options,
         outline: Outline[P, I, T],
+        keeping: Keeping,
         tally: Tally,
         failures: list[EnlightenError],
     ) -> None:
@@ -52,6 +54,7 @@ class Run(Generic[P, I, T]):
         self.tracks = [Track.start(leg, place(rank), outline.learn) for leg in outline.legs]
         self._session = session
         self._options = options
+        self._keeping = keeping
         self._tally = tally
         self._failures = failures
         self._waiting: set[anyio.CancelScope] = set()
@@ -66,9 +69,10 @@ class Run(Generic[P, I, T]):
 
     async def lead(self) -> None:
         """Ask for the newest window alone: it tells whether key and system are right, and what is empty."""
-        if self._led or len(self.tracks) < 2:
+        unbought = [track for track in self.tracks if not track.held]
+        if self._led or len(self.tracks) < 2 or not unbought:
             return
-        for pilot in self.tracks[: -1 - PILOTS : -1]:
+        for pilot in unbought[: -1 - PILOTS : -1]:
             await self.drive(pilot)
             if not isinstance(pilot.error, TransportError):
                 break
@@ -112,12 +116,59 @@ class Run(Generic[P, I, T]):
         """Drive one track to its end, or (`once`) until it has got its next part."""
         goal = len(track.parts) + 1
         while track.request is not None and not (once and len(track.parts) >= goal):
-            permit = await self._permitted(track)
-            if permit is not None:
-                pause = await self._session.attempt(track, *permit, self._tally)
-                await self._pause(track, pause)
-            if track.error is not None:
-                self._note(track.error)
+            if not await self._served(track):
+                await self._buy(track)
+
+    async def _served(self, track: Track[P]) -> bool:
+        """Serve a track from what was bought; `False`: nobody has it, nor is about to get it."""
+        request = track.asking
+        part = await self._keeping.recalled(request) if track.held else None
+        if part is None:
+            other = self._keeping.under_way(request)
+            if other is None:
+                return False
+            with self._leaving() as scope:
+                await other.over.wait()
+            if scope.cancelled_caught:
+                track.skip(Reason.REFUSED)
+                return True
+            part = other.share(request.wanted)
+        if part is not None:
+            self._tally.from_store += 1
+            track.accept(part)
+        return True
+
+    async def _buy(self, track: Track[P]) -> None:
+        """Send a track's request until it is answered or given up."""
+        request = track.asking
+        with self._keeping.buying(track):
+            while track.request is request:
+                permit = await self._permitted(track)
+                if permit is not None and not await self._found(track, permit[0]):
+                    await self._pause(track, await self._attempt(track, *permit))
+                if track.error is not None:
+                    self._note(track.error)
+
+    async def _found(self, track: Track[P], grant: Grant) -> bool:
+        """Look again in the store: another process may have bought it while this one stood at the gate."""
+        needed = False
+        try:
+            part = await self._keeping.recalled(track.asking)
+            needed = part is None
+        finally:
+            if not needed:
+                grant.settle()  # as it was not sent, it costs nothing
+                self._tally.count(grant, again=False)
+        if part is not None:
+            self._tally.from_store += 1
+            track.accept(part)
+        return not needed
+
+    async def _attempt(self, track: Track[P], grant: Grant, credentials: Credentials) -> float:
+        try:
+            return await self._session.attempt(track, grant, credentials, self._tally)
+        finally:
+            await self._keeping.flush()
 
     async def _permitted(self, track: Track[P]) -> tuple[Grant, Credentials] | None:
         """Wait for credentials and at the gate; `None` ends the track, as nothing more is sent for it."""

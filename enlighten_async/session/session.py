@@ -7,7 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Protocol, TypeVar
 
 import anyio
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field, frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import EnlightenError, Throttled, TokenRefused, TransportError
@@ -15,8 +15,10 @@ from enlighten_async.quota import RANKS, Grant, Plan, Priority, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy, crowded, passing
 from enlighten_async.session.access import Access
 from enlighten_async.session.outline import Endpoints
+from enlighten_async.session.purchases import Purchases
 from enlighten_async.session.tally import Tally
 from enlighten_async.session.track import Track
+from enlighten_async.store import IntervalStore
 from enlighten_async.transport import Credentials, Transport
 from enlighten_async.wire import Flow, Response
 
@@ -72,6 +74,9 @@ class Options:
         max_requests: requests it may take; `None` sets no limit.
         exhaustive: whether windows are asked for that the newest answer shows to be empty.
         priority: whose requests go before it, and for whom some are held back.
+        max_age: seconds for which a stored answer will do although it may still change; 0: no stored answer
+            will; `None`: those that do not change any more.
+        account: a digest of who is asking, under which answers are stored.
     """
 
     access: Access
@@ -79,6 +84,8 @@ class Options:
     max_requests: int | None = None
     exhaustive: bool = False
     priority: Priority = "interactive"
+    max_age: float | None = None
+    account: bytes = field(default=b"", repr=False)
 
     @property
     def rank(self) -> int:
@@ -100,6 +107,8 @@ class Session:
         zones: names of systems' time zones, as far as they are known.
         max_concurrency: flows of one query that run side by side.
         zone_lock: held while a time zone is asked for.
+        store: what was bought before; `None` if nothing is kept.
+        purchases: what is being bought right now.
     """
 
     dialect: Dialect
@@ -111,6 +120,8 @@ class Session:
     zones: MutableMapping[int, str]
     max_concurrency: int = 10
     zone_lock: anyio.Lock = Factory(anyio.Lock)
+    store: IntervalStore | None = None
+    purchases: Purchases = Factory(Purchases)
 
     def now(self) -> float:
         """Return the server's time (epoch seconds) as well as it is known."""
@@ -119,7 +130,8 @@ class Session:
     async def attempt(self, track: Track[P], grant: Grant, credentials: Credentials, tally: Tally) -> float:
         """Send a track's request once; return how many seconds to wait before it is sent again.
 
-        Whatever way this is left, also by cancellation, an answer that has arrived is in the track.
+        Whatever way this is left, also by cancellation, an answer that has arrived is in the track, and
+        in the store.
         """
         failure: EnlightenError | None = None
         try:
@@ -151,7 +163,7 @@ class Session:
             return error
         if part is None:
             return failure
-        track.accept(part)
+        track.bought(part, self.now() if response.date is None else response.date)
         return None
 
     def _back_off(self, track: Track[P], failure: EnlightenError, tally: Tally) -> float:

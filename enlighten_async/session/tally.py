@@ -19,6 +19,7 @@ class Tally:
         sent: requests that left, and came back or were given up.
         rejected: of these, how many were over the limit.
         retried: of these, how many repeated one that failed.
+        from_store: parts that had been bought before, or by another query meanwhile.
         waited: seconds, by reason.
     """
 
@@ -26,6 +27,7 @@ class Tally:
     sent: int = 0
     rejected: int = 0
     retried: int = 0
+    from_store: int = 0
     waited: dict[str, float] = Factory(dict)
 
     def count(self, grant: Grant, *, again: bool) -> None:
@@ -47,6 +49,7 @@ class Tally:
             sent=self.sent,
             rejected=self.rejected,
             retried=self.retried,
+            from_store=self.from_store,
             waited=dict(self.waited),
             left=dict(left),
         )

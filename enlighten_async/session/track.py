@@ -26,6 +26,8 @@ class Track(Generic[P]):
         request: what to ask next; `None` when the flow has ended.
         place: its place in the queue at the gate.
         learn: is shown each part.
+        held: whether the store may have what it asks for.
+        keep: is given each part that was bought, and when it was fetched.
         parts: what it got so far, in order.
         error: why it ended early, if it did.
         hole: the stretch of time that it did not get, and why.
@@ -39,6 +41,8 @@ class Track(Generic[P]):
     request: Request[P] | None
     place: Place
     learn: Callable[[P], None]
+    held: bool = False
+    keep: Callable[[P, float], None] | None = None
     parts: list[P] = Factory(list)
     error: EnlightenError | None = None
     hole: Hole | None = None
@@ -50,7 +54,7 @@ class Track(Generic[P]):
     @classmethod
     def start(cls, leg: Leg[P], place: Place, learn: Callable[[P], None]) -> Self:
         """Start a leg: its flow says what it asks first."""
-        return cls(leg.flow, next(leg.flow, None), place, learn)
+        return cls(leg.flow, next(leg.flow, None), place, learn, leg.held)
 
     @property
     def asking(self) -> Request[P]:
@@ -58,6 +62,12 @@ class Track(Generic[P]):
         if self.request is None:
             raise RuntimeError("the track has ended")
         return self.request
+
+    def bought(self, part: P, fetched: float) -> None:
+        """Accept a part that was fetched at this time (epoch seconds), and keep it."""
+        if self.keep is not None:
+            self.keep(part, fetched)
+        self.accept(part)
 
     def accept(self, part: P) -> None:
         """Send a part to the flow, which may ask again."""

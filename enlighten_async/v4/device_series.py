@@ -62,6 +62,7 @@ class DeviceKind(Generic[D]):
             lambda *asked: self.decode(*asked, serial=serial),
             lambda *told: self.nothing(*told, serial=serial),
             self.merge,
+            serial,
         )
 
 

@@ -124,7 +124,7 @@ def test_pieces_tile_the_window(
     """None is longer than the service allows; there are as few as that takes, but for clock changes."""
     grid, zone = endpoint.grid, None if name is None else ZoneInfo(name)
     window = Window(start // grid * grid, (start + length) // grid * grid)
-    pieces = endpoint.pieces(window, zone, local=local)
+    pieces = endpoint.pieces([window], zone, local=local)
     assert [(piece.start, piece.end) for piece in pieces] == list(
         pairwise([window.start, *(piece.end for piece in pieces)])
     )

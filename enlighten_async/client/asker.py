@@ -1,0 +1,48 @@
+"""Who asks, and how old an answer they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import blake2b
+
+from enlighten_async import v2
+from enlighten_async.errors import InputError
+from enlighten_async.session import Access, Lasting, Options
+from enlighten_async.transport import Secret
+
+
+def lasting(api_key: Secret, user_id: Secret) -> Lasting:
+    """Return what proves to v2 who asks."""
+    return Lasting(v2.credentials(api_key, user_id), Secret(f"{api_key.reveal()}\n{user_id.reveal()}"))
+
+
+def asker(
+    access: Callable[[str | Secret], Access], version: str, origin: str
+) -> Callable[[str | Secret], Options]:
+    """Return what makes the options of one user; under a digest of who that is, answers are stored.
+
+    Args:
+        access: makes what proves who it is.
+        version: of the API.
+        origin: where the service is.
+    """
+
+    def options(user: str | Secret) -> Options:
+        proof = access(user)
+        owner = f"{version}\n{origin}\n{proof.owner.reveal()}"
+        return Options(proof, account=blake2b(owner.encode(), digest_size=32).digest())
+
+    return options
+
+
+def seconds(max_age: timedelta | float | None) -> float | None:
+    """Return an age in seconds.
+
+    Raises:
+        InputError: it is below 0, or infinite.
+    """
+    age = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+    if age is not None and not 0 <= age < float("inf"):
+        raise InputError(f"max_age must be a timedelta or seconds, 0 or more, or None, not {max_age!r}")
+    return age

@@ -1,0 +1,114 @@
+"""Parts as they are kept: cut at the weeks of the grid, and each cell by its newest answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+from attrs import evolve, frozen
+
+from enlighten_async.models.coverage import Coverage, Reason
+from enlighten_async.models.intervals import Ranged
+from enlighten_async.store.held import Stretch
+from enlighten_async.windows import DAY, Window, floor, without
+
+P = TypeVar("P", bound=Ranged)
+
+WEEK = 7 * DAY
+"""Seconds of a week of the grid; they are counted from the epoch."""
+
+_UNSPOKEN = frozenset({Reason.BEYOND_RETENTION, Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
+_NOTHING = frozenset({Reason.NO_DEVICE, Reason.NO_ROW})
+
+
+@frozen
+class Kept(Generic[P]):
+    """A part, and what it is good for."""
+
+    stretch: Stretch
+    part: P
+
+    @property
+    def window(self) -> Window:
+        """The stretch of time it is for."""
+        return self.stretch.window
+
+    def cut(self, window: Window) -> Kept[P]:
+        """Return what it holds of a window within its own."""
+        if window == self.window:
+            return self
+        return Kept(evolve(self.stretch, window=window), self.part._cut(window))
+
+
+def weeks(window: Window) -> list[Window]:
+    """Cut a window at the edges of the grid's weeks."""
+    first = floor(window.start, WEEK) + WEEK
+    edges = [window.start, *range(first, window.end, WEEK), window.end]
+    return [Window(a, b) for a, b in pairwise(edges) if a < b]
+
+
+def kept(part: P, fetched: float) -> Iterator[Kept[P]]:
+    """Return a part as it is kept, without what it does not speak for.
+
+    Args:
+        part: what was answered.
+        fetched: when, epoch seconds.
+    """
+    coverage, meta = part.coverage, part.meta
+    reported = None if coverage.reported_until is None else coverage.reported_until.timestamp()
+    started = meta.operational_at.timestamp() if meta and meta.operational_at else None
+    unspoken = [hole.window for hole in coverage.holes if hole.reason in _UNSPOKEN]
+    for spoken in without(part.window, unspoken):
+        for window in weeks(spoken):
+            piece = part._cut(window)
+            empty = _empty(piece.coverage, reported)
+            yield Kept(Stretch(window, fetched, reported, started, empty), piece)
+
+
+def _empty(coverage: Coverage, reported: float | None) -> Reason | None:
+    """Return the one reason why there are no rows, where the service says that it has nothing."""
+    whole = len(coverage.holes) == 1 and coverage.holes[0].window == coverage.window
+    reason = coverage.holes[0].reason if whole else None
+    if reason not in _NOTHING or (reason is Reason.NO_ROW and reported is not None):
+        return None
+    return reason
+
+
+def laid_over(old: Iterable[Kept[P]], new: Kept[P], merge: Callable[[Sequence[P]], P]) -> list[Kept[P]]:
+    """Return what is kept of one week: of each cell the answer that was fetched last.
+
+    Args:
+        old: what was kept of it, in order of time.
+        new: an answer for a stretch of it.
+        merge: joins parts that lie side by side, oldest first.
+    """
+    stay, newer = [], []
+    for each in old:
+        if each.stretch.fetched > new.stretch.fetched:
+            newer.append(each.window)
+            stay.append(each)
+        else:
+            stay += [each.cut(window) for window in without(each.window, [new.window])]
+    stay += [new.cut(window) for window in without(new.window, newer)]
+    joined: list[Kept[P]] = []
+    for each in sorted(stay, key=lambda each: each.window):
+        if joined and (both := _both(joined[-1], each)) is not None:
+            joined[-1] = Kept(both, merge([joined[-1].part, each.part]))
+        else:
+            joined.append(each)
+    return joined
+
+
+def _both(first: Kept[P], second: Kept[P]) -> Stretch | None:
+    """Return what two that lie side by side are good for together, if that is no less than by themselves."""
+    one, two = first.stretch, second.stretch
+    if one.window.end != two.window.start or not (one.aged and two.aged):
+        return None
+    both = Stretch(
+        Window(one.window.start, two.window.end),
+        min(one.fetched, two.fetched),
+        max((at for at in (one.reported, two.reported) if at is not None), default=None),
+        two.started if two.started is not None else one.started,
+    )
+    return both if both.aged else None
