@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from typing import Generic, TypeAlias, TypeVar
+from urllib.parse import urlencode
 
 from attrs import field, frozen
 
@@ -32,6 +33,27 @@ class Shelf(Generic[P]):
     grid: int = field(kw_only=True, eq=False)
     model: type[P] = field(kw_only=True, eq=False)
     join: Callable[[Sequence[P]], P] = field(kw_only=True, eq=False, repr=False)
+
+
+@frozen
+class Reply(Generic[P]):
+    """Under what an answer is kept that is no series.
+
+    Attributes:
+        endpoint: the API's name of the endpoint it is from.
+        asked: what was asked: path and query, credentials excluded.
+        good_until: tells up to when (epoch seconds) such an answer will do, by what it became and when it
+            was fetched; without that, for as long as the caller's `max_age` allows.
+    """
+
+    endpoint: str
+    asked: str
+    good_until: Callable[[P, float], float] = field(eq=False, repr=False)
+
+
+def for_now(_: object, fetched: float) -> float:
+    """Tell that an answer is of the moment it was made (epoch seconds)."""
+    return fetched
 
 
 def _never(_: EnlightenError) -> None:
@@ -74,7 +96,8 @@ class Request(Generic[P]):
         forgive: turns a documented refusal into the part it stands for, or returns `None`.
         method: HTTP method, upper case.
         body: what is sent along, as JSON; `None` for nothing.
-        shelf: where its part is kept, if it is worth keeping.
+        shelf: the series its part is of, where it is of one that is kept.
+        good_until: makes its answer one that is kept as it is: see `Reply`.
         wanted: all that is still wanted of the series; a part for its beginning will do as well.
     """
 
@@ -88,6 +111,19 @@ class Request(Generic[P]):
     body: bytes | None = None
     shelf: Shelf[P] | None = None
     wanted: Window | None = None
+    good_until: Callable[[P, float], float] | None = field(default=None, repr=False)
+
+    @property
+    def reply(self) -> Reply[P] | None:
+        """Under what its answer is kept as it is; `None` if it is not."""
+        if self.good_until is None:
+            return None
+        return Reply(self.endpoint, f"{self.path}?{urlencode(self.params)}", self.good_until)
+
+    @property
+    def subject(self) -> Hashable:
+        """What tells whether two requests are about the same thing, at whatever time."""
+        return self.shelf or (self.method, self.path, self.params, self.body)
 
 
 Flow: TypeAlias = Generator[Request[P], P, None]

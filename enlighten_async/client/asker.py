@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from hashlib import blake2b
 
 from enlighten_async import v2
-from enlighten_async.errors import InputError
 from enlighten_async.session import Access, Lasting, Options
 from enlighten_async.transport import Secret
 
@@ -34,15 +32,3 @@ def asker(
         return Options(proof, account=blake2b(owner.encode(), digest_size=32).digest())
 
     return options
-
-
-def seconds(max_age: timedelta | float | None) -> float | None:
-    """Return an age in seconds.
-
-    Raises:
-        InputError: it is below 0, or infinite.
-    """
-    age = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
-    if age is not None and not 0 <= age < float("inf"):
-        raise InputError(f"max_age must be a timedelta or seconds, 0 or more, or None, not {max_age!r}")
-    return age

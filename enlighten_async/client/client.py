@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from enlighten_async import v2, v4
-from enlighten_async.client.asker import asker, lasting, seconds
+from enlighten_async.client.asker import asker, lasting
 from enlighten_async.client.endpoints import Endpoints
 from enlighten_async.client.environment import ACCOUNT, BASE_URL, KEY, STATE, USER, checked, read
 from enlighten_async.client.options import (

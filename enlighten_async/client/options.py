@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
+
+from attrs import evolve
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError
 from enlighten_async.quota import RANKS, Plan, Priority, QuotaStore
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.session import Options
+from enlighten_async.store import IntervalStore
 
 if TYPE_CHECKING:
     import ssl
@@ -25,6 +29,7 @@ class ClientOptions(TypedDict, total=False):
     plan: Plan | None
     state: str | os.PathLike[str] | None
     quota_store: QuotaStore | None
+    interval_store: IntervalStore | None
     retry: RetryPolicy | None
     timeout: float | None
     max_concurrency: int
@@ -52,25 +57,35 @@ def changed(
     max_requests: int | Unchanged | None,
     exhaustive: bool | Unchanged,
     priority: Priority | Unchanged,
+    max_age: timedelta | float | Unchanged | None,
 ) -> Options:
     """Return options with those changed that are given.
 
     Raises:
-        InputError: there is no such priority.
+        InputError: there is no such priority, or no such age.
     """
     if not isinstance(priority, Unchanged) and priority not in RANKS:
         raise InputError(f"priority must be one of {', '.join(RANKS)}, not {priority!r}")
-    return Options(
-        access=options.access,
+    return evolve(
+        options,
         max_wait=_or(max_wait, options.max_wait),
         max_requests=_or(max_requests, options.max_requests),
         exhaustive=_or(exhaustive, options.exhaustive),
         priority=_or(priority, options.priority),
+        max_age=options.max_age if isinstance(max_age, Unchanged) else _seconds(max_age),
     )
 
 
 def _or(value: T | Unchanged, before: T) -> T:
     return before if isinstance(value, Unchanged) else value
+
+
+def _seconds(max_age: timedelta | float | None) -> float | None:
+    """Return an age in seconds; refuse one below 0, or without end."""
+    age = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+    if age is not None and not 0 <= age < float("inf"):
+        raise InputError(f"max_age must be a timedelta or seconds, 0 or more, or None, not {max_age!r}")
+    return age
 
 
 def check_numbers(timeout: float | None, max_concurrency: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from datetime import timedelta
 from typing import Self
 
 from attrs import evolve
@@ -12,7 +13,7 @@ from enlighten_async.client.asking import Asking
 from enlighten_async.client.options import UNCHANGED, Unchanged, changed
 from enlighten_async.models import QuotaStatus
 from enlighten_async.quota import Priority
-from enlighten_async.session import Access, status
+from enlighten_async.session import Options, status
 from enlighten_async.transport import Secret
 
 
@@ -20,7 +21,7 @@ class Views(Asking):
     """What a client and its views have in common."""
 
     _owner: bool
-    _access: Callable[[str | Secret], Access]
+    _asker: Callable[[str | Secret], Options]
 
     def with_options(
         self,
@@ -30,6 +31,7 @@ class Views(Asking):
         max_requests: int | Unchanged | None = UNCHANGED,
         exhaustive: bool | Unchanged = UNCHANGED,
         priority: Priority | Unchanged = UNCHANGED,
+        max_age: timedelta | float | Unchanged | None = UNCHANGED,
     ) -> Self:
         """Return a view of this client with other options; what is not given stays as it is.
 
@@ -45,6 +47,8 @@ class Views(Asking):
                 for history. They go in this order, in all clients that share counts; and for each class
                 above, a tenth of the minute and a twentieth of the month are held back from those below, 1
                 request at least.
+            max_age: how old (seconds, or a timedelta) a stored answer may be where it may still change; 0
+                buys all again; `None`: what may still change is bought again, what is final is not.
 
         Raises:
             InputError: an option is wrong.
@@ -57,8 +61,12 @@ class Views(Asking):
             max_requests=max_requests,
             exhaustive=exhaustive,
             priority=priority,
+            max_age=max_age,
         )
-        view._options = options if user_id is None else evolve(options, access=self._access(user_id))
+        if user_id is not None:
+            who = self._asker(user_id)
+            options = evolve(options, access=who.access, account=who.account)
+        view._options = options
         return view
 
     async def quota(self) -> QuotaStatus:

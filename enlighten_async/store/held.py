@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import cached_property
+from itertools import accumulate
 
 from attrs import define, field, frozen
 
@@ -15,14 +17,16 @@ HORIZON = 3 * DAY
 REMEMBERED = DAY
 """Seconds for which it is remembered that there is nothing, such as no device."""
 
+NEVER = float("-inf")
+
 
 @frozen
 class Stretch:
-    """A stretch of time that was bought, at once or bit by bit.
+    """A stretch of time that was bought.
 
     Attributes:
         window: the stretch, within one week of the grid.
-        fetched: when the oldest bit of it was fetched, epoch seconds.
+        fetched: when, epoch seconds.
         reported: how far the system had reported then, epoch seconds, where known.
         started: when the system went into operation, epoch seconds, where known.
         empty: why the service has nothing for all of it, where it says so: that is remembered for a day.
@@ -35,17 +39,21 @@ class Stretch:
     empty: Reason | None = None
 
     @property
-    def aged(self) -> bool:
-        """Whether all of it was old enough not to change any more when it was fetched."""
-        return self.empty is None and self.window.end <= self.fetched - HORIZON
+    def final(self) -> bool:
+        """Whether no later answer can differ, as far as its own answer tells."""
+        return self.empty is None and self.window.end <= self.final_until(self.reported)
+
+    def final_until(self, reported: float | None) -> float:
+        """Return up to when it does not change any more, by how far the system had reported."""
+        return NEVER if reported is None else min(self.fetched - HORIZON, reported)
 
 
 @define(frozen=True, slots=False)
 class Held:
     """What is held of one series, as one query may use it.
 
-    Final is what was older than the horizon when it was fetched and lies before the system's last report,
-    as far as any answer knows of that.
+    Final is what was older than the horizon when it was fetched and lies before the last report that the
+    service had of the system by then: what came later may have filled it.
 
     Attributes:
         stretches: what is held, in order of time.
@@ -60,21 +68,31 @@ class Held:
     max_age: float | None = field(kw_only=True, default=None)
 
     @cached_property
-    def _reported(self) -> float:
-        return max((each.reported for each in self.stretches if each.reported is not None), default=0.0)
+    def _reports(self) -> tuple[list[float], list[float]]:
+        """Times of answers, ascending, and how far each and those before it knew the system to have reported."""
+        told = sorted((each.fetched, each.reported) for each in self.stretches if each.reported is not None)
+        return [fetched for fetched, _ in told], list(accumulate((until for _, until in told), max))
+
+    def _reported(self, stretch: Stretch) -> float | None:
+        """Return how far the system had reported when a stretch was fetched, as far as any answer tells."""
+        times, untils = self._reports
+        place = bisect_right(times, stretch.fetched)
+        known = (untils[place - 1] if place else None, stretch.reported)
+        return max((until for until in known if until is not None), default=None)
 
     def good(self, stretch: Stretch) -> Window:
         """Return the beginning of a stretch that may be served, possibly nothing."""
         window = stretch.window
-        if self._young(stretch.fetched):
+        if self.young(stretch.fetched):
             return window
+        nothing = Window(window.start, window.start)
         if self.max_age == 0:
-            return Window(window.start, window.start)
+            return nothing
         if stretch.empty is not None:
-            return window if stretch.fetched + REMEMBERED > self.now else Window(window.start, window.start)
-        reported = max(self._reported, stretch.reported or 0.0)
-        final = floor(min(stretch.fetched - HORIZON, reported), self.grid)
-        return Window(window.start, max(window.start, min(window.end, final)))
+            return window if stretch.fetched + REMEMBERED > self.now else nothing
+        final = stretch.final_until(self._reported(stretch))
+        until = floor(final, self.grid) if final > window.start else window.start
+        return Window(window.start, min(window.end, until))
 
     def within(self, window: Window) -> list[Window]:
         """Return the stretches of a window that may be served, in order of time."""
@@ -102,5 +120,6 @@ class Held:
         started = next((each.started for each in reversed(self.stretches) if each.started), None)
         return Reason.BEFORE_OPERATION if started is not None and window.end <= started else None
 
-    def _young(self, fetched: float) -> bool:
+    def young(self, fetched: float) -> bool:
+        """Tell whether an answer that was fetched then will do, whatever it speaks of."""
         return fetched > self.now or (bool(self.max_age) and fetched >= self.now - (self.max_age or 0.0))

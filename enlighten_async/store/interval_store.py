@@ -1,42 +1,39 @@
-"""Who keeps the intervals that were paid for."""
+"""Who keeps what was paid for."""
 
 from __future__ import annotations
 
 from typing import Protocol, TypeVar, runtime_checkable
 
 from enlighten_async.models.intervals import Ranged
-from enlighten_async.store.held import Held, Stretch
+from enlighten_async.store.held import Stretch
+from enlighten_async.store.kept import Kept
 from enlighten_async.windows import Window
-from enlighten_async.wire import Shelf
+from enlighten_async.wire import Reply, Response, Shelf
 
 P = TypeVar("P", bound=Ranged)
 
 
 @runtime_checkable
 class IntervalStore(Protocol):
-    """Keeps intervals that were paid for, by account and series.
+    """Keeps what was paid for, by account: intervals by series, and other answers by what was asked.
 
-    No method raises: a store that has a fault says so in the log, and holds nothing. An account is a
-    digest of what proves who asks.
+    No method raises, but `InputError` for a file that is not ours to use: a store that has a fault says so
+    in the log, and holds nothing. An account is a digest of what proves who asks.
     """
 
     async def stretches(self, account: bytes, shelf: Shelf[P]) -> tuple[Stretch, ...]:
         """Return what is held of a series, in order of time."""
         ...
 
-    async def get(self, account: bytes, shelf: Shelf[P], window: Window, held: Held) -> P | None:
-        """Return a part for the beginning of a window, as long as there is one that may be served.
-
-        Args:
-            account: whose.
-            shelf: the series.
-            window: what is wanted.
-            held: what of that will do.
-        """
+    async def get(self, account: bytes, shelf: Shelf[P], window: Window) -> tuple[Kept[P], ...]:
+        """Return what is held of a window of a series, cut to it, in order of time."""
         ...
 
     def put(self, account: bytes, shelf: Shelf[P], part: P, fetched: float) -> None:
-        """Keep an answer; it is held from now on, and no cancel can prevent that.
+        """Keep an answer about a series; what it speaks for is held from now on.
+
+        It never waits, and no cancel can prevent it: a durable store notes it, and writes it with the next
+        thing that is written, at the latest in `flush`.
 
         Args:
             account: whose.
@@ -46,6 +43,14 @@ class IntervalStore(Protocol):
         """
         ...
 
+    async def reply(self, account: bytes, reply: Reply) -> Response | None:
+        """Return the answer that was kept last, with its `date`; `None` if there is none."""
+        ...
+
+    def put_reply(self, account: bytes, reply: Reply, response: Response) -> None:
+        """Keep an answer that is no series, as `put` does, in place of an earlier one; it has a `date`."""
+        ...
+
     async def flush(self) -> None:
-        """Write down what was put, where it takes time; a cancel that comes meanwhile is raised after it."""
+        """Write down what was noted; no cancel cuts it off, and it does not take long."""
         ...

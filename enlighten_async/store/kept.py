@@ -75,6 +75,12 @@ def _empty(coverage: Coverage, reported: float | None) -> Reason | None:
     return reason
 
 
+def cut_to(window: Window, pieces: Iterable[Kept[P]]) -> tuple[Kept[P], ...]:
+    """Return what pieces, in order of time, hold of a window."""
+    inside = ((each, window.clip(each.window)) for each in pieces)
+    return tuple(each.cut(part) for each, part in inside if part.seconds)
+
+
 def laid_over(old: Iterable[Kept[P]], new: Kept[P], merge: Callable[[Sequence[P]], P]) -> list[Kept[P]]:
     """Return what is kept of one week: of each cell the answer that was fetched last.
 
@@ -101,14 +107,13 @@ def laid_over(old: Iterable[Kept[P]], new: Kept[P], merge: Callable[[Sequence[P]
 
 
 def _both(first: Kept[P], second: Kept[P]) -> Stretch | None:
-    """Return what two that lie side by side are good for together, if that is no less than by themselves."""
+    """Return what two that lie side by side are good for together, if both are final."""
     one, two = first.stretch, second.stretch
-    if one.window.end != two.window.start or not (one.aged and two.aged):
+    if one.window.end != two.window.start or not (one.final and two.final):
         return None
-    both = Stretch(
+    return Stretch(
         Window(one.window.start, two.window.end),
-        min(one.fetched, two.fetched),
-        max((at for at in (one.reported, two.reported) if at is not None), default=None),
+        max(one.fetched, two.fetched),
+        max(one.reported or 0.0, two.reported or 0.0),
         two.started if two.started is not None else one.started,
     )
-    return both if both.aged else None

@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from enlighten_async.models.intervals import Ranged
-from enlighten_async.store.held import Held, Stretch
-from enlighten_async.store.kept import WEEK, Kept, kept, laid_over
+from enlighten_async.store.held import Stretch
+from enlighten_async.store.kept import WEEK, Kept, cut_to, kept, laid_over
 from enlighten_async.windows import Window, floor
-from enlighten_async.wire import Shelf
+from enlighten_async.wire import Reply, Response, Shelf
 
 P = TypeVar("P", bound=Ranged)
 
 
 class MemoryIntervalStore:
-    """Keeps intervals for as long as it lives; as an `IntervalStore`."""
+    """Keeps what was paid for as long as it lives, without a bound; as an `IntervalStore`."""
 
     def __init__(self) -> None:
         self._weeks: dict[tuple[bytes, Shelf[Any]], dict[int, list[Kept[Any]]]] = {}
+        self._replies: dict[tuple[bytes, Reply], Response] = {}
 
     async def stretches(self, account: bytes, shelf: Shelf[P]) -> tuple[Stretch, ...]:
         """Return what is held of a series, in order of time."""
         weeks = self._weeks.get((account, shelf), {})
         return tuple(each.stretch for _, week in sorted(weeks.items()) for each in week)
 
-    async def get(self, account: bytes, shelf: Shelf[P], window: Window, held: Held) -> P | None:
-        """Return a part for the beginning of a window, as long as there is one that may be served."""
-        week: Sequence[Kept[P]] = self._weeks.get((account, shelf), {}).get(floor(window.start, WEEK), ())
-        for each in week:
-            good = window.clip(held.good(each.stretch))
-            if good.seconds and good.start == window.start:
-                return each.cut(good).part
-        return None
+    async def get(self, account: bytes, shelf: Shelf[P], window: Window) -> tuple[Kept[P], ...]:
+        """Return what is held of a window of a series, cut to it, in order of time."""
+        weeks = self._weeks.get((account, shelf), {})
+        numbers = range(floor(window.start, WEEK), window.end, WEEK)
+        return cut_to(window, (each for number in numbers for each in weeks.get(number, ())))
 
     def put(self, account: bytes, shelf: Shelf[P], part: P, fetched: float) -> None:
-        """Keep an answer."""
+        """Keep an answer about a series."""
         weeks = self._weeks.setdefault((account, shelf), {})
         for each in kept(part, fetched):
             number = floor(each.window.start, WEEK)
             weeks[number] = laid_over(weeks.get(number, ()), each, shelf.join)
+
+    async def reply(self, account: bytes, reply: Reply) -> Response | None:
+        """Return the answer that was kept last."""
+        return self._replies.get((account, reply))
+
+    def put_reply(self, account: bytes, reply: Reply, response: Response) -> None:
+        """Keep an answer that is no series."""
+        self._replies[account, reply] = response
 
     async def flush(self) -> None:
         """Do nothing: memory has no disk."""
