@@ -41,7 +41,7 @@ class Reply(Generic[P]):
 
     Attributes:
         endpoint: the API's name of the endpoint it is from.
-        asked: what was asked: path and query, credentials excluded.
+        asked: what was asked: path, query and body, credentials excluded.
         good_until: tells up to when (epoch seconds) such an answer will do, by what it became and when it
             was fetched; without that, for as long as the caller's `max_age` allows.
     """
@@ -118,7 +118,8 @@ class Request(Generic[P]):
         """Under what its answer is kept as it is; `None` if it is not."""
         if self.good_until is None:
             return None
-        return Reply(self.endpoint, f"{self.path}?{urlencode(self.params)}", self.good_until)
+        asked = f"{self.path}?{urlencode(self.params)}"
+        return Reply(self.endpoint, asked if self.body is None else f"{asked} {self.body!r}", self.good_until)
 
     @property
     def subject(self) -> Hashable:

@@ -131,7 +131,7 @@ def _windows(
         pruned=sum(-(-hole.window.seconds // endpoint.span) for hole in order.unasked),
         spare=endpoint.spare(bought, zone, local=local),
         open_ended=ask.kind.paged,
-        cheaper=endpoint.cheaper(kept),
+        cheaper=endpoint.cheaper(bought) if len(order.pieces) > 1 else "",
     )
 
 

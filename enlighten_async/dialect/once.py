@@ -10,7 +10,7 @@ from attrs import evolve
 from enlighten_async.models.coverage import Hole
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.session.outline import Draft, Leg, Outline
-from enlighten_async.wire import Flow, Request
+from enlighten_async.wire import Flow, Request, for_now
 
 P = TypeVar("P")
 
@@ -26,9 +26,10 @@ def once(request: Request[P], learn: Callable[[P], None] = _ignore) -> Draft[P, 
         request: the request.
         learn: is shown the answer.
     """
+    asked = evolve(request, good_until=request.good_until or for_now)
 
     def flow() -> Flow[P]:
-        yield request
+        yield asked
 
     def merge(parts: Sequence[P], _: Sequence[Hole], receipt: Receipt) -> P:
         part: Any = parts[0]

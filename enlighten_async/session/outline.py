@@ -68,7 +68,7 @@ class Draft(Generic[P, I, T]):
 
     Attributes:
         outline: makes the outline of the time now (epoch seconds), the time zone and, where there is a
-            shelf, what is held of it.
+            shelf, what is `Held` of it.
         zone_of: the system whose time zone it needs; `None` if it needs none.
         shelf: where its parts are kept, if they are worth keeping.
     """

@@ -11,7 +11,9 @@ from enlighten_async.session.session import Options, Session
 from enlighten_async.windows import as_datetime
 
 
-def price(session: Session, options: Options, outline: Outline[Any, Any, Any], *, zone: bool) -> Estimate:
+def price(
+    session: Session, options: Options, outline: Outline[Any, Any, Any], *, zone: bool, answered: int = 0
+) -> Estimate:
     """Return the price of a query.
 
     Args:
@@ -20,8 +22,9 @@ def price(session: Session, options: Options, outline: Outline[Any, Any, Any], *
         outline: the query.
         zone: whether the system's time zone has to be asked for first; the outline is then made for
             UTC, and the range may take a window more where the clock is set back in it.
+        answered: flows without a window whose first answer is in the store.
     """
-    held = sum(leg.held for leg in outline.legs)
+    held = sum(leg.held for leg in outline.legs) + answered
     legs = len(outline.legs) - held
     least = legs if options.exhaustive else min(legs, 1)
     most = legs + outline.spare + 2 * zone

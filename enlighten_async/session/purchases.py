@@ -19,12 +19,16 @@ class Purchase:
     """One request under way, from before the gate until it is answered or given up.
 
     Attributes:
-        window: what it asks for; `None` if that is left to the service.
+        window: what it asks for; `None` if that is left to the service, or no matter of time.
+        rank: how many classes go before it at the gate.
+        sent: whether it is past the gate.
         over: set when it is over, whether or not it has got its part.
         part: what it got, if it did.
     """
 
     window: Window | None
+    rank: int
+    sent: bool = False
     over: anyio.Event = Factory(anyio.Event)
     part: Any = field(default=None, repr=False)
 
@@ -52,15 +56,25 @@ class Purchases:
 
     _open: dict[Hashable, list[Purchase]] = Factory(dict)
 
-    def under_way(self, account: bytes, request: Request[Any]) -> Purchase | None:
-        """Return a purchase that is about the beginning of what a request wants."""
-        others = self._open.get((account, request.shelf), ())
-        return next((each for each in others if each.begins(request.wanted)), None)
+    def under_way(
+        self, account: bytes, request: Request[Any], rank: int, own: Purchase | None = None
+    ) -> Purchase | None:
+        """Return a purchase that is about the beginning of what a request wants.
+
+        Args:
+            account: whose.
+            request: what is wanted.
+            rank: how many classes go before it; purchases at the gate that come after it are none.
+            own: the purchase with which it has come past the gate; only one that has been sent is another.
+        """
+        others = self._open.get((account, request.subject), ())
+        known = (each for each in others if each is not own and each.begins(request.wanted))
+        return next((each for each in known if each.sent or (own is None and each.rank <= rank)), None)
 
     @contextmanager
-    def buying(self, account: bytes, request: Request[Any]) -> Iterator[Purchase]:
+    def buying(self, account: bytes, request: Request[Any], rank: int) -> Iterator[Purchase]:
         """Buy in here; who wants the same waits until it is left."""
-        purchase, key = Purchase(request.window), (account, request.shelf)
+        purchase, key = Purchase(request.window, rank), (account, request.subject)
         others = self._open.setdefault(key, [])
         others.append(purchase)
         try:

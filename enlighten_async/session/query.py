@@ -22,7 +22,7 @@ from enlighten_async.session.run import Run
 from enlighten_async.session.session import Options, Session
 from enlighten_async.session.stream import Stream
 from enlighten_async.session.tally import Tally
-from enlighten_async.store import Held
+from enlighten_async.store import Held, Stretch
 from enlighten_async.windows import as_datetime, time_zone
 
 I_co = TypeVar("I_co", covariant=True)
@@ -119,20 +119,33 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         If the system's time zone has to be asked for first, that request is counted in.
         """
         await self._session.limiter.look()
-        name = None if self._draft.zone_of is None else self._session.zones.get(self._draft.zone_of)
-        unknown = self._draft.zone_of is not None and name is None
-        outline, _ = await self._outlined(time_zone(name) if name else None)
-        return price(self._session, self._options, outline, zone=unknown)
+        zone = await self._known_zone()
+        outline, keeping = await self._outlined(zone)
+        answered = [await keeping.answered(leg) for leg in outline.legs if leg.window is None]
+        unknown = self._draft.zone_of is not None and zone is None
+        return price(self._session, self._options, outline, zone=unknown, answered=sum(answered))
 
-    async def _outlined(self, zone: ZoneInfo | None) -> tuple[Outline[Any, I_co, T_co], Held]:
-        """Return the outline at this moment, and what is held of its series."""
-        session, shelf = self._session, self._draft.shelf
-        if shelf is None:
-            return self._draft.outline(session.now(), zone), Held()
-        stretches = await session.store.stretches(self._options.account, shelf) if session.store else ()
+    async def _known_zone(self) -> ZoneInfo | None:
+        """Return the system's time zone, where it is needed and known from earlier answers."""
+        system_id, zones = self._draft.zone_of, self._session.zones
+        if system_id is not None and system_id not in zones:
+            request = next(self._session.dialect.time_zone(system_id))
+            name = await Keeping(self._session, self._options, Held()).recalled(request)
+            if name is not None:
+                zones[system_id] = name
+        name = None if system_id is None else zones.get(system_id)
+        return None if name is None else time_zone(name)
+
+    async def _outlined(self, zone: ZoneInfo | None) -> tuple[Outline[Any, I_co, T_co], Keeping]:
+        """Return the outline at this moment, and what may be taken from others."""
+        session, options, shelf = self._session, self._options, self._draft.shelf
+        stretches: tuple[Stretch, ...] = ()
+        if session.store is not None and shelf is not None:
+            stretches = await session.store.stretches(options.account, shelf)
         now = session.now()
-        held = Held(stretches, grid=shelf.grid, now=now, max_age=self._options.max_age)
-        return self._draft.outline(now, zone, held), held
+        held = Held(stretches, grid=shelf.grid if shelf else 1, now=now, max_age=options.max_age)
+        more = () if shelf is None else (held,)
+        return self._draft.outline(now, zone, *more), Keeping(session, options, held)
 
     async def _awaited(self) -> T_co:
         """Run to the end, once; whoever comes meanwhile waits for the same answer."""
@@ -210,16 +223,14 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                 flow = self._session.dialect.time_zone(system_id)
                 learn = partial(zones.__setitem__, system_id)
                 outline = Outline(legs=(Leg(flow),), merge=_first, unpack=_first, learn=learn)
-                run = self._new_run(outline, Held())
+                run = self._new_run(outline, Keeping(self._session, self._options, Held()))
                 run.deadline = deadline
                 await run.side_by_side(run.pending)
         name = zones.get(system_id)
         return None if name is None else time_zone(name)
 
-    def _new_run(self, outline: Outline[Any, I, T], held: Held) -> Run[Any, I, T]:
-        session, account = self._session, self._options.account
-        keeping = Keeping(account, held, session.store, session.purchases)
-        return Run(session, self._options, outline, keeping, self._tally, self._failures)
+    def _new_run(self, outline: Outline[Any, I, T], keeping: Keeping) -> Run[Any, I, T]:
+        return Run(self._session, self._options, outline, keeping, self._tally, self._failures)
 
     def _conclude(self, answer: Callable[[], T_co | None]) -> Callable[[], T_co]:
         """Return what gives the answer, or raises the error, however often it is asked."""

@@ -15,6 +15,7 @@ from enlighten_async.models.coverage import Hole, Reason
 from enlighten_async.quota import LONG, Grant
 from enlighten_async.session.keeping import Keeping
 from enlighten_async.session.outline import Outline
+from enlighten_async.session.purchases import Purchase
 from enlighten_async.session.session import Options, Session
 from enlighten_async.session.tally import Tally
 from enlighten_async.session.track import Track
@@ -83,6 +84,9 @@ class Run(Generic[P, I, T]):
 
     async def side_by_side(self, tracks: Iterable[Track[P]]) -> None:
         """Drive tracks to their ends, as many at once as the session allows."""
+        tracks = list(tracks)
+        held = [track for track in tracks if track.held and track.request is not None]
+        self._tally.from_store += await self._keeping.recall(held)
         queue = deque(track for track in tracks if track.request is not None)
         workers = min(len(queue), self._session.max_concurrency)
         if workers == 1:
@@ -122,7 +126,7 @@ class Run(Generic[P, I, T]):
     async def _served(self, track: Track[P]) -> bool:
         """Serve a track from what was bought; `False`: nobody has it, nor is about to get it."""
         request = track.asking
-        part = await self._keeping.recalled(request) if track.held else None
+        part = await self._keeping.recalled(request) if request.reply is not None else None
         if part is None:
             other = self._keeping.under_way(request)
             if other is None:
@@ -133,42 +137,40 @@ class Run(Generic[P, I, T]):
                 track.skip(Reason.REFUSED)
                 return True
             part = other.share(request.wanted)
+        self._serve(track, part)
+        return True
+
+    def _serve(self, track: Track[P], part: P | None) -> None:
         if part is not None:
             self._tally.from_store += 1
             track.accept(part)
-        return True
 
     async def _buy(self, track: Track[P]) -> None:
-        """Send a track's request until it is answered or given up."""
+        """Send a track's request until it is answered or given up, or somebody else has sent it."""
         request = track.asking
-        with self._keeping.buying(track):
+        with self._keeping.buying(track) as purchase:
             while track.request is request:
                 permit = await self._permitted(track)
-                if permit is not None and not await self._found(track, permit[0]):
-                    await self._pause(track, await self._attempt(track, *permit))
+                if permit is not None:
+                    if not await self._needed(track, purchase, permit[0]):
+                        return
+                    purchase.sent = True
+                    await self._pause(track, await self._session.attempt(track, *permit, self._tally))
                 if track.error is not None:
                     self._note(track.error)
 
-    async def _found(self, track: Track[P], grant: Grant) -> bool:
-        """Look again in the store: another process may have bought it while this one stood at the gate."""
-        needed = False
+    async def _needed(self, track: Track[P], purchase: Purchase, grant: Grant) -> bool:
+        """Look again: others may have bought it, or be at it, while this track stood at the gate."""
+        needed, part = False, None
         try:
             part = await self._keeping.recalled(track.asking)
-            needed = part is None
+            needed = part is None and self._keeping.under_way(track.asking, purchase) is None
         finally:
             if not needed:
                 grant.settle()  # as it was not sent, it costs nothing
                 self._tally.count(grant, again=False)
-        if part is not None:
-            self._tally.from_store += 1
-            track.accept(part)
-        return not needed
-
-    async def _attempt(self, track: Track[P], grant: Grant, credentials: Credentials) -> float:
-        try:
-            return await self._session.attempt(track, grant, credentials, self._tally)
-        finally:
-            await self._keeping.flush()
+        self._serve(track, part)
+        return needed
 
     async def _permitted(self, track: Track[P]) -> tuple[Grant, Credentials] | None:
         """Wait for credentials and at the gate; `None` ends the track, as nothing more is sent for it."""

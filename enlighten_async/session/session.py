@@ -20,7 +20,7 @@ from enlighten_async.session.tally import Tally
 from enlighten_async.session.track import Track
 from enlighten_async.store import IntervalStore
 from enlighten_async.transport import Credentials, Transport
-from enlighten_async.wire import Flow, Response
+from enlighten_async.wire import Flow, Request, Response
 
 P = TypeVar("P")
 
@@ -144,26 +144,37 @@ class Session:
             if grant.response is not None:
                 failure = self._read(track, grant, grant.response)
             await self.limiter.sync()
+            if self.store is not None:
+                await self.store.flush()
         if isinstance(failure, TokenRefused) and not track.renewed:
             track.refused = credentials
             return 0.0
         return 0.0 if failure is None else self._back_off(track, failure, tally)
 
+    def meaning(self, request: Request[P], response: Response) -> tuple[P | None, EnlightenError | None]:
+        """Return the part that an answer stands for, and the refusal that it is, if it is one.
+
+        Raises:
+            DecodeError: it cannot be read.
+        """
+        refusal = self.dialect.explain(response, request.endpoint)
+        return request.decode(response) if refusal is None else request.forgive(refusal), refusal
+
     def _read(self, track: Track[P], grant: Grant, response: Response) -> EnlightenError | None:
         """Give an answer to its track, or return why it is not one."""
-        request = track.asking
-        failure = self.dialect.explain(response, request.endpoint)
-        if isinstance(failure, Throttled):
-            self.limiter.throttled(grant, failure)
-        elif crowded(failure):
-            self.limiter.overloaded(grant)
+        request: Request[P] = track.asking
         try:
-            part = request.decode(response) if failure is None else request.forgive(failure)
+            meant = self.meaning(request, response)
         except EnlightenError as error:
             return error
+        part, refusal = meant
+        if isinstance(refusal, Throttled):
+            self.limiter.throttled(grant, refusal)
+        elif crowded(refusal):
+            self.limiter.overloaded(grant)
         if part is None:
-            return failure
-        track.bought(part, self.now() if response.date is None else response.date)
+            return refusal
+        track.bought(part, response)
         return None
 
     def _back_off(self, track: Track[P], failure: EnlightenError, tally: Tally) -> float:

@@ -12,7 +12,7 @@ from enlighten_async.models.coverage import Hole, Reason
 from enlighten_async.quota import Place
 from enlighten_async.session.outline import Leg
 from enlighten_async.transport import Credentials
-from enlighten_async.wire import Flow, Request
+from enlighten_async.wire import Flow, Request, Response
 
 P = TypeVar("P")
 
@@ -27,7 +27,7 @@ class Track(Generic[P]):
         place: its place in the queue at the gate.
         learn: is shown each part.
         held: whether the store may have what it asks for.
-        keep: is given each part that was bought, and when it was fetched.
+        keep: is given each part that was bought, and the answer it was in.
         parts: what it got so far, in order.
         error: why it ended early, if it did.
         hole: the stretch of time that it did not get, and why.
@@ -42,7 +42,7 @@ class Track(Generic[P]):
     place: Place
     learn: Callable[[P], None]
     held: bool = False
-    keep: Callable[[P, float], None] | None = None
+    keep: Callable[[P, Response], None] | None = None
     parts: list[P] = Factory(list)
     error: EnlightenError | None = None
     hole: Hole | None = None
@@ -63,10 +63,10 @@ class Track(Generic[P]):
             raise RuntimeError("the track has ended")
         return self.request
 
-    def bought(self, part: P, fetched: float) -> None:
-        """Accept a part that was fetched at this time (epoch seconds), and keep it."""
+    def bought(self, part: P, response: Response) -> None:
+        """Accept a part, and have it kept."""
         if self.keep is not None:
-            self.keep(part, fetched)
+            self.keep(part, response)
         self.accept(part)
 
     def accept(self, part: P) -> None:

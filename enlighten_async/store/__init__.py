@@ -1,8 +1,17 @@
 """Intervals already paid for, and which of them are final."""
 
-from enlighten_async.store.held import HORIZON, Held, Stretch
+from enlighten_async.store.held import HORIZON, REMEMBERED, Held, Stretch
 from enlighten_async.store.interval_store import IntervalStore
 from enlighten_async.store.kept import Kept, weeks
 from enlighten_async.store.memory import MemoryIntervalStore
 
-__all__ = ["HORIZON", "Held", "IntervalStore", "Kept", "MemoryIntervalStore", "Stretch", "weeks"]
+__all__ = [
+    "HORIZON",
+    "REMEMBERED",
+    "Held",
+    "IntervalStore",
+    "Kept",
+    "MemoryIntervalStore",
+    "Stretch",
+    "weeks",
+]

@@ -69,7 +69,7 @@ class Held:
 
     @cached_property
     def _reports(self) -> tuple[list[float], list[float]]:
-        """Times of answers, ascending, and how far each and those before it knew the system to have reported."""
+        """Times of answers, and how far the system had reported by then as each or an earlier one tells."""
         told = sorted((each.fetched, each.reported) for each in self.stretches if each.reported is not None)
         return [fetched for fetched, _ in told], list(accumulate((until for _, until in told), max))
 

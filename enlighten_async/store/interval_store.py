@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from enlighten_async.models.intervals import Ranged
 from enlighten_async.store.held import Stretch
@@ -43,11 +43,11 @@ class IntervalStore(Protocol):
         """
         ...
 
-    async def reply(self, account: bytes, reply: Reply) -> Response | None:
+    async def reply(self, account: bytes, reply: Reply[Any]) -> Response | None:
         """Return the answer that was kept last, with its `date`; `None` if there is none."""
         ...
 
-    def put_reply(self, account: bytes, reply: Reply, response: Response) -> None:
+    def put_reply(self, account: bytes, reply: Reply[Any], response: Response) -> None:
         """Keep an answer that is no series, as `put` does, in place of an earlier one; it has a `date`."""
         ...
 

@@ -18,7 +18,7 @@ class MemoryIntervalStore:
 
     def __init__(self) -> None:
         self._weeks: dict[tuple[bytes, Shelf[Any]], dict[int, list[Kept[Any]]]] = {}
-        self._replies: dict[tuple[bytes, Reply], Response] = {}
+        self._replies: dict[tuple[bytes, Reply[Any]], Response] = {}
 
     async def stretches(self, account: bytes, shelf: Shelf[P]) -> tuple[Stretch, ...]:
         """Return what is held of a series, in order of time."""
@@ -38,11 +38,11 @@ class MemoryIntervalStore:
             number = floor(each.window.start, WEEK)
             weeks[number] = laid_over(weeks.get(number, ()), each, shelf.join)
 
-    async def reply(self, account: bytes, reply: Reply) -> Response | None:
+    async def reply(self, account: bytes, reply: Reply[Any]) -> Response | None:
         """Return the answer that was kept last."""
         return self._replies.get((account, reply))
 
-    def put_reply(self, account: bytes, reply: Reply, response: Response) -> None:
+    def put_reply(self, account: bytes, reply: Reply[Any], response: Response) -> None:
         """Keep an answer that is no series."""
         self._replies[account, reply] = response
 

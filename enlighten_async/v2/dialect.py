@@ -18,7 +18,7 @@ from enlighten_async.transport import Credentials, Secret
 from enlighten_async.v2 import devices, lifetimes, readings, systems
 from enlighten_async.v2.refusals import explain
 from enlighten_async.v2.series import CONSUMPTION_STATS, RGM_STATS, STATS
-from enlighten_async.wire import Flow, Request, Response
+from enlighten_async.wire import Flow, Request, Response, for_now
 
 BASE_URL = "https://api.enphaseenergy.com/api/v2"
 """The service's own address; v2 has ended there."""
@@ -93,4 +93,5 @@ class V2:
                     return system.timezone
             raise decode.zone_unknown(system_id, response)
 
-        yield Request("systems", "/systems", (("system_id", str(system_id)),), named)
+        one = (("system_id", str(system_id)),)
+        yield Request("systems", "/systems", one, named, good_until=for_now)

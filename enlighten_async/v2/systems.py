@@ -10,7 +10,7 @@ from enlighten_async.dialect import decode
 from enlighten_async.dialect import systems as common
 from enlighten_async.models.systems import System, Systems, SystemsPage
 from enlighten_async.session.outline import Draft
-from enlighten_async.wire import Flow, Request
+from enlighten_async.wire import Flow, Request, for_now
 
 PAGE = 1_000
 """Systems per page, the most the service gives."""
@@ -48,7 +48,7 @@ def _pages(filters: Params) -> Flow[SystemsPage]:
     """Follow the cursors for as long as they are new and lead to systems that were not seen before."""
     params = (("limit", str(PAGE)), *filters)
     read = partial(decode.value, SystemsPage)
-    page = yield Request("systems", "/systems", params, read)
+    page = yield Request("systems", "/systems", params, read, good_until=for_now)
     cursors: set[str] = set()
     known: set[int] = set()
     while page.next and page.next not in cursors:
@@ -57,4 +57,5 @@ def _pages(filters: Params) -> Flow[SystemsPage]:
             return
         known |= listed
         cursors.add(page.next)
-        page = yield Request("systems", "/systems", (*params, ("next", page.next)), read)
+        more = (*params, ("next", page.next))
+        page = yield Request("systems", "/systems", more, read, good_until=for_now)

@@ -25,7 +25,7 @@ from enlighten_async.v4 import (
 from enlighten_async.v4.device_series import DEVICES
 from enlighten_async.v4.refusals import explain
 from enlighten_async.v4.series import CONSUMPTION_STATS, RGM_STATS, SITE, STATS
-from enlighten_async.wire import Flow, Request, Response
+from enlighten_async.wire import Flow, Request, Response, for_now
 
 BASE_URL = "https://api.enphaseenergy.com/api/v4"
 """The service's own address."""
@@ -116,4 +116,4 @@ class V4:
                 return found.timezone
             raise decode.zone_unknown(system_id, response)
 
-        yield Request("system", f"/systems/{system_id}", (), named)
+        yield Request("system", f"/systems/{system_id}", (), named, good_until=for_now)

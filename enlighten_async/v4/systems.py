@@ -14,7 +14,7 @@ from enlighten_async.dialect.once import once
 from enlighten_async.errors import InputError, NotSupported
 from enlighten_async.models.systems import System, SystemDetails, Systems, SystemsPage
 from enlighten_async.session.outline import Draft
-from enlighten_async.wire import Flow, Request, Response
+from enlighten_async.wire import Flow, Request, Response, for_now
 
 PAGE = 100
 """Systems per page, the most that is said without contradiction; the service's own default is 10."""
@@ -87,9 +87,10 @@ def _page(criteria: dict[str, object], number: str, before: int) -> Request[Syst
         return decode.value(SystemsPage, response, shape=partial(_shape, int(number), before))
 
     if not criteria:
-        return Request("systems", "/systems", (*params, ("sort_by", "id")), read)
+        return Request("systems", "/systems", (*params, ("sort_by", "id")), read, good_until=for_now)
     body = msgspec.json.encode({"sort_by": "id", "system": criteria})
-    return Request("systems", "/systems/search", params, read, method="POST", body=body)
+    path = "/systems/search"
+    return Request("systems", path, params, read, method="POST", body=body, good_until=for_now)
 
 
 def _shape(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]:

@@ -188,7 +188,7 @@ async def test_a_cancelled_waiter_at_the_gate_loses_no_token() -> None:
 
     async def job(number: int) -> None:
         with world.clock.move_on_after(15 if number % 2 else None):
-            await client.rgm_stats(world.system)
+            await client.rgm_stats(world.system, **world.quarter(number))
             served.append(number)
 
     async with anyio.create_task_group() as tasks:

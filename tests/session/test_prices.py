@@ -178,8 +178,8 @@ async def test_the_quota_tells_who_waits_and_why() -> None:
     world = World(now=START + 10, quota=Quota(minute=8, month=1000, name="Watt"), latency=0.1)
     client = world.client(plan=Plan(minute=10, month=1000))
     async with anyio.create_task_group() as tasks:
-        for _ in range(20):
-            tasks.start_soon(_summary, client, world)
+        for number in range(20):
+            tasks.start_soon(_one, client, world, number)
         await world.clock.sleep(0.15)
         busy = await client.quota()
         await world.clock.sleep(10)
@@ -192,5 +192,5 @@ async def test_the_quota_tells_who_waits_and_why() -> None:
     assert told.until > told.as_of
 
 
-async def _summary(client: Any, world: World) -> None:
-    await client.summary(world.system)
+async def _one(client: Any, world: World, number: int) -> None:
+    await client.rgm_stats(world.system, **world.quarter(number))

@@ -22,16 +22,18 @@ SEEDS = st.integers(0, 2**32)
 START = 1_750_000_020.0 // 60 * 60
 
 
-async def finish(clients: Sequence[EnlightenClient], jobs: int, system: int) -> list[Any]:
-    """Run this many jobs at once, shared out among the clients; return their answers."""
+async def finish(
+    clients: Sequence[EnlightenClient], jobs: int, world: World, system: int | None = None
+) -> list[Any]:
+    """Run this many jobs at once, each of its own, shared out among the clients; return their answers."""
     answers = []
 
-    async def job(client: EnlightenClient) -> None:
-        answers.append(await client.rgm_stats(system))
+    async def job(client: EnlightenClient, number: int) -> None:
+        answers.append(await client.rgm_stats(system or world.system, **world.quarter(number)))
 
     async with anyio.create_task_group() as tasks:
         for number in range(jobs):
-            tasks.start_soon(job, clients[number % len(clients)])
+            tasks.start_soon(job, clients[number % len(clients)], number)
     return answers
 
 
@@ -59,7 +61,7 @@ async def test_60_jobs_are_never_rejected_and_take_the_least_windows_plus_one(
     world = watt(phase, seed)
     began = world.clock.now()
     client = world.client(plan=Plan.WATT, clock=world.clock.skewed(wrong))
-    answers = await finish([client], 60, world.system)
+    answers = await finish([client], 60, world)
     check(world, began, 60)
     assert sum(answer.receipt.sent for answer in answers) == 60
     assert sum(answer.receipt.rejected for answer in answers) == 0
@@ -76,7 +78,7 @@ async def test_3_users_of_one_key_share_its_quota(phase: float, seed: int) -> No
     systems = [world.emulator.truth.systems(user)[0].system_id for user in world.emulator.users]
     async with anyio.create_task_group() as tasks:
         for view, system in zip(views, systems, strict=True):
-            tasks.start_soon(finish, [view], 20, system)
+            tasks.start_soon(finish, [view], 20, world, system)
     check(world, began, 60)
 
 
@@ -87,7 +89,7 @@ async def test_several_clients_on_one_key_share_its_quota(phase: float, seed: in
     world = watt(phase, seed)
     began = world.clock.now()
     clients = [world.client(plan=Plan.WATT) for _ in range(3)]
-    await finish(clients, 60, world.system)
+    await finish(clients, 60, world)
     check(world, began, 60)
 
 
@@ -97,7 +99,7 @@ async def test_clients_on_other_keys_have_their_own_quota() -> None:
     began = world.clock.monotonic()
     async with anyio.create_task_group() as tasks:
         for key in ("one", "two"):
-            tasks.start_soon(finish, [world.client(key, plan=Plan.WATT)], 10, world.system)
+            tasks.start_soon(finish, [world.client(key, plan=Plan.WATT)], 10, world)
     assert (world.emulator.counts.sent, world.emulator.counts.rejected) == (20, 0)
     assert world.clock.monotonic() - began < 5
 
@@ -108,7 +110,7 @@ async def test_jobs_are_served_first_come_first_served() -> None:
     client, order = world.client(plan=Plan.WATT, max_concurrency=1), []
 
     async def job(number: int) -> None:
-        await client.summary(world.system)
+        await client.rgm_stats(world.system, **world.quarter(number))
         order.append(number)
 
     async with anyio.create_task_group() as tasks:
@@ -137,7 +139,7 @@ async def test_a_lower_limit_than_believed_is_learned_at_once() -> None:
     """The plan says 20, the service 10: one storm of what was in flight, then its pace."""
     world = World(now=START, quota=Quota(minute=10, month=1000, name="Watt"), latency=0.1)
     client = world.client(plan=Plan(minute=20, month=1000), max_concurrency=5)
-    answers = await finish([client], 60, world.system)
+    answers = await finish([client], 60, world)
     assert world.emulator.counts.rejected <= 5
     assert sum(answer.receipt.rejected for answer in answers) == world.emulator.counts.rejected
     assert world.emulator.counts.sent == 60 + world.emulator.counts.rejected
@@ -151,13 +153,13 @@ async def test_an_outsider_on_the_same_key_costs_no_more_than_they_took() -> Non
 
     async def take() -> None:
         for _ in range(5):
-            await finish([outsider], 7, world.system)
+            await finish([outsider], 7, world)
             await world.clock.sleep(60)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(take)
         await world.clock.sleep(2)
-        answers = await finish([world.client(plan=Plan.WATT)], 20, world.system)
+        answers = await finish([world.client(plan=Plan.WATT)], 20, world)
         tasks.cancel_scope.cancel()
     assert len(answers) == 20
     assert sum(answer.receipt.rejected for answer in answers) <= 7 * 5
@@ -176,7 +178,7 @@ async def test_a_step_of_the_local_clock_changes_nothing() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(meddle)
-        await finish([client], 40, world.system)
+        await finish([client], 40, world)
     assert (world.emulator.counts.sent, world.emulator.counts.rejected) == (40, 0)
 
 
@@ -184,7 +186,7 @@ async def test_a_step_of_the_local_clock_changes_nothing() -> None:
 async def test_a_date_that_differs_from_the_counters_clock(skew: float) -> None:
     """Half a second between `Date` and the counter is what the guard is for."""
     world = watt(17.0, 1, date_skew=skew)
-    await finish([world.client(plan=Plan.WATT)], 60, world.system)
+    await finish([world.client(plan=Plan.WATT)], 60, world)
     assert (world.emulator.counts.sent, world.emulator.counts.rejected) == (60, 0)
 
 
@@ -192,6 +194,6 @@ async def test_without_date_headers_the_local_clock_serves() -> None:
     """A service that does not say its time is taken to share ours."""
     world = watt(40.0, 2, date_header=False)
     began = world.clock.now()
-    await finish([world.client(plan=Plan.WATT)], 30, world.system)
+    await finish([world.client(plan=Plan.WATT)], 30, world)
     check(world, began, 30)
     assert API_KEY in world.emulator.counts.by_key

@@ -80,14 +80,14 @@ async def test_a_process_on_the_same_clocks_starts_with_all_that_is_known(path: 
     world.clock.advance(62)
     before = world.clock.monotonic()
     async with elsewhere(world, path, apart=0.0, plan=plan) as other, anyio.create_task_group() as tasks:
-        for _ in range(10):
-            tasks.start_soon(_ask, other, world.system)
+        for number in range(10):
+            tasks.start_soon(_ask, other, world, number)
     assert world.clock.monotonic() == before
     assert world.emulator.counts.sent == 20
 
 
-async def _ask(client: EnlightenClient, system: int) -> None:
-    await client.rgm_stats(system)
+async def _ask(client: EnlightenClient, world: World, number: int) -> None:
+    await client.rgm_stats(world.system, **world.quarter(number))
 
 
 async def test_a_full_minute_is_known_to_the_next_process(path: Path) -> None:
