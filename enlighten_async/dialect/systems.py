@@ -15,6 +15,7 @@ from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.summary import Summary
 from enlighten_async.models.systems import System, SystemId, Systems, SystemsPage
 from enlighten_async.session.outline import Draft, Leg, Outline
+from enlighten_async.store import good_until
 from enlighten_async.windows import calendar_day
 from enlighten_async.wire import Flow, Request
 
@@ -82,7 +83,11 @@ def summary(
     day = None if summary_date is None else calendar_day(summary_date, "summary_date")
     params = () if day is None else (("summary_date", str(day)),)
     read = partial(decode.value, Summary, shape=shape)
-    return once(Request("summary", f"/systems/{system_id}/summary", params, read))
+
+    def until(answer: Summary, fetched: float) -> float:
+        return fetched if day is None else good_until(day, fetched, answer.last_report_at)
+
+    return once(Request("summary", f"/systems/{system_id}/summary", params, read, good_until=until))
 
 
 def search_system_id(serial_num: object, *, path: str) -> Draft[SystemId, SystemId, SystemId]:

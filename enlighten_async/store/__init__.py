@@ -1,6 +1,6 @@
 """Intervals already paid for, and which of them are final."""
 
-from enlighten_async.store.held import HORIZON, REMEMBERED, Held, Stretch
+from enlighten_async.store.held import HORIZON, REMEMBERED, Held, Stretch, good_until
 from enlighten_async.store.interval_store import IntervalStore
 from enlighten_async.store.kept import Kept, weeks
 from enlighten_async.store.memory import MemoryIntervalStore
@@ -13,5 +13,6 @@ __all__ = [
     "Kept",
     "MemoryIntervalStore",
     "Stretch",
+    "good_until",
     "weeks",
 ]

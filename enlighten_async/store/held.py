@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from itertools import accumulate
 
@@ -17,7 +18,23 @@ HORIZON = 3 * DAY
 REMEMBERED = DAY
 """Seconds for which it is remembered that there is nothing, such as no device."""
 
-NEVER = float("-inf")
+FOR_EVER, NEVER = float("inf"), float("-inf")
+
+WEST = DAY / 2
+"""Seconds by which a local day may end after that of UTC."""
+
+
+def good_until(last: date, fetched: float, reported: datetime | None) -> float:
+    """Return up to when (epoch seconds) an answer about days will do, by the rule for intervals.
+
+    Args:
+        last: the last local day it speaks of.
+        fetched: when it was fetched, epoch seconds.
+        reported: up to when the system had reported then, where known.
+    """
+    end = datetime.combine(last, time(), UTC).timestamp() + DAY + WEST
+    final = reported is not None and end <= min(fetched - HORIZON, reported.timestamp())
+    return FOR_EVER if final else fetched
 
 
 @frozen
