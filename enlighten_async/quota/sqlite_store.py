@@ -7,11 +7,10 @@ take a tenth of a second on a memory card. The wait for another process's transa
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -19,7 +18,7 @@ from enlighten_async.errors import EnlightenError
 from enlighten_async.quota.account import LINGER
 from enlighten_async.quota.notebook import Ask, Notebook
 from enlighten_async.quota.record import Record
-from enlighten_async.state import Busy, Damaged, Fault, in_thread, salt
+from enlighten_async.state import Damaged, Fault, Trouble, in_thread, patiently, salt
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,14 +31,10 @@ if TYPE_CHECKING:
     from enlighten_async.quota.verdict import Outcome, Wait
     from enlighten_async.state import StateFile
 
-T = TypeVar("T")
-
 PATIENCE = 5.0
 """Seconds for which a decision waits for the file while others hold it."""
 HASTE = 1.0
 """Seconds for which what was settled waits for it; it is written later then."""
-FIRST, LONGEST = 0.001, 0.05
-"""Seconds between two tries to get the file."""
 UNLIMITED = 3600.0
 """Seconds after which a request without a time limit is taken for dead if nobody settles it."""
 
@@ -73,7 +68,12 @@ class SqliteQuotaStore:
         self._book = Notebook(_life(timeout))
         self._home: object = None  # which file was written last: another may have taken its place
         self._turn = Lock()  # held by threads at the disk, never by an event loop
-        self._fault = False
+        self._trouble = Trouble(
+            file,
+            meanwhile="what is spent is counted in memory, by this process alone, and written when that is "
+            "possible again",
+            after="what was spent meanwhile is written",
+        )
 
     def __repr__(self) -> str:
         return f"<SqliteQuotaStore {str(self.file.path)!r} {self._book!r}>"
@@ -94,7 +94,7 @@ class SqliteQuotaStore:
         try:
             return (await self._written(ask, PATIENCE)).wait
         except Fault as fault:
-            self._complain(fault)
+            self._trouble.begin(fault)
             return self._book.decide(ask, self._now(ask))
         except BaseException:
             self._book.withdraw(ask)
@@ -138,7 +138,7 @@ class SqliteQuotaStore:
             try:
                 await self._written(None, HASTE)
             except Fault as fault:
-                self._complain(fault)
+                self._trouble.begin(fault)
             except EnlightenError as refusal:
                 logger.debug("nothing was written: %s", refusal)
 
@@ -154,19 +154,9 @@ class SqliteQuotaStore:
         Raises:
             Fault: that is not possible.
         """
-        deadline = self._clock.monotonic() + (0.0 if self._fault else patience)
-        pause = FIRST
-        while True:
-            try:
-                draft = await in_thread(partial(self._write, ask))
-            except Busy:
-                if self._clock.monotonic() >= deadline:
-                    raise Fault(f"others held it for {patience:g} s") from None
-                await self._clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
-                pause = min(LONGEST, pause * 1.5)
-            else:
-                self._recover()
-                return draft
+        draft = await patiently(partial(self._write, ask), self._clock, 0.0 if self._trouble else patience)
+        self._trouble.end()
+        return draft
 
     def _write(self, ask: Ask | None) -> Draft:
         """Do it in one transaction; blocks."""
@@ -192,21 +182,6 @@ class SqliteQuotaStore:
         """Return the monotonic time at this moment: a decision may have waited for its turn."""
         now = self._clock.monotonic()
         return now if ask is None else max(now, ask.now)
-
-    def _complain(self, fault: Fault) -> None:
-        if not self._fault:
-            self._fault = True
-            logger.warning(
-                "%s cannot be used (%s): what is spent is counted in memory, by this process alone, "
-                "and written when that is possible again",
-                self.file.path,
-                fault,
-            )
-
-    def _recover(self) -> None:
-        if self._fault:
-            self._fault = False
-            logger.warning("%s can be used again: what was spent meanwhile is written", self.file.path)
 
 
 def _read(connection: sqlite3.Connection, key: bytes) -> Record | None:

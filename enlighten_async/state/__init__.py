@@ -3,6 +3,18 @@
 from enlighten_async.state.faults import Busy, Damaged, Fault
 from enlighten_async.state.file import StateFile, state_file
 from enlighten_async.state.schema import salt
-from enlighten_async.state.work import disk_threads, in_thread
+from enlighten_async.state.trouble import Trouble
+from enlighten_async.state.work import disk_threads, in_thread, patiently
 
-__all__ = ["Busy", "Damaged", "Fault", "StateFile", "disk_threads", "in_thread", "salt", "state_file"]
+__all__ = [
+    "Busy",
+    "Damaged",
+    "Fault",
+    "StateFile",
+    "Trouble",
+    "disk_threads",
+    "in_thread",
+    "patiently",
+    "salt",
+    "state_file",
+]

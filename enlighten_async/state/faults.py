@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+_OF_THE_WORK = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+
 
 class Busy(Exception):
     """Another process holds the file at this moment: ask again soon."""
@@ -20,6 +22,11 @@ class Damaged(Exception):
 def is_damage(error: Exception) -> bool:
     """Tell whether an error means that the file is no database any more."""
     return isinstance(error, Damaged) or _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_of_the_file(error: Exception) -> bool:
+    """Tell whether an error is the file's, not that of what was to be done in it."""
+    return isinstance(error, sqlite3.Error | OSError | Damaged) and not isinstance(error, _OF_THE_WORK)
 
 
 def read(error: Exception) -> Busy | Fault:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from enlighten_async.errors import InputError
 from enlighten_async.state.faults import Busy, Damaged, Fault, is_damage, read
+from enlighten_async.state.notes import Due, Notes, Work
 from enlighten_async.state.schema import migrate
 
 T = TypeVar("T")
@@ -44,6 +45,9 @@ class StateFile:
         path: the file; its folder has to exist.
         durable: whether what was committed survives a power cut. Without that it is faster, for tests.
 
+    What is to be kept may be noted at any time, also where nothing can be awaited: it is written in the
+    next transaction, whoever makes it.
+
     Attributes:
         path: the file.
         identity: what tells the file opened last from others of the same name.
@@ -63,6 +67,7 @@ class StateFile:
         self._process = 0
         self.identity: tuple[int, int] | None = None
         self._lock = Lock()
+        self._notes = Notes()
 
     def __repr__(self) -> str:
         return f"StateFile({str(self.path)!r})"
@@ -71,11 +76,36 @@ class StateFile:
         if hasattr(self, "_connection"):
             self._close()
 
-    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do some work as one transaction: all of it is written, or nothing. Blocks; never waits for others.
+    @property
+    def noted(self) -> int:
+        """How much is noted that is not written."""
+        return len(self._notes)
+
+    @property
+    def unwritten(self) -> Fault | None:
+        """Why what is noted could not be written when that was tried last; `None` if it could."""
+        return self._notes.fault
+
+    def note(self, work: Work[object]) -> None:
+        """Have some work done before that of the next transaction, as part of it. Never blocks.
+
+        While transactions fail, what was noted first is given up where it is too much.
 
         Args:
-            work: is given the connection; it may be called twice, if a new file has to be begun.
+            work: is given the connection; it may be called several times, until it is committed once. If
+                it raises what is not the file's fault, it is undone and given up, with a warning.
+        """
+        self._notes.add(work)
+
+    def transact(self, work: Work[T], *, insist: bool = False) -> T:
+        """Do some work as one transaction: all of it is written, or nothing. Blocks; never waits for others.
+
+        What was noted is part of it. If the file takes the work but not the notes, as on a full disk, the
+        work is done without them; from then on they are left alone until somebody insists.
+
+        Args:
+            work: is given the connection; it may be called again, if a new file has to be begun.
+            insist: whether the notes are tried again after a fault.
 
         Raises:
             Busy: another process holds the file.
@@ -83,21 +113,40 @@ class StateFile:
             InputError: it is a newer version's or another program's; it is left as it is.
         """
         with self._lock:
+            trying = insist or self._notes.fault is None
+            due = self._notes.due() if trying else {}
             try:
-                return self._attempt(work)
-            except (sqlite3.Error, OSError, Damaged) as error:
-                failure = error
-            if is_damage(failure):
-                return self._afresh(work, failure)
-            self._forget_unless_busy(failure)
-            raise read(failure)
+                result = self._done(partial(self._with_notes, due, work))
+            except BaseException as failure:
+                self._notes.failed(due, failure)
+                if not (due and isinstance(failure, Fault)):
+                    raise
+                return self._done(work)
+            if trying:
+                self._notes.written(due)
+            return result
 
     def release(self) -> None:
         """Close the connection; it is opened again when it is needed."""
         with self._lock:
             self._close()
 
-    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _with_notes(self, due: Due, work: Work[T], connection: sqlite3.Connection) -> T:
+        self._notes.carry_out(due, connection)
+        return work(connection)
+
+    def _done(self, work: Work[T]) -> T:
+        """Do some work, in a new file if this one is broken."""
+        try:
+            return self._attempt(work)
+        except (sqlite3.Error, OSError, Damaged) as error:
+            failure = error
+        if is_damage(failure):
+            return self._afresh(work, failure)
+        self._forget_unless_busy(failure)
+        raise read(failure)
+
+    def _attempt(self, work: Work[T]) -> T:
         connection = self._opened()
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -110,7 +159,7 @@ class StateFile:
             raise
         return result
 
-    def _afresh(self, work: Callable[[sqlite3.Connection], T], cause: Exception) -> T:
+    def _afresh(self, work: Work[T], cause: Exception) -> T:
         """Set the broken file aside, and do the work in a new one."""
         self._close()
         try:

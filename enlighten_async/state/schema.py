@@ -15,6 +15,45 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
         "CREATE TABLE quota (key BLOB PRIMARY KEY, counts TEXT NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # What was bought: series, their stretches, and answers that are no series.
+        """
+        CREATE TABLE series (
+            id INTEGER PRIMARY KEY,
+            account BLOB NOT NULL,
+            endpoint TEXT NOT NULL,
+            system_id INTEGER NOT NULL,
+            device TEXT NOT NULL,
+            UNIQUE (account, endpoint, system_id, device)
+        )
+        """,
+        # The body comes last: what is before it can be read without it.
+        """
+        CREATE TABLE stretches (
+            series INTEGER NOT NULL,
+            start INTEGER NOT NULL,
+            stop INTEGER NOT NULL,
+            fetched REAL NOT NULL,
+            reported REAL,
+            started REAL,
+            empty TEXT,
+            body BLOB NOT NULL,
+            PRIMARY KEY (series, start)
+        )
+        """,
+        """
+        CREATE TABLE replies (
+            account BLOB NOT NULL,
+            endpoint TEXT NOT NULL,
+            asked TEXT NOT NULL,
+            fetched REAL NOT NULL,
+            status INTEGER NOT NULL,
+            content_type TEXT NOT NULL,
+            body BLOB NOT NULL,
+            PRIMARY KEY (account, endpoint, asked)
+        )
+        """,
+    ),
 )
 """The statements of each step. What was released is never changed: what is new is appended."""
 

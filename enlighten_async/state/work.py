@@ -1,18 +1,27 @@
-"""Threads for the disk, apart from those of the program."""
+"""Threads for the disk, apart from those of the program, and the wait for a file that others hold."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
+from enlighten_async.state.faults import Busy, Fault
+
+if TYPE_CHECKING:
+    from enlighten_async.clock import Clock
+
 T = TypeVar("T")
 
 THREADS = 4
 """How many threads of an event loop may be at the disk at once."""
+
+FIRST, LONGEST = 0.001, 0.05
+"""Seconds between two tries to get the file."""
 
 _threads: RunVar[CapacityLimiter] = RunVar("enlighten_async.disk_threads")
 
@@ -34,3 +43,26 @@ def disk_threads() -> CapacityLimiter:
 async def in_thread(work: Callable[[], T]) -> T:
     """Do what blocks in a thread; it is never left half done."""
     return await anyio.to_thread.run_sync(work, limiter=disk_threads())
+
+
+async def patiently(work: Callable[[], T], clock: Clock, patience: float) -> T:
+    """Do what blocks in a thread, and again while others hold the file.
+
+    Args:
+        work: what is to be done.
+        clock: the source of time.
+        patience: seconds after which it is not tried again.
+
+    Raises:
+        Fault: others held the file all that time.
+    """
+    deadline = clock.monotonic() + patience
+    pause = FIRST
+    while True:
+        try:
+            return await in_thread(work)
+        except Busy:
+            if clock.monotonic() >= deadline:
+                raise Fault(f"others held it for {patience:g} s") from None
+            await clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
+            pause = min(LONGEST, pause * 1.5)

@@ -4,6 +4,7 @@ from enlighten_async.store.held import HORIZON, REMEMBERED, Held, Stretch, good_
 from enlighten_async.store.interval_store import IntervalStore
 from enlighten_async.store.kept import Kept, weeks
 from enlighten_async.store.memory import MemoryIntervalStore
+from enlighten_async.store.sqlite_store import SqliteIntervalStore
 
 __all__ = [
     "HORIZON",
@@ -12,6 +13,7 @@ __all__ = [
     "IntervalStore",
     "Kept",
     "MemoryIntervalStore",
+    "SqliteIntervalStore",
     "Stretch",
     "good_until",
     "weeks",
