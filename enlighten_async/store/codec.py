@@ -87,7 +87,7 @@ def encode(part: Ranged) -> bytes:
     return FORM + zlib.compress(msgspec.msgpack.encode(told), LEVEL)
 
 
-def decode(blob: bytes, model: type[P]) -> P:
+def decode(blob: object, model: type[P]) -> P:
     """Return the part of a blob.
 
     Raises:
@@ -99,7 +99,7 @@ def decode(blob: bytes, model: type[P]) -> P:
     return part
 
 
-def decode_any(blob: bytes) -> Ranged:
+def decode_any(blob: object) -> Ranged:
     """Return the part of a blob, whatever its kind.
 
     Raises:

@@ -1,0 +1,145 @@
+"""Parts of every kind that is kept, and a series to keep them in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from enlighten_async.clock import Clock
+from enlighten_async.models import Coverage, Hole, Meta, MeterIntervals, Reason, Stats, battery
+from enlighten_async.models import consumption_stats as consumption
+from enlighten_async.models import device_telemetry as devices
+from enlighten_async.models import grid_energy as grid
+from enlighten_async.models import production_meter as production
+from enlighten_async.models import rgm_stats as rgm
+from enlighten_async.models import stats as micro
+from enlighten_async.models.coverage import missing
+from enlighten_async.models.intervals import IntervalStats, joined
+from enlighten_async.models.series import Series
+from enlighten_async.state import StateFile
+from enlighten_async.store import SqliteIntervalStore
+from enlighten_async.store.kept import WEEK
+from enlighten_async.windows import Window
+from enlighten_async.wire import Reply, Response, Shelf, for_now
+
+GRID = 900
+MONDAY = 2876 * WEEK
+"""When a week of the grid begins, in February 2025."""
+NOW = 1_750_000_020.0
+SYSTEM = 1765
+ACCOUNT = b"whoever asks"
+
+EMPTY: tuple[Callable[..., IntervalStats[Any]], ...] = (
+    micro.nothing,
+    consumption.nothing,
+    rgm.nothing,
+    production.nothing,
+    grid.no_import,
+    grid.no_export,
+    battery.no_battery,
+    lambda *about: battery.no_storage(*about, serial="1"),
+    lambda *about: devices.no_micro(*about, serial="1"),
+    lambda *about: devices.no_evse(*about, serial="1"),
+    lambda *about: devices.no_charger(*about, serial="1"),
+    devices.no_heat_pump,
+)
+"""What makes an answer without rows, of every kind."""
+
+
+def at(moment: float) -> datetime:
+    """Return epoch seconds as a datetime."""
+    return datetime.fromtimestamp(moment, UTC)
+
+
+def filled(series: Series[Any], ends: Sequence[int], figure: Callable[[int, str], float]) -> Series[Any]:
+    """Return rows like those of a series without any, with these figures."""
+    columns = dict(series._columns)
+    for name, column in columns.items():
+        columns[name] = type(column)(
+            column.typecode,
+            ends if name == "end_at" else [figure(end, name) for end in ends],
+        )
+    return Series(series._row, columns)
+
+
+def meters(ends: Sequence[int], figure: Callable[[int, str], float]) -> tuple[MeterIntervals, ...]:
+    """Return what two meters told, one of them with an unused phase; a third told nothing."""
+    first = rgm.channel_intervals(
+        [1] * len(ends) + [2] * len(ends),
+        [*ends, *ends],
+        [figure(end, "wh_del") for end in ends] + [float("nan")] * len(ends),
+        [figure(end, "curr_w") for end in ends] + [float("nan")] * len(ends),
+    )
+    return (
+        MeterIntervals("122", "Λ-1", first),
+        MeterIntervals("045", None, first[: len(ends)]),
+        MeterIntervals("9", None, rgm.channel_intervals()),
+    )
+
+
+def stats(
+    window: Window,
+    value: float = 1.0,
+    *,
+    ends: Iterable[int] | None = None,
+    reported: float | None = None,
+    unspoken: Window | None = None,
+    empty: Reason = Reason.NO_ROW,
+) -> Stats:
+    """Return an answer for a window.
+
+    Args:
+        window: the window.
+        value: of all its rows.
+        ends: where it has rows; by default everywhere.
+        reported: how far the system has reported.
+        unspoken: what could not be asked.
+        empty: why it has no rows elsewhere.
+    """
+    rows = sorted(range(window.start + GRID, window.end + 1, GRID) if ends is None else ends)
+    failed = () if unspoken is None else (Hole(unspoken, Reason.FAILED),)
+    rows = [end for end in rows if not failed or not unspoken or not unspoken.start < end <= unspoken.end]
+    gaps = [Hole(gap, empty) for gap in missing(window, rows, GRID)] if not failed else []
+    coverage = Coverage(
+        window,
+        GRID,
+        (*failed, *gaps),
+        as_of=at(NOW),
+        reported_until=None if reported is None else at(reported),
+    )
+    count = len(rows)
+    return evolve(
+        micro.nothing(SYSTEM, coverage),
+        total_devices=4,
+        meta=Meta("normal", at(NOW), None, at(MONDAY - WEEK)),
+        intervals=micro.stats_intervals(rows, [4.0] * count, [value] * count, [value / 4] * count),
+    )
+
+
+def join(parts: Sequence[Stats]) -> Stats:
+    """Join answers that lie side by side."""
+    window = Window(parts[0].window.start, parts[-1].window.end)
+    return joined(parts, micro.nothing(SYSTEM, Coverage(window, GRID)))
+
+
+SHELF: Shelf[Stats] = Shelf("stats", SYSTEM, grid=GRID, model=Stats, join=join)
+REPLY: Reply[Any] = Reply("inventory", f"/systems/{SYSTEM}/inventory?", for_now)
+
+
+def response(body: bytes = b"{}", date: float = NOW) -> Response:
+    """Return an answer that is no series."""
+    return Response(200, body, "application/json", date)
+
+
+def hours(start: float, end: float) -> Window:
+    """Return a window by the hours from Monday on."""
+    return Window(MONDAY + int(start * 3600), MONDAY + int(end * 3600))
+
+
+def a_store(path: Path, clock: Clock) -> SqliteIntervalStore:
+    """Return the store as a process of its own has it."""
+    return SqliteIntervalStore(StateFile(path, durable=False), clock=clock)
