@@ -26,6 +26,7 @@ from enlighten_async.state.schema import migrate
 
 T = TypeVar("T")
 
+READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
 OWNER_ONLY = 0o600
 ASIDE = 10.0
 """Seconds to wait for another process that sets the broken file aside."""
@@ -97,15 +98,14 @@ class StateFile:
         """
         self._notes.add(work)
 
-    def transact(self, work: Work[T], *, insist: bool = False) -> T:
+    def transact(self, work: Work[T]) -> T:
         """Do some work as one transaction: all of it is written, or nothing. Blocks; never waits for others.
 
         What was noted is part of it. If the file takes the work but not the notes, as on a full disk, the
-        work is done without them; from then on they are left alone until somebody insists.
+        work is done without them; from then on they are left alone until somebody looks.
 
         Args:
             work: is given the connection; it may be called again, if a new file has to be begun.
-            insist: whether the notes are tried again after a fault.
 
         Raises:
             Busy: another process holds the file.
@@ -113,32 +113,43 @@ class StateFile:
             InputError: it is a newer version's or another program's; it is left as it is.
         """
         with self._lock:
-            trying = insist or self._notes.fault is None
-            due = self._notes.due() if trying else {}
-            try:
-                result = self._done(partial(self._with_notes, due, work))
-            except BaseException as failure:
-                self._notes.failed(due, failure)
-                if not (due and isinstance(failure, Fault)):
-                    raise
-                return self._done(work)
-            if trying:
-                self._notes.written(due)
-            return result
+            return self._noted(work, WRITE, tried=self._notes.fault is None)
+
+    def look(self, work: Work[T]) -> T:
+        """Do some work that only reads, after what was noted; as `transact`, but the notes are tried anew.
+
+        Where nothing is noted, or cannot be written, the file is not held: others may write meanwhile.
+        """
+        with self._lock:
+            return self._noted(work, READ, tried=True)
 
     def release(self) -> None:
         """Close the connection; it is opened again when it is needed."""
         with self._lock:
             self._close()
 
-    def _with_notes(self, due: Due, work: Work[T], connection: sqlite3.Connection) -> T:
+    def _noted(self, work: Work[T], begin: str, *, tried: bool) -> T:
+        """Do some work after what was noted, or without that if it cannot be written."""
+        due = self._notes.due() if tried else {}
+        try:
+            result = self._done(partial(self._after, due, work), WRITE if due else begin)
+        except BaseException as failure:
+            self._notes.failed(due, failure)
+            if not (due and isinstance(failure, Fault)):
+                raise
+            return self._done(work, begin)
+        if tried:
+            self._notes.written(due)
+        return result
+
+    def _after(self, due: Due, work: Work[T], connection: sqlite3.Connection) -> T:
         self._notes.carry_out(due, connection)
         return work(connection)
 
-    def _done(self, work: Work[T]) -> T:
+    def _done(self, work: Work[T], begin: str) -> T:
         """Do some work, in a new file if this one is broken."""
         try:
-            return self._attempt(work)
+            return self._attempt(work, begin)
         except (sqlite3.Error, OSError, Damaged) as error:
             failure = error
         if is_damage(failure):
@@ -146,9 +157,9 @@ class StateFile:
         self._forget_unless_busy(failure)
         raise read(failure)
 
-    def _attempt(self, work: Work[T]) -> T:
+    def _attempt(self, work: Work[T], begin: str) -> T:
         connection = self._opened()
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(begin)
         try:
             result = work(connection)
             connection.execute("COMMIT")
@@ -164,7 +175,7 @@ class StateFile:
         self._close()
         try:
             self._set_aside(cause)
-            return self._attempt(work)
+            return self._attempt(work, WRITE)
         except (sqlite3.Error, OSError, Timeout, Damaged) as error:
             failure = error
         self._forget_unless_busy(failure)

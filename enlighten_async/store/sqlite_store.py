@@ -66,7 +66,7 @@ class SqliteIntervalStore:
         """
 
         def look() -> tuple[Stretch, ...]:
-            rows = self._transact(lambda tables: tables.stretches(account, shelf))
+            rows = self._look(lambda tables: tables.stretches(account, shelf))
             return tuple(found for row in rows if (found := stretch(row)) is not None)
 
         return await self._done(look, ())
@@ -81,7 +81,7 @@ class SqliteIntervalStore:
             return ()
 
         def fetch() -> tuple[Kept[P], ...]:
-            rows = self._transact(lambda tables: tables.bodies(account, shelf, window))
+            rows = self._look(lambda tables: tables.bodies(account, shelf, window))
             found = [(row, read(row, shelf)) for row in rows]
             for row in (row for row, each in found if each is None):
                 self._note(partial(Tables.drop, account=account, shelf=shelf, row=row))
@@ -101,7 +101,7 @@ class SqliteIntervalStore:
         """
 
         def look() -> Response | None:
-            row = self._transact(lambda tables: tables.reply(account, reply))
+            row = self._look(lambda tables: tables.reply(account, reply))
             return None if row is None else answer(row)
 
         return await self._done(look, None)
@@ -117,16 +117,16 @@ class SqliteIntervalStore:
             return
         with anyio.CancelScope(shield=True):
             try:
-                await self._done(partial(self._transact, lambda _: None), None)
+                await self._done(partial(self._look, lambda _: None), None)
             except EnlightenError as refusal:
                 logger.debug("nothing was written: %s", refusal)
 
     def _note(self, work: Callable[[Tables], object]) -> None:
         self.file.note(lambda connection: work(Tables(connection)))
 
-    def _transact(self, work: Callable[[Tables], T]) -> T:
-        """Do some work in one transaction, after what was noted; blocks."""
-        return self.file.transact(lambda connection: work(Tables(connection)), insist=True)
+    def _look(self, work: Callable[[Tables], T]) -> T:
+        """Read something, after what was noted; blocks."""
+        return self.file.look(lambda connection: work(Tables(connection)))
 
     async def _done(self, work: Callable[[], T], otherwise: T) -> T:
         """Do what blocks, in a thread; if the file cannot be used, say so and return something else."""

@@ -119,7 +119,7 @@ def damaged() -> Iterator[Any]:
         {**told, "part": {**part, "intervals": [["end_at", "q", b"1234567"]]}},
         {**told, "part": {**part, "intervals": [["end_at", "Z", b""]]}},
         {**told, "part": {**part, "intervals": []}},
-        {**told, "part": {**part, "intervals": part["intervals"][:3] + [["enwh", "d", b""]]}},
+        {**told, "part": {**part, "intervals": [*part["intervals"][:3], ["enwh", "d", b""]]}},
         {**told, "part": {**part, "coverage": {**part["coverage"], "as_of": 1 << 60}}},
         {**told, "part": {**part, "coverage": {**part["coverage"], "holes": [{"reason": "luck"}]}}},
     ):

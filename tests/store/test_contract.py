@@ -247,30 +247,40 @@ def told(kept: tuple[Kept[Stats], ...]) -> list[object]:
     return [(each.stretch, each.part, each.part.coverage) for each in kept]
 
 
+def newest(sequence: list[Put]) -> dict[int, float]:
+    """Return the value of each cell that has one, by the answer that was fetched last."""
+    cells: dict[int, tuple[float, float | None]] = {}
+    for number, put in enumerate(sequence):
+        for end in put.cells():
+            if put.fetched >= cells.get(end, (0.0, None))[0]:
+                cells[end] = (put.fetched, float(number) if end in put.ends else None)
+    return {end: value for end, (_, value) in cells.items() if value is not None}
+
+
+async def put_all(sequence: list[Put], memory: Any, stores: list[Any]) -> None:
+    """Put answers into memory, and into a file by two processes, each of which flushes after its turn."""
+    for number, put in enumerate(sequence):
+        for store in (memory, stores[put.process]):
+            store.put(ACCOUNT, SHELF, put.part(float(number)), put.fetched)
+        following = sequence[number + 1 : number + 2]
+        if put.flush or not following or following[0].process != put.process:
+            await stores[put.process].flush()
+
+
 @examples(80)
 @given(sequence=st.lists(puts(), min_size=1, max_size=8), look=st.tuples(*[st.integers(-7, 7)] * 2))
 async def test_a_file_holds_what_memory_holds(sequence: list[Put], look: tuple[int, int]) -> None:
     """Any answers in any order, by two processes in turn; and of each cell the newest answer."""
-    memory, newest = MemoryIntervalStore(), {}
+    memory = MemoryIntervalStore()
     with tempfile.TemporaryDirectory() as folder:
-        both = [a_store(Path(folder) / "state.db", FakeClock(NOW)) for _ in range(2)]
-        for number, put in enumerate(sequence):
-            for store in (memory, both[put.process]):
-                store.put(ACCOUNT, SHELF, put.part(float(number)), put.fetched)
-            if put.flush or (number + 1 < len(sequence) and sequence[number + 1].process != put.process):
-                await both[put.process].flush()
-            for end in put.cells():
-                if put.fetched >= newest.get(end, (0.0,))[0]:
-                    newest[end] = (put.fetched, float(number) if end in put.ends else None)
+        stores = [a_store(Path(folder) / "state.db", FakeClock(NOW)) for _ in range(2)]
+        await put_all(sequence, memory, stores)
         window = Window(*sorted(MONDAY + GRID * number for number in look))
-        for store in (both[sequence[-1].process], both[0], both[1]):
+        for store in stores:
             assert await store.stretches(ACCOUNT, SHELF) == await memory.stretches(ACCOUNT, SHELF)
             for asked in (EVER, window):
                 got = [told(await one.get(ACCOUNT, SHELF, asked)) for one in (store, memory)]
                 assert got[0] == got[1]
-        if not any(put.reported for put in sequence):  # what is final is taken for what never differs
-            assert await values(memory) == {
-                end: value for end, (_, value) in newest.items() if value is not None
-            }
-        for store in both:
             store.file.release()
+    if not any(put.reported for put in sequence):  # what is final is taken for what never differs
+        assert await values(memory) == newest(sequence)
