@@ -151,6 +151,27 @@ def test_every_file_has_its_own_salt(tmp_path: Path) -> None:
     assert one != other
 
 
+@pytest.mark.parametrize("form", range(1, len(MIGRATIONS)))
+def test_an_older_file_is_brought_up_to_date(path: Path, file: StateFile, form: int) -> None:
+    """What is in it stays."""
+    file.transact(put)
+    empty = StateFile(path.with_name("new.db"), durable=False)
+    older = sqlite3.connect(path, isolation_level=None)
+    made = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    first = [name for statement in sum(MIGRATIONS[:form], ()) for name in statement.split()[2:3]]
+    for (name,) in older.execute(made).fetchall():
+        if name not in first:
+            older.execute(f"DROP TABLE {name}")
+    older.execute(f"PRAGMA user_version = {form}")
+    older.close()
+    file.release()
+    assert file.transact(count) == 1
+    tables = "SELECT sql FROM sqlite_schema ORDER BY name"
+    assert file.transact(lambda connection: connection.execute(tables).fetchall()) == empty.transact(
+        lambda connection: connection.execute(tables).fetchall()
+    )
+
+
 def test_a_newer_file_is_left_alone(path: Path, file: StateFile) -> None:
     """It is refused, and not a byte of it changes."""
     file.transact(lambda connection: connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}"))

@@ -25,6 +25,7 @@ from tests.store.parts import ACCOUNT, NOW, REPLY, SHELF, a_store, hours, respon
 
 NOT_KEPT = "what is bought is not kept"
 EVER = Window(0, 1 << 32)
+ACCOUNTS = "SELECT account FROM series UNION ALL SELECT account FROM replies"
 
 
 @pytest.fixture
@@ -80,6 +81,17 @@ async def test_another_process_finds_what_was_flushed(
     assert await held(other) == await held(store) == [hours(0, 1)]
     other.file.release()
     assert ACCOUNT not in path.read_bytes()
+
+
+async def test_an_account_has_another_name_in_each_file(tmp_path: Path, clock: FakeClock) -> None:
+    """Without the file nobody can tell whose it is, not even who knows the account."""
+    names = []
+    for name in "ab":
+        store = a_store(tmp_path / name, clock)
+        buy(store, hours(0, 1))
+        names += store.file.look(lambda connection: connection.execute(ACCOUNTS).fetchall())
+        store.file.release()
+    assert [names.count(name) for name in names] == [2, 2, 2, 2]
 
 
 async def test_a_cancel_does_not_cut_off_what_is_written(store: SqliteIntervalStore) -> None:
