@@ -26,7 +26,7 @@ from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.quota import Plan, QuotaStore, RateLimiter
 from enlighten_async.retry import RetryBudget, RetryPolicy
 from enlighten_async.session import Access, Dialect, Session, kept_counts, shared_counts
-from enlighten_async.store import IntervalStore
+from enlighten_async.store import IntervalStore, SqliteIntervalStore
 from enlighten_async.transport import Secret, Transport, origin
 
 if TYPE_CHECKING:
@@ -55,11 +55,12 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         user_id: whose systems are asked about, as the service gave it when the user consented.
         plan: what the key may spend; by default the free plan, Watt, with 10 requests a minute and
             10,000 a month (v4: 1,000).
-        state: a file for what is to outlive the process, such as what the key has spent: shared by all
-            clients of this machine that name it. It is made when it is needed, readable by its owner only.
+        state: a file for what is to outlive the process: what the key has spent, and what was bought for
+            it, which is not bought again. It is shared by all clients of this machine that name it, made
+            when it is needed, and readable by its owner only.
         quota_store: who counts what the key has spent, in place of the state file; without either counts
             in memory, shared by all clients of this process on the same key.
-        interval_store: who keeps what was bought, so that it is not bought again; by default nobody.
+        interval_store: who keeps what was bought, in place of the state file; without either nobody does.
         retry: how failures that may pass are met.
         timeout: seconds for one request, from connect to the last byte; `None` sets no limit.
         max_concurrency: requests on their way at once, at most.
@@ -194,7 +195,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         store = quota_store or kept or shared_counts(key, sender, clock)
         self._kept = kept
         self._owner = True
-        self._asker = asker(access, dialect.version, sender.origin.base)
+        self._asker = asker(access, dialect.version, sender)
         self._options = self._asker(user)
         self._session = Session(
             dialect=dialect,
@@ -205,7 +206,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
             budget=RetryBudget(retry, plan.allows("minute")),
             zones=zones,
             max_concurrency=max_concurrency,
-            store=interval_store,
+            store=interval_store or (None if kept is None else SqliteIntervalStore(kept.file, clock=clock)),
         )
 
     @classmethod
@@ -264,5 +265,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
             await self._session.transport.aclose()
         finally:
             await self._session.limiter.sync()
+            if self._session.store is not None:
+                await self._session.store.flush()
             if self._kept is not None:
                 await self._kept.aclose()

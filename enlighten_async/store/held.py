@@ -92,10 +92,10 @@ class Held:
 
     def _reported(self, stretch: Stretch) -> float | None:
         """Return how far the system had reported when a stretch was fetched, as far as any answer tells."""
-        times, untils = self._reports
+        times, reports = self._reports
         place = bisect_right(times, stretch.fetched)
-        known = (untils[place - 1] if place else None, stretch.reported)
-        return max((until for until in known if until is not None), default=None)
+        told = (reports[place - 1] if place else None, stretch.reported)
+        return max((until for until in told if until is not None), default=None)
 
     def good(self, stretch: Stretch) -> Window:
         """Return the beginning of a stretch that may be served, possibly nothing."""

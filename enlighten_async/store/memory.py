@@ -44,7 +44,9 @@ class MemoryIntervalStore:
 
     def put_reply(self, account: bytes, reply: Reply[Any], response: Response) -> None:
         """Keep an answer that is no series."""
-        self._replies[account, reply] = response
+        before = self._replies.get((account, reply))
+        if before is None or (before.date or 0.0) <= (response.date or 0.0):
+            self._replies[account, reply] = response
 
     async def flush(self) -> None:
         """Do nothing: memory has no disk."""
