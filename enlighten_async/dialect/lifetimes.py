@@ -16,7 +16,7 @@ from enlighten_async.errors import APIError, EnlightenError, InputError, RangeEr
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.session.outline import Draft, Outline
-from enlighten_async.store import REMEMBERED, good_until
+from enlighten_async.store import REMEMBERED, good_until, over
 from enlighten_async.windows import as_datetime, calendar_day
 from enlighten_async.wire import Request, Response
 
@@ -149,7 +149,7 @@ class Daily(Generic[L]):
             if part.reason is not None:
                 return fetched + REMEMBERED
             reported = part.meta.last_report_at if part.meta else None
-            return fetched if last is None else good_until(last, fetched, reported)
+            return fetched if last is None else good_until(over(last), fetched, reported)
 
         where = f"/systems/{system_id}/{self.path or self.name}"
         return Request(self.name, where, (*days.params, *more), read, None, forgive, good_until=until)

@@ -15,7 +15,7 @@ from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.summary import Summary
 from enlighten_async.models.systems import System, SystemId, Systems, SystemsPage
 from enlighten_async.session.outline import Draft, Leg, Outline
-from enlighten_async.store import good_until
+from enlighten_async.store import good_until, over
 from enlighten_async.windows import calendar_day
 from enlighten_async.wire import Flow, Request
 
@@ -85,7 +85,7 @@ def summary(
     read = partial(decode.value, Summary, shape=shape)
 
     def until(answer: Summary, fetched: float) -> float:
-        return fetched if day is None else good_until(day, fetched, answer.last_report_at)
+        return fetched if day is None else good_until(over(day), fetched, answer.last_report_at)
 
     return once(Request("summary", f"/systems/{system_id}/summary", params, read, good_until=until))
 

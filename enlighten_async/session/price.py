@@ -22,7 +22,7 @@ def price(
         outline: the query.
         zone: whether the system's time zone has to be asked for first; the outline is then made for
             UTC, and the range may take a window more where the clock is set back in it.
-        answered: flows without a window whose first answer is in the store.
+        answered: flows of other answers than series whose first one is in the store.
     """
     held = sum(leg.held for leg in outline.legs) + answered
     legs = len(outline.legs) - held

@@ -121,7 +121,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         await self._session.limiter.look()
         zone = await self._known_zone()
         outline, keeping = await self._outlined(zone)
-        answered = [await keeping.answered(leg) for leg in outline.legs if leg.window is None]
+        answered = [await keeping.answered(leg) for leg in outline.legs]
         unknown = self._draft.zone_of is not None and zone is None
         return price(self._session, self._options, outline, zone=unknown, answered=sum(answered))
 
@@ -143,7 +143,13 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         if session.store is not None and shelf is not None:
             stretches = await session.store.stretches(options.account, shelf)
         now = session.now()
-        held = Held(stretches, grid=shelf.grid if shelf else 1, now=now, max_age=options.max_age)
+        held = Held(
+            stretches,
+            grid=shelf.grid if shelf else 1,
+            now=now,
+            max_age=options.max_age,
+            exhaustive=options.exhaustive,
+        )
         more = () if shelf is None else (held,)
         return self._draft.outline(now, zone, *more), Keeping(session, options, held)
 

@@ -1,6 +1,7 @@
 """Intervals already paid for, and which of them are final."""
 
-from enlighten_async.store.held import HORIZON, REMEMBERED, Held, Stretch, good_until
+from enlighten_async.store.finality import HORIZON, REMEMBERED, good_until, over
+from enlighten_async.store.held import Held, Stretch
 from enlighten_async.store.interval_store import IntervalStore
 from enlighten_async.store.kept import Kept, weeks
 from enlighten_async.store.memory import MemoryIntervalStore
@@ -16,5 +17,6 @@ __all__ = [
     "SqliteIntervalStore",
     "Stretch",
     "good_until",
+    "over",
     "weeks",
 ]

@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import UTC, date, datetime, time
 from functools import cached_property
 from itertools import accumulate
 
 from attrs import define, field, frozen
 
 from enlighten_async.models.coverage import Reason
-from enlighten_async.windows import DAY, Window, floor
-
-HORIZON = 3 * DAY
-"""Seconds after which an interval that was reported does not change any more."""
-
-REMEMBERED = DAY
-"""Seconds for which it is remembered that there is nothing, such as no device."""
-
-FOR_EVER, NEVER = float("inf"), float("-inf")
-
-WEST = DAY / 2
-"""Seconds by which a local day may end after that of UTC."""
-
-
-def good_until(last: date, fetched: float, reported: datetime | None) -> float:
-    """Return up to when (epoch seconds) an answer about days will do, by the rule for intervals.
-
-    Args:
-        last: the last local day it speaks of.
-        fetched: when it was fetched, epoch seconds.
-        reported: up to when the system had reported then, where known.
-    """
-    end = datetime.combine(last, time(), UTC).timestamp() + DAY + WEST
-    final = reported is not None and end <= min(fetched - HORIZON, reported.timestamp())
-    return FOR_EVER if final else fetched
+from enlighten_async.store.finality import REMEMBERED, final_until
+from enlighten_async.windows import Window, floor
 
 
 @frozen
@@ -58,11 +34,7 @@ class Stretch:
     @property
     def final(self) -> bool:
         """Whether no later answer can differ, as far as its own answer tells."""
-        return self.empty is None and self.window.end <= self.final_until(self.reported)
-
-    def final_until(self, reported: float | None) -> float:
-        """Return up to when it does not change any more, by how far the system had reported."""
-        return NEVER if reported is None else min(self.fetched - HORIZON, reported)
+        return self.empty is None and self.window.end <= final_until(self.fetched, self.reported)
 
 
 @define(frozen=True, slots=False)
@@ -77,12 +49,14 @@ class Held:
         grid: seconds from one interval to the next.
         now: the service's time when the query began; what was fetched later will do in any case.
         max_age: seconds for which also what is not final will do; 0: nothing will; `None`: what is final.
+        exhaustive: whether also that is asked for of which it is known that there is nothing.
     """
 
     stretches: tuple[Stretch, ...] = ()
     grid: int = field(kw_only=True, default=1)
     now: float = field(kw_only=True, default=0.0)
     max_age: float | None = field(kw_only=True, default=None)
+    exhaustive: bool = field(kw_only=True, default=False)
 
     @cached_property
     def _reports(self) -> tuple[list[float], list[float]]:
@@ -107,7 +81,7 @@ class Held:
             return nothing
         if stretch.empty is not None:
             return window if stretch.fetched + REMEMBERED > self.now else nothing
-        final = stretch.final_until(self._reported(stretch))
+        final = final_until(stretch.fetched, self._reported(stretch))
         until = floor(final, self.grid) if final > window.start else window.start
         return Window(window.start, min(window.end, until))
 
@@ -129,7 +103,7 @@ class Held:
 
     def empty(self, window: Window) -> Reason | None:
         """Tell why the service has nothing for a window, if that is known."""
-        if not self.stretches or self.max_age == 0:
+        if not self.stretches or self.max_age == 0 or self.exhaustive:
             return None
         newest = self.stretches[-1]
         if newest.empty is Reason.NO_DEVICE and self.good(newest).seconds:

@@ -15,6 +15,7 @@ from enlighten_async.models.coverage import Hole
 from enlighten_async.models.intervals import IntervalStats, joined
 from enlighten_async.models.micros_telemetry import MicrosTelemetry
 from enlighten_async.session.outline import Draft
+from enlighten_async.store import good_until
 from enlighten_async.v4 import decode_devices
 from enlighten_async.v4.lifetimes import NO_HEAT_PUMP
 from enlighten_async.v4.paths import part
@@ -103,10 +104,15 @@ class PagedAsk(Ask[MicrosTelemetry]):
         parts: list[MicrosTelemetry] = []
         while True:
             request = self.request(window, newest=newest)
-            parts.append((yield evolve(request, params=(*request.params, *paged))))
+            parts.append((yield evolve(request, params=(*request.params, *paged), good_until=_until)))
             if window is None or parts[-1].window.end >= window.end:
                 return parts
             window = Window(parts[-1].window.end, window.end)
+
+
+def _until(page: MicrosTelemetry, fetched: float) -> float:
+    """Return up to when a page of microinverters will do: pages are kept one by one, as they came."""
+    return good_until(page.window.end, fetched, page.coverage.reported_until)
 
 
 def _by_day_or_week(window: Window, *, newest: bool) -> Params:

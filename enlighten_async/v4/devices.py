@@ -15,7 +15,7 @@ from enlighten_async.models.devices import EnvoyInverters, Envoys, Inventory, In
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.system_devices import Devices
 from enlighten_async.session.outline import Draft, Leg, Outline
-from enlighten_async.wire import Flow, Request, Response
+from enlighten_async.wire import Flow, Request, Response, for_now
 
 PAGE = 100
 """Inverters per page, the most the service gives; it was seen to give all in one."""
@@ -119,7 +119,7 @@ def _pages(site_id: int) -> Flow[InvertersSummary]:
     name, known, number = "inverters_summary_by_envoy_or_site", set[str | None](), 1
     while True:
         params = (("site_id", str(site_id)), ("page", str(number)), ("size", str(PAGE)))
-        page = yield Request(name, f"/systems/{name}", params, _inverters)
+        page = yield Request(name, f"/systems/{name}", params, _inverters, good_until=for_now)
         listed = {inverter.serial_number for inverter in page.micro_inverters}
         if len(page.micro_inverters) < PAGE or listed <= known:
             return

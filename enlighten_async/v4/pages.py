@@ -13,7 +13,7 @@ from enlighten_async.models.coverage import Hole
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rows import Rows
 from enlighten_async.session.outline import Draft, Leg, Outline
-from enlighten_async.wire import Flow, Request, Response
+from enlighten_async.wire import Flow, Request, Response, for_now
 
 PAGE = 100
 """Rows per page, the most the service gives; its own default is 20."""
@@ -101,7 +101,8 @@ class Paged(Generic[R, A]):
             more = bool(new) and _more(offset, len(answer), count)
             return Page(self._of(answer, new), offset + len(answer) if more else None)
 
-        return Request(self.name, path, (*params, ("offset", str(offset)), ("limit", str(PAGE))), read)
+        asked = (*params, ("offset", str(offset)), ("limit", str(PAGE)))
+        return Request(self.name, path, asked, read, good_until=for_now)
 
     def _joined(self, parts: Sequence[Page[A]], _: Sequence[Hole], receipt: Receipt) -> A:
         rows = tuple(row for page in parts for row in page.answer)
