@@ -15,7 +15,7 @@ class Receipt:
         sent: requests that left, the only ones a plan pays for.
         rejected: of these, how many the service turned down as over the limit (409).
         retried: of these, how many repeated one that failed.
-        from_store: windows answered from what was bought before.
+        from_store: windows (or answers) that had been bought before, or by another query meanwhile.
         waited: seconds spent waiting, by reason: "minute" and "month" (the plan's windows),
             "in_flight" (others' requests), "priority" (more urgent ones), "retry" (back-off). Waits that
             overlap are added up.
