@@ -35,6 +35,8 @@ def left(counts: Mapping[str, int]) -> str:
 def receipt(spent: Receipt) -> str:
     """Return what a query spent, in one line."""
     said = [f"sent {number(spent.sent)}", f"rejected {number(spent.rejected)}"]
+    if spent.from_store:
+        said.append(f"from the store {number(spent.from_store)}")
     if spent.retried:
         said.append(f"repeated {number(spent.retried)}")
     waits = [
