@@ -14,6 +14,7 @@ from enlighten_async.errors import BudgetExceeded, EnlightenError, UsageError
 from enlighten_async.models.estimate import Estimate
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.session.blame import blamed
+from enlighten_async.session.driver import Driver
 from enlighten_async.session.keeping import Keeping
 from enlighten_async.session.outline import Draft, Leg, Outline
 from enlighten_async.session.price import allow, price
@@ -211,7 +212,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             if self._failures:
                 return None
             self._run = self._new_run(*await self._outlined(zone))
-        self._run.deadline = deadline
+        self._run.driver.deadline = deadline
         return self._run
 
     async def _allowed(self) -> bool:
@@ -230,13 +231,13 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                 learn = partial(zones.__setitem__, system_id)
                 outline = Outline(legs=(Leg(flow),), merge=_first, unpack=_first, learn=learn)
                 run = self._new_run(outline, Keeping(self._session, self._options, Held()))
-                run.deadline = deadline
+                run.driver.deadline = deadline
                 await run.side_by_side(run.pending)
         name = zones.get(system_id)
         return None if name is None else time_zone(name)
 
     def _new_run(self, outline: Outline[Any, I, T], keeping: Keeping) -> Run[Any, I, T]:
-        return Run(self._session, self._options, outline, keeping, self._tally, self._failures)
+        return Run(outline, Driver(self._session, self._options, keeping, self._tally, self._failures))
 
     def _conclude(self, answer: Callable[[], T_co | None]) -> Callable[[], T_co]:
         """Return what gives the answer, or raises the error, however often it is asked."""
