@@ -13,7 +13,7 @@ from enlighten_async.session.outline import Leg
 from enlighten_async.session.purchases import Purchase
 from enlighten_async.session.session import Options, Session
 from enlighten_async.session.track import Track
-from enlighten_async.store import REMEMBERED, Held, Kept
+from enlighten_async.store import FOR_EVER, REMEMBERED, Held, Kept
 from enlighten_async.windows import Window
 from enlighten_async.wire import Reply, Request, Response
 
@@ -95,7 +95,9 @@ class Keeping:
         if request.shelf is not None:
             store.put(account, request.shelf, part, fetched)
         elif request.reply is not None:
-            store.put_reply(account, request.reply, evolve(response, date=fetched))
+            # Only what is no refusal can be final.
+            final = response.status == 200 and request.reply.good_until(part, fetched) == FOR_EVER
+            store.put_reply(account, request.reply, evolve(response, date=fetched), final=final)
 
     def _first(self, kept: Sequence[Kept[Any]], wanted: Window | None) -> Any:
         """Return what pieces of a series hold of the beginning of what is wanted, as far as it will do."""

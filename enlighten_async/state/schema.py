@@ -47,6 +47,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             endpoint TEXT NOT NULL,
             asked TEXT NOT NULL,
             fetched REAL NOT NULL,
+            final INTEGER NOT NULL,
             status INTEGER NOT NULL,
             content_type TEXT NOT NULL,
             body BLOB NOT NULL,
@@ -87,6 +88,26 @@ def salt(connection: sqlite3.Connection) -> bytes:
     return bytes(found[0]) if found else b""
 
 
+def form(connection: sqlite3.Connection, name: str) -> int:
+    """Return the number of an open file's form; 0 for an empty file.
+
+    Raises:
+        InputError: the file was made by a newer version of this package, or by another program.
+    """
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    mark = connection.execute("PRAGMA application_id").fetchone()[0]
+    if mark != APPLICATION:
+        if version or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            raise InputError(f"{name} is a database of another program: name another file for the state")
+        return 0
+    if version > len(MIGRATIONS):
+        raise InputError(
+            f"{name} was made by a newer version of enlighten_async (its form is {version}, this version "
+            f"knows {len(MIGRATIONS)}): update, or name another file"
+        )
+    return version
+
+
 def _looked(connection: sqlite3.Connection, name: str) -> range:
     """Return the steps that the file still has to take, as of one moment: another process may be at it."""
     connection.execute("BEGIN")
@@ -98,15 +119,4 @@ def _looked(connection: sqlite3.Connection, name: str) -> range:
 
 def _pending(connection: sqlite3.Connection, name: str) -> range:
     """Return the steps that the file still has to take."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    mark = connection.execute("PRAGMA application_id").fetchone()[0]
-    if mark != APPLICATION:
-        if version or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            raise InputError(f"{name} is a database of another program: name another file for the state")
-        return range(len(MIGRATIONS))
-    if version > len(MIGRATIONS):
-        raise InputError(
-            f"{name} was made by a newer version of enlighten_async (its form is {version}, this version "
-            f"knows {len(MIGRATIONS)}): update, or name another file"
-        )
-    return range(version, len(MIGRATIONS))
+    return range(form(connection, name), len(MIGRATIONS))

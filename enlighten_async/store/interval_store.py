@@ -47,8 +47,17 @@ class IntervalStore(Protocol):
         """Return the answer that was kept last, with its `date`; `None` if there is none."""
         ...
 
-    def put_reply(self, account: bytes, reply: Reply[Any], response: Response) -> None:
-        """Keep an answer that is no series, as `put` does, in place of an earlier one; it has a `date`."""
+    def put_reply(
+        self, account: bytes, reply: Reply[Any], response: Response, *, final: bool = False
+    ) -> None:
+        """Keep an answer that is no series, as `put` does, in place of an earlier one; it has a `date`.
+
+        Args:
+            account: whose.
+            reply: what was asked.
+            response: the answer.
+            final: whether it will do for ever; one that will not may be forgotten some day.
+        """
         ...
 
     async def flush(self) -> None:

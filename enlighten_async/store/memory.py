@@ -42,8 +42,10 @@ class MemoryIntervalStore:
         """Return the answer that was kept last."""
         return self._replies.get((account, reply))
 
-    def put_reply(self, account: bytes, reply: Reply[Any], response: Response) -> None:
-        """Keep an answer that is no series."""
+    def put_reply(
+        self, account: bytes, reply: Reply[Any], response: Response, *, final: bool = False
+    ) -> None:
+        """Keep an answer that is no series; nothing is ever forgotten."""
         before = self._replies.get((account, reply))
         if before is None or (before.date or 0.0) <= (response.date or 0.0):
             self._replies[account, reply] = response

@@ -106,10 +106,13 @@ class SqliteIntervalStore:
 
         return await self._done(look, None)
 
-    def put_reply(self, account: bytes, reply: Reply[Any], response: Response) -> None:
-        """Keep an answer that is no series, in place of an earlier one."""
+    def put_reply(
+        self, account: bytes, reply: Reply[Any], response: Response, *, final: bool = False
+    ) -> None:
+        """Keep an answer that is no series, in place of an earlier one; `prune` forgets what is not final."""
         fetched = self._clock.now() if response.date is None else response.date
-        self._note(partial(Tables.keep, account=account, reply=reply, response=response, fetched=fetched))
+        kept = partial(Tables.keep, account=account, reply=reply, response=response, final=final)
+        self._note(partial(kept, fetched=fetched))
 
     async def flush(self) -> None:
         """Write down what was noted; no cancel cuts it off, and no fault of the file is raised."""

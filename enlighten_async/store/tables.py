@@ -50,9 +50,9 @@ _REPLY = """
     WHERE account = ? AND endpoint = ? AND asked = ?
 """
 _NEW_REPLY = """
-    INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
-    SET fetched = excluded.fetched, status = excluded.status, content_type = excluded.content_type,
-        body = excluded.body
+    INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+    SET fetched = excluded.fetched, final = excluded.final, status = excluded.status,
+        content_type = excluded.content_type, body = excluded.body
     WHERE excluded.fetched >= fetched
 """
 
@@ -98,11 +98,13 @@ class Tables:
         found: Row | None = self.connection.execute(_REPLY, named).fetchone()
         return found
 
-    def keep(self, account: bytes, reply: Reply[Any], response: Response, fetched: float) -> None:
+    def keep(
+        self, account: bytes, reply: Reply[Any], response: Response, fetched: float, *, final: bool
+    ) -> None:
         """Keep an answer in place of an earlier one."""
         named = self._name(account), reply.endpoint, reply.asked
         told = response.status, response.content_type, zlib.compress(response.body, LEVEL)
-        self.connection.execute(_NEW_REPLY, (*named, fetched, *told))
+        self.connection.execute(_NEW_REPLY, (*named, fetched, final, *told))
 
     def _replace(self, series: int, held: Mapping[int, Kept[P] | None], new: Iterable[Kept[P]]) -> None:
         """Write down what differs from what is held, by its start; `None` for what cannot be read."""
