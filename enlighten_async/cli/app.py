@@ -12,6 +12,7 @@ from enlighten_async.cli.estimate import estimate, quota
 from enlighten_async.cli.login import login
 from enlighten_async.cli.rgm_stats import rgm_stats
 from enlighten_async.cli.shell import Shell
+from enlighten_async.cli.store import store
 from enlighten_async.cli.systems import systems
 from enlighten_async.client import ClientOptions
 from enlighten_async.quota import Plan
@@ -44,7 +45,7 @@ Exit codes:
     metavar="FILE",
     type=click.Path(dir_okay=False),
     envvar="ENLIGHTEN_STATE",
-    help="Share what is spent with the other programs of this machine that name the file.",
+    help="Share what is spent and bought with the other programs of this machine that name the file.",
 )
 @click.option("-v", "--verbose", count=True, help="Show the log on stderr; twice: all of it.")
 @click.version_option(package_name="enlighten-async", prog_name="enlighten")
@@ -54,7 +55,8 @@ def cli(
 ) -> None:
     """Read solar production from Enphase's Enlighten Systems API, for the fewest requests.
 
-    The credentials are taken from the environment alone. ENLIGHTEN_API_KEY is needed in any case.
+    The credentials are taken from the environment alone. ENLIGHTEN_API_KEY is needed by all
+    that ask the service.
 
     Version 4 of the API, the one that is live, needs ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET
     as well, and that the owner of the systems logs in once: `enlighten login`. ENLIGHTEN_ACCOUNT names
@@ -73,5 +75,5 @@ def cli(
     context.obj = shell
 
 
-for command in (demo, emulator, login, systems, rgm_stats, estimate, quota):
+for command in (demo, emulator, login, systems, rgm_stats, estimate, quota, store):
     cli.add_command(command)

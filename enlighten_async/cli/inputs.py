@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from pathlib import Path
 from typing import TypeAlias
 
 import click
 
+from enlighten_async.cli import words
 from enlighten_async.quota import Plan
 
 Asked: TypeAlias = date | datetime
 """A whole local day, or an instant. (A datetime is a date too: ask for it first.)"""
 
 PLANS = {"watt": Plan.WATT, "kilowatt": Plan.KILOWATT, "megawatt": Plan.MEGAWATT, "partner": Plan.PARTNER}
+
+SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d*)?)\s*([{words.UNITS}])?B?", re.IGNORECASE)
 
 FILE = "FILE.csv|FILE.jsonl|-"
 
@@ -51,6 +55,17 @@ def output(_context: click.Context, _option: click.Parameter, text: str | None) 
     if text is None or text == "-" or Path(text).suffix.lower() in FORMATS:
         return None if text is None else Path(text)
     raise click.BadParameter(f"{text!r} must end with .csv or .jsonl, or be - for CSV on stdout")
+
+
+def size(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """Return a number of bytes: 100M, 1.5GB, 500k or 4096, in units of 1,000."""
+    if text is None:
+        return None
+    found = SIZE.fullmatch(text.strip())
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no size, such as 100M, 1.5G or 500k")
+    number, unit = found.groups()
+    return int(float(number) * 1000 ** (words.UNITS.lower().index(unit.lower()) + 1 if unit else 0))
 
 
 def asked_range(start: Asked | None, end: Asked | None) -> dict[str, Asked]:

@@ -8,10 +8,21 @@ from datetime import timedelta
 
 from enlighten_async.models import Coverage, Hole, Receipt
 
+UNITS = "kMGT"
+"""Of sizes: thousands of bytes, millions, and so on."""
+
 
 def number(count: float) -> str:
     """Return a count with its thousands apart."""
     return f"{count:,.0f}"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes, in units of 1,000."""
+    if count < 1000:
+        return f"{count} B"
+    power = min((len(str(count)) - 1) // 3, len(UNITS))
+    return f"{count / 1000**power:,.1f} {UNITS[power - 1]}B"
 
 
 def kwh(wh: float) -> str:
