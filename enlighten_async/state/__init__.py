@@ -4,10 +4,11 @@ from enlighten_async.state.faults import Busy, Damaged, Fault
 from enlighten_async.state.file import StateFile, state_file
 from enlighten_async.state.schema import salt
 from enlighten_async.state.trouble import Trouble
-from enlighten_async.state.visit import Broken, Visit, meaning, visited
+from enlighten_async.state.visit import PATIENCE, Broken, Visit, meaning, visited
 from enlighten_async.state.work import disk_threads, in_thread, patiently
 
 __all__ = [
+    "PATIENCE",
     "Broken",
     "Busy",
     "Damaged",

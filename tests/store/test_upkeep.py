@@ -15,7 +15,7 @@ import pytest
 from attrs import evolve
 
 from enlighten_async.errors import InputError
-from enlighten_async.state import Broken, visited
+from enlighten_async.state import Broken
 from enlighten_async.state.schema import APPLICATION, MIGRATIONS
 from enlighten_async.store import Removed, SqliteIntervalStore, Verdict, Why, contents, prune, verify
 from enlighten_async.store.codec import encode
@@ -327,8 +327,24 @@ async def test_a_file_that_others_hold(path: Path, store: SqliteIntervalStore) -
     """It is said that they do, after some patience; nothing is done."""
     await fill(store)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(OSError, match="others hold the file") as busy, visited(path, patience=0):
-            pass
-        other.execute("ROLLBACK")
-    assert not isinstance(busy.value, Broken)
+        for begin in ("BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"):
+            other.execute(begin)
+            with pytest.raises(OSError, match="others hold the file") as busy:
+                prune(path, now=NOW, max_size=0, patience=0)
+            other.execute("ROLLBACK")
+            assert (busy.value.filename, isinstance(busy.value, Broken)) == (str(path), False)
+    assert len(await held(store)) == 3
+
+
+async def test_space_that_cannot_be_given_back_now(path: Path, store: SqliteIntervalStore) -> None:
+    """While somebody reads it stays in the file, which is said; the next time it is given back."""
+    await fill(store, weeks=60)
+    sql(path, "DELETE FROM stretches WHERE rowid BETWEEN 2 AND 30", "DELETE FROM replies")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM stretches").fetchone()
+        done = prune(path, now=NOW, patience=0)
+    assert (done.after, done.unshrunk) == (done.before, "others hold the file: try again later")
+    done = prune(path, now=NOW)
+    assert done.after < done.before
+    assert (done.removed, done.unshrunk) == ({}, "")
