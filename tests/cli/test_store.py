@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,13 @@ def test_prune(path: Path, enlighten: Commands) -> None:
     sent = enlighten.sent
     assert enlighten("--state", path, "rgm-stats", 1765, *MONTH).exit_code == 0
     assert enlighten.sent > sent
+
+
+def test_an_age_is_in_days(path: Path) -> None:
+    """Counted from now; what ended later stays."""
+    middle = int((time.time() - datetime(2025, 4, 15, tzinfo=UTC).timestamp()) // 86_400)
+    assert run("--state", path, "store", "prune", "--older-than", middle).exit_code == 0
+    assert sql(path, "SELECT count(*), date(min(stop), 'unixepoch') FROM stretches") == [(4, "2025-04-17")]
 
 
 @pytest.mark.parametrize(("text", "stays"), [("0", False), ("1k", False), ("1.5 MB", True), ("100M", True)])
