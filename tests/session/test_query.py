@@ -125,8 +125,9 @@ async def test_summary_of_today_and_of_a_past_day(world: World) -> None:
 # Local days
 
 
-async def test_local_days_need_the_time_zone_which_is_asked_for_once(world: World) -> None:
+async def test_local_days_need_the_time_zone_which_is_asked_for_once() -> None:
     """The first query of local days costs one request more, those beside it share it all."""
+    world = World(latency=0.1)
     client = world.client()
     price = await client.rgm_stats(world.system, start_date=date(2025, 6, 1)).estimate()
     answers = []
