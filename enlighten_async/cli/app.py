@@ -45,13 +45,20 @@ Exit codes:
     metavar="FILE",
     type=click.Path(dir_okay=False),
     envvar="ENLIGHTEN_STATE",
-    help="Share what is spent and bought with the other programs of this machine that name the file.",
+    help="Share what is spent and bought with the other programs of this machine that name the file."
+    "  [default: one of your own]",
 )
+@click.option("--no-state", is_flag=True, help="Keep nothing, and count by this command alone.")
 @click.option("-v", "--verbose", count=True, help="Show the log on stderr; twice: all of it.")
 @click.version_option(package_name="enlighten-async", prog_name="enlighten")
 @click.pass_context
 def cli(
-    context: click.Context, base_url: str | None, plan: Plan | None, state: str | None, verbose: int
+    context: click.Context,
+    base_url: str | None,
+    plan: Plan | None,
+    state: str | None,
+    no_state: bool,
+    verbose: int,
 ) -> None:
     """Read solar production from Enphase's Enlighten Systems API, for the fewest requests.
 
@@ -68,8 +75,8 @@ def cli(
     given: ClientOptions = {} if plan is None else {"plan": plan}
     if base_url is not None:
         given["base_url"] = base_url
-    if state is not None:
-        given["state"] = state
+    if state is not None or no_state:
+        given["state"] = None if no_state else state
     shell = evolve(shell, options={**shell.options, **given}, verbose=verbose)
     context.with_resource(shell.log_shown())
     context.obj = shell

@@ -91,8 +91,7 @@ def show_price(shell: Shell, price: Estimate) -> None:
 def quota(shell: Shell, priority: Priority) -> None:
     """Tell what the key has used and has left this minute and this month; nothing is sent.
 
-    Without --state that is what this very command has used: nothing. With it, what all have that share
-    the file.
+    That is what all programs have used that share the state file.
     """
 
     async def work(client: EnlightenClient) -> None:

@@ -12,10 +12,12 @@ import threading
 import webbrowser
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any, NoReturn, Protocol, Unpack
 
 import click
 from attrs import Factory, field, frozen
+from platformdirs import user_state_path
 from rich.console import Console
 
 from enlighten_async.cli import failures
@@ -71,6 +73,17 @@ def _stderr() -> Console:
     return Out(stderr=True, highlight=False, markup=False, emoji=False)
 
 
+def own_state() -> Path | None:
+    """Return the state file in the user's own folder, which is made; `None` if there can be none."""
+    folder = user_state_path("enlighten", appauthor=False)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        logger.warning("%s cannot be made (%s): nothing is kept", folder, error.strerror)
+        return None
+    return folder / "enlighten.db"
+
+
 def _watched_by_a_person() -> bool:
     return sys.stderr.isatty()
 
@@ -87,6 +100,7 @@ class Shell:
         err: stderr, for all that is said about it.
         live: whether somebody watches stderr, so that progress is shown on it.
         browse: opens a page for whoever sits here.
+        home: names the state file where none was named; `None` for none.
     """
 
     connect: Connect = EnlightenClient.from_env
@@ -96,6 +110,12 @@ class Shell:
     err: Console = field(factory=_stderr)
     live: bool = field(factory=_watched_by_a_person)
     browse: Callable[[str], object] = webbrowser.open
+    home: Callable[[], Path | None] = own_state
+
+    @property
+    def state(self) -> str | os.PathLike[str] | None:
+        """The state file: the one that was named, or the user's own."""
+        return self.options["state"] if "state" in self.options else self.home()
 
     def say(self, text: str) -> None:
         """Say something about the data, on stderr and in one line."""
@@ -105,7 +125,8 @@ class Shell:
         """Run a command that needs the client."""
 
         async def asking() -> None:
-            async with self.connect(**self.options) as client:
+            options: ClientOptions = {**self.options, "state": self.state}
+            async with self.connect(**options) as client:
                 await work(client)
 
         self.run(asking)

@@ -34,7 +34,7 @@ UNREADABLE = (
 
 @click.group(short_help="Look after the state file.")
 def store() -> None:
-    """Look after the file of --state (or ENLIGHTEN_STATE): nothing is sent, and no key is needed.
+    """Look after the state file: nothing is sent, and no key is needed.
 
     Other programs may use the file meanwhile.
     """
@@ -86,10 +86,9 @@ def prune_(shell: Shell, older_than: int | None, max_size: int | None, dry_run: 
 
 def _run(shell: Shell, work: Callable[[str], Awaitable[None]]) -> None:
     """Run a command on the file that is named."""
-    path = shell.options.get("state")
 
     async def on_file() -> None:
-        if path is None:
+        if (path := shell.state) is None:
             raise InputError(NO_FILE)
         await work(str(path))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +19,9 @@ TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIB
 
 
 @pytest.fixture(autouse=True)
-def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the terminal the tests are run in."""
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Forget the terminal the tests are run in, and the user's own folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
     for name in TERMINAL:
         monkeypatch.delenv(name, raising=False)
 
@@ -36,6 +39,7 @@ class Commands:
         world: the service.
         charset: of the terminal.
         width: of the terminal; `None` where there is none.
+        home: names the user's own state file.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -44,12 +48,15 @@ class Commands:
         self.key = "0123456789abcdef0123456789abcdef"
         self.charset = "utf-8"
         self.width: int | None = None
+        self.home: Callable[[], Path | None] = lambda: None
 
     def __call__(self, *words: object) -> Result:
         """Run `enlighten` with these words."""
         emulated: dict[str, Any] = {**self.way, "environ": self.environ}
         wide = {} if self.width is None else {"out": Out(width=self.width, force_terminal=True)}
-        shell = Shell(connect=lambda **options: EnlightenClient.from_env(**emulated, **options), **wide)
+        shell = Shell(
+            connect=lambda **options: EnlightenClient.from_env(**emulated, **options), home=self.home, **wide
+        )
         runner = CliRunner(charset=self.charset)
         return runner.invoke(cli, [str(word) for word in words], obj=shell, catch_exceptions=False)
 

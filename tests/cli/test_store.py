@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from enlighten_async.cli.app import cli
-from enlighten_async.cli.shell import Shell
+from enlighten_async.cli.shell import Shell, own_state
 from enlighten_async.cli.words import size
 from tests.cli.conftest import Commands
 
@@ -71,14 +71,16 @@ def test_the_file_may_be_named_in_the_environment(path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("words", [("info",), ("verify",), ("prune", "--dry-run")])
 def test_a_file_has_to_be_named_and_to_be_there(tmp_path: Path, words: tuple[str, ...]) -> None:
     """With exit code 2, and nothing is made."""
-    unnamed = run("store", *words)
+    unnamed = run("--no-state", "store", *words)
     assert (unnamed.exit_code, unnamed.stdout) == (2, "")
     assert "--state FILE" in unnamed.stderr
     assert "ENLIGHTEN_STATE" in unnamed.stderr
-    missing = run("--state", tmp_path / "a.db", "store", *words)
-    assert (missing.exit_code, missing.stdout) == (2, "")
-    assert f"{tmp_path / 'a.db'} does not exist" in missing.stderr
-    assert list(tmp_path.iterdir()) == []
+    own = tmp_path / "home" / "enlighten" / "enlighten.db"
+    for named, path in ((("--state", tmp_path / "a.db"), tmp_path / "a.db"), ((), own)):
+        missing = run(*named, "store", *words)
+        assert (missing.exit_code, missing.stdout) == (2, "")
+        assert f"{path} does not exist" in missing.stderr
+        assert not path.exists()
 
 
 @pytest.mark.parametrize("words", [("info",), ("verify",), ("prune",)])
@@ -192,3 +194,28 @@ def test_what_is_no_limit(path: Path, words: tuple[str, ...]) -> None:
 def test_sizes_in_words(count: int, text: str) -> None:
     """Units of thousands, as drives have them."""
     assert size(count) == text
+
+
+def test_commands_share_the_users_own_file(enlighten: Commands, tmp_path: Path) -> None:
+    """Where none is named, as other programs of the user do not."""
+    enlighten.home = own_state
+    assert enlighten("rgm-stats", 1765, *MONTH).exit_code == 0
+    spent = enlighten.sent
+    again = enlighten("rgm-stats", 1765, *MONTH)
+    assert (again.exit_code, enlighten.sent) == (0, spent)
+    assert "sent 0, rejected 0, from the store" in again.stderr
+    own = tmp_path / "home" / "enlighten" / "enlighten.db"
+    assert (own.stat().st_mode & 0o777, own.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert run("store", "info").stdout.startswith(f"{own}: ")
+    assert enlighten("--no-state", "rgm-stats", 1765, *MONTH).exit_code == 0
+    assert enlighten.sent >= 2 * spent
+
+
+def test_without_a_folder_of_the_users_own_nothing_is_kept(enlighten: Commands, tmp_path: Path) -> None:
+    """A command is not refused for that."""
+    enlighten.home = own_state
+    (tmp_path / "home").write_text("no folder")
+    done = enlighten("-v", "systems")
+    assert (done.exit_code, enlighten.sent) == (0, 1)
+    assert "cannot be made" in done.stderr
+    assert run("store", "info").exit_code == 2
