@@ -39,7 +39,7 @@ def running(app: Emulator, port: int, version: Version) -> Iterator[str]:
 
     Raises RuntimeError if the server does not start.
     """
-    with socket.create_server(("127.0.0.1", port)) as listener:
+    with _listening(port) as listener:
         # Nobody waits for a request that hangs, and nobody wants to read that it was not waited for.
         quiet = {"log_config": None, "log_level": "critical", "timeout_graceful_shutdown": 0}
         server = uvicorn.Server(_config(app, **quiet))
@@ -53,6 +53,12 @@ def running(app: Emulator, port: int, version: Version) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(STOP_TIMEOUT)
+
+
+def _listening(port: int) -> socket.socket:
+    """Return a socket that asyncio knows for one of TCP: only then it sends small pieces at once."""
+    made = socket.create_server(("127.0.0.1", port))
+    return socket.socket(made.family, made.type, socket.IPPROTO_TCP, fileno=made.detach())
 
 
 class _Protocol(H11Protocol):
