@@ -33,7 +33,8 @@ _STRETCHES = """
 _BODIES = """
     SELECT start, stop, fetched, reported, started, empty, body
     FROM stretches JOIN series ON series.id = stretches.series
-    WHERE account = ? AND endpoint = ? AND system_id = ? AND device = ? AND start >= ? AND start < ?
+    WHERE account = ? AND endpoint = ? AND system_id = ? AND device = ?
+        AND start >= ? AND start < ? AND stop >= ?
     ORDER BY start
 """
 _NEW_SERIES = "INSERT OR IGNORE INTO series (account, endpoint, system_id, device) VALUES (?, ?, ?, ?)"
@@ -74,9 +75,10 @@ class Tables:
         return self.connection.execute(_STRETCHES, self._series(account, shelf)).fetchall()
 
     def bodies(self, account: bytes, shelf: Shelf[Any], window: Window) -> list[Row]:
-        """Return what is held of the weeks of a window of a series, in order of time."""
-        weeks = floor(window.start, WEEK), floor(window.end - 1, WEEK) + WEEK
-        return self.connection.execute(_BODIES, (*self._series(account, shelf), *weeks)).fetchall()
+        """Return what touches a window of a series, within the weeks of the window, in order of time."""
+        first, last = floor(window.start, WEEK), floor(window.end - 1, WEEK) + WEEK
+        touching = first, min(window.end + 1, last), window.start
+        return self.connection.execute(_BODIES, (*self._series(account, shelf), *touching)).fetchall()
 
     def lay(self, account: bytes, shelf: Shelf[P], part: P, fetched: float) -> None:
         """Lay an answer over what is held of a series."""
