@@ -6,7 +6,6 @@ import json
 import math
 import os
 import random
-import sqlite3
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ import httpx
 import pytest
 
 from enlighten_async.emulator import Emulator, Quota
-from enlighten_async.quota.record import Record
+from tests.processes.files import counted
 from tests.processes.swift import FACTOR, SwiftClock
 from tests.world import API_KEY
 
@@ -43,9 +42,12 @@ class Machine:
         self.state = state
         self.url = ""
         self._quota = quota
+        self._asked = 0
 
     def start(self, jobs: int, backend: str = "asyncio", **more: float) -> subprocess.Popen[str]:
-        """Start a process that asks so many times; return as soon as it begins.
+        """Start a process that asks for so many quarters of an hour; return as soon as it begins.
+
+        None is asked for twice: what one process has bought, the others need not buy.
 
         Args:
             jobs: how many times.
@@ -54,6 +56,7 @@ class Machine:
         """
         task = {
             "jobs": jobs,
+            "first": self._asked,
             "backend": backend,
             "wrong": 0.0,
             "step": 0.0,
@@ -68,6 +71,7 @@ class Machine:
             "system": self.emulator.demo_system,
             **more,
         }
+        self._asked += jobs
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.processes.worker", json.dumps(task)],
             stdout=subprocess.PIPE,
@@ -79,13 +83,7 @@ class Machine:
 
     def stored(self) -> tuple[int, int]:
         """Return how many requests the file counts in this month, and how many of them are on their way."""
-        with sqlite3.connect(self.state, timeout=10) as file:
-            assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            row = file.execute("SELECT counts FROM quota").fetchone()
-        file.close()
-        record = Record() if row is None else Record.read(row[0])
-        flying = len(record.tickets) + record.lost
-        return sum(record.charged.get("month", {}).values()) + flying, flying
+        return counted(self.state)
 
 
 @pytest.fixture
