@@ -89,7 +89,7 @@ def test_ctrl_c_ends_it_at_once(emulator: Emulator, number: str) -> None:
         emulator.running() as url,
         started("systems", env=environment(url, emulator.demo_user)) as process,
     ):
-        _until(lambda: emulator.counts.sent)
+        until(lambda: emulator.counts.sent)
         process.send_signal(getattr(signal, number))
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
@@ -124,7 +124,7 @@ def test_the_emulator_serves_until_ctrl_c() -> None:
         assert f"http://127.0.0.1:{port}/api/v2" in lines[0]
         given = dict(word.split("=") for word in lines[9].split() if word.startswith("ENLIGHTEN_"))
         words = lines[10].split()[1:]
-        _until(lambda: _listens(port))
+        until(lambda: _listens(port))
         with started(*words, env={**os.environ, **given}) as process:
             out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, err
@@ -175,7 +175,8 @@ def test_the_command_line_does_not_import_what_few_commands_need() -> None:
     assert not loaded & {"uvicorn", "enlighten_async.emulator", "enlighten_async.demo"}
 
 
-def _until(true: Callable[[], object]) -> None:
+def until(true: Callable[[], object]) -> None:
+    """Wait for something to become true."""
     deadline = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < deadline
