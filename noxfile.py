@@ -55,6 +55,7 @@ def smoke(session: nox.Session) -> None:
     session.install(*group("bench"), ".[cli]")
     session.run("python", "-m", "benchmarks.run", "--smoke")
     session.run("python", "-m", "benchmarks.quota", "--smoke")
+    session.run("python", "-m", "benchmarks.store", "--smoke")
     session.run("enlighten", "demo")
     session.run("enlighten", "demo", "--v4")
 
@@ -64,12 +65,9 @@ def bench(session: nox.Session) -> None:
     """The benchmarks; `nox -s bench -- --write` puts the tables into the README files there."""
     session.install(*group("bench"), ".[cli]")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
-    session.run(
-        "python",
-        "-m",
-        "benchmarks.quota",
-        *(word for word in session.posargs if word in {"--smoke", "--write"}),
-    )
+    common = [word for word in session.posargs if word in {"--smoke", "--write"}]
+    for name in ("quota", "store"):
+        session.run("python", "-m", f"benchmarks.{name}", *common)
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])
@@ -95,6 +93,15 @@ def processes(session: nox.Session) -> None:
     """Real processes that share a state file, some of them killed, over real sockets; takes five minutes."""
     session.install(*group("tests"), ".[cli,trio]")
     session.run("pytest", "tests/processes", *session.posargs, env={"PROCESSES": "1"})
+
+
+@nox.session
+def kills(session: nox.Session) -> None:
+    """Real processes that buy a year over real sockets and are killed, 265 times; takes ten minutes."""
+    session.install(*group("tests"), ".[cli,trio]")
+    session.run(
+        "pytest", "-n", "2", "-rP", "tests/processes/test_kills.py", *session.posargs, env={"KILLS": "1"}
+    )
 
 
 @nox.session

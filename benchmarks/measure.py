@@ -159,10 +159,10 @@ def weigh_process(task: Task) -> Weight:
         async with who.client(task.url) as client:
             await who.year(client, task.end - 86_400, task.end)  # what is imported or made at first use
             gc.collect()
-            before = _status("VmRSS")
+            before = status("VmRSS")
             year = await who.year(client, task.start, task.end)
             gc.collect()
-            after, peak = _status("VmRSS"), _status("VmHWM")
+            after, peak = status("VmRSS"), status("VmHWM")
         grown = None if before is None or after is None else after - before
         most = None if before is None or peak is None else peak - before
         return Weight(sum(1 for _ in rows(year)), 0, grown, most)
@@ -170,7 +170,7 @@ def weigh_process(task: Task) -> Weight:
     return asyncio.run(weigh())
 
 
-def _status(name: str) -> float | None:
+def status(name: str) -> float | None:
     """Return a size of this process in MiB, as Linux tells it."""
     try:
         found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
