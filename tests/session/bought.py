@@ -1,0 +1,191 @@
+"""An account of what was bought, cell by cell: what may be served of it, and the fewest windows for the rest.
+
+It is written from the promises alone and shares nothing with the package: a cell is an interval by its
+end; of each the newest answer counts. What it says is taken from what went over the wire.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+from attrs import Factory, define, frozen
+
+DAY = 86_400
+FINAL_AFTER = 3 * DAY
+SPANS = {
+    "v2": {"rgm_stats": 7 * DAY, "stats": DAY, "consumption_stats": 28 * DAY},
+    "v4": {"rgm_stats": 7 * DAY, "stats": 7 * DAY, "consumption_stats": 7 * DAY},
+}
+GRIDS = {"rgm_stats": 900, "stats": 300, "consumption_stats": 900}
+YEARS = {"v2": 1, "v4": 2}
+PATHS = {"telemetry/production_micro": "stats", "telemetry/consumption_meter": "consumption_stats"}
+
+Span = tuple[int, int]
+Row = tuple[Any, ...]
+
+
+@frozen
+class Exchange:
+    """A request that was answered, and when: by the service's own clock."""
+
+    name: str
+    system: int
+    params: Mapping[str, str]
+    status: int
+    body: Any
+    date: int
+
+
+class Tap(httpx.AsyncBaseTransport):
+    """Writes down what goes over the wire."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self.inner = inner
+        self.log: list[Exchange] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass it on."""
+        answer = await self.inner.handle_async_request(request)
+        content = await answer.aread()
+        date = int(parsedate_to_datetime(answer.headers["Date"]).timestamp())
+        _, _, path = request.url.path.partition("/systems/")
+        system, _, name = path.partition("/")
+        self.log.append(
+            Exchange(
+                PATHS.get(name, name) if name else "systems",
+                int(system or 0),
+                dict(request.url.params),
+                answer.status_code,
+                json.loads(content),
+                date,
+            )
+        )
+        headers = [(k, v) for k, v in answer.headers.raw if k.lower() in {b"date", b"content-type"}]
+        return httpx.Response(answer.status_code, headers=headers, content=content)
+
+
+@frozen
+class Answer:
+    """What one answer says beside its rows.
+
+    Attributes:
+        at: when it was given.
+        reported: how far the system had reported by then, where it says so.
+        started: when the system went into operation, where it says so.
+        absent: whether there is no such device.
+        nothing: whether it has nothing at all to tell: that is remembered for a day.
+    """
+
+    at: int
+    reported: float
+    started: float | None
+    absent: bool
+    nothing: bool
+
+    @classmethod
+    def of(cls, exchange: Exchange) -> Answer:
+        """Read it."""
+        body = exchange.body
+        meta = body.get("meta") or {}
+        rows = [row["end_at"] for row in body.get("intervals") or ()]
+        told = (*rows[-1:], meta.get("last_report_at"), body.get("last_interval"))
+        reported = max((at for at in told if at), default=float("-inf"))
+        absent = exchange.status in {401, 422} and "consumption meter" in json.dumps(body)
+        absent |= exchange.status == 200 and body.get("total_devices") == 0 and not rows
+        started = meta.get("operational_at")
+        silent = reported < 0 and started is None
+        return cls(exchange.date, reported, started, absent, absent or silent)
+
+
+@define
+class Series:
+    """What was bought of one series of one system.
+
+    Attributes:
+        grid: seconds from one cell to the next.
+        span: seconds that one request may ask for.
+        kept: seconds the service keeps.
+        cells: the newest answer about each cell, and the row it had.
+        answers: all of them.
+    """
+
+    grid: int
+    span: int
+    kept: int
+    cells: dict[int, tuple[Answer, Row | None]] = Factory(dict)
+    answers: list[Answer] = Factory(list)
+
+    def put(self, window: Span, answer: Answer, rows: Mapping[int, Row]) -> None:
+        """Note what an answer says of a window."""
+        self.answers.append(answer)
+        for cell in self.within(window):
+            if cell not in self.cells or self.cells[cell][0].at <= answer.at:
+                self.cells[cell] = (answer, rows.get(cell))
+
+    def within(self, window: Span) -> range:
+        """Return the cells of a window."""
+        return range(window[0] + self.grid, window[1] + 1, self.grid)
+
+    def served(self, cell: int, now: float, max_age: float | None) -> bool:
+        """Tell whether what is known of a cell will do."""
+        if cell not in self.cells or max_age == 0:
+            return False
+        answer = self.cells[cell][0]
+        if max_age is not None and answer.at >= now - max_age:
+            return True
+        if answer.nothing:
+            return answer.at + DAY > now
+        reported = max(each.reported for each in self.answers if each.at <= answer.at)
+        return cell <= min(answer.at - FINAL_AFTER, reported)
+
+    def missing(self, window: Span, now: float, max_age: float | None) -> list[int]:
+        """Return the cells that are worth buying: the service still has them, and nothing serves them."""
+        oldest = (now - self.kept + 3600) // self.grid * self.grid
+        cells = [c for c in self.within(window) if not self.served(c, now, max_age)]
+        seen = [c for c in self.within(window) if self.served(c, now, max_age)]
+        if max_age and seen and self._is_newest(seen[-1]) and seen[-1] >= now - max_age:
+            cells = [c for c in cells if c < seen[-1]]
+        return [cell for cell in cells if cell > oldest]
+
+    def _is_newest(self, cell: int) -> bool:
+        """Tell whether a cell was the newest when it was fetched: what is younger was not there then."""
+        return cell > self.cells[cell][0].at - 2 * self.grid
+
+    def cover(self, cells: Iterable[int], zone: ZoneInfo | None = None, *, days: bool = False) -> list[Span]:
+        """Return the fewest windows that hold these cells, each what one request may ask for."""
+        windows: list[list[int]] = []
+        reach = 0
+        for cell in cells:
+            if not windows or cell > reach:
+                reach = self._reach(cell - self.grid, zone, days=days)
+                windows.append([cell - self.grid, cell])
+            windows[-1][1] = cell
+        return [(start, end) for start, end in windows]
+
+    def _reach(self, start: int, zone: ZoneInfo | None, *, days: bool) -> int:
+        """Return the end of the longest window from here; days are the clock's where a zone is given."""
+        if zone is None:
+            return start + self.span
+        here = datetime.fromtimestamp(start, zone)
+        clock = (here.replace(tzinfo=None) + timedelta(seconds=self.span)).replace(tzinfo=zone).timestamp()
+        reach = min(start + self.span, max(clock, start + self.span - 3600))
+        if days and self.span == DAY:
+            midnight = datetime.combine(here.date() + timedelta(days=1), datetime.min.time(), zone)
+            reach = min(reach, midnight.timestamp())
+        return max(int(reach // self.grid * self.grid), start + self.grid)
+
+    def worth(self, windows: list[Span], now: float, max_age: float | None) -> list[Span]:
+        """Leave out windows that earlier answers tell to be empty."""
+        if max_age == 0 or not self.answers:
+            return windows
+        newest = max(self.answers, key=lambda each: each.at)
+        if newest.absent and (newest.at + DAY > now or newest.at >= now - (max_age or 0)):
+            return []
+        started = next((each.started for each in reversed(self.answers) if each.started), None)
+        return [each for each in windows if started is None or each[1] > started]

@@ -1,0 +1,278 @@
+"""Any mix of queries, one after another: each buys the fewest windows for what is missing, and is the truth."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import pytest
+from attrs import Factory, define, evolve, field, frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async import EnlightenClient, Query, Reason
+from enlighten_async.emulator.plant import fleet
+from enlighten_async.models.intervals import IntervalStats
+from enlighten_async.state import StateFile
+from enlighten_async.store import IntervalStore, MemoryIntervalStore, SqliteIntervalStore
+from tests.effort import SEED, examples
+from tests.session.bought import DAY, GRIDS, SPANS, YEARS, Answer, Exchange, Series, Span, Tap
+from tests.world import World
+
+NOW = 1_750_000_020
+NAMES = ("rgm_stats", "stats", "consumption_stats")
+LONGEST = {"rgm_stats": 60, "stats": 4, "consumption_stats": 90}
+SYSTEMS = 10
+KEYS = count()
+
+Version = Literal["v2", "v4"]
+
+
+@cache
+def world() -> World:
+    """One service for all examples: its readings are costly to make.
+
+    There are systems of each kind: without meters, with outages, with late meters, young ones; and one that
+    goes into operation in a few days.
+    """
+    built = fleet.build(SEED, 1, SYSTEMS, NOW)
+    new = evolve(built[-1], operational_at=NOW + 4 * DAY + 4321)
+    return World(now=NOW, fleet=(*built[:-1], new), seed=SEED)
+
+
+@frozen
+class Ask:
+    """A question: of which series and system, from how long ago, for how long, and how old it may be."""
+
+    name: str
+    number: int
+    back: int
+    length: int
+    local: bool
+    max_age: float | None
+
+
+def asks(name: str) -> st.SearchStrategy[Ask]:
+    """Draw a question about a series; it begins up to 13 months ago, mostly not so long."""
+    longest = LONGEST[name] * DAY
+    return st.builds(
+        Ask,
+        st.just(name),
+        st.sampled_from(range(SYSTEMS)),
+        st.one_of(st.integers(0, 3 * longest), st.integers(0, 395 * DAY)),
+        st.integers(0, longest),
+        st.booleans(),
+        st.sampled_from([None, None, None, 0.0, 3600.0, 2.5 * DAY]),
+    )
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.sampled_from(NAMES).flatmap(asks),
+        st.one_of(st.integers(1, 7200), st.integers(1, 6 * DAY)),
+        st.just("a new process"),
+    ),
+    min_size=2,
+    max_size=12,
+)
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[Ask | int | str]:
+    """Draw what happens: mostly about one or two systems, so that ranges meet."""
+    steps: list[Any] = draw(STEPS)
+    few = draw(st.lists(st.sampled_from(range(SYSTEMS)), min_size=1, max_size=2))
+    name = draw(st.sampled_from([None, *NAMES]))
+    told: list[Any] = []
+    for n, step in enumerate(steps):
+        if isinstance(step, Ask):
+            step = evolve(step, number=few[n % len(few)])
+            step = step if name is None or step.name == name else evolve(step, name=name)
+            step = evolve(step, length=min(step.length, LONGEST[step.name] * DAY))
+        told.append(step)
+    return told
+
+
+@define
+class Trial:
+    """A client, what goes over its wire, and the account of what it has bought."""
+
+    version: Version
+    path: Path | None
+    tap: Tap = field(init=False)
+    key: str = field(init=False)
+    store: IntervalStore = field(init=False)
+    client: EnlightenClient = field(init=False)
+    books: dict[tuple[str, int], Series] = Factory(dict)
+
+    def __attrs_post_init__(self) -> None:
+        clock = world().clock
+        clock.step_wall(NOW - clock.now())
+        self.tap = Tap(world().emulator.transport())
+        self.key = f"{next(KEYS):032x}"
+        self.store = MemoryIntervalStore()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+        self.start()
+
+    def start(self) -> None:
+        """Start a process."""
+        if self.path is not None:
+            self.store = SqliteIntervalStore(StateFile(self.path, durable=False), clock=world().clock)
+        opened = world().client if self.version == "v2" else world().v4
+        self.client = opened(self.key, transport=self.tap, interval_store=self.store)
+
+    async def restart(self) -> None:
+        """End the process, and start another."""
+        await self.client.aclose()
+        self.start()
+
+    def book(self, ask: Ask) -> Series:
+        """Return what was bought of the series that is asked for."""
+        series = Series(GRIDS[ask.name], SPANS[self.version][ask.name], YEARS[self.version] * 365 * DAY)
+        return self.books.setdefault((ask.name, ask.number), series)
+
+    def query(self, ask: Ask) -> tuple[Query[Any, Any], Span, ZoneInfo | None]:
+        """Return a query, its range on the grid, and the time zone as far as the client knows it then."""
+        system, now = world().emulator.truth.systems()[ask.number], world().clock.now()
+        client = self.client.with_options(max_age=ask.max_age)
+        method, grid = getattr(client, ask.name), GRIDS[ask.name]
+        zone = ZoneInfo(system.timezone)
+        known = zone if ask.local or system.system_id in client._session.zones else None
+        if not ask.local:
+            start, end = now - ask.back, min(now - ask.back + ask.length, now)
+            asked = method(system.system_id, start_at=start, end_at=end)
+            return asked, (int(start // grid * grid), int(end // grid * grid)), known
+        first = datetime.fromtimestamp(now - ask.back, zone).date()
+        last = datetime.fromtimestamp(min(now, now - ask.back + ask.length), zone).date()
+        start, end = midnight(first, zone), min(midnight(last + timedelta(days=1), zone), now)
+        asked = method(system.system_id, start_date=first, end_date=last)
+        return asked, (int(start // grid * grid), int(end // grid * grid)), known
+
+    async def ask(self, ask: Ask) -> None:
+        """Ask, and check price, wire and answer against the account."""
+        query, window, zone = self.query(ask)
+        if window[0] >= window[1]:
+            return
+        book, now = self.book(ask), world().clock.now()
+        sent, seen = world().emulator.counts.sent, len(self.tap.log)
+        price = await query.estimate()
+        assert world().emulator.counts.sent == sent
+        cells = book.missing(window, now, ask.max_age)
+        cover = book.worth(book.cover(cells, zone, days=ask.local), now, ask.max_age)
+        served = {cell for cell in book.within(window) if book.served(cell, now, ask.max_age)}
+        answer = await query
+        log = [each for each in self.tap.log[seen:] if each.name == ask.name]
+        zones = len(self.tap.log) - seen - len(log)
+        bought = self.buy(book, ask, cover, log)
+        assert world().emulator.counts.sent - sent == answer.receipt.sent == len(bought) + zones
+        assert zones <= ask.local
+        assert price.at_most is not None
+        assert price.at_least <= answer.receipt.sent <= price.at_most
+        if not zones:
+            exact = zone is not None or ask.name == "rgm_stats" or self.version == "v4"
+            assert price.at_most == len(cover) if exact else price.at_most >= len(cover)
+        self.check(answer, ask, window, served, bought)
+
+    def buy(self, book: Series, ask: Ask, cover: list[Span], log: list[Exchange]) -> list[Span]:
+        """Note what was bought; return the windows, which are those of the cover that are worth it."""
+        left, bought = list(cover), list[Span]()
+        rows = truth(ask, (cover[0][0], cover[-1][1])) if cover else {}
+        while left:
+            window = left.pop()
+            found = [each for each in log if int(each.params["start_at"]) == window[0]]
+            assert len(found) == 1, f"{window} was not bought"
+            assert int(found[0].params.get("end_at", window[1])) == window[1]
+            answer = Answer.of(found[0])
+            book.put(window, answer, rows)
+            left = left if bought else worth(left, answer)
+            bought.append(window)
+        assert len(log) == len(bought)
+        return sorted(bought)
+
+    def check(
+        self, answer: IntervalStats[Any], ask: Ask, window: Span, served: set[int], bought: list[Span]
+    ) -> None:
+        """Compare an answer with what is known of each cell, and its holes with the cells that are left."""
+        book = self.book(ask)
+        assert (answer.window.start, answer.window.end) == window
+        fresh = {cell for each in bought for cell in book.within(each)}
+        known = {cell: book.cells[cell] for cell in book.within(window) if cell in served | fresh}
+        columns = answer.intervals.columns
+        got = {row[0]: row for row in zip(*columns.values(), strict=True)}
+        assert list(got) == sorted(got)
+        assert got == {cell: row for cell, (_, row) in known.items() if row is not None}
+        missing = [c for hole in answer.coverage.gaps() for c in book.within(span(hole.window))]
+        assert sorted(missing) == [cell for cell in book.within(window) if cell not in got]
+        self.check_coverage(answer, known, book)
+
+    @staticmethod
+    def check_coverage(answer: IntervalStats[Any], known: dict[int, Any], book: Series) -> None:
+        """What is said of its age and its holes is so."""
+        coverage = answer.coverage
+        assert coverage.complete
+        if known:
+            assert coverage.as_of is not None
+            oldest = min(each.at for each, _ in known.values())
+            assert min(each.at for each in book.answers) <= coverage.as_of.timestamp() <= oldest
+        for hole in coverage.gaps():
+            if hole.reason is Reason.NOT_REPORTED_YET and coverage.reported_until is not None:
+                assert hole.window.end > coverage.reported_until.timestamp() // book.grid * book.grid
+
+
+def worth(windows: list[Span], newest: Answer) -> list[Span]:
+    """Leave out windows that the newest answer shows to be empty."""
+    return [each for each in windows if not newest.absent and not (newest.started or 0) >= each[1]]
+
+
+def span(window: Any) -> Span:
+    """Return a window as a pair."""
+    return window.start, window.end
+
+
+def midnight(day: date, zone: ZoneInfo) -> float:
+    """Return when a local day begins: its first moment, as a clock may jump over midnight."""
+    moment = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+    while datetime.fromtimestamp(moment - 900, zone).date() >= day:
+        moment -= 900
+    while datetime.fromtimestamp(moment, zone).date() < day:
+        moment += 900
+    return moment
+
+
+def truth(ask: Ask, window: Span) -> dict[int, tuple[Any, ...]]:
+    """Return the rows that the service has by now of a window."""
+    system = world().emulator.truth.systems()[ask.number].system_id
+    known: Any = getattr(world().emulator.truth, ask.name)(system, *window)
+    return {row["end_at"]: tuple(row.values()) for row in known}
+
+
+def hidden(ask: Ask) -> bool:
+    """Tell whether the user may not see this."""
+    consumption = world().emulator.truth.systems()[ask.number].consumption
+    return ask.name == "consumption_stats" and consumption == "refused"
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+@pytest.mark.parametrize("durable", [False, True], ids=["memory", "file"])
+@examples(40)
+@given(story=stories())
+async def test_any_mix_of_queries_buys_each_cell_once(
+    story: list[Ask | int | str], version: Version, tmp_path: Path, *, durable: bool
+) -> None:
+    """Requests sent = the fewest windows for what is missing = the price; answers as they were bought."""
+    trial = Trial(version, tmp_path / "state.db" if durable else None)
+    for step in story:
+        if isinstance(step, int):
+            world().clock.advance(step)
+        elif isinstance(step, str):
+            await trial.restart()
+        elif not hidden(step):
+            await trial.ask(step)
+    await trial.client.aclose()
