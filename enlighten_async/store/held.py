@@ -96,10 +96,18 @@ class Held:
         return found
 
     def served_until(self, window: Window) -> int:
-        """Return up to when a window that ends by now is worth asking for: what came later is too young."""
-        ends = [piece.end for piece in self.within(window)]
-        young = bool(ends) and bool(self.max_age) and ends[-1] >= self.now - (self.max_age or 0.0)
-        return ends[-1] if young else window.end
+        """Return up to when a window that ends by now is worth asking for: what came later is too young.
+
+        That is so after an answer which itself ended by the time of its fetch; after another one, what
+        follows was never asked for.
+        """
+        served = (each for each in reversed(self.stretches) if window.clip(self.good(each)).seconds)
+        newest = next(served, None)
+        if newest is None or not self.max_age:
+            return window.end
+        end = min(newest.window.end, window.end)
+        by_then = newest.window.end > newest.fetched - 2 * self.grid
+        return end if by_then and end >= self.now - self.max_age else window.end
 
     def empty(self, window: Window) -> Reason | None:
         """Tell why the service has nothing for a window, if that is known."""

@@ -25,7 +25,8 @@ from tests.effort import SEED, examples
 from tests.session.bought import DAY, GRIDS, SPANS, YEARS, Answer, Exchange, Series, Span, Tap
 from tests.world import World
 
-NOW = 1_750_000_020
+NOW = 1_749_999_900 + 150
+"""In the midst of a cell, as a client knows the time by a second or so; all steps are whole cells."""
 NAMES = ("rgm_stats", "stats", "consumption_stats")
 LONGEST = {"rgm_stats": 60, "stats": 4, "consumption_stats": 90}
 SYSTEMS = 10
@@ -75,7 +76,7 @@ def asks(name: str) -> st.SearchStrategy[Ask]:
 STEPS = st.lists(
     st.one_of(
         st.sampled_from(NAMES).flatmap(asks),
-        st.one_of(st.integers(1, 7200), st.integers(1, 6 * DAY)),
+        st.one_of(st.integers(1, 24), st.integers(1, 6 * DAY // 300)).map(lambda cells: cells * 300),
         st.just("a new process"),
     ),
     min_size=2,
@@ -140,7 +141,7 @@ class Trial:
 
     def query(self, ask: Ask) -> tuple[Query[Any, Any], Span, ZoneInfo | None]:
         """Return a query, its range on the grid, and the time zone as far as the client knows it then."""
-        system, now = world().emulator.truth.systems()[ask.number], world().clock.now()
+        system, now = world().emulator.truth.systems()[ask.number], self.client._session.now()
         client = self.client.with_options(max_age=ask.max_age)
         method, grid = getattr(client, ask.name), GRIDS[ask.name]
         zone = ZoneInfo(system.timezone)
@@ -157,10 +158,11 @@ class Trial:
 
     async def ask(self, ask: Ask) -> None:
         """Ask, and check price, wire and answer against the account."""
+        await self.client.quota()  # also a new process knows the service's time from here on
         query, window, zone = self.query(ask)
         if window[0] >= window[1]:
             return
-        book, now = self.book(ask), world().clock.now()
+        book, now = self.book(ask), self.client._session.now()
         sent, seen = world().emulator.counts.sent, len(self.tap.log)
         price = await query.estimate()
         assert world().emulator.counts.sent == sent
