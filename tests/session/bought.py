@@ -35,7 +35,7 @@ class Exchange:
     """A request that was answered, and when: by the service's own clock."""
 
     name: str
-    system: int
+    system: str
     params: Mapping[str, str]
     status: int
     body: Any
@@ -54,12 +54,11 @@ class Tap(httpx.AsyncBaseTransport):
         answer = await self.inner.handle_async_request(request)
         content = await answer.aread()
         date = int(parsedate_to_datetime(answer.headers["Date"]).timestamp())
-        _, _, path = request.url.path.partition("/systems/")
-        system, _, name = path.partition("/")
+        system, _, name = request.url.path.partition("/systems/")[2].partition("/")
         self.log.append(
             Exchange(
-                PATHS.get(name, name) if name else "systems",
-                int(system or 0),
+                PATHS.get(name, name),
+                system,
                 dict(request.url.params),
                 answer.status_code,
                 json.loads(content),
