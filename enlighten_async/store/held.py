@@ -20,7 +20,7 @@ class Stretch:
     Attributes:
         window: the stretch, within one week of the grid.
         fetched: when, epoch seconds.
-        reported: how far the system had reported then, epoch seconds, where known.
+        reported: up to when all it had to report was there then, epoch seconds, where known.
         started: when the system went into operation, epoch seconds, where known.
         empty: why the service has nothing for all of it, where it says so: that is remembered for a day.
     """
@@ -105,9 +105,8 @@ class Held:
         newest = next(served, None)
         if newest is None or not self.max_age:
             return window.end
-        end = min(newest.window.end, window.end)
         by_then = newest.window.end > newest.fetched - 2 * self.grid
-        return end if by_then and end >= self.now - self.max_age else window.end
+        return min(newest.window.end, window.end) if by_then and self.young(newest.fetched) else window.end
 
     def empty(self, window: Window) -> Reason | None:
         """Tell why the service has nothing for a window, if that is known."""

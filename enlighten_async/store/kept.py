@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import pairwise
 from typing import Generic, TypeVar
 
@@ -17,6 +18,9 @@ P = TypeVar("P", bound=Ranged)
 
 WEEK = 7 * DAY
 """Seconds of a week of the grid; they are counted from the epoch."""
+
+OVERDUE = timedelta(hours=1)
+"""How long after the first of a system's devices the last of them reports an interval."""
 
 _UNSPOKEN = frozenset({Reason.BEYOND_RETENTION, Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
 _NOTHING = frozenset({Reason.NO_DEVICE, Reason.NO_ROW})
@@ -55,8 +59,7 @@ def kept(part: P, fetched: float) -> Iterator[Kept[P]]:
         part: what was answered.
         fetched: when, epoch seconds.
     """
-    coverage, meta = part.coverage, part.meta
-    reported = None if coverage.reported_until is None else coverage.reported_until.timestamp()
+    coverage, meta, reported = part.coverage, part.meta, _reported(part)
     started = meta.operational_at.timestamp() if meta and meta.operational_at else None
     unspoken = [hole.window for hole in coverage.holes if hole.reason in _UNSPOKEN]
     for spoken in without(part.window, unspoken):
@@ -64,6 +67,18 @@ def kept(part: P, fetched: float) -> Iterator[Kept[P]]:
             piece = part._cut(window)
             empty = _empty(piece.coverage, reported)
             yield Kept(Stretch(window, fetched, reported, started, empty), piece)
+
+
+def _reported(part: Ranged) -> float | None:
+    """Return up to when all that a system had to report was there, epoch seconds, where known.
+
+    If its last report is where an outage began, some of its devices were not heard any more by then: what
+    they had to say comes after the outage.
+    """
+    until, last = part.coverage.reported_until, part.meta.last_report_at if part.meta else None
+    if until is None:
+        return None
+    return (until if last is None else min(until, last - OVERDUE)).timestamp()
 
 
 def _empty(coverage: Coverage, reported: float | None) -> Reason | None:

@@ -75,7 +75,7 @@ class Answer:
 
     Attributes:
         at: when it was given.
-        reported: how far the system had reported by then, where it says so.
+        reported: up to when all was reported by then, where it says so.
         started: when the system went into operation, where it says so.
         absent: whether there is no such device.
         nothing: whether it has nothing at all to tell: that is remembered for a day.
@@ -95,6 +95,8 @@ class Answer:
         rows = [row["end_at"] for row in body.get("intervals") or ()]
         told = (*rows[-1:], meta.get("last_report_at"), body.get("last_interval"))
         reported = max((at for at in told if at), default=float("-inf"))
+        if meta.get("last_report_at"):  # shortly before the last report some devices may not have been heard
+            reported = min(reported, meta["last_report_at"] - 3600)
         absent = exchange.status in {401, 422} and "consumption meter" in json.dumps(body)
         absent |= exchange.status == 200 and body.get("total_devices") == 0 and not rows
         started = meta.get("operational_at")
@@ -148,13 +150,14 @@ class Series:
         oldest = (now - self.kept + 3600) // self.grid * self.grid
         cells = [c for c in self.within(window) if not self.served(c, now, max_age)]
         seen = [c for c in self.within(window) if self.served(c, now, max_age)]
-        if max_age and seen and self._is_newest(seen[-1]) and seen[-1] >= now - max_age:
+        if max_age and seen and self._is_young(seen[-1], now - max_age):
             cells = [c for c in cells if c < seen[-1]]
         return [cell for cell in cells if cell > oldest]
 
-    def _is_newest(self, cell: int) -> bool:
-        """Tell whether a cell was the newest when it was fetched: what is younger was not there then."""
-        return cell > self.cells[cell][0].at - 2 * self.grid
+    def _is_young(self, cell: int, since: float) -> bool:
+        """Tell whether a cell was the newest when it was fetched, and that not long ago."""
+        at = self.cells[cell][0].at
+        return cell > at - 2 * self.grid and at >= since
 
     def cover(self, cells: Iterable[int], zone: ZoneInfo | None = None, *, days: bool = False) -> list[Span]:
         """Return the fewest windows that hold these cells, each what one request may ask for."""

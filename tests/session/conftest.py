@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.session.keep import Keep
 from tests.world import World
 
 
@@ -11,3 +14,9 @@ from tests.world import World
 def world() -> World:
     """A service without limits, and clients of it."""
     return World()
+
+
+@pytest.fixture(params=["memory", "file"])
+def keep(request: pytest.FixtureRequest, tmp_path: Path) -> Keep:
+    """Where clients keep what they bought."""
+    return Keep(tmp_path / "state.db" if request.param == "file" else None)
