@@ -155,14 +155,13 @@ def _order(
 ) -> _Order:
     """Return the fewest windows that cover what is missing, and what the store has of the rest."""
     endpoint = ask.kind.endpoint
-    late = Window(held.served_until(window), window.end)
     known = held.within(window)
-    wanted, unasked = [], [Hole(late, Reason.NOT_REPORTED_YET)] if late.seconds else []
-    for stretch in without(Window(window.start, late.start), known):
-        kept = stretch.clip(Window(endpoint.oldest(now), stretch.end))
-        gone = Window(stretch.start, kept.start)
-        unasked += [Hole(gone, Reason.BEYOND_RETENTION)] if gone.seconds else []
-        wanted += [kept] if kept.seconds else []
+    late = Window(held.served_until(window), window.end)
+    wanted, unasked = _missing(endpoint, Window(window.start, late.start), known, now)
+    if late.seconds and not wanted:
+        unasked.append(Hole(late, Reason.NOT_REPORTED_YET))
+    elif late.seconds:  # what is bought now tells of reports up to now
+        wanted, unasked = _missing(endpoint, window, known, now)
     pieces = []
     for piece in endpoint.pieces(wanted, zone, local=local):
         reason = held.empty(piece)
@@ -172,6 +171,19 @@ def _order(
             unasked += [Hole(gap, reason) for gap in without(piece, known)]
     spare = [part for stretch in known for part in without(stretch, pieces)]
     return _Order(pieces, [part for stretch in spare for part in weeks(stretch)], unasked)
+
+
+def _missing(
+    endpoint: Endpoint, window: Window, known: Sequence[Window], now: float
+) -> tuple[list[Window], list[Hole]]:
+    """Return what is missing of a window, and what of it the service does not keep any more."""
+    wanted, gone = [], []
+    for stretch in without(window, known):
+        kept = stretch.clip(Window(endpoint.oldest(now), stretch.end))
+        lost = Window(stretch.start, kept.start)
+        gone += [Hole(lost, Reason.BEYOND_RETENTION)] if lost.seconds else []
+        wanted += [kept] if kept.seconds else []
+    return wanted, gone
 
 
 def _not_worth(newest: Ranged, window: Window) -> Reason | None:

@@ -27,6 +27,8 @@ def price(
     held = sum(leg.held for leg in outline.legs) + answered
     legs = len(outline.legs) - held
     least = legs if options.exhaustive else min(legs, 1)
+    if zone and held:
+        least = 0  # the store may have all of the range that it is in the system's own time
     most = legs + outline.spare + 2 * zone
     limit = session.limiter.standing().limits.get("month")
     return Estimate(

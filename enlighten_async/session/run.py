@@ -107,7 +107,7 @@ class Run(Generic[P, I, T]):
         if self.driver.options.exhaustive or not parts:
             return
         for track in self.pending:
-            window = track.request.window if track.request else None
+            window = track.request.window if track.request and not track.held else None
             reason = self.outline.skip(parts[-1], window) if window else None
             if reason is not None:
                 track.skip(reason)

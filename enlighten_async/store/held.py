@@ -112,7 +112,7 @@ class Held:
         """Tell why the service has nothing for a window, if that is known."""
         if not self.stretches or self.max_age == 0 or self.exhaustive:
             return None
-        newest = self.stretches[-1]
+        newest = max(reversed(self.stretches), key=lambda each: each.fetched)
         if newest.empty is Reason.NO_DEVICE and self.good(newest).seconds:
             return Reason.NO_DEVICE
         started = next((each.started for each in reversed(self.stretches) if each.started), None)

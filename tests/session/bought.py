@@ -148,11 +148,10 @@ class Series:
     def missing(self, window: Span, now: float, max_age: float | None) -> list[int]:
         """Return the cells that are worth buying: the service still has them, and nothing serves them."""
         oldest = (now - self.kept + 3600) // self.grid * self.grid
-        cells = [c for c in self.within(window) if not self.served(c, now, max_age)]
         seen = [c for c in self.within(window) if self.served(c, now, max_age)]
-        if max_age and seen and self._is_young(seen[-1], now - max_age):
-            cells = [c for c in cells if c < seen[-1]]
-        return [cell for cell in cells if cell > oldest]
+        cells = [c for c in self.within(window) if c > oldest and not self.served(c, now, max_age)]
+        late = max_age and seen and self._is_young(seen[-1], now - max_age)
+        return [] if late and all(cell > seen[-1] for cell in cells) else cells
 
     def _is_young(self, cell: int, since: float) -> bool:
         """Tell whether a cell was the newest when it was fetched, and that not long ago."""

@@ -92,11 +92,11 @@ def stories(draw: st.DrawFn) -> list[Ask | int | str]:
     name = draw(st.sampled_from([None, *NAMES]))
     told: list[Any] = []
     for n, step in enumerate(steps):
-        if isinstance(step, Ask):
-            step = evolve(step, number=few[n % len(few)])
-            step = step if name is None or step.name == name else evolve(step, name=name)
-            step = evolve(step, length=min(step.length, LONGEST[step.name] * DAY))
         told.append(step)
+        if isinstance(step, Ask):
+            of = name or step.name
+            length = min(step.length, LONGEST[of] * DAY)
+            told[-1] = evolve(step, number=few[n % len(few)], name=of, length=length)
     return told
 
 
@@ -179,6 +179,7 @@ class Trial:
         assert price.at_most is not None
         assert price.at_least <= answer.receipt.sent <= price.at_most
         if not zones:
+            assert price.from_store <= answer.receipt.from_store
             exact = zone is not None or ask.name == "rgm_stats" or self.version == "v4"
             assert price.at_most == len(cover) if exact else price.at_most >= len(cover)
         self.check(answer, ask, window, served, bought)
