@@ -105,6 +105,7 @@ class Driver:
             if not needed:
                 grant.settle()  # as it was not sent, it costs nothing
                 self.tally.count(grant, again=False)
+        track.met |= part is not None
         self._serve(track, part)
         return needed
 

@@ -12,7 +12,13 @@ from enlighten_async.windows import as_datetime
 
 
 def price(
-    session: Session, options: Options, outline: Outline[Any, Any, Any], *, zone: bool, answered: int = 0
+    session: Session,
+    options: Options,
+    outline: Outline[Any, Any, Any],
+    *,
+    zone: bool,
+    answered: int = 0,
+    stored: bool = False,
 ) -> Estimate:
     """Return the price of a query.
 
@@ -23,12 +29,13 @@ def price(
         zone: whether the system's time zone has to be asked for first; the outline is then made for
             UTC, and the range may take a window more where the clock is set back in it.
         answered: flows of other answers than series whose first one is in the store.
+        stored: whether the store has something of the series.
     """
     held = sum(leg.held for leg in outline.legs) + answered
     legs = len(outline.legs) - held
     least = legs if options.exhaustive else min(legs, 1)
-    if zone and held:
-        least = 0  # the store may have all of the range that it is in the system's own time
+    if zone and stored:
+        least = 0  # it may have all of the range, in the system's own time
     most = legs + outline.spare + 2 * zone
     limit = session.limiter.standing().limits.get("month")
     return Estimate(

@@ -124,7 +124,14 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         outline, keeping = await self._outlined(zone)
         answered = [await keeping.answered(leg) for leg in outline.legs]
         unknown = self._draft.zone_of is not None and zone is None
-        return price(self._session, self._options, outline, zone=unknown, answered=sum(answered))
+        return price(
+            self._session,
+            self._options,
+            outline,
+            zone=unknown,
+            answered=sum(answered),
+            stored=bool(keeping.held.stretches),
+        )
 
     async def _known_zone(self) -> ZoneInfo | None:
         """Return the system's time zone, where it is needed and known from earlier answers."""
@@ -147,7 +154,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         held = Held(
             stretches,
             grid=shelf.grid if shelf else 1,
-            now=now,
+            now=max([now, *(each.fetched for each in stretches)]),  # our clock may be behind
             max_age=options.max_age,
             exhaustive=options.exhaustive,
         )

@@ -37,6 +37,7 @@ class Run(Generic[P, I, T]):
         self.tracks = [Track.start(leg, place(rank), outline.learn) for leg in outline.legs]
         self._crash: BaseException | None = None
         self._led = False
+        self._backwards = False
         self._handed_out = 0
 
     @property
@@ -129,9 +130,13 @@ class Run(Generic[P, I, T]):
             scope.cancel()
 
     async def _work(self, queue: deque[Track[P]]) -> None:
+        """Take one track after another; where another process has been already, go on at the other end."""
         while queue:
-            track = queue.popleft()
+            backwards = self._backwards
+            track = queue.pop() if backwards else queue.popleft()
             if self.driver.ended:
                 self._refuse([track])
-            else:
-                await self.driver.drive(track)
+                continue
+            await self.driver.drive(track)
+            if track.met:
+                self._backwards = not backwards

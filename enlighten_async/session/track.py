@@ -31,6 +31,7 @@ class Track(Generic[P]):
         parts: what it got so far, in order.
         error: why it ended early, if it did.
         hole: the stretch of time that it did not get, and why.
+        met: whether another process had bought something of it when it came past the gate.
         failures: how often the present request failed, not counting rejections.
         rejections: how often it was rejected as over the limit.
         refused: credentials which the service did not accept for it, until they are renewed.
@@ -46,6 +47,7 @@ class Track(Generic[P]):
     parts: list[P] = Factory(list)
     error: EnlightenError | None = None
     hole: Hole | None = None
+    met: bool = False
     failures: int = 0
     rejections: int = 0
     refused: Credentials | None = None
