@@ -130,7 +130,7 @@ async def asked(query: Query[Any, Any], answers: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("stored", [False, True])
-@pytest.mark.parametrize("later", [0, 3, 40])
+@pytest.mark.parametrize("later", [0, 3, 8])
 async def test_a_buyer_cancelled_at_any_step_is_followed_by_a_waiter(later: int, *, stored: bool) -> None:
     """After 0, 1, 2, ... turns of the event loop; the waiter gets all, and what had arrived is not lost."""
     done, steps = False, 0
@@ -154,11 +154,11 @@ async def test_a_buyer_cancelled_at_any_step_is_followed_by_a_waiter(later: int,
                 done = bool(first)
                 tasks.cancel_scope.cancel()
         check(world, "rgm_stats", answers[0])
-        kept = WINDOWS if stored else 2 * WINDOWS
+        kept = WINDOWS + 1 if stored else 2 * WINDOWS  # the newest days may be asked for by both
         assert world.emulator.counts.sent <= kept + AT_ONCE
         assert world.emulator.counts.sent <= buyer.receipt.sent + answers[0].receipt.sent
-        steps += 1 if later < 40 else 7
-    assert steps > max(later, 10)
+        steps += 1
+    assert steps > 10
 
 
 @pytest.mark.parametrize("late", [0.0, 0.6, 1.6])
