@@ -141,18 +141,17 @@ async def test_a_buyer_cancelled_at_any_step_is_followed_by_a_waiter(later: int,
         )
         answers: list[Any] = []
         buyer = client.rgm_stats(world.system, **world.days(DAYS))
-        async with anyio.create_task_group() as both:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(asked, buyer, first := list[Any]())
-                for step in range(max(steps, later)):
-                    if step == later:
-                        both.start_soon(asked, client.rgm_stats(world.system, **world.days(DAYS)), answers)
-                    await checkpoint()
-                if steps <= later:
+        async with anyio.create_task_group() as both, anyio.create_task_group() as tasks:
+            tasks.start_soon(asked, buyer, first := list[Any]())
+            for step in range(max(steps, later)):
+                if step == later:
                     both.start_soon(asked, client.rgm_stats(world.system, **world.days(DAYS)), answers)
-                    await checkpoint()
-                done = bool(first)
-                tasks.cancel_scope.cancel()
+                await checkpoint()
+            if steps <= later:
+                both.start_soon(asked, client.rgm_stats(world.system, **world.days(DAYS)), answers)
+                await checkpoint()
+            done = bool(first)
+            tasks.cancel_scope.cancel()
         check(world, "rgm_stats", answers[0])
         kept = WINDOWS + 1 if stored else 2 * WINDOWS  # the newest days may be asked for by both
         assert world.emulator.counts.sent <= kept + AT_ONCE

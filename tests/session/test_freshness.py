@@ -95,8 +95,8 @@ async def test_an_answer_that_ended_earlier_does_not_stand_for_now(keep: Keep) -
     """However old an answer may be, what was never asked for is asked for."""
     world = World()
     now = world.clock.now()
-    async with keep.client(world) as client:
-        client = client.with_options(max_age=timedelta(days=1))
+    async with keep.client(world) as owner:
+        client = owner.with_options(max_age=timedelta(days=1))
         await client.rgm_stats(world.system, start_at=now - DAY, end_at=now - DAY / 2)
         answer = await client.rgm_stats(world.system, start_at=now - DAY, end_at=now)
         check(world, "rgm_stats", answer)

@@ -1,9 +1,7 @@
-"""Any mix of queries, one after another: each buys the fewest windows for what is missing, and is the truth."""
+"""Any mix of queries in sequence: each buys the fewest windows for what is missing, and is the truth."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from functools import cache
 from itertools import count

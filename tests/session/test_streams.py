@@ -1,4 +1,4 @@
-"""Streams of what is partly held: in order, whole, in bounded memory, and nothing is lost by leaving early."""
+"""Streams of what is partly held: in order, whole, in bounded memory; leaving early loses nothing."""
 
 from __future__ import annotations
 
