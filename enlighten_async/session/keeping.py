@@ -112,7 +112,7 @@ class Keeping:
     def _still_good(self, request: Request[Any], reply: Reply[Any], response: Response) -> Any:
         """Return what a stored answer says, if it will do."""
         fetched, held = response.date or 0.0, self.held
-        if held.max_age == 0 and not held.young(fetched):
+        if held.max_age == 0:
             return None
         try:
             part, refused = self.session.meaning(request, response)

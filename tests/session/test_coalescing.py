@@ -129,8 +129,7 @@ async def asked(query: Query[Any, Any], answers: list[Any]) -> None:
         answers.append(error)
 
 
-@pytest.mark.parametrize("stored", [False, True])
-@pytest.mark.parametrize("later", [0, 3, 8])
+@pytest.mark.parametrize(("later", "stored"), [(0, False), (3, True), (8, False)])
 async def test_a_buyer_cancelled_at_any_step_is_followed_by_a_waiter(later: int, *, stored: bool) -> None:
     """After 0, 1, 2, ... turns of the event loop; the waiter gets all, and what had arrived is not lost."""
     done, steps = False, 0
