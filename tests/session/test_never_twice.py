@@ -59,13 +59,15 @@ class Ask:
 
 def asks(name: str) -> st.SearchStrategy[Ask]:
     """Draw a question about a series; it begins up to 13 months ago, mostly not so long."""
-    longest = LONGEST[name] * DAY
+    longest, span = LONGEST[name] * DAY, SPANS["v2"][name]
+    # Islands lie within the span of one request, so that it may hold several gaps.
+    island = st.integers(4 * DAY, 4 * DAY + 2 * span)
     return st.builds(
         Ask,
         st.just(name),
         st.sampled_from(range(SYSTEMS)),
-        st.one_of(st.integers(0, 3 * longest), st.integers(0, 395 * DAY)),
-        st.integers(0, longest),
+        st.one_of(island, island, st.integers(0, 3 * longest), st.integers(0, 395 * DAY)),
+        st.one_of(st.integers(900, span // 8), st.integers(900, span // 8), st.integers(0, longest)),
         st.booleans(),
         st.sampled_from([None, None, None, 0.0, 3600.0, 2.5 * DAY]),
     )

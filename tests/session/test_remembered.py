@@ -90,6 +90,26 @@ async def test_a_device_that_comes_is_seen_after_a_day(keep: Keep, version: str)
         assert len(answer.intervals) == rows
 
 
+@versions
+async def test_a_device_that_goes_leaves_what_it_told(keep: Keep, version: str) -> None:
+    """What is held is served, whatever the newest answer says; of the rest it is said that there is none."""
+    world = bare(World(), consumption="metered")
+    system, start = world.emulator.truth.systems()[0], world.clock.now() - 60 * DAY
+    async with keep.client(world, version=version) as client:
+        held = await client.consumption_stats(world.system, start_at=start, end_at=start + 28 * DAY)
+    gone = World(now=world.clock.now() + DAY, fleet=[evolve(system, consumption="disabled")])
+    async with keep.client(gone, version=version) as client:
+        query = client.consumption_stats(world.system, start_at=start, end_at=start + 61 * DAY)
+        price = await query.estimate()
+        answer = await query
+        assert list(answer.intervals) == list(held.intervals)
+        assert [hole.reason for hole in answer.coverage.gaps()] == [Reason.NO_DEVICE]
+        assert (answer.receipt.sent, price.at_least) == (1, 1)
+        again = await client.consumption_stats(world.system, start_at=start, end_at=start + 61 * DAY)
+    assert again.receipt.sent == 0
+    assert again == evolve(answer, total_devices=again.total_devices, meta=again.meta)
+
+
 async def test_a_system_that_is_not_yet_in_operation_is_asked_once_a_day(keep: Keep) -> None:
     """It has nothing to tell of any time, and says so without a reason."""
     world = bare(World(), meters=World().emulator.truth.systems()[0].meters)
