@@ -105,6 +105,22 @@ async def test_an_answer_that_ended_earlier_does_not_stand_for_now(keep: Keep) -
 
 
 @versions
+async def test_what_is_bought_anyway_tells_of_now(keep: Keep, version: str) -> None:
+    """A longer range, soon after a shorter one: no hole says that what was reported by now was not."""
+    world = World()
+    async with keep.client(world, version=version) as owner:
+        client = owner.with_options(max_age=timedelta(hours=1))
+        await client.rgm_stats(world.system, **world.days(0.4))
+        world.clock.advance(HALF_AN_HOUR)
+        answer = await client.rgm_stats(world.system, **world.days(0.8))
+    assert answer.receipt.sent == 1
+    last = answer.coverage.gaps()[-1]
+    assert answer.coverage.reported_until is not None
+    assert last.window.start == answer.coverage.reported_until.timestamp() // 900 * 900
+    check(world, "rgm_stats", answer)
+
+
+@versions
 async def test_late_reports_correct_what_is_stored(keep: Keep, version: str) -> None:
     """One of two meters reports two days late: what was not final is bought again, what was is not."""
     world = World()

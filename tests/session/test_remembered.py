@@ -249,3 +249,20 @@ async def test_a_time_zone_is_asked_for_once(keep: Keep, version: str) -> None:
         async with keep.client(world, version=version) as client:
             view = client.with_options(max_age=max_age)
             assert await spent(world, view.rgm_stats(world.system, **days)) == (max_age == 0)
+
+
+@versions
+async def test_a_price_without_the_time_zone_knows_what_is_held(keep: Keep, version: str) -> None:
+    """Days that are held already cost no more than to ask for the zone: no price says that they must."""
+    world = World()
+    today = datetime.fromtimestamp(world.clock.now(), UTC).date()
+    async with keep.client(world, version=version) as client:
+        end = world.clock.now() - 5 * DAY
+        await client.rgm_stats(world.system, start_at=end - 10 * DAY, end_at=end)
+        for back, sent in ((9, 1), (5, 1)):
+            day = today - timedelta(days=back)
+            query = client.rgm_stats(world.system, start_date=day, end_date=day)
+            price = await query.estimate()
+            assert price.at_least <= sent
+            assert price.at_most is not None
+            assert (await query).receipt.sent == sent <= price.at_most
