@@ -121,10 +121,12 @@ class Series:
     kept: int
     cells: dict[int, tuple[Answer, Row | None]] = Factory(dict)
     answers: list[Answer] = Factory(list)
+    _final: dict[int, float] = Factory(dict)
 
     def put(self, window: Span, answer: Answer, rows: Mapping[int, Row]) -> None:
         """Note what an answer says of a window."""
         self.answers.append(answer)
+        self._final.clear()
         for cell in self.within(window):
             if cell not in self.cells or self.cells[cell][0].at <= answer.at:
                 self.cells[cell] = (answer, rows.get(cell))
@@ -142,14 +144,17 @@ class Series:
             return True
         if answer.nothing:
             return answer.at + DAY > now
-        reported = max(each.reported for each in self.answers if each.at <= answer.at)
-        return cell <= min(answer.at - FINAL_AFTER, reported)
+        if answer.at not in self._final:
+            reported = max(each.reported for each in self.answers if each.at <= answer.at)
+            self._final[answer.at] = min(answer.at - FINAL_AFTER, reported)
+        return cell <= self._final[answer.at]
 
     def missing(self, window: Span, now: float, max_age: float | None) -> list[int]:
         """Return the cells that are worth buying: the service still has them, and nothing serves them."""
         oldest = (now - self.kept + 3600) // self.grid * self.grid
-        seen = [c for c in self.within(window) if self.served(c, now, max_age)]
-        cells = [c for c in self.within(window) if c > oldest and not self.served(c, now, max_age)]
+        known = {cell: self.served(cell, now, max_age) for cell in self.within(window)}
+        seen = [cell for cell, held in known.items() if held]
+        cells = [cell for cell, held in known.items() if cell > oldest and not held]
         late = max_age and seen and self._is_young(seen[-1], now - max_age)
         return [] if late and all(cell > seen[-1] for cell in cells) else cells
 

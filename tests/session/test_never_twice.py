@@ -251,7 +251,7 @@ def hidden(ask: Ask) -> bool:
 
 @pytest.mark.parametrize("version", ["v2", "v4"])
 @pytest.mark.parametrize("durable", [False, True], ids=["memory", "file"])
-@examples(8)
+@examples(4)
 @given(steps=st.integers(0, 2**32).map(story))
 async def test_any_mix_of_queries_buys_each_cell_once(
     steps: list[Ask | int | str], version: Version, tmp_path: Path, *, durable: bool
