@@ -71,17 +71,18 @@ def again(keep: Keep, client: EnlightenClient) -> EnlightenClient:
 
 
 @pytest.mark.parametrize(
-    ("version", "at_once", "step"), [("v4", 1, 26), ("v4", AT_ONCE, 1), ("v2", AT_ONCE, 18)]
+    ("version", "at_once", "step", "max_age"),
+    [("v4", 1, 26, None), ("v4", AT_ONCE, 1, None), ("v2", AT_ONCE, 9, 60.0), ("v2", AT_ONCE, 26, None)],
 )
 async def test_interrupted_at_every_window_a_year_costs_no_more(
-    version: str, at_once: int, step: int, anyio_backend_name: str
+    version: str, at_once: int, step: int, max_age: float | None, anyio_backend_name: str
 ) -> None:
     """By a network that is gone; on one event loop at every window, on the other at some.
 
-    In v2 the year ends today, so that its last days are asked for again.
+    In v2 the year ends now, so that its last days are asked for again unless they are young enough.
     """
     for done in range(0, WINDOWS + 1, step if anyio_backend_name == "asyncio" else max(step, 18)):
-        keep, extra = Keep(), version == "v2" and done > 0
+        keep, extra = Keep(), version == "v2" and max_age is None and done > 0
         world().emulator.counts.reset()
         first = opened(keep, version, transport=Unplugged(done), retry=ONCE, max_concurrency=at_once)
         if done < WINDOWS:
@@ -91,7 +92,8 @@ async def test_interrupted_at_every_window_a_year_costs_no_more(
         else:
             await first.rgm_stats(world().system, **year(version))
         assert world().emulator.counts.sent == done
-        query = again(keep, first).rgm_stats(world().system, **year(version))
+        second = again(keep, first).with_options(max_age=max_age)
+        query = second.rgm_stats(world().system, **year(version))
         price = await query.estimate()
         answer = await query
         assert answer.receipt.sent == price.at_most == WINDOWS - done + extra
