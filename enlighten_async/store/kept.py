@@ -73,12 +73,15 @@ def _reported(part: Ranged) -> float | None:
     """Return up to when all that a system had to report was there, epoch seconds, where known.
 
     If its last report is where an outage began, some of its devices were not heard any more by then: what
-    they had to say comes after the outage.
+    they had to say comes after the outage. An answer that does not tell of the last report may end with its
+    last row for that reason, unless that is the end of what was asked for.
     """
     until, last = part.coverage.reported_until, part.meta.last_report_at if part.meta else None
     if until is None:
         return None
-    return (until if last is None else min(until, last - OVERDUE)).timestamp()
+    if last is None and until >= part.window.end_at:
+        return until.timestamp()
+    return min(until, (last or until) - OVERDUE).timestamp()
 
 
 def _empty(coverage: Coverage, reported: float | None) -> Reason | None:

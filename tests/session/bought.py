@@ -88,8 +88,8 @@ class Answer:
     nothing: bool
 
     @classmethod
-    def of(cls, exchange: Exchange) -> Answer:
-        """Read it."""
+    def of(cls, exchange: Exchange, end: int) -> Answer:
+        """Read it; `end` is that of the range it speaks of."""
         body = exchange.body
         meta = body.get("meta") or {}
         rows = [row["end_at"] for row in body.get("intervals") or ()]
@@ -97,6 +97,8 @@ class Answer:
         reported = max((at for at in told if at), default=float("-inf"))
         if meta.get("last_report_at"):  # shortly before the last report some devices may not have been heard
             reported = min(reported, meta["last_report_at"] - 3600)
+        elif reported < end:
+            reported -= 3600
         absent = exchange.status in {401, 422} and "consumption meter" in json.dumps(body)
         absent |= exchange.status == 200 and body.get("total_devices") == 0 and not rows
         started = meta.get("operational_at")

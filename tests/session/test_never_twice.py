@@ -179,7 +179,7 @@ class Trial:
             found = [each for each in log if int(each.params["start_at"]) == window[0]]
             assert len(found) == 1, f"{window} was not bought"
             assert int(found[0].params.get("end_at", window[1])) == window[1]
-            answer = Answer.of(found[0])
+            answer = Answer.of(found[0], window[1])
             book.put(window, answer, rows)
             left = left if bought else worth(left, answer)
             bought.append(window)
