@@ -168,7 +168,9 @@ class Trial:
             assert price.from_store <= answer.receipt.from_store
             exact = zone is not None or ask.name == "rgm_stats" or self.version == "v4"
             assert price.at_most == len(cover) if exact else price.at_most >= len(cover)
-        self.check(answer, ask, window, served, bought)
+        # What is held within a window that is not worth buying is told by what showed that.
+        left_out = {cell for each in cover if each not in bought for cell in book.within(each)}
+        self.check(answer, ask, window, served - left_out, bought)
 
     def buy(self, book: Series, ask: Ask, cover: list[Span], log: list[Exchange]) -> list[Span]:
         """Note what was bought; return the windows, which are those of the cover that are worth it."""
