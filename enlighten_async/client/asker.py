@@ -1,4 +1,4 @@
-"""Who asks, and how old an answer they take."""
+"""Who asks, and under which digest what they buy is kept."""
 
 from __future__ import annotations
 

@@ -18,20 +18,7 @@ import msgspec
 from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn, override
 
-from enlighten_async.models import (
-    Battery,
-    ConsumptionStats,
-    EnergyExportTelemetry,
-    EnergyImportTelemetry,
-    EvChargerTelemetry,
-    EvseTelemetry,
-    HpTelemetry,
-    MicroTelemetry,
-    ProductionMeter,
-    RgmStats,
-    Stats,
-    StorageTelemetry,
-)
+from enlighten_async import models
 from enlighten_async.models.intervals import Ranged
 from enlighten_async.models.series import Series
 
@@ -46,18 +33,18 @@ LEVEL: Final = 1
 MODELS: Final[dict[str, type[Ranged]]] = {
     model.__name__: model
     for model in (
-        Battery,
-        ConsumptionStats,
-        EnergyExportTelemetry,
-        EnergyImportTelemetry,
-        EvChargerTelemetry,
-        EvseTelemetry,
-        HpTelemetry,
-        MicroTelemetry,
-        ProductionMeter,
-        RgmStats,
-        Stats,
-        StorageTelemetry,
+        models.Battery,
+        models.ConsumptionStats,
+        models.EnergyExportTelemetry,
+        models.EnergyImportTelemetry,
+        models.EvChargerTelemetry,
+        models.EvseTelemetry,
+        models.HpTelemetry,
+        models.MicroTelemetry,
+        models.ProductionMeter,
+        models.RgmStats,
+        models.Stats,
+        models.StorageTelemetry,
     )
 }
 """What is kept, by name."""

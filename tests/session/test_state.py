@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
+from contextlib import closing
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
@@ -144,15 +146,29 @@ async def test_what_is_left_is_told_by_the_file(path: Path) -> None:
     assert world.emulator.counts.sent == 3
 
 
-async def test_no_secret_is_in_the_file(path: Path) -> None:
-    """Neither the key, nor anything by which a key could be recognised without the file's salt."""
+@pytest.mark.parametrize("version", ["v2", "v4"])
+async def test_no_secret_is_in_the_file(path: Path, version: str) -> None:
+    """Neither key, user and tokens, nor a digest by which they could be recognised without the file."""
     world = World()
-    async with world.client(state=path) as client:
+    async with (world.client if version == "v2" else world.v4)(state=path) as client:
         await client.rgm_stats(world.system)
+        await client.systems()
+        await client.energy_lifetime(world.system)
+        account = client._options.account
+        credentials = client._options.access.ready()
+    assert credentials is not None
     raw = b"".join([entry.read_bytes() for entry in path.parent.iterdir()])
+    with closing(sqlite3.connect(path)) as file:
+        kept = [body for (body,) in file.execute("SELECT substr(body, 2) FROM stretches")]
+        kept += [body for (body,) in file.execute("SELECT body FROM replies")]
+    raw += b"".join(zlib.decompress(body) for body in kept)
+    assert len(kept) >= 3
     key = API_KEY.encode()
-    for secret in (key, bytes.fromhex(API_KEY), sha256(key).digest(), blake2b(key).digest()):
+    hashed = bytes.fromhex(API_KEY), sha256(key).digest(), blake2b(key).digest(), account
+    given = [secret.reveal().encode() for _, secret in (*credentials.params, *credentials.headers)]
+    for secret in (*hashed, *given):
         assert secret not in raw
+    assert len(given) >= 2
     assert world.emulator.demo_user.encode() not in raw
 
 
