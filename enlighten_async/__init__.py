@@ -1,5 +1,6 @@
 """Async Python SDK for Enphase's Enlighten Systems API: an exact answer for the fewest requests."""
 
+from enlighten_async.api.v2.authorization import authorization_url, parse_redirect
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import (
     APIError,
@@ -26,6 +27,7 @@ from enlighten_async.errors import (
     Unavailable,
     UsageError,
 )
+from enlighten_async.limiter import Plan
 from enlighten_async.models import (
     Alarm,
     AlarmEvent,
@@ -120,10 +122,8 @@ from enlighten_async.models import (
     Systems,
 )
 from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth, Tokens, TokenStore
-from enlighten_async.quota import Plan
+from enlighten_async.query import Progress, Query
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.session import Progress, Query
-from enlighten_async.v2.consent import authorization_url, parse_redirect
 from enlighten_async.windows import Window
 
 __all__ = [

@@ -13,10 +13,10 @@ from attrs import frozen
 from enlighten_async.client import EnlightenClient
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.emulator import Emulator, Quota
+from enlighten_async.limiter import Plan
 from enlighten_async.models import Estimate, Receipt, RgmStats, System
 from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
-from enlighten_async.quota import Plan
-from enlighten_async.session import Query
+from enlighten_async.query import Query
 from enlighten_async.windows import DAY, as_datetime
 
 YEAR = timedelta(days=365)

@@ -13,7 +13,7 @@ from attrs import frozen
 from benchmarks.quota.scenarios import MIDNIGHT
 from benchmarks.quota.virtual import LoopClock, run
 from enlighten_async.clock import Clock, SystemClock
-from enlighten_async.quota import Grant, MemoryQuotaStore, Plan, RateLimiter
+from enlighten_async.limiter import Grant, MemoryQuotaStore, Plan, RateLimiter
 from enlighten_async.wire import Response
 
 ROUNDS = 7

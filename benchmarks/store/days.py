@@ -10,9 +10,9 @@ from email.utils import formatdate
 import httpx
 from attrs import field, frozen
 
-from enlighten_async.dialect.ask import Ask
+from enlighten_async.api.series import Ask
+from enlighten_async.api.v2.series import STATS
 from enlighten_async.models import Stats
-from enlighten_async.v2.series import STATS
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Response
 

@@ -17,11 +17,11 @@ from attrs import frozen
 from benchmarks.store.days import ASK, GRID, SYSTEM_ID, Days, joined, numbers
 from benchmarks.store.plain import Plain
 from enlighten_async import EnlightenClient, Plan
+from enlighten_async.cache import IntervalStore, MemoryIntervalStore, SqliteIntervalStore
 from enlighten_async.clock import SystemClock
+from enlighten_async.limiter import MemoryQuotaStore
 from enlighten_async.models import Stats
-from enlighten_async.quota import MemoryQuotaStore
 from enlighten_async.state import StateFile
-from enlighten_async.store import IntervalStore, MemoryIntervalStore, SqliteIntervalStore
 from enlighten_async.windows import DAY, floor
 
 PLENTY = Plan(minute=100_000, month=10_000_000)

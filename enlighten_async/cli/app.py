@@ -15,7 +15,7 @@ from enlighten_async.cli.shell import Shell
 from enlighten_async.cli.store import store
 from enlighten_async.cli.systems import systems
 from enlighten_async.client import ClientOptions
-from enlighten_async.quota import Plan
+from enlighten_async.limiter import Plan
 
 EPILOG = """\b
 Exit codes:

@@ -15,9 +15,9 @@ from enlighten_async.cli.shell import Shell
 from enlighten_async.cli.tables import row, table
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import InputError
+from enlighten_async.limiter import Priority
 from enlighten_async.models import Estimate, QuotaStatus, QuotaWindow
-from enlighten_async.quota import Priority
-from enlighten_async.session import Query
+from enlighten_async.query import Query
 
 SERIES = (
     "stats",

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import click
 
 from enlighten_async.cli import words
-from enlighten_async.quota import Plan
+from enlighten_async.limiter import Plan
 
 Asked: TypeAlias = date | datetime
 """A whole local day, or an instant. (A datetime is a date too: ask for it first.)"""

@@ -18,7 +18,7 @@ from enlighten_async.cli.shell import Shell
 from enlighten_async.client import DEFAULT_ACCOUNT
 from enlighten_async.errors import AuthenticationError
 from enlighten_async.oauth import OAuth, Tokens
-from enlighten_async.oauth.holding import until
+from enlighten_async.oauth.session import until
 from enlighten_async.transport import Secret
 
 PATIENCE = 600.0

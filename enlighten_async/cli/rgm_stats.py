@@ -20,7 +20,7 @@ from enlighten_async.cli.watch import watched
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models import RgmStats
-from enlighten_async.session import Query
+from enlighten_async.query import Query
 from enlighten_async.windows import time_zone
 
 FIELDS = ("end_at", "devices_reporting", "wh_del")

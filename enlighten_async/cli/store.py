@@ -9,13 +9,13 @@ from functools import partial
 
 import click
 
+from enlighten_async.cache import Contents, Pruned, Removed, Verdict, contents, prune, verify
 from enlighten_async.cli import failures, inputs, words
 from enlighten_async.cli.shell import Shell
 from enlighten_async.cli.tables import row, table
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import InputError
 from enlighten_async.state import in_thread
-from enlighten_async.store import Contents, Pruned, Removed, Verdict, contents, prune, verify
 
 NO_FILE = "which file? Name it: enlighten --state FILE store ..., or in ENLIGHTEN_STATE"
 

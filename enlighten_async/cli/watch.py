@@ -13,7 +13,7 @@ from rich.progress import Progress as Display
 from rich.table import Column
 
 from enlighten_async.cli.words import left, number
-from enlighten_async.session import Progress, Query
+from enlighten_async.query import Progress, Query
 
 PACE = 0.2
 """Seconds from one look to the next."""

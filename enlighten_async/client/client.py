@@ -5,34 +5,142 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
+from copy import copy
+from datetime import timedelta
+from hashlib import blake2b
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
-from enlighten_async import v2, v4
-from enlighten_async.client.asker import asker, lasting
-from enlighten_async.client.endpoints import Endpoints
-from enlighten_async.client.environment import ACCOUNT, BASE_URL, KEY, STATE, USER, checked, read
+from attrs import evolve
+
+from enlighten_async.api import v2, v4
+from enlighten_async.cache import IntervalStore, SqliteIntervalStore
+from enlighten_async.client.endpoints import Asking, Endpoints
+from enlighten_async.client.endpoints_v4 import SiteEndpoints, TelemetryEndpoints
 from enlighten_async.client.options import (
+    ACCOUNT,
+    BASE_URL,
+    KEY,
+    STATE,
+    UNCHANGED,
+    USER,
     ClientOptions,
+    Unchanged,
+    changed,
     check_numbers,
+    checked,
     network,
+    read,
 )
-from enlighten_async.client.site import SiteEndpoints
-from enlighten_async.client.telemetry import TelemetryEndpoints
-from enlighten_async.client.views import Views
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
+from enlighten_async.limiter import Plan, Priority, QuotaStore, RateLimiter
+from enlighten_async.models import QuotaStatus
 from enlighten_async.oauth import KeyIn, OAuth
-from enlighten_async.quota import Plan, QuotaStore, RateLimiter
+from enlighten_async.query import (
+    Access,
+    Dialect,
+    Lasting,
+    Options,
+    Session,
+    kept_counts,
+    shared_counts,
+    status,
+)
 from enlighten_async.retry import RetryBudget, RetryPolicy
-from enlighten_async.session import Access, Dialect, Session, kept_counts, shared_counts
-from enlighten_async.store import IntervalStore, SqliteIntervalStore
 from enlighten_async.transport import Secret, Transport, origin
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx
+
+
+def lasting(api_key: Secret, user_id: Secret) -> Lasting:
+    """Return what proves to v2 who asks."""
+    return Lasting(v2.credentials(api_key, user_id), Secret(f"{api_key.reveal()}\n{user_id.reveal()}"))
+
+
+def asker(
+    access: Callable[[str | Secret], Access], version: str, transport: Transport
+) -> Callable[[str | Secret], Options]:
+    """Return what makes the options of one user; under a digest of who that is, answers are stored.
+
+    Args:
+        access: makes what proves who it is.
+        version: of the API.
+        transport: the way to the service; one inside the process is another than that of the same address.
+    """
+    where = f"{transport.origin.base}\n{'inside' if transport.service is not None else ''}"
+
+    def options(user: str | Secret) -> Options:
+        proof = access(user)
+        owner = f"{version}\n{where}\n{proof.owner.reveal()}"
+        return Options(proof, account=blake2b(owner.encode(), digest_size=32).digest())
+
+    return options
+
+
+class Views(Asking):
+    """What a client and its views have in common."""
+
+    _owner: bool
+    _asker: Callable[[str | Secret], Options]
+
+    def with_options(
+        self,
+        *,
+        user_id: str | Secret | None = None,
+        max_wait: float | Unchanged | None = UNCHANGED,
+        max_requests: int | Unchanged | None = UNCHANGED,
+        exhaustive: bool | Unchanged = UNCHANGED,
+        priority: Priority | Unchanged = UNCHANGED,
+        max_age: timedelta | float | Unchanged | None = UNCHANGED,
+    ) -> Self:
+        """Return a view of this client with other options; what is not given stays as it is.
+
+        It shares connections and counts with this client, and closing it closes nothing.
+
+        Args:
+            user_id: another user of the same key (v4: the name of another account); counts are kept per
+                key over all its users.
+            max_wait: seconds a whole query may take, queue, network and retries included; `None`: any.
+            max_requests: requests a query may take; `None`: any.
+            exhaustive: ask also for windows which the newest answer shows to be empty.
+            priority: "interactive" (as a client is at first), "poll" for what is read regularly, "backfill"
+                for history. They go in this order, in all clients that share counts; and for each class
+                above, a tenth of the minute and a twentieth of the month are held back from those below, 1
+                request at least.
+            max_age: how old (seconds, or a timedelta) a stored answer may be where it may still change; 0
+                buys all again; `None`: what may still change is bought again, what is final is not.
+
+        Raises:
+            InputError: an option is wrong.
+        """
+        view = copy(self)
+        view._owner = False
+        options = changed(
+            view._options,
+            max_wait=max_wait,
+            max_requests=max_requests,
+            exhaustive=exhaustive,
+            priority=priority,
+            max_age=max_age,
+        )
+        if user_id is not None:
+            who = self._asker(user_id)
+            options = evolve(options, access=who.access, account=who.account)
+        view._options = options
+        return view
+
+    async def quota(self) -> QuotaStatus:
+        """Return what the key has used and has left, and what is waited for; it costs no request.
+
+        What is left is told for the priority of this view: see `with_options`.
+        """
+        await self._session.limiter.look()
+        return status(self._session, self._options)
+
 
 DEFAULT_ACCOUNT = "default"
 """The name of the only account where there is but one."""

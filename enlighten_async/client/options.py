@@ -1,24 +1,53 @@
-"""The options of a client, and of a view of one."""
+"""The environment's variables that tell who a client asks for, and by which version of the API."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from attrs import evolve
 
+from enlighten_async.cache import IntervalStore
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError
-from enlighten_async.quota import RANKS, Plan, Priority, QuotaStore
+from enlighten_async.limiter import RANKS, Plan, Priority, QuotaStore
+from enlighten_async.oauth.oauth import BASE_URL_VARIABLE, CLIENT_ID, CLIENT_SECRET, NAMES
+from enlighten_async.query import Options
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.session import Options
-from enlighten_async.store import IntervalStore
+from enlighten_async.transport import Secret
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx
+
+KEY, USER, ACCOUNT = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_ACCOUNT"
+BASE_URL, STATE = BASE_URL_VARIABLE, "ENLIGHTEN_STATE"
+
+_FOR_V4 = f"; for v4, {CLIENT_ID} and {CLIENT_SECRET} take the place of {USER}"
+
+
+def read(environ: Mapping[str, str | Secret]) -> dict[str, Secret]:
+    """Return the variables, by their names; empty where they are not set."""
+    names = (KEY, USER, ACCOUNT, STATE, *NAMES)
+    return {name: Secret(environ.get(name, "")) for name in names}
+
+
+def checked(known: Mapping[str, Secret]) -> bool:
+    """Tell whether the variables are those for v4, which has a client id.
+
+    Raises:
+        InputError: some that are needed are missing.
+    """
+    new = bool(known[CLIENT_ID])
+    needed = (KEY, CLIENT_SECRET) if new else (KEY, USER)
+    missing = [name for name in needed if not known[name]]
+    if missing:
+        raise InputError(f"set {' and '.join(missing)} in the environment{'' if new else _FOR_V4}")
+    return new
+
 
 T = TypeVar("T")
 

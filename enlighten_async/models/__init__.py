@@ -1,27 +1,29 @@
 """What queries answer: frozen values with units, columns inside where they are long."""
 
-from enlighten_async.models.battery import Battery, BatteryInterval, StorageInterval, StorageTelemetry
-from enlighten_async.models.consumption_stats import ConsumptionInterval, ConsumptionStats
 from enlighten_async.models.coverage import Coverage, Hole, Reason
-from enlighten_async.models.device_telemetry import (
+from enlighten_async.models.device_series import (
     ConsumedInterval,
     EvChargerInterval,
     EvChargerTelemetry,
     EvseTelemetry,
     HpTelemetry,
     MicroInterval,
+    MicrosTelemetry,
     MicroTelemetry,
 )
 from enlighten_async.models.devices import (
+    CellularModem,
     Device,
+    Devices,
     Envoy,
     EnvoyInverters,
     Envoys,
+    EvChargers,
     Inventory,
     InvertersSummary,
     MicroInverter,
+    SystemDevice,
 )
-from enlighten_async.models.estimate import Estimate
 from enlighten_async.models.ev_charger import (
     EvChargerEvent,
     EvChargerEvents,
@@ -42,13 +44,7 @@ from enlighten_async.models.events import (
     OpenAlarms,
     OpenEvents,
 )
-from enlighten_async.models.grid_energy import (
-    EnergyExportInterval,
-    EnergyExportTelemetry,
-    EnergyImportInterval,
-    EnergyImportTelemetry,
-)
-from enlighten_async.models.latest_telemetry import LatestReport, LatestTelemetry
+from enlighten_async.models.intervals import Meta, Sum
 from enlighten_async.models.lifetime import (
     BatteryDay,
     BatteryLifetime,
@@ -61,10 +57,6 @@ from enlighten_async.models.lifetime import (
     HpLifetime,
     LifetimeDay,
 )
-from enlighten_async.models.meta import Meta
-from enlighten_async.models.micros_telemetry import MicrosTelemetry
-from enlighten_async.models.production_meter import ProductionMeter
-from enlighten_async.models.quota_status import QuotaStatus, QuotaWindow
 from enlighten_async.models.readings import (
     ConsumptionMeterReadings,
     MeterReading,
@@ -74,15 +66,39 @@ from enlighten_async.models.readings import (
     StorageMeterReading,
     StorageMeterReadings,
 )
-from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
+from enlighten_async.models.receipt import Estimate, QuotaStatus, QuotaWindow, Receipt
+from enlighten_async.models.rgm_stats import (
+    ChannelInterval,
+    MeterIntervals,
+    ProductionMeter,
+    RgmInterval,
+    RgmStats,
+)
 from enlighten_async.models.series import Series
-from enlighten_async.models.site_settings import BatterySettings, GridStatus, Load, LoadControl, StormGuard
-from enlighten_async.models.stats import Stats, StatsInterval
-from enlighten_async.models.summary import EvsePower, Summary
-from enlighten_async.models.sums import Sum
-from enlighten_async.models.system_devices import CellularModem, Devices, EvChargers, SystemDevice
-from enlighten_async.models.systems import System, SystemDetails, SystemId, Systems
+from enlighten_async.models.site_series import (
+    Battery,
+    BatteryInterval,
+    ConsumptionInterval,
+    ConsumptionStats,
+    EnergyExportInterval,
+    EnergyExportTelemetry,
+    EnergyImportInterval,
+    EnergyImportTelemetry,
+    Stats,
+    StatsInterval,
+    StorageInterval,
+    StorageTelemetry,
+)
+from enlighten_async.models.site_settings import (
+    BatterySettings,
+    GridStatus,
+    LatestReport,
+    LatestTelemetry,
+    Load,
+    LoadControl,
+    StormGuard,
+)
+from enlighten_async.models.systems import EvsePower, Summary, System, SystemDetails, SystemId, Systems
 
 __all__ = [
     "Alarm",

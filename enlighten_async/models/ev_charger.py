@@ -6,10 +6,9 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, quantity
+from enlighten_async.models.convert import READ, flag, quantity, word
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.rows import Plain, Rows
-from enlighten_async.models.words import flag, word
+from enlighten_async.models.series import Plain, Rows
 
 _NUMBER = {READ: quantity({"": 1})}
 

@@ -6,11 +6,10 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ
+from enlighten_async.models.convert import READ, flag, identity
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.rows import Plain, Rows
-from enlighten_async.models.words import flag, identity
+from enlighten_async.models.series import Plain, Rows
 
 
 def _name(raw: object) -> str | None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from attrs import evolve, field, frozen
 
 from enlighten_async.models.coverage import Coverage, Hole, Reason
-from enlighten_async.models.meta import Meta
+from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.rows import Plain, Rows
+from enlighten_async.models.series import Plain, Rows
 from enlighten_async.windows import DAY, Window
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from datetime import date, datetime
 
 from attrs import field, frozen
 
-from enlighten_async.models.meta import Meta
+from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.rows import Plain, Rows
+from enlighten_async.models.series import Plain, Rows
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""Energy and power of a system's revenue-grade meters, in intervals of 15 minutes."""
+"""Intervals of revenue-grade and production meters."""
 
 from __future__ import annotations
 
@@ -145,12 +145,12 @@ def channel_intervals(
     )
 
 
-def nothing(system_id: int, coverage: Coverage) -> RgmStats:
+def no_rgm_stats(system_id: int, coverage: Coverage) -> RgmStats:
     """Return an answer without rows."""
     return RgmStats(system_id, 0, None, coverage.window, None, rgm_intervals(), (), coverage)
 
 
-def merge(parts: Sequence[RgmStats], empty: RgmStats, unasked: Iterable[Hole] = ()) -> RgmStats:
+def merge_rgm_stats(parts: Sequence[RgmStats], empty: RgmStats, unasked: Iterable[Hole] = ()) -> RgmStats:
     """Join parts of one system into one answer, as `joined` does, meter by meter."""
     return evolve(joined(parts, empty, unasked), meter_intervals=_by_meter(parts))
 
@@ -174,3 +174,19 @@ def _grouped(channels: Mapping[int, list[Series[ChannelInterval]]]) -> Series[Ch
     """Put the pieces of each channel one after another, channel by channel."""
     ordered = [piece for _, pieces in sorted(channels.items()) for piece in pieces]
     return concatenated(ordered) if ordered else channel_intervals()
+
+
+@frozen
+class ProductionMeter(IntervalStats[RgmInterval]):
+    """Energy a system's production meters delivered over a range of time.
+
+    `total_devices` counts meters; `meta` is null, as the service does not tell it here. The other
+    attributes are those of all answers in intervals.
+    """
+
+    _energy: ClassVar[str] = "wh_del"
+
+
+def no_production(system_id: int, coverage: Coverage) -> ProductionMeter:
+    """Return an answer without rows."""
+    return ProductionMeter(system_id, 0, None, coverage.window, None, rgm_intervals(), coverage)

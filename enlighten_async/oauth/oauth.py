@@ -1,4 +1,4 @@
-"""How owners let an application see their systems, and how it stays that way."""
+"""The environment's variables that tell of an application."""
 
 from __future__ import annotations
 
@@ -10,18 +10,30 @@ from urllib.parse import urlencode, urlsplit
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import AuthenticationError, InputError
-from enlighten_async.oauth import environment
-from enlighten_async.oauth.access import Access, KeyIn
-from enlighten_async.oauth.account import Account, checked_name
-from enlighten_async.oauth.answer import Said
-from enlighten_async.oauth.endpoint import TokenEndpoint
-from enlighten_async.oauth.file_store import FileTokenStore, own_file
-from enlighten_async.oauth.store import TokenStore
-from enlighten_async.oauth.tokens import Tokens
+from enlighten_async.oauth.session import Access, Account, KeyIn, checked_name
+from enlighten_async.oauth.token_endpoint import Said, TokenEndpoint
+from enlighten_async.oauth.token_store import FileTokenStore, Tokens, TokenStore, own_file
 from enlighten_async.transport import Secret, Verify, origin
 
 if TYPE_CHECKING:
     import httpx
+
+CLIENT_ID, CLIENT_SECRET = "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_CLIENT_SECRET"
+TOKENS, BASE_URL_VARIABLE = "ENLIGHTEN_TOKENS", "ENLIGHTEN_BASE_URL"
+NAMES = (CLIENT_ID, CLIENT_SECRET, TOKENS, BASE_URL_VARIABLE)
+
+
+def read(environ: Mapping[str, str | Secret]) -> dict[str, Secret]:
+    """Return the variables, by their names; empty where they are not set."""
+    return {name: Secret(environ.get(name, "")) for name in NAMES}
+
+
+def check(known: Mapping[str, Secret]) -> None:
+    """Raise `InputError` if one that is needed is missing."""
+    missing = [name for name in (CLIENT_ID, CLIENT_SECRET) if not known[name]]
+    if missing:
+        raise InputError(f"set {' and '.join(missing)} in the environment")
+
 
 BASE_URL = "https://api.enphaseenergy.com/api/v4"
 
@@ -114,13 +126,13 @@ class OAuth:
         Raises:
             InputError: a variable is missing.
         """
-        known = environment.read(environ)
+        known = read(environ)
         del environ  # as above, for tracebacks
-        environment.check(known)
-        if known[environment.BASE_URL]:
-            options.setdefault("base_url", known[environment.BASE_URL].reveal())
-        options.setdefault("tokens", known[environment.TOKENS].reveal() or own_file())
-        return cls(known[environment.CLIENT_ID].reveal(), known[environment.CLIENT_SECRET], **options)
+        check(known)
+        if known[BASE_URL_VARIABLE]:
+            options.setdefault("base_url", known[BASE_URL_VARIABLE].reveal())
+        options.setdefault("tokens", known[TOKENS].reveal() or own_file())
+        return cls(known[CLIENT_ID].reveal(), known[CLIENT_SECRET], **options)
 
     def __repr__(self) -> str:
         # A traceback that shows variables may show one that was not finished.

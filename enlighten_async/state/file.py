@@ -1,37 +1,177 @@
-"""The state file: how it is opened, who may read it, and what becomes of it when it is broken.
-
-A rollback journal, not WAL: SQLite before 3.51.3, as Python brings it, may damage a WAL file when two
-processes write at once. The journal is kept and overwritten, which takes the fewest syncs of the disk.
-Nothing waits inside SQLite: who finds the file busy is told so at once and comes again.
-"""
+"""What may go wrong with the state file, told apart by what is done about it. None of it reaches a caller."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from filelock import FileLock, Timeout
 
 from enlighten_async.errors import InputError
-from enlighten_async.state.faults import Busy, Damaged, Fault, is_damage, read
-from enlighten_async.state.notes import Due, Notes, Work
-from enlighten_async.state.schema import migrate
+from enlighten_async.state.migrations import migrate
+
+_OF_THE_WORK = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+
+
+class Busy(Exception):
+    """Another process holds the file at this moment: ask again soon."""
+
+
+class Fault(Exception):
+    """The file cannot be used for now; the text says why."""
+
+
+class Damaged(Exception):
+    """What is in the file cannot be: it is set aside."""
+
+
+def is_damage(error: Exception) -> bool:
+    """Tell whether an error means that the file is no database any more."""
+    return isinstance(error, Damaged) or _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_of_the_file(error: Exception) -> bool:
+    """Tell whether an error is the file's, not that of what was to be done in it."""
+    return isinstance(error, sqlite3.Error | OSError | Damaged) and not isinstance(error, _OF_THE_WORK)
+
+
+def read(error: Exception) -> Busy | Fault:
+    """Return what an error of SQLite or of the system means."""
+    if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Busy(str(error))
+    if isinstance(error, OSError) and error.strerror:
+        return Fault(error.strerror)
+    return Fault(str(error) or type(error).__name__)
+
+
+def _code(error: Exception) -> int:
+    # The lower byte tells the kind; Python's own complaints carry no code.
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
 
 T = TypeVar("T")
+
+Work: TypeAlias = Callable[[sqlite3.Connection], T]
+Due: TypeAlias = dict[int, Work[object]]
+
+MOST = 256
+"""Notes that are kept while nothing can be written; the oldest are given up."""
+
+logger = logging.getLogger("enlighten_async")
+
+
+class Notes:
+    """Work that was noted and is not written yet, in order. For any number of threads.
+
+    Its lock is held for microseconds, so that event loops may take it.
+
+    Attributes:
+        fault: of the file, why it could not be written when that was tried last.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._waiting: Due = {}
+        self._numbers = count()
+        self._stuck = self._given_up = False
+        self.fault: Fault | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, work: Work[object]) -> None:
+        """Note some work; where nothing can be written the oldest may be given up for it."""
+        with self._lock:
+            self._waiting[next(self._numbers)] = work
+            crowded = self._stuck and len(self._waiting) > MOST
+            while self._stuck and len(self._waiting) > MOST:
+                del self._waiting[next(iter(self._waiting))]
+            news = crowded and not self._given_up
+            self._given_up = self._given_up or crowded
+        if news:
+            logger.warning("nothing can be written for now: of %d answers the oldest are given up", MOST)
+
+    def due(self) -> Due:
+        """Return what is to be written, by number."""
+        with self._lock:
+            return dict(self._waiting)
+
+    def written(self, due: Due) -> None:
+        """Learn that this was committed."""
+        self._forget(*due)
+        self.fault, self._stuck, self._given_up = None, False, False
+
+    def failed(self, due: Due, failure: BaseException) -> None:
+        """Learn that this was not committed."""
+        self._stuck = True
+        if due and isinstance(failure, Fault):
+            self.fault = failure
+
+    def carry_out(self, due: Due, connection: sqlite3.Connection) -> None:
+        """Do what is due; what fails by its own fault is undone, and never tried again."""
+        for number, work in due.items():
+            connection.execute("SAVEPOINT note")
+            try:
+                work(connection)
+            except Exception as error:
+                if is_of_the_file(error):
+                    raise
+                connection.execute("ROLLBACK TO note")
+                self._forget(number)
+                logger.warning("something could not be written, and is given up", exc_info=error)
+            connection.execute("RELEASE note")
+
+    def _forget(self, *numbers: int) -> None:
+        with self._lock:
+            for number in numbers:
+                self._waiting.pop(number, None)
+
+
+class Trouble:
+    """Whether one use of the state file fails for now; true if so.
+
+    Args:
+        file: the state file.
+        meanwhile: what that means for this use.
+        after: what becomes of it when the file can be used again.
+    """
+
+    def __init__(self, file: StateFile, *, meanwhile: str, after: str) -> None:
+        self._file = file
+        self._meanwhile = meanwhile
+        self._after = after
+        self._on = False
+
+    def __bool__(self) -> bool:
+        return self._on
+
+    def begin(self, why: Exception) -> None:
+        """Learn that the file cannot be used."""
+        if not self._on:
+            self._on = True
+            logger.warning("%s cannot be used (%s): %s", self._file.path, why, self._meanwhile)
+
+    def end(self) -> None:
+        """Learn that the file can be used."""
+        if self._on:
+            self._on = False
+            logger.warning("%s can be used again: %s", self._file.path, self._after)
+
 
 READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
 OWNER_ONLY = 0o600
 ASIDE = 10.0
 """Seconds to wait for another process that sets the broken file aside."""
 
-logger = logging.getLogger("enlighten_async")
 
 _inherited: list[sqlite3.Connection] = []  # of the parent process: neither used nor closed in this one
 

@@ -11,8 +11,8 @@ import pytest
 
 from enlighten_async.client import EnlightenClient
 from enlighten_async.emulator import Emulator
+from enlighten_async.limiter import Plan
 from enlighten_async.oauth import OAuth
-from enlighten_async.quota import Plan
 from enlighten_async.testing.clock import FakeClock
 from enlighten_async.testing.logged_in import LoggedIn
 

@@ -1,12 +1,10 @@
 """Brings requests to the service and whole answers back; the only part that knows httpx."""
 
-from enlighten_async.transport.credentials import Credentials, Secret
-from enlighten_async.transport.guest import service_of
+from enlighten_async.transport.connections import Verify
+from enlighten_async.transport.credentials import Credentials, Redactor, Secret
+from enlighten_async.transport.exchange import Attempt
+from enlighten_async.transport.http import Transport, service_of
 from enlighten_async.transport.origin import Origin, origin
-from enlighten_async.transport.redaction import Redactor
-from enlighten_async.transport.send import Transport
-from enlighten_async.transport.sending import Attempt
-from enlighten_async.transport.tls import Verify
 
 __all__ = [
     "Attempt",

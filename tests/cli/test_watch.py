@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from enlighten_async.cli.watch import describe, watched
-from enlighten_async.session import Progress
+from enlighten_async.query import Progress
 
 UNTIL = datetime(2025, 6, 15, 15, 9, tzinfo=UTC)
 LEFT = {"minute": 0, "month": 9_947}

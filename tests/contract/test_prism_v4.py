@@ -30,7 +30,7 @@ from enlighten_async import (
     Throttled,
     Unavailable,
 )
-from enlighten_async.v4 import V4
+from enlighten_async.api.v4 import V4
 from tests.contract import openapi, prism
 from tests.contract.prism import MODES, ROUNDS, Outcome, Row
 from tests.world import API_KEY

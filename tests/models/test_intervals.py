@@ -25,11 +25,15 @@ from enlighten_async.models import (
     Stats,
     StatsInterval,
 )
-from enlighten_async.models import consumption_stats as consumption
-from enlighten_async.models import stats as micro
 from enlighten_async.models.coverage import missing
 from enlighten_async.models.intervals import joined
 from enlighten_async.models.series import NAN
+from enlighten_async.models.site_series import (
+    consumption_intervals,
+    no_consumption,
+    no_stats,
+    stats_intervals,
+)
 from enlighten_async.windows import Window
 from tests.effort import examples
 
@@ -46,14 +50,14 @@ def at(moment: float) -> datetime:
 def part(window: Window, ends: list[int], **more: Any) -> Stats:
     """Return what an answer for a window holds."""
     holes = tuple(Hole(gap, Reason.NO_ROW) for gap in missing(window, ends, GRID))
-    empty = micro.nothing(7, Coverage(window, GRID, holes, as_of=at(window.end)))
-    rows = micro.stats_intervals(ends, [3.0] * len(ends), [float(e % 97) for e in ends], [1.0] * len(ends))
+    empty = no_stats(7, Coverage(window, GRID, holes, as_of=at(window.end)))
+    rows = stats_intervals(ends, [3.0] * len(ends), [float(e % 97) for e in ends], [1.0] * len(ends))
     return evolve(empty, intervals=rows, **more)
 
 
 def test_rows_have_units_and_nulls() -> None:
     """Whole numbers as the service sends them, null as None, instants as aware datetimes."""
-    rows = micro.stats_intervals([START, START + GRID], [4, NAN], [1759, NAN], [147.5, NAN])
+    rows = stats_intervals([START, START + GRID], [4, NAN], [1759, NAN], [147.5, NAN])
     first = StatsInterval(at(START), 4, 1759, 147.5)
     assert list(rows) == [first, StatsInterval(at(START + GRID), None, None, None)]
     assert [type(value) for value in (rows[0].devices_reporting, rows[0].powr, rows[0].enwh)] == [
@@ -61,7 +65,7 @@ def test_rows_have_units_and_nulls() -> None:
         int,
         float,
     ]
-    used = consumption.consumption_intervals([START], [1], [12])
+    used = consumption_intervals([START], [1], [12])
     assert list(used) == [ConsumptionInterval(at(START), 1, 12)]
 
 
@@ -76,7 +80,7 @@ def test_parts_join_to_the_whole(there: set[int], cuts: set[int]) -> None:
         for n, (a, b) in enumerate(pairwise(edges))
     ]
     silent = part(Window(W.end, W.end + GRID), [])
-    empty = micro.nothing(7, Coverage(Window(W.start, W.end + 2 * GRID), GRID))
+    empty = no_stats(7, Coverage(Window(W.start, W.end + 2 * GRID), GRID))
     failed = Hole(Window(W.end + GRID, W.end + 2 * GRID), Reason.FAILED)
     whole = joined([*parts, silent], empty, [failed])
     assert whole.intervals == part(W, ends).intervals
@@ -99,17 +103,17 @@ def test_parts_join_to_the_whole(there: set[int], cuts: set[int]) -> None:
 def test_what_a_newer_part_shows_to_be_reported(until: int | None, expected: list[Reason]) -> None:
     """Is not called "not reported yet" after an older one, which could not know."""
     hole = Hole(W, Reason.NOT_REPORTED_YET)
-    older = micro.nothing(7, Coverage(W, GRID, (hole,)))
+    older = no_stats(7, Coverage(W, GRID, (hole,)))
     after = Window(W.end, W.end + GRID)
-    newer = micro.nothing(7, Coverage(after, GRID, reported_until=None if until is None else at(until)))
-    whole = joined([older, newer], micro.nothing(7, Coverage(Window(W.start, after.end), GRID)))
+    newer = no_stats(7, Coverage(after, GRID, reported_until=None if until is None else at(until)))
+    whole = joined([older, newer], no_stats(7, Coverage(Window(W.start, after.end), GRID)))
     assert [hole.reason for hole in whole.coverage.holes] == expected
     assert sum(hole.window.seconds for hole in whole.coverage.holes) == W.seconds
 
 
 def test_nothing_joined_is_the_empty_answer() -> None:
     """With the time zone and the receipt it was given."""
-    empty = evolve(consumption.nothing(7, Coverage(W, GRID)), timezone="Asia/Tokyo", receipt=Receipt(sent=1))
+    empty = evolve(no_consumption(7, Coverage(W, GRID)), timezone="Asia/Tokyo", receipt=Receipt(sent=1))
     assert joined([], empty) == empty
     assert joined([], empty).receipt is empty.receipt
 

@@ -20,8 +20,8 @@ from enlighten_async.models.rgm_stats import (
     ChannelInterval,
     RgmInterval,
     channel_intervals,
-    merge,
-    nothing,
+    merge_rgm_stats,
+    no_rgm_stats,
     rgm_intervals,
 )
 from enlighten_async.models.series import NAN
@@ -114,9 +114,9 @@ def partitions(draw: st.DrawFn) -> tuple[Truth, list[RgmStats | Hole]]:
 
 def merged(pieces: Sequence[RgmStats | Hole], window: Window) -> RgmStats:
     """Join pieces of a range."""
-    return merge(
+    return merge_rgm_stats(
         [piece for piece in pieces if isinstance(piece, RgmStats)],
-        evolve(nothing(7, Coverage(window, GRID)), timezone="Europe/Berlin"),
+        evolve(no_rgm_stats(7, Coverage(window, GRID)), timezone="Europe/Berlin"),
         [piece for piece in pieces if isinstance(piece, Hole)],
     )
 
@@ -243,7 +243,7 @@ def test_nothing_merged_is_nothing() -> None:
     """With the holes it was given, and what was spent."""
     hole = Hole(Window(START, START + GRID), Reason.BEYOND_RETENTION)
     receipt = Receipt(sent=1)
-    empty = merge([], evolve(nothing(7, Coverage(hole.window, GRID)), receipt=receipt), [hole])
+    empty = merge_rgm_stats([], evolve(no_rgm_stats(7, Coverage(hole.window, GRID)), receipt=receipt), [hole])
     assert (len(empty.intervals), empty.meter_intervals, empty.meta, empty.total_devices) == (0, (), None, 0)
     assert (empty.coverage.holes, empty.coverage.got, empty.coverage.expected) == ((hole,), 0, 1)
     assert empty.receipt is receipt

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import InputError
+from enlighten_async.models.intervals import Sum, Unit, sums
 from enlighten_async.models.series import NAN
-from enlighten_async.models.sums import Sum, Unit, sums
 from enlighten_async.windows import Window, local_days
 from tests.effort import examples
 from tests.zones import ZONES, local_dates

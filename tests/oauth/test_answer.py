@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from enlighten_async.errors import AuthenticationError, DecodeError, ServerError, Throttled
 from enlighten_async.oauth import Tokens
-from enlighten_async.oauth.answer import DAY, MAX_LIFE, Said, failure_of, tokens_of
+from enlighten_async.oauth.token_endpoint import DAY, MAX_LIFE, Said, failure_of, tokens_of
 from enlighten_async.transport import Redactor
 from enlighten_async.wire import Response
 from tests.oauth.authority import OWNER, jwt

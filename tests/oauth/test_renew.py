@@ -27,8 +27,8 @@ from enlighten_async.errors import (
     UsageError,
 )
 from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
-from enlighten_async.oauth.holding import SAVE_TIMEOUT
-from enlighten_async.oauth.tokens import MARGIN
+from enlighten_async.oauth.session import SAVE_TIMEOUT
+from enlighten_async.oauth.token_store import MARGIN
 from enlighten_async.testing import FakeClock
 from enlighten_async.transport import Secret
 from tests.effort import examples

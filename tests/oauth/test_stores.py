@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from enlighten_async.errors import InputError, UsageError
 from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, Tokens, TokenStore
-from enlighten_async.oauth.turns import MAX_WAIT
+from enlighten_async.oauth.token_store import MAX_WAIT
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
 from tests.oauth.test_tokens import TOKENS, made

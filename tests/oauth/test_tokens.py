@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from enlighten_async.errors import InputError
 from enlighten_async.oauth import Tokens
-from enlighten_async.oauth.tokens import MARGIN
+from enlighten_async.oauth.token_store import MARGIN
 
 TIMES = st.floats(0, 1e11)
 TOKENS = st.builds(

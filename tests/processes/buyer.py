@@ -13,8 +13,8 @@ from typing import Any
 import anyio
 
 from enlighten_async import EnlightenClient, Plan
+from enlighten_async.cache import SqliteIntervalStore
 from enlighten_async.clock import SystemClock
-from enlighten_async.store import SqliteIntervalStore
 from enlighten_async.windows import DAY
 from tests.processes.points import Debits, Paper, Reaper, Way
 from tests.processes.rows import digest, rows

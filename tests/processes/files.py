@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from enlighten_async.cache.codec import decode
+from enlighten_async.limiter.record import Record
 from enlighten_async.models import RgmStats
-from enlighten_async.quota.record import Record
-from enlighten_async.store.codec import decode
 from enlighten_async.windows import Window
 
 HOT = bytes.fromhex("d9d505f920a163d7")

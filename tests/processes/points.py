@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from enlighten_async.clock import Clock
-from enlighten_async.quota import Plan, SqliteQuotaStore
-from enlighten_async.quota.verdict import Wait
+from enlighten_async.limiter import Plan, SqliteQuotaStore
+from enlighten_async.limiter.grant import Wait
 from enlighten_async.state import StateFile
 
 BEFORE_DEBIT, AFTER_DEBIT = "before the debit", "after the debit"

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import Throttled
-from enlighten_async.quota import Grant, MemoryQuotaStore, Plan, RateLimiter
+from enlighten_async.limiter import Grant, MemoryQuotaStore, Plan, RateLimiter
 from enlighten_async.testing import FakeClock
 from enlighten_async.wire import Response
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 
 from enlighten_async.clock import Clock
-from enlighten_async.quota import Plan, RateLimiter, SqliteQuotaStore
+from enlighten_async.limiter import Plan, RateLimiter, SqliteQuotaStore
 from enlighten_async.state import StateFile
 
 LIFE = 30.0

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.quota.bucket import MINUTE, MONTH, Opening
-from enlighten_async.quota.forecast import forecast
+from enlighten_async.limiter.bucket import MINUTE, MONTH, Opening, forecast
 
 NOON = datetime(2025, 6, 15, 12, tzinfo=UTC).timestamp()
 HERE = MINUTE.index(NOON)

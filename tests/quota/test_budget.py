@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from enlighten_async.errors import QuotaExhausted, Throttled
-from enlighten_async.quota import Alarm, MemoryQuotaStore, Outcome, Plan, RateLimiter, runs_out
-from enlighten_async.quota.account import GUARD, Account
+from enlighten_async.limiter import Alarm, MemoryQuotaStore, Outcome, Plan, RateLimiter, runs_out
+from enlighten_async.limiter.key_state import GUARD, Account
 from enlighten_async.testing import FakeClock
 
 Build = Callable[..., tuple[RateLimiter, Any]]

@@ -11,7 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from enlighten_async.errors import BudgetExceeded, QuotaExhausted
-from enlighten_async.quota import Account, MemoryQuotaStore, Outcome, Place, Plan, RateLimiter, Wait
+from enlighten_async.limiter import Account, MemoryQuotaStore, Outcome, Place, Plan, RateLimiter, Wait
 from enlighten_async.testing import FakeClock
 
 Build = Callable[..., tuple[RateLimiter, Any]]

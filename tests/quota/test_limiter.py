@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, Throttled, UsageError
-from enlighten_async.quota import MemoryQuotaStore, Plan, RateLimiter, Waiting
-from enlighten_async.quota.stopwatch import Stopwatch
+from enlighten_async.limiter import MemoryQuotaStore, Plan, RateLimiter, Waiting
+from enlighten_async.limiter.queue import Stopwatch
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
 

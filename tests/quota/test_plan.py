@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from enlighten_async import v2, v4
+from enlighten_async.api import v2, v4
 from enlighten_async.errors import InputError
-from enlighten_async.quota import Plan
+from enlighten_async.limiter import Plan
 
 TABLE = {"Watt": Plan(minute=10, month=10_000, name="Watt")}
 

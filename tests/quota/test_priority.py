@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import QuotaExhausted
-from enlighten_async.quota import RANKS, MemoryQuotaStore, Outcome, Plan, RateLimiter
-from enlighten_async.quota.account import Account
-from enlighten_async.quota.claims import AGAIN, HOLD, SOON, Claims
+from enlighten_async.limiter import RANKS, MemoryQuotaStore, Outcome, Plan, RateLimiter
+from enlighten_async.limiter.key_state import AGAIN, HOLD, SOON, Account, Claims
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
 

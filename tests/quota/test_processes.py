@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.quota import Plan, RateLimiter, SqliteQuotaStore
-from enlighten_async.quota.record import Record
+from enlighten_async.limiter import Plan, RateLimiter, SqliteQuotaStore
+from enlighten_async.limiter.record import Record
 from enlighten_async.state import StateFile
 from enlighten_async.testing import FakeClock
 from tests.effort import examples

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.quota import ServerClock
-from enlighten_async.quota.server_clock import DRIFT, SLACK
+from enlighten_async.limiter import ServerClock
+from enlighten_async.limiter.server_clock import DRIFT, SLACK
 
 AHEAD = 1_750_000_000.25
 LATENCY = st.floats(0, 20)

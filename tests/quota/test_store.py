@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import weakref
 
-from enlighten_async.quota import QuotaStore, shared_store
-from enlighten_async.quota.store import KEPT
+from enlighten_async.limiter import QuotaStore, shared_store
+from enlighten_async.limiter.store import KEPT
 
 
 def test_one_scope_has_one_store() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import Throttled
-from enlighten_async.quota import MemoryQuotaStore, Outcome, Plan, QuotaStore
+from enlighten_async.limiter import MemoryQuotaStore, Outcome, Plan, QuotaStore
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
 from tests.quota.machine import a_store

@@ -15,8 +15,8 @@ import anyio
 import pytest
 
 from enlighten_async.errors import InputError
-from enlighten_async.quota import Outcome, Plan, SqliteQuotaStore
-from enlighten_async.quota.notebook import MOST_NOTES, Notebook
+from enlighten_async.limiter import Outcome, Plan, SqliteQuotaStore
+from enlighten_async.limiter.shared_state import MOST_NOTES, Notebook
 from enlighten_async.state import Fault, StateFile
 from enlighten_async.testing import FakeClock
 from tests.quota.machine import a_store

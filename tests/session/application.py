@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from enlighten_async import EnlightenClient, MemoryTokenStore, OAuth, RetryPolicy, Tokens
-from enlighten_async.quota import MemoryQuotaStore
+from enlighten_async.limiter import MemoryQuotaStore
 from tests.oauth.test_leaks import Hasty
 from tests.world import AMPLE
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from attrs import Factory, define
 
 from enlighten_async import EnlightenClient
+from enlighten_async.cache import IntervalStore, MemoryIntervalStore, SqliteIntervalStore
 from enlighten_async.clock import Clock
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.state import StateFile
-from enlighten_async.store import IntervalStore, MemoryIntervalStore, SqliteIntervalStore
 from tests.world import World
 
 DAY = 86_400

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, Plan, Query
+from enlighten_async.cache import MemoryIntervalStore
 from enlighten_async.emulator import Fault
 from enlighten_async.errors import EnlightenError, NotFound, ServerError
-from enlighten_async.quota import RANKS
+from enlighten_async.limiter import RANKS
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.store import MemoryIntervalStore
 from tests.effort import examples
 from tests.session.keep import DAY, Keep, check
 from tests.world import World

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v2.series import CONSUMPTION_STATS, STATS
 from enlighten_async.errors import AuthenticationError, NotFound
 from enlighten_async.models import Reason
 from enlighten_async.models.intervals import IntervalStats
-from enlighten_async.session import Query
-from enlighten_async.v2.series import CONSUMPTION_STATS, STATS
+from enlighten_async.query import Query
 from tests.effort import SEED, examples
 from tests.world import World
 

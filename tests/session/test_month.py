@@ -11,7 +11,7 @@ from attrs import define
 
 from enlighten_async import EnlightenClient, Plan, QuotaExhausted
 from enlighten_async.emulator import Quota
-from enlighten_async.quota import Priority
+from enlighten_async.limiter import Priority
 from tests.world import World
 
 JUNE, JULY = (datetime(2025, month, 1, tzinfo=UTC).timestamp() for month in (6, 7))

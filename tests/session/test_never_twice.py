@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, Query, Reason
+from enlighten_async.cache import IntervalStore, MemoryIntervalStore, SqliteIntervalStore
 from enlighten_async.emulator.plant import fleet
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.state import StateFile
-from enlighten_async.store import IntervalStore, MemoryIntervalStore, SqliteIntervalStore
 from tests.effort import SEED, examples
 from tests.session.bought import DAY, GRIDS, SPANS, YEARS, Answer, Exchange, Series, Span, Tap
 from tests.world import World

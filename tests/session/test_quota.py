@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.emulator import Quota
-from enlighten_async.quota import MemoryQuotaStore
+from enlighten_async.limiter import MemoryQuotaStore
 from tests.effort import examples
 from tests.world import API_KEY, World
 

@@ -14,7 +14,7 @@ import pytest
 from enlighten_async import EnlightenClient, EnlightenError, InputError, Plan, RetryPolicy
 from enlighten_async.clock import SystemClock
 from enlighten_async.emulator import Emulator, Fault, Quota
-from enlighten_async.quota import MemoryQuotaStore
+from enlighten_async.limiter import MemoryQuotaStore
 from tests.session.exposure import logged, shown, shown_inside
 
 KEY, USER = "5ec2e7c0ffee4d1e9a0b6f7788aabbcc", "4d7a45774e6a41320a"

@@ -16,7 +16,7 @@ import pytest
 
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.errors import InputError, QuotaExhausted
-from enlighten_async.quota import SqliteQuotaStore
+from enlighten_async.limiter import SqliteQuotaStore
 from enlighten_async.state import StateFile
 from tests.quota.machine import Local
 from tests.world import API_KEY, World

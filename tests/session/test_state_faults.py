@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from enlighten_async import EnlightenClient, RgmStats
-from enlighten_async.quota import SqliteQuotaStore
-from enlighten_async.store import SqliteIntervalStore
+from enlighten_async.cache import SqliteIntervalStore
+from enlighten_async.limiter import SqliteQuotaStore
 from tests.store.test_faults import NOT_KEPT, Limited, no_file_beyond
 from tests.world import World
 

@@ -14,7 +14,7 @@ import pytest
 
 from enlighten_async.errors import InputError
 from enlighten_async.state import Busy, Damaged, Fault, StateFile, salt, state_file
-from enlighten_async.state.schema import APPLICATION, MIGRATIONS, migrate
+from enlighten_async.state.migrations import APPLICATION, MIGRATIONS, migrate
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from enlighten_async.errors import InputError
-from enlighten_async.quota import Outcome, Plan, SqliteQuotaStore
+from enlighten_async.limiter import Outcome, Plan, SqliteQuotaStore
 from enlighten_async.state import Busy, Damaged, Fault, StateFile
-from enlighten_async.state.notes import MOST
+from enlighten_async.state.file import MOST
 from enlighten_async.testing import FakeClock
 
 PLAN = Plan(minute=10, month=100)

@@ -9,20 +9,25 @@ from typing import Any
 
 from attrs import evolve
 
+from enlighten_async.cache import SqliteIntervalStore
+from enlighten_async.cache.pieces import WEEK
 from enlighten_async.clock import Clock
-from enlighten_async.models import Coverage, Hole, Meta, MeterIntervals, Reason, Stats, battery
-from enlighten_async.models import consumption_stats as consumption
-from enlighten_async.models import device_telemetry as devices
-from enlighten_async.models import grid_energy as grid
-from enlighten_async.models import production_meter as production
-from enlighten_async.models import rgm_stats as rgm
-from enlighten_async.models import stats as micro
+from enlighten_async.models import Coverage, Hole, Meta, MeterIntervals, Reason, Stats
 from enlighten_async.models.coverage import missing
+from enlighten_async.models.device_series import no_charger, no_evse, no_heat_pump, no_micro
 from enlighten_async.models.intervals import IntervalStats, joined
+from enlighten_async.models.rgm_stats import channel_intervals, no_production, no_rgm_stats
 from enlighten_async.models.series import Series
+from enlighten_async.models.site_series import (
+    no_battery,
+    no_consumption,
+    no_export,
+    no_import,
+    no_stats,
+    no_storage,
+    stats_intervals,
+)
 from enlighten_async.state import StateFile
-from enlighten_async.store import SqliteIntervalStore
-from enlighten_async.store.kept import WEEK
 from enlighten_async.windows import Window
 from enlighten_async.wire import Reply, Response, Shelf, for_now
 
@@ -34,18 +39,18 @@ SYSTEM = 1765
 ACCOUNT = b"whoever asks"
 
 EMPTY: tuple[Callable[..., IntervalStats[Any]], ...] = (
-    micro.nothing,
-    consumption.nothing,
-    rgm.nothing,
-    production.nothing,
-    grid.no_import,
-    grid.no_export,
-    battery.no_battery,
-    lambda *about: battery.no_storage(*about, serial="1"),
-    lambda *about: devices.no_micro(*about, serial="1"),
-    lambda *about: devices.no_evse(*about, serial="1"),
-    lambda *about: devices.no_charger(*about, serial="1"),
-    devices.no_heat_pump,
+    no_stats,
+    no_consumption,
+    no_rgm_stats,
+    no_production,
+    no_import,
+    no_export,
+    no_battery,
+    lambda *about: no_storage(*about, serial="1"),
+    lambda *about: no_micro(*about, serial="1"),
+    lambda *about: no_evse(*about, serial="1"),
+    lambda *about: no_charger(*about, serial="1"),
+    no_heat_pump,
 )
 """What makes an answer without rows, of every kind."""
 
@@ -68,7 +73,7 @@ def filled(series: Series[Any], ends: Sequence[int], figure: Callable[[int, str]
 
 def meters(ends: Sequence[int], figure: Callable[[int, str], float]) -> tuple[MeterIntervals, ...]:
     """Return what two meters told, one of them with an unused phase; a third told nothing."""
-    first = rgm.channel_intervals(
+    first = channel_intervals(
         [1] * len(ends) + [2] * len(ends),
         [*ends, *ends],
         [figure(end, "wh_del") for end in ends] + [float("nan")] * len(ends),
@@ -77,7 +82,7 @@ def meters(ends: Sequence[int], figure: Callable[[int, str], float]) -> tuple[Me
     return (
         MeterIntervals("122", "Λ-1", first),
         MeterIntervals("045", None, first[: len(ends)]),
-        MeterIntervals("9", None, rgm.channel_intervals()),
+        MeterIntervals("9", None, channel_intervals()),
     )
 
 
@@ -113,17 +118,17 @@ def stats(
     )
     count = len(rows)
     return evolve(
-        micro.nothing(SYSTEM, coverage),
+        no_stats(SYSTEM, coverage),
         total_devices=4,
         meta=Meta("normal", at(NOW), None, at(MONDAY - WEEK)),
-        intervals=micro.stats_intervals(rows, [4.0] * count, [value] * count, [value / 4] * count),
+        intervals=stats_intervals(rows, [4.0] * count, [value] * count, [value / 4] * count),
     )
 
 
 def join(parts: Sequence[Stats]) -> Stats:
     """Join answers that lie side by side."""
     window = Window(parts[0].window.start, parts[-1].window.end)
-    return joined(parts, micro.nothing(SYSTEM, Coverage(window, GRID)))
+    return joined(parts, no_stats(SYSTEM, Coverage(window, GRID)))
 
 
 SHELF: Shelf[Stats] = Shelf("stats", SYSTEM, grid=GRID, model=Stats, join=join)

@@ -12,9 +12,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.cache.codec import FORM, MODELS, Unreadable, decode, decode_any, encode
 from enlighten_async.models import Coverage, Hole, Meta, Reason, Receipt, RgmStats
 from enlighten_async.models.intervals import IntervalStats, Ranged
-from enlighten_async.store.codec import FORM, MODELS, Unreadable, decode, decode_any, encode
 from enlighten_async.windows import Window
 from tests.effort import examples
 from tests.store.parts import EMPTY, GRID, MONDAY, SYSTEM, at, filled, hours, meters, stats

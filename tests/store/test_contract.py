@@ -12,10 +12,10 @@ from attrs import evolve, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.cache import IntervalStore, Kept, MemoryIntervalStore
 from enlighten_async.models import Reason, RgmStats, Stats
-from enlighten_async.models import rgm_stats as rgm
 from enlighten_async.models.coverage import Coverage
-from enlighten_async.store import IntervalStore, Kept, MemoryIntervalStore
+from enlighten_async.models.rgm_stats import merge_rgm_stats, no_rgm_stats
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import Window
 from enlighten_async.wire import Shelf
@@ -186,12 +186,12 @@ async def test_meters_are_kept_by_channel(make: Make) -> None:
         SYSTEM,
         grid=GRID,
         model=RgmStats,
-        join=lambda parts: rgm.merge(
-            parts, rgm.nothing(SYSTEM, Coverage(Window(parts[0].window.start, parts[-1].window.end), GRID))
+        join=lambda parts: merge_rgm_stats(
+            parts, no_rgm_stats(SYSTEM, Coverage(Window(parts[0].window.start, parts[-1].window.end), GRID))
         ),
     )
     ends = range(window.start + GRID, window.end + 1, GRID)
-    whole = rgm.nothing(SYSTEM, Coverage(window, GRID, reported_until=window.end_at))
+    whole = no_rgm_stats(SYSTEM, Coverage(window, GRID, reported_until=window.end_at))
     rows = filled(whole.intervals, ends, lambda end, _: end % 7)
     whole = evolve(whole, intervals=rows, meter_intervals=meters(ends, lambda end, _: end % 5))
     for piece in (hours(2, 4), hours(0, 2)):

@@ -15,10 +15,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from enlighten_async.cache import SqliteIntervalStore
+from enlighten_async.cache.codec import encode
 from enlighten_async.errors import InputError
 from enlighten_async.state import StateFile
-from enlighten_async.store import SqliteIntervalStore
-from enlighten_async.store.codec import encode
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import Window
 from tests.store.parts import ACCOUNT, NOW, REPLY, SHELF, a_store, hours, response, stats

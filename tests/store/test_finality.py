@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime
 import pytest
 from attrs import evolve
 
+from enlighten_async.cache import HORIZON, Held, Stretch, good_until, over
+from enlighten_async.cache.pieces import kept
 from enlighten_async.models import Meta, Stats
-from enlighten_async.store import HORIZON, Held, Stretch, good_until, over
-from enlighten_async.store.kept import kept
 from enlighten_async.windows import Window
 from tests.store.parts import GRID, MONDAY, NOW, hours, stats
 

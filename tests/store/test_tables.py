@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from enlighten_async.cache.sqlite import Tables
 from enlighten_async.state import StateFile
-from enlighten_async.store.tables import Tables
 from enlighten_async.windows import Window
 from tests.store.parts import ACCOUNT, NOW, SHELF, hours, stats
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from enlighten_async.cache import Removed, SqliteIntervalStore, Verdict, Why, contents, prune, verify
+from enlighten_async.cache.codec import encode
 from enlighten_async.errors import InputError
 from enlighten_async.state import Broken
-from enlighten_async.state.schema import APPLICATION, MIGRATIONS
-from enlighten_async.store import Removed, SqliteIntervalStore, Verdict, Why, contents, prune, verify
-from enlighten_async.store.codec import encode
+from enlighten_async.state.migrations import APPLICATION, MIGRATIONS
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import Window
 from tests.store.parts import ACCOUNT, MONDAY, NOW, REPLY, SHELF, a_store, at, hours, response, stats

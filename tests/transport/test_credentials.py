@@ -18,7 +18,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from enlighten_async.transport import Credentials, Redactor, Secret
-from enlighten_async.transport.redaction import LOGGERS, install_filter
+from enlighten_async.transport.credentials import LOGGERS, install_filter
 
 VALUE = 's3cr3t/with +all&the="trouble"\\ é'
 SECRETS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=8, max_size=40)

@@ -20,7 +20,7 @@ import pytest
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import TransportError
 from enlighten_async.transport import Credentials, Transport
-from enlighten_async.transport.redaction import LOGGERS
+from enlighten_async.transport.credentials import LOGGERS
 from enlighten_async.wire import Request
 
 CANARY = "CANARY"  # in both secrets of the fixture, next to characters that are encoded

@@ -16,9 +16,8 @@ import pytest
 
 from enlighten_async.errors import InputError, TransportError
 from enlighten_async.transport import Origin, origin
+from enlighten_async.transport.connections import proxy_for, ssl_context
 from enlighten_async.transport.origin import is_loopback
-from enlighten_async.transport.proxy import proxy_for
-from enlighten_async.transport.tls import ssl_context
 
 API = "https://api.enphaseenergy.com/api/v2"
 

@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from enlighten_async.dialect.ask import Ask
-from enlighten_async.dialect.intervals import Kind
+from enlighten_async.api.series import Ask, Kind
+from enlighten_async.api.v2.errors import explain
+from enlighten_async.api.v2.series import CONSUMPTION_STATS, RGM_STATS, STATS
 from enlighten_async.models.intervals import IntervalStats
-from enlighten_async.v2.refusals import explain
-from enlighten_async.v2.series import CONSUMPTION_STATS, RGM_STATS, STATS
 from enlighten_async.windows import Window
 from enlighten_async.wire import Request, Response
 from tests.v2.answers import SYSTEM

@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
+from enlighten_async.api.v2.errors import explain
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models import Receipt
-from enlighten_async.session import Draft
-from enlighten_async.v2.refusals import explain
+from enlighten_async.query import Draft
 from enlighten_async.wire import Request
 from tests.v2.answers import DATE, answer
 from tests.world import World

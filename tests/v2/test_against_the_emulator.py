@@ -11,13 +11,20 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from enlighten_async.api.v2.daily import consumption_lifetime, energy_lifetime
+from enlighten_async.api.v2.systems import (
+    envoys,
+    inventory,
+    inverters_summary_by_envoy_or_site,
+    monthly_production,
+    production_meter_readings,
+    search_system_id,
+    summary,
+    systems,
+)
 from enlighten_async.emulator import Envoy, Meter, RetiredMeter, System
 from enlighten_async.errors import AuthenticationError, NotFound, RangeError
 from enlighten_async.models import Reason
-from enlighten_async.v2.devices import envoys, inventory, inverters_summary_by_envoy_or_site
-from enlighten_async.v2.lifetimes import consumption_lifetime, energy_lifetime
-from enlighten_async.v2.readings import monthly_production, production_meter_readings
-from enlighten_async.v2.systems import search_system_id, summary, systems
 from tests.world import World
 
 SINCE = 1_745_000_000

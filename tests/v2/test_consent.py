@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v2.authorization import authorization_url, parse_redirect
 from enlighten_async.errors import InputError
-from enlighten_async.v2.consent import authorization_url, parse_redirect
 from tests.effort import examples
 
 PAGE = "https://enlighten.enphaseenergy.com/app_user_auth/new"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.dialect import decode
+from enlighten_async.api import decode
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Meta, Summary, System
 from enlighten_async.models.systems import SystemsPage

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.dialect.ask import Ask
+from enlighten_async.api.series import Ask
+from enlighten_async.api.v2.series import RGM_STATS
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Meta, Reason, RgmStats
-from enlighten_async.v2.series import RGM_STATS
 from enlighten_async.windows import Window
 from enlighten_async.wire import Response
 from tests.effort import examples

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from enlighten_async.api.v2.systems import envoys, inventory, inverters_summary_by_envoy_or_site
 from enlighten_async.errors import AuthenticationError, DecodeError, NotFound, ServerError
 from enlighten_async.models import (
     Device,
@@ -19,7 +20,6 @@ from enlighten_async.models import (
     Meta,
     MicroInverter,
 )
-from enlighten_async.v2.devices import envoys, inventory, inverters_summary_by_envoy_or_site
 from tests.v2.answers import DATE
 from tests.v2.single import asked, fetched, told
 

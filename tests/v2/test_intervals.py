@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v2.errors import explain
 from enlighten_async.errors import DecodeError, InputError
 from enlighten_async.models import Hole, Reason, Receipt
-from enlighten_async.session.outline import Outline
-from enlighten_async.v2.refusals import explain
+from enlighten_async.query.plan import Outline
 from enlighten_async.windows import DAY, Window, local_days
 from enlighten_async.wire import Request, Response
 from tests.effort import examples

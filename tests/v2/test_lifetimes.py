@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v2.daily import consumption_lifetime, energy_lifetime
+from enlighten_async.api.v2.errors import explain
 from enlighten_async.errors import (
     AuthenticationError,
     DecodeError,
@@ -21,8 +23,6 @@ from enlighten_async.errors import (
     Unavailable,
 )
 from enlighten_async.models import ConsumptionLifetime, EnergyLifetime, LifetimeDay, Meta, Reason
-from enlighten_async.v2.lifetimes import consumption_lifetime, energy_lifetime
-from enlighten_async.v2.refusals import explain
 from tests.effort import examples
 from tests.v2.answers import DATE, answer
 from tests.v2.single import asked, fetched, told

@@ -11,6 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v2.daily import consumption_lifetime, energy_lifetime
+from enlighten_async.api.v2.systems import (
+    envoys,
+    inventory,
+    inverters_summary_by_envoy_or_site,
+    monthly_production,
+    production_meter_readings,
+    search_system_id,
+)
 from enlighten_async.errors import APIError, DecodeError
 from enlighten_async.models import (
     ConsumptionLifetime,
@@ -22,10 +31,6 @@ from enlighten_async.models import (
     ProductionMeterReadings,
     SystemId,
 )
-from enlighten_async.v2.devices import envoys, inventory, inverters_summary_by_envoy_or_site
-from enlighten_async.v2.lifetimes import consumption_lifetime, energy_lifetime
-from enlighten_async.v2.readings import monthly_production, production_meter_readings
-from enlighten_async.v2.systems import search_system_id
 from tests.effort import examples
 from tests.v2.answers import DATE
 from tests.v2.single import told

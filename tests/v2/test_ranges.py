@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enlighten_async.dialect.ranges import MARGIN, Endpoint, Range
+from enlighten_async.api.ranges import MARGIN, Endpoint, Range
+from enlighten_async.api.v2 import series
 from enlighten_async.errors import InputError
-from enlighten_async.v2 import series
 from enlighten_async.windows import DAY, Window, local_days, split
 from tests.zones import ZONES, local_dates
 

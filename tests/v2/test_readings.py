@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from enlighten_async.api.v2.systems import monthly_production, production_meter_readings
 from enlighten_async.errors import DecodeError, InputError, RangeError, Unavailable
 from enlighten_async.models import (
     Meta,
@@ -17,7 +18,6 @@ from enlighten_async.models import (
     MonthlyProduction,
     ProductionMeterReadings,
 )
-from enlighten_async.v2.readings import monthly_production, production_meter_readings
 from tests.v2.answers import DATE
 from tests.v2.single import asked, fetched, told
 

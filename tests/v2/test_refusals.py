@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v2.errors import explain
 from enlighten_async.errors import (
     APIError,
     AuthenticationError,
@@ -21,7 +22,6 @@ from enlighten_async.errors import (
     Throttled,
     Unavailable,
 )
-from enlighten_async.v2.refusals import explain
 from enlighten_async.wire import Response
 from tests.effort import examples
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.dialect.ask import Ask
-from enlighten_async.dialect.ranges import MARGIN
+from enlighten_async.api.ranges import MARGIN
+from enlighten_async.api.series import Ask
+from enlighten_async.api.v2 import series
+from enlighten_async.api.v2.errors import explain
 from enlighten_async.errors import DecodeError, EnlightenError, InputError, TransportError
 from enlighten_async.models import Coverage, Hole, Reason, Receipt, RgmStats
-from enlighten_async.session.outline import Outline
-from enlighten_async.v2 import series
-from enlighten_async.v2.refusals import explain
+from enlighten_async.query.plan import Outline
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request, Response
 from tests.effort import examples

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v2 import BASE_URL, PLANS, V2, credentials
+from enlighten_async.api.v2.systems import search_system_id, summary, systems
 from enlighten_async.errors import AuthenticationError, DecodeError, InputError, NotFound, ServiceRetired
 from enlighten_async.models import Receipt, Summary, SystemId, Systems
 from enlighten_async.transport import Secret
-from enlighten_async.v2 import BASE_URL, PLANS, V2, credentials
-from enlighten_async.v2.systems import search_system_id, summary, systems
 from enlighten_async.wire import Flow, Request
 from tests.effort import examples
 from tests.v2.answers import DATE, answer

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from enlighten_async.api.v4 import V4
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models import Receipt
-from enlighten_async.session import Draft
-from enlighten_async.v4 import V4
+from enlighten_async.query import Draft
 from enlighten_async.wire import Request
 from tests.v2.answers import DATE, answer
 

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
-from enlighten_async.dialect.ask import Ask
-from enlighten_async.dialect.intervals import Kind
+from enlighten_async.api.series import Ask, Kind
+from enlighten_async.api.v4 import V4, series
+from enlighten_async.api.v4.errors import explain
+from enlighten_async.api.v4.series import DEVICES
 from enlighten_async.models import Receipt
 from enlighten_async.models.intervals import Ranged
-from enlighten_async.session.outline import Outline
-from enlighten_async.v4 import V4, device_series, series
-from enlighten_async.v4.refusals import explain
+from enlighten_async.query.plan import Outline
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request, Response
 from tests.v2.answers import DATE, SYSTEM, answer
@@ -54,7 +54,7 @@ class Sample:
     @property
     def kind(self) -> Kind[Any]:
         """The row of the dialect's table."""
-        kinds = {kind.endpoint.name: kind for kind in (*series.SITE, *device_series.DEVICES)}
+        kinds = {kind.endpoint.name: kind for kind in (*series.SITE, *DEVICES)}
         kind = kinds[self.name]
         return kind if isinstance(kind, Kind) else kind.of(*self.args)
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v4 import V4
+from enlighten_async.api.v4.errors import explain
 from enlighten_async.errors import DecodeError, InputError, NotFound, RangeError
 from enlighten_async.models import EvChargerLifetime, EvseLifetime, HpLifetime, Reason, Receipt
-from enlighten_async.v4 import V4
-from enlighten_async.v4.refusals import explain
 from enlighten_async.wire import Request
 from tests.effort import examples
 from tests.v2.answers import DATE, answer

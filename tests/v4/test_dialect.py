@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from enlighten_async import EnlightenClient
-from enlighten_async.v4 import V4
-from enlighten_async.v4.access_controls import ACCESS_CONTROLS, access_control
+from enlighten_async.api.v4 import V4
+from enlighten_async.api.v4.errors import ACCESS_CONTROLS, access_control
 
 
 def test_each_endpoint_needs_one_access_control() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v4.paging import PAGE, Page
 from enlighten_async.errors import DecodeError, InputError, NotFound, RangeError
 from enlighten_async.models import (
     EvChargerEvent,
@@ -22,7 +23,6 @@ from enlighten_async.models import (
     EvChargingTime,
     SystemDevice,
 )
-from enlighten_async.v4.pages import PAGE, Page
 from tests.effort import examples
 from tests.v2.answers import DATE
 from tests.v4.single import asked, drafted, merged, read, told

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v4.events import KEPT, MARGIN, SURELY_KEPT
 from enlighten_async.errors import DecodeError, InputError, NotFound, RangeError
 from enlighten_async.models import (
     Alarm,
@@ -28,7 +29,6 @@ from enlighten_async.models import (
     Reason,
     Receipt,
 )
-from enlighten_async.v4.log import KEPT, MARGIN, SURELY_KEPT
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request
 from tests.effort import examples

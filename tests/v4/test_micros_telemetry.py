@@ -15,12 +15,12 @@ from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v4 import V4
+from enlighten_async.api.v4.series import MICROS_TELEMETRY, PAGE
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Coverage, Hole, Reason
-from enlighten_async.models.micros_telemetry import merge, nothing
-from enlighten_async.session.outline import Outline
-from enlighten_async.v4 import V4
-from enlighten_async.v4.device_series import MICROS_TELEMETRY, PAGE
+from enlighten_async.models.device_series import merge_micros, no_micros
+from enlighten_async.query.plan import Outline
 from enlighten_async.windows import DAY, Window, local_days
 from enlighten_async.wire import Request, Response
 from tests.effort import examples
@@ -256,13 +256,13 @@ def test_what_was_not_asked_for_is_missing_for_all() -> None:
     """A window that failed is a hole of the answer, and of the devices that other windows list."""
     part = MICROS_TELEMETRY.ask(SYSTEM, {}).request(W).decode(answer(body([listed("1", ends(W))])))
     window = Window(W.start - 900, W.end + 900)
-    empty = nothing(SYSTEM, Coverage(window, GRID))
+    empty = no_micros(SYSTEM, Coverage(window, GRID))
     holes = [
         Hole(Window(W.end + 300, W.end + 900), Reason.REFUSED),
         Hole(Window(W.start - 900, W.start), Reason.FAILED),
         Hole(Window(W.start - 900, W.start), Reason.REFUSED),
     ]
-    result = merge([part], empty, holes)
+    result = merge_micros([part], empty, holes)
     assert result.coverage.holes == (holes[1], holes[0])
     unlisted = Hole(Window(W.end, W.end + 300), Reason.NO_ROW)
     assert result[0].coverage.holes == (holes[1], unlisted, holes[0])

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v4.errors import explain
 from enlighten_async.errors import (
     APIError,
     AuthenticationError,
@@ -24,7 +25,6 @@ from enlighten_async.errors import (
     TokenRefused,
     Unavailable,
 )
-from enlighten_async.v4.refusals import explain
 from enlighten_async.wire import Response
 from tests.effort import examples
 from tests.v2.test_refusals import BODIES

@@ -13,11 +13,11 @@ from attrs import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v4.events import KEPT, MARGIN, WEEK
 from enlighten_async.emulator import Fault, System
 from enlighten_async.emulator.v4.manners import Manners
 from enlighten_async.errors import InputError, NotFound, NotSupported, ServerError
 from enlighten_async.models import BatterySettings, EvChargerSession, Events, Reason
-from enlighten_async.v4.log import KEPT, MARGIN, WEEK
 from tests.effort import SEED, examples
 from tests.world import World
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from enlighten_async.api.v4.devices import KINDS
 from enlighten_async.errors import DecodeError, InputError
 from enlighten_async.models import (
     CellularModem,
@@ -21,7 +22,6 @@ from enlighten_async.models import (
     StorageMeterReadings,
     SystemDevice,
 )
-from enlighten_async.v4.devices import KINDS
 from tests.v2.answers import DATE
 from tests.v4.single import asked, drafted, told
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v4 import V4
 from enlighten_async.errors import DecodeError, InputError, NotSupported
 from enlighten_async.models import EvsePower, Receipt
-from enlighten_async.v4 import V4
 from enlighten_async.wire import Request
 from tests.effort import examples
 from tests.v2.answers import DATE, answer

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.api.v4 import V4
+from enlighten_async.api.v4.errors import explain
 from enlighten_async.errors import APIError, DecodeError, InputError, NotFound, RangeError, Unavailable
 from enlighten_async.models import Hole, Reason, Receipt
-from enlighten_async.v4 import V4
-from enlighten_async.v4.refusals import explain
 from enlighten_async.windows import DAY, Window, local_days
 from tests.effort import examples
 from tests.v2.answers import DATE, START, SYSTEM, answer

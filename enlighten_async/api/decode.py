@@ -1,0 +1,149 @@
+"""Decoding of responses: structures by cattrs, and series, which are long, by msgspec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+from attrs import evolve
+from cattrs import BaseValidationError, transform_error
+
+from enlighten_async.errors import DecodeError, NotFound
+from enlighten_async.models.convert import structure
+from enlighten_async.windows import as_datetime
+from enlighten_async.wire import Response
+
+_INSTANTS = frozenset({"end_at", "last_report_at", "last_energy_at", "operational_at"})
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def in_epoch(body: bytes) -> bytes | None:
+    """Return an answer with its instants in epoch seconds; `None` if it has none that are ISO 8601.
+
+    A time without an offset names no instant and stays as it is.
+    """
+    try:
+        changed = msgspec.json.encode(_changed("", msgspec.json.decode(body)))
+    except (ValueError, OverflowError, RecursionError):
+        return None
+    return None if changed == body else changed
+
+
+def _changed(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _changed(key, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_changed("", inner) for inner in value]
+    moment = instant(value) if name in _INSTANTS else None
+    return value if moment is None else moment
+
+
+def instant(value: object) -> int | None:
+    """Return an instant in ISO 8601 as epoch seconds; `None` for what is not one."""
+    if not isinstance(value, str) or not _ISO.fullmatch(value):
+        return None
+    try:
+        return int(datetime.fromisoformat(value).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+T = TypeVar("T")
+
+_PATH = re.compile(r"`(\$[^`]*)`")
+
+
+Shape: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+"""Turns what the service sends into what a model is made of."""
+
+
+def value(
+    model: type[T],
+    response: Response,
+    *,
+    shape: Shape | None = None,
+    usual: Mapping[str, object] = MappingProxyType({}),
+) -> T:
+    """Decode an answer that is one object.
+
+    Args:
+        model: what it becomes; a model that has `as_of`.
+        response: the answer.
+        shape: turns the object into what the model is made of, where it is not that already.
+        usual: values of fields which the answer may leave out.
+    """
+    raw = parsed(_ANYTHING, response)
+    if isinstance(raw, dict):
+        raw |= {name: known for name, known in usual.items() if raw.get(name) is None}
+        raw = raw if shape is None else _shaped(response, raw, shape)
+    return _fetched(_structured(response, raw, model), response)
+
+
+def items(model: type[T], response: Response) -> tuple[T, ...]:
+    """Decode an answer that is a list of objects."""
+    kind: type[tuple[T, ...]] = tuple[model, ...]  # type: ignore[valid-type]
+    return _structured(response, parsed(_ANYTHING, response), kind)
+
+
+def parsed(decoder: msgspec.json.Decoder[T], response: Response) -> T:
+    """Parse a body; raise `DecodeError` with the path to what is wrong in it."""
+    try:
+        return decoder.decode(response.body)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        said = str(error) or type(error).__name__
+    path = _PATH.search(said)
+    raise failed(response, path.group(1) if path else "$", said)
+
+
+def failed(response: Response, path: str, said: str) -> DecodeError:
+    """Return the error for an answer that is not what the service documents."""
+    return DecodeError(
+        f"the answer cannot be read at {path}: {said}; it is kept in .response", path=path, response=response
+    )
+
+
+def _shaped(response: Response, raw: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    try:
+        return shape(raw)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        told = f"{type(error).__name__}: {error}"
+    raise failed(response, "$", told[:200])
+
+
+_ANYTHING: msgspec.json.Decoder[object] = msgspec.json.Decoder()
+
+
+def _structured(response: Response, raw: object, model: type[T]) -> T:
+    try:
+        return structure(raw, model)
+    except (BaseValidationError, TypeError, ValueError, AttributeError) as error:
+        said = transform_error(error)
+    first = said[0] if said else "wrong type"
+    text, _, path = first.rpartition(" @ ")
+    raise failed(response, path or "$", text)
+
+
+def _fetched(answer: T, response: Response) -> T:
+    """Return an answer with the service's own time of it."""
+    undated: Any = answer
+    dated: T = evolve(undated, as_of=fetched_at(response))
+    return dated
+
+
+def fetched_at(response: Response | None) -> datetime | None:
+    """Return the service's own time of an answer (aware UTC)."""
+    return None if response is None or response.date is None else as_datetime(response.date)
+
+
+def zone_unknown(system_id: int, response: Response) -> NotFound:
+    """Return the error for an answer that does not tell a system's time zone."""
+    return NotFound(
+        f"this user sees no system {system_id} with a time zone: check the system id, "
+        f"or give start_at/end_at, which need no time zone",
+        status=response.status,
+        response=response,
+    )

@@ -1,0 +1,78 @@
+"""Bodies of errors in any of the service's shapes: their text and their facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+import msgspec
+
+from enlighten_async.api.decode import instant
+from enlighten_async.errors import APIError, RangeError, Throttled
+from enlighten_async.windows import END_OF_TIME, as_datetime
+from enlighten_async.wire import Response
+
+UNAVAILABLE = 7
+"""`errorCode` of a 500 by which the service says that data is not available for now."""
+
+
+def envelope(response: Response) -> Mapping[str, object]:
+    """Return the body of a refusal as a mapping; an empty one if it is anything else."""
+    try:
+        body = msgspec.json.decode(response.body)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def said(body: Mapping[str, object], *names: str) -> str:
+    """Return what a refusal says in the first of these fields that has a text, or a list of such."""
+    for name in names:
+        value = body.get(name)
+        lines = value if isinstance(value, list) else [value]
+        text = "; ".join(line for line in lines if isinstance(line, str) and line)
+        if text and not text.isdigit():
+            return text[:500]
+    return ""
+
+
+def with_facts(error: APIError, body: Mapping[str, object]) -> APIError:
+    """Put the facts of a refusal on its error."""
+    if "errorCode" in body:
+        error.error_code = _whole(body, "errorCode", 2**53)
+    if isinstance(error, Throttled):
+        period = body.get("period")
+        error.period = period if isinstance(period, str) else ""
+        error.period_start = _moment(body, "period_start")
+        error.period_end = _moment(body, "period_end")
+        error.limit = _whole(body, "limit", 2**53)
+        error.retry_at = None if error.period_end is None else as_datetime(error.period_end)
+    elif isinstance(error, RangeError):
+        error.start_at = _moment(body, "start_at")
+        error.end_at = _moment(body, "end_at")
+        error.first_interval = _moment(body, "first_interval")
+        error.last_interval = _moment(body, "last_interval")
+        error.start_date, error.end_date = _day(body, "start"), _day(body, "end")
+    return error
+
+
+def _moment(body: Mapping[str, object], name: str) -> int | None:
+    """Return an instant, in epoch seconds or ISO 8601, as epoch seconds; `None` for what cannot be one."""
+    moment = instant(body.get(name))
+    return _whole(body, name, END_OF_TIME - 1) if moment is None else moment
+
+
+def _day(body: Mapping[str, object], name: str) -> date | None:
+    """Return a local date; `None` for what cannot be such."""
+    value = body.get(name)
+    try:
+        return datetime.fromisoformat(value).date() if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _whole(body: Mapping[str, object], name: str, most: int) -> int | None:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value <= most else None

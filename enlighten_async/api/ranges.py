@@ -1,0 +1,237 @@
+"""Limits of the series endpoints, and the ranges that callers give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+from typing import Literal, Self, TypeAlias
+from zoneinfo import ZoneInfo
+
+from attrs import field, frozen
+
+from enlighten_async.errors import InputError
+from enlighten_async.models.coverage import Reason
+from enlighten_async.windows import DAY, Moment, Window, calendar_day, epoch, floor, local_days
+
+HOUR = 3_600
+
+MARGIN = HOUR
+"""Seconds kept from the limit of retention, which moves on while a request waits for its turn."""
+
+
+DAILY: Mapping[str, str] = MappingProxyType(
+    {
+        "stats": "energy_lifetime",
+        "rgm_stats": "energy_lifetime",
+        "production_meter": "energy_lifetime",
+        "consumption_stats": "consumption_lifetime",
+        "battery": "battery_lifetime",
+        "energy_import_telemetry": "energy_import_lifetime",
+        "energy_export_telemetry": "energy_export_lifetime",
+    }
+)
+"""What has a value for each day, of all days in one request, by the series that has them by intervals."""
+
+Params: TypeAlias = tuple[tuple[str, str], ...]
+
+
+def both_ends(window: Window, *, newest: bool) -> Params:
+    """Return the parameters of a window for endpoints that take its start and its end."""
+    return (("start_at", str(window.start)), ("end_at", str(window.end)))
+
+
+@frozen
+class Endpoint:
+    """What the service allows of a series.
+
+    Attributes:
+        name: the API's name of it.
+        grid: seconds from one interval to the next.
+        span: seconds one request may ask for.
+        path: where it is, `{}` standing for the system's number.
+        params: the parameters that ask for a window, `newest` if it ends by now.
+        retention: seconds the service keeps.
+        cut: what happens to a longer range: "error", or "silent": the answer ends early, or "told": the
+            answer says where it ends.
+        dense: whether each interval has a row, day and night, so that rows which end early tell of a cut.
+        surplus: whether rows may go on beyond the window, as the answer has a length of its own.
+        counted: whether `total_devices` counts the devices, so that 0 means that there is none.
+        no_content: what an answer without a body (204) says.
+        absent: what is said (404, lower case) of a system that has no such device; empty if nothing is.
+        knows_today: whether the service answers the system's own today where no range is given.
+    """
+
+    name: str
+    grid: int
+    span: int
+    path: str = field(kw_only=True)
+    params: Callable[..., Params] = field(kw_only=True, default=both_ends)
+    retention: int = 365 * DAY
+    cut: Literal["error", "silent", "told"] = "silent"
+    dense: bool = True
+    surplus: bool = False
+    counted: bool = True
+    no_content: Reason = Reason.NO_ROW
+    absent: str = ""
+    knows_today: bool = True
+
+    def cheaper(self, window: Window) -> str:
+        """Return what costs less than a window of several requests, in words; empty if nothing is known."""
+        daily = DAILY.get(self.name)
+        if daily is None or window.seconds <= max(self.span, 7 * DAY):
+            return ""
+        return f"one {daily} request has a value for each day"
+
+    @property
+    def longest(self) -> int:
+        """How many seconds the rows of one answer may span; the service's own today may have 25 hours."""
+        return max(self.span, DAY + HOUR)
+
+    def oldest(self, now: float) -> int:
+        """Return the moment from which on the service still has data, on the grid, with a margin."""
+        return floor(now - self.retention + MARGIN, self.grid)
+
+    def pieces(self, wanted: Sequence[Window], zone: ZoneInfo | None, *, local: bool) -> list[Window]:
+        """Return the fewest windows, each what one request may ask for, that cover all that is wanted.
+
+        Of the limits that cut silently it is not known whether their days have 24 hours or are those of
+        the system's clock, of 23 hours in spring. Where the time zone is known, no piece is longer than
+        either; and single local days end at midnight, so that one of 25 hours is two pieces.
+
+        Args:
+            wanted: stretches of time, on the grid, in order.
+            zone: the system's time zone, where known.
+            local: whether the range was given in local days.
+        """
+        pieces: list[Window] = []
+        reached = 0
+        for stretch in wanted:
+            if pieces and stretch.start < reached:
+                last = pieces.pop()
+                pieces.append(Window(last.start, min(reached, stretch.end)))
+            start = max(stretch.start, reached)
+            while start < stretch.end:
+                reached = self._reach(start, zone, local=local)
+                pieces.append(Window(start, min(reached, stretch.end)))
+                start = reached
+        return pieces
+
+    def _reach(self, start: int, zone: ZoneInfo | None, *, local: bool) -> int:
+        """Return up to where one request may ask that begins here."""
+        if self.cut != "silent" or zone is None:
+            return start + self.span
+        later = floor(_later(start, self.span, zone), self.grid)
+        if local and self.span == DAY:
+            later = min(later, floor(_midnight_after(start, zone), self.grid))
+        return max(later, start + self.grid)
+
+    def spare(self, window: Window, zone: ZoneInfo | None, *, local: bool) -> int:
+        """Return how many requests it may take beyond those for `pieces`, as the time zone is not known.
+
+        A clock is set forward or back once a year, or twice in a little more than 300 days.
+        """
+        healed = self.dense and window.seconds >= self.span
+        if self.cut != "silent" or zone is not None or not (local or healed):
+            return 0
+        return 1 + window.seconds // (300 * DAY)
+
+    def spoken(self, window: Window, last: int) -> int:
+        """Return up to when an answer speaks for its window, by the end of its last row.
+
+        Rows that end early tell of a cut where they are dense: the service may count days by a clock that
+        is not known, and give an hour less than the span; or it may give less days than is known of it.
+        What says itself where it ends is believed, unless its rows fill no more than the first of several
+        days: then it speaks for that one.
+        """
+        got, rest = last - window.start, window.end - last
+        cut = False
+        if self.cut == "told":
+            days_lost = DAY - HOUR <= got < window.seconds - HOUR if self.dense else window.seconds >= 2 * DAY
+            return window.start + DAY if got <= DAY and days_lost else window.end
+        if self.cut == "silent" and self.dense:
+            short = min(got, rest) >= DAY - HOUR and (got + HOUR) % DAY <= 2 * HOUR
+            cut = window.seconds == self.span if rest == HOUR else short
+        return last if cut else window.end
+
+
+def _later(start: int, span: int, zone: ZoneInfo) -> float:
+    """Return the end of so many days that begin here: by their hours or by the clock, whichever is first."""
+    here = datetime.fromtimestamp(start, zone)
+    clock = datetime.combine(here.date() + timedelta(seconds=span), here.time(), zone).timestamp()
+    return min(start + span, max(clock, start + span - HOUR))
+
+
+def _midnight_after(start: int, zone: ZoneInfo) -> int:
+    today = datetime.fromtimestamp(start, zone).date()
+    return local_days(today, today, zone).end
+
+
+@frozen
+class Range:
+    """A range as the caller gave it: two instants, or two local days; the end may be open."""
+
+    start: float | date
+    end: float | date | None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        start_at: Moment | None,
+        end_at: Moment | None,
+        start_date: date | None,
+        end_date: date | None,
+    ) -> Self | None:
+        """Check what the caller gave; return `None` if that is nothing.
+
+        Raises:
+            InputError: instants and dates are mixed, the start is missing, or the end is before it.
+        """
+        if (start_at is not None or end_at is not None) and (start_date is not None or end_date is not None):
+            raise InputError("give start_at/end_at (instants) or start_date/end_date (local days), not both")
+        if end_at is not None and start_at is None:
+            raise InputError("end_at without start_at: give start_at too, or use start_date for local days")
+        if end_date is not None and start_date is None:
+            raise InputError("end_date without start_date: give start_date too")
+        if start_date is not None:
+            return cls._days(start_date, end_date)
+        return None if start_at is None else cls._instants(start_at, end_at)
+
+    @classmethod
+    def today(cls, now: float, zone: ZoneInfo | None) -> Self:
+        """Return the local day of an instant (epoch seconds), as far as it is over."""
+        return cls(datetime.fromtimestamp(now, zone or ZoneInfo("UTC")).date(), None)
+
+    @classmethod
+    def _instants(cls, start_at: Moment, end_at: Moment | None) -> Self:
+        start, end = epoch(start_at, "start_at"), None if end_at is None else epoch(end_at, "end_at")
+        if end is not None and end < start:
+            raise InputError(f"end_at {end_at} is before start_at {start_at}: swap them")
+        return cls(start, end)
+
+    @classmethod
+    def _days(cls, start_date: date, end_date: date | None) -> Self:
+        first = calendar_day(start_date, "start_date")
+        last = None if end_date is None else calendar_day(end_date, "end_date")
+        if last is not None and last < first:
+            raise InputError(f"end_date {last} is before start_date {first}: swap them")
+        return cls(first, last)
+
+    @property
+    def local(self) -> bool:
+        """Whether it is given in local days, whose instants depend on the system's time zone."""
+        return isinstance(self.start, date)
+
+    def window(self, now: float, zone: ZoneInfo | None, grid: int) -> Window:
+        """Return the range on the grid, ended by now."""
+        if isinstance(self.start, date):
+            start, end = self._local(self.start, now, zone)
+        else:
+            start, end = self.start, now if not isinstance(self.end, float) else self.end
+        first = floor(start, grid)
+        return Window(first, max(first, floor(min(end, now), grid)))
+
+    def _local(self, first: date, now: float, zone: ZoneInfo | None) -> tuple[float, float]:
+        days = local_days(first, self.end if isinstance(self.end, date) else first, zone or ZoneInfo("UTC"))
+        return days.start, days.end if self.end is not None else now

@@ -1,0 +1,166 @@
+"""Errors of v4: status and body to one of our errors, by tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from enlighten_async.api.error_bodies import UNAVAILABLE, envelope, said, with_facts
+from enlighten_async.errors import (
+    APIError,
+    AuthenticationError,
+    EnlightenError,
+    KeyMismatch,
+    KeyMissing,
+    MissingAccessControl,
+    NotFound,
+    PermissionDenied,
+    RangeError,
+    ServerError,
+    Throttled,
+    TokenRefused,
+    Unavailable,
+)
+from enlighten_async.wire import Response
+
+ACCESS_CONTROLS: Mapping[str, tuple[str, ...]] = {
+    "System Details": (
+        *("systems", "system", "summary", "devices", "inventory", "envoys", "search_system_id"),
+        *("inverters_summary_by_envoy_or_site", "events", "alarms", "open_events", "open_alarms"),
+        "event_types",
+    ),
+    "Site Level Production Monitoring": (
+        *("stats", "rgm_stats", "production_meter", "energy_lifetime", "production_meter_readings"),
+    ),
+    "Site Level Consumption Monitoring": (
+        *("consumption_stats", "consumption_lifetime", "consumption_meter_readings"),
+        *("battery", "battery_lifetime", "storage_meter_readings", "latest_telemetry"),
+        *("energy_import_telemetry", "energy_export_telemetry"),
+        *("energy_import_lifetime", "energy_export_lifetime"),
+    ),
+    "EV Charger Monitoring": (
+        *("ev_charger_devices", "ev_charger_events", "ev_charger_sessions", "ev_charger_schedules"),
+        *("ev_charger_lifetime", "ev_charger_telemetry"),
+    ),
+    "Device Level Production Monitoring": (
+        *("micros_telemetry", "micro_telemetry", "encharge_telemetry", "acb_telemetry"),
+        *("evse_telemetry", "evse_lifetime", "hp_telemetry", "hp_lifetime"),
+    ),
+    "System Configurations": ("battery_settings", "storm_guard", "grid_status", "load_control"),
+}
+"""The endpoints of each access control, by the names of the client's methods."""
+
+_FIRST_PLAN = {"Device Level Production Monitoring": "Kilowatt", "System Configurations": "Megawatt"}
+"""The smallest plan that includes an access control; the others are in all of them."""
+
+
+def access_control(endpoint: str) -> str:
+    """Return the name of the access control an endpoint needs; empty if that is not known."""
+    return next((name for name, endpoints in ACCESS_CONTROLS.items() if endpoint in endpoints), "")
+
+
+def plans(name: str) -> str:
+    """Return which plans include an access control, in words."""
+    return f"(in plans from {_FIRST_PLAN.get(name, 'Watt')} on)"
+
+
+_REFUSALS: Mapping[int, tuple[type[APIError], str]] = {
+    400: (RangeError, "the service takes a parameter for invalid"),
+    401: (TokenRefused, "the access token is not accepted"),
+    403: (PermissionDenied, "the owner has not granted this, or it is not their system"),
+    404: (NotFound, "check the system id and the serial number, and that this user may see the system"),
+    409: (Throttled, "over the plan's limit"),
+    422: (RangeError, "the service takes the range, or another parameter, for invalid"),
+    429: (Throttled, "over the plan's limit"),
+    503: (Unavailable, "too many requests at once, or the service is down"),
+}
+
+_UNAUTHORIZED: tuple[tuple[str, type[AuthenticationError], str], ...] = (
+    ("keys are missing", KeyMissing, "the API key did not arrive: try key_in='header' (or 'query')"),
+    ("mismatch", KeyMismatch, "take API key, client id and client secret of one application"),
+    ("do not match", KeyMismatch, "take API key, client id and client secret of one application"),
+    ("api key", AuthenticationError, "check the API key"),
+)
+"""What a 401 may say (lower case), beside that the token is not accepted or an access control is missing."""
+
+_UNKNOWN = re.compile(r"not found|couldn't find|invalid system_id|serial_no", re.IGNORECASE)
+"""What a 400 or 422 says of a system or a device that does not exist."""
+
+_FACT = re.compile(r':(\w+)=>"?([\w:+-]+)"?')
+"""A fact in the tail of a text, as Ruby writes it: `{:start_at=>1566930600, :end_at=>1565333100}`."""
+
+_QUOTED = re.compile(r"Invalid request because of '(.*)'\.?")
+
+
+def explain(response: Response, endpoint: str) -> EnlightenError | None:
+    """Return what an answer means if it is not data, else `None`.
+
+    Args:
+        response: the answer.
+        endpoint: the name of what was asked, which tells the access control it needs.
+    """
+    if response.status == 200 and "html" not in response.content_type:
+        return None
+    body = envelope(response)
+    text = _said(body)
+    if response.status == 401 and "access this resource" in text:
+        return _lacking(response, text, endpoint)
+    kind, advice = _kind(response, body, text)
+    message = f"{response.status}{f' {text}' if text else ''}: {advice}"
+    return with_facts(kind(message, status=response.status, response=response), _facts(response, body, text))
+
+
+def _kind(response: Response, body: Mapping[str, object], text: str) -> tuple[type[APIError], str]:
+    status = response.status
+    if status == 401:
+        told = (row for row in _UNAUTHORIZED if row[0] in text.lower())
+        return next(((kind, advice) for _, kind, advice in told), _REFUSALS[401])
+    if status == 500 and body.get("errorCode") == UNAVAILABLE:
+        return Unavailable, "the service does not have this data for now; ask again later"
+    if status in {400, 422} and _UNKNOWN.search(text):
+        return _REFUSALS[404]
+    if status == 200:
+        return ServerError, "a web page came in place of data; check base_url and proxy"
+    if 300 <= status < 400:
+        return ServerError, "the service redirects, which its API never did; check base_url"
+    return _REFUSALS.get(status, (ServerError, "the service failed"))
+
+
+def _lacking(response: Response, text: str, endpoint: str) -> MissingAccessControl:
+    """Return the error for an application that may not use an endpoint."""
+    name = access_control(endpoint)
+    which = f"the access control {name!r} {plans(name)}" if name else "an access control"
+    error = MissingAccessControl(
+        f"401 {text}: {endpoint} needs {which}, which the application or its plan lacks. One that is added "
+        f"in the developer portal makes a new application, to which owners have to consent anew",
+        status=response.status,
+        response=response,
+    )
+    error.access_control = name
+    return error
+
+
+def _said(body: Mapping[str, object]) -> str:
+    """Return what a refusal says: its details, where it has some, and else its title."""
+    nested = body.get("error")
+    if isinstance(nested, dict):
+        return said(nested, "message", "status")
+    title, details = said(body, "message", "errorMessages", "reason"), said(body, "details")
+    quoted = _QUOTED.fullmatch(details)
+    text = quoted.group(1) if quoted else details
+    if text and ("ismatch" in title or "authorized" in title):
+        text = f"{title.rstrip('.')}: {text}"
+    return (text or title).rstrip(".")
+
+
+def _facts(response: Response, body: Mapping[str, object], text: str) -> Mapping[str, object]:
+    """Return a refusal with the facts that stand in its text (epoch seconds, or local dates), or a header."""
+    facts: dict[str, object] = {}
+    for name, value in _FACT.findall(text):
+        if value.isdigit():
+            facts[name] = int(value)
+        else:
+            facts[name.removesuffix("_at").removesuffix("_date")] = value
+    if response.retry_after is not None and response.date is not None:
+        facts["period_end"] = response.date + response.retry_after
+    return {**facts, **body}
