@@ -92,7 +92,7 @@ def sweep(session: nox.Session) -> None:
 def processes(session: nox.Session) -> None:
     """Real processes that share a state file, some of them killed, over real sockets; takes five minutes."""
     session.install(*group("tests"), ".[cli,trio]")
-    session.run("pytest", "tests/processes", *session.posargs, env={"PROCESSES": "1"})
+    session.run("pytest", "tests/system/processes", *session.posargs, env={"PROCESSES": "1"})
 
 
 @nox.session
@@ -100,7 +100,13 @@ def kills(session: nox.Session) -> None:
     """Real processes that buy a year over real sockets and are killed, 265 times; takes ten minutes."""
     session.install(*group("tests"), ".[cli,trio]")
     session.run(
-        "pytest", "-n", "2", "-rP", "tests/processes/test_kills.py", *session.posargs, env={"KILLS": "1"}
+        "pytest",
+        "-n",
+        "2",
+        "-rP",
+        "tests/system/processes/test_kills.py",
+        *session.posargs,
+        env={"KILLS": "1"},
     )
 
 

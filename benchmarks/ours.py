@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from benchmarks.payload import GRID, SYSTEM_ID
 from enlighten_async import EnlightenClient, Plan
-from enlighten_async.api.series import Ask
+from enlighten_async.api.series import SeriesRequests
 from enlighten_async.api.v2.series import RGM_STATS
 from enlighten_async.models import Coverage
 from enlighten_async.models.rgm_stats import RgmStats, merge_rgm_stats, no_rgm_stats
@@ -22,7 +22,7 @@ class Ours:
 
     def decode(self, body: bytes) -> RgmStats:
         """Return an answer as columns."""
-        return Ask(RGM_STATS, SYSTEM_ID, {}).read(Response(200, body), None)
+        return SeriesRequests(RGM_STATS, SYSTEM_ID, {}).read(Response(200, body), None)
 
     def client(self, url: str) -> AbstractAsyncContextManager[EnlightenClient]:
         """Open a client."""

@@ -15,7 +15,7 @@ P = TypeVar("P")
 
 
 @frozen
-class Shelf(Generic[P]):
+class SeriesKey(Generic[P]):
     """Where parts of one series are kept.
 
     Attributes:
@@ -36,7 +36,7 @@ class Shelf(Generic[P]):
 
 
 @frozen
-class Reply(Generic[P]):
+class ReplyKey(Generic[P]):
     """Under what an answer is kept that is no series.
 
     Attributes:
@@ -48,10 +48,10 @@ class Reply(Generic[P]):
 
     endpoint: str
     asked: str
-    good_until: Callable[[P, float], float] = field(eq=False, repr=False)
+    valid_until: Callable[[P, float], float] = field(eq=False, repr=False)
 
 
-def for_now(_: object, fetched: float) -> float:
+def never_final(_: object, fetched: float) -> float:
     """Tell that an answer is of the moment it was made (epoch seconds)."""
     return fetched
 
@@ -96,8 +96,8 @@ class Request(Generic[P]):
         forgive: turns a documented refusal into the part it stands for, or returns `None`.
         method: HTTP method, upper case.
         body: what is sent along, as JSON; `None` for nothing.
-        shelf: the series its part is of, where it is of one that is kept.
-        good_until: makes its answer one that is kept as it is: see `Reply`.
+        series: the series its part is of, where it is of one that is kept.
+        good_until: makes its answer one that is kept as it is: see `ReplyKey`.
         wanted: all that is still wanted of the series; a part for its beginning will do as well.
     """
 
@@ -109,22 +109,24 @@ class Request(Generic[P]):
     forgive: Callable[[EnlightenError], P | None] = field(default=_never, repr=False)
     method: str = "GET"
     body: bytes | None = None
-    shelf: Shelf[P] | None = None
+    series: SeriesKey[P] | None = None
     wanted: Window | None = None
-    good_until: Callable[[P, float], float] | None = field(default=None, repr=False)
+    valid_until: Callable[[P, float], float] | None = field(default=None, repr=False)
 
     @property
-    def reply(self) -> Reply[P] | None:
+    def reply(self) -> ReplyKey[P] | None:
         """Under what its answer is kept as it is; `None` if it is not."""
-        if self.good_until is None:
+        if self.valid_until is None:
             return None
         asked = f"{self.path}?{urlencode(self.params)}"
-        return Reply(self.endpoint, asked if self.body is None else f"{asked} {self.body!r}", self.good_until)
+        return ReplyKey(
+            self.endpoint, asked if self.body is None else f"{asked} {self.body!r}", self.valid_until
+        )
 
     @property
     def subject(self) -> Hashable:
         """What tells whether two requests are about the same thing, at whatever time."""
-        return self.shelf or (self.method, self.path, self.params, self.body)
+        return self.series or (self.method, self.path, self.params, self.body)
 
 
 Flow: TypeAlias = Generator[Request[P], P, None]

@@ -249,7 +249,7 @@ async def test_v2_energy_lifetime_takes_a_range(world: World) -> None:
 
 
 async def test_v2_stats_are_not_padded(world: World) -> None:
-    """Nights are rows that do not exist, and holes in the coverage."""
+    """Nights are rows that do not exist, and gaps in the coverage."""
     stats = await world.client().stats(world.system, **world.days(2))
     assert 0 < len(stats.intervals) < 2 * 288
     assert stats.coverage.complete
@@ -271,7 +271,7 @@ async def test_v2_has_removed_v1_paths(world: World, path: str) -> None:
 
 
 async def test_v2_stats_go_back_one_year(world: World) -> None:
-    """Any day up to one year ago; what is older is a hole, and costs nothing."""
+    """Any day up to one year ago; what is older is a gap, and costs nothing."""
     now = world.clock.now()
     stats = await world.client().stats(world.system, start_at=now - 364 * DAY, end_at=now - 363 * DAY)
     assert len(stats.intervals) > 50

@@ -10,7 +10,7 @@ from email.utils import formatdate
 import httpx
 from attrs import field, frozen
 
-from enlighten_async.api.series import Ask
+from enlighten_async.api.series import SeriesRequests
 from enlighten_async.api.v2.series import STATS
 from enlighten_async.models import Stats
 from enlighten_async.windows import DAY, Window
@@ -21,7 +21,7 @@ GRID = 300
 YEAR = 105_000
 """Rows of a year, less what is about to be beyond the service's memory."""
 
-ASK = Ask(STATS, SYSTEM_ID, {})
+ASK = SeriesRequests(STATS, SYSTEM_ID, {})
 """How answers are read."""
 
 
@@ -62,9 +62,9 @@ class Days:
 
 def joined(parts: Sequence[Stats]) -> Stats:
     """Return the answer that parts make."""
-    shelf = ASK.shelf
-    assert shelf is not None
-    return shelf.join(parts)
+    series = ASK.series
+    assert series is not None
+    return series.join(parts)
 
 
 def numbers(answer: Stats) -> list[tuple[str, bytes]]:

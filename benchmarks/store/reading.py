@@ -17,7 +17,7 @@ from attrs import frozen
 from benchmarks.store.days import ASK, GRID, SYSTEM_ID, Days, joined, numbers
 from benchmarks.store.plain import Plain
 from enlighten_async import EnlightenClient, Plan
-from enlighten_async.cache import IntervalStore, MemoryIntervalStore, SqliteIntervalStore
+from enlighten_async.cache import IntervalCache, MemoryCache, SqliteCache
 from enlighten_async.clock import SystemClock
 from enlighten_async.limiter import MemoryQuotaStore
 from enlighten_async.models import Stats
@@ -82,9 +82,9 @@ async def _play(days: Days, folder: Path) -> tuple[Round, dict[str, int]]:
 async def _whole(days: Days, times: Round, folder: Path) -> None:
     """Await the year as one does, from a client that was opened just now and has bought it before."""
     clock, (start, end) = SystemClock(), (days.window.start, days.window.end)
-    stores: dict[str, Callable[[], IntervalStore]] = {
-        WHOLE: lambda: SqliteIntervalStore(StateFile(folder / "whole.db"), clock=clock),
-        "whole query, memory": partial(_same, MemoryIntervalStore()),
+    stores: dict[str, Callable[[], IntervalCache]] = {
+        WHOLE: lambda: SqliteCache(StateFile(folder / "whole.db"), clock=clock),
+        "whole query, memory": partial(_same, MemoryCache()),
     }
     for job, store in stores.items():
         for again in (False, True):
@@ -98,45 +98,45 @@ async def _whole(days: Days, times: Round, folder: Path) -> None:
             assert numbers(answer) == numbers(joined(days.parts()))
 
 
-def _same(store: IntervalStore) -> IntervalStore:
+def _same(store: IntervalCache) -> IntervalCache:
     return store
 
 
-def _client(days: Days, store: IntervalStore) -> EnlightenClient:
+def _client(days: Days, store: IntervalCache) -> EnlightenClient:
     return EnlightenClient(
         "key",
         "4d7a",
         plan=PLENTY,
         transport=days.transport(),
         quota_store=MemoryQuotaStore(),
-        interval_store=store,
+        interval_cache=store,
     )
 
 
 async def _steps(days: Days, times: Round, folder: Path) -> None:
     """Do the steps of a query that is answered from a file, and those of keeping what it is answered from."""
-    store = SqliteIntervalStore(StateFile(folder / "steps.db"), clock=SystemClock())
-    at_once = SqliteIntervalStore(StateFile(folder / "once.db"), clock=SystemClock())
-    shelf, parts, date = ASK.shelf, days.parts(), float(days.window.end)
-    assert shelf is not None
+    store = SqliteCache(StateFile(folder / "steps.db"), clock=SystemClock())
+    at_once = SqliteCache(StateFile(folder / "once.db"), clock=SystemClock())
+    series, parts, date = ASK.series, days.parts(), float(days.window.end)
+    assert series is not None
     with _stopwatch(times, "keep it, each day as it comes"):
         await _kept(store, parts, date, each=True)
     with _stopwatch(times, "keep it, all at once"):
         await _kept(at_once, parts, date, each=False)
     with _stopwatch(times, "step: what is held"):
-        await store.stretches(ACCOUNT, shelf)
+        await store.stretches(ACCOUNT, series)
     with _stopwatch(times, "step: parts from the file"):
-        kept = await store.get(ACCOUNT, shelf, days.window)
+        kept = await store.get(ACCOUNT, series, days.window)
     with _stopwatch(times, "step: parts to an answer"):
         answer = joined([each.part for each in kept])
     assert numbers(answer) == numbers(joined(parts))
 
 
-async def _kept(store: SqliteIntervalStore, parts: list[Stats], date: float, *, each: bool) -> None:
-    shelf = ASK.shelf
-    assert shelf is not None
+async def _kept(store: SqliteCache, parts: list[Stats], date: float, *, each: bool) -> None:
+    series = ASK.series
+    assert series is not None
     for part in parts:
-        store.put(ACCOUNT, shelf, part, date)
+        store.put(ACCOUNT, series, part, date)
         if each:
             await store.flush()
     await store.flush()

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from enlighten_async.api import decode
 from enlighten_async.api.ranges import Params
 from enlighten_async.api.single import once
-from enlighten_async.cache import REMEMBERED, good_until, over
+from enlighten_async.cache import ABSENCE_MEMORY_S, day_end_anywhere, valid_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import Lifetime
@@ -30,7 +30,7 @@ L = TypeVar("L", bound=Lifetime[Any])
 
 
 @frozen
-class Days:
+class DateRange:
     """Local days, both inclusive; the service chooses an end that is not given.
 
     Attributes:
@@ -90,7 +90,7 @@ def _not_yet(_part: object) -> Reason:
 
 
 @frozen
-class Daily(Generic[L]):
+class DailyEndpoint(Generic[L]):
     """One endpoint that answers a value for each local day.
 
     Attributes:
@@ -108,13 +108,13 @@ class Daily(Generic[L]):
     model: type[L]
     name: str
     path: str = field(kw_only=True, default="")
-    empty: Callable[[Days, APIError], Reason | None] = field(kw_only=True, default=Days.empty)
+    empty: Callable[[DateRange, APIError], Reason | None] = field(kw_only=True, default=DateRange.empty)
     why: Callable[[L], Reason] = field(kw_only=True, default=_not_yet)
     known: Mapping[str, object] = field(kw_only=True, factory=dict)
     shape: decode.Shape | None = field(kw_only=True, default=None)
-    over: bool = field(kw_only=True, default=False)
+    day_end_anywhere: bool = field(kw_only=True, default=False)
 
-    def draft(self, system_id: int, days: Days, more: Params = ()) -> Draft[L, L, L]:
+    def draft(self, system_id: int, days: DateRange, more: Params = ()) -> Draft[L, L, L]:
         """Ask for a value a day.
 
         Args:
@@ -125,18 +125,22 @@ class Daily(Generic[L]):
 
         def outline(now: float, zone: ZoneInfo | None) -> Outline[L, L, L]:
             last = days.end_date
-            sure = not self.over or last is None or last < as_datetime(now).date() - timedelta(days=1)
+            sure = (
+                not self.day_end_anywhere
+                or last is None
+                or last < as_datetime(now).date() - timedelta(days=1)
+            )
             asked = days if sure else evolve(days, end_date=None)
             return once(self._request(system_id, asked, last, more)).outline(now, zone)
 
         return Draft(outline)
 
-    def _request(self, system_id: int, days: Days, last: date | None, more: Params) -> Request[L]:
+    def _request(self, system_id: int, days: DateRange, last: date | None, more: Params) -> Request[L]:
         usual = {"system_id": system_id, "start_date": days.start_date and str(days.start_date), **self.known}
 
         def read(response: Response) -> L:
             part = decode.value(self.model, response, usual=usual, shape=self.shape)
-            part = part if last is None or not self.over else part.ended(last)
+            part = part if last is None or not self.day_end_anywhere else part.ended(last)
             return part if len(part) else evolve(part, start_date=None, reason=self.why(part))
 
         def forgive(refusal: EnlightenError) -> L | None:
@@ -147,12 +151,12 @@ class Daily(Generic[L]):
 
         def until(part: L, fetched: float) -> float:
             if part.reason is not None:
-                return fetched + REMEMBERED
+                return fetched + ABSENCE_MEMORY_S
             reported = part.meta.last_report_at if part.meta else None
-            return fetched if last is None else good_until(over(last), fetched, reported)
+            return fetched if last is None else valid_until(day_end_anywhere(last), fetched, reported)
 
         where = f"/systems/{system_id}/{self.path or self.name}"
-        return Request(self.name, where, (*days.params, *more), read, None, forgive, good_until=until)
+        return Request(self.name, where, (*days.params, *more), read, None, forgive, valid_until=until)
 
 
 def produced(production: object) -> Params:

@@ -15,9 +15,9 @@ import msgspec
 from attrs import define, evolve, field
 
 from enlighten_async.api.decode import failed, in_epoch, parsed
-from enlighten_async.api.ranges import HOUR, Endpoint
+from enlighten_async.api.ranges import HOUR, SeriesLimits
 from enlighten_async.errors import DecodeError
-from enlighten_async.models.coverage import Coverage, Hole, Reason, explained, join, missing
+from enlighten_async.models.coverage import Coverage, Gap, Reason, explained, join, missing
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.rgm_stats import (
     ChannelInterval,
@@ -113,7 +113,7 @@ def raw(values: Iterable[float | None]) -> list[float]:
 
 
 @define
-class Asked:
+class RequestedRange:
     """The range that was asked for, and how rows are fitted into it.
 
     Attributes:
@@ -125,7 +125,7 @@ class Asked:
         notes: what was left out, in words.
     """
 
-    endpoint: Endpoint
+    endpoint: SeriesLimits
     window: Window
     until: int = 0
     ends: array[int] = field(init=False)
@@ -193,15 +193,15 @@ class Asked:
         started = meta.operational_at
         if started is None and body.start_at is not None and body.start_at > self.window.start:
             started = body.start_at  # the service moves a start to where data begins
-        gaps = missing(self.window, ends, grid)
+        blanks = missing(self.window, ends, grid)
         if body.total_devices == 0 and self.endpoint.counted and not ends:
-            holes = [Hole(gap, Reason.NO_DEVICE) for gap in gaps]
+            gaps = [Gap(blank, Reason.NO_DEVICE) for blank in blanks]
         else:
-            holes = [hole for gap in gaps for hole in explained(gap, grid, started, until)]
+            gaps = [gap for blank in blanks for gap in explained(blank, grid, started, until)]
         return Coverage(
             self.window,
             grid,
-            join(holes),
+            join(gaps),
             as_of=None if date is None else as_datetime(date),
             reported_until=None if until is None else as_datetime(until),
             notes=tuple(dict.fromkeys(self.notes)),
@@ -209,31 +209,31 @@ class Asked:
 
 
 def asked(
-    endpoint: Endpoint,
+    endpoint: SeriesLimits,
     window: Window | None,
     body: RawBody,
     rows: Sequence[RawRow] | None,
     response: Response,
-) -> Asked:
+) -> RequestedRange:
     """Return what was asked for: the window, or what the answer spans where it was left to the service."""
     told = None if body.end_at is None else floor(body.end_at, endpoint.grid)
     if window is None:
         window = _told(endpoint, body) or _spanned(endpoint, rows or (), response)
-        return Asked(endpoint, window, window.end)
+        return RequestedRange(endpoint, window, window.end)
     longest = window.start + endpoint.span if endpoint.surplus else 0
     if endpoint.cut != "told" or told is None:
-        return Asked(endpoint, window, longest)
+        return RequestedRange(endpoint, window, longest)
     if not window.start < told < window.end or _by_now(endpoint, told, response):
-        return Asked(endpoint, window, max(longest, told))
-    return Asked(endpoint, Window(window.start, told), told)
+        return RequestedRange(endpoint, window, max(longest, told))
+    return RequestedRange(endpoint, Window(window.start, told), told)
 
 
-def _by_now(endpoint: Endpoint, told: int, response: Response) -> bool:
+def _by_now(endpoint: SeriesLimits, told: int, response: Response) -> bool:
     """Tell whether an answer ends where it does since it is not later yet."""
     return response.date is None or told + 2 * endpoint.grid >= response.date
 
 
-def _told(endpoint: Endpoint, body: RawBody) -> Window | None:
+def _told(endpoint: SeriesLimits, body: RawBody) -> Window | None:
     """Return the range an answer says it is for, if it is a sane one."""
     if body.start_at is None or body.end_at is None:
         return None
@@ -241,7 +241,7 @@ def _told(endpoint: Endpoint, body: RawBody) -> Window | None:
     return window if 0 <= window.end - window.start <= endpoint.longest else None
 
 
-def _spanned(endpoint: Endpoint, rows: Sequence[RawRow], response: Response) -> Window:
+def _spanned(endpoint: SeriesLimits, rows: Sequence[RawRow], response: Response) -> Window:
     """Return the range from the first row to the last."""
     ends = [row.end_at for row in rows if row.end_at % endpoint.grid == 0]
     window = Window(min(ends) - endpoint.grid, max(ends)) if ends else Window(0, 0)
@@ -287,7 +287,7 @@ _RGM_STATS = msgspec.json.Decoder(_RgmStats)
 _BY_CHANNEL = attrgetter("channel", "end_at")
 
 
-def rgm_stats(endpoint: Endpoint, response: Response, system_id: int, window: Window | None) -> RgmStats:
+def rgm_stats(endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None) -> RgmStats:
     """Decode `/systems/{system_id}/rgm_stats`.
 
     Args:
@@ -309,7 +309,7 @@ def rgm_stats(endpoint: Endpoint, response: Response, system_id: int, window: Wi
     return RgmStats(intervals=intervals, meter_intervals=meters, **range_.facts(body, ends, response))
 
 
-def _meters(range_: Asked, meters: Sequence[_Meter]) -> tuple[MeterIntervals, ...]:
+def _meters(range_: RequestedRange, meters: Sequence[_Meter]) -> tuple[MeterIntervals, ...]:
     """Return each meter once, though it may be listed again under another gateway."""
     rows: dict[str, list[_ChannelRow]] = {}
     envoys: dict[str, str | None] = {}
@@ -320,7 +320,7 @@ def _meters(range_: Asked, meters: Sequence[_Meter]) -> tuple[MeterIntervals, ..
     return tuple(MeterIntervals(serial, envoys[serial], _channels(range_, rows[serial])) for serial in rows)
 
 
-def _channels(range_: Asked, rows: list[_ChannelRow]) -> Series[ChannelInterval]:
+def _channels(range_: RequestedRange, rows: list[_ChannelRow]) -> Series[ChannelInterval]:
     """Return a meter's rows, channel by channel, each in order of time."""
     rows = range_.within(rows)
     channels = array("h", [row.channel for row in rows])
@@ -337,7 +337,7 @@ def _channels(range_: Asked, rows: list[_ChannelRow]) -> Series[ChannelInterval]
     )
 
 
-def _regular(range_: Asked, channels: array[int], ends: array[int]) -> bool:
+def _regular(range_: RequestedRange, channels: array[int], ends: array[int]) -> bool:
     """Tell whether the channels come one after another, each with the same intervals in order."""
     if not ends:
         return True
@@ -361,7 +361,7 @@ class _Body(RawBody, gc=False):
 _STATS = msgspec.json.Decoder(_Body)
 
 
-def stats(endpoint: Endpoint, response: Response, system_id: int, window: Window | None) -> Stats:
+def stats(endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None) -> Stats:
     """Decode what the microinverters of a system made.
 
     Args:
@@ -386,7 +386,7 @@ def stats(endpoint: Endpoint, response: Response, system_id: int, window: Window
 
 
 def consumption_stats(
-    endpoint: Endpoint, response: Response, system_id: int, window: Window | None
+    endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None
 ) -> ConsumptionStats:
     """Decode what the site of a system consumed, as `stats` does."""
     body = read(_STATS, response, system_id)

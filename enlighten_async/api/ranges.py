@@ -42,7 +42,7 @@ def both_ends(window: Window, *, newest: bool) -> Params:
 
 
 @frozen
-class Endpoint:
+class SeriesLimits:
     """What the service allows of a series.
 
     Attributes:

@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
-from enlighten_async.api.ranges import HOUR, Endpoint, Range
-from enlighten_async.cache import Held, weeks
+from enlighten_async.api.ranges import HOUR, Range, SeriesLimits
+from enlighten_async.cache import SeriesIndex, weeks
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotFound, RangeError, Unavailable
-from enlighten_async.models.coverage import Coverage, Hole, Reason, explained
-from enlighten_async.models.intervals import Ranged
+from enlighten_async.models.coverage import Coverage, Gap, Reason, explained
+from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.windows import Moment, Window, as_datetime, floor, local_days, time_zone, without
-from enlighten_async.wire import Flow, Request, Response, Shelf
+from enlighten_async.wire import Flow, Request, Response, SeriesKey
 
-S = TypeVar("S", bound=Ranged)
+S = TypeVar("S", bound=SeriesResult)
 
 NO_METER = "does not contain any active and enabled"
 """What a refusal (401 or 422) says of a system that has no such meter."""
@@ -29,7 +29,7 @@ INVALID, IN_FUTURE = "invalid for this system", "is in the future"
 
 
 @frozen
-class Ask(Generic[S]):
+class SeriesRequests(Generic[S]):
     """What is asked of one system.
 
     Attributes:
@@ -38,7 +38,7 @@ class Ask(Generic[S]):
         zones: names of systems' time zones, as far as they are known.
     """
 
-    kind: Kind[S]
+    kind: SeriesEndpoint[S]
     system_id: int
     zones: Mapping[int, str]
 
@@ -56,12 +56,12 @@ class Ask(Generic[S]):
         return self.kind.decode(self.kind.endpoint, response, self.system_id, window)
 
     @property
-    def shelf(self) -> Shelf[S] | None:
+    def series(self) -> SeriesKey[S] | None:
         """Where answers are kept; pages, which hold some of the devices, are not."""
         if self.kind.paged:
             return None
         endpoint, model = self.kind.endpoint, type(self.nothing((), Window(0, 0)))
-        return Shelf(
+        return SeriesKey(
             endpoint.name,
             self.system_id,
             self.kind.device,
@@ -88,7 +88,7 @@ class Ask(Generic[S]):
             self._of_today if window is None else lambda response: self._part(response, window),
             window,
             lambda refusal: self._forgiven(refusal, window),
-            shelf=self.shelf,
+            series=self.series,
             wanted=wanted or window,
         )
 
@@ -113,15 +113,15 @@ class Ask(Generic[S]):
             return window
         return self.kind.endpoint.pieces([window], self.zone, local=False)[0]
 
-    def nothing(self, holes: Sequence[Hole], window: Window, until: float | None = None) -> S:
+    def nothing(self, gaps: Sequence[Gap], window: Window, until: float | None = None) -> S:
         """Return an answer without rows, for these reasons."""
         reported = None if until is None else as_datetime(until)
-        coverage = Coverage(window, self.kind.endpoint.grid, tuple(holes), reported_until=reported)
+        coverage = Coverage(window, self.kind.endpoint.grid, tuple(gaps), reported_until=reported)
         return self.kind.nothing(self.system_id, coverage)
 
     def placed(self, part: S) -> S:
         """Return an answer with the name of the system's time zone, where it is known."""
-        return part._placed(self.zones.get(self.system_id))
+        return part._with_timezone(self.zones.get(self.system_id))
 
     def _joined(self, parts: Sequence[S]) -> S:
         window = Window(parts[0].window.start, parts[-1].window.end)
@@ -147,7 +147,7 @@ class Ask(Generic[S]):
         if limit is None or window.start >= limit:
             return None
         gone = Window(window.start, min(limit, window.end))
-        return self.nothing([Hole(gone, Reason.BEYOND_RETENTION)], gone)
+        return self.nothing([Gap(gone, Reason.BEYOND_RETENTION)], gone)
 
     def _of_today(self, response: Response) -> S:
         """Return an answer for what its rows span; without any, for what is known of today."""
@@ -160,8 +160,8 @@ class Ask(Generic[S]):
         # Without the time zone it is not known when today began: the reason is given all the same.
         newest = Window(today.end - self.kind.endpoint.grid, today.end)
         part = self.read(response, newest)
-        holes = tuple(Hole(today, hole.reason) for hole in part.coverage.holes)
-        return evolve(part, window=today, coverage=evolve(part.coverage, window=today, holes=holes))
+        gaps = tuple(Gap(today, gap.reason) for gap in part.coverage.gaps())
+        return evolve(part, window=today, coverage=evolve(part.coverage, window=today, gaps=gaps))
 
     def _today(self, now: float) -> Window:
         """Return the system's own today so far; an empty window where its time zone is not known."""
@@ -190,7 +190,7 @@ class Ask(Generic[S]):
         if reason is not None and window is None:
             date = _date(refusal)
             window = None if date is None else self._today(date)
-        return None if reason is None or window is None else self.nothing([Hole(window, reason)], window)
+        return None if reason is None or window is None else self.nothing([Gap(window, reason)], window)
 
     def _reason(self, refusal: APIError) -> Reason | None:
         """Return why the whole of a range is empty, if a refusal says so."""
@@ -210,11 +210,11 @@ class Ask(Generic[S]):
             return None
         if INVALID not in said:
             # Ranges end by now: one that begins later was asked for by a clock that is ahead.
-            return self.nothing([Hole(window, Reason.NOT_REPORTED_YET)], window)
+            return self.nothing([Gap(window, Reason.NOT_REPORTED_YET)], window)
         grid, first, last = self.kind.endpoint.grid, refusal.first_interval, refusal.last_interval
         # Both are ends of intervals that exist: the first one began one interval before.
-        holes = explained(window, grid, None if first is None else first - grid, last)
-        return self.nothing(holes, window, last)
+        gaps = explained(window, grid, None if first is None else first - grid, last)
+        return self.nothing(gaps, window, last)
 
     def _told(self, refusal: RangeError) -> Window | None:
         """Return the range a refusal names: shortly after midnight, "today" is one without data yet."""
@@ -237,39 +237,39 @@ def _fetched(part: S, date: float | None) -> S:
     return evolve(part, coverage=evolve(part.coverage, as_of=as_datetime(date)))
 
 
-def _reported(part: Ranged, until: int) -> bool:
+def _reported(part: SeriesResult, until: int) -> bool:
     """Tell whether a system is known to have reported up to then, or may have."""
     reported = part.meta.last_report_at if part.meta else None
     return reported is None or reported.timestamp() >= until
 
 
-NOTHING = Held()
+NOTHING = SeriesIndex()
 """That nothing is held."""
 
 
 @frozen
-class Kind(Generic[S]):
+class SeriesEndpoint(Generic[S]):
     """One endpoint that answers in intervals.
 
     Attributes:
         endpoint: what the service allows.
         decode: reads an answer for a window; `None` leaves the range to what the answer spans.
         nothing: makes an answer without rows.
-        merge: joins parts, oldest first, in place of an answer without rows, with holes nobody spoke for.
+        merge: joins parts, oldest first, in place of an answer without rows, with gaps nobody spoke for.
     """
 
-    endpoint: Endpoint
-    decode: Callable[[Endpoint, Response, int, Window | None], S]
+    endpoint: SeriesLimits
+    decode: Callable[[SeriesLimits, Response, int, Window | None], S]
     nothing: Callable[[int, Coverage], S]
-    merge: Callable[[Sequence[S], S, Iterable[Hole]], S]
+    merge: Callable[[Sequence[S], S, Iterable[Gap]], S]
     device: str = ""
     """Serial number of the device it is about; empty if it is about the whole system."""
     paged: ClassVar[bool] = False
     """Whether a window is answered page by page."""
 
-    def ask(self, system_id: int, zones: Mapping[int, str]) -> Ask[S]:
+    def ask(self, system_id: int, zones: Mapping[int, str]) -> SeriesRequests[S]:
         """Return what asks for the intervals of a system."""
-        return Ask(self, system_id, zones)
+        return SeriesRequests(self, system_id, zones)
 
     def draft(
         self,
@@ -298,7 +298,7 @@ class Kind(Generic[S]):
         ask = self.ask(system_id, zones)
         leave = asked is None and self.endpoint.knows_today
 
-        def outline(now: float, zone: ZoneInfo | None, held: Held = NOTHING) -> Outline[S, S, S]:
+        def outline(now: float, zone: ZoneInfo | None, held: SeriesIndex = NOTHING) -> Outline[S, S, S]:
             zone = zone or ask.zone
             # Of today as it was some minutes ago the store may know; of today as it is now it does not.
             if leave and not (held.max_age and zone):
@@ -308,16 +308,16 @@ class Kind(Generic[S]):
             return _windows(ask, window, now, zone, held, local=range_.local)
 
         local = asked.local if asked else not leave
-        return Draft(outline, zone_of=system_id if local else None, shelf=ask.shelf)
+        return Draft(outline, zone_of=system_id if local else None, series=ask.series)
 
 
-def _today(ask: Ask[S]) -> Outline[S, S, S]:
+def _today(ask: SeriesRequests[S]) -> Outline[S, S, S]:
     """Leave the range to the service: the system's own today, so far."""
 
-    def answer(parts: Sequence[S], holes: Sequence[Hole], receipt: Receipt) -> S:
+    def answer(parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt) -> S:
         whole, *pages = parts
-        if pages or holes:
-            whole = ask.kind.merge(parts, ask.nothing([], whole.window), holes)
+        if pages or gaps:
+            whole = ask.kind.merge(parts, ask.nothing([], whole.window), gaps)
         return evolve(ask.placed(whole), receipt=receipt)
 
     return Outline(
@@ -329,14 +329,20 @@ def _today(ask: Ask[S]) -> Outline[S, S, S]:
 
 
 def _windows(
-    ask: Ask[S], window: Window, now: float, zone: ZoneInfo | None, held: Held, *, local: bool
+    ask: SeriesRequests[S],
+    window: Window,
+    now: float,
+    zone: ZoneInfo | None,
+    held: SeriesIndex,
+    *,
+    local: bool,
 ) -> Outline[S, S, S]:
     """Ask for what is missing of a range by windows; what is known to be empty is not asked for."""
     endpoint = ask.kind.endpoint
     order = _order(ask, window, now, zone, held, local=local)
 
-    def joined(parts: Sequence[S], holes: Sequence[Hole], receipt: Receipt) -> S:
-        answer = ask.kind.merge(parts, ask.nothing([], window), [*order.unasked, *holes])
+    def joined(parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt) -> S:
+        answer = ask.kind.merge(parts, ask.nothing([], window), [*order.unasked, *gaps])
         return evolve(ask.placed(answer), receipt=receipt)
 
     newest = floor(now, endpoint.grid)
@@ -350,7 +356,7 @@ def _windows(
         merge=joined,
         unpack=lambda part: (ask.placed(part),),
         skip=_not_worth,
-        pruned=sum(-(-hole.window.seconds // endpoint.span) for hole in order.unasked),
+        pruned=sum(-(-gap.window.seconds // endpoint.span) for gap in order.unasked),
         spare=endpoint.spare(bought, zone, local=local),
         open_ended=ask.kind.paged,
         cheaper=endpoint.cheaper(bought) if len(order.pieces) > 1 else "",
@@ -369,11 +375,17 @@ class _Order:
 
     pieces: Sequence[Window]
     known: Sequence[Window]
-    unasked: Sequence[Hole]
+    unasked: Sequence[Gap]
 
 
 def _order(
-    ask: Ask[S], window: Window, now: float, zone: ZoneInfo | None, held: Held, *, local: bool
+    ask: SeriesRequests[S],
+    window: Window,
+    now: float,
+    zone: ZoneInfo | None,
+    held: SeriesIndex,
+    *,
+    local: bool,
 ) -> _Order:
     """Return the fewest windows that cover what is missing, and what the store has of the rest."""
     endpoint = ask.kind.endpoint
@@ -381,7 +393,7 @@ def _order(
     late = Window(held.served_until(window), window.end)
     wanted, unasked = _missing(endpoint, Window(window.start, late.start), known, now)
     if late.seconds and not wanted:
-        unasked.append(Hole(late, Reason.NOT_REPORTED_YET))
+        unasked.append(Gap(late, Reason.NOT_REPORTED_YET))
     elif late.seconds:  # what is bought now tells of reports up to now
         wanted, unasked = _missing(endpoint, window, known, now)
     pieces = []
@@ -390,27 +402,27 @@ def _order(
         if reason is None:
             pieces.append(piece)
         else:
-            unasked += [Hole(gap, reason) for gap in without(piece, known)]
+            unasked += [Gap(blank, reason) for blank in without(piece, known)]
     spare = [part for stretch in known for part in without(stretch, pieces)]
     return _Order(pieces, [part for stretch in spare for part in weeks(stretch)], unasked)
 
 
 def _missing(
-    endpoint: Endpoint, window: Window, known: Sequence[Window], now: float
-) -> tuple[list[Window], list[Hole]]:
+    endpoint: SeriesLimits, window: Window, known: Sequence[Window], now: float
+) -> tuple[list[Window], list[Gap]]:
     """Return what is missing of a window, and what of it the service does not keep any more."""
     wanted, gone = [], []
     for stretch in without(window, known):
         kept = stretch.clip(Window(endpoint.oldest(now), stretch.end))
         lost = Window(stretch.start, kept.start)
-        gone += [Hole(lost, Reason.BEYOND_RETENTION)] if lost.seconds else []
+        gone += [Gap(lost, Reason.BEYOND_RETENTION)] if lost.seconds else []
         wanted += [kept] if kept.seconds else []
     return wanted, gone
 
 
-def _not_worth(newest: Ranged, window: Window) -> Reason | None:
+def _not_worth(newest: SeriesResult, window: Window) -> Reason | None:
     """Tell by the newest part why an older window is documented as empty, if it is."""
-    if any(hole.reason is Reason.NO_DEVICE for hole in newest.coverage.holes):
+    if any(gap.reason is Reason.NO_DEVICE for gap in newest.coverage.gaps()):
         return Reason.NO_DEVICE
     started = newest.meta.operational_at if newest.meta else None
     if started is not None and window.end <= started.timestamp():

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from attrs import evolve
 
 from enlighten_async.api import decode
-from enlighten_async.models.coverage import Hole
+from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.windows import Moment, epoch
-from enlighten_async.wire import Flow, Request, for_now
+from enlighten_async.wire import Flow, Request, never_final
 
 P = TypeVar("P")
 
@@ -29,12 +29,12 @@ def once(request: Request[P], learn: Callable[[P], None] = _ignore) -> Draft[P, 
         request: the request.
         learn: is shown the answer.
     """
-    asked = evolve(request, good_until=request.good_until or for_now)
+    asked = evolve(request, valid_until=request.valid_until or never_final)
 
     def flow() -> Flow[P]:
         yield asked
 
-    def merge(parts: Sequence[P], _: Sequence[Hole], receipt: Receipt) -> P:
+    def merge(parts: Sequence[P], _: Sequence[Gap], receipt: Receipt) -> P:
         part: Any = parts[0]
         answer: P = evolve(part, receipt=receipt)
         return answer

@@ -9,9 +9,9 @@ from typing import Any
 
 from enlighten_async.api import decode
 from enlighten_async.api.single import once
-from enlighten_async.cache import good_until, over
+from enlighten_async.cache import day_end_anywhere, valid_until
 from enlighten_async.errors import InputError
-from enlighten_async.models.coverage import Hole
+from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.systems import Summary, System, SystemId, Systems, SystemsPage
 from enlighten_async.query.plan import Draft, Leg, Outline
@@ -43,7 +43,7 @@ def listing(
     )
 
 
-def _joined(parts: Sequence[SystemsPage], _: Sequence[Hole], receipt: Receipt) -> Systems:
+def _joined(parts: Sequence[SystemsPage], _: Sequence[Gap], receipt: Receipt) -> Systems:
     return Systems(
         systems=tuple(system for page in parts for system in page.systems),
         complete=bool(parts) and not parts[-1].next,
@@ -84,9 +84,9 @@ def summary(
     read = partial(decode.value, Summary, shape=shape)
 
     def until(answer: Summary, fetched: float) -> float:
-        return fetched if day is None else good_until(over(day), fetched, answer.last_report_at)
+        return fetched if day is None else valid_until(day_end_anywhere(day), fetched, answer.last_report_at)
 
-    return once(Request("summary", f"/systems/{system_id}/summary", params, read, good_until=until))
+    return once(Request("summary", f"/systems/{system_id}/summary", params, read, valid_until=until))
 
 
 def search_system_id(serial_num: object, *, path: str) -> Draft[SystemId, SystemId, SystemId]:

@@ -1,44 +1,52 @@
 """The cache: intervals and replies already paid for, and which of them are final."""
 
-from enlighten_async.cache.base import IntervalStore
-from enlighten_async.cache.freshness import FOR_EVER, HORIZON, REMEMBERED, Held, Stretch, good_until, over
+from enlighten_async.cache.base import IntervalCache
+from enlighten_async.cache.freshness import (
+    ABSENCE_MEMORY_S,
+    FOR_EVER,
+    HORIZON_S,
+    CachedSpan,
+    SeriesIndex,
+    day_end_anywhere,
+    valid_until,
+)
 from enlighten_async.cache.maintenance import (
     Contents,
+    Evicted,
+    EvictionReason,
+    IntegrityReport,
     Pruned,
-    Removed,
     RepliesHeld,
     SeriesHeld,
-    Verdict,
-    Why,
     contents,
     prune,
     verify,
 )
-from enlighten_async.cache.memory import MemoryIntervalStore
-from enlighten_async.cache.pieces import Kept, weeks
-from enlighten_async.cache.sqlite import SqliteIntervalStore
+from enlighten_async.cache.memory import MemoryCache
+from enlighten_async.cache.pieces import CachedPart, weeks
+from enlighten_async.cache.sqlite import SqliteCache
 
 __all__ = [
+    "ABSENCE_MEMORY_S",
     "FOR_EVER",
-    "HORIZON",
-    "REMEMBERED",
+    "HORIZON_S",
+    "CachedPart",
+    "CachedSpan",
     "Contents",
-    "Held",
-    "IntervalStore",
-    "Kept",
-    "MemoryIntervalStore",
+    "Evicted",
+    "EvictionReason",
+    "IntegrityReport",
+    "IntervalCache",
+    "MemoryCache",
     "Pruned",
-    "Removed",
     "RepliesHeld",
     "SeriesHeld",
-    "SqliteIntervalStore",
-    "Stretch",
-    "Verdict",
-    "Why",
+    "SeriesIndex",
+    "SqliteCache",
     "contents",
-    "good_until",
-    "over",
+    "day_end_anywhere",
     "prune",
+    "valid_until",
     "verify",
     "weeks",
 ]

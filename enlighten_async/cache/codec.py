@@ -16,13 +16,14 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from cattrs import Converter
-from cattrs.gen import make_dict_unstructure_fn, override
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from enlighten_async import models
-from enlighten_async.models.intervals import Ranged
+from enlighten_async.models.coverage import Coverage
+from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.models.series import Series
 
-P = TypeVar("P", bound=Ranged)
+P = TypeVar("P", bound=SeriesResult)
 
 FORM: Final = b"\x01"
 """First byte of a blob."""
@@ -30,7 +31,7 @@ FORM: Final = b"\x01"
 LEVEL: Final = 1
 """Of zlib: more makes it a tenth smaller, and takes three times as long."""
 
-MODELS: Final[dict[str, type[Ranged]]] = {
+MODELS: Final[dict[str, type[SeriesResult]]] = {
     model.__name__: model
     for model in (
         models.Battery,
@@ -68,7 +69,7 @@ class Unreadable(Exception):
     """A blob is none of ours, or not what it was."""
 
 
-def encode(part: Ranged) -> bytes:
+def encode(part: SeriesResult) -> bytes:
     """Return a part as a blob."""
     told = {"model": type(part).__name__, "part": _converter.unstructure(part)}
     return FORM + zlib.compress(msgspec.msgpack.encode(told), LEVEL)
@@ -86,7 +87,7 @@ def decode(blob: object, model: type[P]) -> P:
     return part
 
 
-def decode_any(blob: object) -> Ranged:
+def decode_any(blob: object) -> SeriesResult:
     """Return the part of a blob, whatever its kind.
 
     Raises:
@@ -142,7 +143,7 @@ def _is_series(kind: object) -> bool:
 
 _converter = Converter(detailed_validation=False)
 _converter.register_unstructure_hook_factory(
-    lambda kind: isinstance(kind, type) and issubclass(kind, Ranged), _without_receipt
+    lambda kind: isinstance(kind, type) and issubclass(kind, SeriesResult), _without_receipt
 )
 _converter.register_unstructure_hook_func(
     _is_series, lambda series: [_column(name, view) for name, view in series.columns.items()]
@@ -151,3 +152,11 @@ _converter.register_unstructure_hook(datetime, lambda at: (at - _EPOCH) // _TICK
 _converter.register_structure_hook_func(_is_series, _series)
 _converter.register_structure_hook(datetime, lambda ticks, _: _EPOCH + ticks * _TICK)
 _converter.register_structure_hook(float, lambda number, _: number)  # a whole one stays an `int`
+# The blob's word for gaps is older than the attribute's name: blobs written before have to be read.
+# Last: the generated functions take over the hooks that are registered by then.
+_converter.register_unstructure_hook(
+    Coverage, make_dict_unstructure_fn(Coverage, _converter, _gaps=override(rename="holes"))
+)
+_converter.register_structure_hook(
+    Coverage, make_dict_structure_fn(Coverage, _converter, _gaps=override(rename="holes"))
+)

@@ -12,10 +12,10 @@ from attrs import define, field, frozen
 from enlighten_async.models.coverage import Reason
 from enlighten_async.windows import DAY, Window, floor
 
-HORIZON = 3 * DAY
+HORIZON_S = 3 * DAY
 """Seconds after which an interval that was reported does not change any more."""
 
-REMEMBERED = DAY
+ABSENCE_MEMORY_S = DAY
 """Seconds for which it is remembered that there is nothing, such as no device."""
 
 FOR_EVER, NEVER = float("inf"), float("-inf")
@@ -28,22 +28,22 @@ def final_until(fetched: float, reported: float | None) -> float:
         fetched: when it was fetched, epoch seconds.
         reported: up to when the system had reported then, epoch seconds, where known.
     """
-    return NEVER if reported is None else min(fetched - HORIZON, reported)
+    return NEVER if reported is None else min(fetched - HORIZON_S, reported)
 
 
-def good_until(end: float, fetched: float, reported: datetime | None) -> float:
+def valid_until(end: float, fetched: float, reported: datetime | None) -> float:
     """Return for how long (until when, epoch seconds) an answer will do that speaks of time up to `end`."""
     told = None if reported is None else reported.timestamp()
     return FOR_EVER if end <= final_until(fetched, told) else fetched
 
 
-def over(day: date) -> float:
+def day_end_anywhere(day: date) -> float:
     """Return the moment (epoch seconds) at which a local day is over in every time zone."""
     return datetime.combine(day, time(), UTC).timestamp() + 1.5 * DAY
 
 
 @frozen
-class Stretch:
+class CachedSpan:
     """A stretch of time that was bought.
 
     Attributes:
@@ -67,7 +67,7 @@ class Stretch:
 
 
 @define(frozen=True, slots=False)
-class Held:
+class SeriesIndex:
     """What is held of one series, as one query may use it.
 
     Final is what was older than the horizon when it was fetched and lies before the last report that the
@@ -81,7 +81,7 @@ class Held:
         exhaustive: whether also that is asked for of which it is known that there is nothing.
     """
 
-    stretches: tuple[Stretch, ...] = ()
+    stretches: tuple[CachedSpan, ...] = ()
     grid: int = field(kw_only=True, default=1)
     now: float = field(kw_only=True, default=0.0)
     max_age: float | None = field(kw_only=True, default=None)
@@ -93,14 +93,14 @@ class Held:
         told = sorted((each.fetched, each.reported) for each in self.stretches if each.reported is not None)
         return [fetched for fetched, _ in told], list(accumulate((until for _, until in told), max))
 
-    def _reported(self, stretch: Stretch) -> float | None:
+    def _reported(self, stretch: CachedSpan) -> float | None:
         """Return how far the system had reported when a stretch was fetched, as far as any answer tells."""
         times, reports = self._reports
         place = bisect_right(times, stretch.fetched)
         told = (reports[place - 1] if place else None, stretch.reported)
         return max((until for until in told if until is not None), default=None)
 
-    def good(self, stretch: Stretch) -> Window:
+    def good(self, stretch: CachedSpan) -> Window:
         """Return the beginning of a stretch that may be served, possibly nothing."""
         window = stretch.window
         if self.young(stretch.fetched):
@@ -109,7 +109,7 @@ class Held:
         if self.max_age == 0:
             return nothing
         if stretch.empty is not None:
-            return window if stretch.fetched + REMEMBERED > self.now else nothing
+            return window if stretch.fetched + ABSENCE_MEMORY_S > self.now else nothing
         final = final_until(stretch.fetched, self._reported(stretch))
         until = floor(final, self.grid) if final > window.start else window.start
         return Window(window.start, min(window.end, until))

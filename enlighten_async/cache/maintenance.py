@@ -1,7 +1,7 @@
 """Maintenance of the state file: statistics, integrity, and eviction, while other processes use the file.
 
-The space of evicted rows is given back by rewriting the file, for which SQLite locks it: a process that wants to
-write meanwhile finds the file busy, and a process that has it open goes on afterwards.
+The space of evicted rows is given back by rewriting the file, for which SQLite locks it: a process that
+wants to write meanwhile finds the file busy, and a process that has it open goes on afterwards.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from attrs import frozen
 from enlighten_async.cache.codec import Unreadable, decode_any
 from enlighten_async.cache.sqlite import Row, answer, stretch
 from enlighten_async.errors import InputError
-from enlighten_async.models.intervals import IntervalStats, Ranged
+from enlighten_async.models.intervals import IntervalStats, SeriesResult
 from enlighten_async.state import PATIENCE, Broken, Visit, meaning, visited
 from enlighten_async.windows import as_datetime
 
@@ -188,7 +188,7 @@ class Reading:
 
 
 @frozen
-class Verdict:
+class IntegrityReport:
     """What was found in a state file.
 
     Attributes:
@@ -216,7 +216,7 @@ class Verdict:
         return not (self.damage or unreadable)
 
 
-def verify(path: str | os.PathLike[str]) -> Verdict:
+def verify(path: str | os.PathLike[str]) -> IntegrityReport:
     """Return what is wrong with a state file; nothing is changed, nor is the file set aside. Blocks.
 
     Raises:
@@ -227,7 +227,7 @@ def verify(path: str | os.PathLike[str]) -> Verdict:
         with visited(path) as visit:
             return _looked_through(visit)
     except Broken as broken:
-        return Verdict(Path(str(broken.filename)), damage=(str(broken.strerror),))
+        return IntegrityReport(Path(str(broken.filename)), damage=(str(broken.strerror),))
 
 
 def stretches_read(visit: Visit) -> Reading:
@@ -240,13 +240,13 @@ def replies_read(visit: Visit) -> Reading:
     return _read(visit, _REPLY_BODIES, lambda row: answer(row) is not None) if visit.keeps else Reading()
 
 
-def _looked_through(visit: Visit) -> Verdict:
+def _looked_through(visit: Visit) -> IntegrityReport:
     damage = tuple(str(row[0]) for row in visit.connection.execute(_DAMAGE))
     if damage != ("ok",):
-        return Verdict(visit.path, damage=damage)
+        return IntegrityReport(visit.path, damage=damage)
     stretches, replies = stretches_read(visit), replies_read(visit)
     counts = visit.connection.execute("SELECT counts FROM quota").fetchall() if visit.form else []
-    return Verdict(
+    return IntegrityReport(
         visit.path,
         stretches=stretches.rows,
         replies=replies.rows,
@@ -277,7 +277,7 @@ def _is_good(row: Row) -> bool:
     return part.window == good.window and _inside(part)
 
 
-def _inside(part: Ranged) -> bool:
+def _inside(part: SeriesResult) -> bool:
     """Tell whether the rows of a part lie within its window."""
     if not isinstance(part, IntervalStats) or not part.intervals:
         return True
@@ -307,7 +307,7 @@ Bad: TypeAlias = tuple[Sequence[Found], Sequence[Found]]
 """Stretches and other answers that could not be read."""
 
 
-class Why(StrEnum):
+class EvictionReason(StrEnum):
     """Why something is forgotten."""
 
     UNREADABLE = "cannot be read"
@@ -317,7 +317,7 @@ class Why(StrEnum):
 
 
 @frozen
-class Removed:
+class Evicted:
     """What was forgotten for one reason.
 
     Attributes:
@@ -330,8 +330,8 @@ class Removed:
     replies: int = 0
     bytes: int = 0
 
-    def __add__(self, other: Removed) -> Removed:
-        return Removed(
+    def __add__(self, other: Evicted) -> Evicted:
+        return Evicted(
             self.stretches + other.stretches, self.replies + other.replies, self.bytes + other.bytes
         )
 
@@ -347,13 +347,13 @@ class _Row:
     passing: bool
 
     @property
-    def removed(self) -> Removed:
+    def removed(self) -> Evicted:
         """It as something that is forgotten."""
-        return Removed(int(not self.reply), int(self.reply), self.bytes)
+        return Evicted(int(not self.reply), int(self.reply), self.bytes)
 
 
 @frozen
-class Limits:
+class EvictionLimits:
     """What may stay.
 
     Attributes:
@@ -366,11 +366,11 @@ class Limits:
     old: float | None
     size: int | None
 
-    def why(self, row: _Row) -> Why | None:
+    def why(self, row: _Row) -> EvictionReason | None:
         """Tell why a row is forgotten, whatever the size."""
         if self.old is not None and row.ended < self.old:
-            return Why.OLD
-        return Why.PASSED if row.passing and row.ended < self.passed else None
+            return EvictionReason.OLD
+        return EvictionReason.PASSED if row.passing and row.ended < self.passed else None
 
 
 @contextmanager
@@ -387,7 +387,9 @@ def _transaction(connection: sqlite3.Connection, *, keep: bool) -> Iterator[None
     connection.execute("COMMIT" if keep and connection.total_changes > before else "ROLLBACK")
 
 
-def forgotten(visit: Visit, bad: Bad, limits: Limits, *, keep: bool) -> tuple[dict[Why, Removed], int]:
+def forgotten(
+    visit: Visit, bad: Bad, limits: EvictionLimits, *, keep: bool
+) -> tuple[dict[EvictionReason, Evicted], int]:
     """Delete what is to be forgotten; return it, and how many bytes are used by what stays.
 
     Args:
@@ -396,21 +398,21 @@ def forgotten(visit: Visit, bad: Bad, limits: Limits, *, keep: bool) -> tuple[di
         limits: what may stay.
         keep: whether it stays deleted.
     """
-    removed: dict[Why, Removed] = {}
+    removed: dict[EvictionReason, Evicted] = {}
     with _transaction(visit.connection, keep=keep):
         if visit.keeps:
             for row, why in _deleted(visit, bad, limits):
-                removed[why] = removed.get(why, Removed()) + row.removed
+                removed[why] = removed.get(why, Evicted()) + row.removed
             visit.connection.execute(_NO_SERIES)
         return removed, used(visit)[0]
 
 
-def _deleted(visit: Visit, bad: Bad, limits: Limits) -> Iterator[tuple[_Row, Why]]:
+def _deleted(visit: Visit, bad: Bad, limits: EvictionLimits) -> Iterator[tuple[_Row, EvictionReason]]:
     """Delete row by row; give each with the reason."""
     rows = [_Row(bool(reply), *rest) for reply, *rest in visit.connection.execute(_ROWS)]
     broken, stay = _still_bad(visit, bad), deque[_Row]()
     for row in rows:
-        why = Why.UNREADABLE if (row.reply, row.number) in broken else limits.why(row)
+        why = EvictionReason.UNREADABLE if (row.reply, row.number) in broken else limits.why(row)
         if why is None:
             stay.append(row)
         else:
@@ -419,7 +421,7 @@ def _deleted(visit: Visit, bad: Bad, limits: Limits) -> Iterator[tuple[_Row, Why
     while limits.size is not None and stay and used(visit)[0] > limits.size:
         row = stay.popleft()
         visit.connection.execute(_DELETE[row.reply], (row.number,))
-        yield row, Why.OVER
+        yield row, EvictionReason.OVER
 
 
 def _still_bad(visit: Visit, bad: Bad) -> set[tuple[bool, int]]:
@@ -450,7 +452,7 @@ class Pruned:
     """
 
     path: Path
-    removed: Mapping[Why, Removed]
+    removed: Mapping[EvictionReason, Evicted]
     before: int
     after: int
     unshrunk: str = ""
@@ -485,7 +487,7 @@ def prune(
     if (older_than is not None and older_than < timedelta()) or (max_size is not None and max_size < 0):
         raise InputError("an age or a size below zero: give older_than and max_size as 0 or more")
     old = None if older_than is None else now - older_than.total_seconds()
-    limits = Limits(now - PASSING.total_seconds(), old, max_size)
+    limits = EvictionLimits(now - PASSING.total_seconds(), old, max_size)
     with visited(path, patience=patience) as visit:
         # Not as the programs have it: their journal would stay as large as what is rewritten here.
         visit.connection.execute("PRAGMA journal_mode = TRUNCATE")

@@ -9,12 +9,12 @@ from typing import Generic, TypeVar
 
 from attrs import evolve, frozen
 
-from enlighten_async.cache.freshness import Stretch
+from enlighten_async.cache.freshness import CachedSpan
 from enlighten_async.models.coverage import Coverage, Reason
-from enlighten_async.models.intervals import Ranged
+from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import DAY, Window, floor, without
 
-P = TypeVar("P", bound=Ranged)
+P = TypeVar("P", bound=SeriesResult)
 
 WEEK = 7 * DAY
 """Seconds of a week of the grid; they are counted from the epoch."""
@@ -27,10 +27,10 @@ _NOTHING = frozenset({Reason.NO_DEVICE, Reason.NO_ROW})
 
 
 @frozen
-class Kept(Generic[P]):
+class CachedPart(Generic[P]):
     """A part, and what it is good for."""
 
-    stretch: Stretch
+    stretch: CachedSpan
     part: P
 
     @property
@@ -38,11 +38,11 @@ class Kept(Generic[P]):
         """The stretch of time it is for."""
         return self.stretch.window
 
-    def cut(self, window: Window) -> Kept[P]:
+    def cut(self, window: Window) -> CachedPart[P]:
         """Return what it holds of a window within its own."""
         if window == self.window:
             return self
-        return Kept(evolve(self.stretch, window=window), self.part._cut(window))
+        return CachedPart(evolve(self.stretch, window=window), self.part._slice(window))
 
 
 def weeks(window: Window) -> list[Window]:
@@ -52,7 +52,7 @@ def weeks(window: Window) -> list[Window]:
     return [Window(a, b) for a, b in pairwise(edges) if a < b]
 
 
-def kept(part: P, fetched: float) -> Iterator[Kept[P]]:
+def kept(part: P, fetched: float) -> Iterator[CachedPart[P]]:
     """Return a part as it is kept, without what it does not speak for.
 
     Args:
@@ -61,15 +61,15 @@ def kept(part: P, fetched: float) -> Iterator[Kept[P]]:
     """
     coverage, meta, reported = part.coverage, part.meta, _reported(part)
     started = meta.operational_at.timestamp() if meta and meta.operational_at else None
-    unspoken = [hole.window for hole in coverage.holes if hole.reason in _UNSPOKEN]
+    unspoken = [gap.window for gap in coverage.gaps() if gap.reason in _UNSPOKEN]
     for spoken in without(part.window, unspoken):
         for window in weeks(spoken):
-            piece = part._cut(window)
+            piece = part._slice(window)
             empty = _empty(piece.coverage, reported)
-            yield Kept(Stretch(window, fetched, reported, started, empty), piece)
+            yield CachedPart(CachedSpan(window, fetched, reported, started, empty), piece)
 
 
-def _reported(part: Ranged) -> float | None:
+def _reported(part: SeriesResult) -> float | None:
     """Return up to when all that a system had to report was there, epoch seconds, where known.
 
     If its last report is where an outage began, some of its devices were not heard any more by then: what
@@ -86,20 +86,22 @@ def _reported(part: Ranged) -> float | None:
 
 def _empty(coverage: Coverage, reported: float | None) -> Reason | None:
     """Return the one reason why there are no rows, where the service says that it has nothing."""
-    whole = len(coverage.holes) == 1 and coverage.holes[0].window == coverage.window
-    reason = coverage.holes[0].reason if whole else None
+    whole = len(coverage.gaps()) == 1 and coverage.gaps()[0].window == coverage.window
+    reason = coverage.gaps()[0].reason if whole else None
     if reason not in _NOTHING or (reason is Reason.NO_ROW and reported is not None):
         return None
     return reason
 
 
-def cut_to(window: Window, pieces: Iterable[Kept[P]]) -> tuple[Kept[P], ...]:
+def cut_to(window: Window, pieces: Iterable[CachedPart[P]]) -> tuple[CachedPart[P], ...]:
     """Return what pieces, in order of time, hold of a window."""
     inside = ((each, window.clip(each.window)) for each in pieces)
     return tuple(each.cut(part) for each, part in inside if part.seconds)
 
 
-def laid_over(old: Iterable[Kept[P]], new: Kept[P], merge: Callable[[Sequence[P]], P]) -> list[Kept[P]]:
+def overlay(
+    old: Iterable[CachedPart[P]], new: CachedPart[P], merge: Callable[[Sequence[P]], P]
+) -> list[CachedPart[P]]:
     """Return what is kept of one week: of each cell the answer that was fetched last.
 
     Args:
@@ -115,21 +117,21 @@ def laid_over(old: Iterable[Kept[P]], new: Kept[P], merge: Callable[[Sequence[P]
         else:
             stay += [each.cut(window) for window in without(each.window, [new.window])]
     stay += [new.cut(window) for window in without(new.window, newer)]
-    joined: list[Kept[P]] = []
+    joined: list[CachedPart[P]] = []
     for each in sorted(stay, key=lambda each: each.window):
         if joined and (both := _both(joined[-1], each)) is not None:
-            joined[-1] = Kept(both, merge([joined[-1].part, each.part]))
+            joined[-1] = CachedPart(both, merge([joined[-1].part, each.part]))
         else:
             joined.append(each)
     return joined
 
 
-def _both(first: Kept[P], second: Kept[P]) -> Stretch | None:
+def _both(first: CachedPart[P], second: CachedPart[P]) -> CachedSpan | None:
     """Return what two that lie side by side are good for together, if both are final."""
     one, two = first.stretch, second.stretch
     if one.window.end != two.window.start or not (one.final and two.final):
         return None
-    return Stretch(
+    return CachedSpan(
         Window(one.window.start, two.window.end),
         max(one.fetched, two.fetched),
         max(one.reported or 0.0, two.reported or 0.0),

@@ -1,7 +1,7 @@
 """The cache in the state file, for all processes of a machine.
 
-All of the work, parts to bytes and back as well, is done in threads. A part to be cached is only noted at first:
-the next transaction of the file writes it, which is as a rule the one that counts the request.
+All of the work, parts to bytes and back as well, is done in threads. A part to be cached is only noted at
+first: the next transaction of the file writes it, which is as a rule the one that counts the request.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import anyio
 from attrs import frozen
 
 from enlighten_async.cache.codec import LEVEL, Unreadable, decode, encode
-from enlighten_async.cache.freshness import Stretch
-from enlighten_async.cache.pieces import WEEK, Kept, cut_to, kept, laid_over
+from enlighten_async.cache.freshness import CachedSpan
+from enlighten_async.cache.pieces import WEEK, CachedPart, cut_to, kept, overlay
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models.coverage import Reason
-from enlighten_async.models.intervals import Ranged
-from enlighten_async.state import Fault, Trouble, patiently, salt
+from enlighten_async.models.intervals import SeriesResult
+from enlighten_async.state import DatabaseUnavailable, OutageLog, retry_while_busy, salt
 from enlighten_async.windows import Window, floor
-from enlighten_async.wire import Reply, Response, Shelf
+from enlighten_async.wire import ReplyKey, Response, SeriesKey
 
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock
     from enlighten_async.state import StateFile
 
-P = TypeVar("P", bound=Ranged)
+P = TypeVar("P", bound=SeriesResult)
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -81,80 +81,82 @@ class Tables:
 
     connection: sqlite3.Connection
 
-    def stretches(self, account: bytes, shelf: Shelf[Any]) -> list[Row]:
+    def stretches(self, account: bytes, series: SeriesKey[Any]) -> list[Row]:
         """Return what is held of a series, in order of time, without the parts."""
-        return self.connection.execute(_STRETCHES, self._series(account, shelf)).fetchall()
+        return self.connection.execute(_STRETCHES, self._series(account, series)).fetchall()
 
-    def bodies(self, account: bytes, shelf: Shelf[Any], window: Window) -> list[Row]:
+    def bodies(self, account: bytes, series: SeriesKey[Any], window: Window) -> list[Row]:
         """Return what touches a window of a series, within the weeks of the window, in order of time."""
         first, last = floor(window.start, WEEK), floor(window.end - 1, WEEK) + WEEK
         touching = first, min(window.end + 1, last), window.start
-        return self.connection.execute(_BODIES, (*self._series(account, shelf), *touching)).fetchall()
+        return self.connection.execute(_BODIES, (*self._series(account, series), *touching)).fetchall()
 
-    def lay(self, account: bytes, shelf: Shelf[P], part: P, fetched: float) -> None:
+    def lay(self, account: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
         """Lay an answer over what is held of a series."""
-        named = self._series(account, shelf)
+        named = self._series(account, series)
         self.connection.execute(_NEW_SERIES, named)
-        (series,) = self.connection.execute(_SERIES, named).fetchone()
+        (series_id,) = self.connection.execute(_SERIES, named).fetchone()
         for each in kept(part, fetched):
-            held = {row[0]: read(row, shelf) for row in self.bodies(account, shelf, each.window)}
-            new = laid_over((old for old in held.values() if old is not None), each, shelf.join)
-            self._replace(series, held, new)
+            held = {row[0]: read(row, series) for row in self.bodies(account, series, each.window)}
+            new = overlay((old for old in held.values() if old is not None), each, series.join)
+            self._replace(series_id, held, new)
 
-    def drop(self, account: bytes, shelf: Shelf[Any], row: Row) -> None:
+    def drop(self, account: bytes, series: SeriesKey[Any], row: Row) -> None:
         """Delete a stretch, if it is still what it was."""
-        self.connection.execute(_NOT_THIS_STRETCH, (row[0], row[-1], *self._series(account, shelf)))
+        self.connection.execute(_NOT_THIS_STRETCH, (row[0], row[-1], *self._series(account, series)))
 
-    def reply(self, account: bytes, reply: Reply[Any]) -> Row | None:
+    def reply(self, account: bytes, reply: ReplyKey[Any]) -> Row | None:
         """Return the answer that was kept last."""
         named = self._name(account), reply.endpoint, reply.asked
         found: Row | None = self.connection.execute(_REPLY, named).fetchone()
         return found
 
     def keep(
-        self, account: bytes, reply: Reply[Any], response: Response, fetched: float, *, final: bool
+        self, account: bytes, reply: ReplyKey[Any], response: Response, fetched: float, *, final: bool
     ) -> None:
         """Keep an answer in place of an earlier one."""
         named = self._name(account), reply.endpoint, reply.asked
         told = response.status, response.content_type, zlib.compress(response.body, LEVEL)
         self.connection.execute(_NEW_REPLY, (*named, fetched, final, *told))
 
-    def _replace(self, series: int, held: Mapping[int, Kept[P] | None], new: Iterable[Kept[P]]) -> None:
+    def _replace(
+        self, series_id: int, held: Mapping[int, CachedPart[P] | None], new: Iterable[CachedPart[P]]
+    ) -> None:
         """Write down what differs from what is held, by its start; `None` for what cannot be read."""
         news = {each.window.start: each for each in new}
         gone = [start for start, old in held.items() if old is None or news.get(start) is not old]
-        self.connection.executemany(_NO_STRETCH, [(series, start) for start in gone])
-        rows = [(series, *_row(each)) for start, each in news.items() if held.get(start) is not each]
+        self.connection.executemany(_NO_STRETCH, [(series_id, start) for start in gone])
+        rows = [(series_id, *_row(each)) for start, each in news.items() if held.get(start) is not each]
         self.connection.executemany(_NEW_STRETCH, rows)
 
-    def _series(self, account: bytes, shelf: Shelf[Any]) -> tuple[bytes, str, int, str]:
-        return self._name(account), shelf.endpoint, shelf.system_id, shelf.device
+    def _series(self, account: bytes, series: SeriesKey[Any]) -> tuple[bytes, str, int, str]:
+        return self._name(account), series.endpoint, series.system_id, series.device
 
     def _name(self, account: bytes) -> bytes:
         """Return the name of an account in this file: without the file nobody can tell whose it is."""
         return blake2b(account, key=salt(self.connection), digest_size=16, person=b"bought").digest()
 
 
-def stretch(row: Row) -> Stretch | None:
+def stretch(row: Row) -> CachedSpan | None:
     """Return what a row is good for; `None` if it cannot be read."""
     start, stop, fetched, reported, started, empty = row[:6]
     try:
         reason = None if empty is None else Reason(empty)
-        return Stretch(Window(int(start), int(stop)), float(fetched), reported, started, reason)
+        return CachedSpan(Window(int(start), int(stop)), float(fetched), reported, started, reason)
     except (ValueError, TypeError) as error:
         logger.debug("a stretch cannot be read: %s", error)
         return None
 
 
-def read(row: Row, shelf: Shelf[P]) -> Kept[P] | None:
+def read(row: Row, series: SeriesKey[P]) -> CachedPart[P] | None:
     """Return what a row holds; `None` if it cannot be read."""
     good = stretch(row)
     try:
-        part = decode(row[-1], shelf.model)
+        part = decode(row[-1], series.model)
     except Unreadable as error:
-        logger.debug("what was kept of %s of system %d %s", shelf.endpoint, shelf.system_id, error)
+        logger.debug("what was kept of %s of system %d %s", series.endpoint, series.system_id, error)
         return None
-    return None if good is None or part.window != good.window else Kept(good, part)
+    return None if good is None or part.window != good.window else CachedPart(good, part)
 
 
 def answer(row: Row) -> Response | None:
@@ -167,7 +169,7 @@ def answer(row: Row) -> Response | None:
         return None
 
 
-def _row(each: Kept[Any]) -> Row:
+def _row(each: CachedPart[Any]) -> Row:
     """Return what is kept as a row, without its series."""
     good = each.stretch
     return (
@@ -183,8 +185,8 @@ PATIENCE = 1.0
 """Seconds to wait for the file while others hold it; after that it is as if nothing were held."""
 
 
-class SqliteIntervalStore:
-    """Keeps what was paid for in the state file, for all who use the file; as an `IntervalStore`.
+class SqliteCache:
+    """Keeps what was paid for in the state file, for all who use the file; as an `IntervalCache`.
 
     While the file cannot be used nothing is held, and what is bought is written when it can be, as far as
     it is remembered. A stretch or an answer that cannot be read is as if it were not there.
@@ -197,7 +199,7 @@ class SqliteIntervalStore:
     def __init__(self, file: StateFile, *, clock: Clock) -> None:
         self.file = file
         self._clock = clock
-        self._trouble = Trouble(
+        self._trouble = OutageLog(
             file,
             meanwhile="what is bought is not kept, and what was bought before may be bought again",
             after="what is bought is kept again",
@@ -206,20 +208,20 @@ class SqliteIntervalStore:
     def __repr__(self) -> str:
         return f"<SqliteIntervalStore {str(self.file.path)!r} unwritten={self.file.noted}>"
 
-    async def stretches(self, account: bytes, shelf: Shelf[P]) -> tuple[Stretch, ...]:
+    async def stretches(self, account: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
         """Return what is held of a series, in order of time.
 
         Raises:
             InputError: the file was made by a newer version of this package or by another program.
         """
 
-        def look() -> tuple[Stretch, ...]:
-            rows = self._look(lambda tables: tables.stretches(account, shelf))
+        def look() -> tuple[CachedSpan, ...]:
+            rows = self._look(lambda tables: tables.stretches(account, series))
             return tuple(found for row in rows if (found := stretch(row)) is not None)
 
         return await self._done(look, ())
 
-    async def get(self, account: bytes, shelf: Shelf[P], window: Window) -> tuple[Kept[P], ...]:
+    async def get(self, account: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
         """Return what is held of a window of a series, cut to it, in order of time.
 
         Raises:
@@ -228,20 +230,20 @@ class SqliteIntervalStore:
         if not window.seconds:
             return ()
 
-        def fetch() -> tuple[Kept[P], ...]:
-            rows = self._look(lambda tables: tables.bodies(account, shelf, window))
-            found = [(row, read(row, shelf)) for row in rows]
+        def fetch() -> tuple[CachedPart[P], ...]:
+            rows = self._look(lambda tables: tables.bodies(account, series, window))
+            found = [(row, read(row, series)) for row in rows]
             for row in (row for row, each in found if each is None):
-                self._note(partial(Tables.drop, account=account, shelf=shelf, row=row))
+                self._note(partial(Tables.drop, account=account, series=series, row=row))
             return cut_to(window, (each for _, each in found if each is not None))
 
         return await self._done(fetch, ())
 
-    def put(self, account: bytes, shelf: Shelf[P], part: P, fetched: float) -> None:
+    def put(self, account: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
         """Keep an answer about a series: it is noted, and what it is made into is left to the thread."""
-        self._note(partial(Tables.lay, account=account, shelf=shelf, part=part, fetched=fetched))
+        self._note(partial(Tables.lay, account=account, series=series, part=part, fetched=fetched))
 
-    async def reply(self, account: bytes, reply: Reply[Any]) -> Response | None:
+    async def reply(self, account: bytes, reply: ReplyKey[Any]) -> Response | None:
         """Return the answer that was kept last, with its `date`; `None` if there is none.
 
         Raises:
@@ -255,7 +257,7 @@ class SqliteIntervalStore:
         return await self._done(look, None)
 
     def put_reply(
-        self, account: bytes, reply: Reply[Any], response: Response, *, final: bool = False
+        self, account: bytes, reply: ReplyKey[Any], response: Response, *, final: bool = False
     ) -> None:
         """Keep an answer that is no series, in place of an earlier one; `prune` forgets what is not final."""
         fetched = self._clock.now() if response.date is None else response.date
@@ -282,8 +284,8 @@ class SqliteIntervalStore:
     async def _done(self, work: Callable[[], T], otherwise: T) -> T:
         """Do what blocks, in a thread; if the file cannot be used, say so and return something else."""
         try:
-            found = await patiently(work, self._clock, 0.0 if self._trouble else PATIENCE)
-        except Fault as fault:
+            found = await retry_while_busy(work, self._clock, 0.0 if self._trouble else PATIENCE)
+        except DatabaseUnavailable as fault:
             self._trouble.begin(fault)
             return otherwise
         if self.file.unwritten is None:

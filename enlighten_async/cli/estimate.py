@@ -75,7 +75,7 @@ def show_price(shell: Shell, price: Estimate) -> None:
     click.echo(f"{most} requests{share}; ready at {price.ready_at:%Y-%m-%d %H:%M:%S} UTC")
     remarks = {
         f"at least {words.number(price.at_least)}": price.at_least != price.at_most,
-        f"windows from the store: {words.number(price.from_store)}": price.from_store > 0,
+        f"windows from the store: {words.number(price.from_cache)}": price.from_cache > 0,
         f"windows too old to be kept, not asked for: {words.number(price.pruned)}": price.pruned > 0,
         "that is more than is left this month": not price.fits,
         f"cheaper: {price.cheaper}": price.cheaper is not None,

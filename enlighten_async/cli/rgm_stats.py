@@ -113,8 +113,8 @@ class _Held:
         held = part.coverage
         self.got += held.got
         self.expected += held.expected
-        for hole in held.holes:
-            self.missing[hole.reason.value] += hole.window.seconds // held.grid
+        for gap in held.gaps():
+            self.missing[gap.reason.value] += gap.window.seconds // held.grid
 
     def __str__(self) -> str:
         counts = f"{words.number(self.got)} of {words.number(self.expected)} intervals"

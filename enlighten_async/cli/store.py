@@ -9,7 +9,7 @@ from functools import partial
 
 import click
 
-from enlighten_async.cache import Contents, Pruned, Removed, Verdict, contents, prune, verify
+from enlighten_async.cache import Contents, Evicted, IntegrityReport, Pruned, contents, prune, verify
 from enlighten_async.cli import failures, inputs, words
 from enlighten_async.cli.shell import Shell
 from enlighten_async.cli.tables import row, table
@@ -131,7 +131,7 @@ async def _verify(shell: Shell, path: str) -> None:
         raise OSError(errno.EIO, UNREADABLE)
 
 
-def _read(found: Verdict) -> str:
+def _read(found: IntegrityReport) -> str:
     """Return what was read, and how much of it can be."""
     read = [
         _share("stretches", found.stretches, found.unreadable_stretches),
@@ -149,7 +149,7 @@ def _share(name: str, count: int, bad: int) -> str:
 
 def _show_pruned(shell: Shell, done: Pruned, *, dry_run: bool) -> None:
     if done.removed:
-        total = sum(done.removed.values(), Removed())
+        total = sum(done.removed.values(), Evicted())
         made = table(shell.out, "forgotten", "stretches", "answers", "size", right=[1, 2, 3])
         for name, gone in (*done.removed.items(), ("in all", total)):
             row(made, [name, *map(words.number, (gone.stretches, gone.replies)), words.size(gone.bytes)])

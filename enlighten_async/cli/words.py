@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from enlighten_async.models import Coverage, Hole, Receipt
+from enlighten_async.models import Coverage, Gap, Receipt
 
 UNITS = "kMGT"
 """Of sizes: thousands of bytes, millions, and so on."""
@@ -46,8 +46,8 @@ def left(counts: Mapping[str, int]) -> str:
 def receipt(spent: Receipt) -> str:
     """Return what a query spent, in one line."""
     said = [f"sent {number(spent.sent)}", f"rejected {number(spent.rejected)}"]
-    if spent.from_store:
-        said.append(f"from the store {number(spent.from_store)}")
+    if spent.from_cache:
+        said.append(f"from the store {number(spent.from_cache)}")
     if spent.retried:
         said.append(f"repeated {number(spent.retried)}")
     waits = [
@@ -65,14 +65,14 @@ def receipt(spent: Receipt) -> str:
 def coverage(held: Coverage) -> str:
     """Return what an answer covers, in one line."""
     state = "complete" if held.complete else "incomplete"
-    return f"{state}: {number(held.got)} of {number(held.expected)} intervals{holes(held.holes, held.grid)}"
+    return f"{state}: {number(held.got)} of {number(held.expected)} intervals{gaps(held.gaps(), held.grid)}"
 
 
-def holes(missing: Iterable[Hole], grid: int) -> str:
+def gaps(missing: Iterable[Gap], grid: int) -> str:
     """Return how many intervals are missing, by reason."""
     counts: Counter[str] = Counter()
-    for hole in missing:
-        counts[hole.reason.value] += hole.window.seconds // grid
+    for gap in missing:
+        counts[gap.reason.value] += gap.window.seconds // grid
     return by_reason(counts)
 
 

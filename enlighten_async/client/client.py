@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from attrs import evolve
 
 from enlighten_async.api import v2, v4
-from enlighten_async.cache import IntervalStore, SqliteIntervalStore
+from enlighten_async.cache import IntervalCache, SqliteCache
 from enlighten_async.client.endpoints import Asking, Endpoints
 from enlighten_async.client.endpoints_v4 import SiteEndpoints, TelemetryEndpoints
 from enlighten_async.client.options import (
@@ -32,21 +32,13 @@ from enlighten_async.client.options import (
     network,
     read,
 )
+from enlighten_async.client.quota_stores import kept_counts, shared_counts
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
 from enlighten_async.limiter import Plan, Priority, QuotaStore, RateLimiter
 from enlighten_async.models import QuotaStatus
 from enlighten_async.oauth import KeyIn, OAuth
-from enlighten_async.query import (
-    Access,
-    Dialect,
-    Lasting,
-    Options,
-    Session,
-    kept_counts,
-    shared_counts,
-    status,
-)
+from enlighten_async.query import Api, CredentialsProvider, QueryOptions, Session, StaticCredentials, status
 from enlighten_async.retry import RetryBudget, RetryPolicy
 from enlighten_async.transport import Secret, Transport, origin
 
@@ -56,14 +48,16 @@ if TYPE_CHECKING:
     import httpx
 
 
-def lasting(api_key: Secret, user_id: Secret) -> Lasting:
+def lasting(api_key: Secret, user_id: Secret) -> StaticCredentials:
     """Return what proves to v2 who asks."""
-    return Lasting(v2.credentials(api_key, user_id), Secret(f"{api_key.reveal()}\n{user_id.reveal()}"))
+    return StaticCredentials(
+        v2.credentials(api_key, user_id), Secret(f"{api_key.reveal()}\n{user_id.reveal()}")
+    )
 
 
 def asker(
-    access: Callable[[str | Secret], Access], version: str, transport: Transport
-) -> Callable[[str | Secret], Options]:
+    access: Callable[[str | Secret], CredentialsProvider], version: str, transport: Transport
+) -> Callable[[str | Secret], QueryOptions]:
     """Return what makes the options of one user; under a digest of who that is, answers are stored.
 
     Args:
@@ -73,10 +67,10 @@ def asker(
     """
     where = f"{transport.origin.base}\n{'inside' if transport.service is not None else ''}"
 
-    def options(user: str | Secret) -> Options:
+    def options(user: str | Secret) -> QueryOptions:
         proof = access(user)
         owner = f"{version}\n{where}\n{proof.owner.reveal()}"
-        return Options(proof, account=blake2b(owner.encode(), digest_size=32).digest())
+        return QueryOptions(proof, account=blake2b(owner.encode(), digest_size=32).digest())
 
     return options
 
@@ -85,7 +79,7 @@ class Views(Asking):
     """What a client and its views have in common."""
 
     _owner: bool
-    _asker: Callable[[str | Secret], Options]
+    _asker: Callable[[str | Secret], QueryOptions]
 
     def with_options(
         self,
@@ -190,7 +184,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         plan: Plan | None = None,
         state: str | os.PathLike[str] | None = None,
         quota_store: QuotaStore | None = None,
-        interval_store: IntervalStore | None = None,
+        interval_cache: IntervalCache | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | None = 30.0,
         max_concurrency: int = 10,
@@ -205,14 +199,14 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         zones: dict[int, str] = {}
         self._open(
             key,
-            v2.V2(official=base_url == v2.BASE_URL, zones=zones),
+            v2.ApiV2(official=base_url == v2.BASE_URL, zones=zones),
             lambda user: lasting(key, Secret(user)),
             user,
             zones,
             plan=plan,
             state=state,
             quota_store=quota_store,
-            interval_store=interval_store,
+            interval_cache=interval_cache,
             retry=retry,
             timeout=timeout,
             max_concurrency=max_concurrency,
@@ -255,7 +249,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         zones: dict[int, str] = {}
         client._open(
             key,
-            v4.V4(zones=zones),
+            v4.ApiV4(zones=zones),
             lambda user: oauth.access(Secret(user).reveal(), key, key_in=key_in),
             user_id,
             zones,
@@ -266,8 +260,8 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
     def _open(
         self,
         key: Secret,
-        dialect: Dialect,
-        access: Callable[[str | Secret], Access],
+        dialect: Api,
+        access: Callable[[str | Secret], CredentialsProvider],
         user: str | Secret,
         zones: dict[int, str],
         *,
@@ -275,7 +269,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
         plan: Plan | None = None,
         state: str | os.PathLike[str] | None = None,
         quota_store: QuotaStore | None = None,
-        interval_store: IntervalStore | None = None,
+        interval_cache: IntervalCache | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | None = 30.0,
         max_concurrency: int = 10,
@@ -314,7 +308,7 @@ class EnlightenClient(Endpoints, SiteEndpoints, TelemetryEndpoints, Views):
             budget=RetryBudget(retry, plan.allows("minute")),
             zones=zones,
             max_concurrency=max_concurrency,
-            store=interval_store or (None if kept is None else SqliteIntervalStore(kept.file, clock=clock)),
+            store=interval_cache or (None if kept is None else SqliteCache(kept.file, clock=clock)),
         )
 
     @classmethod

@@ -23,7 +23,7 @@ from enlighten_async.models import (
     SystemId,
     Systems,
 )
-from enlighten_async.query import Draft, Options, Query, Session
+from enlighten_async.query import Draft, Query, QueryOptions, Session
 from enlighten_async.windows import Moment
 
 I = TypeVar("I")  # noqa: E741 - an item
@@ -34,7 +34,7 @@ class Asking:
     """What the methods of the client have in common."""
 
     _session: Session
-    _options: Options
+    _options: QueryOptions
 
     def _ask(self, method: str, *args: object, **options: object) -> Query[Any, Any]:
         """Return the query of a method.

@@ -86,7 +86,7 @@ class SiteEndpoints(Asking):
     ) -> Query[Events, Events]:
         """Ask what happened to a system and its devices; one request per 7 days of the range.
 
-        The service keeps events for 9 months, or for 6 by another of its notes: what is older is a hole in
+        The service keeps events for 9 months, or for 6 by another of its notes: what is older is a gap in
         the coverage. Streamed, it hands out one part per window, oldest first; an event that reaches over
         several windows may be in each of them.
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from attrs import evolve
 
-from enlighten_async.cache import IntervalStore
+from enlighten_async.cache import IntervalCache
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError
 from enlighten_async.limiter import RANKS, Plan, Priority, QuotaStore
 from enlighten_async.oauth.oauth import BASE_URL_VARIABLE, CLIENT_ID, CLIENT_SECRET, NAMES
-from enlighten_async.query import Options
+from enlighten_async.query import QueryOptions
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import Secret
 
@@ -58,7 +58,7 @@ class ClientOptions(TypedDict, total=False):
     plan: Plan | None
     state: str | os.PathLike[str] | None
     quota_store: QuotaStore | None
-    interval_store: IntervalStore | None
+    interval_cache: IntervalCache | None
     retry: RetryPolicy | None
     timeout: float | None
     max_concurrency: int
@@ -80,14 +80,14 @@ UNCHANGED: Final = Unchanged()
 
 
 def changed(
-    options: Options,
+    options: QueryOptions,
     *,
     max_wait: float | Unchanged | None,
     max_requests: int | Unchanged | None,
     exhaustive: bool | Unchanged,
     priority: Priority | Unchanged,
     max_age: timedelta | float | Unchanged | None,
-) -> Options:
+) -> QueryOptions:
     """Return options with those changed that are given.
 
     Raises:

@@ -39,7 +39,7 @@ class Wait:
 
 
 @frozen
-class Outcome:
+class Settlement:
     """What became of a granted request.
 
     Attributes:

@@ -20,7 +20,7 @@ from enlighten_async.limiter.server_clock import SLACK, ServerClock
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
-    from enlighten_async.limiter.grant import Outcome
+    from enlighten_async.limiter.grant import Settlement
     from enlighten_async.limiter.plan import Plan
 
 LENGTHS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 31 * 86_400}
@@ -66,7 +66,7 @@ AGAIN = 1.0
 """Seconds for which a claim on whatever settles next holds; who still waits has renewed it by then."""
 
 
-class Claims:
+class Reservations:
     """The claims of the classes that wait, one each. Not thread-safe, and without a clock.
 
     Within one limiter the queue has an order. Limiters in several event loops or processes race for
@@ -97,7 +97,7 @@ class Claims:
 
 
 @frozen
-class Standing:
+class KeySnapshot:
     """The counts of a key.
 
     Attributes:
@@ -121,7 +121,7 @@ class Standing:
 
 
 @frozen
-class Alarm:
+class UsageWarning:
     """The news that most of a month is used up.
 
     Attributes:
@@ -151,7 +151,7 @@ ALARMS = (0.95, 0.80)
 """Shares of the month at which an alarm is raised."""
 
 
-class Account:
+class KeyState:
     """The counts of one key. Not thread-safe: the store that owns it sees to that."""
 
     def __init__(self) -> None:
@@ -161,13 +161,13 @@ class Account:
         self._in_flight: set[int] = set()
         self._newest = 0
         self._limits = Limits()
-        self._claims = Claims()
+        self._claims = Reservations()
         self._alarmed = 0, 0.0  # the month of the last alarm, and its share
         self._closed: dict[str, float] = {}
         # Requests granted up to this ticket prove nothing about the limit; None: no doubt.
         self._doubt: int | None = None
         # Sent, never answered, and no reply has told the time yet: their windows are not known.
-        self._unplaced: deque[Outcome] = deque()
+        self._unplaced: deque[Settlement] = deque()
 
     def __repr__(self) -> str:
         return f"<Account charged={self._charged} in_flight={len(self._in_flight)} guard={self.guard}>"
@@ -193,14 +193,14 @@ class Account:
             self._claims.lay(rank, wait.at, now)
         return wait
 
-    def settle(self, ticket: int, outcome: Outcome) -> None:
+    def settle(self, ticket: int, outcome: Settlement) -> None:
         """Take a request out of flight and charge it; nothing happens if it is not in flight."""
         if ticket not in self._in_flight:
             return
         self._in_flight.remove(ticket)
         self._book(ticket, outcome)
 
-    def _book(self, ticket: int, outcome: Outcome) -> None:
+    def _book(self, ticket: int, outcome: Settlement) -> None:
         """Charge what is out of flight."""
         if outcome.sent_at is None:
             return
@@ -255,12 +255,12 @@ class Account:
         rooms = {rule.bucket.name: rule.room for rule in self._limits.rules(plan, rank)}
         return forecast(requests, moment, self.left(plan, now, rank), rooms)
 
-    def standing(self, plan: Plan, now: float) -> Standing:
+    def standing(self, plan: Plan, now: float) -> KeySnapshot:
         """Return what is known of the key."""
         known = self.clock.known
         earliest = self._earliest(now)
         spent = len(self._in_flight) + len(self._unplaced)
-        return Standing(
+        return KeySnapshot(
             used={b.name: spent + b.used(self._charged[b.name], earliest) for b in (MINUTE, MONTH)},
             limits=self._limits.in_force(plan),
             learned=dict(self._limits.learned),
@@ -270,7 +270,7 @@ class Account:
             latest=self.clock.latest(now) if known else None,
         )
 
-    def alarm(self, plan: Plan, now: float) -> Alarm | None:
+    def alarm(self, plan: Plan, now: float) -> UsageWarning | None:
         """Return the news that most of the month is used up, each stage once a month; else `None`."""
         limit, charged = self._limits.month(plan), self._charged[MONTH.name]
         # Asked after each request: the common answer must come before any look at the calendar.
@@ -282,7 +282,7 @@ class Account:
         if share <= (self._alarmed[1] if self._alarmed[0] == month else 0.0):
             return None
         self._alarmed = month, share
-        return Alarm(share, used, limit, MONTH.start(month + 1))
+        return UsageWarning(share, used, limit, MONTH.start(month + 1))
 
     # How it is decided
 
@@ -361,7 +361,7 @@ class Account:
             name: until for name, until in self._closed.items() if until <= latest + LENGTHS.get(name, 60)
         }
 
-    def _charge(self, outcome: Outcome) -> None:
+    def _charge(self, outcome: Settlement) -> None:
         """Count a request in every window that may hold the moment at which the server counted it."""
         sent = outcome.ended_at if outcome.sent_at is None else outcome.sent_at
         first, last = self._earliest(sent), self.clock.latest(outcome.ended_at)

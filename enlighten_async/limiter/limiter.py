@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError
 from enlighten_async.limiter.bucket import MINUTE, runs_out
-from enlighten_async.limiter.grant import Grant, Outcome, Wait
-from enlighten_async.limiter.queue import Flight, Line, Place, Stopwatch, Waiting
+from enlighten_async.limiter.grant import Grant, Settlement, Wait
+from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, Waiting, WaitQueue, WaitTimes
 from enlighten_async.windows import as_datetime
 
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock
     from enlighten_async.errors import Throttled
-    from enlighten_async.limiter.key_state import Alarm, Standing
+    from enlighten_async.limiter.key_state import KeySnapshot, UsageWarning
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.limiter.queue import Waiting
     from enlighten_async.limiter.store import QuotaStore
@@ -30,7 +30,7 @@ knowledge of the time."""
 logger = logging.getLogger("enlighten_async")
 
 
-class News:
+class QuotaLog:
     """Says each thing once, however many wait for it."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class News:
             queued,
         )
 
-    def alarm(self, alarm: Alarm, moment: float) -> None:
+    def alarm(self, alarm: UsageWarning, moment: float) -> None:
         """Warn that most of a month is used up.
 
         Args:
@@ -107,11 +107,11 @@ class RateLimiter:
         self._store = store
         self._plan = plan
         self._clock = clock
-        self._flight = Flight(max_in_flight)
-        self._line = Line()
+        self._flight = ConcurrencyLimit(max_in_flight)
+        self._line = WaitQueue()
         self._numbers = count()
-        self._watch = Stopwatch()
-        self._news = News()
+        self._watch = WaitTimes()
+        self._news = QuotaLog()
         self._told = False  # whether any answer told the server's time
 
     def __repr__(self) -> str:
@@ -132,7 +132,7 @@ class RateLimiter:
         """How many wait."""
         return len(self._line)
 
-    def standing(self) -> Standing:
+    def standing(self) -> KeySnapshot:
         """Return what is known of the key."""
         return self._store.standing(self._plan, self._clock.monotonic())
 
@@ -151,9 +151,9 @@ class RateLimiter:
         """
         return self._forecast(requests + self._line.upto(rank), rank)
 
-    def place(self, priority: int = 0) -> Place:
+    def place(self, priority: int = 0) -> Waiter:
         """Return a place at the end of the queue of a class; a lower priority goes first (`RANKS`)."""
-        return Place(priority, next(self._numbers))
+        return Waiter(priority, next(self._numbers))
 
     async def sync(self) -> None:
         """Let the store write what was settled, unless the next in the queue lets it do so at once."""
@@ -164,7 +164,7 @@ class RateLimiter:
         """Learn what other processes have spent, where the store is shared with any."""
         await self._store.sync(look=True)
 
-    async def acquire(self, place: Place, max_wait: float | None = None) -> Grant:
+    async def acquire(self, place: Waiter, max_wait: float | None = None) -> Grant:
         """Wait for the permission to send one request.
 
         Args:
@@ -216,7 +216,7 @@ class RateLimiter:
         """
         self._flight.halve(next(_tickets), None if grant is None else grant.ticket)
 
-    async def _turn(self, place: Place) -> Grant | Wait | None:
+    async def _turn(self, place: Waiter) -> Grant | Wait | None:
         """Take a token if it is this place's turn; `None` if it is not."""
         if self._line.head is not place:
             return None
@@ -229,14 +229,14 @@ class RateLimiter:
         finally:
             # A cancelled `take` may have taken: giving back what was not taken does no harm.
             if not asked:
-                self._store.settle(ticket, Outcome(None, self._clock.monotonic()))
+                self._store.settle(ticket, Settlement(None, self._clock.monotonic()))
             if not asked or wait is not None:
                 self._flight.leave()
         if wait is not None:
             return wait
         return Grant(ticket, waited={}, monotonic=self._clock.monotonic, settle=self._settle)
 
-    async def _pause(self, place: Place, wait: Wait | None, deadline: float) -> None:
+    async def _pause(self, place: Waiter, wait: Wait | None, deadline: float) -> None:
         """Wait until it makes sense to look again; raise if that is too late."""
         now = self._clock.monotonic()
         self._refuse_late(place, wait, deadline, now)
@@ -256,14 +256,14 @@ class RateLimiter:
             if waiting is not None:
                 self._watch.stop(waiting, self._clock.monotonic())
 
-    async def _woken(self, place: Place, seconds: float) -> None:
+    async def _woken(self, place: Waiter, seconds: float) -> None:
         if seconds == math.inf:
             await place.woken()
             return
         with self._clock.move_on_after(max(0.0, seconds)):
             await place.woken()
 
-    def _refuse_late(self, place: Place, wait: Wait | None, deadline: float, now: float) -> None:
+    def _refuse_late(self, place: Waiter, wait: Wait | None, deadline: float, now: float) -> None:
         """Raise if the wait is known to end too late for the caller."""
         if wait is None or not wait.certain:
             if now >= deadline:
@@ -296,7 +296,7 @@ class RateLimiter:
         """
         return wait.until is not None and self.now() >= wait.until
 
-    def _refuse_hopeless(self, place: Place, max_wait: float) -> None:
+    def _refuse_hopeless(self, place: Waiter, max_wait: float) -> None:
         """Raise if so many are ahead in the queue that it takes longer than the caller waits."""
         ahead = self._line.ahead(place)
         # The head's wait is known better, and before the first reply the time is not known at all.
@@ -320,19 +320,19 @@ class RateLimiter:
             self._news.alarm(alarm, self.now())
         self._wake()
 
-    def _outcome(self, grant: Grant) -> Outcome:
+    def _outcome(self, grant: Grant) -> Settlement:
         response = grant.response
         if response is None:
-            return Outcome(grant.sent_at, self._clock.monotonic())
+            return Settlement(grant.sent_at, self._clock.monotonic())
         self._told = True
         accepted = response.status not in REFUSALS
         if accepted:
             self._flight.grow()
         landed = grant.landed_at
         wall = self._clock.now() - (self._clock.monotonic() - landed)
-        return Outcome(grant.sent_at, landed, wall, True, accepted, response.date)
+        return Settlement(grant.sent_at, landed, wall, True, accepted, response.date)
 
-    def _leave(self, place: Place) -> None:
+    def _leave(self, place: Waiter) -> None:
         """Leave the queue; whoever is next takes over."""
         if self._line.head is place:
             self._line.leave(place)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from enlighten_async.limiter.bucket import MINUTE, MONTH
-from enlighten_async.limiter.record import Word
+from enlighten_async.limiter.record import LearnedLimit
 
 if TYPE_CHECKING:
     from enlighten_async.limiter.bucket import TokenBucket
@@ -96,9 +96,9 @@ class RememberedLimits(Limits):
 
     def __init__(self) -> None:
         super().__init__()
-        self._words: dict[str, Word] = {}
+        self._words: dict[str, LearnedLimit] = {}
 
-    def restore(self, words: dict[str, Word], earliest: float) -> None:
+    def restore(self, words: dict[str, LearnedLimit], earliest: float) -> None:
         """Take over what was written down, except for what is too old."""
         self._words = {period: word for period, word in words.items() if word.until > earliest}
         self.learned = {period: word.limit for period, word in self._words.items()}
@@ -108,10 +108,10 @@ class RememberedLimits(Limits):
         """Keep what was learned of a period last; `believed` is what the plan says."""
         if period in self.learned:
             until = latest + REMEMBERED
-            self._words[period] = Word(self.learned[period], believed or 0, until)
+            self._words[period] = LearnedLimit(self.learned[period], believed or 0, until)
             self._rules = None
 
-    def words(self) -> dict[str, Word]:
+    def words(self) -> dict[str, LearnedLimit]:
         """Return what is to be written down."""
         return dict(self._words)
 

@@ -11,7 +11,7 @@ from attrs import frozen
 from enlighten_async.errors import InputError
 
 
-class Place:
+class Waiter:
     """A place in the queue; kept when a request has to go through the gate again.
 
     Attributes:
@@ -48,14 +48,14 @@ class Place:
         self._woken = False
 
 
-class Line:
+class WaitQueue:
     """The places of those who wait, best first.
 
     Who leaves is deleted lazily: cancelling 10,000 waiters is linear.
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Place]] = []
+        self._heap: list[tuple[int, int, Waiter]] = []
         self._waiting: dict[int, int] = {}
         self._count = 0
 
@@ -63,21 +63,21 @@ class Line:
         return self._count
 
     @property
-    def head(self) -> Place | None:
+    def head(self) -> Waiter | None:
         """Who is next."""
         heap = self._heap
         while heap and not heap[0][2].queued:
             heapq.heappop(heap)
         return heap[0][2] if heap else None
 
-    def join(self, place: Place) -> None:
+    def join(self, place: Waiter) -> None:
         """Stand in line at this place."""
         place.queued = True
         heapq.heappush(self._heap, (place.priority, place.number, place))
         self._waiting[place.priority] = self._waiting.get(place.priority, 0) + 1
         self._count += 1
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: Waiter) -> None:
         """Leave the line; nothing happens if the place is not in it."""
         if not place.queued:
             return
@@ -88,7 +88,7 @@ class Line:
             self._heap = [entry for entry in self._heap if entry[2].queued]
             heapq.heapify(self._heap)
 
-    def ahead(self, place: Place) -> int:
+    def ahead(self, place: Waiter) -> int:
         """Return how many are before a place in line; more than that if the place is an old one."""
         return 0 if self.head is place else self.upto(place.priority) - 1
 
@@ -97,7 +97,7 @@ class Line:
         return sum(n for each, n in self._waiting.items() if each <= priority)
 
 
-class Flight:
+class ConcurrencyLimit:
     """Counts what is in flight against a limit that follows the server (additive up, half down).
 
     Args:
@@ -161,7 +161,7 @@ class Waiting:
     until: float | None = None
 
 
-class Stopwatch:
+class WaitTimes:
     """Adds up the seconds the queue has waited, by reason.
 
     All who wait, wait for what the head waits for; so one tally serves them all, and what one of them

@@ -19,7 +19,7 @@ RENEWED = 0.5
 
 
 @frozen
-class Ticket:
+class PendingRequest:
     """A request on its way.
 
     Attributes:
@@ -36,7 +36,7 @@ class Ticket:
 
 
 @frozen
-class Stamp:
+class ClockReading:
     """What the newest answer to any process told of the server's time.
 
     Attributes:
@@ -57,7 +57,7 @@ class Stamp:
 
 
 @frozen
-class Word:
+class LearnedLimit:
     """A limit that the server named.
 
     Attributes:
@@ -92,13 +92,13 @@ class Record:
 
     charged: dict[str, dict[int, int]] = field(factory=dict)
     closed: dict[str, float] = field(factory=dict)
-    words: dict[str, Word] = field(factory=dict)
-    tickets: tuple[Ticket, ...] = ()
+    words: dict[str, LearnedLimit] = field(factory=dict)
+    tickets: tuple[PendingRequest, ...] = ()
     lost: int = 0
     newest: int = 0
     doubt: int | None = None
     guard: tuple[float, float] = (0.0, 0.0)
-    stamp: Stamp | None = None
+    stamp: ClockReading | None = None
     claims: dict[int, tuple[float, float]] = field(factory=dict)
     alarmed: tuple[int, float] = (0, 0.0)
 

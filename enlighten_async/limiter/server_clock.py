@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 if TYPE_CHECKING:
-    from enlighten_async.limiter.record import Stamp
+    from enlighten_async.limiter.record import ClockReading
 
 DRIFT = 200e-6
 """How much two clocks may part, in seconds per second: twice what a bad quartz does."""
@@ -108,7 +108,7 @@ WALL_DOUBT = 900.0
 """Seconds by which a wall clock may have been set between two readings that tell how much time passed."""
 
 
-def overheard(stamp: Stamp, looked: float | None, now: float, wall: float) -> tuple[float, float]:
+def overheard(stamp: ClockReading, looked: float | None, now: float, wall: float) -> tuple[float, float]:
     """Return between which values (server's time - monotonic time) is, going by a stamp not seen before.
 
     Whoever reads on the writer's clocks, knows when it was written. Who does not, knows that it was since

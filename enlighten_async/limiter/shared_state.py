@@ -1,7 +1,7 @@
 """The state of a key that processes share: loaded from a record, decided on, and written down again.
 
-The record is in the server's terms. Knowledge that belongs to this process alone, such as the server's time by
-this process's monotonic clock, stays in the state and is handed on by `fork`.
+The record is in the server's terms. Knowledge that belongs to this process alone, such as the server's
+time by this process's monotonic clock, stays in the state and is handed on by `fork`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,18 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from attrs import define, evolve, frozen
 
 from enlighten_async.limiter.bucket import MINUTE, MONTH
-from enlighten_async.limiter.grant import Outcome, Wait
-from enlighten_async.limiter.key_state import GUARD, LENGTHS, LINGER, MARGIN, MAX_GUARD, Account, Claims
+from enlighten_async.limiter.grant import Settlement, Wait
+from enlighten_async.limiter.key_state import (
+    GUARD,
+    LENGTHS,
+    LINGER,
+    MARGIN,
+    MAX_GUARD,
+    KeyState,
+    Reservations,
+)
 from enlighten_async.limiter.limits import REMEMBERED, RememberedLimits
-from enlighten_async.limiter.record import Record, Stamp, Ticket
+from enlighten_async.limiter.record import ClockReading, PendingRequest, Record
 from enlighten_async.limiter.server_clock import ServerClock, overheard
 
 if TYPE_CHECKING:
@@ -34,7 +42,7 @@ REMEMBERED_TICKETS = 64
 """Requests that were settled last, of which the server's word may still have to be noted."""
 
 
-class SharedAccount(Account):
+class SharedKeyState(KeyState):
     """The counts of one key, for one of the processes that use it.
 
     Tickets of this process go by its own names, and have numbers of the record.
@@ -47,23 +55,23 @@ class SharedAccount(Account):
         super().__init__()
         self.life = life
         self._limits: RememberedLimits = RememberedLimits()
-        self._tickets: dict[int, Ticket] = {}
+        self._tickets: dict[int, PendingRequest] = {}
         self._mine: dict[int, int] = {}
         self._settled: dict[int, int] = {}
         self._seen: dict[int, float] = {}
         self._guard_until = 0.0
-        self._stamp: Stamp | None = None
+        self._stamp: ClockReading | None = None
         self._heard = False  # whether an answer has told the time since the record was loaded
         self._looked: float | None = None
         self._floor: ServerClock | None = None
 
-    def fork(self) -> SharedAccount:
+    def fork(self) -> SharedKeyState:
         """Return a copy that goes its own way."""
         other = copy(self)
         other._charged = {period: dict(windows) for period, windows in self._charged.items()}
         other._closed, other._in_flight = dict(self._closed), set(self._in_flight)
         other._unplaced = deque(self._unplaced)
-        other._limits, other._claims = copy(self._limits), Claims()
+        other._limits, other._claims = copy(self._limits), Reservations()
         other._limits.restore(self._limits.words(), 0.0)
         other._claims.spans = dict(self._claims.spans)
         other._tickets, other._seen = dict(self._tickets), dict(self._seen)
@@ -100,7 +108,7 @@ class SharedAccount(Account):
         if self._heard:
             number = 1 if self._stamp is None else self._stamp.number + 1
             least, most = self.clock.earliest(now), self.clock.latest(now)
-            self._stamp = Stamp(number, least, most, self.clock.guessed, now, wall)
+            self._stamp = ClockReading(number, least, most, self.clock.guessed, now, wall)
             self._heard = False
         return Record(
             charged={period: dict(windows) for period, windows in self._charged.items()},
@@ -125,7 +133,7 @@ class SharedAccount(Account):
         self._mine = {}
         for name, ticket in mine.items():
             self._newest += 1
-            self._keep(name, ticket or Ticket(0, None, None, self.life), now)
+            self._keep(name, ticket or PendingRequest(0, None, None, self.life), now)
 
     # Taking and settling, by this process's own names
 
@@ -142,7 +150,7 @@ class SharedAccount(Account):
         self._newest += 1
         self._put(name, now)
 
-    def settle_as(self, name: int, outcome: Outcome) -> None:
+    def settle_as(self, name: int, outcome: Settlement) -> None:
         """Take a request of this process out of flight and charge it."""
         number = self._mine.pop(name, None)
         if number is None:
@@ -180,16 +188,16 @@ class SharedAccount(Account):
         known = self.clock.known
         since = self._earliest(now) if known else None
         until = self.clock.latest(now) + self.guard + self.life if known else None
-        self._keep(name, Ticket(0, since, until, self.life), now)
+        self._keep(name, PendingRequest(0, since, until, self.life), now)
 
-    def _keep(self, name: int, ticket: Ticket, now: float) -> None:
+    def _keep(self, name: int, ticket: PendingRequest, now: float) -> None:
         """Keep the ticket of the newest request, which is this process's."""
         number = self._newest
         self._tickets[number] = evolve(ticket, number=number)
         self._in_flight.add(number)
         self._seen[number], self._mine[name] = now, number
 
-    def _give_up(self, ticket: Ticket, now: float) -> None:
+    def _give_up(self, ticket: PendingRequest, now: float) -> None:
         """Charge a request that nobody can answer any more to all windows it may have fallen in."""
         known, since, until = self.clock.known, ticket.since, ticket.until
         latest = self.clock.latest(now) + self.guard if known else math.inf
@@ -204,7 +212,7 @@ class SharedAccount(Account):
 
     # The server's time, also where only others know it
 
-    def _hear(self, stamp: Stamp | None, now: float, wall: float) -> None:
+    def _hear(self, stamp: ClockReading | None, now: float, wall: float) -> None:
         before = None if self._stamp is None else self._stamp.number
         if stamp is not None and stamp.number != before:
             least, most = overheard(stamp, self._looked, now, wall)
@@ -261,14 +269,14 @@ class SharedAccount(Account):
         return {rank: (start + shift, end + shift) for rank, (start, end) in spans.items()}
 
 
-def _somewhen(now: float) -> Outcome:
+def _somewhen(now: float) -> Settlement:
     """Return the end of a request that may have been counted in any window until now."""
-    return Outcome(now - LENGTHS["minute"], now)
+    return Settlement(now - LENGTHS["minute"], now)
 
 
 T = TypeVar("T")
 
-Note: TypeAlias = Callable[[SharedAccount], object]
+Note: TypeAlias = Callable[[SharedKeyState], object]
 """Something that happened here, to be done to the account as it is written down."""
 
 MOST_NOTES = 100_000
@@ -304,7 +312,7 @@ class Draft:
         wait: the decision, if one was asked for.
     """
 
-    account: SharedAccount
+    account: SharedKeyState
     notes: int
     wait: Wait | None
 
@@ -315,13 +323,13 @@ class Notebook:
     For any number of threads; its lock is held for microseconds, so that event loops may take it.
 
     Args:
-        life: see `SharedAccount`.
+        life: see `SharedKeyState`.
     """
 
     def __init__(self, life: float) -> None:
         self._lock = Lock()
-        self._written = SharedAccount(life)
-        self._current = SharedAccount(life)
+        self._written = SharedKeyState(life)
+        self._current = SharedKeyState(life)
         self._notes: list[Note] = []
 
     def __repr__(self) -> str:
@@ -338,7 +346,7 @@ class Notebook:
             for account in (self._written, self._current):
                 account.life = max(account.life, life)
 
-    def read(self, look: Callable[[SharedAccount], T]) -> T:
+    def read(self, look: Callable[[SharedKeyState], T]) -> T:
         """Look at the account as far as it is known here."""
         with self._lock:
             return look(self._current)

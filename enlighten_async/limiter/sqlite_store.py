@@ -18,15 +18,22 @@ from enlighten_async.errors import EnlightenError
 from enlighten_async.limiter.key_state import LINGER
 from enlighten_async.limiter.record import Record
 from enlighten_async.limiter.shared_state import Ask, Notebook
-from enlighten_async.state import Damaged, Fault, Trouble, in_thread, patiently, salt
+from enlighten_async.state import (
+    DatabaseCorrupt,
+    DatabaseUnavailable,
+    OutageLog,
+    in_thread,
+    retry_while_busy,
+    salt,
+)
 
 if TYPE_CHECKING:
     import sqlite3
 
     from enlighten_async.clock import Clock
     from enlighten_async.errors import Throttled
-    from enlighten_async.limiter.grant import Outcome, Wait
-    from enlighten_async.limiter.key_state import Alarm, Standing
+    from enlighten_async.limiter.grant import Settlement, Wait
+    from enlighten_async.limiter.key_state import KeySnapshot, UsageWarning
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.limiter.shared_state import Draft
     from enlighten_async.state import StateFile
@@ -68,7 +75,7 @@ class SqliteQuotaStore:
         self._book = Notebook(_life(timeout))
         self._home: object = None  # which file was written last: another may have taken its place
         self._turn = Lock()  # held by threads at the disk, never by an event loop
-        self._trouble = Trouble(
+        self._trouble = OutageLog(
             file,
             meanwhile="what is spent is counted in memory, by this process alone, and written when that is "
             "possible again",
@@ -93,14 +100,14 @@ class SqliteQuotaStore:
         ask = Ask(ticket, plan, now, rank)
         try:
             return (await self._written(ask, PATIENCE)).wait
-        except Fault as fault:
+        except DatabaseUnavailable as fault:
             self._trouble.begin(fault)
             return self._book.decide(ask, self._now(ask))
         except BaseException:
             self._book.withdraw(ask)
             raise
 
-    def settle(self, ticket: int, outcome: Outcome) -> None:
+    def settle(self, ticket: int, outcome: Settlement) -> None:
         """Take a request out of flight and charge it; does nothing for a ticket not in flight."""
         self._book.note(lambda account: account.settle_as(ticket, outcome))
 
@@ -116,11 +123,11 @@ class SqliteQuotaStore:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
         return self._book.read(lambda account: account.ready_at(plan, requests, now, wall, rank))
 
-    def standing(self, plan: Plan, now: float) -> Standing:
+    def standing(self, plan: Plan, now: float) -> KeySnapshot:
         """Return what is known of the key."""
         return self._book.read(lambda account: account.standing(plan, now))
 
-    def alarm(self, plan: Plan, now: float) -> Alarm | None:
+    def alarm(self, plan: Plan, now: float) -> UsageWarning | None:
         """Return the news that most of the month is used up, each stage once a month; else `None`."""
         alarm = self._book.read(lambda account: account.alarm(plan, now))
         if alarm is not None:
@@ -137,7 +144,7 @@ class SqliteQuotaStore:
         with anyio.CancelScope(shield=True):
             try:
                 await self._written(None, HASTE)
-            except Fault as fault:
+            except DatabaseUnavailable as fault:
                 self._trouble.begin(fault)
             except EnlightenError as refusal:
                 logger.debug("nothing was written: %s", refusal)
@@ -154,7 +161,9 @@ class SqliteQuotaStore:
         Raises:
             Fault: that is not possible.
         """
-        draft = await patiently(partial(self._write, ask), self._clock, 0.0 if self._trouble else patience)
+        draft = await retry_while_busy(
+            partial(self._write, ask), self._clock, 0.0 if self._trouble else patience
+        )
         self._trouble.end()
         return draft
 
@@ -189,7 +198,7 @@ def _read(connection: sqlite3.Connection, key: bytes) -> Record | None:
     try:
         return None if row is None else Record.read(row[0])
     except (ValueError, TypeError) as error:
-        raise Damaged(f"counts that cannot be read: {error}") from None
+        raise DatabaseCorrupt(f"counts that cannot be read: {error}") from None
 
 
 def _life(timeout: float | None) -> float:

@@ -8,12 +8,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
 
-from enlighten_async.limiter.key_state import Account
+from enlighten_async.limiter.key_state import KeyState
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
-    from enlighten_async.limiter.grant import Outcome, Wait
-    from enlighten_async.limiter.key_state import Alarm, Standing
+    from enlighten_async.limiter.grant import Settlement, Wait
+    from enlighten_async.limiter.key_state import KeySnapshot, UsageWarning
     from enlighten_async.limiter.plan import Plan
 
 S = TypeVar("S")
@@ -24,7 +24,7 @@ KEPT = 1000
 
 @runtime_checkable
 class QuotaStore(Protocol):
-    """Owns the counts of one key and takes the one atomic decision, by the rule of `Account`.
+    """Owns the counts of one key and takes the one atomic decision, by the rule of `KeyState`.
 
     Only `take` and `sync` may wait (for a lock, a file, a server). The others are called where nothing can
     be awaited, in the midst of a cancellation: a durable store notes them and writes them with its next
@@ -46,7 +46,7 @@ class QuotaStore(Protocol):
         """
         ...
 
-    def settle(self, ticket: int, outcome: Outcome) -> None:
+    def settle(self, ticket: int, outcome: Settlement) -> None:
         """Take a request out of flight and charge it; does nothing for a ticket not in flight."""
         ...
 
@@ -62,11 +62,11 @@ class QuotaStore(Protocol):
         """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
         ...
 
-    def standing(self, plan: Plan, now: float) -> Standing:
+    def standing(self, plan: Plan, now: float) -> KeySnapshot:
         """Return what is known of the key."""
         ...
 
-    def alarm(self, plan: Plan, now: float) -> Alarm | None:
+    def alarm(self, plan: Plan, now: float) -> UsageWarning | None:
         """Return the news that most of the month is used up, each stage once a month; else `None`."""
         ...
 
@@ -86,7 +86,7 @@ class MemoryQuotaStore:
     """
 
     def __init__(self) -> None:
-        self._account = Account()
+        self._account = KeyState()
         # Held for microseconds and never across an await, so that it may be taken in an event loop.
         self._lock = Lock()
 
@@ -98,7 +98,7 @@ class MemoryQuotaStore:
         with self._lock:
             return self._account.take(ticket, plan, now, rank)
 
-    def settle(self, ticket: int, outcome: Outcome) -> None:
+    def settle(self, ticket: int, outcome: Settlement) -> None:
         """Take a request out of flight and charge it; does nothing for a ticket not in flight."""
         with self._lock:
             self._account.settle(ticket, outcome)
@@ -118,12 +118,12 @@ class MemoryQuotaStore:
         with self._lock:
             return self._account.ready_at(plan, requests, now, wall, rank)
 
-    def standing(self, plan: Plan, now: float) -> Standing:
+    def standing(self, plan: Plan, now: float) -> KeySnapshot:
         """Return what is known of the key."""
         with self._lock:
             return self._account.standing(plan, now)
 
-    def alarm(self, plan: Plan, now: float) -> Alarm | None:
+    def alarm(self, plan: Plan, now: float) -> UsageWarning | None:
         """Return the news that most of the month is used up, each stage once a month; else `None`."""
         with self._lock:
             return self._account.alarm(plan, now)

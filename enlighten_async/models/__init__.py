@@ -1,6 +1,6 @@
 """What queries answer: frozen values with units, columns inside where they are long."""
 
-from enlighten_async.models.coverage import Coverage, Hole, Reason
+from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.device_series import (
     ConsumedInterval,
     EvChargerInterval,
@@ -148,8 +148,8 @@ __all__ = [
     "EvseLifetime",
     "EvsePower",
     "EvseTelemetry",
+    "Gap",
     "GridStatus",
-    "Hole",
     "HpLifetime",
     "HpTelemetry",
     "Inventory",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from math import isfinite
 from types import MappingProxyType
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast, overload
 
 from attrs import Attribute, AttrsInstance, fields, has
 from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, override
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.series import Series
 from enlighten_async.windows import DAY, as_datetime
 
@@ -54,6 +56,7 @@ def kept(raw: object) -> Mapping[str, object]:
 
 
 T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
 
 READ: Final = "read"
 """In the metadata of a field: the function that reads its value, null included."""
@@ -75,6 +78,37 @@ def structure(raw: object, model: type[T]) -> T:
 def unstructure(model: object) -> dict[str, object]:
     """Return a model as plain values that `json` can write."""
     return cast("dict[str, object]", _converter.unstructure(model))
+
+
+class ToDict:
+    """A model that can be written as plain values."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as plain values that `json` can write; instants as ISO 8601 in UTC."""
+        return unstructure(self)
+
+
+class RowSequence(ToDict, Sequence[R_co], Generic[R_co]):
+    """A model that is a sequence of rows as well; a slice of it is a tuple of rows."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _row(self, place: int) -> R_co:
+        """Return one row; the place lies within the length."""
+
+    @overload
+    def __getitem__(self, index: int) -> R_co: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[R_co, ...]: ...
+    def __getitem__(self, index: int | slice) -> R_co | tuple[R_co, ...]:
+        places = range(len(self))[index]
+        return self._row(places) if isinstance(places, int) else tuple(map(self._row, places))
+
+    def __iter__(self) -> Iterator[R_co]:
+        return map(self._row, range(len(self)))
 
 
 def quantity(units: Mapping[str, float]) -> Callable[[object], float | None]:
@@ -199,3 +233,7 @@ _converter.register_unstructure_hook_func(
     lambda series: [_converter.unstructure(row) for row in series],
 )
 _converter.register_unstructure_hook_func(lambda kind: getattr(kind, "__origin__", kind) is Mapping, dict)
+# Last: the generated function takes over the hooks that are registered by then.
+_converter.register_unstructure_hook(
+    Coverage, make_dict_unstructure_fn(Coverage, _converter, _gaps=override(rename="gaps"))
+)

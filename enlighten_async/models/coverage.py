@@ -38,7 +38,7 @@ _INCOMPLETE = frozenset({Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
 
 
 @frozen
-class Hole:
+class Gap:
     """A stretch of time without rows, and why."""
 
     window: Window
@@ -62,7 +62,7 @@ class Coverage:
     Attributes:
         window: the range asked for in the end, on the grid.
         grid: seconds from one interval to the next.
-        holes: what is missing, in order, neighbours with one reason joined.
+        gaps: what is missing, in order, neighbours with one reason joined.
         as_of: when the oldest part of the answer was fetched (aware UTC).
         reported_until: how far the service had data when asked (aware UTC), where known.
         notes: what the service sent that does not belong in the answer, in words.
@@ -70,7 +70,7 @@ class Coverage:
 
     window: Window
     grid: int
-    holes: tuple[Hole, ...] = ()
+    _gaps: tuple[Gap, ...] = ()
     as_of: datetime | None = None
     reported_until: datetime | None = None
     notes: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Coverage:
     @property
     def complete(self) -> bool:
         """Whether every window was answered: none refused, failed or unavailable."""
-        return not any(hole.reason in _INCOMPLETE for hole in self.holes)
+        return not any(gap.reason in _INCOMPLETE for gap in self._gaps)
 
     @property
     def expected(self) -> int:
@@ -88,16 +88,16 @@ class Coverage:
     @property
     def got(self) -> int:
         """How many of them have a row."""
-        return self.expected - sum(hole.window.seconds for hole in self.holes) // self.grid
+        return self.expected - sum(gap.window.seconds for gap in self._gaps) // self.grid
 
-    def gaps(self) -> tuple[Hole, ...]:
+    def gaps(self) -> tuple[Gap, ...]:
         """Return what is missing, in order of time."""
-        return self.holes
+        return self._gaps
 
     def cut(self, window: Window) -> Self:
         """Return the coverage of a part of the range."""
-        pieces = (Hole(window.clip(hole.window), hole.reason) for hole in self.holes)
-        return evolve(self, window=window, holes=tuple(piece for piece in pieces if piece.window.seconds))
+        pieces = (Gap(window.clip(gap.window), gap.reason) for gap in self._gaps)
+        return evolve(self, window=window, gaps=tuple(piece for piece in pieces if piece.window.seconds))
 
 
 def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
@@ -108,57 +108,57 @@ def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
     return [Window(a, b - grid) for a, b in pairwise(edges) if b - a > grid]
 
 
-def explained(gap: Window, grid: int, started: float | None, until: float | None) -> list[Hole]:
+def explained(window: Window, grid: int, started: float | None, until: float | None) -> list[Gap]:
     """Tell why a stretch has no rows: it lies before operation, after the last report, or neither.
 
     Args:
-        gap: the stretch, on the grid.
+        window: the stretch, on the grid.
         grid: seconds from one interval to the next.
         started: when the system went into operation, epoch seconds, where known.
         until: how far it had reported, epoch seconds, where known.
     """
-    first = gap.start if started is None else min(max(floor(started, grid), gap.start), gap.end)
-    last = gap.end if until is None else min(max(floor(until, grid), first), gap.end)
+    first = window.start if started is None else min(max(floor(started, grid), window.start), window.end)
+    last = window.end if until is None else min(max(floor(until, grid), first), window.end)
     pieces = (
-        Hole(Window(gap.start, first), Reason.BEFORE_OPERATION),
-        Hole(Window(first, last), Reason.NO_ROW),
-        Hole(Window(last, gap.end), Reason.NOT_REPORTED_YET),
+        Gap(Window(window.start, first), Reason.BEFORE_OPERATION),
+        Gap(Window(first, last), Reason.NO_ROW),
+        Gap(Window(last, window.end), Reason.NOT_REPORTED_YET),
     )
     return [piece for piece in pieces if piece.window.seconds]
 
 
-def join(holes: Iterable[Hole]) -> tuple[Hole, ...]:
-    """Put holes in order and join neighbours that have one reason."""
-    joined: list[Hole] = []
-    for hole in sorted(holes, key=lambda hole: hole.window):
+def join(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+    """Put gaps in order and join neighbours that have one reason."""
+    joined: list[Gap] = []
+    for gap in sorted(gaps, key=lambda gap: gap.window):
         last = joined[-1] if joined else None
-        if last and last.reason == hole.reason and last.window.end == hole.window.start:
-            joined[-1] = Hole(Window(last.window.start, hole.window.end), hole.reason)
+        if last and last.reason == gap.reason and last.window.end == gap.window.start:
+            joined[-1] = Gap(Window(last.window.start, gap.window.end), gap.reason)
         else:
-            joined.append(hole)
+            joined.append(gap)
     return tuple(joined)
 
 
-def combined(parts: Sequence[Coverage], window: Window, grid: int, unasked: Iterable[Hole]) -> Coverage:
+def combined(parts: Sequence[Coverage], window: Window, grid: int, unasked: Iterable[Gap]) -> Coverage:
     """Return the coverage of parts that lie side by side, and of what none of them speaks for."""
     fetched = [part.as_of for part in parts if part.as_of]
     until = max((part.reported_until for part in parts if part.reported_until), default=None)
-    told = [piece for part in parts for hole in part.holes for piece in _told(hole, grid, until)]
+    told = [piece for part in parts for gap in part.gaps() for piece in _told(gap, grid, until)]
     return Coverage(
         window=window,
         grid=grid,
-        holes=join([*unasked, *told]),
+        gaps=join([*unasked, *told]),
         as_of=min(fetched, default=None),
         reported_until=until,
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
 
 
-def _told(hole: Hole, grid: int, until: datetime | None) -> list[Hole]:
+def _told(gap: Gap, grid: int, until: datetime | None) -> list[Gap]:
     """Tell again why rows are missing, now that another part knows that the system has reported past it.
 
     An answer of an old era, without `meta`, knows of reports up to its own last row only.
     """
-    if hole.reason is not Reason.NOT_REPORTED_YET or until is None:
-        return [hole]
-    return explained(hole.window, grid, None, until.timestamp())
+    if gap.reason is not Reason.NOT_REPORTED_YET or until is None:
+        return [gap]
+    return explained(gap.window, grid, None, until.timestamp())

@@ -8,10 +8,11 @@ from typing import ClassVar, Self, TypeVar
 
 from attrs import evolve, field, frozen
 
-from enlighten_async.models.coverage import Coverage, Hole, Reason, combined, join
-from enlighten_async.models.intervals import IntervalStats, Ranged, columns, joined, number
+from enlighten_async.models.convert import RowSequence
+from enlighten_async.models.coverage import Coverage, Gap, Reason, combined, join
+from enlighten_async.models.intervals import IntervalStats, SeriesResult, columns, merge_parts, number
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Rows, Series
+from enlighten_async.models.series import Series
 from enlighten_async.windows import Window, as_datetime
 
 
@@ -181,14 +182,14 @@ def no_charger(system_id: int, coverage: Coverage, *, serial: str) -> EvChargerT
 S = TypeVar("S", bound=IntervalStats[ConsumedInterval])
 
 
-def merge_finest(parts: Sequence[S], empty: S, unasked: Iterable[Hole] = ()) -> S:
+def merge_finest(parts: Sequence[S], empty: S, unasked: Iterable[Gap] = ()) -> S:
     """Join parts as `joined` does, on the finest of their grids."""
     grid = min((part.coverage.grid for part in parts), default=empty.coverage.grid)
-    return joined(parts, evolve(empty, coverage=evolve(empty.coverage, grid=grid)), unasked)
+    return merge_parts(parts, evolve(empty, coverage=evolve(empty.coverage, grid=grid)), unasked)
 
 
 @frozen
-class MicrosTelemetry(Ranged, Rows[MicroTelemetry]):
+class MicrosTelemetry(SeriesResult, RowSequence[MicroTelemetry]):
     """All microinverters of a system over a range of time: a sequence of their series.
 
     `total_devices` is how many the service counts; retired ones may be among them.
@@ -213,8 +214,8 @@ class MicrosTelemetry(Ranged, Rows[MicroTelemetry]):
     def _last(self) -> int | None:
         return max((last for each in self.devices if (last := each._last) is not None), default=None)
 
-    def _placed(self, timezone: str | None) -> Self:
-        devices = tuple(each._placed(timezone) for each in self.devices)
+    def _with_timezone(self, timezone: str | None) -> Self:
+        devices = tuple(each._with_timezone(timezone) for each in self.devices)
         return evolve(self, timezone=timezone, devices=devices)
 
 
@@ -224,7 +225,7 @@ def no_micros(system_id: int, coverage: Coverage) -> MicrosTelemetry:
 
 
 def merge_micros(
-    parts: Sequence[MicrosTelemetry], empty: MicrosTelemetry, unasked: Iterable[Hole] = ()
+    parts: Sequence[MicrosTelemetry], empty: MicrosTelemetry, unasked: Iterable[Gap] = ()
 ) -> MicrosTelemetry:
     """Join parts of one system, device by device; parts may lie side by side, or hold other devices.
 
@@ -234,7 +235,7 @@ def merge_micros(
         unasked: what of the range parts are missing for, and why.
     """
     told = combined([part.coverage for part in parts], empty.window, empty.coverage.grid, unasked)
-    coverage = evolve(told, holes=_disjoint(told.holes))
+    coverage = evolve(told, gaps=_disjoint(told.gaps()))
     pieces: dict[str, list[MicroTelemetry]] = {}
     for each in (each for part in parts for each in part.devices):
         pieces.setdefault(each.serial_number, []).append(each)
@@ -249,38 +250,38 @@ def merge_micros(
 def _whole(pieces: list[MicroTelemetry], coverage: Coverage) -> MicroTelemetry:
     """Join the pieces of one device: of two for the same time, as it moved to another page, the first."""
     side_by_side: list[MicroTelemetry] = []
-    holes: list[Hole] = []
+    gaps: list[Gap] = []
     reached = coverage.window.start
     for piece in sorted(pieces, key=lambda piece: piece.window):
         if piece.window.start >= reached:
-            holes += _without(Window(reached, piece.window.start), coverage.holes)
+            gaps += _without(Window(reached, piece.window.start), coverage.gaps())
             side_by_side.append(piece)
             reached = piece.window.end
-    holes += _without(Window(reached, coverage.window.end), coverage.holes)
+    gaps += _without(Window(reached, coverage.window.end), coverage.gaps())
     first = pieces[0]
-    empty = no_micro(first.system_id, evolve(coverage, holes=(), notes=()), serial=first.serial_number)
-    return joined(side_by_side, empty, holes)
+    empty = no_micro(first.system_id, evolve(coverage, gaps=(), notes=()), serial=first.serial_number)
+    return merge_parts(side_by_side, empty, gaps)
 
 
-def _without(gap: Window, holes: Iterable[Hole]) -> list[Hole]:
+def _without(window: Window, gaps: Iterable[Gap]) -> list[Gap]:
     """Tell why a device was not listed for a stretch: as nobody was asked, or else there was no row of it."""
-    told, reached = [], gap.start
-    for hole in holes:
-        piece = hole.window.clip(gap)
+    told, reached = [], window.start
+    for gap in gaps:
+        piece = gap.window.clip(window)
         if piece.seconds:
-            told += [Hole(Window(reached, piece.start), Reason.NO_ROW), Hole(piece, hole.reason)]
+            told += [Gap(Window(reached, piece.start), Reason.NO_ROW), Gap(piece, gap.reason)]
             reached = piece.end
-    told.append(Hole(Window(reached, gap.end), Reason.NO_ROW))
-    return [hole for hole in told if hole.window.seconds]
+    told.append(Gap(Window(reached, window.end), Reason.NO_ROW))
+    return [gap for gap in told if gap.window.seconds]
 
 
-def _disjoint(holes: Iterable[Hole]) -> tuple[Hole, ...]:
-    """Return holes that share no time; where several do, the first one's reason is kept."""
-    left: list[Hole] = []
+def _disjoint(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+    """Return gaps that share no time; where several do, the first one's reason is kept."""
+    left: list[Gap] = []
     reached = 0
-    for hole in sorted(holes, key=lambda hole: hole.window):
-        start = max(hole.window.start, reached)
-        if start < hole.window.end:
-            left.append(Hole(Window(start, hole.window.end), hole.reason))
-            reached = hole.window.end
+    for gap in sorted(gaps, key=lambda gap: gap.window):
+        start = max(gap.window.start, reached)
+        if start < gap.window.end:
+            left.append(Gap(Window(start, gap.window.end), gap.reason))
+            reached = gap.window.end
     return join(left)

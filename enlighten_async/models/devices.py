@@ -8,17 +8,16 @@ from itertools import chain
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, flag, identity, kept, quantity, word
+from enlighten_async.models.convert import READ, RowSequence, ToDict, flag, identity, kept, quantity, word
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Plain, Rows
 
 _POWER = quantity({"W": 1, "kW": 1000, "MW": 1_000_000})
 _ENERGY = quantity({"Wh": 1, "kWh": 1000, "MWh": 1_000_000, "J": 1 / 3600, "kJ": 1 / 3.6, "MJ": 1 / 0.0036})
 
 
 @frozen
-class Envoy(Plain):
+class Envoy(ToDict):
     """A gateway, which gathers the reports of a system's devices.
 
     Attributes:
@@ -39,7 +38,7 @@ class Envoy(Plain):
 
 
 @frozen
-class Envoys(Rows[Envoy]):
+class Envoys(RowSequence[Envoy]):
     """The gateways of a system, in the service's order: a sequence of `Envoy`.
 
     Attributes:
@@ -62,7 +61,7 @@ class Envoys(Rows[Envoy]):
 
 
 @frozen
-class Device(Plain):
+class Device(ToDict):
     """A device as the inventory lists it; of what kind it is tells the list.
 
     Attributes:
@@ -83,7 +82,7 @@ class Device(Plain):
 
 
 @frozen
-class Inventory(Plain):
+class Inventory(ToDict):
     """The active devices of a system; retired ones are not listed.
 
     Attributes:
@@ -106,7 +105,7 @@ class Inventory(Plain):
 
 
 @frozen
-class MicroInverter(Plain):
+class MicroInverter(ToDict):
     """A microinverter, by its last report.
 
     Attributes:
@@ -141,7 +140,7 @@ class MicroInverter(Plain):
 
 
 @frozen
-class EnvoyInverters(Plain):
+class EnvoyInverters(ToDict):
     """The microinverters that report to one gateway.
 
     Attributes:
@@ -154,7 +153,7 @@ class EnvoyInverters(Plain):
 
 
 @frozen
-class InvertersSummary(Rows[EnvoyInverters]):
+class InvertersSummary(RowSequence[EnvoyInverters]):
     """The microinverters of a system, gateway by gateway: a sequence of `EnvoyInverters`.
 
     Attributes:
@@ -183,7 +182,7 @@ _WORD, _FLAG = {READ: word}, {READ: flag}
 
 
 @frozen
-class CellularModem(Plain):
+class CellularModem(ToDict):
     """The modem of a gateway that reports over a mobile network.
 
     Attributes:
@@ -202,7 +201,7 @@ class CellularModem(Plain):
 
 
 @frozen
-class SystemDevice(Plain):
+class SystemDevice(ToDict):
     """A device of any kind; what the service does not tell of its kind is null.
 
     Attributes:
@@ -251,7 +250,7 @@ class SystemDevice(Plain):
 
 
 @frozen
-class Devices(Plain):
+class Devices(ToDict):
     """The devices of a system, kind by kind; a kind of which it has none is empty.
 
     Attributes:
@@ -304,7 +303,7 @@ class Devices(Plain):
 
 
 @frozen
-class EvChargers(Rows[SystemDevice]):
+class EvChargers(RowSequence[SystemDevice]):
     """The active EV chargers of a system: a sequence of `SystemDevice`.
 
     Attributes:

@@ -6,9 +6,8 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, flag, quantity, word
+from enlighten_async.models.convert import READ, RowSequence, ToDict, flag, quantity, word
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Plain, Rows
 
 _NUMBER = {READ: quantity({"": 1})}
 
@@ -26,7 +25,7 @@ _HOUR = {READ: _hour}
 
 
 @frozen
-class EvChargerEvent(Plain):
+class EvChargerEvent(ToDict):
     """What happened to an EV charger.
 
     Attributes:
@@ -43,7 +42,7 @@ class EvChargerEvent(Plain):
 
 
 @frozen
-class EvChargerEvents(Rows[EvChargerEvent]):
+class EvChargerEvents(RowSequence[EvChargerEvent]):
     """What happened to EV chargers, in the service's order: a sequence of `EvChargerEvent`.
 
     Attributes:
@@ -68,7 +67,7 @@ class EvChargerEvents(Rows[EvChargerEvent]):
 
 
 @frozen
-class EvChargerSession(Plain):
+class EvChargerSession(ToDict):
     """One session of charging, from plugging in to plugging out.
 
     Attributes:
@@ -91,7 +90,7 @@ class EvChargerSession(Plain):
 
 
 @frozen
-class EvChargerSessions(Rows[EvChargerSession]):
+class EvChargerSessions(RowSequence[EvChargerSession]):
     """Sessions of an EV charger, in the service's order: a sequence of `EvChargerSession`.
 
     Attributes:
@@ -116,7 +115,7 @@ class EvChargerSessions(Rows[EvChargerSession]):
 
 
 @frozen
-class EvChargingTime(Plain):
+class EvChargingTime(ToDict):
     """A time of the day at which a schedule lets an EV charger charge.
 
     Attributes:
@@ -133,7 +132,7 @@ class EvChargingTime(Plain):
 
 
 @frozen
-class EvChargerSchedule(Plain):
+class EvChargerSchedule(ToDict):
     """A schedule of an EV charger.
 
     Attributes:
@@ -152,7 +151,7 @@ class EvChargerSchedule(Plain):
 
 
 @frozen
-class EvChargerSchedules(Rows[EvChargerSchedule]):
+class EvChargerSchedules(RowSequence[EvChargerSchedule]):
     """The schedules of an EV charger: a sequence of `EvChargerSchedule`.
 
     Attributes:

@@ -6,10 +6,9 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, flag, identity
+from enlighten_async.models.convert import READ, RowSequence, ToDict, flag, identity
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Plain, Rows
 
 
 def _name(raw: object) -> str | None:
@@ -19,7 +18,7 @@ def _name(raw: object) -> str | None:
 
 
 @frozen
-class Event(Plain):
+class Event(ToDict):
     """What happened to a device, or to the whole system.
 
     Attributes:
@@ -38,7 +37,7 @@ class Event(Plain):
 
 
 @frozen
-class Events(Rows[Event]):
+class Events(RowSequence[Event]):
     """What happened in a range of time, oldest first, each once: a sequence of `Event`.
 
     Attributes:
@@ -63,7 +62,7 @@ class Events(Rows[Event]):
 
 
 @frozen
-class OpenEvents(Rows[Event]):
+class OpenEvents(RowSequence[Event]):
     """What is not over, in the service's order: a sequence of `Event`.
 
     Attributes:
@@ -86,7 +85,7 @@ class OpenEvents(Rows[Event]):
 
 
 @frozen
-class AlarmEvent(Plain):
+class AlarmEvent(ToDict):
     """An event that is behind an alarm.
 
     Attributes:
@@ -101,7 +100,7 @@ class AlarmEvent(Plain):
 
 
 @frozen
-class Alarm(Plain):
+class Alarm(ToDict):
     """What became of events of one kind that lasted, or were many.
 
     Attributes:
@@ -124,7 +123,7 @@ class Alarm(Plain):
 
 
 @frozen
-class Alarms(Rows[Alarm]):
+class Alarms(RowSequence[Alarm]):
     """The alarms of a range of time, oldest first, each once: a sequence of `Alarm`.
 
     Attributes:
@@ -149,7 +148,7 @@ class Alarms(Rows[Alarm]):
 
 
 @frozen
-class OpenAlarms(Rows[Alarm]):
+class OpenAlarms(RowSequence[Alarm]):
     """Alarms that are not over, in the service's order: a sequence of `Alarm`.
 
     Attributes:
@@ -172,7 +171,7 @@ class OpenAlarms(Rows[Alarm]):
 
 
 @frozen
-class EventType(Plain):
+class EventType(ToDict):
     """A kind of event, in the service's words.
 
     Attributes:
@@ -193,7 +192,7 @@ class EventType(Plain):
 
 
 @frozen
-class EventTypes(Rows[EventType]):
+class EventTypes(RowSequence[EventType]):
     """Kinds of events, in the service's order: a sequence of `EventType`.
 
     Attributes:

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from attrs import define, evolve, field, frozen
 
 from enlighten_async.errors import InputError
-from enlighten_async.models.coverage import Coverage, Hole, combined
+from enlighten_async.models.convert import ToDict
+from enlighten_async.models.coverage import Coverage, Gap, combined
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Plain, Series, concatenated
+from enlighten_async.models.series import Series, concatenated
 from enlighten_async.windows import DAY, Window, steady, time_zone
 
 
@@ -137,7 +138,7 @@ R = TypeVar("R")
 
 
 @frozen
-class Ranged(Plain):
+class SeriesResult(ToDict):
     """What is known of a system over a range of time.
 
     Attributes:
@@ -163,17 +164,17 @@ class Ranged(Plain):
         """The end of the newest row, epoch seconds; `None` without rows."""
         raise NotImplementedError
 
-    def _placed(self, timezone: str | None) -> Self:
+    def _with_timezone(self, timezone: str | None) -> Self:
         """Return it with the name of the system's time zone."""
         return evolve(self, timezone=timezone)
 
-    def _cut(self, window: Window) -> Self:
+    def _slice(self, window: Window) -> Self:
         """Return what it holds of a window, which lies within its own."""
         return evolve(self, window=window, coverage=self.coverage.cut(window))
 
 
 @frozen
-class IntervalStats(Ranged, Generic[R_co]):
+class IntervalStats(SeriesResult, Generic[R_co]):
     """What a system measured over a range of time, in intervals.
 
     Attributes:
@@ -193,8 +194,8 @@ class IntervalStats(Ranged, Generic[R_co]):
     def _last(self) -> int | None:
         return self.intervals.columns["end_at"][-1] if self.intervals else None
 
-    def _cut(self, window: Window) -> Self:
-        return evolve(super()._cut(window), intervals=within(self.intervals, window))
+    def _slice(self, window: Window) -> Self:
+        return evolve(super()._slice(window), intervals=within(self.intervals, window))
 
     def sums(self, unit: Unit, *, timezone: str | None = None) -> list[Sum]:
         """Return the energy of each local hour, day or month of the range.
@@ -224,7 +225,7 @@ class IntervalStats(Ranged, Generic[R_co]):
 S = TypeVar("S", bound=IntervalStats[Any])
 
 
-def joined(parts: Sequence[S], empty: S, unasked: Iterable[Hole] = ()) -> S:
+def merge_parts(parts: Sequence[S], empty: S, unasked: Iterable[Gap] = ()) -> S:
     """Join parts of one system into one answer.
 
     Args:
@@ -245,14 +246,14 @@ def joined(parts: Sequence[S], empty: S, unasked: Iterable[Hole] = ()) -> S:
     )
 
 
-def joined_with(*names: str) -> Callable[[Sequence[S], S, Iterable[Hole]], S]:
+def merge_parts_with(*names: str) -> Callable[[Sequence[S], S, Iterable[Gap]], S]:
     """Return what joins parts as `joined` does, and keeps the newest value of these attributes."""
 
-    def merge(parts: Sequence[S], empty: S, unasked: Iterable[Hole] = ()) -> S:
+    def merge(parts: Sequence[S], empty: S, unasked: Iterable[Gap] = ()) -> S:
         latest: dict[str, Any] = {
             name: value for name in names for part in parts if (value := getattr(part, name)) is not None
         }
-        return evolve(joined(parts, empty, unasked), **latest)
+        return evolve(merge_parts(parts, empty, unasked), **latest)
 
     return merge
 

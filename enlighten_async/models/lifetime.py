@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from attrs import evolve, field, frozen
 
-from enlighten_async.models.coverage import Coverage, Hole, Reason
+from enlighten_async.models.convert import RowSequence, ToDict
+from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Plain, Rows
 from enlighten_async.windows import DAY, Window
 
 if TYPE_CHECKING:
     from attrs import Attribute
 
-D_co = TypeVar("D_co", bound=Plain, covariant=True)
+D_co = TypeVar("D_co", bound=ToDict, covariant=True)
 
 
 @frozen
-class LifetimeDay(Plain):
+class LifetimeDay(ToDict):
     """The energy of one local day.
 
     Attributes:
@@ -37,7 +37,7 @@ class LifetimeDay(Plain):
 
 
 @frozen
-class BatteryDay(Plain):
+class BatteryDay(ToDict):
     """What the batteries of a system took in and gave on one local day.
 
     Attributes:
@@ -51,7 +51,7 @@ class BatteryDay(Plain):
     discharge: int | None
 
 
-def _on_the_calendar(lifetime: Lifetime[Plain], _: Attribute[datetime.date | None], start: object) -> None:
+def _on_the_calendar(lifetime: Lifetime[ToDict], _: Attribute[datetime.date | None], start: object) -> None:
     """Check that each value has a day."""
     if isinstance(start, datetime.date):
         start + datetime.timedelta(days=len(lifetime))  # raises beyond the calendar
@@ -60,7 +60,7 @@ def _on_the_calendar(lifetime: Lifetime[Plain], _: Attribute[datetime.date | Non
 
 
 @frozen
-class Lifetime(Rows[D_co]):
+class Lifetime(RowSequence[D_co]):
     """Figures of a system, day by day: a sequence of days, without gaps.
 
     Days without a report are 0, not missing; so zeros at the end may mean that nothing was reported yet.
@@ -107,14 +107,14 @@ class Lifetime(Rows[D_co]):
     def coverage(self) -> Coverage:
         """What it covers: its days, each as a day of UTC.
 
-        It has no gaps. One without days has an empty hole, which bears the reason.
+        It has no gaps. One without days has an empty gap, which bears the reason.
         """
         first = self.start_date or datetime.date(1970, 1, 1)
         days = (first, first + datetime.timedelta(days=len(self)))
         midnights = [datetime.datetime.combine(day, datetime.time(), datetime.UTC) for day in days]
         window = Window(*(int(midnight.timestamp()) for midnight in midnights))
-        holes = () if self.reason is None else (Hole(window, self.reason),)
-        return Coverage(window, DAY, holes, as_of=self.as_of)
+        gaps = () if self.reason is None else (Gap(window, self.reason),)
+        return Coverage(window, DAY, gaps, as_of=self.as_of)
 
     def _day(self, place: int) -> datetime.date:
         # Where there are values there is a start: it was checked.

@@ -6,13 +6,13 @@ from datetime import date, datetime
 
 from attrs import field, frozen
 
+from enlighten_async.models.convert import RowSequence, ToDict
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Plain, Rows
 
 
 @frozen
-class MeterReading(Plain):
+class MeterReading(ToDict):
     """What a revenue-grade meter read.
 
     Attributes:
@@ -28,7 +28,7 @@ class MeterReading(Plain):
 
 
 @frozen
-class ProductionMeterReadings(Rows[MeterReading]):
+class ProductionMeterReadings(RowSequence[MeterReading]):
     """Last readings of a system's meters of production: a sequence of `MeterReading`.
 
     Attributes:
@@ -53,7 +53,7 @@ class ProductionMeterReadings(Rows[MeterReading]):
 
 
 @frozen
-class ConsumptionMeterReadings(Rows[MeterReading]):
+class ConsumptionMeterReadings(RowSequence[MeterReading]):
     """Last readings of a system's meters of consumption: a sequence of `MeterReading` (v4).
 
     Attributes:
@@ -78,7 +78,7 @@ class ConsumptionMeterReadings(Rows[MeterReading]):
 
 
 @frozen
-class StorageMeterReading(Plain):
+class StorageMeterReading(ToDict):
     """What a meter of batteries read (v4).
 
     Attributes:
@@ -95,7 +95,7 @@ class StorageMeterReading(Plain):
 
 
 @frozen
-class StorageMeterReadings(Rows[StorageMeterReading]):
+class StorageMeterReadings(RowSequence[StorageMeterReading]):
     """Last readings of a system's meters of batteries: a sequence of `StorageMeterReading` (v4).
 
     Attributes:
@@ -120,7 +120,7 @@ class StorageMeterReadings(Rows[StorageMeterReading]):
 
 
 @frozen
-class MonthlyMeterReading(Plain):
+class MonthlyMeterReading(ToDict):
     """What a revenue-grade meter read at both ends of a month.
 
     Attributes:
@@ -135,7 +135,7 @@ class MonthlyMeterReading(Plain):
 
 
 @frozen
-class MonthlyProduction(Plain):
+class MonthlyProduction(ToDict):
     """What a system produced in a month. Deprecated by the service.
 
     Attributes:

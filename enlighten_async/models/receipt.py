@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import Factory, frozen
 
-from enlighten_async.models.series import Plain
+from enlighten_async.models.convert import ToDict
 
 
 @frozen
@@ -18,7 +18,7 @@ class Receipt:
         sent: requests that left, the only ones a plan pays for.
         rejected: of these, how many the service turned down as over the limit (409).
         retried: of these, how many repeated one that failed.
-        from_store: windows (or answers) that had been bought before, or by another query meanwhile.
+        from_cache: windows (or answers) that had been bought before, or by another query meanwhile.
         waited: seconds spent waiting, by reason: "minute" and "month" (the plan's windows),
             "in_flight" (others' requests), "priority" (more urgent ones), "retry" (back-off). Waits that
             overlap are added up.
@@ -28,20 +28,20 @@ class Receipt:
     sent: int = 0
     rejected: int = 0
     retried: int = 0
-    from_store: int = 0
+    from_cache: int = 0
     waited: Mapping[str, float] = Factory(dict)
     left: Mapping[str, int] = Factory(dict)
 
 
 @frozen
-class Estimate(Plain):
+class Estimate(ToDict):
     """The price of a query.
 
     Attributes:
         at_least: requests it takes if the first answer shows that the rest is not worth asking for.
         at_most: requests it takes if all of them are needed and none has to be repeated; `None` where
             only the service knows how many pages there are.
-        from_store: windows that are answered from what was bought before.
+        from_cache: windows that are answered from what was bought before.
         pruned: windows that are not asked for, since they are documented as empty.
         ready_at: when all of it would be there on this plan (aware UTC).
         month_share: the requests as a share of the plan's month; `None` if the plan has no such limit.
@@ -51,7 +51,7 @@ class Estimate(Plain):
 
     at_least: int
     at_most: int | None
-    from_store: int
+    from_cache: int
     pruned: int
     ready_at: datetime
     month_share: float | None
@@ -60,7 +60,7 @@ class Estimate(Plain):
 
 
 @frozen
-class QuotaWindow(Plain):
+class QuotaWindow(ToDict):
     """The running window of one period.
 
     Attributes:
@@ -80,7 +80,7 @@ class QuotaWindow(Plain):
 
 
 @frozen
-class QuotaStatus(Plain):
+class QuotaStatus(ToDict):
     """What is known of a key's quota; to tell it costs no request.
 
     Counts in memory know what this process has sent; those in a file, what all did that share it.

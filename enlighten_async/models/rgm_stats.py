@@ -10,8 +10,8 @@ from typing import ClassVar, Self
 
 from attrs import evolve, field, frozen
 
-from enlighten_async.models.coverage import Coverage, Hole
-from enlighten_async.models.intervals import IntervalStats, columns, joined, known, number, whole, within
+from enlighten_async.models.coverage import Coverage, Gap
+from enlighten_async.models.intervals import IntervalStats, columns, known, merge_parts, number, whole, within
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, concatenated
 from enlighten_async.windows import Window, as_datetime
@@ -113,11 +113,11 @@ class RgmStats(IntervalStats[RgmInterval]):
     coverage: Coverage = field(eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
 
-    def _cut(self, window: Window) -> Self:
+    def _slice(self, window: Window) -> Self:
         pieces = [(meter, meter.within(window)) for meter in self.meter_intervals]
         # A meter whose rows all lie elsewhere would not be in an answer for this window alone.
         meters = tuple(piece for meter, piece in pieces if piece.intervals or not meter.intervals)
-        return evolve(super()._cut(window), meter_intervals=meters)
+        return evolve(super()._slice(window), meter_intervals=meters)
 
 
 def rgm_intervals(
@@ -150,9 +150,9 @@ def no_rgm_stats(system_id: int, coverage: Coverage) -> RgmStats:
     return RgmStats(system_id, 0, None, coverage.window, None, rgm_intervals(), (), coverage)
 
 
-def merge_rgm_stats(parts: Sequence[RgmStats], empty: RgmStats, unasked: Iterable[Hole] = ()) -> RgmStats:
+def merge_rgm_stats(parts: Sequence[RgmStats], empty: RgmStats, unasked: Iterable[Gap] = ()) -> RgmStats:
     """Join parts of one system into one answer, as `joined` does, meter by meter."""
-    return evolve(joined(parts, empty, unasked), meter_intervals=_by_meter(parts))
+    return evolve(merge_parts(parts, empty, unasked), meter_intervals=_by_meter(parts))
 
 
 def _by_meter(parts: Iterable[RgmStats]) -> tuple[MeterIntervals, ...]:

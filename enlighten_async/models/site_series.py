@@ -9,7 +9,15 @@ from typing import ClassVar, Generic, Literal, Self, TypeVar
 from attrs import field, fields, frozen
 
 from enlighten_async.models.coverage import Coverage
-from enlighten_async.models.intervals import IntervalStats, Sum, Unit, columns, joined_with, number, whole
+from enlighten_async.models.intervals import (
+    IntervalStats,
+    Sum,
+    Unit,
+    columns,
+    merge_parts_with,
+    number,
+    whole,
+)
 from enlighten_async.models.series import Series
 from enlighten_async.windows import as_datetime
 
@@ -41,7 +49,7 @@ class StatsInterval:
 class Stats(IntervalStats[StatsInterval]):
     """Power and energy of a system's microinverters over a range of time.
 
-    At night the service has no rows; they are holes of the coverage with the reason `no_row`.
+    At night the service has no rows; they are gaps of the coverage with the reason `no_row`.
     `total_devices` counts microinverters. The other attributes are those of all answers in intervals.
     """
 
@@ -335,5 +343,5 @@ def no_storage(system_id: int, coverage: Coverage, *, serial: str) -> StorageTel
     )
 
 
-merge_battery = joined_with("last_reported_aggregate_soc")
-merge_storage = joined_with("last_reported_time", "last_reported_soc")
+merge_battery = merge_parts_with("last_reported_aggregate_soc")
+merge_storage = merge_parts_with("last_reported_time", "last_reported_soc")

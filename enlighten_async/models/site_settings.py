@@ -7,16 +7,15 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, flag, identity, kept, quantity, word
+from enlighten_async.models.convert import READ, RowSequence, ToDict, flag, identity, kept, quantity, word
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Plain, Rows
 
 _WORD, _FLAG = {READ: word}, {READ: flag}
 
 
 @frozen
-class BatterySettings(Plain):
+class BatterySettings(ToDict):
     """How the batteries of a system are used.
 
     Attributes:
@@ -44,7 +43,7 @@ class BatterySettings(Plain):
 
 
 @frozen
-class StormGuard(Plain):
+class StormGuard(ToDict):
     """Whether batteries are filled before a storm.
 
     Attributes:
@@ -65,7 +64,7 @@ class StormGuard(Plain):
 
 
 @frozen
-class GridStatus(Plain):
+class GridStatus(ToDict):
     """Whether a system is connected to the grid.
 
     Attributes:
@@ -86,7 +85,7 @@ class GridStatus(Plain):
 
 
 @frozen
-class Load(Plain):
+class Load(ToDict):
     """How one load of a house is switched.
 
     Attributes:
@@ -113,7 +112,7 @@ class Load(Plain):
 
 
 @frozen
-class LoadControl(Rows[Load]):
+class LoadControl(RowSequence[Load]):
     """How the loads of a house are switched: a sequence of `Load`.
 
     Attributes:
@@ -138,7 +137,7 @@ class LoadControl(Rows[Load]):
 
 
 @frozen
-class LatestReport(Plain):
+class LatestReport(ToDict):
     """What a device, or one channel of it, reported last; null is what it does not tell.
 
     A report that is older than 7 days is left out: instant, power and mode are null then.
@@ -164,7 +163,7 @@ class LatestReport(Plain):
 
 
 @frozen
-class LatestTelemetry(Plain):
+class LatestTelemetry(ToDict):
     """What the devices of a system reported last; a kind of which it has none is empty.
 
     Attributes:

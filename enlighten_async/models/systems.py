@@ -6,14 +6,13 @@ from datetime import date, datetime
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, day_or_moment
+from enlighten_async.models.convert import READ, RowSequence, ToDict, day_or_moment
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Plain, Rows
 
 
 @frozen
-class EvsePower(Plain):
+class EvsePower(ToDict):
     """How much an EV charger can take.
 
     Attributes:
@@ -28,7 +27,7 @@ class EvsePower(Plain):
 
 
 @frozen
-class Summary(Plain):
+class Summary(ToDict):
     """One system on one of its local days.
 
     Attributes:
@@ -76,7 +75,7 @@ class Summary(Plain):
 
 
 @frozen
-class System(Plain):
+class System(ToDict):
     """One solar system.
 
     Attributes:
@@ -136,7 +135,7 @@ class SystemDetails(System):
 
 
 @frozen
-class Systems(Rows[System]):
+class Systems(RowSequence[System]):
     """All systems that match, in the service's order.
 
     Attributes:
@@ -159,7 +158,7 @@ class Systems(Rows[System]):
 
 
 @frozen
-class SystemId(Plain):
+class SystemId(ToDict):
     """Which system a gateway belongs to; `int()` of it is the number.
 
     Attributes:

@@ -10,8 +10,8 @@ from urllib.parse import urlencode, urlsplit
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import AuthenticationError, InputError
-from enlighten_async.oauth.session import Access, Account, KeyIn, checked_name
-from enlighten_async.oauth.token_endpoint import Said, TokenEndpoint
+from enlighten_async.oauth.session import AccountCredentials, KeyIn, TokenSession, checked_name
+from enlighten_async.oauth.token_endpoint import OAuthError, TokenEndpoint
 from enlighten_async.oauth.token_store import FileTokenStore, Tokens, TokenStore, own_file
 from enlighten_async.transport import Secret, Verify, origin
 
@@ -110,7 +110,7 @@ class OAuth:
             verify=verify,
             transport=transport,
         )
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, TokenSession] = {}
 
     @classmethod
     def from_env(
@@ -216,7 +216,7 @@ class OAuth:
         """Remove an account from the store; the service is not told."""
         await self._account(user_id).forget()
 
-    def access(self, user_id: str, api_key: str | Secret, *, key_in: KeyIn = "query") -> Access:
+    def access(self, user_id: str, api_key: str | Secret, *, key_in: KeyIn = "query") -> AccountCredentials:
         """Return what a client needs to ask for an account's data; it may be asked for many times.
 
         Args:
@@ -235,16 +235,16 @@ class OAuth:
             )
         if key_in not in {"query", "header"}:
             raise InputError(f'key_in must be "query" or "header", not {key_in!r}')
-        return Access(self._account(user_id), key, key_in=key_in)
+        return AccountCredentials(self._account(user_id), key, key_in=key_in)
 
-    def _account(self, user_id: str) -> Account:
+    def _account(self, user_id: str) -> TokenSession:
         name = checked_name(user_id)
         account = self._accounts.get(name)
         if account is None:
             # One step, so that threads agree on one.
             account = self._accounts.setdefault(
                 name,
-                Account(
+                TokenSession(
                     name,
                     store=self._store,
                     endpoint=self._endpoint,
@@ -274,7 +274,7 @@ def _store(tokens: str | os.PathLike[str] | TokenStore, clock: Clock) -> TokenSt
     raise InputError("tokens must be a path or a TokenStore: something with load, save, lock and remove")
 
 
-def _no_code(said: Said) -> AuthenticationError:
+def _no_code(said: OAuthError) -> AuthenticationError:
     return AuthenticationError(
         f"the code is refused {said.text}: a code can be used once and lives minutes, and redirect_uri must "
         "be the one it was asked for with. Open the authorization URL again for another",
@@ -282,7 +282,7 @@ def _no_code(said: Said) -> AuthenticationError:
     )
 
 
-def _no_password(said: Said) -> AuthenticationError:
+def _no_password(said: OAuthError) -> AuthenticationError:
     return AuthenticationError(
         f"the user name or password is refused {said.text}: they are those of the owner's Enlighten account, "
         "and only partners' applications may use them",

@@ -22,7 +22,7 @@ from enlighten_async.errors import (
     TokenRefused,
     UsageError,
 )
-from enlighten_async.oauth.token_endpoint import Said, TokenEndpoint
+from enlighten_async.oauth.token_endpoint import OAuthError, TokenEndpoint
 from enlighten_async.oauth.token_store import Tokens, TokenStore
 from enlighten_async.transport import Credentials, Secret
 
@@ -40,7 +40,7 @@ class _Unsaved:
     over: Tokens | None
 
 
-class Holding:
+class TokenCache:
     """The tokens of one account in this process.
 
     Args:
@@ -155,7 +155,7 @@ MAX_NAME = 200
 SUSPECT = 3600.0
 """Seconds for which tokens got because others were refused are not renewed for being refused themselves."""
 
-_turns: RunVar[WeakKeyDictionary[Account, anyio.Lock]] = RunVar("enlighten_async.oauth.turns")
+_turns: RunVar[WeakKeyDictionary[TokenSession, anyio.Lock]] = RunVar("enlighten_async.oauth.turns")
 
 
 @frozen
@@ -166,7 +166,7 @@ class _Suspect:
     until: float
 
 
-class Account:
+class TokenSession:
     """One account in this process. Its methods may be awaited in any event loop.
 
     Args:
@@ -191,7 +191,7 @@ class Account:
         self._endpoint = endpoint
         self._clock = clock
         self._login_url = login_url
-        self._holding = Holding(name, store, clock)
+        self._holding = TokenCache(name, store, clock)
         self._suspect: _Suspect | None = None
         self._dead: Secret | None = None
         self._failures = 0
@@ -231,7 +231,7 @@ class Account:
                 raise
 
     async def login(
-        self, form: Iterable[tuple[str, str | Secret]], refused: Callable[[Said], EnlightenError]
+        self, form: Iterable[tuple[str, str | Secret]], refused: Callable[[OAuthError], EnlightenError]
     ) -> Tokens:
         """Ask for first tokens and return them once they are saved.
 
@@ -373,7 +373,7 @@ KeyIn = Literal["query", "header"]
 _BEARER = "Bearer "
 
 
-class Access:
+class AccountCredentials:
     """An account's credentials for the API, together with the application's key.
 
     Args:
@@ -382,7 +382,7 @@ class Access:
         key_in: where the service looks for the key: "query" or "header".
     """
 
-    def __init__(self, account: Account, api_key: Secret, *, key_in: KeyIn = "query") -> None:
+    def __init__(self, account: TokenSession, api_key: Secret, *, key_in: KeyIn = "query") -> None:
         self._account = account
         self._api_key = api_key
         self._key_in = key_in

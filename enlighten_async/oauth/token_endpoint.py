@@ -73,7 +73,7 @@ _PERSONAL = re.compile(r"\S+@\S+|\beyJ[\w.~+/=-]+|[\w~+=-]{24,}[\w.~+=-]*")
 
 
 @frozen
-class Said:
+class OAuthError:
     """What the service says about a failure, fit to be shown.
 
     Attributes:
@@ -112,7 +112,7 @@ def tokens_of(response: Response, now: float) -> Tokens | DecodeError:
 
 
 def failure_of(
-    response: Response, redactor: Redactor, refused: Callable[[Said], EnlightenError]
+    response: Response, redactor: Redactor, refused: Callable[[OAuthError], EnlightenError]
 ) -> EnlightenError | None:
     """Return what an answer means if it is not a 200.
 
@@ -139,12 +139,12 @@ def failure_of(
     return ServerError(f"the service gave no tokens {said.text}{hint}", status=status)
 
 
-def _said(response: Response, redactor: Redactor) -> Said:
+def _said(response: Response, redactor: Redactor) -> OAuthError:
     answer = _object(response.body)
     error = _shown(answer.get("error"), redactor)
     known = [error, *(_shown(answer.get(name), redactor) for name in ("error_description", "message"))]
     text = ", ".join(filter(None, [f"HTTP {response.status}", *known]))
-    return Said(response.status, error, f"({text})")
+    return OAuthError(response.status, error, f"({text})")
 
 
 def _shown(value: object, redactor: Redactor) -> str:
@@ -231,7 +231,7 @@ class TokenEndpoint:
         self,
         form: Iterable[tuple[str, str | Secret]],
         *,
-        refused: Callable[[Said], EnlightenError],
+        refused: Callable[[OAuthError], EnlightenError],
         keep: Callable[[Tokens], Awaitable[None]],
     ) -> None:
         """Ask for tokens until they are there and kept.
@@ -265,7 +265,7 @@ class TokenEndpoint:
     async def _once(
         self,
         credentials: Credentials,
-        refused: Callable[[Said], EnlightenError],
+        refused: Callable[[OAuthError], EnlightenError],
         keep: Callable[[Tokens], Awaitable[None]],
     ) -> None:
         redactor = Redactor([*credentials.secrets, self.client_secret.reveal()])

@@ -1,23 +1,27 @@
 """Queries: planned, priced, run and answered; each request through the limiter and back."""
 
-from enlighten_async.client.quota_stores import kept_counts, shared_counts
 from enlighten_async.query.plan import Draft, Endpoints, Leg, Outline
 from enlighten_async.query.query import Progress, Query
-from enlighten_async.query.session import Access, Dialect, Lasting, Options, Session, status
+from enlighten_async.query.session import (
+    Api,
+    CredentialsProvider,
+    QueryOptions,
+    Session,
+    StaticCredentials,
+    status,
+)
 
 __all__ = [
-    "Access",
-    "Dialect",
+    "Api",
+    "CredentialsProvider",
     "Draft",
     "Endpoints",
-    "Lasting",
     "Leg",
-    "Options",
     "Outline",
     "Progress",
     "Query",
+    "QueryOptions",
     "Session",
-    "kept_counts",
-    "shared_counts",
+    "StaticCredentials",
     "status",
 ]

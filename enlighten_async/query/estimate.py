@@ -7,13 +7,13 @@ from typing import Any
 from enlighten_async.errors import BudgetExceeded
 from enlighten_async.models.receipt import Estimate
 from enlighten_async.query.plan import Outline
-from enlighten_async.query.session import Options, Session
+from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.windows import as_datetime
 
 
 def price(
     session: Session,
-    options: Options,
+    options: QueryOptions,
     outline: Outline[Any, Any, Any],
     *,
     zone: bool,
@@ -41,7 +41,7 @@ def price(
     return Estimate(
         at_least=least + zone,
         at_most=None if outline.open_ended else most,
-        from_store=held,
+        from_cache=held,
         pruned=outline.pruned,
         ready_at=as_datetime(session.limiter.ready_at(most, options.rank)),
         month_share=most / limit if limit else None,
@@ -50,7 +50,7 @@ def price(
     )
 
 
-def allow(estimate: Estimate, options: Options, now: float) -> None:
+def allow(estimate: Estimate, options: QueryOptions, now: float) -> None:
     """Refuse a query that may cost more than its caller allows, before anything is sent.
 
     Args:

@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 import anyio
 from attrs import Factory, define, evolve, frozen
 
-from enlighten_async.cache import FOR_EVER, REMEMBERED, Held, Kept
+from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, SeriesIndex
 from enlighten_async.errors import BudgetExceeded, EnlightenError
 from enlighten_async.limiter import LONG, Grant
 from enlighten_async.models.coverage import Reason
 from enlighten_async.query.in_flight import Purchase
 from enlighten_async.query.plan import Leg
 from enlighten_async.query.segment_state import Tally, Track
-from enlighten_async.query.session import Options, Session
+from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.transport import Credentials
 from enlighten_async.windows import Window, as_datetime
-from enlighten_async.wire import Reply, Request, Response
+from enlighten_async.wire import ReplyKey, Request, Response
 
 
 @frozen
@@ -34,17 +34,17 @@ class Keeping:
     """
 
     session: Session
-    options: Options
-    held: Held
+    options: QueryOptions
+    held: SeriesIndex
 
     async def recall(self, tracks: Sequence[Track[Any]]) -> int:
         """Give tracks of one series what the store holds for them, in one look; return how many parts."""
         store, wanted = self.session.store, [track.asking.wanted for track in tracks]
-        shelf = tracks[0].asking.shelf if tracks else None
-        if store is None or shelf is None or wanted[0] is None or wanted[-1] is None:
+        series = tracks[0].asking.series if tracks else None
+        if store is None or series is None or wanted[0] is None or wanted[-1] is None:
             return 0
         span, served = Window(wanted[0].start, wanted[-1].end), 0
-        kept = await store.get(self.options.account, shelf, span)
+        kept = await store.get(self.options.account, series, span)
         for track in tracks:
             while track.request is not None and (part := self._first(kept, track.request.wanted)) is not None:
                 track.accept(part)
@@ -56,8 +56,8 @@ class Keeping:
         store, account = self.session.store, self.options.account
         if store is None:
             return None
-        if request.shelf is not None and request.wanted is not None:
-            kept = await store.get(account, request.shelf, request.wanted)
+        if request.series is not None and request.wanted is not None:
+            kept = await store.get(account, request.series, request.wanted)
             return self._first(kept, request.wanted)
         reply = request.reply
         response = None if reply is None else await store.reply(account, reply)
@@ -97,14 +97,14 @@ class Keeping:
         if store is None:
             return
         fetched = self.session.now() if response.date is None else response.date
-        if request.shelf is not None:
-            store.put(account, request.shelf, part, fetched)
+        if request.series is not None:
+            store.put(account, request.series, part, fetched)
         elif request.reply is not None:
             # Only what is no refusal can be final.
-            final = response.status == 200 and request.reply.good_until(part, fetched) == FOR_EVER
+            final = response.status == 200 and request.reply.valid_until(part, fetched) == FOR_EVER
             store.put_reply(account, request.reply, evolve(response, date=fetched), final=final)
 
-    def _first(self, kept: Sequence[Kept[Any]], wanted: Window | None) -> Any:
+    def _first(self, kept: Sequence[CachedPart[Any]], wanted: Window | None) -> Any:
         """Return what pieces of a series hold of the beginning of what is wanted, as far as it will do."""
         if wanted is None:
             return None
@@ -114,7 +114,7 @@ class Keeping:
                 return piece.cut(good).part if good.seconds and good.start == wanted.start else None
         return None
 
-    def _still_good(self, request: Request[Any], reply: Reply[Any], response: Response) -> Any:
+    def _still_good(self, request: Request[Any], reply: ReplyKey[Any], response: Response) -> Any:
         """Return what a stored answer says, if it will do."""
         fetched, held = response.date or 0.0, self.held
         if held.max_age == 0:
@@ -125,7 +125,7 @@ class Keeping:
             return None  # an older version of this package could read it
         if part is None or held.young(fetched):
             return part
-        until = fetched + REMEMBERED if refused else reply.good_until(part, fetched)
+        until = fetched + ABSENCE_MEMORY_S if refused else reply.valid_until(part, fetched)
         return part if until > held.now else None
 
 
@@ -148,7 +148,7 @@ class Driver:
     """
 
     session: Session
-    options: Options
+    options: QueryOptions
     keeping: Keeping
     tally: Tally
     failures: list[EnlightenError]
@@ -186,7 +186,7 @@ class Driver:
 
     def _serve(self, track: Track[P], part: P | None) -> None:
         if part is not None:
-            self.tally.from_store += 1
+            self.tally.from_cache += 1
             track.accept(part)
 
     async def _buy(self, track: Track[P]) -> None:

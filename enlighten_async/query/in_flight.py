@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from attrs import Factory, define, field
 
-from enlighten_async.models.intervals import Ranged
+from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import Window
 from enlighten_async.wire import Request
 
@@ -40,10 +40,10 @@ class Purchase:
 
     def share(self, wanted: Window | None) -> Any:
         """Return what it got of the beginning of what is wanted; `None` if that is nothing."""
-        if wanted is None or not isinstance(self.part, Ranged):
+        if wanted is None or not isinstance(self.part, SeriesResult):
             return self.part
         share = wanted.clip(self.part.window)
-        return self.part._cut(share) if share.seconds and share.start == wanted.start else None
+        return self.part._slice(share) if share.seconds and share.start == wanted.start else None
 
 
 @define

@@ -7,10 +7,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.coverage import Hole, Reason
+from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.windows import Window
-from enlighten_async.wire import Flow, Shelf
+from enlighten_async.wire import Flow, SeriesKey
 
 P = TypeVar("P")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -40,7 +40,7 @@ class Outline(Generic[P, I, T]):
 
     Attributes:
         legs: its flows, oldest first; they may run side by side.
-        merge: joins parts (oldest first), holes nobody has a part for, and the receipt to the answer.
+        merge: joins parts (oldest first), gaps nobody has a part for, and the receipt to the answer.
         unpack: what a stream hands out of a part.
         skip: tells by the newest part why a window need not be asked for, if so.
         learn: is shown each part.
@@ -52,7 +52,7 @@ class Outline(Generic[P, I, T]):
     """
 
     legs: tuple[Leg[P], ...]
-    merge: Callable[[Sequence[P], Sequence[Hole], Receipt], T]
+    merge: Callable[[Sequence[P], Sequence[Gap], Receipt], T]
     unpack: Callable[[P], Iterable[I]]
     skip: Callable[[P, Window], Reason | None] = field(default=_never)
     learn: Callable[[P], None] = field(default=_ignore)
@@ -68,14 +68,14 @@ class Draft(Generic[P, I, T]):
 
     Attributes:
         outline: makes the outline of the time now (epoch seconds), the time zone and, where there is a
-            shelf, what is `Held` of it.
+            series, what is `SeriesIndex` of it.
         zone_of: the system whose time zone it needs; `None` if it needs none.
-        shelf: where its parts are kept, if they are worth keeping.
+        series: where its parts are kept, if they are worth keeping.
     """
 
     outline: Callable[..., Outline[P, I, T]]
     zone_of: int | None = None
-    shelf: Shelf[P] | None = None
+    series: SeriesKey[P] | None = None
 
 
 Endpoints: TypeAlias = Mapping[str, Callable[..., Draft[Any, Any, Any]]]

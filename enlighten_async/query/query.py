@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import anyio
 from attrs import frozen
 
-from enlighten_async.cache import Held, Stretch
+from enlighten_async.cache import CachedSpan, SeriesIndex
 from enlighten_async.errors import BudgetExceeded, EnlightenError, UsageError
 from enlighten_async.models.receipt import Estimate, Receipt
 from enlighten_async.query.estimate import allow, price
@@ -21,7 +21,7 @@ from enlighten_async.query.fetch import Driver, Keeping
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.query.run import Run
 from enlighten_async.query.segment_state import Tally
-from enlighten_async.query.session import Options, Session
+from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.windows import as_datetime, time_zone
 
 I = TypeVar("I")  # noqa: E741 - an item
@@ -100,7 +100,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     their data on `.partial`, from a stream after its last part.
     """
 
-    def __init__(self, session: Session, options: Options, draft: Draft[Any, I_co, T_co]) -> None:
+    def __init__(self, session: Session, options: QueryOptions, draft: Draft[Any, I_co, T_co]) -> None:
         self._session = session
         self._options = options
         self._draft = draft
@@ -168,7 +168,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         run = self._run
         if run is None or (run.tracks and not run.parts()):
             return None
-        return run.outline.merge(run.parts(), run.holes(), self.receipt)
+        return run.outline.merge(run.parts(), run.gaps(), self.receipt)
 
     async def estimate(self) -> Estimate:
         """Return what it will cost; this costs nothing itself.
@@ -194,7 +194,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         system_id, zones = self._draft.zone_of, self._session.zones
         if system_id is not None and system_id not in zones:
             request = next(self._session.dialect.time_zone(system_id))
-            name = await Keeping(self._session, self._options, Held()).recalled(request)
+            name = await Keeping(self._session, self._options, SeriesIndex()).recalled(request)
             if name is not None:
                 zones[system_id] = name
         name = None if system_id is None else zones.get(system_id)
@@ -202,19 +202,19 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     async def _outlined(self, zone: ZoneInfo | None) -> tuple[Outline[Any, I_co, T_co], Keeping]:
         """Return the outline at this moment, and what may be taken from others."""
-        session, options, shelf = self._session, self._options, self._draft.shelf
-        stretches: tuple[Stretch, ...] = ()
-        if session.store is not None and shelf is not None:
-            stretches = await session.store.stretches(options.account, shelf)
+        session, options, series = self._session, self._options, self._draft.series
+        stretches: tuple[CachedSpan, ...] = ()
+        if session.store is not None and series is not None:
+            stretches = await session.store.stretches(options.account, series)
         now = session.now()
-        held = Held(
+        held = SeriesIndex(
             stretches,
-            grid=shelf.grid if shelf else 1,
+            grid=series.grid if series else 1,
             now=max([now, *(each.fetched for each in stretches)]),  # our clock may be behind
             max_age=options.max_age,
             exhaustive=options.exhaustive,
         )
-        more = () if shelf is None else (held,)
+        more = () if series is None else (held,)
         return self._draft.outline(now, zone, *more), Keeping(session, options, held)
 
     async def _awaited(self) -> T_co:
@@ -293,7 +293,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                 flow = self._session.dialect.time_zone(system_id)
                 learn = partial(zones.__setitem__, system_id)
                 outline = Outline(legs=(Leg(flow),), merge=_first, unpack=_first, learn=learn)
-                run = self._new_run(outline, Keeping(self._session, self._options, Held()))
+                run = self._new_run(outline, Keeping(self._session, self._options, SeriesIndex()))
                 run.driver.deadline = deadline
                 await run.side_by_side(run.pending)
         name = zones.get(system_id)

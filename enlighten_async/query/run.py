@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import anyio
 
 from enlighten_async.errors import TransportError
-from enlighten_async.models.coverage import Hole, Reason
+from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.fetch import Driver
 from enlighten_async.query.plan import Outline
 from enlighten_async.query.segment_state import Track
@@ -63,7 +63,7 @@ class Run(Generic[P, I, T]):
         """Drive tracks to their ends, as many at once as the session allows."""
         tracks = list(tracks)
         held = [track for track in tracks if track.held and track.request is not None]
-        self.driver.tally.from_store += await self.driver.keeping.recall(held)
+        self.driver.tally.from_cache += await self.driver.keeping.recall(held)
         queue = deque(track for track in tracks if track.request is not None)
         workers = min(len(queue), self.driver.session.max_concurrency)
         if workers == 1:
@@ -97,10 +97,10 @@ class Run(Generic[P, I, T]):
         """Return what arrived so far, oldest first."""
         return [part for track in self.tracks for part in track.parts]
 
-    def holes(self) -> list[Hole]:
+    def gaps(self) -> list[Gap]:
         """Return what is missing so far, as far as it is known by time."""
-        holes = (track.missing(Reason.REFUSED) for track in self.tracks)
-        return [hole for hole in holes if hole is not None]
+        gaps = (track.missing(Reason.REFUSED) for track in self.tracks)
+        return [gap for gap in gaps if gap is not None]
 
     def _prune(self) -> None:
         """Leave out what the newest part shows to be empty."""

@@ -8,8 +8,8 @@ from typing import Generic, Self, TypeVar
 from attrs import Factory, define
 
 from enlighten_async.errors import EnlightenError
-from enlighten_async.limiter import Grant, Place
-from enlighten_async.models.coverage import Hole, Reason
+from enlighten_async.limiter import Grant, Waiter
+from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Leg
 from enlighten_async.transport import Credentials
@@ -31,7 +31,7 @@ class Track(Generic[P]):
         keep: is given each part that was bought, and the answer it was in.
         parts: what it got so far, in order.
         error: why it ended early, if it did.
-        hole: the stretch of time that it did not get, and why.
+        gap: the stretch of time that it did not get, and why.
         met: whether another process had bought something of it when it came past the gate.
         failures: how often the present request failed, not counting rejections.
         rejections: how often it was rejected as over the limit.
@@ -41,13 +41,13 @@ class Track(Generic[P]):
 
     flow: Flow[P]
     request: Request[P] | None
-    place: Place
+    place: Waiter
     learn: Callable[[P], None]
     held: bool = False
     keep: Callable[[P, Response], None] | None = None
     parts: list[P] = Factory(list)
     error: EnlightenError | None = None
-    hole: Hole | None = None
+    gap: Gap | None = None
     met: bool = False
     failures: int = 0
     rejections: int = 0
@@ -55,7 +55,7 @@ class Track(Generic[P]):
     renewed: bool = False
 
     @classmethod
-    def start(cls, leg: Leg[P], place: Place, learn: Callable[[P], None]) -> Self:
+    def start(cls, leg: Leg[P], place: Waiter, learn: Callable[[P], None]) -> Self:
         """Start a leg: its flow says what it asks first."""
         return cls(leg.flow, next(leg.flow, None), place, learn, leg.held)
 
@@ -95,14 +95,14 @@ class Track(Generic[P]):
 
     def skip(self, reason: Reason) -> None:
         """End without asking for the rest."""
-        self.hole = self.missing(reason)
+        self.gap = self.missing(reason)
         self.request = None
         self.flow.close()
 
-    def missing(self, reason: Reason) -> Hole | None:
-        """Return the stretch of time that was not got yet, as a hole."""
+    def missing(self, reason: Reason) -> Gap | None:
+        """Return the stretch of time that was not got yet, as a gap."""
         window = self.request.window if self.request else None
-        return Hole(window, reason) if window else self.hole
+        return Gap(window, reason) if window else self.gap
 
 
 @define
@@ -114,7 +114,7 @@ class Tally:
         sent: requests that left, and came back or were given up.
         rejected: of these, how many were over the limit.
         retried: of these, how many repeated one that failed.
-        from_store: parts that had been bought before, or by another query meanwhile.
+        from_cache: parts that had been bought before, or by another query meanwhile.
         waited: seconds, by reason.
     """
 
@@ -122,7 +122,7 @@ class Tally:
     sent: int = 0
     rejected: int = 0
     retried: int = 0
-    from_store: int = 0
+    from_cache: int = 0
     waited: dict[str, float] = Factory(dict)
 
     def count(self, grant: Grant, *, again: bool) -> None:
@@ -144,7 +144,7 @@ class Tally:
             sent=self.sent,
             rejected=self.rejected,
             retried=self.retried,
-            from_store=self.from_store,
+            from_cache=self.from_cache,
             waited=dict(self.waited),
             left=dict(left),
         )

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import anyio
 from attrs import Factory, define, field, frozen
 
-from enlighten_async.cache import IntervalStore
+from enlighten_async.cache import IntervalCache
 from enlighten_async.clock import Clock
 from enlighten_async.errors import EnlightenError, Throttled, TokenRefused, TransportError
 from enlighten_async.limiter import (
@@ -17,10 +17,10 @@ from enlighten_async.limiter import (
     MONTH,
     RANKS,
     Grant,
+    KeySnapshot,
     Plan,
     Priority,
     RateLimiter,
-    Standing,
     TokenBucket,
     runs_out,
 )
@@ -34,7 +34,7 @@ from enlighten_async.windows import as_datetime
 from enlighten_async.wire import Flow, Request, Response
 
 
-class Access(Protocol):
+class CredentialsProvider(Protocol):
     """The credentials of one user, which may have to be renewed from time to time."""
 
     @property
@@ -56,7 +56,7 @@ class Access(Protocol):
 
 
 @frozen
-class Lasting:
+class StaticCredentials:
     """Credentials that hold for ever.
 
     Attributes:
@@ -85,7 +85,7 @@ MAX_OVERLOADS = 5
 """Answers "too many at once" (503) to one request after which its error is raised."""
 
 
-class Dialect(Protocol):
+class Api(Protocol):
     """How one version of the API speaks."""
 
     @property
@@ -118,7 +118,7 @@ class Dialect(Protocol):
 
 
 @frozen
-class Options:
+class QueryOptions:
     """What a caller allows a query.
 
     Attributes:
@@ -132,7 +132,7 @@ class Options:
         account: a digest of who is asking, under which answers are stored.
     """
 
-    access: Access
+    access: CredentialsProvider
     max_wait: float | None = None
     max_requests: int | None = None
     exhaustive: bool = False
@@ -164,7 +164,7 @@ class Session:
         purchases: what is being bought right now.
     """
 
-    dialect: Dialect
+    dialect: Api
     limiter: RateLimiter
     transport: Transport
     clock: Clock
@@ -173,7 +173,7 @@ class Session:
     zones: MutableMapping[int, str]
     max_concurrency: int = 10
     zone_lock: anyio.Lock = Factory(anyio.Lock)
-    store: IntervalStore | None = None
+    store: IntervalCache | None = None
     purchases: Purchases = Factory(Purchases)
 
     def now(self) -> float:
@@ -255,7 +255,7 @@ class Session:
         return self.budget.claim(now + pause) - now
 
 
-def status(session: Session, options: Options) -> QuotaStatus:
+def status(session: Session, options: QueryOptions) -> QuotaStatus:
     """Return what a caller may still spend, and what is waited for; nothing is sent."""
     limiter, now = session.limiter, session.now()
     standing, left, waiting = limiter.standing(), limiter.left(options.rank), limiter.waiting
@@ -274,7 +274,7 @@ def status(session: Session, options: Options) -> QuotaStatus:
     )
 
 
-def _window(bucket: TokenBucket, standing: Standing, left: int | None, now: float) -> QuotaWindow:
+def _window(bucket: TokenBucket, standing: KeySnapshot, left: int | None, now: float) -> QuotaWindow:
     closed = standing.closed.get(bucket.name)
     return QuotaWindow(
         limit=standing.limits.get(bucket.name),

@@ -1,23 +1,30 @@
 """The state file: one SQLite database for what the processes of a machine share."""
 
-from enlighten_async.state.file import Busy, Damaged, Fault, StateFile, Trouble, state_file
+from enlighten_async.state.file import (
+    Busy,
+    DatabaseCorrupt,
+    DatabaseUnavailable,
+    OutageLog,
+    StateFile,
+    state_file,
+)
 from enlighten_async.state.inspect import PATIENCE, Broken, Visit, meaning, visited
 from enlighten_async.state.migrations import salt
-from enlighten_async.state.threads import disk_threads, in_thread, patiently
+from enlighten_async.state.threads import disk_threads, in_thread, retry_while_busy
 
 __all__ = [
     "PATIENCE",
     "Broken",
     "Busy",
-    "Damaged",
-    "Fault",
+    "DatabaseCorrupt",
+    "DatabaseUnavailable",
+    "OutageLog",
     "StateFile",
-    "Trouble",
     "Visit",
     "disk_threads",
     "in_thread",
     "meaning",
-    "patiently",
+    "retry_while_busy",
     "salt",
     "state_file",
     "visited",

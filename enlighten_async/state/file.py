@@ -26,31 +26,36 @@ class Busy(Exception):
     """Another process holds the file at this moment: ask again soon."""
 
 
-class Fault(Exception):
+class DatabaseUnavailable(Exception):
     """The file cannot be used for now; the text says why."""
 
 
-class Damaged(Exception):
+class DatabaseCorrupt(Exception):
     """What is in the file cannot be: it is set aside."""
 
 
 def is_damage(error: Exception) -> bool:
     """Tell whether an error means that the file is no database any more."""
-    return isinstance(error, Damaged) or _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return isinstance(error, DatabaseCorrupt) or _code(error) in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
 
 
 def is_of_the_file(error: Exception) -> bool:
     """Tell whether an error is the file's, not that of what was to be done in it."""
-    return isinstance(error, sqlite3.Error | OSError | Damaged) and not isinstance(error, _OF_THE_WORK)
+    return isinstance(error, sqlite3.Error | OSError | DatabaseCorrupt) and not isinstance(
+        error, _OF_THE_WORK
+    )
 
 
-def read(error: Exception) -> Busy | Fault:
+def read(error: Exception) -> Busy | DatabaseUnavailable:
     """Return what an error of SQLite or of the system means."""
     if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Busy(str(error))
     if isinstance(error, OSError) and error.strerror:
-        return Fault(error.strerror)
-    return Fault(str(error) or type(error).__name__)
+        return DatabaseUnavailable(error.strerror)
+    return DatabaseUnavailable(str(error) or type(error).__name__)
 
 
 def _code(error: Exception) -> int:
@@ -69,7 +74,7 @@ MOST = 256
 logger = logging.getLogger("enlighten_async")
 
 
-class Notes:
+class PendingWrites:
     """Work that was noted and is not written yet, in order. For any number of threads.
 
     Its lock is held for microseconds, so that event loops may take it.
@@ -83,7 +88,7 @@ class Notes:
         self._waiting: Due = {}
         self._numbers = count()
         self._stuck = self._given_up = False
-        self.fault: Fault | None = None
+        self.fault: DatabaseUnavailable | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -113,7 +118,7 @@ class Notes:
     def failed(self, due: Due, failure: BaseException) -> None:
         """Learn that this was not committed."""
         self._stuck = True
-        if due and isinstance(failure, Fault):
+        if due and isinstance(failure, DatabaseUnavailable):
             self.fault = failure
 
     def carry_out(self, due: Due, connection: sqlite3.Connection) -> None:
@@ -136,7 +141,7 @@ class Notes:
                 self._waiting.pop(number, None)
 
 
-class Trouble:
+class OutageLog:
     """Whether one use of the state file fails for now; true if so.
 
     Args:
@@ -208,7 +213,7 @@ class StateFile:
         self._process = 0
         self.identity: tuple[int, int] | None = None
         self._lock = Lock()
-        self._notes = Notes()
+        self._notes = PendingWrites()
 
     def __repr__(self) -> str:
         return f"StateFile({str(self.path)!r})"
@@ -223,7 +228,7 @@ class StateFile:
         return len(self._notes)
 
     @property
-    def unwritten(self) -> Fault | None:
+    def unwritten(self) -> DatabaseUnavailable | None:
         """Why what is noted could not be written when that was tried last; `None` if it could."""
         return self._notes.fault
 
@@ -275,7 +280,7 @@ class StateFile:
             result = self._done(partial(self._after, due, work), WRITE if due else begin)
         except BaseException as failure:
             self._notes.failed(due, failure)
-            if not (due and isinstance(failure, Fault)):
+            if not (due and isinstance(failure, DatabaseUnavailable)):
                 raise
             return self._done(work, begin)
         if tried:
@@ -290,7 +295,7 @@ class StateFile:
         """Do some work, in a new file if this one is broken."""
         try:
             return self._attempt(work, begin)
-        except (sqlite3.Error, OSError, Damaged) as error:
+        except (sqlite3.Error, OSError, DatabaseCorrupt) as error:
             failure = error
         if is_damage(failure):
             return self._afresh(work, failure)
@@ -316,7 +321,7 @@ class StateFile:
         try:
             self._set_aside(cause)
             return self._attempt(work, WRITE)
-        except (sqlite3.Error, OSError, Timeout, Damaged) as error:
+        except (sqlite3.Error, OSError, Timeout, DatabaseCorrupt) as error:
             failure = error
         self._forget_unless_busy(failure)
         raise read(failure)
@@ -345,7 +350,7 @@ class StateFile:
         try:
             mode = connection.execute("PRAGMA journal_mode = PERSIST").fetchone()[0]
             if mode != "persist":  # a reader of a file that is in another mode keeps it there
-                raise Fault(f"its journal mode is {mode}, and cannot be changed for now")  # noqa: TRY301
+                raise DatabaseUnavailable(f"its journal mode is {mode}, and cannot be changed for now")  # noqa: TRY301
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             connection.execute("PRAGMA trusted_schema = OFF")
             migrate(connection, str(self.path))

@@ -1,4 +1,4 @@
-"""Threads for disk work, apart from those of the program, and the wait for a file that other processes hold."""
+"""Threads for disk work, apart from those of the program, and the wait for a file held by others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import anyio
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
-from enlighten_async.state.file import Busy, Fault
+from enlighten_async.state.file import Busy, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock
@@ -45,7 +45,7 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await anyio.to_thread.run_sync(work, limiter=disk_threads())
 
 
-async def patiently(work: Callable[[], T], clock: Clock, patience: float) -> T:
+async def retry_while_busy(work: Callable[[], T], clock: Clock, patience: float) -> T:
     """Do what blocks in a thread, and again while others hold the file.
 
     Args:
@@ -63,6 +63,6 @@ async def patiently(work: Callable[[], T], clock: Clock, patience: float) -> T:
             return await in_thread(work)
         except Busy:
             if clock.monotonic() >= deadline:
-                raise Fault(f"others held it for {patience:g} s") from None
+                raise DatabaseUnavailable(f"others held it for {patience:g} s") from None
             await clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
             pause = min(LONGEST, pause * 1.5)

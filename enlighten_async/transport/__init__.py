@@ -2,13 +2,13 @@
 
 from enlighten_async.transport.connections import Verify
 from enlighten_async.transport.credentials import Credentials, Redactor, Secret
-from enlighten_async.transport.exchange import Attempt
+from enlighten_async.transport.exchange import ExchangeObserver
 from enlighten_async.transport.http import Transport, service_of
 from enlighten_async.transport.origin import Origin, origin
 
 __all__ = [
-    "Attempt",
     "Credentials",
+    "ExchangeObserver",
     "Origin",
     "Redactor",
     "Secret",

@@ -1,4 +1,4 @@
-"""Connections to one origin: TLS, proxies, and httpcore2's pool, which loses no slot when a request is cancelled."""
+"""Connections to one origin: TLS, proxies, and a pool that loses no slot when a request is cancelled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from attrs import frozen
 
 from enlighten_async.errors import InputError
 from enlighten_async.transport.credentials import Secret
-from enlighten_async.transport.exchange import Reply, Sending
+from enlighten_async.transport.exchange import Exchange, RawResponse
 from enlighten_async.transport.origin import Origin, is_loopback
 
 Verify: TypeAlias = bool | str | ssl.SSLContext
@@ -138,14 +138,14 @@ def _parse(url: str) -> Proxy:
 
 
 class ProxiedPool(httpcore2.AsyncConnectionPool):
-    """A pool whose connections are `Whole`."""
+    """A pool whose connections are `SelfClosingConnection`."""
 
     def create_connection(self, origin: httpcore2.Origin) -> httpcore2.AsyncConnectionInterface:
         """Return a connection to the origin, not open yet."""
-        return Whole(super().create_connection(origin))
+        return SelfClosingConnection(super().create_connection(origin))
 
 
-class Whole(httpcore2.AsyncConnectionInterface):
+class SelfClosingConnection(httpcore2.AsyncConnectionInterface):
     """A connection that is closed when a request on it fails.
 
     httpcore2 leaves a tunnel as it is when TLS inside of it fails or is cancelled: neither usable nor
@@ -229,20 +229,20 @@ class Pool:
         self._verify = verify
         self._pool: httpcore2.AsyncConnectionPool | None = None
 
-    async def open(self, request: httpx.Request, sending: Sending) -> Reply:
+    async def open(self, request: httpx.Request, exchange: Exchange) -> RawResponse:
         """Send the request and return the answer, its body unread."""
         pool = self._pool or self._build()
-        response = await pool.handle_async_request(self._outgoing(request, sending))
+        response = await pool.handle_async_request(self._outgoing(request, exchange))
         stream = cast("AsyncIterable[bytes]", response.stream)
-        return Reply(response.status, response.headers, stream, lambda: _ToTheEnd(response.aclose()))
+        return RawResponse(response.status, response.headers, stream, lambda: _ToTheEnd(response.aclose()))
 
     async def aclose(self) -> None:
         """Close all connections."""
         if self._pool is not None:
             await self._pool.aclose()
 
-    def _outgoing(self, request: httpx.Request, sending: Sending) -> httpcore2.Request:
-        credentials = sending.credentials
+    def _outgoing(self, request: httpx.Request, exchange: Exchange) -> httpcore2.Request:
+        credentials = exchange.credentials
         return httpcore2.Request(
             request.method,
             httpcore2.URL(
@@ -253,7 +253,7 @@ class Pool:
             ),
             headers=credentials.add_fields(request.headers.raw),
             content=credentials.body_for(request.content),
-            extensions={"trace": sending.trace},
+            extensions={"trace": exchange.trace},
         )
 
     def _build(self) -> httpcore2.AsyncConnectionPool:

@@ -14,7 +14,7 @@ from enlighten_async.transport.credentials import Credentials
 from enlighten_async.wire import Response
 
 EXTENSION = "enlighten_async"
-"""Under this name a `Sending` travels in the extensions of an `httpx.Request`."""
+"""Under this name a `Exchange` travels in the extensions of an `httpx.Request`."""
 
 _PHASES = {
     "http11.send_request_headers.started": "send",
@@ -22,7 +22,7 @@ _PHASES = {
 }
 
 
-class Attempt(Protocol):
+class ExchangeObserver(Protocol):
     """Who keeps the books of one request; both calls are made at most once and must not raise."""
 
     def mark_sent(self) -> None:
@@ -34,7 +34,7 @@ class Attempt(Protocol):
         ...
 
 
-class Sending:
+class Exchange:
     """One request on its way.
 
     Attributes:
@@ -46,7 +46,7 @@ class Sending:
 
     __slots__ = ("_attempt", "_clock", "credentials", "phase", "response", "sent_at")
 
-    def __init__(self, credentials: Credentials, attempt: Attempt, clock: Clock) -> None:
+    def __init__(self, credentials: Credentials, attempt: ExchangeObserver, clock: Clock) -> None:
         self._attempt = attempt
         self._clock = clock
         self.credentials = credentials
@@ -90,7 +90,7 @@ class Sending:
 
 
 @frozen
-class Reply:
+class RawResponse:
     """An answer whose body is still to be read, raw as it came.
 
     Attributes:
@@ -106,10 +106,10 @@ class Reply:
     aclose: Callable[[], Awaitable[None]]
 
 
-class Carrier(Protocol):
+class RawTransport(Protocol):
     """Brings a request to the service."""
 
-    async def open(self, request: httpx.Request, sending: Sending) -> Reply:
+    async def open(self, request: httpx.Request, exchange: Exchange) -> RawResponse:
         """Add the credentials, send the request and return the answer, its body unread."""
         ...
 

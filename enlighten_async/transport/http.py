@@ -19,7 +19,13 @@ from enlighten_async.errors import InputError, RequestTimeout, TransportError, U
 from enlighten_async.transport.body import Body, BodyError, Head
 from enlighten_async.transport.connections import Pool, Verify, proxy_for
 from enlighten_async.transport.credentials import Credentials, Redactor, install_filter
-from enlighten_async.transport.exchange import EXTENSION, Attempt, Carrier, Reply, Sending
+from enlighten_async.transport.exchange import (
+    EXTENSION,
+    Exchange,
+    ExchangeObserver,
+    RawResponse,
+    RawTransport,
+)
 from enlighten_async.transport.origin import Origin, origin
 from enlighten_async.wire import Request, Response
 
@@ -28,7 +34,7 @@ class WrongOriginError(Exception):
     """The request would have taken the credentials to another host."""
 
 
-class Stamp(httpx.AsyncBaseTransport):
+class CredentialTransport(httpx.AsyncBaseTransport):
     """Lets a carrier add the credentials, reads the answer to its end and hands it over.
 
     Above it no object holds a credential, so hooks, logs and tracers cannot show one.
@@ -38,7 +44,7 @@ class Stamp(httpx.AsyncBaseTransport):
         carrier: our pool, or the user's transport.
     """
 
-    def __init__(self, origin: Origin, carrier: Carrier) -> None:
+    def __init__(self, origin: Origin, carrier: RawTransport) -> None:
         self._origin = (origin.scheme, origin.host.encode(), origin.port)
         self._default_port = 443 if origin.scheme == "https" else 80
         self._carrier = carrier
@@ -50,33 +56,33 @@ class Stamp(httpx.AsyncBaseTransport):
             WrongOriginError: the URL is not below the configured origin; nothing was sent.
             BodyError: the body is cut, damaged or too large.
         """
-        sending: Sending = request.extensions[EXTENSION]
+        exchange: Exchange = request.extensions[EXTENSION]
         url = request.url
         if (url.scheme, url.raw_host, url.port or self._default_port) != self._origin:
             raise WrongOriginError("the URL is not below the configured base_url")
-        reply = await self._carrier.open(request, sending)
+        reply = await self._carrier.open(request, exchange)
         try:
-            sending.phase = "body"
-            await _read(reply, sending)
+            exchange.phase = "body"
+            await _read(reply, exchange)
         finally:
             # Either the answer is kept, or another error is on its way: a failing close changes neither.
             with suppress(Exception):
                 await reply.aclose()
-        return _bare(sending)
+        return _bare(exchange)
 
     async def aclose(self) -> None:
         """Close what carries the requests."""
         await self._carrier.aclose()
 
 
-async def _read(reply: Reply, sending: Sending) -> None:
+async def _read(reply: RawResponse, exchange: Exchange) -> None:
     head = Head.of(reply.headers)
     body = Body(head)
     chunks = aiter(reply.stream)
     try:
         async for chunk in chunks:
             body.feed(chunk)
-        sending.land(reply.status, body.finish(), head)
+        exchange.land(reply.status, body.finish(), head)
     finally:
         # A generator left half-way would be finished by the event loop in a task of its own.
         if hasattr(chunks, "aclose"):
@@ -84,9 +90,9 @@ async def _read(reply: Reply, sending: Sending) -> None:
                 await chunks.aclose()
 
 
-def _bare(sending: Sending) -> httpx.Response:
+def _bare(exchange: Exchange) -> httpx.Response:
     """Return the answer for the HTTP client: no header that it would act upon, or that may echo."""
-    response = sending.response
+    response = exchange.response
     assert response is not None  # noqa: S101
     return httpx.Response(
         response.status, headers=[("content-type", response.content_type)], content=response.body
@@ -95,7 +101,7 @@ def _bare(sending: Sending) -> httpx.Response:
 
 E = TypeVar("E", bound=BaseException)
 
-FOREIGN: tuple[type[Exception], ...] = (
+NETWORK_ERRORS: tuple[type[Exception], ...] = (
     BodyError,
     WrongOriginError,
     OSError,
@@ -122,14 +128,14 @@ def reason(error: BaseException) -> str:
     return str(cause or type(error).__name__)
 
 
-def bare(error: E) -> E:
+def strip_frames(error: E) -> E:
     """Return the very same error without the frames it came through, and what was being handled there.
 
     A cancel in the midst of connecting is a group of them on trio.
     """
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            bare(inner)
+            strip_frames(inner)
     error.__context__ = None
     error.__traceback__ = None
     return error
@@ -142,7 +148,7 @@ class _NoCookies(httpx.Cookies):
         """Leave them."""
 
 
-class LeanClient(httpx.AsyncClient):
+class MinimalClient(httpx.AsyncClient):
     """An HTTP client over one transport; timeouts are the caller's."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
@@ -183,7 +189,7 @@ def _user_agent() -> str:
         return "enlighten-async"
 
 
-class Guest:
+class UserTransport:
     """Carries requests by a user's transport.
 
     Args:
@@ -193,22 +199,22 @@ class Guest:
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
-    async def open(self, request: httpx.Request, sending: Sending) -> Reply:
+    async def open(self, request: httpx.Request, exchange: Exchange) -> RawResponse:
         """Send a copy of the request with the credentials and return the answer, its body unread."""
-        sending.phase = "wait"
-        sending.leave()
+        exchange.phase = "wait"
+        exchange.leave()
         # No local of ours names the copy: a traceback through here may be shown with its locals.
-        response = await self._transport.handle_async_request(_stamped(request, sending))
+        response = await self._transport.handle_async_request(_stamped(request, exchange))
         stream = cast("AsyncIterable[bytes]", response.stream)
-        return Reply(response.status_code, response.headers.raw, stream, response.aclose)
+        return RawResponse(response.status_code, response.headers.raw, stream, response.aclose)
 
     async def aclose(self) -> None:
         """Close the user's transport."""
         await self._transport.aclose()
 
 
-def _stamped(request: httpx.Request, sending: Sending) -> httpx.Request:
-    credentials = sending.credentials
+def _stamped(request: httpx.Request, exchange: Exchange) -> httpx.Request:
+    credentials = exchange.credentials
     extensions = {name: value for name, value in request.extensions.items() if name == "timeout"}
     return httpx.Request(
         request.method,
@@ -264,7 +270,7 @@ class Transport:
         where = origin(base_url, any_http=transport is not None)
         route = proxy_for(where, proxy) if transport is None else None
         pool = Pool(where, max_connections=max_connections, proxy=route, verify=verify)
-        carrier: Carrier = pool if transport is None else Guest(transport)
+        carrier: RawTransport = pool if transport is None else UserTransport(transport)
         self.service = service_of(transport)
         self.origin = where
         self._own = transport is None
@@ -273,7 +279,7 @@ class Transport:
         self._redactor = Redactor(route.secrets if route else ())
         self._headers = pinned_headers(where.netloc, user_agent)
         self._json_headers = httpx.Headers([*self._headers.raw, (b"Content-Type", b"application/json")])
-        self._client = LeanClient(Stamp(where, carrier))
+        self._client = MinimalClient(CredentialTransport(where, carrier))
         self._loop: object | None = None
         self._closed = False
 
@@ -281,7 +287,9 @@ class Transport:
         # A traceback that shows variables may show one whose origin was refused.
         return f"<Transport to {self.origin}>" if hasattr(self, "origin") else "<Transport>"
 
-    async def send(self, request: Request[Any], credentials: Credentials, attempt: Attempt) -> Response:
+    async def send(
+        self, request: Request[Any], credentials: Credentials, attempt: ExchangeObserver
+    ) -> Response:
         """Send one request and return its whole answer, whatever its status.
 
         Args:
@@ -297,9 +305,9 @@ class Transport:
         """
         self._enter()
         url = self._url(request)
-        sending = Sending(credentials, attempt, self._clock)
-        failure = await self._outcome(url, request, sending)
-        answer = sending.response
+        exchange = Exchange(credentials, attempt, self._clock)
+        failure = await self._outcome(url, request, exchange)
+        answer = exchange.response
         if answer is not None and (failure is None or isinstance(failure, TransportError)):
             return answer  # also if the deadline passed or the connection broke behind the last byte
         try:
@@ -312,48 +320,50 @@ class Transport:
         self._closed = True
         await self._client.aclose()
 
-    async def _exchange(self, url: httpx.URL, request: Request[Any], sending: Sending) -> None:
-        extensions = {EXTENSION: sending, "timeout": _NO_TIMEOUT}
+    async def _exchange(self, url: httpx.URL, request: Request[Any], exchange: Exchange) -> None:
+        extensions = {EXTENSION: exchange, "timeout": _NO_TIMEOUT}
         headers = self._headers if request.body is None else self._json_headers
         outgoing = httpx.Request(
             request.method, url, headers=headers, content=request.body, extensions=extensions
         )
         reply = await self._client.send(outgoing)
-        if sending.response is None:
+        if exchange.response is None:
             # Something stands in for our transport, as respx does: take what it gave.
             head = Head.of(reply.headers.raw)
-            sending.land(reply.status_code, reply.content, head)
+            exchange.land(reply.status_code, reply.content, head)
 
-    async def _outcome(self, url: httpx.URL, request: Request[Any], sending: Sending) -> BaseException | None:
+    async def _outcome(
+        self, url: httpx.URL, request: Request[Any], exchange: Exchange
+    ) -> BaseException | None:
         """Return what the caller is to be raised, outside of `except`.
 
         Raised there, neither a foreign error nor frames that hold secrets would come along.
         """
         try:
             with self._clock.move_on_after(self._timeout):
-                await self._exchange(url, request, sending)
+                await self._exchange(url, request, exchange)
                 return None
-        except FOREIGN as error:
-            return self._failure(request, sending, error)
+        except NETWORK_ERRORS as error:
+            return self._failure(request, exchange, error)
         except InputError as error:  # the CA file, looked at when first needed
-            return bare(error)
+            return strip_frames(error)
         except Exception as error:  # noqa: BLE001
             # Whatever our own pool may raise is a failing network; a user's transport shows its bugs.
-            return self._failure(request, sending, error) if self._own else error
+            return self._failure(request, exchange, error) if self._own else error
         except BaseException as error:  # noqa: BLE001
-            return bare(error)  # a cancel stays the very object it is
-        text = f"no whole answer within {self._timeout:g} s to {self._describe(request, sending)}"
-        return RequestTimeout(text, sent=sending.sent_at is not None, phase=sending.phase)
+            return strip_frames(error)  # a cancel stays the very object it is
+        text = f"no whole answer within {self._timeout:g} s to {self._describe(request, exchange)}"
+        return RequestTimeout(text, sent=exchange.sent_at is not None, phase=exchange.phase)
 
-    def _failure(self, request: Request[Any], sending: Sending, error: Exception) -> TransportError:
-        why = self._redactor.text(sending.credentials.redactor.text(reason(error)))
-        text = f"no whole answer to {self._describe(request, sending)}: {why}"
-        return TransportError(text, sent=sending.sent_at is not None, phase=sending.phase)
+    def _failure(self, request: Request[Any], exchange: Exchange, error: Exception) -> TransportError:
+        why = self._redactor.text(exchange.credentials.redactor.text(reason(error)))
+        text = f"no whole answer to {self._describe(request, exchange)}: {why}"
+        return TransportError(text, sent=exchange.sent_at is not None, phase=exchange.phase)
 
-    def _describe(self, request: Request[Any], sending: Sending) -> str:
-        where = "it may have been counted" if sending.sent_at is not None else "it was not sent"
-        text = f"{request.method} {request.path} at {self.origin} (phase: {sending.phase}; {where})"
-        return sending.credentials.redactor.text(text)
+    def _describe(self, request: Request[Any], exchange: Exchange) -> str:
+        where = "it may have been counted" if exchange.sent_at is not None else "it was not sent"
+        text = f"{request.method} {request.path} at {self.origin} (phase: {exchange.phase}; {where})"
+        return exchange.credentials.redactor.text(text)
 
     def _url(self, request: Request[Any]) -> httpx.URL:
         query = f"?{urlencode(request.params)}" if request.params else ""

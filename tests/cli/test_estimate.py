@@ -10,7 +10,7 @@ from enlighten_async.cli.estimate import NAMES
 from tests.cli.conftest import Commands
 
 YEAR = ("--start", "2024-06-15T15:00Z", "--end", "2025-06-15T15:00Z")
-V2 = ("stats", "rgm-stats", "consumption-stats", "energy-lifetime", "consumption-lifetime")
+ApiV2 = ("stats", "rgm-stats", "consumption-stats", "energy-lifetime", "consumption-lifetime")
 
 
 @pytest.mark.parametrize(("name", "requests"), [("rgm-stats", 53), ("stats", 365), ("consumption-stats", 16)])
@@ -38,8 +38,8 @@ def test_every_name_is_a_method_of_the_client(enlighten: Commands) -> None:
     """What only v4 has is said to be so."""
     for name in NAMES:
         done = enlighten("estimate", name, 1765, "--start", "2025-06-01", "--end", "2025-06-10")
-        assert done.exit_code == (0 if name in V2 else 2)
-        assert ("v4 has it" in done.stderr) == (name not in V2)
+        assert done.exit_code == (0 if name in ApiV2 else 2)
+        assert ("v4 has it" in done.stderr) == (name not in ApiV2)
     assert enlighten.sent == 0
 
 

@@ -194,6 +194,6 @@ def label(value: object) -> str:
 
 
 def without_data(answer: object) -> bool:
-    """Tell whether an answer is all holes, since the service does not have the data for now."""
+    """Tell whether an answer is all gaps, since the service does not have the data for now."""
     coverage = getattr(answer, "coverage", None)
-    return coverage is not None and {hole.reason for hole in coverage.holes} == {Reason.UNAVAILABLE}
+    return coverage is not None and {gap.reason for gap in coverage.gaps()} == {Reason.UNAVAILABLE}

@@ -30,7 +30,7 @@ from enlighten_async import (
     Throttled,
     Unavailable,
 )
-from enlighten_async.api.v4 import V4
+from enlighten_async.api.v4 import ApiV4
 from tests.contract import openapi, prism
 from tests.contract.prism import MODES, ROUNDS, Outcome, Row
 from tests.world import API_KEY
@@ -198,7 +198,7 @@ async def ask(url: str, row: Row, status: int | None = None) -> Outcome:
 def test_every_operation_of_the_file_and_every_method_has_a_row() -> None:
     """So that none is forgotten."""
     assert {operation for operation, _, _ in ASKS} == set(openapi.operations()) - LEFT_OUT
-    assert {method for _, method, _ in ASKS} == set(V4().endpoints) - LATER
+    assert {method for _, method, _ in ASKS} == set(ApiV4().endpoints) - LATER
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -236,7 +236,7 @@ def _empty(answer: object) -> bool:
     """Tell whether an answer holds nothing and says why: some refusals stand for that."""
     coverage = getattr(answer, "coverage", None)
     if coverage is not None:
-        return bool(coverage.holes) and not coverage.got
+        return bool(coverage.gaps()) and not coverage.got
     return isinstance(getattr(answer, "reason", None), Reason)
 
 

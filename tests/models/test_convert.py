@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from enlighten_async.models import (
     Coverage,
     EnergyLifetime,
-    Hole,
+    Gap,
     Inventory,
     Meta,
     MeterIntervals,
@@ -39,7 +39,7 @@ PLAIN_RECEIPT = {
     "sent": 2,
     "rejected": 0,
     "retried": 1,
-    "from_store": 0,
+    "from_cache": 0,
     "waited": {"minute": 1.5},
     "left": {"minute": 8, "month": 9998},
 }
@@ -58,7 +58,7 @@ def plain(result: RgmStats | Summary | System | Systems) -> Any:
 
 
 def test_rgm_stats() -> None:
-    """Rows of all series, windows and holes, with nulls for what is unknown."""
+    """Rows of all series, windows and gaps, with nulls for what is unknown."""
     window = Window(1_750_000_500, 1_750_002_300)
     meter = MeterIntervals(
         "1EIM1", None, channel_intervals([1, 2], [1_750_001_400] * 2, [63.00000000000001, NAN], [-1, NAN])
@@ -66,7 +66,7 @@ def test_rgm_stats() -> None:
     coverage = Coverage(
         window,
         900,
-        (Hole(Window(1_750_001_400, 1_750_002_300), Reason.NOT_REPORTED_YET),),
+        (Gap(Window(1_750_001_400, 1_750_002_300), Reason.NOT_REPORTED_YET),),
         as_of=NOON,
         notes=("odd",),
     )
@@ -93,7 +93,7 @@ def test_rgm_stats() -> None:
         "coverage": {
             "window": {"start": 1_750_000_500, "end": 1_750_002_300},
             "grid": 900,
-            "holes": [
+            "gaps": [
                 {"window": {"start": 1_750_001_400, "end": 1_750_002_300}, "reason": "not_reported_yet"}
             ],
             "as_of": "2025-06-15T12:00:00+00:00",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enlighten_async.models import Coverage, Hole, Reason
+from enlighten_async.models import Coverage, Gap, Reason
 from enlighten_async.models.coverage import explained, join, missing
 from enlighten_async.windows import Window
 
@@ -28,10 +28,10 @@ def test_what_is_missing_is_what_has_no_row(size: int, missed: set[int]) -> None
     """As few stretches as it takes, in order."""
     window = Window(9000, 9000 + size * GRID)
     ends = [end for end in ends_of(window) if (end - 9000) // GRID not in missed]
-    gaps = missing(window, ends, GRID)
-    assert [end for gap in gaps for end in ends_of(gap)] == sorted(set(ends_of(window)) - set(ends))
-    assert all(a.end < b.start for a, b in itertools.pairwise(gaps))
-    assert all(gap.seconds for gap in gaps)
+    blanks = missing(window, ends, GRID)
+    assert [end for blank in blanks for end in ends_of(blank)] == sorted(set(ends_of(window)) - set(ends))
+    assert all(a.end < b.start for a, b in itertools.pairwise(blanks))
+    assert all(blank.seconds for blank in blanks)
 
 
 @thorough
@@ -40,45 +40,45 @@ def test_every_interval_without_a_row_is_explained(
     start: int, size: int, started: float | None, until: float | None
 ) -> None:
     """Before operation, after the last report, or neither; on the grid, in order, joined."""
-    gap = Window(start * GRID, (start + size) * GRID)
-    holes = explained(gap, GRID, started, until)
-    for hole in holes:
-        for end in ends_of(hole.window):
+    blank = Window(start * GRID, (start + size) * GRID)
+    gaps = explained(blank, GRID, started, until)
+    for gap in gaps:
+        for end in ends_of(gap.window):
             if started is not None and end <= started:
-                assert hole.reason is Reason.BEFORE_OPERATION
+                assert gap.reason is Reason.BEFORE_OPERATION
             elif until is not None and end > until:
-                assert hole.reason is Reason.NOT_REPORTED_YET
+                assert gap.reason is Reason.NOT_REPORTED_YET
             else:
-                assert hole.reason is Reason.NO_ROW
-    assert [end for hole in holes for end in ends_of(hole.window)] == ends_of(gap)
-    assert list(join(holes)) == holes
+                assert gap.reason is Reason.NO_ROW
+    assert [end for gap in gaps for end in ends_of(gap.window)] == ends_of(blank)
+    assert list(join(gaps)) == gaps
 
 
 @thorough
 @given(cells=st.lists(st.none() | st.sampled_from(list(Reason)), max_size=30), random=st.randoms())
 def test_neighbours_of_one_reason_are_joined(cells: list[Reason | None], random: object) -> None:
     """In whatever order they come."""
-    holes = [Hole(Window(n, n + 1), reason) for n, reason in enumerate(cells) if reason]
-    random.shuffle(holes)  # type: ignore[attr-defined]
-    joined = join(holes)
-    assert [(n, hole.reason) for hole in joined for n in range(hole.window.start, hole.window.end)] == [
+    gaps = [Gap(Window(n, n + 1), reason) for n, reason in enumerate(cells) if reason]
+    random.shuffle(gaps)  # type: ignore[attr-defined]
+    merge_parts = join(gaps)
+    assert [(n, gap.reason) for gap in merge_parts for n in range(gap.window.start, gap.window.end)] == [
         (n, reason) for n, reason in enumerate(cells) if reason
     ]
-    for a, b in itertools.pairwise(joined):
+    for a, b in itertools.pairwise(merge_parts):
         assert a.window.end < b.window.start or a.reason is not b.reason
 
 
 def test_complete_means_that_every_window_was_answered() -> None:
     """What the service has no row for does not make an answer incomplete."""
     window = Window(0, 900)
-    incomplete = {r for r in Reason if not Coverage(window, GRID, (Hole(window, r),)).complete}
+    incomplete = {r for r in Reason if not Coverage(window, GRID, (Gap(window, r),)).complete}
     assert incomplete == {Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED}
 
 
-def test_a_hole_tells_its_ends_in_utc() -> None:
+def test_a_gap_tells_its_ends_in_utc() -> None:
     """As aware datetimes."""
-    hole = Hole(Window(0, 900), Reason.NO_ROW)
-    assert (hole.start_at, hole.end_at) == (
+    gap = Gap(Window(0, 900), Reason.NO_ROW)
+    assert (gap.start_at, gap.end_at) == (
         datetime(1970, 1, 1, tzinfo=UTC),
         datetime(1970, 1, 1, 0, 15, tzinfo=UTC),
     )

@@ -18,7 +18,7 @@ from enlighten_async.errors import InputError
 from enlighten_async.models import (
     ConsumptionInterval,
     Coverage,
-    Hole,
+    Gap,
     Meta,
     Reason,
     Receipt,
@@ -26,7 +26,7 @@ from enlighten_async.models import (
     StatsInterval,
 )
 from enlighten_async.models.coverage import missing
-from enlighten_async.models.intervals import joined
+from enlighten_async.models.intervals import merge_parts
 from enlighten_async.models.series import NAN
 from enlighten_async.models.site_series import (
     consumption_intervals,
@@ -49,8 +49,8 @@ def at(moment: float) -> datetime:
 
 def part(window: Window, ends: list[int], **more: Any) -> Stats:
     """Return what an answer for a window holds."""
-    holes = tuple(Hole(gap, Reason.NO_ROW) for gap in missing(window, ends, GRID))
-    empty = no_stats(7, Coverage(window, GRID, holes, as_of=at(window.end)))
+    gaps = tuple(Gap(blank, Reason.NO_ROW) for blank in missing(window, ends, GRID))
+    empty = no_stats(7, Coverage(window, GRID, gaps, as_of=at(window.end)))
     rows = stats_intervals(ends, [3.0] * len(ends), [float(e % 97) for e in ends], [1.0] * len(ends))
     return evolve(empty, intervals=rows, **more)
 
@@ -72,7 +72,7 @@ def test_rows_have_units_and_nulls() -> None:
 @examples(150)
 @given(there=st.sets(st.integers(1, 12)), cuts=st.sets(st.integers(1, 11)))
 def test_parts_join_to_the_whole(there: set[int], cuts: set[int]) -> None:
-    """Wherever the range is cut: rows, holes, and what the newest part that knows says of the system."""
+    """Wherever the range is cut: rows, gaps, and what the newest part that knows says of the system."""
     ends = [START + n * GRID for n in sorted(there)]
     edges = [START + n * GRID for n in (0, *sorted(cuts), 12)]
     parts = [
@@ -81,12 +81,12 @@ def test_parts_join_to_the_whole(there: set[int], cuts: set[int]) -> None:
     ]
     silent = part(Window(W.end, W.end + GRID), [])
     empty = no_stats(7, Coverage(Window(W.start, W.end + 2 * GRID), GRID))
-    failed = Hole(Window(W.end + GRID, W.end + 2 * GRID), Reason.FAILED)
-    whole = joined([*parts, silent], empty, [failed])
+    failed = Gap(Window(W.end + GRID, W.end + 2 * GRID), Reason.FAILED)
+    whole = merge_parts([*parts, silent], empty, [failed])
     assert whole.intervals == part(W, ends).intervals
     assert (whole.meta, whole.total_devices) == (parts[-1].meta, len(parts))
     assert whole.coverage.got == len(ends)
-    assert whole.coverage.holes[-1] == failed
+    assert whole.coverage.gaps()[-1] == failed
     assert not whole.coverage.complete
     assert whole.window == whole.coverage.window == empty.window
 
@@ -102,20 +102,20 @@ def test_parts_join_to_the_whole(there: set[int], cuts: set[int]) -> None:
 )
 def test_what_a_newer_part_shows_to_be_reported(until: int | None, expected: list[Reason]) -> None:
     """Is not called "not reported yet" after an older one, which could not know."""
-    hole = Hole(W, Reason.NOT_REPORTED_YET)
-    older = no_stats(7, Coverage(W, GRID, (hole,)))
+    gap = Gap(W, Reason.NOT_REPORTED_YET)
+    older = no_stats(7, Coverage(W, GRID, (gap,)))
     after = Window(W.end, W.end + GRID)
     newer = no_stats(7, Coverage(after, GRID, reported_until=None if until is None else at(until)))
-    whole = joined([older, newer], no_stats(7, Coverage(Window(W.start, after.end), GRID)))
-    assert [hole.reason for hole in whole.coverage.holes] == expected
-    assert sum(hole.window.seconds for hole in whole.coverage.holes) == W.seconds
+    whole = merge_parts([older, newer], no_stats(7, Coverage(Window(W.start, after.end), GRID)))
+    assert [gap.reason for gap in whole.coverage.gaps()] == expected
+    assert sum(gap.window.seconds for gap in whole.coverage.gaps()) == W.seconds
 
 
 def test_nothing_joined_is_the_empty_answer() -> None:
     """With the time zone and the receipt it was given."""
     empty = evolve(no_consumption(7, Coverage(W, GRID)), timezone="Asia/Tokyo", receipt=Receipt(sent=1))
-    assert joined([], empty) == empty
-    assert joined([], empty).receipt is empty.receipt
+    assert merge_parts([], empty) == empty
+    assert merge_parts([], empty).receipt is empty.receipt
 
 
 def test_sums_are_of_energy() -> None:

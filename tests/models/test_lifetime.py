@@ -96,7 +96,7 @@ def test_coverage_is_the_days_or_the_reason_why_there_are_none() -> None:
     assert (whole.complete, whole.expected, whole.got, whole.gaps()) == (True, 3, 3, ())
     assert whole.window.start_at.date() == date(2025, 3, 9)
     empty = ConsumptionLifetime(1, None, (), reason=Reason.NO_DEVICE).coverage
-    assert (empty.complete, empty.expected, [hole.reason for hole in empty.gaps()]) == (
+    assert (empty.complete, empty.expected, [gap.reason for gap in empty.gaps()]) == (
         True,
         0,
         [Reason.NO_DEVICE],

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import InputError
-from enlighten_async.models import Coverage, Hole, Meta, MeterIntervals, Reason, Receipt, RgmStats
+from enlighten_async.models import Coverage, Gap, Meta, MeterIntervals, Reason, Receipt, RgmStats
 from enlighten_async.models.coverage import join, missing
 from enlighten_async.models.rgm_stats import (
     ChannelInterval,
@@ -58,7 +58,7 @@ class Truth:
             coverage=Coverage(
                 window,
                 GRID,
-                tuple(Hole(gap, Reason.NO_ROW) for gap in missing(window, ends, GRID)),
+                tuple(Gap(blank, Reason.NO_ROW) for blank in missing(window, ends, GRID)),
                 as_of=datetime.fromtimestamp(window.end, UTC),
                 reported_until=datetime.fromtimestamp(window.start, UTC),
                 notes=("odd",) if window.start % 1800 else (),
@@ -97,36 +97,36 @@ def truths(draw: st.DrawFn) -> Truth:
 
 
 @st.composite
-def partitions(draw: st.DrawFn) -> tuple[Truth, list[RgmStats | Hole]]:
-    """Draw a truth, and its range in pieces: parts, and holes that nobody answered for."""
+def partitions(draw: st.DrawFn) -> tuple[Truth, list[RgmStats | Gap]]:
+    """Draw a truth, and its range in pieces: parts, and gaps that nobody answered for."""
     truth = draw(truths())
     size = truth.window.seconds // GRID
     cuts = sorted(draw(st.sets(st.integers(1, size - 1)))) if size > 1 else []
     edges = [START + cut * GRID for cut in (0, *cuts, size)] if size else []
-    pieces: list[RgmStats | Hole] = []
+    pieces: list[RgmStats | Gap] = []
     for a, b in pairwise(edges):
         reason = draw(st.none() | st.sampled_from([Reason.FAILED, Reason.REFUSED, Reason.NO_DEVICE]))
         metas = st.none() | st.just(Meta("normal", last_report_at=datetime.fromtimestamp(b, UTC)))
         part = truth.part(Window(a, b), meta=draw(metas), devices=draw(st.integers(0, 2)))
-        pieces.append(part if reason is None else Hole(Window(a, b), reason))
+        pieces.append(part if reason is None else Gap(Window(a, b), reason))
     return truth, pieces
 
 
-def merged(pieces: Sequence[RgmStats | Hole], window: Window) -> RgmStats:
+def merged(pieces: Sequence[RgmStats | Gap], window: Window) -> RgmStats:
     """Join pieces of a range."""
     return merge_rgm_stats(
         [piece for piece in pieces if isinstance(piece, RgmStats)],
         evolve(no_rgm_stats(7, Coverage(window, GRID)), timezone="Europe/Berlin"),
-        [piece for piece in pieces if isinstance(piece, Hole)],
+        [piece for piece in pieces if isinstance(piece, Gap)],
     )
 
 
 def reasons(coverage: Coverage) -> dict[int, Reason]:
     """Return why each missing interval is missing; none is missing twice."""
     each = [
-        (end, hole.reason)
-        for hole in coverage.holes
-        for end in range(hole.window.start + GRID, hole.window.end + 1, GRID)
+        (end, gap.reason)
+        for gap in coverage.gaps()
+        for end in range(gap.window.start + GRID, gap.window.end + 1, GRID)
     ]
     assert len(dict(each)) == len(each)
     return dict(each)
@@ -134,7 +134,7 @@ def reasons(coverage: Coverage) -> dict[int, Reason]:
 
 @examples(250)
 @given(partition=partitions())
-def test_parts_join_to_the_truth(partition: tuple[Truth, list[RgmStats | Hole]]) -> None:
+def test_parts_join_to_the_truth(partition: tuple[Truth, list[RgmStats | Gap]]) -> None:
     """Every row of the answered pieces, each once, in order, meter by meter and channel by channel."""
     truth, pieces = partition
     whole = merged(pieces, truth.window)
@@ -160,18 +160,18 @@ def test_parts_join_to_the_truth(partition: tuple[Truth, list[RgmStats | Hole]])
 
 @examples(250)
 @given(partition=partitions())
-def test_what_is_missing_has_its_reason(partition: tuple[Truth, list[RgmStats | Hole]]) -> None:
+def test_what_is_missing_has_its_reason(partition: tuple[Truth, list[RgmStats | Gap]]) -> None:
     """Interval by interval, neighbours of one reason joined; what is there and what is not add up."""
     truth, pieces = partition
     coverage = merged(pieces, truth.window).coverage
     expected = {
-        end: piece.reason if isinstance(piece, Hole) else Reason.NO_ROW
+        end: piece.reason if isinstance(piece, Gap) else Reason.NO_ROW
         for piece in pieces
         for end in range(piece.window.start + GRID, piece.window.end + 1, GRID)
-        if isinstance(piece, Hole) or end not in truth.site
+        if isinstance(piece, Gap) or end not in truth.site
     }
     assert reasons(coverage) == expected
-    assert coverage.gaps() == join(coverage.holes) == coverage.holes
+    assert coverage.gaps() == join(coverage.gaps()) == coverage.gaps()
     assert coverage.got + len(expected) == coverage.expected == truth.window.seconds // GRID
     assert coverage.complete == (not {Reason.FAILED, Reason.REFUSED} & set(expected.values()))
     parts = [piece.coverage for piece in pieces if isinstance(piece, RgmStats)]
@@ -185,7 +185,7 @@ def test_what_is_missing_has_its_reason(partition: tuple[Truth, list[RgmStats | 
 @examples(200)
 @given(partition=partitions(), data=st.data())
 def test_merging_merges_is_merging_all(
-    partition: tuple[Truth, list[RgmStats | Hole]], data: st.DataObject
+    partition: tuple[Truth, list[RgmStats | Gap]], data: st.DataObject
 ) -> None:
     """Wherever the pieces are parted, coverage included."""
     truth, pieces = partition
@@ -240,12 +240,12 @@ def test_a_meter_is_kept_though_it_has_no_rows() -> None:
 
 
 def test_nothing_merged_is_nothing() -> None:
-    """With the holes it was given, and what was spent."""
-    hole = Hole(Window(START, START + GRID), Reason.BEYOND_RETENTION)
+    """With the gaps it was given, and what was spent."""
+    gap = Gap(Window(START, START + GRID), Reason.BEYOND_RETENTION)
     receipt = Receipt(sent=1)
-    empty = merge_rgm_stats([], evolve(no_rgm_stats(7, Coverage(hole.window, GRID)), receipt=receipt), [hole])
+    empty = merge_rgm_stats([], evolve(no_rgm_stats(7, Coverage(gap.window, GRID)), receipt=receipt), [gap])
     assert (len(empty.intervals), empty.meter_intervals, empty.meta, empty.total_devices) == (0, (), None, 0)
-    assert (empty.coverage.holes, empty.coverage.got, empty.coverage.expected) == ((hole,), 0, 1)
+    assert (empty.coverage.gaps(), empty.coverage.got, empty.coverage.expected) == ((gap,), 0, 1)
     assert empty.receipt is receipt
 
 

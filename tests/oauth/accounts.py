@@ -7,7 +7,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from enlighten_async.oauth import Access, MemoryTokenStore, Tokens, TokenStore
+from enlighten_async.oauth import AccountCredentials, MemoryTokenStore, Tokens, TokenStore
 from enlighten_async.transport import Credentials
 from tests.oauth.authority import Authority
 
@@ -32,7 +32,7 @@ def token(credentials: Credentials | None) -> str:
     return dict(credentials.headers)["Authorization"].reveal().removeprefix("Bearer ")
 
 
-async def renewed(access: Access, refused: Credentials | None = None) -> str:
+async def renewed(access: AccountCredentials, refused: Credentials | None = None) -> str:
     """Renew and return the access token."""
     await access.renew(refused)
     return token(access.ready())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from enlighten_async.errors import AuthenticationError, DecodeError, ServerError, Throttled
 from enlighten_async.oauth import Tokens
-from enlighten_async.oauth.token_endpoint import DAY, MAX_LIFE, Said, failure_of, tokens_of
+from enlighten_async.oauth.token_endpoint import DAY, MAX_LIFE, OAuthError, failure_of, tokens_of
 from enlighten_async.transport import Redactor
 from enlighten_async.wire import Response
 from tests.oauth.authority import OWNER, jwt
@@ -135,7 +135,7 @@ def test_what_the_service_says_is_shown_without_what_is_personal() -> None:
 
 
 def test_what_is_said_may_be_of_any_type() -> None:
-    said: list[Said] = []
+    said: list[OAuthError] = []
     for answer in ({"error": 5, "message": ["x"]}, {"error": None}, {"message": "Not Authorized"}):
         response = Response(401, json.dumps(answer).encode())
         failure_of(response, Redactor(()), lambda one: said.append(one) or AuthenticationError(""))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from enlighten_async.errors import InputError
-from enlighten_async.state import Busy, Damaged, Fault, StateFile, salt, state_file
+from enlighten_async.state import Busy, DatabaseCorrupt, DatabaseUnavailable, StateFile, salt, state_file
 from enlighten_async.state.migrations import APPLICATION, MIGRATIONS, migrate
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
@@ -258,7 +258,7 @@ def test_a_file_that_two_find_broken_is_set_aside_once(path: Path) -> None:
     def spoilt(connection: sqlite3.Connection) -> int:
         found = count(connection)
         if found == 1:
-            raise Damaged("spoilt")
+            raise DatabaseCorrupt("spoilt")
         return found
 
     assert one.transact(spoilt) == 0
@@ -272,9 +272,9 @@ def test_what_cannot_be_mended_is_a_fault(file: StateFile) -> None:
     """A new file that is found broken too is not set aside for ever."""
 
     def broken(_: sqlite3.Connection) -> None:
-        raise Damaged("whatever it is")
+        raise DatabaseCorrupt("whatever it is")
 
-    with pytest.raises(Fault, match="whatever it is"):
+    with pytest.raises(DatabaseUnavailable, match="whatever it is"):
         file.transact(broken)
     assert len(list(file.path.parent.glob("*.broken-?"))) == 1
 
@@ -297,7 +297,7 @@ def test_a_full_disk_is_a_fault(path: Path, file: StateFile) -> None:
         connection.execute("INSERT INTO quota VALUES (x'02', hex(randomblob(100000)))")
 
     file.transact(put)
-    with pytest.raises(Fault, match="full"):
+    with pytest.raises(DatabaseUnavailable, match="full"):
         file.transact(fill)
     assert file.transact(count) == 1
     with sqlite3.connect(path) as other:
@@ -309,7 +309,7 @@ def test_a_folder_that_is_gone_is_a_fault(path: Path, file: StateFile) -> None:
     """And no longer one when it is back."""
     file.transact(put)
     path.parent.rename(path.parent.with_name("elsewhere"))
-    with pytest.raises(Fault, match="No such file"):
+    with pytest.raises(DatabaseUnavailable, match="No such file"):
         file.transact(count)
     path.parent.with_name("elsewhere").rename(path.parent)
     assert file.transact(count) == 1
@@ -323,7 +323,7 @@ def test_a_writer_in_another_mode_is_a_fault(path: Path, file: StateFile) -> Non
     other.execute("PRAGMA journal_mode = WAL")
     other.execute("BEGIN")
     count(other)
-    with pytest.raises((Busy, Fault)):
+    with pytest.raises((Busy, DatabaseUnavailable)):
         file.transact(put)
     other.close()
     assert file.transact(lambda connection: connection.execute("PRAGMA journal_mode").fetchone()[0]) == (

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from enlighten_async.errors import InputError
-from enlighten_async.limiter import Outcome, Plan, SqliteQuotaStore
-from enlighten_async.state import Busy, Damaged, Fault, StateFile
+from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore
+from enlighten_async.state import Busy, DatabaseCorrupt, DatabaseUnavailable, StateFile
 from enlighten_async.state.file import MOST
 from enlighten_async.testing import FakeClock
 
@@ -105,7 +105,7 @@ async def test_counts_and_notes_are_one_transaction(path: Path, file: StateFile)
     quota = SqliteQuotaStore(file, lambda salt: salt[:8], clock=clock)
     now = clock.monotonic()
     assert await quota.take(1, PLAN, now) is None
-    quota.settle(1, Outcome(now, now, int(clock.now()), True, True, int(clock.now())))
+    quota.settle(1, Settlement(now, now, int(clock.now()), True, True, int(clock.now())))
     file.note(writing("reply"))
     reader = sqlite3.connect(path, isolation_level=None)
     before = reader.execute("SELECT counts FROM quota").fetchone()
@@ -152,7 +152,7 @@ def test_a_file_that_is_found_broken(file: StateFile) -> None:
     def spoilt(connection: sqlite3.Connection) -> set[str]:
         if file.path.with_name("state.db.broken-1").exists():
             return written(connection)
-        raise Damaged("spoilt")
+        raise DatabaseCorrupt("spoilt")
 
     assert file.transact(spoilt) == {"one"}
     assert file.noted == 0
@@ -192,7 +192,7 @@ def test_no_file_at_all(path: Path, file: StateFile) -> None:
     folder.rmdir()
     gone.note(writing("one"))
     for _ in range(2):
-        with pytest.raises(Fault, match="No such file"):
+        with pytest.raises(DatabaseUnavailable, match="No such file"):
             gone.transact(nothing)
     folder.mkdir()
     assert gone.transact(written) == set()

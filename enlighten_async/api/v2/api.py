@@ -25,7 +25,7 @@ from enlighten_async.limiter import Plan
 from enlighten_async.models.systems import SystemsPage
 from enlighten_async.query import Endpoints
 from enlighten_async.transport import Credentials, Secret
-from enlighten_async.wire import Flow, Request, Response, for_now
+from enlighten_async.wire import Flow, Request, Response, never_final
 
 BASE_URL = "https://api.enphaseenergy.com/api/v2"
 """The service's own address; v2 has ended there."""
@@ -53,7 +53,7 @@ def _sound(secret: Secret) -> bool:
 
 
 @frozen
-class V2:
+class ApiV2:
     """The dialect of version 2.
 
     Attributes:
@@ -101,4 +101,4 @@ class V2:
             raise decode.zone_unknown(system_id, response)
 
         one = (("system_id", str(system_id)),)
-        yield Request("systems", "/systems", one, named, good_until=for_now)
+        yield Request("systems", "/systems", one, named, valid_until=never_final)

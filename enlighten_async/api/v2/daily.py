@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal
 
-from enlighten_async.api.daily import Daily, Days, produced
+from enlighten_async.api.daily import DailyEndpoint, DateRange, produced
 from enlighten_async.errors import APIError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import ConsumptionLifetime, EnergyLifetime
@@ -19,15 +19,15 @@ _NO_METER = {401: "consumption meter", 404: "Resource not found", 422: "consumpt
 """What it says, by status, of a system without an enabled meter of consumption."""
 
 
-def _empty(days: Days, refusal: APIError) -> Reason | None:
+def _empty(days: DateRange, refusal: APIError) -> Reason | None:
     """Tell why there are no days of consumption, if a refusal stands for that."""
     said = _NO_METER.get(refusal.status)
     without_meter = refusal.status == 204 or (said is not None and said in str(refusal))
     return Reason.NO_DEVICE if without_meter else days.empty(refusal)
 
 
-ENERGY = Daily(EnergyLifetime, "energy_lifetime")
-CONSUMPTION = Daily(ConsumptionLifetime, "consumption_lifetime", empty=_empty)
+ENERGY = DailyEndpoint(EnergyLifetime, "energy_lifetime")
+CONSUMPTION = DailyEndpoint(ConsumptionLifetime, "consumption_lifetime", empty=_empty)
 
 
 def energy_lifetime(
@@ -48,7 +48,7 @@ def energy_lifetime(
     Raises:
         InputError: an argument is wrong.
     """
-    return ENERGY.draft(system_id, Days.of(start_date, end_date), produced(production))
+    return ENERGY.draft(system_id, DateRange.of(start_date, end_date), produced(production))
 
 
 def consumption_lifetime(
@@ -64,4 +64,4 @@ def consumption_lifetime(
     Raises:
         InputError: an argument is wrong.
     """
-    return CONSUMPTION.draft(system_id, Days.of(start_date, end_date))
+    return CONSUMPTION.draft(system_id, DateRange.of(start_date, end_date))

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stats
-from enlighten_async.api.ranges import Endpoint
-from enlighten_async.api.series import Kind
+from enlighten_async.api.ranges import SeriesLimits
+from enlighten_async.api.series import SeriesEndpoint
 from enlighten_async.models.coverage import Reason
-from enlighten_async.models.intervals import joined
+from enlighten_async.models.intervals import merge_parts
 from enlighten_async.models.rgm_stats import merge_rgm_stats, no_rgm_stats
 from enlighten_async.models.site_series import no_consumption, no_stats
 from enlighten_async.windows import DAY
 
-RGM_STATS = Kind(
-    Endpoint("rgm_stats", 900, 7 * DAY, path="/systems/{}/rgm_stats", cut="error"),
+RGM_STATS = SeriesEndpoint(
+    SeriesLimits("rgm_stats", 900, 7 * DAY, path="/systems/{}/rgm_stats", cut="error"),
     rgm_stats,
     no_rgm_stats,
     merge_rgm_stats,
 )
 """Revenue-grade meters, by 15 minutes; longer than 7 days is an error, older than a year an empty list."""
 
-STATS = Kind(
-    Endpoint("stats", 300, DAY, path="/systems/{}/stats", dense=False),
+STATS = SeriesEndpoint(
+    SeriesLimits("stats", 300, DAY, path="/systems/{}/stats", dense=False),
     stats,
     no_stats,
-    joined,
+    merge_parts,
 )
 """Microinverters, by 5 minutes; of a longer range the first day is answered; at night there are no rows."""
 
-CONSUMPTION_STATS = Kind(
-    Endpoint(
+CONSUMPTION_STATS = SeriesEndpoint(
+    SeriesLimits(
         "consumption_stats",
         900,
         28 * DAY,
@@ -37,6 +37,6 @@ CONSUMPTION_STATS = Kind(
     ),
     consumption_stats,
     no_consumption,
-    joined,
+    merge_parts,
 )
 """What the site consumed, by 15 minutes; of a longer range "one month" is answered: 28 days at least."""

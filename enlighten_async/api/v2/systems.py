@@ -16,7 +16,7 @@ from enlighten_async.models.readings import MonthlyProduction, ProductionMeterRe
 from enlighten_async.models.systems import System, Systems, SystemsPage
 from enlighten_async.query.plan import Draft
 from enlighten_async.windows import calendar_day
-from enlighten_async.wire import Flow, Request, Response, for_now
+from enlighten_async.wire import Flow, Request, Response, never_final
 
 
 def envoys(system_id: int) -> Draft[Envoys, Envoys, Envoys]:
@@ -107,7 +107,7 @@ def _pages(filters: Params) -> Flow[SystemsPage]:
     """Follow the cursors for as long as they are new and lead to systems that were not seen before."""
     params = (("limit", str(PAGE)), *filters)
     read = partial(decode.value, SystemsPage)
-    page = yield Request("systems", "/systems", params, read, good_until=for_now)
+    page = yield Request("systems", "/systems", params, read, valid_until=never_final)
     cursors: set[str] = set()
     known: set[int] = set()
     while page.next and page.next not in cursors:
@@ -117,4 +117,4 @@ def _pages(filters: Params) -> Flow[SystemsPage]:
         known |= listed
         cursors.add(page.next)
         more = (*params, ("next", page.next))
-        page = yield Request("systems", "/systems", more, read, good_until=for_now)
+        page = yield Request("systems", "/systems", more, read, valid_until=never_final)

@@ -33,7 +33,7 @@ from enlighten_async.api.v4.systems import (
 from enlighten_async.errors import EnlightenError
 from enlighten_async.limiter import Plan
 from enlighten_async.query import Endpoints
-from enlighten_async.wire import Flow, Request, Response, for_now
+from enlighten_async.wire import Flow, Request, Response, never_final
 
 BASE_URL = "https://api.enphaseenergy.com/api/v4"
 """The service's own address."""
@@ -48,7 +48,7 @@ PLANS: Mapping[str, Plan] = {
 
 
 @frozen
-class V4:
+class ApiV4:
     """The dialect of version 4.
 
     Attributes:
@@ -124,4 +124,4 @@ class V4:
                 return found.timezone
             raise decode.zone_unknown(system_id, response)
 
-        yield Request("system", f"/systems/{system_id}", (), named, good_until=for_now)
+        yield Request("system", f"/systems/{system_id}", (), named, valid_until=never_final)

@@ -6,8 +6,9 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any, Literal
 
-from enlighten_async.api.daily import IN_FUTURE, Daily, Days, L, produced, recent
+from enlighten_async.api.daily import IN_FUTURE, DailyEndpoint, DateRange, L, produced, recent
 from enlighten_async.api.ranges import Params
+from enlighten_async.api.v4.systems import quote_segment
 from enlighten_async.errors import APIError, NotFound, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import (
@@ -30,7 +31,7 @@ NO_HEAT_PUMP = "heat pump not found"
 """What a refusal (404, in lower case) says of a system without one."""
 
 
-def _empty(days: Days, refusal: APIError) -> Reason | None:
+def _empty(days: DateRange, refusal: APIError) -> Reason | None:
     """Tell why there are no days, if a refusal stands for that; the service takes today for the future."""
     if isinstance(refusal, RangeError) and any(text in str(refusal) for text in FUTURE):
         today = days.start_date is not None and recent(days.start_date, refusal)
@@ -60,8 +61,8 @@ def energy_lifetime(
         InputError: an argument is wrong.
     """
     days, daily = (
-        Days.of(start_date, end_date),
-        Daily(EnergyLifetime, "energy_lifetime", empty=_empty, over=True),
+        DateRange.of(start_date, end_date),
+        DailyEndpoint(EnergyLifetime, "energy_lifetime", empty=_empty, day_end_anywhere=True),
     )
     return daily.draft(system_id, days, produced(production))
 
@@ -79,8 +80,8 @@ def _of(
     Raises:
         InputError: a day is not a date, or the end is before the start.
     """
-    days = Days.of(start_date, end_date)
-    return Daily(model, name, empty=_empty, why=_why, over=True).draft(system_id, days)
+    days = DateRange.of(start_date, end_date)
+    return DailyEndpoint(model, name, empty=_empty, why=_why, day_end_anywhere=True).draft(system_id, days)
 
 
 def evse_lifetime(
@@ -91,18 +92,18 @@ def evse_lifetime(
     Raises:
         InputError: a day is not a date, the end is before the start, or no serial number looks like this.
     """
-    daily = Daily(
+    daily = DailyEndpoint(
         EvseLifetime,
         "evse_lifetime",
         path=f"{quote_segment(serial_number, 'serial_number')}/evse_lifetime",
         empty=_empty,
         known={"serial_number": serial_number.strip()},
-        over=True,
+        day_end_anywhere=True,
     )
-    return daily.draft(system_id, Days.of(start_date, end_date))
+    return daily.draft(system_id, DateRange.of(start_date, end_date))
 
 
-class _Plain(Days):
+class _Plain(DateRange):
     """Local days as the chargers of Enphase take them, without hyphens."""
 
     @property
@@ -115,14 +116,14 @@ def ev_charger_lifetime(
     system_id: int, serial_number: str, *, start_date: date, end_date: date | None = None
 ) -> Draft[EvChargerLifetime, EvChargerLifetime, EvChargerLifetime]:
     """Ask for what one of Enphase's chargers of cars used, day by day; as `evse_lifetime`."""
-    daily = Daily(
+    daily = DailyEndpoint(
         EvChargerLifetime,
         "ev_charger_lifetime",
         path=f"ev_charger/{quote_segment(serial_number, 'serial_number')}/lifetime",
         empty=_empty,
         known={"serial_number": serial_number.strip()},
         shape=_by_day,
-        over=True,
+        day_end_anywhere=True,
     )
     return daily.draft(system_id, _Plain.of(start_date, end_date))
 

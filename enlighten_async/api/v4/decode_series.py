@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import msgspec
 from attrs import evolve
 
-from enlighten_async.api.decode_series import Asked, Facts, RawBody, RawRow, asked, raw, read
-from enlighten_async.api.ranges import Endpoint
-from enlighten_async.models.coverage import Coverage, Hole, Reason
+from enlighten_async.api.decode_series import Facts, RawBody, RawRow, RequestedRange, asked, raw, read
+from enlighten_async.api.ranges import SeriesLimits
+from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.device_series import (
     EvChargerTelemetry,
     EvseTelemetry,
@@ -86,7 +86,11 @@ _NOTHING = RawFigure()
 
 
 def told(
-    endpoint: Endpoint, window: Window | None, body: RawBody, listed: Sequence[R] | None, response: Response
+    endpoint: SeriesLimits,
+    window: Window | None,
+    body: RawBody,
+    listed: Sequence[R] | None,
+    response: Response,
 ) -> tuple[Facts, Sequence[int], list[R]]:
     """Return what an answer says: beside its rows, where its rows end, and its rows in order.
 
@@ -103,7 +107,7 @@ def told(
 
 
 def production_meter(
-    endpoint: Endpoint, response: Response, system_id: int, window: Window | None
+    endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None
 ) -> ProductionMeter:
     """Decode what the production meters of a system delivered.
 
@@ -123,7 +127,7 @@ def production_meter(
     return ProductionMeter(intervals=intervals, **facts)
 
 
-def battery(endpoint: Endpoint, response: Response, system_id: int, window: Window | None) -> Battery:
+def battery(endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None) -> Battery:
     """Decode what the batteries of a system took in and gave, as `production_meter` does."""
     body = read(_BATTERY, response, system_id)
     facts, ends, rows = told(endpoint, window, body, body.intervals, response)
@@ -156,7 +160,7 @@ def percent(said: str | float | None) -> float | None:
 
 
 def energy_import(
-    endpoint: Endpoint, response: Response, system_id: int, window: Window | None
+    endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None
 ) -> EnergyImportTelemetry:
     """Decode what the site of a system drew from the grid, as `production_meter` does."""
     body = read(_GRID, response, system_id)
@@ -166,7 +170,7 @@ def energy_import(
 
 
 def energy_export(
-    endpoint: Endpoint, response: Response, system_id: int, window: Window | None
+    endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None
 ) -> EnergyExportTelemetry:
     """Decode what the site of a system fed into the grid, as `production_meter` does."""
     body = read(_GRID, response, system_id)
@@ -237,7 +241,7 @@ _CHARGER = msgspec.json.Decoder(_ChargerBody)
 
 
 def micro(
-    endpoint: Endpoint, response: Response, system_id: int, window: Window | None, *, serial: str
+    endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None, *, serial: str
 ) -> MicroTelemetry:
     """Decode what one microinverter made.
 
@@ -266,7 +270,9 @@ def _one(facts: Facts) -> Facts:
     return {**facts, "total_devices": 1}
 
 
-def micros(endpoint: Endpoint, response: Response, system_id: int, window: Window | None) -> MicrosTelemetry:
+def micros(
+    endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None
+) -> MicrosTelemetry:
     """Decode one page of what all microinverters of a system made, one by one; as `micro` does."""
     body = read(_MICROS, response, system_id)
     rows: dict[str, list[_MicroRow]] = {}
@@ -276,7 +282,7 @@ def micros(endpoint: Endpoint, response: Response, system_id: int, window: Windo
     devices = tuple(_listed(range_, body, response, *each) for each in rows.items())
     reported = (each.coverage.reported_until for each in devices)
     until = max((at for at in reported if at), default=None)
-    empty = Hole(range_.window, Reason.NO_DEVICE)
+    empty = Gap(range_.window, Reason.NO_DEVICE)
     coverage = Coverage(
         range_.window,
         endpoint.grid,
@@ -289,16 +295,16 @@ def micros(endpoint: Endpoint, response: Response, system_id: int, window: Windo
 
 
 def _listed(
-    range_: Asked, body: RawBody, response: Response, serial: str, rows: list[_MicroRow]
+    range_: RequestedRange, body: RawBody, response: Response, serial: str, rows: list[_MicroRow]
 ) -> MicroTelemetry:
     """Return one of the listed devices, for the range that the whole of the answer is for."""
-    own = Asked(range_.endpoint, range_.window, range_.until)
+    own = RequestedRange(range_.endpoint, range_.window, range_.until)
     ends, fitted = own.fitted(rows)
     return _micro(_one(own.facts(body, ends, response)), ends, fitted, serial)
 
 
 def storage_telemetry(
-    endpoint: Endpoint, response: Response, system_id: int, window: Window | None, *, serial: str
+    endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None, *, serial: str
 ) -> StorageTelemetry:
     """Decode what one battery took in and gave, as `micro` does."""
     body = read(_STORAGE, response, system_id)
@@ -314,7 +320,7 @@ def storage_telemetry(
 
 
 def evse(
-    endpoint: Endpoint, response: Response, system_id: int, window: Window | None, *, serial: str
+    endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None, *, serial: str
 ) -> EvseTelemetry:
     """Decode what one charger of cars used, by the intervals that the answer has; as `micro` does."""
     body = read(_CONSUMED, response, system_id)
@@ -323,7 +329,9 @@ def evse(
     return EvseTelemetry(intervals=intervals, serial_number=serial, **_one(facts))
 
 
-def heat_pump(endpoint: Endpoint, response: Response, system_id: int, window: Window | None) -> HpTelemetry:
+def heat_pump(
+    endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None
+) -> HpTelemetry:
     """Decode what the heat pump of a system used, as `evse` does."""
     body = read(_CONSUMED, response, system_id)
     facts, ends, rows = told(_fitting(endpoint, body), window, body, body.intervals, response)
@@ -331,7 +339,7 @@ def heat_pump(endpoint: Endpoint, response: Response, system_id: int, window: Wi
     return HpTelemetry(intervals=intervals, **_one(facts))
 
 
-def _fitting(endpoint: Endpoint, body: _ConsumedBody) -> Endpoint:
+def _fitting(endpoint: SeriesLimits, body: _ConsumedBody) -> SeriesLimits:
     """Return the endpoint with the grid of an answer: as it says, or else as its rows show."""
     said = _MINUTES.fullmatch(body.interval_duration or "")
     if said:
@@ -341,7 +349,7 @@ def _fitting(endpoint: Endpoint, body: _ConsumedBody) -> Endpoint:
 
 
 def charger(
-    endpoint: Endpoint, response: Response, system_id: int, window: Window | None, *, serial: str
+    endpoint: SeriesLimits, response: Response, system_id: int, window: Window | None, *, serial: str
 ) -> EvChargerTelemetry:
     """Decode what one of Enphase's chargers of cars used, as `micro` does."""
     body = read(_CHARGER, response, system_id)

@@ -1,4 +1,4 @@
-"""Devices of a system: v4's one list of all, the lists that v2 has taken out of it, and last reports of inverters."""
+"""Devices of a system: v4's one list of all kinds, and the lists of v2 that are taken out of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from attrs import evolve
 
 from enlighten_async.api import decode
 from enlighten_async.api.single import once
-from enlighten_async.models.coverage import Hole
+from enlighten_async.models.coverage import Gap
 from enlighten_async.models.devices import Devices, EnvoyInverters, Envoys, Inventory, InvertersSummary
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.wire import Flow, Request, Response, for_now
+from enlighten_async.wire import Flow, Request, Response, never_final
 
 PAGE = 100
 """Inverters per page, the most the service gives; it was seen to give all in one."""
@@ -118,7 +118,7 @@ def _pages(site_id: int) -> Flow[InvertersSummary]:
     name, known, number = "inverters_summary_by_envoy_or_site", set[str | None](), 1
     while True:
         params = (("site_id", str(site_id)), ("page", str(number)), ("size", str(PAGE)))
-        page = yield Request(name, f"/systems/{name}", params, _inverters, good_until=for_now)
+        page = yield Request(name, f"/systems/{name}", params, _inverters, valid_until=never_final)
         listed = {inverter.serial_number for inverter in page.micro_inverters}
         if len(page.micro_inverters) < PAGE or listed <= known:
             return
@@ -130,7 +130,7 @@ def _inverters(response: Response) -> InvertersSummary:
     return InvertersSummary(decode.items(EnvoyInverters, response), as_of=decode.fetched_at(response))
 
 
-def _joined(parts: Sequence[InvertersSummary], _: Sequence[Hole], receipt: Receipt) -> InvertersSummary:
+def _joined(parts: Sequence[InvertersSummary], _: Sequence[Gap], receipt: Receipt) -> InvertersSummary:
     """Join pages, gateway by gateway: one may be listed on several; each inverter once."""
     merged: dict[str | None, EnvoyInverters] = {}
     known = set[str | None]()

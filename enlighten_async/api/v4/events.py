@@ -14,8 +14,10 @@ from enlighten_async.api.single import once
 from enlighten_async.api.systems import serial_number
 from enlighten_async.api.v4.devices import device_rows
 from enlighten_async.api.v4.paging import Page, Paged
+from enlighten_async.api.v4.systems import quote_segment
 from enlighten_async.errors import EnlightenError, InputError, RangeError
-from enlighten_async.models.coverage import Coverage, Hole, Reason, combined
+from enlighten_async.models.convert import RowSequence
+from enlighten_async.models.coverage import Coverage, Gap, Reason, combined
 from enlighten_async.models.devices import EvChargers
 from enlighten_async.models.ev_charger import (
     EvChargerEvent,
@@ -34,7 +36,6 @@ from enlighten_async.models.events import (
     OpenEvents,
 )
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Rows
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.windows import DAY, Moment, Window, as_datetime, epoch, split
 from enlighten_async.wire import Flow, Request, Response
@@ -58,7 +59,7 @@ Params: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @frozen
-class Log(Generic[R, A]):
+class EventLog(Generic[R, A]):
     """One endpoint that tells what happened in a range of time.
 
     Attributes:
@@ -70,7 +71,7 @@ class Log(Generic[R, A]):
     """
 
     name: str
-    page: type[Rows[R]]
+    page: type[RowSequence[R]]
     answer: Callable[..., A]
     key: Callable[[R], object]
     span: Callable[[R], tuple[datetime | None, datetime | None]]
@@ -97,10 +98,10 @@ class Log(Generic[R, A]):
     def _outline(self, system_id: int, window: Window, now: float, params: Params) -> Outline[A, A, A]:
         kept = window.clip(Window(int(now - KEPT + MARGIN), window.end))
         gone = Window(window.start, kept.start)
-        unasked: list[Hole] = [Hole(gone, Reason.BEYOND_RETENTION)] if gone.seconds else []
+        unasked: list[Gap] = [Gap(gone, Reason.BEYOND_RETENTION)] if gone.seconds else []
 
-        def merge(parts: Sequence[A], holes: Sequence[Hole], receipt: Receipt) -> A:
-            return self._joined(system_id, window, parts, [*unasked, *holes], receipt)
+        def merge(parts: Sequence[A], gaps: Sequence[Gap], receipt: Receipt) -> A:
+            return self._joined(system_id, window, parts, [*unasked, *gaps], receipt)
 
         return Outline(
             legs=tuple(Leg(self._flow(system_id, piece, params), piece) for piece in split(kept, WEEK)),
@@ -135,16 +136,16 @@ class Log(Generic[R, A]):
         response = refusal.response if isinstance(refusal, RangeError) else None
         if response is None or response.status != 422 or response.date is None:
             return None
-        hole = _hole(window, int(response.date))
-        if hole is None:
+        gap = _gap(window, int(response.date))
+        if gap is None:
             return None
         as_of, note = decode.fetched_at(response), f"the service said: {refusal}"
-        return self.answer(system_id, (), Coverage(hole.window, 1, (hole,), as_of, notes=(note,)), as_of)
+        return self.answer(system_id, (), Coverage(gap.window, 1, (gap,), as_of, notes=(note,)), as_of)
 
     def _joined(
-        self, system_id: int, window: Window, parts: Sequence[A], holes: Sequence[Hole], receipt: Receipt
+        self, system_id: int, window: Window, parts: Sequence[A], gaps: Sequence[Gap], receipt: Receipt
     ) -> A:
-        coverage = combined([part.coverage for part in parts], window, 1, holes)
+        coverage = combined([part.coverage for part in parts], window, 1, gaps)
         return self.answer(system_id, self._each_once(parts), coverage, coverage.as_of, receipt)
 
     def _each_once(self, parts: Sequence[Any]) -> tuple[R, ...]:
@@ -161,13 +162,13 @@ class Log(Generic[R, A]):
         return tuple(sorted(known.values(), key=lambda row: self.span(row)[0] or _NEVER))
 
 
-def _hole(window: Window, now: int) -> Hole | None:
+def _gap(window: Window, now: int) -> Gap | None:
     """Return the end of a window that may be too old, or that has not come yet by the service's clock."""
     limit = now - SURELY_KEPT
     if window.end > now:
-        return Hole(Window(max(window.start, now), window.end), Reason.NOT_REPORTED_YET)
+        return Gap(Window(max(window.start, now), window.end), Reason.NOT_REPORTED_YET)
     if window.start < limit:
-        return Hole(Window(window.start, min(limit, window.end)), Reason.BEYOND_RETENTION)
+        return Gap(Window(window.start, min(limit, window.end)), Reason.BEYOND_RETENTION)
     return None
 
 
@@ -182,14 +183,14 @@ def _alarm_key(alarm: Alarm) -> object:
     return alarm.id or (alarm.event_type_id, alarm.alarm_start_time)
 
 
-_EVENTS = Log[Event, Events](
+_EVENTS = EventLog[Event, Events](
     "events",
     OpenEvents,
     Events,
     lambda event: (event.event_type_id, event.event_start_time, event.serial_number),
     lambda event: (event.event_start_time, event.event_end_time),
 )
-_ALARMS = Log[Alarm, Alarms](
+_ALARMS = EventLog[Alarm, Alarms](
     "alarms",
     OpenAlarms,
     Alarms,

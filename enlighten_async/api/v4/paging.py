@@ -9,17 +9,17 @@ import msgspec
 from attrs import evolve, frozen
 
 from enlighten_async.api import decode
-from enlighten_async.models.coverage import Hole
+from enlighten_async.models.convert import RowSequence
+from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Rows
 from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.wire import Flow, Request, Response, for_now
+from enlighten_async.wire import Flow, Request, Response, never_final
 
 PAGE = 100
 """Rows per page, the most the service gives; its own default is 20."""
 
 R = TypeVar("R")
-A = TypeVar("A", bound=Rows[Any])
+A = TypeVar("A", bound=RowSequence[Any])
 
 
 class _Counted(msgspec.Struct):
@@ -102,9 +102,9 @@ class Paged(Generic[R, A]):
             return Page(self._of(answer, new), offset + len(answer) if more else None)
 
         asked = (*params, ("offset", str(offset)), ("limit", str(PAGE)))
-        return Request(self.name, path, asked, read, good_until=for_now)
+        return Request(self.name, path, asked, read, valid_until=never_final)
 
-    def _joined(self, parts: Sequence[Page[A]], _: Sequence[Hole], receipt: Receipt) -> A:
+    def _joined(self, parts: Sequence[Page[A]], _: Sequence[Gap], receipt: Receipt) -> A:
         rows = tuple(row for page in parts for row in page.answer)
         return self._of(parts[0].answer, rows, complete=parts[-1].next is None, receipt=receipt)
 

@@ -1,4 +1,4 @@
-"""Series endpoints of v4 and their limits, in one table: of whole systems, of single devices, and of all microinverters."""
+"""Series endpoints of v4 and their limits, in one table."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 from attrs import evolve, frozen
 
 from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stats
-from enlighten_async.api.ranges import Endpoint, Params
-from enlighten_async.api.series import Ask, Kind
+from enlighten_async.api.ranges import Params, SeriesLimits
+from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
 from enlighten_async.api.v4.daily import NO_HEAT_PUMP
 from enlighten_async.api.v4.decode_series import (
     battery,
@@ -24,8 +24,8 @@ from enlighten_async.api.v4.decode_series import (
     storage_telemetry,
 )
 from enlighten_async.api.v4.systems import quote_segment
-from enlighten_async.cache import good_until
-from enlighten_async.models.coverage import Hole
+from enlighten_async.cache import valid_until
+from enlighten_async.models.coverage import Gap
 from enlighten_async.models.device_series import (
     MicrosTelemetry,
     merge_finest,
@@ -36,7 +36,7 @@ from enlighten_async.models.device_series import (
     no_micro,
     no_micros,
 )
-from enlighten_async.models.intervals import IntervalStats, joined
+from enlighten_async.models.intervals import IntervalStats, merge_parts
 from enlighten_async.models.rgm_stats import merge_rgm_stats, no_production, no_rgm_stats
 from enlighten_async.models.site_series import (
     merge_battery,
@@ -84,9 +84,9 @@ def telemetry(
     *,
     dense: bool = True,
     counted: bool = True,
-) -> Endpoint:
+) -> SeriesLimits:
     """Return the row of an endpoint that takes a start and a span, and says where its answer ends."""
-    return Endpoint(
+    return SeriesLimits(
         name,
         grid,
         WEEK,
@@ -100,8 +100,8 @@ def telemetry(
     )
 
 
-RGM_STATS = Kind(
-    Endpoint(
+RGM_STATS = SeriesEndpoint(
+    SeriesLimits(
         "rgm_stats",
         900,
         WEEK,
@@ -117,31 +117,31 @@ RGM_STATS = Kind(
 )
 """Revenue-grade meters, by 15 minutes; longer than 7 days, or an end in the future, is an error."""
 
-STATS = Kind(
+STATS = SeriesEndpoint(
     telemetry("stats", "telemetry/production_micro", 300, dense=False),
     stats,
     no_stats,
-    joined,
+    merge_parts,
 )
 """Microinverters, by 5 minutes; at night there are no rows."""
 
-CONSUMPTION_STATS = Kind(
+CONSUMPTION_STATS = SeriesEndpoint(
     telemetry("consumption_stats", "telemetry/consumption_meter"),
     consumption_stats,
     no_consumption,
-    joined,
+    merge_parts,
 )
 """What the site consumed, by 15 minutes."""
 
-PRODUCTION_METER = Kind(
+PRODUCTION_METER = SeriesEndpoint(
     telemetry("production_meter", "telemetry/production_meter"),
     production_meter,
     no_production,
-    joined,
+    merge_parts,
 )
 """Production meters, by 15 minutes."""
 
-BATTERY = Kind(
+BATTERY = SeriesEndpoint(
     telemetry("battery", "telemetry/battery"),
     battery,
     no_battery,
@@ -149,23 +149,28 @@ BATTERY = Kind(
 )
 """All batteries of a system, by 15 minutes."""
 
-ENERGY_IMPORT_TELEMETRY = Kind(
+ENERGY_IMPORT_TELEMETRY = SeriesEndpoint(
     telemetry("energy_import_telemetry", "energy_import_telemetry", counted=False),
     energy_import,
     no_import,
-    joined,
+    merge_parts,
 )
 """What the site drew from the grid, by 15 minutes."""
 
-ENERGY_EXPORT_TELEMETRY = Kind(
+ENERGY_EXPORT_TELEMETRY = SeriesEndpoint(
     telemetry("energy_export_telemetry", "energy_export_telemetry", counted=False),
     energy_export,
     no_export,
-    joined,
+    merge_parts,
 )
 """What the site fed into the grid, by 15 minutes."""
 
-SITE: tuple[Kind[Any], ...] = (PRODUCTION_METER, BATTERY, ENERGY_IMPORT_TELEMETRY, ENERGY_EXPORT_TELEMETRY)
+SITE: tuple[SeriesEndpoint[Any], ...] = (
+    PRODUCTION_METER,
+    BATTERY,
+    ENERGY_IMPORT_TELEMETRY,
+    ENERGY_EXPORT_TELEMETRY,
+)
 """Those of a whole system that v2 has not."""
 
 
@@ -176,35 +181,35 @@ D = TypeVar("D", bound=IntervalStats[Any])
 
 
 @frozen
-class DeviceKind(Generic[D]):
+class DeviceSeriesEndpoint(Generic[D]):
     """One endpoint that answers with the intervals of one device, which its path names.
 
     Attributes:
         endpoint: what the service allows; `{serial}` in its path stands for the serial number.
-        decode: reads an answer, as that of a `Kind`; is given `serial` as well.
+        decode: reads an answer, as that of a `SeriesEndpoint`; is given `serial` as well.
         nothing: makes an answer without rows; is given `serial` as well.
-        merge: joins parts, as that of a `Kind`.
+        merge: joins parts, as that of a `SeriesEndpoint`.
     """
 
-    endpoint: Endpoint
+    endpoint: SeriesLimits
     decode: Callable[..., D]
     nothing: Callable[..., D]
-    merge: Callable[[Sequence[D], D, Iterable[Hole]], D] = joined
+    merge: Callable[[Sequence[D], D, Iterable[Gap]], D] = merge_parts
 
     def draft(
         self, system_id: int, serial_number: str, zones: Mapping[int, str], **range_: Any
     ) -> Draft[D, D, D]:
-        """Ask for the intervals of a device, as `Kind.draft` does for those of a system.
+        """Ask for the intervals of a device, as `SeriesEndpoint.draft` does for those of a system.
 
         Raises:
             InputError: the range makes no sense, or no serial number can look like this.
         """
         return self.of(serial_number).draft(system_id, zones, **range_)
 
-    def of(self, serial_number: str) -> Kind[D]:
+    def of(self, serial_number: str) -> SeriesEndpoint[D]:
         """Return the endpoint for one device."""
         quoted, serial = quote_segment(serial_number, "serial_number"), serial_number.strip()
-        return Kind(
+        return SeriesEndpoint(
             evolve(self.endpoint, path=self.endpoint.path.replace("{serial}", quoted)),
             lambda *asked: self.decode(*asked, serial=serial),
             lambda *told: self.nothing(*told, serial=serial),
@@ -213,17 +218,17 @@ class DeviceKind(Generic[D]):
         )
 
 
-class PagedKind(Kind[MicrosTelemetry]):
+class PagedSeriesEndpoint(SeriesEndpoint[MicrosTelemetry]):
     """The endpoint that answers with all microinverters, so many on a page."""
 
     paged: ClassVar[bool] = True
 
-    def ask(self, system_id: int, zones: Mapping[int, str]) -> Ask[MicrosTelemetry]:
+    def ask(self, system_id: int, zones: Mapping[int, str]) -> SeriesRequests[MicrosTelemetry]:
         """Return what asks for the intervals of a system."""
-        return PagedAsk(self, system_id, zones)
+        return PagedSeriesRequests(self, system_id, zones)
 
 
-class PagedAsk(Ask[MicrosTelemetry]):
+class PagedSeriesRequests(SeriesRequests[MicrosTelemetry]):
     """What is asked of one system, page by page."""
 
     def flow(self, window: Window | None, *, newest: bool = False) -> Flow[MicrosTelemetry]:
@@ -250,7 +255,7 @@ class PagedAsk(Ask[MicrosTelemetry]):
         parts: list[MicrosTelemetry] = []
         while True:
             request = self.request(window, newest=newest)
-            parts.append((yield evolve(request, params=(*request.params, *paged), good_until=_until)))
+            parts.append((yield evolve(request, params=(*request.params, *paged), valid_until=_until)))
             if window is None or parts[-1].window.end >= window.end:
                 return parts
             window = Window(parts[-1].window.end, window.end)
@@ -258,7 +263,7 @@ class PagedAsk(Ask[MicrosTelemetry]):
 
 def _until(page: MicrosTelemetry, fetched: float) -> float:
     """Return up to when a page of microinverters will do: pages are kept one by one, as they came."""
-    return good_until(page.window.end, fetched, page.coverage.reported_until)
+    return valid_until(page.window.end, fetched, page.coverage.reported_until)
 
 
 def _by_day_or_week(window: Window, *, newest: bool) -> Params:
@@ -266,7 +271,7 @@ def _by_day_or_week(window: Window, *, newest: bool) -> Params:
     return (("start_at", str(window.start)), ("granularity", "day" if window.seconds <= DAY else "week"))
 
 
-MICROS_TELEMETRY = PagedKind(
+MICROS_TELEMETRY = PagedSeriesEndpoint(
     telemetry("micros_telemetry", "devices/micros/telemetry", 300, dense=False),
     micros,
     no_micros,
@@ -274,14 +279,14 @@ MICROS_TELEMETRY = PagedKind(
 )
 """All microinverters, one by one, by 5 minutes; so many on a page."""
 
-MICRO_TELEMETRY = DeviceKind(
+MICRO_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("micro_telemetry", "devices/micros/{serial}/telemetry", 300, dense=False),
     micro,
     no_micro,
 )
 """One microinverter, by 5 minutes."""
 
-ENCHARGE_TELEMETRY = DeviceKind(
+ENCHARGE_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("encharge_telemetry", "devices/encharges/{serial}/telemetry"),
     storage_telemetry,
     no_storage,
@@ -289,7 +294,7 @@ ENCHARGE_TELEMETRY = DeviceKind(
 )
 """One Encharge, by 15 minutes."""
 
-ACB_TELEMETRY = DeviceKind(
+ACB_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("acb_telemetry", "devices/acbs/{serial}/telemetry"),
     storage_telemetry,
     no_storage,
@@ -297,7 +302,7 @@ ACB_TELEMETRY = DeviceKind(
 )
 """One AC Battery, by 15 minutes; today's documentation no longer has it."""
 
-EVSE_TELEMETRY = DeviceKind(
+EVSE_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("evse_telemetry", "{serial}/evse_telemetry"),
     evse,
     no_evse,
@@ -305,7 +310,7 @@ EVSE_TELEMETRY = DeviceKind(
 )
 """One charger of cars, by 5 or 15 minutes as the answer says; windows are on the coarser grid."""
 
-HP_TELEMETRY = Kind(
+HP_TELEMETRY = SeriesEndpoint(
     evolve(telemetry("hp_telemetry", "hp_telemetry"), absent=NO_HEAT_PUMP),
     heat_pump,
     no_heat_pump,
@@ -313,7 +318,7 @@ HP_TELEMETRY = Kind(
 )
 """The heat pump of a system, as a charger of cars."""
 
-EV_CHARGER_TELEMETRY = DeviceKind(
+EV_CHARGER_TELEMETRY = DeviceSeriesEndpoint(
     evolve(
         telemetry("ev_charger_telemetry", "ev_charger/{serial}/telemetry"),
         params=_by_day_or_week,
@@ -324,7 +329,7 @@ EV_CHARGER_TELEMETRY = DeviceKind(
 )
 """One of Enphase's chargers of cars, by 15 minutes; without a range the service answers for yesterday."""
 
-DEVICES: tuple[Kind[Any] | DeviceKind[Any], ...] = (
+DEVICES: tuple[SeriesEndpoint[Any] | DeviceSeriesEndpoint[Any], ...] = (
     *(MICROS_TELEMETRY, MICRO_TELEMETRY, ENCHARGE_TELEMETRY, ACB_TELEMETRY),
     *(EVSE_TELEMETRY, HP_TELEMETRY, EV_CHARGER_TELEMETRY),
 )

@@ -21,7 +21,7 @@ from enlighten_async.models.readings import (
 )
 from enlighten_async.models.systems import System, SystemDetails, Systems, SystemsPage
 from enlighten_async.query.plan import Draft
-from enlighten_async.wire import Flow, Request, Response, for_now
+from enlighten_async.wire import Flow, Request, Response, never_final
 
 
 def quote_segment(given: object, name: str) -> str:
@@ -136,10 +136,10 @@ def _page(criteria: dict[str, object], number: str, before: int) -> Request[Syst
         return decode.value(SystemsPage, response, shape=partial(_shape, int(number), before))
 
     if not criteria:
-        return Request("systems", "/systems", (*params, ("sort_by", "id")), read, good_until=for_now)
+        return Request("systems", "/systems", (*params, ("sort_by", "id")), read, valid_until=never_final)
     body = msgspec.json.encode({"sort_by": "id", "system": criteria})
     path = "/systems/search"
-    return Request("systems", path, params, read, method="POST", body=body, good_until=for_now)
+    return Request("systems", path, params, read, method="POST", body=body, valid_until=never_final)
 
 
 def _shape(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]:

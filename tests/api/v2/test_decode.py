@@ -1,0 +1,178 @@
+"""Answers of `/systems` and `/summary` to values, or an error that keeps the answer."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.api import decode
+from enlighten_async.errors import DecodeError
+from enlighten_async.models import Meta, Summary, System
+from enlighten_async.models.systems import SystemsPage
+from tests.api.v2.answers import DATE, answer
+from tests.effort import examples
+
+NOW = datetime.fromtimestamp(DATE, UTC)
+systems, summary = partial(decode.value, SystemsPage), partial(decode.value, Summary)
+
+
+def test_a_page_of_systems() -> None:
+    """Fields that come and go are null, new ones are left out."""
+    page = systems(
+        answer(
+            {
+                "systems": [
+                    {
+                        "system_id": 7,
+                        "system_name": "Roof",
+                        "system_public_name": "Residential System",
+                        "status": "normal",
+                        "timezone": "America/Los_Angeles",
+                        "country": "US",
+                        "state": "CA",
+                        "city": "Novato",
+                        "postal_code": "94947-2125",
+                        "reference": "R1",
+                        "other_references": ["O1", "O2"],
+                        "connection_type": "wifi",
+                        "meta": {"status": "comm", "last_report_at": DATE, "operational_at": 5},
+                        "roof_type": "new",
+                    },
+                    {"system_id": 8, "state": None, "meta": None},
+                ],
+                "next": "4d6a0a",
+                "total": 2,
+            }
+        )
+    )
+    roof = System(
+        7,
+        "Roof",
+        "Residential System",
+        "normal",
+        "America/Los_Angeles",
+        "US",
+        "CA",
+        "Novato",
+        "94947-2125",
+        "R1",
+        ("O1", "O2"),
+        "wifi",
+        Meta("comm", NOW, None, datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)),
+    )
+    assert page == SystemsPage((roof, System(8)), "4d6a0a", NOW)
+
+
+def test_a_summary() -> None:
+    """As the first years had it, and later ones."""
+    body = {
+        "system_id": 7,
+        "modules": 20,
+        "size_w": 5000,
+        "current_power": 1000,
+        "energy_today": 9000,
+        "energy_lifetime": 70_000_000,
+        "summary_date": "2025-06-15",
+        "source": "meter",
+        "status": "normal",
+        "operational_at": 5,
+        "last_report_at": DATE,
+    }
+    moments = datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC), NOW
+    early = Summary(7, 20, 5000, 1000, 9000, 70_000_000, date(2025, 6, 15), "meter", "normal", *moments)
+    assert summary(answer(body)) == early
+    assert summary(answer(body)).as_of == NOW
+    later = summary(answer({**body, "last_interval_end_at": DATE}, date=None))
+    assert (later.last_interval_end_at, later.as_of) == (NOW, None)
+
+
+@pytest.mark.parametrize(
+    ("read", "body", "path"),
+    [
+        (systems, {"systems": [{"system_id": 7}, {"system_id": "8"}]}, "$.systems[1].system_id"),
+        (
+            systems,
+            {"systems": [{"system_id": 7, "meta": {"operational_at": "x"}}]},
+            "$.systems[0].meta.operational_at",
+        ),
+        (systems, {"systems": [{"system_name": "a @ $.b"}]}, "$.systems[0].system_id"),
+        (systems, {"systems": [7]}, "$.systems[0]"),
+        (systems, {"systems": {}}, "$.systems"),
+        (systems, {"systems": [], "next": 7}, "$.next"),
+        (systems, {"reason": "200"}, "$.systems"),
+        (systems, [], "$"),
+        (systems, b"<html>", "$"),
+        (systems, b"[" * 100_000, "$"),
+        (systems, b"\xff", "$"),
+        (summary, {"modules": 1}, "$.system_id"),
+        (summary, {"system_id": 7, "summary_date": "2025-06-31 @ noon"}, "$.summary_date"),
+        (summary, {"system_id": 7, "modules": True}, "$.modules"),
+        (summary, {"system_id": 7, "energy_today": 1.5}, "$.energy_today"),
+        (summary, None, "$"),
+        (summary, b"", "$"),
+        (summary, b'{"system_id":7', "$"),
+    ],
+)
+def test_what_cannot_be_read_is_kept(read: Any, body: object, path: str) -> None:
+    """The error says where it went wrong, and holds what was paid for."""
+    response = answer(body)
+    with pytest.raises(DecodeError) as caught:
+        read(response)
+    assert (caught.value.path, caught.value.response) == (path, response)
+    assert f"at {path}: " in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+NAMES = st.sampled_from(
+    [
+        "systems",
+        "next",
+        "system_id",
+        "system_name",
+        "meta",
+        "last_report_at",
+        "summary_date",
+        "other_references",
+        "receipt",
+    ]
+)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["2025-06-15", "x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=12,
+)
+SYSTEMS = st.lists(
+    st.dictionaries(NAMES, JSON).map(lambda system: {"system_id": 7, **system}), max_size=3
+).map(lambda systems: {"systems": systems})
+SUMMARIES = st.dictionaries(NAMES, JSON).map(lambda summary: {"system_id": 7, **summary})
+
+
+@examples(400)
+@given(
+    body=st.binary(max_size=40) | (JSON | SYSTEMS | SUMMARIES).map(lambda value: json.dumps(value).encode()),
+    read=st.sampled_from([systems, summary]),
+)
+def test_anything_is_an_answer_or_a_decode_error(body: bytes, read: Any) -> None:
+    """And an answer can be written as JSON."""
+    response = answer(body)
+    try:
+        result, error = read(response), None
+    except DecodeError as caught:
+        result, error = None, caught
+    if error is not None:
+        assert error.response is response
+        assert error.path.startswith("$")
+        return
+    assert type(result) is (SystemsPage if read is systems else Summary)
+    for value in result.systems if isinstance(result, SystemsPage) else (result,):
+        json.dumps(value.to_dict(), allow_nan=False)

@@ -1,0 +1,315 @@
+"""Answers of `/rgm_stats`: exactly the rows inside, or an error that keeps the answer."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.api.series import SeriesRequests
+from enlighten_async.api.v2.series import RGM_STATS
+from enlighten_async.errors import DecodeError
+from enlighten_async.models import Meta, Reason, RgmStats
+from enlighten_async.windows import Window
+from enlighten_async.wire import Response
+from tests.api.v2.answers import DATE, GRID, START, SYSTEM, Case, answer, cases, dense, ends
+from tests.effort import examples
+
+DAY = Window(START, START + 96 * GRID)
+
+
+def rgm_stats(response: Response, system_id: int, window: Window | None) -> RgmStats:
+    """Decode an answer."""
+    return SeriesRequests(RGM_STATS, system_id, {}).read(response, window)
+
+
+def at(moment: float) -> datetime:
+    """Return epoch seconds as a datetime."""
+    return datetime.fromtimestamp(moment, UTC)
+
+
+def site(stats: RgmStats) -> dict[int, tuple[Any, Any]]:
+    """Return a system's rows by their ends; none comes twice, all are in order."""
+    rows = {int(row.end_at.timestamp()): (row.wh_del, row.devices_reporting) for row in stats.intervals}
+    assert len(rows) == len(stats.intervals)
+    assert list(rows) == sorted(rows)
+    return rows
+
+
+def meters(stats: RgmStats) -> dict[str, dict[tuple[int, int], tuple[Any, Any]]]:
+    """Return rows of meters by channel and end; grouped by channel, in order, each once."""
+    found = {
+        meter.meter_serial_number: {
+            (row.channel, int(row.end_at.timestamp())): (row.wh_del, row.curr_w) for row in meter.intervals
+        }
+        for meter in stats.meter_intervals
+    }
+    for meter, rows in zip(stats.meter_intervals, found.values(), strict=True):
+        assert len(rows) == len(meter.intervals)
+        assert list(rows) == sorted(rows)
+    return found
+
+
+def reasons(stats: RgmStats) -> dict[int, Reason]:
+    """Return why each missing interval is missing."""
+    return {end: gap.reason for gap in stats.coverage.gaps() for end in ends(gap.window)}
+
+
+@examples(400)
+@given(case=cases())
+def test_exactly_the_rows_inside(case: Case) -> None:
+    """Whatever their order; the last word counts; what does not belong is left out and noted."""
+    stats = rgm_stats(answer(case.body), SYSTEM, case.window)
+    assert site(stats) == case.site
+    assert meters(stats) == case.meters
+    assert len(stats.coverage.notes) == case.notes
+    assert (stats.system_id, stats.window, stats.timezone) == (SYSTEM, case.window, None)
+    assert set(reasons(stats)) == set(ends(case.window)) - set(case.site)
+    assert stats.coverage.got == len(case.site)
+    assert stats.coverage.as_of == at(DATE)
+    json.dumps(stats.to_dict(), allow_nan=False)
+
+
+@examples(100)
+@given(case=cases())
+def test_without_a_range_it_is_what_the_rows_span(case: Case) -> None:
+    """The service's own today."""
+    rows = [{"end_at": end} for end in case.site] + [{"end_at": START + 1}]
+    stats = rgm_stats(answer({"system_id": SYSTEM, "intervals": rows}), SYSTEM, None)
+    assert site(stats).keys() == case.site.keys()
+    spanned = Window(min(case.site) - GRID, max(case.site)) if case.site else Window(0, 0)
+    assert stats.window == spanned
+
+
+MOMENTS = st.none() | st.integers(START - 3 * GRID, START + 15 * GRID)
+
+
+@examples(300)
+@given(
+    got=st.sets(st.integers(1, 12)),
+    operational=MOMENTS,
+    report=MOMENTS,
+    devices=st.none() | st.integers(0, 2),
+)
+def test_why_rows_are_missing(
+    got: set[int], operational: int | None, report: int | None, devices: int | None
+) -> None:
+    """No device, before operation, after the last report or the last row, or simply no row."""
+    window = Window(START, START + 12 * GRID)
+    there = [START + n * GRID for n in sorted(got)]
+    body = {
+        "system_id": SYSTEM,
+        "total_devices": devices,
+        "intervals": [{"end_at": end} for end in there],
+        "meta": {"last_report_at": report, "operational_at": operational},
+    }
+    stats = rgm_stats(answer(body), SYSTEM, window)
+    until = max([moment for moment in (report, *there[-1:]) if moment is not None], default=None)
+    expected = {}
+    for end in sorted(set(ends(window)) - set(there)):
+        if devices == 0 and not there:
+            expected[end] = Reason.NO_DEVICE
+        elif operational is not None and end <= operational:
+            expected[end] = Reason.BEFORE_OPERATION
+        elif until is not None and end > until:
+            expected[end] = Reason.NOT_REPORTED_YET
+        else:
+            expected[end] = Reason.NO_ROW
+    assert reasons(stats) == expected
+    assert stats.coverage.complete
+    assert stats.coverage.reported_until == (None if until is None else at(until))
+
+
+def test_a_real_answer() -> None:
+    """Dense, channel by channel; nothing is noted, nothing is missing."""
+    stats = rgm_stats(answer(dense(DAY, operational_at=5)), SYSTEM, DAY)
+    assert stats.meta == Meta("normal", at(DAY.end + 7), None, at(5))
+    assert stats.total_devices == 2
+    assert (stats.coverage.gaps(), stats.coverage.notes) == ((), ())
+    assert [meter.channels for meter in stats.meter_intervals] == [(1, 2, 3)] * 2
+    assert [meter.envoy_serial_number for meter in stats.meter_intervals] == ["12", "12"]
+    for meter in stats.meter_intervals:
+        for channel in (1, 2, 3):
+            rows = meter.channel(channel)
+            assert rows.columns["end_at"].tolist() == list(ends(DAY))
+            assert rows.columns["wh_del"].tolist() == [end % 7 + 0.1 for end in ends(DAY)]
+
+
+@pytest.mark.parametrize("swap", [(0, 1), (0, 96), (95, 96), (0, 287)])
+def test_rows_out_of_place_are_put_in_order(swap: tuple[int, int]) -> None:
+    """Within a channel, between channels: the answer is the same."""
+    body = dense(DAY)
+    rows = body["meter_intervals"][0]["intervals"]
+    rows[swap[0]], rows[swap[1]] = rows[swap[1]], rows[swap[0]]
+    assert rgm_stats(answer(body), SYSTEM, DAY) == rgm_stats(answer(dense(DAY)), SYSTEM, DAY)
+
+
+def test_channels_listed_twice_or_under_another_number() -> None:
+    """As dense as a real answer by its times alone."""
+    body = dense(DAY, meters=1, channels=(2, 1, 2))
+    stats = rgm_stats(answer(body), SYSTEM, DAY)
+    assert meters(stats) == meters(rgm_stats(answer(dense(DAY, meters=1, channels=(1, 2))), SYSTEM, DAY))
+    assert len(stats.coverage.notes) == 1
+    body = dense(DAY, meters=1, channels=(1, 2))
+    body["meter_intervals"][0]["intervals"][5]["channel"] = 2
+    stats = rgm_stats(answer(body), SYSTEM, DAY)
+    assert [len(stats.meter_intervals[0].channel(n)) for n in (1, 2)] == [95, 96]
+
+
+def test_a_meter_listed_twice_is_one() -> None:
+    """Say, under its old gateway and its new one; numbers serve as serial numbers, too."""
+    noon = START + 48 * GRID
+    first, second = (dense(window, meters=1) for window in (Window(START, noon), Window(noon, DAY.end)))
+    for body, serial, envoy in ((first, 120, 1), (second, "120", "2")):
+        body["meter_intervals"][0] |= {"meter_serial_number": serial, "envoy_serial_number": envoy}
+    second["meter_intervals"] = first["meter_intervals"] + second["meter_intervals"]
+    (meter,) = rgm_stats(answer(second), SYSTEM, DAY).meter_intervals
+    assert (meter.meter_serial_number, meter.envoy_serial_number) == ("120", "2")
+    assert len(meter.intervals) == 3 * 96
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"system_id": 8}, "$.system_id"),
+        ({}, "$"),
+        ([], "$"),
+        (None, "$"),
+        ({"system_id": "7"}, "$.system_id"),
+        ({"system_id": SYSTEM, "intervals": {}}, "$.intervals"),
+        ({"system_id": SYSTEM, "intervals": [{"wh_del": 1}]}, "$.intervals[0]"),
+        ({"system_id": SYSTEM, "intervals": [{"end_at": None}]}, "$.intervals[0].end_at"),
+        ({"system_id": SYSTEM, "intervals": [{"end_at": "2025-06-15T12:00:00"}]}, "$.intervals[0].end_at"),
+        ({"system_id": SYSTEM, "intervals": [{"end_at": -900}]}, "$.intervals[0].end_at"),
+        ({"system_id": SYSTEM, "intervals": [{"end_at": 10**30}]}, "$.intervals[0].end_at"),
+        ({"system_id": SYSTEM, "intervals": [{"end_at": 900, "wh_del": "1"}]}, "$.intervals[0].wh_del"),
+        ({"system_id": SYSTEM, "intervals": [{"end_at": 900, "wh_del": True}]}, "$.intervals[0].wh_del"),
+        ({"system_id": SYSTEM, "meta": {"last_report_at": "now"}}, "$.meta.last_report_at"),
+        ({"system_id": SYSTEM, "meter_intervals": [{}]}, "$.meter_intervals[0]"),
+        (
+            {
+                "system_id": SYSTEM,
+                "meter_intervals": [
+                    {"meter_serial_number": "1", "intervals": [{"channel": 70_000, "end_at": 900}]}
+                ],
+            },
+            "$.meter_intervals[0].intervals[0].channel",
+        ),
+        (b"", "$"),
+        (b"<html>", "$"),
+        (b'{"system_id":7', "$"),
+        (b'{"system_id":7}}', "$"),
+        (b'{"system_id":7,"x":NaN}', "$"),
+        (b'{"system_id":7,"meta":{"status":"\xff"}}', "$"),
+        (b'{"system_id":7,"x":' + b"[" * 100_000, "$"),
+        (b'{"system_id":7,"total_devices":' + b"9" * 5000 + b"}", "$.total_devices"),
+        (b"\x1f\x8b", "$"),
+    ],
+)
+def test_what_cannot_be_read_is_kept(body: object, path: str) -> None:
+    """The error says where it went wrong, and holds what was paid for."""
+    response = answer(body)
+    with pytest.raises(DecodeError) as caught:
+        rgm_stats(response, SYSTEM, DAY)
+    assert (caught.value.path, caught.value.response) == (path, response)
+    assert path in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_rows_of_another_time_are_no_answer() -> None:
+    """Without a range, what the rows span is at most what the service gives."""
+    week = [{"end_at": START}, {"end_at": START + 7 * 86_400 - GRID}]
+    assert (
+        rgm_stats(answer({"system_id": SYSTEM, "intervals": week}), SYSTEM, None).window.seconds == 7 * 86_400
+    )
+    for end in (START - GRID, 253_402_299_900):
+        with pytest.raises(DecodeError) as caught:
+            rgm_stats(answer({"system_id": SYSTEM, "intervals": [*week, {"end_at": end}]}), SYSTEM, None)
+        assert caught.value.path == "$.intervals"
+
+
+SCALARS: list[object] = [
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    1e300,
+    -1e300,
+    10**18,
+    10**40,
+    "",
+    "7",
+    START + GRID,
+    "\ud83c",
+]
+VALUES = st.sampled_from([*SCALARS, [], {}, [[]], [None], [{}]])
+
+
+def mutated(body: Any, value: object, rng: random.Random) -> Any:
+    """Return a body with one of its values, at any depth, replaced."""
+    if isinstance(body, dict) and body and rng.random() < 0.9:
+        name = rng.choice(sorted(body))
+        return {**body, name: mutated(body[name], value, rng)}
+    if isinstance(body, list) and body and rng.random() < 0.9:
+        place = rng.randrange(len(body))
+        return [*body[:place], mutated(body[place], value, rng), *body[place + 1 :]]
+    return value
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> bytes:
+    """Draw an answer with something wrong in it, of any kind."""
+    body = draw(st.just(dense(Window(START, START + 4 * GRID))) | cases().map(lambda case: case.body))
+    rng = draw(st.randoms(use_true_random=False))
+    for _ in range(draw(st.integers(0, 3))):
+        body = mutated(body, draw(VALUES), rng)
+    raw = bytearray(json.dumps(body).encode())
+    for _ in range(draw(st.integers(0, 2))):
+        place = rng.randrange(len(raw) + 1)
+        raw[place : place + rng.randrange(3)] = draw(
+            st.binary(max_size=3) | st.sampled_from([b"NaN", b'"', b"["])
+        )
+    cut = draw(st.none() | st.integers(0, 2000))
+    return bytes(raw[:cut])
+
+
+@examples(600)
+@given(
+    raw=st.binary(max_size=60) | spoiled(), window=st.sampled_from([None, Window(START, START + 4 * GRID)])
+)
+def test_anything_is_an_answer_or_a_decode_error(raw: bytes, window: Window | None) -> None:
+    """And of an answer everything can be used."""
+    response = answer(raw)
+    try:
+        stats = rgm_stats(response, SYSTEM, window)
+    except DecodeError as caught:
+        error = caught
+        stats = None
+    if stats is None:
+        assert error.response is response
+        assert error.path.startswith("$")
+        return
+    site(stats)
+    meters(stats)
+    json.dumps(stats.to_dict(), allow_nan=False)
+    assert sum(day.expected for day in stats.sums("day", timezone="Europe/Berlin")) == stats.coverage.expected
+    assert stats.coverage.got == len(stats.intervals)
+    assert pickle.loads(pickle.dumps(stats)) == copy.deepcopy(stats) == stats  # noqa: S301 - our own
+    assert hash(stats) == hash(copy.copy(stats))
+    assert len(repr(stats)) < 4000
+
+
+def test_columns_take_at_most_26_bytes_a_row() -> None:
+    """And cannot be written."""
+    stats = rgm_stats(answer(dense(DAY)), SYSTEM, DAY)
+    for series in (stats.intervals, *(meter.intervals for meter in stats.meter_intervals)):
+        assert sum(column.nbytes for column in series.columns.values()) <= 26 * len(series)
+        assert all(column.readonly for column in series.columns.values())

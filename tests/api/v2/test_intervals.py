@@ -1,0 +1,620 @@
+"""All endpoints that answer in intervals: what they ask for, what answers and refusals come to."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import random
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.api.v2.errors import explain
+from enlighten_async.errors import DecodeError, InputError
+from enlighten_async.models import Gap, Reason, Receipt
+from enlighten_async.query.plan import Outline
+from enlighten_async.windows import DAY, Window, local_days
+from enlighten_async.wire import Request, Response
+from tests.api.v2.answers import DATE, START, SYSTEM, answer
+from tests.api.v2.series import SAMPLES, Sample, in_iso, part_of
+from tests.effort import examples
+from tests.zones import ZONES
+
+NOW = DATE
+RANGE = "Requested date range is invalid for this system"
+NO_METER = "The given system does not contain any active and enabled consumption meter"
+RGM, STATS, CONSUMPTION = SAMPLES
+BERLIN = ZoneInfo("Europe/Berlin")
+HOUR = 3600
+
+each = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind.endpoint.name)
+both = pytest.mark.parametrize("sample", [STATS, CONSUMPTION], ids=["stats", "consumption_stats"])
+
+
+def outlined(
+    sample: Sample, zone: str | None = "Europe/Berlin", now: float = NOW, **range_: Any
+) -> Outline[Any, Any, Any]:
+    """Return what a call comes to; the time zone is that of the system, where known."""
+    zones = {} if zone is None else {SYSTEM: zone}
+    draft = sample.kind.draft(SYSTEM, zones, **range_)
+    return draft.outline(now, ZoneInfo(zone) if zone and draft.zone_of else None)
+
+
+def run(outline: Outline[Any, Any, Any], server: Callable[[Request[Any]], Response]) -> Any:
+    """Drive all flows one after another; return the answer, and the windows that were asked for."""
+    parts, asked = [], []
+    for leg in outline.legs:
+        request = next(leg.flow, None)
+        while request is not None:
+            asked.append(request.window)
+            parts.append(part_of(request, server(request)))
+            assert parts[-1] is not None
+            try:
+                request = leg.flow.send(parts[-1])
+            except StopIteration:
+                request = None
+    return outline.merge(parts, [], Receipt(sent=len(asked))), asked
+
+
+def service(
+    sample: Sample, *, lit: Callable[[int], bool] = bool, cap: Callable[[int], int] | None = None
+) -> Any:
+    """Return a service that has the rows that are `lit`, and cuts what comes after `cap` of the start."""
+
+    def server(request: Request[Any]) -> Response:
+        window = request.window
+        assert window is not None
+        end = window.end if cap is None else min(window.end, cap(window.start))
+        ends = [at for at in sample.ends(Window(window.start, end)) if lit(at)]
+        return answer(sample.body(ends, meta={"last_report_at": NOW}), date=NOW)
+
+    return server
+
+
+@each
+def test_a_request_says_what_it_asks(sample: Sample) -> None:
+    """And holds nothing else: no credentials."""
+    request = next(outlined(sample, start_at=START, end_at=START + sample.grid).legs[0].flow)
+    name = sample.kind.endpoint.name
+    assert (request.endpoint, request.path) == (name, f"/systems/{SYSTEM}/{name}")
+    assert request.params == tuple(
+        (at, str(moment // sample.grid * sample.grid))
+        for at, moment in (("start_at", START), ("end_at", START + sample.grid))
+    )
+
+
+@each
+@examples(40)
+@given(start=st.floats(0, 70 * DAY), length=st.floats(0, 70 * DAY), known=st.booleans())
+def test_a_range_is_asked_for_by_spans_and_joined(
+    sample: Sample, start: float, length: float, *, known: bool
+) -> None:
+    """Each interval once, on the grid, none after now; no request is longer than the service allows."""
+    first = NOW - 75 * DAY + start
+    outline = outlined(sample, "Europe/Berlin" if known else None, start_at=first, end_at=first + length)
+    result, asked = run(outline, service(sample))
+    assert sample.rows(result) == sample.truth(sample.ends(result.window))
+    span = sample.kind.endpoint.span
+    assert all(0 < window.seconds <= span for window in asked)
+    assert len(asked) == -(-result.window.seconds // span)
+    assert (result.coverage.gaps(), result.coverage.complete, result.receipt.sent) == ((), True, len(asked))
+    assert result.timezone == ("Europe/Berlin" if known else None)
+
+
+def test_a_year_by_days_is_365_requests() -> None:
+    """And one more for the day of 25 hours, asked for by local days."""
+    year = {"start_at": NOW - 365 * DAY, "end_at": NOW}
+    assert len(outlined(STATS, **year).legs) == len(outlined(STATS, None, **year).legs) == 365
+    first = date(2024, 10, 20)
+    days = outlined(STATS, now=NOW, start_date=first, end_date=first + timedelta(days=99))
+    assert len(days.legs) == 101
+    assert len(outlined(CONSUMPTION, **year).legs) == 14
+
+
+@examples(100)
+@given(data=st.data(), name=ZONES, back=st.integers(2, 363), length=st.integers(0, 9))
+def test_local_days_are_asked_for_day_by_day(data: st.DataObject, name: str, back: int, length: int) -> None:
+    """So that it does not matter whether the service's day has 24 hours or is that of the clock."""
+    zone = ZoneInfo(name)
+    first = datetime.fromtimestamp(NOW, zone).date() - timedelta(days=back)
+    last = first + timedelta(days=length)
+
+    def midnight(start: int) -> int:
+        day = datetime.fromtimestamp(start, zone).date()
+        return local_days(day, day, zone).end
+
+    caps = {"24 hours": lambda start: start + DAY, "midnight": midnight}
+    outline = outlined(STATS, name, start_date=first, end_date=last)
+    cap = caps[data.draw(st.sampled_from(sorted(caps)))]
+    result, asked = run(outline, service(STATS, cap=cap))
+    whole = local_days(first, last, zone)
+    assert result.window == Window(whole.start, min(whole.end, int(NOW) // 300 * 300))
+    assert STATS.rows(result) == STATS.truth(STATS.ends(result.window))
+    assert len(asked) <= length + 2
+
+
+@examples(100)
+@given(name=ZONES, back=st.floats(3, 363), length=st.floats(0, 3))
+def test_a_day_by_the_clock_is_not_cut_where_the_time_zone_is_known(
+    name: str, back: float, length: float
+) -> None:
+    """Where a day has 23 hours, a request asks for no more."""
+    zone = ZoneInfo(name)
+    start = NOW - back * DAY
+
+    def tomorrow(start: int) -> int:
+        here = datetime.fromtimestamp(start, zone)
+        return int(datetime.combine(here.date() + timedelta(days=1), here.time(), zone).timestamp())
+
+    outline = outlined(STATS, name, start_at=start, end_at=start + length * DAY)
+    result, asked = run(outline, service(STATS, cap=lambda start: min(start + DAY, tomorrow(start))))
+    assert STATS.rows(result) == STATS.truth(STATS.ends(result.window))
+    assert len(asked) <= -(-result.window.seconds // DAY) + 1
+
+
+def test_the_spring_day_by_the_clock() -> None:
+    """From noon to noon, 23 hours."""
+    noon = datetime(2025, 3, 29, 12, tzinfo=BERLIN)
+    windows = [leg.window for leg in outlined(STATS, start_at=noon, end_at=noon.timestamp() + 2 * DAY).legs]
+    assert [window.seconds // HOUR for window in windows if window] == [23, 24, 1]
+    days = {"start_date": date(2024, 10, 26), "end_date": date(2024, 10, 28)}
+    autumn = [leg.window for leg in outlined(STATS, **days).legs]
+    assert [window.seconds // HOUR for window in autumn if window] == [24, 24, 1, 24]
+
+
+def test_a_time_zone_without_a_name_we_know_is_none() -> None:
+    """It does not stand in the way of instants."""
+    draft = STATS.kind.draft(SYSTEM, {SYSTEM: "Mars/Olympus"}, start_at=START, end_at=START + DAY)
+    assert len(draft.outline(NOW, None).legs) == 1
+
+
+def test_nights_are_no_cut() -> None:
+    """They are missing rows, asked for once."""
+    outline = outlined(STATS, start_at=NOW - 9 * DAY, end_at=NOW)
+    lit = lambda at: 6 <= datetime.fromtimestamp(at, BERLIN).hour < 20  # noqa: E731
+    result, asked = run(outline, service(STATS, lit=lit))
+    assert len(asked) == 9
+    assert STATS.rows(result) == STATS.truth(at for at in STATS.ends(result.window) if lit(at))
+    assert {gap.reason for gap in result.coverage.gaps()} == {Reason.NO_ROW}
+    assert result.coverage.complete
+
+
+def test_an_early_dusk_is_no_cut() -> None:
+    """Rows of microinverters end at any hour, also one hour before the end of a window of unknown clock."""
+    start = int(NOW) // 300 * 300 - DAY
+    outline = outlined(STATS, None, start_at=start, end_at=start + DAY)
+    result, asked = run(outline, service(STATS, lit=lambda at: at <= start + DAY - HOUR))
+    assert (len(asked), result.coverage.got) == (1, 23 * 12)
+
+
+@pytest.mark.parametrize("days", [1, 7, 13, 27, 7 + 1 / 24])
+def test_a_silent_cut_of_consumption_is_asked_around(days: float) -> None:
+    """The service may give less than is known of it: the rest is asked for until all is there."""
+    start = int(NOW) // 900 * 900 - 56 * DAY
+    outline = outlined(CONSUMPTION, start_at=start, end_at=start + 56 * DAY)
+    result, asked = run(outline, service(CONSUMPTION, cap=lambda start: start + round(days * DAY)))
+    assert CONSUMPTION.rows(result) == CONSUMPTION.truth(CONSUMPTION.ends(result.window))
+    assert result.coverage.gaps() == ()
+    # What is left over by less than a day is not told from an outage.
+    assert len(asked) <= 2 * -(-28 // int(days)) + 2
+
+
+def test_a_silent_cut_by_the_clock_is_asked_around() -> None:
+    """Seven days in spring are an hour less."""
+    start = int(NOW) // 900 * 900 - 28 * DAY
+    outline = outlined(CONSUMPTION, start_at=start, end_at=start + 28 * DAY)
+    cap = lambda at: at + 7 * DAY - (HOUR if at == start else 0)  # noqa: E731
+    result, asked = run(outline, service(CONSUMPTION, cap=cap))
+    assert result.coverage.got == 28 * 96 - 4
+    assert len(asked) == 4
+
+
+@pytest.mark.parametrize("zone", [None, "America/Los_Angeles"])
+def test_a_month_by_the_clock_is_not_cut(zone: str | None) -> None:
+    """From the 10th of February to the 10th of March it may be an hour less than 28 days."""
+    clock = ZoneInfo("America/Los_Angeles")
+    start = datetime(2025, 2, 10, 10, tzinfo=clock)
+    end = datetime(2025, 3, 10, 10, tzinfo=clock)
+    assert end.timestamp() - start.timestamp() == 28 * DAY - HOUR
+
+    def month(begin: int) -> int:
+        here = datetime.fromtimestamp(begin, clock)
+        return int(here.replace(month=here.month + 1, day=min(here.day, 28)).timestamp())
+
+    outline = outlined(CONSUMPTION, zone, start_at=start, end_at=start.timestamp() + 56 * DAY)
+    result, asked = run(outline, service(CONSUMPTION, cap=month))
+    assert CONSUMPTION.rows(result) == CONSUMPTION.truth(CONSUMPTION.ends(result.window))
+    assert len(asked) == 3
+    days = {"start_date": date(2025, 2, 10), "end_date": date(2025, 3, 9)}
+    assert len(outlined(CONSUMPTION, "America/Los_Angeles", **days).legs) == 1
+
+
+def test_reports_an_hour_late_are_no_cut() -> None:
+    """The system has not reported up to the end of the window."""
+    start = int(NOW) // 900 * 900 - 28 * DAY
+    window = Window(start, start + 28 * DAY)
+    for last_report, cut in ((window.end - HOUR + 7, False), (window.end, True), (None, True)):
+        ends = CONSUMPTION.ends(Window(start, window.end - HOUR))
+        body = CONSUMPTION.body(ends, meta={"last_report_at": last_report})
+        part = CONSUMPTION.ask().request(window).decode(answer(body))
+        assert part.window.end == window.end - HOUR * cut
+
+
+def test_an_outage_is_no_cut() -> None:
+    """It does not begin whole days after the window; and if it does, it is asked for once more."""
+    start = int(NOW) // 900 * 900 - 28 * DAY
+    for since, most in ((9.3 * DAY, 1), (9 * DAY, 2), (27.5 * DAY, 1), (0.5 * DAY, 1)):
+        outline = outlined(CONSUMPTION, start_at=start, end_at=start + 28 * DAY)
+        result, asked = run(outline, service(CONSUMPTION, lit=lambda at, s=since: at <= start + s))
+        assert len(asked) == most
+        assert result.coverage.gaps()[-1].reason is Reason.NO_ROW
+        assert result.coverage.got == int(since) // 900
+
+
+def test_rows_that_end_with_the_last_report_are_no_cut() -> None:
+    """There is nothing more to ask for."""
+    start = int(NOW) // 900 * 900 - 28 * DAY
+    window, last = Window(start, start + 28 * DAY), start + 7 * DAY
+    body = CONSUMPTION.body(CONSUMPTION.ends(Window(start, last)), meta={"last_report_at": last})
+    part = CONSUMPTION.ask().request(window).decode(answer(body))
+    assert part.window == window
+    assert part.coverage.gaps() == (Gap(Window(last, window.end), Reason.NOT_REPORTED_YET),)
+
+
+W = Window(START // 900 * 900, START // 900 * 900 + 8 * 900)
+
+
+def refused(sample: Sample, window: Window | None, status: int, body: object, zone: str | None = None) -> Any:
+    """Return what a refusal of a window stands for."""
+    return part_of(sample.ask(zone).request(window), answer(body, status))
+
+
+@each
+@pytest.mark.parametrize("status", [401, 422])
+@pytest.mark.parametrize("message", [NO_METER, [NO_METER]])
+def test_no_meter_is_no_device(sample: Sample, status: int, message: object) -> None:
+    """By its text, whatever the status; then older windows are not asked for."""
+    part = refused(sample, W, status, {"message": message})
+    assert (part.window, len(part.intervals)) == (W, 0)
+    assert part.coverage.gaps() == (Gap(W, Reason.NO_DEVICE),)
+    assert part.coverage.complete
+    assert outlined(sample, start_at=0).skip(part, Window(0, 900)) is Reason.NO_DEVICE
+
+
+@each
+def test_a_refusal_of_the_user_stays_one(sample: Sample) -> None:
+    """A 401 of any other text, and no-meter texts of other statuses."""
+    for status, said in ((401, "Not authorized to access requested resource."), (404, NO_METER)):
+        failure = explain(answer({"reason": str(status), "message": [said]}, status), official=False)
+        assert failure is not None
+        assert failure.ends_query
+        assert sample.ask().request(W).forgive(failure) is None
+
+
+@each
+def test_no_content_is_empty(sample: Sample) -> None:
+    """For consumption it is documented to mean that there is no meter."""
+    part = refused(sample, W, 204, b"")
+    reason = Reason.NO_DEVICE if sample is CONSUMPTION else Reason.NO_ROW
+    assert part.coverage.gaps() == (Gap(W, reason),)
+    assert part.coverage.complete
+
+
+@each
+def test_unavailable_data_is_a_hole(sample: Sample) -> None:
+    """Which makes the answer incomplete."""
+    part = refused(sample, W, 500, {"errorCode": 7, "errorMessages": ["Data temporarily unavailable."]})
+    assert part.coverage.gaps() == (Gap(W, Reason.UNAVAILABLE),)
+    assert not part.coverage.complete
+    assert refused(sample, W, 500, {"errorCode": 8}) is None
+
+
+@each
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (lambda grid: {}, lambda end, grid: "no_row"),
+        (lambda grid: {"last_interval": W.start}, lambda end, grid: "not_reported_yet"),
+        (
+            lambda grid: {"first_interval": W.start + 3 * grid},
+            lambda end, grid: "before_operation" if end <= W.start + 2 * grid else "no_row",
+        ),
+        (lambda grid: {"first_interval": W.end + grid}, lambda end, grid: "before_operation"),
+    ],
+)
+def test_a_range_without_data_has_its_reason(sample: Sample, facts: Any, expected: Any) -> None:
+    """Before the first interval, after the last one, to the interval."""
+    part = refused(sample, W, 422, {"reason": RANGE, **facts(sample.grid)})
+    assert sample.reasons(part) == {end: expected(end, sample.grid) for end in sample.ends(W)}
+
+
+@each
+def test_before_operation_there_is_nothing_to_ask_for(sample: Sample) -> None:
+    """The newest answer says since when the system is in operation."""
+    for started, reason in ((W.start, Reason.BEFORE_OPERATION), (W.start - 1, None), (None, None)):
+        body = sample.body(sample.ends(W), meta={"operational_at": started})
+        newest = sample.ask().request(W).decode(answer(body))
+        assert outlined(sample, start_at=0).skip(newest, Window(W.start - DAY, W.start)) is reason
+
+
+@each
+def test_a_day_without_rows_is_no_row(sample: Sample) -> None:
+    """If the system has reported since; without devices there is none, without reports not yet."""
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"meta": {"last_report_at": NOW}}, "no_row"),
+        ({}, "no_row"),
+        ({"meta": {"last_report_at": W.start}}, "not_reported_yet"),
+        ({"meta": {"last_report_at": NOW, "operational_at": W.end}}, "before_operation"),
+        ({"total_devices": 0, "meta": {"last_report_at": NOW}}, "no_device"),
+        ({"total_devices": None, "intervals": None}, "no_row"),
+    ]
+    for told, reason in cases:
+        part = sample.ask().request(W).decode(answer(sample.body([], **told), date=None))
+        assert set(sample.reasons(part).values()) == {reason}
+        assert len(part.intervals) == 0
+
+
+@each
+def test_today_without_rows_has_its_window_and_reason(sample: Sample) -> None:
+    """The window is today's where the time zone is known; the reason is told in any case."""
+    midnight = local_days(
+        datetime.fromtimestamp(DATE, BERLIN).date(), datetime.fromtimestamp(DATE, BERLIN).date(), BERLIN
+    )
+    now = int(DATE) // sample.grid * sample.grid
+    cases: list[tuple[int, object, Reason]] = [
+        (200, sample.body([], total_devices=0), Reason.NO_DEVICE),
+        (200, sample.body([], meta={"last_report_at": midnight.start}), Reason.NOT_REPORTED_YET),
+        (401, {"message": NO_METER}, Reason.NO_DEVICE),
+    ]
+    for status, body, reason in cases:
+        part = refused(sample, None, status, body, "Europe/Berlin")
+        assert part.window == Window(midnight.start, now)
+        assert part.coverage.gaps() == (Gap(part.window, reason),)
+        part = refused(sample, None, status, body)
+        assert part.window == part.coverage.window == Window(now, now)
+        assert part.coverage.gaps() == (Gap(part.window, reason),)
+        assert (part.coverage.got, part.coverage.expected, part.coverage.complete) == (0, 0, True)
+
+
+@each
+def test_today_in_two_parts(sample: Sample) -> None:
+    """The system reported after midnight, without rows, and not since."""
+    midnight = local_days(
+        datetime.fromtimestamp(DATE, BERLIN).date(), datetime.fromtimestamp(DATE, BERLIN).date(), BERLIN
+    ).start
+    body = sample.body([], meta={"last_report_at": midnight + HOUR})
+    part = refused(sample, None, 200, body, "Europe/Berlin")
+    assert [(gap.window.start, gap.reason) for gap in part.coverage.gaps()] == [
+        (midnight, Reason.NO_ROW),
+        (midnight + HOUR, Reason.NOT_REPORTED_YET),
+    ]
+
+
+@each
+def test_today_without_a_date(sample: Sample) -> None:
+    """A reply without `Date` still is one; a refusal of no known range stays one."""
+    request = sample.ask("Europe/Berlin").request(None)
+    assert len(part_of(request, answer(sample.body([]), date=None)).intervals) == 0
+    assert part_of(request, answer({"message": NO_METER}, 401, None)) is None
+
+
+@each
+def test_today_before_the_first_report_is_named_by_the_refusal(sample: Sample) -> None:
+    """It may have 25 hours."""
+    start = START // 900 * 900
+    told = {"start_at": start, "end_at": start + 25 * HOUR, "last_interval": start - 900}
+    part = refused(sample, None, 422, {"reason": RANGE, **told})
+    assert part.coverage.gaps() == (Gap(Window(start, start + 25 * HOUR), Reason.NOT_REPORTED_YET),)
+    longest = sample.kind.endpoint.longest
+    assert refused(sample, None, 422, {"reason": RANGE, **told, "end_at": start + longest + 900}) is None
+
+
+@each
+def test_today_is_what_the_rows_span(sample: Sample) -> None:
+    """One request without a range, also on a day of 25 hours."""
+    window = Window(W.start, W.start + 25 * HOUR)
+    result, asked = run(outlined(sample), lambda _: answer(sample.body(sample.ends(window)), date=NOW))
+    assert (asked, result.window, result.timezone) == ([None], window, "Europe/Berlin")
+    assert sample.rows(result) == sample.truth(sample.ends(window))
+
+
+@each
+def test_old_answers_without_meta(sample: Sample) -> None:
+    """What another part shows to be reported is not called "not reported yet"."""
+    span = sample.kind.endpoint.span
+    start = int(NOW) // 900 * 900 - 3 * span
+    dusk = lambda at: 0 < (at - start) % DAY < DAY // 2  # noqa: E731
+
+    def server(request: Request[Any]) -> Response:
+        assert request.window is not None
+        return answer(sample.body(filter(dusk, sample.ends(request.window))), date=NOW)
+
+    result, asked = run(outlined(sample, None, start_at=start, end_at=start + 3 * span), server)
+    assert result.meta is None
+    assert len(asked) == 3
+    last = sample.rows(result)[-1][0]
+    assert all(
+        reason == ("not_reported_yet" if end > last else "no_row")
+        for end, reason in sample.reasons(result).items()
+    )
+
+
+@both
+@examples(150)
+@given(data=st.data())
+def test_exactly_the_rows_inside(sample: Sample, data: st.DataObject) -> None:
+    """Whatever their order, doubled or foreign; nulls are kept; the last word counts."""
+    rng = data.draw(st.randoms(use_true_random=False))
+    window = Window(W.start, W.start + data.draw(st.integers(0, 12)) * sample.grid)
+    there = [end for end in sample.ends(window) if rng.random() < 0.7]
+    rows = sample.body(there)["intervals"]
+    stale = [{**row, "enwh": 77_777} for row in rows if rng.random() < 0.2]
+    for row in rows:
+        row["enwh"] = rng.choice([row["enwh"], None, 0.5])
+        row["new"] = [1]
+    foreign = [{"end_at": at} for at in (window.start, window.end + sample.grid, window.start + 1)]
+    foreign = foreign[: rng.randrange(4)]
+    mixed = foreign + rows
+    rng.shuffle(mixed)
+    part = sample.ask().request(window).decode(answer(sample.body([], intervals=stale + mixed)))
+    got = {int(row.end_at.timestamp()): row.enwh for row in part.intervals}
+    assert got == {row["end_at"]: row["enwh"] for row in rows}
+    assert list(got) == sorted(got)
+    assert len(part.coverage.notes) == bool(stale) + bool(foreign)
+    assert set(sample.reasons(part)) == set(sample.ends(window)) - set(there)
+    assert part.coverage.got == len(there)
+
+
+@each
+@examples(60)
+@given(zone=ZONES, first=st.integers(0, 5_000), count=st.integers(0, 12), mixed=st.booleans())
+def test_iso_8601_says_the_same(sample: Sample, zone: str, first: int, count: int, *, mixed: bool) -> None:
+    """Local times with an offset, in rows and in `meta`; also beside epoch seconds."""
+    start = W.start + first * 900
+    window = Window(start, start + 12 * sample.grid)
+    meta = {
+        "status": "normal",
+        "last_report_at": start + 77,
+        "last_energy_at": None,
+        "operational_at": 1_201_362_300,
+    }
+    body = sample.body(sample.ends(window)[:count], meta=meta)
+    meter = {"meter_serial_number": "1", "intervals": [{"channel": 1, "end_at": start + 900, "wh_del": 0.5}]}
+    body["meter_intervals"] = [meter]
+    iso = in_iso(body, zone)
+    if mixed:
+        iso["meta"] = meta
+        iso["intervals"][1:] = body["intervals"][1:]
+    request = sample.ask().request(window)
+    plain, told = request.decode(answer(body)), request.decode(answer(iso))
+    assert told == plain
+    assert told.coverage == plain.coverage
+    assert told.meta == plain.meta is not None
+
+
+@each
+@pytest.mark.parametrize(
+    "at", ["2025-06-15T12:00:00", "2025-06-15", "noon", "", "2025-13-15T12:00:00Z", "1969-12-31T23:59:59Z"]
+)
+def test_what_names_no_instant_cannot_be_read(sample: Sample, at: str) -> None:
+    """The error says where it is, and keeps the answer as it came."""
+    body = sample.body(sample.ends(W))
+    body["intervals"][0]["end_at"] = "2025-06-15T12:00:00+02:00"
+    body["intervals"][3]["end_at"] = at
+    response = answer(body)
+    with pytest.raises(DecodeError) as caught:
+        sample.ask().request(W).decode(response)
+    assert (caught.value.path, caught.value.response) == ("$.intervals[3].end_at", response)
+
+
+@each
+def test_an_answer_of_another_system(sample: Sample) -> None:
+    """Whatever its instants are written in."""
+    body = sample.body(sample.ends(W), system_id=8)
+    for told in (body, in_iso(body, "Asia/Kathmandu")):
+        with pytest.raises(DecodeError) as caught:
+            sample.ask().request(W).decode(answer(told))
+        assert caught.value.path == "$.system_id"
+
+
+@each
+def test_rows_that_lie_too_far_apart(sample: Sample) -> None:
+    """Where the range is left to the service, they would be of another time."""
+    body = sample.body([W.start, W.start + sample.kind.endpoint.longest])
+    with pytest.raises(DecodeError, match="hours apart"):
+        sample.ask().request(None).decode(answer(body))
+
+
+@each
+def test_a_range_that_makes_no_sense_is_refused_at_once(sample: Sample) -> None:
+    """Before anything is asked."""
+    with pytest.raises(InputError, match="swap them"):
+        outlined(sample, start_at=2, end_at=1)
+
+
+VALUES: tuple[object, ...] = (
+    None, True, -1, 0, 1.5, 1e300, 10**18, 10**40, "", "7", W.start + 900, "\ud83c", [], {}, [None], [{}],
+    "2025-06-15T12:00:00+02:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59",
+)  # fmt: skip
+
+
+def mutated(body: Any, value: object, rng: random.Random) -> Any:
+    """Return a body with one of its values, at any depth, replaced."""
+    if isinstance(body, dict) and body and rng.random() < 0.9:
+        name = rng.choice(sorted(body))
+        return {**body, name: mutated(body[name], value, rng)}
+    if isinstance(body, list) and body and rng.random() < 0.9:
+        place = rng.randrange(len(body))
+        return [*body[:place], mutated(body[place], value, rng), *body[place + 1 :]]
+    return value
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, sample: Sample) -> bytes:
+    """Draw an answer or a refusal with something wrong in it, of any kind."""
+    meta = {"status": "normal", "last_report_at": W.end, "operational_at": 5}
+    body: Any = sample.body(sample.ends(W)[:8], meta=meta)
+    rng = draw(st.randoms(use_true_random=False))
+    if draw(st.booleans()):
+        body = {
+            "reason": RANGE,
+            "start_at": W.start,
+            "end_at": W.end,
+            "last_interval": 9,
+            "first_interval": 9,
+        }
+    if draw(st.booleans()):
+        body = in_iso(body, "America/St_Johns")
+    for _ in range(draw(st.integers(0, 3))):
+        body = mutated(body, draw(st.sampled_from(VALUES)), rng)
+    raw = bytearray(json.dumps(body).encode())
+    for _ in range(draw(st.integers(0, 2))):
+        place = rng.randrange(len(raw) + 1)
+        raw[place : place + rng.randrange(3)] = draw(st.binary(max_size=3) | st.sampled_from([b"NaN", b'"']))
+    return bytes(raw[: draw(st.none() | st.integers(0, 2000))])
+
+
+@each
+@examples(300)
+@given(data=st.data(), window=st.sampled_from([None, W]), zone=st.sampled_from([None, "Europe/Berlin"]))
+def test_anything_is_a_value_or_one_of_our_errors(
+    sample: Sample, data: st.DataObject, window: Window | None, zone: str | None
+) -> None:
+    """And of a value everything can be used."""
+    raw = data.draw(st.binary(max_size=60) | spoiled(sample))
+    status = data.draw(st.sampled_from([200, 200, 200, 204, 401, 422, 500]))
+    response = answer(raw, status)
+    unread = None
+    try:
+        stats = part_of(sample.ask(zone).request(window), response)
+    except DecodeError as error:
+        unread, stats = error, None
+    if stats is None:
+        assert status != 200 or unread is not None
+        assert unread is None or unread.response is response
+        return
+    json.dumps(stats.to_dict(), allow_nan=False)
+    assert len(list(stats.intervals)) == stats.coverage.got
+    assert sum(day.expected for day in stats.sums("day", timezone="Asia/Tokyo")) == stats.coverage.expected
+    assert pickle.loads(pickle.dumps(stats)) == copy.deepcopy(stats) == stats  # noqa: S301 - our own
+    assert hash(stats) == hash(copy.copy(stats))
+
+
+def test_columns_take_few_bytes() -> None:
+    """20 to 32 bytes a row."""
+    for sample, most in ((STATS, 32), (CONSUMPTION, 24)):
+        part = sample.ask().request(W).decode(answer(sample.body(sample.ends(W))))
+        assert sum(column.nbytes for column in part.intervals.columns.values()) == most * len(part.intervals)
+
+
+def test_when_it_was_fetched() -> None:
+    """The service's own time of the answer, and how far the system has reported."""
+    part = STATS.ask().request(W).decode(answer(STATS.body([W.end], meta={"last_report_at": W.end + 9})))
+    assert part.coverage.as_of == datetime.fromtimestamp(DATE, UTC)
+    assert part.coverage.reported_until == datetime.fromtimestamp(W.end + 9, UTC)

@@ -1,0 +1,183 @@
+"""What refusals of v4 mean: each envelope, each meaning of 401, both bodies of 429, and any other."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.api.v4.errors import explain
+from enlighten_async.errors import (
+    APIError,
+    AuthenticationError,
+    KeyMismatch,
+    KeyMissing,
+    MissingAccessControl,
+    NotFound,
+    PermissionDenied,
+    RangeError,
+    ServerError,
+    Throttled,
+    TokenRefused,
+    Unavailable,
+)
+from enlighten_async.wire import Response
+from tests.api.v2.test_refusals import BODIES
+from tests.effort import examples
+
+NOW = 1_750_000_000.0
+RANGE = "Requested date range is invalid for this system"
+
+
+def answer(
+    status: int, body: object, content_type: str = "application/json", retry_after: float | None = None
+) -> Response:
+    """Return a refusal; bytes are sent as they are."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, raw, content_type, date=NOW, retry_after=retry_after)
+
+
+def explained(status: int, body: object, endpoint: str = "summary", **options: float) -> APIError:
+    """Return the error that a refusal becomes."""
+    response = answer(status, body, **options)  # type: ignore[arg-type]
+    error = explain(response, endpoint)
+    assert isinstance(error, APIError)
+    assert (error.status, error.response) == (status, response)
+    return error
+
+
+def plain(title: str, details: object, code: object = 0) -> dict[str, object]:
+    """Return the usual envelope."""
+    return {"message": title, "details": details, "code": code}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "text"),
+    [
+        (401, plain("Not Authorized", "User is not authorized"), TokenRefused, "User is not authorized"),
+        (401, b"", TokenRefused, "401: the access token"),
+        (
+            401,
+            plain("Not Authorized", "Not authorized to access this resource"),
+            MissingAccessControl,
+            "'System Details'",
+        ),
+        (
+            401,
+            plain("Not authorized.", "Keys are missing at Header location"),
+            KeyMissing,
+            "Keys are missing",
+        ),
+        (401, plain("API Key -Client mismatch", "They do not match"), KeyMismatch, "mismatch: They do not"),
+        (401, {"error": {"code": 401, "message": "API Key is invalid"}}, AuthenticationError, "is invalid"),
+        (403, plain("Forbidden", "Not authorized to access this resource"), PermissionDenied, "granted"),
+        (404, plain("Not Found", 'System not found for {:id=>"1"}'), NotFound, "System not found"),
+        (404, plain("Not Authorized", 'System not found for {:id=>"1"}'), NotFound, "System not found"),
+        (400, plain("Bad request", ["Invalid system_id", "Invalid offset/limit"], "400"), NotFound, "offset"),
+        (400, plain("Bad request", "Invalid granularity", "400"), RangeError, "Invalid granularity"),
+        (405, {"reason": "405", "message": ["Method not allowed"]}, ServerError, "Method not allowed"),
+        (422, plain("Unprocessable Entity", RANGE), RangeError, RANGE),
+        (422, plain("Unprocessable Entity", "start_time is required"), RangeError, "start_time is required"),
+        (422, plain("Unprocessable Entity", f"Invalid request because of '{RANGE}'"), RangeError, RANGE),
+        (429, plain("Too Many Requests", "Usage limit exceeded for plan Watt"), Throttled, "for plan Watt"),
+        (429, {"reason": "429", "message": ["Usage limit exceeded"]}, Throttled, "Usage limit exceeded"),
+        (429, {"error": {"code": 429, "message": "Too Many Requests"}}, Throttled, "Too Many Requests"),
+        (500, {"errorCode": 7, "errorMessages": ["Not for now"]}, Unavailable, "Not for now"),
+        (500, plain("Internal Server Error", "unable to fetch data"), ServerError, "unable to fetch data"),
+        (501, {"reason": "501", "message": ["Not Implemented"]}, ServerError, "Not Implemented"),
+        (503, b"busy", Unavailable, "too many requests at once"),
+        (302, b"", ServerError, "redirects"),
+    ],
+)
+def test_every_known_envelope(status: int, body: object, kind: type[APIError], text: str) -> None:
+    """Its class comes from status and text, its text from the details where there are some."""
+    error = explained(status, body)
+    assert type(error) is kind
+    assert text in str(error)
+    assert str(status) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "control", "plan"),
+    [
+        ("rgm_stats", "Site Level Production Monitoring", "Watt"),
+        ("battery", "Site Level Consumption Monitoring", "Watt"),
+        ("micro_telemetry", "Device Level Production Monitoring", "Kilowatt"),
+        ("storm_guard", "System Configurations", "Megawatt"),
+        ("something new", "", ""),
+    ],
+)
+def test_a_missing_access_control_is_named(endpoint: str, control: str, plan: str) -> None:
+    """With the smallest plan that has it."""
+    error = explained(401, plain("Not Authorized", "Not authorized to access this resource"), endpoint)
+    assert isinstance(error, MissingAccessControl)
+    assert error.access_control == control
+    assert endpoint in str(error)
+    assert plan in str(error)
+
+
+def test_the_long_body_of_a_rejection() -> None:
+    """Says which window is full, and until when."""
+    body = plain("Too Many Requests", "Usage limit exceeded", 429) | {
+        "period": "month",
+        "period_start": 1_748_736_000,
+        "period_end": 1_751_328_000,
+        "limit": 1000,
+    }
+    error = explained(429, body)
+    assert isinstance(error, Throttled)
+    assert (error.period, error.period_end, error.limit) == ("month", 1_751_328_000, 1000)
+    assert error.retry_at == datetime(2025, 7, 1, tzinfo=UTC)
+
+
+def test_the_short_body_of_a_rejection() -> None:
+    """Says nothing more; a header may say how long to wait."""
+    error = explained(429, plain("Too Many Requests", "Usage limit exceeded", 429))
+    assert isinstance(error, Throttled)
+    assert (error.period, error.period_end, error.limit, error.retry_at) == ("", None, None, None)
+    error = explained(429, plain("Too Many Requests", "Usage limit exceeded", 429), retry_after=17.0)
+    assert isinstance(error, Throttled)
+    assert (error.period_end, error.limit) == (NOW + 17, None)
+
+
+def test_the_facts_in_the_tail_of_a_text() -> None:
+    """Instants where there were instants, and days where there were days."""
+    told = "{:start_at=>1800, :end_at=>2700, :first_interval=>900, :last_interval=>0}"
+    error = explained(422, plain("Unprocessable Entity", f"Invalid request because of '{RANGE}. {told}'"))
+    assert isinstance(error, RangeError)
+    assert (error.start_at, error.end_at, error.first_interval, error.last_interval) == (1800, 2700, 900, 0)
+    days = "{:start_at=>2024-01-31, :end_at=>2024-01-30}"
+    error = explained(422, plain("Unprocessable Entity", f"{RANGE}. {days}"))
+    assert isinstance(error, RangeError)
+    assert (error.start_date, error.end_date) == (date(2024, 1, 31), date(2024, 1, 30))
+    assert (error.start_at, error.end_at) == (None, None)
+
+
+@pytest.mark.parametrize("body", [b"{}", b"", b"not JSON", b"<html>"])
+def test_data_is_no_refusal(body: bytes) -> None:
+    """Whatever comes with 200 is for the decoder to judge, unless it says that it is a page."""
+    assert explain(answer(200, body), "summary") is None
+    assert isinstance(explain(answer(200, body, "text/html"), "summary"), ServerError)
+
+
+@examples(500)
+@given(
+    status=st.integers(100, 599) | st.sampled_from([200, 400, 401, 404, 422, 429, 500]),
+    body=BODIES,
+    html=st.booleans(),
+)
+def test_any_body_is_one_of_our_errors(status: int, body: bytes, *, html: bool) -> None:
+    """Or, with 200 and no page, data; the error holds the answer and can be pickled."""
+    response = answer(status, body, "text/html" if html else "application/json")
+    error = explain(response, "stats")
+    if error is None:
+        assert (status, html) == (200, False)
+        return
+    assert isinstance(error, APIError)
+    assert error.response is response
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))

@@ -1,0 +1,150 @@
+"""Parts of every kind that is kept, and a series to keep them in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from enlighten_async.cache import SqliteCache
+from enlighten_async.cache.pieces import WEEK
+from enlighten_async.clock import Clock
+from enlighten_async.models import Coverage, Gap, Meta, MeterIntervals, Reason, Stats
+from enlighten_async.models.coverage import missing
+from enlighten_async.models.device_series import no_charger, no_evse, no_heat_pump, no_micro
+from enlighten_async.models.intervals import IntervalStats, merge_parts
+from enlighten_async.models.rgm_stats import channel_intervals, no_production, no_rgm_stats
+from enlighten_async.models.series import Series
+from enlighten_async.models.site_series import (
+    no_battery,
+    no_consumption,
+    no_export,
+    no_import,
+    no_stats,
+    no_storage,
+    stats_intervals,
+)
+from enlighten_async.state import StateFile
+from enlighten_async.windows import Window
+from enlighten_async.wire import ReplyKey, Response, SeriesKey, never_final
+
+GRID = 900
+MONDAY = 2876 * WEEK
+"""When a week of the grid begins, in February 2025."""
+NOW = 1_750_000_020.0
+SYSTEM = 1765
+ACCOUNT = b"whoever asks"
+
+EMPTY: tuple[Callable[..., IntervalStats[Any]], ...] = (
+    no_stats,
+    no_consumption,
+    no_rgm_stats,
+    no_production,
+    no_import,
+    no_export,
+    no_battery,
+    lambda *about: no_storage(*about, serial="1"),
+    lambda *about: no_micro(*about, serial="1"),
+    lambda *about: no_evse(*about, serial="1"),
+    lambda *about: no_charger(*about, serial="1"),
+    no_heat_pump,
+)
+"""What makes an answer without rows, of every kind."""
+
+
+def at(moment: float) -> datetime:
+    """Return epoch seconds as a datetime."""
+    return datetime.fromtimestamp(moment, UTC)
+
+
+def filled(series: Series[Any], ends: Sequence[int], figure: Callable[[int, str], float]) -> Series[Any]:
+    """Return rows like those of a series without any, with these figures."""
+    columns = dict(series._columns)
+    for name, column in columns.items():
+        columns[name] = type(column)(
+            column.typecode,
+            ends if name == "end_at" else [figure(end, name) for end in ends],
+        )
+    return Series(series._row, columns)
+
+
+def meters(ends: Sequence[int], figure: Callable[[int, str], float]) -> tuple[MeterIntervals, ...]:
+    """Return what two meters told, one of them with an unused phase; a third told nothing."""
+    first = channel_intervals(
+        [1] * len(ends) + [2] * len(ends),
+        [*ends, *ends],
+        [figure(end, "wh_del") for end in ends] + [float("nan")] * len(ends),
+        [figure(end, "curr_w") for end in ends] + [float("nan")] * len(ends),
+    )
+    return (
+        MeterIntervals("122", "Λ-1", first),
+        MeterIntervals("045", None, first[: len(ends)]),
+        MeterIntervals("9", None, channel_intervals()),
+    )
+
+
+def stats(
+    window: Window,
+    value: float = 1.0,
+    *,
+    ends: Iterable[int] | None = None,
+    reported: float | None = None,
+    unspoken: Window | None = None,
+    empty: Reason = Reason.NO_ROW,
+) -> Stats:
+    """Return an answer for a window.
+
+    Args:
+        window: the window.
+        value: of all its rows.
+        ends: where it has rows; by default everywhere.
+        reported: how far the system has reported.
+        unspoken: what could not be asked.
+        empty: why it has no rows elsewhere.
+    """
+    rows = sorted(range(window.start + GRID, window.end + 1, GRID) if ends is None else ends)
+    failed = () if unspoken is None else (Gap(unspoken, Reason.FAILED),)
+    rows = [end for end in rows if not failed or not unspoken or not unspoken.start < end <= unspoken.end]
+    gaps = [Gap(blank, empty) for blank in missing(window, rows, GRID)] if not failed else []
+    coverage = Coverage(
+        window,
+        GRID,
+        (*failed, *gaps),
+        as_of=at(NOW),
+        reported_until=None if reported is None else at(reported),
+    )
+    count = len(rows)
+    return evolve(
+        no_stats(SYSTEM, coverage),
+        total_devices=4,
+        meta=Meta("normal", at(NOW), None, at(MONDAY - WEEK)),
+        intervals=stats_intervals(rows, [4.0] * count, [value] * count, [value / 4] * count),
+    )
+
+
+def join(parts: Sequence[Stats]) -> Stats:
+    """Join answers that lie side by side."""
+    window = Window(parts[0].window.start, parts[-1].window.end)
+    return merge_parts(parts, no_stats(SYSTEM, Coverage(window, GRID)))
+
+
+SHELF: SeriesKey[Stats] = SeriesKey("stats", SYSTEM, grid=GRID, model=Stats, join=join)
+REPLY: ReplyKey[Any] = ReplyKey("inventory", f"/systems/{SYSTEM}/inventory?", never_final)
+
+
+def response(body: bytes = b"{}", date: float = NOW) -> Response:
+    """Return an answer that is no series."""
+    return Response(200, body, "application/json", date)
+
+
+def hours(start: float, end: float) -> Window:
+    """Return a window by the hours from Monday on."""
+    return Window(MONDAY + int(start * 3600), MONDAY + int(end * 3600))
+
+
+def a_store(path: Path, clock: Clock) -> SqliteCache:
+    """Return the store as a process of its own has it."""
+    return SqliteCache(StateFile(path, durable=False), clock=clock)

@@ -1,0 +1,134 @@
+"""Parts as blobs: whatever is kept comes back as it was, and nothing else does."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.cache.codec import FORM, MODELS, Unreadable, decode, decode_any, encode
+from enlighten_async.models import Coverage, Gap, Meta, Reason, Receipt, RgmStats
+from enlighten_async.models.intervals import IntervalStats, SeriesResult
+from enlighten_async.windows import Window
+from tests.cache.parts import EMPTY, GRID, MONDAY, SYSTEM, at, filled, hours, meters, stats
+from tests.effort import examples
+
+FIGURES = (
+    st.floats(allow_nan=False, allow_infinity=False, width=64) | st.just(float("nan")) | st.integers(0, 9)
+)
+MOMENTS = st.none() | st.floats(0, 4e9).map(at)
+SOME = {
+    "last_reported_aggregate_soc": st.none() | st.integers(0, 100) | st.floats(0, 100),
+    "last_reported_soc": st.none() | st.integers(0, 100) | st.floats(0, 100),
+    "last_reported_time": MOMENTS,
+    "serial_number": st.text(),
+}
+
+
+@st.composite
+def coverages(draw: st.DrawFn) -> Coverage:
+    """Return what may be said of a window."""
+    edges = sorted(draw(st.sets(st.integers(0, 96), min_size=2, max_size=8)))
+    pairs = zip(edges[::2], edges[1::2], strict=False)
+    windows = [Window(MONDAY + a * GRID, MONDAY + b * GRID) for a, b in pairs]
+    gaps = tuple(Gap(window, draw(st.sampled_from(Reason))) for window in windows)
+    notes = tuple(draw(st.lists(st.text(), max_size=2)))
+    return Coverage(
+        hours(0, 24), draw(st.sampled_from([300, 900])), gaps, draw(MOMENTS), draw(MOMENTS), notes
+    )
+
+
+@st.composite
+def parts(draw: st.DrawFn, empty: Callable[..., IntervalStats[Any]]) -> IntervalStats[Any]:
+    """Return an answer of a kind."""
+    part = empty(SYSTEM, draw(coverages()))
+    ends = [MONDAY + GRID * n for n in sorted(draw(st.sets(st.integers(1, 96), max_size=9)))]
+    figures: dict[tuple[int, str], float] = {}
+
+    def figure(end: int, name: str) -> float:
+        return figures.setdefault((end, name), float(draw(FIGURES)))
+
+    told = {name: draw(some) for name, some in SOME.items() if hasattr(part, name)}
+    if isinstance(part, RgmStats):
+        told["meter_intervals"] = meters(ends, figure)
+    return evolve(
+        part,
+        total_devices=draw(st.integers(0, 99)),
+        meta=draw(st.none() | st.builds(Meta, st.none() | st.text(), MOMENTS, MOMENTS, MOMENTS)),
+        timezone=draw(st.none() | st.just("Europe/Berlin")),
+        receipt=Receipt(sent=1),
+        intervals=filled(part.intervals, ends, figure),
+        **told,
+    )
+
+
+def leaves(kind: type[Any]) -> Iterator[str]:
+    """Return the names of the kinds that nothing is derived from."""
+    kinds = kind.__subclasses__()
+    yield from [kind.__name__] if not kinds else (name for each in kinds for name in leaves(each))
+
+
+def test_every_kind_is_kept() -> None:
+    """But for pages of devices, and what is no kind but what kinds have in common."""
+    common = {"IntervalStats", "MicrosTelemetry", "Storage"}
+    assert set(leaves(SeriesResult)) - common == set(MODELS)
+    assert {type(empty(SYSTEM, Coverage(hours(0, 1), GRID))).__name__ for empty in EMPTY} == set(MODELS)
+
+
+@pytest.mark.parametrize("empty", EMPTY)
+@examples(60)
+@given(data=st.data())
+def test_what_is_kept_comes_back(empty: Callable[..., IntervalStats[Any]], data: st.DataObject) -> None:
+    """With all it says of itself, whole numbers whole, but without what its query spent."""
+    part = data.draw(parts(empty))
+    back = decode(encode(part), type(part))
+    assert back == part
+    assert back.coverage == part.coverage
+    assert back.receipt == Receipt()
+    assert back.to_dict() == evolve(part, receipt=Receipt()).to_dict()
+    assert decode_any(encode(part)) == part
+
+
+def test_a_week_is_small() -> None:
+    """Rows of a week take a few bytes each, with figures that vary."""
+    window = hours(0, 7 * 24)
+    ends = range(window.start + GRID, window.end + 1, GRID)
+    part = stats(window)
+    part = evolve(part, intervals=filled(part.intervals, ends, lambda end, _: float(end % 997)))
+    assert len(encode(part)) < 6 * len(ends)
+
+
+def damaged() -> Iterator[Any]:
+    """Return what is no blob of a part of this kind."""
+    good = encode(stats(hours(0, 24)))
+    told = msgspec.msgpack.decode(zlib.decompress(good[1:]))
+    yield from (b"", b"\x01", "text", 7, None, good[1:], b"\x02" + good[1:], good[:-1], good[:20])
+    yield good[:40] + bytes([good[40] ^ 1]) + good[41:]
+    part = told["part"]
+    for wrong in (
+        [],
+        {**told, "model": "Systems"},
+        {**told, "model": ["Stats"]},
+        {**told, "part": {**part, "window": None}},
+        {**told, "part": {**part, "intervals": [["end_at", "q", b"1234567"]]}},
+        {**told, "part": {**part, "intervals": [["end_at", "Z", b""]]}},
+        {**told, "part": {**part, "intervals": []}},
+        {**told, "part": {**part, "intervals": [*part["intervals"][:3], ["enwh", "d", b""]]}},
+        {**told, "part": {**part, "coverage": {**part["coverage"], "as_of": 1 << 60}}},
+        {**told, "part": {**part, "coverage": {**part["coverage"], "holes": [{"reason": "luck"}]}}},
+    ):
+        yield FORM + zlib.compress(msgspec.msgpack.encode(wrong))
+    yield encode(EMPTY[1](SYSTEM, Coverage(hours(0, 1), GRID)))
+
+
+@pytest.mark.parametrize("blob", list(damaged()))
+def test_what_is_no_blob_is_told(blob: Any) -> None:
+    """Whatever is wrong with it, and nothing else is raised."""
+    with pytest.raises(Unreadable):
+        decode(blob, type(stats(hours(0, 1))))

@@ -1,0 +1,286 @@
+"""What every store of intervals promises, whatever it keeps them in."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve, frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.cache import CachedPart, IntervalCache, MemoryCache
+from enlighten_async.models import Reason, RgmStats, Stats
+from enlighten_async.models.coverage import Coverage
+from enlighten_async.models.rgm_stats import merge_rgm_stats, no_rgm_stats
+from enlighten_async.testing import FakeClock
+from enlighten_async.windows import Window
+from enlighten_async.wire import SeriesKey
+from tests.cache.parts import (
+    ACCOUNT,
+    GRID,
+    MONDAY,
+    NOW,
+    REPLY,
+    SHELF,
+    SYSTEM,
+    a_store,
+    filled,
+    hours,
+    meters,
+    response,
+    stats,
+)
+from tests.effort import examples
+
+Make = Callable[[], Any]
+
+EVER = Window(0, 1 << 32)
+OLD = NOW - 30 * 86_400
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    """Return what makes a new store."""
+    stores: list[Any] = []
+
+    def made() -> Any:
+        path = tmp_path / f"{len(stores)}.db"
+        sqlite = request.param == "sqlite"
+        stores.append(a_store(path, FakeClock(NOW)) if sqlite else MemoryCache())
+        return stores[-1]
+
+    yield made
+    for store in stores:
+        if request.param == "sqlite":
+            store.file.release()
+
+
+async def values(store: Any, window: Window = EVER, account: bytes = ACCOUNT) -> dict[int, float]:
+    """Return the rows of a window by their ends: one figure of each."""
+    found = await store.get(account, SHELF, window)
+    return {row.end_at.timestamp(): row.powr for each in found for row in each.part.intervals}
+
+
+async def windows(store: Any) -> list[Window]:
+    """Return the stretches that are held."""
+    return [stretch.window for stretch in await store.stretches(ACCOUNT, SHELF)]
+
+
+async def test_it_is_a_store(make: Make) -> None:
+    """And holds nothing at first."""
+    store = make()
+    assert isinstance(store, IntervalCache)
+    assert await store.stretches(ACCOUNT, SHELF) == ()
+    assert await store.get(ACCOUNT, SHELF, hours(0, 1)) == ()
+    assert await store.reply(ACCOUNT, REPLY) is None
+    await store.flush()
+
+
+async def test_what_was_put_is_held(make: Make) -> None:
+    """At once, whether or not it was written; with what is known of it."""
+    store, part = make(), stats(hours(1, 3), reported=MONDAY + 7000.5)
+    store.put(ACCOUNT, SHELF, part, NOW)
+    (stretch,) = await store.stretches(ACCOUNT, SHELF)
+    assert (stretch.window, stretch.fetched, stretch.empty) == (hours(1, 3), NOW, None)
+    assert (stretch.reported, stretch.started) == (
+        MONDAY + 7000.5,
+        part.meta and part.meta.operational_at and part.meta.operational_at.timestamp(),
+    )
+    (kept,) = await store.get(ACCOUNT, SHELF, EVER)
+    assert kept == CachedPart(stretch, part)
+    assert kept.part.coverage == part.coverage
+
+
+async def test_a_window_is_cut_out(make: Make) -> None:
+    """Of a range over two edges of weeks; the edges of a window belong to what is before them."""
+    store = make()
+    store.put(ACCOUNT, SHELF, stats(hours(-5, 7 * 24 + 5)), NOW)
+    assert await windows(store) == [hours(-5, 0), hours(0, 168), hours(168, 173)]
+    for window in (hours(-1, 1), hours(0, 168), hours(167, 169), hours(-9, -5), hours(-9, -4.75)):
+        found = await store.get(ACCOUNT, SHELF, window)
+        inside = Window(max(window.start, MONDAY - 5 * 3600), window.end)
+        assert sum(each.window.seconds for each in found) == inside.seconds
+        assert set(await values(store, window)) == set(range(inside.start + GRID, inside.end + 1, GRID))
+        assert all(each.part.window == each.window == each.part.coverage.window for each in found)
+    assert await store.get(ACCOUNT, SHELF, hours(2, 2)) == ()
+
+
+async def test_the_newest_answer_wins(make: Make) -> None:
+    """Cell by cell, and an empty cell too; whatever came last into the store."""
+    store = make()
+    store.put(ACCOUNT, SHELF, stats(hours(0, 4), 1.0), NOW)
+    store.put(ACCOUNT, SHELF, stats(hours(1, 2), 2.0, ends=()), NOW + 1)
+    store.put(ACCOUNT, SHELF, stats(hours(0, 3), 3.0), NOW - 1)
+    assert await windows(store) == [hours(0, 1), hours(1, 2), hours(2, 4)]
+    assert await values(store, hours(0.5, 2.5)) == {MONDAY + 900 * number: 1.0 for number in (3, 4, 9, 10)}
+
+
+async def test_final_neighbours_are_one(make: Make) -> None:
+    """Many windows of a week end up as one stretch, and what is not final stays apart."""
+    store = make()
+    for day in range(7):
+        store.put(ACCOUNT, SHELF, stats(hours(24 * day, 24 * day + 24), reported=NOW), NOW)
+    store.put(ACCOUNT, SHELF, stats(hours(168, 169)), NOW)
+    store.put(ACCOUNT, SHELF, stats(hours(169, 170)), NOW)
+    assert await windows(store) == [hours(0, 168), hours(168, 169), hours(169, 170)]
+    assert len(await values(store)) == 170 * 4
+
+
+async def test_what_was_not_answered_is_not_held(make: Make) -> None:
+    """A part speaks for what it has gaps in that have a reason of the service only."""
+    store = make()
+    store.put(ACCOUNT, SHELF, stats(hours(0, 4), unspoken=hours(1, 2)), NOW)
+    assert await windows(store) == [hours(0, 1), hours(2, 4)]
+
+
+async def test_documented_emptiness_is_held(make: Make) -> None:
+    """With its reason."""
+    store = make()
+    store.put(ACCOUNT, SHELF, stats(hours(0, 4), ends=(), empty=Reason.NO_DEVICE), NOW)
+    assert [stretch.empty for stretch in await store.stretches(ACCOUNT, SHELF)] == [Reason.NO_DEVICE]
+    (kept,) = await store.get(ACCOUNT, SHELF, hours(1, 2))
+    assert [(gap.window, gap.reason) for gap in kept.part.coverage.gaps()] == [
+        (hours(1, 2), Reason.NO_DEVICE)
+    ]
+
+
+async def test_series_do_not_mix(make: Make) -> None:
+    """Those of other accounts, endpoints, systems and devices are others."""
+    store = make()
+    shelves = (
+        evolve(SHELF, endpoint="rgm_stats"),
+        evolve(SHELF, system_id=SYSTEM + 1),
+        evolve(SHELF, device="121"),
+    )
+    store.put(ACCOUNT, SHELF, stats(hours(0, 1)), NOW)
+    for series in shelves:
+        assert await store.stretches(ACCOUNT, series) == ()
+        assert await store.get(ACCOUNT, series, hours(0, 1)) == ()
+    assert await store.stretches(b"somebody else", SHELF) == ()
+    assert len(await store.stretches(ACCOUNT, evolve(SHELF, grid=300))) == 1
+
+
+async def test_answers_that_are_no_series(make: Make) -> None:
+    """The last one of each question, by account; as it came, but for when it came and went."""
+    store = make()
+    for body, date in ((b"one", NOW), (b"other", NOW + 5)):
+        store.put_reply(ACCOUNT, REPLY, response(body, date))
+        assert await store.reply(ACCOUNT, REPLY) == response(body, date)
+    assert await store.reply(b"somebody else", REPLY) is None
+    assert await store.reply(ACCOUNT, evolve(REPLY, asked="/systems/1/inventory?")) is None
+    assert await store.reply(ACCOUNT, evolve(REPLY, endpoint="summary")) is None
+    odd = evolve(response(b"\xff\x00" * 999), status=204, content_type="text/plain; charset=x")
+    store.put_reply(ACCOUNT, evolve(REPLY, asked="odd"), odd)
+    assert await store.reply(ACCOUNT, evolve(REPLY, asked="odd")) == odd
+
+
+async def test_meters_are_kept_by_channel(make: Make) -> None:
+    """What is cut and joined again is what it was."""
+    store, window = make(), hours(0, 4)
+    series: SeriesKey[RgmStats] = SeriesKey(
+        "rgm_stats",
+        SYSTEM,
+        grid=GRID,
+        model=RgmStats,
+        join=lambda parts: merge_rgm_stats(
+            parts, no_rgm_stats(SYSTEM, Coverage(Window(parts[0].window.start, parts[-1].window.end), GRID))
+        ),
+    )
+    ends = range(window.start + GRID, window.end + 1, GRID)
+    whole = no_rgm_stats(SYSTEM, Coverage(window, GRID, reported_until=window.end_at))
+    rows = filled(whole.intervals, ends, lambda end, _: end % 7)
+    whole = evolve(whole, intervals=rows, meter_intervals=meters(ends, lambda end, _: end % 5))
+    for piece in (hours(2, 4), hours(0, 2)):
+        store.put(ACCOUNT, series, whole._slice(piece), NOW)
+    (kept,) = await store.get(ACCOUNT, series, window)
+    assert kept.part == whole
+    assert (await store.get(ACCOUNT, series, hours(1, 3)))[0].part == whole._slice(hours(1, 3))
+
+
+@frozen
+class Put:
+    """An answer that is put, by a process of several."""
+
+    window: Window
+    fetched: float
+    ends: frozenset[int]
+    reported: float | None
+    unspoken: Window | None
+    process: int
+    flush: bool
+
+    def part(self, value: float) -> Stats:
+        """Return the answer, with this in all its rows."""
+        return stats(self.window, value, ends=self.ends, reported=self.reported, unspoken=self.unspoken)
+
+    def cells(self) -> Iterator[int]:
+        """Return the ends of what it speaks for."""
+        for end in range(self.window.start + GRID, self.window.end + 1, GRID):
+            if self.unspoken is None or not self.unspoken.start < end <= self.unspoken.end:
+                yield end
+
+
+@st.composite
+def puts(draw: st.DrawFn) -> Put:
+    """Draw an answer for a window around the edge of two weeks."""
+    edges = sorted(draw(st.sets(st.integers(-6, 6), min_size=2, max_size=4)))
+    cells = [MONDAY + GRID * number for number in edges]
+    window = Window(cells[0], cells[-1])
+    every = st.integers(edges[0] + 1, edges[-1]).map(lambda number: MONDAY + GRID * number)
+    return Put(
+        window,
+        NOW + draw(st.integers(0, 5)),
+        draw(st.frozensets(every)),
+        draw(st.none() | st.sampled_from([MONDAY, MONDAY + GRID, NOW])),
+        Window(cells[1], cells[2]) if len(cells) == 4 else None,
+        draw(st.integers(0, 1)),
+        draw(st.booleans()),
+    )
+
+
+def told(kept: tuple[CachedPart[Stats], ...]) -> list[object]:
+    """Return all that was got, coverage included, which does not count when parts are compared."""
+    return [(each.stretch, each.part, each.part.coverage) for each in kept]
+
+
+def newest(sequence: list[Put]) -> dict[int, float]:
+    """Return the value of each cell that has one, by the answer that was fetched last."""
+    cells: dict[int, tuple[float, float | None]] = {}
+    for number, put in enumerate(sequence):
+        for end in put.cells():
+            if put.fetched >= cells.get(end, (0.0, None))[0]:
+                cells[end] = (put.fetched, float(number) if end in put.ends else None)
+    return {end: value for end, (_, value) in cells.items() if value is not None}
+
+
+async def put_all(sequence: list[Put], memory: Any, stores: list[Any]) -> None:
+    """Put answers into memory, and into a file by two processes, each of which flushes after its turn."""
+    for number, put in enumerate(sequence):
+        for store in (memory, stores[put.process]):
+            store.put(ACCOUNT, SHELF, put.part(float(number)), put.fetched)
+        following = sequence[number + 1 : number + 2]
+        if put.flush or not following or following[0].process != put.process:
+            await stores[put.process].flush()
+
+
+@examples(80)
+@given(sequence=st.lists(puts(), min_size=1, max_size=8), look=st.tuples(*[st.integers(-7, 7)] * 2))
+async def test_a_file_holds_what_memory_holds(sequence: list[Put], look: tuple[int, int]) -> None:
+    """Any answers in any order, by two processes in turn; and of each cell the newest answer."""
+    memory = MemoryCache()
+    with tempfile.TemporaryDirectory() as folder:
+        stores = [a_store(Path(folder) / "state.db", FakeClock(NOW)) for _ in range(2)]
+        await put_all(sequence, memory, stores)
+        window = Window(*sorted(MONDAY + GRID * number for number in look))
+        for store in stores:
+            assert await store.stretches(ACCOUNT, SHELF) == await memory.stretches(ACCOUNT, SHELF)
+            for asked in (EVER, window):
+                got = [told(await one.get(ACCOUNT, SHELF, asked)) for one in (store, memory)]
+                assert got[0] == got[1]
+            store.file.release()
+    if not any(put.reported for put in sequence):  # what is final is taken for what never differs
+        assert await values(memory) == newest(sequence)

@@ -1,0 +1,245 @@
+"""Cancelling who waits: no token lost, no queue stuck, at any step, on both event loops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from enlighten_async.errors import BudgetExceeded, QuotaExhausted
+from enlighten_async.limiter import KeyState, MemoryQuotaStore, Plan, RateLimiter, Settlement, Wait, Waiter
+from enlighten_async.testing import FakeClock
+
+Build = Callable[..., tuple[RateLimiter, Any]]
+Purchase = Callable[..., Awaitable[Any]]
+STEPS = range(24)
+IDLE = "<RateLimiter in_flight=0/10 queued=0>"
+
+
+class SlowStore(MemoryQuotaStore):
+    """A store that has to wait before and after its decision, as one in a file does."""
+
+    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
+        """Decide between two waits."""
+        await checkpoint()
+        verdict = await super().take(ticket, plan, now, rank)
+        await checkpoint()
+        return verdict
+
+
+@pytest.fixture(params=[MemoryQuotaStore, SlowStore])
+def store(request: pytest.FixtureRequest) -> MemoryQuotaStore:
+    """Return a store that decides at once, or one that takes its time."""
+    made: MemoryQuotaStore = request.param()
+    return made
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("victims", [(0,), (1,), (0, 1, 2), (3, 11), range(12)])
+async def test_a_scope_cancelled_at_any_step(
+    build: Build, purchase: Purchase, store: MemoryQuotaStore, victims: tuple[int, ...], steps: int
+) -> None:
+    """Whoever is cancelled, and when: the others are served, and the counts are the server's."""
+    limiter, server = build(FakeClock(), phase=10.0, store=store)
+    scopes = [anyio.CancelScope() for _ in range(12)]
+
+    async def job(scope: anyio.CancelScope) -> None:
+        with scope:
+            await purchase(limiter, server)
+
+    async with anyio.create_task_group() as tasks:
+        for scope in scopes:
+            tasks.start_soon(job, scope)
+        for _ in range(steps):
+            await checkpoint()
+        for victim in victims:
+            scopes[victim].cancel()
+    await purchase(limiter, server)
+    assert repr(limiter) == IDLE
+    assert server.used.total() >= 13 - len(victims)
+    assert server.rejected.total() == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("steps", STEPS)
+async def test_a_task_cancelled_at_any_step(
+    build: Build, purchase: Purchase, store: MemoryQuotaStore, steps: int
+) -> None:
+    """The event loop's own way of cancelling leaves as little behind."""
+    limiter, server = build(FakeClock(), phase=10.0, store=store)
+    jobs = [asyncio.ensure_future(purchase(limiter, server)) for _ in range(12)]
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    for victim in (0, 1, 5):
+        jobs[victim].cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
+    assert repr(limiter) == IDLE
+    assert server.used.total() >= 9
+    assert server.rejected.total() == 0
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3, 1.0, 30.0, 49.9, 51.0, 52.5, 60.0])
+async def test_the_head_hands_over(build: Build, purchase: Purchase, seconds: float) -> None:
+    """While it waits for the window, in the midst of a burst, or just before: the next one goes on."""
+    limiter, server = build(FakeClock(), phase=10.0)
+    for _ in range(10):
+        await purchase(limiter, server)
+    async with anyio.create_task_group() as tasks, anyio.create_task_group() as doomed:
+        for _ in range(3):
+            doomed.start_soon(purchase, limiter, server)
+        await checkpoint()
+        for _ in range(5):
+            tasks.start_soon(purchase, limiter, server)
+        await server.clock.sleep(seconds)
+        doomed.cancel_scope.cancel()
+    assert repr(limiter) == IDLE
+    assert server.rejected.total() == 0
+    assert server.windows()[-1] - server.windows()[0] == 1
+
+
+async def test_a_waiter_that_gives_up_leaves_no_trace(build: Build, purchase: Purchase) -> None:
+    """Its error is raised, and the next in the queue is served."""
+    limiter, server = build(FakeClock(), phase=10.0)
+    with await limiter.acquire(limiter.place()) as grant:
+        async with anyio.create_task_group() as tasks:
+            with pytest.raises(BudgetExceeded):
+                await limiter.acquire(limiter.place(), 1)
+            tasks.start_soon(purchase, limiter, server)
+            await server.clock.sleep(1)
+            grant.settle()
+    assert repr(limiter) == IDLE
+    assert server.used.total() == 1
+
+
+async def test_a_grant_whose_block_is_cancelled_is_settled(build: Build) -> None:
+    """Cancelled after sending: charged; before: refunded."""
+    limiter, server = build(FakeClock(), phase=10.0, plan=Plan(minute=10))
+    with await limiter.acquire(limiter.place()) as grant:
+        await server.send(grant)
+    for send, left in ((False, 9), (True, 8)):
+        with anyio.CancelScope() as scope, await limiter.acquire(limiter.place()) as grant:
+            if send:
+                grant.mark_sent()
+            scope.cancel()
+            await checkpoint()
+        assert limiter.left() == {"minute": left}
+
+
+async def test_what_settles_while_the_store_decides_is_not_missed(build: Build, purchase: Purchase) -> None:
+    """The head is told to look again although it does not wait yet."""
+
+    class Stuck(MemoryQuotaStore):
+        async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
+            verdict = await super().take(ticket, plan, now, rank)
+            if verdict is not None:
+                await server.clock.sleep(5)
+            return verdict
+
+    limiter, server = build(FakeClock(), phase=10.0, store=Stuck(), latency=0.0)
+    pilot = await limiter.acquire(limiter.place())
+    before = server.clock.monotonic()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(purchase, limiter, server)
+        await server.clock.sleep(1)
+        pilot.settle()
+    # The store took 5 s to say "wait"; by then the pilot had settled, and no other wait was due.
+    assert server.served_at[0] - server.ahead - before == pytest.approx(5.0)
+
+
+async def test_a_store_that_fails_loses_nothing(build: Build, purchase: Purchase) -> None:
+    """Its error reaches the caller, and the queue goes on."""
+
+    class Broken(MemoryQuotaStore):
+        broken = True
+
+        async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
+            verdict = await super().take(ticket, plan, now, rank)
+            if self.broken:
+                raise OSError("disk full")
+            return verdict
+
+    store = Broken()
+    limiter, server = build(FakeClock(), phase=10.0, store=store)
+    for _ in range(20):
+        with pytest.raises(OSError, match="disk full"):
+            await limiter.acquire(limiter.place())
+    store.broken = False
+    await purchase(limiter, server)
+    assert limiter.left()["minute"] == 9
+
+
+class CountedPlace(Waiter):
+    """A place that knows how often it was compared with its neighbours or woken."""
+
+    __slots__ = ()
+    steps = 0
+
+    @property  # type: ignore[override]
+    def queued(self) -> bool:
+        """Count each look at it."""
+        CountedPlace.steps += 1
+        return _QUEUED.__get__(self)  # type: ignore[no-any-return, attr-defined]
+
+    @queued.setter
+    def queued(self, value: bool) -> None:
+        _QUEUED.__set__(self, value)  # type: ignore[attr-defined]
+
+
+_QUEUED = Waiter.__dict__["queued"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_cancelling_waiters_is_linear(build: Build, purchase: Purchase, order: int) -> None:
+    """Each one that leaves, from the front or from the back, costs a few looks at the queue."""
+    limiter, server = build(FakeClock(), phase=10.0)
+    for _ in range(10):
+        await purchase(limiter, server)
+    scopes = [anyio.CancelScope() for _ in range(3000)]
+
+    async def wait(number: int) -> None:
+        with scopes[number]:
+            await limiter.acquire(CountedPlace(0, 100 + number))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(scopes)):
+            tasks.start_soon(wait, number)
+        await server.clock.sleep(1)
+        CountedPlace.steps = 0
+        for scope in scopes[::order]:
+            scope.cancel()
+    assert CountedPlace.steps < 12 * len(scopes)
+    assert repr(limiter) == IDLE
+
+
+async def test_the_month_ends_for_waiters_one_by_one(build: Build, purchase: Purchase) -> None:
+    """An error for the head does not keep the next from its own."""
+    limiter, server = build(FakeClock(), phase=10.0, plan=Plan(minute=10, month=1), month=1)
+    await purchase(limiter, server)
+    told: list[str] = []
+
+    async def job() -> None:
+        try:
+            await purchase(limiter, server)
+        except QuotaExhausted as error:
+            told.append(error.period)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(job)
+    assert told == ["month"] * 20
+
+
+def test_a_ticket_settled_twice_or_never_taken_changes_nothing() -> None:
+    """What a cancelled `take` leaves behind may be given back without knowing whether it happened."""
+    account, plan = KeyState(), Plan(minute=3)
+    account.settle(7, Settlement(None, 0.0))
+    account.settle(8, Settlement(0.0, 0.1, landed=True, accepted=True, date=1_750_000_000))
+    assert account.left(plan, 1.0) == {"minute": 3}
+    assert account.take(9, plan, 1.0) is None
+    for _ in range(2):
+        account.settle(9, Settlement(1.0, 1.1, landed=True, accepted=True, date=1_750_000_001))
+    assert account.left(plan, 2.0) == {"minute": 2}

@@ -1,0 +1,196 @@
+"""Who goes first: in one queue, between the clients of a store, and by how much at the most."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async.errors import QuotaExhausted
+from enlighten_async.limiter import RANKS, MemoryQuotaStore, Plan, RateLimiter, Settlement
+from enlighten_async.limiter.key_state import AGAIN, HOLD, SOON, KeyState, Reservations
+from enlighten_async.testing import FakeClock
+from tests.effort import examples
+
+Build = Callable[..., tuple[RateLimiter, Any]]
+Purchase = Callable[..., Awaitable[Any]]
+INTERACTIVE, POLL, BACKFILL = RANKS.values()
+DAY = 86_400.0
+GUARD = 4.0
+"""Seconds after a window's start by when it is certain to have begun, and the answer is there."""
+
+
+def beside(limiter: RateLimiter, server: Any, plan: Plan | None = None) -> RateLimiter:
+    """Return another limiter on the same store, as of another process."""
+    return RateLimiter(store=limiter._store, plan=plan or limiter.plan, clock=server.clock)
+
+
+async def backfill(purchase: Purchase, limiter: RateLimiter, server: Any, workers: int = 5) -> None:
+    """Ask without end, several at once."""
+
+    async def work() -> None:
+        while True:
+            await purchase(limiter, server, rank=BACKFILL)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(workers):
+            tasks.start_soon(work)
+
+
+@examples(4)
+@given(
+    limit=st.sampled_from([1, 3, 10]),
+    apart=st.booleans(),
+    pauses=st.lists(st.floats(61, 7200), min_size=10, max_size=40),
+    seed=st.integers(0, 2**20),
+)
+async def test_a_backfill_of_days_delays_a_call_by_one_window_at_the_most(
+    build: Build, purchase: Purchase, limit: int, apart: bool, pauses: list[float], seed: int
+) -> None:
+    """In the same queue or another, at 10, 3 or 1 a minute; and the backfill makes steady progress."""
+    plan = Plan(minute=limit)
+    limiter, server = build(FakeClock(), plan=plan, minute=limit, month=10**6, seed=seed)
+    caller = beside(limiter, server) if apart else limiter
+    started = server.clock.monotonic()
+    async with anyio.create_task_group() as around:
+        around.start_soon(backfill, purchase, limiter, server)
+        for pause in pauses:
+            await server.clock.sleep(pause)
+            began = server.clock.monotonic()
+            with server.clock.move_on_after(200):  # a starved call fails, and does not hang
+                await purchase(caller, server)
+            assert server.clock.monotonic() - began <= (60 + GUARD if limit == 1 else GUARD)
+        around.cancel_scope.cancel()
+    assert server.rejected.total() == 0
+    minutes = (server.clock.monotonic() - started) / 60
+    share = max(1, limit - 2 * max(1, limit // 10))
+    assert server.used.total() >= len(pauses) + 0.9 * share * (minutes - len(pauses) - 1)
+
+
+async def test_days_of_backfill_leave_each_minute_what_is_held_back(build: Build, purchase: Purchase) -> None:
+    """Of 10 a minute history takes 8, fleets 9, and whoever waits all."""
+    limiter, server = build(FakeClock(), phase=0.0)
+    await purchase(limiter, server)
+    for rank, most in ((BACKFILL, 8), (POLL, 9), (INTERACTIVE, 10)):
+        await server.clock.sleep(60)
+        with server.clock.move_on_after(30):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(lambda rank=rank: purchase(limiter, server, rank=rank))
+        assert server.used[server.windows()[-1]] == most
+
+
+@pytest.mark.parametrize(("limit", "most"), [(1, 60), (10, 0)])
+async def test_a_poll_goes_before_history_in_another_process(
+    build: Build, purchase: Purchase, limit: int, most: float
+) -> None:
+    """The middle class has its own share, and its own word at the window's start."""
+    limiter, server = build(FakeClock(), plan=Plan(minute=limit), minute=limit)
+    async with anyio.create_task_group() as around:
+        around.start_soon(backfill, purchase, limiter, server)
+        for _ in range(20):
+            await server.clock.sleep(500)
+            began = server.clock.monotonic()
+            with server.clock.move_on_after(200):
+                await purchase(beside(limiter, server), server, rank=POLL)
+            assert server.clock.monotonic() - began <= most + GUARD
+        around.cancel_scope.cancel()
+
+
+async def test_history_ends_before_the_month_does(build: Build, purchase: Purchase) -> None:
+    """It stops at what is held back, says why and until when; who is above it goes on."""
+    plan = Plan(minute=100, month=100)
+    limiter, server = build(FakeClock(), plan=plan, minute=100, month=100)
+    for rank, most, held in ((BACKFILL, 90, 10), (POLL, 95, 5), (INTERACTIVE, 100, 0)):
+        for _ in range(most - server.used.total()):
+            await purchase(limiter, server, rank=rank)
+        with pytest.raises(QuotaExhausted) as caught:
+            await purchase(limiter, server, rank=rank)
+        assert server.used.total() == most
+        assert (f"but for {held} requests held back" in str(caught.value)) == (held > 0)
+        assert caught.value.retry_at is not None
+        assert (caught.value.limit, caught.value.retry_at.day) == (100, 1)
+        assert limiter.left(rank)["month"] == 0
+        assert limiter.left()["month"] == 100 - most
+    assert server.rejected.total() == 0
+
+
+async def test_the_forecast_knows_the_class(build: Build, purchase: Purchase) -> None:
+    """What is held back makes history take longer, and who is behind in the queue does not count."""
+    limiter, server = build(FakeClock(), phase=10.0)
+    await purchase(limiter, server)
+    window = server.time() // 60 * 60
+    assert limiter.ready_at(9) < window + 60
+    assert limiter.ready_at(9, BACKFILL) == window + 60
+    # 9 + 8 x 10, 8 + 8 x 9, 7 + 9 x 8 are 80 or more
+    assert [limiter.ready_at(80, rank) - window for rank in RANKS.values()] == [480, 480, 600]
+    assert [limiter.left(rank)["minute"] for rank in RANKS.values()] == [9, 8, 7]
+
+
+# Claims
+
+
+def account(limit: int) -> tuple[KeyState, Plan]:
+    """Return an account that knows the time: 1,000 s at the second 40 of a minute."""
+    account, plan = KeyState(), Plan(minute=limit)
+    account.take(1, plan, 999.9)
+    account.settle(1, Settlement(999.9, 1000.0, landed=True, accepted=True, date=1_750_000_000))
+    return account, plan
+
+
+def test_who_waited_takes_what_comes_free() -> None:
+    """Whoever of a lower class looks first at the window's start lets them go first."""
+    account_, plan = account(1)
+    waits = [account_.take(2, plan, 1001.0, rank) for rank in (INTERACTIVE, BACKFILL)]
+    assert waits[0] is not None
+    assert waits[0].at is not None
+    assert waits[0] == waits[1]
+    again = account_.take(3, plan, waits[0].at, BACKFILL)
+    assert again is not None
+    assert (again.reason, again.certain) == ("priority", False)
+    assert account_.take(4, plan, waits[0].at + 1, INTERACTIVE) is None
+    account_.settle(4, Settlement(None, waits[0].at + 2))
+    assert account_.take(5, plan, waits[0].at + 2, BACKFILL) is None
+
+
+def test_a_claim_of_who_has_gone_ends() -> None:
+    """Whoever gave up holds nobody back for longer than a late riser would need."""
+    account_, plan = account(1)
+    wait = account_.take(2, plan, 1001.0, INTERACTIVE)
+    assert wait is not None
+    assert wait.at is not None
+    assert account_.take(3, plan, wait.at + HOLD - 0.01, BACKFILL) is not None
+    assert account_.take(3, plan, wait.at + HOLD, BACKFILL) is None
+
+
+def test_a_claim_is_on_what_comes_free_and_only_against_lower_classes() -> None:
+    """Before that, and for what is days away, nobody is held back; nor is one's own class."""
+    claims = Reservations()
+    claims.lay(POLL, 1030.0, 1000.0)
+    assert claims.ahead(BACKFILL, 1029.0) is None
+    assert claims.ahead(BACKFILL, 1030.0) == 1030.0 + HOLD
+    assert claims.ahead(POLL, 1030.0) is None
+    assert claims.ahead(INTERACTIVE, 1030.0) is None
+    claims.lay(POLL, 1000.0 + SOON + 1, 1000.0)
+    assert claims.ahead(BACKFILL, 1030.0) is not None  # the nearer one holds
+    claims.drop(POLL)
+    claims.lay(INTERACTIVE, None, 1000.0)
+    assert claims.ahead(POLL, 1000.0) == 1000.0 + AGAIN
+
+
+async def test_one_at_a_time_is_no_reason_to_go_last(build: Build, purchase: Purchase) -> None:
+    """While a limit is in doubt, a backfill elsewhere does not slip in between two looks."""
+    store = MemoryQuotaStore()
+    limiter, server = build(FakeClock(), store=store, plan=Plan(), minute=10**6, latency=3.0)
+    async with anyio.create_task_group() as around:
+        around.start_soon(backfill, purchase, limiter, server, 3)
+        await server.clock.sleep(0.01)  # before the first reply: one at a time
+        began = server.clock.monotonic()
+        with server.clock.move_on_after(60):
+            await purchase(beside(limiter, server), server)
+        assert server.clock.monotonic() - began <= 15
+        around.cancel_scope.cancel()

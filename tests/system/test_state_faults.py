@@ -1,0 +1,130 @@
+"""A state file that fails under a whole query: it is said, all is answered, and all is kept afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enlighten_async import EnlightenClient, RgmStats
+from enlighten_async.cache import SqliteCache
+from enlighten_async.limiter import SqliteQuotaStore
+from tests.cache.test_faults import NOT_KEPT, Limited, no_file_beyond
+from tests.world import World
+
+WEEK = 7 * 86_400
+HELD, ALL = 3, 8
+"""Weeks that were bought before, and weeks that are asked for."""
+COUNTED = "what is spent is counted in memory"
+
+
+@contextmanager
+def full(path: Path) -> Iterator[None]:
+    """Let the disk have no room for more than the count of what is spent."""
+    with no_file_beyond(path.stat().st_size):
+        yield
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let another program hold the file."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+@contextmanager
+def read_only(_: Path) -> Iterator[None]:
+    """Let the file be read, but not written."""
+    Limited.limit = "PRAGMA query_only = ON"
+    try:
+        yield
+    finally:
+        Limited.limit = ""
+
+
+@contextmanager
+def corrupt(path: Path) -> Iterator[None]:
+    """Let somebody have written all over the file's pages, while it is in use."""
+    whole = path.read_bytes()
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (len(whole) - 4096))
+    yield
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the file will be."""
+    return tmp_path / "state.db"
+
+
+def weeks(world: World, first: int, last: int) -> dict[str, float]:
+    """Return the range of some weeks, counted from nine weeks ago."""
+    begin = world.clock.now() // WEEK * WEEK - 9 * WEEK
+    return {"start_at": begin + first * WEEK, "end_at": begin + last * WEEK}
+
+
+def client(world: World, path: Path, fault: str) -> EnlightenClient:
+    """Open a client; its way to the file may be one for reading only."""
+    if fault != "read-only":
+        return world.client(state=path)
+    file = Limited(path, durable=False)
+    return world.client(
+        quota_store=SqliteQuotaStore(file, lambda salt: salt[:8], clock=world.clock),
+        interval_cache=SqliteCache(file, clock=world.clock),
+    )
+
+
+def true(world: World, answer: RgmStats) -> bool:
+    """Tell whether an answer is whole, and the truth."""
+    known = world.emulator.truth.rgm_stats(world.system, answer.window.start, answer.window.end)
+    columns = answer.intervals.columns
+    return answer.coverage.complete and dict(zip(columns["end_at"], columns["wh_del"], strict=True)) == {
+        row["end_at"]: row["wh_del"] for row in known
+    }
+
+
+FAULTS: dict[str, tuple[Callable[[Path], AbstractContextManager[None]], int, list[str]]] = {
+    "full": (full, ALL - HELD, [NOT_KEPT]),
+    "locked": (locked, ALL, [COUNTED, NOT_KEPT]),
+    "read-only": (read_only, ALL - HELD, [COUNTED, NOT_KEPT]),
+    "corrupt": (corrupt, ALL, ["is broken"]),
+}
+"""What happens to the file, how many weeks have to be bought then, and what is said."""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs limits of POSIX")
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_whole_query(world: World, path: Path, caplog: pytest.LogCaptureFixture, fault: str) -> None:
+    """Answered all the same, by what is held as far as that can be read; and nothing is bought once more."""
+    befall, price, said = FAULTS[fault]
+    async with client(world, path, fault) as before:
+        await before.rgm_stats(world.system, **weeks(world, 0, HELD))
+    world.emulator.counts.reset()
+    async with client(world, path, fault) as one:
+        await one.rgm_stats(world.system, **weeks(world, 1, HELD))  # the file is open
+        with befall(path):
+            if fault == "read-only":
+                file: Any = one._session.store
+                file.file.release()
+            answer = await one.rgm_stats(world.system, **weeks(world, 0, ALL))
+        assert true(world, answer)
+        assert answer.receipt.sent == world.emulator.counts.sent == price
+        warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+        assert [any(words in text for text in warned) for words in said] == [True] * len(said)
+        assert len(warned) == len(said)
+        assert all(str(path) in text for text in warned)
+    world.clock.advance(60)
+    async with client(world, path, fault) as other:
+        again = await other.rgm_stats(world.system, **weeks(world, 0, ALL))
+    assert again == answer
+    assert (again.receipt.sent, world.emulator.counts.sent) == (0, price)
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
