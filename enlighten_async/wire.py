@@ -129,5 +129,5 @@ class Request(Generic[P]):
         return self.series or (self.method, self.path, self.params, self.body)
 
 
-Flow: TypeAlias = Generator[Request[P], P, None]
-"""Yields one request at a time and is sent its decoded part: order lives inside a flow."""
+Requests: TypeAlias = Generator[Request[P], P, None]
+"""A generator that yields one request at a time and is sent its decoded part: order lives inside of it."""

@@ -17,7 +17,7 @@ from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.windows import Moment, Window, as_datetime, floor, local_days, time_zone, without
-from enlighten_async.wire import Flow, Request, Response, SeriesKey
+from enlighten_async.wire import Requests, Request, Response, SeriesKey
 
 S = TypeVar("S", bound=SeriesResult)
 
@@ -92,7 +92,7 @@ class SeriesRequests(Generic[S]):
             wanted=wanted or window,
         )
 
-    def flow(self, window: Window | None, *, newest: bool = False) -> Flow[S]:
+    def flow(self, window: Window | None, *, newest: bool = False) -> Requests[S]:
         """Ask for a window, and for the rest of it where an answer spoke for its beginning only.
 
         Args:

@@ -13,7 +13,7 @@ from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.windows import Moment, epoch
-from enlighten_async.wire import Flow, Request, never_final
+from enlighten_async.wire import Requests, Request, never_final
 
 P = TypeVar("P")
 
@@ -31,7 +31,7 @@ def once(request: Request[P], learn: Callable[[P], None] = _ignore) -> Draft[P, 
     """
     asked = evolve(request, valid_until=request.valid_until or never_final)
 
-    def flow() -> Flow[P]:
+    def flow() -> Requests[P]:
         yield asked
 
     def merge(parts: Sequence[P], _: Sequence[Gap], receipt: Receipt) -> P:

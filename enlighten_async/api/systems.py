@@ -16,11 +16,11 @@ from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.systems import Summary, System, SystemId, Systems, SystemsPage
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.windows import calendar_day
-from enlighten_async.wire import Flow, Request
+from enlighten_async.wire import Requests, Request
 
 
 def listing(
-    zones: MutableMapping[int, str], pages: Callable[[], Flow[SystemsPage]]
+    zones: MutableMapping[int, str], pages: Callable[[], Requests[SystemsPage]]
 ) -> Draft[SystemsPage, System, Systems]:
     """Return the query of a list of systems.
 

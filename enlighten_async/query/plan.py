@@ -1,82 +1,109 @@
-"""The plan of a query: segments in order of time, and how their parts become an answer. Pure."""
+"""The plan of a query: its segments in order of time, and how their parts become an answer. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
 
-from attrs import field, frozen
+from attrs import frozen
 
+from enlighten_async.cache import SeriesIndex
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.windows import Window
-from enlighten_async.wire import Flow, SeriesKey
+from enlighten_async.wire import Requests, SeriesKey
 
-P = TypeVar("P")
-I = TypeVar("I")  # noqa: E741 - an item
-T = TypeVar("T")
+I_co = TypeVar("I_co", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 
-
-@frozen
-class Leg(Generic[P]):
-    """One flow, the part of time it is for, and whether the store holds that."""
-
-    flow: Flow[P]
-    window: Window | None = None
-    held: bool = False
-
-
-def _never(_part: object, _window: Window) -> None:
-    """Skip nothing."""
-
-
-def _ignore(_part: object) -> None:
-    """Learn nothing."""
+Part: TypeAlias = Any
+"""A decoded response, or the cached beginning of one. Its type is known to the plan that asked for it."""
 
 
 @frozen
-class Outline(Generic[P, I, T]):
-    """A query before it is run.
+class Segment:
+    """One window of a query, or one cursor of pages.
 
     Attributes:
-        legs: its flows, oldest first; they may run side by side.
-        merge: joins parts (oldest first), gaps nobody has a part for, and the receipt to the answer.
-        unpack: what a stream hands out of a part.
-        skip: tells by the newest part why a window need not be asked for, if so.
-        learn: is shown each part.
-        pruned: windows left out beforehand, as documented as empty.
-        spare: requests it may take beyond one for each window, where an answer does not speak for the whole
-            of its window.
-        open_ended: whether only the service knows how many requests it takes.
-        cheaper: a way that costs less, in words; empty if there is none.
+        requests: yields one request at a time and is sent its decoded part.
+        window: the range of time it is for, where it is for one.
+        cached: whether the cache holds its parts.
     """
 
-    legs: tuple[Leg[P], ...]
-    merge: Callable[[Sequence[P], Sequence[Gap], Receipt], T]
-    unpack: Callable[[P], Iterable[I]]
-    skip: Callable[[P, Window], Reason | None] = field(default=_never)
-    learn: Callable[[P], None] = field(default=_ignore)
+    requests: Requests[Part]
+    window: Window | None = None
+    cached: bool = False
+
+
+@frozen
+class Segments:
+    """The segments of a query at one moment, and what they leave out.
+
+    Attributes:
+        ordered: the segments, oldest first; they may run side by side.
+        window: the whole range of time that was asked for, where the query is for one.
+        unasked: gaps that no segment asks for, as the service is known to have nothing there.
+        pruned: requests that those gaps would have taken.
+        spare: requests it may take beyond one for each segment, where a response does not speak for the
+            whole of its window.
+        open_ended: whether only the service knows how many requests it takes.
+        cheaper: a query that costs less, in words; empty if there is none.
+    """
+
+    ordered: tuple[Segment, ...]
+    window: Window | None = None
+    unasked: tuple[Gap, ...] = ()
     pruned: int = 0
     spare: int = 0
     open_ended: bool = False
     cheaper: str = ""
 
 
-@frozen
-class Draft(Generic[P, I, T]):
-    """A query before the time and the system's time zone are known.
+class QueryPlan(ABC, Generic[I_co, T_co]):
+    """The plan of one query: what its items and its answer are, from which segments.
 
-    Attributes:
-        outline: makes the outline of the time now (epoch seconds), the time zone and, where there is a
-            series, what is `SeriesIndex` of it.
-        zone_of: the system whose time zone it needs; `None` if it needs none.
-        series: where its parts are kept, if they are worth keeping.
+    A method of an `Api` returns one; its arguments are checked by then. The segments depend on the time, on
+    the system's time zone and on what is cached: they are laid out once per run, for estimate and run alike.
     """
 
-    outline: Callable[..., Outline[P, I, T]]
     zone_of: int | None = None
-    series: SeriesKey[P] | None = None
+    """The system whose time zone the segments need; `None` if they need none."""
 
+    series: SeriesKey[Any] | None = None
+    """The series under which the parts are cached; `None` where parts are not of a series."""
 
-Endpoints: TypeAlias = Mapping[str, Callable[..., Draft[Any, Any, Any]]]
-"""A dialect's endpoints by the names of the client's methods: what makes a draft of their arguments."""
+    @abstractmethod
+    def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
+        """Return the segments.
+
+        Args:
+            now: the service's time, epoch seconds.
+            zone: the time zone of `zone_of`, where it is known.
+            cached: the index of what is cached of `series`.
+        """
+
+    @abstractmethod
+    def merge(
+        self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None
+    ) -> T_co:
+        """Return the answer.
+
+        Args:
+            parts: the parts, oldest first; none only where a window is given.
+            gaps: the gaps that no part speaks for, those that were not asked for included, in any order.
+            receipt: the costs of the query.
+            window: the range of time that was asked for; `None` where that was left to the service.
+        """
+
+    @abstractmethod
+    def items(self, part: Part) -> Iterable[I_co]:
+        """Return the items that a stream hands out of a part."""
+
+    def skip(self, newest: Part, window: Window) -> Reason | None:
+        """Tell by the newest part why an older window need not be asked for; `None`: it has to be."""
+        return None
+
+    def learn(self, part: Part) -> None:
+        """Note what a part tells beside its rows, such as time zones."""

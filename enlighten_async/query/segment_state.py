@@ -13,7 +13,7 @@ from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Leg
 from enlighten_async.transport import Credentials
-from enlighten_async.wire import Flow, Request, Response
+from enlighten_async.wire import Requests, Request, Response
 
 P = TypeVar("P")
 
@@ -39,7 +39,7 @@ class Track(Generic[P]):
         renewed: whether they were renewed for it.
     """
 
-    flow: Flow[P]
+    flow: Requests[P]
     request: Request[P] | None
     place: Waiter
     learn: Callable[[P], None]

@@ -31,7 +31,7 @@ from enlighten_async.query.segment_state import Tally, Track
 from enlighten_async.retry import RetryBudget, RetryPolicy, crowded, passing
 from enlighten_async.transport import Credentials, Secret, Transport
 from enlighten_async.windows import as_datetime
-from enlighten_async.wire import Flow, Request, Response
+from enlighten_async.wire import Requests, Request, Response
 
 
 class CredentialsProvider(Protocol):
@@ -112,7 +112,7 @@ class Api(Protocol):
         """Return what an endpoint's answer means if it is not data, else `None`."""
         ...
 
-    def time_zone(self, system_id: int) -> Flow[str]:
+    def time_zone(self, system_id: int) -> Requests[str]:
         """Ask for the name of a system's time zone."""
         ...
 

@@ -25,7 +25,7 @@ from enlighten_async.limiter import Plan
 from enlighten_async.models.systems import SystemsPage
 from enlighten_async.query import Endpoints
 from enlighten_async.transport import Credentials, Secret
-from enlighten_async.wire import Flow, Request, Response, never_final
+from enlighten_async.wire import Requests, Request, Response, never_final
 
 BASE_URL = "https://api.enphaseenergy.com/api/v2"
 """The service's own address; v2 has ended there."""
@@ -91,7 +91,7 @@ class ApiV2:
         """Return what an answer means if it is not data, else `None`."""
         return explain(response, official=self.official)
 
-    def time_zone(self, system_id: int) -> Flow[str]:
+    def time_zone(self, system_id: int) -> Requests[str]:
         """Ask for the name of a system's time zone; no answer but `/systems` has it."""
 
         def named(response: Response) -> str:

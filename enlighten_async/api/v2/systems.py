@@ -16,7 +16,7 @@ from enlighten_async.models.readings import MonthlyProduction, ProductionMeterRe
 from enlighten_async.models.systems import System, Systems, SystemsPage
 from enlighten_async.query.plan import Draft
 from enlighten_async.windows import calendar_day
-from enlighten_async.wire import Flow, Request, Response, never_final
+from enlighten_async.wire import Requests, Request, Response, never_final
 
 
 def envoys(system_id: int) -> Draft[Envoys, Envoys, Envoys]:
@@ -103,7 +103,7 @@ def _filter(name: str, given: object) -> Params:
     return tuple((name if len(values) == 1 else f"{name}[]", value) for value in values)
 
 
-def _pages(filters: Params) -> Flow[SystemsPage]:
+def _pages(filters: Params) -> Requests[SystemsPage]:
     """Follow the cursors for as long as they are new and lead to systems that were not seen before."""
     params = (("limit", str(PAGE)), *filters)
     read = partial(decode.value, SystemsPage)

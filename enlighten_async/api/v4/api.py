@@ -33,7 +33,7 @@ from enlighten_async.api.v4.systems import (
 from enlighten_async.errors import EnlightenError
 from enlighten_async.limiter import Plan
 from enlighten_async.query import Endpoints
-from enlighten_async.wire import Flow, Request, Response, never_final
+from enlighten_async.wire import Requests, Request, Response, never_final
 
 BASE_URL = "https://api.enphaseenergy.com/api/v4"
 """The service's own address."""
@@ -115,7 +115,7 @@ class ApiV4:
         """Return what an answer means if it is not data, else `None`."""
         return explain(response, endpoint)
 
-    def time_zone(self, system_id: int) -> Flow[str]:
+    def time_zone(self, system_id: int) -> Requests[str]:
         """Ask for the name of a system's time zone."""
 
         def named(response: Response) -> str:

@@ -14,7 +14,7 @@ from enlighten_async.models.coverage import Gap
 from enlighten_async.models.devices import Devices, EnvoyInverters, Envoys, Inventory, InvertersSummary
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.wire import Flow, Request, Response, never_final
+from enlighten_async.wire import Requests, Request, Response, never_final
 
 PAGE = 100
 """Inverters per page, the most the service gives; it was seen to give all in one."""
@@ -113,7 +113,7 @@ def inverters_summary_by_envoy_or_site(
     )
 
 
-def _pages(site_id: int) -> Flow[InvertersSummary]:
+def _pages(site_id: int) -> Requests[InvertersSummary]:
     """Ask for page after page, for as long as they are full and hold inverters not seen before."""
     name, known, number = "inverters_summary_by_envoy_or_site", set[str | None](), 1
     while True:

@@ -38,7 +38,7 @@ from enlighten_async.models.events import (
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.windows import DAY, Moment, Window, as_datetime, epoch, split
-from enlighten_async.wire import Flow, Request, Response
+from enlighten_async.wire import Requests, Request, Response
 
 WEEK = 7 * DAY
 """Seconds of the longest range that one request may ask for."""
@@ -110,7 +110,7 @@ class EventLog(Generic[R, A]):
             pruned=len(split(gone, WEEK)),
         )
 
-    def _flow(self, system_id: int, window: Window, params: Params) -> Flow[A]:
+    def _flow(self, system_id: int, window: Window, params: Params) -> Requests[A]:
         """Ask for a window, and for the rest of it where an answer spoke for one end of it only."""
         while window.start < window.end:
             part = yield self._request(system_id, window, params)

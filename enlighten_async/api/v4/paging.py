@@ -13,7 +13,7 @@ from enlighten_async.models.convert import RowSequence
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.wire import Flow, Request, Response, never_final
+from enlighten_async.wire import Requests, Request, Response, never_final
 
 PAGE = 100
 """Rows per page, the most the service gives; its own default is 20."""
@@ -76,7 +76,7 @@ class Paged(Generic[R, A]):
 
         return Draft(outline)
 
-    def _pages(self, system_id: int, path: str, params: tuple[tuple[str, str], ...]) -> Flow[Page[A]]:
+    def _pages(self, system_id: int, path: str, params: tuple[tuple[str, str], ...]) -> Requests[Page[A]]:
         """Ask for page after page, for as long as there are more and they hold rows not seen before."""
         known: frozenset[R] = frozenset()
         offset: int | None = 0

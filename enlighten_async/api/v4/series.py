@@ -50,7 +50,7 @@ from enlighten_async.models.site_series import (
 )
 from enlighten_async.query.plan import Draft
 from enlighten_async.windows import DAY, Window
-from enlighten_async.wire import Flow, Request
+from enlighten_async.wire import Requests, Request
 
 WEEK = 7 * DAY
 """Seconds of the longest span that one request may ask for."""
@@ -231,7 +231,7 @@ class PagedSeriesEndpoint(SeriesEndpoint[MicrosTelemetry]):
 class PagedSeriesRequests(SeriesRequests[MicrosTelemetry]):
     """What is asked of one system, page by page."""
 
-    def flow(self, window: Window | None, *, newest: bool = False) -> Flow[MicrosTelemetry]:
+    def flow(self, window: Window | None, *, newest: bool = False) -> Requests[MicrosTelemetry]:
         """Ask for page after page, for as long as there are more and they hold devices not seen before."""
         known, page, total, more = set[str](), 1, 0, True
         while more:

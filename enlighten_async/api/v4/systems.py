@@ -21,7 +21,7 @@ from enlighten_async.models.readings import (
 )
 from enlighten_async.models.systems import System, SystemDetails, Systems, SystemsPage
 from enlighten_async.query.plan import Draft
-from enlighten_async.wire import Flow, Request, Response, never_final
+from enlighten_async.wire import Requests, Request, Response, never_final
 
 
 def quote_segment(given: object, name: str) -> str:
@@ -117,7 +117,7 @@ def _numbers(values: tuple[str, ...]) -> list[int]:
     return [int(value) for value in values]
 
 
-def _pages(criteria: dict[str, object]) -> Flow[SystemsPage]:
+def _pages(criteria: dict[str, object]) -> Requests[SystemsPage]:
     """Ask for page after page, for as long as there are more and they hold systems not seen before."""
     known: set[int] = set()
     number: str | None = "1"

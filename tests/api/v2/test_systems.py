@@ -15,7 +15,7 @@ from enlighten_async.api.v2.systems import search_system_id, summary, systems
 from enlighten_async.errors import AuthenticationError, DecodeError, InputError, NotFound, ServiceRetired
 from enlighten_async.models import Receipt, Summary, SystemId, Systems
 from enlighten_async.transport import Secret
-from enlighten_async.wire import Flow, Request
+from enlighten_async.wire import Requests, Request
 from tests.api.v2.answers import DATE, answer
 from tests.api.v2.single import WEB_DATE, told
 from tests.api.v2.single import asked as asked_once
@@ -23,7 +23,7 @@ from tests.effort import examples
 from tests.world import World
 
 
-def driven(flow: Flow[Any], bodies: list[dict[str, Any]]) -> tuple[list[Any], list[Request[Any]]]:
+def driven(flow: Requests[Any], bodies: list[dict[str, Any]]) -> tuple[list[Any], list[Request[Any]]]:
     """Drive a flow with answers as long as it asks; return the parts, and what was asked."""
     parts, asked = [], [next(flow)]
     for body in bodies:
