@@ -13,6 +13,9 @@ from enlighten_async.windows import Window
 
 P = TypeVar("P")
 
+Params: TypeAlias = tuple[tuple[str, str], ...]
+"""Parameters of a request in order, as names and values."""
+
 
 @frozen
 class SeriesKey(Generic[P]):
@@ -42,7 +45,7 @@ class ReplyKey(Generic[P]):
     Attributes:
         endpoint: the API's name of the endpoint it is from.
         asked: what was asked: path, query and body, credentials excluded.
-        good_until: tells up to when (epoch seconds) such an answer will do, by what it became and when it
+        valid_until: returns up to when (epoch seconds) such a response will do, by its part and the time it
             was fetched; without that, for as long as the caller's `max_age` allows.
     """
 
@@ -56,8 +59,8 @@ def never_final(_: object, fetched: float) -> float:
     return fetched
 
 
-def _never(_: EnlightenError) -> None:
-    """Forgive nothing."""
+def _no_answer(_: EnlightenError) -> None:
+    """Take every error of the service for an error."""
 
 
 @frozen
@@ -93,20 +96,21 @@ class Request(Generic[P]):
         params: query parameters in order, credentials excluded.
         decode: turns a 200 into a part; raises `DecodeError`.
         window: the part of time it asks for, where it does.
-        forgive: turns a documented refusal into the part it stands for, or returns `None`.
+        empty_answer_for: returns the part, mostly an empty one, that an error of the service is documented
+            to stand for, or `None`: it stays an error.
         method: HTTP method, upper case.
         body: what is sent along, as JSON; `None` for nothing.
         series: the series its part is of, where it is of one that is kept.
-        good_until: makes its answer one that is kept as it is: see `ReplyKey`.
         wanted: all that is still wanted of the series; a part for its beginning will do as well.
+        valid_until: makes its response one that is cached as it is: see `ReplyKey`.
     """
 
     endpoint: str
     path: str
-    params: tuple[tuple[str, str], ...]
+    params: Params
     decode: Callable[[Response], P] = field(repr=False)
     window: Window | None = None
-    forgive: Callable[[EnlightenError], P | None] = field(default=_never, repr=False)
+    empty_answer_for: Callable[[EnlightenError], P | None] = field(default=_no_answer, repr=False)
     method: str = "GET"
     body: bytes | None = None
     series: SeriesKey[P] | None = None
@@ -114,8 +118,8 @@ class Request(Generic[P]):
     valid_until: Callable[[P, float], float] | None = field(default=None, repr=False)
 
     @property
-    def reply(self) -> ReplyKey[P] | None:
-        """Under what its answer is kept as it is; `None` if it is not."""
+    def reply_key(self) -> ReplyKey[P] | None:
+        """The key under which the response is cached as it is; `None` if it is not cached like that."""
         if self.valid_until is None:
             return None
         asked = f"{self.path}?{urlencode(self.params)}"

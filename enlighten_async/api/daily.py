@@ -1,30 +1,31 @@
-"""Endpoints of whole local days: the days asked for, and the empty answers that errors stand for."""
+"""Endpoints of whole local days: their ranges, their plans, and the errors that stand for empty answers.
+
+The service answers 422 to ranges for which it has nothing yet, and several statuses to systems without a
+meter. Such an error becomes an empty answer with a reason; one that says the call is wrong stays an error.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from typing import Any, Generic, Self, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from attrs import evolve, field, frozen
 
 from enlighten_async.api import decode
-from enlighten_async.api.ranges import Params
-from enlighten_async.api.single import once
+from enlighten_async.api.single import OneRequestPlan
 from enlighten_async.cache import ABSENCE_MEMORY_S, day_end_anywhere, valid_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import Lifetime
-from enlighten_async.query.plan import Draft, Outline
 from enlighten_async.windows import as_datetime, calendar_day
-from enlighten_async.wire import Request, Response
+from enlighten_async.wire import Params, Request, Response
 
-INVALID = "Requested date range is invalid for this system"
-"""What the service says when the start is after the end, one of which it may have chosen itself."""
+INVALID_RANGE_TEXT = "Requested date range is invalid for this system"
+"""Text of a 422 where the start is after the end, one of which the service may have chosen itself."""
 
-IN_FUTURE = "Requested date is in the future"
-"""What it says of days to come, and some endpoints of today."""
+FUTURE_DATE_TEXT = "Requested date is in the future"
+"""Text of a 422 for days to come; some endpoints say it of today."""
 
 L = TypeVar("L", bound=Lifetime[Any])
 
@@ -42,8 +43,8 @@ class DateRange:
     end_date: date | None
 
     @classmethod
-    def of(cls, start_date: date | None, end_date: date | None) -> Self:
-        """Check what the caller gave.
+    def of(cls, *, start_date: date | None = None, end_date: date | None = None) -> Self:
+        """Return the range of a caller's arguments.
 
         Raises:
             InputError: one is not a date, or the end is before the start.
@@ -56,110 +57,138 @@ class DateRange:
 
     @property
     def params(self) -> Params:
-        """The days as the service takes them."""
+        """The days as parameters of a request."""
         given = (("start_date", self.start_date), ("end_date", self.end_date))
         return tuple((name, str(day)) for name, day in given if day is not None)
 
-    def empty(self, refusal: APIError) -> Reason | None:
-        """Tell why the service has nothing for these days, if that is what a refusal says."""
-        if refusal.status == 204:
+    def empty_reason(self, error: APIError) -> Reason | None:
+        """Return the reason why these days are empty, if an error of the service says that they are."""
+        if error.status == 204:
             return Reason.NOT_REPORTED_YET
-        if not isinstance(refusal, RangeError) or INVALID not in str(refusal):
+        if not isinstance(error, RangeError) or INVALID_RANGE_TEXT not in str(error):
             return None
-        first, last = refusal.start_date, refusal.end_date
+        first, last = error.start_date, error.end_date
         ordered = first is not None and last is not None and first <= last
         if self.start_date is None:
             # The service's own start is after the end: the caller's, or else its own.
             reason = Reason.NOT_REPORTED_YET if self.end_date is None else Reason.BEFORE_OPERATION
             return None if ordered else reason
         if first is None or last is None or ordered:
-            return Reason.NOT_REPORTED_YET if recent(self.start_date, refusal) else None
+            return Reason.NOT_REPORTED_YET if may_be_today(self.start_date, error) else None
         # It moved an end of the range past the other: to where data begins, or to where it ends.
         return Reason.BEFORE_OPERATION if first > self.start_date else Reason.NOT_REPORTED_YET
 
 
-def recent(day: date, refusal: RangeError) -> bool:
-    """Tell whether a day may be the system's today: in any time zone, it is within a day of UTC's."""
-    now = decode.fetched_at(refusal.response)
+def may_be_today(day: date, error: RangeError) -> bool:
+    """Tell whether a day may be the system's today: in any time zone, that is within a day of UTC's."""
+    now = decode.fetched_at(error.response)
     return now is not None and abs(day - now.date()) <= timedelta(days=1)
 
 
-def _not_yet(_part: object) -> Reason:
-    """Tell that nothing was reported yet."""
+def _not_reported_yet(_part: object) -> Reason:
     return Reason.NOT_REPORTED_YET
 
 
 @frozen
 class DailyEndpoint(Generic[L]):
-    """One endpoint that answers a value for each local day.
+    """One endpoint that answers with a value for each local day.
 
     Attributes:
-        model: what an answer becomes.
+        model: the class of the answer.
         name: the API's name of it.
         path: where it is, below the system; the name by default.
-        empty: tells why there are no days, if a refusal stands for that.
-        why: tells why an answer has no days.
-        known: attributes of the answer which the service leaves out.
-        shape: turns an answer into what the model is made of.
-        over: whether a last day has to be over by the system's clock, or is refused. One that may not be
-            is left out, which means the last that is, and what is not wanted of the answer is cut off.
+        empty_reason_of_error: returns why there are no days, if an error of the service says so.
+        empty_reason: returns why a response has no days.
+        defaults: fields of the answer that the service leaves out.
+        shape: turns a response into the fields of the model.
+        past_days_only: whether the service takes no last day before it is over by the system's clock. One
+            that may not be is left out of the request, which means the last that is; days of the response
+            that were not asked for are cut off.
     """
 
     model: type[L]
     name: str
     path: str = field(kw_only=True, default="")
-    empty: Callable[[DateRange, APIError], Reason | None] = field(kw_only=True, default=DateRange.empty)
-    why: Callable[[L], Reason] = field(kw_only=True, default=_not_yet)
-    known: Mapping[str, object] = field(kw_only=True, factory=dict)
+    empty_reason_of_error: Callable[[DateRange, APIError], Reason | None] = field(
+        kw_only=True, default=DateRange.empty_reason
+    )
+    empty_reason: Callable[[L], Reason] = field(kw_only=True, default=_not_reported_yet)
+    defaults: Mapping[str, object] = field(kw_only=True, factory=dict)
     shape: decode.Shape | None = field(kw_only=True, default=None)
-    day_end_anywhere: bool = field(kw_only=True, default=False)
+    past_days_only: bool = field(kw_only=True, default=False)
 
-    def draft(self, system_id: int, days: DateRange, more: Params = ()) -> Draft[L, L, L]:
-        """Ask for a value a day.
+    def plan(self, system_id: int, days: DateRange, params: Params = ()) -> DailyPlan[L]:
+        """Return the plan of a query for a value a day.
 
         Args:
             system_id: the system.
             days: the days.
-            more: further parameters.
+            params: further parameters.
         """
-
-        def outline(now: float, zone: ZoneInfo | None) -> Outline[L, L, L]:
-            last = days.end_date
-            sure = (
-                not self.day_end_anywhere
-                or last is None
-                or last < as_datetime(now).date() - timedelta(days=1)
-            )
-            asked = days if sure else evolve(days, end_date=None)
-            return once(self._request(system_id, asked, last, more)).outline(now, zone)
-
-        return Draft(outline)
-
-    def _request(self, system_id: int, days: DateRange, last: date | None, more: Params) -> Request[L]:
-        usual = {"system_id": system_id, "start_date": days.start_date and str(days.start_date), **self.known}
-
-        def read(response: Response) -> L:
-            part = decode.value(self.model, response, usual=usual, shape=self.shape)
-            part = part if last is None or not self.day_end_anywhere else part.ended(last)
-            return part if len(part) else evolve(part, start_date=None, reason=self.why(part))
-
-        def forgive(refusal: EnlightenError) -> L | None:
-            if not isinstance(refusal, APIError) or (reason := self.empty(days, refusal)) is None:
-                return None
-            as_of = decode.fetched_at(refusal.response)
-            return self.model.nothing(system_id, reason, as_of, **self.known)
-
-        def until(part: L, fetched: float) -> float:
-            if part.reason is not None:
-                return fetched + ABSENCE_MEMORY_S
-            reported = part.meta.last_report_at if part.meta else None
-            return fetched if last is None else valid_until(day_end_anywhere(last), fetched, reported)
-
-        where = f"/systems/{system_id}/{self.path or self.name}"
-        return Request(self.name, where, (*days.params, *more), read, None, forgive, valid_until=until)
+        return DailyPlan(self, system_id, days, params)
 
 
-def produced(production: object) -> Params:
+@frozen
+class DailyPlan(OneRequestPlan[L]):
+    """The plan of a query for a value a day: one request, whatever the range.
+
+    Attributes:
+        endpoint: the endpoint.
+        system_id: the system.
+        days: the days that were asked for.
+        params: parameters beside the days.
+    """
+
+    endpoint: DailyEndpoint[L]
+    system_id: int
+    days: DateRange
+    params: Params
+
+    def request_at(self, now: float) -> Request[L]:
+        """Return the request; a last day that may not be over everywhere is left out where it has to be."""
+        last, endpoint = self.days.end_date, self.endpoint
+        is_over = last is None or last < as_datetime(now).date() - timedelta(days=1)
+        days = self.days if is_over or not endpoint.past_days_only else evolve(self.days, end_date=None)
+        return Request(
+            endpoint.name,
+            f"/systems/{self.system_id}/{endpoint.path or endpoint.name}",
+            (*days.params, *self.params),
+            self._decode,
+            empty_answer_for=self._empty_answer_for,
+            valid_until=self._valid_until,
+        )
+
+    def _decode(self, response: Response) -> L:
+        endpoint, start, last = self.endpoint, self.days.start_date, self.days.end_date
+        known = {
+            "system_id": self.system_id,
+            "start_date": None if start is None else str(start),
+            **endpoint.defaults,
+        }
+        part = decode.value(endpoint.model, response, usual=known, shape=endpoint.shape)
+        if endpoint.past_days_only and last is not None:
+            part = part.ended(last)
+        return part if len(part) else evolve(part, start_date=None, reason=endpoint.empty_reason(part))
+
+    def _empty_answer_for(self, error: EnlightenError) -> L | None:
+        if not isinstance(error, APIError):
+            return None
+        reason = self.endpoint.empty_reason_of_error(self.days, error)
+        if reason is None:
+            return None
+        as_of = decode.fetched_at(error.response)
+        return self.endpoint.model.nothing(self.system_id, reason, as_of, **self.endpoint.defaults)
+
+    def _valid_until(self, part: L, fetched: float) -> float:
+        """Return up to when (epoch seconds) a response will do: for ever where its last day is final."""
+        if part.reason is not None:
+            return fetched + ABSENCE_MEMORY_S
+        reported = part.meta.last_report_at if part.meta else None
+        last = self.days.end_date
+        return fetched if last is None else valid_until(day_end_anywhere(last), fetched, reported)
+
+
+def production_params(production: Literal["all"] | None) -> Params:
     """Return the parameter that asks for microinverters and meters apart, if that is wanted.
 
     Raises:

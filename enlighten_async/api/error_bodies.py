@@ -1,4 +1,4 @@
-"""Bodies of errors in any of the service's shapes: their text and their facts."""
+"""Bodies of errors in any of the service's seven shapes: their texts and their facts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNAVAILABLE = 7
 
 
 def envelope(response: Response) -> Mapping[str, object]:
-    """Return the body of a refusal as a mapping; an empty one if it is anything else."""
+    """Return the body of an error as a mapping; an empty one if it is anything else."""
     try:
         body = msgspec.json.decode(response.body)
     except (ValueError, RecursionError):
@@ -25,8 +25,8 @@ def envelope(response: Response) -> Mapping[str, object]:
     return body if isinstance(body, dict) else {}
 
 
-def said(body: Mapping[str, object], *names: str) -> str:
-    """Return what a refusal says in the first of these fields that has a text, or a list of such."""
+def message_of(body: Mapping[str, object], *names: str) -> str:
+    """Return the text of an error: that of the first of these fields which has a text, or a list of such."""
     for name in names:
         value = body.get(name)
         lines = value if isinstance(value, list) else [value]
@@ -37,7 +37,7 @@ def said(body: Mapping[str, object], *names: str) -> str:
 
 
 def with_facts(error: APIError, body: Mapping[str, object]) -> APIError:
-    """Put the facts of a refusal on its error."""
+    """Set the facts of a body on its error: when a limit ends, or which range the service has; return it."""
     if "errorCode" in body:
         error.error_code = _whole(body, "errorCode", 2**53)
     if isinstance(error, Throttled):

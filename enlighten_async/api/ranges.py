@@ -1,11 +1,11 @@
-"""Limits of the series endpoints, and the ranges that callers give."""
+"""Ranges of time as callers give them, and the limits of the series endpoints. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Self, TypedDict
 from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
@@ -13,6 +13,7 @@ from attrs import field, frozen
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.windows import DAY, Moment, Window, calendar_day, epoch, floor, local_days
+from enlighten_async.wire import Params
 
 HOUR = 3_600
 
@@ -20,7 +21,35 @@ MARGIN = HOUR
 """Seconds kept from the limit of retention, which moves on while a request waits for its turn."""
 
 
-DAILY: Mapping[str, str] = MappingProxyType(
+class TimeRange(TypedDict, total=False):
+    """A range of time: two instants, or two local days of the system; nothing is the system's own today.
+
+    Attributes:
+        start_at: start, exclusive: an aware datetime or epoch seconds.
+        end_at: end, inclusive; now if not given.
+        start_date: first local day.
+        end_date: last local day, inclusive; today if not given.
+    """
+
+    start_at: Moment | None
+    end_at: Moment | None
+    start_date: date | None
+    end_date: date | None
+
+
+class DayRange(TypedDict, total=False):
+    """A range of local days of the system.
+
+    Attributes:
+        start_date: first day; by default the one on which the system went into operation.
+        end_date: last day, inclusive; by default yesterday.
+    """
+
+    start_date: date | None
+    end_date: date | None
+
+
+_DAILY_ENDPOINTS: Mapping[str, str] = MappingProxyType(
     {
         "stats": "energy_lifetime",
         "rgm_stats": "energy_lifetime",
@@ -31,9 +60,7 @@ DAILY: Mapping[str, str] = MappingProxyType(
         "energy_export_telemetry": "energy_export_lifetime",
     }
 )
-"""What has a value for each day, of all days in one request, by the series that has them by intervals."""
-
-Params: TypeAlias = tuple[tuple[str, str], ...]
+"""Endpoints with a value for each day, of all days in one request, by the series of the same energy."""
 
 
 def both_ends(window: Window, *, newest: bool) -> Params:
@@ -43,7 +70,7 @@ def both_ends(window: Window, *, newest: bool) -> Params:
 
 @frozen
 class SeriesLimits:
-    """What the service allows of a series.
+    """The limits of one series: what the service allows one request, and how it answers a longer range.
 
     Attributes:
         name: the API's name of it.
@@ -77,15 +104,15 @@ class SeriesLimits:
     knows_today: bool = True
 
     def cheaper(self, window: Window) -> str:
-        """Return what costs less than a window of several requests, in words; empty if nothing is known."""
-        daily = DAILY.get(self.name)
+        """Return a query that costs less than a window of several requests, in words; empty: none is known."""
+        daily = _DAILY_ENDPOINTS.get(self.name)
         if daily is None or window.seconds <= max(self.span, 7 * DAY):
             return ""
         return f"one {daily} request has a value for each day"
 
     @property
     def longest(self) -> int:
-        """How many seconds the rows of one answer may span; the service's own today may have 25 hours."""
+        """Seconds that the rows of one response may span; the service's own today may have 25 hours."""
         return max(self.span, DAY + HOUR)
 
     def oldest(self, now: float) -> int:
@@ -169,7 +196,12 @@ def _midnight_after(start: int, zone: ZoneInfo) -> int:
 
 @frozen
 class Range:
-    """A range as the caller gave it: two instants, or two local days; the end may be open."""
+    """A range as the caller gave it: two instants, or two local days; the end may be open.
+
+    Attributes:
+        start: epoch seconds, or the first local day.
+        end: epoch seconds, or the last local day; `None`: now.
+    """
 
     start: float | date
     end: float | date | None
@@ -178,12 +210,12 @@ class Range:
     def of(
         cls,
         *,
-        start_at: Moment | None,
-        end_at: Moment | None,
-        start_date: date | None,
-        end_date: date | None,
+        start_at: Moment | None = None,
+        end_at: Moment | None = None,
+        start_date: date | None = None,
+        end_date: date | None = None,
     ) -> Self | None:
-        """Check what the caller gave; return `None` if that is nothing.
+        """Return the range of a caller's arguments; `None` if nothing was given.
 
         Raises:
             InputError: instants and dates are mixed, the start is missing, or the end is before it.

@@ -1,74 +1,115 @@
-"""Queries of one request, whose part is the answer."""
+"""Plans of queries of one request, whose part is the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Generic, TypeVar
+from zoneinfo import ZoneInfo
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from enlighten_async.api import decode
+from enlighten_async.cache import SeriesIndex
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.windows import Moment, epoch
-from enlighten_async.wire import Requests, Request, never_final
+from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
+from enlighten_async.windows import Moment, Window, epoch
+from enlighten_async.wire import Params, Request, Requests, never_final
 
 P = TypeVar("P")
 
 
-def _ignore(_part: object) -> None:
-    """Learn nothing."""
+class OneRequestPlan(QueryPlan[P, P], Generic[P]):
+    """The plan of a query of one request; its part is the answer, a model that has `receipt`."""
 
+    @abstractmethod
+    def request_at(self, now: float) -> Request[P]:
+        """Return the request, which may depend on the service's time (epoch seconds)."""
 
-def once(request: Request[P], learn: Callable[[P], None] = _ignore) -> Draft[P, P, P]:
-    """Return the query of one request; its answer is a model that has `receipt`.
+    def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
+        """Return one segment of one request.
 
-    Args:
-        request: the request.
-        learn: is shown the answer.
-    """
-    asked = evolve(request, valid_until=request.valid_until or never_final)
+        The response is cached under the request, also one of the moment: a caller's `max_age` may allow it.
+        """
+        request = self.request_at(now)
+        return Segments((Segment(_alone(evolve(request, valid_until=request.valid_until or never_final))),))
 
-    def flow() -> Requests[P]:
-        yield asked
-
-    def merge(parts: Sequence[P], _: Sequence[Gap], receipt: Receipt) -> P:
-        part: Any = parts[0]
-        answer: P = evolve(part, receipt=receipt)
+    def merge(self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> P:
+        """Return the only part, with the costs of the query."""
+        answer: P = evolve(parts[0], receipt=receipt)
         return answer
 
-    return Draft(
-        lambda _now, _zone: Outline(
-            legs=(Leg(flow()),), merge=merge, unpack=lambda part: (part,), learn=learn
-        )
-    )
+    def items(self, part: P) -> tuple[P]:
+        """Return the part: a stream of one answer hands out that answer."""
+        return (part,)
 
 
-T = TypeVar("T")
+def _alone(request: Request[P]) -> Requests[P]:
+    yield request
 
 
-def readings(
-    model: type[T],
-    name: str,
+@frozen
+class SinglePlan(OneRequestPlan[P]):
+    """The plan of a query whose request is known from the start.
+
+    Attributes:
+        request: the request.
+    """
+
+    request: Request[P]
+
+    def request_at(self, now: float) -> Request[P]:
+        """Return the request."""
+        return self.request
+
+
+def system_plan(
+    model: type[P],
+    endpoint: str,
     system_id: int,
     *,
-    end_at: Moment | None = None,
+    path: str = "",
+    params: Params = (),
     shape: decode.Shape | None = None,
-) -> Draft[T, T, T]:
-    """Ask for the last readings of a system's meters.
+    defaults: Mapping[str, object] = MappingProxyType({}),
+) -> SinglePlan[P]:
+    """Return the plan of a request about one system, whose response is one object.
 
     Args:
-        model: what the answer becomes.
-        name: the API's name of the endpoint.
+        model: the class of the answer; it has `as_of` and `receipt`.
+        endpoint: the API's name of the endpoint.
+        system_id: the system.
+        path: where it is, below the system; the name of the endpoint by default.
+        params: the parameters.
+        shape: turns the object into the fields of the model, where its own differ.
+        defaults: values of fields that a response may leave out.
+    """
+    read = partial(decode.value, model, shape=shape, usual=defaults)
+    return SinglePlan(Request(endpoint, f"/systems/{system_id}/{path or endpoint}", params, read))
+
+
+def readings_plan(
+    model: type[P],
+    endpoint: str,
+    system_id: int,
+    end_at: Moment | None,
+    *,
+    shape: decode.Shape | None = None,
+) -> SinglePlan[P]:
+    """Return the plan of a query for the last readings of a system's meters.
+
+    Args:
+        model: the class of the answer.
+        endpoint: the API's name of the endpoint.
         system_id: the system.
         end_at: readings after it do not count; now if not given.
-        shape: turns the answer into what the model is made of.
+        shape: turns the response into the fields of the model.
 
     Raises:
         InputError: `end_at` is not an instant.
     """
     params = () if end_at is None else (("end_at", str(int(epoch(end_at, "end_at")))),)
-    read = partial(decode.value, model, shape=shape)
-    return once(Request(name, f"/systems/{system_id}/{name}", params, read))
+    return system_plan(model, endpoint, system_id, params=params, shape=shape)

@@ -1,58 +1,82 @@
-"""Lists of systems, and the requests that find single systems."""
+"""Lists of systems, and requests about one system that both versions of the API have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, MutableMapping, Sequence
+from collections.abc import Collection, MutableMapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import TypeAlias, TypedDict
+
+from attrs import frozen
 
 from enlighten_async.api import decode
-from enlighten_async.api.single import once
+from enlighten_async.api.paging import PagedPlan, Seen
+from enlighten_async.api.single import SinglePlan
 from enlighten_async.cache import day_end_anywhere, valid_until
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Gap
+from enlighten_async.models.devices import EnvoyInverters, InvertersSummary
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.systems import Summary, System, SystemId, Systems, SystemsPage
-from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.windows import calendar_day
-from enlighten_async.wire import Requests, Request
+from enlighten_async.query.plan import Part
+from enlighten_async.windows import Window, calendar_day
+from enlighten_async.wire import Request, Response
+
+Filter: TypeAlias = str | Collection[str] | None
+"""A value, or several of which one must match; `None` lets all pass."""
 
 
-def listing(
-    zones: MutableMapping[int, str], pages: Callable[[], Requests[SystemsPage]]
-) -> Draft[SystemsPage, System, Systems]:
-    """Return the query of a list of systems.
+class SystemFilters(TypedDict, total=False):
+    """The API's filters of systems, by v2's names and in its order; systems have to pass all of them."""
 
-    Args:
-        zones: takes up the names of the systems' time zones.
-        pages: makes the flow that asks for it, page after page.
+    system_id: int | str | Collection[int | str] | None
+    system_name: Filter
+    status: Filter
+    reference: Filter
+    installer: Filter
+    connection_type: Filter
+
+
+@frozen
+class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
+    """The plan of a query for the systems of a user, page after page.
+
+    Attributes:
+        zones: names of systems' time zones; pages add to them.
     """
 
-    def learn(page: SystemsPage) -> None:
-        zones.update({system.system_id: system.timezone for system in page.systems if system.timezone})
+    zones: MutableMapping[int, str]
 
-    return Draft(
-        lambda _now, _zone: Outline(
-            legs=(Leg(pages()),),
-            merge=_joined,
-            unpack=lambda page: page.systems,
-            learn=learn,
-            open_ended=True,
+    def listed(self, part: SystemsPage) -> Seen:
+        """Return the numbers of a page's systems."""
+        return frozenset(system.system_id for system in part.systems)
+
+    def next_cursor(self, cursor: str, parts: Sequence[SystemsPage], seen: Seen) -> str | None:
+        """Return the cursor that the page names, if it names one."""
+        return parts[-1].next or None
+
+    def items(self, part: SystemsPage) -> Sequence[System]:
+        """Return the systems of a page."""
+        return part.systems
+
+    def learn(self, part: SystemsPage) -> None:
+        """Note the time zones of a page's systems."""
+        self.zones.update({each.system_id: each.timezone for each in part.systems if each.timezone})
+
+    def merge(
+        self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None
+    ) -> Systems:
+        """Return the systems of all pages; not complete where the last page names another one."""
+        pages: Sequence[SystemsPage] = parts
+        return Systems(
+            systems=tuple(system for page in pages for system in page.systems),
+            complete=bool(pages) and not pages[-1].next,
+            as_of=pages[0].as_of if pages else None,
+            receipt=receipt,
         )
-    )
 
 
-def _joined(parts: Sequence[SystemsPage], _: Sequence[Gap], receipt: Receipt) -> Systems:
-    return Systems(
-        systems=tuple(system for page in parts for system in page.systems),
-        complete=bool(parts) and not parts[-1].next,
-        as_of=parts[0].as_of if parts else None,
-        receipt=receipt,
-    )
-
-
-def wanted(name: str, given: object) -> tuple[str, ...]:
+def filter_values(name: str, given: object) -> tuple[str, ...]:
     """Return the values of a filter, each once; none if it is not given.
 
     Raises:
@@ -61,13 +85,13 @@ def wanted(name: str, given: object) -> tuple[str, ...]:
     if given is None:
         return ()
     several = given if isinstance(given, Collection) and not isinstance(given, str | bytes) else (given,)
-    values = tuple(dict.fromkeys(_value(name, one) for one in several))
+    values = tuple(dict.fromkeys(_filter_value(name, one) for one in several))
     if not values:
         raise InputError(f"{name} is empty, which no system could match: give a value, or leave it out")
     return values
 
 
-def _value(name: str, value: object) -> str:
+def _filter_value(name: str, value: object) -> str:
     if name == "system_id" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value.strip():
@@ -75,36 +99,61 @@ def _value(name: str, value: object) -> str:
     return str(value)
 
 
-def summary(
+def summary_plan(
     system_id: int, summary_date: date | None, *, shape: decode.Shape | None = None
-) -> Draft[Summary, Summary, Summary]:
-    """Ask for one system's summary of one local day; the service's own today if none is given."""
+) -> SinglePlan[Summary]:
+    """Return the plan of a query for the summary of a system on one local day.
+
+    Args:
+        system_id: the system.
+        summary_date: the day; the service's own today if none is given.
+        shape: turns the response into the fields of the model.
+
+    Raises:
+        InputError: `summary_date` is not a date.
+    """
     day = None if summary_date is None else calendar_day(summary_date, "summary_date")
-    params = () if day is None else (("summary_date", str(day)),)
-    read = partial(decode.value, Summary, shape=shape)
+    request = Request(
+        "summary",
+        f"/systems/{system_id}/summary",
+        () if day is None else (("summary_date", str(day)),),
+        partial(decode.value, Summary, shape=shape),
+        valid_until=partial(_summary_valid_until, day),
+    )
+    return SinglePlan(request)
 
-    def until(answer: Summary, fetched: float) -> float:
-        return fetched if day is None else valid_until(day_end_anywhere(day), fetched, answer.last_report_at)
 
-    return once(Request("summary", f"/systems/{system_id}/summary", params, read, valid_until=until))
+def _summary_valid_until(day: date | None, summary: Summary, fetched: float) -> float:
+    if day is None:
+        return fetched
+    return valid_until(day_end_anywhere(day), fetched, summary.last_report_at)
 
 
-def search_system_id(serial_num: object, *, path: str) -> Draft[SystemId, SystemId, SystemId]:
-    """Ask which system a gateway belongs to.
+def search_system_id_plan(serial_num: object, *, path: str) -> SinglePlan[SystemId]:
+    """Return the plan of a query for the system that a gateway belongs to.
 
     Args:
         serial_num: the gateway's serial number.
-        path: where one asks.
+        path: where that is asked.
 
     Raises:
-        InputError: it is not a text.
+        InputError: the serial number is not a text.
     """
     params = (("serial_num", serial_number(serial_num, "serial_num")),)
-    return once(Request("search_system_id", path, params, partial(decode.value, SystemId)))
+    return SinglePlan(Request("search_system_id", path, params, partial(decode.value, SystemId)))
 
 
-def serial_number(given: Any, name: str) -> str:
-    """Return a serial number.
+def inverters_summary(response: Response) -> InvertersSummary:
+    """Decode a response that lists microinverters, gateway by gateway."""
+    return InvertersSummary(decode.items(EnvoyInverters, response), as_of=decode.fetched_at(response))
+
+
+def serial_number(given: object, name: str) -> str:
+    """Return a serial number without spaces around it.
+
+    Args:
+        given: the serial number.
+        name: the name of the argument, for the error.
 
     Raises:
         InputError: it is not a text.

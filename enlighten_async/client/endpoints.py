@@ -1,12 +1,15 @@
-"""The API's own names as methods, each of which returns a `Query`."""
+"""The methods of the client that both versions of the API have, each of which returns a `Query`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeVar, Unpack
 
-from enlighten_async.errors import InputError, NotSupported
+from enlighten_async.api.base import Api
+from enlighten_async.api.ranges import DayRange, TimeRange
+from enlighten_async.api.systems import Filter
+from enlighten_async.errors import InputError
 from enlighten_async.models import (
     ConsumptionLifetime,
     ConsumptionStats,
@@ -23,37 +26,26 @@ from enlighten_async.models import (
     SystemId,
     Systems,
 )
-from enlighten_async.query import Draft, Query, QueryOptions, Session
+from enlighten_async.query import Query, QueryOptions, Session
+from enlighten_async.query.plan import QueryPlan
 from enlighten_async.windows import Moment
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
 
 
-class Asking:
-    """What the methods of the client have in common."""
+class QueryMethods:
+    """The parts of a client that its methods need: the version of the API, and the way to a query."""
 
+    _api: Api
     _session: Session
     _options: QueryOptions
 
-    def _ask(self, method: str, *args: object, **options: object) -> Query[Any, Any]:
-        """Return the query of a method.
-
-        Raises:
-            InputError: an argument is wrong; `NotSupported`: this version of the API has no such thing.
-        """
-        dialect = self._session.dialect
-        draft = dialect.endpoints.get(method)
-        if draft is None:
-            advice = dialect.absent.get(method, "only v4 has it: connect with EnlightenClient.v4(...)")
-            raise NotSupported(f"{dialect.version} of the API has no {method}: {advice}")
-        return self._query(draft(*args, **options))
-
-    def _query(self, draft: Draft[Any, I, T]) -> Query[I, T]:
-        return Query(self._session, self._options, draft)
+    def _query(self, plan: QueryPlan[I, T]) -> Query[I, T]:
+        return Query(self._session, self._options, plan)
 
 
-def number(system_id: object) -> int:
+def parse_system_id(system_id: object) -> int:
     """Return a system id as a number; the service sends it as one, users keep it as text too.
 
     Raises:
@@ -67,22 +59,24 @@ def number(system_id: object) -> int:
     return int(text)
 
 
-Filter: TypeAlias = str | Collection[str] | None
-"""A value, or several of which one must match; `None` lets all pass."""
+class Endpoints(QueryMethods):
+    """Queries to the service, in both of its versions.
 
+    Arguments are checked at the call, before anything is sent: an `InputError` says what is wrong and how to
+    fix the call. A `system_id` is the service's number of a system, as a number or a text.
 
-class Endpoints(Asking):
-    """What the service can be asked, in both of its versions.
+    The series (`stats`, `rgm_stats`, `consumption_stats`) take ranges of any length, by one of two pairs of
+    keywords (`TimeRange`):
 
-    Arguments are checked at the call, before anything is sent: an `InputError` says what is wrong and what
-    to do. A `system_id` is the service's number of a system, as a number or a text.
+    - `start_at` and `end_at` are instants: aware datetimes or epoch seconds. The range is `(start, end]` after
+      both were floored to the series' grid; it ends by now, also where `end_at` is left out.
+    - `start_date` and `end_date` are whole local days of the system, both included; `end_date` is today if
+      left out. They need the system's time zone: known from earlier answers of `systems`, or else asked for
+      by one request.
 
-    The series (`stats`, `rgm_stats`, `consumption_stats`) take ranges of any length, by one of two pairs:
-    `start_at` and `end_at` are instants (aware datetimes or epoch seconds), the range is `(start, end]`
-    after both were floored to the series' grid, and ends by now; `start_date` and `end_date` are whole
-    local days of the system, both included, and need its time zone: known from earlier answers of
-    `systems`, or else asked for by one request. Without a range it is the system's own today, so far.
-    Streamed, a series hands out one part per window, oldest first.
+    Without a range it is the system's own today, so far. Streamed, a series hands out one part per window,
+    oldest first. The lifetimes take local days (`DayRange`): `start_date`, by default the one on which the
+    system went into operation, and `end_date`, included, by default yesterday.
     """
 
     def systems(
@@ -110,155 +104,127 @@ class Endpoints(Asking):
             installer: names of installers.
             connection_type: such as "ethernet".
         """
-        return self._ask(
-            "systems",
-            system_id=system_id,
-            system_name=system_name,
-            status=status,
-            reference=reference,
-            installer=installer,
-            connection_type=connection_type,
+        return self._query(
+            self._api.systems(
+                system_id=system_id,
+                system_name=system_name,
+                status=status,
+                reference=reference,
+                installer=installer,
+                connection_type=connection_type,
+            )
         )
 
     def search_system_id(self, serial_num: str) -> Query[SystemId, SystemId]:
-        """Ask which system the gateway with this serial number belongs to; one request.
+        """Ask for the system that the gateway with this serial number belongs to; one request.
 
-        Raises `NotFound`, in the service's words, if nobody knows it.
+        Raises `NotFound`, in the service's words, if there is none.
         """
-        return self._ask("search_system_id", serial_num)
+        return self._query(self._api.search_system_id(serial_num))
 
     def summary(self, system_id: int | str, *, summary_date: date | None = None) -> Query[Summary, Summary]:
         """Ask for a system's state and energy on one of its local days, by default its today; one request."""
-        return self._ask("summary", number(system_id), summary_date)
+        return self._query(self._api.summary(parse_system_id(system_id), summary_date))
 
-    def stats(
-        self,
-        system_id: int | str,
-        *,
-        start_at: Moment | None = None,
-        end_at: Moment | None = None,
-        start_date: date | None = None,
-        end_date: date | None = None,
-    ) -> Query[Stats, Stats]:
+    def stats(self, system_id: int | str, **range_: Unpack[TimeRange]) -> Query[Stats, Stats]:
         """Ask for the 5-minute intervals of a system's microinverters.
 
         One request per day of the range, in v4 per 7 days.
 
         Nights and outages are rows that do not exist. It is not known whether the service's limit of one
         day means 24 hours: local days, and systems whose time zone is known, are exact either way.
-        """
-        return self._ask(
-            "stats",
-            number(system_id),
-            start_at=start_at,
-            end_at=end_at,
-            start_date=start_date,
-            end_date=end_date,
-        )
 
-    def rgm_stats(
-        self,
-        system_id: int | str,
-        *,
-        start_at: Moment | None = None,
-        end_at: Moment | None = None,
-        start_date: date | None = None,
-        end_date: date | None = None,
-    ) -> Query[RgmStats, RgmStats]:
-        """Ask for the 15-minute intervals of a system's revenue-grade meters; one request per 7 days."""
-        return self._ask(
-            "rgm_stats",
-            number(system_id),
-            start_at=start_at,
-            end_at=end_at,
-            start_date=start_date,
-            end_date=end_date,
-        )
+        Args:
+            system_id: the system.
+            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+        """
+        return self._query(self._api.stats(parse_system_id(system_id), **range_))
+
+    def rgm_stats(self, system_id: int | str, **range_: Unpack[TimeRange]) -> Query[RgmStats, RgmStats]:
+        """Ask for the 15-minute intervals of a system's revenue-grade meters; one request per 7 days.
+
+        Args:
+            system_id: the system.
+            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+        """
+        return self._query(self._api.rgm_stats(parse_system_id(system_id), **range_))
 
     def consumption_stats(
-        self,
-        system_id: int | str,
-        *,
-        start_at: Moment | None = None,
-        end_at: Moment | None = None,
-        start_date: date | None = None,
-        end_date: date | None = None,
+        self, system_id: int | str, **range_: Unpack[TimeRange]
     ) -> Query[ConsumptionStats, ConsumptionStats]:
-        """Ask for the 15-minute intervals of what a site consumed; one request per 28 days, in v4 per 7.
+        """Ask for the 15-minute intervals of a site's consumption; one request per 28 days, in v4 per 7.
 
         Without an enabled meter of consumption the answer is empty, with the reason `no_device`; if the
         user may not see it, it is an `AuthenticationError`.
+
+        Args:
+            system_id: the system.
+            range_: start_at and end_at, or start_date and end_date; today if neither is given.
         """
-        return self._ask(
-            "consumption_stats",
-            number(system_id),
-            start_at=start_at,
-            end_at=end_at,
-            start_date=start_date,
-            end_date=end_date,
-        )
+        return self._query(self._api.consumption_stats(parse_system_id(system_id), **range_))
 
     def energy_lifetime(
         self,
         system_id: int | str,
         *,
-        start_date: date | None = None,
-        end_date: date | None = None,
         production: Literal["all"] | None = None,
+        **days: Unpack[DayRange],
     ) -> Query[EnergyLifetime, EnergyLifetime]:
-        """Ask for what a system produced on each of its local days; one request for all its life.
+        """Ask for the energy that a system produced on each of its local days; one request for all its life.
 
         Without days the answer is empty, with a `reason`. Zeros at the end may mean that nothing was
-        reported yet.
+        reported yet. Of days that are not over, v4 gives none, but today if it is the first.
 
         Args:
             system_id: the system.
-            start_date: first day; by default the one on which it went into operation.
-            end_date: last day, included; by default yesterday. Of days that are not over, v4 gives none,
-                but today if it is the first.
             production: "all" gives the series of meters and microinverters as well, on the same days.
+            days: start_date and end_date.
         """
-        return self._ask(
-            "energy_lifetime",
-            number(system_id),
-            start_date=start_date,
-            end_date=end_date,
-            production=production,
+        return self._query(
+            self._api.energy_lifetime(parse_system_id(system_id), production=production, **days)
         )
 
     def consumption_lifetime(
-        self, system_id: int | str, *, start_date: date | None = None, end_date: date | None = None
+        self, system_id: int | str, **days: Unpack[DayRange]
     ) -> Query[ConsumptionLifetime, ConsumptionLifetime]:
-        """Ask for what was consumed on each local day; one request. Days as in `energy_lifetime`."""
-        return self._ask("consumption_lifetime", number(system_id), start_date=start_date, end_date=end_date)
+        """Ask for the energy that was consumed on each local day; one request.
+
+        Args:
+            system_id: the system.
+            days: start_date and end_date, as in `energy_lifetime`.
+        """
+        return self._query(self._api.consumption_lifetime(parse_system_id(system_id), **days))
 
     def envoys(self, system_id: int | str) -> Query[Envoys, Envoys]:
         """Ask for a system's gateways; one request."""
-        return self._ask("envoys", number(system_id))
+        return self._query(self._api.envoys(parse_system_id(system_id)))
 
     def inventory(self, system_id: int | str) -> Query[Inventory, Inventory]:
         """Ask for a system's active gateways, microinverters and meters; one request."""
-        return self._ask("inventory", number(system_id))
+        return self._query(self._api.inventory(parse_system_id(system_id)))
 
     def inverters_summary_by_envoy_or_site(
         self, site_id: int | str
     ) -> Query[InvertersSummary, InvertersSummary]:
-        """Ask for the last report of each of a system's microinverters, by gateway; one request."""
-        return self._ask("inverters_summary_by_envoy_or_site", number(site_id))
+        """Ask for the last report of each of a system's microinverters, by gateway.
+
+        One request, in v4 one per 100 microinverters.
+        """
+        return self._query(self._api.inverters_summary_by_envoy_or_site(parse_system_id(site_id)))
 
     def production_meter_readings(
         self, system_id: int | str, *, end_at: Moment | None = None
     ) -> Query[ProductionMeterReadings, ProductionMeterReadings]:
-        """Ask what a system's meters of production showed last, by now or by `end_at`; one request."""
-        return self._ask("production_meter_readings", number(system_id), end_at=end_at)
+        """Ask for the last readings of a system's production meters, by now or by `end_at`; one request."""
+        return self._query(self._api.production_meter_readings(parse_system_id(system_id), end_at))
 
     def monthly_production(
         self, system_id: int | str, *, start_date: date
     ) -> Query[MonthlyProduction, MonthlyProduction]:
         """Ask for the energy of the month that begins on a local day, at least a month ago; one request.
 
-        The service has deprecated it, and v4 has it no more: use `energy_lifetime` or
-        `production_meter_readings`. Raises
-        `Unavailable` with `error_code` 7 if the data is not available for now.
+        The service has deprecated it, and v4 no longer has it: use `energy_lifetime` or
+        `production_meter_readings`. Raises `Unavailable` with `error_code` 7 if the data is not available
+        for now.
         """
-        return self._ask("monthly_production", number(system_id), start_date)
+        return self._query(self._api.monthly_production(parse_system_id(system_id), start_date))

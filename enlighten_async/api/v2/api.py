@@ -1,104 +1,188 @@
-"""Version 2 of the API, by method."""
+"""Version 2 of the API: its methods, its tariffs and its credentials."""
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, MutableMapping
+from datetime import date
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Literal, Unpack
 
-from attrs import Factory, field, frozen
+from attrs import Factory, frozen
 
 from enlighten_async.api import decode
-from enlighten_async.api.v2 import daily, systems
-from enlighten_async.api.v2.errors import explain
-from enlighten_async.api.v2.series import CONSUMPTION_STATS, RGM_STATS, STATS
-from enlighten_async.api.v2.systems import (
-    envoys,
-    inventory,
-    inverters_summary_by_envoy_or_site,
-    monthly_production,
-    production_meter_readings,
+from enlighten_async.api.daily import DateRange, production_params
+from enlighten_async.api.ranges import DayRange, TimeRange
+from enlighten_async.api.single import SinglePlan, readings_plan, system_plan
+from enlighten_async.api.systems import (
+    SystemFilters,
+    inverters_summary,
+    search_system_id_plan,
+    summary_plan,
 )
+from enlighten_async.api.v2.errors import error_for
+from enlighten_async.api.v2.series import (
+    CONSUMPTION_LIFETIME,
+    CONSUMPTION_STATS,
+    ENERGY_LIFETIME,
+    RGM_STATS,
+    STATS,
+)
+from enlighten_async.api.v2.systems import SystemsPlanV2, filter_params
 from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Plan
-from enlighten_async.models.systems import SystemsPage
-from enlighten_async.query import Endpoints
+from enlighten_async.models import (
+    ConsumptionLifetime,
+    ConsumptionStats,
+    EnergyLifetime,
+    Envoys,
+    Inventory,
+    InvertersSummary,
+    MonthlyProduction,
+    ProductionMeterReadings,
+    RgmStats,
+    Stats,
+    Summary,
+    System,
+    SystemId,
+    Systems,
+    SystemsPage,
+)
+from enlighten_async.query.plan import QueryPlan
 from enlighten_async.transport import Credentials, Secret
-from enlighten_async.wire import Requests, Request, Response, never_final
+from enlighten_async.windows import Moment, calendar_day
+from enlighten_async.wire import Request, Requests, Response, never_final
 
 BASE_URL = "https://api.enphaseenergy.com/api/v2"
 """The service's own address; v2 has ended there."""
 
 PLANS: Mapping[str, Plan] = {"Watt": Plan(minute=10, month=10_000, name="Watt")}
-"""Plans by their names; of v2 only the free one's figures are known."""
+"""Tariffs by their names; of v2 only the free one's figures are known."""
 
 
 def credentials(api_key: Secret, user_id: Secret) -> Credentials:
-    """Return what goes with each request of v2: key and user id, in the query.
+    """Return the credentials of v2: key and user id, in the query of each request.
 
     Raises:
         InputError: one of them cannot be one.
     """
     for name, secret in (("api_key", api_key), ("user_id", user_id)):
-        if not _sound(secret):
+        if not _is_plausible(secret):
             raise InputError(
                 f"{name} must be a text without spaces, as the service gave it; it is not shown here"
             )
     return Credentials(params=(("key", api_key), ("user_id", user_id)))
 
 
-def _sound(secret: Secret) -> bool:
+def _is_plausible(secret: Secret) -> bool:
     return re.fullmatch(r"[!-~]+", secret.reveal()) is not None
 
 
 @frozen
 class ApiV2:
-    """The dialect of version 2.
+    """Version 2 of the API, method by method, as `Api` says.
 
     Attributes:
-        official: whether it is spoken with the service's own host, whose v2 has ended.
+        official: whether requests go to the service's own host, whose v2 has ended.
         zones: names of systems' time zones, as far as they are known; answers add to them.
-        endpoints: what it can be asked, by the names of the client's methods.
     """
 
     official: bool = True
     zones: MutableMapping[int, str] = Factory(dict)
-    endpoints: Endpoints = field(init=False, repr=False)
     version: ClassVar[str] = "v2"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
-    absent: ClassVar[Mapping[str, str]] = {}
 
-    @endpoints.default
-    def _endpoints(self) -> Endpoints:
-        return {
-            "systems": partial(systems.systems, self.zones),
-            "search_system_id": systems.search_system_id,
-            "summary": systems.summary,
-            "stats": partial(STATS.draft, zones=self.zones),
-            "rgm_stats": partial(RGM_STATS.draft, zones=self.zones),
-            "consumption_stats": partial(CONSUMPTION_STATS.draft, zones=self.zones),
-            "energy_lifetime": daily.energy_lifetime,
-            "consumption_lifetime": daily.consumption_lifetime,
-            "envoys": envoys,
-            "inventory": inventory,
-            "inverters_summary_by_envoy_or_site": inverters_summary_by_envoy_or_site,
-            "production_meter_readings": production_meter_readings,
-            "monthly_production": monthly_production,
-        }
-
-    def explain(self, response: Response, endpoint: str) -> EnlightenError | None:
-        """Return what an answer means if it is not data, else `None`."""
-        return explain(response, official=self.official)
+    def error_for(self, response: Response, endpoint: str) -> EnlightenError | None:
+        """Return the error that a response stands for; `None`: it is data."""
+        return error_for(response, official=self.official)
 
     def time_zone(self, system_id: int) -> Requests[str]:
-        """Ask for the name of a system's time zone; no answer but `/systems` has it."""
+        """Ask for the name of a system's time zone; no response but that of `/systems` has it."""
+        only = (("system_id", str(system_id)),)
+        read = partial(_time_zone_in, system_id)
+        yield Request("systems", "/systems", only, read, valid_until=never_final)
 
-        def named(response: Response) -> str:
-            for system in decode.value(SystemsPage, response).systems:
-                if system.system_id == system_id and system.timezone:
-                    return system.timezone
-            raise decode.zone_unknown(system_id, response)
+    def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[System, Systems]:
+        """Plan a list of the systems of a user that pass all filters."""
+        return SystemsPlanV2(self.zones, filter_params(**filters))
 
-        one = (("system_id", str(system_id)),)
-        yield Request("systems", "/systems", one, named, valid_until=never_final)
+    def search_system_id(self, serial_num: str) -> QueryPlan[SystemId, SystemId]:
+        """Plan a search for the system that a gateway belongs to."""
+        return search_system_id_plan(serial_num, path="/systems/search_system_id")
+
+    def summary(self, system_id: int, summary_date: date | None = None) -> QueryPlan[Summary, Summary]:
+        """Plan a system's state and energy on one local day."""
+        return summary_plan(system_id, summary_date)
+
+    def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[Stats, Stats]:
+        """Plan the 5-minute intervals of a system's microinverters."""
+        return STATS.plan(system_id, self.zones, **range_)
+
+    def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[RgmStats, RgmStats]:
+        """Plan the 15-minute intervals of a system's revenue-grade meters."""
+        return RGM_STATS.plan(system_id, self.zones, **range_)
+
+    def consumption_stats(
+        self, system_id: int, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[ConsumptionStats, ConsumptionStats]:
+        """Plan the 15-minute intervals of a site's consumption."""
+        return CONSUMPTION_STATS.plan(system_id, self.zones, **range_)
+
+    def energy_lifetime(
+        self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]
+    ) -> QueryPlan[EnergyLifetime, EnergyLifetime]:
+        """Plan the energy produced on each local day."""
+        return ENERGY_LIFETIME.plan(system_id, DateRange.of(**days), production_params(production))
+
+    def consumption_lifetime(
+        self, system_id: int, **days: Unpack[DayRange]
+    ) -> QueryPlan[ConsumptionLifetime, ConsumptionLifetime]:
+        """Plan the energy consumed on each local day."""
+        return CONSUMPTION_LIFETIME.plan(system_id, DateRange.of(**days))
+
+    def envoys(self, system_id: int) -> QueryPlan[Envoys, Envoys]:
+        """Plan a list of a system's gateways."""
+        return system_plan(Envoys, "envoys", system_id)
+
+    def inventory(self, system_id: int) -> QueryPlan[Inventory, Inventory]:
+        """Plan a list of a system's active devices."""
+        return system_plan(Inventory, "inventory", system_id)
+
+    def inverters_summary_by_envoy_or_site(
+        self, site_id: int
+    ) -> QueryPlan[InvertersSummary, InvertersSummary]:
+        """Plan a list of the last reports of a system's microinverters; here the API says site for it."""
+        name = "inverters_summary_by_envoy_or_site"
+        return SinglePlan(Request(name, f"/systems/{name}", (("site_id", str(site_id)),), inverters_summary))
+
+    def production_meter_readings(
+        self, system_id: int, end_at: Moment | None = None
+    ) -> QueryPlan[ProductionMeterReadings, ProductionMeterReadings]:
+        """Plan the last readings of a system's production meters."""
+        return readings_plan(ProductionMeterReadings, "production_meter_readings", system_id, end_at)
+
+    def monthly_production(
+        self, system_id: int, start_date: date
+    ) -> QueryPlan[MonthlyProduction, MonthlyProduction]:
+        """Plan the energy of the month from a local day on, at least a month ago; deprecated by the service.
+
+        The warning that says so names the line which calls the client's method.
+        """
+        day = calendar_day(start_date, "start_date")
+        warnings.warn(
+            "monthly_production is deprecated by the service: use energy_lifetime for the energy of days, "
+            "or production_meter_readings for the readings of meters",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        params = (("start_date", str(day)),)
+        return system_plan(MonthlyProduction, "monthly_production", system_id, params=params)
+
+
+def _time_zone_in(system_id: int, response: Response) -> str:
+    """Decode the name of a system's time zone from a list of systems."""
+    for system in decode.value(SystemsPage, response).systems:
+        if system.system_id == system_id and system.timezone:
+            return system.timezone
+    raise decode.zone_unknown(system_id, response)

@@ -1,10 +1,10 @@
-"""Errors of v2: status and body to one of our errors, by a table."""
+"""Errors of v2: the class and the advice for each status and body, by a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from enlighten_async.api.error_bodies import UNAVAILABLE, envelope, said, with_facts
+from enlighten_async.api.error_bodies import UNAVAILABLE, envelope, message_of, with_facts
 from enlighten_async.errors import (
     APIError,
     AuthenticationError,
@@ -19,7 +19,7 @@ from enlighten_async.errors import (
 )
 from enlighten_async.wire import Response
 
-_REFUSALS: Mapping[int, tuple[type[APIError], str]] = {
+_ERRORS: Mapping[int, tuple[type[APIError], str]] = {
     401: (AuthenticationError, "check the API key and the user id, and that the user granted access"),
     403: (PermissionDenied, "the user or the plan does not include this"),
     404: (NotFound, "check the system id, and that this user may see the system"),
@@ -30,16 +30,16 @@ _REFUSALS: Mapping[int, tuple[type[APIError], str]] = {
 }
 
 _TEXTS = ("message", "errorMessages", "reason")
-"""Fields that may hold what a refusal says; the service has seven shapes for it."""
+"""Fields that may hold the text of an error; the service has seven shapes for it."""
 
 _RETIRED = "v2 of the service ended on 2024-06-30, and this is not an answer of it; use v4"
 
 
-def explain(response: Response, *, official: bool) -> EnlightenError | None:
-    """Return what an answer means if it is not data, else `None`.
+def error_for(response: Response, *, official: bool) -> EnlightenError | None:
+    """Return the error that a response stands for; `None`: it is data.
 
     Args:
-        response: the answer.
+        response: the response.
         official: whether it came from the service's own host, whose v2 has ended.
     """
     if response.status == 200 and "html" not in response.content_type:
@@ -48,7 +48,7 @@ def explain(response: Response, *, official: bool) -> EnlightenError | None:
     if official and not body and (response.status in {200, 404, 410} or 300 <= response.status < 400):
         return ServiceRetired(_RETIRED, status=response.status, response=response)
     kind, advice = _kind(response, body)
-    text = said(body, *_TEXTS).rstrip(".")
+    text = message_of(body, *_TEXTS).rstrip(".")
     message = f"{response.status}{f' {text}' if text else ''}: {advice}"
     return with_facts(kind(message, status=response.status, response=response), body)
 
@@ -56,10 +56,10 @@ def explain(response: Response, *, official: bool) -> EnlightenError | None:
 def _kind(response: Response, body: Mapping[str, object]) -> tuple[type[APIError], str]:
     if response.status == 500 and body.get("errorCode") == UNAVAILABLE:
         return Unavailable, "the service does not have this data for now; ask again later"
-    if response.status == 422 and said(body, *_TEXTS).startswith("Couldn't find "):
-        return _REFUSALS[404]
+    if response.status == 422 and message_of(body, *_TEXTS).startswith("Couldn't find "):
+        return _ERRORS[404]
     if response.status == 200:
         return ServerError, "a web page came in place of data; check base_url and proxy"
     if 300 <= response.status < 400:
         return ServerError, "the service redirects, which its API never did; check base_url"
-    return _REFUSALS.get(response.status, (ServerError, "the service failed"))
+    return _ERRORS.get(response.status, (ServerError, "the service failed"))

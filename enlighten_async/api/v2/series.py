@@ -1,12 +1,15 @@
-"""Series endpoints of v2 and their limits, in one table."""
+"""Series of v2, by intervals and by local days, with their limits in one table."""
 
 from __future__ import annotations
 
+from enlighten_async.api.daily import DailyEndpoint, DateRange
 from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stats
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.series import SeriesEndpoint
+from enlighten_async.errors import APIError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.intervals import merge_parts
+from enlighten_async.models.lifetime import ConsumptionLifetime, EnergyLifetime
 from enlighten_async.models.rgm_stats import merge_rgm_stats, no_rgm_stats
 from enlighten_async.models.site_series import no_consumption, no_stats
 from enlighten_async.windows import DAY
@@ -39,4 +42,24 @@ CONSUMPTION_STATS = SeriesEndpoint(
     no_consumption,
     merge_parts,
 )
-"""What the site consumed, by 15 minutes; of a longer range "one month" is answered: 28 days at least."""
+"""Consumption of the site, by 15 minutes; of a longer range "one month" is answered: 28 days at least."""
+
+NO_METER_TEXTS = {401: "consumption meter", 404: "Resource not found", 422: "consumption meter"}
+"""Texts of errors, by status, for a system without an enabled meter of consumption."""
+
+
+def _no_meter_or_no_days(days: DateRange, error: APIError) -> Reason | None:
+    """Return the reason why there are no days of consumption, if an error of the service says so."""
+    text = NO_METER_TEXTS.get(error.status)
+    if error.status == 204 or (text is not None and text in str(error)):
+        return Reason.NO_DEVICE
+    return days.empty_reason(error)
+
+
+ENERGY_LIFETIME = DailyEndpoint(EnergyLifetime, "energy_lifetime")
+"""Energy produced by a system, by local days."""
+
+CONSUMPTION_LIFETIME = DailyEndpoint(
+    ConsumptionLifetime, "consumption_lifetime", empty_reason_of_error=_no_meter_or_no_days
+)
+"""Energy consumed at a system, by local days."""

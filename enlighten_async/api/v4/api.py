@@ -1,39 +1,95 @@
-"""Version 4 of the API, by method."""
+"""Version 4 of the API: its methods and its tariffs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from datetime import date
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Literal, Unpack
 
-from attrs import Factory, field, frozen
+from attrs import Factory, frozen
 
 from enlighten_async.api import decode
-from enlighten_async.api.v4 import daily, devices, events, systems
-from enlighten_async.api.v4.errors import explain
-from enlighten_async.api.v4.events import (
-    ev_charger_devices,
-    ev_charger_events,
-    ev_charger_schedules,
-    ev_charger_sessions,
+from enlighten_async.api.daily import DateRange, production_params
+from enlighten_async.api.ranges import DayRange, TimeRange
+from enlighten_async.api.single import readings_plan, system_plan
+from enlighten_async.api.systems import SystemFilters, search_system_id_plan, summary_plan
+from enlighten_async.api.v4 import daily, series
+from enlighten_async.api.v4.devices import InvertersPlan, shape_devices, shape_envoys, shape_inventory
+from enlighten_async.api.v4.errors import error_for
+from enlighten_async.api.v4.ev_chargers import (
+    ev_charger_events_plan,
+    ev_charger_sessions_plan,
+    shape_ev_chargers,
 )
-from enlighten_async.api.v4.series import CONSUMPTION_STATS, DEVICES, RGM_STATS, SITE, STATS
-from enlighten_async.api.v4.settings import (
-    battery_settings,
-    grid_status,
-    latest_telemetry,
-    load_control,
-    storm_guard,
-)
+from enlighten_async.api.v4.events import ALARMS, EVENTS, cleared_params, event_types_plan
+from enlighten_async.api.v4.settings import setting_plan, shape_latest_telemetry
 from enlighten_async.api.v4.systems import (
-    consumption_meter_readings,
-    production_meter_readings,
-    storage_meter_readings,
+    SystemPlan,
+    SystemsPlanV4,
+    quote_segment,
+    search_criteria,
+    shape_readings,
+    shape_summary,
+    system_details,
 )
-from enlighten_async.errors import EnlightenError
+from enlighten_async.errors import EnlightenError, NotSupported
 from enlighten_async.limiter import Plan
-from enlighten_async.query import Endpoints
-from enlighten_async.wire import Requests, Request, Response, never_final
+from enlighten_async.models import (
+    Alarms,
+    Battery,
+    BatteryLifetime,
+    BatterySettings,
+    ConsumptionLifetime,
+    ConsumptionMeterReadings,
+    ConsumptionStats,
+    Devices,
+    EnergyExportLifetime,
+    EnergyExportTelemetry,
+    EnergyImportLifetime,
+    EnergyImportTelemetry,
+    EnergyLifetime,
+    Envoys,
+    EvChargerEvent,
+    EvChargerEvents,
+    EvChargerLifetime,
+    EvChargers,
+    EvChargerSchedules,
+    EvChargerSession,
+    EvChargerSessions,
+    EvChargerTelemetry,
+    Events,
+    EventTypes,
+    EvseLifetime,
+    EvseTelemetry,
+    GridStatus,
+    HpLifetime,
+    HpTelemetry,
+    Inventory,
+    InvertersSummary,
+    LatestTelemetry,
+    LoadControl,
+    MicrosTelemetry,
+    MicroTelemetry,
+    MonthlyProduction,
+    OpenAlarms,
+    OpenEvents,
+    ProductionMeter,
+    ProductionMeterReadings,
+    RgmStats,
+    Stats,
+    StorageMeterReadings,
+    StorageTelemetry,
+    StormGuard,
+    Summary,
+    System,
+    SystemDetails,
+    SystemId,
+    Systems,
+)
+from enlighten_async.query.plan import QueryPlan
+from enlighten_async.windows import Moment
+from enlighten_async.wire import Request, Requests, Response, never_final
 
 BASE_URL = "https://api.enphaseenergy.com/api/v4"
 """The service's own address."""
@@ -44,84 +100,310 @@ PLANS: Mapping[str, Plan] = {
     "Megawatt": Plan(minute=100, month=300_000, name="Megawatt"),
     "Partner": Plan(minute=300, month=1_500_000, name="Partner"),
 }
-"""Plans by their names, as the portal showed them in 2026."""
+"""Tariffs by their names, as the portal showed them in 2026."""
 
 
 @frozen
 class ApiV4:
-    """The dialect of version 4.
+    """Version 4 of the API, method by method: those that `Api` names, and its own.
 
     Attributes:
         zones: names of systems' time zones, as far as they are known; answers add to them.
-        endpoints: what it can be asked, by the names of the client's methods.
     """
 
     zones: MutableMapping[int, str] = Factory(dict)
-    endpoints: Endpoints = field(init=False, repr=False)
     version: ClassVar[str] = "v4"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
-    absent: ClassVar[Mapping[str, str]] = {
-        "monthly_production": "use energy_lifetime for the energy of days, or production_meter_readings "
-        "for what meters read",
-    }
 
-    @endpoints.default
-    def _endpoints(self) -> Endpoints:
-        return {
-            "systems": partial(systems.systems, self.zones),
-            "system": partial(systems.system, self.zones),
-            "search_system_id": systems.search_system_id,
-            "summary": systems.summary,
-            "stats": partial(STATS.draft, zones=self.zones),
-            "rgm_stats": partial(RGM_STATS.draft, zones=self.zones),
-            "consumption_stats": partial(CONSUMPTION_STATS.draft, zones=self.zones),
-            **self._telemetry(),
-            "energy_lifetime": daily.energy_lifetime,
-            "consumption_lifetime": daily.consumption_lifetime,
-            "battery_lifetime": daily.battery_lifetime,
-            "energy_import_lifetime": daily.energy_import_lifetime,
-            "energy_export_lifetime": daily.energy_export_lifetime,
-            "devices": devices.devices,
-            "evse_lifetime": daily.evse_lifetime,
-            "hp_lifetime": daily.hp_lifetime,
-            "ev_charger_lifetime": daily.ev_charger_lifetime,
-            "envoys": devices.envoys,
-            "inventory": devices.inventory,
-            "inverters_summary_by_envoy_or_site": devices.inverters_summary_by_envoy_or_site,
-            "production_meter_readings": production_meter_readings,
-            "consumption_meter_readings": consumption_meter_readings,
-            "storage_meter_readings": storage_meter_readings,
-            "latest_telemetry": latest_telemetry,
-            "events": events.events,
-            "alarms": events.alarms,
-            "open_events": events.open_events,
-            "open_alarms": events.open_alarms,
-            "event_types": events.event_types,
-            "ev_charger_devices": ev_charger_devices,
-            "ev_charger_events": ev_charger_events,
-            "ev_charger_sessions": ev_charger_sessions,
-            "ev_charger_schedules": ev_charger_schedules,
-            "battery_settings": battery_settings,
-            "storm_guard": storm_guard,
-            "grid_status": grid_status,
-            "load_control": load_control,
-        }
-
-    def _telemetry(self) -> Endpoints:
-        """Return the series that only this version has."""
-        return {kind.endpoint.name: partial(kind.draft, zones=self.zones) for kind in (*SITE, *DEVICES)}
-
-    def explain(self, response: Response, endpoint: str) -> EnlightenError | None:
-        """Return what an answer means if it is not data, else `None`."""
-        return explain(response, endpoint)
+    def error_for(self, response: Response, endpoint: str) -> EnlightenError | None:
+        """Return the error that a response to an endpoint's request stands for; `None`: it is data."""
+        return error_for(response, endpoint)
 
     def time_zone(self, system_id: int) -> Requests[str]:
         """Ask for the name of a system's time zone."""
+        read = partial(_time_zone_of, system_id)
+        yield Request("system", f"/systems/{system_id}", (), read, valid_until=never_final)
 
-        def named(response: Response) -> str:
-            found = systems.details(response)
-            if found.system_id == system_id and found.timezone:
-                return found.timezone
-            raise decode.zone_unknown(system_id, response)
+    def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[System, Systems]:
+        """Plan a list of the systems of a user that pass all filters."""
+        return SystemsPlanV4(self.zones, search_criteria(**filters))
 
-        yield Request("system", f"/systems/{system_id}", (), named, valid_until=never_final)
+    def system(self, system_id: int) -> QueryPlan[SystemDetails, SystemDetails]:
+        """Plan one system."""
+        return SystemPlan(Request("system", f"/systems/{system_id}", (), system_details), self.zones)
+
+    def search_system_id(self, serial_num: str) -> QueryPlan[SystemId, SystemId]:
+        """Plan a search for the system that a gateway belongs to."""
+        return search_system_id_plan(serial_num, path="/systems/retrieve_system_id")
+
+    def summary(self, system_id: int, summary_date: date | None = None) -> QueryPlan[Summary, Summary]:
+        """Plan a system's state and energy on one local day."""
+        return summary_plan(system_id, summary_date, shape=shape_summary)
+
+    def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[Stats, Stats]:
+        """Plan the 5-minute intervals of a system's microinverters."""
+        return series.STATS.plan(system_id, self.zones, **range_)
+
+    def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[RgmStats, RgmStats]:
+        """Plan the 15-minute intervals of a system's revenue-grade meters."""
+        return series.RGM_STATS.plan(system_id, self.zones, **range_)
+
+    def consumption_stats(
+        self, system_id: int, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[ConsumptionStats, ConsumptionStats]:
+        """Plan the 15-minute intervals of a site's consumption."""
+        return series.CONSUMPTION_STATS.plan(system_id, self.zones, **range_)
+
+    def production_meter(
+        self, system_id: int, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[ProductionMeter, ProductionMeter]:
+        """Plan the 15-minute intervals of a system's production meters."""
+        return series.PRODUCTION_METER.plan(system_id, self.zones, **range_)
+
+    def battery(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[Battery, Battery]:
+        """Plan the 15-minute intervals of all batteries of a system."""
+        return series.BATTERY.plan(system_id, self.zones, **range_)
+
+    def energy_import_telemetry(
+        self, system_id: int, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[EnergyImportTelemetry, EnergyImportTelemetry]:
+        """Plan the 15-minute intervals of the energy drawn from the grid."""
+        return series.ENERGY_IMPORT_TELEMETRY.plan(system_id, self.zones, **range_)
+
+    def energy_export_telemetry(
+        self, system_id: int, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[EnergyExportTelemetry, EnergyExportTelemetry]:
+        """Plan the 15-minute intervals of the energy fed into the grid."""
+        return series.ENERGY_EXPORT_TELEMETRY.plan(system_id, self.zones, **range_)
+
+    def micros_telemetry(
+        self, system_id: int, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[MicrosTelemetry, MicrosTelemetry]:
+        """Plan the 5-minute intervals of each of a system's microinverters."""
+        return series.MICROS_TELEMETRY.plan(system_id, self.zones, **range_)
+
+    def micro_telemetry(
+        self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[MicroTelemetry, MicroTelemetry]:
+        """Plan the 5-minute intervals of one microinverter."""
+        return series.MICRO_TELEMETRY.plan(system_id, serial_number, self.zones, **range_)
+
+    def encharge_telemetry(
+        self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[StorageTelemetry, StorageTelemetry]:
+        """Plan the 15-minute intervals of one Encharge."""
+        return series.ENCHARGE_TELEMETRY.plan(system_id, serial_number, self.zones, **range_)
+
+    def acb_telemetry(
+        self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[StorageTelemetry, StorageTelemetry]:
+        """Plan the 15-minute intervals of one AC Battery."""
+        return series.ACB_TELEMETRY.plan(system_id, serial_number, self.zones, **range_)
+
+    def evse_telemetry(
+        self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[EvseTelemetry, EvseTelemetry]:
+        """Plan the intervals of one charger of cars, of 5 or 15 minutes."""
+        return series.EVSE_TELEMETRY.plan(system_id, serial_number, self.zones, **range_)
+
+    def hp_telemetry(
+        self, system_id: int, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[HpTelemetry, HpTelemetry]:
+        """Plan the intervals of a system's heat pump, of 5 or 15 minutes."""
+        return series.HP_TELEMETRY.plan(system_id, self.zones, **range_)
+
+    def ev_charger_telemetry(
+        self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
+    ) -> QueryPlan[EvChargerTelemetry, EvChargerTelemetry]:
+        """Plan the 15-minute intervals of one of Enphase's chargers of cars."""
+        return series.EV_CHARGER_TELEMETRY.plan(system_id, serial_number, self.zones, **range_)
+
+    def energy_lifetime(
+        self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]
+    ) -> QueryPlan[EnergyLifetime, EnergyLifetime]:
+        """Plan the energy produced on each local day."""
+        return daily.ENERGY_LIFETIME.plan(system_id, DateRange.of(**days), production_params(production))
+
+    def consumption_lifetime(
+        self, system_id: int, **days: Unpack[DayRange]
+    ) -> QueryPlan[ConsumptionLifetime, ConsumptionLifetime]:
+        """Plan the energy consumed on each local day."""
+        return daily.CONSUMPTION_LIFETIME.plan(system_id, DateRange.of(**days))
+
+    def battery_lifetime(
+        self, system_id: int, **days: Unpack[DayRange]
+    ) -> QueryPlan[BatteryLifetime, BatteryLifetime]:
+        """Plan the energy that all batteries took in and gave on each local day."""
+        return daily.BATTERY_LIFETIME.plan(system_id, DateRange.of(**days))
+
+    def energy_import_lifetime(
+        self, system_id: int, **days: Unpack[DayRange]
+    ) -> QueryPlan[EnergyImportLifetime, EnergyImportLifetime]:
+        """Plan the energy drawn from the grid on each local day."""
+        return daily.ENERGY_IMPORT_LIFETIME.plan(system_id, DateRange.of(**days))
+
+    def energy_export_lifetime(
+        self, system_id: int, **days: Unpack[DayRange]
+    ) -> QueryPlan[EnergyExportLifetime, EnergyExportLifetime]:
+        """Plan the energy fed into the grid on each local day."""
+        return daily.ENERGY_EXPORT_LIFETIME.plan(system_id, DateRange.of(**days))
+
+    def hp_lifetime(self, system_id: int, **days: Unpack[DayRange]) -> QueryPlan[HpLifetime, HpLifetime]:
+        """Plan the energy that a heat pump consumed on each local day."""
+        return daily.HP_LIFETIME.plan(system_id, DateRange.of(**days))
+
+    def evse_lifetime(
+        self, system_id: int, serial_number: str, **days: Unpack[DayRange]
+    ) -> QueryPlan[EvseLifetime, EvseLifetime]:
+        """Plan the energy that one charger of cars consumed on each local day."""
+        return daily.evse_lifetime(serial_number).plan(system_id, DateRange.of(**days))
+
+    def ev_charger_lifetime(
+        self, system_id: int, serial_number: str, *, start_date: date, end_date: date | None = None
+    ) -> QueryPlan[EvChargerLifetime, EvChargerLifetime]:
+        """Plan the energy that one of Enphase's chargers of cars consumed on each local day."""
+        days = daily.CompactDateRange.of(start_date=start_date, end_date=end_date)
+        return daily.ev_charger_lifetime(serial_number).plan(system_id, days)
+
+    def devices(self, system_id: int) -> QueryPlan[Devices, Devices]:
+        """Plan a list of a system's devices of all kinds."""
+        return system_plan(Devices, "devices", system_id, shape=shape_devices)
+
+    def envoys(self, system_id: int) -> QueryPlan[Envoys, Envoys]:
+        """Plan a list of a system's gateways."""
+        return system_plan(Envoys, "envoys", system_id, path="devices", shape=shape_envoys)
+
+    def inventory(self, system_id: int) -> QueryPlan[Inventory, Inventory]:
+        """Plan a list of a system's active gateways, microinverters and meters."""
+        return system_plan(Inventory, "inventory", system_id, path="devices", shape=shape_inventory)
+
+    def inverters_summary_by_envoy_or_site(
+        self, site_id: int
+    ) -> QueryPlan[InvertersSummary, InvertersSummary]:
+        """Plan a list of the last reports of a system's microinverters, by gateway."""
+        return InvertersPlan(site_id)
+
+    def production_meter_readings(
+        self, system_id: int, end_at: Moment | None = None
+    ) -> QueryPlan[ProductionMeterReadings, ProductionMeterReadings]:
+        """Plan the last readings of a system's production meters."""
+        return readings_plan(
+            ProductionMeterReadings, "production_meter_readings", system_id, end_at, shape=shape_readings
+        )
+
+    def consumption_meter_readings(
+        self, system_id: int, end_at: Moment | None = None
+    ) -> QueryPlan[ConsumptionMeterReadings, ConsumptionMeterReadings]:
+        """Plan the last readings of a system's consumption meters."""
+        return readings_plan(
+            ConsumptionMeterReadings, "consumption_meter_readings", system_id, end_at, shape=shape_readings
+        )
+
+    def storage_meter_readings(
+        self, system_id: int, end_at: Moment | None = None
+    ) -> QueryPlan[StorageMeterReadings, StorageMeterReadings]:
+        """Plan the last readings of the meters of a system's batteries."""
+        return readings_plan(
+            StorageMeterReadings, "storage_meter_readings", system_id, end_at, shape=shape_readings
+        )
+
+    def monthly_production(
+        self, system_id: int, start_date: date
+    ) -> QueryPlan[MonthlyProduction, MonthlyProduction]:
+        """Raise `NotSupported`, with the endpoints to use in place of it."""
+        raise NotSupported(
+            "v4 of the API has no monthly_production: use energy_lifetime for the energy of days, "
+            "or production_meter_readings for the readings of meters"
+        )
+
+    def latest_telemetry(self, system_id: int) -> QueryPlan[LatestTelemetry, LatestTelemetry]:
+        """Plan the last report of each of a system's devices."""
+        return system_plan(LatestTelemetry, "latest_telemetry", system_id, shape=shape_latest_telemetry)
+
+    def events(
+        self, system_id: int, *, start_time: Moment, end_time: Moment | None = None
+    ) -> QueryPlan[Events, Events]:
+        """Plan the events of a system and its devices in a range of time."""
+        return EVENTS.plan(system_id, start_time, end_time)
+
+    def alarms(
+        self,
+        system_id: int,
+        *,
+        start_time: Moment,
+        end_time: Moment | None = None,
+        cleared: bool | None = None,
+    ) -> QueryPlan[Alarms, Alarms]:
+        """Plan the alarms of a system in a range of time."""
+        return ALARMS.plan(system_id, start_time, end_time, cleared_params(cleared))
+
+    def open_events(self, system_id: int) -> QueryPlan[OpenEvents, OpenEvents]:
+        """Plan a list of the events that are not over."""
+        return system_plan(OpenEvents, "open_events", system_id, defaults={"system_id": system_id})
+
+    def open_alarms(self, system_id: int) -> QueryPlan[OpenAlarms, OpenAlarms]:
+        """Plan a list of the alarms that are not over."""
+        return system_plan(OpenAlarms, "open_alarms", system_id, defaults={"system_id": system_id})
+
+    def event_types(self, event_type_id: int | str | None = None) -> QueryPlan[EventTypes, EventTypes]:
+        """Plan a list of all types of events, or one of them."""
+        return event_types_plan(event_type_id)
+
+    def ev_charger_devices(self, system_id: int) -> QueryPlan[EvChargers, EvChargers]:
+        """Plan a list of a system's active EV chargers."""
+        return system_plan(
+            EvChargers,
+            "ev_charger_devices",
+            system_id,
+            path="ev_charger/devices",
+            shape=shape_ev_chargers,
+            defaults={"system_id": system_id},
+        )
+
+    def ev_charger_events(
+        self, system_id: int, *, serial_num: str | None = None
+    ) -> QueryPlan[EvChargerEvent, EvChargerEvents]:
+        """Plan the events of a system's EV chargers, or of one of them."""
+        return ev_charger_events_plan(system_id, serial_num)
+
+    def ev_charger_sessions(
+        self, system_id: int, serial_number: str
+    ) -> QueryPlan[EvChargerSession, EvChargerSessions]:
+        """Plan the sessions of an EV charger."""
+        return ev_charger_sessions_plan(system_id, serial_number)
+
+    def ev_charger_schedules(
+        self, system_id: int, serial_number: str
+    ) -> QueryPlan[EvChargerSchedules, EvChargerSchedules]:
+        """Plan the schedules of an EV charger."""
+        return system_plan(
+            EvChargerSchedules,
+            "ev_charger_schedules",
+            system_id,
+            path=f"ev_charger/{quote_segment(serial_number, 'serial_number')}/schedules",
+            defaults={"system_id": system_id},
+        )
+
+    def battery_settings(self, system_id: int) -> QueryPlan[BatterySettings, BatterySettings]:
+        """Plan the settings of a system's batteries."""
+        return setting_plan(BatterySettings, "battery_settings", system_id)
+
+    def storm_guard(self, system_id: int) -> QueryPlan[StormGuard, StormGuard]:
+        """Plan the setting that fills batteries before storms."""
+        return setting_plan(StormGuard, "storm_guard", system_id)
+
+    def grid_status(self, system_id: int) -> QueryPlan[GridStatus, GridStatus]:
+        """Plan the state of a system's connection to the grid."""
+        return setting_plan(GridStatus, "grid_status", system_id)
+
+    def load_control(self, system_id: int) -> QueryPlan[LoadControl, LoadControl]:
+        """Plan the settings of a house's loads."""
+        return setting_plan(LoadControl, "load_control", system_id)
+
+
+def _time_zone_of(system_id: int, response: Response) -> str:
+    """Decode the name of a system's time zone from its details."""
+    details = system_details(response)
+    if details.system_id == system_id and details.timezone:
+        return details.timezone
+    raise decode.zone_unknown(system_id, response)

@@ -1,13 +1,17 @@
-"""Energy of whole local days in v4. A documented absence of data is an answer here, with a reason."""
+"""Energy of whole local days in v4, endpoint by endpoint."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
-from enlighten_async.api.daily import IN_FUTURE, DailyEndpoint, DateRange, L, produced, recent
-from enlighten_async.api.ranges import Params
+from enlighten_async.api.daily import (
+    FUTURE_DATE_TEXT,
+    DailyEndpoint,
+    DateRange,
+    L,
+    may_be_today,
+)
 from enlighten_async.api.v4.systems import quote_segment
 from enlighten_async.errors import APIError, NotFound, RangeError
 from enlighten_async.models.coverage import Reason
@@ -22,121 +26,116 @@ from enlighten_async.models.lifetime import (
     HpLifetime,
     Lifetime,
 )
-from enlighten_async.query.plan import Draft
+from enlighten_async.wire import Params
 
-FUTURE = (IN_FUTURE, "Invalid date/time range", "Invalid start_date")
-"""What refusals say of days that are not over, each family in its own words; also of other days."""
+NOT_OVER_TEXTS = (FUTURE_DATE_TEXT, "Invalid date/time range", "Invalid start_date")
+"""Texts of errors for days that are not over, each family of endpoints with its own; also for other days."""
 
-NO_HEAT_PUMP = "heat pump not found"
-"""What a refusal (404, in lower case) says of a system without one."""
+NO_HEAT_PUMP_TEXT = "heat pump not found"
+"""Text of a 404 (lower case) for a system without a heat pump."""
 
 
-def _empty(days: DateRange, refusal: APIError) -> Reason | None:
-    """Tell why there are no days, if a refusal stands for that; the service takes today for the future."""
-    if isinstance(refusal, RangeError) and any(text in str(refusal) for text in FUTURE):
-        today = days.start_date is not None and recent(days.start_date, refusal)
+def _empty_reason_of_error(days: DateRange, error: APIError) -> Reason | None:
+    """Return the reason why there are no days, if an error says so; the service takes today for the future."""
+    if isinstance(error, RangeError) and any(text in str(error) for text in NOT_OVER_TEXTS):
+        today = days.start_date is not None and may_be_today(days.start_date, error)
         return Reason.NOT_REPORTED_YET if today else None
-    if isinstance(refusal, NotFound) and NO_HEAT_PUMP in str(refusal).lower():
+    if isinstance(error, NotFound) and NO_HEAT_PUMP_TEXT in str(error).lower():
         return Reason.NO_DEVICE
-    return days.empty(refusal)
+    return days.empty_reason(error)
 
 
-def _why(answer: Lifetime[Any]) -> Reason:
-    """Tell why a system has no days of what not every system measures: it is new, or has no such device."""
+def _new_or_no_device(answer: Lifetime[Any]) -> Reason:
+    """Return the reason why a system has no days of what not every system measures, by the system's age."""
     since, now = answer.meta.operational_at if answer.meta else None, answer.as_of
     old = since is not None and now is not None and now - since > timedelta(days=2)
     return Reason.NO_DEVICE if old else Reason.NOT_REPORTED_YET
 
 
-def energy_lifetime(
-    system_id: int,
-    *,
-    start_date: date | None = None,
-    end_date: date | None = None,
-    production: Literal["all"] | None = None,
-) -> Draft[EnergyLifetime, EnergyLifetime, EnergyLifetime]:
-    """Ask for what a system produced, day by day; "all" asks for microinverters and meters apart as well.
+ENERGY_LIFETIME = DailyEndpoint(
+    EnergyLifetime, "energy_lifetime", empty_reason_of_error=_empty_reason_of_error, past_days_only=True
+)
+"""Energy produced by a system."""
 
-    Raises:
-        InputError: an argument is wrong.
-    """
-    days, daily = (
-        DateRange.of(start_date, end_date),
-        DailyEndpoint(EnergyLifetime, "energy_lifetime", empty=_empty, day_end_anywhere=True),
+
+def _measured(model: type[L], name: str) -> DailyEndpoint[L]:
+    """Return the endpoint of an energy that not every system measures."""
+    return DailyEndpoint(
+        model,
+        name,
+        empty_reason_of_error=_empty_reason_of_error,
+        empty_reason=_new_or_no_device,
+        past_days_only=True,
     )
-    return daily.draft(system_id, days, produced(production))
 
 
-def _of(
-    model: type[L],
-    name: str,
-    system_id: int,
-    *,
-    start_date: date | None = None,
-    end_date: date | None = None,
-) -> Draft[L, L, L]:
-    """Ask for a value a day.
+CONSUMPTION_LIFETIME = _measured(ConsumptionLifetime, "consumption_lifetime")
+"""Energy consumed at a system."""
 
-    Raises:
-        InputError: a day is not a date, or the end is before the start.
-    """
-    days = DateRange.of(start_date, end_date)
-    return DailyEndpoint(model, name, empty=_empty, why=_why, day_end_anywhere=True).draft(system_id, days)
+BATTERY_LIFETIME = _measured(BatteryLifetime, "battery_lifetime")
+"""Energy that all batteries of a system took in and gave."""
+
+ENERGY_IMPORT_LIFETIME = _measured(EnergyImportLifetime, "energy_import_lifetime")
+"""Energy that a site drew from the grid."""
+
+ENERGY_EXPORT_LIFETIME = _measured(EnergyExportLifetime, "energy_export_lifetime")
+"""Energy that a site fed into the grid."""
+
+HP_LIFETIME = _measured(HpLifetime, "hp_lifetime")
+"""Energy that a system's heat pump consumed."""
 
 
-def evse_lifetime(
-    system_id: int, serial_number: str, *, start_date: date | None = None, end_date: date | None = None
-) -> Draft[EvseLifetime, EvseLifetime, EvseLifetime]:
-    """Ask for what a charger of cars used, day by day.
+def evse_lifetime(serial_number: str) -> DailyEndpoint[EvseLifetime]:
+    """Return the endpoint of the energy that one charger of cars consumed.
 
     Raises:
-        InputError: a day is not a date, the end is before the start, or no serial number looks like this.
+        InputError: no serial number can look like this.
     """
-    daily = DailyEndpoint(
+    return DailyEndpoint(
         EvseLifetime,
         "evse_lifetime",
         path=f"{quote_segment(serial_number, 'serial_number')}/evse_lifetime",
-        empty=_empty,
-        known={"serial_number": serial_number.strip()},
-        day_end_anywhere=True,
+        empty_reason_of_error=_empty_reason_of_error,
+        defaults={"serial_number": serial_number.strip()},
+        past_days_only=True,
     )
-    return daily.draft(system_id, DateRange.of(start_date, end_date))
 
 
-class _Plain(DateRange):
-    """Local days as the chargers of Enphase take them, without hyphens."""
+def ev_charger_lifetime(serial_number: str) -> DailyEndpoint[EvChargerLifetime]:
+    """Return the endpoint of the energy that one of Enphase's chargers of cars consumed.
 
-    @property
-    def params(self) -> Params:
-        """The days as the service takes them."""
-        return tuple((name, day.replace("-", "")) for name, day in super().params)
-
-
-def ev_charger_lifetime(
-    system_id: int, serial_number: str, *, start_date: date, end_date: date | None = None
-) -> Draft[EvChargerLifetime, EvChargerLifetime, EvChargerLifetime]:
-    """Ask for what one of Enphase's chargers of cars used, day by day; as `evse_lifetime`."""
-    daily = DailyEndpoint(
+    Raises:
+        InputError: no serial number can look like this.
+    """
+    return DailyEndpoint(
         EvChargerLifetime,
         "ev_charger_lifetime",
         path=f"ev_charger/{quote_segment(serial_number, 'serial_number')}/lifetime",
-        empty=_empty,
-        known={"serial_number": serial_number.strip()},
-        shape=_by_day,
-        day_end_anywhere=True,
+        empty_reason_of_error=_empty_reason_of_error,
+        defaults={"serial_number": serial_number.strip()},
+        shape=_values_by_day,
+        past_days_only=True,
     )
-    return daily.draft(system_id, _Plain.of(start_date, end_date))
 
 
-def _by_day(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer with its first day as a text, and a list of values: some come by dates or places."""
+class CompactDateRange(DateRange):
+    """Local days as the chargers of Enphase take them: "20240101", without hyphens."""
+
+    @property
+    def params(self) -> Params:
+        """The days as parameters of a request."""
+        return tuple((name, day.replace("-", "")) for name, day in super().params)
+
+
+def _values_by_day(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a response with its first day as a text, and a list of values: some come by dates or places."""
     start, values = raw.get("start_date"), raw.get("consumption")
-    told = {**raw, "start_date": str(start) if isinstance(start, int) else start}
+    shaped = {**raw, "start_date": str(start) if isinstance(start, int) else start}
     if not isinstance(values, dict):
-        return told
+        return shaped
     if not all(len(key) >= len("20240101") for key in values):
-        return {**told, "consumption": [values[key] for key in sorted(values, key=int)]}
-    return {**told, **_dated({date.fromisoformat(key[:10]): value for key, value in values.items()})}
+        return {**shaped, "consumption": [values[key] for key in sorted(values, key=int)]}
+    return {**shaped, **_dated({date.fromisoformat(key[:10]): value for key, value in values.items()})}
 
 
 def _dated(values: dict[date, object]) -> dict[str, object]:
@@ -146,10 +145,3 @@ def _dated(values: dict[date, object]) -> dict[str, object]:
     first, last = min(values), max(values)
     listed = [values.get(first + timedelta(days=n)) for n in range((last - first).days + 1)]
     return {"start_date": str(first), "consumption": listed}
-
-
-consumption_lifetime = partial(_of, ConsumptionLifetime, "consumption_lifetime")
-battery_lifetime = partial(_of, BatteryLifetime, "battery_lifetime")
-energy_import_lifetime = partial(_of, EnergyImportLifetime, "energy_import_lifetime")
-energy_export_lifetime = partial(_of, EnergyExportLifetime, "energy_export_lifetime")
-hp_lifetime = partial(_of, HpLifetime, "hp_lifetime")

@@ -1,22 +1,22 @@
-"""Devices of a system: v4's one list of all kinds, and the lists of v2 that are taken out of it."""
+"""Lists of devices in v4, and the lists of v2 that are taken out of its one list of all kinds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from enlighten_async.api import decode
-from enlighten_async.api.single import once
+from enlighten_async.api.paging import PagedPlan, Seen
+from enlighten_async.api.systems import inverters_summary
 from enlighten_async.models.coverage import Gap
-from enlighten_async.models.devices import Devices, EnvoyInverters, Envoys, Inventory, InvertersSummary
+from enlighten_async.models.devices import EnvoyInverters, InvertersSummary
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.wire import Requests, Request, Response, never_final
+from enlighten_async.query.plan import Part
+from enlighten_async.windows import Window
+from enlighten_async.wire import Request, never_final
 
-PAGE = 100
+INVERTERS_PER_PAGE = 100
 """Inverters per page, the most the service gives; it was seen to give all in one."""
 
 KINDS = (
@@ -26,28 +26,9 @@ KINDS = (
 """Kinds of devices, by the service's names; it writes some of them in capitals now and then."""
 
 ABSENT = (None, "", "N/A")
-"""What stands for a thing that is not there."""
+"""Values that stand for a thing that is not there."""
 
 Rows = list[dict[str, Any]]
-
-
-def devices(system_id: int) -> Draft[Devices, Devices, Devices]:
-    """Ask for a system's devices of all kinds."""
-    return once(_devices("devices", system_id, partial(decode.value, Devices, shape=_as_devices)))
-
-
-def envoys(system_id: int) -> Draft[Envoys, Envoys, Envoys]:
-    """Ask for a system's gateways."""
-    return once(_devices("envoys", system_id, partial(decode.value, Envoys, shape=_as_envoys)))
-
-
-def inventory(system_id: int) -> Draft[Inventory, Inventory, Inventory]:
-    """Ask for a system's active gateways, microinverters and meters."""
-    return once(_devices("inventory", system_id, partial(decode.value, Inventory, shape=_as_inventory)))
-
-
-def _devices(name: str, system_id: int, read: Any) -> Request[Any]:
-    return Request(name, f"/systems/{system_id}/devices", (), read)
 
 
 def _listed(raw: dict[str, Any], kind: str) -> Rows:
@@ -56,7 +37,8 @@ def _listed(raw: dict[str, Any], kind: str) -> Rows:
     return rows
 
 
-def _as_devices(raw: dict[str, Any]) -> dict[str, Any]:
+def shape_devices(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a system's devices with a field for each kind that is known, and the others together."""
     by_kind = {name.lower(): rows for name, rows in (raw.get("devices") or {}).items()}
     known = {kind: device_rows(by_kind.pop(kind, None)) for kind in KINDS}
     own = {name: raw.get(name) for name in ("system_id", "total_devices")}
@@ -79,12 +61,14 @@ def _device(row: Any) -> Any:
     return {**named, "cellular_modem": None if modem in (*ABSENT, {}) else modem}
 
 
-def _as_envoys(raw: dict[str, Any]) -> dict[str, Any]:
+def shape_envoys(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the gateways among a system's devices, as v2 lists them."""
     gateways = [{**row, "envoy_id": row.get("id")} for row in _listed(raw, "gateways")]
     return {"system_id": raw.get("system_id"), "envoys": gateways}
 
 
-def _as_inventory(raw: dict[str, Any]) -> dict[str, Any]:
+def shape_inventory(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the active devices of the kinds that v2's inventory has."""
     return {
         "system_id": raw.get("system_id"),
         "envoys": _active(raw, "gateways", "model", "sku"),
@@ -102,47 +86,56 @@ def _active(raw: dict[str, Any], kind: str, *names: str) -> Rows:
     ]
 
 
-def inverters_summary_by_envoy_or_site(
-    site_id: int,
-) -> Draft[InvertersSummary, InvertersSummary, InvertersSummary]:
-    """Ask for a system's microinverters and their last reports; the service calls the system a site here."""
-    return Draft(
-        lambda _now, _zone: Outline(
-            legs=(Leg(_pages(site_id)),), merge=_joined, unpack=lambda part: (part,), open_ended=True
-        )
-    )
+@frozen
+class InvertersPlan(PagedPlan[InvertersSummary, int, InvertersSummary, InvertersSummary]):
+    """The plan of a query for the last reports of a system's microinverters: pages by number.
 
+    Attributes:
+        site_id: the system; the service calls it a site here.
+    """
 
-def _pages(site_id: int) -> Requests[InvertersSummary]:
-    """Ask for page after page, for as long as they are full and hold inverters not seen before."""
-    name, known, number = "inverters_summary_by_envoy_or_site", set[str | None](), 1
-    while True:
-        params = (("site_id", str(site_id)), ("page", str(number)), ("size", str(PAGE)))
-        page = yield Request(name, f"/systems/{name}", params, _inverters, valid_until=never_final)
-        listed = {inverter.serial_number for inverter in page.micro_inverters}
-        if len(page.micro_inverters) < PAGE or listed <= known:
-            return
-        known |= listed
-        number += 1
+    site_id: int
 
+    @property
+    def first(self) -> int:
+        """The number of the first page."""
+        return 1
 
-def _inverters(response: Response) -> InvertersSummary:
-    return InvertersSummary(decode.items(EnvoyInverters, response), as_of=decode.fetched_at(response))
+    def request(self, cursor: int, seen: Seen) -> Request[InvertersSummary]:
+        """Return the request for a page."""
+        name = "inverters_summary_by_envoy_or_site"
+        page = (("page", str(cursor)), ("size", str(INVERTERS_PER_PAGE)))
+        params = (("site_id", str(self.site_id)), *page)
+        return Request(name, f"/systems/{name}", params, inverters_summary, valid_until=never_final)
 
+    def listed(self, part: InvertersSummary) -> Seen:
+        """Return the serial numbers of a page's inverters."""
+        return frozenset(inverter.serial_number for inverter in part.micro_inverters)
 
-def _joined(parts: Sequence[InvertersSummary], _: Sequence[Gap], receipt: Receipt) -> InvertersSummary:
-    """Join pages, gateway by gateway: one may be listed on several; each inverter once."""
-    merged: dict[str | None, EnvoyInverters] = {}
-    known = set[str | None]()
-    for number, envoy in enumerate(envoy for part in parts for envoy in part.envoys):
-        new = tuple(each for each in envoy.micro_inverters if each.serial_number not in known)
-        known |= {each.serial_number for each in new if each.serial_number is not None}
-        key = envoy.micro_inverters[0].envoy_serial_number if envoy.micro_inverters else f"none {number}"
-        before = merged.get(key)
-        merged[key] = (
-            evolve(envoy, micro_inverters=new)
-            if before is None
-            else evolve(before, micro_inverters=before.micro_inverters + new)
-        )
-    as_of = parts[0].as_of if parts else None
-    return InvertersSummary(tuple(merged.values()), as_of=as_of, receipt=receipt)
+    def next_cursor(self, cursor: int, parts: Sequence[InvertersSummary], seen: Seen) -> int | None:
+        """Return the number of the next page; a page that is not full is the last."""
+        return cursor + 1 if len(parts[-1].micro_inverters) >= INVERTERS_PER_PAGE else None
+
+    def items(self, part: InvertersSummary) -> tuple[InvertersSummary]:
+        """Return the page."""
+        return (part,)
+
+    def merge(
+        self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None
+    ) -> InvertersSummary:
+        """Return all pages, gateway by gateway: one may be listed on several; each inverter once."""
+        pages: Sequence[InvertersSummary] = parts
+        merged: dict[str | None, EnvoyInverters] = {}
+        known = set[str | None]()
+        for number, envoy in enumerate(envoy for page in pages for envoy in page.envoys):
+            new = tuple(each for each in envoy.micro_inverters if each.serial_number not in known)
+            known |= {each.serial_number for each in new if each.serial_number is not None}
+            key = envoy.micro_inverters[0].envoy_serial_number if envoy.micro_inverters else f"none {number}"
+            before = merged.get(key)
+            merged[key] = (
+                evolve(envoy, micro_inverters=new)
+                if before is None
+                else evolve(before, micro_inverters=before.micro_inverters + new)
+            )
+        as_of = pages[0].as_of if pages else None
+        return InvertersSummary(tuple(merged.values()), as_of=as_of, receipt=receipt)

@@ -1,11 +1,11 @@
-"""Errors of v4: status and body to one of our errors, by tables."""
+"""Errors of v4: the class and the advice for each status and text, by tables."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from enlighten_async.api.error_bodies import UNAVAILABLE, envelope, said, with_facts
+from enlighten_async.api.error_bodies import UNAVAILABLE, envelope, message_of, with_facts
 from enlighten_async.errors import (
     APIError,
     AuthenticationError,
@@ -60,11 +60,11 @@ def access_control(endpoint: str) -> str:
 
 
 def plans(name: str) -> str:
-    """Return which plans include an access control, in words."""
+    """Return the plans that include an access control, in words."""
     return f"(in plans from {_FIRST_PLAN.get(name, 'Watt')} on)"
 
 
-_REFUSALS: Mapping[int, tuple[type[APIError], str]] = {
+_ERRORS: Mapping[int, tuple[type[APIError], str]] = {
     400: (RangeError, "the service takes a parameter for invalid"),
     401: (TokenRefused, "the access token is not accepted"),
     403: (PermissionDenied, "the owner has not granted this, or it is not their system"),
@@ -81,10 +81,10 @@ _UNAUTHORIZED: tuple[tuple[str, type[AuthenticationError], str], ...] = (
     ("do not match", KeyMismatch, "take API key, client id and client secret of one application"),
     ("api key", AuthenticationError, "check the API key"),
 )
-"""What a 401 may say (lower case), beside that the token is not accepted or an access control is missing."""
+"""Texts of a 401 (lower case) for anything but a token that is not accepted or a missing access control."""
 
-_UNKNOWN = re.compile(r"not found|couldn't find|invalid system_id|serial_no", re.IGNORECASE)
-"""What a 400 or 422 says of a system or a device that does not exist."""
+_NOT_FOUND_TEXT = re.compile(r"not found|couldn't find|invalid system_id|serial_no", re.IGNORECASE)
+"""Texts of a 400 or 422 for a system or a device that does not exist."""
 
 _FACT = re.compile(r':(\w+)=>"?([\w:+-]+)"?')
 """A fact in the tail of a text, as Ruby writes it: `{:start_at=>1566930600, :end_at=>1565333100}`."""
@@ -92,19 +92,19 @@ _FACT = re.compile(r':(\w+)=>"?([\w:+-]+)"?')
 _QUOTED = re.compile(r"Invalid request because of '(.*)'\.?")
 
 
-def explain(response: Response, endpoint: str) -> EnlightenError | None:
-    """Return what an answer means if it is not data, else `None`.
+def error_for(response: Response, endpoint: str) -> EnlightenError | None:
+    """Return the error that a response stands for; `None`: it is data.
 
     Args:
-        response: the answer.
-        endpoint: the name of what was asked, which tells the access control it needs.
+        response: the response.
+        endpoint: the API's name of the endpoint, which tells the access control it needs.
     """
     if response.status == 200 and "html" not in response.content_type:
         return None
     body = envelope(response)
-    text = _said(body)
+    text = _message_of(body)
     if response.status == 401 and "access this resource" in text:
-        return _lacking(response, text, endpoint)
+        return _missing_access_control(response, text, endpoint)
     kind, advice = _kind(response, body, text)
     message = f"{response.status}{f' {text}' if text else ''}: {advice}"
     return with_facts(kind(message, status=response.status, response=response), _facts(response, body, text))
@@ -113,25 +113,25 @@ def explain(response: Response, endpoint: str) -> EnlightenError | None:
 def _kind(response: Response, body: Mapping[str, object], text: str) -> tuple[type[APIError], str]:
     status = response.status
     if status == 401:
-        told = (row for row in _UNAUTHORIZED if row[0] in text.lower())
-        return next(((kind, advice) for _, kind, advice in told), _REFUSALS[401])
+        fitting = (row for row in _UNAUTHORIZED if row[0] in text.lower())
+        return next(((kind, advice) for _, kind, advice in fitting), _ERRORS[401])
     if status == 500 and body.get("errorCode") == UNAVAILABLE:
         return Unavailable, "the service does not have this data for now; ask again later"
-    if status in {400, 422} and _UNKNOWN.search(text):
-        return _REFUSALS[404]
+    if status in {400, 422} and _NOT_FOUND_TEXT.search(text):
+        return _ERRORS[404]
     if status == 200:
         return ServerError, "a web page came in place of data; check base_url and proxy"
     if 300 <= status < 400:
         return ServerError, "the service redirects, which its API never did; check base_url"
-    return _REFUSALS.get(status, (ServerError, "the service failed"))
+    return _ERRORS.get(status, (ServerError, "the service failed"))
 
 
-def _lacking(response: Response, text: str, endpoint: str) -> MissingAccessControl:
+def _missing_access_control(response: Response, text: str, endpoint: str) -> MissingAccessControl:
     """Return the error for an application that may not use an endpoint."""
     name = access_control(endpoint)
-    which = f"the access control {name!r} {plans(name)}" if name else "an access control"
+    needed = f"the access control {name!r} {plans(name)}" if name else "an access control"
     error = MissingAccessControl(
-        f"401 {text}: {endpoint} needs {which}, which the application or its plan lacks. One that is added "
+        f"401 {text}: {endpoint} needs {needed}, which the application or its plan lacks. One that is added "
         f"in the developer portal makes a new application, to which owners have to consent anew",
         status=response.status,
         response=response,
@@ -140,12 +140,12 @@ def _lacking(response: Response, text: str, endpoint: str) -> MissingAccessContr
     return error
 
 
-def _said(body: Mapping[str, object]) -> str:
-    """Return what a refusal says: its details, where it has some, and else its title."""
+def _message_of(body: Mapping[str, object]) -> str:
+    """Return the text of an error: its details, where it has some, and else its title."""
     nested = body.get("error")
     if isinstance(nested, dict):
-        return said(nested, "message", "status")
-    title, details = said(body, "message", "errorMessages", "reason"), said(body, "details")
+        return message_of(nested, "message", "status")
+    title, details = message_of(body, "message", "errorMessages", "reason"), message_of(body, "details")
     quoted = _QUOTED.fullmatch(details)
     text = quoted.group(1) if quoted else details
     if text and ("ismatch" in title or "authorized" in title):
@@ -154,7 +154,7 @@ def _said(body: Mapping[str, object]) -> str:
 
 
 def _facts(response: Response, body: Mapping[str, object], text: str) -> Mapping[str, object]:
-    """Return a refusal with the facts that stand in its text (epoch seconds, or local dates), or a header."""
+    """Return the facts of an error, from its body, its text (epoch seconds, or local dates) and its header."""
     facts: dict[str, object] = {}
     for name, value in _FACT.findall(text):
         if value.isdigit():

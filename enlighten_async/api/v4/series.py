@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stats
-from enlighten_async.api.ranges import Params, SeriesLimits
+from enlighten_async.api.paging import Pages, Seen
+from enlighten_async.api.ranges import SeriesLimits, TimeRange
 from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
-from enlighten_async.api.v4.daily import NO_HEAT_PUMP
+from enlighten_async.api.v4.daily import NO_HEAT_PUMP_TEXT
 from enlighten_async.api.v4.decode_series import (
     battery,
     charger,
@@ -48,27 +50,27 @@ from enlighten_async.models.site_series import (
     no_stats,
     no_storage,
 )
-from enlighten_async.query.plan import Draft
+from enlighten_async.query.plan import QueryPlan
 from enlighten_async.windows import DAY, Window
-from enlighten_async.wire import Requests, Request
+from enlighten_async.wire import Params, Request, Requests
 
 WEEK = 7 * DAY
 """Seconds of the longest span that one request may ask for."""
 
-KEPT = 2 * 365 * DAY
+RETENTION_S = 2 * 365 * DAY
 """Seconds for which the service keeps intervals."""
 
 _GRANULARITIES = ((15 * 60, "15mins"), (DAY, "day"), (WEEK, "week"))
-"""Spans the service knows, by their seconds. What it calls granularity is how much it answers."""
+"""Spans the service knows, by their seconds. By granularity it means how much time a response is for."""
 
 
-def _spanned(window: Window, *, newest: bool) -> Params:
+def _start_and_span(window: Window, *, newest: bool) -> Params:
     """Return the parameters of a window: its start, and the smallest span that holds it."""
     name = next(name for seconds, name in _GRANULARITIES if window.seconds <= seconds)
     return (("start_at", str(window.start)), ("granularity", name))
 
 
-def _ended(window: Window, *, newest: bool) -> Params:
+def _start_and_past_end(window: Window, *, newest: bool) -> Params:
     """Return the parameters of a window: its ends, but for one that may not have come yet, by its clock.
 
     An end in the future is refused; without one the service answers up to now.
@@ -85,14 +87,14 @@ def telemetry(
     dense: bool = True,
     counted: bool = True,
 ) -> SeriesLimits:
-    """Return the row of an endpoint that takes a start and a span, and says where its answer ends."""
+    """Return the limits of an endpoint that takes a start and a span, and says where its response ends."""
     return SeriesLimits(
         name,
         grid,
         WEEK,
         path=f"/systems/{{}}/{path}",
-        params=_spanned,
-        retention=KEPT,
+        params=_start_and_span,
+        retention=RETENTION_S,
         cut="told",
         dense=dense,
         surplus=True,
@@ -106,8 +108,8 @@ RGM_STATS = SeriesEndpoint(
         900,
         WEEK,
         path="/systems/{}/rgm_stats",
-        params=_ended,
-        retention=KEPT,
+        params=_start_and_past_end,
+        retention=RETENTION_S,
         cut="error",
         surplus=True,
     ),
@@ -131,7 +133,7 @@ CONSUMPTION_STATS = SeriesEndpoint(
     no_consumption,
     merge_parts,
 )
-"""What the site consumed, by 15 minutes."""
+"""Consumption of the site, by 15 minutes."""
 
 PRODUCTION_METER = SeriesEndpoint(
     telemetry("production_meter", "telemetry/production_meter"),
@@ -155,7 +157,7 @@ ENERGY_IMPORT_TELEMETRY = SeriesEndpoint(
     no_import,
     merge_parts,
 )
-"""What the site drew from the grid, by 15 minutes."""
+"""Energy drawn from the grid, by 15 minutes."""
 
 ENERGY_EXPORT_TELEMETRY = SeriesEndpoint(
     telemetry("energy_export_telemetry", "energy_export_telemetry", counted=False),
@@ -163,7 +165,7 @@ ENERGY_EXPORT_TELEMETRY = SeriesEndpoint(
     no_export,
     merge_parts,
 )
-"""What the site fed into the grid, by 15 minutes."""
+"""Energy fed into the grid, by 15 minutes."""
 
 SITE: tuple[SeriesEndpoint[Any], ...] = (
     PRODUCTION_METER,
@@ -171,11 +173,8 @@ SITE: tuple[SeriesEndpoint[Any], ...] = (
     ENERGY_IMPORT_TELEMETRY,
     ENERGY_EXPORT_TELEMETRY,
 )
-"""Those of a whole system that v2 has not."""
+"""The series of a whole system that v2 does not have."""
 
-
-PAGE = 20
-"""Devices per page, the most the service gives."""
 
 D = TypeVar("D", bound=IntervalStats[Any])
 
@@ -185,8 +184,8 @@ class DeviceSeriesEndpoint(Generic[D]):
     """One endpoint that answers with the intervals of one device, which its path names.
 
     Attributes:
-        endpoint: what the service allows; `{serial}` in its path stands for the serial number.
-        decode: reads an answer, as that of a `SeriesEndpoint`; is given `serial` as well.
+        endpoint: its limits; `{serial}` in the path stands for the serial number.
+        decode: reads a response, as that of a `SeriesEndpoint`; is given `serial` as well.
         nothing: makes an answer without rows; is given `serial` as well.
         merge: joins parts, as that of a `SeriesEndpoint`.
     """
@@ -196,26 +195,30 @@ class DeviceSeriesEndpoint(Generic[D]):
     nothing: Callable[..., D]
     merge: Callable[[Sequence[D], D, Iterable[Gap]], D] = merge_parts
 
-    def draft(
-        self, system_id: int, serial_number: str, zones: Mapping[int, str], **range_: Any
-    ) -> Draft[D, D, D]:
-        """Ask for the intervals of a device, as `SeriesEndpoint.draft` does for those of a system.
+    def plan(
+        self, system_id: int, serial_number: str, zones: Mapping[int, str], **range_: Unpack[TimeRange]
+    ) -> QueryPlan[D, D]:
+        """Return the plan of a query for the intervals of a device, as `SeriesEndpoint.plan` does.
 
         Raises:
             InputError: the range makes no sense, or no serial number can look like this.
         """
-        return self.of(serial_number).draft(system_id, zones, **range_)
+        return self.of(serial_number).plan(system_id, zones, **range_)
 
     def of(self, serial_number: str) -> SeriesEndpoint[D]:
-        """Return the endpoint for one device."""
+        """Return the endpoint of one device."""
         quoted, serial = quote_segment(serial_number, "serial_number"), serial_number.strip()
         return SeriesEndpoint(
             evolve(self.endpoint, path=self.endpoint.path.replace("{serial}", quoted)),
-            lambda *asked: self.decode(*asked, serial=serial),
-            lambda *told: self.nothing(*told, serial=serial),
+            partial(self.decode, serial=serial),
+            partial(self.nothing, serial=serial),
             self.merge,
             serial,
         )
+
+
+MICROS_PER_PAGE = 20
+"""Microinverters per page, the most the service gives."""
 
 
 class PagedSeriesEndpoint(SeriesEndpoint[MicrosTelemetry]):
@@ -224,49 +227,82 @@ class PagedSeriesEndpoint(SeriesEndpoint[MicrosTelemetry]):
     paged: ClassVar[bool] = True
 
     def ask(self, system_id: int, zones: Mapping[int, str]) -> SeriesRequests[MicrosTelemetry]:
-        """Return what asks for the intervals of a system."""
+        """Return the requests about a system."""
         return PagedSeriesRequests(self, system_id, zones)
 
 
 class PagedSeriesRequests(SeriesRequests[MicrosTelemetry]):
-    """What is asked of one system, page by page."""
+    """The requests about one system, page by page."""
 
     def flow(self, window: Window | None, *, newest: bool = False) -> Requests[MicrosTelemetry]:
-        """Ask for page after page, for as long as there are more and they hold devices not seen before."""
-        known, page, total, more = set[str](), 1, 0, True
-        while more:
-            parts = yield from self._whole(page, window, newest=newest)
-            if window is None and parts[0].window.seconds:
-                window = parts[0].window  # the other pages have to be of the same time
-            listed = {each.serial_number for quote_segment in parts for each in quote_segment.devices}
-            total = max(total, *(quote_segment.total_devices for quote_segment in parts))
-            new = bool(listed - known)
-            known |= listed
-            more = new and (len(known) < total if total else len(listed) >= PAGE)
-            if not all(quote_segment.coverage.complete for quote_segment in parts):
-                more = page * PAGE < total  # what this page would have listed is not known
-            page += 1
+        """Ask for the pages of a window; `None` leaves the range to the service."""
+        return MicrosPages(self, window, newest).follow(1)
 
-    def _whole(
-        self, page: int, window: Window | None, *, newest: bool
+
+@define(eq=False)
+class MicrosPages(Pages[MicrosTelemetry, int]):
+    """The pages of one window, by number; each lists some of a system's microinverters.
+
+    A page takes several requests where a response ends before its window does.
+
+    Attributes:
+        requests: the requests about the system.
+        window: the window; `None` until the first page tells of it, where the range is left to the service.
+        newest: whether the window ends by now.
+        total: microinverters of the system, as the service counts them; 0 where it does not.
+    """
+
+    requests: SeriesRequests[MicrosTelemetry]
+    window: Window | None
+    newest: bool
+    total: int = 0
+
+    def request(self, cursor: int, seen: Seen) -> Request[MicrosTelemetry]:
+        """Return the request for a page of the whole window."""
+        return self._request(cursor, self.window)
+
+    def _request(self, number: int, window: Window | None) -> Request[MicrosTelemetry]:
+        request = self.requests.request(window, newest=self.newest)
+        params = (*request.params, ("page", str(number)), ("size", str(MICROS_PER_PAGE)))
+        return evolve(request, params=params, valid_until=_page_valid_until)
+
+    def page(
+        self, cursor: int, seen: Seen
     ) -> Generator[Request[MicrosTelemetry], MicrosTelemetry, list[MicrosTelemetry]]:
-        """Ask for one page of a window; return the parts it takes."""
-        paged = (("page", str(page)), ("size", str(PAGE)))
-        parts: list[MicrosTelemetry] = []
-        while True:
-            request = self.request(window, newest=newest)
-            parts.append((yield evolve(request, params=(*request.params, *paged), valid_until=_until)))
-            if window is None or parts[-1].window.end >= window.end:
-                return parts
-            window = Window(parts[-1].window.end, window.end)
+        """Ask for one page, and for the rest of the window where a response spoke for its beginning only."""
+        parts = [(yield self.request(cursor, seen))]
+        if self.window is None and parts[0].window.seconds:
+            self.window = parts[0].window  # the other pages have to be of the same time
+        while self.window is not None and parts[-1].window.end < self.window.end:
+            parts.append((yield self._request(cursor, Window(parts[-1].window.end, self.window.end))))
+        return parts
+
+    def listed(self, part: MicrosTelemetry) -> Seen:
+        """Return the serial numbers of a part's microinverters."""
+        return frozenset(device.serial_number for device in part.devices)
+
+    def is_cut(self, parts: Sequence[MicrosTelemetry]) -> bool:
+        """Tell whether a part has gaps: it is not known which microinverters it would have listed."""
+        return not all(part.coverage.complete for part in parts)
+
+    def next_cursor(self, cursor: int, parts: Sequence[MicrosTelemetry], seen: Seen) -> int | None:
+        """Return the number of the next page, by the service's count, or by whether this page is full."""
+        self.total = max(self.total, *(part.total_devices for part in parts))
+        if self.is_cut(parts):
+            more = cursor * MICROS_PER_PAGE < self.total
+        elif self.total:
+            more = len(seen) < self.total
+        else:
+            more = len(frozenset().union(*map(self.listed, parts))) >= MICROS_PER_PAGE
+        return cursor + 1 if more else None
 
 
-def _until(page: MicrosTelemetry, fetched: float) -> float:
-    """Return up to when a page of microinverters will do: pages are kept one by one, as they came."""
+def _page_valid_until(page: MicrosTelemetry, fetched: float) -> float:
+    """Return up to when (epoch seconds) a page will do: pages are cached one by one, as they came."""
     return valid_until(page.window.end, fetched, page.coverage.reported_until)
 
 
-def _by_day_or_week(window: Window, *, newest: bool) -> Params:
+def _start_and_day_or_week(window: Window, *, newest: bool) -> Params:
     """Return the parameters of a window for Enphase's chargers of cars, which know no shorter spans."""
     return (("start_at", str(window.start)), ("granularity", "day" if window.seconds <= DAY else "week"))
 
@@ -311,7 +347,7 @@ EVSE_TELEMETRY = DeviceSeriesEndpoint(
 """One charger of cars, by 5 or 15 minutes as the answer says; windows are on the coarser grid."""
 
 HP_TELEMETRY = SeriesEndpoint(
-    evolve(telemetry("hp_telemetry", "hp_telemetry"), absent=NO_HEAT_PUMP),
+    evolve(telemetry("hp_telemetry", "hp_telemetry"), absent=NO_HEAT_PUMP_TEXT),
     heat_pump,
     no_heat_pump,
     merge_finest,
@@ -321,7 +357,7 @@ HP_TELEMETRY = SeriesEndpoint(
 EV_CHARGER_TELEMETRY = DeviceSeriesEndpoint(
     evolve(
         telemetry("ev_charger_telemetry", "ev_charger/{serial}/telemetry"),
-        params=_by_day_or_week,
+        params=_start_and_day_or_week,
         knows_today=False,
     ),
     charger,

@@ -1,0 +1,85 @@
+"""Lists that the service hands out page by page, and the one loop that follows their pages."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Hashable, Sequence
+from typing import Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+from enlighten_async.cache import SeriesIndex
+from enlighten_async.query.plan import QueryPlan, Segment, Segments
+from enlighten_async.wire import Request, Requests
+
+P = TypeVar("P")
+C = TypeVar("C", bound=Hashable)
+I_co = TypeVar("I_co", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
+
+Seen = frozenset[Hashable]
+"""Identities of all that pages have listed so far."""
+
+
+class Pages(ABC, Generic[P, C]):
+    """A list in pages, each known by its cursor: a number, an offset, or a text the service gave.
+
+    None of the service's rules for the last page can be trusted alone: totals and cursors have been seen to
+    go on for ever. So pages are followed only while they list something that no page before has listed.
+    """
+
+    @abstractmethod
+    def request(self, cursor: C, seen: Seen) -> Request[P]:
+        """Return the request for a page.
+
+        Args:
+            cursor: of the page.
+            seen: identities of what the pages before have listed.
+        """
+
+    @abstractmethod
+    def listed(self, part: P) -> Seen:
+        """Return the identities of what a part lists."""
+
+    @abstractmethod
+    def next_cursor(self, cursor: C, parts: Sequence[P], seen: Seen) -> C | None:
+        """Return the cursor of the page after this one; `None` on the last.
+
+        Args:
+            cursor: of this page.
+            parts: the parts of this page.
+            seen: identities of what this page and those before have listed.
+        """
+
+    def page(self, cursor: C, seen: Seen) -> Generator[Request[P], P, list[P]]:
+        """Ask for one page; return its parts: one, where the service answers a page by one response."""
+        return [(yield self.request(cursor, seen))]
+
+    def is_cut(self, parts: Sequence[P]) -> bool:
+        """Tell whether a page may have left out what it should list, so that it need not bring anything new."""
+        return False
+
+    def follow(self, first: C) -> Requests[P]:
+        """Ask for page after page, from a first cursor on, for as long as there are more and they are new."""
+        cursor: C | None = first
+        followed: set[C] = set()
+        seen: Seen = frozenset()
+        while cursor is not None and cursor not in followed:
+            followed.add(cursor)
+            parts = yield from self.page(cursor, seen)
+            listed = seen.union(*map(self.listed, parts))
+            is_new = len(listed) > len(seen) or self.is_cut(parts)
+            seen = listed
+            cursor = self.next_cursor(cursor, parts, seen) if is_new else None
+
+
+class PagedPlan(Pages[P, C], QueryPlan[I_co, T_co], Generic[P, C, I_co, T_co]):
+    """The plan of a query for a list in pages; only the service knows how many there are."""
+
+    @property
+    @abstractmethod
+    def first(self) -> C:
+        """The cursor of the first page."""
+
+    def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
+        """Return one segment, as each page tells of the next one."""
+        return Segments((Segment(self.follow(self.first)),), open_ended=True)
