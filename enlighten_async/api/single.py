@@ -13,7 +13,7 @@ from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.windows import Moment, epoch
-from enlighten_async.wire import Requests, Request, never_final
+from enlighten_async.wire import Request, Requests, never_final
 
 P = TypeVar("P")
 

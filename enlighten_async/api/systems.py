@@ -16,7 +16,7 @@ from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.systems import Summary, System, SystemId, Systems, SystemsPage
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.windows import calendar_day
-from enlighten_async.wire import Requests, Request
+from enlighten_async.wire import Request, Requests
 
 
 def listing(

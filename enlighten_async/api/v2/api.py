@@ -25,7 +25,7 @@ from enlighten_async.limiter import Plan
 from enlighten_async.models.systems import SystemsPage
 from enlighten_async.query import Endpoints
 from enlighten_async.transport import Credentials, Secret
-from enlighten_async.wire import Requests, Request, Response, never_final
+from enlighten_async.wire import Request, Requests, Response, never_final
 
 BASE_URL = "https://api.enphaseenergy.com/api/v2"
 """The service's own address; v2 has ended there."""

@@ -16,7 +16,7 @@ from enlighten_async.models.readings import MonthlyProduction, ProductionMeterRe
 from enlighten_async.models.systems import System, Systems, SystemsPage
 from enlighten_async.query.plan import Draft
 from enlighten_async.windows import calendar_day
-from enlighten_async.wire import Requests, Request, Response, never_final
+from enlighten_async.wire import Request, Requests, Response, never_final
 
 
 def envoys(system_id: int) -> Draft[Envoys, Envoys, Envoys]:

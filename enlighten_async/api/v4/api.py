@@ -33,7 +33,7 @@ from enlighten_async.api.v4.systems import (
 from enlighten_async.errors import EnlightenError
 from enlighten_async.limiter import Plan
 from enlighten_async.query import Endpoints
-from enlighten_async.wire import Requests, Request, Response, never_final
+from enlighten_async.wire import Request, Requests, Response, never_final
 
 BASE_URL = "https://api.enphaseenergy.com/api/v4"
 """The service's own address."""

@@ -14,7 +14,7 @@ from enlighten_async.models.coverage import Gap
 from enlighten_async.models.devices import Devices, EnvoyInverters, Envoys, Inventory, InvertersSummary
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.wire import Requests, Request, Response, never_final
+from enlighten_async.wire import Request, Requests, Response, never_final
 
 PAGE = 100
 """Inverters per page, the most the service gives; it was seen to give all in one."""

@@ -38,7 +38,7 @@ from enlighten_async.models.events import (
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
 from enlighten_async.windows import DAY, Moment, Window, as_datetime, epoch, split
-from enlighten_async.wire import Requests, Request, Response
+from enlighten_async.wire import Request, Requests, Response
 
 WEEK = 7 * DAY
 """Seconds of the longest range that one request may ask for."""

@@ -13,7 +13,7 @@ from enlighten_async.models.convert import RowSequence
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.wire import Requests, Request, Response, never_final
+from enlighten_async.wire import Request, Requests, Response, never_final
 
 PAGE = 100
 """Rows per page, the most the service gives; its own default is 20."""

@@ -50,7 +50,7 @@ from enlighten_async.models.site_series import (
 )
 from enlighten_async.query.plan import Draft
 from enlighten_async.windows import DAY, Window
-from enlighten_async.wire import Requests, Request
+from enlighten_async.wire import Request, Requests
 
 WEEK = 7 * DAY
 """Seconds of the longest span that one request may ask for."""

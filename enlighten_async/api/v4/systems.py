@@ -21,7 +21,7 @@ from enlighten_async.models.readings import (
 )
 from enlighten_async.models.systems import System, SystemDetails, Systems, SystemsPage
 from enlighten_async.query.plan import Draft
-from enlighten_async.wire import Requests, Request, Response, never_final
+from enlighten_async.wire import Request, Requests, Response, never_final
 
 
 def quote_segment(given: object, name: str) -> str:
