@@ -30,7 +30,7 @@ No error holds a credential, and all of them can be pickled.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from enlighten_async.models import Receipt
@@ -41,7 +41,8 @@ class EnlightenError(Exception):
     """Base of every error this package raises.
 
     Attributes:
-        partial: what did arrive, merged as the query's own result type; `None` if nothing did.
+        partial: the parts that did arrive, merged: an answer of the query's own type, `None` if nothing
+            arrived. An `except` clause cannot tell that type; `query.partial()` returns the same, typed.
         causes: all failures of the query, this one first.
         retry_at: when asking again makes sense (aware UTC), where that is known.
         receipt: what the query spent.
@@ -50,7 +51,7 @@ class EnlightenError(Exception):
     ends_query: ClassVar[bool] = False
     """Whether the other requests of the same query would meet the same end and are not sent."""
 
-    partial: object = None
+    partial: Any = None
     causes: tuple[EnlightenError, ...] = ()
     retry_at: datetime | None = None
     receipt: Receipt | None = None

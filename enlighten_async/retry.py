@@ -1,4 +1,4 @@
-"""When a request that failed may be tried again: few times, apart, and never as a flood."""
+"""Retries: when a request that failed may be sent again: few times, apart, and never as a flood."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from attrs import field, frozen, validators
 
 from enlighten_async.errors import EnlightenError, ServerError, TransportError, Unavailable
 
-WINDOW = 60.0
+BUDGET_WINDOW_S = 60.0
 """Seconds over which the share of repeats is counted, the plan's own minute."""
 
 
 @frozen
 class RetryPolicy:
-    """How failures that may pass (resets, timeouts, 5xx) are met; over the limit (409) is not one.
+    """The policy for failures that may pass (resets, timeouts, 5xx); over the limit (409, 429) is not one.
 
     Attributes:
         attempts: how often one request is sent in all, at most.
@@ -49,16 +49,16 @@ class RetryBudget:
         if self._recent is None:
             return moment
         if len(self._recent) == self._recent.maxlen:
-            moment = max(moment, self._recent[0] + WINDOW)
+            moment = max(moment, self._recent[0] + BUDGET_WINDOW_S)
         self._recent.append(moment)
         return moment
 
 
-def passing(error: EnlightenError) -> bool:
+def is_transient(error: EnlightenError) -> bool:
     """Tell whether a failure may have passed when the request is sent again."""
     return isinstance(error, TransportError) or (isinstance(error, ServerError) and error.status >= 500)
 
 
-def crowded(error: EnlightenError | None) -> bool:
+def is_overload(error: EnlightenError | None) -> bool:
     """Tell whether the service said that there are too many requests at once (503)."""
     return isinstance(error, Unavailable) and error.status == 503

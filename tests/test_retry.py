@@ -16,7 +16,7 @@ from enlighten_async.errors import (
     TransportError,
     Unavailable,
 )
-from enlighten_async.retry import WINDOW, RetryBudget, RetryPolicy, crowded, passing
+from enlighten_async.retry import BUDGET_WINDOW_S, RetryBudget, RetryPolicy, is_overload, is_transient
 from tests.effort import examples
 
 POLICIES = st.builds(
@@ -70,7 +70,7 @@ def test_repeats_keep_to_their_share(share: float, minute: int, steps: list[tupl
     allowed = max(1, int(share * minute))
     booked.sort()
     for first, beyond in zip(booked, booked[allowed:], strict=False):
-        assert beyond - first >= WINDOW - 1e-9
+        assert beyond - first >= BUDGET_WINDOW_S - 1e-9
 
 
 @given(minute=st.integers(1, 100), moments=st.lists(st.floats(0, 1e6), max_size=20).map(sorted))
@@ -115,11 +115,11 @@ def test_a_plan_without_limit_sets_none() -> None:
 )
 def test_what_may_pass(error: EnlightenError, *, expected: bool) -> None:
     """Failures of the way and of the service; no refusal, and no answer that cannot be read."""
-    assert passing(error) is expected
+    assert is_transient(error) is expected
 
 
 def test_only_503_says_that_there_are_too_many_at_once() -> None:
     """Data that is not there for now is another matter."""
-    assert crowded(Unavailable("busy", status=503))
+    assert is_overload(Unavailable("busy", status=503))
     for other in (Unavailable("not now", status=500), ServerError("failed", status=503), None):
-        assert not crowded(other)
+        assert not is_overload(other)

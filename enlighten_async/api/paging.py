@@ -55,7 +55,7 @@ class Pages(ABC, Generic[P, C]):
         return [(yield self.request(cursor, seen))]
 
     def is_cut(self, parts: Sequence[P]) -> bool:
-        """Tell whether a page may have left out what it should list, so that it need not bring anything new."""
+        """Tell whether a page may lack rows: such a page need not list anything new to be followed by another."""
         return False
 
     def follow(self, first: C) -> Requests[P]:

@@ -3,72 +3,259 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
-from typing import ClassVar, Generic, TypeVar
+from datetime import datetime
+from functools import partial
+from typing import ClassVar, Generic, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
-from enlighten_async.api.ranges import HOUR, Range, SeriesLimits
+from enlighten_async.api.ranges import HOUR, Range, SeriesLimits, TimeRange
 from enlighten_async.cache import SeriesIndex, weeks
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotFound, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Gap, Reason, explained
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.windows import Moment, Window, as_datetime, floor, local_days, time_zone, without
-from enlighten_async.wire import Requests, Request, Response, SeriesKey
+from enlighten_async.query.plan import QueryPlan, Segment, Segments
+from enlighten_async.windows import Window, as_datetime, floor, local_days, time_zone, without
+from enlighten_async.wire import Request, Requests, Response, SeriesKey
 
 S = TypeVar("S", bound=SeriesResult)
 
 NO_METER = "does not contain any active and enabled"
-"""What a refusal (401 or 422) says of a system that has no such meter."""
+"""Text of an error (401 or 422) about a system that has no such meter."""
 
-INVALID, IN_FUTURE = "invalid for this system", "is in the future"
-"""What refusals (422) say of a range for which there is nothing."""
+INVALID_RANGE, FUTURE_RANGE = "invalid for this system", "is in the future"
+"""Texts of errors (422) about a range for which there is nothing."""
+
+
+@frozen
+class SeriesEndpoint(Generic[S]):
+    """One endpoint that answers in intervals.
+
+    Attributes:
+        limits: the service's limits of it.
+        decode: decodes a response for a window; `None` leaves the range to what the response spans.
+        nothing: makes an answer without rows.
+        merge: joins parts, oldest first, in place of an answer without rows, with gaps nobody spoke for.
+        device: serial number of the device it is about; empty if it is about the whole system.
+        paged: whether a window is answered page by page.
+        model: the type of its parts and of its answer.
+    """
+
+    limits: SeriesLimits
+    decode: Callable[[SeriesLimits, Response, int, Window | None], S]
+    nothing: Callable[[int, Coverage], S]
+    merge: Callable[[Sequence[S], S, Iterable[Gap]], S]
+    device: str = ""
+    paged: ClassVar[bool] = False
+    model: type[S] = field(init=False)
+
+    @model.default
+    def _model(self) -> type[S]:
+        window = Window(0, 0)
+        return type(self.nothing(0, Coverage(window, self.limits.grid)))
+
+    def requests(self, system_id: int, time_zones: Mapping[int, str]) -> SeriesRequests[S]:
+        """Return the maker of the requests about one system."""
+        return SeriesRequests(self, system_id, time_zones)
+
+    def plan(
+        self, system_id: int, time_zones: Mapping[int, str], **range_: Unpack[TimeRange]
+    ) -> SeriesPlan[S]:
+        """Return the plan of a query for the intervals of a system.
+
+        Args:
+            system_id: the system.
+            time_zones: names of systems' time zones, as far as they are known.
+            range_: the range of time; nothing is the system's own today.
+
+        Raises:
+            InputError: the range makes no sense.
+        """
+        return SeriesPlan(self.requests(system_id, time_zones), Range.of(**range_))
+
+
+@frozen
+class SeriesPlan(QueryPlan[S, S]):
+    """The plan of a query for the intervals of a system over a range of time.
+
+    Attributes:
+        requests: makes the requests.
+        range: the range as the caller gave it; `None` for the system's own today, so far.
+    """
+
+    requests: SeriesRequests[S]
+    range: Range | None
+
+    @property
+    def zone_of(self) -> int | None:
+        """The system, where its local days are asked for and the service does not know them by itself."""
+        local = self.range.local if self.range else not self.requests.limits.knows_today
+        return self.requests.system_id if local else None
+
+    @property
+    def series(self) -> SeriesKey[S] | None:
+        """The key under which the parts are cached."""
+        return self.requests.series
+
+    def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
+        """Return the fewest windows for all that is neither cached nor known to be empty."""
+        requests, limits = self.requests, self.requests.limits
+        zone = zone or requests.zone
+        # Today as it was some minutes ago may be cached; today as it is now is not.
+        if self.range is None and limits.knows_today and not (cached.max_age and zone):
+            return Segments((Segment(requests.segment(None)),), open_ended=requests.endpoint.paged)
+        asked = self.range or Range.today(now, zone)
+        window = asked.window(now, zone, limits.grid)
+        to_ask, known, unasked = _split(limits, window, now, zone, cached, local=asked.local)
+        bought = Window(to_ask[0].start, to_ask[-1].end) if to_ask else Window(0, 0)
+        windows = sorted([(each, False) for each in to_ask] + [(each, True) for each in known])
+        newest = floor(now, limits.grid)
+        return Segments(
+            tuple(
+                Segment(requests.segment(each, newest=each.end >= newest), each, cached=is_cached)
+                for each, is_cached in windows
+            ),
+            window,
+            tuple(unasked),
+            pruned=sum(-(-gap.window.seconds // limits.span) for gap in unasked),
+            spare=limits.spare(bought, zone, local=asked.local),
+            open_ended=requests.endpoint.paged,
+            cheaper=limits.cheaper(bought) if len(to_ask) > 1 else "",
+        )
+
+    def merge(self, parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> S:
+        """Return the answer: the parts side by side, and the gaps between them."""
+        requests = self.requests
+        if window is None and len(parts) == 1 and not gaps:
+            answer = parts[0]
+        else:
+            empty = requests.empty((), window or parts[0].window)
+            answer = requests.endpoint.merge(parts, empty, gaps)
+        return evolve(requests.with_timezone(answer), receipt=receipt)
+
+    def items(self, part: S) -> Iterable[S]:
+        """Return the part itself."""
+        return (self.requests.with_timezone(part),)
+
+    def skip(self, newest: S, window: Window) -> Reason | None:
+        """Tell by the newest part why an older window is documented to be empty."""
+        if any(gap.reason is Reason.NO_DEVICE for gap in newest.coverage.gaps()):
+            return Reason.NO_DEVICE
+        started = newest.meta.operational_at if newest.meta else None
+        if started is not None and window.end <= started.timestamp():
+            return Reason.BEFORE_OPERATION
+        return None
+
+
+def _split(
+    limits: SeriesLimits,
+    window: Window,
+    now: float,
+    zone: ZoneInfo | None,
+    cached: SeriesIndex,
+    *,
+    local: bool,
+) -> tuple[list[Window], list[Window], list[Gap]]:
+    """Return the windows to ask for, the windows to serve from the cache, and the gaps left unasked."""
+    known = cached.within(window)
+    # Intervals since a young answer that itself ended by now are not worth a request of their own.
+    late = Window(cached.served_until(window), window.end)
+    wanted, unasked = _missing(limits, Window(window.start, late.start), known, now)
+    if late.seconds and not wanted:
+        unasked.append(Gap(late, Reason.NOT_REPORTED_YET))
+    elif late.seconds:
+        # A request is made anyway: asked up to now, it also tells how far the system has reported.
+        wanted, unasked = _missing(limits, window, known, now)
+    to_ask = []
+    for piece in limits.pieces(wanted, zone, local=local):
+        reason = cached.empty(piece)
+        if reason is None:
+            to_ask.append(piece)
+        else:
+            unasked += [Gap(blank, reason) for blank in without(piece, known)]
+    # Requests that bridge two gaps also bring what is cached between them.
+    served = [part for each in known for part in without(each, to_ask)]
+    return to_ask, [week for each in served for week in weeks(each)], unasked
+
+
+def _missing(
+    limits: SeriesLimits, window: Window, known: Sequence[Window], now: float
+) -> tuple[list[Window], list[Gap]]:
+    """Return the windows that are not cached, and the gaps that lie beyond the service's retention."""
+    wanted, gone = [], []
+    for blank in without(window, known):
+        retained = blank.clip(Window(limits.oldest(now), blank.end))
+        lost = Window(blank.start, retained.start)
+        gone += [Gap(lost, Reason.BEYOND_RETENTION)] if lost.seconds else []
+        wanted += [retained] if retained.seconds else []
+    return wanted, gone
 
 
 @frozen
 class SeriesRequests(Generic[S]):
-    """What is asked of one system.
+    """The requests of one endpoint about one system, and the parts that their responses stand for.
 
     Attributes:
-        kind: by which endpoint.
+        endpoint: the endpoint.
         system_id: the system.
-        zones: names of systems' time zones, as far as they are known.
+        time_zones: names of systems' time zones, as far as they are known.
     """
 
-    kind: SeriesEndpoint[S]
+    endpoint: SeriesEndpoint[S]
     system_id: int
-    zones: Mapping[int, str]
+    time_zones: Mapping[int, str]
+
+    @property
+    def limits(self) -> SeriesLimits:
+        """The limits of the endpoint."""
+        return self.endpoint.limits
 
     @property
     def zone(self) -> ZoneInfo | None:
         """The system's time zone, where it is known and has a name that we know."""
-        name = self.zones.get(self.system_id)
+        name = self.time_zones.get(self.system_id)
         try:
             return None if name is None else time_zone(name)
         except InputError:
             return None
 
-    def read(self, response: Response, window: Window | None) -> S:
-        """Return what an answer says of a window; `None`: of what it spans."""
-        return self.kind.decode(self.kind.endpoint, response, self.system_id, window)
-
     @property
     def series(self) -> SeriesKey[S] | None:
-        """Where answers are kept; pages, which hold some of the devices, are not."""
-        if self.kind.paged:
+        """The key under which parts are cached; pages, which hold some of the devices, are not."""
+        endpoint, limits = self.endpoint, self.limits
+        if endpoint.paged:
             return None
-        endpoint, model = self.kind.endpoint, type(self.nothing((), Window(0, 0)))
         return SeriesKey(
-            endpoint.name,
+            limits.name,
             self.system_id,
-            self.kind.device,
-            grid=endpoint.grid,
-            model=model,
-            join=self._joined,
+            endpoint.device,
+            grid=limits.grid,
+            model=endpoint.model,
+            join=self._join,
         )
+
+    def segment(self, window: Window | None, *, newest: bool = False) -> Requests[S]:
+        """Ask for a window, and for the rest of it where a response spoke for its beginning only.
+
+        Args:
+            window: the window; `None` leaves it to the service, which answers for the system's own today.
+            newest: whether it ends by now.
+        """
+        if window is None:
+            yield self.request(None)
+            return
+        while window.start < window.end:
+            piece = self._first_piece(window)
+            part = yield self.request(piece, newest=newest and piece == window, wanted=window)
+            window = Window(part.window.end, window.end)
+
+    def _first_piece(self, window: Window) -> Window:
+        """Return as much of a window as one request may ask for; a cached window may be longer."""
+        if window.seconds <= self.limits.span:
+            return window
+        return self.limits.pieces([window], self.zone, local=False)[0]
 
     def request(
         self, window: Window | None, *, newest: bool = False, wanted: Window | None = None
@@ -80,77 +267,50 @@ class SeriesRequests(Generic[S]):
             newest: whether it ends by now.
             wanted: all that is wanted from its beginning on.
         """
-        endpoint = self.kind.endpoint
+        limits = self.limits
         return Request(
-            endpoint.name,
-            endpoint.path.format(self.system_id),
-            () if window is None else endpoint.params(window, newest=newest),
-            self._of_today if window is None else lambda response: self._part(response, window),
+            limits.name,
+            limits.path.format(self.system_id),
+            () if window is None else limits.params(window, newest=newest),
+            self._today_part if window is None else partial(self._part, window=window),
             window,
-            lambda refusal: self._forgiven(refusal, window),
+            partial(self.empty_answer_for, window=window),
             series=self.series,
             wanted=wanted or window,
         )
 
-    def flow(self, window: Window | None, *, newest: bool = False) -> Requests[S]:
-        """Ask for a window, and for the rest of it where an answer spoke for its beginning only.
+    def read(self, response: Response, window: Window | None) -> S:
+        """Return the rows of a response within a window; `None`: all of them."""
+        return self.endpoint.decode(self.limits, response, self.system_id, window)
 
-        Args:
-            window: the window; `None` leaves it to the service, which answers for all of its own.
-            newest: whether it ends by now.
-        """
-        if window is None:
-            yield self.request(None)
-            return
-        while window.start < window.end:
-            piece = self._first(window)
-            part = yield self.request(piece, newest=newest and piece == window, wanted=window)
-            window = Window(part.window.end, window.end)
-
-    def _first(self, window: Window) -> Window:
-        """Return as much of a window as one request may ask for; what the store had may be longer."""
-        if window.seconds <= self.kind.endpoint.span:
-            return window
-        return self.kind.endpoint.pieces([window], self.zone, local=False)[0]
-
-    def nothing(self, gaps: Sequence[Gap], window: Window, until: float | None = None) -> S:
-        """Return an answer without rows, for these reasons."""
+    def empty(self, gaps: Sequence[Gap], window: Window, until: float | None = None) -> S:
+        """Return an answer without rows, with these gaps; `until` is how far the system had reported."""
         reported = None if until is None else as_datetime(until)
-        coverage = Coverage(window, self.kind.endpoint.grid, tuple(gaps), reported_until=reported)
-        return self.kind.nothing(self.system_id, coverage)
+        coverage = Coverage(window, self.limits.grid, tuple(gaps), reported_until=reported)
+        return self.endpoint.nothing(self.system_id, coverage)
 
-    def placed(self, part: S) -> S:
-        """Return an answer with the name of the system's time zone, where it is known."""
-        return part._with_timezone(self.zones.get(self.system_id))
+    def with_timezone(self, part: S) -> S:
+        """Return a part with the name of the system's time zone, where it is known."""
+        return part._with_timezone(self.time_zones.get(self.system_id))
 
-    def _joined(self, parts: Sequence[S]) -> S:
+    def _join(self, parts: Sequence[S]) -> S:
         window = Window(parts[0].window.start, parts[-1].window.end)
-        return self.kind.merge(parts, self.nothing((), window), ())
+        return self.endpoint.merge(parts, self.empty((), window), ())
+
+    # Responses
 
     def _part(self, response: Response, window: Window) -> S:
-        """Return an answer, for as much of its window as it speaks for."""
-        endpoint, part = self.kind.endpoint, self.read(response, window)
+        """Return the part of a response, for as much of its window as it speaks for."""
+        part = self.read(response, window)
         if (last := part._last) is not None:
-            spoken = endpoint.spoken(part.window, last)
-            cut = spoken < part.window.end and _reported(part, last + HOUR)
-            return self.read(response, Window(window.start, spoken)) if cut else part
-        gone = self._gone(window, response.date)
+            until = self.limits.spoken(part.window, last)
+            cut = until < part.window.end and _may_have_reported(part, last + HOUR)
+            return self.read(response, Window(window.start, until)) if cut else part
+        gone = self._beyond_retention(window, response.date)
         return part if gone is None else _fetched(gone, response.date)
 
-    def _gone(self, window: Window, date: float | None) -> S | None:
-        """Return what an empty answer or a refusal says of a window that begins before what is kept.
-
-        It is for the whole of the window, also where only its beginning is too old: so it speaks for what
-        is gone, and the rest is asked for again.
-        """
-        limit = None if date is None else self.kind.endpoint.oldest(date)
-        if limit is None or window.start >= limit:
-            return None
-        gone = Window(window.start, min(limit, window.end))
-        return self.nothing([Gap(gone, Reason.BEYOND_RETENTION)], gone)
-
-    def _of_today(self, response: Response) -> S:
-        """Return an answer for what its rows span; without any, for what is known of today."""
+    def _today_part(self, response: Response) -> S:
+        """Return the part of a response for the range that its rows span; without any, for today."""
         part = self.read(response, None)
         if part._last is not None or response.date is None:
             return part
@@ -158,273 +318,93 @@ class SeriesRequests(Generic[S]):
         if today.seconds:
             return self.read(response, today)
         # Without the time zone it is not known when today began: the reason is given all the same.
-        newest = Window(today.end - self.kind.endpoint.grid, today.end)
+        newest = Window(today.end - self.limits.grid, today.end)
         part = self.read(response, newest)
         gaps = tuple(Gap(today, gap.reason) for gap in part.coverage.gaps())
         return evolve(part, window=today, coverage=evolve(part.coverage, window=today, gaps=gaps))
 
     def _today(self, now: float) -> Window:
         """Return the system's own today so far; an empty window where its time zone is not known."""
-        end = floor(now, self.kind.endpoint.grid)
-        if self.zone is None:
+        grid, zone = self.limits.grid, self.zone
+        end = floor(now, grid)
+        if zone is None:
             return Window(end, end)
-        day = datetime.fromtimestamp(now, self.zone).date()
-        return Window(min(end, floor(local_days(day, day, self.zone).start, self.kind.endpoint.grid)), end)
+        day = datetime.fromtimestamp(now, zone).date()
+        return Window(min(end, floor(local_days(day, day, zone).start, grid)), end)
 
-    def _forgiven(self, refusal: EnlightenError, window: Window | None) -> S | None:
-        """Return the part that a documented refusal stands for, if it is known for which range."""
-        if not isinstance(refusal, APIError):
-            return None
-        part = self._meant(refusal, window)
-        return None if part is None else _fetched(part, _date(refusal))
+    def _beyond_retention(self, window: Window, date: float | None) -> S | None:
+        """Return the empty part for the beginning of a window that the service does not keep any more.
 
-    def _meant(self, refusal: APIError, window: Window | None) -> S | None:
-        if isinstance(refusal, RangeError):
-            gone = None if window is None else self._gone(window, _date(refusal))
-            part = self._out_of_range(refusal, window or self._told(refusal)) if gone is None else gone
-            if part is not None:
-                return part
-        reason = self._reason(refusal)
-        if reason is Reason.UNAVAILABLE and window is None:
+        The service then answers an empty list, or an error, for the whole of the window, also where only its
+        beginning is too old: the response speaks for that beginning, and the rest is asked for again.
+        """
+        limit = None if date is None else self.limits.oldest(date)
+        if limit is None or window.start >= limit:
             return None
-        if reason is not None and window is None:
-            date = _date(refusal)
+        gone = Window(window.start, min(limit, window.end))
+        return self.empty([Gap(gone, Reason.BEYOND_RETENTION)], gone)
+
+    # Errors that stand for an empty answer
+
+    def empty_answer_for(self, error: EnlightenError, window: Window | None) -> S | None:
+        """Return the empty part that a documented error stands for, if its range is known."""
+        if not isinstance(error, APIError):
+            return None
+        date = None if error.response is None else error.response.date
+        part = self._empty_range(error, window, date) if isinstance(error, RangeError) else None
+        if part is None:
+            part = self._empty_for_reason(error, window, date)
+        return None if part is None else _fetched(part, date)
+
+    def _empty_for_reason(self, error: APIError, window: Window | None, date: float | None) -> S | None:
+        """Return the empty part of an error that gives one reason for the whole range."""
+        reason = self._reason(error)
+        if window is None and reason is not Reason.UNAVAILABLE:
             window = None if date is None else self._today(date)
-        return None if reason is None or window is None else self.nothing([Gap(window, reason)], window)
+        return None if reason is None or window is None else self.empty([Gap(window, reason)], window)
 
-    def _reason(self, refusal: APIError) -> Reason | None:
-        """Return why the whole of a range is empty, if a refusal says so."""
-        if refusal.status in {401, 422} and NO_METER in str(refusal):
+    def _reason(self, error: APIError) -> Reason | None:
+        """Return why the whole of a range is empty, if an error says so."""
+        text, limits = str(error), self.limits
+        if error.status in {401, 422} and NO_METER in text:
             return Reason.NO_DEVICE
-        absent = self.kind.endpoint.absent
-        if absent and isinstance(refusal, NotFound) and absent in str(refusal).lower():
+        if limits.absent and isinstance(error, NotFound) and limits.absent in text.lower():
             return Reason.NO_DEVICE
-        if refusal.status == 204:
-            return self.kind.endpoint.no_content
-        return Reason.UNAVAILABLE if isinstance(refusal, Unavailable) and refusal.status == 500 else None
+        if error.status == 204:
+            return limits.no_content
+        return Reason.UNAVAILABLE if isinstance(error, Unavailable) and error.status == 500 else None
 
-    def _out_of_range(self, refusal: RangeError, window: Window | None) -> S | None:
-        """Tell by the first and the last interval of the system why there are no rows."""
-        said = str(refusal)
-        if window is None or not (INVALID in said or IN_FUTURE in said):
-            return None
-        if INVALID not in said:
+    def _empty_range(self, error: RangeError, window: Window | None, date: float | None) -> S | None:
+        """Return the empty part of an error about a range: beyond retention, or outside of the data."""
+        gone = None if window is None else self._beyond_retention(window, date)
+        window, text = window or self._declared_range(error), str(error)
+        if gone is not None or window is None or not (INVALID_RANGE in text or FUTURE_RANGE in text):
+            return gone
+        if INVALID_RANGE not in text:
             # Ranges end by now: one that begins later was asked for by a clock that is ahead.
-            return self.nothing([Gap(window, Reason.NOT_REPORTED_YET)], window)
-        grid, first, last = self.kind.endpoint.grid, refusal.first_interval, refusal.last_interval
+            return self.empty([Gap(window, Reason.NOT_REPORTED_YET)], window)
+        grid, first, last = self.limits.grid, error.first_interval, error.last_interval
         # Both are ends of intervals that exist: the first one began one interval before.
         gaps = explained(window, grid, None if first is None else first - grid, last)
-        return self.nothing(gaps, window, last)
+        return self.empty(gaps, window, last)
 
-    def _told(self, refusal: RangeError) -> Window | None:
-        """Return the range a refusal names: shortly after midnight, "today" is one without data yet."""
-        if refusal.start_at is None or refusal.end_at is None:
+    def _declared_range(self, error: RangeError) -> Window | None:
+        """Return the range that an error names: shortly after midnight, "today" is one without data yet."""
+        if error.start_at is None or error.end_at is None:
             return None
-        endpoint = self.kind.endpoint
-        start, end = floor(refusal.start_at, endpoint.grid), floor(refusal.end_at, endpoint.grid)
-        return Window(start, end) if 0 <= end - start <= endpoint.longest else None
-
-
-def _date(refusal: APIError) -> float | None:
-    """Return the service's own time of a refusal."""
-    return None if refusal.response is None else refusal.response.date
+        limits = self.limits
+        start, end = floor(error.start_at, limits.grid), floor(error.end_at, limits.grid)
+        return Window(start, end) if 0 <= end - start <= limits.longest else None
 
 
 def _fetched(part: S, date: float | None) -> S:
-    """Return an answer with the time when it was fetched, where that is known."""
+    """Return a part with the time when it was fetched, where that is known."""
     if date is None:
         return part
     return evolve(part, coverage=evolve(part.coverage, as_of=as_datetime(date)))
 
 
-def _reported(part: SeriesResult, until: int) -> bool:
+def _may_have_reported(part: SeriesResult, until: int) -> bool:
     """Tell whether a system is known to have reported up to then, or may have."""
     reported = part.meta.last_report_at if part.meta else None
     return reported is None or reported.timestamp() >= until
-
-
-NOTHING = SeriesIndex()
-"""That nothing is held."""
-
-
-@frozen
-class SeriesEndpoint(Generic[S]):
-    """One endpoint that answers in intervals.
-
-    Attributes:
-        endpoint: what the service allows.
-        decode: reads an answer for a window; `None` leaves the range to what the answer spans.
-        nothing: makes an answer without rows.
-        merge: joins parts, oldest first, in place of an answer without rows, with gaps nobody spoke for.
-    """
-
-    endpoint: SeriesLimits
-    decode: Callable[[SeriesLimits, Response, int, Window | None], S]
-    nothing: Callable[[int, Coverage], S]
-    merge: Callable[[Sequence[S], S, Iterable[Gap]], S]
-    device: str = ""
-    """Serial number of the device it is about; empty if it is about the whole system."""
-    paged: ClassVar[bool] = False
-    """Whether a window is answered page by page."""
-
-    def ask(self, system_id: int, zones: Mapping[int, str]) -> SeriesRequests[S]:
-        """Return what asks for the intervals of a system."""
-        return SeriesRequests(self, system_id, zones)
-
-    def draft(
-        self,
-        system_id: int,
-        zones: Mapping[int, str],
-        *,
-        start_at: Moment | None = None,
-        end_at: Moment | None = None,
-        start_date: date | None = None,
-        end_date: date | None = None,
-    ) -> Draft[S, S, S]:
-        """Ask for the intervals of a system.
-
-        Args:
-            system_id: the system.
-            zones: names of systems' time zones, as far as they are known.
-            start_at: start, exclusive.
-            end_at: end, inclusive; now if not given.
-            start_date: first local day.
-            end_date: last local day; today if not given.
-
-        Raises:
-            InputError: the range makes no sense.
-        """
-        asked = Range.of(start_at=start_at, end_at=end_at, start_date=start_date, end_date=end_date)
-        ask = self.ask(system_id, zones)
-        leave = asked is None and self.endpoint.knows_today
-
-        def outline(now: float, zone: ZoneInfo | None, held: SeriesIndex = NOTHING) -> Outline[S, S, S]:
-            zone = zone or ask.zone
-            # Of today as it was some minutes ago the store may know; of today as it is now it does not.
-            if leave and not (held.max_age and zone):
-                return _today(ask)
-            range_ = asked or Range.today(now, zone)
-            window = range_.window(now, zone, self.endpoint.grid)
-            return _windows(ask, window, now, zone, held, local=range_.local)
-
-        local = asked.local if asked else not leave
-        return Draft(outline, zone_of=system_id if local else None, series=ask.series)
-
-
-def _today(ask: SeriesRequests[S]) -> Outline[S, S, S]:
-    """Leave the range to the service: the system's own today, so far."""
-
-    def answer(parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt) -> S:
-        whole, *pages = parts
-        if pages or gaps:
-            whole = ask.kind.merge(parts, ask.nothing([], whole.window), gaps)
-        return evolve(ask.placed(whole), receipt=receipt)
-
-    return Outline(
-        legs=(Leg(ask.flow(None)),),
-        merge=answer,
-        unpack=lambda part: (part,),
-        open_ended=ask.kind.paged,
-    )
-
-
-def _windows(
-    ask: SeriesRequests[S],
-    window: Window,
-    now: float,
-    zone: ZoneInfo | None,
-    held: SeriesIndex,
-    *,
-    local: bool,
-) -> Outline[S, S, S]:
-    """Ask for what is missing of a range by windows; what is known to be empty is not asked for."""
-    endpoint = ask.kind.endpoint
-    order = _order(ask, window, now, zone, held, local=local)
-
-    def joined(parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt) -> S:
-        answer = ask.kind.merge(parts, ask.nothing([], window), [*order.unasked, *gaps])
-        return evolve(ask.placed(answer), receipt=receipt)
-
-    newest = floor(now, endpoint.grid)
-    windows = [(piece, False) for piece in order.pieces] + [(piece, True) for piece in order.known]
-    bought = Window(order.pieces[0].start, order.pieces[-1].end) if order.pieces else Window(0, 0)
-    return Outline(
-        legs=tuple(
-            Leg(ask.flow(piece, newest=piece.end >= newest), piece, held=known)
-            for piece, known in sorted(windows)
-        ),
-        merge=joined,
-        unpack=lambda part: (ask.placed(part),),
-        skip=_not_worth,
-        pruned=sum(-(-gap.window.seconds // endpoint.span) for gap in order.unasked),
-        spare=endpoint.spare(bought, zone, local=local),
-        open_ended=ask.kind.paged,
-        cheaper=endpoint.cheaper(bought) if len(order.pieces) > 1 else "",
-    )
-
-
-@frozen
-class _Order:
-    """How a range is got.
-
-    Attributes:
-        pieces: windows to buy, oldest first.
-        known: windows to take from the store, oldest first.
-        unasked: what is not asked for, and why.
-    """
-
-    pieces: Sequence[Window]
-    known: Sequence[Window]
-    unasked: Sequence[Gap]
-
-
-def _order(
-    ask: SeriesRequests[S],
-    window: Window,
-    now: float,
-    zone: ZoneInfo | None,
-    held: SeriesIndex,
-    *,
-    local: bool,
-) -> _Order:
-    """Return the fewest windows that cover what is missing, and what the store has of the rest."""
-    endpoint = ask.kind.endpoint
-    known = held.within(window)
-    late = Window(held.served_until(window), window.end)
-    wanted, unasked = _missing(endpoint, Window(window.start, late.start), known, now)
-    if late.seconds and not wanted:
-        unasked.append(Gap(late, Reason.NOT_REPORTED_YET))
-    elif late.seconds:  # what is bought now tells of reports up to now
-        wanted, unasked = _missing(endpoint, window, known, now)
-    pieces = []
-    for piece in endpoint.pieces(wanted, zone, local=local):
-        reason = held.empty(piece)
-        if reason is None:
-            pieces.append(piece)
-        else:
-            unasked += [Gap(blank, reason) for blank in without(piece, known)]
-    spare = [part for stretch in known for part in without(stretch, pieces)]
-    return _Order(pieces, [part for stretch in spare for part in weeks(stretch)], unasked)
-
-
-def _missing(
-    endpoint: SeriesLimits, window: Window, known: Sequence[Window], now: float
-) -> tuple[list[Window], list[Gap]]:
-    """Return what is missing of a window, and what of it the service does not keep any more."""
-    wanted, gone = [], []
-    for stretch in without(window, known):
-        kept = stretch.clip(Window(endpoint.oldest(now), stretch.end))
-        lost = Window(stretch.start, kept.start)
-        gone += [Gap(lost, Reason.BEYOND_RETENTION)] if lost.seconds else []
-        wanted += [kept] if kept.seconds else []
-    return wanted, gone
-
-
-def _not_worth(newest: SeriesResult, window: Window) -> Reason | None:
-    """Tell by the newest part why an older window is documented as empty, if it is."""
-    if any(gap.reason is Reason.NO_DEVICE for gap in newest.coverage.gaps()):
-        return Reason.NO_DEVICE
-    started = newest.meta.operational_at if newest.meta else None
-    if started is not None and window.end <= started.timestamp():
-        return Reason.BEFORE_OPERATION
-    return None

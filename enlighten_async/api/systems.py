@@ -42,10 +42,10 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
     """The plan of a query for the systems of a user, page after page.
 
     Attributes:
-        zones: names of systems' time zones; pages add to them.
+        time_zones: names of systems' time zones; pages add to them.
     """
 
-    zones: MutableMapping[int, str]
+    time_zones: MutableMapping[int, str]
 
     def listed(self, part: SystemsPage) -> Seen:
         """Return the numbers of a page's systems."""
@@ -61,7 +61,7 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
 
     def learn(self, part: SystemsPage) -> None:
         """Note the time zones of a page's systems."""
-        self.zones.update({each.system_id: each.timezone for each in part.systems if each.timezone})
+        self.time_zones.update({each.system_id: each.timezone for each in part.systems if each.timezone})
 
     def merge(
         self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None

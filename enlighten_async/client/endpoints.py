@@ -62,14 +62,14 @@ def parse_system_id(system_id: object) -> int:
 class Endpoints(QueryMethods):
     """Queries to the service, in both of its versions.
 
-    Arguments are checked at the call, before anything is sent: an `InputError` says what is wrong and how to
-    fix the call. A `system_id` is the service's number of a system, as a number or a text.
+    Arguments are checked at the call, before anything is sent: an `InputError` says what is wrong and how
+    to fix the call. A `system_id` is the service's number of a system, as a number or a text.
 
     The series (`stats`, `rgm_stats`, `consumption_stats`) take ranges of any length, by one of two pairs of
     keywords (`TimeRange`):
 
-    - `start_at` and `end_at` are instants: aware datetimes or epoch seconds. The range is `(start, end]` after
-      both were floored to the series' grid; it ends by now, also where `end_at` is left out.
+    - `start_at` and `end_at` are instants: aware datetimes or epoch seconds. The range is `(start, end]`
+      after both were floored to the series' grid; it ends by now, also where `end_at` is left out.
     - `start_date` and `end_date` are whole local days of the system, both included; `end_date` is today if
       left out. They need the system's time zone: known from earlier answers of `systems`, or else asked for
       by one request.

@@ -406,7 +406,7 @@ class EndpointsV4(QueryMethods):
     def ev_charger_lifetime(
         self, system_id: int | str, serial_number: str, *, start_date: date, end_date: date | None = None
     ) -> Query[EvChargerLifetime, EvChargerLifetime]:
-        """Ask for the energy that one of Enphase's chargers of cars consumed on each local day, Wh; one request.
+        """Ask for the energy that a charger of Enphase consumed on each local day, Wh; one request.
 
         Args:
             system_id: the system.

@@ -1,11 +1,11 @@
-"""The environment's variables that tell who a client asks for, and by which version of the API."""
+"""Options of a client and of a view of one, and the environment's variables for them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from attrs import evolve
 
@@ -26,34 +26,30 @@ if TYPE_CHECKING:
 KEY, USER, ACCOUNT = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_ACCOUNT"
 BASE_URL, STATE = BASE_URL_VARIABLE, "ENLIGHTEN_STATE"
 
-_FOR_V4 = f"; for v4, {CLIENT_ID} and {CLIENT_SECRET} take the place of {USER}"
-
-
-def read(environ: Mapping[str, str | Secret]) -> dict[str, Secret]:
-    """Return the variables, by their names; empty where they are not set."""
-    names = (KEY, USER, ACCOUNT, STATE, *NAMES)
-    return {name: Secret(environ.get(name, "")) for name in names}
-
-
-def checked(known: Mapping[str, Secret]) -> bool:
-    """Tell whether the variables are those for v4, which has a client id.
-
-    Raises:
-        InputError: some that are needed are missing.
-    """
-    new = bool(known[CLIENT_ID])
-    needed = (KEY, CLIENT_SECRET) if new else (KEY, USER)
-    missing = [name for name in needed if not known[name]]
-    if missing:
-        raise InputError(f"set {' and '.join(missing)} in the environment{'' if new else _FOR_V4}")
-    return new
-
-
-T = TypeVar("T")
+_V4_HINT = f"; for v4, {CLIENT_ID} and {CLIENT_SECRET} take the place of {USER}"
 
 
 class ClientOptions(TypedDict, total=False):
-    """The options of `EnlightenClient`, as it explains them."""
+    """The options of `EnlightenClient`, for both versions of the API.
+
+    Attributes:
+        plan: the tariff of the key; by default the free plan, Watt, with 10 requests a minute and 10,000 a
+            month (v4: 1,000).
+        state: a file for everything that is to outlive the process: the requests the key has used, and the
+            answers paid for, which are not paid for again. It is shared by all clients of this machine
+            that name it, made when it is needed, and readable by its owner only.
+        quota_store: the store of the key's counts, in place of the state file; without either counts are
+            kept in memory, shared by all clients of this process on the same key.
+        interval_cache: the cache of answers, in place of the state file; without either nothing is cached.
+        retry: the policy for failures that may pass.
+        timeout: seconds for one request, from connect to the last byte, 30 by default; `None`: no limit.
+        max_concurrency: requests in flight at once, at most; 10 by default.
+        base_url: where the API is; an emulator's address, say. https, unless it is this machine.
+        proxy: URL of a proxy, "" for none; by default as the environment says.
+        verify: `True` for the system's certificates, or a CA file, or a context.
+        transport: any httpx transport in place of our own, such as an emulator's.
+        clock: the source of time.
+    """
 
     plan: Plan | None
     state: str | os.PathLike[str] | None
@@ -69,44 +65,48 @@ class ClientOptions(TypedDict, total=False):
     clock: Clock | None
 
 
-class Unchanged:
-    """Stands for an option that stays as it is."""
+class ViewOptions(TypedDict, total=False):
+    """The options of a view of a client; an option that is not given stays as it is.
 
-    def __repr__(self) -> str:
-        return "unchanged"
+    Attributes:
+        max_wait: seconds a whole query may take, queue, network and retries included; `None`: any.
+        max_requests: requests a query may take; `None`: any.
+        exhaustive: ask also for windows which the newest answer shows to be empty.
+        priority: "interactive" (as a client is at first), "poll" for regular reading, "backfill" for
+            history. They go in this order, in all clients that share counts; and for each class above, a
+            tenth of the minute and a twentieth of the month are held back from those below, 1 request at
+            least.
+        max_age: how old (seconds, or a timedelta) a cached answer may be where it may still change; 0
+            pays for all anew; `None`: only final answers are served from the cache.
+    """
+
+    max_wait: float | None
+    max_requests: int | None
+    exhaustive: bool
+    priority: Priority
+    max_age: timedelta | float | None
 
 
-UNCHANGED: Final = Unchanged()
-
-
-def changed(
-    options: QueryOptions,
-    *,
-    max_wait: float | Unchanged | None,
-    max_requests: int | Unchanged | None,
-    exhaustive: bool | Unchanged,
-    priority: Priority | Unchanged,
-    max_age: timedelta | float | Unchanged | None,
-) -> QueryOptions:
-    """Return options with those changed that are given.
+def changed(options: QueryOptions, changes: ViewOptions) -> QueryOptions:
+    """Return options with some changed.
 
     Raises:
         InputError: there is no such priority, or no such age.
+        TypeError: there is no such option.
     """
-    if not isinstance(priority, Unchanged) and priority not in RANKS:
+    if unknown := changes.keys() - ViewOptions.__annotations__.keys():
+        raise TypeError(f"with_options() got an unexpected keyword argument {min(unknown)!r}")
+    priority = changes.get("priority", options.priority)
+    if priority not in RANKS:
         raise InputError(f"priority must be one of {', '.join(RANKS)}, not {priority!r}")
     return evolve(
         options,
-        max_wait=_or(max_wait, options.max_wait),
-        max_requests=_or(max_requests, options.max_requests),
-        exhaustive=_or(exhaustive, options.exhaustive),
-        priority=_or(priority, options.priority),
-        max_age=options.max_age if isinstance(max_age, Unchanged) else _seconds(max_age),
+        max_wait=changes.get("max_wait", options.max_wait),
+        max_requests=changes.get("max_requests", options.max_requests),
+        exhaustive=changes.get("exhaustive", options.exhaustive),
+        priority=priority,
+        max_age=_seconds(changes.get("max_age", options.max_age)),
     )
-
-
-def _or(value: T | Unchanged, before: T) -> T:
-    return before if isinstance(value, Unchanged) else value
 
 
 def _seconds(max_age: timedelta | float | None) -> float | None:
@@ -127,7 +127,21 @@ def check_numbers(timeout: float | None, max_concurrency: int) -> None:
         raise InputError(f"max_concurrency must be at least 1, not {max_concurrency!r}")
 
 
-def network(options: ClientOptions) -> Any:
+def network_options(options: ClientOptions) -> Any:
     """Return the options that say how the service is reached."""
     names = ("base_url", "timeout", "proxy", "verify", "transport", "clock")
     return {name: value for name, value in options.items() if name in names}
+
+
+def variables(environ: Mapping[str, str | Secret]) -> dict[str, Secret]:
+    """Return the environment's variables by their names; empty where they are not set.
+
+    Raises:
+        InputError: some that are needed are missing.
+    """
+    found = {name: Secret(environ.get(name, "")) for name in (KEY, USER, ACCOUNT, STATE, *NAMES)}
+    v4 = bool(found[CLIENT_ID])
+    missing = [name for name in ((KEY, CLIENT_SECRET) if v4 else (KEY, USER)) if not found[name]]
+    if missing:
+        raise InputError(f"set {' and '.join(missing)} in the environment{'' if v4 else _V4_HINT}")
+    return found

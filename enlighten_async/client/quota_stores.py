@@ -17,7 +17,7 @@ from enlighten_async.transport import Secret, Transport
 _PEPPER = secrets.token_bytes(32)
 
 
-def shared_counts(api_key: Secret, transport: Transport, clock: Clock) -> QuotaStore:
+def for_process(api_key: Secret, transport: Transport, clock: Clock) -> QuotaStore:
     """Return the counts in memory that all clients of this process on one key share.
 
     A service inside the process, such as an emulator, counts by itself, and so does a clock of its own.
@@ -25,7 +25,7 @@ def shared_counts(api_key: Secret, transport: Transport, clock: Clock) -> QuotaS
     return shared_store(_scope(api_key, transport, clock), MemoryQuotaStore)
 
 
-def kept_counts(
+def for_file(
     path: str | os.PathLike[str], api_key: Secret, transport: Transport, clock: Clock, timeout: float | None
 ) -> SqliteQuotaStore:
     """Return the counts in a file that all clients of this machine on one key share.

@@ -24,7 +24,7 @@ from enlighten_async.errors import (
     TransportError,
 )
 from enlighten_async.oauth.token_store import Tokens
-from enlighten_async.retry import RetryPolicy, passing
+from enlighten_async.retry import RetryPolicy, is_transient
 from enlighten_async.transport import Credentials, Redactor, Secret, Transport, Verify
 from enlighten_async.wire import Request, Response
 
@@ -258,7 +258,9 @@ class TokenEndpoint:
                 return await to_the_end(partial(self._once, credentials, refused, keep))
             except EnlightenError as error:
                 failures += 1
-                if not (passing(error) or isinstance(error, Throttled)) or not self.retry.allows(failures):
+                if not (is_transient(error) or isinstance(error, Throttled)) or not self.retry.allows(
+                    failures
+                ):
                     raise
             await self.clock.sleep(self.retry.delay(failures, random.random()))  # noqa: S311 - jitter
 

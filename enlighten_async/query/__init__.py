@@ -1,27 +1,27 @@
 """Queries: planned, priced, run and answered; each request through the limiter and back."""
 
-from enlighten_async.query.plan import Draft, Endpoints, Leg, Outline
+from enlighten_async.query.estimate import quota_status
+from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
 from enlighten_async.query.query import Progress, Query
 from enlighten_async.query.session import (
-    Api,
+    ApiVersion,
     CredentialsProvider,
     QueryOptions,
     Session,
     StaticCredentials,
-    status,
 )
 
 __all__ = [
-    "Api",
+    "ApiVersion",
     "CredentialsProvider",
-    "Draft",
-    "Endpoints",
-    "Leg",
-    "Outline",
+    "Part",
     "Progress",
     "Query",
     "QueryOptions",
+    "QueryPlan",
+    "Segment",
+    "Segments",
     "Session",
     "StaticCredentials",
-    "status",
+    "quota_status",
 ]

@@ -1,60 +1,59 @@
-"""The price of a query, from its plan and the tariff."""
+"""Estimates: the price of a query before it is run, and the quota of a key."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from enlighten_async.errors import BudgetExceeded
-from enlighten_async.models.receipt import Estimate
-from enlighten_async.query.plan import Outline
+from enlighten_async.limiter import MINUTE, MONTH, KeySnapshot, TokenBucket, runs_out
+from enlighten_async.models.receipt import Estimate, QuotaStatus, QuotaWindow
+from enlighten_async.query.plan import Segments
 from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.windows import as_datetime
 
 
-def price(
+def estimate(
     session: Session,
     options: QueryOptions,
-    outline: Outline[Any, Any, Any],
+    layout: Segments,
     *,
-    zone: bool,
-    answered: int = 0,
-    stored: bool = False,
+    zone_unknown: bool,
+    replies: int = 0,
+    something_cached: bool = False,
 ) -> Estimate:
     """Return the price of a query.
 
     Args:
         session: whose plan pays.
         options: what the caller allows.
-        outline: the query.
-        zone: whether the system's time zone has to be asked for first; the outline is then made for
-            UTC, and the range may take a window more where the clock is set back in it.
-        answered: flows of other answers than series whose first one is in the store.
-        stored: whether the store has something of the series.
+        layout: the segments of the query.
+        zone_unknown: whether the system's time zone has to be asked for first; the segments are then laid
+            out for UTC, and the range may take a window more where the clock is set back in it.
+        replies: segments of other answers than series whose first reply is cached.
+        something_cached: whether something of the series is cached.
     """
-    held = sum(leg.held for leg in outline.legs) + answered
-    legs = len(outline.legs) - held
-    least = legs if options.exhaustive else min(legs, 1)
-    if zone and stored:
-        least = 0  # it may have all of the range, in the system's own time
-    most = legs + outline.spare + 2 * zone
-    limit = session.limiter.standing().limits.get("month")
+    cached = sum(segment.cached for segment in layout.ordered) + replies
+    unpaid = len(layout.ordered) - cached
+    least = unpaid if options.exhaustive else min(unpaid, 1)
+    if zone_unknown and something_cached:
+        least = 0  # all of the range may be cached, in the system's own time
+    most = unpaid + layout.spare + 2 * zone_unknown
+    limit = session.limiter.standing().limits.get(MONTH.name)
     return Estimate(
-        at_least=least + zone,
-        at_most=None if outline.open_ended else most,
-        from_cache=held,
-        pruned=outline.pruned,
+        at_least=least + zone_unknown,
+        at_most=None if layout.open_ended else most,
+        from_cache=cached,
+        pruned=layout.pruned,
         ready_at=as_datetime(session.limiter.ready_at(most, options.rank)),
         month_share=most / limit if limit else None,
-        fits=most <= session.limiter.left(options.rank).get("month", most),
-        cheaper=outline.cheaper or None,
+        fits=most <= session.limiter.left(options.rank).get(MONTH.name, most),
+        cheaper=layout.cheaper or None,
     )
 
 
-def allow(estimate: Estimate, options: QueryOptions, now: float) -> None:
+def check_budget(price: Estimate, options: QueryOptions, now: float) -> None:
     """Refuse a query that may cost more than its caller allows, before anything is sent.
 
     Args:
-        estimate: its price.
+        price: its price.
         options: what the caller allows.
         now: the server's time, epoch seconds.
 
@@ -62,15 +61,45 @@ def allow(estimate: Estimate, options: QueryOptions, now: float) -> None:
         BudgetExceeded: it may take more requests than `max_requests`, or the plan makes it wait longer
             than `max_wait`.
     """
-    most, requests, seconds = estimate.at_most or estimate.at_least, options.max_requests, options.max_wait
+    most, requests, seconds = price.at_most or price.at_least, options.max_requests, options.max_wait
     if requests is not None and most > requests:
         raise BudgetExceeded(
             f"this may take {most} requests, more than max_requests={requests}: ask for a shorter range"
         )
-    wait = estimate.ready_at.timestamp() - now
+    wait = price.ready_at.timestamp() - now
     if seconds is not None and wait > seconds:
         raise BudgetExceeded(
             f"{most} requests take {wait:.0f} s on this plan, more than max_wait={seconds:g}: "
             f"ask for a shorter range, or later",
-            retry_at=estimate.ready_at,
+            retry_at=price.ready_at,
         )
+
+
+def quota_status(session: Session, options: QueryOptions) -> QuotaStatus:
+    """Return the quota that a caller may still use, and what is waited for; nothing is sent."""
+    limiter, now = session.limiter, session.limiter.now()
+    snapshot, left, waiting = limiter.standing(), limiter.left(options.rank), limiter.waiting
+    limit, used = snapshot.limits.get(MONTH.name), snapshot.used[MONTH.name]
+    end = None if limit is None else runs_out(used, limit, now)
+    return QuotaStatus(
+        as_of=as_datetime(now),
+        minute=_window(MINUTE, snapshot, left.get(MINUTE.name), now),
+        month=_window(MONTH, snapshot, left.get(MONTH.name), now),
+        runs_out_at=None if end is None else as_datetime(end),
+        in_flight=snapshot.in_flight,
+        queued=limiter.queued,
+        waiting=None if waiting is None else waiting.reason,
+        until=None if waiting is None or waiting.until is None else as_datetime(waiting.until),
+        learned=snapshot.learned,
+    )
+
+
+def _window(bucket: TokenBucket, snapshot: KeySnapshot, left: int | None, now: float) -> QuotaWindow:
+    closed = snapshot.closed.get(bucket.name)
+    return QuotaWindow(
+        limit=snapshot.limits.get(bucket.name),
+        used=snapshot.used[bucket.name],
+        left=left,
+        turns_at=as_datetime(bucket.start(bucket.index(now) + 1)),
+        closed_until=None if closed is None else as_datetime(closed),
+    )

@@ -1,282 +1,463 @@
-"""Fetching of parts: from the cache, from a request in flight, or through the limiter."""
+"""Fetching: one request gets its part from the cache, from a request in flight, or from the service."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import anyio
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, evolve
 
 from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, SeriesIndex
-from enlighten_async.errors import BudgetExceeded, EnlightenError
-from enlighten_async.limiter import LONG, Grant
-from enlighten_async.models.coverage import Reason
-from enlighten_async.query.in_flight import Purchase
-from enlighten_async.query.plan import Leg
-from enlighten_async.query.segment_state import Tally, Track
+from enlighten_async.errors import BudgetExceeded, EnlightenError, Throttled, TokenRefused, TransportError
+from enlighten_async.limiter import LONG, Grant, Waiter
+from enlighten_async.models.coverage import Gap, Reason
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.query.in_flight import SharedRequest
+from enlighten_async.query.plan import Part, QueryPlan, Segment
 from enlighten_async.query.session import QueryOptions, Session
+from enlighten_async.retry import is_overload, is_transient
 from enlighten_async.transport import Credentials
 from enlighten_async.windows import Window, as_datetime
-from enlighten_async.wire import ReplyKey, Request, Response
+from enlighten_async.wire import ReplyKey, Request, Requests, Response
 
-
-@frozen
-class Keeping:
-    """What one query may take from others, and gives to them.
-
-    Attributes:
-        session: whose store and purchases are shared.
-        options: who is asking, and how old an answer will do.
-        held: what the store held of its series when it began, and what of that will do.
-    """
-
-    session: Session
-    options: QueryOptions
-    held: SeriesIndex
-
-    async def recall(self, tracks: Sequence[Track[Any]]) -> int:
-        """Give tracks of one series what the store holds for them, in one look; return how many parts."""
-        store, wanted = self.session.store, [track.asking.wanted for track in tracks]
-        series = tracks[0].asking.series if tracks else None
-        if store is None or series is None or wanted[0] is None or wanted[-1] is None:
-            return 0
-        span, served = Window(wanted[0].start, wanted[-1].end), 0
-        kept = await store.get(self.options.account, series, span)
-        for track in tracks:
-            while track.request is not None and (part := self._first(kept, track.request.wanted)) is not None:
-                track.accept(part)
-                served += 1
-        return served
-
-    async def recalled(self, request: Request[Any]) -> Any:
-        """Return what the store holds of the beginning of what a request wants; `None` if that is nothing."""
-        store, account = self.session.store, self.options.account
-        if store is None:
-            return None
-        if request.series is not None and request.wanted is not None:
-            kept = await store.get(account, request.series, request.wanted)
-            return self._first(kept, request.wanted)
-        reply = request.reply
-        response = None if reply is None else await store.reply(account, reply)
-        if reply is None or response is None:
-            return None
-        return self._still_good(request, reply, response)
-
-    async def answered(self, leg: Leg[Any]) -> bool:
-        """Tell whether the store has the answer to the first request of a leg, which is used up by that."""
-        request = next(leg.flow, None)
-        return request is not None and request.reply is not None and await self.recalled(request) is not None
-
-    def under_way(self, request: Request[Any], own: Purchase | None = None) -> Purchase | None:
-        """Return a purchase, other than its own, that is about the beginning of what a request wants."""
-        if self.options.max_age == 0:
-            return None
-        return self.session.purchases.under_way(self.options.account, request, self.options.rank, own)
-
-    @contextmanager
-    def buying(self, track: Track[Any]) -> Iterator[Purchase]:
-        """Buy in here what a track asks for: it is kept, and others who want it wait until this is left."""
-        request, options = track.asking, self.options
-        with self.session.purchases.buying(options.account, request, options.rank) as purchase:
-
-            def keep(part: Any, response: Response) -> None:
-                purchase.part = part
-                self._keep(request, part, response)
-
-            track.keep = keep
-            try:
-                yield purchase
-            finally:
-                track.keep = None
-
-    def _keep(self, request: Request[Any], part: Any, response: Response) -> None:
-        store, account = self.session.store, self.options.account
-        if store is None:
-            return
-        fetched = self.session.now() if response.date is None else response.date
-        if request.series is not None:
-            store.put(account, request.series, part, fetched)
-        elif request.reply is not None:
-            # Only what is no refusal can be final.
-            final = response.status == 200 and request.reply.valid_until(part, fetched) == FOR_EVER
-            store.put_reply(account, request.reply, evolve(response, date=fetched), final=final)
-
-    def _first(self, kept: Sequence[CachedPart[Any]], wanted: Window | None) -> Any:
-        """Return what pieces of a series hold of the beginning of what is wanted, as far as it will do."""
-        if wanted is None:
-            return None
-        for piece in kept:
-            if piece.window.start <= wanted.start < piece.window.end:
-                good = wanted.clip(self.held.good(piece.stretch))
-                return piece.cut(good).part if good.seconds and good.start == wanted.start else None
-        return None
-
-    def _still_good(self, request: Request[Any], reply: ReplyKey[Any], response: Response) -> Any:
-        """Return what a stored answer says, if it will do."""
-        fetched, held = response.date or 0.0, self.held
-        if held.max_age == 0:
-            return None
-        try:
-            part, refused = self.session.meaning(request, response)
-        except EnlightenError:
-            return None  # an older version of this package could read it
-        if part is None or held.young(fetched):
-            return part
-        until = fetched + ABSENCE_MEMORY_S if refused else reply.valid_until(part, fetched)
-        return part if until > held.now else None
-
-
-P = TypeVar("P")
+MAX_REJECTIONS = 10
+"""Rejections of one request after which its error is raised: the service contradicts itself."""
+MAX_REJECTIONS_WITHOUT_PERIOD = 3
+"""The same for rejections that do not name the full window: if it were the minute, the next would do."""
+MAX_OVERLOADS = 5
+"""Answers "too many at once" (503) to one request after which its error is raised."""
 
 logger = logging.getLogger("enlighten_async")
 
 
+@define
+class ReceiptBuilder:
+    """The costs of one query, counted as it runs.
+
+    Attributes:
+        granted: requests that have the permission to leave and have not come back.
+        sent: requests that left, and came back or were given up.
+        rejected: of these, the ones over the limit.
+        retried: of these, the ones that repeated one that failed.
+        from_cache: parts that had been paid for before, or by another query meanwhile.
+        waited: seconds, by reason.
+    """
+
+    granted: int = 0
+    sent: int = 0
+    rejected: int = 0
+    retried: int = 0
+    from_cache: int = 0
+    waited: dict[str, float] = Factory(dict)
+
+    def count(self, grant: Grant, *, again: bool) -> None:
+        """Count an attempt that is over; `again` if the request had failed before."""
+        self.granted -= 1
+        for reason, seconds in grant.waited.items():
+            self.wait(reason, seconds)
+        if grant.sent_at is not None:
+            self.sent += 1
+            self.retried += again
+
+    def wait(self, reason: str, seconds: float) -> None:
+        """Count a wait."""
+        self.waited[reason] = self.waited.get(reason, 0.0) + seconds
+
+    def receipt(self, left: Mapping[str, int]) -> Receipt:
+        """Return the receipt up to now."""
+        return Receipt(
+            sent=self.sent,
+            rejected=self.rejected,
+            retried=self.retried,
+            from_cache=self.from_cache,
+            waited=dict(self.waited),
+            left=dict(left),
+        )
+
+
 @define(eq=False)
-class Driver:
-    """Drives the tracks of one query, as many at a time as it is asked to.
+class SegmentState:
+    """A segment under way: its next request, its parts, and its end. A cut-off run goes on from here.
+
+    Attributes:
+        requests: the generator of its requests.
+        request: the next one; `None` when the segment has ended.
+        waiter: its place in the queue of the limiter.
+        plan: is shown each part.
+        cached: whether the cache may have what it asks for.
+        parts: its parts so far, in order.
+        error: the error that ended it early, if one did.
+        gap: the time for which it has no part, and why.
+        late_hit: whether another process had paid for a part of it by the time it passed the limiter.
+        failures: how often the present request failed, rejections excluded.
+        rejections: how often the present request was rejected as over the limit.
+        rejected_credentials: credentials that the service did not accept for it, until they are refreshed.
+        refreshed: whether they were refreshed for it.
+    """
+
+    requests: Requests[Part]
+    request: Request[Part] | None
+    waiter: Waiter
+    plan: QueryPlan[Any, Any]
+    cached: bool = False
+    parts: list[Part] = Factory(list)
+    error: EnlightenError | None = None
+    gap: Gap | None = None
+    late_hit: bool = False
+    failures: int = 0
+    rejections: int = 0
+    rejected_credentials: Credentials | None = None
+    refreshed: bool = False
+
+    @classmethod
+    def start(cls, segment: Segment, waiter: Waiter, plan: QueryPlan[Any, Any]) -> Self:
+        """Start a segment: its generator says what it asks for first."""
+        return cls(segment.requests, next(segment.requests, None), waiter, plan, segment.cached)
+
+    @property
+    def current(self) -> Request[Part]:
+        """The request that is made now; only while the segment has not ended."""
+        if self.request is None:
+            raise RuntimeError("the segment has ended")
+        return self.request
+
+    def accept(self, part: Part) -> None:
+        """Send a part to the generator, which may ask again."""
+        self.parts.append(part)
+        self.plan.learn(part)
+        self.failures = self.rejections = 0
+        self.refreshed = False
+        try:
+            self.request = self.requests.send(part)
+        except StopIteration:
+            self.request = None
+
+    def hand_out(self) -> list[Part]:
+        """Return the parts and forget them."""
+        parts, self.parts = self.parts, []
+        return parts
+
+    def fail(self, error: EnlightenError, reason: Reason = Reason.FAILED) -> None:
+        """End with an error; the parts so far stay."""
+        self.error = error
+        self.skip(reason)
+
+    def skip(self, reason: Reason) -> None:
+        """End without asking for the rest."""
+        self.gap = self.missing(reason)
+        self.request = None
+        self.requests.close()
+
+    def missing(self, reason: Reason) -> Gap | None:
+        """Return the time for which it has no part yet, as a gap."""
+        window = self.request.window if self.request else None
+        return Gap(window, reason) if window else self.gap
+
+
+@define(eq=False)
+class Fetcher:
+    """The one way from a request to its part, for the segments of one query.
 
     Attributes:
         session: what all queries share.
         options: what the caller allows.
-        keeping: what may be taken from others, and is given to them.
-        tally: counts what the query spends.
-        failures: what went wrong, in order.
+        index: what the cache held of the series when the query began, and what of that may be served.
+        costs: counts what the query spends.
+        failures: the failures so far, in order.
         deadline: monotonic time after which nothing more is sent; `None` sets no limit.
     """
 
     session: Session
     options: QueryOptions
-    keeping: Keeping
-    tally: Tally
+    index: SeriesIndex
+    costs: ReceiptBuilder
     failures: list[EnlightenError]
     deadline: float | None = None
     _waiting: set[anyio.CancelScope] = Factory(set)
 
     @property
     def ended(self) -> bool:
-        """Whether a refusal came that every other request of the query would meet too."""
+        """Whether an error came that every other request of the query would meet too."""
         return any(failure.ends_query for failure in self.failures)
 
-    async def drive(self, track: Track[P], *, once: bool = False) -> None:
-        """Drive one track to its end, or (`once`) until it has got its next part."""
-        goal = len(track.parts) + 1
-        while track.request is not None and not (once and len(track.parts) >= goal):
-            if not await self._served(track):
-                await self._buy(track)
+    async def fetch(self, segment: SegmentState) -> None:
+        """Get a segment its next part, or end it.
 
-    async def _served(self, track: Track[P]) -> bool:
-        """Serve a track from what was bought; `False`: nobody has it, nor is about to get it."""
-        request = track.asking
-        part = await self.keeping.recalled(request) if track.held or request.reply is not None else None
+        After a wait for another query's request that came to nothing, the segment stands where it was.
+        """
+        request, options = segment.current, self.options
+        cacheable = segment.cached or request.reply_key is not None
+        if cacheable and self._accept(segment, await self.cached_part(request)):
+            return
+        if (other := self._find_in_flight(request)) is not None:
+            await self._wait_for(other, segment)
+            return
+        with self.session.in_flight.entered(options.scope, request, options.rank) as shared:
+            while segment.request is request:
+                permit = await self._acquire(segment)
+                if permit is None or not await self._still_needed(segment, shared, permit[0]):
+                    return
+                shared.sent = True
+                failure = await self._send_once(segment, shared, *permit)
+                if failure is not None:
+                    await self._retry_or_fail(segment, failure, permit[1])
+
+    # From the cache, and from other queries
+
+    async def cached_part(self, request: Request[Part]) -> Part | None:
+        """Return the cached beginning of what a request wants, as far as it may be served."""
+        cache, scope = self.session.cache, self.options.scope
+        if cache is None:
+            return None
+        if request.series is not None and request.wanted is not None:
+            return self._servable(await cache.get(scope, request.series, request.wanted), request.wanted)
+        key = request.reply_key
+        response = None if key is None else await cache.reply(scope, key)
+        return None if key is None or response is None else self._still_valid(request, key, response)
+
+    async def serve_cached(self, segments: Sequence[SegmentState]) -> None:
+        """Give segments of one series all that the cache holds for them, in one look."""
+        cache, wanted = self.session.cache, [segment.current.wanted for segment in segments]
+        series = segments[0].current.series if segments else None
+        if cache is None or series is None or wanted[0] is None or wanted[-1] is None:
+            return
+        cached = await cache.get(self.options.scope, series, Window(wanted[0].start, wanted[-1].end))
+        for segment in segments:
+            while segment.request is not None and self._accept(
+                segment, self._servable(cached, segment.request.wanted)
+            ):
+                pass
+
+    def _servable(self, cached: Sequence[CachedPart[Any]], wanted: Window | None) -> Part | None:
+        """Return the beginning of what is wanted out of cached parts, as far as it may be served."""
+        if wanted is None:
+            return None
+        for piece in cached:
+            if piece.window.start <= wanted.start < piece.window.end:
+                good = wanted.clip(self.index.good(piece.stretch))
+                return piece.cut(good).part if good.seconds and good.start == wanted.start else None
+        return None
+
+    def _still_valid(self, request: Request[Part], key: ReplyKey[Part], response: Response) -> Part | None:
+        """Return the part of a cached reply, if it may be served."""
+        fetched, index = response.date or 0.0, self.index
+        if index.max_age == 0:
+            return None
+        try:
+            part, error = self._interpret(request, response)
+        except EnlightenError:
+            return None  # an older version of this package could read it
+        if part is None or index.young(fetched):
+            return part
+        until = fetched + ABSENCE_MEMORY_S if error else key.valid_until(part, fetched)
+        return part if until > index.now else None
+
+    def _find_in_flight(
+        self, request: Request[Part], own: SharedRequest | None = None
+    ) -> SharedRequest | None:
+        """Return another query's request for the beginning of what this request wants."""
+        options = self.options
+        if options.max_age == 0:
+            return None
+        return self.session.in_flight.find(options.scope, request, options.rank, own)
+
+    async def _wait_for(self, other: SharedRequest, segment: SegmentState) -> None:
+        """Wait until another query's request is over, and take its part if it got one."""
+        with self._interruptible() as scope:
+            await other.over.wait()
+        if scope.cancelled_caught:
+            segment.skip(Reason.REFUSED)
+        else:
+            self._accept(segment, other.share(segment.current.wanted))
+
+    def _accept(self, segment: SegmentState, part: Part | None) -> bool:
+        """Give a segment a part that had been paid for, if there is one."""
         if part is None:
-            other = self.keeping.under_way(request)
-            if other is None:
-                return False
-            with self._leaving() as scope:
-                await other.over.wait()
-            if scope.cancelled_caught:
-                track.skip(Reason.REFUSED)
-                return True
-            part = other.share(request.wanted)
-        self._serve(track, part)
+            return False
+        self.costs.from_cache += 1
+        segment.accept(part)
         return True
 
-    def _serve(self, track: Track[P], part: P | None) -> None:
-        if part is not None:
-            self.tally.from_cache += 1
-            track.accept(part)
+    # Through the limiter
 
-    async def _buy(self, track: Track[P]) -> None:
-        """Send a track's request until it is answered or given up, or somebody else has sent it."""
-        request = track.asking
-        with self.keeping.buying(track) as purchase:
-            while track.request is request:
-                permit = await self._permitted(track)
-                if permit is not None:
-                    if not await self._needed(track, purchase, permit[0]):
-                        return
-                    purchase.sent = True
-                    await self._pause(track, await self.session.attempt(track, *permit, self.tally))
-                if track.error is not None:
-                    self._note(track.error)
-
-    async def _needed(self, track: Track[P], purchase: Purchase, grant: Grant) -> bool:
-        """Look again: others may have bought it, or be at it, while this track stood at the gate."""
-        needed, part = False, None
-        try:
-            part = await self.keeping.recalled(track.asking)
-            needed = part is None and self.keeping.under_way(track.asking, purchase) is None
-        finally:
-            if not needed:
-                grant.settle()  # as it was not sent, it costs nothing
-                self.tally.count(grant, again=False)
-        track.met |= part is not None
-        self._serve(track, part)
-        return needed
-
-    async def _permitted(self, track: Track[P]) -> tuple[Grant, Credentials] | None:
-        """Wait for credentials and at the gate; `None` ends the track, as nothing more is sent for it."""
+    async def _acquire(self, segment: SegmentState) -> tuple[Grant, Credentials] | None:
+        """Wait for credentials and at the limiter; `None`: the segment has ended, nothing more is sent."""
         permit = None
         try:
-            self._check_budget()
-            with self._leaving():
-                permit = await self._granted(track)
-                self.tally.granted += 1
+            self._check_max_requests()
+            with self._interruptible():
+                permit = await self._permit(segment)
+                self.costs.granted += 1
         except EnlightenError as refusal:
-            track.fail(refusal, Reason.REFUSED)
+            segment.fail(refusal, Reason.REFUSED)
+            self._note(refusal)
         else:
             if permit is None:
-                track.skip(Reason.REFUSED)
+                segment.skip(Reason.REFUSED)
         return permit
 
-    async def _granted(self, track: Track[P]) -> tuple[Grant, Credentials]:
-        """Return the permission to send a track's request, and credentials that hold at that moment."""
-        access, limiter = self.options.access, self.session.limiter
+    async def _permit(self, segment: SegmentState) -> tuple[Grant, Credentials]:
+        """Return the permission to send a request, and credentials that are current at that moment."""
+        provider, limiter = self.options.credentials, self.session.limiter
         while True:
-            if track.refused is not None or access.ready() is None:
-                await access.renew(track.refused)
-                track.renewed |= track.refused is not None
-                track.refused = None
-            grant = await limiter.acquire(track.place, max_wait=self._left())
-            credentials = access.ready()
+            if segment.rejected_credentials is not None or provider.current() is None:
+                await provider.refresh(segment.rejected_credentials)
+                segment.refreshed |= segment.rejected_credentials is not None
+                segment.rejected_credentials = None
+            grant = await limiter.acquire(segment.waiter, max_wait=self._time_left())
+            credentials = provider.current()
             if credentials is not None:
                 return grant, credentials
             grant.settle()  # they ran out while it waited; as it was not sent, it costs nothing
 
-    def _left(self) -> float | None:
+    async def _still_needed(self, segment: SegmentState, shared: SharedRequest, grant: Grant) -> bool:
+        """Look again: others may have paid for the part, or be at it, since this one joined the queue."""
+        needed, part = False, None
+        try:
+            part = await self.cached_part(segment.current)
+            needed = part is None and self._find_in_flight(segment.current, shared) is None
+        finally:
+            if not needed:
+                grant.settle()  # as it was not sent, it costs nothing
+                self.costs.count(grant, again=False)
+        segment.late_hit |= self._accept(segment, part)
+        return needed
+
+    def _time_left(self) -> float | None:
         """Return the seconds until the deadline, if there is one."""
         return None if self.deadline is None else max(0.0, self.deadline - self.session.clock.monotonic())
 
-    def _check_budget(self) -> None:
+    def _check_max_requests(self) -> None:
         allowed = self.options.max_requests
-        if allowed is not None and self.tally.sent + self.tally.granted >= allowed:
+        if allowed is not None and self.costs.sent + self.costs.granted >= allowed:
             raise BudgetExceeded(f"max_requests={allowed} are spent, and it takes more")
 
-    async def _pause(self, track: Track[P], seconds: float) -> None:
-        if seconds <= 0:
+    # To the service and back
+
+    async def _send_once(
+        self, segment: SegmentState, shared: SharedRequest, grant: Grant, credentials: Credentials
+    ) -> EnlightenError | None:
+        """Send a segment's request once; return the failure, if it has not got its part.
+
+        Whatever way this is left, also by cancellation, a response that has arrived is with the segment, and
+        in the cache.
+        """
+        session = self.session
+        failure: EnlightenError | None = None
+        try:
+            with grant:
+                await session.transport.send(segment.current, credentials, grant)
+        except TransportError as error:
+            failure = error
+        finally:
+            self.costs.count(grant, again=segment.failures > 0 or segment.refreshed)
+            if grant.response is not None:
+                failure = self._receive(segment, shared, grant, grant.response)
+            await session.limiter.sync()
+            if session.cache is not None:
+                await session.cache.flush()
+        return failure
+
+    def _receive(
+        self, segment: SegmentState, shared: SharedRequest, grant: Grant, response: Response
+    ) -> EnlightenError | None:
+        """Give a segment the part of a response, or return the error that it stands for."""
+        request = segment.current
+        try:
+            part, error = self._interpret(request, response)
+        except EnlightenError as undecodable:
+            return undecodable
+        if isinstance(error, Throttled):
+            self.session.limiter.throttled(grant, error)
+        elif is_overload(error):
+            self.session.limiter.overloaded(grant)
+        if part is None:
+            return error
+        shared.part = part
+        self._cache(request, part, response)
+        segment.accept(part)
+        return None
+
+    def _interpret(
+        self, request: Request[Part], response: Response
+    ) -> tuple[Part | None, EnlightenError | None]:
+        """Return the part that a response stands for, and the error that it is, if it is one.
+
+        Raises:
+            DecodeError: it cannot be decoded.
+        """
+        error = self.session.api.error_for(response, request.endpoint)
+        return request.decode(response) if error is None else request.empty_answer_for(error), error
+
+    def _cache(self, request: Request[Part], part: Part, response: Response) -> None:
+        """Cache a part, or a reply as it came; written with the next transaction of the cache."""
+        cache, scope = self.session.cache, self.options.scope
+        if cache is None:
             return
+        fetched = self.session.limiter.now() if response.date is None else response.date
+        if request.series is not None:
+            cache.put(scope, request.series, part, fetched)
+        elif (key := request.reply_key) is not None:
+            # Only a reply that is no error can be final.
+            final = response.status == 200 and key.valid_until(part, fetched) == FOR_EVER
+            cache.put_reply(scope, key, evolve(response, date=fetched), final=final)
+
+    async def _retry_or_fail(
+        self, segment: SegmentState, failure: EnlightenError, credentials: Credentials
+    ) -> None:
+        """Wait until a segment's request may be sent again, or end the segment."""
+        if isinstance(failure, TokenRefused) and not segment.refreshed:
+            segment.rejected_credentials = credentials
+            return
+        seconds = self._retry_delay(segment, failure)
+        if seconds is None:
+            segment.fail(failure)
+            self._note(failure)
+        elif seconds > 0:
+            await self._pause(segment, seconds)
+
+    def _retry_delay(self, segment: SegmentState, failure: EnlightenError) -> float | None:
+        """Count a failure; return the seconds until the request may be sent again, `None` if it may not."""
+        if isinstance(failure, Throttled):
+            # Not a retry: the request keeps its place at the head of the queue, and the limiter knows when.
+            self.costs.rejected += 1
+            segment.rejections += 1
+            most = MAX_REJECTIONS if failure.period else MAX_REJECTIONS_WITHOUT_PERIOD
+            return 0.0 if segment.rejections < most else None
+        segment.failures += 1
+        session, failures = self.session, segment.failures
+        delay = session.retry.delay(failures, random.random())  # noqa: S311 - jitter, not a secret
+        if is_overload(failure):
+            return delay if failures < MAX_OVERLOADS else None
+        if not (is_transient(failure) and session.retry.allows(failures)):
+            return None
+        now = session.clock.monotonic()
+        return session.budget.claim(now + delay) - now
+
+    async def _pause(self, segment: SegmentState, seconds: float) -> None:
         if seconds > LONG:
-            until = f"{as_datetime(self.session.now() + seconds):%Y-%m-%d %H:%M:%S}"
+            until = f"{as_datetime(self.session.limiter.now() + seconds):%Y-%m-%d %H:%M:%S}"
             logger.info("waiting %.0f s (retry) until %s UTC", seconds, until)
-        with self._leaving() as scope:
+        with self._interruptible() as scope:
             await self.session.clock.sleep(seconds)
-            self.tally.wait("retry", seconds)
+            self.costs.wait("retry", seconds)
         if scope.cancelled_caught:
-            track.skip(Reason.REFUSED)
+            segment.skip(Reason.REFUSED)
 
     def _note(self, failure: EnlightenError) -> None:
-        """Book a failure; one that ends the query sends home whoever waits to send."""
+        """Keep a failure; one that ends the query sends home whoever waits to send."""
         self.failures.append(failure)
         if failure.ends_query:
             for scope in self._waiting:
                 scope.cancel()
 
     @contextmanager
-    def _leaving(self) -> Iterator[anyio.CancelScope]:
-        """Mark a wait before sending, which a refusal met by another track puts an end to."""
+    def _interruptible(self) -> Iterator[anyio.CancelScope]:
+        """Mark a wait before sending, which an error that ends the query puts an end to."""
         with anyio.CancelScope() as scope:
             self._waiting.add(scope)
             try:

@@ -1,4 +1,4 @@
-"""Requests in flight, so that nobody sends the same request beside them."""
+"""Requests in flight in this process, so that no query sends the same request beside them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from enlighten_async.wire import Request
 
 
 @define(eq=False)
-class Purchase:
-    """One request under way, from before the gate until it is answered or given up.
+class SharedRequest:
+    """One request under way, from before the limiter until it is answered or given up.
 
     Attributes:
-        window: what it asks for; `None` if that is left to the service, or no matter of time.
-        rank: how many classes go before it at the gate.
-        sent: whether it is past the gate.
+        window: the range it asks for; `None` if that is left to the service, or no matter of time.
+        rank: the number of classes that go before it at the limiter.
+        sent: whether it has passed the limiter.
         over: set when it is over, whether or not it has got its part.
-        part: what it got, if it did.
+        part: the part that it got, if it did.
     """
 
     window: Window | None
@@ -33,13 +33,13 @@ class Purchase:
     part: Any = field(default=None, repr=False)
 
     def begins(self, wanted: Window | None) -> bool:
-        """Tell whether it is about the beginning of what is wanted."""
+        """Tell whether it asks for the beginning of what is wanted."""
         if self.window is None or wanted is None:
             return self.window is wanted
         return self.window.start <= wanted.start < self.window.end
 
     def share(self, wanted: Window | None) -> Any:
-        """Return what it got of the beginning of what is wanted; `None` if that is nothing."""
+        """Return its part, cut to the beginning of what is wanted; `None` if it has nothing of that."""
         if wanted is None or not isinstance(self.part, SeriesResult):
             return self.part
         share = wanted.clip(self.part.window)
@@ -47,40 +47,43 @@ class Purchase:
 
 
 @define
-class Purchases:
-    """All that is being bought by those who share it, in one event loop.
+class InFlight:
+    """All requests under way of those who share it, in one event loop.
 
-    Whoever wants the same waits for it. If the buyer is cancelled or fails, all who wait are woken, and
-    the first of them buys.
+    A query that wants the same part waits for it. If the request is cancelled or fails, all who wait are
+    woken, and the first of them sends it.
     """
 
-    _open: dict[Hashable, list[Purchase]] = Factory(dict)
+    _shared: dict[Hashable, list[SharedRequest]] = Factory(dict)
 
-    def under_way(
-        self, account: bytes, request: Request[Any], rank: int, own: Purchase | None = None
-    ) -> Purchase | None:
-        """Return a purchase that is about the beginning of what a request wants.
+    def find(
+        self, scope: bytes, request: Request[Any], rank: int, own: SharedRequest | None = None
+    ) -> SharedRequest | None:
+        """Return a request under way that asks for the beginning of what a request wants.
 
         Args:
-            account: whose.
-            request: what is wanted.
-            rank: how many classes go before it; purchases at the gate that come after it are none.
-            own: the purchase with which it has come past the gate; only one that has been sent is another.
+            scope: whose.
+            request: the request that is about to be made.
+            rank: the number of classes that go before it; a request that waits behind it does not count.
+            own: the entry with which it has passed the limiter; then only one that was sent counts.
         """
-        others = self._open.get((account, request.subject), ())
-        known = (each for each in others if each is not own and each.begins(request.wanted))
-        return next((each for each in known if each.sent or (own is None and each.rank <= rank)), None)
+        others = self._shared.get((scope, request.subject))
+        for each in others or ():
+            first = each.sent or (own is None and each.rank <= rank)
+            if first and each is not own and each.begins(request.wanted):
+                return each
+        return None
 
     @contextmanager
-    def buying(self, account: bytes, request: Request[Any], rank: int) -> Iterator[Purchase]:
-        """Buy in here; who wants the same waits until it is left."""
-        purchase, key = Purchase(request.window, rank), (account, request.subject)
-        others = self._open.setdefault(key, [])
-        others.append(purchase)
+    def entered(self, scope: bytes, request: Request[Any], rank: int) -> Iterator[SharedRequest]:
+        """Share a request: queries that want the same wait until this is left."""
+        shared, key = SharedRequest(request.window, rank), (scope, request.subject)
+        others = self._shared.setdefault(key, [])
+        others.append(shared)
         try:
-            yield purchase
+            yield shared
         finally:
-            others.remove(purchase)
+            others.remove(shared)
             if not others:
-                del self._open[key]
-            purchase.over.set()
+                del self._shared[key]
+            shared.over.set()

@@ -68,11 +68,15 @@ class QueryPlan(ABC, Generic[I_co, T_co]):
     the system's time zone and on what is cached: they are laid out once per run, for estimate and run alike.
     """
 
-    zone_of: int | None = None
-    """The system whose time zone the segments need; `None` if they need none."""
+    @property
+    def zone_of(self) -> int | None:
+        """The system whose time zone the segments need; `None` if they need none."""
+        return None
 
-    series: SeriesKey[Any] | None = None
-    """The series under which the parts are cached; `None` where parts are not of a series."""
+    @property
+    def series(self) -> SeriesKey[Any] | None:
+        """The series under which the parts are cached; `None` where parts are not of a series."""
+        return None
 
     @abstractmethod
     def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:

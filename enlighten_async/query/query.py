@@ -3,59 +3,53 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
+from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from types import TracebackType
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import anyio
 from attrs import frozen
 
-from enlighten_async.cache import CachedSpan, SeriesIndex
+from enlighten_async.cache import SeriesIndex
 from enlighten_async.errors import BudgetExceeded, EnlightenError, UsageError
+from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Estimate, Receipt
-from enlighten_async.query.estimate import allow, price
-from enlighten_async.query.fetch import Driver, Keeping
-from enlighten_async.query.plan import Draft, Leg, Outline
-from enlighten_async.query.run import Run
-from enlighten_async.query.segment_state import Tally
-from enlighten_async.query.session import QueryOptions, Session
-from enlighten_async.windows import as_datetime, time_zone
+from enlighten_async.query.estimate import check_budget, estimate
+from enlighten_async.query.fetch import Fetcher, ReceiptBuilder
+from enlighten_async.query.plan import QueryPlan, Segment, Segments
+from enlighten_async.query.run import Runner
+from enlighten_async.query.session import ApiVersion, QueryOptions, Session
+from enlighten_async.windows import Window, as_datetime, time_zone
 
+I_co = TypeVar("I_co", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 I = TypeVar("I")  # noqa: E741 - an item
-
-
-class Stream(AsyncIterator[I], Generic[I]):
-    """Hands out items, fetching the next few when it has none left.
-
-    It holds no task and no connection between two items, so that it may be left at any time.
-    """
-
-    def __init__(self, advance: Callable[[], Awaitable[list[I] | None]]) -> None:
-        self._advance = advance
-        self._items: deque[I] = deque()
-
-    async def __anext__(self) -> I:
-        while not self._items:
-            items = await self._advance()
-            if items is None:
-                raise StopAsyncIteration
-            self._items.extend(items)
-        return self._items.popleft()
 
 
 @frozen
 class Progress:
-    """How far a query is, and what it waits for.
+    """The progress of a query, and what it waits for.
 
     Attributes:
         done: windows (or cursors) that are finished.
         total: how many there are; `None` before it is known.
         sent: requests that left so far.
         left: requests left in the running windows of the plan, by period.
-        waiting: why the gate holds requests back: "minute", "month", "in_flight", "throttled",
+        waiting: why the limiter holds requests back: "minute", "month", "in_flight", "throttled",
             "doubt" or "priority"; `None` if it does not.
         until: when it opens (aware UTC), where that is a matter of time.
     """
@@ -68,56 +62,38 @@ class Progress:
     until: datetime | None
 
 
-def blamed(failures: Sequence[EnlightenError], partial: object, receipt: Receipt) -> EnlightenError:
-    """Return the error to raise: the first that ended the query, or else the first of all.
-
-    Args:
-        failures: all of them, in the order in which they came; at least one.
-        partial: what did arrive.
-        receipt: what was spent.
-    """
-    error = next((failure for failure in failures if failure.ends_query), failures[0])
-    error.partial = partial
-    error.causes = (error, *(failure for failure in failures if failure is not error))
-    error.receipt = receipt
-    return error
-
-
-I_co = TypeVar("I_co", covariant=True)
-T_co = TypeVar("T_co", covariant=True)
-T = TypeVar("T")
-R = TypeVar("R")
-
-
 class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     """A question to the service, not yet asked.
 
     `await` it for the whole answer, `async for` it for its parts in order of time, or ask for its
-    price first. It is bought once: whoever awaits it again gets the same answer, and one that was
+    price first. It is paid for once: awaiting it again gives the same answer, and one that was
     cancelled goes on where it was when it is awaited again. Wherever a coroutine is taken, so is it.
 
     A window that fails does not stop the others. The error comes when they are in: from `await` with
     their data on `.partial`, from a stream after its last part.
     """
 
-    def __init__(self, session: Session, options: QueryOptions, draft: Draft[Any, I_co, T_co]) -> None:
+    def __init__(self, session: Session, options: QueryOptions, plan: QueryPlan[I_co, T_co]) -> None:
         self._session = session
         self._options = options
-        self._draft = draft
-        self._tally = Tally()
+        self._plan = plan
+        self._costs = ReceiptBuilder()
         self._spent = 0.0
-        self._run: Run[Any, I_co, T_co] | None = None
+        self._deadline: float | None = None
+        self._runner: Runner | None = None
         self._coroutine: Coroutine[Any, Any, T_co] | None = None
         self._lock: anyio.Lock | None = None
         self._streamed = False
         self._failures: list[EnlightenError] = []
-        self._verdict: Callable[[], T_co] | None = None
+        self._over = False
+        self._answer: T_co | None = None
+        self._error: EnlightenError | None = None
 
     def __repr__(self) -> str:
         return f"<Query {self.progress}>"
 
     def __await__(self) -> Generator[Any, Any, T_co]:
-        return self._awaited().__await__()
+        return self._run().__await__()
 
     def send(self, value: Any) -> Any:
         """Go on, as a coroutine does."""
@@ -134,188 +110,272 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     def _started(self) -> Coroutine[Any, Any, T_co]:
         if self._coroutine is None:
-            self._coroutine = self._awaited()
+            self._coroutine = self._run()
         return self._coroutine
 
     def __aiter__(self) -> AsyncIterator[I_co]:
-        if self._streamed or self._run is not None:
+        if self._streamed or self._runner is not None:
             raise UsageError("this query is in use already: call the client's method again for a new one")
         self._streamed = True
-        return Stream(self._advance)
+        return Stream(self._next_items)
 
     @property
     def receipt(self) -> Receipt:
-        """What it has spent so far."""
-        return self._tally.receipt(self._session.limiter.left())
+        """The costs so far."""
+        return self._costs.receipt(self._session.limiter.left())
 
     @property
     def progress(self) -> Progress:
-        """How far it is, and what it waits for."""
-        tracks = self._run.tracks if self._run else None
+        """The progress so far, and what is waited for."""
+        segments = self._runner.segments if self._runner else None
         waiting = self._session.limiter.waiting
         until = None if waiting is None or waiting.until is None else as_datetime(waiting.until)
         return Progress(
-            done=sum(track.request is None for track in tracks or ()),
-            total=None if tracks is None else len(tracks),
-            sent=self._tally.sent,
+            done=sum(segment.request is None for segment in segments or ()),
+            total=None if segments is None else len(segments),
+            sent=self._costs.sent,
             left=self._session.limiter.left(),
             waiting=None if waiting is None else waiting.reason,
             until=until,
         )
 
     def partial(self) -> T_co | None:
-        """Return what has arrived so far, joined; `None` if nothing has, or it was handed out."""
-        run = self._run
-        if run is None or (run.tracks and not run.parts()):
+        """Return the parts that have arrived, merged; `None` if none have, or they were handed out."""
+        runner = self._runner
+        parts = runner.parts() if runner else []
+        if runner is None or (runner.segments and not parts):
             return None
-        return run.outline.merge(run.parts(), run.gaps(), self.receipt)
+        return self._plan.merge(parts, runner.gaps(), self.receipt, runner.layout.window)
 
     async def estimate(self) -> Estimate:
-        """Return what it will cost; this costs nothing itself.
+        """Return the price; that costs nothing itself.
 
         If the system's time zone has to be asked for first, that request is counted in.
         """
         await self._session.limiter.look()
-        zone = await self._known_zone()
-        outline, keeping = await self._outlined(zone)
-        answered = [await keeping.answered(leg) for leg in outline.legs]
-        unknown = self._draft.zone_of is not None and zone is None
-        return price(
-            self._session,
-            self._options,
-            outline,
-            zone=unknown,
-            answered=sum(answered),
-            stored=bool(keeping.held.stretches),
-        )
+        return await self._price(await self._lay_out(await self._known_time_zone()))
 
-    async def _known_zone(self) -> ZoneInfo | None:
-        """Return the system's time zone, where it is needed and known from earlier answers."""
-        system_id, zones = self._draft.zone_of, self._session.zones
-        if system_id is not None and system_id not in zones:
-            request = next(self._session.dialect.time_zone(system_id))
-            name = await Keeping(self._session, self._options, SeriesIndex()).recalled(request)
-            if name is not None:
-                zones[system_id] = name
-        name = None if system_id is None else zones.get(system_id)
-        return None if name is None else time_zone(name)
-
-    async def _outlined(self, zone: ZoneInfo | None) -> tuple[Outline[Any, I_co, T_co], Keeping]:
-        """Return the outline at this moment, and what may be taken from others."""
-        session, options, series = self._session, self._options, self._draft.series
-        stretches: tuple[CachedSpan, ...] = ()
-        if session.store is not None and series is not None:
-            stretches = await session.store.stretches(options.account, series)
-        now = session.now()
-        held = SeriesIndex(
-            stretches,
-            grid=series.grid if series else 1,
-            now=max([now, *(each.fetched for each in stretches)]),  # our clock may be behind
-            max_age=options.max_age,
-            exhaustive=options.exhaustive,
-        )
-        more = () if series is None else (held,)
-        return self._draft.outline(now, zone, *more), Keeping(session, options, held)
-
-    async def _awaited(self) -> T_co:
+    async def _run(self) -> T_co:
         """Run to the end, once; whoever comes meanwhile waits for the same answer."""
         if self._streamed:
             raise UsageError("this query is streamed already: call the client's method again for a new one")
         if self._lock is None:
             self._lock = anyio.Lock()
         async with self._lock:
-            if self._verdict is None:
-                await self._limited(self._run_all)
-                self._verdict = self._conclude(self.partial)
-        return self._verdict()
+            if not self._over:
+                with self._time_limit():
+                    runner = await self._prepared()
+                    if runner is not None:
+                        await runner.run()
+                self._conclude(self.partial)
+        return self._result()
 
-    async def _advance(self) -> list[I_co] | None:
+    async def _next_items(self) -> list[I_co] | None:
         """Return the next items of a stream; `None` at its end."""
-        if self._verdict is None:
-            items = await self._limited(self._next_items)
-            if items is not None:
-                return items
-            self._verdict = self._conclude(lambda: None)
-        self._verdict()
+        if not self._over:
+            with self._time_limit():
+                runner = await self._prepared()
+                if runner is not None:
+                    await runner.fetch_newest()
+                    parts = await runner.next_parts()
+                    if parts is not None:
+                        return [item for part in parts for item in self._plan.items(part)]
+            self._conclude(lambda: None)
+        self._result()
         return None
 
-    async def _run_all(self, deadline: float | None) -> None:
-        run = await self._prepared(deadline)
-        if run is not None:
-            await run.lead()
-            await run.side_by_side(run.pending)
-
-    async def _next_items(self, deadline: float | None) -> list[I_co] | None:
-        run = await self._prepared(deadline)
-        if run is None:
-            return None
-        await run.lead()
-        parts = await run.advance()
-        return None if parts is None else [item for part in parts for item in run.outline.unpack(part)]
-
-    async def _limited(self, work: Callable[[float | None], Awaitable[R]]) -> R | None:
-        """Work within what is left of `max_wait`; the time a stream's reader takes does not count."""
+    @contextmanager
+    def _time_limit(self) -> Iterator[None]:
+        """Keep to what is left of `max_wait`; the time a stream's reader takes does not count."""
         clock, allowed = self._session.clock, self._options.max_wait
         began = clock.monotonic()
         left = None if allowed is None else max(0.0, allowed - self._spent)
+        self._deadline = None if left is None else began + left
         try:
             with clock.move_on_after(left):
-                return await work(None if left is None else began + left)
+                yield
+                return
         finally:
             self._spent += clock.monotonic() - began
         self._failures.append(BudgetExceeded(f"not done within max_wait={allowed} s"))
-        return None
 
-    async def _prepared(self, deadline: float | None) -> Run[Any, I_co, T_co] | None:
-        """Return the run, made when it is first needed; `None` if it may not begin."""
-        if self._run is None:
-            if not await self._allowed():
+    async def _prepared(self) -> Runner | None:
+        """Return the runner, made when it is first needed; `None` if it may not begin."""
+        if self._runner is None:
+            self._runner = await self._begun()
+        if self._runner is not None:
+            self._runner.fetcher.deadline = self._deadline
+        return self._runner
+
+    async def _begun(self) -> Runner | None:
+        """Return a runner, after its price was held against the limits, if there are any."""
+        runner, options = None, self._options
+        if options.max_requests is not None or options.max_wait is not None:
+            await self._session.limiter.look()
+            runner = await self._lay_out(await self._known_time_zone())
+            try:
+                check_budget(await self._price(runner), options, self._session.limiter.now())
+            except BudgetExceeded as refusal:
+                self._failures.append(refusal)
                 return None
-            zone = None if self._draft.zone_of is None else await self._zone(self._draft.zone_of, deadline)
-            if self._failures:
-                return None
-            self._run = self._new_run(*await self._outlined(zone))
-        self._run.driver.deadline = deadline
-        return self._run
+        if runner is None or self._zone_unknown:
+            zone = await self._time_zone()
+            runner = None if self._failures else await self._lay_out(zone)
+        return runner
 
-    async def _allowed(self) -> bool:
-        try:
-            allow(await self.estimate(), self._options, self._session.now())
-        except BudgetExceeded as refusal:
-            self._failures.append(refusal)
-        return not self._failures
+    async def _lay_out(self, zone: ZoneInfo | None) -> Runner:
+        """Return a runner of the segments as they are at this moment."""
+        session, options, series = self._session, self._options, self._plan.series
+        spans = (
+            ()
+            if session.cache is None or series is None
+            else (await session.cache.stretches(options.scope, series))
+        )
+        now = session.limiter.now()
+        index = SeriesIndex(
+            spans,
+            grid=series.grid if series else 1,
+            now=max([now, *(span.fetched for span in spans)]),  # our clock may be behind
+            max_age=options.max_age,
+            exhaustive=options.exhaustive,
+        )
+        return self._runner_of(self._plan, self._plan.segments(now, zone, index), index)
 
-    async def _zone(self, system_id: int, deadline: float | None) -> ZoneInfo | None:
-        """Return a system's time zone, asked for once whoever needs it; `None` if that failed."""
-        zones = self._session.zones
-        async with self._session.zone_lock:
+    def _runner_of(self, plan: QueryPlan[Any, Any], layout: Segments, index: SeriesIndex) -> Runner:
+        fetcher = Fetcher(
+            self._session, self._options, index, self._costs, self._failures, deadline=self._deadline
+        )
+        return Runner(plan, layout, fetcher)
+
+    async def _price(self, runner: Runner) -> Estimate:
+        replies, fetcher = 0, runner.fetcher
+        for segment in runner.segments:
+            request = segment.request
+            if request is not None and request.reply_key is not None:
+                replies += await fetcher.cached_part(request) is not None
+        return estimate(
+            self._session,
+            self._options,
+            runner.layout,
+            zone_unknown=self._zone_unknown,
+            replies=replies,
+            something_cached=bool(fetcher.index.stretches),
+        )
+
+    # The system's time zone
+
+    @property
+    def _zone_unknown(self) -> bool:
+        system_id = self._plan.zone_of
+        return system_id is not None and system_id not in self._session.time_zones
+
+    async def _known_time_zone(self) -> ZoneInfo | None:
+        """Return the system's time zone, where it is needed and known from earlier answers."""
+        system_id, zones = self._plan.zone_of, self._session.time_zones
+        if system_id is not None and system_id not in zones:
+            plan = TimeZonePlan(self._session.api, system_id, zones)
+            runner = self._runner_of(plan, plan.segments(), SeriesIndex())
+            name = await runner.fetcher.cached_part(runner.segments[0].current)
+            if name is not None:
+                plan.learn(name)
+        return _zone_info(zones, system_id)
+
+    async def _time_zone(self) -> ZoneInfo | None:
+        """Return the system's time zone, asked for by the first query that needs it; `None` if that failed."""
+        system_id, zones = self._plan.zone_of, self._session.time_zones
+        if system_id is None:
+            return None
+        async with self._session.time_zone_lock:
             if system_id not in zones:
-                flow = self._session.dialect.time_zone(system_id)
-                learn = partial(zones.__setitem__, system_id)
-                outline = Outline(legs=(Leg(flow),), merge=_first, unpack=_first, learn=learn)
-                run = self._new_run(outline, Keeping(self._session, self._options, SeriesIndex()))
-                run.driver.deadline = deadline
-                await run.side_by_side(run.pending)
-        name = zones.get(system_id)
-        return None if name is None else time_zone(name)
+                plan = TimeZonePlan(self._session.api, system_id, zones)
+                await self._runner_of(plan, plan.segments(), SeriesIndex()).run()
+        return _zone_info(zones, system_id)
 
-    def _new_run(self, outline: Outline[Any, I, T], keeping: Keeping) -> Run[Any, I, T]:
-        return Run(outline, Driver(self._session, self._options, keeping, self._tally, self._failures))
+    # The end
 
-    def _conclude(self, answer: Callable[[], T_co | None]) -> Callable[[], T_co]:
-        """Return what gives the answer, or raises the error, however often it is asked."""
-        result = answer() if self._run else None
-        for track in self._run.tracks if self._run else ():
-            track.hand_out()
-        if not self._failures:
-            return lambda: cast("T_co", result)
-        error = blamed(self._failures, result, self.receipt)
+    def _conclude(self, answer: Callable[[], T_co | None]) -> None:
+        """Keep the answer or the error, and nothing else."""
+        runner, self._over = self._runner, True
+        self._answer = answer() if runner else None
+        for segment in runner.segments if runner else ():
+            segment.hand_out()
+        if self._failures:
+            self._error = first_cause(self._failures, self._answer, self.receipt)
 
-        def fail() -> NoReturn:
-            raise error.with_traceback(None)
-
-        return fail
+    def _result(self) -> T_co:
+        """Return the answer, or raise the error, however often this is called."""
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return cast("T_co", self._answer)
 
 
-def _first(parts: Any, *_: object) -> Any:
-    return parts[0]
+class Stream(AsyncIterator[I], Generic[I]):
+    """Items of a query one after another, the next few fetched when there are none left.
+
+    It holds no task and no connection between two items, so that it may be left at any time.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[list[I] | None]]) -> None:
+        self._fetch = fetch
+        self._items: deque[I] = deque()
+
+    async def __anext__(self) -> I:
+        while not self._items:
+            items = await self._fetch()
+            if items is None:
+                raise StopAsyncIteration
+            self._items.extend(items)
+        return self._items.popleft()
+
+
+@frozen
+class TimeZonePlan(QueryPlan[str, str]):
+    """The plan of the question for a system's time zone, which other queries need first.
+
+    Attributes:
+        api: the version of the API.
+        system_id: the system.
+        time_zones: takes up the name.
+    """
+
+    api: ApiVersion
+    system_id: int
+    time_zones: MutableMapping[int, str]
+
+    def segments(self, *_: object) -> Segments:
+        """Return the one segment."""
+        return Segments((Segment(self.api.time_zone(self.system_id)),))
+
+    def merge(
+        self, parts: Sequence[str], gaps: Sequence[Gap], receipt: Receipt, window: Window | None
+    ) -> str:
+        """Return the name."""
+        return parts[0]
+
+    def items(self, part: str) -> Iterable[str]:
+        """Return the name."""
+        return (part,)
+
+    def learn(self, part: str) -> None:
+        """Keep the name."""
+        self.time_zones[self.system_id] = part
+
+
+def first_cause(failures: Sequence[EnlightenError], partial: object, receipt: Receipt) -> EnlightenError:
+    """Return the one error to raise: the first that ended the query, or else the first of all.
+
+    Args:
+        failures: all of them, in the order in which they came; at least one.
+        partial: the parts that did arrive, merged.
+        receipt: the costs.
+    """
+    error = next((failure for failure in failures if failure.ends_query), failures[0])
+    error.partial = partial
+    error.causes = (error, *(failure for failure in failures if failure is not error))
+    error.receipt = receipt
+    return error
+
+
+def _zone_info(zones: Mapping[int, str], system_id: int | None) -> ZoneInfo | None:
+    name = None if system_id is None else zones.get(system_id)
+    return None if name is None else time_zone(name)

@@ -4,68 +4,80 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Any
 
 import anyio
 
 from enlighten_async.errors import TransportError
 from enlighten_async.models.coverage import Gap, Reason
-from enlighten_async.query.fetch import Driver
-from enlighten_async.query.plan import Outline
-from enlighten_async.query.segment_state import Track
+from enlighten_async.query.fetch import Fetcher, SegmentState
+from enlighten_async.query.plan import Part, QueryPlan, Segments
 
-P = TypeVar("P")
-I = TypeVar("I")  # noqa: E741 - an item
-T = TypeVar("T")
-
-PILOTS = 2
-"""How many windows may fail to get any answer before the others are given up."""
+MAX_PROBES = 2
+"""Windows that may fail to get any response before the others are given up."""
 
 
-class Run(Generic[P, I, T]):
-    """A query under way. Cut off at any point, it goes on from there when it is driven again.
+class Runner:
+    """A query under way. Cut off at any point, it goes on from there when it is run again.
 
     Attributes:
-        tracks: one for each leg, oldest first.
-        driver: gets them what they ask for.
+        plan: the plan of the query.
+        layout: its segments, as they were laid out when the run began.
+        segments: the state of each, oldest first.
+        fetcher: gets them their parts.
     """
 
-    def __init__(self, outline: Outline[P, I, T], driver: Driver) -> None:
-        self.outline = outline
-        self.driver = driver
-        place, rank = driver.session.limiter.place, driver.options.rank
-        self.tracks = [Track.start(leg, place(rank), outline.learn) for leg in outline.legs]
+    def __init__(self, plan: QueryPlan[Any, Any], layout: Segments, fetcher: Fetcher) -> None:
+        self.plan = plan
+        self.layout = layout
+        self.fetcher = fetcher
+        place, rank = fetcher.session.limiter.place, fetcher.options.rank
+        self.segments = [SegmentState.start(segment, place(rank), plan) for segment in layout.ordered]
         self._crash: BaseException | None = None
-        self._led = False
+        self._probed = False
         self._backwards = False
         self._handed_out = 0
 
     @property
-    def pending(self) -> list[Track[P]]:
-        """Tracks that have more to ask, oldest first."""
-        return [track for track in self.tracks if track.request is not None]
+    def pending(self) -> list[SegmentState]:
+        """The segments that have more to ask, oldest first."""
+        return [segment for segment in self.segments if segment.request is not None]
 
-    async def lead(self) -> None:
-        """Ask for the newest window alone: it tells whether key and system are right, and what is empty."""
-        unbought = [track for track in self.tracks if not track.held]
-        if self._led or len(self.tracks) < 2 or not unbought:
+    async def run(self) -> None:
+        """Fetch all that has not arrived yet."""
+        if len(self.segments) > 1:
+            await self.fetch_newest()
+            await self.fetch_side_by_side(self.segments)
             return
-        for pilot in unbought[: -1 - PILOTS : -1]:
-            await self.driver.drive(pilot)
-            if not isinstance(pilot.error, TransportError):
+        for segment in self.segments:  # no task group for a single segment
+            if segment.cached:
+                await self.fetcher.serve_cached([segment])
+            while segment.request is not None:
+                await self.fetcher.fetch(segment)
+
+    async def fetch_newest(self) -> None:
+        """Fetch the newest window alone: it tells whether key and system are right, and what is empty."""
+        unpaid = [segment for segment in self.segments if not segment.cached]
+        if self._probed or len(self.segments) < 2 or not unpaid:
+            return
+        for probe in unpaid[: -1 - MAX_PROBES : -1]:
+            while probe.request is not None:
+                await self.fetcher.fetch(probe)
+            if not isinstance(probe.error, TransportError):
                 break
         else:
             self._refuse(self.pending)
-        self._led = True
+        self._probed = True
         self._prune()
 
-    async def side_by_side(self, tracks: Iterable[Track[P]]) -> None:
-        """Drive tracks to their ends, as many at once as the session allows."""
-        tracks = list(tracks)
-        held = [track for track in tracks if track.held and track.request is not None]
-        self.driver.tally.from_cache += await self.driver.keeping.recall(held)
-        queue = deque(track for track in tracks if track.request is not None)
-        workers = min(len(queue), self.driver.session.max_concurrency)
+    async def fetch_side_by_side(self, segments: Iterable[SegmentState]) -> None:
+        """Fetch segments to their ends, as many at once as the session allows."""
+        segments = list(segments)
+        await self.fetcher.serve_cached(
+            [each for each in segments if each.cached and each.request is not None]
+        )
+        queue = deque(segment for segment in segments if segment.request is not None)
+        workers = min(len(queue), self.fetcher.session.max_concurrency)
         if workers == 1:
             await self._work(queue)
         elif workers:
@@ -76,67 +88,71 @@ class Run(Generic[P, I, T]):
             crash, self._crash = self._crash, None
             raise crash
 
-    async def advance(self) -> list[P] | None:
+    async def next_parts(self) -> list[Part] | None:
         """Return the next few parts, oldest first, and forget them; `None` at the end."""
-        if len(self.tracks) == 1:
-            return await self._page(self.tracks[0])
-        if self._handed_out >= len(self.tracks):
+        if len(self.segments) == 1:
+            return await self._next_page(self.segments[0])
+        if self._handed_out >= len(self.segments):
             return None
-        batch = self.tracks[self._handed_out :][: self.driver.session.max_concurrency]
-        await self.side_by_side(batch)
+        batch = self.segments[self._handed_out :][: self.fetcher.session.max_concurrency]
+        await self.fetch_side_by_side(batch)
         self._handed_out += len(batch)
-        return [part for track in batch for part in track.hand_out()]
+        return [part for segment in batch for part in segment.hand_out()]
 
-    async def _page(self, track: Track[P]) -> list[P] | None:
-        """Return the next part of a flow that stands alone, as soon as it is there."""
-        if track.request is not None and not track.parts:
-            await self.driver.drive(track, once=True)
-        return track.hand_out() or None
+    async def _next_page(self, segment: SegmentState) -> list[Part] | None:
+        """Return the next part of a segment that stands alone, as soon as it is there."""
+        while segment.request is not None and not segment.parts:
+            await self.fetcher.fetch(segment)
+        return segment.hand_out() or None
 
-    def parts(self) -> list[P]:
-        """Return what arrived so far, oldest first."""
-        return [part for track in self.tracks for part in track.parts]
+    def parts(self) -> list[Part]:
+        """Return the parts so far, oldest first."""
+        return [part for segment in self.segments for part in segment.parts]
 
     def gaps(self) -> list[Gap]:
-        """Return what is missing so far, as far as it is known by time."""
-        gaps = (track.missing(Reason.REFUSED) for track in self.tracks)
-        return [gap for gap in gaps if gap is not None]
+        """Return the time without a part so far, as far as it is known."""
+        missing = (segment.missing(Reason.REFUSED) for segment in self.segments)
+        return [*self.layout.unasked, *(gap for gap in missing if gap is not None)]
 
     def _prune(self) -> None:
-        """Leave out what the newest part shows to be empty."""
+        """Leave out the windows that the newest part shows to be empty."""
         parts = self.parts()
-        if self.driver.options.exhaustive or not parts:
+        if self.fetcher.options.exhaustive or not parts:
             return
-        for track in self.pending:
-            window = track.request.window if track.request and not track.held else None
-            reason = self.outline.skip(parts[-1], window) if window else None
+        for segment in self.pending:
+            window = segment.request.window if segment.request and not segment.cached else None
+            reason = self.plan.skip(parts[-1], window) if window else None
             if reason is not None:
-                track.skip(reason)
+                segment.skip(reason)
 
     @staticmethod
-    def _refuse(tracks: Sequence[Track[P]]) -> None:
-        for track in tracks:
-            if track.request is not None:
-                track.skip(Reason.REFUSED)
+    def _refuse(segments: Sequence[SegmentState]) -> None:
+        for segment in segments:
+            if segment.request is not None:
+                segment.skip(Reason.REFUSED)
 
-    async def _worker(self, queue: deque[Track[P]], scope: anyio.CancelScope) -> None:
+    async def _worker(self, queue: deque[SegmentState], scope: anyio.CancelScope) -> None:
         """Work; a fault that is not ours ends the others and is raised as it is, not in a group."""
         try:
             await self._work(queue)
         except anyio.get_cancelled_exc_class():
             raise
-        except BaseException as crash:  # noqa: BLE001 - raised again by `side_by_side`
+        except BaseException as crash:  # noqa: BLE001 - raised again by `fetch_side_by_side`
             self._crash = crash
             scope.cancel()
 
-    async def _work(self, queue: deque[Track[P]]) -> None:
-        """Take one track after another; where another process has been already, go on at the other end."""
+    async def _work(self, queue: deque[SegmentState]) -> None:
+        """Fetch one segment after another; where another process has been already, go on at the other end.
+
+        So processes that ask for the same range at the same time meet in the middle of it.
+        """
         while queue:
             backwards = self._backwards
-            track = queue.pop() if backwards else queue.popleft()
-            if self.driver.ended:
-                self._refuse([track])
+            segment = queue.pop() if backwards else queue.popleft()
+            if self.fetcher.ended:
+                self._refuse([segment])
                 continue
-            await self.driver.drive(track)
-            if track.met:
+            while segment.request is not None:
+                await self.fetcher.fetch(segment)
+            if segment.late_hit:
                 self._backwards = not backwards

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from enlighten_async import Reason
 from enlighten_async.emulator.plant.system import Meter
-from tests.system.keep import DAY, Keep, check, starts
+from tests.cache_setup import DAY, CacheSetup, check, starts
 from tests.world import World
 
 HALF_AN_HOUR = 1800
@@ -20,17 +20,17 @@ versions = pytest.mark.parametrize("version", ["v2", "v4"])
 
 
 @versions
-async def test_the_same_year_is_bought_once(keep: Keep, version: str) -> None:
+async def test_the_same_year_is_bought_once(cache_setup: CacheSetup, version: str) -> None:
     """By the same client and by the next process, a month later: nothing is sent, and its age is told."""
     world = World()
     year = world.days(364) | {"end_at": world.clock.now() - 4 * DAY}
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         first = await client.rgm_stats(world.system, **year)
         assert first.receipt.sent == world.emulator.counts.sent == -(-360 // 7)
         again = await client.rgm_stats(world.system, **year)
     year["start_at"] += 40 * DAY  # as the service does not keep longer than a year
     world.clock.advance(30 * DAY)
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         price = await client.rgm_stats(world.system, **year).estimate()
         later = await client.rgm_stats(world.system, **year)
     assert world.emulator.counts.sent == first.receipt.sent
@@ -45,10 +45,12 @@ async def test_the_same_year_is_bought_once(keep: Keep, version: str) -> None:
 
 
 @versions
-async def test_of_a_year_up_to_now_the_last_days_are_bought_again(keep: Keep, version: str) -> None:
+async def test_of_a_year_up_to_now_the_last_days_are_bought_again(
+    cache_setup: CacheSetup, version: str
+) -> None:
     """One window; the answer is as old as its oldest part, and knows of reports as the newest does."""
     world = World()
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         first = await client.rgm_stats(world.system, **world.days(364))
         world.clock.advance(2 * DAY)
         starts(world)
@@ -68,11 +70,11 @@ async def test_of_a_year_up_to_now_the_last_days_are_bought_again(keep: Keep, ve
 )
 @pytest.mark.parametrize("name", ["rgm_stats", "stats", "consumption_stats"])
 async def test_what_may_change_is_served_while_it_is_young_enough(
-    keep: Keep, version: str, name: str, max_age: Any, bought: int
+    cache_setup: CacheSetup, version: str, name: str, max_age: Any, bought: int
 ) -> None:
     """Half an hour later: as it was, with its age and what it lacks, or bought again."""
     world = World()
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         first = await getattr(client, name)(world.system, **world.days(0.9))
         world.clock.advance(HALF_AN_HOUR)
         query = getattr(client.with_options(max_age=max_age), name)(world.system, **world.days(0.9))
@@ -91,11 +93,11 @@ async def test_what_may_change_is_served_while_it_is_young_enough(
     assert (last.window.end, last.reason) == (again.window.end, Reason.NOT_REPORTED_YET)
 
 
-async def test_an_answer_that_ended_earlier_does_not_stand_for_now(keep: Keep) -> None:
+async def test_an_answer_that_ended_earlier_does_not_stand_for_now(cache_setup: CacheSetup) -> None:
     """However old an answer may be, what was never asked for is asked for."""
     world = World()
     now = world.clock.now()
-    async with keep.client(world) as owner:
+    async with cache_setup.client(world) as owner:
         client = owner.with_options(max_age=timedelta(days=1))
         await client.rgm_stats(world.system, start_at=now - DAY, end_at=now - DAY / 2)
         answer = await client.rgm_stats(world.system, start_at=now - DAY, end_at=now)
@@ -105,10 +107,10 @@ async def test_an_answer_that_ended_earlier_does_not_stand_for_now(keep: Keep) -
 
 
 @versions
-async def test_what_is_bought_anyway_tells_of_now(keep: Keep, version: str) -> None:
+async def test_what_is_bought_anyway_tells_of_now(cache_setup: CacheSetup, version: str) -> None:
     """A longer range, soon after a shorter one: no gap says that what was reported by now was not."""
     world = World()
-    async with keep.client(world, version=version) as owner:
+    async with cache_setup.client(world, version=version) as owner:
         client = owner.with_options(max_age=timedelta(hours=1))
         await client.rgm_stats(world.system, **world.days(0.4))
         world.clock.advance(HALF_AN_HOUR)
@@ -121,14 +123,14 @@ async def test_what_is_bought_anyway_tells_of_now(keep: Keep, version: str) -> N
 
 
 @versions
-async def test_late_reports_correct_what_is_stored(keep: Keep, version: str) -> None:
+async def test_late_reports_correct_what_is_stored(cache_setup: CacheSetup, version: str) -> None:
     """One of two meters reports two days late: what was not final is bought again, what was is not."""
     world = World()
     system = world.emulator.truth.systems()[0]
     late = (Meter(serial="1", envoy_serial="9"), Meter(serial="2", envoy_serial="9", late=2 * DAY))
     world = World(fleet=[evolve(system, meters=late)])
     span = world.days(6)
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         first = await client.rgm_stats(world.system, **span)
         check(world, "rgm_stats", first)
         world.clock.advance(4 * DAY)
@@ -139,19 +141,19 @@ async def test_late_reports_correct_what_is_stored(keep: Keep, version: str) -> 
         assert again.receipt.sent == 1
         assert sum(row.wh_del for row in again.intervals) > sum(row.wh_del for row in first.intervals)
     world.clock.advance(DAY)
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         final = await client.rgm_stats(world.system, **(span | {"end_at": span["end_at"] - 1}))
     assert final.receipt.sent == 0
     check(world, "rgm_stats", final)
 
 
 @pytest.mark.parametrize(("name", "era"), [("rgm_stats", 2014), ("rgm_stats", 2024), ("stats", 2024)])
-async def test_an_outage_is_never_final(keep: Keep, name: str, era: int) -> None:
+async def test_an_outage_is_never_final(cache_setup: CacheSetup, name: str, era: int) -> None:
     """Nothing is reported for ten days; the gap is asked for again until it is filled, and no more then."""
     world = World(era=era)
     began, lag = world.clock.now(), world.emulator.truth.report_lag
     span = {"start_at": began - 3 * DAY, "end_at": began + 2 * DAY}
-    async with keep.client(world) as client:
+    async with cache_setup.client(world) as client:
         for days in (7, 9):
             world.clock.advance(began + days * DAY - world.clock.now())
             world.emulator.truth.report_lag = lag + days * DAY
@@ -164,7 +166,7 @@ async def test_an_outage_is_never_final(keep: Keep, name: str, era: int) -> None
     assert starts(world)[0] >= last
     world.emulator.truth.report_lag = lag
     world.clock.advance(DAY)  # for which it is remembered that there was nothing
-    async with keep.client(world) as client:
+    async with cache_setup.client(world) as client:
         filled = await getattr(client, name)(world.system, **span)
         check(world, name, filled)
         assert starts(world)[0] >= last
@@ -172,15 +174,15 @@ async def test_an_outage_is_never_final(keep: Keep, name: str, era: int) -> None
         assert (await getattr(client, name)(world.system, **span)).receipt.sent == 0
 
 
-async def test_what_is_final_stays_until_it_is_bought_again_by_force(keep: Keep) -> None:
+async def test_what_is_final_stays_until_it_is_bought_again_by_force(cache_setup: CacheSetup) -> None:
     """The service tells another story of last month: only `max_age=0` hears it, and all do from then on."""
     world = World()
     span = {"start_at": world.clock.now() - 30 * DAY, "end_at": world.clock.now() - 20 * DAY}
     other = World(seed=1, fleet=world.emulator.truth.systems())
     other.emulator.truth._clock = world.clock
-    async with keep.client(world) as client:
+    async with cache_setup.client(world) as client:
         first = await client.rgm_stats(world.system, **span)
-    async with keep.client(world, transport=other.emulator.transport()) as client:
+    async with cache_setup.client(world, transport=other.emulator.transport()) as client:
         assert await client.rgm_stats(world.system, **span) == first
         forced = await client.with_options(max_age=0).rgm_stats(world.system, **span)
         check(other, "rgm_stats", forced)

@@ -21,7 +21,7 @@ from enlighten_async.emulator.plant import fleet
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.state import StateFile
 from tests.effort import SEED, examples
-from tests.system.bought import DAY, GRIDS, SPANS, YEARS, Answer, Exchange, Series, Span, Tap
+from tests.system.reference_cache import DAY, GRIDS, SPANS, YEARS, Answer, Exchange, Series, Span, Tap
 from tests.world import World
 
 NOW = 1_749_999_900 + 150

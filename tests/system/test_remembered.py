@@ -10,7 +10,7 @@ from attrs import evolve
 
 from enlighten_async import EnlightenClient, Reason
 from enlighten_async.emulator.plant.system import System
-from tests.system.keep import DAY, Keep
+from tests.cache_setup import DAY, CacheSetup
 from tests.world import World
 
 HOUR = 3600
@@ -47,7 +47,7 @@ async def spent(world: World, query: Any) -> int:
     ],
 )
 async def test_that_there_is_no_device_is_remembered_for_a_day(
-    keep: Keep, version: str, name: str, consumption: str
+    cache_setup: CacheSetup, version: str, name: str, consumption: str
 ) -> None:
     """For any range of the series, in any process; then it is asked for again, by one request."""
     if (version, name) == ("v2", "battery"):
@@ -58,10 +58,10 @@ async def test_that_there_is_no_device_is_remembered_for_a_day(
         start = world.clock.now() - back * DAY
         return getattr(client, name)(world.system, start_at=start, end_at=start + length * DAY)
 
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         assert await spent(world, query(client, 300, 300)) == 1
         assert await spent(world, query(client, 300, 300)) == 0
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         world.clock.advance(23 * HOUR)
         for back, length in ((300, 300), (320, 60), (0.5, 0.5)):
             answer = await query(client, back, length)
@@ -74,31 +74,31 @@ async def test_that_there_is_no_device_is_remembered_for_a_day(
 
 
 @versions
-async def test_a_device_that_comes_is_seen_after_a_day(keep: Keep, version: str) -> None:
+async def test_a_device_that_comes_is_seen_after_a_day(cache_setup: CacheSetup, version: str) -> None:
     """What was empty is bought then, and what is before that as well."""
     world = bare(World(), consumption="disabled")
     span = {"start_at": world.clock.now() - 60 * DAY, "end_at": world.clock.now()}
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         assert not (await client.consumption_stats(world.system, **span)).intervals
     for hours, rows in ((23, 0), (25, 60 * 96)):
         later = World(
             now=world.clock.now() + hours * HOUR,
             fleet=[evolve(world.emulator.truth.systems()[0], consumption="metered")],
         )
-        async with keep.client(later, version=version) as client:
+        async with cache_setup.client(later, version=version) as client:
             answer = await client.consumption_stats(world.system, **span)
         assert len(answer.intervals) == rows
 
 
 @versions
-async def test_a_device_that_goes_leaves_what_it_told(keep: Keep, version: str) -> None:
+async def test_a_device_that_goes_leaves_what_it_told(cache_setup: CacheSetup, version: str) -> None:
     """What is held is served, whatever the newest answer says; of the rest it is said that there is none."""
     world = bare(World(), consumption="metered")
     system, start = world.emulator.truth.systems()[0], world.clock.now() - 60 * DAY
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         held = await client.consumption_stats(world.system, start_at=start, end_at=start + 28 * DAY)
     gone = World(now=world.clock.now() + DAY, fleet=[evolve(system, consumption="disabled")])
-    async with keep.client(gone, version=version) as client:
+    async with cache_setup.client(gone, version=version) as client:
         query = client.consumption_stats(world.system, start_at=start, end_at=start + 61 * DAY)
         price = await query.estimate()
         answer = await query
@@ -110,7 +110,7 @@ async def test_a_device_that_goes_leaves_what_it_told(keep: Keep, version: str) 
     assert again == evolve(answer, total_devices=again.total_devices, meta=again.meta)
 
 
-async def test_a_system_that_is_not_yet_in_operation_is_asked_once_a_day(keep: Keep) -> None:
+async def test_a_system_that_is_not_yet_in_operation_is_asked_once_a_day(cache_setup: CacheSetup) -> None:
     """It has nothing to tell of any time, and says so without a reason."""
     world = bare(World(), meters=World().emulator.truth.systems()[0].meters)
     system: System = evolve(
@@ -118,7 +118,7 @@ async def test_a_system_that_is_not_yet_in_operation_is_asked_once_a_day(keep: K
     )
     world = World(fleet=[system])
     span = {"start_at": world.clock.now() - 5 * DAY, "end_at": world.clock.now()}
-    async with keep.client(world) as client:
+    async with cache_setup.client(world) as client:
         assert await spent(world, client.rgm_stats(world.system, **span)) == 1
         world.clock.advance(23 * HOUR)
         assert await spent(world, client.rgm_stats(world.system, **span)) == 0
@@ -136,7 +136,7 @@ async def test_a_system_that_is_not_yet_in_operation_is_asked_once_a_day(keep: K
 @versions
 @pytest.mark.parametrize("name", ["inventory", "envoys", "systems"])
 async def test_what_is_of_the_moment_is_served_as_long_as_the_caller_says(
-    keep: Keep, version: str, name: str
+    cache_setup: CacheSetup, version: str, name: str
 ) -> None:
     """By default it is asked for anew; within `max_age` it is not, in any process."""
     if (version, name) == ("v4", "envoys"):
@@ -149,11 +149,11 @@ async def test_what_is_of_the_moment_is_served_as_long_as_the_caller_says(
             pytest.skip(f"{version} has no {name}")
         return method() if name == "systems" else method(world.system)
 
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         first = await query(client, None)
         assert await spent(world, query(client, None)) == first.receipt.sent == 1
     world.clock.advance(HOUR)
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         again = await query(client, timedelta(hours=2))
         assert (again.receipt.sent, again.receipt.from_cache) == (0, 1)
         assert again.as_of == first.as_of
@@ -178,7 +178,7 @@ DAYS_OF: dict[str, list[str]] = {
 @pytest.mark.parametrize(
     ("version", "name"), [(version, name) for version in DAYS_OF for name in DAYS_OF[version]]
 )
-async def test_past_days_are_final_as_intervals_are(keep: Keep, version: str, name: str) -> None:
+async def test_past_days_are_final_as_intervals_are(cache_setup: CacheSetup, version: str, name: str) -> None:
     """Once they are more than three days over and reported past; until then they are asked for anew."""
     world = World()
     today = datetime.fromtimestamp(world.clock.now(), UTC).date()
@@ -190,28 +190,28 @@ async def test_past_days_are_final_as_intervals_are(keep: Keep, version: str, na
             return method(world.system, summary_date=day)
         return method(world.system, start_date=day - timedelta(days=3), end_date=day)
 
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         for back, again in ((10, 0), (5, 0), (3, 1), (1, 1)):
             assert await spent(world, query(client, back)) == 1
             assert await spent(world, query(client, back)) == again, back
             assert await spent(world, query(client, back, max_age=HOUR)) == 0
             assert await spent(world, query(client, back, max_age=0)) == 1
     world.clock.advance(30 * DAY)
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         assert await spent(world, query(client, 10)) == 0
         assert await spent(world, query(client, 1)) == 1  # it was not final when it was asked for
         assert await spent(world, query(client, 1)) == 0
 
 
 @versions
-async def test_days_of_an_outage_are_not_final(keep: Keep, version: str) -> None:
+async def test_days_of_an_outage_are_not_final(cache_setup: CacheSetup, version: str) -> None:
     """However long ago they are: what was not reported may still come."""
     world = World()
     began, lag = world.clock.now(), world.emulator.truth.report_lag
     last = datetime.fromtimestamp(began, UTC).date() + timedelta(days=2)
     world.clock.advance(20 * DAY)
     world.emulator.truth.report_lag = lag + 20 * DAY
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         for _ in range(2):
             assert await spent(world, client.summary(world.system, summary_date=last)) == 1
         world.emulator.truth.report_lag = lag
@@ -221,14 +221,14 @@ async def test_days_of_an_outage_are_not_final(keep: Keep, version: str) -> None
 
 
 @versions
-async def test_no_lifetime_is_remembered_for_a_day(keep: Keep, version: str) -> None:
+async def test_no_lifetime_is_remembered_for_a_day(cache_setup: CacheSetup, version: str) -> None:
     """That there is no meter is said by a refusal, which is kept as an answer is."""
     world = bare(World())
     span = {"start_date": date(2025, 6, 1), "end_date": date(2025, 6, 10)}
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         assert await spent(world, client.consumption_lifetime(world.system, **span)) == 1
     world.clock.advance(23 * HOUR)
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         answer = await client.consumption_lifetime(world.system, **span)
         assert (answer.receipt.sent, answer.reason) == (0, Reason.NO_DEVICE)
         world.clock.advance(2 * HOUR)
@@ -236,27 +236,29 @@ async def test_no_lifetime_is_remembered_for_a_day(keep: Keep, version: str) -> 
 
 
 @versions
-async def test_a_time_zone_is_asked_for_once(keep: Keep, version: str) -> None:
+async def test_a_time_zone_is_asked_for_once(cache_setup: CacheSetup, version: str) -> None:
     """For all queries and all processes on one file."""
     world = World()
     today = datetime.fromtimestamp(world.clock.now(), UTC).date()
     days = {"start_date": today - timedelta(days=12), "end_date": today - timedelta(days=10)}
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         assert await spent(world, client.rgm_stats(world.system, **days)) == 2
         assert await spent(world, client.rgm_stats(world.system, **days)) == 0
     for max_age in (None, 0, HOUR):
         world.clock.advance(100 * DAY)
-        async with keep.client(world, version=version) as client:
+        async with cache_setup.client(world, version=version) as client:
             view = client.with_options(max_age=max_age)
             assert await spent(world, view.rgm_stats(world.system, **days)) == (max_age == 0)
 
 
 @versions
-async def test_a_price_without_the_time_zone_knows_what_is_held(keep: Keep, version: str) -> None:
+async def test_a_price_without_the_time_zone_knows_what_is_held(
+    cache_setup: CacheSetup, version: str
+) -> None:
     """Days that are held already cost no more than to ask for the zone: no price says that they must."""
     world = World()
     today = datetime.fromtimestamp(world.clock.now(), UTC).date()
-    async with keep.client(world, version=version) as client:
+    async with cache_setup.client(world, version=version) as client:
         day = today - timedelta(days=9)
         start = datetime(day.year, day.month, day.day, 3, tzinfo=UTC)  # there, the day begins at 7
         await client.rgm_stats(world.system, start_at=start, end_at=start + timedelta(days=2))

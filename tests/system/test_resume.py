@@ -18,7 +18,7 @@ from enlighten_async.emulator.plant.system import Meter
 from enlighten_async.errors import EnlightenError, QuotaExhausted, ServerError, TransportError
 from enlighten_async.models import RgmStats
 from enlighten_async.retry import RetryPolicy
-from tests.system.keep import DAY, Keep, check
+from tests.cache_setup import DAY, CacheSetup, check
 from tests.world import World
 
 WINDOWS, AT_ONCE = 53, 4
@@ -43,9 +43,9 @@ def year(version: str) -> dict[str, float]:
     return {"start_at": end - 365 * DAY + 2 * 3600, "end_at": end}
 
 
-def opened(keep: Keep, version: str = "v4", **options: Any) -> EnlightenClient:
+def opened(cache_setup: CacheSetup, version: str = "v4", **options: Any) -> EnlightenClient:
     """Open a client; what others have asked so far is forgotten."""
-    return keep.client(world(), version=version, key=f"{next(KEYS):032x}", **options)
+    return cache_setup.client(world(), version=version, key=f"{next(KEYS):032x}", **options)
 
 
 class Unplugged(httpx.AsyncBaseTransport):
@@ -63,9 +63,9 @@ class Unplugged(httpx.AsyncBaseTransport):
         return await self.inner.handle_async_request(request)
 
 
-def again(keep: Keep, client: EnlightenClient) -> EnlightenClient:
+def again(cache_setup: CacheSetup, client: EnlightenClient) -> EnlightenClient:
     """Return the client of the next process of the same key."""
-    following = keep.client(world(), version=client._session.dialect.version)
+    following = cache_setup.client(world(), version=client._session.dialect.version)
     following._options = evolve(following._options, account=client._options.account)
     return following
 
@@ -82,9 +82,9 @@ async def test_interrupted_at_every_window_a_year_costs_no_more(
     In v2 the year ends now, so that its last days are asked for again unless they are young enough.
     """
     for done in range(0, WINDOWS + 1, step if anyio_backend_name == "asyncio" else max(step, 18)):
-        keep, extra = Keep(), version == "v2" and max_age is None and done > 0
+        cache_setup, extra = CacheSetup(), version == "v2" and max_age is None and done > 0
         world().emulator.counts.reset()
-        first = opened(keep, version, transport=Unplugged(done), retry=ONCE, max_concurrency=at_once)
+        first = opened(cache_setup, version, transport=Unplugged(done), retry=ONCE, max_concurrency=at_once)
         if done < WINDOWS:
             with pytest.raises(TransportError) as caught:
                 await first.rgm_stats(world().system, **year(version))
@@ -92,7 +92,7 @@ async def test_interrupted_at_every_window_a_year_costs_no_more(
         else:
             await first.rgm_stats(world().system, **year(version))
         assert world().emulator.counts.sent == done
-        second = again(keep, first).with_options(max_age=max_age)
+        second = again(cache_setup, first).with_options(max_age=max_age)
         query = second.rgm_stats(world().system, **year(version))
         price = await query.estimate()
         answer = await query
@@ -122,48 +122,48 @@ def partial(error: EnlightenError, done: int) -> None:
 
 
 @pytest.mark.parametrize("done", [1, 52])
-async def test_the_next_process_goes_on_where_a_file_says(keep: Keep, done: int) -> None:
+async def test_the_next_process_goes_on_where_a_file_says(cache_setup: CacheSetup, done: int) -> None:
     """The same on a disk."""
     world().emulator.counts.reset()
-    first = opened(keep, transport=Unplugged(done), retry=ONCE)
+    first = opened(cache_setup, transport=Unplugged(done), retry=ONCE)
     async with first:
         with pytest.raises(TransportError):
             await first.rgm_stats(world().system, **year("v4"))
-    async with again(keep, first) as second:
+    async with again(cache_setup, first) as second:
         answer = await second.rgm_stats(world().system, **year("v4"))
     assert answer.receipt.sent == WINDOWS - done
     check(world(), "rgm_stats", answer)
 
 
-async def test_a_month_that_is_used_up_is_gone_on_with_in_the_next(keep: Keep) -> None:
+async def test_a_month_that_is_used_up_is_gone_on_with_in_the_next(cache_setup: CacheSetup) -> None:
     """20 requests a month: the third month has all of it, and each request was sent once."""
     here = World(fleet=world().emulator.truth.systems())
     span = {"start_at": here.clock.now() - 295 * DAY, "end_at": here.clock.now() - FINAL}
     plan = Plan(minute=1000, month=1000).capped(month=20)
     for month in (1, 2):
-        async with keep.client(here, plan=plan) as client:
+        async with cache_setup.client(here, plan=plan) as client:
             with pytest.raises(QuotaExhausted) as caught:
                 await client.rgm_stats(here.system, **span)
         assert here.emulator.counts.sent == 20 * month
         assert caught.value.partial is not None
         assert caught.value.retry_at is not None
         here.clock.advance(caught.value.retry_at.timestamp() + 60 - here.clock.now())
-    async with keep.client(here, plan=plan) as client:
+    async with cache_setup.client(here, plan=plan) as client:
         answer = await client.rgm_stats(here.system, **span)
     assert answer.receipt.sent == 2
     check(here, "rgm_stats", answer)
 
 
-async def test_an_error_of_some_windows_keeps_the_others(keep: Keep) -> None:
+async def test_an_error_of_some_windows_keeps_the_others(cache_setup: CacheSetup) -> None:
     """Those that failed are bought again, and no more."""
     world().emulator.counts.reset()
     world().emulator.inject(Fault.html(times=3, after=10))
-    first = opened(keep, retry=ONCE, max_concurrency=AT_ONCE)
+    first = opened(cache_setup, retry=ONCE, max_concurrency=AT_ONCE)
     async with first:
         with pytest.raises(ServerError):
             await first.rgm_stats(world().system, **year("v4"))
     assert world().emulator.counts.sent == WINDOWS
-    async with again(keep, first) as second:
+    async with again(cache_setup, first) as second:
         answer = await second.rgm_stats(world().system, **year("v4"))
     assert answer.receipt.sent == 3
     check(world(), "rgm_stats", answer)
@@ -174,9 +174,9 @@ async def test_cancelled_at_any_step_only_what_was_in_flight_is_lost(at_once: in
     """After so many turns of the event loop: the next process buys the rest."""
     done, steps = False, 0
     while not done:
-        keep = Keep()
+        cache_setup = CacheSetup()
         world().emulator.counts.reset()
-        client = opened(keep, max_concurrency=at_once)
+        client = opened(cache_setup, max_concurrency=at_once)
         query = client.rgm_stats(world().system, **year("v4"))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(awaited, query)
@@ -186,7 +186,7 @@ async def test_cancelled_at_any_step_only_what_was_in_flight_is_lost(at_once: in
             tasks.cancel_scope.cancel()
         sent, arrived = world().emulator.counts.sent, query.progress.done
         assert sent <= arrived + at_once
-        answer = await again(keep, client).rgm_stats(world().system, **year("v4"))
+        answer = await again(cache_setup, client).rgm_stats(world().system, **year("v4"))
         assert answer.receipt.sent == WINDOWS - arrived
         assert answer.coverage.complete
         steps += 1 if steps < 7 else 29

@@ -15,7 +15,7 @@ from enlighten_async import EnlightenClient, EnlightenError, InputError, Plan, R
 from enlighten_async.clock import SystemClock
 from enlighten_async.emulator import Emulator, Fault, Quota
 from enlighten_async.limiter import MemoryQuotaStore
-from tests.system.exposure import logged, shown, shown_inside
+from tests.system.exposed_text import logged, shown, shown_inside
 
 KEY, USER = "5ec2e7c0ffee4d1e9a0b6f7788aabbcc", "4d7a45774e6a41320a"
 ALWAYS = float("inf")

@@ -20,7 +20,7 @@ from enlighten_async import (
 )
 from enlighten_async.emulator import Emulator, Fault, Quota
 from tests.system.application import CLIENT_ID, CLIENT_SECRET, KEY, Application
-from tests.system.exposure import logged, shown, shown_inside
+from tests.system.exposed_text import logged, shown, shown_inside
 
 ALWAYS = float("inf")
 TOLD = "{url} {headers} {body}"

@@ -47,8 +47,8 @@ from enlighten_async.models import (
     System,
     SystemId,
     Systems,
-    SystemsPage,
 )
+from enlighten_async.models.systems import SystemsPage
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.transport import Credentials, Secret
 from enlighten_async.windows import Moment, calendar_day
@@ -85,11 +85,11 @@ class ApiV2:
 
     Attributes:
         official: whether requests go to the service's own host, whose v2 has ended.
-        zones: names of systems' time zones, as far as they are known; answers add to them.
+        time_zones: names of systems' time zones, as far as they are known; answers add to them.
     """
 
     official: bool = True
-    zones: MutableMapping[int, str] = Factory(dict)
+    time_zones: MutableMapping[int, str] = Factory(dict)
     version: ClassVar[str] = "v2"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
 
@@ -105,7 +105,7 @@ class ApiV2:
 
     def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[System, Systems]:
         """Plan a list of the systems of a user that pass all filters."""
-        return SystemsPlanV2(self.zones, filter_params(**filters))
+        return SystemsPlanV2(self.time_zones, filter_params(**filters))
 
     def search_system_id(self, serial_num: str) -> QueryPlan[SystemId, SystemId]:
         """Plan a search for the system that a gateway belongs to."""
@@ -117,17 +117,17 @@ class ApiV2:
 
     def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[Stats, Stats]:
         """Plan the 5-minute intervals of a system's microinverters."""
-        return STATS.plan(system_id, self.zones, **range_)
+        return STATS.plan(system_id, self.time_zones, **range_)
 
     def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[RgmStats, RgmStats]:
         """Plan the 15-minute intervals of a system's revenue-grade meters."""
-        return RGM_STATS.plan(system_id, self.zones, **range_)
+        return RGM_STATS.plan(system_id, self.time_zones, **range_)
 
     def consumption_stats(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> QueryPlan[ConsumptionStats, ConsumptionStats]:
         """Plan the 15-minute intervals of a site's consumption."""
-        return CONSUMPTION_STATS.plan(system_id, self.zones, **range_)
+        return CONSUMPTION_STATS.plan(system_id, self.time_zones, **range_)
 
     def energy_lifetime(
         self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]

@@ -108,10 +108,10 @@ class ApiV4:
     """Version 4 of the API, method by method: those that `Api` names, and its own.
 
     Attributes:
-        zones: names of systems' time zones, as far as they are known; answers add to them.
+        time_zones: names of systems' time zones, as far as they are known; answers add to them.
     """
 
-    zones: MutableMapping[int, str] = Factory(dict)
+    time_zones: MutableMapping[int, str] = Factory(dict)
     version: ClassVar[str] = "v4"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
 
@@ -126,11 +126,11 @@ class ApiV4:
 
     def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[System, Systems]:
         """Plan a list of the systems of a user that pass all filters."""
-        return SystemsPlanV4(self.zones, search_criteria(**filters))
+        return SystemsPlanV4(self.time_zones, search_criteria(**filters))
 
     def system(self, system_id: int) -> QueryPlan[SystemDetails, SystemDetails]:
         """Plan one system."""
-        return SystemPlan(Request("system", f"/systems/{system_id}", (), system_details), self.zones)
+        return SystemPlan(Request("system", f"/systems/{system_id}", (), system_details), self.time_zones)
 
     def search_system_id(self, serial_num: str) -> QueryPlan[SystemId, SystemId]:
         """Plan a search for the system that a gateway belongs to."""
@@ -142,81 +142,81 @@ class ApiV4:
 
     def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[Stats, Stats]:
         """Plan the 5-minute intervals of a system's microinverters."""
-        return series.STATS.plan(system_id, self.zones, **range_)
+        return series.STATS.plan(system_id, self.time_zones, **range_)
 
     def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[RgmStats, RgmStats]:
         """Plan the 15-minute intervals of a system's revenue-grade meters."""
-        return series.RGM_STATS.plan(system_id, self.zones, **range_)
+        return series.RGM_STATS.plan(system_id, self.time_zones, **range_)
 
     def consumption_stats(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> QueryPlan[ConsumptionStats, ConsumptionStats]:
         """Plan the 15-minute intervals of a site's consumption."""
-        return series.CONSUMPTION_STATS.plan(system_id, self.zones, **range_)
+        return series.CONSUMPTION_STATS.plan(system_id, self.time_zones, **range_)
 
     def production_meter(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> QueryPlan[ProductionMeter, ProductionMeter]:
         """Plan the 15-minute intervals of a system's production meters."""
-        return series.PRODUCTION_METER.plan(system_id, self.zones, **range_)
+        return series.PRODUCTION_METER.plan(system_id, self.time_zones, **range_)
 
     def battery(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[Battery, Battery]:
         """Plan the 15-minute intervals of all batteries of a system."""
-        return series.BATTERY.plan(system_id, self.zones, **range_)
+        return series.BATTERY.plan(system_id, self.time_zones, **range_)
 
     def energy_import_telemetry(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> QueryPlan[EnergyImportTelemetry, EnergyImportTelemetry]:
         """Plan the 15-minute intervals of the energy drawn from the grid."""
-        return series.ENERGY_IMPORT_TELEMETRY.plan(system_id, self.zones, **range_)
+        return series.ENERGY_IMPORT_TELEMETRY.plan(system_id, self.time_zones, **range_)
 
     def energy_export_telemetry(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> QueryPlan[EnergyExportTelemetry, EnergyExportTelemetry]:
         """Plan the 15-minute intervals of the energy fed into the grid."""
-        return series.ENERGY_EXPORT_TELEMETRY.plan(system_id, self.zones, **range_)
+        return series.ENERGY_EXPORT_TELEMETRY.plan(system_id, self.time_zones, **range_)
 
     def micros_telemetry(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> QueryPlan[MicrosTelemetry, MicrosTelemetry]:
         """Plan the 5-minute intervals of each of a system's microinverters."""
-        return series.MICROS_TELEMETRY.plan(system_id, self.zones, **range_)
+        return series.MICROS_TELEMETRY.plan(system_id, self.time_zones, **range_)
 
     def micro_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> QueryPlan[MicroTelemetry, MicroTelemetry]:
         """Plan the 5-minute intervals of one microinverter."""
-        return series.MICRO_TELEMETRY.plan(system_id, serial_number, self.zones, **range_)
+        return series.MICRO_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
 
     def encharge_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> QueryPlan[StorageTelemetry, StorageTelemetry]:
         """Plan the 15-minute intervals of one Encharge."""
-        return series.ENCHARGE_TELEMETRY.plan(system_id, serial_number, self.zones, **range_)
+        return series.ENCHARGE_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
 
     def acb_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> QueryPlan[StorageTelemetry, StorageTelemetry]:
         """Plan the 15-minute intervals of one AC Battery."""
-        return series.ACB_TELEMETRY.plan(system_id, serial_number, self.zones, **range_)
+        return series.ACB_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
 
     def evse_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> QueryPlan[EvseTelemetry, EvseTelemetry]:
         """Plan the intervals of one charger of cars, of 5 or 15 minutes."""
-        return series.EVSE_TELEMETRY.plan(system_id, serial_number, self.zones, **range_)
+        return series.EVSE_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
 
     def hp_telemetry(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> QueryPlan[HpTelemetry, HpTelemetry]:
         """Plan the intervals of a system's heat pump, of 5 or 15 minutes."""
-        return series.HP_TELEMETRY.plan(system_id, self.zones, **range_)
+        return series.HP_TELEMETRY.plan(system_id, self.time_zones, **range_)
 
     def ev_charger_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> QueryPlan[EvChargerTelemetry, EvChargerTelemetry]:
         """Plan the 15-minute intervals of one of Enphase's chargers of cars."""
-        return series.EV_CHARGER_TELEMETRY.plan(system_id, serial_number, self.zones, **range_)
+        return series.EV_CHARGER_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
 
     def energy_lifetime(
         self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]

@@ -36,7 +36,7 @@ NO_HEAT_PUMP_TEXT = "heat pump not found"
 
 
 def _empty_reason_of_error(days: DateRange, error: APIError) -> Reason | None:
-    """Return the reason why there are no days, if an error says so; the service takes today for the future."""
+    """Return the reason why there are no days, if an error says so: for the service, today is the future."""
     if isinstance(error, RangeError) and any(text in str(error) for text in NOT_OVER_TEXTS):
         today = days.start_date is not None and may_be_today(days.start_date, error)
         return Reason.NOT_REPORTED_YET if today else None

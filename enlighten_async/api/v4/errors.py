@@ -154,7 +154,7 @@ def _message_of(body: Mapping[str, object]) -> str:
 
 
 def _facts(response: Response, body: Mapping[str, object], text: str) -> Mapping[str, object]:
-    """Return the facts of an error, from its body, its text (epoch seconds, or local dates) and its header."""
+    """Return the facts of an error: from its body, its text (epoch seconds, local dates) and its header."""
     facts: dict[str, object] = {}
     for name, value in _FACT.findall(text):
         if value.isdigit():

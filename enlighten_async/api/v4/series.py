@@ -184,32 +184,32 @@ class DeviceSeriesEndpoint(Generic[D]):
     """One endpoint that answers with the intervals of one device, which its path names.
 
     Attributes:
-        endpoint: its limits; `{serial}` in the path stands for the serial number.
+        limits: the service's limits of it; `{serial}` in the path stands for the serial number.
         decode: reads a response, as that of a `SeriesEndpoint`; is given `serial` as well.
         nothing: makes an answer without rows; is given `serial` as well.
         merge: joins parts, as that of a `SeriesEndpoint`.
     """
 
-    endpoint: SeriesLimits
+    limits: SeriesLimits
     decode: Callable[..., D]
     nothing: Callable[..., D]
     merge: Callable[[Sequence[D], D, Iterable[Gap]], D] = merge_parts
 
     def plan(
-        self, system_id: int, serial_number: str, zones: Mapping[int, str], **range_: Unpack[TimeRange]
+        self, system_id: int, serial_number: str, time_zones: Mapping[int, str], **range_: Unpack[TimeRange]
     ) -> QueryPlan[D, D]:
         """Return the plan of a query for the intervals of a device, as `SeriesEndpoint.plan` does.
 
         Raises:
             InputError: the range makes no sense, or no serial number can look like this.
         """
-        return self.of(serial_number).plan(system_id, zones, **range_)
+        return self.of(serial_number).plan(system_id, time_zones, **range_)
 
     def of(self, serial_number: str) -> SeriesEndpoint[D]:
         """Return the endpoint of one device."""
         quoted, serial = quote_segment(serial_number, "serial_number"), serial_number.strip()
         return SeriesEndpoint(
-            evolve(self.endpoint, path=self.endpoint.path.replace("{serial}", quoted)),
+            evolve(self.limits, path=self.limits.path.replace("{serial}", quoted)),
             partial(self.decode, serial=serial),
             partial(self.nothing, serial=serial),
             self.merge,
@@ -226,15 +226,15 @@ class PagedSeriesEndpoint(SeriesEndpoint[MicrosTelemetry]):
 
     paged: ClassVar[bool] = True
 
-    def ask(self, system_id: int, zones: Mapping[int, str]) -> SeriesRequests[MicrosTelemetry]:
-        """Return the requests about a system."""
-        return PagedSeriesRequests(self, system_id, zones)
+    def requests(self, system_id: int, time_zones: Mapping[int, str]) -> SeriesRequests[MicrosTelemetry]:
+        """Return the maker of the requests about one system."""
+        return PagedSeriesRequests(self, system_id, time_zones)
 
 
 class PagedSeriesRequests(SeriesRequests[MicrosTelemetry]):
     """The requests about one system, page by page."""
 
-    def flow(self, window: Window | None, *, newest: bool = False) -> Requests[MicrosTelemetry]:
+    def segment(self, window: Window | None, *, newest: bool = False) -> Requests[MicrosTelemetry]:
         """Ask for the pages of a window; `None` leaves the range to the service."""
         return MicrosPages(self, window, newest).follow(1)
 

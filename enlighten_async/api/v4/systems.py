@@ -147,15 +147,15 @@ class SystemPlan(SinglePlan[SystemDetails]):
     """The plan of a query for one system.
 
     Attributes:
-        zones: names of systems' time zones; the answer adds to them.
+        time_zones: names of systems' time zones; the answer adds to them.
     """
 
-    zones: MutableMapping[int, str]
+    time_zones: MutableMapping[int, str]
 
     def learn(self, part: SystemDetails) -> None:
         """Note the system's time zone."""
         if part.timezone:
-            self.zones[part.system_id] = part.timezone
+            self.time_zones[part.system_id] = part.timezone
 
 
 def system_details(response: Response) -> SystemDetails:

@@ -15,7 +15,7 @@ from enlighten_async.api.v2.systems import search_system_id, summary, systems
 from enlighten_async.errors import AuthenticationError, DecodeError, InputError, NotFound, ServiceRetired
 from enlighten_async.models import Receipt, Summary, SystemId, Systems
 from enlighten_async.transport import Secret
-from enlighten_async.wire import Requests, Request
+from enlighten_async.wire import Request, Requests
 from tests.api.v2.answers import DATE, answer
 from tests.api.v2.single import WEB_DATE, told
 from tests.api.v2.single import asked as asked_once

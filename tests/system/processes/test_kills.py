@@ -28,10 +28,10 @@ from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.windows import DAY, Window
 from tests.cli.test_process import environment, started, until
 from tests.effort import EFFORT
-from tests.system.processes import points
-from tests.system.processes.files import bought, counted, is_hot, part
-from tests.system.processes.rows import Truth, digest, rows
-from tests.system.processes.swift import SwiftClock
+from tests.system.processes import kill_points as points
+from tests.system.processes.fast_clock import SwiftClock
+from tests.system.processes.measured_rows import Truth, digest, rows
+from tests.system.processes.state_files import bought, counted, is_hot, part
 from tests.world import API_KEY
 
 pytestmark = [
@@ -118,7 +118,7 @@ class File:
             **more,
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.system.processes.buyer", json.dumps(task)],
+            [sys.executable, "-m", "tests.system.processes.fetching_process", json.dumps(task)],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from enlighten_async.emulator import Emulator, Quota
-from tests.system.processes.files import counted
-from tests.system.processes.swift import FACTOR, SwiftClock
+from tests.system.processes.fast_clock import FACTOR, SwiftClock
+from tests.system.processes.state_files import counted
 from tests.world import API_KEY
 
 pytestmark = pytest.mark.skipif(not os.environ.get("PROCESSES"), reason="takes minutes: nox -s processes")
@@ -73,7 +73,7 @@ class Machine:
         }
         self._asked += jobs
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.system.processes.worker", json.dumps(task)],
+            [sys.executable, "-m", "tests.system.processes.asking_process", json.dumps(task)],
             stdout=subprocess.PIPE,
             text=True,
         )

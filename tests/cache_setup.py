@@ -1,4 +1,4 @@
-"""Where clients keep what they bought: in memory, or in a file that each process opens for itself."""
+"""The cache of clients in tests: in memory, or in a file that each process opens for itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAY = 86_400
 
 
 @define
-class Keep:
+class CacheSetup:
     """A place where what was bought outlives clients.
 
     Attributes:

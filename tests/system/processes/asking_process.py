@@ -1,4 +1,4 @@
-"""Worker process: asks the service as often as told; `python -m tests.system.processes.worker`.
+"""Worker process: asks the service as often as told; `python -m tests.system.processes.asking_process`.
 
 It is given one JSON object, says "ready" when it begins, and writes what became of it at its end.
 """
@@ -14,7 +14,7 @@ import anyio
 
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.errors import EnlightenError
-from tests.system.processes.swift import SwiftClock
+from tests.system.processes.fast_clock import SwiftClock
 from tests.world import API_KEY
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, RgmStats
 from enlighten_async.emulator.plant.system import Meter
+from tests.cache_setup import DAY, CacheSetup, check
 from tests.effort import examples
-from tests.system.keep import DAY, Keep, check
 from tests.world import World
 
 YEAR_WINDOWS, AT_ONCE = 53, 4
@@ -34,9 +34,9 @@ def world() -> World:
     return World(fleet=[evolve(system, meters=(meter,), night_rows=False)])
 
 
-def opened(keep: Keep, version: str = "v2", **options: Any) -> EnlightenClient:
+def opened(cache_setup: CacheSetup, version: str = "v2", **options: Any) -> EnlightenClient:
     """Open a client that shares nothing with those before."""
-    return keep.client(world(), version=version, key=f"{next(KEYS):032x}", **options)
+    return cache_setup.client(world(), version=version, key=f"{next(KEYS):032x}", **options)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ async def test_parts_are_in_order_and_join_to_the_whole(
     durable: bool,
 ) -> None:
     """Whatever was held before: side by side, without a gap, and as bought afresh, to the last meter."""
-    keep = Keep(tmp_path / f"{next(KEYS)}.db" if durable else None)
+    cache_setup = CacheSetup(tmp_path / f"{next(KEYS)}.db" if durable else None)
     span = {"start_at": world().clock.now() - 70 * DAY, "end_at": world().clock.now() - end}
-    async with opened(keep, version, max_concurrency=at_once) as client:
+    async with opened(cache_setup, version, max_concurrency=at_once) as client:
         await client.systems()  # from which the time zone is known, and prices are exact
         ask = getattr(client, name)
         for first, days in pieces:
@@ -78,11 +78,11 @@ async def test_parts_are_in_order_and_join_to_the_whole(
 
 
 @pytest.mark.parametrize("left_after", [1, 9])
-async def test_leaving_early_loses_nothing(keep: Keep, left_after: int) -> None:
+async def test_leaving_early_loses_nothing(cache_setup: CacheSetup, left_after: int) -> None:
     """What was fetched by then is held: the whole year costs what it costs."""
     end = world().clock.now() - 4 * DAY
     span = {"start_at": end - 370 * DAY, "end_at": end}
-    client = opened(keep, "v4", max_concurrency=AT_ONCE)
+    client = opened(cache_setup, "v4", max_concurrency=AT_ONCE)
     sent, seen = world().emulator.counts.sent, 0
     async for _ in client.rgm_stats(world().system, **span):
         seen += 1
@@ -101,7 +101,7 @@ async def test_no_more_parts_are_alive_than_run_side_by_side(tmp_path: Path, *, 
     """Of a year, bought or held: those of one batch, the newest, and what the reader holds."""
     end = world().clock.now() - 4 * DAY
     span = {"start_at": end - 370 * DAY, "end_at": end}
-    async with opened(Keep(tmp_path / "state.db"), "v4", max_concurrency=AT_ONCE) as client:
+    async with opened(CacheSetup(tmp_path / "state.db"), "v4", max_concurrency=AT_ONCE) as client:
         if held:
             await client.rgm_stats(world().system, **span)
         gc.collect()

@@ -17,8 +17,8 @@ from enlighten_async.emulator import Fault
 from enlighten_async.errors import EnlightenError, NotFound, ServerError
 from enlighten_async.limiter import RANKS
 from enlighten_async.retry import RetryPolicy
+from tests.cache_setup import DAY, CacheSetup, check
 from tests.effort import examples
-from tests.system.keep import DAY, Keep, check
 from tests.world import World
 
 DAYS, WINDOWS, AT_ONCE = 70, 10, 4
@@ -182,10 +182,10 @@ async def test_if_the_buyer_fails_the_others_buy_themselves(late: float) -> None
     assert world.emulator.counts.sent <= 2 * WINDOWS
 
 
-async def test_an_interactive_query_does_not_wait_for_a_backfill_at_the_gate(keep: Keep) -> None:
+async def test_an_interactive_query_does_not_wait_for_a_backfill_at_the_gate(cache_setup: CacheSetup) -> None:
     """It buys what it wants itself, within the minute; the backfill does not buy it again."""
     world = World(latency=0.1, now=1_749_999_962.0)
-    client = keep.client(world, plan=Plan(minute=10))
+    client = cache_setup.client(world, plan=Plan(minute=10))
     began, now = world.clock.monotonic(), world.clock.now()
     back = client.with_options(priority="backfill").rgm_stats(
         world.system, start_at=now - 20 * 7 * DAY, end_at=now
@@ -207,10 +207,10 @@ async def test_an_interactive_query_does_not_wait_for_a_backfill_at_the_gate(kee
     await client.aclose()
 
 
-async def test_users_do_not_share(keep: Keep) -> None:
+async def test_users_do_not_share(cache_setup: CacheSetup) -> None:
     """Neither what is under way nor what is stored: who may not see it is told so by the service."""
     world = World(users=2, latency=1.0)
-    client = keep.client(world)
+    client = cache_setup.client(world)
     other = client.with_options(user_id=world.emulator.users[1])
     span, answers = world.days(5), list[Any]()
     async with anyio.create_task_group() as tasks:
@@ -227,8 +227,8 @@ async def test_users_do_not_share(keep: Keep) -> None:
 async def test_processes_on_one_file_look_again_after_the_gate(tmp_path: Path) -> None:
     """Two at work on the same year: what one has bought meanwhile, the other does not buy."""
     world = World(latency=0.5)
-    keep, answers = Keep(tmp_path / "state.db"), list[Any]()
-    clients = [keep.client(world, max_concurrency=AT_ONCE) for _ in range(2)]
+    cache_setup, answers = CacheSetup(tmp_path / "state.db"), list[Any]()
+    clients = [cache_setup.client(world, max_concurrency=AT_ONCE) for _ in range(2)]
 
     async def ask(client: EnlightenClient, delay: float) -> None:
         await world.clock.sleep(delay)

@@ -1,4 +1,4 @@
-"""A process that buys a range of a system once: `python -m tests.system.processes.buyer`.
+"""A process that buys a range of a system once: `python -m tests.system.processes.fetching_process`.
 
 It is given one JSON object, says "ready" when it begins, and writes what it got at its end.
 """
@@ -16,9 +16,9 @@ from enlighten_async import EnlightenClient, Plan
 from enlighten_async.cache import SqliteCache
 from enlighten_async.clock import SystemClock
 from enlighten_async.windows import DAY
-from tests.system.processes.points import Debits, Paper, Reaper, Way
-from tests.system.processes.rows import digest, rows
-from tests.system.processes.swift import SwiftClock
+from tests.system.processes.fast_clock import SwiftClock
+from tests.system.processes.kill_points import Debits, Paper, Reaper, Way
+from tests.system.processes.measured_rows import digest, rows
 
 
 def client(task: dict[str, Any]) -> EnlightenClient:
