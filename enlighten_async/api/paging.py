@@ -55,7 +55,7 @@ class Pages(ABC, Generic[P, C]):
         return [(yield self.request(cursor, seen))]
 
     def is_cut(self, parts: Sequence[P]) -> bool:
-        """Tell whether a page may lack rows: such a page need not list anything new to be followed by another."""
+        """Tell whether a page may lack rows, so that the next one is wanted even if this one brings no new."""
         return False
 
     def follow(self, first: C) -> Requests[P]:
