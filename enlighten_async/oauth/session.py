@@ -201,7 +201,7 @@ class TokenSession:
         """Return tokens that are good, and are not those which the service refused, without waiting."""
         return self._holding.current()
 
-    async def renew(self, refused: Secret | None = None) -> None:
+    async def refresh(self, refused: Secret | None = None) -> None:
         """See to it that there are good tokens, asking for new ones if nobody else has.
 
         Args:
@@ -392,12 +392,12 @@ class AccountCredentials:
         return f"<Access of account {self._account.name}>"
 
     @property
-    def owner(self) -> Secret:
+    def cache_scope(self) -> Secret:
         """The application's key and the name of the account."""
         return Secret(f"{self._api_key.reveal()}\n{self._account.name}")
 
-    def ready(self) -> Credentials | None:
-        """Return credentials that are good for some minutes; `None` if `renew` has to be awaited first.
+    def current(self) -> Credentials | None:
+        """Return credentials that are valid for some minutes; `None` if `refresh` has to be awaited first.
 
         It is the same object for as long as the token stays.
         """
@@ -409,11 +409,11 @@ class AccountCredentials:
             made = self._made = (tokens, self._credentials(tokens))
         return made[1]
 
-    async def renew(self, refused: Credentials | None = None) -> None:
-        """Make credentials ready, once for all who wait.
+    async def refresh(self, refused: Credentials | None = None) -> None:
+        """Get a valid access token, once for all tasks and processes that wait for it.
 
         Args:
-            refused: those the service answered 401 to; nothing is done if others are in force by now.
+            refused: credentials the service answered 401 to; nothing is done if others are current by now.
 
         Raises:
             ReauthorizationRequired: the owner has to log in.
@@ -421,7 +421,7 @@ class AccountCredentials:
             AuthenticationError: the application is not accepted.
             EnlightenError: the token endpoint or the store failed.
         """
-        await self._account.renew(None if refused is None else _token_in(refused))
+        await self._account.refresh(None if refused is None else _token_in(refused))
 
     def _credentials(self, tokens: Tokens) -> Credentials:
         key = ("key", self._api_key)

@@ -34,8 +34,8 @@ def token(credentials: Credentials | None) -> str:
 
 async def renewed(access: AccountCredentials, refused: Credentials | None = None) -> str:
     """Renew and return the access token."""
-    await access.renew(refused)
-    return token(access.ready())
+    await access.refresh(refused)
+    return token(access.current())
 
 
 class Store:

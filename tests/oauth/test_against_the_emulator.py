@@ -60,8 +60,8 @@ async def test_a_login_leads_to_tokens_that_live_a_day_and_a_month() -> None:
     access = service.oauth.access("anna", KEY)
     for _ in range(40):  # longer than any refresh token lives
         service.clock.advance(DAY)
-        await access.renew()
-        assert access.ready() is not None
+        await access.refresh()
+        assert access.current() is not None
 
 
 async def test_who_does_not_consent_gives_no_code() -> None:
@@ -82,7 +82,7 @@ async def test_a_refresh_token_that_another_program_used(rotation: Any) -> None:
     old = await service.store.load("anna")
     assert old is not None
     service.clock.advance(DAY)
-    await service.oauth.access("anna", KEY).renew()
+    await service.oauth.access("anna", KEY).refresh()
     await service.store.save("anna", old)  # as the other program left it
     access = OAuth(
         CLIENT_ID,
@@ -93,7 +93,7 @@ async def test_a_refresh_token_that_another_program_used(rotation: Any) -> None:
     ).access("anna", KEY)
     if rotation == "strict":
         with pytest.raises(ReauthorizationRequired, match="another program"):
-            await access.renew()
+            await access.refresh()
     else:
         assert await renewed(access)
 
@@ -107,16 +107,16 @@ async def test_the_api_takes_the_credentials_and_a_revoked_account_stops_only_it
     service.emulator._tokens.revoke(users[0])
 
     async def status(access: Any) -> int:
-        bearer = {"Authorization": f"Bearer {token(access.ready())}"}
+        bearer = {"Authorization": f"Bearer {token(access.current())}"}
         url = f"https://api.enphaseenergy.com/api/v4/systems?key={KEY}"
         async with httpx.AsyncClient(transport=service.emulator.transport()) as client:
             return (await client.get(url, headers=bearer)).status_code
 
     assert [await status(anna), await status(bert)] == [401, 200]
     async with anyio.create_task_group() as group:
-        group.start_soon(bert.renew, bert.ready())
+        group.start_soon(bert.refresh, bert.current())
         with pytest.raises(ReauthorizationRequired) as caught:
-            await anna.renew(anna.ready())
+            await anna.refresh(anna.current())
     assert caught.value.account == "anna"
     assert await status(bert) == 200
 

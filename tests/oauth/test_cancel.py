@@ -127,13 +127,13 @@ async def test_renew_cancelled_at_every_step(waiting: bool, cancel: Cancel, make
         oauth = authority.oauth(store)
         async with anyio.create_task_group() as group:
             if waiting:
-                group.start_soon(oauth.access("anna", KEY).renew)
+                group.start_soon(oauth.access("anna", KEY).refresh)
                 await checkpoint()
-            in_time = await cancel(oauth.access("anna", KEY).renew, at)
+            in_time = await cancel(oauth.access("anna", KEY).refresh, at)
         await check_whole(authority, store)
         access = oauth.access("anna", KEY)
-        await access.renew()
-        assert access.ready() is not None
+        await access.refresh()
+        assert access.current() is not None
         assert authority.refreshes == 1  # what had been sent was not lost, what had not was not cut short
         await check_whole(authority, store)
     assert at > 1
@@ -151,7 +151,7 @@ async def test_exchange_cancelled_at_every_step(cancel: Cancel, make_store: Any)
         in_time = await cancel(lambda oauth=oauth: oauth.exchange("anna", CODE), at)
         if authority.forms:
             await check_whole(authority, store)
-            assert oauth.access("anna", KEY).ready() is not None
+            assert oauth.access("anna", KEY).current() is not None
         else:
             assert await oauth.exchange("anna", CODE)
     assert at > 1
@@ -166,11 +166,11 @@ async def test_a_cancel_while_the_answer_is_on_its_way_waits_for_it() -> None:
     oauth = authority.oauth(store)
     with anyio.CancelScope() as scope:
         authority.on_answer = scope.cancel
-        await oauth.access("anna", KEY).renew()
+        await oauth.access("anna", KEY).refresh()
         await checkpoint()
     assert scope.cancelled_caught
     assert await store.load("anna") != old
-    assert oauth.access("anna", KEY).ready() is not None
+    assert oauth.access("anna", KEY).current() is not None
 
 
 async def test_a_cancel_between_tries_comes_at_once() -> None:
@@ -180,7 +180,7 @@ async def test_a_cancel_between_tries_comes_at_once() -> None:
     authority.answers = [(500, {})] * 3
     with anyio.CancelScope() as scope:
         authority.on_answer = scope.cancel
-        await authority.oauth(store).access("anna", KEY).renew()
+        await authority.oauth(store).access("anna", KEY).refresh()
     assert scope.cancelled_caught
     assert len(authority.forms) == 1
 
@@ -199,15 +199,15 @@ async def test_who_waits_goes_on_when_the_one_at_work_is_cancelled() -> None:
 
     async def give_up() -> None:
         with first:
-            await access.renew()
+            await access.refresh()
 
     async with anyio.create_task_group() as group:
         await group.start(hold)
         group.start_soon(give_up)
         await authority.clock.sleep(1)
-        group.start_soon(access.renew)
+        group.start_soon(access.refresh)
         await authority.clock.sleep(1)
         first.cancel()
     assert first.cancelled_caught
-    assert access.ready() is not None
+    assert access.current() is not None
     assert authority.refreshes == 1

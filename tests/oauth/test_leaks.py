@@ -90,7 +90,7 @@ async def act(oauth: OAuth, what: str) -> Any:
     if what == "password":
         return await oauth.password("anna", OWNER, PASSWORD)
     access = oauth.access("anna", KEY)
-    await access.renew()
+    await access.refresh()
     return access
 
 
@@ -137,7 +137,7 @@ async def test_nothing_shows_a_secret(
             if isinstance(error, EnlightenError):
                 shown += repr(pickle.dumps(error)) + str(vars(error))
         access = oauth.access("anna", KEY)
-        shown += f"{access.ready()!r}" + contents(oauth, access, got, store.inner) + repr(got)
+        shown += f"{access.current()!r}" + contents(oauth, access, got, store.inner) + repr(got)
     assert authority.forms or case in {"load", "locked out"}
     assert log or not real
     check(shown + "".join(log), authority)
@@ -148,8 +148,8 @@ async def test_tokens_cannot_be_pickled_from_anywhere() -> None:
     oauth = authority.oauth(MemoryTokenStore())
     tokens = await oauth.exchange("anna", CODE)
     access = oauth.access("anna", KEY)
-    await access.renew()
-    for thing in (tokens, access, access.ready(), oauth):
+    await access.refresh()
+    for thing in (tokens, access, access.current(), oauth):
         with pytest.raises(TypeError):
             pickle.dumps(thing)
     assert isinstance(tokens, Tokens)

@@ -135,7 +135,7 @@ async def test_a_code_gives_tokens_that_are_saved_and_used() -> None:
     assert tokens == await oauth.tokens("anna")
     assert tokens.expires_at == authority.clock.now() + DAY
     access = oauth.access("anna", KEY)
-    assert token(access.ready()) == tokens.access_token.reveal()
+    assert token(access.current()) == tokens.access_token.reveal()
 
 
 async def test_the_request_is_a_form_with_the_application_in_its_head() -> None:
@@ -197,9 +197,9 @@ async def test_a_login_revives_an_account() -> None:
     authority.live.clear()
     for _ in range(2):
         with pytest.raises(ReauthorizationRequired):
-            await access.renew()
+            await access.refresh()
     await oauth.exchange("anna", CODE)
-    assert access.ready() is not None
+    assert access.current() is not None
 
 
 async def test_a_store_that_fails_does_not_cost_the_code() -> None:
@@ -221,7 +221,7 @@ async def test_a_login_that_cannot_be_saved_is_said_and_in_force(caplog: Any) ->
     with caplog.at_level(logging.WARNING), pytest.raises(UsageError, match="could not be saved"):
         await oauth.exchange("anna", CODE)
     assert "LookupError" in caplog.text
-    assert oauth.access("anna", KEY).ready() is not None
+    assert oauth.access("anna", KEY).current() is not None
     assert await oauth.tokens("anna") is None
 
 
@@ -232,10 +232,10 @@ async def test_what_is_forgotten_is_gone() -> None:
     await oauth.exchange("anna", CODE)
     await oauth.forget("anna")
     await oauth.forget("nobody")
-    assert access.ready() is None
+    assert access.current() is None
     assert await oauth.tokens("anna") is None
     with pytest.raises(ReauthorizationRequired):
-        await access.renew()
+        await access.refresh()
 
 
 async def test_accounts_are_apart() -> None:
@@ -244,7 +244,7 @@ async def test_accounts_are_apart() -> None:
     authority.codes = {"c0de-a", "c0de-b"}
     await oauth.exchange("anna", "c0de-a")
     await oauth.exchange("bert", "c0de-b")
-    anna, bert = (oauth.access(name, KEY).ready() for name in ("anna", "bert"))
+    anna, bert = (oauth.access(name, KEY).current() for name in ("anna", "bert"))
     assert token(anna) != token(bert)
 
 
@@ -273,7 +273,7 @@ async def test_tokens_come_over_a_real_connection_too() -> None:
         oauth = made(base_url=url)
         await oauth.exchange("anna", CODE)
         access = oauth.access("anna", KEY)
-        await access.renew(access.ready())
+        await access.refresh(access.current())
     assert [form["grant_type"] for form in authority.forms] == ["authorization_code", "refresh_token"]
     with pytest.raises(TransportError, match="POST /token"):
         await oauth.password("anna", OWNER, "pa55word")

@@ -90,7 +90,7 @@ async def test_a_process_killed_between_refresh_and_write(
     access = oauth.access("anna", KEY)  # its lock came free with the process
     if authority.strict:
         with pytest.raises(ReauthorizationRequired, match="killed between") as caught:
-            await access.renew()
+            await access.refresh()
         assert (caught.value.account, caught.value.url) == ("anna", oauth.authorization_url())
     else:
         assert await renewed(access) != old.access_token.reveal()

@@ -65,7 +65,7 @@ class Case:
 async def test_nothing_is_ready_before_the_store_was_read() -> None:
     case = Case(age=HOUR)
     tokens = await case.begin()
-    assert case.access.ready() is None
+    assert case.access.current() is None
     assert await renewed(case.access) == tokens.access_token.reveal()
     assert case.authority.forms == []
     assert case.store.calls == ["load"]  # good tokens need no lock
@@ -76,25 +76,25 @@ async def test_credentials_carry_the_key_and_the_token(key_in: Any) -> None:
     case = Case(age=HOUR)
     tokens = await case.begin()
     access = case.oauth.access("anna", Secret(KEY), key_in=key_in)
-    await access.renew()
-    credentials = access.ready()
+    await access.refresh()
+    credentials = access.current()
     assert credentials is not None
     bearer = ("Authorization", Secret(f"Bearer {tokens.access_token.reveal()}"))
     key = ("key", Secret(KEY))
     assert credentials.params == ((key,) if key_in == "query" else ())
     assert credentials.headers == ((bearer,) if key_in == "query" else (key, bearer))
-    assert access.ready() is credentials
+    assert access.current() is credentials
 
 
 async def test_the_same_credentials_serve_as_long_as_the_token() -> None:
     case = Case(age=HOUR)
     await case.begin()
-    await case.access.renew()
-    first = case.access.ready()
+    await case.access.refresh()
+    first = case.access.current()
     case.clock.advance(DAY - HOUR - MARGIN - 1)
-    assert case.access.ready() is first
+    assert case.access.current() is first
     case.clock.advance(1)
-    assert case.access.ready() is None
+    assert case.access.current() is None
 
 
 async def test_old_tokens_are_refreshed_and_written() -> None:
@@ -116,13 +116,13 @@ async def test_what_is_new_is_written_before_it_is_used() -> None:
     seen: list[object] = []
 
     async def save(account: str, tokens: Tokens) -> None:
-        seen.append(case.access.ready())
+        seen.append(case.access.current())
         await case.store.inner.save(account, tokens)
 
     case.store.save = save  # type: ignore[method-assign]
-    await case.access.renew()
+    await case.access.refresh()
     assert seen == [None]
-    assert case.access.ready() is not None
+    assert case.access.current() is not None
 
 
 async def test_another_process_has_renewed_while_this_one_waited() -> None:
@@ -145,30 +145,30 @@ async def test_another_process_has_renewed_while_this_one_waited() -> None:
 async def test_a_refused_token_is_refreshed_though_it_is_good() -> None:
     case = Case(age=HOUR)
     old = await case.begin()
-    await case.access.renew()
-    assert await renewed(case.access, case.access.ready()) != old.access_token.reveal()
+    await case.access.refresh()
+    assert await renewed(case.access, case.access.current()) != old.access_token.reveal()
     assert case.authority.refreshes == 1
 
 
 async def test_who_was_refused_an_older_token_finds_the_new_one() -> None:
     case = Case(age=HOUR)
     await case.begin()
-    await case.access.renew()
-    refused = case.access.ready()
-    await case.access.renew(refused)
-    new = case.access.ready()
-    await case.access.renew(refused)
-    assert case.access.ready() is new
+    await case.access.refresh()
+    refused = case.access.current()
+    await case.access.refresh(refused)
+    new = case.access.current()
+    await case.access.refresh(refused)
+    assert case.access.current() is new
     assert case.authority.refreshes == 1
 
 
 async def test_the_stores_newer_token_is_taken_before_one_is_asked_for() -> None:
     case = Case(age=HOUR)
     await case.begin()
-    await case.access.renew()
+    await case.access.refresh()
     newer = stored(case.authority)
     await case.store.inner.save("anna", newer)
-    assert await renewed(case.access, case.access.ready()) == newer.access_token.reveal()
+    assert await renewed(case.access, case.access.current()) == newer.access_token.reveal()
     assert case.authority.forms == []
 
 
@@ -176,24 +176,24 @@ async def test_the_stores_newer_token_is_taken_before_one_is_asked_for() -> None
 async def test_what_came_of_a_refusal_and_is_refused_too_is_not_refreshed_again(found: bool) -> None:
     case = Case(age=HOUR)
     await case.begin()
-    await case.access.renew()
+    await case.access.refresh()
     if found:  # another process has refreshed it for the same reason
         await case.store.inner.save("anna", stored(case.authority))
-    await case.access.renew(case.access.ready())
-    refused = case.access.ready()
+    await case.access.refresh(case.access.current())
+    refused = case.access.current()
     for _ in range(3):
         with pytest.raises(TokenRefused, match="though it is new"):
-            await case.access.renew(refused)
+            await case.access.refresh(refused)
     assert case.authority.refreshes == (0 if found else 1)
     case.clock.advance(2 * HOUR)  # by then it may be its age, if clocks differ
-    await case.access.renew(refused)
+    await case.access.refresh(refused)
     assert case.authority.refreshes == (1 if found else 2)
 
 
 async def test_nothing_stored_asks_for_a_first_login() -> None:
     case = Case()
     with pytest.raises(ReauthorizationRequired, match="nobody has logged in yet") as caught:
-        await case.access.renew()
+        await case.access.refresh()
     assert caught.value.account == "anna"
     assert caught.value.url == case.oauth.authorization_url()
     assert CLIENT_ID in caught.value.url
@@ -207,7 +207,7 @@ async def test_no_refresh_token_asks_for_a_login() -> None:
     tokens = await case.begin()
     await case.store.save("anna", evolve(tokens, refresh_token=None))
     with pytest.raises(ReauthorizationRequired, match="no refresh token"):
-        await case.access.renew()
+        await case.access.refresh()
     assert case.authority.forms == []
 
 
@@ -218,7 +218,7 @@ async def test_a_refused_refresh_asks_for_a_login(status: int, body: Any) -> Non
     await case.begin()
     case.authority.answers = [(status, body)]
     with pytest.raises(ReauthorizationRequired, match="30 days") as caught:
-        await case.access.renew()
+        await case.access.refresh()
     assert (caught.value.status, caught.value.response) == (status, None)
     assert caught.value.ends_query
     assert len(case.authority.forms) == 1
@@ -230,11 +230,11 @@ async def test_a_dead_refresh_token_is_not_tried_again_until_the_store_changes()
     case.authority.live.clear()
     for _ in range(3):
         with pytest.raises(ReauthorizationRequired):
-            await case.oauth.access("anna", KEY).renew()
+            await case.oauth.access("anna", KEY).refresh()
     assert len(case.authority.forms) == 1
     await case.begin()
-    await case.access.renew()
-    assert case.access.ready() is not None
+    await case.access.refresh()
+    assert case.access.current() is not None
 
 
 async def test_an_unknown_application_is_said_as_such() -> None:
@@ -242,7 +242,7 @@ async def test_an_unknown_application_is_said_as_such() -> None:
     await case.begin()
     case.authority.answers = [(401, {"error": "invalid_client"})]
     with pytest.raises(AuthenticationError, match="client secret") as caught:
-        await case.access.renew()
+        await case.access.refresh()
     assert not isinstance(caught.value, ReauthorizationRequired)
 
 
@@ -254,9 +254,9 @@ async def test_failures_that_pass_are_met_by_trying_again(failure: Any) -> None:
     case = Case()
     await case.begin()
     case.authority.answers = [failure, failure]
-    await case.access.renew()
+    await case.access.refresh()
     assert len(case.authority.forms) == 3
-    assert case.access.ready() is not None
+    assert case.access.current() is not None
 
 
 @pytest.mark.parametrize(
@@ -268,12 +268,12 @@ async def test_failures_that_stay_are_raised(failure: Any, kind: type[EnlightenE
     old = await case.begin()
     case.authority.answers = [failure] * 3
     with pytest.raises(kind) as caught:
-        await case.access.renew()
+        await case.access.refresh()
     assert type(caught.value) is kind
     assert len(case.authority.forms) == 3
     assert await case.kept() == old
-    await case.access.renew()  # they are not held against the refresh token
-    assert case.access.ready() is not None
+    await case.access.refresh()  # they are not held against the refresh token
+    assert case.access.current() is not None
 
 
 @pytest.mark.parametrize("strict", [True, False])
@@ -290,11 +290,11 @@ async def test_an_answer_lost_on_the_way_is_asked_for_again(strict: bool) -> Non
     case.authority.on_answer = lose
     if strict:
         with pytest.raises(ReauthorizationRequired, match="is lost"):
-            await case.access.renew()
+            await case.access.refresh()
         assert await case.kept() == old
     else:
-        await case.access.renew()
-        assert token(case.access.ready()) == (await case.kept()).access_token.reveal()
+        await case.access.refresh()
+        assert token(case.access.current()) == (await case.kept()).access_token.reveal()
     assert len(case.authority.forms) == 2
 
 
@@ -304,7 +304,7 @@ async def test_an_answer_without_tokens_is_not_tried_again(body: Any) -> None:
     await case.begin()
     case.authority.answers = [(200, body)]
     with pytest.raises(DecodeError):
-        await case.access.renew()
+        await case.access.refresh()
     assert len(case.authority.forms) == 1
 
 
@@ -326,9 +326,9 @@ async def test_fifty_who_wait_cost_one_request() -> None:
     accesses = [case.oauth.access("anna", KEY) for _ in range(50)]
     async with anyio.create_task_group() as group:
         for access in accesses:
-            group.start_soon(access.renew)
+            group.start_soon(access.refresh)
     assert len(case.authority.forms) == 1
-    assert len({token(access.ready()) for access in accesses}) == 1
+    assert len({token(access.current()) for access in accesses}) == 1
 
 
 @pytest.mark.parametrize("answer", [None, (500, {}), (200, b""), (401, {"error": "invalid_client"})])
@@ -341,7 +341,7 @@ async def test_fifty_who_wait_see_the_one_failure(answer: Any) -> None:
 
     async def one() -> None:
         try:
-            await case.access.renew()
+            await case.access.refresh()
         except EnlightenError as error:
             errors.append(error)
 
@@ -358,10 +358,10 @@ async def test_errors_of_a_users_store_are_their_own() -> None:
     await case.begin()
     case.store.broken["load"] = LookupError("no database")
     with pytest.raises(LookupError, match="no database"):
-        await case.access.renew()
+        await case.access.refresh()
     del case.store.broken["load"]
-    await case.access.renew()
-    assert case.access.ready() is not None
+    await case.access.refresh()
+    assert case.access.current() is not None
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ async def test_what_cannot_be_saved_is_used_and_saved_later(error: Exception, sa
     del case.store.broken["save"]
     case.clock.advance(DAY)
     assert await renewed(case.access) != access
-    assert token(case.access.ready()) == (await case.kept()).access_token.reveal()
+    assert token(case.access.current()) == (await case.kept()).access_token.reveal()
     assert case.authority.refreshes == 2
 
 
@@ -390,8 +390,8 @@ async def test_what_could_not_be_saved_is_saved_without_a_request_where_it_is_st
     await case.begin()
     refused = await begun(case)
     case.store.broken["save"] = LookupError()
-    await case.access.renew(refused)
-    access = token(case.access.ready())
+    await case.access.refresh(refused)
+    access = token(case.access.current())
     del case.store.broken["save"]
     await case.access._account._renew(Secret("some other"))
     assert (await case.kept()).access_token.reveal() == access
@@ -399,19 +399,19 @@ async def test_what_could_not_be_saved_is_saved_without_a_request_where_it_is_st
 
 
 async def begun(case: Case) -> Any:
-    await case.access.renew()
-    return case.access.ready()
+    await case.access.refresh()
+    return case.access.current()
 
 
 async def test_a_login_elsewhere_goes_before_what_could_not_be_saved() -> None:
     case = Case()
     await case.begin()
     case.store.broken["save"] = LookupError()
-    await case.access.renew()
+    await case.access.refresh()
     newer = stored(case.authority)
     await case.store.inner.save("anna", newer)
     case.clock.advance(HOUR)
-    assert await renewed(case.access, case.access.ready()) == newer.access_token.reveal()
+    assert await renewed(case.access, case.access.current()) == newer.access_token.reveal()
     assert case.authority.refreshes == 1
 
 
@@ -424,7 +424,7 @@ async def test_a_store_that_hangs_does_not_hold_up_for_ever(caplog: Any) -> None
 
     case.store.save = save  # type: ignore[method-assign]
     started = case.clock.monotonic()
-    await case.access.renew()
+    await case.access.refresh()
     assert case.clock.monotonic() - started == SAVE_TIMEOUT
     assert "longer than 30 s" in caplog.text
 
@@ -433,7 +433,7 @@ async def test_one_line_is_logged_for_a_refresh(caplog: Any) -> None:
     case = Case()
     await case.begin()
     with caplog.at_level(logging.INFO, "enlighten_async"):
-        await case.access.renew()
+        await case.access.refresh()
     assert [record.getMessage() for record in caplog.records if record.name == "enlighten_async"] == [
         "account anna: the access token was renewed; it ends at 2025-06-16T15:06:40+00:00"
     ]
@@ -448,24 +448,24 @@ async def test_a_clock_that_is_off_costs_no_endless_requests(skew: float) -> Non
     oauth = case.authority.oauth(case.store, clock=off)
     access = oauth.access("anna", KEY)
     for _ in range(3):
-        await access.renew()
-        assert access.ready() is not None
+        await access.refresh()
+        assert access.current() is not None
     assert case.authority.refreshes == (1 if skew > DAY else 0)
     case.clock.advance(DAY)
-    if access.ready() is not None:  # this clock says it is good, the service says it is not
-        await access.renew(access.ready())
+    if access.current() is not None:  # this clock says it is good, the service says it is not
+        await access.refresh(access.current())
     else:
-        await access.renew()
-    assert access.ready() is not None
+        await access.refresh()
+    assert access.current() is not None
 
 
 async def test_short_lives_are_ready_once_renewed() -> None:
     case = Case(life=60)
     await case.begin()
-    await case.access.renew()
-    assert case.access.ready() is not None
+    await case.access.refresh()
+    assert case.access.current() is not None
     case.clock.advance(31)
-    assert case.access.ready() is None
+    assert case.access.current() is None
 
 
 @examples(25)
@@ -509,8 +509,8 @@ def test_one_object_serves_several_loops_at_once(backends: tuple[str, str]) -> N
         accesses = [oauth.access("anna", KEY) for _ in range(10)]
         async with anyio.create_task_group() as group:
             for access in accesses:
-                group.start_soon(access.renew)
-        got.extend(token(access.ready()) for access in accesses)
+                group.start_soon(access.refresh)
+        got.extend(token(access.current()) for access in accesses)
 
     anyio.run(oauth._store.save, "anna", tokens)
     threads = [
@@ -531,6 +531,6 @@ def test_one_object_serves_loops_one_after_another() -> None:
     anyio.run(oauth._store.save, "anna", stored(authority))
     for backend in ("asyncio", "trio", "asyncio"):
         authority.clock.advance(DAY)
-        anyio.run(access.renew, backend=backend)
-        assert access.ready() is not None
+        anyio.run(access.refresh, backend=backend)
+        assert access.current() is not None
     assert authority.refreshes == 3

@@ -33,10 +33,10 @@ async def main(url: str, path: str, kind: str, count: str) -> None:
     accesses = [oauth.access("anna", KEY) for _ in range(int(count))]
     async with anyio.create_task_group() as group:
         for access in accesses:
-            group.start_soon(access.renew)
+            group.start_soon(access.refresh)
         await anyio.lowlevel.checkpoint()
         print("started", flush=True)  # noqa: T201 - to the test
-    print(json.dumps(sorted({token(access.ready()) for access in accesses})))  # noqa: T201 - to the test
+    print(json.dumps(sorted({token(access.current()) for access in accesses})))  # noqa: T201 - to the test
 
 
 if __name__ == "__main__":

@@ -236,9 +236,9 @@ async def test_what_holds_secrets_hides_them_from_copies_and_pickles(app: Applic
     async with app.client() as client:
         await client.systems()
         access = client._options.access
-        assert access.ready() is not None
-        shown = repr((client._options, client._session, copy.copy(client), access, access.ready()))
+        assert access.current() is not None
+        shown = repr((client._options, client._session, copy.copy(client), access, access.current()))
         assert app.leaks(shown + repr(vars(access))) == []
-        for thing in (client._options, access.ready(), app.oauth, await app.oauth.tokens("default")):
+        for thing in (client._options, access.current(), app.oauth, await app.oauth.tokens("default")):
             with pytest.raises(TypeError):
                 pickle.dumps(thing)

@@ -155,7 +155,7 @@ async def test_no_secret_is_in_the_file(path: Path, version: str) -> None:
         await client.systems()
         await client.energy_lifetime(world.system)
         account = client._options.account
-        credentials = client._options.access.ready()
+        credentials = client._options.access.current()
     assert credentials is not None
     raw = b"".join([entry.read_bytes() for entry in path.parent.iterdir()])
     with closing(sqlite3.connect(path)) as file:
