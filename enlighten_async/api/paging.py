@@ -55,7 +55,7 @@ class Pages(ABC, Generic[P, C]):
         return [(yield self.request(cursor, seen))]
 
     def is_cut(self, parts: Sequence[P]) -> bool:
-        """Tell whether a page may lack rows, so that the next one is wanted even if this one brings no new."""
+        """Tell whether a page may lack rows, so that another page may follow even if it lists nothing new."""
         return False
 
     def follow(self, first: C) -> Requests[P]:

@@ -22,7 +22,7 @@ from tests.world import World
 
 SYSTEMS = 16
 DAY = 86_400
-ASK: dict[str, Any] = {"stats": STATS.draft, "consumption_stats": CONSUMPTION_STATS.draft}
+ASK: dict[str, Any] = {"stats": STATS.plan, "consumption_stats": CONSUMPTION_STATS.plan}
 GRIDS = {"stats": 300, "consumption_stats": 900}
 LENGTHS = {"stats": 8, "consumption_stats": 100}
 
@@ -40,8 +40,8 @@ def world() -> World:
 def query(name: str, number: int, zones: dict[int, str] | None = None, **asked: Any) -> Query[Any, Any]:
     """Ask for a system; what is known of time zones is given."""
     system = world().emulator.truth.systems()[number]
-    draft = ASK[name](system.system_id, {} if zones is None else zones, **asked)
-    return world().client()._query(draft)
+    plan = ASK[name](system.system_id, {} if zones is None else zones, **asked)
+    return world().client()._query(plan)
 
 
 def readable(name: str, number: int) -> bool:
