@@ -20,10 +20,10 @@ def test_an_answer_does_not_show_its_body() -> None:
 
 
 def test_a_request_says_what_it_asks_for() -> None:
-    """It forgives nothing unless told to, and cannot be changed."""
+    """It takes no error for an answer unless told to, and cannot be changed."""
     request = Request("summary", "/systems/7/summary", (("a", "b"),), lambda _: None, Window(0, 900))
     assert "decode" not in repr(request)
     assert "/systems/7/summary" in repr(request)
-    assert request.forgive(ServerError("failed", status=500)) is None
+    assert request.empty_answer_for(ServerError("failed", status=500)) is None
     with pytest.raises(FrozenInstanceError):
         request.path = "/systems"  # type: ignore[misc]

@@ -27,6 +27,7 @@ from enlighten_async.client.options import (
     ViewOptions,
     changed,
     check_numbers,
+    check_variables,
     network_options,
     variables,
 )
@@ -198,6 +199,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         """
         found = variables(environ)
         del environ  # as above, for tracebacks
+        check_variables(found)
         if found[BASE_URL]:
             options.setdefault("base_url", found[BASE_URL].reveal())
         if found[STATE]:

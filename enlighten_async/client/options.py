@@ -134,14 +134,13 @@ def network_options(options: ClientOptions) -> Any:
 
 
 def variables(environ: Mapping[str, str | Secret]) -> dict[str, Secret]:
-    """Return the environment's variables by their names; empty where they are not set.
+    """Return the environment's variables by their names; empty where they are not set."""
+    return {name: Secret(environ.get(name, "")) for name in (KEY, USER, ACCOUNT, STATE, *NAMES)}
 
-    Raises:
-        InputError: some that are needed are missing.
-    """
-    found = {name: Secret(environ.get(name, "")) for name in (KEY, USER, ACCOUNT, STATE, *NAMES)}
+
+def check_variables(found: Mapping[str, Secret]) -> None:
+    """Raise `InputError` if a variable is missing; apart, so that no frame of the error holds a plain text."""
     v4 = bool(found[CLIENT_ID])
     missing = [name for name in ((KEY, CLIENT_SECRET) if v4 else (KEY, USER)) if not found[name]]
     if missing:
         raise InputError(f"set {' and '.join(missing)} in the environment{'' if v4 else _V4_HINT}")
-    return found

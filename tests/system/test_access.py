@@ -223,9 +223,7 @@ async def test_what_a_version_does_not_have_says_what_to_use(world: World) -> No
             NotSupported, match=r"v4 of the API has no monthly_production: use energy_lifetime"
         ):
             new.monthly_production(world.system, start_date=None)  # type: ignore[arg-type]
-        with pytest.raises(
-            NotSupported, match=r"v2 of the API has no battery: only v4 .*EnlightenClient\.v4"
-        ):
+        with pytest.raises(NotSupported, match=r"only v4 of the API has this: .*EnlightenClient\.v4"):
             old.battery(world.system)
         with pytest.raises(NotSupported, match="no filter installer"):
             new.systems(installer="x")

@@ -126,11 +126,11 @@ class Trial:
 
     def query(self, ask: SeriesRequests) -> tuple[Query[Any, Any], Span, ZoneInfo | None]:
         """Return a query, its range on the grid, and the time zone as far as the client knows it then."""
-        system, now = world().emulator.truth.systems()[ask.number], self.client._session.now()
+        system, now = world().emulator.truth.systems()[ask.number], self.client._session.limiter.now()
         client = self.client.with_options(max_age=ask.max_age)
         method, grid = getattr(client, ask.name), GRIDS[ask.name]
         zone = ZoneInfo(system.timezone)
-        known = zone if ask.local or system.system_id in client._session.zones else None
+        known = zone if ask.local or system.system_id in client._session.time_zones else None
         if not ask.local:
             start, end = now - ask.back, min(now - ask.back + ask.length, now)
             asked = method(system.system_id, start_at=start, end_at=end)
@@ -148,7 +148,7 @@ class Trial:
         query, window, zone = self.query(ask)
         if window[0] >= window[1]:
             return
-        book, now = self.book(ask), self.client._session.now()
+        book, now = self.book(ask), self.client._session.limiter.now()
         sent, seen = world().emulator.counts.sent, len(self.tap.log)
         price = await query.estimate()
         assert world().emulator.counts.sent == sent

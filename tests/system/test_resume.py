@@ -65,8 +65,8 @@ class Unplugged(httpx.AsyncBaseTransport):
 
 def again(cache_setup: CacheSetup, client: EnlightenClient) -> EnlightenClient:
     """Return the client of the next process of the same key."""
-    following = cache_setup.client(world(), version=client._session.dialect.version)
-    following._options = evolve(following._options, account=client._options.account)
+    following = cache_setup.client(world(), version=client._session.api.version)
+    following._options = evolve(following._options, scope=client._options.scope)
     return following
 
 

@@ -235,7 +235,7 @@ async def test_what_holds_secrets_hides_them_from_copies_and_pickles(app: Applic
     await app.login()
     async with app.client() as client:
         await client.systems()
-        access = client._options.access
+        access = client._options.credentials
         assert access.current() is not None
         shown = repr((client._options, client._session, copy.copy(client), access, access.current()))
         assert app.leaks(shown + repr(vars(access))) == []

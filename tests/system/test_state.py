@@ -154,8 +154,8 @@ async def test_no_secret_is_in_the_file(path: Path, version: str) -> None:
         await client.rgm_stats(world.system)
         await client.systems()
         await client.energy_lifetime(world.system)
-        account = client._options.account
-        credentials = client._options.access.current()
+        account = client._options.scope
+        credentials = client._options.credentials.current()
     assert credentials is not None
     raw = b"".join([entry.read_bytes() for entry in path.parent.iterdir()])
     with closing(sqlite3.connect(path)) as file:

@@ -112,7 +112,7 @@ async def test_a_whole_query(world: World, path: Path, caplog: pytest.LogCapture
         await one.rgm_stats(world.system, **weeks(world, 1, HELD))  # the file is open
         with befall(path):
             if fault == "read-only":
-                file: Any = one._session.store
+                file: Any = one._session.cache
                 file.file.release()
             answer = await one.rgm_stats(world.system, **weeks(world, 0, ALL))
         assert true(world, answer)
