@@ -55,7 +55,7 @@ class Pages(ABC, Generic[P, C]):
         return [(yield self.request(cursor, seen))]
 
     def is_cut(self, parts: Sequence[P]) -> bool:
-        """Tell whether a page may lack rows: such a page need not list anything new to be followed by another."""
+        """Tell whether a page may lack rows, so that another page may follow even if it lists nothing new."""
         return False
 
     def follow(self, first: C) -> Requests[P]:

@@ -104,7 +104,7 @@ class SeriesLimits:
     knows_today: bool = True
 
     def cheaper(self, window: Window) -> str:
-        """Return a query that costs less than several requests for a window, in words; empty: none is known."""
+        """Return a query that costs less than this one for a window, in words; empty: none is known."""
         daily = _DAILY_ENDPOINTS.get(self.name)
         if daily is None or window.seconds <= max(self.span, 7 * DAY):
             return ""

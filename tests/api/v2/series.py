@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
-from enlighten_async.api.v2.errors import explain
+from enlighten_async.api.v2.errors import error_for
 from enlighten_async.api.v2.series import CONSUMPTION_STATS, RGM_STATS, STATS
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.windows import Window
@@ -36,7 +36,7 @@ class Sample:
     @property
     def grid(self) -> int:
         """Seconds of an interval."""
-        return self.kind.endpoint.grid
+        return self.kind.limits.grid
 
     def ends(self, window: Window) -> range:
         """Return the ends of a window's intervals."""
@@ -78,8 +78,8 @@ SAMPLES = (
 
 def part_of(request: Request[Any], response: Response) -> Any:
     """Return what an answer is to its request: a part, or `None` for a refusal that stays one."""
-    failure = explain(response, official=False)
-    return request.decode(response) if failure is None else request.forgive(failure)
+    failure = error_for(response, official=False)
+    return request.decode(response) if failure is None else request.empty_answer_for(failure)
 
 
 def in_iso(body: Any, zone: str, name: str = "") -> Any:

@@ -6,11 +6,12 @@ from typing import Any
 
 import httpx
 
-from enlighten_async.api.v2.errors import explain
+from enlighten_async.api.v2.errors import error_for
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models import Receipt
-from enlighten_async.query import Draft
+from enlighten_async.query import QueryPlan
 from enlighten_async.wire import Request
+from tests.api.laid_out import laid_out
 from tests.api.v2.answers import DATE, answer
 from tests.world import World
 
@@ -18,11 +19,11 @@ WEB_DATE = "Tue, 24 Jun 2025 21:20:00 GMT"
 """The same as `DATE`, as it comes over HTTP."""
 
 
-def asked(draft: Draft[Any, Any, Any]) -> Request[Any]:
+def asked(plan: QueryPlan[Any, Any]) -> Request[Any]:
     """Return the one request of a query."""
-    outline = draft.outline(0.0, None)
-    assert (len(outline.legs), outline.open_ended, draft.zone_of) == (1, False, None)
-    flow = outline.legs[0].flow
+    laid = laid_out(plan, 0.0, None)
+    assert (len(laid.ordered), laid.open_ended, plan.zone_of) == (1, False, None)
+    flow = laid.ordered[0].requests
     request = next(flow)
     try:
         flow.send(object())
@@ -31,24 +32,24 @@ def asked(draft: Draft[Any, Any, Any]) -> Request[Any]:
     raise AssertionError("it asks for more")
 
 
-def told(draft: Draft[Any, Any, Any], body: object, status: int = 200, date: float | None = DATE) -> Any:
+def told(plan: QueryPlan[Any, Any], body: object, status: int = 200, date: float | None = DATE) -> Any:
     """Return what an answer becomes: a value, or the error a caller would get (not raised)."""
-    request, response = asked(draft), answer(body, status, date)
-    refusal = explain(response, official=False)
+    request, response = asked(plan), answer(body, status, date)
+    refusal = error_for(response, official=False)
     try:
-        part = request.decode(response) if refusal is None else request.forgive(refusal)
+        part = request.decode(response) if refusal is None else request.empty_answer_for(refusal)
     except EnlightenError as error:
         return error
     if part is None:
         return refusal
-    outline = draft.outline(0.0, None)
-    assert list(outline.unpack(part)) == [part]
-    whole = outline.merge([part], [], Receipt(sent=1))
+    laid = laid_out(plan, 0.0, None)
+    assert list(laid.items(part)) == [part]
+    whole = laid.merge([part], [], Receipt(sent=1))
     assert (whole, whole.as_of, whole.receipt.sent) == (part, part.as_of, 1)
     return whole
 
 
-async def fetched(draft: Draft[Any, Any, Any], status: int = 200, body: object = None) -> tuple[Any, str]:
+async def fetched(plan: QueryPlan[Any, Any], status: int = 200, body: object = None) -> tuple[Any, str]:
     """Send a query to a service that gives this answer; return the result and the URL it saw."""
     seen: list[str] = []
 
@@ -58,6 +59,6 @@ async def fetched(draft: Draft[Any, Any, Any], status: int = 200, body: object =
         return httpx.Response(status, content=content, headers={"date": WEB_DATE})
 
     async with World().client(transport=httpx.MockTransport(reply)) as client:
-        result = await client._query(draft)
+        result = await client._query(plan)
     assert result.receipt.sent == len(seen) == 1
     return result, seen[0]

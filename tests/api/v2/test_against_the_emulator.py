@@ -11,21 +11,22 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from enlighten_async.api.v2.daily import consumption_lifetime, energy_lifetime
-from enlighten_async.api.v2.systems import (
-    envoys,
-    inventory,
-    inverters_summary_by_envoy_or_site,
-    monthly_production,
-    production_meter_readings,
-    search_system_id,
-    summary,
-    systems,
-)
+from enlighten_async.api.v2 import ApiV2
 from enlighten_async.emulator import Envoy, Meter, RetiredMeter, System
 from enlighten_async.errors import AuthenticationError, NotFound, RangeError
 from enlighten_async.models import Reason
 from tests.world import World
+
+API = ApiV2()
+envoys = API.envoys
+inventory = API.inventory
+inverters_summary_by_envoy_or_site = API.inverters_summary_by_envoy_or_site
+monthly_production = API.monthly_production
+production_meter_readings = API.production_meter_readings
+search_system_id = API.search_system_id
+summary = API.summary
+consumption_lifetime = API.consumption_lifetime
+energy_lifetime = API.energy_lifetime
 
 SINCE = 1_745_000_000
 METERED, BARE, YOUNG, REFUSED = 11, 12, 13, 14
@@ -172,8 +173,8 @@ async def test_a_month_is_the_sum_of_its_days(world: World) -> None:
     """Deprecated, and right."""
     async with world.client() as client:
         with pytest.warns(DeprecationWarning, match="energy_lifetime"):
-            draft = monthly_production(BARE, date(2025, 5, 1))
-        month = await client._query(draft)
+            plan = monthly_production(BARE, date(2025, 5, 1))
+        month = await client._query(plan)
         days = await client._query(
             energy_lifetime(BARE, start_date=date(2025, 5, 1), end_date=date(2025, 5, 31))
         )
@@ -208,7 +209,7 @@ async def test_a_gateway_tells_its_system(world: World) -> None:
 
 
 DRAFTS: dict[str, Callable[[], Any]] = {
-    "systems": lambda: systems({}),
+    "systems": lambda: ApiV2().systems(),
     "summary": lambda: summary(METERED, None),
     "energy_lifetime": lambda: energy_lifetime(METERED, production="all"),
     "consumption_lifetime": lambda: consumption_lifetime(METERED),
@@ -280,5 +281,5 @@ async def test_answers_of_all_years_are_read(name: str, era: int) -> None:
 async def test_filters_narrow_each_other(world: World, filters: dict[str, Any], expected: list[int]) -> None:
     """And the values of one filter widen it."""
     async with world.client() as client:
-        listed = await client._query(systems({}, **filters))
+        listed = await client._query(ApiV2().systems(**filters))
     assert ([system.system_id for system in listed], listed.complete) == (expected, True)

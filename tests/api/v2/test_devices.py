@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from enlighten_async.api.v2.systems import envoys, inventory, inverters_summary_by_envoy_or_site
+from enlighten_async.api.v2 import ApiV2
 from enlighten_async.errors import AuthenticationError, DecodeError, NotFound, ServerError
 from enlighten_async.models import (
     Device,
@@ -23,15 +23,20 @@ from enlighten_async.models import (
 from tests.api.v2.answers import DATE
 from tests.api.v2.single import asked, fetched, told
 
+API = ApiV2()
+envoys = API.envoys
+inventory = API.inventory
+inverters_summary_by_envoy_or_site = API.inverters_summary_by_envoy_or_site
+
 NOW = datetime.fromtimestamp(DATE, UTC)
 SUMMARY = "inverters_summary_by_envoy_or_site"
 
 
 def test_each_is_one_request() -> None:
     """Of a system, which one of them calls a site."""
-    for draft in (envoys, inventory):
-        request = asked(draft(7))
-        assert (request.endpoint, request.path) == (draft.__name__, f"/systems/7/{draft.__name__}")
+    for plan in (envoys, inventory):
+        request = asked(plan(7))
+        assert (request.endpoint, request.path) == (plan.__name__, f"/systems/7/{plan.__name__}")
         assert request.params == ()
     request = asked(inverters_summary_by_envoy_or_site(7))
     assert (request.endpoint, request.path) == (SUMMARY, f"/systems/{SUMMARY}")
@@ -180,7 +185,7 @@ def test_a_summary_of_inverters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("draft", "body", "path"),
+    ("plan", "body", "path"),
     [
         (envoys(7), {"envoys": []}, "$.system_id"),
         (envoys(7), {"system_id": 7, "envoys": [{"serial_number": 12}]}, "$.envoys[0].serial_number"),
@@ -196,9 +201,9 @@ def test_a_summary_of_inverters() -> None:
         ),
     ],
 )
-def test_what_cannot_be_read_is_an_error(draft: Any, body: object, path: str) -> None:
+def test_what_cannot_be_read_is_an_error(plan: Any, body: object, path: str) -> None:
     """It says where."""
-    error = told(draft, body)
+    error = told(plan, body)
     assert isinstance(error, DecodeError)
     assert error.path == path
 

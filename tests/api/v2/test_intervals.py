@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v2.errors import explain
+from enlighten_async.api.v2.errors import error_for
 from enlighten_async.errors import DecodeError, InputError
 from enlighten_async.models import Gap, Reason, Receipt
-from enlighten_async.query.plan import Outline
 from enlighten_async.windows import DAY, Window, local_days
 from enlighten_async.wire import Request, Response
+from tests.api.laid_out import LaidOut, laid_out
 from tests.api.v2.answers import DATE, START, SYSTEM, answer
 from tests.api.v2.series import SAMPLES, Sample, in_iso, part_of
 from tests.effort import examples
@@ -33,33 +33,31 @@ RGM, STATS, CONSUMPTION = SAMPLES
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = 3600
 
-each = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind.endpoint.name)
+each = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind.limits.name)
 both = pytest.mark.parametrize("sample", [STATS, CONSUMPTION], ids=["stats", "consumption_stats"])
 
 
-def outlined(
-    sample: Sample, zone: str | None = "Europe/Berlin", now: float = NOW, **range_: Any
-) -> Outline[Any, Any, Any]:
+def outlined(sample: Sample, zone: str | None = "Europe/Berlin", now: float = NOW, **range_: Any) -> LaidOut:
     """Return what a call comes to; the time zone is that of the system, where known."""
     zones = {} if zone is None else {SYSTEM: zone}
-    draft = sample.kind.draft(SYSTEM, zones, **range_)
-    return draft.outline(now, ZoneInfo(zone) if zone and draft.zone_of else None)
+    plan = sample.kind.plan(SYSTEM, zones, **range_)
+    return laid_out(plan, now, ZoneInfo(zone) if zone and plan.zone_of else None)
 
 
-def run(outline: Outline[Any, Any, Any], server: Callable[[Request[Any]], Response]) -> Any:
+def run(laid: LaidOut, server: Callable[[Request[Any]], Response]) -> Any:
     """Drive all flows one after another; return the answer, and the windows that were asked for."""
     parts, asked = [], []
-    for leg in outline.legs:
-        request = next(leg.flow, None)
+    for segment in laid.ordered:
+        request = next(segment.requests, None)
         while request is not None:
             asked.append(request.window)
             parts.append(part_of(request, server(request)))
             assert parts[-1] is not None
             try:
-                request = leg.flow.send(parts[-1])
+                request = segment.requests.send(parts[-1])
             except StopIteration:
                 request = None
-    return outline.merge(parts, [], Receipt(sent=len(asked))), asked
+    return laid.merge(parts, [], Receipt(sent=len(asked))), asked
 
 
 def service(
@@ -80,8 +78,8 @@ def service(
 @each
 def test_a_request_says_what_it_asks(sample: Sample) -> None:
     """And holds nothing else: no credentials."""
-    request = next(outlined(sample, start_at=START, end_at=START + sample.grid).legs[0].flow)
-    name = sample.kind.endpoint.name
+    request = next(outlined(sample, start_at=START, end_at=START + sample.grid).ordered[0].requests)
+    name = sample.kind.limits.name
     assert (request.endpoint, request.path) == (name, f"/systems/{SYSTEM}/{name}")
     assert request.params == tuple(
         (at, str(moment // sample.grid * sample.grid))
@@ -97,10 +95,10 @@ def test_a_range_is_asked_for_by_spans_and_joined(
 ) -> None:
     """Each interval once, on the grid, none after now; no request is longer than the service allows."""
     first = NOW - 75 * DAY + start
-    outline = outlined(sample, "Europe/Berlin" if known else None, start_at=first, end_at=first + length)
-    result, asked = run(outline, service(sample))
+    laid = outlined(sample, "Europe/Berlin" if known else None, start_at=first, end_at=first + length)
+    result, asked = run(laid, service(sample))
     assert sample.rows(result) == sample.truth(sample.ends(result.window))
-    span = sample.kind.endpoint.span
+    span = sample.kind.limits.span
     assert all(0 < window.seconds <= span for window in asked)
     assert len(asked) == -(-result.window.seconds // span)
     assert (result.coverage.gaps(), result.coverage.complete, result.receipt.sent) == ((), True, len(asked))
@@ -110,11 +108,11 @@ def test_a_range_is_asked_for_by_spans_and_joined(
 def test_a_year_by_days_is_365_requests() -> None:
     """And one more for the day of 25 hours, asked for by local days."""
     year = {"start_at": NOW - 365 * DAY, "end_at": NOW}
-    assert len(outlined(STATS, **year).legs) == len(outlined(STATS, None, **year).legs) == 365
+    assert len(outlined(STATS, **year).ordered) == len(outlined(STATS, None, **year).ordered) == 365
     first = date(2024, 10, 20)
     days = outlined(STATS, now=NOW, start_date=first, end_date=first + timedelta(days=99))
-    assert len(days.legs) == 101
-    assert len(outlined(CONSUMPTION, **year).legs) == 14
+    assert len(days.ordered) == 101
+    assert len(outlined(CONSUMPTION, **year).ordered) == 14
 
 
 @examples(100)
@@ -130,9 +128,9 @@ def test_local_days_are_asked_for_day_by_day(data: st.DataObject, name: str, bac
         return local_days(day, day, zone).end
 
     caps = {"24 hours": lambda start: start + DAY, "midnight": midnight}
-    outline = outlined(STATS, name, start_date=first, end_date=last)
+    laid = outlined(STATS, name, start_date=first, end_date=last)
     cap = caps[data.draw(st.sampled_from(sorted(caps)))]
-    result, asked = run(outline, service(STATS, cap=cap))
+    result, asked = run(laid, service(STATS, cap=cap))
     whole = local_days(first, last, zone)
     assert result.window == Window(whole.start, min(whole.end, int(NOW) // 300 * 300))
     assert STATS.rows(result) == STATS.truth(STATS.ends(result.window))
@@ -152,8 +150,8 @@ def test_a_day_by_the_clock_is_not_cut_where_the_time_zone_is_known(
         here = datetime.fromtimestamp(start, zone)
         return int(datetime.combine(here.date() + timedelta(days=1), here.time(), zone).timestamp())
 
-    outline = outlined(STATS, name, start_at=start, end_at=start + length * DAY)
-    result, asked = run(outline, service(STATS, cap=lambda start: min(start + DAY, tomorrow(start))))
+    laid = outlined(STATS, name, start_at=start, end_at=start + length * DAY)
+    result, asked = run(laid, service(STATS, cap=lambda start: min(start + DAY, tomorrow(start))))
     assert STATS.rows(result) == STATS.truth(STATS.ends(result.window))
     assert len(asked) <= -(-result.window.seconds // DAY) + 1
 
@@ -161,24 +159,27 @@ def test_a_day_by_the_clock_is_not_cut_where_the_time_zone_is_known(
 def test_the_spring_day_by_the_clock() -> None:
     """From noon to noon, 23 hours."""
     noon = datetime(2025, 3, 29, 12, tzinfo=BERLIN)
-    windows = [leg.window for leg in outlined(STATS, start_at=noon, end_at=noon.timestamp() + 2 * DAY).legs]
+    windows = [
+        segment.window
+        for segment in outlined(STATS, start_at=noon, end_at=noon.timestamp() + 2 * DAY).ordered
+    ]
     assert [window.seconds // HOUR for window in windows if window] == [23, 24, 1]
     days = {"start_date": date(2024, 10, 26), "end_date": date(2024, 10, 28)}
-    autumn = [leg.window for leg in outlined(STATS, **days).legs]
+    autumn = [segment.window for segment in outlined(STATS, **days).ordered]
     assert [window.seconds // HOUR for window in autumn if window] == [24, 24, 1, 24]
 
 
 def test_a_time_zone_without_a_name_we_know_is_none() -> None:
     """It does not stand in the way of instants."""
-    draft = STATS.kind.draft(SYSTEM, {SYSTEM: "Mars/Olympus"}, start_at=START, end_at=START + DAY)
-    assert len(draft.outline(NOW, None).legs) == 1
+    plan = STATS.kind.plan(SYSTEM, {SYSTEM: "Mars/Olympus"}, start_at=START, end_at=START + DAY)
+    assert len(laid_out(plan, NOW).ordered) == 1
 
 
 def test_nights_are_no_cut() -> None:
     """They are missing rows, asked for once."""
-    outline = outlined(STATS, start_at=NOW - 9 * DAY, end_at=NOW)
+    laid = outlined(STATS, start_at=NOW - 9 * DAY, end_at=NOW)
     lit = lambda at: 6 <= datetime.fromtimestamp(at, BERLIN).hour < 20  # noqa: E731
-    result, asked = run(outline, service(STATS, lit=lit))
+    result, asked = run(laid, service(STATS, lit=lit))
     assert len(asked) == 9
     assert STATS.rows(result) == STATS.truth(at for at in STATS.ends(result.window) if lit(at))
     assert {gap.reason for gap in result.coverage.gaps()} == {Reason.NO_ROW}
@@ -188,8 +189,8 @@ def test_nights_are_no_cut() -> None:
 def test_an_early_dusk_is_no_cut() -> None:
     """Rows of microinverters end at any hour, also one hour before the end of a window of unknown clock."""
     start = int(NOW) // 300 * 300 - DAY
-    outline = outlined(STATS, None, start_at=start, end_at=start + DAY)
-    result, asked = run(outline, service(STATS, lit=lambda at: at <= start + DAY - HOUR))
+    laid = outlined(STATS, None, start_at=start, end_at=start + DAY)
+    result, asked = run(laid, service(STATS, lit=lambda at: at <= start + DAY - HOUR))
     assert (len(asked), result.coverage.got) == (1, 23 * 12)
 
 
@@ -197,8 +198,8 @@ def test_an_early_dusk_is_no_cut() -> None:
 def test_a_silent_cut_of_consumption_is_asked_around(days: float) -> None:
     """The service may give less than is known of it: the rest is asked for until all is there."""
     start = int(NOW) // 900 * 900 - 56 * DAY
-    outline = outlined(CONSUMPTION, start_at=start, end_at=start + 56 * DAY)
-    result, asked = run(outline, service(CONSUMPTION, cap=lambda start: start + round(days * DAY)))
+    laid = outlined(CONSUMPTION, start_at=start, end_at=start + 56 * DAY)
+    result, asked = run(laid, service(CONSUMPTION, cap=lambda start: start + round(days * DAY)))
     assert CONSUMPTION.rows(result) == CONSUMPTION.truth(CONSUMPTION.ends(result.window))
     assert result.coverage.gaps() == ()
     # What is left over by less than a day is not told from an outage.
@@ -208,9 +209,9 @@ def test_a_silent_cut_of_consumption_is_asked_around(days: float) -> None:
 def test_a_silent_cut_by_the_clock_is_asked_around() -> None:
     """Seven days in spring are an hour less."""
     start = int(NOW) // 900 * 900 - 28 * DAY
-    outline = outlined(CONSUMPTION, start_at=start, end_at=start + 28 * DAY)
+    laid = outlined(CONSUMPTION, start_at=start, end_at=start + 28 * DAY)
     cap = lambda at: at + 7 * DAY - (HOUR if at == start else 0)  # noqa: E731
-    result, asked = run(outline, service(CONSUMPTION, cap=cap))
+    result, asked = run(laid, service(CONSUMPTION, cap=cap))
     assert result.coverage.got == 28 * 96 - 4
     assert len(asked) == 4
 
@@ -227,12 +228,12 @@ def test_a_month_by_the_clock_is_not_cut(zone: str | None) -> None:
         here = datetime.fromtimestamp(begin, clock)
         return int(here.replace(month=here.month + 1, day=min(here.day, 28)).timestamp())
 
-    outline = outlined(CONSUMPTION, zone, start_at=start, end_at=start.timestamp() + 56 * DAY)
-    result, asked = run(outline, service(CONSUMPTION, cap=month))
+    laid = outlined(CONSUMPTION, zone, start_at=start, end_at=start.timestamp() + 56 * DAY)
+    result, asked = run(laid, service(CONSUMPTION, cap=month))
     assert CONSUMPTION.rows(result) == CONSUMPTION.truth(CONSUMPTION.ends(result.window))
     assert len(asked) == 3
     days = {"start_date": date(2025, 2, 10), "end_date": date(2025, 3, 9)}
-    assert len(outlined(CONSUMPTION, "America/Los_Angeles", **days).legs) == 1
+    assert len(outlined(CONSUMPTION, "America/Los_Angeles", **days).ordered) == 1
 
 
 def test_reports_an_hour_late_are_no_cut() -> None:
@@ -250,8 +251,8 @@ def test_an_outage_is_no_cut() -> None:
     """It does not begin whole days after the window; and if it does, it is asked for once more."""
     start = int(NOW) // 900 * 900 - 28 * DAY
     for since, most in ((9.3 * DAY, 1), (9 * DAY, 2), (27.5 * DAY, 1), (0.5 * DAY, 1)):
-        outline = outlined(CONSUMPTION, start_at=start, end_at=start + 28 * DAY)
-        result, asked = run(outline, service(CONSUMPTION, lit=lambda at, s=since: at <= start + s))
+        laid = outlined(CONSUMPTION, start_at=start, end_at=start + 28 * DAY)
+        result, asked = run(laid, service(CONSUMPTION, lit=lambda at, s=since: at <= start + s))
         assert len(asked) == most
         assert result.coverage.gaps()[-1].reason is Reason.NO_ROW
         assert result.coverage.got == int(since) // 900
@@ -291,10 +292,10 @@ def test_no_meter_is_no_device(sample: Sample, status: int, message: object) -> 
 def test_a_refusal_of_the_user_stays_one(sample: Sample) -> None:
     """A 401 of any other text, and no-meter texts of other statuses."""
     for status, said in ((401, "Not authorized to access requested resource."), (404, NO_METER)):
-        failure = explain(answer({"reason": str(status), "message": [said]}, status), official=False)
+        failure = error_for(answer({"reason": str(status), "message": [said]}, status), official=False)
         assert failure is not None
         assert failure.ends_query
-        assert sample.ask().request(W).forgive(failure) is None
+        assert sample.ask().request(W).empty_answer_for(failure) is None
 
 
 @each
@@ -411,7 +412,7 @@ def test_today_before_the_first_report_is_named_by_the_refusal(sample: Sample) -
     told = {"start_at": start, "end_at": start + 25 * HOUR, "last_interval": start - 900}
     part = refused(sample, None, 422, {"reason": RANGE, **told})
     assert part.coverage.gaps() == (Gap(Window(start, start + 25 * HOUR), Reason.NOT_REPORTED_YET),)
-    longest = sample.kind.endpoint.longest
+    longest = sample.kind.limits.longest
     assert refused(sample, None, 422, {"reason": RANGE, **told, "end_at": start + longest + 900}) is None
 
 
@@ -427,7 +428,7 @@ def test_today_is_what_the_rows_span(sample: Sample) -> None:
 @each
 def test_old_answers_without_meta(sample: Sample) -> None:
     """What another part shows to be reported is not called "not reported yet"."""
-    span = sample.kind.endpoint.span
+    span = sample.kind.limits.span
     start = int(NOW) // 900 * 900 - 3 * span
     dusk = lambda at: 0 < (at - start) % DAY < DAY // 2  # noqa: E731
 
@@ -526,7 +527,7 @@ def test_an_answer_of_another_system(sample: Sample) -> None:
 @each
 def test_rows_that_lie_too_far_apart(sample: Sample) -> None:
     """Where the range is left to the service, they would be of another time."""
-    body = sample.body([W.start, W.start + sample.kind.endpoint.longest])
+    body = sample.body([W.start, W.start + sample.kind.limits.longest])
     with pytest.raises(DecodeError, match="hours apart"):
         sample.ask().request(None).decode(answer(body))
 

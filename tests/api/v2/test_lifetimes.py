@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v2.daily import consumption_lifetime, energy_lifetime
-from enlighten_async.api.v2.errors import explain
+from enlighten_async.api.v2 import ApiV2
+from enlighten_async.api.v2.errors import error_for
 from enlighten_async.errors import (
     AuthenticationError,
     DecodeError,
@@ -32,6 +32,7 @@ TODAY = NOW.date()
 INVALID = "Requested date range is invalid for this system"
 NOT_AUTHORIZED = "Not authorized to access requested resource."
 NO_METER = "The given system does not contain any active and enabled consumption meter"
+energy_lifetime, consumption_lifetime = ApiV2().energy_lifetime, ApiV2().consumption_lifetime
 BOTH = {energy_lifetime: EnergyLifetime, consumption_lifetime: ConsumptionLifetime}
 both = pytest.mark.parametrize("lifetime", BOTH)
 DAYS = st.dates(date(1971, 1, 1), date(9998, 12, 31))
@@ -119,10 +120,10 @@ def test_a_start_in_any_form_is_the_same_day(start: object) -> None:
 @pytest.mark.parametrize("left_out", [{}, {"system_id": None, "start_date": None}])
 def test_what_an_answer_leaves_out_is_known_from_the_question(left_out: dict[str, None]) -> None:
     """The service left out the system now and then."""
-    draft = consumption_lifetime(7, start_date=date(2025, 6, 1))
-    assert told(draft, {**left_out, "consumption": [4]}) == ConsumptionLifetime(7, date(2025, 6, 1), (4,))
+    plan = consumption_lifetime(7, start_date=date(2025, 6, 1))
+    assert told(plan, {**left_out, "consumption": [4]}) == ConsumptionLifetime(7, date(2025, 6, 1), (4,))
     said = {"system_id": 8, "start_date": "2025-05-01", "consumption": [4]}
-    assert told(draft, said) == ConsumptionLifetime(8, date(2025, 5, 1), (4,))
+    assert told(plan, said) == ConsumptionLifetime(8, date(2025, 5, 1), (4,))
 
 
 @both
@@ -246,9 +247,9 @@ def test_production_of_a_missing_system_stays_an_error() -> None:
 
 def test_the_retired_service_is_no_missing_meter() -> None:
     """A page that says that nothing is there comes from the host, not from the service."""
-    gone = explain(answer(b"<html>Resource not found", 404), official=True)
+    gone = error_for(answer(b"<html>Resource not found", 404), official=True)
     assert type(gone) is ServiceRetired
-    assert asked(consumption_lifetime(7)).forgive(gone) is None
+    assert asked(consumption_lifetime(7)).empty_answer_for(gone) is None
 
 
 def test_a_past_start_is_not_today_without_the_services_time() -> None:

@@ -11,15 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v2.daily import consumption_lifetime, energy_lifetime
-from enlighten_async.api.v2.systems import (
-    envoys,
-    inventory,
-    inverters_summary_by_envoy_or_site,
-    monthly_production,
-    production_meter_readings,
-    search_system_id,
-)
+from enlighten_async.api.v2 import ApiV2
 from enlighten_async.errors import APIError, DecodeError
 from enlighten_async.models import (
     ConsumptionLifetime,
@@ -34,6 +26,16 @@ from enlighten_async.models import (
 from tests.api.v2.answers import DATE
 from tests.api.v2.single import told
 from tests.effort import examples
+
+API = ApiV2()
+envoys = API.envoys
+inventory = API.inventory
+inverters_summary_by_envoy_or_site = API.inverters_summary_by_envoy_or_site
+monthly_production = API.monthly_production
+production_meter_readings = API.production_meter_readings
+search_system_id = API.search_system_id
+consumption_lifetime = API.consumption_lifetime
+energy_lifetime = API.energy_lifetime
 
 META = {"status": "normal", "last_report_at": DATE, "last_energy_at": None, "operational_at": 5}
 MICRO = {

@@ -17,8 +17,8 @@ from enlighten_async.errors import InputError
 from enlighten_async.windows import DAY, Window, local_days, split
 from tests.zones import ZONES, local_dates
 
-RGM_STATS, STATS = series.RGM_STATS.endpoint, series.STATS.endpoint
-CONSUMPTION_STATS = series.CONSUMPTION_STATS.endpoint
+RGM_STATS, STATS = series.RGM_STATS.limits, series.STATS.limits
+CONSUMPTION_STATS = series.CONSUMPTION_STATS.limits
 GRID = RGM_STATS.grid
 NOW = 1_750_000_020.0
 NOTHING: dict[str, Any] = {"start_at": None, "end_at": None, "start_date": None, "end_date": None}

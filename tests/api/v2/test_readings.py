@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from enlighten_async.api.v2.systems import monthly_production, production_meter_readings
+from enlighten_async.api.v2 import ApiV2
 from enlighten_async.errors import DecodeError, InputError, RangeError, Unavailable
 from enlighten_async.models import (
     Meta,
@@ -20,6 +20,10 @@ from enlighten_async.models import (
 )
 from tests.api.v2.answers import DATE
 from tests.api.v2.single import asked, fetched, told
+
+API = ApiV2()
+monthly_production = API.monthly_production
+production_meter_readings = API.production_meter_readings
 
 NOW = datetime.fromtimestamp(DATE, UTC)
 MARCH = date(2015, 3, 1)
@@ -32,12 +36,8 @@ def month(start: Any = MARCH) -> Any:
 
 
 def month_of_march() -> Any:
-    """Stand between the query and whoever is warned, as a method does, and what looks it up."""
-
-    def look_up() -> Any:
-        return monthly_production(7, MARCH)
-
-    return look_up()
+    """Stand between the plan and whoever is warned, as a method of the client does."""
+    return monthly_production(7, MARCH)
 
 
 @pytest.mark.parametrize("moment", [DATE, int(DATE), DATE + 0.9, NOW])

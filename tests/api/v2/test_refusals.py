@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v2.errors import explain
+from enlighten_async.api.v2.errors import error_for
 from enlighten_async.errors import (
     APIError,
     AuthenticationError,
@@ -39,7 +39,7 @@ def answer(status: int, body: object, content_type: str = "application/json; cha
 def explained(status: int, body: object, *, official: bool = True, **options: str) -> APIError:
     """Return the error that a refusal becomes."""
     response = answer(status, body, **options)
-    error = explain(response, official=official)
+    error = error_for(response, official=official)
     assert isinstance(error, APIError)
     assert (error.status, error.response) == (status, response)
     return error
@@ -143,7 +143,7 @@ def test_retirement_says_what_to_do() -> None:
 @pytest.mark.parametrize("body", [b"{}", b"", b"not JSON", b"<html>"])
 def test_data_is_no_refusal(body: bytes) -> None:
     """Whatever else comes with 200 is for the decoder to judge."""
-    assert explain(answer(200, body), official=True) is None
+    assert error_for(answer(200, body), official=True) is None
 
 
 def test_the_facts_of_a_rejection() -> None:
@@ -229,7 +229,7 @@ BODIES = (
 def test_any_body_is_one_of_our_errors(status: int, body: bytes, *, html: bool, official: bool) -> None:
     """Or, with 200 and no page, data; the error holds the answer and can be pickled."""
     response = answer(status, body, "text/html" if html else "application/json")
-    error = explain(response, official=official)
+    error = error_for(response, official=official)
     if error is None:
         assert (status, html) == (200, False)
         return

@@ -15,51 +15,49 @@ from hypothesis import strategies as st
 from enlighten_async.api.ranges import MARGIN
 from enlighten_async.api.series import SeriesRequests
 from enlighten_async.api.v2 import series
-from enlighten_async.api.v2.errors import explain
+from enlighten_async.api.v2.errors import error_for
 from enlighten_async.errors import DecodeError, EnlightenError, InputError, TransportError
 from enlighten_async.models import Coverage, Gap, Reason, Receipt, RgmStats
-from enlighten_async.query.plan import Outline
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request, Response
+from tests.api.laid_out import LaidOut, laid_out
 from tests.api.v2.answers import DATE, GRID, START, SYSTEM, answer, dense, ends
 from tests.effort import examples
 
 NOW = START + 30 * DAY + 20.5
-RGM_STATS, rgm_stats = series.RGM_STATS.endpoint, series.RGM_STATS.draft
+RGM_STATS, rgm_stats = series.RGM_STATS.limits, series.RGM_STATS.plan
 ASK = SeriesRequests(series.RGM_STATS, SYSTEM, {})
 RANGE = "Requested date range is invalid for this system"
 Server = Callable[[Request[RgmStats]], Response]
 
 
-def outlined(now: float = NOW, **range_: Any) -> Outline[RgmStats, RgmStats, RgmStats]:
+def outlined(now: float = NOW, **range_: Any) -> LaidOut:
     """Return what a call comes to at a time."""
-    return rgm_stats(SYSTEM, {SYSTEM: "Europe/Berlin"}, **range_).outline(now, ZoneInfo("Europe/Berlin"))
+    return laid_out(rgm_stats(SYSTEM, {SYSTEM: "Europe/Berlin"}, **range_), now, ZoneInfo("Europe/Berlin"))
 
 
 def part_of(request: Request[RgmStats], response: Response) -> RgmStats:
     """Return what an answer is to its request: a part, also if it is a forgiven refusal."""
-    failure = explain(response, official=False)
-    part = request.decode(response) if failure is None else request.forgive(failure)
+    failure = error_for(response, official=False)
+    part = request.decode(response) if failure is None else request.empty_answer_for(failure)
     assert part is not None
     return part
 
 
-def run(
-    outline: Outline[RgmStats, RgmStats, RgmStats], server: Server
-) -> tuple[RgmStats, list[Request[RgmStats]]]:
+def run(laid: LaidOut, server: Server) -> tuple[RgmStats, list[Request[RgmStats]]]:
     """Drive all flows one after another; return the answer, and what was asked."""
     parts, asked = [], []
-    for leg in outline.legs:
-        request = next(leg.flow, None)
-        assert request is None or request.window == leg.window
+    for segment in laid.ordered:
+        request = next(segment.requests, None)
+        assert request is None or request.window == segment.window
         while request is not None:
             asked.append(request)
             parts.append(part_of(request, server(request)))
             try:
-                request = leg.flow.send(parts[-1])
+                request = segment.requests.send(parts[-1])
             except StopIteration:
                 request = None
-    return outline.merge(parts, [], Receipt(sent=len(asked))), asked
+    return laid.merge(parts, [], Receipt(sent=len(asked))), asked
 
 
 def reasons(coverage: Coverage) -> dict[int, Reason]:
@@ -75,12 +73,12 @@ def whole(request: Request[RgmStats]) -> Response:
 
 def test_a_request_says_what_it_asks() -> None:
     """And holds nothing else: no credentials."""
-    outline = outlined(start_at=START, end_at=START + GRID)
-    (leg,) = outline.legs
-    request = next(leg.flow)
+    laid = outlined(start_at=START, end_at=START + GRID)
+    (segment,) = laid.ordered
+    request = next(segment.requests)
     assert (request.endpoint, request.path) == ("rgm_stats", "/systems/7/rgm_stats")
     assert request.params == (("start_at", str(START)), ("end_at", str(START + GRID)))
-    assert request.window == leg.window == Window(START, START + GRID)
+    assert request.window == segment.window == Window(START, START + GRID)
 
 
 @examples(50)
@@ -100,10 +98,10 @@ def test_local_days_need_the_time_zone() -> None:
     """Instants, and the service's own today, do not."""
     days = rgm_stats(SYSTEM, {}, start_date=date(2025, 6, 16), end_date=date(2025, 6, 16))
     assert days.zone_of == SYSTEM
-    (leg,) = days.outline(NOW, ZoneInfo("Europe/Berlin")).legs
-    assert leg.window is not None
-    assert leg.window.start_at == datetime(2025, 6, 15, 22, tzinfo=UTC)
-    assert leg.window.seconds == DAY
+    (segment,) = laid_out(days, NOW, ZoneInfo("Europe/Berlin")).ordered
+    assert segment.window is not None
+    assert segment.window.start_at == datetime(2025, 6, 15, 22, tzinfo=UTC)
+    assert segment.window.seconds == DAY
     assert rgm_stats(SYSTEM, {}, start_at=START).zone_of is None
     assert rgm_stats(SYSTEM, {}).zone_of is None
 
@@ -116,11 +114,11 @@ def test_a_range_that_makes_no_sense_is_refused_at_once() -> None:
 
 def test_what_is_beyond_retention_is_not_asked_for() -> None:
     """It is a gap with that reason, a margin included."""
-    outline = outlined(start_at=NOW - 500 * DAY, end_at=NOW)
-    result, asked = run(outline, whole)
+    laid = outlined(start_at=NOW - 500 * DAY, end_at=NOW)
+    result, asked = run(laid, whole)
     limit = int((NOW - 365 * DAY + MARGIN) // GRID) * GRID
     assert len(asked) == 53
-    assert outline.pruned == 20
+    assert laid.pruned == 20
     assert result.coverage.gaps() == (Gap(Window(result.window.start, limit), Reason.BEYOND_RETENTION),)
     assert result.coverage.complete
 
@@ -170,9 +168,9 @@ W = Window(START, START + 8 * GRID)
 
 def refused(window: Window | None, status: int, body: object) -> RgmStats | None:
     """Return what a refusal of a window stands for."""
-    failure = explain(answer(body, status), official=False)
+    failure = error_for(answer(body, status), official=False)
     assert failure is not None
-    return ASK.request(window).forgive(failure)
+    return ASK.request(window).empty_answer_for(failure)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +253,7 @@ def test_other_refusals_are_not_forgiven(status: int, body: object) -> None:
     """Nor are failures of the way, or answers that cannot be read."""
     assert refused(W, status, body) is None
     for error in (TransportError("reset"), DecodeError("unreadable"), EnlightenError("x")):
-        assert ASK.request(W).forgive(error) is None
+        assert ASK.request(W).empty_answer_for(error) is None
 
 
 def skipped(body: dict[str, Any], older: Window) -> Reason | None:
@@ -296,8 +294,8 @@ def test_today_is_left_to_the_service() -> None:
 
 def test_parts_of_a_stream_know_the_time_zone() -> None:
     """As the whole answer does."""
-    outline = outlined(start_at=START, end_at=START + GRID)
-    (part,) = outline.unpack(ASK.request(W).decode(answer(dense(W))))
+    laid = outlined(start_at=START, end_at=START + GRID)
+    (part,) = laid.items(ASK.request(W).decode(answer(dense(W))))
     assert part.timezone == "Europe/Berlin"
     assert [day.got for day in part.sums("day")] == [8]
 

@@ -11,16 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.api.v2 import BASE_URL, PLANS, ApiV2, credentials
-from enlighten_async.api.v2.systems import search_system_id, summary, systems
 from enlighten_async.errors import AuthenticationError, DecodeError, InputError, NotFound, ServiceRetired
 from enlighten_async.models import Receipt, Summary, SystemId, Systems
 from enlighten_async.transport import Secret
 from enlighten_async.wire import Request, Requests
+from tests.api.laid_out import laid_out
 from tests.api.v2.answers import DATE, answer
 from tests.api.v2.single import WEB_DATE, told
 from tests.api.v2.single import asked as asked_once
 from tests.effort import examples
 from tests.world import World
+
+API = ApiV2()
+search_system_id, summary = API.search_system_id, API.summary
+
+
+def systems(time_zones: dict[int, str], **filters: Any) -> Any:
+    """Return the plan of a list of systems, which adds to these time zones."""
+    return ApiV2(time_zones=time_zones).systems(**filters)
 
 
 def driven(flow: Requests[Any], bodies: list[dict[str, Any]]) -> tuple[list[Any], list[Request[Any]]]:
@@ -46,44 +54,44 @@ def page(ids: list[int], following: str | None = None) -> dict[str, Any]:
 def test_pages_follow_until_there_is_no_next(sizes: list[int], last: str | None) -> None:
     """In the service's order; each `next` is sent back as it came, with the same limit."""
     zones: dict[int, str] = {}
-    outline = systems(zones).outline(0.0, None)
+    laid = laid_out(systems(zones), 0.0, None)
     ids = iter(range(100))
     nexts = [f"4d{n}0a" for n in range(len(sizes) - 1)]
     bodies = [
         page([next(ids) for _ in range(n)], after) for n, after in zip(sizes, [*nexts, last], strict=True)
     ]
-    parts, asked = driven(outline.legs[0].flow, bodies)
+    parts, asked = driven(laid.ordered[0].requests, bodies)
     assert {(request.endpoint, request.path) for request in asked} == {("systems", "/systems")}
     limit = ("limit", "1000")
     assert [request.params for request in asked] == [(limit,), *((limit, ("next", after)) for after in nexts)]
-    answered = outline.merge(parts, [], Receipt(sent=len(asked)))
+    answered = laid.merge(parts, [], Receipt(sent=len(asked)))
     assert [system.system_id for system in answered] == list(range(sum(sizes)))
     assert (answered.complete, answered.receipt.sent, answered.as_of) == (True, len(sizes), parts[0].as_of)
     for part in parts:
-        outline.learn(part)
+        laid.learn(part)
     assert zones == {n: "US/Pacific" for n in range(sum(sizes)) if n % 2}
-    assert [system for part in parts for system in outline.unpack(part)] == list(answered)
-    assert outline.open_ended
+    assert [system for part in parts for system in laid.items(part)] == list(answered)
+    assert laid.open_ended
 
 
 @pytest.mark.parametrize("nexts", [["a", "a"], ["a", "b", "a"], ["a", "b", "c", "b"]])
 def test_a_next_that_comes_again_ends_it(nexts: list[str]) -> None:
     """Nothing is asked for a second time, and the answer says that it is incomplete."""
-    outline = systems({}).outline(0.0, None)
+    laid = laid_out(systems({}), 0.0, None)
     bodies = [page([n], after) for n, after in enumerate(nexts)]
-    parts, asked = driven(outline.legs[0].flow, [*bodies, page([99])])
+    parts, asked = driven(laid.ordered[0].requests, [*bodies, page([99])])
     assert len(asked) == len(parts) == len(nexts)
-    assert not outline.merge(parts, [], Receipt()).complete
+    assert not laid.merge(parts, [], Receipt()).complete
 
 
 @pytest.mark.parametrize("listed", [[], [1, 2]])
 def test_a_page_without_a_new_system_ends_it(listed: list[int]) -> None:
     """Cursors that are always new, and lead nowhere, are not followed for ever."""
-    outline = systems({}).outline(0.0, None)
+    laid = laid_out(systems({}), 0.0, None)
     bodies = [page([1, 2], "4d0a"), *(page(listed, f"4d{n}0a") for n in range(50))]
-    parts, asked = driven(outline.legs[0].flow, bodies)
+    parts, asked = driven(laid.ordered[0].requests, bodies)
     assert len(asked) == len(parts) == 2
-    assert not outline.merge(parts, [], Receipt()).complete
+    assert not laid.merge(parts, [], Receipt()).complete
 
 
 VALUES = st.text(min_size=1).filter(str.strip)
@@ -103,8 +111,8 @@ FILTERS = st.fixed_dictionaries(
 @given(filters=FILTERS)
 def test_filters_go_with_every_page(filters: dict[str, Any]) -> None:
     """One value by its name, several with brackets; the same for the next page, and each value once."""
-    outline = systems({}, **filters).outline(0.0, None)
-    _, asked = driven(outline.legs[0].flow, [page([1], "4d0a"), page([2])])
+    laid = laid_out(systems({}, **filters), 0.0, None)
+    _, asked = driven(laid.ordered[0].requests, [page([1], "4d0a"), page([2])])
     limit, *pairs = asked[0].params
     assert limit == ("limit", "1000")
     assert asked[1].params == (*asked[0].params, ("next", "4d0a"))
@@ -120,8 +128,8 @@ def test_filters_go_with_every_page(filters: dict[str, Any]) -> None:
 
 def test_the_order_of_values_is_kept() -> None:
     """As the caller gave them."""
-    outline = systems({}, status=["micro", "comm", "micro"], system_id=(9, "8")).outline(0.0, None)
-    _, (request,) = driven(outline.legs[0].flow, [page([])])
+    laid = laid_out(systems({}, status=["micro", "comm", "micro"], system_id=(9, "8")), 0.0, None)
+    _, (request,) = driven(laid.ordered[0].requests, [page([])])
     ids, states = (("system_id[]", "9"), ("system_id[]", "8")), (("status[]", "micro"), ("status[]", "comm"))
     assert request.params == (("limit", "1000"), *ids, *states)
 
@@ -186,22 +194,22 @@ def test_a_gateway_nobody_knows_is_not_found() -> None:
 
 def test_pages_that_did_not_all_arrive_are_incomplete() -> None:
     """Also if none did."""
-    outline = systems({}).outline(0.0, None)
-    parts, _ = driven(outline.legs[0].flow, [page([1], "a")])
-    assert outline.merge(parts, [], Receipt()) == Systems(parts[0].systems)
-    assert not outline.merge(parts, [], Receipt()).complete
-    assert not outline.merge([], [], Receipt()).complete
+    laid = laid_out(systems({}), 0.0, None)
+    parts, _ = driven(laid.ordered[0].requests, [page([1], "a")])
+    assert laid.merge(parts, [], Receipt()) == Systems(parts[0].systems)
+    assert not laid.merge(parts, [], Receipt()).complete
+    assert not laid.merge([], [], Receipt()).complete
 
 
 def test_a_summary_is_one_request() -> None:
     """Of the service's own today, or of a local day."""
     for day, params in ((None, ()), (date(2025, 6, 1), (("summary_date", "2025-06-01"),))):
-        outline = summary(7, day).outline(0.0, None)
-        (part,), (request,) = driven(outline.legs[0].flow, [{"system_id": 7, "energy_today": 5}])
+        laid = laid_out(summary(7, day), 0.0, None)
+        (part,), (request,) = driven(laid.ordered[0].requests, [{"system_id": 7, "energy_today": 5}])
         assert (request.endpoint, request.path, request.params) == ("summary", "/systems/7/summary", params)
-        answered = outline.merge([part], [], Receipt(sent=1))
+        answered = laid.merge([part], [], Receipt(sent=1))
         assert (answered, answered.receipt.sent) == (Summary(7, energy_today=5), 1)
-        assert list(outline.unpack(part)) == [part]
+        assert list(laid.items(part)) == [part]
 
 
 @pytest.mark.parametrize("day", [datetime(2025, 6, 1, tzinfo=UTC), "2025-06-01", 20250601])
@@ -229,10 +237,10 @@ def test_a_time_zone_nobody_tells_is_not_found(body: dict[str, Any]) -> None:
 def test_the_dialect_knows_whose_host_it_speaks_with() -> None:
     """What the service's own host says without JSON means that v2 has ended."""
     gone = answer(b"<html>", 404)
-    assert type(ApiV2().explain(gone, "systems")) is ServiceRetired
-    assert type(ApiV2(official=False).explain(gone, "systems")) is NotFound
-    assert type(ApiV2().explain(answer({}, 401), "systems")) is AuthenticationError
-    assert ApiV2().explain(answer(page([])), "systems") is None
+    assert type(ApiV2().error_for(gone, "systems")) is ServiceRetired
+    assert type(ApiV2(official=False).error_for(gone, "systems")) is NotFound
+    assert type(ApiV2().error_for(answer({}, 401), "systems")) is AuthenticationError
+    assert ApiV2().error_for(answer(page([])), "systems") is None
 
 
 def test_credentials_go_into_the_query() -> None:

@@ -8,45 +8,46 @@ from typing import Any
 from enlighten_async.api.v4 import ApiV4
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models import Receipt
-from enlighten_async.query import Draft
+from enlighten_async.query import QueryPlan
 from enlighten_async.wire import Request
+from tests.api.laid_out import laid_out
 from tests.api.v2.answers import DATE, answer
 
-Drafted = Draft[Any, Any, Any]
+Planned = QueryPlan[Any, Any]
 
 
-def drafted(method: str, *args: object, **options: object) -> Drafted:
-    """Return what the dialect makes of a method's arguments."""
-    return ApiV4().endpoints[method](*args, **options)
+def planned(method: str, *args: object, **options: object) -> Planned:
+    """Return the plan of a method's arguments."""
+    return getattr(ApiV4(), method)(*args, **options)
 
 
-def asked(draft: Drafted, now: float = DATE) -> Request[Any]:
+def asked(plan: Planned, now: float = DATE) -> Request[Any]:
     """Return the first request of a query's only flow."""
-    (leg,) = draft.outline(now, None).legs
-    return next(leg.flow)
+    (segment,) = laid_out(plan, now).ordered
+    return next(segment.requests)
 
 
 def read(request: Request[Any], body: object, status: int = 200, date: float | None = DATE) -> Any:
     """Return the part that an answer becomes, or the error a caller would get (not raised)."""
     response = answer(body, status, date)
-    refusal = ApiV4().explain(response, request.endpoint)
+    refusal = ApiV4().error_for(response, request.endpoint)
     try:
-        part = request.decode(response) if refusal is None else request.forgive(refusal)
+        part = request.decode(response) if refusal is None else request.empty_answer_for(refusal)
     except EnlightenError as error:
         return error
     return refusal if part is None else part
 
 
-def told(draft: Drafted, body: object, status: int = 200, date: float | None = DATE) -> Any:
+def told(plan: Planned, body: object, status: int = 200, date: float | None = DATE) -> Any:
     """Return what a query of one request answers, or the error a caller would get (not raised)."""
-    part = read(asked(draft), body, status, date)
+    part = read(asked(plan), body, status, date)
     if isinstance(part, EnlightenError):
         return part
-    whole = merged(draft, [part])
+    whole = merged(plan, [part])
     assert whole.receipt.sent == 1
     return whole
 
 
-def merged(draft: Drafted, parts: Sequence[Any], now: float = DATE) -> Any:
+def merged(plan: Planned, parts: Sequence[Any], now: float = DATE) -> Any:
     """Return the answer that parts are joined to."""
-    return draft.outline(now, None).merge(parts, [], Receipt(sent=len(parts)))
+    return laid_out(plan, now, None).merge(parts, [], Receipt(sent=len(parts)))

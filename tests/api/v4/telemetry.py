@@ -12,13 +12,13 @@ from attrs import field, frozen
 
 from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
 from enlighten_async.api.v4 import ApiV4, series
-from enlighten_async.api.v4.errors import explain
+from enlighten_async.api.v4.errors import error_for
 from enlighten_async.api.v4.series import DEVICES
 from enlighten_async.models import Receipt
 from enlighten_async.models.intervals import SeriesResult
-from enlighten_async.query.plan import Outline
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request, Response
+from tests.api.laid_out import LaidOut, laid_out
 from tests.api.v2.answers import DATE, SYSTEM, answer
 
 Row = dict[str, Any]
@@ -54,21 +54,19 @@ class Sample:
     @property
     def kind(self) -> SeriesEndpoint[Any]:
         """The row of the dialect's table."""
-        kinds = {kind.endpoint.name: kind for kind in (*series.SITE, *DEVICES)}
+        kinds = {kind.limits.name: kind for kind in (*series.SITE, *DEVICES)}
         kind = kinds[self.name]
         return kind if isinstance(kind, SeriesEndpoint) else kind.of(*self.args)
 
     def ask(self, zone: str | None = None) -> SeriesRequests[Any]:
         """Return what asks for the system."""
-        return self.kind.ask(SYSTEM, {} if zone is None else {SYSTEM: zone})
+        return self.kind.requests(SYSTEM, {} if zone is None else {SYSTEM: zone})
 
-    def outlined(
-        self, zone: str | None = "Europe/Berlin", now: float = NOW, **range_: Any
-    ) -> Outline[Any, Any, Any]:
+    def outlined(self, zone: str | None = "Europe/Berlin", now: float = NOW, **range_: Any) -> LaidOut:
         """Return what a call comes to; the time zone is that of the system, where known."""
-        dialect = ApiV4(zones={} if zone is None else {SYSTEM: zone})
-        draft = dialect.endpoints[self.name](SYSTEM, *self.args, **range_)
-        return draft.outline(now, ZoneInfo(zone) if zone and draft.zone_of else None)
+        api = ApiV4(time_zones={} if zone is None else {SYSTEM: zone})
+        plan = getattr(api, self.name)(SYSTEM, *self.args, **range_)
+        return laid_out(plan, now, ZoneInfo(zone) if zone and plan.zone_of else None)
 
     def ends(self, window: Window) -> range:
         """Return the ends of a window's intervals."""
@@ -185,26 +183,24 @@ NESTED = tuple(sample for sample in SAMPLES if sample.name.startswith("energy_")
 
 def part_of(request: Request[Any], response: Response) -> Any:
     """Return what an answer is to its request: a part, or `None` for a refusal that stays one."""
-    failure = explain(response, request.endpoint)
-    return request.decode(response) if failure is None else request.forgive(failure)
+    failure = error_for(response, request.endpoint)
+    return request.decode(response) if failure is None else request.empty_answer_for(failure)
 
 
-def run(
-    outline: Outline[Any, Any, Any], server: Callable[[Request[Any]], Response]
-) -> tuple[Any, list[Request[Any]]]:
+def run(laid: LaidOut, server: Callable[[Request[Any]], Response]) -> tuple[Any, list[Request[Any]]]:
     """Drive all flows one after another; return the answer, and what was asked."""
     parts, asked = [], []
-    for leg in outline.legs:
-        request = next(leg.flow, None)
+    for segment in laid.ordered:
+        request = next(segment.requests, None)
         while request is not None:
             asked.append(request)
             parts.append(part_of(request, server(request)))
             assert parts[-1] is not None
             try:
-                request = leg.flow.send(parts[-1])
+                request = segment.requests.send(parts[-1])
             except StopIteration:
                 request = None
-    return outline.merge(parts, [], Receipt(sent=len(asked))), asked
+    return laid.merge(parts, [], Receipt(sent=len(asked))), asked
 
 
 def nested_by_day(rows: list[Row], zone: str) -> list[list[Row]]:

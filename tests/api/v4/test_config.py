@@ -11,7 +11,7 @@ import pytest
 from enlighten_async.errors import DecodeError, MissingAccessControl, NotFound, RangeError
 from enlighten_async.models import BatterySettings, GridStatus, Load, LoadControl, Reason, StormGuard
 from tests.api.v2.answers import DATE
-from tests.api.v4.single import asked, drafted, told
+from tests.api.v4.single import asked, planned, told
 
 NOW = datetime.fromtimestamp(DATE, UTC)
 MODELS: dict[str, Any] = {
@@ -25,7 +25,7 @@ MODELS: dict[str, Any] = {
 @pytest.mark.parametrize("name", MODELS)
 def test_each_is_one_request(name: str) -> None:
     """The path has another order than elsewhere."""
-    request = asked(drafted(name, 7))
+    request = asked(planned(name, 7))
     assert (request.endpoint, request.path, request.params) == (name, f"/systems/config/7/{name}", ())
 
 
@@ -40,7 +40,7 @@ def test_batteries() -> None:
         "battery_shutdown_level": 5,
         "new": [],
     }
-    got = told(drafted("battery_settings", 7), body)
+    got = told(planned("battery_settings", 7), body)
     assert got == BatterySettings(7, "Savings - Mode", 30, True, False, 5)
     assert (got.as_of, got.reason, got.to_dict()["charge_from_grid"]) == (NOW, None, False)
 
@@ -55,14 +55,14 @@ def test_batteries() -> None:
 )
 def test_flags_come_as_words(sent: object, meant: bool | None) -> None:
     """A word that is neither yes nor no is not guessed at."""
-    got = told(drafted("storm_guard", 7), {"storm_guard_status": sent, "storm_alert": sent})
+    got = told(planned("storm_guard", 7), {"storm_guard_status": sent, "storm_alert": sent})
     assert got == StormGuard(7, meant, meant)
 
 
 @pytest.mark.parametrize("wrong", [1, 0.0, [], {}])
 def test_what_is_no_flag_is_an_error(wrong: object) -> None:
     """With the path to it."""
-    error = told(drafted("storm_guard", 7), {"storm_alert": wrong})
+    error = told(planned("storm_guard", 7), {"storm_alert": wrong})
     assert isinstance(error, DecodeError)
     assert error.path == "$.storm_alert"
 
@@ -70,8 +70,8 @@ def test_what_is_no_flag_is_an_error(wrong: object) -> None:
 def test_grid() -> None:
     """A state is a word, and a date an instant."""
     body = {"system_id": 7, "grid_state": "Islanded", "last_report_date": DATE}
-    assert told(drafted("grid_status", 7), body) == GridStatus(7, "Islanded", NOW)
-    assert told(drafted("grid_status", 7), {"last_report_date": NOW.isoformat()}).last_report_date == NOW
+    assert told(planned("grid_status", 7), body) == GridStatus(7, "Islanded", NOW)
+    assert told(planned("grid_status", 7), {"last_report_date": NOW.isoformat()}).last_report_date == NOW
 
 
 def test_loads() -> None:
@@ -87,10 +87,10 @@ def test_loads() -> None:
         "essential_start_time": 0,
         "essential_end_time": 3600,
     }
-    got = told(drafted("load_control", 7), {"system_id": 7, "load_control_data": [load, {}]})
+    got = told(planned("load_control", 7), {"system_id": 7, "load_control_data": [load, {}]})
     assert list(got) == [Load("NC1", "Pool", True, "Scheduled", 20, 60, False, 0, 3600), Load()]
     assert json.loads(json.dumps(got.to_dict()))["load_control_data"][0]["mode"] == "Scheduled"
-    assert told(drafted("load_control", 7), {"load_control_data": None}) == LoadControl(7)
+    assert told(planned("load_control", 7), {"load_control_data": None}) == LoadControl(7)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -103,18 +103,18 @@ def test_loads() -> None:
 )
 def test_nothing_to_set_is_an_answer(name: str, said: str, reason: Reason) -> None:
     """With a reason, which can be written down."""
-    got = told(drafted(name, 7), {"message": "Unprocessable Entity", "details": said, "code": 422}, 422)
+    got = told(planned(name, 7), {"message": "Unprocessable Entity", "details": said, "code": 422}, 422)
     assert got == MODELS[name](7, reason=reason)
     assert (got.as_of, got.to_dict()["reason"]) == (NOW, str(reason))
 
 
 def test_other_refusals_stay_errors() -> None:
     """A missing system, a parameter, an access control."""
-    draft = drafted("battery_settings", 7)
+    plan = planned("battery_settings", 7)
     missing = {"message": "Not Found", "details": 'System not found for {:id=>"7"}', "code": 404}
-    assert type(told(draft, missing, 404)) is NotFound
-    assert type(told(draft, {"details": "something else", "code": 422}, 422)) is RangeError
+    assert type(told(plan, missing, 404)) is NotFound
+    assert type(told(plan, {"details": "something else", "code": 422}, 422)) is RangeError
     lacking = {"message": "Not Authorized", "details": "Not authorized to access this resource", "code": 401}
-    error = told(draft, lacking, 401)
+    error = told(plan, lacking, 401)
     assert isinstance(error, MissingAccessControl)
     assert error.access_control == "System Configurations"

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.api.v4 import ApiV4
-from enlighten_async.api.v4.errors import explain
+from enlighten_async.api.v4.errors import error_for
 from enlighten_async.errors import DecodeError, InputError, NotFound, RangeError
 from enlighten_async.models import EvChargerLifetime, EvseLifetime, HpLifetime, Reason, Receipt
 from enlighten_async.wire import Request
+from tests.api.laid_out import laid_out
 from tests.api.v2.answers import DATE, answer
 from tests.effort import examples
 
@@ -32,21 +33,21 @@ each = pytest.mark.parametrize("name", CALLS)
 def asked(name: str, start_date: date | None = PAST, end_date: date | None = None) -> Request[Any]:
     """Return the request of a call."""
     _, args, _ = CALLS[name]
-    draft = ApiV4().endpoints[name](7, *args, start_date=start_date, end_date=end_date)
-    (leg,) = draft.outline(LATER, None).legs
-    request = next(leg.flow)
+    plan = getattr(ApiV4(), name)(7, *args, start_date=start_date, end_date=end_date)
+    (segment,) = laid_out(plan, LATER).ordered
+    request = next(segment.requests)
     with pytest.raises(StopIteration):
-        leg.flow.send(object())
+        segment.requests.send(object())
     return request
 
 
 def told(request: Request[Any], body: object, status: int = 200) -> Any:
     """Return what an answer becomes: a value, or the error a caller would get (not raised)."""
     response = answer(body, status)
-    refusal = explain(response, request.endpoint)
+    refusal = error_for(response, request.endpoint)
     if refusal is None:
         return request.decode(response)
-    part = request.forgive(refusal)
+    part = request.empty_answer_for(refusal)
     return refusal if part is None else part
 
 
@@ -158,7 +159,7 @@ def test_without_a_heat_pump_it_is_an_answer() -> None:
 def test_a_serial_number_that_cannot_be_one(name: str, wrong: Any) -> None:
     """Refused before anything is sent."""
     with pytest.raises(InputError, match="serial_number"):
-        ApiV4().endpoints[name](7, wrong, start_date=PAST)
+        getattr(ApiV4(), name)(7, wrong, start_date=PAST)
 
 
 @each
@@ -170,6 +171,6 @@ def test_days_out_of_order_are_refused(name: str) -> None:
 
 def test_the_receipt_is_on_the_answer() -> None:
     """As of every query."""
-    draft = ApiV4().endpoints["hp_lifetime"](7)
+    plan = ApiV4().hp_lifetime(7)
     part = expected("hp_lifetime", PAST, (1,))
-    assert draft.outline(LATER, None).merge([part], [], Receipt(sent=1)).receipt.sent == 1
+    assert laid_out(plan, LATER, None).merge([part], [], Receipt(sent=1)).receipt.sent == 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v4.paging import PAGE, Page
+from enlighten_async.api.v4.ev_chargers import ROWS_PER_PAGE, Page
 from enlighten_async.errors import DecodeError, InputError, NotFound, RangeError
 from enlighten_async.models import (
     EvChargerEvent,
@@ -23,10 +23,12 @@ from enlighten_async.models import (
     EvChargingTime,
     SystemDevice,
 )
+from tests.api.laid_out import laid_out
 from tests.api.v2.answers import DATE
-from tests.api.v4.single import asked, drafted, merged, read, told
+from tests.api.v4.single import asked, merged, planned, read, told
 from tests.effort import examples
 
+PAGE = ROWS_PER_PAGE
 NOW = datetime.fromtimestamp(DATE, UTC)
 ROWS = {"ev_charger_events": "events", "ev_charger_sessions": "sessions"}
 ARGS: dict[str, tuple[Any, ...]] = {"ev_charger_events": (7,), "ev_charger_sessions": (7, "0123")}
@@ -40,20 +42,20 @@ START = {"ev_charger_events": "triggered_date", "ev_charger_sessions": "start_ti
 
 def test_chargers() -> None:
     """As any list of devices has them."""
-    request = asked(drafted("ev_charger_devices", 7))
+    request = asked(planned("ev_charger_devices", 7))
     assert (request.path, request.params) == ("/systems/7/ev_charger/devices", ())
     row = {"id": "01:7", "serial_number": "01", "firmware": "v0", "active": True, "last_report_at": DATE}
-    got = told(drafted("ev_charger_devices", 7), {"system_id": 7, "devices": {"ev_chargers": [row]}})
+    got = told(planned("ev_charger_devices", 7), {"system_id": 7, "devices": {"ev_chargers": [row]}})
     charger = SystemDevice("01:7", "01", firmware="v0", active=True, last_report_at=NOW)
     assert got == EvChargers(7, (charger,))
     assert (list(got), got[0].serial_number, got.as_of) == ([charger], "01", NOW)
-    assert told(drafted("ev_charger_devices", 7), {"devices": {}}) == EvChargers(7)
+    assert told(planned("ev_charger_devices", 7), {"devices": {}}) == EvChargers(7)
 
 
 def test_schedules() -> None:
     """Times of the day stay texts."""
-    draft = drafted("ev_charger_schedules", 7, "0123")
-    assert asked(draft).path == "/systems/7/ev_charger/0123/schedules"
+    plan = planned("ev_charger_schedules", 7, "0123")
+    assert asked(plan).path == "/systems/7/ev_charger/0123/schedules"
     body = {
         "system_id": 7,
         "charger_schedules": [
@@ -69,7 +71,7 @@ def test_schedules() -> None:
             {},
         ],
     }
-    got = told(draft, body)
+    got = told(plan, body)
     custom = EvChargerSchedule("Custom", False, True, 10, (EvChargingTime((1, 2), "1:00", "2:00", 70),))
     assert got == EvChargerSchedules(7, (custom, EvChargerSchedule()))
     assert (got[0].schedules[0].days, len(got), got.as_of) == ((1, 2), 2, NOW)
@@ -82,21 +84,21 @@ def test_schedules() -> None:
 def test_times_of_the_day(sent: object, meant: str | None) -> None:
     """A text in writing; minutes are read as well."""
     body = {"charger_schedules": [{"schedules": [{"start_time": sent, "end_time": sent}]}]}
-    (schedule,) = told(drafted("ev_charger_schedules", 7, "0123"), body)
+    (schedule,) = told(planned("ev_charger_schedules", 7, "0123"), body)
     assert schedule.schedules == (EvChargingTime((), meant, meant),)
     for wrong in (-1, 1441, 1.5, True):
         body["charger_schedules"][0]["schedules"][0]["end_time"] = wrong
-        assert isinstance(told(drafted("ev_charger_schedules", 7, "0123"), body), DecodeError)
+        assert isinstance(told(planned("ev_charger_schedules", 7, "0123"), body), DecodeError)
 
 
 def test_rows() -> None:
     """Instants, seconds, Wh."""
     body: Any = {"count": 1, "sessions": [{"start_time": DATE, "end_time": None, "energy_added": 14.5}]}
-    got = told(drafted("ev_charger_sessions", 7, "0123"), body)
+    got = told(planned("ev_charger_sessions", 7, "0123"), body)
     session = EvChargerSession(NOW, energy_added=14.5)
     assert (got, got.complete, got.as_of) == (EvChargerSessions(7, (session,)), True, NOW)
     body = {"events": [{"status": "Info", "triggered_date": DATE, "cleared_date": DATE, "details": "x"}]}
-    happened = told(drafted("ev_charger_events", 7), body)
+    happened = told(planned("ev_charger_events", 7), body)
     assert happened == EvChargerEvents(7, (EvChargerEvent("Info", NOW, NOW, "x"),))
     assert json.loads(json.dumps(happened.to_dict()))["events"][0]["details"] == "x"
 
@@ -111,11 +113,11 @@ def paged(name: str, total: int, *, counts: str, added: int = 0, most: int = PAG
         added: rows that come in between two pages.
         most: rows it gives at once, whatever is asked for.
     """
-    draft = drafted(name, *ARGS[name])
-    (leg,) = draft.outline(DATE, None).legs
+    plan = planned(name, *ARGS[name])
+    (segment,) = laid_out(plan, DATE).ordered
     rows = [{START[name]: 1_000_000 - n} for n in range(total)]
     parts: list[Page[Any]] = []
-    request = next(leg.flow)
+    request = next(segment.requests)
     while True:
         assert request.path == PATHS[name]
         asked_for = {key: int(value) for key, value in request.params}
@@ -125,12 +127,12 @@ def paged(name: str, total: int, *, counts: str, added: int = 0, most: int = PAG
         parts.append(read(request, {"system_id": 7, **count, ROWS[name]: page}))
         rows = [{START[name]: 2_000_000 + len(rows) + n} for n in range(added)] + rows
         try:
-            request = leg.flow.send(parts[-1])
+            request = segment.requests.send(parts[-1])
         except StopIteration:
             break
-    outline = draft.outline(DATE, None)
-    whole = merged(draft, parts)
-    assert [row for part in parts for row in outline.unpack(part)] == list(whole)
+    laid = laid_out(plan, DATE, None)
+    whole = merged(plan, parts)
+    assert [row for part in parts for row in laid.items(part)] == list(whole)
     return whole, len(parts)
 
 
@@ -168,26 +170,26 @@ def test_a_count_of_all_saves_the_last_request(total: int, requests: int) -> Non
 
 def test_pages_that_say_nothing_new_are_the_last() -> None:
     """A service that ignores the offset is not asked for ever."""
-    (leg,) = drafted("ev_charger_events", 7).outline(DATE, None).legs
+    (segment,) = laid_out(planned("ev_charger_events", 7), DATE).ordered
     body = {"count": 900, "events": [{"triggered_date": n} for n in range(PAGE)]}
-    page = read(next(leg.flow), body)
-    again = read(leg.flow.send(page), body)
+    page = read(next(segment.requests), body)
+    again = read(segment.requests.send(page), body)
     assert (len(again.answer), again.next) == (0, None)
     with pytest.raises(StopIteration):
-        leg.flow.send(again)
+        segment.requests.send(again)
 
 
 def test_an_answer_without_its_last_page_says_so() -> None:
     """What arrived is handed out all the same."""
-    draft = drafted("ev_charger_events", 7)
-    page = read(asked(draft), {"count": 101, "events": [{"triggered_date": n} for n in range(PAGE)]})
-    got = merged(draft, [page])
+    plan = planned("ev_charger_events", 7)
+    page = read(asked(plan), {"count": 101, "events": [{"triggered_date": n} for n in range(PAGE)]})
+    got = merged(plan, [page])
     assert (len(got), got.complete) == (PAGE, False)
 
 
 def test_events_of_one_charger() -> None:
     """By a parameter, which needs no quoting."""
-    request = asked(drafted("ev_charger_events", 7, serial_num="01/23"))
+    request = asked(planned("ev_charger_events", 7, serial_num="01/23"))
     assert request.params == (("serial_num", "01/23"), ("offset", "0"), ("limit", "100"))
 
 
@@ -198,7 +200,7 @@ def test_events_of_one_charger() -> None:
 def test_serial_numbers_that_lead_elsewhere_are_refused(name: str, wrong: Any) -> None:
     """Before anything is sent."""
     with pytest.raises(InputError, match="serial_number must be"):
-        drafted(name, 7, wrong)
+        planned(name, 7, wrong)
 
 
 @pytest.mark.parametrize(
@@ -206,35 +208,35 @@ def test_serial_numbers_that_lead_elsewhere_are_refused(name: str, wrong: Any) -
 )
 def test_serial_numbers_are_quoted(given: str, path: str) -> None:
     """So that they stay one part of the path."""
-    assert asked(drafted("ev_charger_sessions", 7, given)).path == f"/systems/7/ev_charger/{path}/sessions"
+    assert asked(planned("ev_charger_sessions", 7, given)).path == f"/systems/7/ev_charger/{path}/sessions"
 
 
 def test_refusals() -> None:
     """With a code that is a text, and details that are a list."""
-    draft = drafted("ev_charger_events", 7)
+    plan = planned("ev_charger_events", 7)
     said: dict[str, Any] = {"message": "Bad request", "code": "400", "details": ["Invalid system_id"]}
-    assert type(told(draft, said, 400)) is NotFound
+    assert type(told(plan, said, 400)) is NotFound
     said["details"] = ["Invalid offset/limit"]
-    assert type(told(draft, said, 400)) is RangeError
+    assert type(told(plan, said, 400)) is RangeError
 
 
 @pytest.mark.parametrize(
-    ("draft", "body", "path"),
+    ("plan", "body", "path"),
     [
-        (drafted("ev_charger_events", 7), [], "$"),
-        (drafted("ev_charger_events", 7), {"events": {}}, "$.events"),
-        (drafted("ev_charger_events", 7), {"events": [{"details": 1}]}, "$.events[0].details"),
-        (drafted("ev_charger_sessions", 7, "1"), {"sessions": [{"cost": "1"}]}, "$.sessions[0].cost"),
-        (drafted("ev_charger_devices", 7), {"devices": {"ev_chargers": [1]}}, "$.ev_chargers[0]"),
+        (planned("ev_charger_events", 7), [], "$"),
+        (planned("ev_charger_events", 7), {"events": {}}, "$.events"),
+        (planned("ev_charger_events", 7), {"events": [{"details": 1}]}, "$.events[0].details"),
+        (planned("ev_charger_sessions", 7, "1"), {"sessions": [{"cost": "1"}]}, "$.sessions[0].cost"),
+        (planned("ev_charger_devices", 7), {"devices": {"ev_chargers": [1]}}, "$.ev_chargers[0]"),
         (
-            drafted("ev_charger_schedules", 7, "1"),
+            planned("ev_charger_schedules", 7, "1"),
             {"charger_schedules": [{"schedules": [{"days": ["x"]}]}]},
             "$.charger_schedules[0].schedules[0].days[0]",
         ),
     ],
 )
-def test_what_cannot_be_read_is_an_error(draft: Any, body: object, path: str) -> None:
+def test_what_cannot_be_read_is_an_error(plan: Any, body: object, path: str) -> None:
     """It says where."""
-    error = told(draft, body)
+    error = told(plan, body)
     assert isinstance(error, DecodeError)
     assert error.path == path

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v4.events import KEPT, MARGIN, SURELY_KEPT
+from enlighten_async.api.v4.events import RETENTION_MARGIN_S, RETENTION_S, SURE_RETENTION_S
 from enlighten_async.errors import DecodeError, InputError, NotFound, RangeError
 from enlighten_async.models import (
     Alarm,
@@ -31,8 +31,9 @@ from enlighten_async.models import (
 )
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request
+from tests.api.laid_out import laid_out
 from tests.api.v2.answers import DATE
-from tests.api.v4.single import asked, drafted, merged, read, told
+from tests.api.v4.single import asked, merged, planned, read, told
 from tests.effort import examples
 
 NOW = int(DATE)
@@ -48,7 +49,7 @@ def at(moment: float) -> datetime:
 
 def requests(method: str = "events", now: float = DATE, **options: Any) -> list[Request[Any]]:
     """Return the first request of each flow, oldest first."""
-    return [next(leg.flow) for leg in drafted(method, 7, **options).outline(now, None).legs]
+    return [next(segment.requests) for segment in laid_out(planned(method, 7, **options), now).ordered]
 
 
 def row(start: int, end: int | None = None, **more: Any) -> dict[str, Any]:
@@ -66,17 +67,17 @@ def row(start: int, end: int | None = None, **more: Any) -> dict[str, Any]:
 
 def answered(start: int, lists: Sequence[Sequence[dict[str, Any]]], *dates: float, **options: Any) -> Any:
     """Return what the answers of the windows from `start` on become, and check what a stream hands out."""
-    draft = drafted(options.get("method", "events"), 7, start_time=start)
-    outline = draft.outline(DATE, None)
-    assert len(outline.legs) == len(lists)
+    plan = planned(options.get("method", "events"), 7, start_time=start)
+    laid = laid_out(plan, DATE, None)
+    assert len(laid.ordered) == len(lists)
     parts = [
-        read(next(leg.flow), {"system_id": 7, "events": rows}, date=when)
-        for leg, rows, when in zip(outline.legs, lists, dates or [DATE] * len(lists), strict=True)
+        read(next(segment.requests), {"system_id": 7, "events": rows}, date=when)
+        for segment, rows, when in zip(laid.ordered, lists, dates or [DATE] * len(lists), strict=True)
     ]
     for part, rows in zip(parts, lists, strict=True):
-        assert list(outline.unpack(part)) == [part]
+        assert list(laid.items(part)) == [part]
         assert (len(part), part.coverage.complete, part.coverage.grid) == (len(rows), True, 1)
-    return outline.merge(parts, [], Receipt(sent=len(parts)))
+    return laid.merge(parts, [], Receipt(sent=len(parts)))
 
 
 def test_what_is_asked() -> None:
@@ -107,7 +108,7 @@ def test_any_range_is_split_into_weeks(method: str, start: int, length: int) -> 
     """They lie side by side; what is too old is not asked for, and named."""
     begin, end = NOW - start, min(NOW - start + length, NOW)
     windows = [asked.window for asked in requests(method, start_time=begin, end_time=begin + length)]
-    oldest = NOW - KEPT + MARGIN
+    oldest = NOW - RETENTION_S + RETENTION_MARGIN_S
     kept = Window(max(begin, oldest), end)
     assert len(windows) == -(-kept.seconds // WEEK)
     assert all(window and 0 < window.seconds <= WEEK for window in windows)
@@ -115,7 +116,7 @@ def test_any_range_is_split_into_weeks(method: str, start: int, length: int) -> 
     if windows:
         assert (windows[0], windows[-1]) != (None, None)
         assert (windows[0] and windows[0].start, windows[-1] and windows[-1].end) == (kept.start, kept.end)
-    got = merged(drafted(method, 7, start_time=begin, end_time=begin + length), [])
+    got = merged(planned(method, 7, start_time=begin, end_time=begin + length), [])
     gone = Window(begin, min(end, max(begin, oldest)))
     assert got.coverage.window == Window(begin, end)
     assert got.coverage.gaps() == ((Gap(gone, Reason.BEYOND_RETENTION),) if gone.seconds else ())
@@ -124,14 +125,14 @@ def test_any_range_is_split_into_weeks(method: str, start: int, length: int) -> 
 
 def test_windows_left_out_are_counted() -> None:
     """For the estimate."""
-    outline = drafted("events", 7, start_time=NOW - KEPT - 15 * DAY).outline(DATE, None)
-    assert (outline.pruned, len(outline.legs)) == (3, 39)
+    laid = laid_out(planned("events", 7, start_time=NOW - RETENTION_S - 15 * DAY), DATE, None)
+    assert (laid.pruned, len(laid.ordered)) == (3, 39)
 
 
 def test_a_range_in_the_future_is_empty() -> None:
     """Nothing is asked for."""
     assert requests(start_time=NOW + 5) == []
-    got = merged(drafted("events", 7, start_time=NOW + 5), [])
+    got = merged(planned("events", 7, start_time=NOW + 5), [])
     assert got == Events(7, (), Coverage(Window(NOW + 5, NOW + 5), 1))
 
 
@@ -188,40 +189,40 @@ def test_alarms() -> None:
     }
     event = AlarmEvent("01", at(NOW - 99))
     meant = Alarm("9.28", 28, 3, at(NOW - 9), at(NOW - 5), True, (event,))
-    draft = drafted("alarms", 7, start_time=NOW - 10 * DAY)
-    older, newer = (next(leg.flow) for leg in draft.outline(DATE, None).legs)
+    plan = planned("alarms", 7, start_time=NOW - 10 * DAY)
+    older, newer = (next(segment.requests) for segment in laid_out(plan, DATE).ordered)
     running = {**alarm, "alarm_end_time": None, "cleared": False}
     rows = [running, {**running, "id": 12, "alarm_start_time": NOW - 99}, {"event_type_id": 5}]
     parts = [read(older, {"alarms": rows}), read(newer, {"alarms": [alarm, {"event_type_id": 5}]})]
-    got = merged(draft, parts)
+    got = merged(plan, parts)
     assert [each.id for each in got] == [None, "12", "9.28"]
     assert (got[2], got.alarms[1].cleared) == (meant, False)
     assert type(got) is Alarms
     twins = [read(older, {"alarms": [running]}), read(newer, {"alarms": [{**running, "id": "9.29"}]})]
-    assert [each.id for each in merged(draft, twins)] == ["9.28", "9.29"]
+    assert [each.id for each in merged(plan, twins)] == ["9.28", "9.29"]
     assert json.loads(json.dumps(got.to_dict()))["alarms"][2]["events"][0]["serial_number"] == "01"
 
 
 def test_what_is_not_over() -> None:
     """One request, without a range."""
-    request = asked(drafted("open_events", 7))
+    request = asked(planned("open_events", 7))
     assert (request.path, request.params) == ("/systems/7/open_events", ())
-    got = told(drafted("open_events", 7), {"events": [row(NOW - 9)]})
+    got = told(planned("open_events", 7), {"events": [row(NOW - 9)]})
     assert got == OpenEvents(7, (Event(28, at(NOW - 9), None, "Open", "01"),))
     assert (got[0].serial_number, got.as_of) == ("01", INSTANT)
-    request = asked(drafted("open_alarms", 7))
+    request = asked(planned("open_alarms", 7))
     assert (request.path, request.params) == ("/systems/7/open_alarms", ())
-    alarms = told(drafted("open_alarms", 7), {"system_id": 7, "alarms": [{"id": "9.1", "severity": 2}]})
+    alarms = told(planned("open_alarms", 7), {"system_id": 7, "alarms": [{"id": "9.1", "severity": 2}]})
     assert alarms == OpenAlarms(7, (Alarm("9.1", severity=2),))
     assert json.loads(json.dumps(alarms.to_dict()))["alarms"][0]["severity"] == 2
-    assert told(drafted("open_events", 7), {"events": None}) == OpenEvents(7)
+    assert told(planned("open_events", 7), {"events": None}) == OpenEvents(7)
 
 
 def test_kinds_of_events() -> None:
     """All, or one; one that does not exist is an error."""
-    assert asked(drafted("event_types")).params == ()
+    assert asked(planned("event_types")).params == ()
     for given_id in (28, "28"):
-        request = asked(drafted("event_types", given_id))
+        request = asked(planned("event_types", given_id))
         assert (request.path, request.params) == ("/systems/event_types", (("event_type_id", "28"),))
     kind = {
         "event_type_id": 28,
@@ -231,26 +232,26 @@ def test_kinds_of_events() -> None:
         "event_description": "d",
         "recommended_action": "r",
     }
-    got = told(drafted("event_types"), {"event_types": [kind, {"event_type_id": 29, "stateful": None}]})
+    got = told(planned("event_types"), {"event_types": [kind, {"event_type_id": 29, "stateful": None}]})
     assert got == EventTypes((EventType(28, "k", True, "n", "d", "r"), EventType(29)))
     assert (got[1].event_type_id, len(got), got.as_of) == (29, 2, INSTANT)
     assert json.loads(json.dumps(got.to_dict()))["event_types"][0]["event_type_key"] == "k"
     missing = {"message": "Not Found", "details": 'Event type not found for {:id=>"1"}', "code": 404}
-    assert type(told(drafted("event_types", 1), missing, 404)) is NotFound
+    assert type(told(planned("event_types", 1), missing, 404)) is NotFound
 
 
 def test_a_refusal_of_what_may_be_too_old_is_a_hole() -> None:
     """What is kept for sure is asked for again."""
-    start = NOW - SURELY_KEPT - 2 * DAY
-    draft = drafted("events", 7, start_time=start)
-    flow = draft.outline(DATE, None).legs[0].flow
+    start = NOW - SURE_RETENTION_S - 2 * DAY
+    plan = planned("events", 7, start_time=start)
+    flow = laid_out(plan, DATE).ordered[0].requests
     part = read(next(flow), REFUSED, 422)
-    gone = Window(start, NOW - SURELY_KEPT)
+    gone = Window(start, NOW - SURE_RETENTION_S)
     assert part.coverage.gaps() == (Gap(gone, Reason.BEYOND_RETENTION),)
     request = flow.send(part)
-    assert request.window == Window(NOW - SURELY_KEPT, start + WEEK)
-    rest = read(request, {"events": [row(NOW - SURELY_KEPT + 5)]})
-    got = merged(draft, [part, rest])
+    assert request.window == Window(NOW - SURE_RETENTION_S, start + WEEK)
+    rest = read(request, {"events": [row(NOW - SURE_RETENTION_S + 5)]})
+    got = merged(plan, [part, rest])
     assert (len(got), got.coverage.gaps()) == (1, (Gap(gone, Reason.BEYOND_RETENTION),))
     assert "start_time is too old" in got.coverage.notes[0]
     assert read(request, REFUSED, 422).status == 422
@@ -258,8 +259,8 @@ def test_a_refusal_of_what_may_be_too_old_is_a_hole() -> None:
 
 def test_a_clock_that_is_ahead_costs_one_request() -> None:
     """What has not come yet by the service's clock is a gap, and the rest is asked for again."""
-    draft = drafted("events", 7, start_time=NOW - DAY)
-    flow = draft.outline(DATE + 60, None).legs[0].flow
+    plan = planned("events", 7, start_time=NOW - DAY)
+    flow = laid_out(plan, DATE + 60).ordered[0].requests
     part = read(next(flow), REFUSED, 422)
     ahead = Gap(Window(NOW, NOW + 60), Reason.NOT_REPORTED_YET)
     assert part.coverage.gaps() == (ahead,)
@@ -269,9 +270,9 @@ def test_a_clock_that_is_ahead_costs_one_request() -> None:
     rest = read(request, {"events": [row(NOW - 5)]})
     with pytest.raises(StopIteration):
         flow.send(rest)
-    got = merged(draft, [part, rest], now=DATE + 60)
+    got = merged(plan, [part, rest], now=DATE + 60)
     assert (len(got), got.coverage.gaps(), got.coverage.complete) == (1, (ahead,), True)
-    flow = drafted("events", 7, start_time=NOW + 5).outline(DATE + 60, None).legs[0].flow
+    flow = laid_out(planned("events", 7, start_time=NOW + 5), DATE + 60).ordered[0].requests
     part = read(next(flow), REFUSED, 422)
     assert part.coverage.gaps() == (Gap(Window(NOW + 5, NOW + 60), Reason.NOT_REPORTED_YET),)
     with pytest.raises(StopIteration):
@@ -280,7 +281,7 @@ def test_a_clock_that_is_ahead_costs_one_request() -> None:
 
 @pytest.mark.parametrize(
     ("status", "date_of_it", "start"),
-    [(422, DATE, NOW - SURELY_KEPT), (422, None, NOW - KEPT), (400, DATE, NOW - KEPT)],
+    [(422, DATE, NOW - SURE_RETENTION_S), (422, None, NOW - RETENTION_S), (400, DATE, NOW - RETENTION_S)],
 )
 def test_other_refusals_stay_errors(status: int, date_of_it: float | None, start: int) -> None:
     """Of what is kept, or when it is not known when they were sent."""
@@ -291,16 +292,16 @@ def test_other_refusals_stay_errors(status: int, date_of_it: float | None, start
 def test_a_system_that_does_not_exist_is_an_error() -> None:
     """However old the range."""
     missing = {**REFUSED, "details": 'System not found for {:id=>"7"}'}
-    assert type(read(requests(start_time=NOW - KEPT)[0], missing, 422)) is NotFound
+    assert type(read(requests(start_time=NOW - RETENTION_S)[0], missing, 422)) is NotFound
 
 
 def test_what_failed_is_named() -> None:
     """By the windows that are missing."""
-    outline = drafted("events", 7, start_time=NOW - 10 * DAY).outline(DATE, None)
-    older, newer = (next(leg.flow) for leg in outline.legs)
+    laid = laid_out(planned("events", 7, start_time=NOW - 10 * DAY), DATE, None)
+    older, newer = (next(segment.requests) for segment in laid.ordered)
     assert older.window is not None
     part = read(newer, {"events": [row(NOW - 5)]})
-    got = outline.merge([part], [Gap(older.window, Reason.FAILED)], Receipt())
+    got = laid.merge([part], [Gap(older.window, Reason.FAILED)], Receipt())
     assert (len(got), got.coverage.complete) == (1, False)
     assert got.coverage.gaps() == (Gap(older.window, Reason.FAILED),)
 
@@ -319,20 +320,20 @@ def test_ranges_that_make_no_sense_are_refused(options: dict[str, Any], match: s
     """At the call."""
     for method in ("events", "alarms"):
         with pytest.raises(InputError, match=match):
-            drafted(method, 7, **options)
+            planned(method, 7, **options)
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.0, True, "x", "", "²"])
 def test_kinds_that_cannot_be_are_refused(wrong: object) -> None:
     """At the call."""
     with pytest.raises(InputError, match="event_type_id must be a number"):
-        drafted("event_types", wrong)
+        planned("event_types", wrong)
 
 
 def test_cleared_is_a_choice_of_two() -> None:
     """A word would be taken for yes."""
     with pytest.raises(InputError, match="cleared must be"):
-        drafted("alarms", 7, start_time=5, cleared="false")
+        planned("alarms", 7, start_time=5, cleared="false")
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.api.v4 import ApiV4
-from enlighten_async.api.v4.series import MICROS_TELEMETRY, PAGE
+from enlighten_async.api.v4.series import MICROS_PER_PAGE, MICROS_TELEMETRY
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Coverage, Gap, Reason
 from enlighten_async.models.device_series import merge_micros, no_micros
-from enlighten_async.query.plan import Outline
 from enlighten_async.windows import DAY, Window, local_days
 from enlighten_async.wire import Request, Response
+from tests.api.laid_out import LaidOut, laid_out
 from tests.api.v2.answers import START, SYSTEM, answer
 from tests.api.v4.telemetry import NOW, SPANS, part_of, run
 from tests.effort import examples
@@ -50,12 +50,10 @@ def body(devices: Sequence[Row], total: int | None = None, **more: Any) -> Row:
     return {"system_id": SYSTEM, "total_devices": count, "devices": list(devices), **more}
 
 
-def outlined(zone: str | None = "Europe/Berlin", **range_: Any) -> Outline[Any, Any, Any]:
+def outlined(zone: str | None = "Europe/Berlin", **range_: Any) -> LaidOut:
     """Return what a call comes to; the time zone is that of the system, where known."""
-    draft = ApiV4(zones={} if zone is None else {SYSTEM: zone}).endpoints["micros_telemetry"](
-        SYSTEM, **range_
-    )
-    return draft.outline(NOW, ZoneInfo(zone) if zone and draft.zone_of else None)
+    plan = ApiV4(time_zones={} if zone is None else {SYSTEM: zone}).micros_telemetry(SYSTEM, **range_)
+    return laid_out(plan, NOW, ZoneInfo(zone) if zone and plan.zone_of else None)
 
 
 @frozen
@@ -73,7 +71,7 @@ class Service:
 
     count: int
     cap: int = 7 * DAY
-    size: int = PAGE
+    size: int = MICROS_PER_PAGE
     total: bool = True
     failing: frozenset[int] = frozenset()
     asked: list[tuple[int, int]] = field(factory=list)
@@ -102,14 +100,14 @@ class Service:
     back=st.integers(0, 40 * DAY),
     length=st.integers(0, 20 * DAY),
     cap=st.sampled_from([7 * DAY, 2 * DAY, 23 * 3600]),
-    size=st.sampled_from([7, PAGE]),
+    size=st.sampled_from([7, MICROS_PER_PAGE]),
     whole=st.booleans(),
 )
 def test_any_range_is_each_row_of_each_device_once(
     count: int, back: int, length: int, cap: int, size: int, *, whole: bool
 ) -> None:
     """However many there are to a page, and however short the service cuts, as long as it tells."""
-    service = Service(count, cap, size if whole else PAGE, total=whole)
+    service = Service(count, cap, size if whole else MICROS_PER_PAGE, total=whole)
     result, _ = run(outlined(start_at=NOW - back, end_at=NOW - back + length), service)
     window = result.window
     there = [] if not window.seconds else [str(100 + n) for n in range(count)]
@@ -123,7 +121,7 @@ def test_any_range_is_each_row_of_each_device_once(
     empty = window.seconds and not count and whole
     assert result.coverage.gaps() == ((Gap(window, Reason.NO_DEVICE),) if empty else ())
     if there:
-        pieces = len(outlined(start_at=NOW - back, end_at=NOW - back + length).legs)
+        pieces = len(outlined(start_at=NOW - back, end_at=NOW - back + length).ordered)
         cut = -(-min(7 * DAY, window.seconds) // (cap // GRID * GRID)) if cap < 7 * DAY else 1
         pages = -(-count // service.size)
         # Without a count, a full last page does not tell that it is the last.
@@ -134,8 +132,8 @@ def test_any_range_is_each_row_of_each_device_once(
 def test_pages_are_asked_for_one_after_another() -> None:
     """By number and size, each of the same time."""
     service = Service(45)
-    outline = outlined(start_at=NOW - 600, end_at=NOW)
-    request = next(outline.legs[0].flow)
+    laid = outlined(start_at=NOW - 600, end_at=NOW)
+    request = next(laid.ordered[0].requests)
     start = int(NOW) - 600
     assert (request.endpoint, request.path) == (
         "micros_telemetry",
@@ -149,7 +147,7 @@ def test_pages_are_asked_for_one_after_another() -> None:
     }
     result, _ = run(outlined(start_at=NOW - 600, end_at=NOW), service)
     assert service.asked == [(1, start), (2, start), (3, start)]
-    assert (len(result), outline.open_ended) == (45, True)
+    assert (len(result), laid.open_ended) == (45, True)
 
 
 def test_today_is_left_to_the_service_on_the_first_page() -> None:
@@ -256,7 +254,7 @@ def test_devices_that_move_between_pages_are_taken_once() -> None:
 
 def test_what_was_not_asked_for_is_missing_for_all() -> None:
     """A window that failed is a gap of the answer, and of the devices that other windows list."""
-    part = MICROS_TELEMETRY.ask(SYSTEM, {}).request(W).decode(answer(body([listed("1", ends(W))])))
+    part = MICROS_TELEMETRY.requests(SYSTEM, {}).request(W).decode(answer(body([listed("1", ends(W))])))
     window = Window(W.start - 900, W.end + 900)
     empty = no_micros(SYSTEM, Coverage(window, GRID))
     gaps = [
@@ -273,16 +271,16 @@ def test_what_was_not_asked_for_is_missing_for_all() -> None:
 
 def test_a_system_without_microinverters() -> None:
     """Older windows are not bought."""
-    part = MICROS_TELEMETRY.ask(SYSTEM, {}).request(W).decode(answer(body([])))
+    part = MICROS_TELEMETRY.requests(SYSTEM, {}).request(W).decode(answer(body([])))
     assert part.coverage.gaps() == (Gap(W, Reason.NO_DEVICE),)
     assert outlined(start_at=0).skip(part, Window(W.start - DAY, W.start)) is Reason.NO_DEVICE
-    assert part_of(MICROS_TELEMETRY.ask(SYSTEM, {}).request(W), answer({"details": "x"}, 404)) is None
+    assert part_of(MICROS_TELEMETRY.requests(SYSTEM, {}).request(W), answer({"details": "x"}, 404)) is None
 
 
 def test_it_can_be_used_as_a_value() -> None:
     """A sequence of series; written down, compared, copied; parts in a stream know the time zone."""
-    outline = outlined(start_at=W.start, end_at=W.end)
-    result, _ = run(outline, Service(3))
+    laid = outlined(start_at=W.start, end_at=W.end)
+    result, _ = run(laid, Service(3))
     assert [each.serial_number for each in result[1:]] == ["101", "102"]
     assert result.devices[0] == result[0] == next(iter(result))
     told: Any = result.to_dict()
@@ -292,7 +290,7 @@ def test_it_can_be_used_as_a_value() -> None:
     assert pickle.loads(pickle.dumps(result)) == copy.deepcopy(result) == result  # noqa: S301 - our own
     assert hash(result) == hash(copy.copy(result))
     page = answer(body([listed("1", ends(W))]))
-    (part,) = outline.unpack(MICROS_TELEMETRY.ask(SYSTEM, {}).request(W).decode(page))
+    (part,) = laid.items(MICROS_TELEMETRY.requests(SYSTEM, {}).request(W).decode(page))
     assert (part.timezone, part[0].timezone) == ("Europe/Berlin", "Europe/Berlin")
     assert [day.wh for day in part[0].sums("day")] == [3]
 
@@ -301,5 +299,5 @@ def test_an_answer_that_cannot_be_read() -> None:
     """Says where."""
     spoiled = body([{**listed("1", []), "intervals": [{"end_at": "noon"}]}])
     with pytest.raises(DecodeError) as caught:
-        MICROS_TELEMETRY.ask(SYSTEM, {}).request(W).decode(answer(spoiled))
+        MICROS_TELEMETRY.requests(SYSTEM, {}).request(W).decode(answer(spoiled))
     assert caught.value.path == "$.devices[0].intervals[0].end_at"

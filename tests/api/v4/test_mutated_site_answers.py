@@ -13,7 +13,7 @@ from enlighten_async.errors import APIError, DecodeError
 from enlighten_async.models import Alarms, Events
 from tests.api.v2.answers import DATE
 from tests.api.v2.test_mutated_answers import mutated
-from tests.api.v4.single import drafted, told
+from tests.api.v4.single import planned, told
 from tests.effort import examples
 
 EVENT = {"event_type_id": 28, "event_start_time": DATE, "event_end_time": None, "serial_number": "01"}
@@ -65,7 +65,7 @@ DETAILS = (
 def call(name: str) -> Any:
     """Return the query of a method."""
     args, options, _ = CALLS[name]
-    return drafted(name, *args, **options)
+    return planned(name, *args, **options)
 
 
 @examples(700)

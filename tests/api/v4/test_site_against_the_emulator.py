@@ -13,7 +13,7 @@ from attrs import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v4.events import KEPT, MARGIN, WEEK
+from enlighten_async.api.v4.events import RETENTION_MARGIN_S, RETENTION_S, WEEK
 from enlighten_async.emulator import Fault, System
 from enlighten_async.emulator.v4.manners import Manners
 from enlighten_async.errors import InputError, NotFound, NotSupported, ServerError
@@ -140,7 +140,7 @@ async def test_what_is_older_than_the_service_keeps_is_a_hole() -> None:
         got = await query
     (gap,) = got.coverage.gaps()
     assert gap.reason is Reason.BEYOND_RETENTION
-    assert 0 <= gap.window.end - (now - KEPT + MARGIN) <= 1
+    assert 0 <= gap.window.end - (now - RETENTION_S + RETENTION_MARGIN_S) <= 1
     assert got.receipt.sent == price.at_most == 39
     same(got, world().emulator.truth.events.events(each.system_id, gap.window.end, int(now)))
 
@@ -313,5 +313,5 @@ async def test_chargers_that_do_not_exist() -> None:
 async def test_v2_has_none_of_this() -> None:
     """It says who has."""
     async with world().client() as client:
-        with pytest.raises(NotSupported, match=r"v2 of the API has no events: .*EnlightenClient\.v4"):
+        with pytest.raises(NotSupported, match=r"only v4 of the API has this: .*EnlightenClient\.v4"):
             client.events(7, start_time=5)

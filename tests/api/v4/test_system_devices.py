@@ -23,20 +23,20 @@ from enlighten_async.models import (
     SystemDevice,
 )
 from tests.api.v2.answers import DATE
-from tests.api.v4.single import asked, drafted, told
+from tests.api.v4.single import asked, planned, told
 
 NOW = datetime.fromtimestamp(DATE, UTC)
 
 
 def listed(**kinds: object) -> Any:
     """Return what an answer with these devices becomes."""
-    return told(drafted("devices", 7), {"system_id": 7, "items": "devices", "devices": kinds})
+    return told(planned("devices", 7), {"system_id": 7, "items": "devices", "devices": kinds})
 
 
 @pytest.mark.parametrize("name", ["devices", "latest_telemetry", "storage_meter_readings"])
 def test_each_is_one_request(name: str) -> None:
     """Of a system."""
-    request = asked(drafted(name, 7))
+    request = asked(planned(name, 7))
     assert (request.endpoint, request.path, request.params) == (name, f"/systems/7/{name}", ())
 
 
@@ -109,7 +109,7 @@ def test_kinds_that_are_not_known_are_kept_as_they_came() -> None:
     got = listed(micros=None, **new)
     assert got == Devices(7, others=new)
     assert json.loads(json.dumps(got.to_dict()))["others"] == new
-    assert told(drafted("devices", 7), {"system_id": 7, "total_devices": 0, "devices": None}) == Devices(7, 0)
+    assert told(planned("devices", 7), {"system_id": 7, "total_devices": 0, "devices": None}) == Devices(7, 0)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_last_reports() -> None:
             "fans": [{"x": 1}],
         },
     }
-    got = told(drafted("latest_telemetry", 7), body)
+    got = told(planned("latest_telemetry", 7), body)
     assert got == LatestTelemetry(
         7,
         meters=(
@@ -163,8 +163,8 @@ def test_last_reports() -> None:
     )
     assert got.as_of == NOW
     assert json.loads(json.dumps(got.to_dict()))["meters"][0]["power"] == 755
-    assert told(drafted("latest_telemetry", 7), {"system_id": 7}) == LatestTelemetry(7)
-    error = told(drafted("latest_telemetry", 7), {"system_id": 7, "devices": {"evse": [{"power": "1"}]}})
+    assert told(planned("latest_telemetry", 7), {"system_id": 7}) == LatestTelemetry(7)
+    error = told(planned("latest_telemetry", 7), {"system_id": 7, "devices": {"evse": [{"power": "1"}]}})
     assert isinstance(error, DecodeError)
     assert error.path == "$.evse[0].power"
 
@@ -177,12 +177,12 @@ def test_readings_of_meters(key: str) -> None:
         "meter_readings": [{key: "01EIM2", "value": 61, "read_at": DATE}, {"value": None}],
         "meta": {"status": "normal"},
     }
-    got = told(drafted("consumption_meter_readings", 7), body)
+    got = told(planned("consumption_meter_readings", 7), body)
     meters = (MeterReading("01EIM2", 61, NOW), MeterReading())
     assert got == ConsumptionMeterReadings(7, meters, Meta("normal"))
     assert (list(got), got.as_of) == (list(meters), NOW)
     body["meter_readings"] = [{key: "01EIM4", "value_charged": 9, "value_discharged": 4, "read_at": DATE}]
-    stored = told(drafted("storage_meter_readings", 7), body)
+    stored = told(planned("storage_meter_readings", 7), body)
     assert stored == StorageMeterReadings(7, (StorageMeterReading("01EIM4", 9, 4, NOW),), Meta("normal"))
     assert (stored[0].value_discharged, len(stored)) == (4, 1)
     assert json.loads(json.dumps(stored.to_dict()))["meter_readings"][0]["serial_number"] == "01EIM4"
@@ -191,7 +191,7 @@ def test_readings_of_meters(key: str) -> None:
 @pytest.mark.parametrize("name", ["consumption_meter_readings", "storage_meter_readings"])
 def test_readings_until_an_instant(name: str) -> None:
     """In whole seconds; what is no instant is refused."""
-    request = asked(drafted(name, 7, end_at=NOW))
+    request = asked(planned(name, 7, end_at=NOW))
     assert (request.path, request.params) == (f"/systems/7/{name}", (("end_at", str(int(DATE))),))
     with pytest.raises(InputError, match="end_at"):
-        drafted(name, 7, end_at=date(2025, 1, 1))
+        planned(name, 7, end_at=date(2025, 1, 1))

@@ -14,24 +14,25 @@ from enlighten_async.api.v4 import ApiV4
 from enlighten_async.errors import DecodeError, InputError, NotSupported
 from enlighten_async.models import EvsePower, Receipt
 from enlighten_async.wire import Request
+from tests.api.laid_out import laid_out
 from tests.api.v2.answers import DATE, answer
 from tests.effort import examples
 
 
 def flow(zones: dict[int, str] | None = None, **filters: Any) -> Any:
-    """Return the outline of a list of systems."""
-    return ApiV4(zones={} if zones is None else zones).endpoints["systems"](**filters).outline(DATE, None)
+    """Return the laid of a list of systems."""
+    return laid_out(ApiV4(time_zones={} if zones is None else zones).systems(**filters), DATE)
 
 
-def driven(outline: Any, bodies: list[Any]) -> tuple[list[Any], list[Request[Any]]]:
+def driven(laid: Any, bodies: list[Any]) -> tuple[list[Any], list[Request[Any]]]:
     """Drive the flow by these answers; return the parts and what was asked."""
-    (leg,) = outline.legs
-    parts, asked = [], [next(leg.flow)]
+    (segment,) = laid.ordered
+    parts, asked = [], [next(segment.requests)]
     for body in bodies:
         parts.append(asked[-1].decode(answer(body)))
-        outline.learn(parts[-1])
+        laid.learn(parts[-1])
         try:
-            asked.append(leg.flow.send(parts[-1]))
+            asked.append(segment.requests.send(parts[-1]))
         except StopIteration:
             return parts, asked
     raise AssertionError("it asks for more")
@@ -91,10 +92,10 @@ def test_pages_end_with_the_total(sizes: list[int], *, known: bool) -> None:
         bodies.append(page(range(first, first + size), total if known else None))
         first += size
     zones: dict[int, str] = {}
-    outline = flow(zones)
-    parts, asked = driven(outline, bodies)
+    laid = flow(zones)
+    parts, asked = driven(laid, bodies)
     assert [dict(request.params)["page"] for request in asked] == [str(n + 1) for n in range(len(sizes))]
-    answered = outline.merge(parts, [], Receipt())
+    answered = laid.merge(parts, [], Receipt())
     assert [system.system_id for system in answered] == list(range(total))
     assert answered.complete
     assert zones == dict.fromkeys(range(total), "US/Pacific")
@@ -102,10 +103,10 @@ def test_pages_end_with_the_total(sizes: list[int], *, known: bool) -> None:
 
 def test_a_page_that_comes_again_ends_it() -> None:
     """A service that does not turn pages is not asked for ever, and the answer says so."""
-    outline = flow()
-    parts, asked = driven(outline, [page([1, 2], 5), page([1, 2], 5)])
+    laid = flow()
+    parts, asked = driven(laid, [page([1, 2], 5), page([1, 2], 5)])
     assert len(asked) == 2
-    assert not outline.merge(parts, [], Receipt()).complete
+    assert not laid.merge(parts, [], Receipt()).complete
 
 
 def test_names_are_those_of_v2() -> None:
@@ -148,21 +149,21 @@ def test_a_date_in_any_of_its_shapes(told: object) -> None:
 @pytest.mark.parametrize("wrong", [{"systems": {}}, {"systems": [7]}, {}, {"systems": [{"name": "x"}]}, []])
 def test_what_is_no_list_of_systems(wrong: object) -> None:
     """Is an error that keeps the answer."""
-    (leg,) = flow().legs
+    (segment,) = flow().ordered
     with pytest.raises(DecodeError) as caught:
-        next(leg.flow).decode(answer(wrong))
+        next(segment.requests).decode(answer(wrong))
     assert caught.value.response is not None
 
 
 def test_the_chargers_of_a_summary() -> None:
     """By their serial numbers."""
-    (leg,) = ApiV4().endpoints["summary"](7, None).outline(DATE, None).legs
+    (segment,) = laid_out(ApiV4().summary(7), DATE).ordered
     told = [{"21": {"evse_max_charge_w": 440, "evse_min_charge_w": 230}}, {"12": {}}]
-    summary = next(leg.flow).decode(answer({"system_id": 7, "nmi": "1", "evse_power": told}))
+    summary = next(segment.requests).decode(answer({"system_id": 7, "nmi": "1", "evse_power": told}))
     assert summary.evse_power == (EvsePower("21", 440, 230), EvsePower("12"))
-    (leg,) = ApiV4().endpoints["summary"](7, None).outline(DATE, None).legs
+    (segment,) = laid_out(ApiV4().summary(7), DATE).ordered
     with pytest.raises(DecodeError):
-        next(leg.flow).decode(answer({"system_id": 7, "evse_power": [7]}))
+        next(segment.requests).decode(answer({"system_id": 7, "evse_power": [7]}))
 
 
 def test_the_time_zone_is_that_of_the_system() -> None:

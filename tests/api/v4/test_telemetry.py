@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.api.v4 import ApiV4
-from enlighten_async.api.v4.errors import explain
+from enlighten_async.api.v4.errors import error_for
 from enlighten_async.errors import APIError, DecodeError, InputError, NotFound, RangeError, Unavailable
 from enlighten_async.models import Gap, Reason, Receipt
 from enlighten_async.windows import DAY, Window, local_days
+from tests.api.laid_out import laid_out
 from tests.api.v2.answers import DATE, START, SYSTEM, answer
 from tests.api.v4.telemetry import NESTED, NOW, SAMPLES, SERIAL, Sample, Service, nested_by_day, part_of, run
 from tests.effort import examples
@@ -43,11 +44,11 @@ of_devices = pytest.mark.parametrize(
 )
 def test_a_request_says_what_it_asks(sample: Sample, seconds: int, granularity: str) -> None:
     """The smallest span that holds the window; chargers know none below a day; nothing else is sent."""
-    request = next(sample.outlined(start_at=START, end_at=START + seconds).legs[0].flow)
+    request = next(sample.outlined(start_at=START, end_at=START + seconds).ordered[0].requests)
     assert (request.endpoint, request.path) == (sample.name, f"/systems/{SYSTEM}/{sample.path}")
     if sample.name == "ev_charger_telemetry" and granularity == "15mins":
         granularity = "day"
-    start = START // sample.kind.endpoint.grid * sample.kind.endpoint.grid
+    start = START // sample.kind.limits.grid * sample.kind.limits.grid
     assert request.params == (("start_at", str(start)), ("granularity", granularity))
     assert (request.method, request.body) == ("GET", None)
 
@@ -146,9 +147,9 @@ def test_a_day_without_rows_has_its_reason(sample: Sample) -> None:
     part = sample.ask().request(W).decode(answer(body))
     counted = sample not in NESTED
     assert part.coverage.gaps() == (Gap(W, Reason.NO_DEVICE if counted else Reason.NO_ROW),)
-    outline = sample.outlined(start_at=START - 60 * DAY)
+    laid = sample.outlined(start_at=START - 60 * DAY)
     older = Window(W.start - DAY, W.start)
-    assert outline.skip(part, older) is (Reason.NO_DEVICE if counted else None)
+    assert laid.skip(part, older) is (Reason.NO_DEVICE if counted else None)
     part = sample.ask().request(W).decode(answer(sample.body([], total_devices=1)))
     assert {gap.reason for gap in part.coverage.gaps()} == {Reason.NO_ROW}
 
@@ -164,7 +165,7 @@ def test_today_is_left_to_the_service(sample: Sample) -> None:
         result, asked = run(sample.outlined(), lambda _, body=body: answer(body))
         assert [request.params for request in asked] == [()]
         assert result.window.start == midnight
-        grid = sample.grid if ends else sample.kind.endpoint.grid
+        grid = sample.grid if ends else sample.kind.limits.grid
         assert result.window.end == int(NOW) // grid * grid
         assert sample.rows(result) == sample.truth(ends)
 
@@ -172,8 +173,8 @@ def test_today_is_left_to_the_service(sample: Sample) -> None:
 def test_the_chargers_own_today_is_asked_for_by_its_start() -> None:
     """The service would answer for yesterday; so the time zone is needed, and asked for if not known."""
     sample = BY_NAME["ev_charger_telemetry"]
-    draft = ApiV4().endpoints[sample.name](SYSTEM, SERIAL)
-    assert draft.zone_of == SYSTEM
+    plan = getattr(ApiV4(), sample.name)(SYSTEM, SERIAL)
+    assert plan.zone_of == SYSTEM
     result, asked = run(sample.outlined(), Service(sample))
     today = datetime.fromtimestamp(NOW, BERLIN).date()
     midnight = local_days(today, today, BERLIN).start
@@ -199,9 +200,9 @@ def test_local_days_are_whole(sample: Sample) -> None:
 @each
 def test_what_is_beyond_retention_is_not_asked_for(sample: Sample) -> None:
     """The service keeps two years."""
-    outline = sample.outlined(start_at=NOW - 800 * DAY, end_at=NOW - 740 * DAY)
-    assert (outline.legs, outline.pruned) == ((), 9)
-    result, _ = run(outline, Service(sample))
+    laid = sample.outlined(start_at=NOW - 800 * DAY, end_at=NOW - 740 * DAY)
+    assert (laid.ordered, laid.pruned) == ((), 9)
+    result, _ = run(laid, Service(sample))
     assert {gap.reason for gap in result.coverage.gaps()} == {Reason.BEYOND_RETENTION}
 
 
@@ -219,7 +220,7 @@ RANGE = (
 @each
 def test_refusals_that_are_answers(sample: Sample) -> None:
     """A range the system has nothing of, one in the future, and data that is not available for now."""
-    window, outline = W, sample.ask().request(W)
+    window, laid = W, sample.ask().request(W)
     first, last = W.start + 900, W.end + 9000
     cases = [
         (422, refusal(422, RANGE % (last, last + 900)), Reason.BEFORE_OPERATION),
@@ -228,7 +229,7 @@ def test_refusals_that_are_answers(sample: Sample) -> None:
         (500, {"errorCode": 7, "errorMessages": ["Data is temporarily unavailable"]}, Reason.UNAVAILABLE),
     ]
     for status, body, reason in cases:
-        part = part_of(outline, answer(body, status))
+        part = part_of(laid, answer(body, status))
         assert part.coverage.gaps() == (Gap(window, reason),)
         assert part.coverage.complete == (reason is not Reason.UNAVAILABLE)
         assert (part.system_id, len(part.intervals)) == (SYSTEM, 0)
@@ -247,10 +248,10 @@ def test_what_is_wrong_stays_an_error(sample: Sample) -> None:
         (503, "", Unavailable),
     ):
         response = answer(refusal(status, details), status)
-        failure = explain(response, sample.name)
+        failure = error_for(response, sample.name)
         assert type(failure) is kind
-        assert sample.ask().request(W).forgive(failure) is None
-    assert sample.ask().request(W).forgive(APIError("x", status=418)) is None
+        assert sample.ask().request(W).empty_answer_for(failure) is None
+    assert sample.ask().request(W).empty_answer_for(APIError("x", status=418)) is None
 
 
 def test_a_system_without_a_heat_pump_has_no_data() -> None:
@@ -269,16 +270,16 @@ def test_a_system_without_a_heat_pump_has_no_data() -> None:
 def test_a_serial_number_that_cannot_be_one(sample: Sample, wrong: Any) -> None:
     """It would lead elsewhere, or nowhere: refused before anything is sent."""
     with pytest.raises(InputError, match="serial_number"):
-        ApiV4().endpoints[sample.name](SYSTEM, wrong)
+        getattr(ApiV4(), sample.name)(SYSTEM, wrong)
 
 
 @of_devices
 def test_spaces_around_a_serial_number_do_not_count(sample: Sample) -> None:
     """It is often copied."""
-    outline = ApiV4().endpoints[sample.name](SYSTEM, " 0123 ", start_at=START).outline(NOW, None)
-    path = next(outline.legs[0].flow).path
+    laid = laid_out(getattr(ApiV4(), sample.name)(SYSTEM, " 0123 ", start_at=START), NOW)
+    path = next(laid.ordered[0].requests).path
     assert "/0123/" in path
-    assert outline.merge([], [], Receipt()).serial_number == "0123"
+    assert laid.merge([], [], Receipt()).serial_number == "0123"
 
 
 @each
