@@ -102,7 +102,8 @@ class SeriesPlan(QueryPlan[S, S]):
     def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
         """Return the fewest windows for all that is neither cached nor known to be empty."""
         requests, limits = self.requests, self.requests.endpoint.limits
-        zone = zone or requests.zone
+        if zone is None and requests.system_id in requests.time_zones:
+            zone = requests.zone
         # Today as it was some minutes ago may be cached; today as it is now is not.
         if self.range is None and limits.knows_today and not (cached.max_age and zone):
             return Segments((Segment(requests.segment(None)),), open_ended=requests.endpoint.paged)
@@ -120,7 +121,7 @@ class SeriesPlan(QueryPlan[S, S]):
             window,
             tuple(unasked),
             pruned=sum(-(-gap.window.seconds // limits.span) for gap in unasked),
-            spare=limits.spare(bought, zone, local=asked.local),
+            spare=limits.spare(bought, zone, local=asked.local) if limits.cut == "silent" else 0,
             open_ended=requests.endpoint.paged,
             cheaper=limits.cheaper(bought) if len(to_ask) > 1 else "",
         )
@@ -188,7 +189,7 @@ def _missing(
 ) -> tuple[list[Window], list[Gap]]:
     """Return the windows that are not cached, and the gaps that lie beyond the service's retention."""
     wanted, gone = [], []
-    for blank in without(window, known):
+    for blank in without(window, known) if known else [window]:
         retained = blank.clip(Window(limits.oldest(now), blank.end))
         lost = Window(blank.start, retained.start)
         gone += [Gap(lost, Reason.BEYOND_RETENTION)] if lost.seconds else []
@@ -300,7 +301,9 @@ class SeriesRequests(Generic[S]):
     def _part(self, response: Response, window: Window) -> S:
         """Return the part of a response, for as much of its window as it speaks for."""
         part = self.read(response, window)
-        if (last := part._last) is not None:
+        if (last := part._last) is not None and self.endpoint.limits.cut == "error":
+            return part  # the service refuses what it does not answer in full
+        if last is not None:
             until = self.endpoint.limits.spoken(part.window, last)
             cut = until < part.window.end and _may_have_reported(part, last + HOUR)
             return self.read(response, Window(window.start, until)) if cut else part

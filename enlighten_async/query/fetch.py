@@ -183,7 +183,8 @@ class Fetcher:
             if part is not None:
                 self._accept(segment, part)
                 return
-        if (other := self._in_flight_elsewhere(request)) is not None:
+        # A caller who wants nothing cached does not take the part of an earlier request either.
+        if options.max_age != 0 and (other := session.in_flight.find(options.scope, request, options.rank)):
             await self._wait_for(other, segment, request)
             return
         with session.in_flight.entered(options.scope, request, options.rank) as shared:
@@ -243,15 +244,6 @@ class Fetcher:
         until = fetched + ABSENCE_MEMORY_S if error else key.valid_until(part, fetched)
         return part if until > index.now else None
 
-    def _in_flight_elsewhere(
-        self, request: Request[Part], own: SharedRequest | None = None
-    ) -> SharedRequest | None:
-        """Return another query's request for the beginning of what this request wants."""
-        options = self.options
-        if options.max_age == 0:
-            return None
-        return self.session.in_flight.find(options.scope, request, options.rank, own)
-
     async def _wait_for(self, other: SharedRequest, segment: SegmentState, request: Request[Part]) -> None:
         """Wait until another query's request is over, and take its part if it got one."""
         with self._interruptible() as scope:
@@ -304,10 +296,14 @@ class Fetcher:
         self, segment: SegmentState, request: Request[Part], shared: SharedRequest, grant: Grant
     ) -> bool:
         """Look again: others may have paid for the part, or be at it, since this one joined the queue."""
-        needed, part, cache = False, None, self.session.cache
+        needed, part, other = False, None, None
+        session, options = self.session, self.options
         try:
-            part = None if cache is None else await self.cached_part(cache, request)
-            needed = part is None and self._in_flight_elsewhere(request, shared) is None
+            if session.cache is not None:
+                part = await self.cached_part(session.cache, request)
+            if options.max_age != 0:
+                other = session.in_flight.find(options.scope, request, options.rank, shared)
+            needed = part is None and other is None
         finally:
             if not needed:
                 grant.settle()  # as it was not sent, it costs nothing
