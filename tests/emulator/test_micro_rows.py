@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, System
-from enlighten_async.emulator.plant.devices import REPLACED_AFTER, inverters
-from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator.simulation.devices import INVERTERS_REPLACED_AFTER_S, inverters
+from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 
 DAY = 86_400
 NOW = 1_750_014_000  # noon in California, 2025-06-15
-FLEET = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(KINDS)).truth
+FLEET = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(SYSTEM_KINDS)).truth
 
 
 def check_sums(truth: Any, system: System, start: float, end: float) -> None:
@@ -57,7 +57,7 @@ def test_a_replacement_takes_over(clock: FakeClock) -> None:
     start = NOW - 300 * DAY
     system = System(system_id=7, operational_at=start, retired_inverters=1)
     truth = Emulator(clock=clock, fleet=[system]).truth
-    at = start + REPLACED_AFTER
+    at = start + INVERTERS_REPLACED_AFTER_S
     (new, *_), old = inverters(system), inverters(system)[-1]
     assert new.place == old.place
     assert old.retired_at == at
@@ -68,7 +68,7 @@ def test_a_replacement_takes_over(clock: FakeClock) -> None:
         truth.micro_rows(7, "nobody", 0, NOW)
 
 
-@pytest.mark.parametrize("number", range(len(KINDS)))
+@pytest.mark.parametrize("number", range(len(SYSTEM_KINDS)))
 def test_the_odometer_of_consumption_counts_rows(number: int) -> None:
     """Of meters that are switched on; it was read when the last row ended."""
     system = FLEET.systems()[number]

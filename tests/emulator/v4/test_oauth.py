@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from enlighten_async.emulator import App, Emulator, Fault, Manners
+from enlighten_async.emulator import App, Emulator, Fault, V4Options
 from enlighten_async.emulator.v4.tokens import user_name
 from enlighten_async.testing import FakeClock
 
@@ -157,7 +157,7 @@ async def test_the_portals_own_address_lacks_something(clock: FakeClock) -> None
 @pytest.mark.parametrize("how", ["switch", "param", "stranger"])
 async def test_owners_may_refuse(clock: FakeClock, how: str) -> None:
     """They are sent back without a code."""
-    emulator = Emulator(clock=clock, manners=Manners(deny=how == "switch"))
+    emulator = Emulator(clock=clock, v4_options=V4Options(deny=how == "switch"))
     params = {"switch": {}, "param": {"deny": "1"}, "stranger": {"user": "nobody"}}[how]
     async with service(emulator) as client:
         brought = await consent(client, state="x", **params)

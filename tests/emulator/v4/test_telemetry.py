@@ -14,9 +14,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.emulator import Emulator, Manners, Meter, Quota, System
+from enlighten_async.emulator import Emulator, Meter, Quota, System, V4Options
 from enlighten_async.emulator.local_time import iso, local_date, local_midnight
-from enlighten_async.emulator.plant.fleet import KINDS, TOWNS
+from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS, TOWNS
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 
@@ -29,7 +29,7 @@ LENGTHS = {"5mins": 300, "15mins": 900, "day": DAY, "week": 7 * DAY}
 GRIDS = {"production_micro": 300, "production_meter": 900, "consumption_meter": 900}
 
 SETTINGS: dict[str, Any] = {"quota": Quota.UNLIMITED, "concurrent": None}
-EMULATOR = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(KINDS) * 2 + 1, **SETTINGS)
+EMULATOR = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(SYSTEM_KINDS) * 2 + 1, **SETTINGS)
 """One service for all property tests: years of readings are costly to make."""
 
 METER = Meter(serial="121800000001EIM1", envoy_serial="121800000001")
@@ -256,7 +256,9 @@ async def test_a_first_report_at_midnight_is_the_day_befores(connect_v4: Connect
 @pytest.mark.parametrize(("manner", "real"), [("day", True), ("claimed", False)])
 async def test_a_week_of_inverters_may_be_cut(connect_v4: Connect, manner: Any, *, real: bool) -> None:
     """To its first day; the end that is told is that day's, or the week's all the same."""
-    emulator = Emulator(clock=FakeClock(NOW), fleet=[UTRECHT], manners=Manners(micro_week=manner), **SETTINGS)
+    emulator = Emulator(
+        clock=FakeClock(NOW), fleet=[UTRECHT], v4_options=V4Options(micro_week=manner), **SETTINGS
+    )
     start = NOW // 300 * 300 - 30 * DAY
     async with connect_v4(emulator) as client:
 
@@ -268,7 +270,7 @@ async def test_a_week_of_inverters_may_be_cut(connect_v4: Connect, manner: Any, 
         week, day = await ask("week"), await ask("day")
         dates = {"start_date": "2025-05-05", "granularity": "week"}
         dated = (await client.get("/systems/7/telemetry/production_micro", params=dates)).json()
-        emulator.manners = Manners()
+        emulator.v4_options = V4Options()
         whole = await ask("week")
     assert week["intervals"] == day["intervals"]
     assert week["end_at"] == start + (DAY if real else 7 * DAY + 7)
