@@ -62,7 +62,7 @@ class Emulator:
         quota: limits of each key.
         concurrent: number of requests handled at a time; more are answered 503. `None`: no limit.
         latency: seconds per request; a quarter each for the ways there and back, the rest is handling.
-        retention_days: age of the oldest interval still told. `None`: a year in v2, two in v4.
+        retention_days: age of the oldest interval that is still returned. `None`: a year in v2, two in v4.
         report_lag: seconds until an interval that has ended is reported.
         keys: the valid API keys; `None` accepts any that is not empty.
         faults: faults to inject.

@@ -27,8 +27,8 @@ AsgiApp: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 async def serve_scope(app: Application, scope: Message, receive: Receive, send: Send) -> None:
     """Serve one connection scope; a caller who disconnects cancels the work on their request.
 
-    Raises DroppedError where the connection is to be closed: servers close it, or answer 500 if nothing
-    was sent yet.
+    Raises DroppedError where the connection is to be closed: servers close it, or respond with 500 if
+    nothing was sent yet.
     """
     if scope["type"] == "lifespan":
         await _complete_lifespan(receive, send)

@@ -47,8 +47,8 @@ class Fault:
 
     Attributes:
         status: HTTP status (200 if only a body is given).
-        body: body of the response; in text, `{url}`, `{path}`, `{query}`, `{headers}` and `{body}` stand for
-            the request's own.
+        body: body of the response; in text, `{url}`, `{path}`, `{query}`, `{headers}` and `{body}` are
+            replaced by those of the request.
         headers: further headers; their values may hold the same names.
         times: number of requests it applies to; `math.inf` for all.
         after: number of matching requests that pass unchanged first.

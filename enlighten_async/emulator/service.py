@@ -1,4 +1,4 @@
-"""The service that endpoints of both versions answer from: data, clock, retention and options."""
+"""The service behind the endpoints of both versions: data, clock, retention and options."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Service(Generic[OptionsT]):
     Attributes:
         truth: the data of all systems.
         clock: the service's clock.
-        retention_s: age in seconds of the oldest interval that is still told.
+        retention_s: age in seconds of the oldest interval that is still returned.
         options: behaviour of this version that can be chosen; may be replaced at any time.
     """
 
@@ -55,7 +55,8 @@ class Service(Generic[OptionsT]):
     def meta(self, system: System) -> Row:
         """Return the `meta` object: status and last reports of a system, the same at every endpoint."""
         last = self.truth.last_interval(system.system_id)
-        # The gateway reports a while after an interval ends: neither aligned nor later than now.
+        # A gateway reports some time after an interval ends: the time is neither aligned nor later than now.
+        # The multiplier (a prime) spreads the delays over the ids of systems.
         behind = system.system_id * 7919 % max(1, int(min(self.truth.report_lag, METER_INTERVAL_S)))
         micro = 0 if system.meters else behind // 2
         return {
@@ -69,7 +70,7 @@ class Service(Generic[OptionsT]):
         """Return the content of `summary` for a local day that is not in the future."""
         start, end = local_midnight(day, system.timezone), local_midnight(day, system.timezone, 1)
         reached = self.meta(system)
-        current = day == self.today(system)  # of past days the service tells the energy only
+        current = day == self.today(system)  # for past days the service returns the energy only
         return {
             "system_id": system.system_id,
             "modules": system.modules * current,

@@ -131,18 +131,6 @@ async def test_more_than_allowed_at_once_is_503_and_not_charged(clock: FakeClock
     assert emulator.counts.served == 7
 
 
-async def test_reset_clears_the_books_not_the_quota(clock: FakeClock, connect: Connect) -> None:
-    """Counting anew is for tests; the service does not forget."""
-    emulator = Emulator(clock=clock, quota=Quota(2, None, "Tiny"))
-    async with connect(emulator) as client:
-        await statuses(client, 2)
-        emulator.counts.reset()
-        assert await statuses(client, 1) == [409]
-    assert emulator.counts.sent == emulator.counts.rejected == 1
-    assert emulator.counts.served == 0
-    assert not emulator.counts.windows
-
-
 def test_periods() -> None:
     """December ends in January of the next year, February in leap years after 29 days."""
     december = month_of(datetime(2025, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())

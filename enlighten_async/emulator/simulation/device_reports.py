@@ -62,8 +62,8 @@ def micro_rows(
 ) -> Iterator[dict[str, int]]:
     """Yield one inverter's rows with `start < end_at <= end`; KeyError if there is no such inverter.
 
-    The inverters that report an interval share the system's row between them, no unit lost; so the values
-    of an interval of which some have not reported yet may still move a little.
+    The inverters that report an interval divide the system's row exactly; so the values of an interval
+    that some have not reported yet may still change a little.
     """
     listed = inverters(system)
     inverter = {each.serial: each for each in listed}[serial]
@@ -104,7 +104,7 @@ def _inverter_row(inverter: Inverter, system: System, watts: int, energy: int, r
         "envoy_serial_number": inverter.envoy_serial,
         "energy": {"value": energy, "units": "Wh", "precision": 0},
         "grid_profile": GRID_PROFILE,
-        # captures show text with an offset even where no format was asked for
+        # recorded responses show text with an offset even where no format was requested
         "last_report_date": None if reported is None else iso(reported, system.timezone),
     }
 

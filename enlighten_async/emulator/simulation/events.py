@@ -171,13 +171,13 @@ class Events:
         window = max(start, system.operational_at), min(end, horizon)
         for envoy in envoys(system):
             if envoy.reported:
-                spans = outages_in(system, *window, partial(self._missing, system))
-                yield from _events(GATEWAY_NOT_REPORTING, envoy.serial, spans, system.operational_at, horizon)
+                outages = outages_in(system, *window, partial(self._missing, system))
+                yield from _events(GATEWAY_NOT_REPORTING, envoy.serial, outages, system.operational_at, horizon)
         for index, meter in enumerate(system.meters):
             if meter.outages:
-                spans = outages_in(system, *window, partial(self._missing_of_meter, system, index))
+                outages = outages_in(system, *window, partial(self._missing_of_meter, system, index))
                 until = horizon - meter.late
-                yield from _events(METER_NOT_REPORTING, meter.serial, spans, system.metered_from, until)
+                yield from _events(METER_NOT_REPORTING, meter.serial, outages, system.metered_from, until)
 
     def _missing(self, system: System, number: int) -> frozenset[int]:
         return self._reports.consumption_day(system, number).missing
@@ -202,7 +202,7 @@ class Events:
 
 
 def outages_in(
-    system: System, start: float, end: float, lost: Callable[[int], Iterable[int]]
+    system: System, start: float, end: float, missing: Callable[[int], Iterable[int]]
 ) -> list[tuple[int, int]]:
     """Return start and end (epoch seconds) of each unbroken run of missing slots that touches a window.
 
@@ -210,28 +210,28 @@ def outages_in(
         system: the system, whose longitude says when solar days begin.
         start: start of the window.
         end: end of the window.
-        lost: gives the missing slots of a solar day.
+        missing: gives the missing slots of a solar day.
     """
     first, last = day_number(start, system.longitude), day_number(end, system.longitude)
-    while SLOTS_PER_DAY - 1 in lost(first - 1):
+    while SLOTS_PER_DAY - 1 in missing(first - 1):
         first -= 1
-    while SLOTS_PER_DAY - 1 in lost(last):
+    while SLOTS_PER_DAY - 1 in missing(last):
         last += 1
-    spans: list[tuple[int, int]] = []
+    outages: list[tuple[int, int]] = []
     for number in range(first, last + 1):
-        for slot in sorted(lost(number)):
+        for slot in sorted(missing(number)):
             at = day_start(number, system.longitude) + slot * METER_INTERVAL_S
-            if spans and spans[-1][1] == at:
-                at = spans.pop()[0]
-            spans.append((at, day_start(number, system.longitude) + (slot + 1) * METER_INTERVAL_S))
-    return spans
+            if outages and outages[-1][1] == at:
+                at = outages.pop()[0]
+            outages.append((at, day_start(number, system.longitude) + (slot + 1) * METER_INTERVAL_S))
+    return outages
 
 
 def _events(
-    kind: EventType, serial: str, spans: list[tuple[int, int]], since: int, horizon: float
+    kind: EventType, serial: str, outages: list[tuple[int, int]], since: int, horizon: float
 ) -> Iterator[Event]:
     """Yield the events of outages during which a report was due; those after which one came are over."""
-    for start, end in spans:
+    for start, end in outages:
         begun = max(start, since)
         if end > since and begun + METER_INTERVAL_S <= horizon:
             yield Event(kind, serial, begun, end if end + METER_INTERVAL_S <= horizon else None)

@@ -126,7 +126,7 @@ SYSTEM_KINDS = (
     ),
     SystemKind(phases=2, listed=3, night_rows=False, noise=True, metered_later=True),
 )
-METERS_ADDED_AFTER_S = 150 * 86_400 + 4321  # seconds of service until meters that came later were installed
+METERS_ADDED_AFTER_S = 150 * 86_400 + 4321  # of service; not at midnight, so that the first day is partial
 
 
 def build_fleet(seed: int, users: int, systems: int, now: float) -> tuple[System, ...]:

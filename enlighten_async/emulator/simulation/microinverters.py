@@ -74,6 +74,7 @@ class Microinverters:
                     continue
                 watts = day.watts[slot]
                 if horizon - at < system.micro_late:
+                    # the last inverters report late: the known share rises from 0.4 to 1
                     share = 0.4 + 0.6 * (horizon - at) / system.micro_late
                     known = max(1, int(devices * share))
                     watts, devices = watts * known // devices, known
@@ -95,7 +96,7 @@ class Microinverters:
 
 def _make_day(seed: int, system: System, number: int) -> MicroDay:
     made = array_energy(seed, system, number) if system.modules else ()
-    lost = outage_slots(seed, system, number)
+    missing = outage_slots(seed, system, number)
     uniform = Random(f"{seed}/{system.system_id}/{number}/micro").uniform
     watts, devices = (
         array("l", [0]) * (DAY_S // MICRO_INTERVAL_S),
@@ -109,7 +110,7 @@ def _make_day(seed: int, system: System, number: int) -> MicroDay:
         watts[here] = array(
             "l", [round((twice + p) / 3 * 3600 / METER_INTERVAL_S * uniform(*POWER_NOISE)) for p in parts]
         )
-        if slot not in lost:
+        if slot not in missing:
             devices[here] = awake
         awake = array("l", [system.modules]) * MICRO_SLOTS_PER_SLOT
     return MicroDay(day_start(number, system.longitude), watts, devices)

@@ -123,7 +123,7 @@ def _channel_day(random: Random, meter: Meter, power: tuple[float, ...], share: 
 
 
 def _outage(random: Random, chance: float) -> frozenset[int]:
-    """Return the slots lost to an outage: none on most days, on few days all until midnight."""
+    """Return the slots missing in an outage: none on most days, on few days all until midnight."""
     if random.random() >= chance:
         return frozenset()
     first = random.randrange(SLOTS_PER_DAY)

@@ -199,12 +199,12 @@ class Reports:
 
     def unreported_slots(self, system: System, number: int) -> set[int]:
         """Return the slots of a solar day that some device never reported; nights without rows are none."""
-        lost = set(self.consumption_day(system, number).missing)
+        slots = set(self.consumption_day(system, number).missing)
         metered = self._first_metered_slot(system, number)
         if metered < SLOTS_PER_DAY:
             for meter in self.meter_day(system, number).meters:
-                lost.update(slot for slot in meter.missing if slot >= metered)
-        return lost
+                slots.update(slot for slot in meter.missing if slot >= metered)
+        return slots
 
     def _first_metered_slot(self, system: System, number: int) -> int:
         start = self.meter_start(system.system_id)
@@ -261,12 +261,12 @@ class Reports:
         self, system: System, index: int, start: float, end: float, newest: int | None
     ) -> Iterator[ChannelRow]:
         meter = system.meters[index]
-        spans = [
+        days = [
             (day.start, day.meters[index], self._slots(meter, day, day.meters[index], first, last))
             for day, first, last in self._days(system, start, end)
         ]
         for channel in range(meter.listed):
-            for begin, read, slots in spans:
+            for begin, read, slots in days:
                 trace = read.channels[channel]
                 for slot in slots:
                     at = begin + (slot + 1) * METER_INTERVAL_S

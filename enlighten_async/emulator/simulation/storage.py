@@ -81,6 +81,7 @@ def simulate_cycle(battery: Battery, reserve_soc: int, surplus: list[int]) -> Ba
 
     Less than one watt-hour may be left at its end, which is lost.
     """
+    # `still` is the demand (in tenths) left in the cycle: storing more would carry over to the next one.
     limit = battery.power_w * METER_INTERVAL_S // 3600
     most = (battery.capacity_wh - reserve_wh(battery, reserve_soc)) * TENTHS_PER_WH
     wanted = [min(max(0, -wh), limit) for wh in surplus]

@@ -1,7 +1,7 @@
 """The sun: the share of its peak power that a panel makes under a clear sky, and under clouds.
 
 Days here are solar days: they begin at the mean solar midnight of the place, rounded to the grid, so
-that no day's weather changes while the sun is up, wherever on earth the system stands.
+that no day's weather changes while the sun is up, wherever on earth the system is.
 """
 
 from __future__ import annotations

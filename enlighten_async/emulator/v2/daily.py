@@ -102,8 +102,8 @@ def _requested_days(
     first = parse_date(request.get("start_date"))
     last = parse_date(request.get("end_date"))
     if max(first or today, last or today) > today:
-        refused = first or local_date(system.operational_at, system.timezone)
-        return first, today, range_error(DATE_IN_FUTURE, refused, last or today)
+        shown = first or local_date(system.operational_at, system.timezone)
+        return first, today, range_error(DATE_IN_FUTURE, shown, last or today)
     if first is None and newest is not None:
         first = local_date(system.operational_at, system.timezone)
     if last is None:

@@ -56,7 +56,7 @@ def rgm_stats(service: Service[V2History], request: Request, systems: list[Syste
         known = truth.first_interval(system.system_id), truth.last_interval(system.system_id)
         if error := _range_error(start, end, *known):
             return 422, error
-    # A start before the retention empties the whole answer, not only what is too old.
+    # A start before the retention limit empties the whole response, not only the rows that are too old.
     retained = bool(system.meters) and _is_retained(service, start)
     return 200, {
         "system_id": system.system_id,

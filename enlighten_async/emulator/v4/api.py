@@ -64,11 +64,11 @@ class ApiV4:
         return _error_response(find_route(request)[0], ApiError(503, "Too many requests at a time"))
 
     def quota_exceeded(self, request: Request, exceeded: QuotaExceeded) -> Response:
-        """Return the response to a request beyond the quota; only some operations tell the window."""
+        """Return the response to a request beyond the quota; only some operations name the window."""
         route, _ = find_route(request)
         details = f"Usage limit exceeded for plan {exceeded.plan}"
-        tells_limit = route is None or route.tells_limit
-        error = ApiError(429, details, more=exceeded.fields if tells_limit else None)
+        names_limit = route is None or route.names_limit
+        error = ApiError(429, details, more=exceeded.fields if names_limit else None)
         response = _error_response(route, error)
         if not self.service.options.retry_after:
             return response

@@ -67,10 +67,10 @@ class Route:
     """One operation.
 
     Attributes:
-        path: the path below `/api/v4/systems`; `{id}` and `{serial}` stand for one part each.
+        path: the path below `/api/v4/systems`; `{id}` and `{serial}` match one part each.
         endpoint: the function that makes the content of its response.
         access: the access control it needs.
-        tells_limit: whether its 429 tells the window and the limit.
+        names_limit: whether its 429 names the window and the limit.
         method: the only method it knows.
         ev: whether it belongs to the chargers, which have error shapes and a media type of their own.
         lists_details: whether its errors hold a list of details (chargers only).
@@ -80,7 +80,7 @@ class Route:
     path: str
     endpoint: Endpoint
     access: str
-    tells_limit: bool = field(kw_only=True, default=True)
+    names_limit: bool = field(kw_only=True, default=True)
     method: str = field(kw_only=True, default="GET")
     ev: bool = field(kw_only=True, default=False)
     lists_details: bool = field(kw_only=True, default=False)

@@ -33,7 +33,7 @@ class V4Options:
         yesterday_from: the local hour from which lifetimes include yesterday.
         yesterday_until: lifetimes until that hour: a series that is one element short, or a zero.
         retry_after: whether 429 carries a Retry-After.
-        deny: whether owners deny access when asked to share their systems.
+        deny: whether owners deny access in the login.
     """
 
     quirks: bool = True

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, System
+from enlighten_async.emulator.simulation.devices import INVERTERS_REPLACED_AFTER_S, inverters
 from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS
 from enlighten_async.emulator.simulation.system import (
     Battery,
     EvCharger,
     HeatPump,
-    LoadControl,
     Meter,
-    StorageSettings,
 )
 from enlighten_async.testing import FakeClock
+from tests.effort import SEED, examples
 
 DAY, QUARTER = 86_400, 900
 NOW = 1_750_014_000  # noon in California, 2025-06-15
-FLEET = Emulator(clock=FakeClock(NOW), systems=len(SYSTEM_KINDS)).truth
+FLEET = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(SYSTEM_KINDS)).truth
 
 
 def make(clock: FakeClock, lag: float = 600.0, **system: Any) -> Any:
@@ -96,29 +99,49 @@ def test_types_a_system_does_not_have_are_absent(clock: FakeClock) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_settings_are_words(clock: FakeClock) -> None:
-    """As the service writes them."""
-    loads = (LoadControl(name="NC1", load_name="A pool"),)
-    storage = StorageSettings(mode="Savings Mode", reserve_soc=35, charge_from_grid=True, loads=loads)
-    settings = make(clock, storage=storage).settings
-    assert settings.battery_settings(7) == {
-        "battery_mode": "Savings Mode",
-        "reserve_soc": 35,
-        "energy_independence": "enabled",
-        "charge_from_grid": "enabled",
-        "battery_shutdown_level": 10,
-    }
-    assert settings.storm_guard(7) == {"storm_guard_status": "enabled", "storm_alert": "false"}
-    (load,) = settings.load_control(7)
-    assert (load["name"], load["load_name"], load["mode"]) == ("NC1", "A pool", "Basic")
-    assert settings.grid_status(7)["grid_state"] == "On Grid"
+def check_sums(truth: Any, system: System, start: float, end: float) -> None:
+    """Hold the sum of all inverters' rows of a window against the system's."""
+    sums: dict[str, Counter[int]] = {name: Counter() for name in ("powr", "enwh", "devices")}
+    for inverter in inverters(system):
+        for row in truth.micro_rows(system.system_id, inverter.serial, start, end):
+            assert abs(row["enwh"] - row["powr"] / 12) < 2
+            sums["devices"][row["end_at"]] += 1
+            for name in ("powr", "enwh"):
+                sums[name][row["end_at"]] += row[name]
+    for row in truth.stats(system.system_id, start, end):
+        at = row["end_at"]
+        assert sums["devices"].pop(at) == row["devices_reporting"]
+        assert (sums["powr"][at], sums["enwh"][at]) == (row["powr"], row["enwh"])
+    assert not sums["devices"]
 
 
-@pytest.mark.parametrize("batteries", [(), (Battery(serial="B"),)], ids=["without", "with"])
-def test_without_batteries_there_is_nothing_to_set(clock: FakeClock, batteries: Any) -> None:
-    """And nothing is known of the grid before the first report."""
-    settings = make(clock, batteries=batteries, operational_at=NOW).settings
-    assert (settings.battery_settings(7) is not None) == bool(batteries)
-    assert (settings.storm_guard(7) is not None) == bool(batteries)
-    assert settings.load_control(7) == []
-    assert settings.grid_status(7) is None
+@examples(20)
+@given(system=st.sampled_from(FLEET.systems()), start=st.integers(NOW - 400 * DAY, NOW))
+def test_inverters_add_up_to_the_system(system: System, start: int) -> None:
+    """Watts and watt-hours, row by row: none is lost, and the devices are counted."""
+    check_sums(FLEET, system, start, start + DAY)
+
+
+def test_so_they_do_while_some_have_not_reported(clock: FakeClock) -> None:
+    """In the newest rows."""
+    system = System(system_id=7)
+    truth = Emulator(clock=clock, fleet=[system]).truth
+    newest = truth.stats(7, clock.now() - 3600, clock.now())[-1]
+    assert newest["devices_reporting"] < system.modules
+    check_sums(truth, system, clock.now() - 3600, clock.now())
+
+
+def test_a_replacement_takes_over(clock: FakeClock) -> None:
+    """The old inverter reports until it was replaced, the new one since; the sums hold through it."""
+    start = NOW - 300 * DAY
+    system = System(system_id=7, operational_at=start, retired_inverters=1)
+    truth = Emulator(clock=clock, fleet=[system]).truth
+    at = start + INVERTERS_REPLACED_AFTER_S
+    (new, *_), old = inverters(system), inverters(system)[-1]
+    assert new.place == old.place
+    assert old.retired_at == at
+    assert max(row["end_at"] for row in truth.micro_rows(7, old.serial, at - DAY, at + DAY)) <= at
+    assert min(row["end_at"] for row in truth.micro_rows(7, new.serial, at - DAY, at + DAY)) > at
+    check_sums(truth, system, at - DAY, at + DAY)
+    with pytest.raises(KeyError):
+        truth.micro_rows(7, "nobody", 0, NOW)

@@ -17,10 +17,12 @@ from enlighten_async.emulator.local_time import local_midnight
 from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS, TOWNS
 from enlighten_async.emulator.simulation.production import array_energy
 from enlighten_async.testing import FakeClock
+from tests.effort import SEED
 
 DAY = 86_400
 NOW = 1_750_014_000
 FLEET = Emulator(clock=FakeClock(NOW), systems=8)
+EQUIPPED = Emulator(seed=SEED, clock=FakeClock(NOW), systems=2 * len(SYSTEM_KINDS), quota=Quota.UNLIMITED)
 
 
 def test_the_same_seed_is_the_same_world() -> None:
@@ -166,3 +168,24 @@ def test_a_user_may_have_no_systems() -> None:
     assert Emulator(systems=0).demo_system == 1765
     assert Emulator(fleet=[]).demo_user == "4d7a45774e6a41320a"
     assert Emulator(fleet=[System(system_id=3, user_id="aa")]).demo_system == 3
+
+
+def test_the_fleet_has_every_equipment() -> None:
+    """In some systems and not in others, with telemetry of either step."""
+    systems = EQUIPPED.truth.systems()
+    assert {bool(system.batteries) for system in systems} == {True, False}
+    assert {bool(system.acbs) for system in systems} == {True, False}
+    assert {charger.step for system in systems for charger in system.ev_chargers} == {300, 900}
+    assert {system.heat_pump.step for system in systems if system.heat_pump} == {300, 900}
+    assert {system.storage.mode for system in systems} == {"Self-consumption", "Savings Mode"}
+    assert {system.country for system in systems if system.nmi} == {"AU"}
+
+
+def test_every_kind_of_trouble_is_in_the_fleet() -> None:
+    """Meters that came later and retired ones, twins, spare gateways, every state of consumption."""
+    systems = Emulator(clock=FakeClock(NOW), systems=len(SYSTEM_KINDS)).truth.systems()
+    assert {system.consumption for system in systems} == {"none", "metered", "refused", "disabled"}
+    assert any(system.twins for system in systems)
+    assert any(system.retired_inverters for system in systems)
+    assert any(system.retired_meters and system.metered_at for system in systems)
+    assert any(len(system.envoys) > 1 for system in systems)

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
-from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, Quota, System
 from enlighten_async.emulator.local_time import local_midnight
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
 DAY = 86_400
 STATS = "/systems/7/consumption_stats"
 LIFETIME = "/systems/7/consumption_lifetime"
@@ -98,14 +94,6 @@ async def test_without_a_meter(clock: FakeClock, connect: Connect) -> None:
     assert {"content-type", "content-length"}.isdisjoint(lifetime.headers)
 
 
-def test_the_truth_of_a_system_without_a_meter() -> None:
-    """There is nothing to know; what the user may not see is known all the same."""
-    for consumption, known in (("none", False), ("disabled", False), ("refused", True)):
-        truth = make(FakeClock(NOW), consumption).truth
-        assert bool(truth.consumption_stats(7, NOW - DAY, NOW)) is known
-        assert (truth.first_consumption(7) is None) is (truth.last_consumption(7) is None) is not known
-
-
 async def test_without_permission(clock: FakeClock, connect: Connect) -> None:
     """Both are refused like a stranger; production is not."""
     async with connect(make(clock, "refused")) as client:
@@ -144,15 +132,3 @@ async def test_days_are_sums_of_intervals(clock: FakeClock, connect: Connect) ->
     assert two["consumption"] == body["consumption"][16:18]
     assert today.status_code == 422
     assert today.json()["reason"] == "Requested date range is invalid for this system"
-
-
-WHOLE = make(FakeClock(NOW), outages=0.5)
-
-
-@given(cuts=st.lists(st.integers(NOW - 9 * DAY, NOW), min_size=3, max_size=8))
-def test_any_way_to_cut_time_gives_the_same_rows(cuts: list[int]) -> None:
-    """Windows that share an edge, wherever it lies, share no row and lose none."""
-    truth = WHOLE.truth
-    cuts.sort()
-    parts = [row for a, b in pairwise(cuts) for row in truth.consumption_stats(7, a, b)]
-    assert parts == truth.consumption_stats(7, cuts[0], cuts[-1])

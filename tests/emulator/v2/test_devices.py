@@ -6,14 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import httpx
-import pytest
 
 from enlighten_async.emulator import Emulator, Envoy, Meter, Quota, System
-from enlighten_async.emulator.simulation.devices import energy_by_place, inverters
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
 NOW = 1_750_014_000
 METERS = (Meter(serial="121800000001EIM1", envoy_serial="121800000001"),)
 
@@ -109,14 +106,3 @@ async def test_twins_have_a_letter_each(clock: FakeClock, connect: Connect) -> N
     assert [serial[12:] for serial in serials] == ["-A", "-B", "-A", "-B"]
     assert serials[0][:12] == serials[1][:12] != serials[2][:12]
     assert {inverter["model"] for inverter in found} == {"D380"}
-
-
-@pytest.mark.parametrize("energy", [0, 1, 399, 400, 123_457])
-def test_shares_lose_nothing_and_never_fall(energy: int) -> None:
-    """However little is added."""
-    listed = inverters(System(system_id=7))
-    before, after = energy_by_place(listed, energy), energy_by_place(listed, energy + 1)
-    assert sum(before.values()) == energy
-    assert sum(after.values()) == energy + 1
-    assert all(after[place] >= before[place] for place in before)
-    assert energy_by_place([], 0) == {}

@@ -15,7 +15,6 @@ from enlighten_async.testing import FakeClock
 from tests.effort import SEED
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
 NOW = 1_750_014_000  # noon in California, 2025-06-15
 EQUIPPED = Emulator(seed=SEED, clock=FakeClock(NOW), systems=2 * len(SYSTEM_KINDS), quota=Quota.UNLIMITED)
 BARE = Emulator(
@@ -50,14 +49,3 @@ async def test_equipment_does_not_change_what_version_2_tells(connect: Connect, 
             answer, expected = await one.get(url), await two.get(url)
             assert answer.content == expected.content
             assert answer.status_code == expected.status_code
-
-
-def test_the_fleet_has_every_equipment() -> None:
-    """In some systems and not in others, with telemetry of either step."""
-    systems = EQUIPPED.truth.systems()
-    assert {bool(system.batteries) for system in systems} == {True, False}
-    assert {bool(system.acbs) for system in systems} == {True, False}
-    assert {charger.step for system in systems for charger in system.ev_chargers} == {300, 900}
-    assert {system.heat_pump.step for system in systems if system.heat_pump} == {300, 900}
-    assert {system.storage.mode for system in systems} == {"Self-consumption", "Savings Mode"}
-    assert {system.country for system in systems if system.nmi} == {"AU"}

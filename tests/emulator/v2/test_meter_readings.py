@@ -11,11 +11,10 @@ import httpx
 import pytest
 
 from enlighten_async.emulator import Emulator, Meter, Quota, RetiredMeter, System
-from enlighten_async.emulator.local_time import local_midnight, next_month
+from enlighten_async.emulator.local_time import local_midnight
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
 DAY = 86_400
 READINGS = "/systems/7/production_meter_readings"
 MONTH = "/systems/7/monthly_production"
@@ -150,10 +149,3 @@ async def test_a_month_must_be_over(clock: FakeClock, connect: Connect) -> None:
         missing = await client.get(MONTH)
     assert missing.status_code == 422
     assert list(missing.json()) == ["errorMessages"]
-
-
-def test_the_same_day_of_the_next_month() -> None:
-    """Or its last day."""
-    assert next_month(date(2011, 7, 20)) == date(2011, 8, 20)
-    assert next_month(date(2025, 1, 31)) == date(2025, 2, 28)
-    assert next_month(date(2024, 12, 1)) == date(2025, 1, 1)

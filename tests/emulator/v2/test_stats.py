@@ -10,15 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, Meter, Quota, System
 from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
 DAY = 86_400
 PATH = "/systems/7/stats"
 NOW = 1_750_014_000  # noon in California
@@ -212,40 +209,6 @@ async def test_days_add_up_to_the_summary(clock: FakeClock, connect: Connect) ->
     rows = emulator.truth.stats(7, midnight - 5 * DAY, midnight - 4 * DAY)
     assert past["energy_today"] == sum(row["enwh"] for row in rows)
     assert past["current_power"] == 0
-
-
-def test_meters_count_from_their_first_full_day() -> None:
-    """Before it the inverters do; a system metered from the start is metered from its first day."""
-    installed = NOW - 40 * DAY
-    meters = (Meter(serial="m", envoy_serial="e"),)
-    began = NOW - 90 * DAY
-    late = System(system_id=7, operational_at=began, meters=meters, metered_at=installed)
-    truth = make(FakeClock(NOW), late, System(system_id=8, meters=meters)).truth
-    switch = truth.meter_start(7)
-    assert switch == installed + 12 * 3600
-    assert truth.first_interval(7) == installed + 900
-    inverters = sum(row["enwh"] for row in truth.stats(7, 0, switch))
-    metered = sum(row["wh_del"] for row in truth.rgm_stats(7, switch, NOW))
-    assert truth.lifetime(7, NOW) == inverters + metered == truth.produced(7, 0, NOW)
-    assert truth.lifetime(7, installed) == truth.micro_energy(7, 0, installed)
-    assert truth.produced(7, switch - DAY, switch + DAY) == (
-        truth.micro_energy(7, switch - DAY, switch) + truth.energy(7, switch, switch + DAY)
-    )
-    assert truth.lifetime(8, NOW) == truth.energy(8, 0, NOW)
-    assert str(truth.meter_start_date(8)) == "2020-09-13"
-
-
-WHOLE = make(FakeClock(NOW), System(system_id=7, outages=0.5))
-
-
-@given(cuts=st.lists(st.integers(NOW - 9 * DAY, NOW), min_size=3, max_size=8))
-def test_any_way_to_cut_time_gives_the_same_rows(cuts: list[int]) -> None:
-    """Windows that share an edge, wherever it lies, share no row and lose none."""
-    truth = WHOLE.truth
-    cuts.sort()
-    parts = [row for a, b in pairwise(cuts) for row in truth.stats(7, a, b)]
-    assert parts == truth.stats(7, cuts[0], cuts[-1])
-    assert sum(row["enwh"] for row in parts) == truth.micro_energy(7, cuts[0], cuts[-1])
 
 
 async def test_a_year_is_made_quickly(clock: FakeClock, connect: Connect) -> None:

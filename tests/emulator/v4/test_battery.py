@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import date, timedelta
-from itertools import chain
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, Meter, Quota, System, V4Options
-from enlighten_async.emulator.local_time import local_date, local_midnight
+from enlighten_async.emulator.local_time import local_date
 from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS
 from enlighten_async.emulator.simulation.storage import batteries
 from enlighten_async.emulator.simulation.system import Battery
@@ -22,7 +21,6 @@ from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
 NOW = 1_750_014_123
 DAY = 86_400
 LENGTHS = {"5mins": 300, "15mins": 900, "day": DAY, "week": 7 * DAY}
@@ -39,6 +37,7 @@ UTRECHT = System(
     batteries=(Battery(serial="1"), Battery(serial="2", late=1800)),
     acbs=(Battery(serial="3", capacity_wh=1200, power_w=260),),
 )
+SYSTEMS = EMULATOR.truth.systems()
 
 
 def start_of(data: st.DataObject, system: System) -> int:
@@ -74,41 +73,6 @@ async def test_batteries_of_any_window(connect_v4: Connect, data: st.DataObject)
     assert (content["start_at"], content["end_at"]) == (start, end)
     assert content["total_devices"] == len(batteries(system))
     assert "meta" not in content
-
-
-@examples(80)
-@given(data=st.data())
-async def test_exchange_of_any_window(connect_v4: Connect, data: st.DataObject) -> None:
-    """What is bought and what is sold, in lists of days which together are the rows of the window."""
-    system = data.draw(st.sampled_from(SHARED))
-    start, word = start_of(data, system), data.draw(st.sampled_from(sorted(LENGTHS)))
-    way = data.draw(st.sampled_from(["import", "export"]))
-    async with connect_v4(EMULATOR) as client:
-        path = f"/systems/{system.system_id}/energy_{way}_telemetry"
-        content = (await client.get(path, params={"start_at": start, "granularity": word})).json()
-    end, name = min(NOW, start + LENGTHS[word]), f"wh_{way}ed"
-    rows = EMULATOR.truth.grid.rows(system.system_id, start // 900 * 900, end)
-    flat = list(chain.from_iterable(content["intervals"]))
-    assert flat == [{"end_at": row["end_at"], name: row[name]} for row in rows]
-    assert content["total_devices"] == 0
-    assert "meta" in content
-    dates = [{local_date(row["end_at"] - 1, system.timezone) for row in day} for day in content["intervals"]]
-    assert all(len(each) == 1 for each in dates)
-    assert len(set().union(*dates)) == len(dates)
-
-
-async def test_days_are_split_at_the_systems_midnight(connect_v4: Connect) -> None:
-    """A week from noon is eight lists; a day on which clocks change is one of its own length."""
-    emulator = Emulator(clock=FakeClock(NOW), fleet=[UTRECHT], quota=Quota.UNLIMITED)
-    noon = local_midnight(date(2025, 3, 27), UTRECHT.timezone) + 12 * 3600
-    async with connect_v4(emulator) as client:
-        params: dict[str, Any] = {"start_at": noon, "granularity": "week"}
-        week = (await client.get("/systems/7/energy_import_telemetry", params=params)).json()
-        params = {"start_date": "2024-10-27"}
-        long = (await client.get("/systems/7/energy_export_telemetry", params=params)).json()
-    assert [len(day) for day in week["intervals"]] == [48, 96, 96, 92, 96, 96, 96, 52]
-    assert [len(day) for day in long["intervals"]] == [100]
-    assert long["end_date"] == "2024-10-28T00:00:00+01:00"
 
 
 @examples(40)
@@ -234,3 +198,45 @@ async def test_devices_and_summary_show_them(connect_v4: Connect) -> None:
             named = [serial for each in summary.get("evse_power", []) for serial in each]
             assert named == [charger.serial for charger in system.ev_chargers]
             assert summary.get("nmi") == system.nmi
+
+
+async def ask(client: httpx.AsyncClient, path: str, **params: Any) -> Any:
+    """Return the content of one answer."""
+    answer = await client.get(f"/systems/{path}", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_settings(connect_v4: Connect) -> None:
+    """Of systems with batteries; truth is told as text."""
+    known = EMULATOR.truth.settings
+    modes: set[str] = set()
+    async with connect_v4(EMULATOR) as client:
+        for system in SYSTEMS:
+            number = system.system_id
+            for name in ("battery_settings", "storm_guard"):
+                answer = await client.get(f"/systems/config/{number}/{name}")
+                assert answer.status_code == (200 if batteries(system) else 422)
+                if not batteries(system):
+                    assert answer.json()["details"] == "System doesn't have encharges"
+                    continue
+                content = answer.json()
+                modes.add(content.pop("battery_mode", ""))
+                assert content.pop("system_id") == number
+                assert content.items() <= (getattr(known, name)(number) or {}).items()
+            loads = await ask(client, f"config/{number}/load_control")
+            assert loads == {"system_id": number, "load_control_data": known.load_control(number)}
+            grid = await ask(client, f"config/{number}/grid_status")
+            assert grid == {"system_id": number, **(known.grid_status(number) or {})}
+    assert modes == {"", "Self-consumption", "Self - Consumption", "Savings Mode"}
+
+
+async def test_settings_without_drift(connect_v4: Connect) -> None:
+    """The mode is spelled as documented."""
+    emulator = Emulator(
+        clock=FakeClock(NOW), systems=16, quota=Quota.UNLIMITED, v4_options=V4Options(quirks=False)
+    )
+    stored = [system for system in emulator.truth.systems() if batteries(system)]
+    async with connect_v4(emulator) as client:
+        found = [await ask(client, f"config/{s.system_id}/battery_settings") for s in stored]
+    assert {each["battery_mode"] for each in found} == {"Self-consumption", "Savings Mode"}

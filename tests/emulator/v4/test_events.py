@@ -9,14 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from enlighten_async.emulator import Emulator, Quota, System, V4Options
+from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.emulator.simulation.events import EVENT_TYPES
 from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS
-from enlighten_async.emulator.simulation.storage import batteries
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
 NOW = 1_750_014_123
 DAY = 86_400
 EMULATOR = Emulator(clock=FakeClock(NOW), systems=2 * len(SYSTEM_KINDS), quota=Quota.UNLIMITED)
@@ -113,60 +111,3 @@ async def test_kinds_of_events(connect_v4: Connect) -> None:
     assert [row["event_type_key"] for row in one] == ["envoy_no_report"]
     assert [answer.status_code for answer in missing] == [404, 404]
     assert missing[0].json()["details"] == 'Event type not found for {:id=>"5"}'
-
-
-async def test_settings(connect_v4: Connect) -> None:
-    """Of systems with batteries; truth is told as text."""
-    known = EMULATOR.truth.settings
-    modes: set[str] = set()
-    async with connect_v4(EMULATOR) as client:
-        for system in SYSTEMS:
-            number = system.system_id
-            for name in ("battery_settings", "storm_guard"):
-                answer = await client.get(f"/systems/config/{number}/{name}")
-                assert answer.status_code == (200 if batteries(system) else 422)
-                if not batteries(system):
-                    assert answer.json()["details"] == "System doesn't have encharges"
-                    continue
-                content = answer.json()
-                modes.add(content.pop("battery_mode", ""))
-                assert content.pop("system_id") == number
-                assert content.items() <= (getattr(known, name)(number) or {}).items()
-            loads = await ask(client, f"config/{number}/load_control")
-            assert loads == {"system_id": number, "load_control_data": known.load_control(number)}
-            grid = await ask(client, f"config/{number}/grid_status")
-            assert grid == {"system_id": number, **(known.grid_status(number) or {})}
-    assert modes == {"", "Self-consumption", "Self - Consumption", "Savings Mode"}
-
-
-async def test_settings_without_drift(connect_v4: Connect) -> None:
-    """The mode is spelled as documented."""
-    emulator = Emulator(
-        clock=FakeClock(NOW), systems=16, quota=Quota.UNLIMITED, v4_options=V4Options(quirks=False)
-    )
-    stored = [system for system in emulator.truth.systems() if batteries(system)]
-    async with connect_v4(emulator) as client:
-        found = [await ask(client, f"config/{s.system_id}/battery_settings") for s in stored]
-    assert {each["battery_mode"] for each in found} == {"Self-consumption", "Savings Mode"}
-
-
-async def test_the_grid_of_a_system_that_never_reported(connect_v4: Connect) -> None:
-    """Nobody knows."""
-    new = System(system_id=7, operational_at=NOW - 60)
-    async with connect_v4(Emulator(clock=FakeClock(NOW), fleet=[new], quota=Quota.UNLIMITED)) as client:
-        answer = await client.get("/systems/config/7/grid_status")
-    assert (answer.status_code, "has not reported yet" in answer.json()["details"]) == (422, True)
-
-
-@pytest.mark.parametrize("number", range(len(SYSTEM_KINDS)))
-async def test_last_reports(connect_v4: Connect, number: int) -> None:
-    """Of every device by type; ids are those of the list of devices."""
-    system = SYSTEMS[number]
-    async with connect_v4(EMULATOR) as client:
-        content = await ask(client, f"{system.system_id}/latest_telemetry")
-        listed = (await ask(client, f"{system.system_id}/devices"))["devices"]
-    assert content["items"] == "devices"
-    assert content["devices"] == EMULATOR.truth.latest(system.system_id)
-    for kind in ("meters", "encharges"):
-        named = {(row["id"], row["name"]) for row in content["devices"].get(kind, [])}
-        assert named == {(row["id"], row["name"]) for row in listed.get(kind, [])}

@@ -21,17 +21,14 @@ from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
 NOW = 1_750_014_123
 DAY = 86_400
 YEARS = 730 * DAY
 LENGTHS = {"5mins": 300, "15mins": 900, "day": DAY, "week": 7 * DAY}
 GRIDS = {"production_micro": 300, "production_meter": 900, "consumption_meter": 900}
-
 SETTINGS: dict[str, Any] = {"quota": Quota.UNLIMITED, "concurrent": None}
 EMULATOR = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(SYSTEM_KINDS) * 2 + 1, **SETTINGS)
 """One service for all property tests: years of readings are costly to make."""
-
 METER = Meter(serial="121800000001EIM1", envoy_serial="121800000001")
 UTRECHT = System(
     system_id=7,
@@ -42,6 +39,7 @@ UTRECHT = System(
     consumption="metered",
     operational_at=1_710_000_123,
 )
+SYSTEMS = EMULATOR.truth.systems()
 
 
 def known(name: str, system: System) -> Callable[[float, float], list[Any]]:
@@ -320,3 +318,24 @@ def test_the_fleet_has_all_kinds_and_odd_clocks() -> None:
     systems = EMULATOR.truth.systems()
     assert {system.timezone for system in systems} == {town.timezone for town in TOWNS}
     assert {len(system.meters) for system in systems} == {0, 1, 2}
+
+
+async def ask(client: httpx.AsyncClient, path: str, **params: Any) -> Any:
+    """Return the content of one answer."""
+    answer = await client.get(f"/systems/{path}", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("number", range(len(SYSTEM_KINDS)))
+async def test_last_reports(connect_v4: Connect, number: int) -> None:
+    """Of every device by type; ids are those of the list of devices."""
+    system = SYSTEMS[number]
+    async with connect_v4(EMULATOR) as client:
+        content = await ask(client, f"{system.system_id}/latest_telemetry")
+        listed = (await ask(client, f"{system.system_id}/devices"))["devices"]
+    assert content["items"] == "devices"
+    assert content["devices"] == EMULATOR.truth.latest(system.system_id)
+    for kind in ("meters", "encharges"):
+        named = {(row["id"], row["name"]) for row in content["devices"].get(kind, [])}
+        assert named == {(row["id"], row["name"]) for row in listed.get(kind, [])}
