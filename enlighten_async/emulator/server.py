@@ -39,7 +39,7 @@ def running(app: AsgiApp, port: int, version: Version) -> Iterator[str]:
     Raises RuntimeError if the server does not start.
     """
     with _listening(port) as listener:
-        # No graceful shutdown and no log: a request that hangs would delay the end, and be reported as an error.
+        # No graceful shutdown and no log: a request that hangs would delay the end and be logged as an error.
         quiet = {"log_config": None, "log_level": "critical", "timeout_graceful_shutdown": 0}
         server = uvicorn.Server(_config(app, **quiet))
         thread = threading.Thread(

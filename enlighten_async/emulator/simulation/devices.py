@@ -98,7 +98,7 @@ def energy_by_place(inverters: list[Inverter], energy: int) -> dict[int, int]:
 
 
 def split_by_weight(total: int, weights: list[int]) -> list[int]:
-    """Return the parts of a whole number split by weights: each within one of its share, and their sum is the whole."""
+    """Return the parts of a whole number split by weights, each within one of its exact share."""
     whole = sum(weights)
     edges, reached = [0], 0
     for weight in weights:

@@ -172,7 +172,9 @@ class Events:
         for envoy in envoys(system):
             if envoy.reported:
                 outages = outages_in(system, *window, partial(self._missing, system))
-                yield from _events(GATEWAY_NOT_REPORTING, envoy.serial, outages, system.operational_at, horizon)
+                yield from _events(
+                    GATEWAY_NOT_REPORTING, envoy.serial, outages, system.operational_at, horizon
+                )
         for index, meter in enumerate(system.meters):
             if meter.outages:
                 outages = outages_in(system, *window, partial(self._missing_of_meter, system, index))

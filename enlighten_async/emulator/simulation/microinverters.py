@@ -95,20 +95,20 @@ class Microinverters:
 
 
 def _make_day(seed: int, system: System, number: int) -> MicroDay:
-    made = array_energy(seed, system, number) if system.modules else ()
+    made = array_energy(seed, system, number) if system.modules else array("d")
     missing = outage_slots(seed, system, number)
-    uniform = Random(f"{seed}/{system.system_id}/{number}/micro").uniform
-    watts, devices = (
-        array("l", [0]) * (DAY_S // MICRO_INTERVAL_S),
-        array("l", [0]) * (DAY_S // MICRO_INTERVAL_S),
-    )
+    draw = Random(f"{seed}/{system.system_id}/{number}/micro").random
+    low, width = POWER_NOISE[0], POWER_NOISE[1] - POWER_NOISE[0]
+    slots = DAY_S // MICRO_INTERVAL_S
+    watts, devices = array("l", [0]) * slots, array("l", [0]) * slots
     awake = array("l", [max(1, round(system.modules * share)) for share in DAWN_SHARES])
     for slot in compress(range(len(made)), made):
         # the power is interpolated between neighbouring quarters of an hour
         twice, parts = 2 * made[slot], (made[slot - 1], made[slot], made[(slot + 1) % len(made)])
         here = slice(slot * MICRO_SLOTS_PER_SLOT, (slot + 1) * MICRO_SLOTS_PER_SLOT)
+        # as random.uniform() computes it, without two calls in the hottest loop of the simulation
         watts[here] = array(
-            "l", [round((twice + p) / 3 * 3600 / METER_INTERVAL_S * uniform(*POWER_NOISE)) for p in parts]
+            "l", [round((twice + p) / 3 * 3600 / METER_INTERVAL_S * (low + width * draw())) for p in parts]
         )
         if slot not in missing:
             devices[here] = awake

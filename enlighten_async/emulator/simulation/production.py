@@ -7,6 +7,7 @@ shows the same values.
 from __future__ import annotations
 
 import math
+from array import array
 from functools import lru_cache
 from itertools import compress
 from random import Random
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.simulation.system import Meter, System
 
 
-MAX_CACHED_ARRAY_DAYS = 2048
-"""Days of array energy in the cache, 3 kB each; both inverters and meters are derived from them."""
+MAX_CACHED_ARRAY_DAYS = 8192
+"""Days of array energy in the cache, 1 kB each; both inverters and meters are derived from them."""
 
 
 @frozen(eq=False)
@@ -70,11 +71,11 @@ def make_day(seed: int, system: System, number: int) -> SystemDay:
 
 
 @lru_cache(maxsize=MAX_CACHED_ARRAY_DAYS)
-def array_energy(seed: int, system: System, number: int) -> tuple[float, ...]:
+def array_energy(seed: int, system: System, number: int) -> array[float]:
     """Return the energy of a system's panels in each slot of a solar day (Wh)."""
     profile = clear_sky(system.latitude, system.longitude, number)
     made = weather(Random(f"{seed}/{system.system_id}/{number}/sky"), profile)
-    return tuple([share * system.size_w * METER_INTERVAL_S / 3600 for share in made])
+    return array("d", [share * system.size_w * METER_INTERVAL_S / 3600 for share in made])
 
 
 def outage_slots(seed: int, system: System, number: int) -> frozenset[int]:
@@ -96,7 +97,7 @@ def odometer_energy(day: SystemDay, system: System) -> list[list[int]]:
     return [[meter.wh[slot] for slot in slots if slot not in meter.missing] for meter in day.meters]
 
 
-def _read(name: str, meter: Meter, power: tuple[float, ...], share: float) -> MeterDay:
+def _read(name: str, meter: Meter, power: array[float], share: float) -> MeterDay:
     """Return a meter's day, given its share of the system's energy (Wh of each slot)."""
     random = Random(name)
     missing = _outage(random, meter.outages) if meter.outages else frozenset()
@@ -108,7 +109,7 @@ def _read(name: str, meter: Meter, power: tuple[float, ...], share: float) -> Me
     return MeterDay(channels + [unwired] * (meter.listed - wired), wh, missing)
 
 
-def _channel_day(random: Random, meter: Meter, power: tuple[float, ...], share: float) -> ChannelDay:
+def _channel_day(random: Random, meter: Meter, power: array[float], share: float) -> ChannelDay:
     """Return one channel: whole watt-hours as floats, and watts of a moment inside the interval."""
     draw = random.random
     wh: list[float | None] = [0.0] * SLOTS_PER_DAY

@@ -62,8 +62,9 @@ def weather(random: Random, profile: tuple[float, ...]) -> list[float]:
     clearness = random.uniform(low, high)
     cloud = 0.0
     made = [0.0] * len(profile)
+    gauss = random.gauss
     for slot in compress(range(len(profile)), profile):  # no random numbers are used for the night
-        cloud = 0.75 * cloud + random.gauss(0.0, unrest)
+        cloud = 0.75 * cloud + gauss(0.0, unrest)
         made[slot] = profile[slot] * min(1.04, max(0.04, clearness + cloud))
     return made
 

@@ -6,8 +6,8 @@ Content is made as of the latest year, and later additions are removed for an ea
 - 2015: `last_interval_end_at` in summary; `meta` in energy_lifetime, monthly_production, rgm_stats, stats.
 - 2016: `meta` in systems and inventory; meters there; the switch to meters and `production=all` in
   energy_lifetime; consumption_stats, consumption_lifetime, production_meter_readings.
-- 2021: `meter_intervals` and the limit of 7 days in rgm_stats (before, the response was cut after a month); sku, status
-  and state in inventory; inverters_summary_by_envoy_or_site, search_system_id.
+- 2021: `meter_intervals` and the limit of 7 days in rgm_stats (before, the response was cut after a
+  month); sku, status and state in inventory; inverters_summary_by_envoy_or_site, search_system_id.
 - 2022: `power_produced` as an object, a period after the texts of 401 and 404, which 2021 lacked.
 """
 
