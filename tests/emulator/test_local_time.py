@@ -1,4 +1,4 @@
-"""Dates and instants."""
+"""Dates: the same day of the next month."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 async def test_the_log_holds_no_key(clock: FakeClock, connect: Connect) -> None:
-    """What arrived, when, and what became of it."""
+    """Path, time and status of each request."""
     emulator = Emulator(clock=clock)
     async with connect(emulator, key="very-secret") as client:
         await client.get("/systems", params={"limit": 5})
@@ -30,7 +30,7 @@ async def statuses(client: httpx.AsyncClient, count: int) -> list[int]:
     return [(await client.get("/systems")).status_code for _ in range(count)]
 
 
-async def test_reset_clears_the_books_not_the_quota(clock: FakeClock, connect: Connect) -> None:
+async def test_reset_clears_the_counts_not_the_quota(clock: FakeClock, connect: Connect) -> None:
     """Counting anew is for tests; the service does not forget."""
     emulator = Emulator(clock=clock, quota=Quota(2, None, "Tiny"))
     async with connect(emulator) as client:

@@ -1,4 +1,4 @@
-"""The ways to the emulator: in process, as an ASGI application, over a socket."""
+"""The emulator on a socket: the same responses, faults included, and a quick end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chargers of cars: sessions, telemetry and days tell one story."""
+"""Chargers of cars: sessions, telemetry and days agree."""
 
 from __future__ import annotations
 

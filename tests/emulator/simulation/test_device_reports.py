@@ -1,4 +1,4 @@
-"""What devices reported last, and how batteries are set."""
+"""Reports of single devices: they sum up to the system, and the last one of each device."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FLEET = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(SYSTEM_KINDS)).tru
 
 def make(clock: FakeClock, lag: float = 600.0, **system: Any) -> Any:
     """Return the truth of one system with everything."""
-    plant = {
+    defaults = {
         "system_id": 7,
         "consumption": "metered",
         "meters": (Meter(serial="M", envoy_serial="E", phases=2, listed=3),),
@@ -36,7 +36,7 @@ def make(clock: FakeClock, lag: float = 600.0, **system: Any) -> Any:
         "ev_chargers": (EvCharger(serial="C", name="A box"),),
         "heat_pump": HeatPump(name="A pump"),
     }
-    return Emulator(clock=clock, report_lag=lag, fleet=[System(**plant | system)]).truth
+    return Emulator(clock=clock, report_lag=lag, fleet=[System(**defaults | system)]).truth
 
 
 def test_powers_are_those_of_the_last_rows(clock: FakeClock) -> None:
@@ -71,7 +71,7 @@ def test_powers_are_those_of_the_last_rows(clock: FakeClock) -> None:
     assert seen == {"Idle", "Discharging", "Charging"}
 
 
-def test_after_a_week_of_silence_nothing_is_told(clock: FakeClock) -> None:
+def test_after_a_week_without_reports_nothing_is_shown(clock: FakeClock) -> None:
     """The devices are still listed."""
     shown = make(clock, lag=7 * DAY - 3 * QUARTER).latest(7)
     gone = make(clock, lag=7 * DAY).latest(7)

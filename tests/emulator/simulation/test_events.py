@@ -1,4 +1,4 @@
-"""Events and alarms: what silences and batteries tell, known when it can be known."""
+"""Events and alarms: outages of gateways and meters, full batteries, and the time each is known."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ GATEWAY, METER, FULL, ASLEEP = 28, 90_001, 90_002, 4781
 
 def make(clock: FakeClock, **system: Any) -> Any:
     """Return the truth of one system that often falls silent."""
-    plant = {"system_id": 7, "consumption": "metered", "envoys": (Envoy("E"),), "outages": 0.5}
-    return Emulator(clock=clock, fleet=[System(**plant | system)]).truth
+    defaults = {"system_id": 7, "consumption": "metered", "envoys": (Envoy("E"),), "outages": 0.5}
+    return Emulator(clock=clock, fleet=[System(**defaults | system)]).truth
 
 
 def gaps(rows: list[Any], begun: int) -> list[tuple[int, int]]:
@@ -35,7 +35,7 @@ def gaps(rows: list[Any], begun: int) -> list[tuple[int, int]]:
     return [(a, b - QUARTER) for a, b in pairwise(ends) if b - a > QUARTER]
 
 
-def test_a_gateways_silences_are_the_gaps_in_its_rows(clock: FakeClock) -> None:
+def test_outages_of_a_gateway_are_the_gaps_in_its_rows(clock: FakeClock) -> None:
     """All of them, and nothing else."""
     truth = make(clock)
     start, end = NOW - 90 * DAY, NOW - 2 * DAY
@@ -53,7 +53,7 @@ def test_a_gateways_silences_are_the_gaps_in_its_rows(clock: FakeClock) -> None:
     assert truth.events.alarms(7, start, end, cleared=False) == []
 
 
-def test_a_silence_opens_and_closes_as_reports_are_due(clock: FakeClock) -> None:
+def test_an_outage_opens_and_closes_as_reports_are_due(clock: FakeClock) -> None:
     """It is open while it lasts, an alarm after some hours, and closed with the first row after it."""
     later = make(FakeClock(NOW + 90 * DAY)).events.alarms(7, NOW, NOW + 60 * DAY)[0]
     start, end = later["alarm_start_time"], later["alarm_end_time"]
@@ -84,7 +84,7 @@ def test_a_silence_opens_and_closes_as_reports_are_due(clock: FakeClock) -> None
     assert truth.events.alarms(7, start, start + 1, cleared=True) == [later]
 
 
-def test_a_meter_may_be_silent_alone(clock: FakeClock) -> None:
+def test_a_meter_may_have_an_outage_alone(clock: FakeClock) -> None:
     """Then the gateway reports one device less."""
     meters = (Meter(serial="M", envoy_serial="E"), Meter(serial="N", envoy_serial="E", outages=0.5))
     truth = make(clock, meters=meters, outages=0.0)
@@ -98,12 +98,12 @@ def test_a_meter_may_be_silent_alone(clock: FakeClock) -> None:
     assert {alarm["severity"] for alarm in truth.events.alarms(7, start, end)} == {2}
 
 
-def test_a_late_meter_is_not_silent_yet(clock: FakeClock) -> None:
+def test_a_late_meter_has_no_outage_yet(clock: FakeClock) -> None:
     """Its rows are due later."""
     meters = (Meter(serial="N", envoy_serial="E", outages=0.5, late=3600),)
-    plant = {"meters": meters, "outages": 0.0}
-    event = make(FakeClock(NOW + 30 * DAY), **plant).events.events(7, NOW, NOW + 20 * DAY)[0]
-    truth = make(clock, **plant)
+    defaults = {"meters": meters, "outages": 0.0}
+    event = make(FakeClock(NOW + 30 * DAY), **defaults).events.events(7, NOW, NOW + 20 * DAY)[0]
+    truth = make(clock, **defaults)
     due = event["event_start_time"] + QUARTER + 3600
     clock.advance(due - 1 - truth.horizon())
     assert truth.events.open_events(7) == []
@@ -111,7 +111,7 @@ def test_a_late_meter_is_not_silent_yet(clock: FakeClock) -> None:
     assert truth.events.open_events(7) == [event | {"status": "Open", "event_end_time": None}]
 
 
-def test_a_silence_may_last_for_days() -> None:
+def test_an_outage_may_last_for_days() -> None:
     """It is one, whichever of its days is asked about, and ends where it ends."""
     system = System(system_id=7, longitude=0.0)
     lost = {10: range(90, 96), 11: range(96), 12: range(4), 14: [0, 2]}
@@ -130,8 +130,8 @@ def test_a_silence_may_last_for_days() -> None:
 def test_full_batteries_are_passing_events(clock: FakeClock) -> None:
     """They start and end at once, and are no alarms; the older kind has a name of its own for it."""
     small = {"capacity_wh": 400, "power_w": 300}
-    plant = {"batteries": (Battery(serial="B", **small),), "acbs": (Battery(serial="A", **small),)}
-    truth = make(clock, outages=0.0, **plant)
+    defaults = {"batteries": (Battery(serial="B", **small),), "acbs": (Battery(serial="A", **small),)}
+    truth = make(clock, outages=0.0, **defaults)
     events = truth.events.events(7, NOW - 20 * DAY, NOW)
     assert {(event["event_type_id"], event["serial_number"]) for event in events} == {
         (FULL, "B"),
@@ -146,14 +146,14 @@ def test_full_batteries_are_passing_events(clock: FakeClock) -> None:
         assert row["charge"]["enwh"] > 0
         assert before["soc"]["percent"] <= 100
     assert truth.events.alarms(7, NOW - 20 * DAY, NOW) == truth.events.open_events(7) == []
-    lossy = make(clock, outages=1.0, **plant)
+    lossy = make(clock, outages=1.0, **defaults)
     events = lossy.events.events(7, NOW - 60 * DAY, NOW)
     full = [event["event_start_time"] for event in events if event["event_type_id"] == FULL]
     assert 0 < len(full) < 60
     assert all(lossy.storage.rows(7, at - QUARTER, at) for at in full)
 
 
-def test_a_gateway_that_never_reported_is_silent_for_good(clock: FakeClock) -> None:
+def test_a_gateway_that_never_reported_has_an_open_event(clock: FakeClock) -> None:
     """From the start of service; the grid is known by the other one."""
     truth = make(clock, outages=0.0, envoys=(Envoy("E"), Envoy("F", reported=False)))
     (event,) = truth.events.open_events(7)
@@ -182,7 +182,7 @@ def test_kinds_of_events_have_ids_of_their_own() -> None:
     ids = {kind["event_type_id"] for kind in kinds}
     assert len(ids) == len(kinds)
     for system in FLEET.systems():
-        events = FLEET.events.events(system.system_id, NOW - 200 * DAY, NOW)
+        events = FLEET.events.events(system.system_id, NOW - 100 * DAY, NOW)
         assert {event["event_type_id"] for event in events} <= ids
     (kind,) = event_types(28)
     assert (kind["event_type_key"], kind["stateful"]) == ("envoy_no_report", True)

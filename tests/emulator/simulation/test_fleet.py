@@ -1,4 +1,4 @@
-"""The made-up world: the same for the same seed, days that look like days, zones of every kind."""
+"""The generated fleet: the same for the same seed, plausible days, time zones of every kind."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS, TOWNS
 from enlighten_async.emulator.simulation.production import array_energy
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED
+from tests.emulator.fleets import recent_fleet
 
 DAY = 86_400
 NOW = 1_750_014_000
@@ -38,8 +39,8 @@ def test_the_same_seed_is_the_same_world() -> None:
 def test_values_do_not_depend_on_when_or_in_which_order_is_asked() -> None:
     """The same interval read a month later, after others, is the same."""
     clock = FakeClock(NOW)
-    emulator = Emulator(clock=clock, systems=8)
-    fresh = Emulator(clock=FakeClock(NOW), systems=8)
+    fleet = recent_fleet(8, NOW)
+    emulator, fresh = Emulator(clock=clock, fleet=fleet), Emulator(clock=FakeClock(NOW), fleet=fleet)
     for system in emulator.truth.systems():
         window = (system.system_id, NOW - 5 * DAY, NOW - 4 * DAY)
         before = emulator.truth.meter_intervals(*window)

@@ -1,4 +1,4 @@
-"""What is bought and sold: the balance of everything else."""
+"""The grid: imports and exports balance production, batteries and consumption."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_energy_is_conserved_where_meters_came_later() -> None:
     assert rows[0]["end_at"] == -(-LATER.operational_at // QUARTER) * QUARTER + QUARTER
 
 
-def test_houses_sell_at_noon_and_buy_when_the_battery_is_empty() -> None:
+def test_houses_export_at_noon_and_import_when_the_battery_is_empty() -> None:
     """Both happen in a summer month."""
     rows = FLEET.grid.rows(METERED[0].system_id, NOW - 30 * DAY, NOW)
     assert sum(row["wh_exported"] for row in rows) > 10_000

@@ -18,13 +18,13 @@ NOW = 1_750_014_000  # noon in California, 2025-06-15
 
 def make(clock: FakeClock, step: int = 300, **system: Any) -> Any:
     """Return the truth of one system with a heat pump."""
-    plant = {
+    defaults = {
         "heat_pump": HeatPump(name="A pump", step=step),
         "latitude": 52.0,
         "longitude": 5.0,
         "timezone": "Europe/Amsterdam",
     }
-    return Emulator(clock=clock, fleet=[System(system_id=7, **plant | system)]).truth
+    return Emulator(clock=clock, fleet=[System(system_id=7, **defaults | system)]).truth
 
 
 @pytest.mark.parametrize("step", [300, 900])

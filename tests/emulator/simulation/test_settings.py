@@ -22,7 +22,7 @@ NOW = 1_750_014_000  # noon in California, 2025-06-15
 
 def make(clock: FakeClock, lag: float = 600.0, **system: Any) -> Any:
     """Return the truth of one system with everything."""
-    plant = {
+    defaults = {
         "system_id": 7,
         "consumption": "metered",
         "meters": (Meter(serial="M", envoy_serial="E", phases=2, listed=3),),
@@ -30,7 +30,7 @@ def make(clock: FakeClock, lag: float = 600.0, **system: Any) -> Any:
         "ev_chargers": (EvCharger(serial="C", name="A box"),),
         "heat_pump": HeatPump(name="A pump"),
     }
-    return Emulator(clock=clock, report_lag=lag, fleet=[System(**plant | system)]).truth
+    return Emulator(clock=clock, report_lag=lag, fleet=[System(**defaults | system)]).truth
 
 
 def test_settings_are_words(clock: FakeClock) -> None:

@@ -1,4 +1,4 @@
-"""The batteries: within their bounds, nothing from nothing, the same in every window."""
+"""Batteries: within their limits, no energy from nothing, the same in every window."""
 
 from __future__ import annotations
 
@@ -18,22 +18,26 @@ from enlighten_async.emulator.simulation.sun import day_number, day_start
 from enlighten_async.emulator.simulation.system import Battery, StorageSettings
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
+from tests.emulator.fleets import recent_fleet
 
 DAY, QUARTER = 86_400, 900
 NOW = 1_750_014_000  # noon in California, 2025-06-15
 FLEET = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(SYSTEM_KINDS)).truth
+RECENT = Emulator(
+    seed=SEED, clock=FakeClock(NOW), fleet=recent_fleet(len(SYSTEM_KINDS), NOW, seed=SEED)
+).truth
 WITH = [system for system in FLEET.systems() if batteries(system)]
 MOMENTS = st.integers(NOW - 400 * DAY, NOW)
 
 
 def make(clock: FakeClock, **system: Any) -> Emulator:
     """Return an emulator of one system with batteries."""
-    plant = {"system_id": 7, "batteries": (Battery(serial="B0"), Battery(serial="B1", late=600))}
-    return Emulator(clock=clock, fleet=[System(**plant | system)])
+    defaults = {"system_id": 7, "batteries": (Battery(serial="B0"), Battery(serial="B1", late=600))}
+    return Emulator(clock=clock, fleet=[System(**defaults | system)])
 
 
 def energies(row: dict[str, Any]) -> tuple[int, int]:
-    """Return what went in and out (Wh)."""
+    """Return charge and discharge (Wh)."""
     return row["charge"]["enwh"], row["discharge"]["enwh"]
 
 
@@ -62,7 +66,7 @@ def test_batteries_keep_their_bounds(system: System, start: int, days: int) -> N
 @examples(20)
 @given(system=st.sampled_from(WITH), start=MOMENTS)
 def test_the_state_of_charge_follows_the_energy(system: System, start: int) -> None:
-    """What goes in raises it, less the losses, what goes out lowers it: also from day to day."""
+    """Charge raises it, less the losses, discharge lowers it: also from day to day."""
     for battery in batteries(system):
         rows = FLEET.storage.device_rows(system.system_id, battery.serial, start, start + 3 * DAY)
         for before, row in pairwise(rows):
@@ -128,8 +132,8 @@ def test_days_and_readings_are_sums_of_rows(system: System) -> None:
                 map(sum, zip(*map(energies, rows), strict=True))
             )
     begin = NOW - 30 * DAY
-    (before,), (after,) = (FLEET.storage.readings(system.system_id, at) for at in (begin, NOW))
-    rows = FLEET.storage.rows(system.system_id, before["read_at"], after["read_at"])
+    (before,), (after,) = (RECENT.storage.readings(system.system_id, at) for at in (begin, NOW))
+    rows = RECENT.storage.rows(system.system_id, before["read_at"], after["read_at"])
     assert after["value_charged"] - before["value_charged"] == sum(energies(row)[0] for row in rows)
     assert after["value_discharged"] - before["value_discharged"] == sum(energies(row)[1] for row in rows)
 

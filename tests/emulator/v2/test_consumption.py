@@ -1,4 +1,4 @@
-"""consumption_stats and consumption_lifetime: the month, the days, and who has no meter."""
+"""consumption_stats and consumption_lifetime: the month, the days, and systems without a meter."""
 
 from __future__ import annotations
 
@@ -126,9 +126,9 @@ async def test_days_are_sums_of_intervals(clock: FakeClock, connect: Connect) ->
     assert list(body) == ["system_id", "start_date", "consumption", "meta"]
     assert (body["start_date"], len(body["consumption"])) == ("2025-05-16", 30)
     first = date(2025, 5, 16)
-    for index, told in enumerate(body["consumption"]):
+    for index, shown in enumerate(body["consumption"]):
         a, b = (local_midnight(first, "America/Los_Angeles", index + n) for n in (0, 1))
-        assert told == sum(row["enwh"] for row in emulator.truth.consumption_stats(7, a, b))
+        assert shown == sum(row["enwh"] for row in emulator.truth.consumption_stats(7, a, b))
     assert two["consumption"] == body["consumption"][16:18]
     assert today.status_code == 422
     assert today.json()["reason"] == "Requested date range is invalid for this system"

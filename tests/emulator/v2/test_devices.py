@@ -1,4 +1,4 @@
-"""envoys and inventory: what is in service, and that the counts agree."""
+"""envoys and inventory: the devices in service, and that the counts agree."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import httpx
 
 from enlighten_async.emulator import Emulator, Envoy, Meter, Quota, System
 from enlighten_async.testing import FakeClock
+from tests.emulator.fleets import recent_fleet
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 NOW = 1_750_014_000
@@ -84,7 +85,7 @@ async def test_a_system_without_meters_lists_none(clock: FakeClock, connect: Con
 
 async def test_counts_agree_and_serials_are_text(clock: FakeClock, connect: Connect) -> None:
     """Retired inverters are not counted; every serial number belongs to one inverter."""
-    emulator = Emulator(clock=clock, systems=16, quota=Quota.UNLIMITED)
+    emulator = make(clock, *recent_fleet(16, NOW))
     seen: set[str] = set()
     async with connect(emulator) as client:
         for system in emulator.truth.systems():

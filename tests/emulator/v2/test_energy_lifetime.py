@@ -1,4 +1,4 @@
-"""energy_lifetime: a value for every day, the switch to meters, and what adds up with the summary."""
+"""energy_lifetime: a value for every day, the switch to meters, and agreement with the summary."""
 
 from __future__ import annotations
 

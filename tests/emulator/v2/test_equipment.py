@@ -1,4 +1,4 @@
-"""What stands beside the panels changes nothing of what version 2 of the service tells."""
+"""Batteries, chargers and heat pumps do not change any response of v2."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED
+from tests.emulator.fleets import recent_fleet
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 NOW = 1_750_014_000  # noon in California, 2025-06-15
-EQUIPPED = Emulator(seed=SEED, clock=FakeClock(NOW), systems=2 * len(SYSTEM_KINDS), quota=Quota.UNLIMITED)
+EQUIPPED = Emulator(
+    seed=SEED,
+    clock=FakeClock(NOW),
+    fleet=recent_fleet(2 * len(SYSTEM_KINDS), NOW, seed=SEED),
+    quota=Quota.UNLIMITED,
+)
 BARE = Emulator(
     seed=SEED,
     clock=FakeClock(NOW),

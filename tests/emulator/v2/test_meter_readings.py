@@ -126,8 +126,8 @@ async def test_a_month_is_the_sum_of_its_days(
         assert sum(r["end"] - r["start"] for r in readings) == body["production_wh"]
         start, end = local_midnight(date(2025, 4, 1), ZONE), local_midnight(date(2025, 5, 1), ZONE)
         for moment, name in ((start, "start"), (end, "end")):
-            told = emulator.truth.meter_readings(7, moment)
-            assert [reading["value"] for reading in told] == [reading[name] for reading in readings]
+            shown = emulator.truth.meter_readings(7, moment)
+            assert [reading["value"] for reading in shown] == [reading[name] for reading in readings]
 
 
 async def test_a_month_must_be_over(clock: FakeClock, connect: Connect) -> None:

@@ -1,4 +1,4 @@
-"""rgm_stats: the law of windows, ranges that are refused, retention, what each kind of meter shows."""
+"""rgm_stats: windows, ranges that are errors, retention, and the rows of each kind of meter."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ async def test_the_newest_row_may_be_null_in_every_channel(clock: FakeClock, con
 
 @pytest.mark.parametrize("night_rows", [True, False])
 async def test_nights_are_zeros_or_missing(clock: FakeClock, connect: Connect, *, night_rows: bool) -> None:
-    """Which of the two is a property of the system."""
+    """The system decides between the two."""
     meter = Meter(serial="m", envoy_serial="e")
     body = await meter_rows(connect, clock, meter, night_rows=night_rows)
     assert (len(body["intervals"]) == 95) is night_rows

@@ -1,4 +1,4 @@
-"""stats: one day at most, no rows at night, rows that rise, and what adds up with the summary."""
+"""stats: one day at most, no rows at night, rows that rise, and agreement with the summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of systems, summaries, and who may see what."""
+"""systems and summary: pages, filters, permissions and dates."""
 
 from __future__ import annotations
 
@@ -151,11 +151,11 @@ async def test_summaries_agree_with_the_intervals(clock: FakeClock, connect: Con
     assert list(now)[:4] == ["system_id", "modules", "size_w", "current_power"]
     assert list(now)[4:7] == ["energy_today", "energy_lifetime", "summary_date"]
     assert (now["summary_date"], now["source"]) == ("2025-06-15", "meter")
-    for day, told in zip(days, past, strict=True):
+    for day, shown in zip(days, past, strict=True):
         start, end = local_midnight(day, zone), local_midnight(day, zone, 1)
         rows = emulator.truth.rgm_stats(1765, start, end)
-        assert told["energy_today"] == sum(row["wh_del"] for row in rows)
-        assert told["energy_lifetime"] == emulator.truth.energy(1765, 0, start)
+        assert shown["energy_today"] == sum(row["wh_del"] for row in rows)
+        assert shown["energy_lifetime"] == emulator.truth.energy(1765, 0, start)
     for later, earlier in pairwise(past):
         assert later["energy_lifetime"] == earlier["energy_lifetime"] + earlier["energy_today"]
     assert past[1]["current_power"] == past[1]["modules"] == past[1]["size_w"] == 0
@@ -184,9 +184,9 @@ async def test_power_stays_at_its_last_value_after_dusk(connect: Connect) -> Non
     dark = System(system_id=10, night_rows=False, meters=(Meter(serial="m", envoy_serial="e"),))
     for system in (dark, System(system_id=10)):
         async with connect(Emulator(clock=midnight, fleet=[system])) as client:
-            told = (await client.get("/systems/10/summary")).json()
-        assert told["last_interval_end_at"] < midnight.now() - 2 * 3600
-        assert told["current_power"] <= 60
+            shown = (await client.get("/systems/10/summary")).json()
+        assert shown["last_interval_end_at"] < midnight.now() - 2 * 3600
+        assert shown["current_power"] <= 60
 
 
 @pytest.mark.parametrize("skew", [0.0, -90.0, 3600.5])
@@ -196,7 +196,7 @@ async def test_the_date_is_whole_seconds_of_the_services_clock(
     """It may differ from the clock that counts, and may be left out."""
     clock.advance(0.75)
     async with connect(Emulator(clock=clock, date_skew=skew)) as client:
-        told = parsedate_to_datetime((await client.get("/systems")).headers["date"]).timestamp()
-    assert told == (clock.now() + skew) // 1
+        shown = parsedate_to_datetime((await client.get("/systems")).headers["date"]).timestamp()
+    assert shown == (clock.now() + skew) // 1
     async with connect(Emulator(clock=clock, date_header=False)) as client:
         assert "date" not in (await client.get("/systems")).headers

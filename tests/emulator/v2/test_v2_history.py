@@ -1,4 +1,4 @@
-"""How answers looked in other years, JSONP, and what holds for all endpoints."""
+"""The history of v2: responses of earlier years; also JSONP and the errors of all endpoints."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ PATHS = (
 )
 
 
-def make(clock: FakeClock, era: int = 2022) -> Emulator:
+def make(clock: FakeClock, year: int = 2022) -> Emulator:
     """Return an emulator without limits, as of a year."""
-    return Emulator(clock=clock, quota=Quota.UNLIMITED, fleet=[ROOF], v2_year=era)
+    return Emulator(clock=clock, quota=Quota.UNLIMITED, fleet=[ROOF], v2_year=year)
 
 
 async def get(client: httpx.AsyncClient, path: str, **params: Any) -> httpx.Response:
@@ -93,7 +93,7 @@ async def test_strangers_are_refused_everywhere(clock: FakeClock, connect: Conne
 
 
 async def test_paths_of_version_1_are_gone(clock: FakeClock, connect: Connect) -> None:
-    """In every era."""
+    """In every year."""
     async with connect(make(clock)) as client:
         for name in ("power_today", "power_week", "alerts"):
             answer = await client.get(f"/systems/7/{name}")
@@ -116,7 +116,7 @@ async def keys(client: httpx.AsyncClient, name: str, **params: Any) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("era", "with_meta"),
+    ("year", "with_meta"),
     [
         (2014, set()),
         (2015, {"stats", "rgm_stats", "energy_lifetime"}),
@@ -124,9 +124,9 @@ async def keys(client: httpx.AsyncClient, name: str, **params: Any) -> set[str]:
         (2022, {"stats", "rgm_stats", "energy_lifetime", "inventory", "systems"}),
     ],
 )
-async def test_meta_came_in_steps(clock: FakeClock, connect: Connect, era: int, with_meta: set[str]) -> None:
+async def test_meta_came_in_steps(clock: FakeClock, connect: Connect, year: int, with_meta: set[str]) -> None:
     """First with production, then everywhere."""
-    async with connect(make(clock, era)) as client:
+    async with connect(make(clock, year)) as client:
         names = ("stats", "rgm_stats", "energy_lifetime", "inventory")
         found = {name for name in names if "meta" in await keys(client, name)}
         if "meta" in (await client.get("/systems")).json()["systems"][0]:
@@ -135,7 +135,7 @@ async def test_meta_came_in_steps(clock: FakeClock, connect: Connect, era: int, 
 
 
 @pytest.mark.parametrize(
-    ("era", "meters", "inverter"),
+    ("year", "meters", "inverter"),
     [
         (2015, None, {"sn", "model"}),
         (2016, {"sn", "manufacturer", "model"}, {"sn", "model"}),
@@ -143,13 +143,13 @@ async def test_meta_came_in_steps(clock: FakeClock, connect: Connect, era: int, 
     ],
 )
 async def test_inventories_grew(
-    clock: FakeClock, connect: Connect, era: int, meters: set[str] | None, inverter: set[str]
+    clock: FakeClock, connect: Connect, year: int, meters: set[str] | None, inverter: set[str]
 ) -> None:
     """While the status in meta stays what it is."""
-    async with connect(make(clock, era)) as client:
+    async with connect(make(clock, year)) as client:
         body = (await client.get("/systems/7/inventory")).json()
     assert set(body["inverters"][0]) == inverter
-    assert set(body["envoys"][0]) == ({"sn"} if era < 2021 else {"sn", "model", "sku"})
+    assert set(body["envoys"][0]) == ({"sn"} if year < 2021 else {"sn", "model", "sku"})
     assert ("meters" in body) == (meters is not None)
     if meters:
         assert set(body["meters"][0]) == meters
@@ -177,8 +177,8 @@ async def test_what_2014_had(clock: FakeClock, connect: Connect) -> None:
 
 async def test_endpoints_that_came_later(clock: FakeClock, connect: Connect) -> None:
     """Before, there was no such path."""
-    for era, missing in ((2015, 5), (2016, 2), (2021, 0), (2022, 0)):
-        async with connect(make(clock, era)) as client:
+    for year, missing in ((2015, 5), (2016, 2), (2021, 0), (2022, 0)):
+        async with connect(make(clock, year)) as client:
             answers = [(await get(client, path)).status_code for path in PATHS]
         assert answers.count(404) == missing
         assert answers.count(200) == 13 - missing

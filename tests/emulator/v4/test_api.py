@@ -1,4 +1,4 @@
-"""What is checked before a request is answered: in which order, and what each refusal looks like."""
+"""The checks of v4: their order, and the shape of each error."""
 
 from __future__ import annotations
 
@@ -139,8 +139,8 @@ async def test_systems_of_others_are_forbidden_in_every_path(clock: FakeClock, c
                 answer = await client.get(path.format(id=number, serial="1"))
                 assert answer.status_code == (400 if route.ev else 404), path
                 details = answer.json()["details"]
-                told = ["Invalid system_id"] if route.lists_details else "Invalid system_id"
-                assert details == told if route.ev else number in details
+                shown = ["Invalid system_id"] if route.lists_details else "Invalid system_id"
+                assert details == shown if route.ev else number in details
 
 
 async def test_readings_have_their_own_words_for_what_is_missing(
@@ -193,7 +193,7 @@ SHORT = {
 
 
 async def test_refusals_of_the_quota_come_in_two_lengths(clock: FakeClock, connect_v4: Connect) -> None:
-    """Which one is the operation's business."""
+    """The operation decides between the two."""
     emulator = Emulator(clock=clock, quota=Quota(0, None, "Kilowatt"))
     minute = int(clock.now()) // 60 * 60
     window = {"period": "minute", "period_start": minute, "period_end": minute + 60, "limit": 0}
@@ -265,8 +265,8 @@ async def test_a_token_may_end_on_the_way(clock: FakeClock, connect_v4: Connect)
     assert emulator.counts.served == 1
 
 
-async def test_news_everywhere(clock: FakeClock, connect_v4: Connect) -> None:
-    """The switch puts a field nobody has heard of into every object."""
+async def test_unknown_fields_everywhere(clock: FakeClock, connect_v4: Connect) -> None:
+    """The option adds an undocumented field to every object."""
     async with connect_v4(Emulator(clock=clock, v4_options=V4Options(unknown_fields=True))) as client:
         content = (await client.get("/systems")).json()
         summary = (await client.get("/systems/1765/summary")).json()

@@ -1,4 +1,4 @@
-"""Batteries, and what is bought and sold: any window is the truth, days come in lists of their own."""
+"""The endpoints of v4 about batteries: any window equals the ground truth, days, readings, settings."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ async def test_settings(connect_v4: Connect) -> None:
     assert modes == {"", "Self-consumption", "Self - Consumption", "Savings Mode"}
 
 
-async def test_settings_without_drift(connect_v4: Connect) -> None:
+async def test_settings_without_quirks(connect_v4: Connect) -> None:
     """The mode is spelled as documented."""
     emulator = Emulator(
         clock=FakeClock(NOW), systems=16, quota=Quota.UNLIMITED, v4_options=V4Options(quirks=False)

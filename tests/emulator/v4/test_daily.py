@@ -1,4 +1,4 @@
-"""A value for each day in v4: the same days as v2's, other rules for what may be asked."""
+"""The endpoints of v4 about days: the same values as in v2, other rules for the range."""
 
 from __future__ import annotations
 
@@ -105,11 +105,11 @@ async def test_today_is_told_where_it_is_the_start(connect_v4: Connect) -> None:
     assert content["production"][0] > 0
 
 
-@pytest.mark.parametrize(("manner", "tail"), [("short", []), ("zero", [0])])
-async def test_yesterday_may_take_until_evening(connect_v4: Connect, manner: Any, tail: list[int]) -> None:
+@pytest.mark.parametrize(("option", "tail"), [("short", []), ("zero", [0])])
+async def test_yesterday_may_take_until_evening(connect_v4: Connect, option: Any, tail: list[int]) -> None:
     """Until then a series is one element short, or zero in the end; days before are complete."""
     clock = FakeClock(int(datetime(2025, 6, 15, 12, 50, tzinfo=UTC).timestamp()))  # 14:50 there
-    late = V4Options(yesterday_from=19, yesterday_until=manner)
+    late = V4Options(yesterday_from=19, yesterday_until=option)
     emulator = Emulator(clock=clock, fleet=[UTRECHT], quota=Quota.UNLIMITED, v4_options=late)
     whole = emulator.truth.lifetime_days(7, date(2025, 6, 12), date(2025, 6, 14))
     eaten = emulator.truth.consumption_days(7, date(2025, 6, 12), date(2025, 6, 14))

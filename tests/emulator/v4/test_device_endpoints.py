@@ -1,4 +1,4 @@
-"""Single inverters, chargers and heat pumps: windows, pages, and the chargers' own manners."""
+"""The endpoints of v4 about single inverters, chargers and heat pumps: windows and pages."""
 
 from __future__ import annotations
 

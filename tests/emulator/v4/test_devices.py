@@ -1,4 +1,4 @@
-"""Devices, readings and inverters in v4: the same that v2 tells, in other words."""
+"""Devices, readings and inverters in v4: the same values as in v2, in other fields."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from enlighten_async.emulator import Emulator, Quota, V4Options
 from enlighten_async.emulator.simulation.devices import envoys
 from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS
 from enlighten_async.testing import FakeClock
+from tests.emulator.fleets import recent_fleet
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -143,9 +144,9 @@ async def test_pages_of_inverters_may_be_ignored(connect_v4: Connect) -> None:
     assert len(flat(content)) == emulator.truth.systems()[0].modules
 
 
-async def test_drift(connect_v4: Connect) -> None:
+async def test_quirks(connect_v4: Connect) -> None:
     """Power as a bare number, a last report as text; modems that say N/A."""
-    emulator = Emulator(clock=FakeClock(NOW), systems=20, quota=Quota.UNLIMITED)
+    emulator = Emulator(clock=FakeClock(NOW), fleet=recent_fleet(20, NOW), quota=Quota.UNLIMITED)
     kinds: set[type] = set()
     powers: set[type] = set()
     modems: list[Any] = []

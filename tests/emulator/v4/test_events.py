@@ -1,4 +1,4 @@
-"""Events, alarms, settings, last reports: what the truth knows, in the words of each endpoint."""
+"""The endpoints of v4 about events and alarms: windows, open ones, types."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ async def test_events_and_alarms_of_a_window(connect_v4: Connect) -> None:
             number = system.system_id
             for start in range(NOW - 70 * DAY, NOW, 7 * DAY):
                 window: dict[str, Any] = {"start_time": start, "end_time": start + 7 * DAY}
-                told = await ask(client, f"{number}/events", **window)
-                assert told == {"events": EVENTS.events(number, start, start + 7 * DAY), "system_id": number}
-                met |= {row["status"] for row in told["events"]}
+                shown = await ask(client, f"{number}/events", **window)
+                assert shown == {"events": EVENTS.events(number, start, start + 7 * DAY), "system_id": number}
+                met |= {row["status"] for row in shown["events"]}
                 every = (await ask(client, f"{number}/alarms", **window))["alarms"]
                 assert every == EVENTS.alarms(number, start, start + 7 * DAY)
                 over = (await ask(client, f"{number}/alarms", cleared="true", **window))["alarms"]

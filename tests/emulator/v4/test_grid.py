@@ -55,7 +55,7 @@ def start_of(data: st.DataObject, system: System) -> int:
 @examples(80)
 @given(data=st.data())
 async def test_exchange_of_any_window(connect_v4: Connect, data: st.DataObject) -> None:
-    """What is bought and what is sold, in lists of days which together are the rows of the window."""
+    """Imports and exports, in lists of days that together are the rows of the window."""
     system = data.draw(st.sampled_from(SHARED))
     start, word = start_of(data, system), data.draw(st.sampled_from(sorted(LENGTHS)))
     way = data.draw(st.sampled_from(["import", "export"]))

@@ -1,4 +1,4 @@
-"""Logging in: consent, codes, the three grants, what tokens look like, how long they live."""
+"""OAuth2: consent, codes, the three grants, the form of tokens, and their lifetimes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def service(emulator: Emulator) -> httpx.AsyncClient:
 
 
 def claims(token: str) -> dict[str, Any]:
-    """Return what a token says."""
+    """Return the claims of a token."""
     _, middle, _ = token.split(".")
     return dict(json.loads(urlsafe_b64decode(middle + "=" * (-len(middle) % 4))))
 
 
 async def consent(client: httpx.AsyncClient, **params: str) -> dict[str, str]:
-    """Return what the owner brings back from the service."""
+    """Return the parameters of the service's redirect."""
     asked = {"response_type": "code", "client_id": "client", "redirect_uri": BACK} | params
     answer = await client.get("/oauth/authorize", params=asked)
     assert answer.status_code == 302, answer.text
@@ -275,7 +275,7 @@ async def test_only_faults_that_name_them_strike_tokens(clock: FakeClock) -> Non
     assert emulator.counts.tokens == {"refresh_token": 3}
 
 
-async def test_the_books_hold_no_secrets(clock: FakeClock) -> None:
+async def test_the_log_holds_no_secrets(clock: FakeClock) -> None:
     """Neither tokens nor codes nor secrets, in the log or in a call's repr."""
     emulator = Emulator(clock=clock)
     body: dict[str, Any] = emulator.grant(emulator.demo_user, "client")

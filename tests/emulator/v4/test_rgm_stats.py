@@ -1,4 +1,4 @@
-"""rgm_stats in v4: seven days at most, two years back, nothing of the future; else as in v2."""
+"""rgm_stats in v4: seven days at most, two years back, nothing in the future; else as in v2."""
 
 from __future__ import annotations
 

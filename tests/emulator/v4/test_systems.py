@@ -1,4 +1,4 @@
-"""Lists of systems in v4: pages, searches, one of them, its summary; and what drifts."""
+"""Lists of systems in v4: pages, searches, one system, its summary, and quirks."""
 
 from __future__ import annotations
 
@@ -183,8 +183,8 @@ async def test_summaries_agree_with_v2(connect: Connect, connect_v4: Connect, nu
     assert future.status_code == 422
 
 
-async def test_drift(connect_v4: Connect) -> None:
-    """Which field has which type is the system's own, the same each time; the plain switch ends it."""
+async def test_quirks(connect_v4: Connect) -> None:
+    """The system's id decides the type of each field; the option switches it off."""
     emulator = Emulator(clock=FakeClock(NOW), systems=60, quota=Quota.UNLIMITED)
     async with connect_v4(emulator) as client:
         first, again = [(await client.get("/systems?size=100")).json() for _ in range(2)]

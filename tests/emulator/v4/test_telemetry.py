@@ -1,4 +1,4 @@
-"""Telemetry: what window a request means, and that the answer is the truth about it."""
+"""Telemetry: the window of a request, and that the response equals the ground truth."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SYSTEMS = EMULATOR.truth.systems()
 
 
 def known(name: str, system: System) -> Callable[[float, float], list[Any]]:
-    """Return what gives the truth about a window."""
+    """Return the function that gives the ground truth of a window."""
     truth = EMULATOR.truth
     tell = {
         "production_micro": truth.stats,
@@ -194,7 +194,7 @@ async def test_an_end_is_heeded_though_not_documented(connect_v4: Connect) -> No
 
 
 async def test_what_is_refused(connect_v4: Connect) -> None:
-    """The future, more than two years ago, a granularity nobody has heard of, what is no date."""
+    """The future, more than two years ago, an unknown granularity, a text that is no date."""
     emulator = Emulator(clock=FakeClock(NOW), fleet=[UTRECHT], **SETTINGS)
     async with connect_v4(emulator) as client:
 
@@ -251,11 +251,11 @@ async def test_a_first_report_at_midnight_is_the_day_befores(connect_v4: Connect
     assert [row["end_at"] for row in content["intervals"]] == [midnight]
 
 
-@pytest.mark.parametrize(("manner", "real"), [("day", True), ("claimed", False)])
-async def test_a_week_of_inverters_may_be_cut(connect_v4: Connect, manner: Any, *, real: bool) -> None:
+@pytest.mark.parametrize(("option", "real"), [("day", True), ("claimed", False)])
+async def test_a_week_of_inverters_may_be_cut(connect_v4: Connect, option: Any, *, real: bool) -> None:
     """To its first day; the end that is told is that day's, or the week's all the same."""
     emulator = Emulator(
-        clock=FakeClock(NOW), fleet=[UTRECHT], v4_options=V4Options(micro_week=manner), **SETTINGS
+        clock=FakeClock(NOW), fleet=[UTRECHT], v4_options=V4Options(micro_week=option), **SETTINGS
     )
     start = NOW // 300 * 300 - 30 * DAY
     async with connect_v4(emulator) as client:
@@ -314,7 +314,7 @@ async def test_consumption_that_is_not_to_be_seen(connect_v4: Connect) -> None:
 
 
 def test_the_fleet_has_all_kinds_and_odd_clocks() -> None:
-    """What the property tests above draw from."""
+    """The systems that the property tests above use."""
     systems = EMULATOR.truth.systems()
     assert {system.timezone for system in systems} == {town.timezone for town in TOWNS}
     assert {len(system.meters) for system in systems} == {0, 1, 2}
