@@ -13,7 +13,7 @@ from enlighten_async.emulator import asgi
 from enlighten_async.emulator.faults import Fault, FaultInjector
 from enlighten_async.emulator.quota import Quota, QuotaCounter
 from enlighten_async.emulator.request_log import RequestLog
-from enlighten_async.emulator.service import Service
+from enlighten_async.emulator.service import OptionsT, Service
 from enlighten_async.emulator.simulation.fleet import build_fleet, user_ids
 from enlighten_async.emulator.simulation.ground_truth import GroundTruth
 from enlighten_async.emulator.simulation.sun import DAY_S
@@ -102,31 +102,29 @@ class Emulator:
         self.clock: Clock = clock or SystemClock()
         built = build_fleet(seed, users, systems, self.clock.now()) if fleet is None else tuple(fleet)
         self.truth = GroundTruth(built, seed, self.clock, report_lag)
-        self.faults = list(faults)
-        self.keys = None if keys is None else set(keys)
-        self.concurrent = concurrent
-        self.date_header = date_header
-        self.date_skew = date_skew
-        self.latency = latency
+        self.faults, self.keys = list(faults), None if keys is None else set(keys)
+        self.concurrent, self.latency = concurrent, latency
+        self.date_header, self.date_skew = date_header, date_skew
         self._users = user_ids(users) if fleet is None else list(dict.fromkeys(s.user_id for s in built))
         self._quota_counter = QuotaCounter(quota, rejected_count_month=rejected_count_month)
-        self._apps = Apps(apps)
-        self._tokens = Tokens(seed, self.clock, rotation)
-        v2_days, v4_days = (
-            default if retention_days is None else retention_days
-            for default in (V2_RETENTION_DAYS, V4_RETENTION_DAYS)
-        )
-        self._v2 = Service(self.truth, self.clock, v2_days * DAY_S, V2History(v2_year))
-        self._v4 = Service(self.truth, self.clock, v4_days * DAY_S, v4_options or V4Options())
+        self._apps, self._tokens = Apps(apps), Tokens(seed, self.clock, rotation)
+        self._v2 = self._service(retention_days, V2_RETENTION_DAYS, V2History(v2_year))
+        self._v4 = self._service(retention_days, V4_RETENTION_DAYS, v4_options or V4Options())
         self._oauth = OAuth(tuple(self._users), self.demo_user, self._apps, self._tokens, self._v4)
-        self._apis: dict[Version, ApiV2 | ApiV4] = {
+        self._apis = self._build_apis()
+        self._fault_injector, self._request_log = FaultInjector(), RequestLog()
+        self._random, self._handled = Random(f"{seed}/latency"), 0
+
+    def _service(self, days: float | None, default: float, options: OptionsT) -> Service[OptionsT]:
+        """Return one version of the service; `days` is its retention, or `None` for the default."""
+        retention_s = DAY_S * (default if days is None else days)
+        return Service(self.truth, self.clock, retention_s, options)
+
+    def _build_apis(self) -> dict[Version, ApiV2 | ApiV4]:
+        return {
             "v2": ApiV2(frozenset(self._users), self._is_valid_key, self._v2),
             "v4": ApiV4(self._apps, self._tokens, self._is_valid_key, self._v4, self._quota_counter),
         }
-        self._fault_injector = FaultInjector()
-        self._request_log = RequestLog()
-        self._random = Random(f"{seed}/latency")
-        self._handled = 0
 
     @property
     def users(self) -> list[str]:

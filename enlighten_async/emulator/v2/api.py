@@ -66,7 +66,7 @@ class ApiV2:
             return error_response(405, "Method not allowed")
         path = request.path.rstrip("/")
         name = path.rpartition("/")[2]
-        for pattern, endpoint in ROUTES:
+        for pattern, endpoint in V2_ROUTES:
             if history.serves(name) and (found := pattern.fullmatch(path)):
                 return self._call(request, name, endpoint, found.groupdict().get("id"))
         return error_response(404, history.text("Resource not found."))
@@ -90,7 +90,7 @@ class ApiV2:
         return json_response(status, content)
 
 
-ROUTES: tuple[tuple[re.Pattern[str], Endpoint], ...] = (
+V2_ROUTES: tuple[tuple[re.Pattern[str], Endpoint], ...] = (
     (re.compile(f"{V2_ROOT}/systems"), systems.list_systems),
     (re.compile(f"{V2_ROOT}/systems/inverters_summary_by_envoy_or_site"), devices.inverters_summary),
     (re.compile(f"{V2_ROOT}/systems/search_system_id"), devices.search_system_id),

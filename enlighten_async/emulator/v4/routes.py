@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 def find_route(request: Request) -> tuple[Route | None, dict[str, str]]:
     """Return the route of a request's path, and the named parts of the path."""
     path = request.path.rstrip("/")
-    for route in ROUTES:
+    for route in V4_ROUTES:
         if found := route.pattern.fullmatch(path):
             return route, found.groupdict()
     return None, {}
 
 
-ROUTES: tuple[Route, ...] = (
+V4_ROUTES: tuple[Route, ...] = (
     Route("", systems.list_systems, DETAILS, names_limit=False),
     Route("/search", systems.search, DETAILS, names_limit=False, method="POST"),
     Route("/retrieve_system_id", systems.retrieve_system_id, DETAILS),

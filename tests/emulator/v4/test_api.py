@@ -11,7 +11,7 @@ import pytest
 
 from enlighten_async.emulator import App, Emulator, Fault, Quota, System, V4Options
 from enlighten_async.emulator.v4.apps import CONFIGURATIONS, CONSUMPTION, DETAILS, DEVICES, EV, PRODUCTION
-from enlighten_async.emulator.v4.routes import ROUTES
+from enlighten_async.emulator.v4.routes import V4_ROUTES
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -114,7 +114,7 @@ async def test_what_a_tariff_may_read(
     emulator = Emulator(clock=clock, quota=quota, concurrent=None, fleet=[young])
     names = {"id": str(emulator.demo_system), "serial": "1"}
     async with connect_v4(emulator) as client:
-        for route in ROUTES:
+        for route in V4_ROUTES:
             path = "/systems" + route.path.format(**names)
             answer = await client.request(route.method, path, json={"system": {}})
             denied = answer.status_code == 401
@@ -127,7 +127,7 @@ async def test_systems_of_others_are_forbidden_in_every_path(clock: FakeClock, c
     emulator = Emulator(clock=clock, users=2, quota=Quota.UNLIMITED)
     theirs = emulator.truth.systems(emulator.users[1])[0].system_id
     async with connect_v4(emulator) as client:
-        for route in ROUTES:
+        for route in V4_ROUTES:
             if "{id}" not in route.path:
                 continue
             path = "/systems" + route.path
@@ -199,7 +199,7 @@ async def test_refusals_of_the_quota_come_in_two_lengths(clock: FakeClock, conne
     window = {"period": "minute", "period_start": minute, "period_end": minute + 60, "limit": 0}
     brief = {"message": "Too Many Requests", "details": "Usage limit exceeded for plan Kilowatt", "code": 429}
     async with connect_v4(emulator) as client:
-        for route in ROUTES:
+        for route in V4_ROUTES:
             path = "/systems" + route.path.format(id=emulator.demo_system, serial="1")
             answer = await client.request(route.method, path)
             assert answer.status_code == 429
@@ -209,7 +209,7 @@ async def test_refusals_of_the_quota_come_in_two_lengths(clock: FakeClock, conne
         emulator.v4_options = V4Options(retry_after=True)
         answer = await client.get("/systems")
     assert int(answer.headers["retry-after"]) == minute + 60 - int(clock.now()) + 1
-    assert emulator.counts.rejected == len(ROUTES) + 1
+    assert emulator.counts.rejected == len(V4_ROUTES) + 1
 
 
 async def test_the_free_tariff_has_a_thousand_a_month(
