@@ -59,8 +59,8 @@ def local_date(moment: float, timezone: str) -> date:
 def local_midnight(day: date, timezone: str, later: int = 0) -> int:
     """Return the start of a local day, or of the day some days later (epoch seconds).
 
-    Where a change of the clock skips midnight, the day starts at the change; where midnight comes twice,
-    at the first of the two.
+    If a change of the clock skips midnight, the day starts at the change; if midnight comes twice, at the
+    first of the two.
     """
     day += timedelta(days=later)
     naive = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the zone is set on the next line

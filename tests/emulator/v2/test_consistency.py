@@ -21,7 +21,7 @@ EMULATOR = Emulator(clock=FakeClock(NOW), systems=len(SYSTEM_KINDS), quota=Quota
 """One service for all tests: years of readings are costly to make."""
 
 
-class Asked:
+class SystemEndpoints:
     """One system's answers."""
 
     def __init__(self, client: httpx.AsyncClient, system_id: int) -> None:
@@ -47,13 +47,13 @@ async def test_sums_and_counts_agree(connect: Connect, number: int) -> None:
     system = EMULATOR.truth.systems()[number]
     today = local_date(NOW, system.timezone)
     async with connect(EMULATOR) as client:
-        asked = Asked(client, system.system_id)
-        summary = await asked("summary")
-        days = await asked("energy_lifetime", production="all")
-        inverters = await asked.inverters()
-        readings = (await asked("production_meter_readings"))["meter_readings"]
-        inventory = await asked("inventory")
-        yesterday = await asked("summary", summary_date=str(today - timedelta(days=1)))
+        ask = SystemEndpoints(client, system.system_id)
+        summary = await ask("summary")
+        days = await ask("energy_lifetime", production="all")
+        inverters = await ask.inverters()
+        readings = (await ask("production_meter_readings"))["meter_readings"]
+        inventory = await ask("inventory")
+        yesterday = await ask("summary", summary_date=str(today - timedelta(days=1)))
     assert sum(days["production"]) == summary["energy_lifetime"]
     assert days["production"][-1] == yesterday["energy_today"]
     assert yesterday["energy_lifetime"] + yesterday["energy_today"] == summary["energy_lifetime"]
@@ -79,17 +79,17 @@ async def test_days_of_intervals_agree(connect: Connect, number: int) -> None:
     system = EMULATOR.truth.systems()[number]
     first = date(2025, 6, 1)
     async with connect(EMULATOR) as client:
-        asked = Asked(client, system.system_id)
-        lifetime = await asked(
+        ask = SystemEndpoints(client, system.system_id)
+        lifetime = await ask(
             "energy_lifetime", start_date="2025-06-01", end_date="2025-06-05", production="all"
         )
         micro = lifetime.get("micro_production", lifetime["production"])
         for index in range(5):
             start, end = (local_midnight(first, system.timezone, index + n) for n in (0, 1))
-            rows = (await asked("stats", start_at=start, end_at=end))["intervals"]
+            rows = (await ask("stats", start_at=start, end_at=end))["intervals"]
             assert all(row["enwh"] == int(row["powr"] / 12 + 0.5) for row in rows)
             assert sum(row["enwh"] for row in rows) == micro[index]
             if "meter_production" in lifetime:
-                rows = (await asked("rgm_stats", start_at=start, end_at=end))["intervals"]
+                rows = (await ask("rgm_stats", start_at=start, end_at=end))["intervals"]
                 assert sum(row["wh_del"] for row in rows) == lifetime["meter_production"][index]
                 assert abs(micro[index] - lifetime["meter_production"][index]) < 0.3 * max(micro[index], 100)
