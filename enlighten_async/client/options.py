@@ -139,7 +139,7 @@ def variables(environ: Mapping[str, str | Secret]) -> dict[str, Secret]:
 
 
 def check_variables(found: Mapping[str, Secret]) -> None:
-    """Raise `InputError` if a variable is missing; apart, so that no frame of the error holds a plain text."""
+    """Raise `InputError` if a variable is missing; apart, so that no frame of it holds a plain text."""
     v4 = bool(found[CLIENT_ID])
     missing = [name for name in ((KEY, CLIENT_SECRET) if v4 else (KEY, USER)) if not found[name]]
     if missing:

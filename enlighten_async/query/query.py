@@ -214,7 +214,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         return self._runner
 
     async def _within_budget(self) -> Runner:
-        """Return a runner whose price was held against the caller's limits; a refusal is among the failures."""
+        """Return a runner; that its price is over the limits of the caller is among the failures then."""
         await self._session.limiter.look()
         runner = await self._lay_out(await self._known_time_zone())
         try:
