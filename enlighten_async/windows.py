@@ -92,8 +92,8 @@ def epoch(moment: object, name: str) -> float:
                 f"{name} is a naive datetime, which could mean any time zone: "
                 f"give it one, such as {name}.replace(tzinfo=UTC), or use start_date/end_date for local days"
             )
-        return _bounded(moment.timestamp(), name)
-    if isinstance(moment, date):
+        moment = moment.timestamp()
+    elif isinstance(moment, date):
         raise InputError(
             f"{name} is a date: use start_date/end_date for local days, or an aware datetime here"
         )
@@ -101,13 +101,9 @@ def epoch(moment: object, name: str) -> float:
         raise InputError(
             f"{name} must be an aware datetime or epoch seconds, not {type(moment).__name__} {moment!r}"
         )
-    return _bounded(moment, name)
-
-
-def _bounded(seconds: float, name: str) -> float:
-    if not 0 <= seconds < END_OF_TIME:
+    if not 0 <= moment < END_OF_TIME:
         raise InputError(f"{name} must lie between 1970 and 9999; a number means epoch seconds")
-    return float(seconds)
+    return float(moment)
 
 
 def calendar_day(day: object, name: str) -> date:

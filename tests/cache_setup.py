@@ -42,7 +42,7 @@ class CacheSetup:
 def starts(world: World) -> list[int]:
     """Return where the windows began that were asked for, and forget them."""
     found = [int(each.params["start_at"]) for each in world.emulator.log if "start_at" in each.params]
-    world.emulator._books.log.clear()
+    world.emulator._request_log.entries.clear()
     return sorted(found)
 
 

@@ -139,15 +139,15 @@ class SeriesLimits:
                 pieces.append(Window(last.start, min(reached, stretch.end)))
             start = max(stretch.start, reached)
             while start < stretch.end:
-                reached = self._reach(start, zone, local=local)
+                reached = start + self.span
+                if self.cut == "silent" and zone is not None:
+                    reached = self._reach(start, zone, local=local)
                 pieces.append(Window(start, min(reached, stretch.end)))
                 start = reached
         return pieces
 
-    def _reach(self, start: int, zone: ZoneInfo | None, *, local: bool) -> int:
-        """Return up to where one request may ask that begins here."""
-        if self.cut != "silent" or zone is None:
-            return start + self.span
+    def _reach(self, start: int, zone: ZoneInfo, *, local: bool) -> int:
+        """Return up to where one request may ask that begins here, if longer ranges are cut silently."""
         later = floor(_later(start, self.span, zone), self.grid)
         if local and self.span == DAY:
             later = min(later, floor(_midnight_after(start, zone), self.grid))
@@ -201,10 +201,12 @@ class Range:
     Attributes:
         start: epoch seconds, or the first local day.
         end: epoch seconds, or the last local day; `None`: now.
+        local: whether it is given in local days, whose instants depend on the system's time zone.
     """
 
     start: float | date
     end: float | date | None
+    local: bool = False
 
     @classmethod
     def of(
@@ -233,7 +235,7 @@ class Range:
     @classmethod
     def today(cls, now: float, zone: ZoneInfo | None) -> Self:
         """Return the local day of an instant (epoch seconds), as far as it is over."""
-        return cls(datetime.fromtimestamp(now, zone or ZoneInfo("UTC")).date(), None)
+        return cls(datetime.fromtimestamp(now, zone or ZoneInfo("UTC")).date(), None, local=True)
 
     @classmethod
     def _instants(cls, start_at: Moment, end_at: Moment | None) -> Self:
@@ -248,12 +250,7 @@ class Range:
         last = None if end_date is None else calendar_day(end_date, "end_date")
         if last is not None and last < first:
             raise InputError(f"end_date {last} is before start_date {first}: swap them")
-        return cls(first, last)
-
-    @property
-    def local(self) -> bool:
-        """Whether it is given in local days, whose instants depend on the system's time zone."""
-        return isinstance(self.start, date)
+        return cls(first, last, local=True)
 
     def window(self, now: float, zone: ZoneInfo | None, grid: int) -> Window:
         """Return the range on the grid, ended by now."""

@@ -91,7 +91,7 @@ class SeriesPlan(QueryPlan[S, S]):
     @property
     def zone_of(self) -> int | None:
         """The system, where its local days are asked for and the service does not know them by itself."""
-        local = self.range.local if self.range else not self.requests.limits.knows_today
+        local = self.range.local if self.range else not self.requests.endpoint.limits.knows_today
         return self.requests.system_id if local else None
 
     @property
@@ -101,8 +101,9 @@ class SeriesPlan(QueryPlan[S, S]):
 
     def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
         """Return the fewest windows for all that is neither cached nor known to be empty."""
-        requests, limits = self.requests, self.requests.limits
-        zone = zone or requests.zone
+        requests, limits = self.requests, self.requests.endpoint.limits
+        if zone is None and requests.system_id in requests.time_zones:
+            zone = requests.zone
         # Today as it was some minutes ago may be cached; today as it is now is not.
         if self.range is None and limits.knows_today and not (cached.max_age and zone):
             return Segments((Segment(requests.segment(None)),), open_ended=requests.endpoint.paged)
@@ -120,7 +121,7 @@ class SeriesPlan(QueryPlan[S, S]):
             window,
             tuple(unasked),
             pruned=sum(-(-gap.window.seconds // limits.span) for gap in unasked),
-            spare=limits.spare(bought, zone, local=asked.local),
+            spare=limits.spare(bought, zone, local=asked.local) if limits.cut == "silent" else 0,
             open_ended=requests.endpoint.paged,
             cheaper=limits.cheaper(bought) if len(to_ask) > 1 else "",
         )
@@ -128,7 +129,7 @@ class SeriesPlan(QueryPlan[S, S]):
     def merge(self, parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> S:
         """Return the answer: the parts side by side, and the gaps between them."""
         requests = self.requests
-        if window is None and len(parts) == 1 and not gaps:
+        if len(parts) == 1 and not gaps and window in {None, parts[0].window}:
             answer = parts[0]
         else:
             empty = requests.empty((), window or parts[0].window)
@@ -159,6 +160,9 @@ def _split(
     local: bool,
 ) -> tuple[list[Window], list[Window], list[Gap]]:
     """Return the windows to ask for, the windows to serve from the cache, and the gaps left unasked."""
+    if not cached.stretches:
+        wanted, unasked = _missing(limits, window, (), now)
+        return limits.pieces(wanted, zone, local=local), [], unasked
     known = cached.within(window)
     # Intervals since a young answer that itself ended by now are not worth a request of their own.
     late = Window(cached.served_until(window), window.end)
@@ -185,7 +189,7 @@ def _missing(
 ) -> tuple[list[Window], list[Gap]]:
     """Return the windows that are not cached, and the gaps that lie beyond the service's retention."""
     wanted, gone = [], []
-    for blank in without(window, known):
+    for blank in without(window, known) if known else [window]:
         retained = blank.clip(Window(limits.oldest(now), blank.end))
         lost = Window(blank.start, retained.start)
         gone += [Gap(lost, Reason.BEYOND_RETENTION)] if lost.seconds else []
@@ -208,11 +212,6 @@ class SeriesRequests(Generic[S]):
     time_zones: Mapping[int, str]
 
     @property
-    def limits(self) -> SeriesLimits:
-        """The limits of the endpoint."""
-        return self.endpoint.limits
-
-    @property
     def zone(self) -> ZoneInfo | None:
         """The system's time zone, where it is known and has a name that we know."""
         name = self.time_zones.get(self.system_id)
@@ -224,7 +223,7 @@ class SeriesRequests(Generic[S]):
     @property
     def series(self) -> SeriesKey[S] | None:
         """The key under which parts are cached; pages, which hold some of the devices, are not."""
-        endpoint, limits = self.endpoint, self.limits
+        endpoint, limits = self.endpoint, self.endpoint.limits
         if endpoint.paged:
             return None
         return SeriesKey(
@@ -246,16 +245,15 @@ class SeriesRequests(Generic[S]):
         if window is None:
             yield self.request(None)
             return
+        span = self.endpoint.limits.span
         while window.start < window.end:
-            piece = self._first_piece(window)
+            piece = window if window.seconds <= span else self._first_piece(window)
             part = yield self.request(piece, newest=newest and piece == window, wanted=window)
             window = Window(part.window.end, window.end)
 
     def _first_piece(self, window: Window) -> Window:
-        """Return as much of a window as one request may ask for; a cached window may be longer."""
-        if window.seconds <= self.limits.span:
-            return window
-        return self.limits.pieces([window], self.zone, local=False)[0]
+        """Return as much of a window as one request may ask for; a cached window may be longer than that."""
+        return self.endpoint.limits.pieces([window], self.zone, local=False)[0]
 
     def request(
         self, window: Window | None, *, newest: bool = False, wanted: Window | None = None
@@ -267,7 +265,7 @@ class SeriesRequests(Generic[S]):
             newest: whether it ends by now.
             wanted: all that is wanted from its beginning on.
         """
-        limits = self.limits
+        limits = self.endpoint.limits
         return Request(
             limits.name,
             limits.path.format(self.system_id),
@@ -281,17 +279,18 @@ class SeriesRequests(Generic[S]):
 
     def read(self, response: Response, window: Window | None) -> S:
         """Return the rows of a response within a window; `None`: all of them."""
-        return self.endpoint.decode(self.limits, response, self.system_id, window)
+        return self.endpoint.decode(self.endpoint.limits, response, self.system_id, window)
 
     def empty(self, gaps: Sequence[Gap], window: Window, until: float | None = None) -> S:
         """Return an answer without rows, with these gaps; `until` is how far the system had reported."""
         reported = None if until is None else as_datetime(until)
-        coverage = Coverage(window, self.limits.grid, tuple(gaps), reported_until=reported)
+        coverage = Coverage(window, self.endpoint.limits.grid, tuple(gaps), reported_until=reported)
         return self.endpoint.nothing(self.system_id, coverage)
 
     def with_timezone(self, part: S) -> S:
         """Return a part with the name of the system's time zone, where it is known."""
-        return part._with_timezone(self.time_zones.get(self.system_id))
+        name = self.time_zones.get(self.system_id)
+        return part if name is None else part._with_timezone(name)
 
     def _join(self, parts: Sequence[S]) -> S:
         window = Window(parts[0].window.start, parts[-1].window.end)
@@ -302,8 +301,10 @@ class SeriesRequests(Generic[S]):
     def _part(self, response: Response, window: Window) -> S:
         """Return the part of a response, for as much of its window as it speaks for."""
         part = self.read(response, window)
-        if (last := part._last) is not None:
-            until = self.limits.spoken(part.window, last)
+        if (last := part._last) is not None and self.endpoint.limits.cut == "error":
+            return part  # the service refuses what it does not answer in full
+        if last is not None:
+            until = self.endpoint.limits.spoken(part.window, last)
             cut = until < part.window.end and _may_have_reported(part, last + HOUR)
             return self.read(response, Window(window.start, until)) if cut else part
         gone = self._beyond_retention(window, response.date)
@@ -318,14 +319,14 @@ class SeriesRequests(Generic[S]):
         if today.seconds:
             return self.read(response, today)
         # Without the time zone it is not known when today began: the reason is given all the same.
-        newest = Window(today.end - self.limits.grid, today.end)
+        newest = Window(today.end - self.endpoint.limits.grid, today.end)
         part = self.read(response, newest)
         gaps = tuple(Gap(today, gap.reason) for gap in part.coverage.gaps())
         return evolve(part, window=today, coverage=evolve(part.coverage, window=today, gaps=gaps))
 
     def _today(self, now: float) -> Window:
         """Return the system's own today so far; an empty window where its time zone is not known."""
-        grid, zone = self.limits.grid, self.zone
+        grid, zone = self.endpoint.limits.grid, self.zone
         end = floor(now, grid)
         if zone is None:
             return Window(end, end)
@@ -338,7 +339,7 @@ class SeriesRequests(Generic[S]):
         The service then answers an empty list, or an error, for the whole of the window, also where only its
         beginning is too old: the response speaks for that beginning, and the rest is asked for again.
         """
-        limit = None if date is None else self.limits.oldest(date)
+        limit = None if date is None else self.endpoint.limits.oldest(date)
         if limit is None or window.start >= limit:
             return None
         gone = Window(window.start, min(limit, window.end))
@@ -365,7 +366,7 @@ class SeriesRequests(Generic[S]):
 
     def _reason(self, error: APIError) -> Reason | None:
         """Return why the whole of a range is empty, if an error says so."""
-        text, limits = str(error), self.limits
+        text, limits = str(error), self.endpoint.limits
         if error.status in {401, 422} and NO_METER in text:
             return Reason.NO_DEVICE
         if limits.absent and isinstance(error, NotFound) and limits.absent in text.lower():
@@ -383,7 +384,7 @@ class SeriesRequests(Generic[S]):
         if INVALID_RANGE not in text:
             # Ranges end by now: one that begins later was asked for by a clock that is ahead.
             return self.empty([Gap(window, Reason.NOT_REPORTED_YET)], window)
-        grid, first, last = self.limits.grid, error.first_interval, error.last_interval
+        grid, first, last = self.endpoint.limits.grid, error.first_interval, error.last_interval
         # Both are ends of intervals that exist: the first one began one interval before.
         gaps = explained(window, grid, None if first is None else first - grid, last)
         return self.empty(gaps, window, last)
@@ -392,7 +393,7 @@ class SeriesRequests(Generic[S]):
         """Return the range that an error names: shortly after midnight, "today" is one without data yet."""
         if error.start_at is None or error.end_at is None:
             return None
-        limits = self.limits
+        limits = self.endpoint.limits
         start, end = floor(error.start_at, limits.grid), floor(error.end_at, limits.grid)
         return Window(start, end) if 0 <= end - start <= limits.longest else None
 

@@ -2,9 +2,9 @@
 
 from enlighten_async.emulator.app import Emulator
 from enlighten_async.emulator.faults import Fault
-from enlighten_async.emulator.plant.system import Envoy, Meter, RetiredMeter, System
 from enlighten_async.emulator.quota import Quota
+from enlighten_async.emulator.simulation.system import Envoy, Meter, RetiredMeter, System
 from enlighten_async.emulator.v4.apps import App
-from enlighten_async.emulator.v4.manners import Manners
+from enlighten_async.emulator.v4.quirks import V4Options
 
-__all__ = ["App", "Emulator", "Envoy", "Fault", "Manners", "Meter", "Quota", "RetiredMeter", "System"]
+__all__ = ["App", "Emulator", "Envoy", "Fault", "Meter", "Quota", "RetiredMeter", "System", "V4Options"]

@@ -1,28 +1,30 @@
-"""The emulator: one fake of the service, however it is reached."""
+"""The emulator: one fake of the service, reached by an httpx transport, ASGI or a socket."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from email.utils import formatdate
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.clock import SystemClock
 from enlighten_async.emulator import asgi
-from enlighten_async.emulator.counts import Books
-from enlighten_async.emulator.faults import Fault, FaultPlayer
-from enlighten_async.emulator.latency import draw
-from enlighten_async.emulator.plant import fleet as fleets
-from enlighten_async.emulator.plant.system import DEMO_SYSTEM, DEMO_USER
-from enlighten_async.emulator.plant.truth import Truth
-from enlighten_async.emulator.quota import Ledger, Quota
+from enlighten_async.emulator.faults import Fault, FaultInjector
+from enlighten_async.emulator.quota import Quota, QuotaCounter
+from enlighten_async.emulator.request_log import RequestLog
+from enlighten_async.emulator.service import OptionsT, Service
+from enlighten_async.emulator.simulation.fleet import build_fleet, user_ids
+from enlighten_async.emulator.simulation.ground_truth import GroundTruth
+from enlighten_async.emulator.simulation.sun import DAY_S
+from enlighten_async.emulator.simulation.system import DEMO_SYSTEM, DEMO_USER
 from enlighten_async.emulator.transport import EmulatorTransport
 from enlighten_async.emulator.v2.api import ApiV2
-from enlighten_async.emulator.v2.era import NEWEST, Era
-from enlighten_async.emulator.v4 import oauth
+from enlighten_async.emulator.v2.v2_history import LATEST_YEAR, V2History
 from enlighten_async.emulator.v4.api import ApiV4
 from enlighten_async.emulator.v4.apps import Apps
-from enlighten_async.emulator.v4.manners import Manners
+from enlighten_async.emulator.v4.oauth import OAUTH_ROOT, OAuth, grant_of
+from enlighten_async.emulator.v4.quirks import V4Options
 from enlighten_async.emulator.v4.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -30,47 +32,48 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from enlighten_async.clock import Clock
-    from enlighten_async.emulator.counts import Arrival, Counts
-    from enlighten_async.emulator.latency import Latency
-    from enlighten_async.emulator.messages import Answer, Call, Version
-    from enlighten_async.emulator.plant.system import System
+    from enlighten_async.emulator.messages import Request, Response, Version
+    from enlighten_async.emulator.request_log import Counts, LoggedRequest
+    from enlighten_async.emulator.simulation.system import System
     from enlighten_async.emulator.v4.apps import App
     from enlighten_async.emulator.v4.tokens import Rotation
 
-ON_THE_WAY = 0.25  # the part of the latency that passes before the service counts a request, and after
-DAY = 86_400
-YEAR = 365  # days
+LATENCY_SHARE_EACH_WAY = 0.25  # of the latency passes before the request is counted, and after it is handled
+V2_RETENTION_DAYS, V4_RETENTION_DAYS = 365, 730
+
+Latency: TypeAlias = float | tuple[float, float] | Callable[[], float]
+"""Seconds from the caller's request to the response: constant, between two, or as a function returns."""
 
 
 class Emulator:
     """A seeded fake of the service: an ASGI application, and a transport for httpx.
 
-    It speaks v2 below `/api/v2`, v4 below `/api/v4`, and gives tokens for v4 below `/oauth`, all at once and
-    of the same systems; one quota counts what a key asks of both.
+    v2 is served below `/api/v2`, v4 below `/api/v4`, tokens for v4 below `/oauth`: all at once, from the same
+    systems. One quota counts the requests of a key to both versions.
 
     The same seed and the same day of construction give the same systems; the same seed gives the same
     values in every window. Used by one event loop at a time.
 
     Args:
-        seed: of systems, weather and latencies.
-        users: how many users there are; the first is the demo user.
-        systems: how many systems each user has; the first of all is the demo system.
-        fleet: the systems, in place of made-up ones.
-        quota: what each key may ask.
-        concurrent: how many requests are handled at a time; more are answered 503. `None`: no limit.
+        seed: seed of systems, weather and latencies.
+        users: number of users; the first is the demo user.
+        systems: number of systems of each user; the first of all is the demo system.
+        fleet: the systems, in place of generated ones.
+        quota: limits of each key.
+        concurrent: number of requests handled at a time; more are answered 503. `None`: no limit.
         latency: seconds per request; a quarter each for the ways there and back, the rest is handling.
-        retention_days: how far back intervals reach; `None`: a year in v2, two in v4.
+        retention_days: age of the oldest interval that is still returned. `None`: a year in v2, two in v4.
         report_lag: seconds until an interval that has ended is reported.
-        keys: the valid API keys; `None` takes any that is not empty.
-        faults: what goes wrong.
-        rejected_count_month: whether refused requests count against the month as well.
+        keys: the valid API keys; `None` accepts any that is not empty.
+        faults: faults to inject.
+        rejected_count_month: whether rejected requests count against the month as well.
         clock: the service's clock.
-        date_header: whether answers carry a Date.
+        date_header: whether responses carry a Date.
         date_skew: seconds by which Date is ahead of the clock that counts.
-        era: the year as of which v2's answers look: fields and endpoints came over time, see `v2/era.py`.
-        apps: the applications that v4 knows; `None` takes any client, secret and key.
-        rotation: what becomes of a refresh token that was used: dead at once, or it lives on.
-        manners: how v4 behaves where nobody knows; may be set at any time.
+        v2_year: year whose v2 is served: fields and endpoints came over time, see `v2/v2_history.py`.
+        apps: the applications registered for v4; `None` accepts any client, secret and key.
+        rotation: whether a refresh token is invalid once it was used ("strict"), or stays valid ("lenient").
+        v4_options: behaviour of v4 that is undocumented or disputed; may be replaced at any time.
     """
 
     def __init__(
@@ -91,44 +94,36 @@ class Emulator:
         clock: Clock | None = None,
         date_header: bool = True,
         date_skew: float = 0.0,
-        era: int = NEWEST,
+        v2_year: int = LATEST_YEAR,
         apps: Iterable[App] | None = None,
         rotation: Rotation = "strict",
-        manners: Manners | None = None,
+        v4_options: V4Options | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        built = fleets.build(seed, users, systems, self.clock.now()) if fleet is None else tuple(fleet)
-        self.truth = Truth(built, seed, self.clock, report_lag)
-        self.faults = list(faults)
-        self.keys = None if keys is None else set(keys)
-        self.concurrent = concurrent
-        self.date_header = date_header
-        self.date_skew = date_skew
-        self.latency = latency
-        self._users = (
-            fleets.user_ids(users) if fleet is None else list(dict.fromkeys(s.user_id for s in built))
-        )
-        self._ledger = Ledger(quota, rejected_count_month=rejected_count_month)
-        self.manners = manners or Manners()
-        self._apps = Apps(apps)
-        self._tokens = Tokens(seed, self.clock, rotation)
-        self._oauth = oauth.OAuth(
-            tuple(self._users), self.demo_user, self._apps, self._tokens, lambda: self.manners
-        )
-        self._apis = self._speak(retention_days, era)
-        self._player = FaultPlayer()
-        self._books = Books()
-        self._random = Random(f"{seed}/latency")
-        self._handled = 0
+        built = build_fleet(seed, users, systems, self.clock.now()) if fleet is None else tuple(fleet)
+        self.truth = GroundTruth(built, seed, self.clock, report_lag)
+        self.faults, self.keys = list(faults), None if keys is None else set(keys)
+        self.concurrent, self.latency = concurrent, latency
+        self.date_header, self.date_skew = date_header, date_skew
+        self._users = user_ids(users) if fleet is None else list(dict.fromkeys(s.user_id for s in built))
+        self._quota_counter = QuotaCounter(quota, rejected_count_month=rejected_count_month)
+        self._apps, self._tokens = Apps(apps), Tokens(seed, self.clock, rotation)
+        self._v2 = self._service(retention_days, V2_RETENTION_DAYS, V2History(v2_year))
+        self._v4 = self._service(retention_days, V4_RETENTION_DAYS, v4_options or V4Options())
+        self._oauth = OAuth(tuple(self._users), self.demo_user, self._apps, self._tokens, self._v4)
+        self._apis = self._build_apis()
+        self._fault_injector, self._request_log = FaultInjector(), RequestLog()
+        self._random, self._handled = Random(f"{seed}/latency"), 0
 
-    def _speak(self, retention_days: float | None, era: int) -> dict[Version, ApiV2 | ApiV4]:
-        """Return the versions of the API, all of one truth."""
-        one, two = (DAY * (n * YEAR if retention_days is None else retention_days) for n in (1, 2))
-        shared = (self._takes, self.truth, self.clock)
-        manners, quota = lambda: self.manners, lambda: self.quota
+    def _service(self, days: float | None, default: float, options: OptionsT) -> Service[OptionsT]:
+        """Return one version of the service; `days` is its retention, or `None` for the default."""
+        retention_s = DAY_S * (default if days is None else days)
+        return Service(self.truth, self.clock, retention_s, options)
+
+    def _build_apis(self) -> dict[Version, ApiV2 | ApiV4]:
         return {
-            "v2": ApiV2(frozenset(self._users), *shared, one, Era(era)),
-            "v4": ApiV4(self._apps, self._tokens, *shared, two, quota, manners),
+            "v2": ApiV2(frozenset(self._users), self._is_valid_key, self._v2),
+            "v4": ApiV4(self._apps, self._tokens, self._is_valid_key, self._v4, self._quota_counter),
         }
 
     @property
@@ -149,29 +144,38 @@ class Emulator:
 
     @property
     def quota(self) -> Quota:
-        """What each key may ask; may be set at any time, the counts stay."""
-        return self._ledger.quota
+        """The limits of each key; may be replaced at any time, the counts stay."""
+        return self._quota_counter.quota
 
     @quota.setter
     def quota(self, quota: Quota) -> None:
-        self._ledger.quota = quota
+        self._quota_counter.quota = quota
+
+    @property
+    def v4_options(self) -> V4Options:
+        """The behaviour of v4 that is undocumented or disputed; may be replaced at any time."""
+        return self._v4.options
+
+    @v4_options.setter
+    def v4_options(self, options: V4Options) -> None:
+        self._v4.options = options
 
     @property
     def counts(self) -> Counts:
-        """What arrived and what became of it."""
-        return self._books.counts
+        """Counts of the requests that arrived, and of their results."""
+        return self._request_log.counts
 
     @property
-    def log(self) -> list[Arrival]:
+    def log(self) -> list[LoggedRequest]:
         """The newest requests that arrived, oldest first, without their keys."""
-        return list(self._books.log)
+        return list(self._request_log.entries)
 
     def inject(self, *faults: Fault) -> None:
-        """Let these go wrong from now on; `faults` is the list of all, to be changed at will."""
+        """Inject these faults from now on; the list `faults` holds all of them and may be changed."""
         self.faults.extend(faults)
 
     def grant(self, user_id: str, client_id: str | None = None) -> dict[str, object]:
-        """Return tokens of a user, as the token endpoint answers them, without any login.
+        """Return tokens of a user, as the token endpoint responds with them, without any login.
 
         They are the first application's unless another client is named.
         """
@@ -182,7 +186,7 @@ class Emulator:
         self._tokens.revoke(user_id)
 
     def expire(self, user_id: str | None = None) -> None:
-        """End the access tokens of a user (`None`: of all) now, whatever they say themselves."""
+        """End the access tokens of a user (`None`: of all) now, ahead of the expiry in them."""
         self._tokens.expire(user_id)
 
     def transport(self) -> EmulatorTransport:
@@ -206,71 +210,79 @@ class Emulator:
 
     async def __call__(self, scope: asgi.Message, receive: asgi.Receive, send: asgi.Send) -> None:
         """Serve one ASGI scope."""
-        await asgi.respond(self, scope, receive, send)
+        await asgi.serve_scope(self, scope, receive, send)
 
-    async def answer(self, call: Call) -> Answer:
-        """Return the answer to a request, after its latency.
+    async def respond(self, request: Request) -> Response:
+        """Return the response to a request, after its latency.
 
-        Raises DroppedError if the connection is to be closed in its place.
+        Raises DroppedError if the connection is to be closed instead.
         """
-        latency = draw(self.latency, self._random)
-        await self._wait(latency * ON_THE_WAY)
-        handling = latency * (1 - 2 * ON_THE_WAY)
-        if call.path.startswith(oauth.ROOT):
-            answer = await self._let_in(call, handling)
+        latency = _draw(self.latency, self._random)
+        await self._wait(latency * LATENCY_SHARE_EACH_WAY)
+        handling = latency * (1 - 2 * LATENCY_SHARE_EACH_WAY)
+        if request.path.startswith(OAUTH_ROOT):
+            response = await self._respond_oauth(request, handling)
         else:
-            entry = self._books.arrived(call, self.clock.now())
-            answer = await self._pass(call, handling)
-            self._books.answered(entry, answer)
+            entry = self._request_log.arrived(request, self.clock.now())
+            response = await self._respond_api(request, handling)
+            self._request_log.responded(entry, response)
         if self.date_header:
             date = formatdate(int(self.clock.now() + self.date_skew), usegmt=True)
-            answer = answer.with_header("Date", date)
-        await self._wait(latency * ON_THE_WAY)
-        return answer
+            response = response.with_header("Date", date)
+        await self._wait(latency * LATENCY_SHARE_EACH_WAY)
+        return response
 
-    async def _let_in(self, call: Call, handling: float) -> Answer:
-        """Answer an owner who logs in, or a client that wants a token: only faults that name it strike."""
-        grant = oauth.grant_of(call)
+    async def _respond_oauth(self, request: Request, handling: float) -> Response:
+        """Respond to an owner who logs in, or a client that wants a token.
+
+        Only faults that name a path apply here, so that a fault meant for data does not break the login.
+        """
+        grant = grant_of(request)
         if grant:
-            self._books.token_asked(grant)
+            self._request_log.token_requested(grant)
         await self._wait(handling)
-        fault = self._player.meet([fault for fault in self.faults if fault.path is not None], call)
-        answer = await self._meet(fault, call, self._oauth)
+        faults = [fault for fault in self.faults if fault.path is not None]
+        response = await self._with_fault(
+            self._fault_injector.next_fault(faults, request), request, self._oauth
+        )
         if grant:
-            self._books.token_answered(grant, answer.status)
-        return answer
+            self._request_log.token_responded(grant, response.status)
+        return response
 
-    async def _pass(self, call: Call, handling: float) -> Answer:
-        """Lead a request past the gates: faults ahead of the quota, key, concurrency, quota."""
-        api = self._apis[call.version]
-        if fault := self._player.meet(self.faults, call, counted=False):
-            return await self._meet(fault, call, api)
-        if refusal := self._refusal(call, api):
-            return refusal
+    async def _respond_api(self, request: Request, handling: float) -> Response:
+        """Pass a request through the checks, in order: uncounted faults, key, concurrency, quota."""
+        api = self._apis[request.version]
+        if fault := self._fault_injector.next_fault(self.faults, request, counted=False):
+            return await self._with_fault(fault, request, api)
+        if error := self._check(request, api):
+            return error
         with self._handling():
             await self._wait(handling)
-            return await self._meet(self._player.meet(self.faults, call, counted=True), call, api)
+            fault = self._fault_injector.next_fault(self.faults, request, counted=True)
+            return await self._with_fault(fault, request, api)
 
-    def _refusal(self, call: Call, api: ApiV2 | ApiV4) -> Answer | None:
-        if refusal := api.admit(call):
-            return refusal
+    def _check(self, request: Request, api: ApiV2 | ApiV4) -> Response | None:
+        """Return the error of a request that is not handled, if there is one."""
+        if error := api.check_access(request):
+            return error
         if self.concurrent is not None and self._handled >= self.concurrent:
-            return api.crowded(call)
+            return api.too_many_concurrent(request)
         now = self.clock.now()
-        excess = self._ledger.charge(call.key, now, call.version)
-        self._books.charged(now, refused=excess is not None)
-        return api.throttled(call, excess) if excess else None
+        exceeded = self._quota_counter.charge(request.key, now, request.version)
+        self._request_log.charged(now, rejected=exceeded is not None)
+        return api.quota_exceeded(request, exceeded) if exceeded else None
 
-    def _takes(self, key: str) -> bool:
-        """Tell whether this is a valid API key."""
+    def _is_valid_key(self, key: str) -> bool:
         return bool(key) and (self.keys is None or key in self.keys)
 
-    async def _meet(self, fault: Fault | None, call: Call, api: ApiV2 | ApiV4 | oauth.OAuth) -> Answer:
-        """Return the answer of an API, or what a fault makes of it."""
+    async def _with_fault(
+        self, fault: Fault | None, request: Request, api: ApiV2 | ApiV4 | OAuth
+    ) -> Response:
+        """Return the response of an API, delayed, replaced or transformed by a fault."""
         await self._wait(fault.delay if fault else 0)
-        answer = (fault.answer(call) if fault else None) or api.answer(call)
-        answer = answer.gzipped() if call.gzip else answer
-        return fault.bend(answer) if fault and fault.bend else answer
+        response = (fault.response(request) if fault else None) or api.respond(request)
+        response = response.gzipped() if request.accepts_gzip else response
+        return fault.transform(response) if fault and fault.transform else response
 
     @contextmanager
     def _handling(self) -> Iterator[None]:
@@ -283,3 +295,10 @@ class Emulator:
     async def _wait(self, seconds: float) -> None:
         if seconds > 0:
             await self.clock.sleep(seconds)
+
+
+def _draw(latency: Latency, random: Random) -> float:
+    """Return the latency of one request in seconds."""
+    if callable(latency):
+        return latency()
+    return random.uniform(*latency) if isinstance(latency, tuple) else latency

@@ -1,4 +1,4 @@
-"""The service's two kinds of time: instants in epoch seconds, and dates in a system's time zone."""
+"""Instants in epoch seconds and dates in a system's time zone: parsing, conversion and formatting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-LATEST = 253_402_300_799  # the last second a date can name
+LATEST_MOMENT_S = 253_402_300_799  # the last second of the year 9999, the last that `datetime` can hold
+TIMESTAMP_FIELDS = {
+    "start_at",
+    "end_at",
+    "read_at",
+    "first_interval",
+    "last_interval",
+    "last_interval_end_at",
+    "last_report_at",
+    "last_energy_at",
+    "operational_at",
+}
 
 
 class BadMomentError(ValueError):
@@ -16,20 +27,20 @@ class BadMomentError(ValueError):
 
 
 def parse_moment(text: str, default: float) -> float:
-    """Return an instant in epoch seconds; fractions are taken, as real clients send them."""
+    """Return an instant in epoch seconds; fractions are accepted, as real clients send them."""
     if not text:
         return default
     try:
         moment = float(text)
     except ValueError:
         raise BadMomentError(text) from None
-    if not math.isfinite(moment) or abs(moment) > LATEST:
+    if not math.isfinite(moment) or abs(moment) > LATEST_MOMENT_S:
         raise BadMomentError(text)
     return moment
 
 
 def parse_date(text: str) -> date | None:
-    """Return a date written YYYY-mm-dd; `None` if nothing was given."""
+    """Return a date written YYYY-mm-dd; `None` for an empty text. Raises BadMomentError."""
     if not text:
         return None
     try:
@@ -46,10 +57,10 @@ def local_date(moment: float, timezone: str) -> date:
 
 
 def local_midnight(day: date, timezone: str, later: int = 0) -> int:
-    """Return when a local day starts (epoch seconds), or the one some days later.
+    """Return the start of a local day, or of the day some days later (epoch seconds).
 
-    Where midnight is skipped, the day starts at the moment of the change; where it comes twice, with
-    the first of the two.
+    If a change of the clock skips midnight, the day starts at the change; if midnight comes twice, at the
+    first of the two.
     """
     day += timedelta(days=later)
     naive = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the zone is set on the next line
@@ -72,3 +83,17 @@ def iso(moment: int, timezone: str) -> str:
     """Return an instant as the service writes it: local, whole seconds, numeric offset."""
     local = datetime.fromtimestamp(moment, tz=UTC).astimezone(ZoneInfo(timezone))
     return local.isoformat()
+
+
+def with_iso_timestamps(content: object, timezone: str) -> object:
+    """Return the same JSON content with every timestamp field as local ISO 8601 text."""
+    if isinstance(content, dict):
+        return {
+            name: iso(value, timezone)
+            if name in TIMESTAMP_FIELDS and isinstance(value, int)
+            else with_iso_timestamps(value, timezone)
+            for name, value in content.items()
+        }
+    if isinstance(content, list):
+        return [with_iso_timestamps(item, timezone) for item in content]
+    return content

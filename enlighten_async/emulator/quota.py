@@ -1,4 +1,4 @@
-"""Who may ask how often: fixed minutes of the wall clock and UTC calendar months, counted per key."""
+"""The quota: requests per key in fixed minutes of the wall clock and UTC calendar months."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from attrs import frozen
 if TYPE_CHECKING:
     from enlighten_async.emulator.messages import Version
 
-MINUTE = 60
+MINUTE_S = 60
 
 
 @frozen
 class Quota:
-    """What a tariff allows each key; `None` is no limit.
+    """The limits of a tariff for each key; `None` is no limit.
 
     Attributes:
         minute: requests per minute.
         month: requests per calendar month.
-        name: as it appears in the service's message.
-        v4: what it allows in v4 of the API; `None`: the same.
+        name: the tariff's name in the service's message.
+        v4: the limits in v4 of the API; `None`: the same.
     """
 
     minute: int | None = 10
@@ -36,12 +36,12 @@ class Quota:
     UNLIMITED: ClassVar[Quota]
 
     def of(self, version: Version) -> Quota:
-        """Return what it allows in this version of the API."""
+        """Return the limits in this version of the API."""
         return (self.v4 or self) if version == "v4" else self
 
 
 Quota.WATT = Quota(10, 10_000, "Watt", v4=Quota(10, 1_000, "Watt"))
-# The paid tariffs' numbers for v2 are not known; these are the portal's of today, for v4.
+# The limits of the paid tariffs in v2 are not known; these are the developer portal's for v4.
 Quota.KILOWATT = Quota(50, 50_000, "Kilowatt")
 Quota.MEGAWATT = Quota(100, 300_000, "Megawatt")
 Quota.PARTNER = Quota(300, 1_500_000, "Partner")
@@ -50,17 +50,17 @@ Quota.UNLIMITED = Quota(None, None, "Unlimited")
 
 @frozen
 class Period:
-    """One window of counting: the service's word for it, start and end (epoch seconds)."""
+    """One window of counting: the service's name of it, start and end (epoch seconds)."""
 
-    word: str
+    name: str
     start: int
     end: int
 
 
 def minute_of(now: float) -> Period:
     """Return the minute of the wall clock this instant lies in."""
-    start = int(now // MINUTE) * MINUTE
-    return Period("minute", start, start + MINUTE)
+    start = int(now // MINUTE_S) * MINUTE_S
+    return Period("minute", start, start + MINUTE_S)
 
 
 def month_of(now: float) -> Period:
@@ -72,50 +72,50 @@ def month_of(now: float) -> Period:
 
 
 @frozen
-class Excess:
-    """A limit that is reached: the tariff's name, the window, how many requests it allows."""
+class QuotaExceeded:
+    """A limit that is reached: the tariff's name, the window, and its number of requests."""
 
     plan: str
     period: Period
     limit: int
 
     @property
-    def facts(self) -> dict[str, object]:
-        """The window and the limit with the service's own names."""
+    def fields(self) -> dict[str, object]:
+        """The window and the limit as fields of an error response."""
         return {
-            "period": self.period.word,
+            "period": self.period.name,
             "period_start": self.period.start,
             "period_end": self.period.end,
             "limit": self.limit,
         }
 
 
-class Ledger:
+class QuotaCounter:
     """The counts of all keys in the current minute and month, over both versions of the API."""
 
     def __init__(self, quota: Quota, *, rejected_count_month: bool = False) -> None:
         self.quota = quota
-        self._rejected_count = rejected_count_month
+        self._rejected_count_month = rejected_count_month
         self._counts: dict[tuple[str, str], tuple[Period, int]] = {}
 
     def used(self, key: str, period: Period) -> int:
-        """Return how many requests of a key were counted in a period that has not ended."""
-        counted, used = self._counts.get((key, period.word), (period, 0))
+        """Return the number of requests of a key counted in a period that has not ended."""
+        counted, used = self._counts.get((key, period.name), (period, 0))
         return used if counted == period else 0
 
-    def charge(self, key: str, now: float, version: Version = "v2") -> Excess | None:
-        """Count a request of this key, or return the limit that refuses it."""
+    def charge(self, key: str, now: float, version: Version = "v2") -> QuotaExceeded | None:
+        """Count a request of this key, or return the limit that rejects it."""
         quota = self.quota.of(version)
         month, minute = month_of(now), minute_of(now)
-        # The longer window is named first: waiting for the shorter one would not help.
+        # If both windows are full the longer one is named: waiting for the shorter one would not help.
         for period, limit in ((month, quota.month), (minute, quota.minute)):
             if limit is not None and self.used(key, period) >= limit:
-                if self._rejected_count:
+                if self._rejected_count_month:
                     self._count(key, month)
-                return Excess(quota.name, period, limit)
+                return QuotaExceeded(quota.name, period, limit)
         self._count(key, month)
         self._count(key, minute)
         return None
 
     def _count(self, key: str, period: Period) -> None:
-        self._counts[key, period.word] = (period, self.used(key, period) + 1)
+        self._counts[key, period.name] = (period, self.used(key, period) + 1)

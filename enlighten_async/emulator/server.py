@@ -18,15 +18,14 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
-    from enlighten_async.emulator.app import Emulator
-    from enlighten_async.emulator.asgi import Message, Receive, Send
+    from enlighten_async.emulator.asgi import AsgiApp, Message, Receive, Send
     from enlighten_async.emulator.messages import Version
 
-START_TIMEOUT = 10.0
-STOP_TIMEOUT = 10.0
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 10.0
 
 
-async def serve(app: Emulator, host: str, port: int) -> None:
+async def serve(app: AsgiApp, host: str, port: int) -> None:
     """Serve until the process is told to stop."""
     await uvicorn.Server(
         _config(app, host=host, port=port, log_level="info", timeout_graceful_shutdown=1)
@@ -34,13 +33,13 @@ async def serve(app: Emulator, host: str, port: int) -> None:
 
 
 @contextmanager
-def running(app: Emulator, port: int, version: Version) -> Iterator[str]:
-    """Serve in a thread of its own; the address is that of the root of this version.
+def running(app: AsgiApp, port: int, version: Version) -> Iterator[str]:
+    """Serve in a thread of its own; yield the root address of this version of the API.
 
     Raises RuntimeError if the server does not start.
     """
     with _listening(port) as listener:
-        # Nobody waits for a request that hangs, and nobody wants to read that it was not waited for.
+        # No graceful shutdown and no log: a request that hangs would delay the end and be logged as an error.
         quiet = {"log_config": None, "log_level": "critical", "timeout_graceful_shutdown": 0}
         server = uvicorn.Server(_config(app, **quiet))
         thread = threading.Thread(
@@ -52,25 +51,29 @@ def running(app: Emulator, port: int, version: Version) -> Iterator[str]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/{version}"
         finally:
             server.should_exit = True
-            thread.join(STOP_TIMEOUT)
+            thread.join(STOP_TIMEOUT_S)
 
 
 def _listening(port: int) -> socket.socket:
-    """Return a socket that asyncio knows for one of TCP: only then it sends small pieces at once."""
+    """Return a listening socket with an explicit TCP protocol number.
+
+    asyncio sets TCP_NODELAY only on sockets it recognizes as TCP by that number; without it, small writes
+    wait for the acknowledgement of the previous one.
+    """
     made = socket.create_server(("127.0.0.1", port))
     return socket.socket(made.family, made.type, socket.IPPROTO_TCP, fileno=made.detach())
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 that can close a connection in the middle of an answer, or before it."""
+    """HTTP/1.1 that can close a connection in the middle of a response, or before it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.app: Any = partial(_closing, self.app, transport)
+        self.app: Any = partial(_close_when_dropped, self.app, transport)
 
 
-async def _closing(
-    app: Any, transport: asyncio.Transport, scope: Message, receive: Receive, send: Send
+async def _close_when_dropped(
+    app: AsgiApp, transport: asyncio.Transport, scope: Message, receive: Receive, send: Send
 ) -> None:
     try:
         await app(scope, receive, send)
@@ -80,7 +83,7 @@ async def _closing(
             pass
 
 
-def _config(app: Emulator, **options: Any) -> uvicorn.Config:
+def _config(app: AsgiApp, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=_Protocol,
@@ -95,7 +98,7 @@ def _config(app: Emulator, **options: Any) -> uvicorn.Config:
 
 
 def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + START_TIMEOUT_S
     while not server.started:
         if not thread.is_alive() or time.monotonic() > deadline:
             raise RuntimeError("the emulator's server did not start")

@@ -1,4 +1,4 @@
-"""The emulator for httpx, without a socket: on any event loop, with any clock."""
+"""An httpx transport that leads to the emulator without a socket: on any event loop, with any clock."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import httpx
 from anyio.lowlevel import checkpoint
 
-from enlighten_async.emulator.messages import MAX_BODY, WITH_BODY, Call, DroppedError
+from enlighten_async.emulator.messages import MAX_BODY_BYTES, METHODS_WITH_BODY, DroppedError, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from enlighten_async.emulator.app import Emulator
-    from enlighten_async.emulator.messages import Answer
+    from enlighten_async.emulator.messages import Application, Response
 
 
 class EmulatorTransport(httpx.AsyncBaseTransport):
@@ -23,28 +22,29 @@ class EmulatorTransport(httpx.AsyncBaseTransport):
         app: the emulator; transports of the same emulator lead to the same service.
     """
 
-    def __init__(self, app: Emulator) -> None:
+    def __init__(self, app: Application) -> None:
         self.app = app
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the emulator's answer; the body follows as it is read.
+        """Return the emulator's response; the body follows as it is read.
 
         Raises httpx.ReadError if the connection is dropped.
         """
         await checkpoint()
-        call = Call(
+        received = Request(
             method=request.method,
             url=str(request.url),
             path=request.url.path,
             query=request.url.query.decode("ascii"),
             headers=dict(request.headers),
-            body=await _read(request) if request.method in WITH_BODY else b"",
+            body=await _read(request) if request.method in METHODS_WITH_BODY else b"",
         )
         try:
-            answer = await self.app.answer(call)
+            response = await self.app.respond(received)
         except DroppedError:
             raise httpx.ReadError("connection dropped", request=request) from None
-        return httpx.Response(answer.status, headers=answer.head(), stream=_Body(answer, self.app))
+        body = _ResponseBody(response, self.app)
+        return httpx.Response(response.status, headers=response.sent_headers(), stream=body)
 
 
 async def _read(request: httpx.Request) -> bytes:
@@ -53,35 +53,35 @@ async def _read(request: httpx.Request) -> bytes:
     if isinstance(request.stream, httpx.AsyncByteStream):
         async for piece in request.stream:
             body += piece
-            if len(body) >= MAX_BODY:
+            if len(body) >= MAX_BODY_BYTES:
                 break
-    return body[:MAX_BODY]
+    return body[:MAX_BODY_BYTES]
 
 
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: Answer, app: Emulator) -> None:
-        self._answer = answer
+class _ResponseBody(httpx.AsyncByteStream):
+    def __init__(self, response: Response, app: Application) -> None:
+        self._response = response
         self._app = app
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Pieces(self._answer, self._app)
+        return _Chunks(self._response, self._app)
 
 
-class _Pieces:
-    """The body as it is read; no async generator, so that it may be left at any point."""
+class _Chunks:
+    """The body as it is read; no async generator, so that a reader may stop at any point."""
 
-    def __init__(self, answer: Answer, app: Emulator) -> None:
-        self._answer = answer
+    def __init__(self, response: Response, app: Application) -> None:
+        self._response = response
         self._app = app
-        self._pieces = answer.pieces()
+        self._chunks = response.chunks()
 
-    def __aiter__(self) -> _Pieces:
+    def __aiter__(self) -> _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
-        for piece in self._pieces:
-            await self._app.clock.sleep(self._answer.pause)
-            return piece
-        if not self._answer.whole:
+        for chunk in self._chunks:
+            await self._app.clock.sleep(self._response.byte_delay)
+            return chunk
+        if not self._response.complete:
             raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
         raise StopAsyncIteration

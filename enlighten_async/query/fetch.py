@@ -6,18 +6,18 @@ import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 
 import anyio
 from attrs import Factory, define, evolve
 
-from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, SeriesIndex
+from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, IntervalCache, SeriesIndex
 from enlighten_async.errors import BudgetExceeded, EnlightenError, Throttled, TokenRefused, TransportError
 from enlighten_async.limiter import LONG, Grant, Waiter
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.in_flight import SharedRequest
-from enlighten_async.query.plan import Part, QueryPlan, Segment
+from enlighten_async.query.plan import Part, QueryPlan
 from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.retry import is_overload, is_transient
 from enlighten_async.transport import Credentials
@@ -113,18 +113,6 @@ class SegmentState:
     rejected_credentials: Credentials | None = None
     refreshed: bool = False
 
-    @classmethod
-    def start(cls, segment: Segment, waiter: Waiter, plan: QueryPlan[Any, Any]) -> Self:
-        """Start a segment: its generator says what it asks for first."""
-        return cls(segment.requests, next(segment.requests, None), waiter, plan, segment.cached)
-
-    @property
-    def current(self) -> Request[Part]:
-        """The request that is made now; only while the segment has not ended."""
-        if self.request is None:
-            raise RuntimeError("the segment has ended")
-        return self.request
-
     def accept(self, part: Part) -> None:
         """Send a part to the generator, which may ask again."""
         self.parts.append(part)
@@ -184,35 +172,36 @@ class Fetcher:
         """Whether an error came that every other request of the query would meet too."""
         return any(failure.ends_query for failure in self.failures)
 
-    async def fetch(self, segment: SegmentState) -> None:
-        """Get a segment its next part, or end it.
+    async def fetch(self, segment: SegmentState, request: Request[Part]) -> None:
+        """Get a segment the part of its present request, or end the segment.
 
         After a wait for another query's request that came to nothing, the segment stands where it was.
         """
-        request, options = segment.current, self.options
-        cacheable = segment.cached or request.reply_key is not None
-        if cacheable and self._accept(segment, await self.cached_part(request)):
+        session, options = self.session, self.options
+        if session.cache is not None and (segment.cached or request.valid_until is not None):
+            part = await self.cached_part(session.cache, request)
+            if part is not None:
+                self._accept(segment, part)
+                return
+        # A caller who wants nothing cached does not take the part of an earlier request either.
+        if options.max_age != 0 and (other := session.in_flight.find(options.scope, request, options.rank)):
+            await self._wait_for(other, segment, request)
             return
-        if (other := self._find_in_flight(request)) is not None:
-            await self._wait_for(other, segment)
-            return
-        with self.session.in_flight.entered(options.scope, request, options.rank) as shared:
+        with session.in_flight.entered(options.scope, request, options.rank) as shared:
             while segment.request is request:
                 permit = await self._acquire(segment)
-                if permit is None or not await self._still_needed(segment, shared, permit[0]):
+                if permit is None or not await self._still_needed(segment, request, shared, permit[0]):
                     return
                 shared.sent = True
-                failure = await self._send_once(segment, shared, *permit)
+                failure = await self._send_once(segment, request, shared, *permit)
                 if failure is not None:
                     await self._retry_or_fail(segment, failure, permit[1])
 
     # From the cache, and from other queries
 
-    async def cached_part(self, request: Request[Part]) -> Part | None:
+    async def cached_part(self, cache: IntervalCache, request: Request[Part]) -> Part | None:
         """Return the cached beginning of what a request wants, as far as it may be served."""
-        cache, scope = self.session.cache, self.options.scope
-        if cache is None:
-            return None
+        scope = self.options.scope
         if request.series is not None and request.wanted is not None:
             return self._servable(await cache.get(scope, request.series, request.wanted), request.wanted)
         key = request.reply_key
@@ -220,17 +209,16 @@ class Fetcher:
         return None if key is None or response is None else self._still_valid(request, key, response)
 
     async def serve_cached(self, segments: Sequence[SegmentState]) -> None:
-        """Give segments of one series all that the cache holds for them, in one look."""
-        cache, wanted = self.session.cache, [segment.current.wanted for segment in segments]
-        series = segments[0].current.series if segments else None
-        if cache is None or series is None or wanted[0] is None or wanted[-1] is None:
+        """Give segments of one series, oldest first, all that the cache holds for them, in one look."""
+        cache, requests = self.session.cache, [each.request for each in segments if each.request]
+        series = requests[0].series if requests else None
+        wanted = [request.wanted for request in requests if request.wanted]
+        if cache is None or series is None or not wanted:
             return
         cached = await cache.get(self.options.scope, series, Window(wanted[0].start, wanted[-1].end))
         for segment in segments:
-            while segment.request is not None and self._accept(
-                segment, self._servable(cached, segment.request.wanted)
-            ):
-                pass
+            while segment.request and (part := self._servable(cached, segment.request.wanted)) is not None:
+                self._accept(segment, part)
 
     def _servable(self, cached: Sequence[CachedPart[Any]], wanted: Window | None) -> Part | None:
         """Return the beginning of what is wanted out of cached parts, as far as it may be served."""
@@ -256,31 +244,19 @@ class Fetcher:
         until = fetched + ABSENCE_MEMORY_S if error else key.valid_until(part, fetched)
         return part if until > index.now else None
 
-    def _find_in_flight(
-        self, request: Request[Part], own: SharedRequest | None = None
-    ) -> SharedRequest | None:
-        """Return another query's request for the beginning of what this request wants."""
-        options = self.options
-        if options.max_age == 0:
-            return None
-        return self.session.in_flight.find(options.scope, request, options.rank, own)
-
-    async def _wait_for(self, other: SharedRequest, segment: SegmentState) -> None:
+    async def _wait_for(self, other: SharedRequest, segment: SegmentState, request: Request[Part]) -> None:
         """Wait until another query's request is over, and take its part if it got one."""
         with self._interruptible() as scope:
             await other.over.wait()
         if scope.cancelled_caught:
             segment.skip(Reason.REFUSED)
-        else:
-            self._accept(segment, other.share(segment.current.wanted))
+        elif (part := other.share(request.wanted)) is not None:
+            self._accept(segment, part)
 
-    def _accept(self, segment: SegmentState, part: Part | None) -> bool:
-        """Give a segment a part that had been paid for, if there is one."""
-        if part is None:
-            return False
+    def _accept(self, segment: SegmentState, part: Part) -> None:
+        """Give a segment a part that had been paid for."""
         self.costs.from_cache += 1
         segment.accept(part)
-        return True
 
     # Through the limiter
 
@@ -288,7 +264,8 @@ class Fetcher:
         """Wait for credentials and at the limiter; `None`: the segment has ended, nothing more is sent."""
         permit = None
         try:
-            self._check_max_requests()
+            if self.options.max_requests is not None:
+                self._check_max_requests(self.options.max_requests)
             with self._interruptible():
                 permit = await self._permit(segment)
                 self.costs.granted += 1
@@ -308,38 +285,51 @@ class Fetcher:
                 await provider.refresh(segment.rejected_credentials)
                 segment.refreshed |= segment.rejected_credentials is not None
                 segment.rejected_credentials = None
-            grant = await limiter.acquire(segment.waiter, max_wait=self._time_left())
+            time_left = None if self.deadline is None else self._time_left(self.deadline)
+            grant = await limiter.acquire(segment.waiter, max_wait=time_left)
             credentials = provider.current()
             if credentials is not None:
                 return grant, credentials
             grant.settle()  # they ran out while it waited; as it was not sent, it costs nothing
 
-    async def _still_needed(self, segment: SegmentState, shared: SharedRequest, grant: Grant) -> bool:
+    async def _still_needed(
+        self, segment: SegmentState, request: Request[Part], shared: SharedRequest, grant: Grant
+    ) -> bool:
         """Look again: others may have paid for the part, or be at it, since this one joined the queue."""
-        needed, part = False, None
+        needed, part, other = False, None, None
+        session, options = self.session, self.options
         try:
-            part = await self.cached_part(segment.current)
-            needed = part is None and self._find_in_flight(segment.current, shared) is None
+            if session.cache is not None:
+                part = await self.cached_part(session.cache, request)
+            if options.max_age != 0:
+                other = session.in_flight.find(options.scope, request, options.rank, shared)
+            needed = part is None and other is None
         finally:
             if not needed:
                 grant.settle()  # as it was not sent, it costs nothing
                 self.costs.count(grant, again=False)
-        segment.late_hit |= self._accept(segment, part)
+        if part is not None:
+            segment.late_hit = True
+            self._accept(segment, part)
         return needed
 
-    def _time_left(self) -> float | None:
-        """Return the seconds until the deadline, if there is one."""
-        return None if self.deadline is None else max(0.0, self.deadline - self.session.clock.monotonic())
+    def _time_left(self, deadline: float) -> float:
+        """Return the seconds until the deadline."""
+        return max(0.0, deadline - self.session.clock.monotonic())
 
-    def _check_max_requests(self) -> None:
-        allowed = self.options.max_requests
-        if allowed is not None and self.costs.sent + self.costs.granted >= allowed:
+    def _check_max_requests(self, allowed: int) -> None:
+        if self.costs.sent + self.costs.granted >= allowed:
             raise BudgetExceeded(f"max_requests={allowed} are spent, and it takes more")
 
     # To the service and back
 
     async def _send_once(
-        self, segment: SegmentState, shared: SharedRequest, grant: Grant, credentials: Credentials
+        self,
+        segment: SegmentState,
+        request: Request[Part],
+        shared: SharedRequest,
+        grant: Grant,
+        credentials: Credentials,
     ) -> EnlightenError | None:
         """Send a segment's request once; return the failure, if it has not got its part.
 
@@ -350,35 +340,40 @@ class Fetcher:
         failure: EnlightenError | None = None
         try:
             with grant:
-                await session.transport.send(segment.current, credentials, grant)
+                await session.transport.send(request, credentials, grant)
         except TransportError as error:
             failure = error
         finally:
             self.costs.count(grant, again=segment.failures > 0 or segment.refreshed)
             if grant.response is not None:
-                failure = self._receive(segment, shared, grant, grant.response)
+                failure = self._receive(segment, request, shared, grant, grant.response)
             await session.limiter.sync()
             if session.cache is not None:
                 await session.cache.flush()
         return failure
 
     def _receive(
-        self, segment: SegmentState, shared: SharedRequest, grant: Grant, response: Response
+        self,
+        segment: SegmentState,
+        request: Request[Part],
+        shared: SharedRequest,
+        grant: Grant,
+        response: Response,
     ) -> EnlightenError | None:
         """Give a segment the part of a response, or return the error that it stands for."""
-        request = segment.current
         try:
             part, error = self._interpret(request, response)
         except EnlightenError as undecodable:
             return undecodable
         if isinstance(error, Throttled):
             self.session.limiter.throttled(grant, error)
-        elif is_overload(error):
+        elif error is not None and is_overload(error):
             self.session.limiter.overloaded(grant)
         if part is None:
             return error
         shared.part = part
-        self._cache(request, part, response)
+        if self.session.cache is not None:
+            self._cache(self.session.cache, request, part, response)
         segment.accept(part)
         return None
 
@@ -393,11 +388,9 @@ class Fetcher:
         error = self.session.api.error_for(response, request.endpoint)
         return request.decode(response) if error is None else request.empty_answer_for(error), error
 
-    def _cache(self, request: Request[Part], part: Part, response: Response) -> None:
+    def _cache(self, cache: IntervalCache, request: Request[Part], part: Part, response: Response) -> None:
         """Cache a part, or a reply as it came; written with the next transaction of the cache."""
-        cache, scope = self.session.cache, self.options.scope
-        if cache is None:
-            return
+        scope = self.options.scope
         fetched = self.session.limiter.now() if response.date is None else response.date
         if request.series is not None:
             cache.put(scope, request.series, part, fetched)

@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 import anyio
 from attrs import frozen
 
-from enlighten_async.cache import SeriesIndex
+from enlighten_async.cache import CachedSpan, SeriesIndex
 from enlighten_async.errors import BudgetExceeded, EnlightenError, UsageError
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Estimate, Receipt
@@ -201,36 +201,34 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     async def _prepared(self) -> Runner | None:
         """Return the runner, made when it is first needed; `None` if it may not begin."""
-        if self._runner is None:
-            self._runner = await self._begun()
-        if self._runner is not None:
-            self._runner.fetcher.deadline = self._deadline
+        options, runner = self._options, self._runner
+        if runner is not None:
+            runner.fetcher.deadline = self._deadline
+            return runner
+        if options.max_requests is not None or options.max_wait is not None:
+            runner = await self._within_budget()
+        if not self._failures and (runner is None or self._zone_unknown):
+            zone = None if self._plan.zone_of is None else await self._time_zone(self._plan.zone_of)
+            runner = None if self._failures else await self._lay_out(zone)
+        self._runner = None if self._failures else runner
         return self._runner
 
-    async def _begun(self) -> Runner | None:
-        """Return a runner, after its price was held against the limits, if there are any."""
-        runner, options = None, self._options
-        if options.max_requests is not None or options.max_wait is not None:
-            await self._session.limiter.look()
-            runner = await self._lay_out(await self._known_time_zone())
-            try:
-                check_budget(await self._price(runner), options, self._session.limiter.now())
-            except BudgetExceeded as refusal:
-                self._failures.append(refusal)
-                return None
-        if runner is None or self._zone_unknown:
-            zone = await self._time_zone()
-            runner = None if self._failures else await self._lay_out(zone)
+    async def _within_budget(self) -> Runner:
+        """Return a runner whose price was held against the caller's limits; a refusal is among the failures."""
+        await self._session.limiter.look()
+        runner = await self._lay_out(await self._known_time_zone())
+        try:
+            check_budget(await self._price(runner), self._options, self._session.limiter.now())
+        except BudgetExceeded as refusal:
+            self._failures.append(refusal)
         return runner
 
     async def _lay_out(self, zone: ZoneInfo | None) -> Runner:
         """Return a runner of the segments as they are at this moment."""
         session, options, series = self._session, self._options, self._plan.series
-        spans = (
-            ()
-            if session.cache is None or series is None
-            else (await session.cache.stretches(options.scope, series))
-        )
+        spans: tuple[CachedSpan, ...] = ()
+        if session.cache is not None and series is not None:
+            spans = await session.cache.stretches(options.scope, series)
         now = session.limiter.now()
         index = SeriesIndex(
             spans,
@@ -239,20 +237,15 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             max_age=options.max_age,
             exhaustive=options.exhaustive,
         )
-        return self._runner_of(self._plan, self._plan.segments(now, zone, index), index)
-
-    def _runner_of(self, plan: QueryPlan[Any, Any], layout: Segments, index: SeriesIndex) -> Runner:
-        fetcher = Fetcher(
-            self._session, self._options, index, self._costs, self._failures, deadline=self._deadline
-        )
-        return Runner(plan, layout, fetcher)
+        fetcher = Fetcher(session, options, index, self._costs, self._failures, self._deadline)
+        return Runner(self._plan, self._plan.segments(now, zone, index), fetcher)
 
     async def _price(self, runner: Runner) -> Estimate:
-        replies, fetcher = 0, runner.fetcher
-        for segment in runner.segments:
+        replies, fetcher, cache = 0, runner.fetcher, self._session.cache
+        for segment in runner.segments if cache else ():
             request = segment.request
-            if request is not None and request.reply_key is not None:
-                replies += await fetcher.cached_part(request) is not None
+            if cache is not None and request is not None and request.valid_until is not None:
+                replies += await fetcher.cached_part(cache, request) is not None
         return estimate(
             self._session,
             self._options,
@@ -269,27 +262,30 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         system_id = self._plan.zone_of
         return system_id is not None and system_id not in self._session.time_zones
 
+    def _time_zone_runner(self, system_id: int) -> Runner:
+        plan = TimeZonePlan(self._session.api, system_id, self._session.time_zones)
+        fetcher = Fetcher(
+            self._session, self._options, SeriesIndex(), self._costs, self._failures, self._deadline
+        )
+        return Runner(plan, plan.segments(), fetcher)
+
     async def _known_time_zone(self) -> ZoneInfo | None:
         """Return the system's time zone, where it is needed and known from earlier answers."""
-        system_id, zones = self._plan.zone_of, self._session.time_zones
-        if system_id is not None and system_id not in zones:
-            plan = TimeZonePlan(self._session.api, system_id, zones)
-            runner = self._runner_of(plan, plan.segments(), SeriesIndex())
-            name = await runner.fetcher.cached_part(runner.segments[0].current)
-            if name is not None:
-                plan.learn(name)
-        return _zone_info(zones, system_id)
+        system_id, session = self._plan.zone_of, self._session
+        if system_id is not None and system_id not in session.time_zones and session.cache is not None:
+            runner = self._time_zone_runner(system_id)
+            request = runner.segments[0].request
+            name = request and await runner.fetcher.cached_part(session.cache, request)
+            if name:
+                session.time_zones[system_id] = name
+        return _zone_info(session.time_zones, system_id)
 
-    async def _time_zone(self) -> ZoneInfo | None:
-        """Return the system's time zone, asked for by the first query that needs it; `None` if that failed."""
-        system_id, zones = self._plan.zone_of, self._session.time_zones
-        if system_id is None:
-            return None
+    async def _time_zone(self, system_id: int) -> ZoneInfo | None:
+        """Return a system's time zone, asked for by the first query that needs it; `None` if that failed."""
         async with self._session.time_zone_lock:
-            if system_id not in zones:
-                plan = TimeZonePlan(self._session.api, system_id, zones)
-                await self._runner_of(plan, plan.segments(), SeriesIndex()).run()
-        return _zone_info(zones, system_id)
+            if system_id not in self._session.time_zones:
+                await self._time_zone_runner(system_id).run()
+        return _zone_info(self._session.time_zones, system_id)
 
     # The end
 
@@ -298,7 +294,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         runner, self._over = self._runner, True
         self._answer = answer() if runner else None
         for segment in runner.segments if runner else ():
-            segment.hand_out()
+            segment.parts = []
         if self._failures:
             self._error = first_cause(self._failures, self._answer, self.receipt)
 

@@ -32,7 +32,11 @@ class Runner:
         self.layout = layout
         self.fetcher = fetcher
         place, rank = fetcher.session.limiter.place, fetcher.options.rank
-        self.segments = [SegmentState.start(segment, place(rank), plan) for segment in layout.ordered]
+        self.segments = [
+            # The generator of a segment says what it asks for first.
+            SegmentState(each.requests, next(each.requests, None), place(rank), plan, each.cached)
+            for each in layout.ordered
+        ]
         self._crash: BaseException | None = None
         self._probed = False
         self._backwards = False
@@ -53,7 +57,7 @@ class Runner:
             if segment.cached:
                 await self.fetcher.serve_cached([segment])
             while segment.request is not None:
-                await self.fetcher.fetch(segment)
+                await self.fetcher.fetch(segment, segment.request)
 
     async def fetch_newest(self) -> None:
         """Fetch the newest window alone: it tells whether key and system are right, and what is empty."""
@@ -62,7 +66,7 @@ class Runner:
             return
         for probe in unpaid[: -1 - MAX_PROBES : -1]:
             while probe.request is not None:
-                await self.fetcher.fetch(probe)
+                await self.fetcher.fetch(probe, probe.request)
             if not isinstance(probe.error, TransportError):
                 break
         else:
@@ -102,7 +106,7 @@ class Runner:
     async def _next_page(self, segment: SegmentState) -> list[Part] | None:
         """Return the next part of a segment that stands alone, as soon as it is there."""
         while segment.request is not None and not segment.parts:
-            await self.fetcher.fetch(segment)
+            await self.fetcher.fetch(segment, segment.request)
         return segment.hand_out() or None
 
     def parts(self) -> list[Part]:
@@ -111,7 +115,8 @@ class Runner:
 
     def gaps(self) -> list[Gap]:
         """Return the time without a part so far, as far as it is known."""
-        missing = (segment.missing(Reason.REFUSED) for segment in self.segments)
+        unfinished = [each for each in self.segments if each.request is not None or each.gap is not None]
+        missing = [segment.missing(Reason.REFUSED) for segment in unfinished]
         return [*self.layout.unasked, *(gap for gap in missing if gap is not None)]
 
     def _prune(self) -> None:
@@ -153,6 +158,6 @@ class Runner:
                 self._refuse([segment])
                 continue
             while segment.request is not None:
-                await self.fetcher.fetch(segment)
+                await self.fetcher.fetch(segment, segment.request)
             if segment.late_hit:
                 self._backwards = not backwards

@@ -94,6 +94,7 @@ class QueryOptions:
         max_age: seconds for which a cached answer will do although it may still change; 0: no cached answer
             will; `None`: those that do not change any more.
         scope: a digest of who is asking, under which answers are cached.
+        rank: the number of classes that go first, by the priority.
     """
 
     credentials: CredentialsProvider
@@ -103,11 +104,7 @@ class QueryOptions:
     priority: Priority = "interactive"
     max_age: float | None = None
     scope: bytes = field(default=b"", repr=False)
-
-    @property
-    def rank(self) -> int:
-        """The number of classes that go first."""
-        return RANKS[self.priority]
+    rank: int = field(init=False, default=Factory(lambda self: RANKS[self.priority], takes_self=True))
 
 
 @define(eq=False)

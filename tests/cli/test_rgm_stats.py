@@ -164,7 +164,7 @@ def test_ctrl_c_keeps_what_was_paid_for(enlighten: Commands, tmp_path: Path) -> 
     def interrupt(_answer: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    enlighten.world.emulator.inject(Fault(bend=interrupt, query={"start_at": str(int(FIRST))}))
+    enlighten.world.emulator.inject(Fault(transform=interrupt, query={"start_at": str(int(FIRST))}))
     done = enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", tmp_path / "a.csv")
     assert done.exit_code == 130
     kept = (tmp_path / "a.csv.partial").read_text().splitlines()

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.emulator import Emulator, Fault, Quota
-from enlighten_async.emulator.plant.devices import envoys
+from enlighten_async.emulator.simulation.devices import envoys
 from enlighten_async.testing import FakeClock
 from tests.contract import openapi
 from tests.effort import examples

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.emulator import Emulator, Fault, Manners, Quota
-from enlighten_async.emulator.plant.devices import envoys, inverters
+from enlighten_async.emulator import Emulator, Fault, Quota, V4Options
+from enlighten_async.emulator.simulation.devices import envoys, inverters
 from enlighten_async.testing import FakeClock
 from tests.contract import openapi
 from tests.effort import examples
@@ -179,14 +179,14 @@ def _close(node: Any) -> None:
 SCHEMA = schemathesis.openapi.from_dict(amended())
 OPERATIONS = {name: SCHEMA[path][method.upper()] for name, (path, method) in READS.items()}
 
-PLAIN = Manners(drift=False)
+PLAIN = V4Options(quirks=False)
 EMULATOR = Emulator(
     systems=16,
     users=2,
     quota=Quota.UNLIMITED,
     concurrent=None,
     clock=FakeClock(NOW, autojump=False),
-    manners=PLAIN,
+    v4_options=PLAIN,
 )
 SYSTEMS = EMULATOR.truth.systems()
 IDS = [system.system_id for system in SYSTEMS]

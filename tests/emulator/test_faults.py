@@ -1,4 +1,4 @@
-"""What goes wrong to order, and when."""
+"""Faults: replaced, delayed, cut and dropped responses, and the requests they apply to."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_echoes_repeat_the_key(clock: FakeClock, connect: Connect) -> None
 
 
 async def test_echoes_repeat_headers_and_bodies(clock: FakeClock, connect: Connect) -> None:
-    """Where v4 has its secrets."""
+    """In v4 secrets are in both."""
     async with connect(make(clock, Fault(body="{headers}|{body}"))) as client:
         echo = await client.post(SUMMARY, headers={"Authorization": "Bearer a-token"}, content="a=b")
     headers, _, body = echo.text.partition("|")
@@ -90,7 +90,7 @@ async def test_echoes_repeat_headers_and_bodies(clock: FakeClock, connect: Conne
 
 
 async def test_which_requests_meet_a_fault(clock: FakeClock, connect: Connect) -> None:
-    """Path, parameters, how many pass first, and how often."""
+    """Path, parameters, the number of requests before it, and the number it applies to."""
     emulator = make(
         clock,
         Fault(status=500, path="/summary", after=1, times=2),
@@ -128,7 +128,7 @@ async def test_truncated_gzip_looks_whole_from_outside(clock: FakeClock, connect
 
 
 async def test_short_bodies_end_before_the_announced_length(clock: FakeClock, connect: Connect) -> None:
-    """Which the transport reports as httpx's own does."""
+    """The transport reports it as httpx's own does."""
     async with connect(make(clock, Fault.short_body())) as client:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(SUMMARY)
@@ -172,7 +172,7 @@ async def test_drip_comes_byte_by_byte(clock: FakeClock, connect: Connect) -> No
 
 
 async def test_a_bomb_is_small_on_the_wire_and_made_as_it_is_read(clock: FakeClock, connect: Connect) -> None:
-    """It unpacks to valid JSON of the size asked for; nobody needs to hold it."""
+    """It unpacks to valid JSON of the requested size; it is never in memory as a whole."""
     emulator = make(clock, Fault.bomb(5_000_000), Fault.bomb(1 << 40))
     async with connect(emulator) as client:
         _, body = await raw(client)

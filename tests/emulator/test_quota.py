@@ -1,4 +1,4 @@
-"""The quota: fixed minutes, UTC calendar months, the bodies of refusals, what is counted."""
+"""The quota: fixed minutes, UTC calendar months, the bodies of rejections, and the requests that count."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_whether_refused_requests_count_is_a_setting(
 
 
 async def test_errors_count_as_requests_but_unknown_keys_do_not(clock: FakeClock, connect: Connect) -> None:
-    """A request of a valid key is paid for whatever its answer; without one there is nobody to charge."""
+    """A request of a valid key counts whatever its response; without a key nothing is counted."""
     emulator = Emulator(clock=clock, quota=Quota(2, None, "Tiny"), keys=["a-key"])
     async with connect(emulator, key="unknown") as client:
         assert await statuses(client, 3) == [401] * 3
@@ -129,18 +129,6 @@ async def test_more_than_allowed_at_once_is_503_and_not_charged(clock: FakeClock
         assert sorted(answers) == [200] * 3 + [503] * 2
         assert await statuses(client, 4) == [200] * 4
     assert emulator.counts.served == 7
-
-
-async def test_reset_clears_the_books_not_the_quota(clock: FakeClock, connect: Connect) -> None:
-    """Counting anew is for tests; the service does not forget."""
-    emulator = Emulator(clock=clock, quota=Quota(2, None, "Tiny"))
-    async with connect(emulator) as client:
-        await statuses(client, 2)
-        emulator.counts.reset()
-        assert await statuses(client, 1) == [409]
-    assert emulator.counts.sent == emulator.counts.rejected == 1
-    assert emulator.counts.served == 0
-    assert not emulator.counts.windows
 
 
 def test_periods() -> None:

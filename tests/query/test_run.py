@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, RgmStats
-from enlighten_async.emulator.plant.system import Meter
+from enlighten_async.emulator.simulation.system import Meter
 from tests.cache_setup import DAY, CacheSetup, check
 from tests.effort import examples
 from tests.world import World

@@ -55,7 +55,7 @@ async def test_a_token_that_ends_on_the_way_is_renewed_once(world: World, after:
     renewing = world.v4()
     async with renewing as client:
         query = client.rgm_stats(world.system, **world.days(365))
-        world.emulator.inject(Fault(after=after, bend=lambda answer: world.emulator.expire() or answer))
+        world.emulator.inject(Fault(after=after, transform=lambda answer: world.emulator.expire() or answer))
         year = await query
     assert year.coverage.complete
     assert refreshed(world) == 1
@@ -91,7 +91,7 @@ async def test_a_refused_refresh_ends_the_query_with_what_it_has(world: World) -
         await client.systems()
         sent = world.emulator.counts.sent
         query = client.rgm_stats(world.system, **world.days(365))
-        world.emulator.inject(Fault(after=9, bend=lambda answer: world.emulator.revoke(user) or answer))
+        world.emulator.inject(Fault(after=9, transform=lambda answer: world.emulator.revoke(user) or answer))
         with pytest.raises(ReauthorizationRequired) as caught:
             await query
         again = world.emulator.counts.sent, world.emulator.counts.tokens.total()

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from enlighten_async import Reason
-from enlighten_async.emulator.plant.system import Meter
+from enlighten_async.emulator.simulation.system import Meter
 from tests.cache_setup import DAY, CacheSetup, check, starts
 from tests.world import World
 
@@ -150,7 +150,7 @@ async def test_late_reports_correct_what_is_stored(cache_setup: CacheSetup, vers
 @pytest.mark.parametrize(("name", "era"), [("rgm_stats", 2014), ("rgm_stats", 2024), ("stats", 2024)])
 async def test_an_outage_is_never_final(cache_setup: CacheSetup, name: str, era: int) -> None:
     """Nothing is reported for ten days; the gap is asked for again until it is filled, and no more then."""
-    world = World(era=era)
+    world = World(v2_year=era)
     began, lag = world.clock.now(), world.emulator.truth.report_lag
     span = {"start_at": began - 3 * DAY, "end_at": began + 2 * DAY}
     async with cache_setup.client(world) as client:

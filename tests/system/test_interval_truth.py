@@ -177,7 +177,7 @@ class Iso(httpx.AsyncBaseTransport):
 @pytest.mark.parametrize("era", [2014, 2017, 2021, 2024])
 async def test_answers_of_any_year_and_format_are_the_truth(name: str, era: int, *, iso: bool) -> None:
     """With and without `meta`; instants as epoch seconds or as local times."""
-    here = World(systems=2, era=era)
+    here = World(systems=2, v2_year=era)
     transport = here.emulator.transport()
     client = here.client(transport=Iso(transport) if iso else transport)
     try:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, Query, Reason
 from enlighten_async.cache import IntervalCache, MemoryCache, SqliteCache
-from enlighten_async.emulator.plant import fleet
+from enlighten_async.emulator.simulation import fleet
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.state import StateFile
 from tests.effort import SEED, examples
@@ -41,7 +41,7 @@ def world() -> World:
     There are systems of each kind: without meters, with outages, with late meters, young ones; and one that
     goes into operation in a few days.
     """
-    built = fleet.build(SEED, 1, SYSTEMS, NOW)
+    built = fleet.build_fleet(SEED, 1, SYSTEMS, NOW)
     new = evolve(built[-1], operational_at=NOW + 4 * DAY + 4321)
     return World(now=NOW, fleet=(*built[:-1], new), seed=SEED)
 

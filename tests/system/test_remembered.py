@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from enlighten_async import EnlightenClient, Reason
-from enlighten_async.emulator.plant.system import System
+from enlighten_async.emulator.simulation.system import System
 from tests.cache_setup import DAY, CacheSetup
 from tests.world import World
 

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from enlighten_async import EnlightenClient, Plan, Reason
 from enlighten_async.emulator import Fault
-from enlighten_async.emulator.plant.system import Meter
+from enlighten_async.emulator.simulation.system import Meter
 from enlighten_async.errors import EnlightenError, QuotaExhausted, ServerError, TransportError
 from enlighten_async.models import RgmStats
 from enlighten_async.retry import RetryPolicy

@@ -39,8 +39,8 @@ FAULTS: list[dict[str, Any]] = [
         "body": '{"message": "{url}", "details": "{headers}", "period": "month", "period_end": 4102444800}',
     },
     {"dropped": True},
-    {"bend": Fault.short_body().bend},
-    {"bend": Fault.truncated_gzip().bend},
+    {"transform": Fault.short_body().transform},
+    {"transform": Fault.truncated_gzip().transform},
 ]
 """What goes wrong with all requests for data."""
 
@@ -53,8 +53,8 @@ OF_TOKENS: list[dict[str, Any]] = [
     {"status": 200, "body": '{"refresh_token": "{body}", "expires_in": "{headers}"}'},
     {"status": 302, "headers": (("Location", "http://elsewhere.test/?{body}"), ("X-Echo", "{headers}"))},
     {"dropped": True},
-    {"bend": Fault.short_body().bend},
-    {"bend": Fault.truncated_gzip().bend},
+    {"transform": Fault.short_body().transform},
+    {"transform": Fault.truncated_gzip().transform},
 ]
 """What goes wrong with all requests for tokens."""
 
@@ -79,7 +79,9 @@ def app(service: tuple[Emulator, str], caplog: pytest.LogCaptureFixture) -> Appl
 
 def name(fault: dict[str, Any]) -> str:
     """Return what a case is called."""
-    return "-".join(str(fault.get(key, ""))[:12] for key in ("status", "body", "headers", "bend", "dropped"))
+    return "-".join(
+        str(fault.get(key, ""))[:12] for key in ("status", "body", "headers", "transform", "dropped")
+    )
 
 
 ASKS: list[Callable[[EnlightenClient], Any]] = [

@@ -1,1 +1,1 @@
-"""Version 2 of the service, in which the API key and a user id open everything; ended in 2024."""
+"""Version 2 of the service, authorized by an API key and a user id; it ended in 2024."""

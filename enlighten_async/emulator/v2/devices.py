@@ -1,4 +1,4 @@
-"""The endpoints that answer which devices there are, and what single ones have made."""
+"""The endpoints of v2 about devices: lists of gateways, inverters and meters, and their energies."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.emulator.local_time import parse_moment
-from enlighten_async.emulator.plant.devices import envoys, inverters, meter_items, numbered_envoys
+from enlighten_async.emulator.simulation.devices import envoys, inverters, meter_items, numbered_envoys
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.messages import Call
-    from enlighten_async.emulator.plant.system import System
-    from enlighten_async.emulator.v2.api import ApiV2
+    from enlighten_async.emulator.messages import Request
+    from enlighten_async.emulator.service import Service
+    from enlighten_async.emulator.simulation.system import System
+    from enlighten_async.emulator.v2.v2_history import V2History
 
 Row: TypeAlias = dict[str, object]
 
 
-def list_envoys(api: ApiV2, _: Call, systems: list[System]) -> tuple[int, Row]:
-    """Answer the gateways; one that has never reported has no time of its last report."""
+def list_envoys(service: Service[V2History], _: Request, systems: list[System]) -> tuple[int, Row]:
+    """Respond with the gateways; `last_report_at` is null for one that has never reported."""
     system = systems[0]
-    last = api.meta(system)["last_report_at"]
+    last = service.meta(system)["last_report_at"]
     return 200, {
         "system_id": system.system_id,
         "envoys": [
@@ -36,8 +37,8 @@ def list_envoys(api: ApiV2, _: Call, systems: list[System]) -> tuple[int, Row]:
     }
 
 
-def inventory(api: ApiV2, _: Call, systems: list[System]) -> tuple[int, Row]:
-    """Answer the devices that are not retired."""
+def inventory(service: Service[V2History], _: Request, systems: list[System]) -> tuple[int, Row]:
+    """Respond with the devices that are not retired."""
     system = systems[0]
     active = [inverter for inverter in inverters(system) if inverter.retired_at is None]
     return 200, {
@@ -47,33 +48,37 @@ def inventory(api: ApiV2, _: Call, systems: list[System]) -> tuple[int, Row]:
         ],
         "inverters": [{"sn": i.serial, "model": i.model, "sku": i.sku} for i in active],
         "meters": meter_items(system),
-        "meta": api.meta(system),
+        "meta": service.meta(system),
     }
 
 
-def production_meter_readings(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, Row]:
-    """Answer the last known odometer reading of each meter, retired ones included."""
+def production_meter_readings(
+    service: Service[V2History], request: Request, systems: list[System]
+) -> tuple[int, Row]:
+    """Respond with the last known odometer reading of each meter, retired ones included."""
     system = systems[0]
-    end = parse_moment(call.get("end_at"), api.clock.now())
+    end = parse_moment(request.get("end_at"), service.now())
     return 200, {
         "system_id": system.system_id,
-        "meter_readings": api.truth.meter_readings(system.system_id, end),
-        "meta": api.meta(system),
+        "meter_readings": service.truth.meter_readings(system.system_id, end),
+        "meta": service.meta(system),
     }
 
 
-def inverters_summary(api: ApiV2, call: Call, systems: list[System]) -> tuple[int, object]:
-    """Answer the inverters gateway by gateway, each with its energy before today.
+def inverters_summary(
+    service: Service[V2History], request: Request, systems: list[System]
+) -> tuple[int, object]:
+    """Respond with the inverters by gateway, each with its energy before today.
 
-    Retired ones come last: no capture shows any, but `status` has a word for them.
+    Retired ones come last: no recorded response shows any, but `status` has a value for them.
     """
-    asked = call.get("site_id")
-    system = next((s for s in systems if str(s.system_id) == asked), None)
+    site_id = request.get("site_id")
+    system = next((s for s in systems if str(s.system_id) == site_id), None)
     if system is None:
-        return 422, {"message": f"Couldn't find Site with 'id'={asked}"}
-    rows = api.truth.inverters(system.system_id)
-    if call.get("datetime_format") == "epoch":
-        rows = [row | {"last_report_date": _seconds(row["last_report_date"])} for row in rows]
+        return 422, {"message": f"Couldn't find Site with 'id'={site_id}"}
+    rows = service.truth.inverters(system.system_id)
+    if request.get("datetime_format") == "epoch":
+        rows = [row | {"last_report_date": _epoch(row["last_report_date"])} for row in rows]
     return 200, [
         {
             "signal_strength": 5 if envoy.reported else 0,
@@ -83,14 +88,14 @@ def inverters_summary(api: ApiV2, call: Call, systems: list[System]) -> tuple[in
     ]
 
 
-def search_system_id(_: ApiV2, call: Call, systems: list[System]) -> tuple[int, Row]:
-    """Answer which of the user's systems has the gateway with this serial number."""
-    asked = call.get("serial_num")
+def search_system_id(_: Service[V2History], request: Request, systems: list[System]) -> tuple[int, Row]:
+    """Respond with the id of the user's system whose gateway has this serial number."""
+    serial = request.get("serial_num")
     for system in systems:
-        if asked in {envoy.serial for envoy in envoys(system)}:
+        if serial in {envoy.serial for envoy in envoys(system)}:
             return 200, {"system_id": system.system_id}
     return 404, {"reason": "404", "errorMessages": ["Envoy not found with this serial number"]}
 
 
-def _seconds(text: object) -> int | None:
+def _epoch(text: object) -> int | None:
     return None if text is None else int(datetime.fromisoformat(str(text)).timestamp())

@@ -1,1 +1,1 @@
-"""Version 4 of the service: OAuth2 beside the API key, other paths and envelopes, the same data."""
+"""Version 4 of the service, authorized by an API key and OAuth2: other paths and envelopes, the same data."""

@@ -1,4 +1,4 @@
-"""Applications as the portal knows them, and what they and their tariffs may read."""
+"""Applications registered with the developer portal, and the access controls of applications and tariffs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ CONFIGURATIONS = "System Configurations"
 WATT = frozenset({DETAILS, PRODUCTION, CONSUMPTION, EV})
 KILOWATT = WATT | {DEVICES}
 MEGAWATT = KILOWATT | {CONFIGURATIONS}
-PLANS = {"Watt": WATT, "Kilowatt": KILOWATT, "Megawatt": MEGAWATT}
-"""What each tariff may read; one that is not named may read everything."""
+PLAN_ACCESS = {"Watt": WATT, "Kilowatt": KILOWATT, "Megawatt": MEGAWATT}
+"""Access controls of each tariff; a tariff that is not named may read everything."""
 
 
 @frozen(kw_only=True)
@@ -31,8 +31,8 @@ class App:
         key: its API key.
         client_id: its id in OAuth2.
         client_secret: its secret in OAuth2.
-        access_controls: what was ticked for it; `None`: all its tariff has.
-        partner: whether it may log in by an owner's password.
+        access_controls: the access controls selected for it; `None`: all its tariff has.
+        partner: whether it may use the password grant.
     """
 
     key: str = field(repr=False)
@@ -43,36 +43,36 @@ class App:
 
 
 class Apps:
-    """The applications there are; any at all if none are named."""
+    """The registered applications; with `None` every client, secret and key is valid."""
 
     def __init__(self, apps: Iterable[App] | None) -> None:
         self._apps = None if apps is None else list(apps)
 
-    def knows(self, client_id: str, client_secret: str | None = None) -> bool:
-        """Tell whether there is this client, and, if a secret is given, whether it is the right one."""
+    def is_valid_client(self, client_id: str, client_secret: str | None = None) -> bool:
+        """Return whether a client exists and, if a secret is given, whether it is the client's."""
         if self._apps is None:
             return bool(client_id) and client_secret != ""
         app = self._by_client(client_id)
         return app is not None and client_secret in {None, app.client_secret}
 
     def match(self, key: str, client_id: str) -> bool:
-        """Tell whether key and client are the same application's."""
+        """Return whether key and client are of the same application."""
         return self._apps is None or any(a.key == key and a.client_id == client_id for a in self._apps)
 
-    def takes_passwords(self, client_id: str) -> bool:
-        """Tell whether an application may log in by an owner's password."""
+    def may_use_password(self, client_id: str) -> bool:
+        """Return whether an application may use the password grant."""
         app = self._by_client(client_id)
         return self._apps is None or (app is not None and app.partner)
 
-    def may(self, access: str, key: str, plan: str) -> bool:
-        """Tell whether the key's application, on this tariff, may read what needs this access control."""
+    def may_read(self, access: str, key: str, plan: str) -> bool:
+        """Return whether the key's application has an access control on this tariff."""
         app = next((app for app in self._apps or () if app.key == key), None)
-        ticked = None if app is None else app.access_controls
-        return access in PLANS.get(plan, {access}) and (ticked is None or access in ticked)
+        selected = None if app is None else app.access_controls
+        return access in PLAN_ACCESS.get(plan, {access}) and (selected is None or access in selected)
 
     @property
     def first_client(self) -> str:
-        """The id of the first client, for tokens nobody asked for; made up if any is taken."""
+        """The id of the first client, for tokens without a login; a fixed name without applications."""
         return self._apps[0].client_id if self._apps else "any-client"
 
     def _by_client(self, client_id: str) -> App | None:

@@ -1,4 +1,4 @@
-"""The endpoints of v4 that answer which devices there are, and what single ones have made."""
+"""The endpoints of v4 about devices: lists by type, energies of inverters, readings of meters."""
 
 from __future__ import annotations
 
@@ -6,32 +6,38 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.emulator.local_time import parse_moment
-from enlighten_async.emulator.plant.devices import envoys, inverters, meter_id, meter_items, numbered_envoys
-from enlighten_async.emulator.status import meta
-from enlighten_async.emulator.v4.drift import drift_inverter, modem
-from enlighten_async.emulator.v4.equipment import further
-from enlighten_async.emulator.v4.refusals import RefusedError, not_found
-from enlighten_async.emulator.v4.systems import MAX_PAGE, page_asked
+from enlighten_async.emulator.simulation.devices import (
+    battery_id,
+    envoys,
+    inverters,
+    meter_id,
+    meter_items,
+    numbered_envoys,
+)
+from enlighten_async.emulator.v4.chargers import charger_rows
+from enlighten_async.emulator.v4.endpoint import V4_MAX_PAGE_SIZE
+from enlighten_async.emulator.v4.errors import ApiError, not_found
+from enlighten_async.emulator.v4.quirks import cellular_modem, inverter_quirks, pick
 
 if TYPE_CHECKING:
-    from enlighten_async.emulator.plant.system import Envoy, System
-    from enlighten_async.emulator.v4.api import ApiV4
-    from enlighten_async.emulator.v4.routes import Asked
+    from enlighten_async.emulator.simulation.system import Envoy, HeatPump, System
+    from enlighten_async.emulator.v4.endpoint import EndpointRequest, ServiceV4
 
+ACB_ID = 1_059_640_000
 PHASES = {1: "single", 2: "split", 3: "three"}
 
 Row: TypeAlias = dict[str, object]
 
 
-def listed(api: ApiV4, asked: Asked) -> Row:
-    """Answer the devices that are not retired, by type; types a system does not have are absent."""
-    system = asked.system
-    last = meta(api.truth, system)["last_report_at"]
+def list_devices(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with the devices that are not retired, by type; types a system does not have are absent."""
+    system = request.system
+    last = service.meta(system)["last_report_at"]
     found = {
         "micros": _micros(system, last),
         "meters": _meters(system, last),
-        "gateways": _gateways(system, last, drifts=api.manners.drift),
-        **further(api, asked, last),
+        "gateways": _gateways(system, last, quirks=service.options.quirks),
+        **_other_devices(service, system, last),
     }
     there = {kind: devices for kind, devices in found.items() if devices}
     return {
@@ -87,13 +93,13 @@ def _meters(system: System, last: object) -> list[Row]:
     return rows
 
 
-def _gateways(system: System, last: object, *, drifts: bool) -> list[Row]:
-    """Return the gateways; one that has never reported has no time of its last report."""
-    return [_gateway(system, number, envoy, last, drifts) for number, envoy in numbered_envoys(system)]
+def _gateways(system: System, last: object, *, quirks: bool) -> list[Row]:
+    """Return the gateways; `last_report_at` is null for one that has never reported."""
+    return [_gateway(system, number, envoy, last, quirks) for number, envoy in numbered_envoys(system)]
 
 
-def _gateway(system: System, number: int, envoy: Envoy, last: object, drifts: bool) -> Row:
-    radio = modem(system, number, drifts=drifts)
+def _gateway(system: System, number: int, envoy: Envoy, last: object, quirks: bool) -> Row:
+    modem = cellular_modem(system, number, quirks=quirks)
     return {
         "id": number,
         "last_report_at": last if envoy.reported else None,
@@ -105,32 +111,89 @@ def _gateway(system: System, number: int, envoy: Envoy, last: object, drifts: bo
         "model": "Envoy",
         "status": envoy.status,
         "active": True,
-        **({"cellular_modem": radio} if radio else {}),
+        **({"cellular_modem": modem} if modem else {}),
         "product_name": "Envoy",
     }
 
 
-def production_meter_readings(api: ApiV4, asked: Asked) -> Row:
-    """Answer the last known odometer reading of each meter, retired ones included."""
-    system = asked.system
-    end = parse_moment(asked.get("end_at"), api.clock.now())
+def _other_devices(service: ServiceV4, system: System, last: object) -> dict[str, list[Row]]:
+    """Return batteries, chargers and heat pumps by type; types may be empty."""
     return {
-        "system_id": system.system_id,
-        "meter_readings": api.truth.meter_readings(system.system_id, end),
-        "meta": meta(api.truth, system),
+        "acbs": [
+            _battery(ACB_ID + system.system_id * 10 + index, f"AC Battery {acb.serial}", acb.serial, last)
+            for index, acb in enumerate(system.acbs)
+        ],
+        "encharges": [
+            _battery(battery_id(system, index), f"Encharge {each.serial}", each.serial, last)
+            for index, each in enumerate(system.batteries)
+        ],
+        "ev_chargers": [
+            _charger_quirks(row, system) if service.options.quirks else row
+            for row in charger_rows(service, system)
+        ],
+        "heat_pump": [_heat_pump(system.heat_pump, last)] if system.heat_pump else [],
     }
 
 
-def inverters_summary(api: ApiV4, asked: Asked) -> list[Row]:
-    """Answer the inverters gateway by gateway, each with its energy before today, a page of them.
+def _battery(number: int, name: str, serial: str, last: object) -> Row:
+    old = name.startswith("AC ")
+    return {
+        "id": number,
+        "last_report_at": last,
+        "name": name,
+        "serial_number": serial,
+        "part_number": "800-00560-r03" if old else "800-00562-r01",
+        "sku": "IQ7-B1200-LN-I-INT01-RV0" if old else "B03-A01-US00-1-3",
+        "model": "",
+        "status": "normal",
+        "active": True,
+        "product_name": "ACB" if old else "IQ Battery",
+    }
+
+
+def _heat_pump(pump: HeatPump, last: object) -> Row:
+    return {
+        "id": "",
+        "SKU": "",
+        "status": "normal",
+        "serial_number": pump.serial,
+        "name": pump.name,
+        "model": "Expert Net Control",
+        "part_number": "",
+        "last_report_at": last,
+        "firmware": "",
+        "sg_ready_relay": "Expert Net Control",
+        "iq_er": "IQ Energy Router",
+        "active": True,
+    }
+
+
+def _charger_quirks(row: Row, system: System) -> Row:
+    """Return a charger without an id, whose `active` is text for some systems."""
+    return row | {"id": ""} | ({"active": "true"} if pick(2, system.system_id, "active") else {})
+
+
+def production_meter_readings(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with the last known odometer reading of each meter, retired ones included."""
+    system = request.system
+    end = parse_moment(request.get("end_at"), service.now())
+    return {
+        "system_id": system.system_id,
+        "meter_readings": service.truth.meter_readings(system.system_id, end),
+        "meta": service.meta(system),
+    }
+
+
+def inverters_summary(service: ServiceV4, request: EndpointRequest) -> list[Row]:
+    """Respond with a page of the inverters by gateway, each with its energy before today.
 
     The first page has the gateways without any inverter as well.
     """
-    system, serials = _gateways_asked(asked)
-    rows = [_inverter(api, system, row) for row in api.truth.inverters(system.system_id)]
+    system, serials = _requested_gateways(request)
+    rows = [_inverter(service, system, row) for row in service.truth.inverters(system.system_id)]
     rows = [row for serial in serials for row in rows if row["envoy_serial_number"] == serial]
     busy = {row["envoy_serial_number"] for row in rows}
-    page, size = page_asked(asked, MAX_PAGE) if api.manners.inverters_paged else (1, len(rows))
+    page, size = request.page(V4_MAX_PAGE_SIZE) if service.options.inverters_paged else (1, len(rows))
     shown = rows[(page - 1) * size : page * size]
     named = {row["envoy_serial_number"] for row in shown}
     return [
@@ -143,25 +206,25 @@ def inverters_summary(api: ApiV4, asked: Asked) -> list[Row]:
     ]
 
 
-def _gateways_asked(asked: Asked) -> tuple[System, list[str]]:
-    """Return the system and the gateways that are meant: a gateway is heeded before a site.
+def _requested_gateways(request: EndpointRequest) -> tuple[System, list[str]]:
+    """Return the system and the requested gateways; a gateway takes precedence over a site.
 
-    Raises RefusedError: neither is named, or the user has no such.
+    Raises ApiError: neither is named, or the user has none of that name.
     """
-    serial, site = asked.get("envoy_serial_number"), asked.get("site_id")
+    serial, site = request.get("envoy_serial_number"), request.get("site_id")
     if not serial and not site:
-        raise RefusedError(422, "Envoy serial number or Site id mandatory")
-    for system in asked.owned:
+        raise ApiError(422, "Envoy serial number or Site id mandatory")
+    for system in request.owned:
         serials = [envoy.serial for envoy in envoys(system)]
         if serial in serials:
             return system, [serial]
         if not serial and site == str(system.system_id):
             return system, serials
     missing = not_found("Envoy" if serial else "System", serial or site)
-    raise RefusedError(422, missing.details)
+    raise ApiError(422, missing.details)
 
 
-def _inverter(api: ApiV4, system: System, row: Row) -> Row:
+def _inverter(service: ServiceV4, system: System, row: Row) -> Row:
     at = row["last_report_date"]
     row = row | {"last_report_date": None if at is None else int(datetime.fromisoformat(str(at)).timestamp())}
-    return drift_inverter(row, system) if api.manners.drift else row
+    return inverter_quirks(row, system) if service.options.quirks else row

@@ -1,79 +1,77 @@
-"""The endpoints of v4 that answer which systems there are: a list, a search, one of them, its summary."""
+"""The endpoints of v4 about systems: the list, the search, one system, its summary."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from enlighten_async.emulator.local_time import local_date, parse_date
-from enlighten_async.emulator.plant.devices import envoys
-from enlighten_async.emulator.plant.storage import batteries
-from enlighten_async.emulator.status import meta, summary
-from enlighten_async.emulator.v4.drift import drift_system, interconnected
-from enlighten_async.emulator.v4.refusals import IN_FUTURE, RefusedError, because
+from enlighten_async.emulator.local_time import parse_date
+from enlighten_async.emulator.service import DATE_IN_FUTURE
+from enlighten_async.emulator.simulation.devices import envoys
+from enlighten_async.emulator.simulation.storage import batteries
+from enlighten_async.emulator.v4.endpoint import V4_MAX_PAGE_SIZE
+from enlighten_async.emulator.v4.errors import ApiError, invalid_request
+from enlighten_async.emulator.v4.quirks import interconnect_date, system_quirks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from enlighten_async.emulator.plant.system import System
-    from enlighten_async.emulator.v4.api import ApiV4
-    from enlighten_async.emulator.v4.routes import Asked
+    from enlighten_async.emulator.simulation.system import System
+    from enlighten_async.emulator.v4.endpoint import EndpointRequest, ServiceV4
 
-PAGE, MAX_PAGE = 10, 100
-LEAST_CHARGE = 1440  # W: a car takes no less than six amperes
+MIN_EV_CHARGE_W = 1440  # a car charges with six amperes at least
 
 Row: TypeAlias = dict[str, object]
 
 
-def listed(api: ApiV4, asked: Asked) -> Row:
-    """Answer a page of the user's systems."""
-    systems = _sorted(asked.owned, asked.get("sort_by"))
-    return _page(asked, systems, MAX_PAGE, lambda system: item(api, system))
+def list_systems(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with a page of the user's systems."""
+    systems = _sorted(request.owned, request.get("sort_by"))
+    return _page(request, systems, V4_MAX_PAGE_SIZE, lambda system: system_row(service, system))
 
 
-def search(api: ApiV4, asked: Asked) -> Row:
-    """Answer a page of the systems that match; what a search finds has no city."""
-    wanted, sort_by = _read(asked.call.body)
-    found = [system for system in asked.owned if all(_matches(system, *test) for test in wanted.items())]
-    streams = asked.get("live_stream") == "true"
+def search(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with a page of the systems that match; addresses in a search have no city."""
+    wanted, sort_by = _read(request.http.body)
+    found = [system for system in request.owned if all(_matches(system, *test) for test in wanted.items())]
+    with_live_stream = request.get("live_stream") == "true"
 
     def show(system: System) -> Row:
-        row = item(api, system)
+        row = system_row(service, system)
         address = {name: value for name, value in _address(system).items() if name != "city"}
-        live = {"live_stream": "enabled" if system.system_id % 2 else "disabled"} if streams else {}
+        live = {"live_stream": "enabled" if system.system_id % 2 else "disabled"} if with_live_stream else {}
         return row | {"address": address} | live
 
-    return _page(asked, _sorted(found, sort_by), api.manners.search_size, show)
+    return _page(request, _sorted(found, sort_by), service.options.search_size, show)
 
 
-def one(api: ApiV4, asked: Asked) -> Row:
-    """Answer one system."""
-    return item(api, asked.system)
+def retrieve_system(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with one system."""
+    return system_row(service, request.system)
 
 
-def retrieve_system_id(_: ApiV4, asked: Asked) -> Row:
-    """Answer which of the user's systems has the gateway with this serial number."""
-    serial = asked.get("serial_num")
+def retrieve_system_id(_: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with the id of the user's system whose gateway has this serial number."""
+    serial = request.get("serial_num")
     if not serial:
-        raise RefusedError(422, "Provide envoy serial number")
-    for system in asked.owned:
+        raise ApiError(422, "Provide envoy serial number")
+    for system in request.owned:
         if serial in {envoy.serial for envoy in envoys(system)}:
             return {"system_id": system.system_id}
-    raise RefusedError(404, "Envoy not found with this serial number")
+    raise ApiError(404, "Envoy not found with this serial number")
 
 
-def summarized(api: ApiV4, asked: Asked) -> Row:
-    """Answer what a system is and made on one day."""
-    now = api.clock.now()
-    today = local_date(now, asked.system.timezone)
-    day = parse_date(asked.get("summary_date")) or today
+def summary(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with size, state and energy of a system on one local day, by default today."""
+    today = service.today(request.system)
+    day = parse_date(request.get("summary_date")) or today
     if day > today:
-        raise RefusedError(422, because(IN_FUTURE))
-    return summary(api.truth, asked.system, day, now) | _powers(asked.system)
+        raise ApiError(422, invalid_request(DATE_IN_FUTURE))
+    return service.summary(request.system, day) | _powers(request.system)
 
 
 def _powers(system: System) -> Row:
-    """Return what v4 adds to a summary, as far as a system has it; power in W, capacity in Wh."""
+    """Return the fields v4 adds to a summary for a system's equipment; power in W, capacity in Wh."""
     row: Row = {} if system.nmi is None else {"nmi": system.nmi}
     if owned := batteries(system):
         power = sum(battery.power_w for battery in owned)
@@ -81,14 +79,14 @@ def _powers(system: System) -> Row:
         row["battery_capacity_wh"] = sum(battery.capacity_wh for battery in owned)
     if system.ev_chargers:
         row["evse_power"] = [
-            {charger.serial: {"evse_max_charge_w": charger.power_w, "evse_min_charge_w": LEAST_CHARGE}}
+            {charger.serial: {"evse_max_charge_w": charger.power_w, "evse_min_charge_w": MIN_EV_CHARGE_W}}
             for charger in system.ev_chargers
         ]
     return row
 
 
-def item(api: ApiV4, system: System) -> Row:
-    """Return a system as lists show it; its figures are no longer told."""
+def system_row(service: ServiceV4, system: System) -> Row:
+    """Return a system as lists show it; its energies are always -1, as the service returns them."""
     row: Row = {
         "system_id": system.system_id,
         "name": system.name,
@@ -97,15 +95,15 @@ def item(api: ApiV4, system: System) -> Row:
         "address": _address(system),
         "connection_type": system.connection_type,
         **dict.fromkeys(("energy_lifetime", "energy_today", "system_size"), -1),
-        **meta(api.truth, system),
+        **service.meta(system),
         "attachment_type": "rack_mount",
-        "interconnect_date": interconnected(system),
+        "interconnect_date": interconnect_date(system),
     }
     if system.reference is not None:
         row["reference"] = system.reference
     if system.other_references:
         row["other_references"] = list(system.other_references)
-    return drift_system(row, system) if api.manners.drift else row
+    return system_quirks(row, system) if service.options.quirks else row
 
 
 def _address(system: System) -> Row:
@@ -117,8 +115,8 @@ def _address(system: System) -> Row:
     }
 
 
-def _page(asked: Asked, systems: list[System], most: int, show: Callable[[System], Row]) -> Row:
-    page, size = page_asked(asked, most)
+def _page(request: EndpointRequest, systems: list[System], most: int, show: Callable[[System], Row]) -> Row:
+    page, size = request.page(most)
     shown = [show(system) for system in systems[(page - 1) * size : page * size]]
     return {
         "total": len(systems),
@@ -130,39 +128,30 @@ def _page(asked: Asked, systems: list[System], most: int, show: Callable[[System
     }
 
 
-def page_asked(asked: Asked, most: int) -> tuple[int, int]:
-    """Return the number and the size of the page that is asked for, brought into range."""
-    page, size = asked.get("page"), asked.get("size")
-    return (
-        max(int(page[:9]), 1) if page.isdecimal() else 1,
-        min(max(int(size[:9]), 1), most) if size.isdecimal() else min(PAGE, most),
-    )
-
-
 def _sorted(systems: list[System], by: str) -> list[System]:
     if by not in {"", "id", "-id"}:
-        raise RefusedError(422, because("The sorting parameter is not supported"))
+        raise ApiError(422, invalid_request("The sorting parameter is not supported"))
     return systems[::-1] if by == "-id" else systems
 
 
 def _read(body: bytes) -> tuple[dict[str, Any], str]:
-    """Return what a search asks for, without what is empty, and how it is sorted."""
+    """Return the non-empty criteria of a search, and its sorting."""
     try:
         content = json.loads(body)
     except ValueError:
-        raise RefusedError(422, because("Json body is malformed")) from None
+        raise ApiError(422, invalid_request("Json body is malformed")) from None
     if not isinstance(content, dict) or not isinstance(content.get("system"), dict):
-        raise RefusedError(422, "system is missing at Json body location")
+        raise ApiError(422, "system is missing at Json body location")
     wanted, sort_by = content["system"], content.get("sort_by") or ""
-    unknown = [*(content.keys() - {"system", "sort_by"}), *(wanted.keys() - TESTS.keys())]
+    unknown = [*(content.keys() - {"system", "sort_by"}), *(wanted.keys() - SEARCH_TESTS.keys())]
     if unknown:
-        raise RefusedError(422, because(f"Invalid keys {', '.join(sorted(unknown))}"))
-    if wrong := [name for name, value in wanted.items() if not isinstance(value, KINDS[name] | None)]:
-        raise RefusedError(422, because(f"Invalid values of {', '.join(sorted(wrong))}"))
+        raise ApiError(422, invalid_request(f"Invalid keys {', '.join(sorted(unknown))}"))
+    if wrong := [name for name, value in wanted.items() if not isinstance(value, SEARCH_TYPES[name] | None)]:
+        raise ApiError(422, invalid_request(f"Invalid values of {', '.join(sorted(wrong))}"))
     return {name: value for name, value in wanted.items() if value}, str(sort_by)
 
 
-TESTS: dict[str, Callable[[System, Any], bool]] = {
+SEARCH_TESTS: dict[str, Callable[[System, Any], bool]] = {
     "ids": lambda system, value: system.system_id in value,
     "name": lambda system, value: value in system.name,
     "reference": lambda system, value: value.lower() == (system.reference or "").lower(),
@@ -171,7 +160,7 @@ TESTS: dict[str, Callable[[System, Any], bool]] = {
     ),
     "statuses": lambda system, value: system.status in value,
 }
-KINDS: dict[str, type] = {
+SEARCH_TYPES: dict[str, type] = {
     "ids": list,
     "name": str,
     "reference": str,
@@ -181,4 +170,4 @@ KINDS: dict[str, type] = {
 
 
 def _matches(system: System, name: str, value: Any) -> bool:
-    return TESTS[name](system, value)
+    return SEARCH_TESTS[name](system, value)

@@ -1,115 +1,127 @@
-"""The endpoints of v4 that answer with the intervals of a system's inverters and meters."""
+"""The endpoints of v4 about intervals of inverters and meters, and the last report of each device."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.emulator.local_time import local_date, local_midnight, parse_moment
-from enlighten_async.emulator.plant.micro import STEP
-from enlighten_async.emulator.plant.sun import DAY, GRID
-from enlighten_async.emulator.status import meta
-from enlighten_async.emulator.v4.refusals import (
-    IN_FUTURE,
-    INVALID,
+from enlighten_async.emulator.local_time import local_midnight, parse_moment
+from enlighten_async.emulator.service import (
+    DATE_IN_FUTURE,
+    INVALID_RANGE,
+    MAX_RGM_WINDOW_S,
+    NO_CONSUMPTION_METER,
+    RGM_WINDOW_TOO_LONG,
+)
+from enlighten_async.emulator.simulation.microinverters import MICRO_INTERVAL_S
+from enlighten_async.emulator.simulation.sun import DAY_S, METER_INTERVAL_S
+from enlighten_async.emulator.v4.errors import (
     NO_ACCESS,
-    RefusedError,
+    ApiError,
     bad_range,
-    because,
+    invalid_request,
     ruby,
 )
-from enlighten_async.emulator.v4.spans import asked_span, clip
+from enlighten_async.emulator.v4.granularity import clip_window, requested_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from enlighten_async.emulator.plant.system import System
-    from enlighten_async.emulator.v4.api import ApiV4
-    from enlighten_async.emulator.v4.routes import Asked
-    from enlighten_async.emulator.v4.spans import Span
-
-RGM_SPAN = 7 * DAY
-NO_CONSUMPTION_METER = "The given system does not contain any active and enabled consumption meter"
+    from enlighten_async.emulator.simulation.system import System
+    from enlighten_async.emulator.v4.endpoint import EndpointRequest, ServiceV4
+    from enlighten_async.emulator.v4.granularity import TelemetryWindow
 
 Row: TypeAlias = dict[str, object]
 
 
-def production_micro(api: ApiV4, asked: Asked) -> Row:
-    """Answer what the microinverters made: five minutes a row, none while it is dark."""
-    system, truth = asked.system, api.truth
+def production_micro(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with the microinverters' five-minute rows; there are none at night."""
+    system, truth = request.system, service.truth
     known = truth.first_stat(system.system_id), truth.last_stat(system.system_id)
-    span = asked_span(api, asked, STEP, known if system.modules else (None, None))
-    if span.granularity == "week" and api.manners.micro_week != "whole":
-        span = clip(span, asked, DAY, claims=api.manners.micro_week == "claimed")
-    rows = truth.stats(system.system_id, span.start, span.end) if system.modules else []
-    return told(system, span, system.modules, rows) | {"meta": meta(truth, system)}
+    window = requested_window(service, request, MICRO_INTERVAL_S, known if system.modules else (None, None))
+    if window.granularity == "week" and service.options.micro_week != "whole":
+        window = clip_window(window, request, DAY_S, claims=service.options.micro_week == "claimed")
+    rows = truth.stats(system.system_id, window.start, window.end) if system.modules else []
+    return telemetry_content(system, window, system.modules, rows) | {"meta": service.meta(system)}
 
 
-def production_meter(api: ApiV4, asked: Asked) -> Row:
-    """Answer what the production meters measured: a quarter of an hour a row."""
-    system, truth = asked.system, api.truth
+def production_meter(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with the production meters' rows, a quarter of an hour each."""
+    system, truth = request.system, service.truth
     known = truth.first_interval(system.system_id), truth.last_interval(system.system_id)
-    span = asked_span(api, asked, GRID, known if system.meters else (None, None))
-    return told(system, span, len(system.meters), truth.rgm_stats(system.system_id, span.start, span.end))
+    window = requested_window(service, request, METER_INTERVAL_S, known if system.meters else (None, None))
+    return telemetry_content(
+        system, window, len(system.meters), truth.rgm_stats(system.system_id, window.start, window.end)
+    )
 
 
-def consumption_meter(api: ApiV4, asked: Asked) -> Row:
-    """Answer what the consumption meter measured: a quarter of an hour a row."""
-    system, truth = asked.system, api.truth
+def consumption_meter(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with the consumption meter's rows, a quarter of an hour each."""
+    system, truth = request.system, service.truth
     check_consumption(system)
     known = truth.first_consumption(system.system_id), truth.last_consumption(system.system_id)
-    span = asked_span(api, asked, GRID, known)
-    rows = truth.consumption_stats(system.system_id, span.start, span.end)
-    return told(system, span, int(system.consumption == "metered"), rows) | {"meta": meta(truth, system)}
+    window = requested_window(service, request, METER_INTERVAL_S, known)
+    rows = truth.consumption_stats(system.system_id, window.start, window.end)
+    return telemetry_content(system, window, int(system.consumption == "metered"), rows) | {
+        "meta": service.meta(system)
+    }
 
 
 def check_consumption(system: System) -> None:
-    """Raise RefusedError if the owner does not share the consumption, or its meter is switched off."""
+    """Raise ApiError if the owner does not share the consumption, or its meter is switched off."""
     if system.consumption == "refused":
-        raise RefusedError(403, NO_ACCESS)
+        raise ApiError(403, NO_ACCESS)
     if system.consumption == "disabled":
-        raise RefusedError(422, because(NO_CONSUMPTION_METER))
+        raise ApiError(422, invalid_request(NO_CONSUMPTION_METER))
 
 
-def told(system: System, span: Span, devices: int, rows: Sequence[object]) -> Row:
-    """Return an answer of telemetry but for its `meta`, which some have and some have not."""
+def telemetry_content(system: System, window: TelemetryWindow, devices: int, rows: Sequence[object]) -> Row:
+    """Return the content of telemetry without `meta`, which only some endpoints have."""
     return {
         "system_id": system.system_id,
-        "granularity": span.granularity,
+        "granularity": window.granularity,
         "total_devices": devices,
-        **span.echo,
+        **window.echo,
         "items": "intervals",
         "intervals": rows,
     }
 
 
-def rgm_stats(api: ApiV4, asked: Asked) -> Row:
-    """Answer what the revenue-grade meters measured, of seven days at most."""
-    system, truth = asked.system, api.truth
-    start, end = _window(api, asked)
-    there = bool(system.meters)
+def rgm_stats(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with the revenue-grade meters' rows of seven days at most."""
+    system, truth = request.system, service.truth
+    start, end = _rgm_window(service, request)
+    metered = bool(system.meters)
     return {
         "system_id": system.system_id,
         "total_devices": len(system.meters),
-        "meta": meta(truth, system),
-        "intervals": truth.rgm_stats(system.system_id, start, end) if there else [],
-        "meter_intervals": truth.meter_intervals(system.system_id, start, end) if there else [],
+        "meta": service.meta(system),
+        "intervals": truth.rgm_stats(system.system_id, start, end) if metered else [],
+        "meter_intervals": truth.meter_intervals(system.system_id, start, end) if metered else [],
     }
 
 
-def _window(api: ApiV4, asked: Asked) -> tuple[int, int]:
-    """Return the window of rgm_stats that is asked for: by default today until now, on the grid."""
-    system, now = asked.system, api.clock.now()
-    midnight = local_midnight(local_date(now, system.timezone), system.timezone)
-    start = parse_moment(asked.get("start_at"), midnight)
-    end = parse_moment(asked.get("end_at"), min(now, start + RGM_SPAN))
+def _rgm_window(service: ServiceV4, request: EndpointRequest) -> tuple[int, int]:
+    """Return the requested window of rgm_stats: by default today until now, rounded to intervals."""
+    system, now = request.system, service.now()
+    midnight = local_midnight(service.today(system), system.timezone)
+    start = parse_moment(request.get("start_at"), midnight)
+    end = parse_moment(request.get("end_at"), min(now, start + MAX_RGM_WINDOW_S))
     if max(start, end) > now:
-        raise RefusedError(422, IN_FUTURE)
-    begin, until = int(start) // GRID * GRID, int(end) // GRID * GRID
-    if until - begin > RGM_SPAN:
-        if api.manners.rgm_week == "refused":
-            limit = "Requested date range in one API hit cannot be more than 7 days."
-            raise RefusedError(422, f"{limit} {ruby(start_at=begin, end_at=until)}")
-        until = begin + RGM_SPAN
-    if begin > until or start < now - api.retention:
-        raise RefusedError(422, bad_range(begin, until) if asked.get("end_at") else INVALID)
+        raise ApiError(422, DATE_IN_FUTURE)
+    begin, until = (
+        int(start) // METER_INTERVAL_S * METER_INTERVAL_S,
+        int(end) // METER_INTERVAL_S * METER_INTERVAL_S,
+    )
+    if until - begin > MAX_RGM_WINDOW_S:
+        if service.options.rgm_week == "refused":
+            raise ApiError(422, f"{RGM_WINDOW_TOO_LONG} {ruby(start_at=begin, end_at=until)}")
+        until = begin + MAX_RGM_WINDOW_S
+    if begin > until or start < now - service.retention_s:
+        raise ApiError(422, bad_range(begin, until) if request.get("end_at") else INVALID_RANGE)
     return begin, until
+
+
+def latest_telemetry(service: ServiceV4, request: EndpointRequest) -> Row:
+    """Respond with the last report of each device."""
+    number = request.system.system_id
+    return {"system_id": number, "items": "devices", "devices": service.truth.latest(number)}

@@ -1,4 +1,4 @@
-"""The tokens that were given out, and for whom they speak: they look like JWTs, though nothing signs them."""
+"""OAuth2 tokens and authorization codes: they have the form of JWTs, without a valid signature."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from attrs import define, frozen
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock
 
-ACCESS_TTL = 86_399
+ACCESS_TTL_S = 86_399
 """Seconds an access token lives."""
 
-REFRESH_TTL = 2_629_746
+REFRESH_TTL_S = 2_629_746
 """Seconds a refresh token lives: a mean month."""
 
-CODE_TTL = 300
+CODE_TTL_S = 300
 """Seconds an authorization code lives."""
 
-SIGNS = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-PASSWORD_CHANGED = "1638870641"  # noqa: S105 - when, not what
+CODE_ALPHABET = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+PASSWORD_CHANGED = "1638870641"  # noqa: S105 - a time, not a secret
 
 CLAIMS: dict[str, object] = {
     "authorities": ["ROLE_USER"],
@@ -37,7 +37,7 @@ Row: TypeAlias = dict[str, object]
 
 @define
 class Token:
-    """For whom a token speaks, and until when (epoch seconds)."""
+    """User and client of a token, and its expiry (epoch seconds)."""
 
     user_id: str
     client_id: str
@@ -46,7 +46,7 @@ class Token:
 
 @frozen
 class Code:
-    """What an authorization code is worth; it has to come back with the same address."""
+    """An authorization code; it is redeemed with the same redirect address only."""
 
     user_id: str
     client_id: str
@@ -55,7 +55,7 @@ class Code:
 
 
 def user_number(user_id: str) -> str:
-    """Return the number a user id stands for, or one made of it where it stands for none."""
+    """Return the number encoded in a user id, or a checksum of an id that encodes none."""
     try:
         return str(int(b64decode(bytes.fromhex(user_id))))
     except ValueError:
@@ -63,7 +63,7 @@ def user_number(user_id: str) -> str:
 
 
 def user_name(user_id: str) -> str:
-    """Return a user's made-up e-mail address."""
+    """Return a user's fictitious e-mail address."""
     return f"owner-{user_number(user_id)}@homes.example"
 
 
@@ -71,9 +71,9 @@ class Tokens:
     """All tokens and codes.
 
     Args:
-        seed: of what they look like.
-        clock: says until when they are good.
-        rotation: whether a refresh token is dead once it was used, or lives on.
+        seed: seed of their texts.
+        clock: the clock of their expiry.
+        rotation: whether a refresh token is invalid once it was used ("strict"), or stays valid ("lenient").
     """
 
     def __init__(self, seed: int, clock: Clock, rotation: Rotation) -> None:
@@ -84,68 +84,68 @@ class Tokens:
         self._refresh: dict[str, Token] = {}
         self._codes: dict[str, Code] = {}
 
-    def give_code(self, user_id: str, client_id: str, redirect_uri: str) -> str:
+    def issue_code(self, user_id: str, client_id: str, redirect_uri: str) -> str:
         """Return a new authorization code."""
-        text = "".join(self._random.choices(SIGNS, k=6))
-        self._codes[text] = Code(user_id, client_id, redirect_uri, self._clock.now() + CODE_TTL)
+        text = "".join(self._random.choices(CODE_ALPHABET, k=6))
+        self._codes[text] = Code(user_id, client_id, redirect_uri, self._clock.now() + CODE_TTL_S)
         return text
 
-    def take_code(self, text: str, client_id: str, redirect_uri: str) -> Row | None:
-        """Return tokens for a code, which is good for one attempt; `None` if it is not good."""
+    def redeem_code(self, text: str, client_id: str, redirect_uri: str) -> Row | None:
+        """Return tokens for a code, which is valid for one attempt; `None` if it is not valid."""
         code = self._codes.pop(text, None)
         wanted = (client_id, redirect_uri)
-        if code is None or (code.client_id, code.redirect_uri) != wanted or self._over(code.expires_at):
+        if code is None or (code.client_id, code.redirect_uri) != wanted or self._is_expired(code.expires_at):
             return None
         return self.issue(code.user_id, client_id)
 
-    def renew(self, text: str, client_id: str) -> Row | None:
-        """Return tokens for a refresh token; `None` if it is not good."""
+    def refresh(self, text: str, client_id: str) -> Row | None:
+        """Return tokens for a refresh token; `None` if it is not valid."""
         token = self._refresh.get(text)
-        if token is None or token.client_id != client_id or self._over(token.expires_at):
+        if token is None or token.client_id != client_id or self._is_expired(token.expires_at):
             return None
         if self.rotation == "strict":
             del self._refresh[text]
         return self.issue(token.user_id, client_id)
 
     def find(self, text: str) -> Token | None:
-        """Return for whom an access token speaks; `None` if it is unknown, revoked or expired."""
+        """Return the access token of this text; `None` if it is unknown, revoked or expired."""
         token = self._access.get(text)
-        return None if token is None or self._over(token.expires_at) else token
+        return None if token is None or self._is_expired(token.expires_at) else token
 
     def revoke(self, user_id: str) -> None:
-        """End all tokens of a user: nobody can speak for them until they log in again."""
+        """End all tokens of a user: they have to log in again."""
         for tokens in (self._access, self._refresh):
             for text in [text for text, token in tokens.items() if token.user_id == user_id]:
                 del tokens[text]
 
     def expire(self, user_id: str | None) -> None:
-        """End the access tokens of a user (`None`: of all), ahead of the time they name themselves."""
+        """End the access tokens of a user (`None`: of all), ahead of the expiry in them."""
         for token in self._access.values():
             if user_id in {None, token.user_id}:
                 token.expires_at = self._clock.now()
 
     def issue(self, user_id: str, client_id: str) -> Row:
-        """Return the body of an answer with new tokens."""
+        """Return the content of a response with new tokens."""
         now = self._clock.now()
         jti, ati = self._jti(), self._jti()
-        known = _known(user_id)
-        claims = known | CLAIMS | {"user_name": user_name(user_id), "client_id": client_id}
-        access = self._write(claims | {"exp": int(now + ACCESS_TTL), "jti": ati})
-        refresh = self._write(claims | {"exp": int(now + REFRESH_TTL), "jti": jti, "ati": ati})
-        self._access[access] = Token(user_id, client_id, now + ACCESS_TTL)
-        self._refresh[refresh] = Token(user_id, client_id, now + REFRESH_TTL)
+        user = _user_fields(user_id)
+        claims = user | CLAIMS | {"user_name": user_name(user_id), "client_id": client_id}
+        access = self._write(claims | {"exp": int(now + ACCESS_TTL_S), "jti": ati})
+        refresh = self._write(claims | {"exp": int(now + REFRESH_TTL_S), "jti": jti, "ati": ati})
+        self._access[access] = Token(user_id, client_id, now + ACCESS_TTL_S)
+        self._refresh[refresh] = Token(user_id, client_id, now + REFRESH_TTL_S)
         return {
             "access_token": access,
             "token_type": "bearer",
             "refresh_token": refresh,
-            "expires_in": ACCESS_TTL,
+            "expires_in": ACCESS_TTL_S,
             "scope": "read write",
             "is_internal_app": False,
             "jti": ati,
-            **known,
+            **user,
         }
 
-    def _over(self, moment: float) -> bool:
+    def _is_expired(self, moment: float) -> bool:
         return self._clock.now() >= moment
 
     def _jti(self) -> str:
@@ -158,8 +158,8 @@ class Tokens:
         return ".".join(_encode(part) for part in (*parts, self._random.randbytes(256)))
 
 
-def _known(user_id: str) -> dict[str, object]:
-    """Return what both a token and the answer that brings it say of a user."""
+def _user_fields(user_id: str) -> dict[str, object]:
+    """Return the fields about a user, the same in a token and in the response with it."""
     return {
         "app_type": "system",
         "enl_uid": user_number(user_id),

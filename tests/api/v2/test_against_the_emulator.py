@@ -250,7 +250,8 @@ async def test_an_answer_is_the_same_in_every_format(world: World, name: str, da
 async def test_answers_of_all_years_are_read(name: str, era: int) -> None:
     """What the service did not have yet is null, empty, or not found."""
     world = World(
-        era=era, fleet=[System(system_id=METERED, operational_at=SINCE, timezone=ZONE, consumption="metered")]
+        v2_year=era,
+        fleet=[System(system_id=METERED, operational_at=SINCE, timezone=ZONE, consumption="metered")],
     )
     async with world.client() as client:
         try:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from enlighten_async.emulator import Manners
+from enlighten_async.emulator import V4Options
 from tests.effort import SEED, examples
 from tests.world import World
 
@@ -18,20 +18,20 @@ pytestmark = pytest.mark.timeout(600)  # examples of many systems
 SYSTEMS = 8
 DAY = 86_400
 MANNERS = {
-    "a week of inverters is a day, and says so": Manners(micro_week="day"),
-    "a week of inverters is a day, and says otherwise": Manners(micro_week="claimed"),
-    "more than a week of meters is cut": Manners(rgm_week="clipped"),
-    "inverters come on pages": Manners(inverters_paged=True),
-    "fields nobody has heard of": Manners(fuzz=True),
-    "yesterday comes late, as nothing": Manners(yesterday_from=23, yesterday_until="short"),
-    "yesterday comes late, as zero": Manners(yesterday_from=23, yesterday_until="zero"),
+    "a week of inverters is a day, and says so": V4Options(micro_week="day"),
+    "a week of inverters is a day, and says otherwise": V4Options(micro_week="claimed"),
+    "more than a week of meters is cut": V4Options(rgm_week="clipped"),
+    "inverters come on pages": V4Options(inverters_paged=True),
+    "fields nobody has heard of": V4Options(unknown_fields=True),
+    "yesterday comes late, as nothing": V4Options(yesterday_from=23, yesterday_until="short"),
+    "yesterday comes late, as zero": V4Options(yesterday_from=23, yesterday_until="zero"),
 }
 
 
 @cache
 def world(name: str) -> World:
     """One service for all examples: its readings are costly to make."""
-    return World(systems=SYSTEMS, seed=SEED, manners=MANNERS[name])
+    return World(systems=SYSTEMS, seed=SEED, v4_options=MANNERS[name])
 
 
 @pytest.mark.parametrize("series", ["stats", "rgm_stats", "consumption_stats"])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from enlighten_async.api.v4.events import RETENTION_MARGIN_S, RETENTION_S, WEEK
 from enlighten_async.emulator import Fault, System
-from enlighten_async.emulator.v4.manners import Manners
+from enlighten_async.emulator.v4.quirks import V4Options
 from enlighten_async.errors import InputError, NotFound, NotSupported, ServerError
 from enlighten_async.models import BatterySettings, EvChargerSession, Events, Reason
 from tests.effort import SEED, examples
@@ -34,7 +34,7 @@ def world(kind: int = 0) -> World:
     Of three kinds: its answers drift from what is documented, or have fields nobody has heard of besides,
     or are as documented.
     """
-    return World(systems=SYSTEMS, seed=SEED, manners=Manners(drift=kind < 2, fuzz=kind == 1))
+    return World(systems=SYSTEMS, seed=SEED, v4_options=V4Options(quirks=kind < 2, unknown_fields=kind == 1))
 
 
 @pytest.fixture(params=range(3))
@@ -216,7 +216,7 @@ async def test_devices(number: int, chosen: World) -> None:
         assert [device.serial_number for device in devices] == [thing.serial for thing in truth]
     assert len(got.heat_pump) == (each.heat_pump is not None)
     assert all(device.active for device in got.devices)
-    assert not got.others or chosen.emulator.manners.fuzz
+    assert not got.others or chosen.emulator.v4_options.unknown_fields
     assert (found.system_id, found.system_name) == (each.system_id, each.name)
 
 
@@ -230,7 +230,7 @@ async def test_last_reports(number: int, chosen: World) -> None:
     for kind in ("meters", "encharges", "heat_pump", "evse"):
         rows = truth.get(kind.replace("_", "-"), [])
         same(getattr(got, kind), [{n: None if v == "" else v for n, v in row.items()} for row in rows])
-    assert not got.others or chosen.emulator.manners.fuzz
+    assert not got.others or chosen.emulator.v4_options.unknown_fields
 
 
 @pytest.mark.parametrize("number", range(SYSTEMS))
@@ -283,7 +283,7 @@ async def test_a_system_that_has_not_reported_yet() -> None:
 async def test_chargers(service: World) -> None:
     """Page by page, the newest first; streamed, one after another."""
     each = the("ev_chargers")
-    serial, truth = each.ev_chargers[0].serial, service.emulator.truth.charging
+    serial, truth = each.ev_chargers[0].serial, service.emulator.truth.chargers
     async with service.v4() as client:
         sessions = await client.ev_charger_sessions(each.system_id, serial)
         events = await client.ev_charger_events(each.system_id, serial_num=serial)

@@ -15,10 +15,10 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.emulator import Fault, Manners
-from enlighten_async.emulator.plant.devices import inverters
-from enlighten_async.emulator.plant.storage import batteries
-from enlighten_async.emulator.plant.system import System
+from enlighten_async.emulator import Fault, V4Options
+from enlighten_async.emulator.simulation.devices import inverters
+from enlighten_async.emulator.simulation.storage import batteries
+from enlighten_async.emulator.simulation.system import System
 from enlighten_async.errors import NotFound, NotSupported, PermissionDenied, ServerError
 from enlighten_async.models import MicrosTelemetry, Reason
 from enlighten_async.models.intervals import IntervalStats
@@ -87,16 +87,16 @@ CASES: dict[str, Case] = {
         lambda system: [each.serial for each in system.acbs],
     ),
     "evse_telemetry": Case(
-        lambda *asked: _truth().charging.evse_rows(*asked),
+        lambda *asked: _truth().chargers.evse_rows(*asked),
         lambda system: [each.serial for each in system.ev_chargers],
     ),
     "hp_telemetry": Case(
         lambda number, *asked: (
-            _truth().heating.rows(number, *asked) if _truth().system(number).heat_pump else []
+            _truth().heat_pumps.rows(number, *asked) if _truth().system(number).heat_pump else []
         )
     ),
     "ev_charger_telemetry": Case(
-        lambda *asked: _truth().charging.rows(*asked),
+        lambda *asked: _truth().chargers.rows(*asked),
         lambda system: [each.serial for each in system.ev_chargers],
     ),
 }
@@ -358,14 +358,14 @@ LIFETIMES: dict[str, tuple[Callable[..., Any], tuple[str, ...], Callable[[System
     "battery_lifetime": (lambda *asked: _truth().storage.days(*asked), ("charge", "discharge"), None),
     "energy_import_lifetime": (lambda *asked: _truth().grid.days(*asked), ("import",), None),
     "energy_export_lifetime": (lambda *asked: _truth().grid.days(*asked), ("export",), None),
-    "hp_lifetime": (lambda *asked: {"consumption": _truth().heating.days(*asked)}, ("consumption",), None),
+    "hp_lifetime": (lambda *asked: {"consumption": _truth().heat_pumps.days(*asked)}, ("consumption",), None),
     "evse_lifetime": (
-        lambda *asked: {"consumption": _truth().charging.days(*asked)},
+        lambda *asked: {"consumption": _truth().chargers.days(*asked)},
         ("consumption",),
         CASES["evse_telemetry"].serials,
     ),
     "ev_charger_lifetime": (
-        lambda *asked: {"consumption": _truth().charging.days(*asked)},
+        lambda *asked: {"consumption": _truth().chargers.days(*asked)},
         ("consumption",),
         CASES["evse_telemetry"].serials,
     ),
@@ -408,7 +408,7 @@ async def test_any_days_are_the_truth(name: str, back: int, length: int, number:
 @pytest.mark.parametrize("week", ["whole", "day"])
 async def test_manners_do_not_matter(week: Any) -> None:
     """Fields of other types, and fields nobody has heard of."""
-    here = World(systems=SYSTEMS, seed=SEED, manners=Manners(fuzz=True, micro_week=week))
+    here = World(systems=SYSTEMS, seed=SEED, v4_options=V4Options(unknown_fields=True, micro_week=week))
     system = next(each for each in here.emulator.truth.systems() if each.batteries and each.ev_chargers)
     answer = await here.v4().battery(system.system_id, **here.days(9))
     rows = here.emulator.truth.storage.rows(system.system_id, answer.window.start, answer.window.end)

@@ -1,4 +1,4 @@
-"""Devices, readings and inverters in v4: the same that v2 tells, in other words."""
+"""Devices, readings and inverters in v4: the same values as in v2, in other fields."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ from typing import Any
 import httpx
 import pytest
 
-from enlighten_async.emulator import Emulator, Manners, Quota
-from enlighten_async.emulator.plant.devices import envoys
-from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator import Emulator, Quota, V4Options
+from enlighten_async.emulator.simulation.devices import envoys
+from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS
 from enlighten_async.testing import FakeClock
+from tests.emulator.fleets import recent_fleet
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 NOW = 1_750_014_123
 PATH = "/systems/inverters_summary_by_envoy_or_site"
 PLAIN = Emulator(
-    clock=FakeClock(NOW), systems=len(KINDS), users=2, quota=Quota.UNLIMITED, manners=Manners(drift=False)
+    clock=FakeClock(NOW),
+    systems=len(SYSTEM_KINDS),
+    users=2,
+    quota=Quota.UNLIMITED,
+    v4_options=V4Options(quirks=False),
 )
-EACH = pytest.mark.parametrize("number", range(len(KINDS)))
+EACH = pytest.mark.parametrize("number", range(len(SYSTEM_KINDS)))
 
 
 @EACH
@@ -132,16 +137,16 @@ async def test_a_gateway_is_heeded_before_a_site(connect_v4: Connect) -> None:
 
 async def test_pages_of_inverters_may_be_ignored(connect_v4: Connect) -> None:
     """As an answer of 2023 did: all of them, whatever page was asked for."""
-    emulator = Emulator(clock=FakeClock(NOW), manners=Manners(inverters_paged=False))
+    emulator = Emulator(clock=FakeClock(NOW), v4_options=V4Options(inverters_paged=False))
     params = {"site_id": emulator.demo_system, "page": 2, "size": 10}
     async with connect_v4(emulator) as client:
         content = (await client.get(PATH, params=params)).json()
     assert len(flat(content)) == emulator.truth.systems()[0].modules
 
 
-async def test_drift(connect_v4: Connect) -> None:
+async def test_quirks(connect_v4: Connect) -> None:
     """Power as a bare number, a last report as text; modems that say N/A."""
-    emulator = Emulator(clock=FakeClock(NOW), systems=20, quota=Quota.UNLIMITED)
+    emulator = Emulator(clock=FakeClock(NOW), fleet=recent_fleet(20, NOW), quota=Quota.UNLIMITED)
     kinds: set[type] = set()
     powers: set[type] = set()
     modems: list[Any] = []

@@ -1,4 +1,4 @@
-"""Logging in: consent, codes, the three grants, what tokens look like, how long they live."""
+"""OAuth2: consent, codes, the three grants, the form of tokens, and their lifetimes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from enlighten_async.emulator import App, Emulator, Fault, Manners
+from enlighten_async.emulator import App, Emulator, Fault, V4Options
 from enlighten_async.emulator.v4.tokens import user_name
 from enlighten_async.testing import FakeClock
 
@@ -25,13 +25,13 @@ def service(emulator: Emulator) -> httpx.AsyncClient:
 
 
 def claims(token: str) -> dict[str, Any]:
-    """Return what a token says."""
+    """Return the claims of a token."""
     _, middle, _ = token.split(".")
     return dict(json.loads(urlsafe_b64decode(middle + "=" * (-len(middle) % 4))))
 
 
 async def consent(client: httpx.AsyncClient, **params: str) -> dict[str, str]:
-    """Return what the owner brings back from the service."""
+    """Return the parameters of the service's redirect."""
     asked = {"response_type": "code", "client_id": "client", "redirect_uri": BACK} | params
     answer = await client.get("/oauth/authorize", params=asked)
     assert answer.status_code == 302, answer.text
@@ -157,7 +157,7 @@ async def test_the_portals_own_address_lacks_something(clock: FakeClock) -> None
 @pytest.mark.parametrize("how", ["switch", "param", "stranger"])
 async def test_owners_may_refuse(clock: FakeClock, how: str) -> None:
     """They are sent back without a code."""
-    emulator = Emulator(clock=clock, manners=Manners(deny=how == "switch"))
+    emulator = Emulator(clock=clock, v4_options=V4Options(deny=how == "switch"))
     params = {"switch": {}, "param": {"deny": "1"}, "stranger": {"user": "nobody"}}[how]
     async with service(emulator) as client:
         brought = await consent(client, state="x", **params)
@@ -275,7 +275,7 @@ async def test_only_faults_that_name_them_strike_tokens(clock: FakeClock) -> Non
     assert emulator.counts.tokens == {"refresh_token": 3}
 
 
-async def test_the_books_hold_no_secrets(clock: FakeClock) -> None:
+async def test_the_log_holds_no_secrets(clock: FakeClock) -> None:
     """Neither tokens nor codes nor secrets, in the log or in a call's repr."""
     emulator = Emulator(clock=clock)
     body: dict[str, Any] = emulator.grant(emulator.demo_user, "client")

@@ -1,4 +1,4 @@
-"""rgm_stats in v4: seven days at most, two years back, nothing of the future; else as in v2."""
+"""rgm_stats in v4: seven days at most, two years back, nothing in the future; else as in v2."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.emulator import Emulator, Manners, Quota
+from enlighten_async.emulator import Emulator, Quota, V4Options
 from enlighten_async.emulator.local_time import local_date, local_midnight
-from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 
@@ -21,7 +21,7 @@ Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 NOW = 1_750_014_123
 DAY = 86_400
-EMULATOR = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(KINDS), quota=Quota.UNLIMITED)
+EMULATOR = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(SYSTEM_KINDS), quota=Quota.UNLIMITED)
 
 
 @examples(80)
@@ -78,7 +78,7 @@ async def test_what_is_refused(connect_v4: Connect) -> None:
 
 async def test_more_than_a_week_may_be_clipped(connect_v4: Connect) -> None:
     """The documentation says both: here the first seven days are answered."""
-    emulator = Emulator(clock=FakeClock(NOW), manners=Manners(rgm_week="clipped"))
+    emulator = Emulator(clock=FakeClock(NOW), v4_options=V4Options(rgm_week="clipped"))
     number, start = emulator.demo_system, NOW // 900 * 900 - 100 * DAY
     async with connect_v4(emulator) as client:
         status, content = await ask(client, number, start_at=start, end_at=start + 30 * DAY)

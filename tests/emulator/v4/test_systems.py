@@ -1,4 +1,4 @@
-"""Lists of systems in v4: pages, searches, one of them, its summary; and what drifts."""
+"""Lists of systems in v4: pages, searches, one system, its summary, and quirks."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import httpx
 import pytest
 from attrs import evolve
 
-from enlighten_async.emulator import Emulator, Manners, Quota
+from enlighten_async.emulator import Emulator, Quota, V4Options
 from enlighten_async.emulator.local_time import local_date
-from enlighten_async.emulator.plant.devices import envoys
-from enlighten_async.emulator.plant.fleet import KINDS
+from enlighten_async.emulator.simulation.devices import envoys
+from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS
 from enlighten_async.testing import FakeClock
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 NOW = 1_750_014_123
-CLEAN = Manners(drift=False)
-PLAIN = Emulator(clock=FakeClock(NOW), systems=25, users=2, quota=Quota.UNLIMITED, manners=CLEAN)
+CLEAN = V4Options(quirks=False)
+PLAIN = Emulator(clock=FakeClock(NOW), systems=25, users=2, quota=Quota.UNLIMITED, v4_options=CLEAN)
 OURS = [system.system_id for system in PLAIN.truth.systems(PLAIN.demo_user)]
 
 
@@ -89,7 +89,7 @@ SYSTEMS = [
     )
     for index, system in enumerate(PLAIN.truth.systems(PLAIN.demo_user)[:8])
 ]
-FOUND = Emulator(clock=FakeClock(NOW), fleet=SYSTEMS, quota=Quota.UNLIMITED, manners=CLEAN)
+FOUND = Emulator(clock=FakeClock(NOW), fleet=SYSTEMS, quota=Quota.UNLIMITED, v4_options=CLEAN)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ async def test_pages_of_searches(connect_v4: Connect) -> None:
     assert [row["system_id"] for row in whole["systems"]] == OURS[::-1]
     assert {row["live_stream"] for row in whole["systems"]} == {"enabled", "disabled"}
     assert "live_stream" not in few["systems"][0]
-    small = Emulator(clock=FakeClock(NOW), systems=12, manners=Manners(search_size=10))
+    small = Emulator(clock=FakeClock(NOW), systems=12, v4_options=V4Options(search_size=10))
     async with connect_v4(small) as client:
         answer = await client.post("/systems/search", json={"system": {}}, params={"size": 500})
     assert (answer.json()["size"], answer.json()["count"]) == (10, 10)
@@ -170,7 +170,7 @@ async def test_retrieve_system_id(connect_v4: Connect) -> None:
     assert (missing.status_code, missing.json()["details"]) == (422, "Provide envoy serial number")
 
 
-@pytest.mark.parametrize("number", range(len(KINDS)))
+@pytest.mark.parametrize("number", range(len(SYSTEM_KINDS)))
 async def test_summaries_agree_with_v2(connect: Connect, connect_v4: Connect, number: int) -> None:
     """Today's and a past day's; what is not over has none."""
     system = PLAIN.truth.systems()[number]
@@ -183,12 +183,12 @@ async def test_summaries_agree_with_v2(connect: Connect, connect_v4: Connect, nu
     assert future.status_code == 422
 
 
-async def test_drift(connect_v4: Connect) -> None:
-    """Which field has which type is the system's own, the same each time; the plain switch ends it."""
+async def test_quirks(connect_v4: Connect) -> None:
+    """The system's id decides the type of each field; the option switches it off."""
     emulator = Emulator(clock=FakeClock(NOW), systems=60, quota=Quota.UNLIMITED)
     async with connect_v4(emulator) as client:
         first, again = [(await client.get("/systems?size=100")).json() for _ in range(2)]
-        emulator.manners = CLEAN
+        emulator.v4_options = CLEAN
         plain = (await client.get("/systems?size=100")).json()["systems"]
     assert first == again
     rows = first["systems"]

@@ -1,4 +1,4 @@
-"""Telemetry: what window a request means, and that the answer is the truth about it."""
+"""Telemetry: the window of a request, and that the response equals the ground truth."""
 
 from __future__ import annotations
 
@@ -14,24 +14,21 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.emulator import Emulator, Manners, Meter, Quota, System
+from enlighten_async.emulator import Emulator, Meter, Quota, System, V4Options
 from enlighten_async.emulator.local_time import iso, local_date, local_midnight
-from enlighten_async.emulator.plant.fleet import KINDS, TOWNS
+from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS, TOWNS
 from enlighten_async.testing import FakeClock
 from tests.effort import SEED, examples
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
 NOW = 1_750_014_123
 DAY = 86_400
 YEARS = 730 * DAY
 LENGTHS = {"5mins": 300, "15mins": 900, "day": DAY, "week": 7 * DAY}
 GRIDS = {"production_micro": 300, "production_meter": 900, "consumption_meter": 900}
-
 SETTINGS: dict[str, Any] = {"quota": Quota.UNLIMITED, "concurrent": None}
-EMULATOR = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(KINDS) * 2 + 1, **SETTINGS)
+EMULATOR = Emulator(seed=SEED, clock=FakeClock(NOW), systems=len(SYSTEM_KINDS) * 2 + 1, **SETTINGS)
 """One service for all property tests: years of readings are costly to make."""
-
 METER = Meter(serial="121800000001EIM1", envoy_serial="121800000001")
 UTRECHT = System(
     system_id=7,
@@ -42,10 +39,11 @@ UTRECHT = System(
     consumption="metered",
     operational_at=1_710_000_123,
 )
+SYSTEMS = EMULATOR.truth.systems()
 
 
 def known(name: str, system: System) -> Callable[[float, float], list[Any]]:
-    """Return what gives the truth about a window."""
+    """Return the function that gives the ground truth of a window."""
     truth = EMULATOR.truth
     tell = {
         "production_micro": truth.stats,
@@ -196,7 +194,7 @@ async def test_an_end_is_heeded_though_not_documented(connect_v4: Connect) -> No
 
 
 async def test_what_is_refused(connect_v4: Connect) -> None:
-    """The future, more than two years ago, a granularity nobody has heard of, what is no date."""
+    """The future, more than two years ago, an unknown granularity, a text that is no date."""
     emulator = Emulator(clock=FakeClock(NOW), fleet=[UTRECHT], **SETTINGS)
     async with connect_v4(emulator) as client:
 
@@ -253,10 +251,12 @@ async def test_a_first_report_at_midnight_is_the_day_befores(connect_v4: Connect
     assert [row["end_at"] for row in content["intervals"]] == [midnight]
 
 
-@pytest.mark.parametrize(("manner", "real"), [("day", True), ("claimed", False)])
-async def test_a_week_of_inverters_may_be_cut(connect_v4: Connect, manner: Any, *, real: bool) -> None:
+@pytest.mark.parametrize(("option", "real"), [("day", True), ("claimed", False)])
+async def test_a_week_of_inverters_may_be_cut(connect_v4: Connect, option: Any, *, real: bool) -> None:
     """To its first day; the end that is told is that day's, or the week's all the same."""
-    emulator = Emulator(clock=FakeClock(NOW), fleet=[UTRECHT], manners=Manners(micro_week=manner), **SETTINGS)
+    emulator = Emulator(
+        clock=FakeClock(NOW), fleet=[UTRECHT], v4_options=V4Options(micro_week=option), **SETTINGS
+    )
     start = NOW // 300 * 300 - 30 * DAY
     async with connect_v4(emulator) as client:
 
@@ -268,7 +268,7 @@ async def test_a_week_of_inverters_may_be_cut(connect_v4: Connect, manner: Any, 
         week, day = await ask("week"), await ask("day")
         dates = {"start_date": "2025-05-05", "granularity": "week"}
         dated = (await client.get("/systems/7/telemetry/production_micro", params=dates)).json()
-        emulator.manners = Manners()
+        emulator.v4_options = V4Options()
         whole = await ask("week")
     assert week["intervals"] == day["intervals"]
     assert week["end_at"] == start + (DAY if real else 7 * DAY + 7)
@@ -314,7 +314,28 @@ async def test_consumption_that_is_not_to_be_seen(connect_v4: Connect) -> None:
 
 
 def test_the_fleet_has_all_kinds_and_odd_clocks() -> None:
-    """What the property tests above draw from."""
+    """The systems that the property tests above use."""
     systems = EMULATOR.truth.systems()
     assert {system.timezone for system in systems} == {town.timezone for town in TOWNS}
     assert {len(system.meters) for system in systems} == {0, 1, 2}
+
+
+async def ask(client: httpx.AsyncClient, path: str, **params: Any) -> Any:
+    """Return the content of one answer."""
+    answer = await client.get(f"/systems/{path}", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("number", range(len(SYSTEM_KINDS)))
+async def test_last_reports(connect_v4: Connect, number: int) -> None:
+    """Of every device by type; ids are those of the list of devices."""
+    system = SYSTEMS[number]
+    async with connect_v4(EMULATOR) as client:
+        content = await ask(client, f"{system.system_id}/latest_telemetry")
+        listed = (await ask(client, f"{system.system_id}/devices"))["devices"]
+    assert content["items"] == "devices"
+    assert content["devices"] == EMULATOR.truth.latest(system.system_id)
+    for kind in ("meters", "encharges"):
+        named = {(row["id"], row["name"]) for row in content["devices"].get(kind, [])}
+        assert named == {(row["id"], row["name"]) for row in listed.get(kind, [])}

@@ -1,0 +1,107 @@
+"""The request log: counts of requests and their results, for tests and demos."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from enlighten_async.emulator.quota import minute_of
+
+if TYPE_CHECKING:
+    from enlighten_async.emulator.messages import Request, Response
+
+MAX_LOG_ENTRIES = 10_000
+
+
+@define
+class LoggedRequest:
+    """One request that arrived.
+
+    Attributes:
+        at: time of arrival (epoch seconds, by the emulator's clock).
+        path: the path of the URL.
+        params: the parameters without the API key; repeated ones are joined by commas.
+        status: status of the response; `None` until there is one, and if the connection was dropped.
+    """
+
+    at: float
+    path: str
+    params: dict[str, str]
+    status: int | None = None
+
+
+@define
+class Counts:
+    """Counts since the start or the last `reset()`.
+
+    Attributes:
+        sent: all requests that arrived.
+        served: requests within the quota, whatever their response.
+        rejected: requests beyond the quota (409; 429 in v4).
+        by_status: responses by HTTP status.
+        by_key: requests that arrived, by API key.
+        windows: requests within the quota, by the start of the minute (epoch seconds).
+        rejected_windows: requests beyond the quota, by the start of the minute (epoch seconds).
+        tokens: requests for tokens, by grant; they are no part of the other counts.
+        refused_tokens: requests for tokens that got none, by grant.
+    """
+
+    sent: int = 0
+    served: int = 0
+    rejected: int = 0
+    by_status: Counter[int] = field(factory=Counter)
+    by_key: Counter[str] = field(factory=Counter)
+    windows: Counter[int] = field(factory=Counter)
+    rejected_windows: Counter[int] = field(factory=Counter)
+    tokens: Counter[str] = field(factory=Counter)
+    refused_tokens: Counter[str] = field(factory=Counter)
+
+    def reset(self) -> None:
+        """Start counting from zero; the counts of the quota stay."""
+        self.sent = self.served = self.rejected = 0
+        requests = (self.by_status, self.by_key, self.windows, self.rejected_windows)
+        for counter in (*requests, self.tokens, self.refused_tokens):
+            counter.clear()
+
+
+class RequestLog:
+    """The counts, and a log of the newest requests."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.entries: deque[LoggedRequest] = deque(maxlen=MAX_LOG_ENTRIES)
+
+    def arrived(self, request: Request, now: float) -> LoggedRequest:
+        """Record that a request arrived."""
+        shown = {name: ",".join(values) for name, values in request.params.items() if name != "key"}
+        entry = LoggedRequest(now, request.path, shown)
+        self.entries.append(entry)
+        self.counts.sent += 1
+        self.counts.by_key[request.key] += 1
+        return entry
+
+    def charged(self, now: float, *, rejected: bool) -> None:
+        """Record that the quota admitted a request, or rejected it."""
+        minute = minute_of(now).start
+        if rejected:
+            self.counts.rejected += 1
+            self.counts.rejected_windows[minute] += 1
+        else:
+            self.counts.served += 1
+            self.counts.windows[minute] += 1
+
+    def responded(self, entry: LoggedRequest, response: Response) -> None:
+        """Record the response to a request."""
+        entry.status = response.status
+        self.counts.by_status[response.status] += 1
+
+    def token_requested(self, grant: str) -> None:
+        """Record a request for a token."""
+        self.counts.tokens[grant] += 1
+
+    def token_responded(self, grant: str, status: int) -> None:
+        """Record the status of the response to a request for a token."""
+        if status != 200:
+            self.counts.refused_tokens[grant] += 1

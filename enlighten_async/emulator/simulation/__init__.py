@@ -1,0 +1,1 @@
+"""The simulation: systems, their devices and measurements, generated from a seed."""

@@ -1,0 +1,11 @@
+"""Endpoint tests of v2, on one event loop: responses do not depend on it, transports are tested on both."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """Name the event loop an async test runs on."""
+    return "asyncio"
