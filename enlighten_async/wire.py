@@ -1,4 +1,4 @@
-"""What goes over the wire: a request without secrets, its answer, and a flow of them."""
+"""Requests without secrets, their responses, and the keys under which those are cached."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Params: TypeAlias = tuple[tuple[str, str], ...]
 
 @frozen
 class SeriesKey(Generic[P]):
-    """Where parts of one series are kept.
+    """The key under which parts of one series are cached.
 
     Attributes:
         endpoint: the API's name of the endpoint they are from.
         system_id: the system they are of.
         device: serial number of the device they are of; empty if they are of the whole system.
         grid: seconds from one interval to the next.
-        model: what they are.
+        model: the class of the parts.
         join: joins parts that lie side by side, oldest first.
     """
 
@@ -40,11 +40,11 @@ class SeriesKey(Generic[P]):
 
 @frozen
 class ReplyKey(Generic[P]):
-    """Under what an answer is kept that is no series.
+    """The key under which a response is cached that is of no series.
 
     Attributes:
         endpoint: the API's name of the endpoint it is from.
-        asked: what was asked: path, query and body, credentials excluded.
+        asked: path, query and body of the request, credentials excluded.
         valid_until: returns up to when (epoch seconds) such a response will do, by its part and the time it
             was fetched; without that, for as long as the caller's `max_age` allows.
     """
@@ -55,7 +55,7 @@ class ReplyKey(Generic[P]):
 
 
 def never_final(_: object, fetched: float) -> float:
-    """Tell that an answer is of the moment it was made (epoch seconds)."""
+    """Return the time of a fetch (epoch seconds): such a response tells of that moment only."""
     return fetched
 
 
@@ -65,7 +65,7 @@ def _no_answer(_: EnlightenError) -> None:
 
 @frozen
 class Response:
-    """An answer of the service.
+    """A response of the service.
 
     Attributes:
         status: HTTP status.
@@ -129,7 +129,7 @@ class Request(Generic[P]):
 
     @property
     def subject(self) -> Hashable:
-        """What tells whether two requests are about the same thing, at whatever time."""
+        """The identity of the subject: requests with the same subject differ only in their range of time."""
         return self.series or (self.method, self.path, self.params, self.body)
 
 

@@ -163,13 +163,13 @@ class SeriesLimits:
             return 0
         return 1 + window.seconds // (300 * DAY)
 
-    def spoken(self, window: Window, last: int) -> int:
-        """Return up to when an answer speaks for its window, by the end of its last row.
+    def answered_until(self, window: Window, last: int) -> int:
+        """Return up to when a response speaks for its window, by the end of its last row.
 
         Rows that end early tell of a cut where they are dense: the service may count days by a clock that
         is not known, and give an hour less than the span; or it may give less days than is known of it.
-        What says itself where it ends is believed, unless its rows fill no more than the first of several
-        days: then it speaks for that one.
+        A response that says where it ends is believed, unless its rows fill no more than the first of
+        several days: then it speaks for that one.
         """
         got, rest = last - window.start, window.end - last
         cut = False

@@ -304,7 +304,7 @@ class SeriesRequests(Generic[S]):
         if (last := part._last) is not None and self.endpoint.limits.cut == "error":
             return part  # the service refuses what it does not answer in full
         if last is not None:
-            until = self.endpoint.limits.spoken(part.window, last)
+            until = self.endpoint.limits.answered_until(part.window, last)
             cut = until < part.window.end and _may_have_reported(part, last + HOUR)
             return self.read(response, Window(window.start, until)) if cut else part
         gone = self._beyond_retention(window, response.date)

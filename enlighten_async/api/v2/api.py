@@ -1,4 +1,4 @@
-"""Version 2 of the API: its methods, its tariffs and its credentials."""
+"""Version 2 of the API: its methods, its tariffs, its credentials and its lists of systems."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from attrs import Factory, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.daily import DateRange, production_params
+from enlighten_async.api.paging import Seen
 from enlighten_async.api.ranges import DayRange, TimeRange
 from enlighten_async.api.single import SinglePlan, readings_plan, system_plan
 from enlighten_async.api.systems import (
     SystemFilters,
+    SystemsPlan,
+    filter_values,
     inverters_summary,
     search_system_id_plan,
     summary_plan,
@@ -29,7 +32,6 @@ from enlighten_async.api.v2.series import (
     RGM_STATS,
     STATS,
 )
-from enlighten_async.api.v2.systems import SystemsPlanV2, filter_params
 from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Plan
 from enlighten_async.models import (
@@ -52,7 +54,7 @@ from enlighten_async.models.systems import SystemsPage
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.transport import Credentials, Secret
 from enlighten_async.windows import Moment, calendar_day
-from enlighten_async.wire import Request, Requests, Response, never_final
+from enlighten_async.wire import Params, Request, Requests, Response, never_final
 
 BASE_URL = "https://api.enphaseenergy.com/api/v2"
 """The service's own address; v2 has ended there."""
@@ -77,6 +79,52 @@ def credentials(api_key: Secret, user_id: Secret) -> Credentials:
 
 def _is_plausible(secret: Secret) -> bool:
     return re.fullmatch(r"[!-~]+", secret.reveal()) is not None
+
+
+SYSTEMS_PER_PAGE = 1_000
+"""Systems per page, the most the service gives."""
+
+NO_CURSOR = ""
+"""Stands for the cursor of the first page, which has none."""
+
+
+@frozen
+class SystemsPlanV2(SystemsPlan):
+    """The plan of a query for the systems of a user: pages by cursors that the service gives.
+
+    Attributes:
+        filters: the filters, as parameters.
+    """
+
+    filters: Params
+
+    @property
+    def first(self) -> str:
+        """The cursor of the first page."""
+        return NO_CURSOR
+
+    def request(self, cursor: str, seen: Seen) -> Request[SystemsPage]:
+        """Return the request for a page."""
+        params = (("limit", str(SYSTEMS_PER_PAGE)), *self.filters)
+        if cursor != NO_CURSOR:
+            params = (*params, ("next", cursor))
+        read = partial(decode.value, SystemsPage)
+        return Request("systems", "/systems", params, read, valid_until=never_final)
+
+
+def filter_params(**filters: Unpack[SystemFilters]) -> Params:
+    """Return filters as parameters, in the API's order.
+
+    Raises:
+        InputError: a filter is empty, or not of texts.
+    """
+    return tuple(pair for name in SystemFilters.__annotations__ for pair in _pairs(name, filters.get(name)))
+
+
+def _pairs(name: str, given: object) -> Params:
+    """Return one filter as parameters: `status=comm`, or `status[]=comm&status[]=micro`."""
+    values = filter_values(name, given)
+    return tuple((name if len(values) == 1 else f"{name}[]", value) for value in values)
 
 
 @frozen

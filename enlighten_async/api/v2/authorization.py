@@ -22,7 +22,7 @@ def authorization_url(app_id: int | str, *, redirect: str | None = None) -> str:
     Raises:
         InputError: an argument is wrong.
     """
-    if isinstance(app_id, bool) or not _sound(str(app_id) if isinstance(app_id, int) else app_id):
+    if isinstance(app_id, bool) or not _is_plausible(str(app_id) if isinstance(app_id, int) else app_id):
         raise InputError("app_id must be the application's id, such as '1409611733144'")
     query = {"app_id": str(app_id)}
     if redirect is not None:
@@ -46,12 +46,12 @@ def parse_redirect(url: str) -> str:
             f"pass it as the user came back with it"
         )
     user_id = found.pop()
-    if not _sound(user_id):
+    if not _is_plausible(user_id):
         raise InputError("the user_id in the address is not one: it has spaces or is not ASCII")
     return user_id
 
 
-def _sound(text: object) -> bool:
+def _is_plausible(text: object) -> bool:
     return isinstance(text, str) and re.fullmatch(r"[!-~]+", text) is not None
 
 

@@ -23,12 +23,13 @@ from enlighten_async.api.v4.ev_chargers import (
     shape_ev_chargers,
 )
 from enlighten_async.api.v4.events import ALARMS, EVENTS, cleared_params, event_types_plan
-from enlighten_async.api.v4.settings import setting_plan, shape_latest_telemetry
 from enlighten_async.api.v4.systems import (
     SystemPlan,
     SystemsPlanV4,
     quote_segment,
     search_criteria,
+    setting_plan,
+    shape_latest_telemetry,
     shape_readings,
     shape_summary,
     system_details,

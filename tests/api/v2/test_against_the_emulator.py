@@ -208,7 +208,7 @@ async def test_a_gateway_tells_its_system(world: World) -> None:
     assert (int(found), found.receipt.sent) == (METERED, 1)
 
 
-DRAFTS: dict[str, Callable[[], Any]] = {
+PLANS: dict[str, Callable[[], Any]] = {
     "systems": lambda: ApiV2().systems(),
     "summary": lambda: summary(METERED, None),
     "energy_lifetime": lambda: energy_lifetime(METERED, production="all"),
@@ -235,18 +235,18 @@ def formatted(world: World, datetime_format: str) -> httpx.MockTransport:
 
 
 @pytest.mark.parametrize("datetime_format", ["iso8601", "epoch"])
-@pytest.mark.parametrize("name", DRAFTS)
+@pytest.mark.parametrize("name", PLANS)
 async def test_an_answer_is_the_same_in_every_format(world: World, name: str, datetime_format: str) -> None:
     """Instants and dates."""
     async with world.client() as client:
-        usual = await client._query(DRAFTS[name]())
+        usual = await client._query(PLANS[name]())
     async with world.client(transport=formatted(world, datetime_format)) as client:
-        other = await client._query(DRAFTS[name]())
+        other = await client._query(PLANS[name]())
     assert other == usual
 
 
 @pytest.mark.parametrize("era", [2014, 2015, 2016, 2021, 2022])
-@pytest.mark.parametrize("name", DRAFTS)
+@pytest.mark.parametrize("name", PLANS)
 async def test_answers_of_all_years_are_read(name: str, era: int) -> None:
     """What the service did not have yet is null, empty, or not found."""
     world = World(
@@ -255,7 +255,7 @@ async def test_answers_of_all_years_are_read(name: str, era: int) -> None:
     )
     async with world.client() as client:
         try:
-            answer = await client._query(DRAFTS[name]())
+            answer = await client._query(PLANS[name]())
         except NotFound:
             assert (name == "inverters_summary" and era < 2021) or (era < 2016 and name.endswith("readings"))
             return

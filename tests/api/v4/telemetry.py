@@ -53,7 +53,7 @@ class Sample:
 
     @property
     def kind(self) -> SeriesEndpoint[Any]:
-        """The row of the dialect's table."""
+        """The row of the API's table."""
         kinds = {kind.limits.name: kind for kind in (*series.SITE, *DEVICES)}
         kind = kinds[self.name]
         return kind if isinstance(kind, SeriesEndpoint) else kind.of(*self.args)

@@ -1,4 +1,4 @@
-"""Pages of systems one after another, summaries, and how the dialect learns a time zone."""
+"""Pages of systems one after another, summaries, and how the API learns a time zone."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_a_time_zone_nobody_tells_is_not_found(body: dict[str, Any]) -> None:
     assert caught.value.response == answer(body)
 
 
-def test_the_dialect_knows_whose_host_it_speaks_with() -> None:
+def test_the_api_knows_whose_host_it_speaks_with() -> None:
     """What the service's own host says without JSON means that v2 has ended."""
     gone = answer(b"<html>", 404)
     assert type(ApiV2().error_for(gone, "systems")) is ServiceRetired

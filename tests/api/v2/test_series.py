@@ -37,7 +37,7 @@ def outlined(now: float = NOW, **range_: Any) -> LaidOut:
 
 
 def part_of(request: Request[RgmStats], response: Response) -> RgmStats:
-    """Return what an answer is to its request: a part, also if it is a forgiven refusal."""
+    """Return what an answer is to its request: a part, also where an error stands for an empty one."""
     failure = error_for(response, official=False)
     part = request.decode(response) if failure is None else request.empty_answer_for(failure)
     assert part is not None
@@ -191,7 +191,7 @@ def refused(window: Window | None, status: int, body: object) -> RgmStats | None
         ({"first_interval": "soon", "last_interval": 10**400}, [Reason.NO_ROW] * 8),
     ],
 )
-def test_a_range_without_data_is_forgiven(facts: dict[str, Any], expected: list[Reason]) -> None:
+def test_a_range_without_data_is_an_empty_answer(facts: dict[str, Any], expected: list[Reason]) -> None:
     """First and last interval tell why there are no rows, on the grid and to the interval."""
     part = refused(W, 422, {"reason": RANGE, **facts})
     assert part is not None
@@ -202,7 +202,7 @@ def test_a_range_without_data_is_forgiven(facts: dict[str, Any], expected: list[
     assert until == (None if last in {None, 10**400} else datetime.fromtimestamp(last or 0, UTC))
 
 
-def test_today_without_data_is_forgiven() -> None:
+def test_today_without_data_is_an_empty_answer() -> None:
     """Shortly after midnight the service refuses its own default range, and names it."""
     told = {"start_at": W.start, "end_at": W.end + 5, "last_interval": W.start}
     part = refused(None, 422, {"reason": RANGE, **told})
@@ -249,7 +249,7 @@ def test_unavailable_data_is_a_hole() -> None:
         (409, {}),
     ],
 )
-def test_other_refusals_are_not_forgiven(status: int, body: object) -> None:
+def test_other_errors_stay_errors(status: int, body: object) -> None:
     """Nor are failures of the way, or answers that cannot be read."""
     assert refused(W, status, body) is None
     for error in (TransportError("reset"), DecodeError("unreadable"), EnlightenError("x")):

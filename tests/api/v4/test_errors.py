@@ -26,7 +26,7 @@ from enlighten_async.errors import (
     Unavailable,
 )
 from enlighten_async.wire import Response
-from tests.api.v2.test_refusals import BODIES
+from tests.api.v2.test_errors import BODIES
 from tests.effort import examples
 
 NOW = 1_750_000_000.0
