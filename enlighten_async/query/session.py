@@ -29,7 +29,7 @@ from enlighten_async.query.in_flight import Purchases
 from enlighten_async.query.plan import Endpoints
 from enlighten_async.query.segment_state import Tally, Track
 from enlighten_async.retry import RetryBudget, RetryPolicy, crowded, passing
-from enlighten_async.transport import Credentials, Secret, Transport
+from enlighten_async.transport import Credentials, Exchange, Secret, Transport
 from enlighten_async.windows import as_datetime
 from enlighten_async.wire import Flow, Request, Response
 
@@ -189,7 +189,7 @@ class Session:
         failure: EnlightenError | None = None
         try:
             with grant:
-                await self.transport.send(track.asking, credentials, grant)
+                await self._send(Exchange(track.asking, credentials), grant)
         except TransportError as error:
             failure = error
         finally:
@@ -203,6 +203,15 @@ class Session:
             track.refused = credentials
             return 0.0
         return 0.0 if failure is None else self._back_off(track, failure, tally)
+
+    async def _send(self, exchange: Exchange, grant: Grant) -> None:
+        try:
+            await self.transport.send(exchange)
+        finally:
+            # However sending ended, the grant is settled by what is true of the exchange.
+            grant.sent_at, grant.response = exchange.sent_at, exchange.response
+            if exchange.response is not None:
+                grant.landed_at = exchange.response.received_at
 
     def meaning(self, request: Request[P], response: Response) -> tuple[P | None, EnlightenError | None]:
         """Return the part that an answer stands for, and the refusal that it is, if it is one.
