@@ -9,9 +9,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import anyio
 from attrs import field, frozen
 
 from enlighten_async.clock import Clock
@@ -25,40 +24,19 @@ from enlighten_async.errors import (
 )
 from enlighten_async.oauth.token_store import Tokens
 from enlighten_async.retry import RetryPolicy, is_transient
-from enlighten_async.transport import Credentials, Redactor, Secret, Transport, Verify
+from enlighten_async.transport import (
+    Credentials,
+    Exchange,
+    Redactor,
+    Secret,
+    Transport,
+    Verify,
+    run_shielded,
+)
 from enlighten_async.wire import Request, Response
 
 if TYPE_CHECKING:
     import httpx
-
-T = TypeVar("T")
-
-
-async def to_the_end(work: Callable[[], Awaitable[T]]) -> T:
-    """Await some work to its end; a cancel that comes meanwhile is raised after it.
-
-    In a task of its own, as `asyncio.Task.cancel` reaches through a shield around the caller. The work
-    has to end by itself: it must have a deadline.
-    """
-    done: list[T] = []
-    failed: list[Exception] = []
-
-    async def run() -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                done.append(await work())
-            except Exception as error:  # noqa: BLE001 - raised below, and not as a group
-                failed.append(error)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
-    if failed:
-        try:
-            raise failed[0]
-        finally:
-            failed.clear()  # it holds this frame by its traceback
-    return done[0]
-
 
 DAY = 86_400.0
 """Seconds an access token lives if nothing says how long."""
@@ -255,7 +233,7 @@ class TokenEndpoint:
         failures = 0
         while True:
             try:
-                return await to_the_end(partial(self._once, credentials, refused, keep))
+                return await run_shielded(partial(self._once, credentials, refused, keep))
             except EnlightenError as error:
                 failures += 1
                 if not (is_transient(error) or isinstance(error, Throttled)) or not self.retry.allows(
@@ -294,7 +272,7 @@ class TokenEndpoint:
             transport=self.transport,
         )
         try:
-            return await way.send(_ASK, credentials, _Unbooked())
+            return await way.send(Exchange(_ASK, credentials))
         finally:
             if self.transport is None:
                 await way.aclose()
@@ -305,13 +283,3 @@ class TokenEndpoint:
         del pair
         # A refresh token may come back as it was sent: masked, it would be lost.
         return Credentials(headers=[("Authorization", basic)], form=form, masks_body=False)
-
-
-class _Unbooked:
-    """Keeps no books: whether requests for tokens count is not known, and nothing depends on it."""
-
-    def mark_sent(self) -> None:
-        """Note nothing."""
-
-    def land(self, response: Response) -> None:
-        """Note nothing."""

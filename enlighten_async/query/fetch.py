@@ -20,7 +20,7 @@ from enlighten_async.query.in_flight import SharedRequest
 from enlighten_async.query.plan import Part, QueryPlan
 from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.retry import is_overload, is_transient
-from enlighten_async.transport import Credentials
+from enlighten_async.transport import Credentials, Exchange
 from enlighten_async.windows import Window, as_datetime
 from enlighten_async.wire import ReplyKey, Request, Requests, Response
 
@@ -54,14 +54,13 @@ class ReceiptBuilder:
     from_cache: int = 0
     waited: dict[str, float] = Factory(dict)
 
-    def count(self, grant: Grant, *, again: bool) -> None:
-        """Count an attempt that is over; `again` if the request had failed before."""
+    def count(self, grant: Grant, *, sent: bool, again: bool = False) -> None:
+        """Count an attempt that is over: whether it was sent, and whether it repeated one that failed."""
         self.granted -= 1
         for reason, seconds in grant.waited.items():
             self.wait(reason, seconds)
-        if grant.sent_at is not None:
-            self.sent += 1
-            self.retried += again
+        self.sent += sent
+        self.retried += sent and again
 
     def wait(self, reason: str, seconds: float) -> None:
         """Count a wait."""
@@ -307,7 +306,7 @@ class Fetcher:
         finally:
             if not needed:
                 grant.settle()  # as it was not sent, it costs nothing
-                self.costs.count(grant, again=False)
+                self.costs.count(grant, sent=False)
         if part is not None:
             segment.late_hit = True
             self._accept(segment, part)
@@ -336,17 +335,19 @@ class Fetcher:
         Whatever way this is left, also by cancellation, a response that has arrived is with the segment, and
         in the cache.
         """
-        session = self.session
+        session, exchange = self.session, Exchange(request, credentials)
         failure: EnlightenError | None = None
         try:
-            with grant:
-                await session.transport.send(request, credentials, grant)
+            await session.transport.send(exchange)
         except TransportError as error:
             failure = error
         finally:
-            self.costs.count(grant, again=segment.failures > 0 or segment.refreshed)
-            if grant.response is not None:
-                failure = self._receive(segment, request, shared, grant, grant.response)
+            sent_at, response = exchange.sent_at, exchange.response
+            grant.settle(sent_at, response)
+            again = segment.failures > 0 or segment.refreshed
+            self.costs.count(grant, sent=sent_at is not None, again=again)
+            if response is not None:
+                failure = self._receive(segment, request, shared, grant, response)
             await session.limiter.sync()
             if session.cache is not None:
                 await session.cache.flush()

@@ -1,19 +1,20 @@
-"""Brings requests to the service and whole answers back; the only part that knows httpx."""
+"""Transport: brings requests to the service and whole responses back; the only package that knows httpx."""
 
-from enlighten_async.transport.connections import Verify
+from enlighten_async.transport.connections import Verify, run_shielded
 from enlighten_async.transport.credentials import Credentials, Redactor, Secret
-from enlighten_async.transport.exchange import ExchangeObserver
+from enlighten_async.transport.exchange import Exchange
 from enlighten_async.transport.http import Transport, service_of
 from enlighten_async.transport.origin import Origin, origin
 
 __all__ = [
     "Credentials",
-    "ExchangeObserver",
+    "Exchange",
     "Origin",
     "Redactor",
     "Secret",
     "Transport",
     "Verify",
     "origin",
+    "run_shielded",
     "service_of",
 ]

@@ -1,37 +1,45 @@
-"""A bounded, strict reader of bodies: a body is whole and small enough, or it is an error.
+"""Strict reading of response bodies: a body is whole and within its limit, or an error is raised.
 
-httpx takes a truncated gzip for a whole answer, decompresses without limit, and offers encodings by
-what happens to be installed. Hence raw bytes, gzip or nothing, and every end checked.
+httpx takes a truncated gzip stream for a whole body, decompresses without a limit, and offers the
+encodings of whatever packages happen to be installed. So this module reads raw bytes, accepts gzip or
+no encoding at all, and checks every end: Content-Length, the gzip trailer, and nothing behind it.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-MAX_BODY = 16 * 1024 * 1024
-"""Largest body accepted, in bytes, before and after decompression; a year of readings has 7."""
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""Largest body accepted, before and after decompression; a year of readings has 7 MiB."""
 
-_STEP = 256 * 1024  # decompressed at a time, so that a bomb is noticed before it has gone off
+_DECOMPRESS_STEP_BYTES = 256 * 1024
+"""Bytes decompressed at a time, so that a zip bomb is noticed before it has filled the memory."""
+
+_GZIP_WBITS = 31
+"""zlib's number for the largest window (15) with a gzip header and trailer (16)."""
+
+_INTEGER = re.compile(rb"[0-9]{1,19}")
 
 
 class BodyError(Exception):
-    """The body is not whole, not sound or too large."""
+    """The body is not whole, is damaged or is too large."""
 
 
 @frozen
 class Head:
-    """What the header fields say about the answer.
+    """The header fields of a response that matter here, read once.
 
     Attributes:
-        content_type: as it came, for it may echo anything; empty if not given.
-        date: the service's own time (epoch seconds), if it said.
-        length: bytes of the body as sent, if it said.
+        content_type: as received (a server may echo the request in it); empty if absent.
+        date: the service's own time (epoch seconds) from `Date`; `None` if absent.
+        length: bytes of the body as sent, from `Content-Length`; `None` if absent.
         encodings: content encodings in order, lower case, `identity` left out.
-        retry_after: seconds after `date` for which the service wants to be left alone, if it said.
+        retry_after: seconds after `date` during which the service wants no requests; `None` if absent.
     """
 
     content_type: str
@@ -41,112 +49,111 @@ class Head:
     retry_after: float | None = None
 
     @classmethod
-    def of(cls, headers: list[tuple[bytes, bytes]]) -> Head:
-        """Read the fields that matter; of a field given twice the last one counts."""
+    def parse(cls, headers: list[tuple[bytes, bytes]]) -> Head:
+        """Read the fields; of a field given twice the last one counts."""
         fields: dict[bytes, bytes] = {}
         for name, value in headers:
             key = name.lower()
             if key == b"content-encoding" and key in fields:
-                fields[key] += b"," + value
-            else:
-                fields[key] = value
-        chunked = b"transfer-encoding" in fields
+                # RFC 9110: encodings given in several fields were applied one after the other.
+                value = fields[key] + b"," + value  # noqa: PLW2901
+            fields[key] = value
+        length = fields.get(b"content-length", b"")
+        # RFC 9112: Transfer-Encoding overrides Content-Length.
+        counts = _INTEGER.fullmatch(length) and b"transfer-encoding" not in fields
+        date = fields.get(b"date")
         return cls(
             fields.get(b"content-type", b"").decode("latin-1"),
-            epoch(fields.get(b"date", b"")),
-            None if chunked else _length(fields.get(b"content-length", b"")),
+            None if date is None else parse_http_date(date),
+            int(length) if counts else None,
             _encodings(fields.get(b"content-encoding", b"")),
-            _pause(fields),
+            _retry_after(fields) if b"retry-after" in fields else None,
         )
 
 
 @lru_cache(maxsize=64)
-def epoch(date: bytes) -> float | None:
-    """Return a `Date` field as epoch seconds, or `None` if it is no date."""
-    if not 0 < len(date) <= 64:
+def parse_http_date(text: bytes) -> float | None:
+    """Return the epoch seconds of a `Date` field, or `None` if it is no date."""
+    if not 0 < len(text) <= 64:
         return None
     try:
-        parts = parsedate_tz(date.decode("ascii"))
+        parts = parsedate_tz(text.decode("ascii"))
         return float(mktime_tz(parts)) if parts else None
     except (ValueError, OverflowError):
         return None
 
 
-def _pause(fields: dict[bytes, bytes]) -> float | None:
-    """Return seconds from the answer to the moment of a `Retry-After`, which is a number or a date."""
-    field = fields.get(b"retry-after")
-    if field is None:
-        return None
-    seconds, until, date = _length(field.strip()), epoch(field), epoch(fields.get(b"date", b""))
-    if seconds is None and until is not None and date is not None:
-        return max(0.0, until - date)
-    return None if seconds is None else float(seconds)
-
-
-def _length(field: bytes) -> int | None:
-    return int(field) if field.isdigit() and len(field) < 20 else None
+def _retry_after(fields: dict[bytes, bytes]) -> float | None:
+    """Return the seconds from the response to the moment of `Retry-After`, a number or a date."""
+    value = fields[b"retry-after"]
+    if _INTEGER.fullmatch(value.strip()):
+        return float(value)
+    until, date = parse_http_date(value), parse_http_date(fields.get(b"date", b""))
+    return None if until is None or date is None else max(0.0, until - date)
 
 
 @lru_cache(maxsize=16)
-def _encodings(field: bytes) -> tuple[str, ...]:
-    names = (name.strip().lower() for name in field.decode("latin-1").split(","))
+def _encodings(value: bytes) -> tuple[str, ...]:
+    names = (name.strip().lower() for name in value.decode("latin-1").split(","))
     return tuple(name for name in names if name not in {"", "identity"})
 
 
+@define(eq=False, repr=False)
 class Body:
-    """Takes the raw bytes of one answer in order and gives its decoded body.
+    """A body being read: takes the raw bytes in order and gives the decoded whole.
 
     Args:
-        head: what was announced.
+        head: the header fields that announced the body.
 
     Raises:
         BodyError: from any method, as soon as it is certain.
     """
 
-    def __init__(self, head: Head) -> None:
-        self._declared = head.length
-        self._received = 0
-        self._size = 0
-        self._pieces: list[bytes] = []
-        self._gunzip = _decoder(head.encodings)
+    _head: Head
+    _received: int = field(default=0, init=False)
+    _decompressed: int = field(default=0, init=False)
+    _chunks: list[bytes] = field(factory=list, init=False)
+    _gunzip: zlib._Decompress | None = field(init=False)
+
+    @_gunzip.default
+    def _make_gunzip(self) -> zlib._Decompress | None:
+        encodings = self._head.encodings
+        if not encodings:
+            return None
+        if encodings in {("gzip",), ("x-gzip",)}:
+            return zlib.decompressobj(_GZIP_WBITS)
+        raise BodyError("the body is in an encoding that was not asked for; only gzip was")
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes."""
         self._received += len(chunk)
-        if self._received > MAX_BODY:
-            raise BodyError(f"the body is larger than {MAX_BODY} bytes")
+        if self._received > MAX_BODY_BYTES:
+            raise BodyError(f"the body is larger than {MAX_BODY_BYTES} bytes")
         if self._gunzip is None:
-            self._pieces.append(chunk)
+            self._chunks.append(chunk)
         elif chunk:
             self._decompress(self._gunzip, chunk)
 
     def finish(self) -> bytes:
         """Return the whole body."""
-        if self._declared is not None and self._declared != self._received:
-            raise BodyError(f"the body has {self._received} of the {self._declared} bytes announced")
-        # Some servers announce gzip for empty bodies: nothing is missing from nothing.
+        announced = self._head.length
+        if announced is not None and announced != self._received:
+            raise BodyError(f"the body has {self._received} of the {announced} bytes announced")
+        # Some servers announce gzip for an empty body: such a body misses nothing.
         if self._gunzip is not None and self._received and not self._gunzip.eof:
             raise BodyError(f"the gzip body is cut off after {self._received} bytes")
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
     def _decompress(self, gunzip: zlib._Decompress, data: bytes) -> None:
         while data and not gunzip.eof:
             try:
-                piece = gunzip.decompress(data, _STEP)
+                chunk = gunzip.decompress(data, _DECOMPRESS_STEP_BYTES)
             except zlib.error as error:
                 raise BodyError(f"the gzip body is damaged: {error}") from None
-            self._size += len(piece)
-            if self._size > MAX_BODY:
-                raise BodyError(f"the body is larger than {MAX_BODY} bytes once decompressed")
-            self._pieces.append(piece)
+            self._decompressed += len(chunk)
+            if self._decompressed > MAX_BODY_BYTES:
+                raise BodyError(f"the body is larger than {MAX_BODY_BYTES} bytes once decompressed")
+            self._chunks.append(chunk)
             data = gunzip.unconsumed_tail
         if gunzip.unused_data or data:
             raise BodyError("the body goes on after the end of its gzip stream")
-
-
-def _decoder(encodings: tuple[str, ...]) -> zlib._Decompress | None:
-    if not encodings:
-        return None
-    if encodings in {("gzip",), ("x-gzip",)}:
-        return zlib.decompressobj(31)
-    raise BodyError("the body is in an encoding that was not asked for; only gzip was")

@@ -1,15 +1,17 @@
-"""Connections to one origin: TLS, proxies, and a pool that loses no slot when a request is cancelled."""
+"""Connections to one origin: TLS, proxies, and a pool that a cancelled request costs no connection."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import importlib.util
 import ssl
+import sys
 import urllib.request
-from collections.abc import AsyncIterable, Callable, Coroutine, Generator
-from functools import lru_cache
+from collections.abc import AsyncIterable, Callable, Coroutine
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 import anyio
@@ -17,17 +19,20 @@ import httpcore2
 import httpx
 from attrs import frozen
 
+from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError
 from enlighten_async.transport.credentials import Secret
-from enlighten_async.transport.exchange import Exchange, RawResponse
+from enlighten_async.transport.exchange import Exchange, Phase, RawResponse
 from enlighten_async.transport.origin import Origin, is_loopback
+
+T = TypeVar("T")
 
 Verify: TypeAlias = bool | str | ssl.SSLContext
 """`True`: the system's trust store; a path: this CA file or directory; `False`: no check at all."""
 
 
 def ssl_context(verify: Verify) -> ssl.SSLContext:
-    """Return the context for a setting.
+    """Return the TLS context for a setting.
 
     Raises:
         InputError: the CA file or directory cannot be read.
@@ -35,12 +40,12 @@ def ssl_context(verify: Verify) -> ssl.SSLContext:
     if isinstance(verify, ssl.SSLContext):
         return verify
     if isinstance(verify, bool):
-        return _builtin(verify)
-    return _from_path(verify)
+        return _system_context(verify)
+    return _context_from_path(verify)
 
 
 @lru_cache(maxsize=2)
-def _builtin(verify: bool) -> ssl.SSLContext:
+def _system_context(verify: bool) -> ssl.SSLContext:
     context = httpcore2.default_ssl_context()
     if not verify:
         context.check_hostname = False
@@ -49,7 +54,7 @@ def _builtin(verify: bool) -> ssl.SSLContext:
 
 
 @lru_cache(maxsize=8)
-def _from_path(path: str) -> ssl.SSLContext:
+def _context_from_path(path: str) -> ssl.SSLContext:
     try:
         if Path(path).is_dir():
             return ssl.create_default_context(capath=path)
@@ -59,17 +64,17 @@ def _from_path(path: str) -> ssl.SSLContext:
     raise InputError(f"verify={path!r}: no CA certificates could be read from there ({reason})")
 
 
-_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 @frozen
 class Proxy:
-    """A proxy and how to log in to it.
+    """A proxy and the login to it.
 
     Attributes:
         scheme: "http", "https", "socks5" or "socks5h".
-        host: its name or address, without brackets.
-        port: always given.
+        host: name or address of the proxy, without brackets.
+        port: its port, also where it is the default of the scheme.
         username: empty if the proxy needs none.
         password: may be empty.
     """
@@ -82,13 +87,13 @@ class Proxy:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown: name, password, and both as they go into a header."""
+        """The texts to mask: name, password, and both as a header field encodes them."""
         name, password = self.username.reveal(), self.password.reveal()
         basic = base64.b64encode(f"{name}:{password}".encode()).decode() if name else ""
         return tuple(filter(None, (name, password, basic)))
 
-    def build(self, verify: Verify) -> httpcore2.Proxy:
-        """Return it as the pool wants it; builds the TLS context if the proxy itself speaks TLS."""
+    def to_httpcore(self, verify: Verify) -> httpcore2.Proxy:
+        """Return the pool's form of the proxy, with a TLS context if the proxy itself speaks TLS."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         auth = (self.username.reveal().encode(), self.password.reveal().encode()) if self.username else None
         context = ssl_context(verify) if self.scheme == "https" else None
@@ -100,38 +105,38 @@ def proxy_for(origin: Origin, url: str | None) -> Proxy | None:
 
     Args:
         origin: where requests go.
-        url: the proxy; "" for none at all; `None` for what the environment says (HTTP_PROXY,
+        url: the URL of the proxy; "" for no proxy; `None` for the proxy of the environment (HTTP_PROXY,
             HTTPS_PROXY, ALL_PROXY, NO_PROXY or the system's settings; never for loopback).
 
     Raises:
-        InputError: it is no proxy URL, or it needs a package that is not installed.
+        InputError: the URL is not one of a proxy, or the proxy needs a package that is not installed.
     """
-    found = _from_environment(origin) if url is None else url
-    return _parse(found) if found else None
+    found = _proxy_from_environment(origin) if url is None else url
+    return _parse_proxy(found) if found else None
 
 
-def _from_environment(origin: Origin) -> str:
+def _proxy_from_environment(origin: Origin) -> str:
     if is_loopback(origin.host) or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
         return ""
     proxies = urllib.request.getproxies()
     return proxies.get(origin.scheme) or proxies.get("all") or ""
 
 
-def _parse(url: str) -> Proxy:
+def _parse_proxy(url: str) -> Proxy:
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         port = parts.port
     except ValueError:
         # The text of the ValueError may quote the password.
         raise InputError("the proxy is not a URL: the host or the port is malformed") from None
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in _PROXY_PORTS or not parts.hostname:
         raise InputError("the proxy must look like http://host:port (or https, socks5, socks5h)")
     if parts.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise InputError("a SOCKS proxy needs the package socksio: install httpcore2[socks]")
     return Proxy(
         parts.scheme,
         parts.hostname,
-        port or _PORTS[parts.scheme],
+        port or _PROXY_PORTS[parts.scheme],
         Secret(unquote(parts.username or "")),
         Secret(unquote(parts.password or "")),
     )
@@ -146,10 +151,10 @@ class ProxiedPool(httpcore2.AsyncConnectionPool):
 
 
 class SelfClosingConnection(httpcore2.AsyncConnectionInterface):
-    """A connection that is closed when a request on it fails.
+    """A connection that closes itself when a request on it fails.
 
-    httpcore2 leaves a tunnel as it is when TLS inside of it fails or is cancelled: neither usable nor
-    closed, so that its slot in the pool would be lost.
+    httpcore2 leaves a tunnel as it is when TLS inside the tunnel fails or is cancelled: neither usable nor
+    closed, so that its place in the pool would be lost.
     """
 
     def __init__(self, inner: httpcore2.AsyncConnectionInterface) -> None:
@@ -161,7 +166,7 @@ class SelfClosingConnection(httpcore2.AsyncConnectionInterface):
         try:
             return await self._inner.handle_async_request(request)
         except httpcore2.ConnectionNotAvailable:
-            raise  # somebody else's request is on it
+            raise  # another request is using the connection, which is sound
         except BaseException:
             self._broken = True
             with anyio.CancelScope(shield=True):
@@ -169,133 +174,157 @@ class SelfClosingConnection(httpcore2.AsyncConnectionInterface):
             raise
 
     async def aclose(self) -> None:
-        """Close it."""
+        """Close the connection."""
         await self._inner.aclose()
 
     def info(self) -> str:
-        """Describe its state."""
+        """Describe the state of the connection."""
         return self._inner.info()
 
     def can_handle_request(self, origin: httpcore2.Origin) -> bool:
-        """Tell whether it leads to this origin."""
+        """Tell whether the connection leads to this origin."""
         return self._inner.can_handle_request(origin)
 
     def is_connected(self) -> bool:
-        """Tell whether it is open."""
+        """Tell whether the connection is open."""
         return not self._broken and self._inner.is_connected()
 
     def is_available(self) -> bool:
-        """Tell whether it can take a request."""
+        """Tell whether the connection can take a request."""
         return not self._broken and self._inner.is_available()
 
     def has_expired(self) -> bool:
-        """Tell whether it was idle for too long."""
+        """Tell whether the connection was idle for too long."""
         return self._inner.has_expired()
 
     def is_idle(self) -> bool:
-        """Tell whether no request is on it."""
+        """Tell whether no request uses the connection."""
         return self._inner.is_idle()
 
     def is_closed(self) -> bool:
-        """Tell whether it is closed, or as good as."""
+        """Tell whether the connection is closed or must not be used again."""
         return self._broken or self._inner.is_closed()
 
     def can_multiplex(self) -> bool:
-        """Tell whether it takes several requests at a time."""
+        """Tell whether the connection takes several requests at a time."""
         return self._inner.can_multiplex()
 
 
-KEEPALIVE = 10.0
-"""Seconds an idle connection is kept; servers close theirs after 15 and more."""
+KEEPALIVE_S = 10.0
+"""How long an idle connection is kept; servers close theirs after 15 seconds and more."""
+
+_PHASES: dict[str, Phase] = {
+    "http11.send_request_headers.started": "send",
+    "http11.receive_response_headers.started": "wait",
+}
+"""Events of httpcore's trace extension that begin a phase."""
 
 
 class Pool:
-    """Keeps connections to one origin, HTTP/1.1 only.
+    """The connections to one origin, HTTP/1.1 only.
 
-    The credentials enter here, in the bytes that go out: no object of httpx holds them. They
-    go to the configured origin whatever the request's URL says.
+    The credentials are added here, to the bytes that go out: no object of httpx holds them. The bytes go
+    to the configured origin whatever the request's URL says.
 
     Args:
         origin: where all requests go.
-        max_connections: how many at a time, also when idle; more requests wait.
-        proxy: through which, if any.
+        clock: the source of `Exchange.sent_at`.
+        max_connections: how many at a time, idle ones included; more requests wait.
+        proxy: the proxy to go through, if any.
         verify: see `Verify`; the TLS context is built with the first request.
     """
 
-    def __init__(self, origin: Origin, *, max_connections: int, proxy: Proxy | None, verify: Verify) -> None:
+    def __init__(
+        self, origin: Origin, *, clock: Clock, max_connections: int, proxy: Proxy | None, verify: Verify
+    ) -> None:
         self._origin = origin
+        self._clock = clock
         self._max_connections = max_connections
         self._proxy = proxy
         self._verify = verify
         self._pool: httpcore2.AsyncConnectionPool | None = None
 
     async def open(self, request: httpx.Request, exchange: Exchange) -> RawResponse:
-        """Send the request and return the answer, its body unread."""
+        """Send the request and return the response, its body unread."""
         pool = self._pool or self._build()
-        response = await pool.handle_async_request(self._outgoing(request, exchange))
+        response = await pool.handle_async_request(self._with_credentials(request, exchange))
         stream = cast("AsyncIterable[bytes]", response.stream)
-        return RawResponse(response.status, response.headers, stream, lambda: _ToTheEnd(response.aclose()))
+        # httpcore shields the release from cancel scopes, but asyncio.Task.cancel reaches through such a
+        # shield, and the pool would count the finished request for ever.
+        release = partial(run_shielded, response.aclose)
+        return RawResponse(response.status, response.headers, stream, release)
 
     async def aclose(self) -> None:
         """Close all connections."""
         if self._pool is not None:
             await self._pool.aclose()
 
-    def _outgoing(self, request: httpx.Request, exchange: Exchange) -> httpcore2.Request:
-        credentials = exchange.credentials
+    def _with_credentials(self, request: httpx.Request, exchange: Exchange) -> httpcore2.Request:
+        target, headers, body = exchange.credentials.add_to(
+            request.url.raw_path, request.headers.raw, request.content
+        )
+        origin = self._origin
         return httpcore2.Request(
             request.method,
-            httpcore2.URL(
-                scheme=self._origin.scheme,
-                host=self._origin.host,
-                port=self._origin.port,
-                target=credentials.add_to(request.url.raw_path),
-            ),
-            headers=credentials.add_fields(request.headers.raw),
-            content=credentials.body_for(request.content),
-            extensions={"trace": exchange.trace},
+            httpcore2.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target),
+            headers=headers,
+            content=body,
+            extensions={"trace": partial(self._follow, exchange)},
         )
+
+    async def _follow(self, exchange: Exchange, event: str, info: dict[str, Any]) -> None:
+        """Note how far an exchange got; httpcore calls this with each of its events."""
+        phase = _PHASES.get(event)
+        # A tunnel is opened by a CONNECT to the proxy, which the service never sees.
+        if phase is None or info["request"].method == b"CONNECT":
+            return
+        exchange.phase = phase
+        if exchange.sent_at is None:
+            # Before the first byte: after it, a failure could leave a request uncounted that has arrived.
+            exchange.sent_at = self._clock.monotonic()
 
     def _build(self) -> httpcore2.AsyncConnectionPool:
         kind = ProxiedPool if self._proxy else httpcore2.AsyncConnectionPool
         self._pool = kind(
             ssl_context=ssl_context(self._verify) if self._origin.scheme == "https" else None,
-            proxy=self._proxy.build(self._verify) if self._proxy else None,
+            proxy=self._proxy.to_httpcore(self._verify) if self._proxy else None,
             max_connections=self._max_connections,
             max_keepalive_connections=self._max_connections,
-            keepalive_expiry=KEEPALIVE,
+            keepalive_expiry=KEEPALIVE_S,
             http1=True,
             http2=False,
-            retries=0,  # each try is paid for at the gate, so none is made behind its back
+            retries=0,  # each attempt costs quota, so each needs a grant of the limiter
         )
         return self._pool
 
 
-class _ToTheEnd:
-    """Awaits the release of a connection to its end; a cancel that comes meanwhile is raised after it.
+async def run_shielded(work: Callable[[], Coroutine[object, None, T]]) -> T:
+    """Run some work to its end and return its result, even if the caller is cancelled meanwhile.
 
-    The pool shields its own closing from cancel scopes. `asyncio.Task.cancel` reaches through that, and
-    where it did, the pool would keep the finished request for ever.
+    A native cancel (`asyncio.Task.cancel`) that comes meanwhile is raised after the end; a cancelled scope
+    is noticed at the caller's next checkpoint. The work must end by itself: it needs a deadline.
+
+    Raises:
+        asyncio.CancelledError: the task was cancelled natively.
+        Exception: the error of the work.
     """
-
-    def __init__(self, release: Coroutine[Any, Any, None]) -> None:
-        self._release = release
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        cancelled: BaseException | None = None
-        step: Callable[[Any], Any] = self._release.send
-        value: Any = None
-        while True:
+    with anyio.CancelScope(shield=True):
+        trio = sys.modules.get("trio")
+        if trio is not None and trio.lowlevel.in_trio_task():
+            return await work()  # trio cancels by scopes only
+        # A native cancel reaches through the shield, but only into the task it is meant for.
+        task = asyncio.create_task(work())
+        cancel: asyncio.CancelledError | None = None
+        while not task.done():
             try:
-                asked = step(value)
-            except StopIteration:
-                break
-            try:
-                step, value = self._release.send, (yield asked)
-            except BaseException as error:  # noqa: BLE001
-                if asked is None:  # it merely let others run, and can go on
-                    step, value, cancelled = self._release.send, None, error
-                else:
-                    step, value = self._release.throw, error
-        if cancelled is not None:
-            raise cancelled
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancel = cancel or error
+    try:
+        if cancel is None:
+            return task.result()
+        if not task.cancelled():
+            task.exception()  # or asyncio would log that nobody looked at it
+        raise cancel
+    finally:
+        del task, cancel  # their tracebacks hold this frame

@@ -1,4 +1,4 @@
-"""Credentials: masked wherever they are shown, and added to a request at the last moment."""
+"""Credentials: masked wherever they are shown, and added to a request as the last step."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import threading
 import weakref
 from collections.abc import Iterable
 from functools import cached_property
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 from urllib.parse import quote, urlencode
 
 from attrs import define, field
 
 MASK = "***"
 
-MIN_IN_TEXT = 4
-"""Secrets shorter than this are not masked: every other word would be."""
+MIN_TEXT_CHARS = 4
+"""Shorter secrets are not masked: every other word would be."""
 
-MIN_IN_BODY = 8
-"""Secrets shorter than this are left in bodies: masking "1234" there would spoil readings."""
+MIN_BODY_CHARS = 8
+"""Shorter secrets are not masked in bodies: masking "1234" there would spoil readings."""
 
 LOGGERS = (
     "asyncio",
@@ -33,67 +33,69 @@ LOGGERS = (
         for part in ("", ".connection", ".http11", ".http2", ".proxy", ".socks")
     ),
 )
-"""Filters are not inherited by child loggers, so each one is named."""
+"""Loggers of the HTTP libraries. Child loggers do not inherit filters, so each logger is named."""
 
-_live: weakref.WeakSet[Redactor] = weakref.WeakSet()
-_live_lock = threading.RLock()  # a finalizer that logs may run while it is held
+_live_redactors: weakref.WeakSet[Redactor] = weakref.WeakSet()
+_live_lock = threading.RLock()  # reentrant: a finalizer that logs may run while the lock is held
 
 
 class Redactor:
-    """Masks secrets as they are, URL-encoded (once or more often), JSON- or HTML-escaped.
+    """Masks secrets: plain, URL-encoded (once or more often), JSON- or HTML-escaped.
 
-    While it lives, the loggers of `LOGGERS` mask its secrets too (see `install_filter`).
+    As long as a redactor exists, the loggers of `LOGGERS` mask its secrets too (see `install_filter`).
 
     Args:
-        secrets: the values to mask; those shorter than `MIN_IN_TEXT` characters are not.
+        secrets: the values to mask; those shorter than `MIN_TEXT_CHARS` characters are not.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = {secret for secret in secrets if len(secret) >= MIN_IN_TEXT}
-        self._needles = tuple(_Needle(secret) for secret in sorted(known, key=len, reverse=True))
+        known = {secret for secret in secrets if len(secret) >= MIN_TEXT_CHARS}
+        # The longest first: a secret that contains another one is masked as a whole.
+        self._patterns = tuple(_SecretPattern(secret) for secret in sorted(known, key=len, reverse=True))
         with _live_lock:
-            _live.add(self)
+            _live_redactors.add(self)
 
     def __repr__(self) -> str:
-        return f"<Redactor of {len(self._needles)} secrets>"
+        return f"<Redactor of {len(self._patterns)} secrets>"
 
     def text(self, text: str) -> str:
         """Return the text with the secrets masked."""
-        for needle in self._needles:
-            text = needle.mask_text(text)
+        for pattern in self._patterns:
+            if pattern.run in text:
+                text = pattern.in_text.sub(MASK, text)
         return text
 
     def body(self, body: bytes) -> bytes:
-        """Return the bytes with the secrets masked that have at least `MIN_IN_BODY` characters."""
-        for needle in self._needles:
-            body = needle.mask_body(body)
+        """Return the bytes with the secrets masked that have at least `MIN_BODY_CHARS` characters."""
+        for pattern in self._patterns:
+            if pattern.chars >= MIN_BODY_CHARS and pattern.run_bytes in body:
+                body = pattern.in_body.sub(MASK.encode(), body)
         return body
 
 
-class _Needle:
-    """One secret and how to find it. Compiled only when something looks like it."""
+class _SecretPattern:
+    """The patterns that find one secret, compiled when a text may contain the secret.
+
+    Attributes:
+        chars: the number of characters of the secret.
+        run: the longest run of ASCII letters and digits in the secret. No encoding changes those, so a
+            text without the run does not contain the secret: a test that is much faster than a pattern.
+        run_bytes: the same as bytes.
+    """
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
-        # No encoding touches letters and digits, so their longest run must occur: a fast first look.
-        self._run = max(re.split(r"[^0-9A-Za-z]+", secret), key=len)
-        self._run_bytes = self._run.encode()
-
-    def mask_text(self, text: str) -> str:
-        return self._pattern.sub(MASK, text) if self._run in text else text
-
-    def mask_body(self, body: bytes) -> bytes:
-        if len(self._secret) < MIN_IN_BODY or self._run_bytes not in body:
-            return body
-        return self._body_pattern.sub(MASK.encode(), body)
+        self.chars = len(secret)
+        self.run = max(re.split(r"[^0-9A-Za-z]+", secret), key=len)
+        self.run_bytes = self.run.encode()
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
+    def in_text(self) -> re.Pattern[str]:
         return re.compile("".join(map(_any_form, self._secret)))
 
     @cached_property
-    def _body_pattern(self) -> re.Pattern[bytes]:
-        pattern = self._pattern.pattern
+    def in_body(self) -> re.Pattern[bytes]:
+        pattern = self.in_text.pattern
         if self._secret.isdigit():
             # A numeric secret inside a longer number is a coincidence, and masking it spoils the number.
             pattern = rf"(?<![0-9]){pattern}(?![0-9])"
@@ -123,11 +125,11 @@ def _any_form(char: str) -> str:
 
 
 class _MaskingFilter(logging.Filter):
-    """Masks the secrets of all live redactors in a record; drops none."""
+    """A filter that masks the secrets of all existing redactors in a record, and drops no record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         with _live_lock:
-            redactors = tuple(_live)
+            redactors = tuple(_live_redactors)
         if redactors:
             _mask_record(record, redactors)
         return True
@@ -141,7 +143,7 @@ def _mask_record(record: logging.LogRecord, redactors: tuple[Redactor, ...]) -> 
     if record.exc_info and not record.exc_text:
         text = logging.Formatter().formatException(record.exc_info)
         if _mask(text, redactors) != text:
-            # Handlers that print frames themselves would find the secret again.
+            # Without `exc_info`: handlers that format frames themselves would show the secret again.
             record.exc_text, record.exc_info = _mask(text, redactors), None
     elif record.exc_text:
         record.exc_text = _mask(record.exc_text, redactors)
@@ -165,10 +167,10 @@ def install_filter() -> None:
 
 
 class Secret:
-    """A text that does not show itself: not in `repr`, `str`, `format`, nor in a pickle.
+    """A text that `repr`, `str` and `format` mask, and that cannot be pickled.
 
     Args:
-        value: the text; another secret is taken for what it holds.
+        value: the text, or another secret to copy.
     """
 
     __slots__ = ("__value",)
@@ -207,13 +209,15 @@ class Secret:
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a secret is not pickled: hand over where to read it from instead")
+        raise TypeError("a secret is not pickled: pass on the place to read the secret from instead")
 
 
-_PLAIN = frozenset({"grant_type", "redirect_uri"})
-"""Fields of a form that are no secrets: masking "refresh_token" would spoil every text that speaks of one."""
+_PUBLIC_FIELDS = frozenset({"grant_type", "redirect_uri"})
+"""Form fields whose values are no secrets: masking "refresh_token" would spoil every text about one."""
 
-_ENTITY = frozenset({b"content-length", b"content-type"})
+_BODY_HEADERS = frozenset({b"content-length", b"content-type"})
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 
 def _pairs(pairs: Iterable[tuple[str, str | Secret]]) -> tuple[tuple[str, Secret], ...]:
@@ -222,14 +226,14 @@ def _pairs(pairs: Iterable[tuple[str, str | Secret]]) -> tuple[tuple[str, Secret
 
 @define(frozen=True, slots=False)
 class Credentials:
-    """What goes with a request below the HTTP client, for the configured host only.
+    """The secrets added to a request below the HTTP client, for the configured origin only.
 
     Attributes:
         params: query parameters, in order (v2: `key` and `user_id`).
         headers: header fields, in order.
-        form: when not empty, these fields are the request's body, in place of its own.
-        masks_body: whether they are masked in the answer's body too. An answer that brings new secrets
-            (a token that may equal the one sent) must come as it is, and be kept nowhere.
+        form: form fields; if there are any, they replace the request's own body.
+        masks_body: whether the secrets are masked in the response's body too. A response that brings new
+            secrets (a token that may equal the one sent) must stay unmasked, and must not be stored.
     """
 
     params: tuple[tuple[str, Secret], ...] = field(default=(), converter=_pairs)
@@ -245,37 +249,33 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """All values to mask; of a header such as `Bearer abc` also its last word."""
-        form = [pair for pair in self.form if pair[0] not in _PLAIN]
+        """All values to mask; of a header such as `Bearer abc` also the last word."""
+        form = [pair for pair in self.form if pair[0] not in _PUBLIC_FIELDS]
         values = [secret.reveal() for _, secret in (*self.params, *self.headers, *form)]
         values += [secret.reveal().rpartition(" ")[2] for _, secret in self.headers]
         return tuple(dict.fromkeys(filter(None, values)))
 
-    def add_to(self, target: bytes) -> bytes:
-        """Return the path and query of a request with the query parameters added."""
-        if not self.params:
-            return target
-        return target + (b"&" if b"?" in target else b"?") + self._query.reveal().encode("ascii")
-
-    def add_fields(self, fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Return the header fields of a request with the credentials' own added, and those of the form."""
+    def add_to(self, target: bytes, headers: Headers, body: bytes) -> tuple[bytes, Headers, bytes]:
+        """Return a request's target (path and query), header fields and body with the credentials added."""
+        if self.params:
+            target += (b"&" if b"?" in target else b"?") + self._query.reveal().encode("ascii")
         if self.form:
-            length = str(len(self._encoded_form.reveal())).encode()
-            fields = [pair for pair in fields if pair[0].lower() not in _ENTITY]
-            fields += [
-                (b"Content-Type", b"application/x-www-form-urlencoded"),
-                (b"Content-Length", length),
-            ]
-        if not self.headers:
-            return fields
-        return fields + [(name, secret.reveal().encode()) for name, secret in self._fields]
+            headers, body = self._with_form(headers)
+        if self.headers:
+            headers = headers + [(name, secret.reveal().encode()) for name, secret in self._header_fields]
+        return target, headers, body
 
-    def body_for(self, body: bytes) -> bytes:
-        """Return what a request sends along: the form, if there is one, else its own body."""
-        return self._encoded_form.reveal().encode("ascii") if self.form else body
+    def _with_form(self, headers: Headers) -> tuple[Headers, bytes]:
+        body = self._encoded_form.reveal().encode("ascii")
+        kept = [pair for pair in headers if pair[0].lower() not in _BODY_HEADERS]
+        kept += [
+            (b"Content-Type", b"application/x-www-form-urlencoded"),
+            (b"Content-Length", str(len(body)).encode()),
+        ]
+        return kept, body
 
     @cached_property
-    def _fields(self) -> list[tuple[bytes, Secret]]:
+    def _header_fields(self) -> list[tuple[bytes, Secret]]:
         return [(name.encode("ascii"), secret) for name, secret in self.headers]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""HTTP requests: credentials last, one deadline, whole answers, errors without secrets."""
+"""HTTP requests: credentials added last, one deadline, whole responses, errors that show no secret."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterable
 from contextlib import suppress
 from importlib import metadata
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 from urllib.parse import urlencode
 
 import anyio
@@ -18,16 +18,10 @@ from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
 from enlighten_async.transport.body import Body, BodyError, Head
 from enlighten_async.transport.connections import Pool, Verify, proxy_for
-from enlighten_async.transport.credentials import Credentials, Redactor, install_filter
-from enlighten_async.transport.exchange import (
-    EXTENSION,
-    Exchange,
-    ExchangeObserver,
-    RawResponse,
-    RawTransport,
-)
-from enlighten_async.transport.origin import Origin, origin
-from enlighten_async.wire import Request, Response
+from enlighten_async.transport.credentials import Redactor, install_filter
+from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
+from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, origin
+from enlighten_async.wire import Response
 
 
 class WrongOriginError(Exception):
@@ -35,68 +29,88 @@ class WrongOriginError(Exception):
 
 
 class CredentialTransport(httpx.AsyncBaseTransport):
-    """Lets a carrier add the credentials, reads the answer to its end and hands it over.
+    """The httpx transport below which credentials exist: sends a request and reads its whole response.
 
-    Above it no object holds a credential, so hooks, logs and tracers cannot show one.
+    No object above this transport holds a credential, so hooks, logs and tracers cannot show one.
 
     Args:
-        origin: the only one that is sent credentials.
-        carrier: our pool, or the user's transport.
+        origin: the only origin that is sent credentials.
+        raw: the layer that adds the credentials: our pool, or the user's transport.
+        clock: the source of `Response.received_at`.
     """
 
-    def __init__(self, origin: Origin, carrier: RawTransport) -> None:
+    def __init__(self, origin: Origin, raw: RawTransport, clock: Clock) -> None:
         self._origin = (origin.scheme, origin.host.encode(), origin.port)
-        self._default_port = 443 if origin.scheme == "https" else 80
-        self._carrier = carrier
+        self._default_port = DEFAULT_PORTS[origin.scheme]
+        self._raw = raw
+        self._clock = clock
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request and return the whole answer, decoded.
+        """Send the request and return the whole response, decoded.
 
         Raises:
             WrongOriginError: the URL is not below the configured origin; nothing was sent.
-            BodyError: the body is cut, damaged or too large.
+            BodyError: the body is cut off, damaged or too large.
         """
         exchange: Exchange = request.extensions[EXTENSION]
         url = request.url
         if (url.scheme, url.raw_host, url.port or self._default_port) != self._origin:
             raise WrongOriginError("the URL is not below the configured base_url")
-        reply = await self._carrier.open(request, exchange)
+        raw = await self._raw.open(request, exchange)
         try:
-            exchange.phase = "body"
-            await _read(reply, exchange)
+            response = await self._receive(raw, exchange)
         finally:
-            # Either the answer is kept, or another error is on its way: a failing close changes neither.
+            # The response is complete, or another error is on its way: a failing close changes neither.
             with suppress(Exception):
-                await reply.aclose()
-        return _bare(exchange)
+                await raw.aclose()
+        # No other header: httpx would act upon some (redirects, cookies), and some may echo a secret.
+        content_type = [("content-type", response.content_type)]
+        return httpx.Response(response.status, headers=content_type, content=response.body)
 
     async def aclose(self) -> None:
-        """Close what carries the requests."""
-        await self._carrier.aclose()
+        """Close all connections."""
+        await self._raw.aclose()
+
+    async def _receive(self, raw: RawResponse, exchange: Exchange) -> Response:
+        exchange.phase = "body"
+        head = Head.parse(raw.headers)
+        body = Body(head)
+        chunks = aiter(raw.stream)
+        try:
+            async for chunk in chunks:
+                body.feed(chunk)
+            return complete(exchange, raw.status, head, body.finish(), self._clock.monotonic())
+        finally:
+            # The event loop would finish a generator that is left half-way in a task of its own.
+            if hasattr(chunks, "aclose"):
+                with suppress(Exception):
+                    await chunks.aclose()
 
 
-async def _read(reply: RawResponse, exchange: Exchange) -> None:
-    head = Head.of(reply.headers)
-    body = Body(head)
-    chunks = aiter(reply.stream)
-    try:
-        async for chunk in chunks:
-            body.feed(chunk)
-        exchange.land(reply.status, body.finish(), head)
-    finally:
-        # A generator left half-way would be finished by the event loop in a task of its own.
-        if hasattr(chunks, "aclose"):
-            with suppress(Exception):
-                await chunks.aclose()
+def complete(exchange: Exchange, status: int, head: Head, body: bytes, now: float) -> Response:
+    """Set and return the response of an exchange, the secrets in it masked.
 
-
-def _bare(exchange: Exchange) -> httpx.Response:
-    """Return the answer for the HTTP client: no header that it would act upon, or that may echo."""
-    response = exchange.response
-    assert response is not None  # noqa: S101
-    return httpx.Response(
-        response.status, headers=[("content-type", response.content_type)], content=response.body
+    Args:
+        exchange: the exchange that ends by this.
+        status: HTTP status.
+        head: the header fields.
+        body: the whole body, decoded.
+        now: the monotonic time.
+    """
+    if exchange.sent_at is None:
+        exchange.sent_at = now  # a mock took the place of our transport, and did not tell when
+    redactor = exchange.credentials.redactor
+    exchange.response = Response(
+        status=status,
+        body=redactor.body(body) if exchange.credentials.masks_body else body,
+        # Masked before the rest: in lower case, or cut, a secret would not be found.
+        content_type=redactor.text(head.content_type).partition(";")[0].strip().lower(),
+        date=head.date,
+        sent_at=exchange.sent_at,
+        received_at=now,
+        retry_after=head.retry_after,
     )
+    return exchange.response
 
 
 E = TypeVar("E", bound=BaseException)
@@ -117,11 +131,11 @@ NETWORK_ERRORS: tuple[type[Exception], ...] = (
     anyio.ClosedResourceError,
     anyio.EndOfStream,
 )
-"""What a failing network looks like. Other errors from a user's transport are bugs of theirs."""
+"""Errors of a failing network. Any other error of a user's transport is a bug of that transport."""
 
 
 def reason(error: BaseException) -> str:
-    """Return what is known of the cause: on trio the pool's own errors say nothing, those below do."""
+    """Return the text of an error, or of its first cause that has one: on trio the pool's own have none."""
     cause: BaseException | None = error
     while cause is not None and not str(cause):
         cause = cause.__cause__ or cause.__context__
@@ -129,9 +143,9 @@ def reason(error: BaseException) -> str:
 
 
 def strip_frames(error: E) -> E:
-    """Return the very same error without the frames it came through, and what was being handled there.
+    """Return the same error without its frames and without the error that was being handled there.
 
-    A cancel in the midst of connecting is a group of them on trio.
+    On trio a cancel while connecting is a group of cancels: the frames of each are removed.
     """
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
@@ -142,30 +156,27 @@ def strip_frames(error: E) -> E:
 
 
 class _NoCookies(httpx.Cookies):
-    """Keeps nothing: looking for cookies costs more than the rest of httpx."""
+    """A jar that stays empty: looking for cookies costs more than the rest of httpx."""
 
     def extract_cookies(self, response: httpx.Response) -> None:
-        """Leave them."""
+        """Take no cookie."""
 
 
 class MinimalClient(httpx.AsyncClient):
-    """An HTTP client over one transport; timeouts are the caller's."""
+    """An HTTP client over one transport, without cookies, redirects, environment or timeouts of its own.
+
+    Auth, redirects and cookies are four frames of httpx on the way of each request (`send`,
+    `_send_handling_auth`, `_send_handling_redirects`, `_send_single_request`) for features that are all
+    switched off. They stay, because users' tools hang on `AsyncClient`: respx and other mocks, event
+    hooks, tracers.
+    """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         super().__init__(transport=transport, trust_env=False, follow_redirects=False, timeout=None)
-        self._none = _NoCookies()
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        """An empty jar that stays empty."""
-        return self._none
-
-    @cookies.setter
-    def cookies(self, _: object) -> None:
-        raise AttributeError("there are no cookies")
+        self._cookies = _NoCookies()  # the public setter would copy the jar into one that takes cookies
 
 
-def pinned_headers(host: str, user_agent: str | None) -> httpx.Headers:
+def default_headers(host: str, user_agent: str | None) -> httpx.Headers:
     """Return the header fields of every request.
 
     Args:
@@ -176,7 +187,7 @@ def pinned_headers(host: str, user_agent: str | None) -> httpx.Headers:
         [
             ("Host", host),
             ("Accept", "application/json"),
-            ("Accept-Encoding", "gzip"),  # httpx would add br and zstd where those packages happen to be
+            ("Accept-Encoding", "gzip"),  # httpx would add br and zstd where those packages are installed
             ("User-Agent", user_agent or _user_agent()),
         ]
     )
@@ -190,21 +201,23 @@ def _user_agent() -> str:
 
 
 class UserTransport:
-    """Carries requests by a user's transport.
+    """A user's transport in place of our pool.
 
     Args:
         transport: any `httpx.AsyncBaseTransport`; it is closed with the client, as httpx does.
+        clock: the source of `Exchange.sent_at`.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, clock: Clock) -> None:
         self._transport = transport
+        self._clock = clock
 
     async def open(self, request: httpx.Request, exchange: Exchange) -> RawResponse:
-        """Send a copy of the request with the credentials and return the answer, its body unread."""
+        """Send a copy of the request with the credentials and return the response, its body unread."""
         exchange.phase = "wait"
-        exchange.leave()
-        # No local of ours names the copy: a traceback through here may be shown with its locals.
-        response = await self._transport.handle_async_request(_stamped(request, exchange))
+        exchange.sent_at = self._clock.monotonic()
+        # No local variable holds the copy: a traceback through this frame may be shown with its locals.
+        response = await self._transport.handle_async_request(_with_credentials(request, exchange))
         stream = cast("AsyncIterable[bytes]", response.stream)
         return RawResponse(response.status_code, response.headers.raw, stream, response.aclose)
 
@@ -213,15 +226,16 @@ class UserTransport:
         await self._transport.aclose()
 
 
-def _stamped(request: httpx.Request, exchange: Exchange) -> httpx.Request:
-    credentials = exchange.credentials
-    extensions = {name: value for name, value in request.extensions.items() if name == "timeout"}
+def _with_credentials(request: httpx.Request, exchange: Exchange) -> httpx.Request:
+    target, headers, body = exchange.credentials.add_to(
+        request.url.raw_path, request.headers.raw, request.content
+    )
     return httpx.Request(
         request.method,
-        request.url.copy_with(raw_path=credentials.add_to(request.url.raw_path)),
-        headers=credentials.add_fields(request.headers.raw),
-        content=credentials.body_for(request.content) or None,
-        extensions=extensions,
+        request.url.copy_with(raw_path=target),
+        headers=headers,
+        content=body or None,
+        extensions={name: value for name, value in request.extensions.items() if name == "timeout"},
     )
 
 
@@ -238,20 +252,20 @@ _NO_TIMEOUT: dict[str, None] = {"connect": None, "read": None, "write": None, "p
 
 
 class Transport:
-    """Sends requests to one origin, from one event loop.
+    """The way to one origin, for one event loop.
 
     Args:
-        base_url: what stands before every path; https, unless it is this machine or `transport` is given.
+        base_url: the prefix of every path; https, unless it is this machine or `transport` is given.
         clock: the source of time.
-        timeout: seconds for one request from connect to the last byte; `None`: no limit.
+        timeout: seconds for one request from connecting to the last byte; `None`: no limit.
         max_connections: how many at a time; admit no more requests than this, the rest would wait here.
-        proxy: URL of a proxy, "" for none, `None` for what the environment says.
+        proxy: URL of a proxy, "" for none, `None` for the proxy of the environment.
         verify: `True`: the system's trust store; a path: this CA file or directory; or a context.
-        transport: the user's own transport, instead of our pool.
+        transport: the user's own transport, in place of our pool.
         user_agent: sent with each request; `None`: this package and its version.
 
     Raises:
-        InputError: a setting is wrong; the text says what to do.
+        InputError: a setting is wrong; the text says how to correct it.
     """
 
     def __init__(
@@ -269,115 +283,109 @@ class Transport:
         install_filter()
         where = origin(base_url, any_http=transport is not None)
         route = proxy_for(where, proxy) if transport is None else None
-        pool = Pool(where, max_connections=max_connections, proxy=route, verify=verify)
-        carrier: RawTransport = pool if transport is None else UserTransport(transport)
+        pool = Pool(where, clock=clock, max_connections=max_connections, proxy=route, verify=verify)
+        raw: RawTransport = pool if transport is None else UserTransport(transport, clock)
         self.service = service_of(transport)
         self.origin = where
-        self._own = transport is None
+        self._base_url = where.base
+        self._uses_pool = transport is None
         self._clock = clock
         self._timeout = timeout
         self._redactor = Redactor(route.secrets if route else ())
-        self._headers = pinned_headers(where.netloc, user_agent)
+        self._headers = default_headers(where.netloc, user_agent)
         self._json_headers = httpx.Headers([*self._headers.raw, (b"Content-Type", b"application/json")])
-        self._client = MinimalClient(CredentialTransport(where, carrier))
+        self._client = MinimalClient(CredentialTransport(where, raw, clock))
         self._loop: object | None = None
         self._closed = False
 
     def __repr__(self) -> str:
-        # A traceback that shows variables may show one whose origin was refused.
+        # A traceback that shows variables may show a transport whose origin was not accepted.
         return f"<Transport to {self.origin}>" if hasattr(self, "origin") else "<Transport>"
 
-    async def send(
-        self, request: Request[Any], credentials: Credentials, attempt: ExchangeObserver
-    ) -> Response:
-        """Send one request and return its whole answer, whatever its status.
+    async def send(self, exchange: Exchange) -> Response:
+        """Send the request of an exchange and return its whole response, whatever the status.
 
         Args:
-            request: what to ask; holds no secret.
-            credentials: added below the HTTP client, for the configured origin only.
-            attempt: told when the request leaves and, before anything else, when the answer is whole.
+            exchange: the request and its credentials; it is sent once only. After this method, however
+                it was left, the exchange tells whether the request was sent and holds the response.
 
         Raises:
             RequestTimeout: the deadline passed.
-            TransportError: no whole answer arrived.
+            TransportError: no whole response arrived.
             UsageError: the client is closed or was first used in another event loop.
-            InputError: the request's path cannot be part of a URL.
+            InputError: the request's path cannot be part of a URL, or the CA file cannot be read.
         """
-        self._enter()
-        url = self._url(request)
-        exchange = Exchange(credentials, attempt, self._clock)
-        failure = await self._outcome(url, request, exchange)
-        answer = exchange.response
-        if answer is not None and (failure is None or isinstance(failure, TransportError)):
-            return answer  # also if the deadline passed or the connection broke behind the last byte
+        self._check_usable()
+        request = self._build_request(exchange)
+        failure: BaseException | None = None
         try:
-            raise failure or UsageError("the HTTP client was replaced by something that does not answer")
+            with self._clock.move_on_after(self._timeout):
+                mocked = await self._client.send(request)
+                if exchange.response is None:
+                    # A mock such as respx took the place of our transport.
+                    head = Head.parse(mocked.headers.raw)
+                    complete(exchange, mocked.status_code, head, mocked.content, self._clock.monotonic())
+        except BaseException as error:  # noqa: BLE001 - a cancel as well: its frames may hold secrets
+            failure = self._error_for(exchange, error)
+        # A deadline that passed, or a connection that broke, after the last byte takes nothing away.
+        if exchange.response is not None and (failure is None or isinstance(failure, TransportError)):
+            return exchange.response
+        # Raised here, outside of `except`: neither the foreign error nor its frames come along.
+        try:
+            raise failure or self._timeout_error(exchange)
         finally:
-            del failure  # it holds this frame by its traceback
+            del failure  # its traceback holds this frame
 
     async def aclose(self) -> None:
         """Close all connections; doing so again changes nothing."""
         self._closed = True
         await self._client.aclose()
 
-    async def _exchange(self, url: httpx.URL, request: Request[Any], exchange: Exchange) -> None:
-        extensions = {EXTENSION: exchange, "timeout": _NO_TIMEOUT}
-        headers = self._headers if request.body is None else self._json_headers
-        outgoing = httpx.Request(
-            request.method, url, headers=headers, content=request.body, extensions=extensions
-        )
-        reply = await self._client.send(outgoing)
-        if exchange.response is None:
-            # Something stands in for our transport, as respx does: take what it gave.
-            head = Head.of(reply.headers.raw)
-            exchange.land(reply.status_code, reply.content, head)
-
-    async def _outcome(
-        self, url: httpx.URL, request: Request[Any], exchange: Exchange
-    ) -> BaseException | None:
-        """Return what the caller is to be raised, outside of `except`.
-
-        Raised there, neither a foreign error nor frames that hold secrets would come along.
-        """
-        try:
-            with self._clock.move_on_after(self._timeout):
-                await self._exchange(url, request, exchange)
-                return None
-        except NETWORK_ERRORS as error:
-            return self._failure(request, exchange, error)
-        except InputError as error:  # the CA file, looked at when first needed
-            return strip_frames(error)
-        except Exception as error:  # noqa: BLE001
-            # Whatever our own pool may raise is a failing network; a user's transport shows its bugs.
-            return self._failure(request, exchange, error) if self._own else error
-        except BaseException as error:  # noqa: BLE001
-            return strip_frames(error)  # a cancel stays the very object it is
-        text = f"no whole answer within {self._timeout:g} s to {self._describe(request, exchange)}"
-        return RequestTimeout(text, sent=exchange.sent_at is not None, phase=exchange.phase)
-
-    def _failure(self, request: Request[Any], exchange: Exchange, error: Exception) -> TransportError:
-        why = self._redactor.text(exchange.credentials.redactor.text(reason(error)))
-        text = f"no whole answer to {self._describe(request, exchange)}: {why}"
-        return TransportError(text, sent=exchange.sent_at is not None, phase=exchange.phase)
-
-    def _describe(self, request: Request[Any], exchange: Exchange) -> str:
-        where = "it may have been counted" if exchange.sent_at is not None else "it was not sent"
-        text = f"{request.method} {request.path} at {self.origin} (phase: {exchange.phase}; {where})"
-        return exchange.credentials.redactor.text(text)
-
-    def _url(self, request: Request[Any]) -> httpx.URL:
+    def _build_request(self, exchange: Exchange) -> httpx.Request:
+        request = exchange.request
         query = f"?{urlencode(request.params)}" if request.params else ""
         try:
             if request.path.startswith("/"):
-                return httpx.URL(f"{self.origin.base}{request.path}{query}")
+                return httpx.Request(
+                    request.method,
+                    f"{self._base_url}{request.path}{query}",
+                    headers=self._headers if request.body is None else self._json_headers,
+                    content=request.body,
+                    extensions={EXTENSION: exchange, "timeout": _NO_TIMEOUT},
+                )
         except httpx.InvalidURL:
             pass
         raise InputError(f"the path {request.path!r} cannot be part of a URL: it must start with a slash")
 
-    def _enter(self) -> None:
+    def _error_for(self, exchange: Exchange, error: BaseException) -> BaseException:
+        """Return the error that the caller gets for one that ended an exchange."""
+        if isinstance(error, InputError) or not isinstance(error, Exception):
+            # The CA file, read when it is first needed; or a cancel, which stays the same object.
+            return strip_frames(error)
+        if not (self._uses_pool or isinstance(error, NETWORK_ERRORS)):
+            return error  # a bug of the user's transport
+        why = self._redactor.text(exchange.credentials.redactor.text(reason(error)))
+        text = f"no whole answer to {self._describe(exchange)}: {why}"
+        return TransportError(text, sent=exchange.sent_at is not None, phase=exchange.phase)
+
+    def _timeout_error(self, exchange: Exchange) -> RequestTimeout:
+        text = f"no whole answer within {self._timeout:g} s to {self._describe(exchange)}"
+        return RequestTimeout(text, sent=exchange.sent_at is not None, phase=exchange.phase)
+
+    def _describe(self, exchange: Exchange) -> str:
+        request = exchange.request
+        sent = "it may have been counted" if exchange.sent_at is not None else "it was not sent"
+        text = f"{request.method} {request.path} at {self.origin} (phase: {exchange.phase}; {sent})"
+        return exchange.credentials.redactor.text(text)
+
+    def _check_usable(self) -> None:
         if self._closed:
             raise UsageError("the client is closed: open a new one")
-        loop = _running_loop()
+        try:
+            loop: object = asyncio.get_running_loop()
+        except RuntimeError:
+            trio = sys.modules.get("trio")
+            loop = trio.lowlevel.current_trio_token() if trio else None
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
@@ -385,12 +393,3 @@ class Transport:
                 "the client was first used in another event loop: open one client in each loop, "
                 "such as by `async with` inside the function given to asyncio.run"
             )
-
-
-def _running_loop() -> object:
-    """Return what stands for the running event loop, of asyncio or trio."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        trio = sys.modules.get("trio")
-        return trio.lowlevel.current_trio_token() if trio else None

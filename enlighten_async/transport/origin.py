@@ -1,4 +1,4 @@
-"""Which host the requests, and with them the credentials, may go to."""
+"""Origin: the one host that requests, and with them the credentials, may go to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import frozen
 
 from enlighten_async.errors import InputError
 
-_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @frozen
@@ -18,9 +18,9 @@ class Origin:
 
     Attributes:
         scheme: "http" or "https".
-        host: its name or address, lower case, without brackets.
-        port: always given, also where it is the scheme's own.
-        path: what stands before every path, without a slash at its end.
+        host: name or address, lower case, without brackets.
+        port: the port, also where it is the default of the scheme.
+        path: the prefix of every path, without a slash at its end.
     """
 
     scheme: str
@@ -32,7 +32,7 @@ class Origin:
     def netloc(self) -> str:
         """Host and port as a URL and the `Host` field write them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def base(self) -> str:
@@ -51,11 +51,11 @@ def origin(base_url: str, *, any_http: bool = False) -> Origin:
         any_http: accept plain http for any host (the transport is the caller's own).
 
     Raises:
-        InputError: it is no such URL, or it would show the credentials on the way.
+        InputError: the text is not such a URL, or plain http would show the credentials on the way.
     """
     parts, port = _split(base_url)
     host = (parts.hostname or "").rstrip(".")
-    if parts.scheme not in _PORTS or not host:
+    if parts.scheme not in DEFAULT_PORTS or not host:
         raise InputError("base_url must look like https://host/path")
     if "@" in parts.netloc:
         raise InputError("base_url must not hold a user name or password: give them to the client")
@@ -63,7 +63,7 @@ def origin(base_url: str, *, any_http: bool = False) -> Origin:
         raise InputError("base_url must end with its path: remove the query and the fragment")
     if parts.scheme == "http" and not (any_http or is_loopback(host)):
         raise InputError(f"base_url must be https, as http shows the API key to anybody on the way to {host}")
-    return Origin(parts.scheme, host, port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+    return Origin(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
 
 
 def _split(base_url: str) -> tuple[SplitResult, int | None]:
@@ -79,7 +79,7 @@ def _split(base_url: str) -> tuple[SplitResult, int | None]:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine: nobody is on the way there."""
+    """Tell whether a host is this machine: nobody can read along on the way."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

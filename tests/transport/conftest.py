@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from enlighten_async.clock import SystemClock
-from enlighten_async.transport import Credentials, Transport
-from enlighten_async.wire import Request, Response
+from enlighten_async.transport import Credentials, Exchange, Transport
+from enlighten_async.wire import Request
 
 Handler = Callable[[socket.socket, bytes], object]
 
@@ -98,20 +98,6 @@ def _length(head: bytes) -> int:
     return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
 
 
-class Books:
-    """An attempt that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.sent = 0
-        self.landed: list[Response] = []
-
-    def mark_sent(self) -> None:
-        self.sent += 1
-
-    def land(self, response: Response) -> None:
-        self.landed.append(response)
-
-
 @pytest.fixture
 def wire_answer() -> Callable[..., bytes]:
     return answer
@@ -125,16 +111,6 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def books() -> Books:
-    return Books()
-
-
-@pytest.fixture
-def new_books() -> type[Books]:
-    return Books
-
-
-@pytest.fixture
 def credentials() -> Credentials:
     return Credentials(params=(("key", "k3y/CANARY+7f8e=="), ("user_id", "4d7a4577CANARY6a41320a")))
 
@@ -142,6 +118,16 @@ def credentials() -> Credentials:
 @pytest.fixture
 def question() -> Request[Any]:
     return Request("stats", "/systems/1765/stats", (("start_at", "1"), ("end_at", "2 3")), lambda _: None)
+
+
+@pytest.fixture
+def new_exchange(question: Request[Any], credentials: Credentials) -> Callable[[], Exchange]:
+    return lambda: Exchange(question, credentials)
+
+
+@pytest.fixture
+def exchange(new_exchange: Callable[[], Exchange]) -> Exchange:
+    return new_exchange()
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.transport.body import MAX_BODY, Body, BodyError, Head, epoch
+from enlighten_async.transport.body import MAX_BODY_BYTES, Body, BodyError, Head, parse_http_date
 
 GZIP = (b"Content-Encoding", b"gzip")
 
 
 def read(chunks: list[bytes], *headers: tuple[bytes, bytes]) -> bytes:
-    body = Body(Head.of(list(headers)))
+    body = Body(Head.parse(list(headers)))
     for chunk in chunks:
         body.feed(chunk)
     return body.finish()
@@ -100,12 +100,12 @@ def test_bomb_in_one_piece_does_not_go_off() -> None:
 
 
 def test_largest_body_is_read_and_one_byte_more_is_refused() -> None:
-    assert len(read([bytes(MAX_BODY)])) == MAX_BODY
-    assert len(read([gzip.compress(bytes(MAX_BODY))], GZIP)) == MAX_BODY
+    assert len(read([bytes(MAX_BODY_BYTES)])) == MAX_BODY_BYTES
+    assert len(read([gzip.compress(bytes(MAX_BODY_BYTES))], GZIP)) == MAX_BODY_BYTES
     with pytest.raises(BodyError, match="larger than"):
-        read([bytes(MAX_BODY), b"x"])
+        read([bytes(MAX_BODY_BYTES), b"x"])
     with pytest.raises(BodyError, match="larger than"):
-        read([gzip.compress(bytes(MAX_BODY + 1))], GZIP)
+        read([gzip.compress(bytes(MAX_BODY_BYTES + 1))], GZIP)
 
 
 @pytest.mark.parametrize(
@@ -121,16 +121,16 @@ def test_largest_body_is_read_and_one_byte_more_is_refused() -> None:
     ],
 )
 def test_date_is_read_as_epoch_seconds(date: bytes, seconds: float | None) -> None:
-    assert epoch(date) == seconds
+    assert parse_http_date(date) == seconds
 
 
 @given(st.binary(max_size=70))
 def test_no_date_breaks_the_reader(date: bytes) -> None:
-    value = epoch(date)
+    value = parse_http_date(date)
     assert value is None or isinstance(value, float)
 
 
 def test_head_is_read_in_any_case() -> None:
-    head = Head.of([(b"CONTENT-type", b"Text/HTML; charset=x"), (b"content-Length", b"-1"), (b"X", b"y")])
+    head = Head.parse([(b"CONTENT-type", b"Text/HTML; charset=x"), (b"content-Length", b"-1"), (b"X", b"y")])
     assert head == Head("Text/HTML; charset=x", None, None, ())
-    assert Head.of([]) == Head("", None, None, ())
+    assert Head.parse([]) == Head("", None, None, ())

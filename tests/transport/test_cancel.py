@@ -15,6 +15,7 @@ import anyio.lowlevel
 import pytest
 import trio
 
+from enlighten_async.transport import Exchange
 from enlighten_async.wire import Request
 
 SIZE = 2
@@ -53,11 +54,11 @@ async def run(steps: Steps) -> Any:
     return await steps
 
 
-async def by_scope(transport: Any, args: Any, at: int) -> tuple[bool, BaseException | None, Steps]:
+async def by_scope(transport: Any, exchange: Any, at: int) -> tuple[bool, BaseException | None, Steps]:
     """Cancel an anyio scope at the n-th step; on asyncio and trio."""
     raised = None
     with anyio.CancelScope() as scope:
-        steps = Steps(transport.send(*args), at, scope.cancel)
+        steps = Steps(transport.send(exchange), at, scope.cancel)
         try:
             await run(steps)
         except BaseException as error:
@@ -66,9 +67,9 @@ async def by_scope(transport: Any, args: Any, at: int) -> tuple[bool, BaseExcept
     return steps.count >= at, raised, steps
 
 
-async def natively(transport: Any, args: Any, at: int) -> tuple[bool, BaseException | None, Steps]:
+async def natively(transport: Any, exchange: Any, at: int) -> tuple[bool, BaseException | None, Steps]:
     """Cancel the asyncio task itself at the n-th step."""
-    steps = Steps(transport.send(*args), at, lambda: task.cancel())
+    steps = Steps(transport.send(exchange), at, lambda: task.cancel())
     task = asyncio.create_task(run(steps))
     with suppress(asyncio.CancelledError):
         await asyncio.wait([task])
@@ -81,7 +82,7 @@ async def natively(transport: Any, args: Any, at: int) -> tuple[bool, BaseExcept
 
 
 def pool_of(transport: Any) -> Any:
-    return transport._client._transport._carrier._pool
+    return transport._client._transport._raw._pool
 
 
 def check_nothing_left(transport: Any) -> None:
@@ -93,12 +94,12 @@ def check_nothing_left(transport: Any) -> None:
         assert connection.is_idle() or connection.is_closed() or not connection.is_connected(), connection
 
 
-async def check_all_slots(transport: Any, question: Any, credentials: Any, new_books: Any) -> None:
+async def check_all_slots(transport: Any, new_exchange: Any) -> None:
     """All connections can be used at once."""
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             for _ in range(SIZE):
-                group.start_soon(transport.send, question, credentials, new_books())
+                group.start_soon(transport.send, new_exchange())
     assert len(pool_of(transport).connections) <= SIZE
 
 
@@ -140,7 +141,7 @@ def cancel(request, anyio_backend) -> Any:
 
 @pytest.mark.parametrize("state", ["cold", "warm", "contended"])
 @pytest.mark.usefixtures("answers")
-async def test_cancel_at_every_step(state, cancel, server, connect, question, credentials, new_books) -> None:
+async def test_cancel_at_every_step(state, cancel, server, connect, new_exchange) -> None:
     reached = True
     at = 0
     while reached:
@@ -148,44 +149,44 @@ async def test_cancel_at_every_step(state, cancel, server, connect, question, cr
         assert at < MAX_STEPS
         async with aclosing(connect(max_connections=SIZE)) as transport:
             if state != "cold":
-                await transport.send(question, credentials, new_books())
+                await transport.send(new_exchange())
             before = tasks()
             async with anyio.create_task_group() as group:
                 if state == "contended":
                     for _ in range(2 * SIZE):
-                        group.start_soon(transport.send, question, credentials, new_books())
+                        group.start_soon(transport.send, new_exchange())
                     await anyio.lowlevel.checkpoint()
-                books = new_books()
-                reached, raised, steps = await cancel(transport, (question, credentials, books), at)
+                exchange = new_exchange()
+                reached, raised, steps = await cancel(transport, exchange, at)
             check_nothing_left(transport)
             assert tasks() == before
             if raised is None:
-                assert len(books.landed) == 1  # it was through before the cancel could be delivered
+                assert exchange.response is not None  # it was through before the cancel could be delivered
             else:
                 assert is_cancel(raised)
                 if steps.thrown and server.keeps and state == "warm":
                     assert raised is steps.thrown
-                assert len(books.landed) <= books.sent <= 1
-            await check_all_slots(transport, question, credentials, new_books)
+                assert exchange.response is None or exchange.sent_at is not None
+            await check_all_slots(transport, new_exchange)
     assert at > 2
     gc.collect()
 
 
 @pytest.mark.usefixtures("answers")
-async def test_cancel_after_every_turn(cancel, server, connect, question, credentials, new_books) -> None:
+async def test_cancel_after_every_turn(cancel, server, connect, new_exchange) -> None:
     """By turns of the loop instead of steps of the task: a step can take several of them."""
     for turns in range(25):
         async with aclosing(connect(max_connections=SIZE)) as transport:
             before = tasks()
             async with anyio.create_task_group() as group:
                 scopes = [anyio.CancelScope() for _ in range(SIZE)]
-                books = [new_books() for _ in scopes]
+                exchanges = [new_exchange() for _ in scopes]
 
-                async def ask(scope: anyio.CancelScope, books: Any, transport: Any = transport) -> None:
+                async def ask(scope: anyio.CancelScope, exchange: Any, transport: Any = transport) -> None:
                     with scope:
-                        await transport.send(question, credentials, books)
+                        await transport.send(exchange)
 
-                for pair in zip(scopes, books, strict=True):
+                for pair in zip(scopes, exchanges, strict=True):
                     group.start_soon(ask, *pair)
                 for _ in range(turns):
                     await anyio.lowlevel.checkpoint()
@@ -194,35 +195,33 @@ async def test_cancel_after_every_turn(cancel, server, connect, question, creden
             check_nothing_left(transport)
             assert tasks() == before
             assert all(
-                book.landed or scope.cancelled_caught for book, scope in zip(books, scopes, strict=True)
+                exchange.response or scope.cancelled_caught
+                for exchange, scope in zip(exchanges, scopes, strict=True)
             )
-            await check_all_slots(transport, question, credentials, new_books)
+            await check_all_slots(transport, new_exchange)
 
 
 @pytest.mark.usefixtures("answers")
-async def test_deadline_at_any_moment(server, connect, question, credentials, new_books) -> None:
+async def test_deadline_at_any_moment(server, connect, new_exchange) -> None:
     async with aclosing(connect(max_connections=SIZE)) as transport:
-        await transport.send(question, credentials, new_books())
+        await transport.send(new_exchange())
         for microseconds in range(0, 1500, 25):
             transport._timeout = microseconds / 1e6
-            books = new_books()
             with suppress(Exception):
-                await transport.send(question, credentials, books)
+                await transport.send(new_exchange())
             check_nothing_left(transport)
         transport._timeout = 5
-        await check_all_slots(transport, question, credentials, new_books)
+        await check_all_slots(transport, new_exchange)
 
 
-async def test_cancel_with_an_answer_on_the_way(
-    server, connect, question, credentials, books, new_books
-) -> None:
+async def test_cancel_with_an_answer_on_the_way(server, connect, new_exchange, credentials) -> None:
     """What a cancelled request was answered is not taken for the answer of the next one."""
     server.handler = lambda sock, head: sock.sendall(
         b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(head), head)
     )
     async with aclosing(connect(max_connections=1)) as transport:
         for at in range(1, 8):
-            await by_scope(transport, (question, credentials, new_books()), at)
+            await by_scope(transport, new_exchange(), at)
             mine = Request("x", f"/mine/{at}", (), lambda _: None)
-            response = await transport.send(mine, credentials, new_books())
+            response = await transport.send(Exchange(mine, credentials))
             assert f"/mine/{at}?".encode() in response.body

@@ -71,7 +71,7 @@ def test_credentials_hold_secrets_only() -> None:
     assert credentials.params == (("key", Secret(VALUE)),)
     assert credentials.secrets == (VALUE, "Bearer t0k3n-abc", "t0k3n-abc")
     shown = f"{credentials} {attrs.asdict(credentials)} {vars(credentials)}"
-    credentials.add_to(b"/x")
+    credentials.add_to(b"/x", [], b"")
     shown += f"{vars(credentials)}"
     assert "s3cr3t" not in shown
     assert "t0k3n" not in shown
@@ -83,20 +83,22 @@ def test_a_form_is_masked_but_for_what_everybody_knows() -> None:
     form = [("grant_type", "refresh_token"), ("refresh_token", "t0k3n-abc"), ("redirect_uri", "https://x")]
     credentials = Credentials(form=form)
     assert credentials.secrets == ("t0k3n-abc",)
-    assert credentials.body_for(b"{}").startswith(b"grant_type=refresh_token&refresh_token=t0k3n-abc&")
-    assert dict(credentials.add_fields([(b"Host", b"x"), (b"content-length", b"0")]))[b"Host"] == b"x"
+    _, headers, body = credentials.add_to(b"/x", [(b"Host", b"x"), (b"content-length", b"0")], b"{}")
+    assert body.startswith(b"grant_type=refresh_token&refresh_token=t0k3n-abc&")
+    assert dict(headers)[b"Host"] == b"x"
+    assert (b"content-length", b"0") not in headers
     shown = f"{credentials} {attrs.asdict(credentials)} {vars(credentials)}"
     assert "t0k3n" not in shown
-    assert Credentials().body_for(b"{}") == b"{}"
+    assert Credentials().add_to(b"/x", [], b"{}") == (b"/x", [], b"{}")
 
 
 def test_credentials_are_added_behind_the_other_parameters() -> None:
     credentials = Credentials(params=[("key", VALUE), ("user_id", "u")])
     for target, start in ((b"/a?b=c", b"/a?b=c&key="), (b"/a", b"/a?key=")):
-        added = credentials.add_to(target)
+        added, _, _ = credentials.add_to(target, [], b"")
         assert added.startswith(start)
         assert dict(parse_qsl(added.decode().partition("?")[2]))["key"] == VALUE
-    assert Credentials().add_to(b"/a?b") == b"/a?b"
+    assert Credentials().add_to(b"/a?b", [], b"") == (b"/a?b", [], b"")
 
 
 def test_equal_credentials_are_equal() -> None:

@@ -67,62 +67,57 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_fault_is_one_error_of_ours(
-    fault, server, connect, question, credentials, books, new_books
-) -> None:
+async def test_fault_is_one_error_of_ours(fault, server, connect, exchange, new_exchange) -> None:
     server.handler, phase = FAULTS[fault]
     async with aclosing(connect()) as transport:
         with pytest.raises(TransportError) as caught:
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
         assert not isinstance(caught.value, RequestTimeout)
         assert caught.value.sent
         assert caught.value.phase == phase
         assert "/systems/1765/stats" in str(caught.value)
         assert caught.value.__cause__ is caught.value.__context__ is None
         assert caught.traceback[-1].name == "send"  # no frame of the libraries came along
-        assert (books.sent, books.landed) == (1, [])
+        assert exchange.sent_at is not None
+        assert exchange.response is None
         # The next one is served: the broken connection was not kept.
         del server.handler
-        assert (await transport.send(question, credentials, new_books())).status == 200
+        assert (await transport.send(new_exchange())).status == 200
 
 
-async def test_refused_connection_was_certainly_not_sent(
-    server, connect, question, credentials, books
-) -> None:
+async def test_refused_connection_was_certainly_not_sent(server, connect, exchange) -> None:
     server.stop()
     async with aclosing(connect()) as transport:
         with pytest.raises(TransportError, match="it was not sent") as caught:
-            await transport.send(question, credentials, books)
-    assert (caught.value.sent, caught.value.phase, books.sent) == (False, "connect", 0)
+            await transport.send(exchange)
+    assert (caught.value.sent, caught.value.phase, exchange.sent_at) == (False, "connect", None)
 
 
-async def test_unknown_host_was_certainly_not_sent(connect, question, credentials, books) -> None:
+async def test_unknown_host_was_certainly_not_sent(connect, exchange) -> None:
     async with aclosing(connect(base_url="https://no-such-host.invalid", proxy="")) as transport:
         with pytest.raises(TransportError) as caught:
-            await transport.send(question, credentials, books)
-    assert (caught.value.sent, caught.value.phase, books.sent) == (False, "connect", 0)
+            await transport.send(exchange)
+    assert (caught.value.sent, caught.value.phase, exchange.sent_at) == (False, "connect", None)
 
 
-async def test_web_page_is_an_answer(server, connect, question, credentials, books) -> None:
+async def test_web_page_is_an_answer(server, connect, exchange) -> None:
     page = b"<html>Gone</html>"
     server.handler = say(b"HTTP/1.1 410 Gone\r\nContent-Type: Text/HTML; charset=utf-8\r\n\r\n" + page)
     async with aclosing(connect()) as transport:
-        response = await transport.send(question, credentials, books)
+        response = await transport.send(exchange)
     assert (response.status, response.content_type, response.body) == (410, "text/html", page)
 
 
-async def test_server_that_never_answers(server, connect, question, credentials, books) -> None:
+async def test_server_that_never_answers(server, connect, exchange) -> None:
     server.handler = lambda *_: server.stopped.wait()
     async with aclosing(connect(timeout=0.15)) as transport:
         with pytest.raises(RequestTimeout) as caught:
-            await transport.send(question, credentials, books)
-        assert not transport._client._transport._carrier._pool.connections
+            await transport.send(exchange)
+        assert not transport._client._transport._raw._pool.connections
     assert (caught.value.sent, caught.value.phase) == (True, "wait")
 
 
-async def test_server_that_drips_does_not_outlive_the_deadline(
-    server, connect, question, credentials, books
-) -> None:
+async def test_server_that_drips_does_not_outlive_the_deadline(server, connect, exchange) -> None:
     def drip(sock, _):
         sock.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
         while not server.stopped.wait(0.02):
@@ -131,11 +126,11 @@ async def test_server_that_drips_does_not_outlive_the_deadline(
     server.handler = drip
     async with aclosing(connect(timeout=0.2)) as transport:
         with anyio.fail_after(2), pytest.raises(RequestTimeout) as caught:
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
     assert (caught.value.sent, caught.value.phase) == (True, "body")
 
 
-async def test_bomb_does_not_go_off(server, connect, question, credentials, books) -> None:
+async def test_bomb_does_not_go_off(server, connect, exchange) -> None:
     def bomb(sock, _):
         packer = zlib.compressobj(9, wbits=31)
         sock.sendall(HEAD + b"Content-Encoding: gzip\r\n\r\n")
@@ -149,14 +144,14 @@ async def test_bomb_does_not_go_off(server, connect, question, credentials, book
     try:
         async with aclosing(connect()) as transport:
             with pytest.raises(TransportError, match="larger than 16777216 bytes once decompressed"):
-                await transport.send(question, credentials, books)
+                await transport.send(exchange)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < 32 * 1024 * 1024
 
 
-async def test_endless_body_is_refused(server, connect, question, credentials, books) -> None:
+async def test_endless_body_is_refused(server, connect, exchange) -> None:
     def pour(sock, _):
         sock.sendall(HEAD + b"\r\n")
         while not server.stopped.is_set():
@@ -165,25 +160,23 @@ async def test_endless_body_is_refused(server, connect, question, credentials, b
     server.handler = pour
     async with aclosing(connect()) as transport:
         with pytest.raises(TransportError, match="larger than 16777216 bytes"):
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
 
 
 async def test_connection_the_server_closed_meanwhile_is_not_used(
-    server, connect, question, credentials, new_books, wire_answer
+    server, connect, wire_answer, new_exchange
 ) -> None:
     server.handler = say(wire_answer())  # keep-alive promised, then closed
     async with aclosing(connect()) as transport:
         for _ in range(5):
-            assert (await transport.send(question, credentials, new_books())).status == 200
-            pool = transport._client._transport._carrier._pool
+            assert (await transport.send(new_exchange())).status == 200
+            pool = transport._client._transport._raw._pool
             with anyio.fail_after(5):
                 while not all(one.has_expired() for one in pool.connections):  # noqa: ASYNC110
                     await anyio.sleep(0.005)
 
 
-async def test_no_more_connections_than_allowed(
-    server, connect, question, credentials, new_books, wire_answer
-) -> None:
+async def test_no_more_connections_than_allowed(server, connect, wire_answer, new_exchange) -> None:
     peers = set()
     gate = threading.Barrier(3, timeout=5)
 
@@ -195,6 +188,6 @@ async def test_no_more_connections_than_allowed(
     server.handler = handler
     async with aclosing(connect(max_connections=3)) as transport, anyio.create_task_group() as group:
         for _ in range(12):
-            group.start_soon(transport.send, question, credentials, new_books())
+            group.start_soon(transport.send, new_exchange())
     assert len(peers) == 3
     assert len(server.heads) == 12

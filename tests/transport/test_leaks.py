@@ -19,7 +19,7 @@ import pytest
 
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import TransportError
-from enlighten_async.transport import Credentials, Transport
+from enlighten_async.transport import Credentials, Exchange, Transport
 from enlighten_async.transport.credentials import LOGGERS
 from enlighten_async.wire import Request
 
@@ -153,12 +153,12 @@ SERVERS = [
 
 
 @pytest.mark.parametrize("handler", SERVERS)
-async def test_nothing_shows_the_secrets(handler, log, server, connect, question, credentials, books) -> None:
+async def test_nothing_shows_the_secrets(handler, log, server, connect, credentials, exchange) -> None:
     server.handler = handler
     shown = ""
     async with aclosing(connect()) as transport:
         try:
-            response = await transport.send(question, credentials, books)
+            response = await transport.send(exchange)
             shown += f"{response!r} {response.body!r} {pickle.dumps(response)!r}"
         except Exception as error:  # noqa: BLE001
             shown += frames(error) + repr(pickle.dumps(error))
@@ -177,14 +177,14 @@ def echo_the_form(sock: Any, _: bytes) -> bool:
 
 
 @pytest.mark.parametrize("handler", [plain, echo_the_form, echo_in_status, short, drop])
-async def test_nothing_shows_a_form(handler, log, server, connect, books) -> None:
+async def test_nothing_shows_a_form(handler, log, server, connect) -> None:
     server.handler = handler
     ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
     form = Credentials(form=[("grant_type", "authorization_code"), ("code", "c0de/CANARY+7f8e==")])
     shown = ""
     async with aclosing(connect()) as transport:
         try:
-            response = await transport.send(ask, form, books)
+            response = await transport.send(Exchange(ask, form))
             shown += f"{response!r} {response.content_type}"
         except Exception as error:  # noqa: BLE001
             shown += frames(error) + repr(pickle.dumps(error))
@@ -202,29 +202,27 @@ def test_every_client_installs_the_filter(connect) -> None:
     assert [len(logger.filters) for logger in loggers] == [1] * len(loggers)
 
 
-async def test_refused_and_hanging_connections(
-    log, server, connect, question, credentials, books, new_books
-) -> None:
+async def test_refused_and_hanging_connections(log, server, connect, new_exchange) -> None:
     server.handler = lambda *_: server.stopped.wait()
     shown = ""
     async with aclosing(connect(timeout=0.1)) as transport:
         for stop in (lambda: None, server.stop):
             stop()
             try:
-                await transport.send(question, credentials, new_books())
+                await transport.send(new_exchange())
             except Exception as error:  # noqa: BLE001
                 shown += frames(error)
     assert "no whole answer" in shown
     assert CANARY.lower() not in (shown + "".join(log)).lower()
 
 
-async def test_cancel_carries_no_secret(log, server, connect, question, credentials, books) -> None:
+async def test_cancel_carries_no_secret(log, server, connect, question, exchange) -> None:
     server.handler = lambda *_: server.stopped.wait()
     shown = ""
     async with aclosing(connect()) as transport:
         with anyio.move_on_after(0.1) as scope:
             try:
-                await transport.send(question, credentials, books)
+                await transport.send(exchange)
             except BaseException as error:
                 shown = frames(error)
                 raise
@@ -233,7 +231,7 @@ async def test_cancel_carries_no_secret(log, server, connect, question, credenti
     assert CANARY.lower() not in (shown + "".join(log)).lower()
 
 
-async def test_cancel_keeps_nothing_of_what_was_handled_below(question, credentials, books) -> None:
+async def test_cancel_keeps_nothing_of_what_was_handled_below(question, exchange) -> None:
     class Breaking(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             try:
@@ -251,7 +249,7 @@ async def test_cancel_keeps_nothing_of_what_was_handled_below(question, credenti
     async with aclosing(transport):
         with anyio.move_on_after(0.05):
             try:
-                await transport.send(question, credentials, books)
+                await transport.send(exchange)
             except BaseException as error:
                 shown = frames(error)
                 raise
@@ -259,9 +257,7 @@ async def test_cancel_keeps_nothing_of_what_was_handled_below(question, credenti
     assert CANARY.lower() not in shown.lower()
 
 
-async def test_error_while_another_is_handled_keeps_that_one(
-    connect, question, credentials, books, server
-) -> None:
+async def test_error_while_another_is_handled_keeps_that_one(connect, server, exchange) -> None:
     server.stop()
     async with aclosing(connect()) as transport:
         mine = ValueError("mine")
@@ -269,23 +265,21 @@ async def test_error_while_another_is_handled_keeps_that_one(
             try:
                 raise mine
             except ValueError:
-                await transport.send(question, credentials, books)
+                await transport.send(exchange)
     assert caught.value.__context__ is mine
 
 
-async def test_nothing_of_a_failed_request_is_kept_alive(
-    server, connect, question, credentials, books
-) -> None:
+async def test_nothing_of_a_failed_request_is_kept_alive(server, connect, exchange) -> None:
     server.handler = short
     async with aclosing(connect()) as transport:
         with pytest.raises(Exception, match="no whole answer"):
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
         gc.collect()
         held = [one for one in gc.get_objects() if isinstance(one, httpx.Request)]
     assert [one for one in held if CANARY in str(one.url)] == []
 
 
-async def test_users_transport_hears_the_secrets_and_nobody_else(log, question, credentials, books) -> None:
+async def test_users_transport_hears_the_secrets_and_nobody_else(log, exchange) -> None:
     heard = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -297,13 +291,13 @@ async def test_users_transport_hears_the_secrets_and_nobody_else(log, question, 
         base_url="https://api.example.com", clock=SystemClock(), transport=httpx.MockTransport(handler)
     )
     async with aclosing(transport):
-        response = await transport.send(question, credentials, books)
+        response = await transport.send(exchange)
         shown += f"{response!r} {response.body!r}"
     assert CANARY in heard[0]
     assert CANARY.lower() not in (shown + "".join(log)).lower()
 
 
-async def test_proxy_password_is_a_secret_too(log, server, connect, question, credentials, books) -> None:
+async def test_proxy_password_is_a_secret_too(log, server, connect, exchange) -> None:
     def handler(sock: Any, head: bytes) -> bool:
         sock.sendall(b"HTTP/1.1 407 " + head.replace(b"\r\n", b" ") + b"\r\n\r\n")
         return False
@@ -312,13 +306,13 @@ async def test_proxy_password_is_a_secret_too(log, server, connect, question, cr
     proxy = f"http://somebody:pr0xy%2Fpass@127.0.0.1:{server.port}"
     async with aclosing(connect(base_url="https://api.example.com", proxy=proxy)) as transport:
         with pytest.raises(Exception, match="407") as caught:
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
     shown = frames(caught.value) + "".join(log)
     basic = base64.b64encode(b"somebody:pr0xy/pass")
     assert basic in server.heads[0]
     assert server.heads[0].startswith(b"CONNECT api.example.com:443 ")
     assert CANARY not in server.heads[0].decode()
     assert not caught.value.sent
-    assert books.sent == 0
+    assert exchange.sent_at is None
     for secret in (basic.decode(), "pr0xy/pass", "somebody", CANARY):
         assert secret not in shown.replace(proxy, "")

@@ -132,12 +132,12 @@ def test_proxy_that_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "s3cret" not in str(caught.value)
 
 
-async def test_http_proxy_carries_the_request(server, connect, question, credentials, books) -> None:
+async def test_http_proxy_carries_the_request(server, connect, exchange) -> None:
     proxy = f"http://127.0.0.1:{server.port}"
     async with aclosing(connect(base_url="http://localhost:1", proxy=proxy)) as transport:
-        await transport.send(question, credentials, books)
+        await transport.send(exchange)
     assert server.target.startswith("http://localhost:1/systems/1765/stats?start_at=1")
-    assert books.sent == 1
+    assert exchange.sent_at is not None
 
 
 def test_contexts_are_shared() -> None:
@@ -149,10 +149,10 @@ def test_contexts_are_shared() -> None:
     assert ssl_context(own) is own
 
 
-async def test_unreadable_certificates_are_an_input_error(connect, question, credentials, books) -> None:
+async def test_unreadable_certificates_are_an_input_error(connect, exchange) -> None:
     async with aclosing(connect(base_url="https://localhost:1", verify="/no/such/file")) as transport:
         with pytest.raises(InputError, match="no CA certificates"):
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
 
 
 @pytest.fixture(scope="module")
@@ -181,25 +181,23 @@ def secure(server: Any, certificate: Any) -> Any:
     return server
 
 
-async def test_https(secure, connect, certificate, question, credentials, books, new_books) -> None:
+async def test_https(secure, connect, certificate, new_exchange) -> None:
     verify = str(certificate / "cert.pem")
     async with aclosing(connect(base_url=secure.secure_url, verify=verify)) as transport:
-        for attempt in (books, new_books()):
-            assert (await transport.send(question, credentials, attempt)).status == 200
+        for _ in range(2):
+            assert (await transport.send(new_exchange())).status == 200
 
 
-async def test_unknown_certificate_is_refused(secure, connect, question, credentials, books) -> None:
+async def test_unknown_certificate_is_refused(secure, connect, exchange) -> None:
     async with aclosing(connect(base_url=secure.secure_url)) as transport:
         with pytest.raises(TransportError, match=r"(?i)certificate") as caught:
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
     assert (caught.value.sent, caught.value.phase, secure.heads) == (False, "connect", [])
 
 
-async def test_certificate_is_not_checked_where_that_is_asked_for(
-    secure, connect, question, credentials, books
-) -> None:
+async def test_certificate_is_not_checked_where_that_is_asked_for(secure, connect, exchange) -> None:
     async with aclosing(connect(base_url=secure.secure_url, verify=False)) as transport:
-        assert (await transport.send(question, credentials, books)).status == 200
+        assert (await transport.send(exchange)).status == 200
 
 
 class Tunnel:
@@ -252,42 +250,40 @@ def tunnel(secure: Any) -> Any:
     thread.join(5)
 
 
-async def test_https_through_a_tunnel(
-    tunnel, secure, connect, certificate, question, credentials, books
-) -> None:
+async def test_https_through_a_tunnel(tunnel, secure, connect, certificate, exchange) -> None:
     settings = {"base_url": secure.secure_url, "verify": str(certificate / "cert.pem"), "proxy": tunnel.url}
     async with aclosing(connect(**settings)) as transport:
-        assert (await transport.send(question, credentials, books)).status == 200
+        assert (await transport.send(exchange)).status == 200
     assert tunnel.asked[0].startswith(f"CONNECT 127.0.0.1:{secure.port} HTTP/1.1\r\n".encode())
     assert b"CANARY" not in tunnel.asked[0]
-    assert books.sent == 1
+    assert exchange.sent_at is not None
 
 
 async def test_tunnel_that_was_not_set_up_frees_its_slot(
-    tunnel, secure, connect, certificate, question, credentials, books, new_books
+    tunnel, secure, connect, certificate, exchange, new_exchange
 ) -> None:
     context = ssl.create_default_context()
     settings = {"base_url": secure.secure_url, "verify": context, "proxy": tunnel.url}
     async with aclosing(connect(max_connections=1, **settings)) as transport:
         with pytest.raises(TransportError, match=r"(?i)certificate") as caught:
-            await transport.send(question, credentials, books)
-        assert (caught.value.sent, caught.value.phase, books.sent) == (False, "connect", 0)
+            await transport.send(exchange)
+        assert (caught.value.sent, caught.value.phase, exchange.sent_at) == (False, "connect", None)
         context.load_verify_locations(certificate / "cert.pem")
         with anyio.fail_after(3):
-            assert (await transport.send(question, credentials, new_books())).status == 200
+            assert (await transport.send(new_exchange())).status == 200
 
 
 async def test_cancel_while_a_tunnel_is_opened_loses_no_slot(
-    tunnel, secure, connect, certificate, question, credentials, new_books
+    tunnel, secure, connect, certificate, new_exchange
 ) -> None:
     settings = {"base_url": secure.secure_url, "verify": str(certificate / "cert.pem"), "proxy": tunnel.url}
     async with aclosing(connect(max_connections=1, **settings)) as transport:
         for turns in range(60):
             async with anyio.create_task_group() as group:
-                group.start_soon(transport.send, question, credentials, new_books())
+                group.start_soon(transport.send, new_exchange())
                 for _ in range(turns):
                     await anyio.lowlevel.checkpoint()
                 group.cancel_scope.cancel()
-            await transport._client._transport._carrier.aclose() if turns % 2 else None
+            await transport._client._transport._raw.aclose() if turns % 2 else None
         with anyio.fail_after(3):
-            assert (await transport.send(question, credentials, new_books())).status == 200
+            assert (await transport.send(new_exchange())).status == 200

@@ -9,6 +9,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import anyio
@@ -19,7 +20,7 @@ import respx
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
 from enlighten_async.testing import FakeClock
-from enlighten_async.transport import Credentials, Transport, service_of
+from enlighten_async.transport import Credentials, Exchange, Transport, service_of
 from enlighten_async.wire import Request
 
 BASE = "https://api.example.com/api/v2"
@@ -31,9 +32,9 @@ def mocked(handler: Callable[[httpx.Request], Any], **settings: Any) -> Transpor
     )
 
 
-async def test_request_goes_out_as_the_api_wants_it(server, connect, question, credentials, books) -> None:
+async def test_request_goes_out_as_the_api_wants_it(server, connect, exchange) -> None:
     async with aclosing(connect()) as transport:
-        response = await transport.send(question, credentials, books)
+        response = await transport.send(exchange)
     assert server.target == (
         "/api/v2/systems/1765/stats?start_at=1&end_at=2+3"
         "&key=k3y%2FCANARY%2B7f8e%3D%3D&user_id=4d7a4577CANARY6a41320a"
@@ -48,25 +49,25 @@ async def test_request_goes_out_as_the_api_wants_it(server, connect, question, c
     assert lines[4].startswith("User-Agent: enlighten-async/")
     assert lines[5:] == ["", ""]
     assert (response.status, response.body, response.content_type) == (200, b"{}", "application/json")
-    assert books.sent == 1
-    assert books.landed == [response]
+    assert exchange.sent_at is not None
+    assert exchange.response is response
 
 
-async def test_credentials_in_headers(server, connect, question, books) -> None:
+async def test_credentials_in_headers(server, connect, question) -> None:
     tokens = Credentials(params=[("key", "k")], headers=[("Authorization", "Bearer t0k3n")])
     async with aclosing(connect()) as transport:
-        await transport.send(question, tokens, books)
+        await transport.send(Exchange(question, tokens))
     assert b"\r\nAuthorization: Bearer t0k3n\r\n" in server.heads[0]
     assert server.target.endswith("&key=k")
 
 
-async def test_json_goes_along(server, connect, books, credentials) -> None:
+async def test_json_goes_along(server, connect, credentials) -> None:
     search: Request[Any] = Request(
         "search", "/systems/search", (("page", "1"),), lambda _: None, method="POST", body=b'{"a": [1]}'
     )
     async with aclosing(connect()) as transport:
-        await transport.send(search, credentials, books)
-        await transport.send(Request("x", "/x", (), lambda _: None), credentials, type(books)())
+        await transport.send(Exchange(search, credentials))
+        await transport.send(Exchange(Request("x", "/x", (), lambda _: None), credentials))
     assert server.heads[0].startswith(b"POST /api/v2/systems/search?page=1&key=k3y")
     assert server.bodies == [b'{"a": [1]}', b""]
     assert b"\r\nContent-Type: application/json\r\n" in server.heads[0]
@@ -83,10 +84,10 @@ FORM_FIELDS = b"grant_type=refresh_token&refresh_token=r%2F%C3%A9+%26%3D"
 
 
 @pytest.mark.parametrize("body", [None, b"{}"])
-async def test_form_is_the_body(body, server, connect, books) -> None:
+async def test_form_is_the_body(body, server, connect) -> None:
     ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST", body=body)
     async with aclosing(connect()) as transport:
-        await transport.send(ask, FORM, books)
+        await transport.send(Exchange(ask, FORM))
     assert server.heads[0].startswith(b"POST /api/v2/token HTTP/1.1\r\n")
     assert server.bodies == [FORM_FIELDS]
     lines = server.heads[0].lower().split(b"\r\n")
@@ -97,7 +98,7 @@ async def test_form_is_the_body(body, server, connect, books) -> None:
     assert lines.count(b"authorization: basic ywjj") == 1
 
 
-async def test_users_transport_is_given_the_form(books) -> None:
+async def test_users_transport_is_given_the_form() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         assert (request.method, request.content) == ("POST", FORM_FIELDS)
         assert request.headers.get_list("content-length") == [str(len(FORM_FIELDS))]
@@ -106,10 +107,10 @@ async def test_users_transport_is_given_the_form(books) -> None:
 
     ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
     async with aclosing(mocked(handler)) as transport:
-        assert (await transport.send(ask, FORM, books)).status == 200
+        assert (await transport.send(Exchange(ask, FORM))).status == 200
 
 
-async def test_users_transport_is_given_the_json(credentials, books) -> None:
+async def test_users_transport_is_given_the_json(credentials) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         assert (request.method, request.content) == ("POST", b"[1]")
         assert request.headers.get_list("content-length") == ["3"]
@@ -118,30 +119,28 @@ async def test_users_transport_is_given_the_json(credentials, books) -> None:
 
     ask: Request[Any] = Request("search", "/s", (), lambda _: None, method="POST", body=b"[1]")
     async with aclosing(mocked(handler)) as transport:
-        assert (await transport.send(ask, credentials, books)).status == 200
+        assert (await transport.send(Exchange(ask, credentials))).status == 200
 
 
-async def test_answer_that_brings_secrets_comes_as_it_is(server, connect, books, wire_answer) -> None:
+async def test_answer_that_brings_secrets_comes_as_it_is(server, connect, wire_answer) -> None:
     secret = "r3fr3sh-t0k3n"
     server.handler = lambda sock, _: sock.sendall(wire_answer(secret.encode()))
     ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
     async with aclosing(connect()) as transport:
         for masks, body in ((True, b"***"), (False, secret.encode())):
             form = Credentials(form=[("refresh_token", secret)], masks_body=masks)
-            assert (await transport.send(ask, form, type(books)())).body == body
+            assert (await transport.send(Exchange(ask, form))).body == body
 
 
-async def test_failure_names_the_method(credentials, books, server, connect) -> None:
+async def test_failure_names_the_method(credentials, server, connect) -> None:
     server.handler = lambda *_: False
     ask: Request[Any] = Request("search", "/s", (), lambda _: None, method="POST")
     async with aclosing(connect()) as transport:
         with pytest.raises(TransportError, match=r"POST /s at http"):
-            await transport.send(ask, credentials, books)
+            await transport.send(Exchange(ask, credentials))
 
 
-async def test_answer_is_read_decoded_and_dated(
-    server, connect, question, credentials, books, wire_answer
-) -> None:
+async def test_answer_is_read_decoded_and_dated(server, connect, wire_answer, exchange) -> None:
     packed = gzip.compress(b'{"a": 1}')
     server.handler = lambda sock, _: sock.sendall(
         wire_answer(packed, "Content-Encoding: gzip", "Date: Sun, 06 Nov 1994 08:49:37 GMT", status="418 Tea")
@@ -149,12 +148,12 @@ async def test_answer_is_read_decoded_and_dated(
     clock = SystemClock()
     before = clock.monotonic()
     async with aclosing(connect()) as transport:
-        response = await transport.send(question, credentials, books)
+        response = await transport.send(exchange)
     assert (response.status, response.body, response.date) == (418, b'{"a": 1}', 784111777.0)
     assert before <= response.sent_at <= response.received_at <= clock.monotonic()
 
 
-async def test_connection_is_used_again(server, connect, question, credentials, new_books) -> None:
+async def test_connection_is_used_again(server, connect, new_exchange) -> None:
     peers = []
     server.handler = lambda sock, _: (
         peers.append(sock.getpeername()),
@@ -162,12 +161,12 @@ async def test_connection_is_used_again(server, connect, question, credentials, 
     )[1]
     async with aclosing(connect()) as transport:
         for _ in range(3):
-            await transport.send(question, credentials, new_books())
+            await transport.send(new_exchange())
     assert len(peers) == 3
     assert len(set(peers)) == 1
 
 
-async def test_redirect_is_an_answer_like_any_other(question, credentials, books) -> None:
+async def test_redirect_is_an_answer_like_any_other(exchange, new_exchange) -> None:
     seen = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -177,16 +176,16 @@ async def test_redirect_is_an_answer_like_any_other(question, credentials, books
         )
 
     async with aclosing(mocked(handler)) as transport:
-        response = await transport.send(question, credentials, books)
-        await transport.send(question, credentials, type(books)())
+        response = await transport.send(exchange)
+        await transport.send(new_exchange())
     assert (response.status, response.body) == (302, b"over there")
     assert len(seen) == 2
     assert "cookie" not in seen[1].headers
 
 
-async def test_users_transport_is_given_the_same_request(question, credentials, books) -> None:
+async def test_users_transport_is_given_the_same_request(exchange) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
-        assert books.sent == 1
+        assert exchange.sent_at is not None
         assert request.url.path == "/api/v2/systems/1765/stats"
         assert request.url.params.multi_items() == [
             ("start_at", "1"),
@@ -201,12 +200,12 @@ async def test_users_transport_is_given_the_same_request(question, credentials, 
         return httpx.Response(200, content=body, headers={"content-encoding": "gzip"})
 
     async with aclosing(mocked(handler)) as transport:
-        response = await transport.send(question, credentials, books)
+        response = await transport.send(exchange)
     assert response.body == b"[]"
-    assert books.landed == [response]
+    assert exchange.response is response
 
 
-async def test_users_transport_is_held_to_whole_bodies(question, credentials, books) -> None:
+async def test_users_transport_is_held_to_whole_bodies(exchange) -> None:
     class Short(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             yield b"ab"
@@ -216,11 +215,11 @@ async def test_users_transport_is_held_to_whole_bodies(question, credentials, bo
 
     async with aclosing(mocked(handler)) as transport:
         with pytest.raises(TransportError, match="2 of the 3 bytes") as caught:
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
     assert (caught.value.sent, caught.value.phase) == (True, "body")
 
 
-async def test_asgi_app_is_asked_in_process(question, credentials, books) -> None:
+async def test_asgi_app_is_asked_in_process(exchange) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": scope["query_string"][:10]})
@@ -229,23 +228,23 @@ async def test_asgi_app_is_asked_in_process(question, credentials, books) -> Non
     async with aclosing(
         Transport(base_url="http://enphase/", clock=SystemClock(), transport=asgi)
     ) as transport:
-        assert (await transport.send(question, credentials, books)).body == b"start_at=1"
+        assert (await transport.send(exchange)).body == b"start_at=1"
         assert transport.service is app
 
 
-async def test_respx_as_transport_sees_the_credentials(question, credentials, books) -> None:
+async def test_respx_as_transport_sees_the_credentials(exchange) -> None:
     router = respx.Router()
     route = router.get(f"{BASE}/systems/1765/stats", params={"key": "k3y/CANARY+7f8e=="}).respond(
         json={"a": 1}
     )
     async with aclosing(mocked(router.async_handler)) as transport:
-        response = await transport.send(question, credentials, books)
+        response = await transport.send(exchange)
     assert json.loads(response.body) == {"a": 1}
     assert route.called
-    assert books.sent == 1
+    assert exchange.sent_at is not None
 
 
-async def test_respx_in_place_of_our_transport(question, credentials, books) -> None:
+async def test_respx_in_place_of_our_transport(exchange, new_exchange) -> None:
     with respx.mock(using="httpx") as router:
         router.get(f"{BASE}/systems/1765/stats").respond(
             409,
@@ -253,36 +252,36 @@ async def test_respx_in_place_of_our_transport(question, credentials, books) -> 
             headers={"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Set-Cookie": "a=b; path=/"},
         )
         async with aclosing(Transport(base_url=BASE, clock=SystemClock())) as transport:
-            await transport.send(question, credentials, type(books)())
-            response = await transport.send(question, credentials, books)
+            await transport.send(new_exchange())
+            response = await transport.send(exchange)
         assert "cookie" not in router.calls.last.request.headers
     assert (response.status, response.content_type, response.date) == (409, "application/json", 784111777.0)
-    assert books.sent == 1
-    assert books.landed == [response]
+    assert exchange.sent_at is not None
+    assert exchange.response is response
 
 
-async def test_respx_sees_no_form(books) -> None:
+async def test_respx_sees_no_form() -> None:
     ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
     with respx.mock(using="httpx") as router:
         router.post(f"{BASE}/token").respond(json={"a": 1})
         async with aclosing(Transport(base_url=BASE, clock=SystemClock())) as transport:
-            response = await transport.send(ask, FORM, books)
+            response = await transport.send(Exchange(ask, FORM))
         assert router.calls.last.request.content == b""
     assert json.loads(response.body) == {"a": 1}
 
 
-async def test_network_errors_of_users_transports_are_mapped(question, credentials, books) -> None:
+async def test_network_errors_of_users_transports_are_mapped(exchange) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadError("gone", request=request)
 
     async with aclosing(mocked(handler)) as transport:
         with pytest.raises(TransportError, match="gone") as caught:
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
     assert caught.value.sent
     assert caught.value.__context__ is caught.value.__cause__ is None
 
 
-async def test_bugs_of_users_transports_are_shown(question, credentials, books) -> None:
+async def test_bugs_of_users_transports_are_shown(exchange) -> None:
     bug = RuntimeError("bug in a handler")
 
     def handler(_: httpx.Request) -> httpx.Response:
@@ -290,12 +289,12 @@ async def test_bugs_of_users_transports_are_shown(question, credentials, books) 
 
     async with aclosing(mocked(handler)) as transport:
         with pytest.raises(RuntimeError, match="bug in a handler") as caught:
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
     assert caught.value is bug
     assert caught.traceback[-1].name == "handler"
 
 
-async def test_deadline_is_one_for_the_whole_request(question, credentials, books) -> None:
+async def test_deadline_is_one_for_the_whole_request(exchange) -> None:
     clock = FakeClock()
 
     class Drip(httpx.AsyncByteStream):
@@ -307,13 +306,13 @@ async def test_deadline_is_one_for_the_whole_request(question, credentials, book
     started = clock.monotonic()
     async with aclosing(mocked(lambda _: httpx.Response(200, stream=Drip()), clock=clock)) as transport:
         with pytest.raises(RequestTimeout, match="within 30 s") as caught:
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
     assert clock.monotonic() - started == 30
     assert (caught.value.sent, caught.value.phase) == (True, "body")
-    assert not books.landed
+    assert exchange.response is None
 
 
-async def test_answer_that_is_whole_at_the_deadline_is_kept(question, credentials, books) -> None:
+async def test_answer_that_is_whole_at_the_deadline_is_kept(exchange) -> None:
     clock = FakeClock()
 
     class SlowClose(httpx.AsyncByteStream):
@@ -324,12 +323,12 @@ async def test_answer_that_is_whole_at_the_deadline_is_kept(question, credential
             await clock.sleep(99)
 
     async with aclosing(mocked(lambda _: httpx.Response(200, stream=SlowClose()), clock=clock)) as transport:
-        response = await transport.send(question, credentials, books)
+        response = await transport.send(exchange)
     assert response.body == b"{}"
-    assert books.landed == [response]
+    assert exchange.response is response
 
 
-async def test_no_timeout_means_none(question, credentials, books) -> None:
+async def test_no_timeout_means_none(exchange) -> None:
     clock = FakeClock()
 
     async def handler(_: httpx.Request) -> httpx.Response:
@@ -337,10 +336,10 @@ async def test_no_timeout_means_none(question, credentials, books) -> None:
         return httpx.Response(200)
 
     async with aclosing(mocked(handler, clock=clock, timeout=None)) as transport:
-        assert (await transport.send(question, credentials, books)).status == 200
+        assert (await transport.send(exchange)).status == 200
 
 
-async def test_failing_close_changes_nothing(question, credentials, books) -> None:
+async def test_failing_close_changes_nothing(exchange) -> None:
     class BadClose(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             yield b"{}"
@@ -349,10 +348,10 @@ async def test_failing_close_changes_nothing(question, credentials, books) -> No
             raise OSError("close failed")
 
     async with aclosing(mocked(lambda _: httpx.Response(200, stream=BadClose()))) as transport:
-        assert (await transport.send(question, credentials, books)).body == b"{}"
+        assert (await transport.send(exchange)).body == b"{}"
 
 
-async def test_failing_close_does_not_swallow_a_cancel(question, credentials, books) -> None:
+async def test_failing_close_does_not_swallow_a_cancel(exchange) -> None:
     class BadClose(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             scope.cancel()
@@ -364,11 +363,11 @@ async def test_failing_close_does_not_swallow_a_cancel(question, credentials, bo
 
     async with aclosing(mocked(lambda _: httpx.Response(200, stream=BadClose()))) as transport:
         with anyio.CancelScope() as scope:
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
     assert scope.cancelled_caught
 
 
-async def test_cancel_after_the_last_byte_loses_nothing(question, credentials, books) -> None:
+async def test_cancel_after_the_last_byte_loses_nothing(exchange) -> None:
     class HangingClose(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             yield b"{}"
@@ -379,58 +378,62 @@ async def test_cancel_after_the_last_byte_loses_nothing(question, credentials, b
 
     async with aclosing(mocked(lambda _: httpx.Response(200, stream=HangingClose()))) as transport:
         with anyio.CancelScope() as scope:
-            await transport.send(question, credentials, books)
+            await transport.send(exchange)
     assert scope.cancelled_caught
-    assert books.landed[0].body == b"{}"
+    assert exchange.response.body == b"{}"
 
 
-async def test_closed_client_says_so(question, credentials, books) -> None:
+async def test_closed_client_says_so(exchange) -> None:
     transport = mocked(lambda _: httpx.Response(200))
     await transport.aclose()
     await transport.aclose()
     with pytest.raises(UsageError, match="closed"):
-        await transport.send(question, credentials, books)
-    assert books.sent == 0
+        await transport.send(exchange)
+    assert exchange.sent_at is None
 
 
-def test_client_in_another_loop_says_so(question, credentials, new_books) -> None:
+def test_client_in_another_loop_says_so(new_exchange) -> None:
     transport = mocked(lambda _: httpx.Response(200))
-    asyncio.run(transport.send(question, credentials, new_books()))
+    asyncio.run(transport.send(new_exchange()))
     with pytest.raises(UsageError, match="another event loop"):
-        asyncio.run(transport.send(question, credentials, new_books()))
+        asyncio.run(transport.send(new_exchange()))
     with pytest.raises(UsageError, match="another event loop"):
-        anyio.run(transport.send, question, credentials, new_books(), backend="trio")
+        anyio.run(transport.send, new_exchange(), backend="trio")
 
 
 @pytest.mark.parametrize("path", ["systems", "@evil.example/", "", "/a\nb", ":1@evil.example/"])
-async def test_path_cannot_lead_elsewhere(path: str, credentials, books) -> None:
+async def test_path_cannot_lead_elsewhere(path: str, credentials, exchange) -> None:
     request: Request[Any] = Request("x", path, (), lambda _: None)
     async with aclosing(
         mocked(lambda _: httpx.Response(200), base_url="https://api.example.com")
     ) as transport:
         with pytest.raises(InputError, match="path"):
-            await transport.send(request, credentials, books)
-    assert books.sent == 0
+            await transport.send(Exchange(request, credentials))
+    assert exchange.sent_at is None
 
 
-async def test_credentials_go_to_the_configured_origin_only(question, credentials, books) -> None:
+async def test_credentials_go_to_the_configured_origin_only(exchange, new_exchange) -> None:
     seen: list[httpx.Request] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
         seen.append(request)
         return httpx.Response(200)
 
+    async def lead_to(url: httpx.URL, request: httpx.Request) -> None:
+        request.url = url
+
     async with aclosing(mocked(handler)) as transport:
+        client = transport._client
         for url in ("http://api.example.com/", "https://example.com/", "https://api.example.com:444/"):
-            transport._url = lambda _, url=url: httpx.URL(url)
+            client.event_hooks = {"request": [partial(lead_to, httpx.URL(url))]}
             with pytest.raises(TransportError, match="not below the configured") as caught:
-                await transport.send(question, credentials, books)
+                await transport.send(exchange)
             assert not caught.value.sent
         for url in ("https://api.example.com:443/", "https://API.example.com/x"):
-            transport._url = lambda _, url=url: httpx.URL(url)
-            await transport.send(question, credentials, type(books)())
+            client.event_hooks = {"request": [partial(lead_to, httpx.URL(url))]}
+            await transport.send(new_exchange())
     assert len(seen) == 2
-    assert books.sent == 0
+    assert exchange.sent_at is None
 
 
 def test_service_of_a_transport() -> None:
