@@ -132,7 +132,7 @@ class Views(Asking):
 
         What is left is told for the priority of this view: see `with_options`.
         """
-        await self._session.limiter.look()
+        await self._session.limiter.refresh()
         return status(self._session, self._options)
 
 

@@ -37,7 +37,7 @@ def price(
     if zone and stored:
         least = 0  # it may have all of the range, in the system's own time
     most = legs + outline.spare + 2 * zone
-    limit = session.limiter.standing().limits.get("month")
+    limit = session.limiter.snapshot().limits.get("month")
     return Estimate(
         at_least=least + zone,
         at_most=None if outline.open_ended else most,

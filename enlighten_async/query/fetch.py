@@ -12,7 +12,7 @@ from attrs import Factory, define, evolve, frozen
 
 from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, SeriesIndex
 from enlighten_async.errors import BudgetExceeded, EnlightenError
-from enlighten_async.limiter import LONG, Grant
+from enlighten_async.limiter import LOGGED_WAIT_S, Grant
 from enlighten_async.models.coverage import Reason
 from enlighten_async.query.in_flight import Purchase
 from enlighten_async.query.plan import Leg
@@ -212,7 +212,7 @@ class Driver:
         finally:
             if not needed:
                 grant.settle()  # as it was not sent, it costs nothing
-                self.tally.count(grant, again=False)
+                self.tally.count(grant, sent=False, again=False)
         track.met |= part is not None
         self._serve(track, part)
         return needed
@@ -258,7 +258,7 @@ class Driver:
     async def _pause(self, track: Track[P], seconds: float) -> None:
         if seconds <= 0:
             return
-        if seconds > LONG:
+        if seconds > LOGGED_WAIT_S:
             until = f"{as_datetime(self.session.now() + seconds):%Y-%m-%d %H:%M:%S}"
             logger.info("waiting %.0f s (retry) until %s UTC", seconds, until)
         with self._leaving() as scope:

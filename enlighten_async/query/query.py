@@ -175,7 +175,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
         If the system's time zone has to be asked for first, that request is counted in.
         """
-        await self._session.limiter.look()
+        await self._session.limiter.refresh()
         zone = await self._known_zone()
         outline, keeping = await self._outlined(zone)
         answered = [await keeping.answered(leg) for leg in outline.legs]

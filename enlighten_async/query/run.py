@@ -33,7 +33,7 @@ class Run(Generic[P, I, T]):
     def __init__(self, outline: Outline[P, I, T], driver: Driver) -> None:
         self.outline = outline
         self.driver = driver
-        place, rank = driver.session.limiter.place, driver.options.rank
+        place, rank = driver.session.limiter.waiter, driver.options.rank
         self.tracks = [Track.start(leg, place(rank), outline.learn) for leg in outline.legs]
         self._crash: BaseException | None = None
         self._led = False

@@ -125,12 +125,12 @@ class Tally:
     from_cache: int = 0
     waited: dict[str, float] = Factory(dict)
 
-    def count(self, grant: Grant, *, again: bool) -> None:
+    def count(self, grant: Grant, *, sent: bool, again: bool) -> None:
         """Count an attempt that is over; `again` if the request had failed before."""
         self.granted -= 1
         for reason, seconds in grant.waited.items():
             self.wait(reason, seconds)
-        if grant.sent_at is not None:
+        if sent:
             self.sent += 1
             self.retried += again
 

@@ -147,6 +147,29 @@ class QueryOptions:
 
 
 @define(eq=False)
+class _Attempt:
+    """One request on its way, as the transport reports it.
+
+    Attributes:
+        clock: the source of time.
+        sent_at: monotonic time when it left; `None` if it did not.
+        response: the whole response, once it has arrived.
+    """
+
+    clock: Clock
+    sent_at: float | None = None
+    response: Response | None = None
+
+    def mark_sent(self) -> None:
+        """Note that bytes go out now."""
+        self.sent_at = self.clock.monotonic()
+
+    def land(self, response: Response) -> None:
+        """Keep the whole response."""
+        self.response = response
+
+
+@define(eq=False)
 class Session:
     """What all queries of a client share.
 
@@ -187,15 +210,16 @@ class Session:
         in the store.
         """
         failure: EnlightenError | None = None
+        attempt = _Attempt(self.clock)
         try:
-            with grant:
-                await self.transport.send(track.asking, credentials, grant)
+            await self.transport.send(track.asking, credentials, attempt)
         except TransportError as error:
             failure = error
         finally:
-            tally.count(grant, again=track.failures > 0 or track.renewed)
-            if grant.response is not None:
-                failure = self._read(track, grant, grant.response)
+            grant.settle(attempt.sent_at, attempt.response)
+            tally.count(grant, sent=attempt.sent_at is not None, again=track.failures > 0 or track.renewed)
+            if attempt.response is not None:
+                failure = self._read(track, grant, attempt.response)
             await self.limiter.sync()
             if self.store is not None:
                 await self.store.flush()
@@ -222,7 +246,7 @@ class Session:
             return error
         part, refusal = meant
         if isinstance(refusal, Throttled):
-            self.limiter.throttled(grant, refusal)
+            self.limiter.rejected(grant, refusal)
         elif crowded(refusal):
             self.limiter.overloaded(grant)
         if part is None:
@@ -258,7 +282,7 @@ class Session:
 def status(session: Session, options: QueryOptions) -> QuotaStatus:
     """Return what a caller may still spend, and what is waited for; nothing is sent."""
     limiter, now = session.limiter, session.now()
-    standing, left, waiting = limiter.standing(), limiter.left(options.rank), limiter.waiting
+    standing, left, waiting = limiter.snapshot(), limiter.left(options.rank), limiter.waiting
     limit, used = standing.limits.get(MONTH.name), standing.used[MONTH.name]
     end = None if limit is None else runs_out(used, limit, now)
     return QuotaStatus(
@@ -275,7 +299,7 @@ def status(session: Session, options: QueryOptions) -> QuotaStatus:
 
 
 def _window(bucket: TokenBucket, standing: KeySnapshot, left: int | None, now: float) -> QuotaWindow:
-    closed = standing.closed.get(bucket.name)
+    closed = standing.blocked_until.get(bucket.name)
     return QuotaWindow(
         limit=standing.limits.get(bucket.name),
         used=standing.used[bucket.name],
