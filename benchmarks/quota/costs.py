@@ -13,7 +13,7 @@ from attrs import frozen
 from benchmarks.quota.scenarios import MIDNIGHT
 from benchmarks.quota.virtual import LoopClock, run
 from enlighten_async.clock import Clock, SystemClock
-from enlighten_async.limiter import Grant, MemoryQuotaStore, Plan, RateLimiter
+from enlighten_async.limiter import MemoryQuotaStore, Plan, RateLimiter
 from enlighten_async.wire import Response
 
 ROUNDS = 7
@@ -72,15 +72,15 @@ def _limiter(clock: Clock, minute: int) -> RateLimiter:
     return RateLimiter(store=MemoryQuotaStore(), plan=plan, clock=clock, max_in_flight=1_000)
 
 
-def _answer(clock: Clock, grant: Grant) -> None:
-    grant.mark_sent()
+def _response(clock: Clock) -> Response:
     now = clock.monotonic()
-    grant.land(Response(200, b"", "application/json", int(clock.now()), now, now))
+    return Response(200, b"", "application/json", int(clock.now()), now, now)
 
 
 async def _buy(clock: Clock, limiter: RateLimiter) -> None:
-    with await limiter.acquire(limiter.place()) as grant:
-        _answer(clock, grant)
+    grant = await limiter.acquire(limiter.waiter())
+    response = _response(clock)
+    grant.settle(response.sent_at, response)
 
 
 async def _served(crowd: int) -> float:
@@ -129,11 +129,11 @@ async def _single() -> tuple[float, float]:
     spent, tick = [0.0, 0.0], _tick()
     for _ in range(SINGLE):
         began = time.perf_counter()
-        grant = await limiter.acquire(limiter.place())
+        grant = await limiter.acquire(limiter.waiter())
         spent[0] += time.perf_counter() - began - tick
-        _answer(clock, grant)
+        response = _response(clock)
         began = time.perf_counter()
-        grant.settle()
+        grant.settle(response.sent_at, response)
         spent[1] += time.perf_counter() - began - tick
     return spent[0] / SINGLE * 1e6, spent[1] / SINGLE * 1e6
 

@@ -247,7 +247,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
 
         The quota left is told for the priority of this view: see `with_options`.
         """
-        await self._session.limiter.look()
+        await self._session.limiter.refresh()
         return quota_status(self._session, self._options)
 
     async def __aenter__(self) -> Self:

@@ -46,7 +46,7 @@ def for_file(
         (file.path, *_scope(api_key, transport, clock)),
         lambda: SqliteQuotaStore(file, name, clock=clock, timeout=timeout),
     )
-    store.outlast(timeout)
+    store.extend_timeout(timeout)
     return store
 
 

@@ -3,15 +3,15 @@
 from enlighten_async.limiter.bucket import MINUTE, MONTH, TokenBucket, runs_out
 from enlighten_async.limiter.grant import Grant, Settlement, Wait
 from enlighten_async.limiter.key_state import KeySnapshot, KeyState, UsageWarning
-from enlighten_async.limiter.limiter import LONG, RateLimiter
+from enlighten_async.limiter.limiter import LOGGED_WAIT_S, RateLimiter
 from enlighten_async.limiter.plan import RANKS, Plan, Priority
-from enlighten_async.limiter.queue import Waiter, Waiting
+from enlighten_async.limiter.queue import Waiter
 from enlighten_async.limiter.server_clock import ServerClock
 from enlighten_async.limiter.sqlite_store import SqliteQuotaStore
 from enlighten_async.limiter.store import MemoryQuotaStore, QuotaStore, shared_store
 
 __all__ = [
-    "LONG",
+    "LOGGED_WAIT_S",
     "MINUTE",
     "MONTH",
     "RANKS",
@@ -30,7 +30,6 @@ __all__ = [
     "UsageWarning",
     "Wait",
     "Waiter",
-    "Waiting",
     "runs_out",
     "shared_store",
 ]

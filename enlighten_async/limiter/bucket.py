@@ -1,8 +1,8 @@
-"""The rule of one limit: refill late, charge every possible window. Pure functions.
+"""TokenBucket: the windows of one period, and the limits in force: refill late, charge every possible window.
 
 The server counts per wall-clock minute and per UTC calendar month: fixed windows. Tokens come back
-at a window's start, but only once the earliest the server's time can be has passed it; and what is
-on its way counts against every window it may fall in.
+at a window's start, but only once the earliest the server's time can be has passed it; and requests in
+flight count against every window they may fall in.
 """
 
 from __future__ import annotations
@@ -11,45 +11,49 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-DAY = 86_400
+from enlighten_async.limiter.record import LearnedLimit
+
+if TYPE_CHECKING:
+    from enlighten_async.errors import Throttled
+    from enlighten_async.limiter.plan import Plan
+
+DAY_S = 86_400
+HORIZON_MONTHS = 1200
+"""Months looked ahead: a caller that needs more than a century of quota gets `inf`."""
+LEARNED_LIMIT_S = 7 * 86_400.0
+"""Seconds for which a limit named by the server is obeyed; a key may have got a better plan since."""
+
+PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 31 * 86_400}
+"""Seconds of each period at the most. The service documents two words; the list is open."""
+PERIOD_END_TOLERANCE_S = 60.0
+"""Seconds by which a period's end may lie outside the interval of the server's time."""
+
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
+# Cached by day: a calendar computed afresh was most of what a request cost.
 @lru_cache(maxsize=64)
 def _month_of_day(day: int) -> int:
     moment = date.fromordinal(_EPOCH + day)
     return moment.year * 12 + moment.month - 1
 
 
-def _month(moment: float) -> int:
-    # Cached by day: a calendar computed afresh was most of what a request cost.
-    return _month_of_day(int(moment // DAY))
-
-
 @lru_cache(maxsize=64)
 def _month_start(index: int) -> float:
     year, month = divmod(index, 12)
-    return float((date(year, month + 1, 1).toordinal() - _EPOCH) * DAY)
-
-
-def _minute(moment: float) -> int:
-    return int(moment // 60)
-
-
-def _minute_start(index: int) -> float:
-    return index * 60.0
+    return float((date(year, month + 1, 1).toordinal() - _EPOCH) * DAY_S)
 
 
 @frozen
 class Opening:
-    """Why a request has to wait.
+    """The moment from which a request that has to wait may be granted.
 
     Attributes:
-        at: server's time (epoch seconds) from when it may be granted; `None` if only the settling of
-            what is in flight can tell.
+        at: server's time (epoch seconds); `None` if only the settling of requests in flight can tell.
         certain: whether it holds even if nothing in flight turns out to count.
     """
 
@@ -59,7 +63,7 @@ class Opening:
 
 @frozen
 class TokenBucket:
-    """The windows of one period, and who may pass in them.
+    """The windows of one period, and the rules of counting in them.
 
     Attributes:
         name: the service's word for the period.
@@ -73,8 +77,8 @@ class TokenBucket:
     start: Callable[[int], float]
     share: float
 
-    def held(self, limit: int, rank: int) -> int:
-        """Return how many requests of a window are held back from a class.
+    def reserved(self, limit: int, rank: int) -> int:
+        """Return the number of requests of a window that are held back from a class.
 
         At least one for each class above it; but one is left to everybody, so that nobody starves.
 
@@ -87,11 +91,11 @@ class TokenBucket:
     def opening(
         self, charged: Mapping[int, int], in_flight: int, earliest: float, limit: int
     ) -> Opening | None:
-        """Return when one more request may leave, or `None` for now.
+        """Return the moment at which one more request may leave; `None`: now.
 
         Args:
             charged: requests that may have been counted, by window.
-            in_flight: requests on their way, which may be counted in any window from now on.
+            in_flight: requests in flight, which may be counted in any window from now on.
             earliest: the earliest the server's time can be (epoch seconds).
             limit: requests that may be used in a window.
         """
@@ -122,26 +126,139 @@ class TokenBucket:
                 charged[window] += 1
             elif window >= self.index(now):
                 # A window is met for the first time: others may have ended.
-                for over in [w for w in charged if w < self.index(now)]:
-                    del charged[over]
+                for ended in [w for w in charged if w < self.index(now)]:
+                    del charged[ended]
                 charged[window] = 1
 
     def used(self, charged: Mapping[int, int], earliest: float) -> int:
-        """Return how many requests the running window may have counted, at the most."""
+        """Return the number of requests the running window may have counted, at the most."""
         first = self.index(earliest)
         return max((n for window, n in charged.items() if window >= first), default=0)
 
 
-MINUTE = TokenBucket("minute", _minute, _minute_start, share=0.10)
-MONTH = TokenBucket("month", _month, _month_start, share=0.05)
+MINUTE = TokenBucket("minute", lambda moment: int(moment // 60), lambda index: index * 60.0, share=0.10)
+MONTH = TokenBucket("month", lambda moment: _month_of_day(int(moment // DAY_S)), _month_start, share=0.05)
 
 
-HORIZON = 1200
-"""Months looked ahead: whoever needs more than a century of quota is told so."""
+def blocked_until(error: Throttled, earliest: float, latest: float, *, again: bool) -> float:
+    """Return the server's time (epoch seconds) until which nothing more may be sent.
+
+    The service says: "After period_end, you can make another request." A `period_end` that cannot be
+    is replaced by the end of our own window.
+
+    Args:
+        error: the server's rejection.
+        earliest: the earliest the server's time can be (epoch seconds).
+        latest: the latest it can be.
+        again: whether the request before was rejected as well, so that an end in the past is no help.
+    """
+    length = PERIODS_S.get(error.period) or _length(error)
+    end, tolerance = error.period_end, PERIOD_END_TOLERANCE_S
+    possible = end is not None and earliest - tolerance <= end <= latest + length + tolerance
+    if end is not None and possible and (end > earliest or not again):
+        return end
+    own = {bucket.name: bucket for bucket in (MINUTE, MONTH)}.get(error.period or MINUTE.name)
+    return own.start(own.index(latest) + 1) if own else latest + length
+
+
+def _length(error: Throttled) -> float:
+    """Return the seconds of a period that is not in our list, if they are sane."""
+    if error.period_start is None or error.period_end is None:
+        return 60.0
+    length = error.period_end - error.period_start
+    return length if 0 < length <= PERIODS_S["month"] else 60.0
+
+
+@frozen
+class Rule:
+    """The number of requests that a class may use in each window of a period.
+
+    Attributes:
+        bucket: the windows.
+        limit: requests of all classes together.
+        reserved: how many of them are held back for the classes above.
+        room: how many that leaves.
+    """
+
+    bucket: TokenBucket
+    limit: int
+    reserved: int
+    room: int
+
+
+class Limits:
+    """The limits in force for a key: from the plan, from the server's rejections, from the user's budget.
+
+    A limit that the server named does not outlive a change of plan: a caller whose plan allows more than
+    the plan did at that time has a new one.
+
+    Attributes:
+        learned: the limits the server named when it rejected a request, by period.
+    """
+
+    def __init__(self, learned: Mapping[str, LearnedLimit] | None = None) -> None:
+        self.learned = dict(learned or {})
+        self._rules: tuple[Plan, dict[int, tuple[Rule, ...]]] | None = None
+
+    def learn(self, period: str, limit: int | None, plan: Plan, latest: float) -> bool:
+        """Keep the limit the server named; return whether it is lower than the one in force.
+
+        Args:
+            period: the service's word for the window.
+            limit: requests it allows, if the server said.
+            plan: the caller's.
+            latest: the latest the server's time can be (epoch seconds).
+        """
+        if limit is None or limit < 1:
+            return False
+        believed = {MINUTE.name: plan.minute, MONTH.name: plan.month}.get(period)
+        lowered = limit < self.of_server(plan).get(period, math.inf)
+        self.learned[period] = LearnedLimit(limit, believed or 0, latest + LEARNED_LIMIT_S)
+        self._rules = None
+        return lowered
+
+    def of_server(self, plan: Plan) -> dict[str, int]:
+        """Return the server's limits by period: the plan's, or lower ones that it named of this plan."""
+        believed = {MONTH.name: plan.month, MINUTE.name: plan.minute}
+        return {period: self._lowest(period, n) for period, n in believed.items() if n is not None}
+
+    def in_force(self, plan: Plan) -> dict[str, int]:
+        """Return the limits to keep to by period: the server's, or the user's budget if it is lower."""
+        limits = self.of_server(plan)
+        for name, cap in ((MONTH.name, plan.month_cap), (MINUTE.name, plan.minute_cap)):
+            if cap is not None:
+                limits[name] = min(cap, limits.get(name, cap))
+        return limits
+
+    def rules(self, plan: Plan, rank: int) -> tuple[Rule, ...]:
+        """Return the rules for a class, the longest period first."""
+        # Cached for the plan seen last: it is nearly always the same object.
+        if self._rules is None or self._rules[0] is not plan:
+            self._rules = plan, {}
+        rules = self._rules[1].get(rank)
+        if rules is None:
+            rules = self._rules[1][rank] = self._make_rules(plan, rank)
+        return rules
+
+    def _lowest(self, period: str, believed: int) -> int:
+        learned = self.learned.get(period)
+        if learned is None or believed > learned.believed:
+            return believed
+        return min(believed, learned.limit)
+
+    def _make_rules(self, plan: Plan, rank: int) -> tuple[Rule, ...]:
+        limits = self.in_force(plan)
+        buckets = [bucket for bucket in (MONTH, MINUTE) if bucket.name in limits]
+        reserved = {bucket.name: bucket.reserved(limits[bucket.name], rank) for bucket in buckets}
+        return tuple(
+            Rule(b, limits[b.name], reserved[b.name], limits[b.name] - reserved[b.name]) for b in buckets
+        )
 
 
 def forecast(requests: int, moment: float, left: Mapping[str, int], limits: Mapping[str, int]) -> float:
-    """Return the epoch seconds at which the last of so many requests may leave.
+    """Return the moment (epoch seconds) at which the last of so many requests may leave.
+
+    It is infinite if that takes more than a century.
 
     Args:
         requests: how many.
@@ -151,7 +268,7 @@ def forecast(requests: int, moment: float, left: Mapping[str, int], limits: Mapp
     """
     minute, month = left.get(MINUTE.name, math.inf), left.get(MONTH.name, math.inf)
     per_minute, per_month = limits.get(MINUTE.name, math.inf), limits.get(MONTH.name, math.inf)
-    for _ in range(HORIZON):
+    for _ in range(HORIZON_MONTHS):
         turn = MONTH.start(MONTH.index(moment) + 1)
         minutes = MINUTE.index(turn) - MINUTE.index(moment) - 1
         batch = min(requests, month, minute + (per_minute * minutes if minutes else 0))
@@ -163,16 +280,16 @@ def forecast(requests: int, moment: float, left: Mapping[str, int], limits: Mapp
 
 
 def _after(requests: float, moment: float, left: float, limit: float) -> float:
-    """Return when the last of the requests may leave if only the minutes count."""
+    """Return the moment at which the last of the requests may leave if only the minutes count."""
     if requests <= left:
         return moment
     return MINUTE.start(MINUTE.index(moment) + math.ceil((requests - left) / limit))
 
 
 def runs_out(used: int, limit: int, moment: float) -> float | None:
-    """Return when a month is used up if it goes on as so far (epoch seconds); `None`: not before it ends.
+    """Return the moment (epoch seconds) at which a month is used up; `None`: not before it ends.
 
-    As much is taken to be used a day as was used, on average, in each day since the month began.
+    Each day is taken to use as much as was used, on average, in each day since the month began.
 
     Args:
         used: requests used in the running month.

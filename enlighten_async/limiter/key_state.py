@@ -1,112 +1,64 @@
-"""The state of one API key: counts, learned limits, server time. The rule behind every `QuotaStore`.
+"""KeyState: the counts, learned limits and server time of one API key. The rule behind every `QuotaStore`.
 
 No I/O and no clock in here: every time is passed in, so that a store in memory, in a file or on a
-server can take the same decision inside its own lock or transaction.
+server can take the same decision inside its own lock or transaction. Without a file the state lives in
+memory, and is neither loaded nor dumped.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
+from msgspec.structs import replace
 
-from enlighten_async.limiter.bucket import MINUTE, MONTH, forecast
-from enlighten_async.limiter.grant import Wait
-from enlighten_async.limiter.limits import Limits
-from enlighten_async.limiter.server_clock import SLACK, ServerClock
+from enlighten_async.limiter.bucket import MINUTE, MONTH, PERIODS_S, Limits, blocked_until, forecast
+from enlighten_async.limiter.grant import Settlement, Wait
+from enlighten_async.limiter.plan import Reservations
+from enlighten_async.limiter.record import ClockReading, PendingRequest, Record
+from enlighten_async.limiter.server_clock import DATE_SLACK_S, ServerClock, from_peer
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
-    from enlighten_async.limiter.grant import Settlement
+    from enlighten_async.limiter.bucket import Rule, TokenBucket
     from enlighten_async.limiter.plan import Plan
 
-LENGTHS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 31 * 86_400}
-"""Seconds of each period at the most. The service documents two words; the list is open."""
-TOLERANCE = 60.0
-"""Seconds by which a period's end may lie outside what we know of the time."""
-
-
-def closed_until(refusal: Throttled, earliest: float, latest: float, *, again: bool) -> float:
-    """Return until when (server's time, epoch seconds) nothing more may be sent.
-
-    The service says: "After period_end, you can make another request." A `period_end` that cannot be
-    is replaced by the end of our own window.
-
-    Args:
-        refusal: what the server said.
-        earliest: the earliest its time can be (epoch seconds).
-        latest: the latest its time can be.
-        again: whether the request before was refused as well, so that an end in the past is no help.
-    """
-    length = LENGTHS.get(refusal.period) or _length(refusal)
-    end = refusal.period_end
-    possible = end is not None and earliest - TOLERANCE <= end <= latest + length + TOLERANCE
-    if end is not None and possible and (end > earliest or not again):
-        return end
-    own = {bucket.name: bucket for bucket in (MINUTE, MONTH)}.get(refusal.period or MINUTE.name)
-    return own.start(own.index(latest) + 1) if own else latest + length
-
-
-def _length(refusal: Throttled) -> float:
-    """Return the length of a period we have no word for, if it is a sane one."""
-    if refusal.period_start is None or refusal.period_end is None:
-        return 60.0
-    length = refusal.period_end - refusal.period_start
-    return length if 0 < length <= LENGTHS["month"] else 60.0
-
-
-HOLD = 5.0
-"""Seconds for which a token is kept for who waited for it: its event loop may be slow to wake it."""
-SOON = 120.0
-"""Seconds: a claim on what comes free later than that would outlive the one who made it."""
-AGAIN = 1.0
-"""Seconds for which a claim on whatever settles next holds; who still waits has renewed it by then."""
-
-
-class Reservations:
-    """The claims of the classes that wait, one each. Not thread-safe, and without a clock.
-
-    Within one limiter the queue has an order. Limiters in several event loops or processes race for
-    what comes free, and with a limit of 1 there is nothing to hold back: so who waits lays claim to it.
-
-    Attributes:
-        spans: from when until when (monotonic) a class has the first word, by its rank.
-    """
-
-    def __init__(self) -> None:
-        self.spans: dict[int, tuple[float, float]] = {}
-
-    def lay(self, rank: int, at: float | None, now: float) -> None:
-        """Note that a class waits until `at` (monotonic), or (`None`) for what settles next."""
-        if at is None:
-            self.spans[rank] = now, now + AGAIN
-        elif at <= now + SOON:
-            self.spans[rank] = at, at + HOLD
-
-    def drop(self, rank: int) -> None:
-        """Note that a class got what it waited for."""
-        self.spans.pop(rank, None)
-
-    def ahead(self, rank: int, now: float) -> float | None:
-        """Return until when (monotonic) a class above has the first word; `None`: it has not."""
-        ends = [until for above, (at, until) in self.spans.items() if above < rank and at <= now < until]
-        return max(ends, default=None)
+GUARD_S = 1.0
+"""Seconds by which `Date` and the clock of the server's counter are taken to differ."""
+MAX_GUARD_S = 8.0
+"""The guard doubles up to this when the server contradicts our count."""
+WIDE_GUARD_S = 7 * 86_400.0
+"""Seconds for which a widened guard is kept in the record."""
+LATE_COUNT_S = 5.0
+"""Seconds for which a request given up may still be counted after that."""
+WAKE_MARGIN_S = 0.001
+"""Seconds added to a wait, so that rounding never wakes the waiter just too early."""
+PRIORITY_POLL_S = 0.25
+"""Seconds after which a request that lets a class above go first asks again."""
+CLOCK_POLL_S = 1.0
+"""Seconds after which a process that does not know the server's time asks again: others may write it down."""
+WARNING_SHARES = (0.95, 0.80)
+"""Shares of the month at which a usage warning is given."""
+MAX_SETTLED = 64
+"""Requests settled last whose numbers are remembered: their rejections may still have to be recorded."""
 
 
 @frozen
 class KeySnapshot:
-    """The counts of a key.
+    """The counts of a key at a moment.
 
     Attributes:
         used: requests that may have been counted in the running windows, at the most, by period; those in
             flight are among them.
         limits: requests that may be used in a window, by period; a period without limit is absent.
-        learned: limits that the server named when it refused a request, by period.
-        closed: until when (server's time, epoch seconds) it said that it serves nothing, by period.
-        in_flight: requests of all clients of the store on their way.
+        learned: limits that the server named when it rejected a request, by period.
+        blocked_until: until when (server's time, epoch seconds) the server said that it serves nothing, by
+            period.
+        in_flight: requests in flight of all clients of the store.
         earliest: the earliest the server's time can be (epoch seconds); `None`: nothing has told it yet.
         latest: the latest it can be.
     """
@@ -114,7 +66,7 @@ class KeySnapshot:
     used: Mapping[str, int]
     limits: Mapping[str, int]
     learned: Mapping[str, int]
-    closed: Mapping[str, float]
+    blocked_until: Mapping[str, float]
     in_flight: int
     earliest: float | None
     latest: float | None
@@ -137,244 +89,429 @@ class UsageWarning:
     until: float
 
 
-GUARD = 1.0
-"""Seconds by which `Date` and the clock of the server's counter are taken to differ."""
-MAX_GUARD = 8.0
-"""The guard doubles up to this when the server contradicts our count."""
-LINGER = 5.0
-"""Seconds for which a request given up may still be counted after that."""
-MARGIN = 0.001
-"""Seconds added to a wait, so that rounding never wakes the waiter just too early."""
-GLANCE = 0.25
-"""Seconds between two looks of who lets a class above go first."""
-ALARMS = (0.95, 0.80)
-"""Shares of the month at which an alarm is raised."""
-
-
 class KeyState:
-    """The counts of one key. Not thread-safe: the store that owns it sees to that."""
+    """The state of one key. Not thread-safe: the store that owns it sees to that.
 
-    def __init__(self) -> None:
+    Requests of this process go by its own tickets; in the record each has a number of its own.
+
+    Args:
+        life: seconds after which no response to a request can come any more, and it is counted nowhere.
+
+    Attributes:
+        clock: the server's time.
+        guard: seconds by which `Date` and the server's counter are taken to differ.
+    """
+
+    def __init__(self, life: float = math.inf) -> None:
+        self.life = life
         self.clock = ServerClock()
-        self.guard = GUARD
+        self.guard = GUARD_S
+        self._guard_until = 0.0
         self._charged: dict[str, dict[int, int]] = {MINUTE.name: {}, MONTH.name: {}}
-        self._in_flight: set[int] = set()
-        self._newest = 0
+        self._blocked: dict[str, float] = {}
         self._limits = Limits()
-        self._claims = Reservations()
-        self._alarmed = 0, 0.0  # the month of the last alarm, and its share
-        self._closed: dict[str, float] = {}
-        # Requests granted up to this ticket prove nothing about the limit; None: no doubt.
+        self._reservations = Reservations()
+        self._warned = 0, 0.0  # the month of the last usage warning, and its share
+        self._pending: dict[int, PendingRequest] = {}  # in flight, by number, of all processes
+        self._newest = 0
+        # Requests up to this number prove nothing about the limit; None: no doubt.
         self._doubt: int | None = None
-        # Sent, never answered, and no reply has told the time yet: their windows are not known.
+        # Sent, never answered, and no response has told the time yet: their windows are not known.
         self._unplaced: deque[Settlement] = deque()
+        # Known to this process only:
+        self._own: dict[int, int] = {}  # numbers of its requests in flight, by ticket
+        self._settled: dict[int, int] = {}  # the same of those settled last
+        self._seen: dict[int, float] = {}  # since when (monotonic) a request is known to be in flight
+        self._reading: ClockReading | None = None
+        self._reading_due = False  # whether a response has told the time since the record was loaded
+        self._read_at: float | None = None  # monotonic time when the record was loaded last
 
     def __repr__(self) -> str:
-        return f"<Account charged={self._charged} in_flight={len(self._in_flight)} guard={self.guard}>"
+        return f"<KeyState charged={self._charged} in_flight={len(self._pending)} guard={self.guard}>"
 
     # Taking and settling
 
     def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
-        """Put a request in flight and return `None`, or say why it has to wait.
+        """Put a request in flight and return `None`, or return the reason why it has to wait.
 
         Args:
-            ticket: a number of its own; later ones are higher.
-            plan: what the caller believes the key may spend.
+            ticket: a number unique in this process.
+            plan: the caller's.
             now: monotonic time.
             rank: its class: how many classes go before it.
         """
-        wait = self._decide(plan, now, rank)
+        in_flight = len(self._pending)
+        if in_flight and self._one_at_a_time():
+            wait: Wait | None = Wait("doubt", in_flight=in_flight)
+        else:
+            wait = self._window_wait(plan, now, rank)
+            if wait is None and rank:
+                wait = self._priority_wait(now, rank)
         if wait is None:
-            self._in_flight.add(ticket)
-            self._newest = max(self._newest, ticket)
-            if self._claims.spans:
-                self._claims.drop(rank)
+            self.admit(ticket, now)
+            if self._reservations.spans:
+                self._reservations.release(rank)
         elif wait.reason != "priority":
-            self._claims.lay(rank, wait.at, now)
+            self._reservations.reserve(rank, wait.at, now)
         return wait
 
-    def settle(self, ticket: int, outcome: Settlement) -> None:
-        """Take a request out of flight and charge it; nothing happens if it is not in flight."""
-        if ticket not in self._in_flight:
-            return
-        self._in_flight.remove(ticket)
-        self._book(ticket, outcome)
+    def admit(self, ticket: int, now: float, request: PendingRequest | None = None) -> None:
+        """Put a request of this process in flight, whatever the counts say.
 
-    def _book(self, ticket: int, outcome: Settlement) -> None:
-        """Charge what is out of flight."""
-        if outcome.sent_at is None:
+        Args:
+            ticket: a number unique in this process.
+            now: monotonic time.
+            request: what is known of it already, but for its number.
+        """
+        self._newest = number = self._newest + 1
+        if request is not None:
+            request = replace(request, number=number)
+        elif self.clock.known:
+            until = self.clock.latest(now) + self.guard + self.life
+            request = PendingRequest(number, self._earliest(now), until, self.life)
+        else:
+            request = PendingRequest(number, None, None, self.life)
+        self._pending[number], self._own[ticket] = request, number
+
+    def settle(self, ticket: int, settlement: Settlement) -> None:
+        """Take a request out of flight and charge it; nothing happens if it is not in flight."""
+        number = self._own.pop(ticket, None)
+        if number is None:
             return
-        if outcome.landed:
-            self._observe(outcome.date, outcome.sent_at, outcome.ended_at, outcome.wall)
-        if outcome.accepted and self._doubt is not None and ticket > self._doubt:
+        self._settled[ticket] = number
+        if len(self._settled) > MAX_SETTLED:
+            del self._settled[next(iter(self._settled))]
+        # Another process may have taken it for dead, and charged it: it has ended later than that.
+        self._pending.pop(number, None)
+        if settlement.sent_at is None:
+            return
+        if settlement.landed:
+            self._observe(settlement, settlement.sent_at)
+        if settlement.accepted and self._doubt is not None and number > self._doubt:
             self._doubt = None
         if not self.clock.known:
-            self._unplaced.append(outcome)
+            self._keep_unplaced(settlement)
             return
-        self._charge(outcome)
-        while self._unplaced:
-            self._charge(self._unplaced.popleft())
+        self._charge(settlement, settlement.sent_at)
+        if self._unplaced:
+            self._place()
 
-    def refuse(self, ticket: int, refusal: Throttled, plan: Plan, now: float) -> None:
+    def record_rejection(self, ticket: int, error: Throttled, plan: Plan, now: float) -> None:
         """Learn from the server's word that the limit is reached.
 
         Args:
-            ticket: the request that was refused, settled before.
-            refusal: what the server said.
-            plan: what the caller believed.
+            ticket: the request that was rejected, settled before.
+            error: the server's rejection.
+            plan: the caller's.
             now: monotonic time.
         """
-        period = refusal.period or MINUTE.name
-        # The rest of a burst is refused for the same cause: only its first says something new.
-        news, again = self._doubt is None or ticket > self._doubt, self._doubt is not None
-        lowered = self._limits.learn(period, refusal.limit, plan)
-        if news and period == MINUTE.name and not lowered:
-            self.guard = min(2 * self.guard, MAX_GUARD)
+        number, period = self._settled.get(ticket, self._newest), error.period or MINUTE.name
+        # The rest of a burst is rejected for the same cause: only its first says something new.
+        news, again = self._doubt is None or number > self._doubt, self._doubt is not None
+        latest = self.clock.latest(now) if self.clock.known else 0.0
+        lowered = self._limits.learn(period, error.limit, plan, latest)
+        if news and period == MINUTE.name and not lowered and self.guard < MAX_GUARD_S:
+            self.guard = min(2 * self.guard, MAX_GUARD_S)
+            self._guard_until = latest + WIDE_GUARD_S
         self._doubt = self._newest
         if self.clock.known:
-            until = closed_until(refusal, self._earliest(now), self.clock.latest(now), again=news and again)
-            self._closed[period] = max(until, self._closed.get(period, until))
+            until = blocked_until(error, self._earliest(now), latest, again=news and again)
+            self._blocked[period] = max(until, self._blocked.get(period, until))
 
     # What is left
+
+    def now(self, now: float, wall: float) -> float:
+        """Return the latest the server's time can be (epoch seconds); the wall clock's until it is known."""
+        return self.clock.latest(now) if self.clock.known else wall
 
     def left(self, plan: Plan, now: float, rank: int = 0) -> dict[str, int]:
         """Return the requests left to a class at the least in the running windows, by period."""
         earliest = self._earliest(now)
-        spent = len(self._in_flight) + len(self._unplaced)
-        shut = {name for name, until in self._closed.items() if until > earliest}
+        spent = len(self._pending) + len(self._unplaced)
+        blocked = {name for name, until in self._blocked.items() if until > earliest}
         return {
             rule.bucket.name: 0
-            if rule.bucket.name in shut
+            if rule.bucket.name in blocked
             else max(0, rule.room - spent - rule.bucket.used(self._charged[rule.bucket.name], earliest))
             for rule in self._limits.rules(plan, rank)
         }
 
     def ready_at(self, plan: Plan, requests: int, now: float, wall: float, rank: int = 0) -> float:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
-        moment = self.clock.latest(now) if self.clock.known else wall
         rooms = {rule.bucket.name: rule.room for rule in self._limits.rules(plan, rank)}
-        return forecast(requests, moment, self.left(plan, now, rank), rooms)
+        return forecast(requests, self.now(now, wall), self.left(plan, now, rank), rooms)
 
-    def standing(self, plan: Plan, now: float) -> KeySnapshot:
-        """Return what is known of the key."""
-        known = self.clock.known
-        earliest = self._earliest(now)
-        spent = len(self._in_flight) + len(self._unplaced)
+    def snapshot(self, plan: Plan, now: float) -> KeySnapshot:
+        """Return the counts at this moment."""
+        known, earliest = self.clock.known, self._earliest(now)
+        spent = len(self._pending) + len(self._unplaced)
         return KeySnapshot(
             used={b.name: spent + b.used(self._charged[b.name], earliest) for b in (MINUTE, MONTH)},
             limits=self._limits.in_force(plan),
-            learned=dict(self._limits.learned),
-            closed={name: until for name, until in self._closed.items() if until > earliest},
-            in_flight=len(self._in_flight),
+            learned={period: learned.limit for period, learned in self._limits.learned.items()},
+            blocked_until={name: until for name, until in self._blocked.items() if until > earliest},
+            in_flight=len(self._pending),
             earliest=earliest if known else None,
             latest=self.clock.latest(now) if known else None,
         )
 
-    def alarm(self, plan: Plan, now: float) -> UsageWarning | None:
-        """Return the news that most of the month is used up, each stage once a month; else `None`."""
-        limit, charged = self._limits.month(plan), self._charged[MONTH.name]
+    def usage_warning(self, plan: Plan, now: float) -> UsageWarning | None:
+        """Return the warning that most of the month is used up, if it is due; each stage is once a month."""
+        rules, charged = self._limits.rules(plan, 0), self._charged[MONTH.name]
+        limit = rules[0].limit if rules and rules[0].bucket is MONTH else None
         # Asked after each request: the common answer must come before any look at the calendar.
-        if limit is None or max(charged.values(), default=0) < ALARMS[-1] * limit:
+        if limit is None or max(charged.values(), default=0) < WARNING_SHARES[-1] * limit:
             return None
         month = MONTH.index(self._earliest(now))
         used = charged.get(month, 0)
-        share = next((share for share in ALARMS if used >= share * limit), 0.0)
-        if share <= (self._alarmed[1] if self._alarmed[0] == month else 0.0):
+        share = next((share for share in WARNING_SHARES if used >= share * limit), 0.0)
+        if share <= (self._warned[1] if self._warned[0] == month else 0.0):
             return None
-        self._alarmed = month, share
         return UsageWarning(share, used, limit, MONTH.start(month + 1))
+
+    def record_warning(self, warning: UsageWarning) -> bool:
+        """Note that a warning is given; `False`: another client of the store has given it."""
+        given = MONTH.index(warning.until) - 1, warning.share
+        news, self._warned = given > self._warned, max(given, self._warned)
+        return news
+
+    # The record
+
+    def fork(self) -> KeyState:
+        """Return a copy that goes its own way."""
+        other = copy(self)
+        other._charged = {period: dict(windows) for period, windows in self._charged.items()}
+        other._blocked, other._unplaced = dict(self._blocked), deque(self._unplaced)
+        other._limits, other._reservations = Limits(self._limits.learned), Reservations()
+        other._reservations.spans = dict(self._reservations.spans)
+        other._pending, other._seen = dict(self._pending), dict(self._seen)
+        other._own, other._settled = dict(self._own), dict(self._settled)
+        return other
+
+    def load(self, record: Record, now: float, wall: float) -> None:
+        """Take over the record.
+
+        Args:
+            record: what all processes have written.
+            now: monotonic time.
+            wall: the local wall clock's time.
+        """
+        self._hear(record.reading, now, wall)
+        self._charged = {name: dict(record.charged.get(name, {})) for name in (MINUTE.name, MONTH.name)}
+        self._blocked = dict(record.blocked)
+        self._newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
+        self._pending = {request.number: request for request in record.pending}
+        self._seen = {number: self._seen.get(number, now) for number in self._pending}
+        self.guard, self._guard_until = record.guard
+        if self._guard_until <= self._earliest(now):
+            self.guard = GUARD_S
+        earliest = self._earliest(now)
+        self._limits = Limits({name: each for name, each in record.learned.items() if each.until > earliest})
+        self._reservations.spans = self._shifted(record.reservations, -1)
+        while len(self._unplaced) > record.unplaced:
+            self._unplaced.popleft()
+        while len(self._unplaced) < record.unplaced:
+            self._unplaced.append(_any_time_before(now))
+        if self.clock.known:
+            self._place()
+        self.expire(now)
+
+    def dump(self, now: float, wall: float) -> Record:
+        """Return the record of this state; the times as in `load`."""
+        if self._reading_due:
+            number = 1 if self._reading is None else self._reading.number + 1
+            least, most = self.clock.earliest(now), self.clock.latest(now)
+            self._reading = ClockReading(number, least, most, self.clock.guessed, now, wall)
+            self._reading_due = False
+        return Record(
+            charged={period: dict(windows) for period, windows in self._charged.items()},
+            blocked=dict(self._blocked),
+            learned=dict(self._limits.learned),
+            pending=tuple(self._pending.values()),
+            unplaced=len(self._unplaced),
+            newest=self._newest,
+            doubt=self._doubt,
+            guard=(self.guard, self._guard_until),
+            reading=self._reading,
+            reservations=self._shifted(self._reservations.spans, 1),
+            warned=self._warned,
+        )
+
+    def move(self, record: Record | None, now: float, wall: float) -> None:
+        """Load the record of another file than before, or begin one with what is known."""
+        own = {ticket: self._pending.get(number) for ticket, number in self._own.items()}
+        known = replace(self.dump(now, wall), pending=())
+        self._reading = self._read_at = None
+        self.load(known if record is None else record.merged(known), now, wall)
+        self._own = {}
+        for ticket, request in own.items():
+            self.admit(ticket, now, request or PendingRequest(0, None, None, self.life))
+
+    def expire(self, now: float) -> None:
+        """Charge the requests that nobody can settle any more: their processes have ended."""
+        earliest, own = self._earliest(now), set(self._own.values())
+        for request in [request for number, request in self._pending.items() if number not in own]:
+            over = request.until is not None and request.until < earliest
+            if over or self._seen.get(request.number, now) + request.life < now:
+                del self._pending[request.number]
+                self._give_up(request, now)
 
     # How it is decided
 
-    def _decide(self, plan: Plan, now: float, rank: int) -> Wait | None:
-        flying = len(self._in_flight)
-        if flying and self._one_by_one():
-            return Wait("doubt", in_flight=flying)
-        wait = self._full(plan, now, flying, rank) if self.clock.known else self._crowded(plan, now, rank)
-        if wait is None and rank:
-            ahead = self._claims.ahead(rank, now)
-            if ahead is not None:
-                return Wait("priority", min(ahead, now + GLANCE), in_flight=flying)
-        return wait
-
-    def _one_by_one(self) -> bool:
+    def _one_at_a_time(self) -> bool:
         """Tell whether nothing more may leave while something is in flight."""
-        return self._doubt is not None or not self.clock.known
+        # Requests of other processes are no hindrance to learn the time.
+        return self._doubt is not None or (bool(self._own) and not self.clock.known)
 
     def _earliest(self, now: float) -> float:
         """Return the earliest moment (server's time) that the counter may be at; 0 while nothing is known."""
-        return self.clock.earliest(now) - self.guard if self.clock.known else 0.0
+        return max(0.0, self.clock.earliest(now) - self.guard)
 
-    def _full(self, plan: Plan, now: float, flying: int, rank: int) -> Wait | None:
-        """Return the longest wait for a window; of two reasons to wait it is the one that matters."""
-        earliest = self._earliest(now)
-        waits: list[Wait] = []
-        if self._closed:
-            self._closed = {name: until for name, until in self._closed.items() if until > earliest}
-            waits = [self._shut(name, until, flying) for name, until in self._closed.items()]
-        for rule in self._limits.rules(plan, rank):
-            name = rule.bucket.name
-            opening = rule.bucket.opening(self._charged[name], flying, earliest, rule.room)
-            if opening is not None:
-                reason, at = name if opening.at is not None else "in_flight", self._when(opening.at)
-                waits.append(
-                    Wait(reason, at, opening.at, opening.certain, flying, name, rule.limit, rule.held)
-                )
-        return max(waits, key=_weight) if waits else None
-
-    def _shut(self, period: str, until: float, flying: int) -> Wait:
-        """Return the wait for a window the server said is full."""
-        reason = period if period == MONTH.name else "throttled"
-        return Wait(reason, self._when(until), until, True, flying, period, self._limits.learned.get(period))
-
-    def _when(self, server_time: float | None) -> float | None:
+    def _monotonic_at(self, server_time: float | None) -> float | None:
         """Return the monotonic time from when the server's time cannot be before this."""
-        return None if server_time is None else self.clock.when(server_time + self.guard) + MARGIN
-
-    def _crowded(self, plan: Plan, now: float, rank: int) -> Wait | None:
-        """Return the wait while requests were sent, none answered, and the time is not known."""
-        while self._unplaced and self._unplaced[0].ended_at < now - LENGTHS["month"] - LINGER:
-            self._unplaced.popleft()
-        rules = {rule.bucket.name: rule for rule in self._limits.rules(plan, rank)}
-        month, minute, sent = rules.get(MONTH.name), rules.get(MINUTE.name), len(self._unplaced)
-        if month is not None and sent >= month.room:
-            return Wait(MONTH.name, certain=True, period=MONTH.name, limit=month.limit, held=month.held)
-        if minute is None or sent < minute.room:
+        if server_time is None:
             return None
-        # The last so many fit in one window, unless the first of them is more than a minute old.
-        at = self._unplaced[-minute.room].ended_at + LINGER + LENGTHS["minute"] + MARGIN
-        return Wait(MINUTE.name, at=at, certain=True, period=MINUTE.name) if at > now else None
+        return self.clock.monotonic_at(server_time + self.guard) + WAKE_MARGIN_S
+
+    def _window_wait(self, plan: Plan, now: float, rank: int) -> Wait | None:
+        """Return the longest wait for a window with room: of two reasons to wait that one matters."""
+        earliest, in_flight = self._earliest(now), len(self._pending)
+        waits: list[Wait] = []
+        if self._blocked:
+            self._blocked = {name: until for name, until in self._blocked.items() if until > earliest}
+            waits = [self._blocked_wait(name, until) for name, until in self._blocked.items()]
+        for rule in self._limits.rules(plan, rank):
+            name, unplaced = rule.bucket.name, self._unplaced_in(rule.bucket, now) if self._unplaced else ()
+            if len(unplaced) >= rule.room:
+                waits.append(self._unplaced_wait(rule, unplaced))
+                continue
+            opening = rule.bucket.opening(self._charged[name], in_flight + len(unplaced), earliest, rule.room)
+            if opening is not None:
+                reason, at = name if opening.at is not None else "in_flight", self._monotonic_at(opening.at)
+                certain, limit = opening.certain, rule.limit
+                waits.append(Wait(reason, at, opening.at, certain, in_flight, name, limit, rule.reserved))
+        if not waits:
+            return None
+        wait = max(waits, key=_by_length)
+        return wait if self._read_at is None or self.clock.known else _rechecked(wait, now)
+
+    def _priority_wait(self, now: float, rank: int) -> Wait | None:
+        """Return the wait for a class above that has the first claim on the token."""
+        until = self._reservations.held_until(rank, now)
+        if until is None:
+            return None
+        return Wait("priority", min(until, now + PRIORITY_POLL_S), in_flight=len(self._pending))
+
+    def _blocked_wait(self, period: str, until: float) -> Wait:
+        """Return the wait for a window that the server said is full."""
+        reason = period if period == MONTH.name else "throttled"
+        learned = self._limits.learned.get(period)
+        limit, in_flight = None if learned is None else learned.limit, len(self._pending)
+        return Wait(reason, self._monotonic_at(until), until, True, in_flight, period, limit)
+
+    def _unplaced_in(self, bucket: TokenBucket, now: float) -> Sequence[Settlement]:
+        """Return the requests without a response that the running window may have counted, oldest first."""
+        since = now - LATE_COUNT_S - PERIODS_S[bucket.name]
+        return [each for each in self._unplaced if each.ended_at > since]
+
+    def _unplaced_wait(self, rule: Rule, unplaced: Sequence[Settlement]) -> Wait:
+        """Return the wait for a window that is full if it counted all requests without a response."""
+        name, at = rule.bucket.name, None
+        if rule.bucket is MINUTE:
+            # The last so many fit in one minute, unless the first of them is more than a minute old.
+            at = unplaced[-rule.room].ended_at + LATE_COUNT_S + PERIODS_S[name] + WAKE_MARGIN_S
+        return Wait(name, at, None, True, len(self._pending), name, rule.limit, rule.reserved)
 
     # How it is charged
 
-    def _observe(self, date: float | None, sent: float, received: float, wall: float) -> None:
-        before, self.clock = self.clock, self.clock.observe(date, sent, received, wall)
-        if self.clock.resets == before.resets:
-            return
-        # What was charged by the wrong time lies in the wrong minutes: count it in those possible now.
-        # It costs a minute at the most. A month is too long to be shut for a doubt of this kind.
-        latest = self.clock.latest(received) + self.guard
-        possible = range(MINUTE.index(self._earliest(received)), MINUTE.index(latest) + 1)
-        total = sum(self._charged[MINUTE.name].values())
-        self._charged[MINUTE.name] = dict.fromkeys(possible, total) if total else {}
-        self._closed = {
-            name: until for name, until in self._closed.items() if until <= latest + LENGTHS.get(name, 60)
-        }
-
-    def _charge(self, outcome: Settlement) -> None:
+    def _charge(self, settlement: Settlement, sent_at: float) -> None:
         """Count a request in every window that may hold the moment at which the server counted it."""
-        sent = outcome.ended_at if outcome.sent_at is None else outcome.sent_at
-        first, last = self._earliest(sent), self.clock.latest(outcome.ended_at)
-        if not outcome.landed:
-            last += LINGER
-        elif outcome.date is not None and outcome.date + 1 + SLACK >= first:
-            # The service counts before it answers, so not after the second of the answer's Date.
-            last = min(last, outcome.date + 1 + SLACK)
-        oldest = self.clock.earliest(outcome.ended_at) - MAX_GUARD
+        first, last = self._earliest(sent_at), self.clock.latest(settlement.ended_at)
+        if not settlement.landed:
+            last += LATE_COUNT_S
+        elif settlement.date is not None and settlement.date + 1 + DATE_SLACK_S >= first:
+            # The service counts before it answers, so not after the second of the response's Date.
+            last = min(last, settlement.date + 1 + DATE_SLACK_S)
+        oldest = self.clock.earliest(settlement.ended_at) - MAX_GUARD_S
         for bucket in (MINUTE, MONTH):
             bucket.charge(self._charged[bucket.name], first, last + self.guard, oldest)
 
+    def _keep_unplaced(self, settlement: Settlement) -> None:
+        """Keep a request without a response for as long as it may count in a month."""
+        self._unplaced.append(settlement)
+        while self._unplaced[0].ended_at < settlement.ended_at - PERIODS_S["month"] - LATE_COUNT_S:
+            self._unplaced.popleft()
 
-def _weight(wait: Wait) -> tuple[bool, float]:
-    """Sort waits by what is certain, then by how long."""
+    def _place(self) -> None:
+        """Charge the requests without a response, now that the server's time is known."""
+        while self._unplaced:
+            settlement = self._unplaced.popleft()
+            self._charge(settlement, settlement.sent_at or settlement.ended_at)
+
+    def _give_up(self, request: PendingRequest, now: float) -> None:
+        """Charge a request that nobody can settle any more to all windows it may have fallen in."""
+        known, since, until = self.clock.known, request.since, request.until
+        latest = self.clock.latest(now) + self.guard if known else math.inf
+        if since is None or until is None:
+            if not known:
+                self._unplaced.append(_any_time_before(now))
+                return
+            since, until = self._earliest(self._seen.get(request.number, now)), latest
+        oldest = self._earliest(now) - MAX_GUARD_S
+        for bucket in (MINUTE, MONTH):
+            bucket.charge(self._charged[bucket.name], since, min(until, latest), oldest)
+
+    # The server's time
+
+    def _observe(self, settlement: Settlement, sent_at: float) -> None:
+        """Learn the server's time from a response."""
+        now, resets = settlement.ended_at, self.clock.resets
+        self.clock = self.clock.observe(settlement.date, sent_at, now, settlement.wall)
+        self._reading_due = True
+        if self.clock.resets == resets:
+            return
+        # What was charged by the wrong time lies in the wrong minutes: count it in those possible now.
+        # It costs a minute at the most. A month is too long to be blocked for a doubt of this kind.
+        latest = self.clock.latest(now) + self.guard
+        possible = range(MINUTE.index(self._earliest(now)), MINUTE.index(latest) + 1)
+        total = sum(self._charged[MINUTE.name].values())
+        self._charged[MINUTE.name] = dict.fromkeys(possible, total) if total else {}
+        self._blocked = {
+            name: until for name, until in self._blocked.items() if until <= latest + PERIODS_S.get(name, 60)
+        }
+
+    def _hear(self, reading: ClockReading | None, now: float, wall: float) -> None:
+        """Learn the server's time from another process's reading."""
+        before = None if self._reading is None else self._reading.number
+        if reading is not None and reading.number != before:
+            least, most = from_peer(reading, self._read_at, now, wall)
+            if most == math.inf:
+                self.clock = self.clock if self.clock.known else ServerClock(least, most, now)
+            elif not (reading.guessed and self.clock.known):
+                self.clock = evolve(self.clock.narrow(least, most, now), guessed=reading.guessed)
+        self._reading, self._read_at = reading, now
+
+    def _shifted(self, spans: dict[int, tuple[float, float]], sign: int) -> dict[int, tuple[float, float]]:
+        """Return reservations in the server's time in place of this process's own (sign 1), or back (-1)."""
+        if not self.clock.known:
+            return {}
+        shift = sign * (self.clock.least + self.clock.most) / 2
+        return {rank: (start + shift, end + shift) for rank, (start, end) in spans.items()}
+
+
+def _by_length(wait: Wait) -> tuple[bool, float]:
+    """Sort waits by whether they are certain, then by how long they are."""
     return wait.certain, math.inf if wait.at is None else wait.at
+
+
+def _rechecked(wait: Wait, now: float) -> Wait:
+    """Shorten a wait that may end as soon as another process writes down the server's time."""
+    if wait.period == MONTH.name and (wait.certain or wait.at is not None):
+        return wait  # the caller is told, and does not wait
+    at = now + CLOCK_POLL_S
+    return evolve(wait, at=at if wait.at is None else min(at, wait.at), certain=False)
+
+
+def _any_time_before(now: float) -> Settlement:
+    """Return the end of a request that may have been counted in any window until now."""
+    return Settlement(now - PERIODS_S["minute"], now)

@@ -1,4 +1,4 @@
-"""The one gate: order, priorities, and how many requests are in flight."""
+"""RateLimiter: the one gate of a key: order, priorities, and requests in flight."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError
 from enlighten_async.limiter.bucket import MINUTE, runs_out
 from enlighten_async.limiter.grant import Grant, Settlement, Wait
-from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, Waiting, WaitQueue, WaitTimes
+from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
 from enlighten_async.windows import as_datetime
 
 if TYPE_CHECKING:
@@ -18,71 +18,69 @@ if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
     from enlighten_async.limiter.key_state import KeySnapshot, UsageWarning
     from enlighten_async.limiter.plan import Plan
-    from enlighten_async.limiter.queue import Waiting
     from enlighten_async.limiter.store import QuotaStore
+    from enlighten_async.wire import Response
 
-LONG = 5.0
-"""Seconds; shorter waits are not worth a line."""
-SAME = 2.0
+LOGGED_WAIT_S = 5.0
+"""Seconds; shorter waits are not logged."""
+SAME_WAIT_S = 2.0
 """Seconds between the ends of two waits that are one: the head of the queue may change, and so may its
 knowledge of the time."""
+DEFAULT_MAX_WAIT_S = 120.0
+"""Seconds a caller without `max_wait` waits for a window; a longer sleep is the caller's to choose."""
+IN_FLIGHT_POLL_S = 0.1
+"""Seconds after which the head asks again while another client of the store has requests in flight."""
+TOO_MANY = frozenset({409, 429, 503})
+"""Statuses that say "too many requests": v2's and v4's for the limit, and both's for concurrency."""
 
 logger = logging.getLogger("enlighten_async")
 
+_tickets = count(1)  # unique per process, since limiters may share a store
+
 
 class QuotaLog:
-    """Says each thing once, however many wait for it."""
+    """The log lines about a key's quota: each wait is told once, however many requests wait for it."""
 
     def __init__(self) -> None:
         self._until = 0.0
 
-    def waiting(self, waiting: Waiting, seconds: float, queued: int) -> None:
-        """Say what is waited for, if it takes long, and until when.
+    def waiting(self, wait: Wait, seconds: float, queued: int) -> None:
+        """Log a wait of so many seconds from now on, if it takes long.
 
         Args:
-            waiting: the reason, and its end by the server's time.
-            seconds: how long that is from now on.
-            queued: how many wait.
+            wait: the reason, and its end by the server's time.
+            seconds: its length.
+            queued: the number of waiters.
         """
-        until = waiting.until
-        if until is None or seconds <= LONG or abs(until - self._until) < SAME:
+        until = wait.until
+        if until is None or seconds <= LOGGED_WAIT_S or abs(until - self._until) < SAME_WAIT_S:
             return
         self._until = until
         logger.info(
             "waiting %.0f s (%s) until %s UTC; %d in the queue",
             seconds,
-            waiting.reason,
+            wait.reason,
             f"{as_datetime(until):%Y-%m-%d %H:%M:%S}",
             queued,
         )
 
-    def alarm(self, alarm: UsageWarning, moment: float) -> None:
+    def usage(self, warning: UsageWarning, moment: float) -> None:
         """Warn that most of a month is used up.
 
         Args:
-            alarm: the news.
+            warning: the counts.
             moment: the server's time, epoch seconds.
         """
-        end = runs_out(alarm.used, alarm.limit, moment)
+        end = runs_out(warning.used, warning.limit, moment)
         pace = "lasts" if end is None else f"is used up on {as_datetime(end):%Y-%m-%d}"
         logger.warning(
             "%.0f %% of this month's requests are used (%d of %d): at this pace it %s; it ends on %s UTC",
-            100 * alarm.share,
-            alarm.used,
-            alarm.limit,
+            100 * warning.share,
+            warning.used,
+            warning.limit,
             pace,
-            f"{as_datetime(alarm.until):%Y-%m-%d %H:%M}",
+            f"{as_datetime(warning.until):%Y-%m-%d %H:%M}",
         )
-
-
-PATIENCE = 120.0
-"""Seconds a caller without `max_wait` waits for a window; a longer sleep is the caller's to choose."""
-POLL = 0.1
-"""Seconds between two looks while another client of the store has requests in flight."""
-REFUSALS = frozenset({409, 429, 503})
-"""Statuses that say "too many": v2's and v4's word for the limit, and both's for concurrency."""
-
-_tickets = count(1)  # one row of numbers per process, since limiters may share a store
 
 
 class RateLimiter:
@@ -93,9 +91,9 @@ class RateLimiter:
 
     Args:
         store: the counts of the key.
-        plan: what the key may spend, resolved.
+        plan: the key's plan, resolved.
         clock: the source of time; all users of the store share its monotonic clock.
-        max_in_flight: requests on their way at the most.
+        max_in_flight: requests in flight at the most.
 
     Raises:
         InputError: the plan is not resolved, or `max_in_flight` is below 1.
@@ -107,182 +105,210 @@ class RateLimiter:
         self._store = store
         self._plan = plan
         self._clock = clock
-        self._flight = ConcurrencyLimit(max_in_flight)
-        self._line = WaitQueue()
+        self._concurrency = ConcurrencyLimit(max_in_flight)
+        self._queue = WaitQueue()
         self._numbers = count()
-        self._watch = WaitTimes()
-        self._news = QuotaLog()
-        self._told = False  # whether any answer told the server's time
+        self._wait_times = WaitTimes()
+        self._log = QuotaLog()
+        self._answered = False  # whether any response told the server's time
 
     def __repr__(self) -> str:
-        return f"<RateLimiter in_flight={self._flight.count}/{self._flight.room} queued={len(self._line)}>"
+        in_flight = f"{self._concurrency.count}/{self._concurrency.limit}"
+        return f"<RateLimiter in_flight={in_flight} queued={self._queue.count}>"
 
     @property
     def plan(self) -> Plan:
-        """What the key may spend, as far as the caller knows."""
+        """The key's plan, as far as the caller knows."""
         return self._plan
 
     @property
-    def waiting(self) -> Waiting | None:
-        """Why the head of the queue waits, and until when; `None` if nobody waits."""
-        return self._watch.waiting
+    def waiting(self) -> Wait | None:
+        """The reason why the head of the queue waits; `None` if nobody waits."""
+        return self._wait_times.waiting
 
     @property
     def queued(self) -> int:
-        """How many wait."""
-        return len(self._line)
-
-    def standing(self) -> KeySnapshot:
-        """Return what is known of the key."""
-        return self._store.standing(self._plan, self._clock.monotonic())
-
-    def left(self, rank: int = 0) -> dict[str, int]:
-        """Return the requests left to a class at the least in the running windows, by period."""
-        return self._store.left(self._plan, self._clock.monotonic(), rank)
+        """The number of waiters."""
+        return self._queue.count
 
     def now(self) -> float:
         """Return the server's time (epoch seconds), the latest that it can be; ours until it is known."""
-        return self._store.ready_at(self._plan, 0, self._clock.monotonic(), self._clock.now())
+        monotonic, wall = self._clock.monotonic(), self._clock.now()
+        return self._store.read(lambda state: state.now(monotonic, wall))
+
+    def snapshot(self) -> KeySnapshot:
+        """Return the counts of the key."""
+        now = self._clock.monotonic()
+        return self._store.read(lambda state: state.snapshot(self._plan, now))
+
+    def left(self, rank: int = 0) -> dict[str, int]:
+        """Return the requests left to a class at the least in the running windows, by period."""
+        now = self._clock.monotonic()
+        return self._store.read(lambda state: state.left(self._plan, now, rank))
 
     def ready_at(self, requests: int, rank: int = 0) -> float:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted.
 
-        Those of it and above it who wait already go first. It is infinite if that takes more than a century.
+        Waiters of it and of the classes above go first. It is infinite if that takes more than a century.
         """
-        return self._forecast(requests + self._line.upto(rank), rank)
+        return self._forecast(requests + self._queue.up_to(rank), rank)
 
-    def place(self, priority: int = 0) -> Waiter:
-        """Return a place at the end of the queue of a class; a lower priority goes first (`RANKS`)."""
-        return Waiter(priority, next(self._numbers))
+    def waiter(self, rank: int = 0) -> Waiter:
+        """Return a place at the end of the queue of a class; a lower rank goes first (`RANKS`)."""
+        return Waiter(rank, next(self._numbers))
 
     async def sync(self) -> None:
         """Let the store write what was settled, unless the next in the queue lets it do so at once."""
-        if self._line.head is None:
+        if self._queue.head is None:
             await self._store.sync()
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Learn what other processes have spent, where the store is shared with any."""
-        await self._store.sync(look=True)
+        await self._store.sync(refresh=True)
 
-    async def acquire(self, place: Waiter, max_wait: float | None = None) -> Grant:
+    async def acquire(self, waiter: Waiter, max_wait: float | None = None) -> Grant:
         """Wait for the permission to send one request.
 
         Args:
-            place: the place in the queue; one that was granted before goes to the head again.
+            waiter: the place in the queue; one that was granted before goes to the head again.
             max_wait: seconds the caller is ready to wait; `None`: as long as the minutes take.
 
         Raises:
             BudgetExceeded: it takes longer than `max_wait`; raised at once if that is known.
             QuotaExhausted: a longer window, such as the month, is full, and does not open in time.
-            UsageError: the place is in the queue already.
+            UsageError: the waiter is in the queue already.
         """
-        if place.queued:
-            raise UsageError("this place is in the queue already: take one place per request")
+        if waiter.queued:
+            raise UsageError("this waiter is in the queue already: take one per request")
         deadline = math.inf if max_wait is None else self._clock.monotonic() + max_wait
         before: dict[str, float] | None = None
-        self._line.join(place)
+        self._queue.join(waiter)
         try:
             if max_wait is not None:
-                self._refuse_hopeless(place, max_wait)
+                self._refuse_hopeless(waiter, max_wait)
             # No checkpoint while the gate is free: it would cost more than the whole decision, and
             # whoever has a grant is about to send, which is one.
             while True:
-                verdict = await self._turn(place)
-                if isinstance(verdict, Grant):
+                taken = await self._try_take(waiter)
+                if isinstance(taken, Grant):
                     if before is not None:
-                        verdict.waited = self._watch.since(before, self._clock.monotonic())
-                    return verdict
+                        taken.waited = self._wait_times.since(before, self._clock.monotonic())
+                    return taken
                 if before is None:
-                    before = self._watch.read(self._clock.monotonic())
-                await self._pause(place, verdict, deadline)
+                    before = self._wait_times.read(self._clock.monotonic())
+                await self._pause(waiter, taken, deadline)
         finally:
-            self._leave(place)
+            self._queue.leave(waiter)
 
-    def throttled(self, grant: Grant, refusal: Throttled) -> None:
-        """Correct the counts after the server said that the limit is reached (409, 429).
+    def rejected(self, grant: Grant, error: Throttled) -> None:
+        """Correct the counts after the server rejected a request: the limit is reached (409, 429).
 
-        Settles the grant. The window is shut until the server says it opens, a lower limit is obeyed
+        Settles the grant. The window is closed until the server says it opens, a lower limit is obeyed
         at once, and one request at a time goes out until one is accepted.
         """
         grant.settle()
-        self._store.refuse(grant.ticket, refusal, self._plan, self._clock.monotonic())
-        self._wake()
+        now = self._clock.monotonic()
+        self._store.update(lambda state: state.record_rejection(grant.ticket, error, self._plan, now))
+        self._queue.wake_head()
 
     def overloaded(self, grant: Grant | None = None) -> None:
-        """Halve what may be in flight after the server said that it is too much at once (503).
+        """Halve the requests that may be in flight after the server said that they are too many (503).
 
         Args:
-            grant: whose request it was; a burst of such answers then counts once.
+            grant: the request that was answered so; a burst of such answers then counts once.
         """
-        self._flight.halve(next(_tickets), None if grant is None else grant.ticket)
+        self._concurrency.halve(next(_tickets), None if grant is None else grant.ticket)
 
-    async def _turn(self, place: Waiter) -> Grant | Wait | None:
-        """Take a token if it is this place's turn; `None` if it is not."""
-        if self._line.head is not place:
+    async def _try_take(self, waiter: Waiter) -> Grant | Wait | None:
+        """Take a token if it is this waiter's turn; `None` if it is not."""
+        if self._queue.head is not waiter:
             return None
-        if not self._flight.enter():
+        if not self._concurrency.enter():
             return Wait("in_flight")
-        ticket, wait, asked = next(_tickets), None, False
+        ticket = next(_tickets)
         try:
-            wait = await self._store.take(ticket, self._plan, self._clock.monotonic(), place.priority)
-            asked = True
-        finally:
+            wait = await self._store.take(ticket, self._plan, self._clock.monotonic(), waiter.priority)
+        except BaseException:
             # A cancelled `take` may have taken: giving back what was not taken does no harm.
-            if not asked:
-                self._store.settle(ticket, Settlement(None, self._clock.monotonic()))
-            if not asked or wait is not None:
-                self._flight.leave()
-        if wait is not None:
-            return wait
-        return Grant(ticket, waited={}, monotonic=self._clock.monotonic, settle=self._settle)
+            unsent = Settlement(None, self._clock.monotonic())
+            self._store.update(lambda state: state.settle(ticket, unsent))
+            self._concurrency.leave()
+            raise
+        if wait is None:
+            return Grant(ticket, self._settle)
+        self._concurrency.leave()
+        return wait
 
-    async def _pause(self, place: Waiter, wait: Wait | None, deadline: float) -> None:
-        """Wait until it makes sense to look again; raise if that is too late."""
+    def _settle(self, grant: Grant, sent_at: float | None, response: Response | None) -> None:
         now = self._clock.monotonic()
-        self._refuse_late(place, wait, deadline, now)
-        until, waiting = deadline, None
+        if response is None:
+            settlement = Settlement(sent_at, now)
+        else:
+            self._answered = True
+            settlement = Settlement(
+                sent_at=response.sent_at if sent_at is None else sent_at,
+                ended_at=response.received_at,
+                wall=self._clock.now() - (now - response.received_at),
+                landed=True,
+                accepted=response.status not in TOO_MANY,
+                date=response.date,
+            )
+        self._concurrency.leave(accepted=settlement.accepted)
+        self._store.update(lambda state: state.settle(grant.ticket, settlement))
+        warning = self._store.read(lambda state: state.usage_warning(self._plan, now))
+        if warning is not None and self._store.update(lambda state: state.record_warning(warning)):
+            self._log.usage(warning, self.now())
+        if self._queue.count:
+            self._queue.wake_head()
+
+    async def _pause(self, waiter: Waiter, wait: Wait | None, deadline: float) -> None:
+        """Wait until it makes sense to ask again; raise if that is too late."""
+        now = self._clock.monotonic()
+        self._refuse_late(waiter, wait, deadline, now)
+        until = deadline
         if wait is not None:
             until = min(deadline, math.inf if wait.at is None else wait.at)
-            if wait.in_flight > self._flight.count:
-                # Another client's answer may end the wait, and it may live in another thread or
+            if wait.in_flight > self._concurrency.count:
+                # Another client's response may end the wait, and it may live in another thread or
                 # process, which cannot wake us.
-                until = min(until, now + POLL)
-            waiting = Waiting(wait.reason, wait.until)
-            self._watch.start(waiting, now)
-            self._news.waiting(waiting, (math.inf if wait.at is None else wait.at) - now, len(self._line))
+                until = min(until, now + IN_FLIGHT_POLL_S)
+            self._wait_times.start(wait, now)
+            self._log.waiting(wait, (math.inf if wait.at is None else wait.at) - now, self._queue.count)
         try:
-            await self._woken(place, until - now)
+            await self._woken(waiter, until - now)
         finally:
-            if waiting is not None:
-                self._watch.stop(waiting, self._clock.monotonic())
+            if wait is not None:
+                self._wait_times.stop(wait, self._clock.monotonic())
 
-    async def _woken(self, place: Waiter, seconds: float) -> None:
+    async def _woken(self, waiter: Waiter, seconds: float) -> None:
         if seconds == math.inf:
-            await place.woken()
+            await waiter.woken()
             return
         with self._clock.move_on_after(max(0.0, seconds)):
-            await place.woken()
+            await waiter.woken()
 
-    def _refuse_late(self, place: Waiter, wait: Wait | None, deadline: float, now: float) -> None:
+    def _refuse_late(self, waiter: Waiter, wait: Wait | None, deadline: float, now: float) -> None:
         """Raise if the wait is known to end too late for the caller."""
         if wait is None or not wait.certain:
             if now >= deadline:
                 raise BudgetExceeded(
                     "no request may be sent within max_wait",
-                    retry_at=as_datetime(self.ready_at(0, place.priority)),
+                    retry_at=as_datetime(self.ready_at(0, waiter.priority)),
                 )
             return
         at = math.inf if wait.at is None else wait.at
-        patient = deadline == math.inf
-        if at <= (now + PATIENCE if patient else deadline) or (patient and self._may_have_opened(wait)):
+        unlimited = deadline == math.inf
+        if at <= (now + DEFAULT_MAX_WAIT_S if unlimited else deadline):
+            return
+        if unlimited and self._may_have_opened(wait):
             return
         retry_at = None if wait.until is None else as_datetime(wait.until)
-        if wait.period == MINUTE.name and deadline < math.inf:
+        if wait.period == MINUTE.name and not unlimited:
             raise BudgetExceeded(
                 f"the next request may be sent in {at - now:.1f} s: longer than max_wait", retry_at=retry_at
             )
         raise QuotaExhausted(
-            f"the quota of this {wait.period} is used up{_but(wait.held)}",
+            f"the quota of this {wait.period} is used up{_reserve_note(wait.reserved)}",
             period=wait.period,
             limit=wait.limit,
             retry_at=retry_at,
@@ -291,18 +317,18 @@ class RateLimiter:
     def _may_have_opened(self, wait: Wait) -> bool:
         """Tell whether a window may be open by now, and only our doubt about the time holds back.
 
-        After days without a reply that doubt has grown to minutes. An error would name a moment that has
-        passed; so it is waited out.
+        After days without a response that doubt has grown to minutes. An error would name a moment that
+        has passed; so it is waited out.
         """
         return wait.until is not None and self.now() >= wait.until
 
-    def _refuse_hopeless(self, place: Waiter, max_wait: float) -> None:
+    def _refuse_hopeless(self, waiter: Waiter, max_wait: float) -> None:
         """Raise if so many are ahead in the queue that it takes longer than the caller waits."""
-        ahead = self._line.ahead(place)
-        # The head's wait is known better, and before the first reply the time is not known at all.
-        if not ahead or not self._told:
+        ahead = self._queue.ahead(waiter)
+        # The head's wait is known better, and before the first response the time is not known at all.
+        if not ahead or not self._answered:
             return
-        opens = self._forecast(ahead + 1, place.priority)
+        opens = self._forecast(ahead + 1, waiter.priority)
         if opens - self.now() > max_wait:
             raise BudgetExceeded(
                 f"{ahead} requests are ahead in the queue: the wait is longer than max_wait",
@@ -310,42 +336,10 @@ class RateLimiter:
             )
 
     def _forecast(self, requests: int, rank: int) -> float:
-        return self._store.ready_at(self._plan, requests, self._clock.monotonic(), self._clock.now(), rank)
-
-    def _settle(self, grant: Grant) -> None:
-        self._flight.leave()
-        self._store.settle(grant.ticket, self._outcome(grant))
-        alarm = self._store.alarm(self._plan, self._clock.monotonic())
-        if alarm is not None:
-            self._news.alarm(alarm, self.now())
-        self._wake()
-
-    def _outcome(self, grant: Grant) -> Settlement:
-        response = grant.response
-        if response is None:
-            return Settlement(grant.sent_at, self._clock.monotonic())
-        self._told = True
-        accepted = response.status not in REFUSALS
-        if accepted:
-            self._flight.grow()
-        landed = grant.landed_at
-        wall = self._clock.now() - (self._clock.monotonic() - landed)
-        return Settlement(grant.sent_at, landed, wall, True, accepted, response.date)
-
-    def _leave(self, place: Waiter) -> None:
-        """Leave the queue; whoever is next takes over."""
-        if self._line.head is place:
-            self._line.leave(place)
-            self._wake()
-        else:
-            self._line.leave(place)
-
-    def _wake(self) -> None:
-        head = self._line.head
-        if head is not None:
-            head.wake()
+        now, wall = self._clock.monotonic(), self._clock.now()
+        return self._store.read(lambda state: state.ready_at(self._plan, requests, now, wall, rank))
 
 
-def _but(held: int) -> str:
-    """Say that something is held back, if so."""
-    return f", but for {held} requests held back for those who go first" if held else ""
+def _reserve_note(reserved: int) -> str:
+    """Return a note on requests that are held back, if any are."""
+    return f", but for {reserved} requests held back for those who go first" if reserved else ""

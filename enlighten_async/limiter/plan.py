@@ -1,4 +1,4 @@
-"""Plans (tariffs) of API keys, and the priorities of requests."""
+"""Plan: the tariff of an API key; Priority: the classes of requests; Reservations: a class's first claim."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from attrs import Attribute, evolve, field, frozen
 from enlighten_async.errors import InputError
 
 Priority: TypeAlias = Literal["interactive", "poll", "backfill"]
-"""Somebody waits for the answer; it is fetched regularly; it is history, and may take days."""
+"""A class of requests: somebody waits for the answer, it is fetched regularly, or it may take days."""
 
 RANKS: Mapping[Priority, int] = MappingProxyType({"interactive": 0, "poll": 1, "backfill": 2})
-"""The classes by how many are above them: a lower rank goes first."""
+"""The number of classes above each: a lower rank goes first."""
+
+RESERVATION_S = 5.0
+"""Seconds for which a token is reserved for a waiter: its event loop may be slow to wake it."""
+RESERVATION_HORIZON_S = 120.0
+"""Seconds: a reservation of a token that comes free later than that would outlive the one who made it."""
+NEXT_RESERVATION_S = 1.0
+"""Seconds for which a reservation of the next token holds; who still waits has renewed it by then."""
 
 
 def _positive(_: Plan, attribute: Attribute[int | None], value: object) -> None:
-    """Refuse what is no number of requests."""
+    """Raise `InputError` for a value that is no number of requests."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -38,7 +45,7 @@ class Plan:
         minute: requests per wall-clock minute.
         month: requests per UTC calendar month.
         name: the service's word for it.
-        minute_cap: requests per minute that are to be used of it at the most; see `capped`.
+        minute_cap: requests per minute that may be used of it at the most; see `capped`.
         month_cap: the same per month.
 
     Raises:
@@ -82,9 +89,9 @@ class Plan:
         return evolve(table[self.name], minute_cap=self.minute_cap, month_cap=self.month_cap)
 
     def capped(self, *, minute: int | None = None, month: int | None = None) -> Plan:
-        """Return this plan with a budget below it, which is never exceeded; what is not given stays.
+        """Return this plan with a budget below it, which is never exceeded; a budget not given stays.
 
-        The service's limits remain what they are: what it says is read by them.
+        The service's own limits stay as they are: its rejections are read by them.
 
         Args:
             minute: requests per minute that may be used.
@@ -109,3 +116,33 @@ Plan.WATT = Plan(name="Watt")
 Plan.KILOWATT = Plan(name="Kilowatt")
 Plan.MEGAWATT = Plan(name="Megawatt")
 Plan.PARTNER = Plan(name="Partner")
+
+
+class Reservations:
+    """Reservations: a waiting class holds the next token against lower ones, across limiters and processes.
+
+    Within one limiter the queue has an order. Limiters in several event loops or processes race for the
+    next token, and with a limit of 1 there is nothing to hold back.
+
+    Attributes:
+        spans: from when until when (monotonic) a class has the first claim, by its rank.
+    """
+
+    def __init__(self) -> None:
+        self.spans: dict[int, tuple[float, float]] = {}
+
+    def reserve(self, rank: int, at: float | None, now: float) -> None:
+        """Reserve the token that comes free at `at` (monotonic; `None`: with the next settlement)."""
+        if at is None:
+            self.spans[rank] = now, now + NEXT_RESERVATION_S
+        elif at <= now + RESERVATION_HORIZON_S:
+            self.spans[rank] = at, at + RESERVATION_S
+
+    def release(self, rank: int) -> None:
+        """End the reservation of a class: it has its token."""
+        self.spans.pop(rank, None)
+
+    def held_until(self, rank: int, now: float) -> float | None:
+        """Return the moment (monotonic) until which a class above has the first claim; `None`: it has not."""
+        ends = [until for above, (at, until) in self.spans.items() if above < rank and at <= now < until]
+        return max(ends, default=None)

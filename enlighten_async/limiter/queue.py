@@ -1,22 +1,26 @@
-"""The queue before the limiter, how many requests may be in flight, and the seconds waited by reason."""
+"""WaitQueue: waiters before the limiter; ConcurrencyLimit: requests in flight; WaitTimes: seconds waited."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import anyio
-from attrs import frozen
 
 from enlighten_async.errors import InputError
 
+if TYPE_CHECKING:
+    from enlighten_async.limiter.grant import Wait
+
 
 class Waiter:
-    """A place in the queue; kept when a request has to go through the gate again.
+    """A place in the queue; kept when a request has to go through the limiter again.
 
     Attributes:
         priority: lower goes first.
         number: order of arrival within the priority.
+        queued: whether it is in the queue now.
     """
 
     __slots__ = ("_event", "_woken", "number", "priority", "queued")
@@ -29,10 +33,10 @@ class Waiter:
         self._woken = False
 
     def __repr__(self) -> str:
-        return f"<Place priority={self.priority} number={self.number}{' queued' * self.queued}>"
+        return f"<Waiter priority={self.priority} number={self.number}{' queued' * self.queued}>"
 
     def wake(self) -> None:
-        """Let the waiter look again; remembered if it is not waiting yet."""
+        """Let the waiter ask again; remembered if it is not waiting yet."""
         self._woken = True
         if self._event is not None:
             self._event.set()
@@ -49,59 +53,69 @@ class Waiter:
 
 
 class WaitQueue:
-    """The places of those who wait, best first.
+    """The waiters by priority, then by number.
 
-    Who leaves is deleted lazily: cancelling 10,000 waiters is linear.
+    A waiter that leaves is deleted lazily: cancelling 10,000 waiters is linear.
+
+    Attributes:
+        head: the waiter that is next; `None`: nobody waits.
+        count: the number of waiters.
     """
 
     def __init__(self) -> None:
+        self.head: Waiter | None = None
+        self.count = 0
         self._heap: list[tuple[int, int, Waiter]] = []
-        self._waiting: dict[int, int] = {}
-        self._count = 0
+        self._by_priority: dict[int, int] = {}
 
-    def __len__(self) -> int:
-        return self._count
+    def join(self, waiter: Waiter) -> None:
+        """Add a waiter."""
+        waiter.queued = True
+        heapq.heappush(self._heap, (waiter.priority, waiter.number, waiter))
+        self._by_priority[waiter.priority] = self._by_priority.get(waiter.priority, 0) + 1
+        self.count += 1
+        self.head = self._heap[0][2]
 
-    @property
-    def head(self) -> Waiter | None:
-        """Who is next."""
-        heap = self._heap
-        while heap and not heap[0][2].queued:
-            heapq.heappop(heap)
-        return heap[0][2] if heap else None
-
-    def join(self, place: Waiter) -> None:
-        """Stand in line at this place."""
-        place.queued = True
-        heapq.heappush(self._heap, (place.priority, place.number, place))
-        self._waiting[place.priority] = self._waiting.get(place.priority, 0) + 1
-        self._count += 1
-
-    def leave(self, place: Waiter) -> None:
-        """Leave the line; nothing happens if the place is not in it."""
-        if not place.queued:
+    def leave(self, waiter: Waiter) -> None:
+        """Remove a waiter, if it is in the queue; the next one is woken if it was the head."""
+        if not waiter.queued:
             return
-        place.queued = False
-        self._count -= 1
-        self._waiting[place.priority] -= 1
-        if len(self._heap) > 64 and len(self._heap) > 2 * self._count:
-            self._heap = [entry for entry in self._heap if entry[2].queued]
-            heapq.heapify(self._heap)
+        waiter.queued = False
+        self.count -= 1
+        self._by_priority[waiter.priority] -= 1
+        heap = self._heap
+        if len(heap) > 64 and len(heap) > 2 * self.count:
+            heap = self._heap = [entry for entry in heap if entry[2].queued]
+            heapq.heapify(heap)
+        if self.head is waiter:
+            while heap and not heap[0][2].queued:
+                heapq.heappop(heap)
+            self.head = heap[0][2] if heap else None
+            if self.head is not None:
+                self.head.wake()
 
-    def ahead(self, place: Waiter) -> int:
-        """Return how many are before a place in line; more than that if the place is an old one."""
-        return 0 if self.head is place else self.upto(place.priority) - 1
+    def wake_head(self) -> None:
+        """Let the head ask again."""
+        if self.head is not None:
+            self.head.wake()
 
-    def upto(self, priority: int) -> int:
-        """Return how many are in line up to this priority."""
-        return sum(n for each, n in self._waiting.items() if each <= priority)
+    def ahead(self, waiter: Waiter) -> int:
+        """Return the number of waiters before a queued one; more than that if its place is an old one."""
+        return 0 if self.head is waiter else self.up_to(waiter.priority) - 1
+
+    def up_to(self, priority: int) -> int:
+        """Return the number of waiters up to this priority."""
+        return sum(n for each, n in self._by_priority.items() if each <= priority)
 
 
 class ConcurrencyLimit:
-    """Counts what is in flight against a limit that follows the server (additive up, half down).
+    """The number of requests in flight, and its limit, which follows the server (additive up, half down).
 
     Args:
         most: the limit when all is well.
+
+    Attributes:
+        count: requests in flight.
 
     Raises:
         InputError: `most` is below 1.
@@ -112,86 +126,73 @@ class ConcurrencyLimit:
             raise InputError(f"max_in_flight must be 1 or more, not {most!r}")
         self.count = 0
         self._most = most
-        self._room = float(most)
-        self._halved = 0
+        self._limit = float(most)
+        self._halved_at = 0
 
     @property
-    def room(self) -> int:
-        """How many may be on their way."""
-        return int(self._room)
+    def limit(self) -> int:
+        """The number of requests that may be in flight."""
+        return int(self._limit)
 
     def enter(self) -> bool:
-        """Count one more in flight, if there is room."""
-        if self.count + 1 > self._room:
+        """Count one more in flight, if the limit allows it."""
+        if self.count + 1 > self._limit:
             return False
         self.count += 1
         return True
 
-    def leave(self) -> None:
-        """Count one less."""
+    def leave(self, *, accepted: bool = False) -> None:
+        """Count one less; the limit grows by one after as many accepted requests as it allows."""
         self.count -= 1
-
-    def grow(self) -> None:
-        """Make room for one more after as many successes as there is room for."""
-        if self._room < self._most:
-            self._room = min(float(self._most), self._room + 1 / int(self._room))
+        if accepted and self._limit < self._most:
+            self._limit = min(float(self._most), self._limit + 1 / int(self._limit))
 
     def halve(self, newest: int, ticket: int | None) -> None:
-        """Halve the room, once for all requests that were in flight together.
+        """Halve the limit, once for all requests that were in flight together.
 
         Args:
             newest: a ticket above all that were granted.
             ticket: the request the server was too busy for; `None` halves in any case.
         """
-        if ticket is None or ticket > self._halved:
-            self._room = float(max(1, self.room // 2))
-            self._halved = newest
-
-
-@frozen(eq=False)
-class Waiting:
-    """Why the head of the queue waits.
-
-    Attributes:
-        reason: "minute", "month", "in_flight", "throttled" or "doubt".
-        until: server's time (epoch seconds) at which the wait ends, where it is a matter of time.
-    """
-
-    reason: str
-    until: float | None = None
+        if ticket is None or ticket > self._halved_at:
+            self._limit = float(max(1, self.limit // 2))
+            self._halved_at = newest
 
 
 class WaitTimes:
-    """Adds up the seconds the queue has waited, by reason.
+    """The seconds the queue has waited, by reason.
 
-    All who wait, wait for what the head waits for; so one tally serves them all, and what one of them
-    waited is the difference of two readings.
+    All waiters wait for what the head waits for; so one sum serves them all, and the wait of one of them
+    is the difference of two readings.
+
+    Attributes:
+        waiting: the reason why the head waits; `None`: it does not.
     """
 
     def __init__(self) -> None:
-        self.waiting: Waiting | None = None
+        self.waiting: Wait | None = None
         self._started = 0.0
-        self._tally: dict[str, float] = {}
+        self._sums: dict[str, float] = {}
 
-    def start(self, waiting: Waiting, now: float) -> None:
-        """The head waits for this from now on (monotonic seconds)."""
+    def start(self, wait: Wait, now: float) -> None:
+        """Begin a wait of the head (monotonic seconds)."""
         if self.waiting is not None:
             self.stop(self.waiting, now)
-        self.waiting, self._started = waiting, now
+        self.waiting, self._started = wait, now
 
-    def stop(self, waiting: Waiting, now: float) -> None:
-        """The wait is over; nothing happens if another has begun since."""
-        if self.waiting is waiting:
-            self._tally[waiting.reason] = self._tally.get(waiting.reason, 0.0) + now - self._started
+    def stop(self, wait: Wait, now: float) -> None:
+        """End a wait; nothing happens if another has begun since."""
+        if self.waiting is wait:
+            self._sums[wait.reason] = self._sums.get(wait.reason, 0.0) + now - self._started
             self.waiting = None
 
     def read(self, now: float) -> dict[str, float]:
         """Return the seconds waited so far, by reason."""
-        tally = dict(self._tally)
+        sums = dict(self._sums)
         if self.waiting is not None:
             reason = self.waiting.reason
-            tally[reason] = tally.get(reason, 0.0) + now - self._started
-        return tally
+            sums[reason] = sums.get(reason, 0.0) + now - self._started
+        return sums
 
     def since(self, before: Mapping[str, float], now: float) -> dict[str, float]:
         """Return the seconds waited since an earlier reading, by reason."""

@@ -1,7 +1,8 @@
-"""What is written down of a key, in the server's terms: it means the same to every process, at any time.
+"""Record: the persisted counts of a key, in the server's terms.
 
-Monotonic times end with the machine's boot, and wall clocks are wrong: no decision rests on one of them
-alone. Where they are kept, they serve to tell how much time has passed for a reader on the same clock.
+It means the same to every process, at any time. Monotonic times end with the machine's boot, and wall
+clocks are wrong: no decision rests on one of them alone. Where they are persisted, they serve to tell how
+much time has passed for a reader on the same clock.
 """
 
 from __future__ import annotations
@@ -9,18 +10,17 @@ from __future__ import annotations
 from typing import TypeVar
 
 import msgspec
-from attrs import evolve, field, frozen
+from msgspec.structs import replace
 
 K = TypeVar("K", int, str)
 N = TypeVar("N", int, float)
 
-RENEWED = 0.5
-"""Seconds by which a claim has to be prolonged to be written again."""
+RENEWAL_S = 0.5
+"""Seconds by which a reservation has to be prolonged to be written again."""
 
 
-@frozen
-class PendingRequest:
-    """A request on its way.
+class PendingRequest(msgspec.Struct, frozen=True):
+    """A request in flight.
 
     Attributes:
         number: its number; later ones are higher.
@@ -35,15 +35,14 @@ class PendingRequest:
     life: float
 
 
-@frozen
-class ClockReading:
-    """What the newest answer to any process told of the server's time.
+class ClockReading(msgspec.Struct, frozen=True):
+    """The server's time, as the newest response to any process told it.
 
     Attributes:
-        number: of the answer; later ones are higher.
+        number: of the response; later ones are higher.
         least: the earliest the server's time can have been when this was written (epoch seconds).
         most: the latest.
-        guessed: whether it is only a wall clock's word.
+        guessed: whether it stems from a wall clock only.
         monotonic: the writer's monotonic time.
         wall: the writer's wall clock's time.
     """
@@ -56,13 +55,12 @@ class ClockReading:
     wall: float
 
 
-@frozen
-class LearnedLimit:
-    """A limit that the server named.
+class LearnedLimit(msgspec.Struct, frozen=True):
+    """A limit that the server named when it rejected a request.
 
     Attributes:
         limit: requests in a window.
-        believed: what was believed before; who believes more than that has a new plan.
+        believed: the plan's limit at that time; a caller with a higher one has a new plan. 0: it had none.
         until: when it is forgotten (server's time, epoch seconds).
     """
 
@@ -71,78 +69,90 @@ class LearnedLimit:
     until: float
 
 
-@frozen
-class Record:
+# The names in the file are those of its first version: files of all versions can be read.
+_NAMES = {
+    "blocked": "closed",
+    "learned": "words",
+    "pending": "tickets",
+    "unplaced": "lost",
+    "reading": "stamp",
+    "reservations": "claims",
+    "warned": "alarmed",
+}
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     """The counts of one key.
 
     Attributes:
         charged: requests that may have been counted, by period and number of the window.
-        closed: until when (server's time, epoch seconds) the server said that it serves nothing, by period.
-        words: the limits that it named, by period.
-        tickets: the requests on their way.
-        lost: requests that were sent and not answered, before anybody knew the server's time.
+        blocked: until when (server's time, epoch seconds) the server said that it serves nothing, by period.
+        learned: the limits that it named, by period.
+        pending: the requests in flight.
+        unplaced: requests without a response, sent before anybody knew the server's time.
         newest: the highest number given to a request so far.
         doubt: requests up to this number prove nothing about the limit; `None`: it is not in doubt.
         guard: seconds by which `Date` and the server's counter are taken to differ, and until when
             (server's time, epoch seconds) that holds.
-        stamp: what is known of the server's time.
-        claims: from when until when (server's time) a class has the first word, by its rank.
-        alarmed: the month of the last alarm, and its share.
+        reading: the server's time as last told.
+        reservations: from when until when (server's time) a class has the first claim, by its rank.
+        warned: the month of the last usage warning, and its share.
     """
 
-    charged: dict[str, dict[int, int]] = field(factory=dict)
-    closed: dict[str, float] = field(factory=dict)
-    words: dict[str, LearnedLimit] = field(factory=dict)
-    tickets: tuple[PendingRequest, ...] = ()
-    lost: int = 0
+    charged: dict[str, dict[int, int]] = {}
+    blocked: dict[str, float] = {}
+    learned: dict[str, LearnedLimit] = {}
+    pending: tuple[PendingRequest, ...] = ()
+    unplaced: int = 0
     newest: int = 0
     doubt: int | None = None
     guard: tuple[float, float] = (0.0, 0.0)
-    stamp: ClockReading | None = None
-    claims: dict[int, tuple[float, float]] = field(factory=dict)
-    alarmed: tuple[int, float] = (0, 0.0)
+    reading: ClockReading | None = None
+    reservations: dict[int, tuple[float, float]] = {}
+    warned: tuple[int, float] = (0, 0.0)
 
     @classmethod
-    def read(cls, text: str) -> Record:
-        """Return what was written.
+    def decode(cls, text: str) -> Record:
+        """Return the record in a text.
 
         Raises:
-            ValueError: it was not written by `write`.
+            ValueError: the text was not made by `encode`.
         """
         return msgspec.json.decode(text, type=cls)
 
-    def write(self) -> str:
-        """Return it as text."""
+    def encode(self) -> str:
+        """Return the record as JSON."""
         return msgspec.json.encode(self).decode()
 
-    def tells_more_than(self, other: Record) -> bool:
+    def is_news_to(self, other: Record) -> bool:
         """Tell whether it is worth the disk's time to write this in place of the other.
 
-        Claims end soon, and those who wait renew them every moment.
+        Reservations end soon, and those who wait renew them every moment.
         """
-        if evolve(self, claims={}) != evolve(other, claims={}) or self.claims.keys() != other.claims.keys():
+        mine, others = self.reservations, other.reservations
+        if replace(self, reservations={}) != replace(other, reservations={}) or mine.keys() != others.keys():
             return True
-        return any(abs(end - other.claims[rank][1]) > RENEWED for rank, (_, end) in self.claims.items())
+        return any(abs(end - others[rank][1]) > RENEWAL_S for rank, (_, end) in mine.items())
 
     def merged(self, other: Record) -> Record:
-        """Return the worse of both, where two files tell of the same key; the tickets are this one's."""
-        stamps = [stamp for stamp in (self.stamp, other.stamp) if stamp is not None]
-        return evolve(
+        """Return the worse of both, where two files tell of a key; requests in flight are this one's."""
+        readings = [reading for reading in (self.reading, other.reading) if reading is not None]
+        return replace(
             self,
             charged={
-                period: _most(self.charged.get(period, {}), other.charged.get(period, {}))
+                period: _highest(self.charged.get(period, {}), other.charged.get(period, {}))
                 for period in self.charged.keys() | other.charged.keys()
             },
-            closed=_most(self.closed, other.closed),
-            words={**other.words, **self.words},
-            lost=max(self.lost, other.lost),
+            blocked=_highest(self.blocked, other.blocked),
+            learned={**other.learned, **self.learned},
+            unplaced=max(self.unplaced, other.unplaced),
             newest=max(self.newest, other.newest),
             doubt=self.doubt if other.doubt is None else other.doubt,
             guard=max(self.guard, other.guard),
-            stamp=max(stamps, key=lambda stamp: stamp.least, default=None),
+            reading=max(readings, key=lambda reading: reading.least, default=None),
         )
 
 
-def _most(one: dict[K, N], other: dict[K, N]) -> dict[K, N]:
+def _highest(one: dict[K, N], other: dict[K, N]) -> dict[K, N]:
     """Return the higher value of each."""
     return {key: max(each[key] for each in (one, other) if key in each) for key in one.keys() | other.keys()}

@@ -36,7 +36,7 @@ def estimate(
     if zone_unknown and something_cached:
         least = 0  # all of the range may be cached, in the system's own time
     most = unpaid + layout.spare + 2 * zone_unknown
-    limit = session.limiter.standing().limits.get(MONTH.name)
+    limit = session.limiter.snapshot().limits.get(MONTH.name)
     return Estimate(
         at_least=least + zone_unknown,
         at_most=None if layout.open_ended else most,
@@ -78,7 +78,7 @@ def check_budget(price: Estimate, options: QueryOptions, now: float) -> None:
 def quota_status(session: Session, options: QueryOptions) -> QuotaStatus:
     """Return the quota that a caller may still use, and what is waited for; nothing is sent."""
     limiter, now = session.limiter, session.limiter.now()
-    snapshot, left, waiting = limiter.standing(), limiter.left(options.rank), limiter.waiting
+    snapshot, left, waiting = limiter.snapshot(), limiter.left(options.rank), limiter.waiting
     limit, used = snapshot.limits.get(MONTH.name), snapshot.used[MONTH.name]
     end = None if limit is None else runs_out(used, limit, now)
     return QuotaStatus(
@@ -95,11 +95,11 @@ def quota_status(session: Session, options: QueryOptions) -> QuotaStatus:
 
 
 def _window(bucket: TokenBucket, snapshot: KeySnapshot, left: int | None, now: float) -> QuotaWindow:
-    closed = snapshot.closed.get(bucket.name)
+    blocked = snapshot.blocked_until.get(bucket.name)
     return QuotaWindow(
         limit=snapshot.limits.get(bucket.name),
         used=snapshot.used[bucket.name],
         left=left,
         turns_at=as_datetime(bucket.start(bucket.index(now) + 1)),
-        closed_until=None if closed is None else as_datetime(closed),
+        closed_until=None if blocked is None else as_datetime(blocked),
     )

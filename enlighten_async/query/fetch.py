@@ -13,7 +13,7 @@ from attrs import Factory, define, evolve
 
 from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, IntervalCache, SeriesIndex
 from enlighten_async.errors import BudgetExceeded, EnlightenError, Throttled, TokenRefused, TransportError
-from enlighten_async.limiter import LONG, Grant, Waiter
+from enlighten_async.limiter import LOGGED_WAIT_S, Grant, Waiter
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.in_flight import SharedRequest
@@ -367,7 +367,7 @@ class Fetcher:
         except EnlightenError as undecodable:
             return undecodable
         if isinstance(error, Throttled):
-            self.session.limiter.throttled(grant, error)
+            self.session.limiter.rejected(grant, error)
         elif error is not None and is_overload(error):
             self.session.limiter.overloaded(grant)
         if part is None:
@@ -433,7 +433,7 @@ class Fetcher:
         return session.budget.claim(now + delay) - now
 
     async def _pause(self, segment: SegmentState, seconds: float) -> None:
-        if seconds > LONG:
+        if seconds > LOGGED_WAIT_S:
             until = f"{as_datetime(self.session.limiter.now() + seconds):%Y-%m-%d %H:%M:%S}"
             logger.info("waiting %.0f s (retry) until %s UTC", seconds, until)
         with self._interruptible() as scope:

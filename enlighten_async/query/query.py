@@ -152,7 +152,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
         If the system's time zone has to be asked for first, that request is counted in.
         """
-        await self._session.limiter.look()
+        await self._session.limiter.refresh()
         return await self._price(await self._lay_out(await self._known_time_zone()))
 
     async def _run(self) -> T_co:
@@ -215,7 +215,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     async def _within_budget(self) -> Runner:
         """Return a runner; that its price is over the limits of the caller is among the failures then."""
-        await self._session.limiter.look()
+        await self._session.limiter.refresh()
         runner = await self._lay_out(await self._known_time_zone())
         try:
             check_budget(await self._price(runner), self._options, self._session.limiter.now())

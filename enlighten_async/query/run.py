@@ -31,10 +31,10 @@ class Runner:
         self.plan = plan
         self.layout = layout
         self.fetcher = fetcher
-        place, rank = fetcher.session.limiter.place, fetcher.options.rank
+        waiter, rank = fetcher.session.limiter.waiter, fetcher.options.rank
         self.segments = [
             # The generator of a segment says what it asks for first.
-            SegmentState(each.requests, next(each.requests, None), place(rank), plan, each.cached)
+            SegmentState(each.requests, next(each.requests, None), waiter(rank), plan, each.cached)
             for each in layout.ordered
         ]
         self._crash: BaseException | None = None

@@ -88,8 +88,8 @@ def test_the_fuller_of_two_possible_windows_is_what_is_used() -> None:
 )
 def test_each_class_above_has_its_share_and_nobody_starves(limit: int, held: tuple[int, ...]) -> None:
     """A tenth of the minute for each class above, at least one, and one is left to everybody."""
-    assert tuple(MINUTE.held(limit, rank) for rank in range(3)) == held
-    assert MONTH.held(10_000, 2) == 1000
+    assert tuple(MINUTE.reserved(limit, rank) for rank in range(3)) == held
+    assert MONTH.reserved(10_000, 2) == 1000
 
 
 # Forecast

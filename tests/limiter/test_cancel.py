@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
 from enlighten_async.errors import BudgetExceeded, QuotaExhausted
-from enlighten_async.limiter import KeyState, MemoryQuotaStore, Plan, RateLimiter, Settlement, Wait, Waiter
+from enlighten_async.limiter import KeyState, MemoryQuotaStore, Plan, Settlement, Wait, Waiter
 from enlighten_async.testing import FakeClock
+from tests.limiter.fake_server import attempt, build, purchase
 
-Build = Callable[..., tuple[RateLimiter, Any]]
-Purchase = Callable[..., Awaitable[Any]]
 STEPS = range(24)
 IDLE = "<RateLimiter in_flight=0/10 queued=0>"
 
@@ -41,7 +38,7 @@ def store(request: pytest.FixtureRequest) -> MemoryQuotaStore:
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("victims", [(0,), (1,), (0, 1, 2), (3, 11), range(12)])
 async def test_a_scope_cancelled_at_any_step(
-    build: Build, purchase: Purchase, store: MemoryQuotaStore, victims: tuple[int, ...], steps: int
+    store: MemoryQuotaStore, victims: tuple[int, ...], steps: int
 ) -> None:
     """Whoever is cancelled, and when: the others are served, and the counts are the server's."""
     limiter, server = build(FakeClock(), phase=10.0, store=store)
@@ -66,9 +63,7 @@ async def test_a_scope_cancelled_at_any_step(
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("steps", STEPS)
-async def test_a_task_cancelled_at_any_step(
-    build: Build, purchase: Purchase, store: MemoryQuotaStore, steps: int
-) -> None:
+async def test_a_task_cancelled_at_any_step(store: MemoryQuotaStore, steps: int) -> None:
     """The event loop's own way of cancelling leaves as little behind."""
     limiter, server = build(FakeClock(), phase=10.0, store=store)
     jobs = [asyncio.ensure_future(purchase(limiter, server)) for _ in range(12)]
@@ -83,7 +78,7 @@ async def test_a_task_cancelled_at_any_step(
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3, 1.0, 30.0, 49.9, 51.0, 52.5, 60.0])
-async def test_the_head_hands_over(build: Build, purchase: Purchase, seconds: float) -> None:
+async def test_the_head_hands_over(seconds: float) -> None:
     """While it waits for the window, in the midst of a burst, or just before: the next one goes on."""
     limiter, server = build(FakeClock(), phase=10.0)
     for _ in range(10):
@@ -101,35 +96,36 @@ async def test_the_head_hands_over(build: Build, purchase: Purchase, seconds: fl
     assert server.windows()[-1] - server.windows()[0] == 1
 
 
-async def test_a_waiter_that_gives_up_leaves_no_trace(build: Build, purchase: Purchase) -> None:
+async def test_a_waiter_that_gives_up_leaves_no_trace() -> None:
     """Its error is raised, and the next in the queue is served."""
     limiter, server = build(FakeClock(), phase=10.0)
-    with await limiter.acquire(limiter.place()) as grant:
-        async with anyio.create_task_group() as tasks:
-            with pytest.raises(BudgetExceeded):
-                await limiter.acquire(limiter.place(), 1)
-            tasks.start_soon(purchase, limiter, server)
-            await server.clock.sleep(1)
-            grant.settle()
+    grant = await limiter.acquire(limiter.waiter())
+    async with anyio.create_task_group() as tasks:
+        with pytest.raises(BudgetExceeded):
+            await limiter.acquire(limiter.waiter(), 1)
+        tasks.start_soon(purchase, limiter, server)
+        await server.clock.sleep(1)
+        grant.settle()
     assert repr(limiter) == IDLE
     assert server.used.total() == 1
 
 
-async def test_a_grant_whose_block_is_cancelled_is_settled(build: Build) -> None:
-    """Cancelled after sending: charged; before: refunded."""
+async def test_a_grant_that_is_settled_in_a_cancelled_scope() -> None:
+    """Cancelled after sending: charged; before: given back."""
     limiter, server = build(FakeClock(), phase=10.0, plan=Plan(minute=10))
-    with await limiter.acquire(limiter.place()) as grant:
-        await server.send(grant)
-    for send, left in ((False, 9), (True, 8)):
-        with anyio.CancelScope() as scope, await limiter.acquire(limiter.place()) as grant:
-            if send:
-                grant.mark_sent()
-            scope.cancel()
-            await checkpoint()
+    await attempt(limiter, server)
+    for sent, left in ((False, 9), (True, 8)):
+        with anyio.CancelScope() as scope:
+            grant = await limiter.acquire(limiter.waiter())
+            try:
+                scope.cancel()
+                await checkpoint()
+            finally:
+                grant.settle(server.clock.monotonic() if sent else None)
         assert limiter.left() == {"minute": left}
 
 
-async def test_what_settles_while_the_store_decides_is_not_missed(build: Build, purchase: Purchase) -> None:
+async def test_what_settles_while_the_store_decides_is_not_missed() -> None:
     """The head is told to look again although it does not wait yet."""
 
     class Stuck(MemoryQuotaStore):
@@ -140,7 +136,7 @@ async def test_what_settles_while_the_store_decides_is_not_missed(build: Build, 
             return verdict
 
     limiter, server = build(FakeClock(), phase=10.0, store=Stuck(), latency=0.0)
-    pilot = await limiter.acquire(limiter.place())
+    pilot = await limiter.acquire(limiter.waiter())
     before = server.clock.monotonic()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(purchase, limiter, server)
@@ -150,7 +146,7 @@ async def test_what_settles_while_the_store_decides_is_not_missed(build: Build, 
     assert server.served_at[0] - server.ahead - before == pytest.approx(5.0)
 
 
-async def test_a_store_that_fails_loses_nothing(build: Build, purchase: Purchase) -> None:
+async def test_a_store_that_fails_loses_nothing() -> None:
     """Its error reaches the caller, and the queue goes on."""
 
     class Broken(MemoryQuotaStore):
@@ -166,13 +162,13 @@ async def test_a_store_that_fails_loses_nothing(build: Build, purchase: Purchase
     limiter, server = build(FakeClock(), phase=10.0, store=store)
     for _ in range(20):
         with pytest.raises(OSError, match="disk full"):
-            await limiter.acquire(limiter.place())
+            await limiter.acquire(limiter.waiter())
     store.broken = False
     await purchase(limiter, server)
     assert limiter.left()["minute"] == 9
 
 
-class CountedPlace(Waiter):
+class CountedWaiter(Waiter):
     """A place that knows how often it was compared with its neighbours or woken."""
 
     __slots__ = ()
@@ -181,7 +177,7 @@ class CountedPlace(Waiter):
     @property  # type: ignore[override]
     def queued(self) -> bool:
         """Count each look at it."""
-        CountedPlace.steps += 1
+        CountedWaiter.steps += 1
         return _QUEUED.__get__(self)  # type: ignore[no-any-return, attr-defined]
 
     @queued.setter
@@ -193,7 +189,7 @@ _QUEUED = Waiter.__dict__["queued"]
 
 
 @pytest.mark.parametrize("order", [1, -1])
-async def test_cancelling_waiters_is_linear(build: Build, purchase: Purchase, order: int) -> None:
+async def test_cancelling_waiters_is_linear(order: int) -> None:
     """Each one that leaves, from the front or from the back, costs a few looks at the queue."""
     limiter, server = build(FakeClock(), phase=10.0)
     for _ in range(10):
@@ -202,20 +198,20 @@ async def test_cancelling_waiters_is_linear(build: Build, purchase: Purchase, or
 
     async def wait(number: int) -> None:
         with scopes[number]:
-            await limiter.acquire(CountedPlace(0, 100 + number))
+            await limiter.acquire(CountedWaiter(0, 100 + number))
 
     async with anyio.create_task_group() as tasks:
         for number in range(len(scopes)):
             tasks.start_soon(wait, number)
         await server.clock.sleep(1)
-        CountedPlace.steps = 0
+        CountedWaiter.steps = 0
         for scope in scopes[::order]:
             scope.cancel()
-    assert CountedPlace.steps < 12 * len(scopes)
+    assert CountedWaiter.steps < 12 * len(scopes)
     assert repr(limiter) == IDLE
 
 
-async def test_the_month_ends_for_waiters_one_by_one(build: Build, purchase: Purchase) -> None:
+async def test_the_month_ends_for_waiters_one_by_one() -> None:
     """An error for the head does not keep the next from its own."""
     limiter, server = build(FakeClock(), phase=10.0, plan=Plan(minute=10, month=1), month=1)
     await purchase(limiter, server)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 import anyio
 import pytest
 from hypothesis import given
@@ -12,24 +9,24 @@ from hypothesis import strategies as st
 
 from enlighten_async.errors import QuotaExhausted
 from enlighten_async.limiter import RANKS, MemoryQuotaStore, Plan, RateLimiter, Settlement
-from enlighten_async.limiter.key_state import AGAIN, HOLD, SOON, KeyState, Reservations
+from enlighten_async.limiter.key_state import KeyState
+from enlighten_async.limiter.plan import (
+    NEXT_RESERVATION_S,
+    RESERVATION_HORIZON_S,
+    RESERVATION_S,
+    Reservations,
+)
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
+from tests.limiter.fake_server import FakeServer, beside, build, purchase
 
-Build = Callable[..., tuple[RateLimiter, Any]]
-Purchase = Callable[..., Awaitable[Any]]
 INTERACTIVE, POLL, BACKFILL = RANKS.values()
 DAY = 86_400.0
 GUARD = 4.0
 """Seconds after a window's start by when it is certain to have begun, and the answer is there."""
 
 
-def beside(limiter: RateLimiter, server: Any, plan: Plan | None = None) -> RateLimiter:
-    """Return another limiter on the same store, as of another process."""
-    return RateLimiter(store=limiter._store, plan=plan or limiter.plan, clock=server.clock)
-
-
-async def backfill(purchase: Purchase, limiter: RateLimiter, server: Any, workers: int = 5) -> None:
+async def backfill(limiter: RateLimiter, server: FakeServer, workers: int = 5) -> None:
     """Ask without end, several at once."""
 
     async def work() -> None:
@@ -49,7 +46,7 @@ async def backfill(purchase: Purchase, limiter: RateLimiter, server: Any, worker
     seed=st.integers(0, 2**20),
 )
 async def test_a_backfill_of_days_delays_a_call_by_one_window_at_the_most(
-    build: Build, purchase: Purchase, limit: int, apart: bool, pauses: list[float], seed: int
+    limit: int, apart: bool, pauses: list[float], seed: int
 ) -> None:
     """In the same queue or another, at 10, 3 or 1 a minute; and the backfill makes steady progress."""
     plan = Plan(minute=limit)
@@ -57,7 +54,7 @@ async def test_a_backfill_of_days_delays_a_call_by_one_window_at_the_most(
     caller = beside(limiter, server) if apart else limiter
     started = server.clock.monotonic()
     async with anyio.create_task_group() as around:
-        around.start_soon(backfill, purchase, limiter, server)
+        around.start_soon(backfill, limiter, server)
         for pause in pauses:
             await server.clock.sleep(pause)
             began = server.clock.monotonic()
@@ -71,7 +68,7 @@ async def test_a_backfill_of_days_delays_a_call_by_one_window_at_the_most(
     assert server.used.total() >= len(pauses) + 0.9 * share * (minutes - len(pauses) - 1)
 
 
-async def test_days_of_backfill_leave_each_minute_what_is_held_back(build: Build, purchase: Purchase) -> None:
+async def test_days_of_backfill_leave_each_minute_what_is_held_back() -> None:
     """Of 10 a minute history takes 8, fleets 9, and whoever waits all."""
     limiter, server = build(FakeClock(), phase=0.0)
     await purchase(limiter, server)
@@ -85,13 +82,11 @@ async def test_days_of_backfill_leave_each_minute_what_is_held_back(build: Build
 
 
 @pytest.mark.parametrize(("limit", "most"), [(1, 60), (10, 0)])
-async def test_a_poll_goes_before_history_in_another_process(
-    build: Build, purchase: Purchase, limit: int, most: float
-) -> None:
+async def test_a_poll_goes_before_history_in_another_process(limit: int, most: float) -> None:
     """The middle class has its own share, and its own word at the window's start."""
     limiter, server = build(FakeClock(), plan=Plan(minute=limit), minute=limit)
     async with anyio.create_task_group() as around:
-        around.start_soon(backfill, purchase, limiter, server)
+        around.start_soon(backfill, limiter, server)
         for _ in range(20):
             await server.clock.sleep(500)
             began = server.clock.monotonic()
@@ -101,7 +96,7 @@ async def test_a_poll_goes_before_history_in_another_process(
         around.cancel_scope.cancel()
 
 
-async def test_history_ends_before_the_month_does(build: Build, purchase: Purchase) -> None:
+async def test_history_ends_before_the_month_does() -> None:
     """It stops at what is held back, says why and until when; who is above it goes on."""
     plan = Plan(minute=100, month=100)
     limiter, server = build(FakeClock(), plan=plan, minute=100, month=100)
@@ -119,7 +114,7 @@ async def test_history_ends_before_the_month_does(build: Build, purchase: Purcha
     assert server.rejected.total() == 0
 
 
-async def test_the_forecast_knows_the_class(build: Build, purchase: Purchase) -> None:
+async def test_the_forecast_knows_the_class() -> None:
     """What is held back makes history take longer, and who is behind in the queue does not count."""
     limiter, server = build(FakeClock(), phase=10.0)
     await purchase(limiter, server)
@@ -163,31 +158,31 @@ def test_a_claim_of_who_has_gone_ends() -> None:
     wait = account_.take(2, plan, 1001.0, INTERACTIVE)
     assert wait is not None
     assert wait.at is not None
-    assert account_.take(3, plan, wait.at + HOLD - 0.01, BACKFILL) is not None
-    assert account_.take(3, plan, wait.at + HOLD, BACKFILL) is None
+    assert account_.take(3, plan, wait.at + RESERVATION_S - 0.01, BACKFILL) is not None
+    assert account_.take(3, plan, wait.at + RESERVATION_S, BACKFILL) is None
 
 
 def test_a_claim_is_on_what_comes_free_and_only_against_lower_classes() -> None:
     """Before that, and for what is days away, nobody is held back; nor is one's own class."""
-    claims = Reservations()
-    claims.lay(POLL, 1030.0, 1000.0)
-    assert claims.ahead(BACKFILL, 1029.0) is None
-    assert claims.ahead(BACKFILL, 1030.0) == 1030.0 + HOLD
-    assert claims.ahead(POLL, 1030.0) is None
-    assert claims.ahead(INTERACTIVE, 1030.0) is None
-    claims.lay(POLL, 1000.0 + SOON + 1, 1000.0)
-    assert claims.ahead(BACKFILL, 1030.0) is not None  # the nearer one holds
-    claims.drop(POLL)
-    claims.lay(INTERACTIVE, None, 1000.0)
-    assert claims.ahead(POLL, 1000.0) == 1000.0 + AGAIN
+    reservations = Reservations()
+    reservations.reserve(POLL, 1030.0, 1000.0)
+    assert reservations.held_until(BACKFILL, 1029.0) is None
+    assert reservations.held_until(BACKFILL, 1030.0) == 1030.0 + RESERVATION_S
+    assert reservations.held_until(POLL, 1030.0) is None
+    assert reservations.held_until(INTERACTIVE, 1030.0) is None
+    reservations.reserve(POLL, 1000.0 + RESERVATION_HORIZON_S + 1, 1000.0)
+    assert reservations.held_until(BACKFILL, 1030.0) is not None  # the nearer one holds
+    reservations.release(POLL)
+    reservations.reserve(INTERACTIVE, None, 1000.0)
+    assert reservations.held_until(POLL, 1000.0) == 1000.0 + NEXT_RESERVATION_S
 
 
-async def test_one_at_a_time_is_no_reason_to_go_last(build: Build, purchase: Purchase) -> None:
+async def test_one_at_a_time_is_no_reason_to_go_last() -> None:
     """While a limit is in doubt, a backfill elsewhere does not slip in between two looks."""
     store = MemoryQuotaStore()
     limiter, server = build(FakeClock(), store=store, plan=Plan(), minute=10**6, latency=3.0)
     async with anyio.create_task_group() as around:
-        around.start_soon(backfill, purchase, limiter, server, 3)
+        around.start_soon(backfill, limiter, server, 3)
         await server.clock.sleep(0.01)  # before the first reply: one at a time
         began = server.clock.monotonic()
         with server.clock.move_on_after(60):

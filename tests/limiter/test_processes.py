@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -19,22 +17,18 @@ from enlighten_async.limiter.record import Record
 from enlighten_async.state import StateFile
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
-from tests.limiter.machine import Local, a_process
-
-Build = Callable[..., tuple[RateLimiter, Any]]
-Purchase = Callable[..., Awaitable[Any]]
+from tests.limiter.fake_server import FakeServer, build, purchase
+from tests.limiter.stores import ProcessClock, process_limiter
 
 
 @pytest.mark.parametrize("apart", [0.0, 4321.5])
 @pytest.mark.parametrize("phase", [0.0, 31.0, 57.5])
-async def test_three_processes_share_a_key(
-    build: Build, purchase: Purchase, tmp_path: Path, phase: float, apart: float
-) -> None:
+async def test_three_processes_share_a_key(tmp_path: Path, phase: float, apart: float) -> None:
     """60 jobs each, with clocks 1.5 s apart: 180 sent, none rejected, at most 2 windows more."""
     plan, clock = Plan(minute=10, month=10_000), FakeClock()
     _, server = build(clock, phase=phase)
-    clocks = [Local(clock, wall, apart * n) for n, wall in enumerate((0.0, 1.5, -1.5))]
-    limiters = [a_process(tmp_path / "state.db", local, plan) for local in clocks]
+    clocks = [ProcessClock(clock, wall, apart * n) for n, wall in enumerate((0.0, 1.5, -1.5))]
+    limiters = [process_limiter(tmp_path / "state.db", local, plan) for local in clocks]
     started = server.time()
     async with anyio.create_task_group() as tasks:
         for number in range(180):
@@ -48,22 +42,22 @@ class Mortal(SqliteQuotaStore):
 
     dead = False
 
-    async def sync(self, *, look: bool = False) -> None:
+    async def sync(self, *, refresh: bool = False) -> None:
         """Write what was noted, unless the process is dead."""
         if not self.dead:
-            await super().sync(look=look)
+            await super().sync(refresh=refresh)
 
 
 def stored(path: Path) -> tuple[int, int]:
     """Return how many requests the file counts in this month, and how many of them may be on their way."""
     with sqlite3.connect(path) as file:
-        record = Record.read(file.execute("SELECT counts FROM quota").fetchone()[0])
+        record = Record.decode(file.execute("SELECT counts FROM quota").fetchone()[0])
     file.close()
-    flying = len(record.tickets) + record.lost
+    flying = len(record.pending) + record.unplaced
     return sum(record.charged.get("month", {}).values()) + flying, flying
 
 
-async def killed(purchase: Purchase, server: Any, path: Path, clock: Local, seconds: float) -> None:
+async def killed(server: FakeServer, path: Path, clock: ProcessClock, seconds: float) -> None:
     """Let a process send all it can, and kill it after some time."""
     file = StateFile(path, durable=False)
     store = Mortal(file, lambda salt: salt[:8] + b"key", clock=clock)
@@ -84,8 +78,6 @@ async def killed(purchase: Purchase, server: Any, path: Path, clock: Local, seco
     lives=st.lists(st.floats(0.01, 70), min_size=1, max_size=8),
 )
 async def test_processes_that_are_killed(
-    build: Build,
-    purchase: Purchase,
     tmp_path_factory: pytest.TempPathFactory,
     seed: int,
     latency: float,
@@ -97,12 +89,12 @@ async def test_processes_that_are_killed(
     _, server = build(clock, phase=chance.uniform(0, 60), seed=seed, latency=latency)
     flown = 0
     for life in lives:
-        local = Local(clock, chance.uniform(-1.5, 1.5), chance.uniform(-900, 900))
-        await killed(purchase, server, path, local, life)
+        local = ProcessClock(clock, chance.uniform(-1.5, 1.5), chance.uniform(-900, 900))
+        await killed(server, path, local, life)
         total, flying = stored(path)
         flown += flying
         assert server.spent <= total <= server.spent + flown
-    last = a_process(path, Local(clock), Plan(minute=10, month=10_000))
+    last = process_limiter(path, ProcessClock(clock), Plan(minute=10, month=10_000))
     for _ in range(2):  # tickets without a time are taken for dead by how long they are seen
         await purchase(last, server)
         await clock.sleep(40)

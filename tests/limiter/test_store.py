@@ -6,7 +6,7 @@ import gc
 import weakref
 
 from enlighten_async.limiter import QuotaStore, shared_store
-from enlighten_async.limiter.store import KEPT
+from enlighten_async.limiter.store import MAX_RECENT_STORES
 
 
 def test_one_scope_has_one_store() -> None:
@@ -27,9 +27,9 @@ def test_stores_not_used_for_long_are_forgotten_and_used_ones_never() -> None:
     """Memory is bounded by what is in use and the last thousand keys."""
     held = shared_store("held")
     dropped = weakref.ref(shared_store("dropped"))
-    stores = [shared_store(("other", n)) for n in range(KEPT)]
+    stores = [shared_store(("other", n)) for n in range(MAX_RECENT_STORES)]
     assert shared_store("held") is held
-    assert len({id(store) for store in stores}) == KEPT
+    assert len({id(store) for store in stores}) == MAX_RECENT_STORES
     del stores
     gc.collect()
     assert dropped() is None

@@ -16,7 +16,7 @@ from enlighten_async.errors import Throttled
 from enlighten_async.limiter import MemoryQuotaStore, Plan, QuotaStore, Settlement
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
-from tests.limiter.machine import a_store
+from tests.limiter.stores import left, reject, settle, sqlite_store, warn
 
 NOW = 1000.0  # monotonic
 DATE = 1_750_000_030  # the server's time at NOW, 10 s into a minute
@@ -33,7 +33,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     def made() -> Any:
         clock = FakeClock(now=DATE, monotonic=NOW)
         path = tmp_path / f"{len(stores)}.db"
-        stores.append(MemoryQuotaStore() if request.param == "memory" else a_store(path, clock))
+        stores.append(MemoryQuotaStore() if request.param == "memory" else sqlite_store(path, clock))
         return stores[-1]
 
     yield made
@@ -47,7 +47,7 @@ def landed(at: float = NOW, *, accepted: bool = True, took: float = 0.1) -> Sett
     return Settlement(at - took, at, DATE, True, accepted, int(DATE + at - NOW))
 
 
-def refusal(period: str = "minute", limit: int | None = 10, end: float | None = None) -> Throttled:
+def rejection(period: str = "minute", limit: int | None = 10, end: float | None = None) -> Throttled:
     """Return the server's word that a limit is reached."""
     error = Throttled("over the limit", status=409)
     error.period, error.limit, error.period_end = period, limit, end
@@ -58,7 +58,7 @@ async def used(store: Any, count: int = 1, at: float = NOW) -> None:
     """Use up so many requests, one after another."""
     for ticket in range(count):
         assert await store.take(ticket, PLAN, at) is None
-        store.settle(ticket, landed(at))
+        settle(store, ticket, landed(at))
 
 
 async def test_it_is_a_store(make: Make) -> None:
@@ -72,7 +72,7 @@ async def test_before_the_time_is_known_one_goes_alone(make: Make) -> None:
     assert await store.take(1, PLAN, NOW) is None
     wait = await store.take(2, PLAN, NOW)
     assert (wait.reason, wait.at, wait.in_flight) == ("doubt", None, 1)
-    store.settle(1, landed())
+    settle(store, 1, landed())
     assert await store.take(2, PLAN, NOW) is None
     assert await store.take(3, PLAN, NOW) is None
 
@@ -83,9 +83,9 @@ async def test_what_was_not_sent_is_given_back(make: Make) -> None:
     await used(store)
     for ticket, outcome in ((5, Settlement(None, NOW)), (6, Settlement(NOW, NOW))):
         assert await store.take(ticket, PLAN, NOW) is None
-        store.settle(ticket, outcome)
+        settle(store, ticket, outcome)
     await store.sync()
-    assert store.left(PLAN, NOW) == {"month": 98, "minute": 8}
+    assert left(store, PLAN, NOW) == {"month": 98, "minute": 8}
 
 
 async def test_a_request_is_charged_once(make: Make) -> None:
@@ -93,18 +93,18 @@ async def test_a_request_is_charged_once(make: Make) -> None:
     store = make()
     await used(store)
     for ticket in (0, 0, 77):
-        store.settle(ticket, landed())
+        settle(store, ticket, landed())
     await store.sync()
-    assert store.left(PLAN, NOW) == {"month": 99, "minute": 9}
+    assert left(store, PLAN, NOW) == {"month": 99, "minute": 9}
 
 
 async def test_what_is_settled_shows_at_once(make: Make) -> None:
     """Without waiting for anything: the counts, and the server's time."""
     store = make()
     assert await store.take(1, PLAN, NOW) is None
-    store.settle(1, landed(NOW + 2))
-    assert store.left(PLAN, NOW + 2) == {"month": 99, "minute": 9}
-    assert DATE + 2 <= store.ready_at(PLAN, 0, NOW + 2, 0.0) <= DATE + 4
+    settle(store, 1, landed(NOW + 2))
+    assert left(store, PLAN, NOW + 2) == {"month": 99, "minute": 9}
+    assert DATE + 2 <= store.read(lambda state: state.ready_at(PLAN, 0, NOW + 2, 0.0)) <= DATE + 4
 
 
 async def test_a_full_minute_says_when_it_ends(make: Make) -> None:
@@ -127,7 +127,7 @@ async def test_what_is_in_flight_counts(make: Make) -> None:
         assert await store.take(ticket, PLAN, NOW) is None
     wait = await store.take(10, PLAN, NOW)
     assert (wait.certain, wait.in_flight) == (False, 9)
-    assert store.left(PLAN, NOW) == {"month": 90, "minute": 0}
+    assert left(store, PLAN, NOW) == {"month": 90, "minute": 0}
 
 
 async def test_a_full_month_ends_with_the_month(make: Make) -> None:
@@ -135,7 +135,7 @@ async def test_a_full_month_ends_with_the_month(make: Make) -> None:
     store, plan = make(), Plan(minute=1000, month=3)
     for ticket in range(3):
         assert await store.take(ticket, plan, NOW) is None
-        store.settle(ticket, landed())
+        settle(store, ticket, landed())
     wait = await store.take(9, plan, NOW)
     assert (wait.reason, wait.certain, wait.limit) == ("month", True, 3)
     assert wait.until == 1_751_328_000  # 2025-07-01T00:00Z
@@ -147,11 +147,11 @@ async def test_the_servers_word_shuts_the_window(make: Make) -> None:
     store = make()
     await used(store, 2)
     assert await store.take(7, PLAN, NOW) is None
-    store.settle(7, landed(accepted=False))
-    store.refuse(7, refusal(end=DATE + 50), PLAN, NOW)
+    settle(store, 7, landed(accepted=False))
+    reject(store, 7, rejection(end=DATE + 50), PLAN, NOW)
     wait = await store.take(8, PLAN, NOW)
     assert (wait.reason, wait.until) == ("throttled", DATE + 50)
-    assert store.left(PLAN, NOW)["minute"] == 0
+    assert left(store, PLAN, NOW)["minute"] == 0
 
 
 async def test_the_servers_word_on_the_month_corrects_the_count(make: Make) -> None:
@@ -159,11 +159,11 @@ async def test_the_servers_word_on_the_month_corrects_the_count(make: Make) -> N
     store = make()
     await used(store)
     assert await store.take(7, PLAN, NOW) is None
-    store.settle(7, landed(accepted=False))
-    store.refuse(7, refusal("month", 100, 1_751_328_000), PLAN, NOW)
+    settle(store, 7, landed(accepted=False))
+    reject(store, 7, rejection("month", 100, 1_751_328_000), PLAN, NOW)
     wait = await store.take(8, PLAN, NOW)
     assert (wait.reason, wait.period, wait.until) == ("month", "month", 1_751_328_000)
-    assert store.left(PLAN, NOW)["month"] == 0
+    assert left(store, PLAN, NOW)["month"] == 0
 
 
 async def test_a_lower_limit_is_obeyed_and_one_goes_at_a_time(make: Make) -> None:
@@ -171,12 +171,12 @@ async def test_a_lower_limit_is_obeyed_and_one_goes_at_a_time(make: Make) -> Non
     store = make()
     await used(store)
     assert await store.take(7, PLAN, NOW) is None
-    store.settle(7, landed(accepted=False))
-    store.refuse(7, refusal(limit=5, end=DATE + 50), PLAN, NOW)
+    settle(store, 7, landed(accepted=False))
+    reject(store, 7, rejection(limit=5, end=DATE + 50), PLAN, NOW)
     later = NOW + 60
     assert await store.take(8, PLAN, later) is None
     assert (await store.take(9, PLAN, later)).reason == "doubt"
-    store.settle(8, landed(later))
+    settle(store, 8, landed(later))
     for ticket in range(10, 14):
         assert await store.take(ticket, PLAN, later) is None
     assert (await store.take(15, PLAN, later)).limit == 5
@@ -194,8 +194,8 @@ async def test_a_share_is_held_back_from_the_classes_below(make: Make) -> None:
 @pytest.mark.parametrize("plan", [Plan(), Plan(minute=5), Plan(month=5)])
 async def test_only_limited_periods_are_told(make: Make, plan: Plan) -> None:
     """What has no limit has nothing left to tell."""
-    left = make().left(plan, NOW)
-    assert left == {name: n for name, n in (("month", plan.month), ("minute", plan.minute)) if n is not None}
+    limits = {"month": plan.month, "minute": plan.minute}
+    assert left(make(), plan, NOW) == {name: n for name, n in limits.items() if n is not None}
 
 
 async def test_an_alarm_is_raised_once(make: Make) -> None:
@@ -203,10 +203,10 @@ async def test_an_alarm_is_raised_once(make: Make) -> None:
     store, plan = make(), Plan(month=5)
     for ticket in range(4):
         assert await store.take(ticket, plan, NOW) is None
-        store.settle(ticket, landed())
-    assert store.alarm(plan, NOW).used == 4
+        settle(store, ticket, landed())
+    assert warn(store, plan, NOW).used == 4
     await store.sync()
-    assert store.alarm(plan, NOW) is None
+    assert warn(store, plan, NOW) is None
 
 
 async def test_a_cancelled_take_leaves_nothing_behind(make: Make) -> None:
@@ -216,17 +216,17 @@ async def test_a_cancelled_take_leaves_nothing_behind(make: Make) -> None:
     with anyio.CancelScope() as scope:
         scope.cancel()
         await store.take(50, PLAN, NOW)
-    store.settle(50, Settlement(None, NOW))
-    await store.sync(look=True)
-    assert store.left(PLAN, NOW) == {"month": 99, "minute": 9}
-    assert store.standing(PLAN, NOW).in_flight == 0
+    settle(store, 50, Settlement(None, NOW))
+    await store.sync(refresh=True)
+    assert left(store, PLAN, NOW) == {"month": 99, "minute": 9}
+    assert store.read(lambda state: state.snapshot(PLAN, NOW)).in_flight == 0
 
 
 def test_threads_take_no_more_than_there_is(make: Make) -> None:
     """Limiters in several event loops of one process share a store."""
     store, plan = make(), Plan(minute=50)
     anyio.run(store.take, 0, plan, NOW)
-    store.settle(0, landed())
+    settle(store, 0, landed())
     taken: list[int] = []
 
     async def take(first: int) -> None:
@@ -256,7 +256,7 @@ STEPS = st.lists(
 async def test_all_stores_decide_alike(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
     """Any row of events leads a file to the decisions that it leads memory to."""
     clock = FakeClock(now=DATE, monotonic=NOW)
-    kept, plain = a_store(tmp_path_factory.mktemp("state") / "state.db", clock), MemoryQuotaStore()
+    kept, plain = sqlite_store(tmp_path_factory.mktemp("state") / "state.db", clock), MemoryQuotaStore()
     plan, flying = Plan(minute=5, month=30), []
     for store in (kept, plain):
         await used(store)
@@ -272,15 +272,15 @@ async def test_all_stores_decide_alike(tmp_path_factory: pytest.TempPathFactory,
             ended = flying.pop(number % len(flying))
             for store in (kept, plain):
                 _end(store, ended, event, plan, now)
-        assert kept.left(plan, now) == plain.left(plan, now)
+        assert left(kept, plan, now) == left(plain, plan, now)
     kept.file.release()
 
 
 def _end(store: Any, ticket: int, event: str, plan: Plan, now: float) -> None:
     if event in ("unsent", "lost"):
-        store.settle(ticket, Settlement(None if event == "unsent" else now, now))
+        settle(store, ticket, Settlement(None if event == "unsent" else now, now))
         return
-    store.settle(ticket, landed(now, accepted=event == "landed"))
+    settle(store, ticket, landed(now, accepted=event == "landed"))
     if event != "landed":
         period, limit = ("month", 30) if event == "month" else ("minute", 4)
-        store.refuse(ticket, refusal(period, limit), plan, now)
+        reject(store, ticket, rejection(period, limit), plan, now)

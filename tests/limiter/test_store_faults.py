@@ -16,10 +16,10 @@ import pytest
 
 from enlighten_async.errors import InputError
 from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore
-from enlighten_async.limiter.shared_state import MOST_NOTES, Notebook
+from enlighten_async.limiter.shared_state import MAX_UPDATES, SharedKeyState
 from enlighten_async.state import DatabaseUnavailable, StateFile
 from enlighten_async.testing import FakeClock
-from tests.limiter.machine import a_store
+from tests.limiter.stores import left, settle, sqlite_store
 
 T = TypeVar("T")
 
@@ -44,18 +44,18 @@ async def use(store: SqliteQuotaStore, *tickets: int) -> list[bool]:
     granted = []
     for ticket in tickets:
         granted.append(await store.take(ticket, PLAN, NOW) is None)
-        store.settle(ticket, landed())
+        settle(store, ticket, landed())
     await store.sync()
     return granted
 
 
 async def seen(path: Path) -> dict[str, int]:
     """Return what another process finds is left."""
-    store = a_store(path, a_clock())
-    await store.sync(look=True)
-    left = store.left(PLAN, NOW)
+    store = sqlite_store(path, a_clock())
+    await store.sync(refresh=True)
+    found = left(store, PLAN, NOW)
     await store.aclose()
-    return left
+    return found
 
 
 def a_clock() -> FakeClock:
@@ -71,7 +71,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_a_locked_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Waited for at first; then the counts go on in memory, and are written as soon as it is free."""
     clock = a_clock()
-    store = a_store(path, clock)
+    store = sqlite_store(path, clock)
     await use(store, 1, 2)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -83,7 +83,7 @@ async def test_a_locked_file(path: Path, caplog: pytest.LogCaptureFixture) -> No
     assert [text for text in warnings(caplog) if "counted in memory" in text] == warnings(caplog)[:1]
     other.execute("ROLLBACK")
     other.close()
-    await store.sync(look=True)
+    await store.sync(refresh=True)
     assert (await seen(path))["month"] == 90
     assert "can be used again" in warnings(caplog)[-1]
     await store.aclose()
@@ -92,7 +92,7 @@ async def test_a_locked_file(path: Path, caplog: pytest.LogCaptureFixture) -> No
 async def test_a_file_held_for_a_moment(path: Path) -> None:
     """Nothing is said, and it is written."""
     clock = a_clock()
-    store = a_store(path, clock)
+    store = sqlite_store(path, clock)
     await use(store, 1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -107,20 +107,20 @@ async def test_a_file_held_for_a_moment(path: Path) -> None:
 
 async def test_a_deleted_file_is_begun_with_what_is_known(path: Path) -> None:
     """Nothing that was spent is forgotten; what is in flight stays so."""
-    store = a_store(path, a_clock())
+    store = sqlite_store(path, a_clock())
     await use(store, 1, 2, 3)
     assert await store.take(4, PLAN, NOW) is None
     path.unlink()
     assert await use(store, 5) == [True]
     assert await seen(path) == {"month": 95, "minute": 5}
-    store.settle(4, Settlement(None, NOW))
+    settle(store, 4, Settlement(None, NOW))
     await store.aclose()
     assert await seen(path) == {"month": 96, "minute": 6}
 
 
 async def test_an_older_copy_does_not_make_the_counts_less(path: Path, tmp_path: Path) -> None:
     """Whoever puts a backup back gets no quota for it."""
-    store = a_store(path, a_clock())
+    store = sqlite_store(path, a_clock())
     await use(store, 1, 2)
     shutil.copy(path, tmp_path / "copy")
     await use(store, 3, 4, 5)
@@ -133,7 +133,7 @@ async def test_an_older_copy_does_not_make_the_counts_less(path: Path, tmp_path:
 @pytest.mark.parametrize("damage", ["page", "counts"])
 async def test_a_broken_file_is_set_aside(path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     """The counts go on from what is known here."""
-    store = a_store(path, a_clock())
+    store = sqlite_store(path, a_clock())
     await use(store, 1, 2)
     if damage == "page":
         store.file.release()
@@ -169,7 +169,7 @@ async def test_a_disk_that_takes_nothing(path: Path, caplog: pytest.LogCaptureFi
     await use(store, 1)
     file.failure = failure
     assert await use(store, 2, 3) == [True, True]
-    assert store.left(PLAN, NOW)["month"] == 97
+    assert left(store, PLAN, NOW)["month"] == 97
     assert (await seen(path))["month"] == 99
     assert [failure in text for text in warnings(caplog)] == [True]
     file.failure = ""
@@ -181,7 +181,7 @@ async def test_a_folder_that_is_gone(path: Path, tmp_path: Path, caplog: pytest.
     """The limit holds all the same, and the counts are written when it is back."""
     folder = tmp_path / "folder"
     folder.mkdir()
-    store = a_store(folder / "state.db", a_clock())
+    store = sqlite_store(folder / "state.db", a_clock())
     await use(store, 1)
     folder.rename(tmp_path / "away")
     assert await use(store, *range(2, 13)) == [True] * 9 + [False] * 2
@@ -196,37 +196,37 @@ async def test_a_request_across_a_fault(path: Path, tmp_path: Path) -> None:
     """Taken in memory and settled in the file, or the other way: charged once."""
     folder = tmp_path / "folder"
     folder.mkdir()
-    store = a_store(folder / "state.db", a_clock())
+    store = sqlite_store(folder / "state.db", a_clock())
     await use(store, 1)
     assert await store.take(2, PLAN, NOW) is None
     folder.rename(tmp_path / "away")
-    store.settle(2, landed())
+    settle(store, 2, landed())
     assert await store.take(3, PLAN, NOW) is None
     (tmp_path / "away").rename(folder)
-    await store.sync(look=True)
+    await store.sync(refresh=True)
     assert await seen(folder / "state.db") == {"month": 97, "minute": 7}
-    store.settle(3, landed())
+    settle(store, 3, landed())
     await store.aclose()
     assert await seen(folder / "state.db") == {"month": 97, "minute": 7}
 
 
 async def test_a_newer_file_is_refused_before_anything_is_sent(path: Path) -> None:
     """That is no fault of the file: to go on without it would be a surprise."""
-    store = a_store(path, a_clock())
+    store = sqlite_store(path, a_clock())
     await use(store, 1)
     store.file.transact(lambda connection: connection.execute("PRAGMA user_version = 99"))
     await store.aclose()
     with pytest.raises(InputError, match="newer version"):
         await store.take(2, PLAN, NOW)
-    store.settle(2, Settlement(None, NOW))
+    settle(store, 2, Settlement(None, NOW))
     await store.aclose()
 
 
 def test_notes_do_not_pile_up_for_ever() -> None:
     """A file that cannot be written for months costs bounded memory; the oldest notes are given up."""
-    book, kept = Notebook(35.0), []
-    for number in range(MOST_NOTES + 1):
-        book.note(lambda _, number=number: kept.append(number))
+    state, kept = SharedKeyState(35.0), []
+    for number in range(MAX_UPDATES + 1):
+        state.update(lambda _, number=number: kept.append(number))
     kept.clear()
-    book.draft(None, NOW, DATE, None, moved=False)
-    assert kept == list(range(MOST_NOTES // 2, MOST_NOTES + 1))
+    state.draft(None, NOW, DATE, None, moved=False)
+    assert kept == list(range(MAX_UPDATES // 2, MAX_UPDATES + 1))

@@ -15,6 +15,7 @@ from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore
 from enlighten_async.state import Busy, DatabaseCorrupt, DatabaseUnavailable, StateFile
 from enlighten_async.state.file import MOST
 from enlighten_async.testing import FakeClock
+from tests.limiter.stores import settle
 
 PLAN = Plan(minute=10, month=100)
 
@@ -105,7 +106,7 @@ async def test_counts_and_notes_are_one_transaction(path: Path, file: StateFile)
     quota = SqliteQuotaStore(file, lambda salt: salt[:8], clock=clock)
     now = clock.monotonic()
     assert await quota.take(1, PLAN, now) is None
-    quota.settle(1, Settlement(now, now, int(clock.now()), True, True, int(clock.now())))
+    settle(quota, 1, Settlement(now, now, int(clock.now()), True, True, int(clock.now())))
     file.note(writing("reply"))
     reader = sqlite3.connect(path, isolation_level=None)
     before = reader.execute("SELECT counts FROM quota").fetchone()

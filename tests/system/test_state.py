@@ -18,7 +18,7 @@ from enlighten_async import EnlightenClient, Plan
 from enlighten_async.errors import InputError, QuotaExhausted
 from enlighten_async.limiter import SqliteQuotaStore
 from enlighten_async.state import StateFile
-from tests.limiter.machine import Local
+from tests.limiter.stores import ProcessClock
 from tests.world import API_KEY, World
 
 MONTH_END = 1_751_328_000  # 2025-07-01T00:00Z
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 def elsewhere(world: World, path: Path, *, apart: float = 77.0, **options: Any) -> EnlightenClient:
     """Open a client as another process would: its clock began at another moment, and is off."""
-    return world.client(state=path, clock=Local(world.clock, 1.5, apart), **options)
+    return world.client(state=path, clock=ProcessClock(world.clock, 1.5, apart), **options)
 
 
 async def test_a_month_that_is_used_up_ends_what_comes_after(path: Path) -> None:

@@ -29,8 +29,8 @@ def counted(path: Path) -> tuple[int, int]:
     with closing(_sound(path)) as file:
         known = file.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'quota'").fetchone()[0]
         row = file.execute("SELECT counts FROM quota").fetchone() if known else None
-    record = Record() if row is None else Record.read(row[0])
-    flying = len(record.tickets) + record.lost
+    record = Record() if row is None else Record.decode(row[0])
+    flying = len(record.pending) + record.unplaced
     return sum(record.charged.get("month", {}).values()) + flying, flying
 
 

@@ -7,14 +7,13 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from typing import Any
 
-import pytest
 from attrs import define, field
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import Throttled
-from enlighten_async.limiter import Grant, MemoryQuotaStore, Plan, RateLimiter
+from enlighten_async.limiter import Grant, MemoryQuotaStore, Plan, RateLimiter, Waiter
 from enlighten_async.testing import FakeClock
 from enlighten_async.wire import Response
 
@@ -66,10 +65,10 @@ class FakeServer:
         """Return the minutes in which anything was served, in order."""
         return sorted(w for w, n in self.used.items() if n)
 
-    async def send(self, grant: Grant) -> Response:
-        """Serve one request: there and back again."""
-        grant.mark_sent()
-        sent_at = self.clock.monotonic()
+    async def send(self, clock: Clock | None = None) -> Response:
+        """Serve one request of a client, who may have a clock of its own: there and back again."""
+        clock = clock or self.clock
+        sent_at = clock.monotonic()
         await self._travel()
         if self._random.random() < self.lost:
             bisect.insort(self.late, self.time() + self._random.uniform(0, 4))
@@ -80,11 +79,9 @@ class FakeServer:
         date = math.floor(self.time() + self.date_skew) if self.dates else None
         await self._travel()
         self.now_serving -= 1
-        response = Response(
-            status, json.dumps(body).encode(), "application/json", date, sent_at, self.clock.monotonic()
+        return Response(
+            status, json.dumps(body).encode(), "application/json", date, sent_at, clock.monotonic()
         )
-        grant.land(response)
-        return response
 
     async def _travel(self) -> None:
         await self.clock.sleep(self._random.uniform(0, self.latency))
@@ -106,16 +103,16 @@ class FakeServer:
         used = self.used[window] + min(self.outsiders, self.minute)
         if self.spent >= self.month:
             self.rejected[window] += 1
-            return 409, self._refusal("month", MONTH_START, MONTH_END, self.month)
+            return 409, self._rejection("month", MONTH_START, MONTH_END, self.month)
         if used >= self.minute:
             self.rejected[window] += 1
-            return 409, self._refusal("minute", window * 60, window * 60 + 60, self.minute)
+            return 409, self._rejection("minute", window * 60, window * 60 + 60, self.minute)
         self.used[window] += 1
         self.spent += 1
         self.served_at.append(now)
         return 200, {}
 
-    def _refusal(self, period: str, start: int, end: int, limit: int) -> dict[str, object]:
+    def _rejection(self, period: str, start: int, end: int, limit: int) -> dict[str, object]:
         return {
             "reason": "409",
             "message": ["Usage limit exceeded for plan Watt"],
@@ -126,7 +123,7 @@ class FakeServer:
         }
 
 
-def read_refusal(response: Response) -> Throttled:
+def read_rejection(response: Response) -> Throttled:
     """Read a 409 as a dialect does."""
     facts = json.loads(response.body)
     error = Throttled("over the limit", status=409, response=response)
@@ -135,56 +132,76 @@ def read_refusal(response: Response) -> Throttled:
     return error
 
 
-async def buy(
+async def purchase(
     limiter: RateLimiter, server: FakeServer, max_wait: float | None = None, rank: int = 0
 ) -> Response:
-    """Send one request until it is served, as the session does."""
-    place = limiter.place(rank)
+    """Send one request until it is served, as the fetcher does."""
+    waiter = limiter.waiter(rank)
     while True:
         try:
-            with await limiter.acquire(place, max_wait) as grant:
-                response = await server.send(grant)
+            grant, response = await attempt(limiter, server, waiter, max_wait)
         except Lost:
             continue
         finally:
             await limiter.sync()
         if response.status == 409:
-            limiter.throttled(grant, read_refusal(response))
+            limiter.rejected(grant, read_rejection(response))
         elif response.status == 503:
             limiter.overloaded(grant)
         else:
             return response
 
 
-@pytest.fixture(scope="session")
-def build() -> Callable[..., tuple[RateLimiter, FakeServer]]:
-    """Return a function that makes a server and a limiter before it."""
-
-    def make(
-        clock: FakeClock,
-        *,
-        phase: float = 10.0,
-        wrong: float = 600.0,
-        plan: Plan | None = None,
-        store: MemoryQuotaStore | None = None,
-        max_in_flight: int = 10,
-        **options: object,
-    ) -> tuple[RateLimiter, FakeServer]:
-        ahead = 1_750_000_020.0 + phase - clock.monotonic()  # 20 s: the next whole minute
-        server = FakeServer(clock, ahead, **options)  # type: ignore[arg-type]
-        clock.step_wall(server.time() - clock.now() + wrong)
-        limiter = RateLimiter(
-            store=store or MemoryQuotaStore(),
-            plan=plan or Plan(minute=10, month=10_000),
-            clock=clock,
-            max_in_flight=max_in_flight,
-        )
-        return limiter, server
-
-    return make
+async def attempt(
+    limiter: RateLimiter, server: FakeServer, waiter: Waiter | None = None, max_wait: float | None = None
+) -> tuple[Grant, Response]:
+    """Send one request once, and settle its grant."""
+    grant = await limiter.acquire(waiter or limiter.waiter(), max_wait)
+    return grant, await send(limiter, server, grant)
 
 
-@pytest.fixture(scope="session")
-def purchase() -> Callable[..., object]:
-    """Return the function that sends one request until it is served."""
-    return buy
+async def send(limiter: RateLimiter, server: FakeServer, grant: Grant) -> Response:
+    """Send the request of a grant, and settle it."""
+    clock, response = limiter._clock, None
+    sent_at = clock.monotonic()
+    try:
+        response = await server.send(clock)
+    finally:
+        grant.settle(sent_at, response)
+    return response
+
+
+def build(
+    clock: FakeClock,
+    *,
+    phase: float = 10.0,
+    wrong: float = 600.0,
+    plan: Plan | None = None,
+    store: MemoryQuotaStore | None = None,
+    max_in_flight: int = 10,
+    **options: Any,
+) -> tuple[RateLimiter, FakeServer]:
+    """Return a limiter and the server behind it."""
+    ahead = 1_750_000_020.0 + phase - clock.monotonic()  # 20 s: the next whole minute
+    server = FakeServer(clock, ahead, **options)
+    clock.step_wall(server.time() - clock.now() + wrong)
+    limiter = RateLimiter(
+        store=store or MemoryQuotaStore(),
+        plan=plan or Plan(minute=10, month=10_000),
+        clock=clock,
+        max_in_flight=max_in_flight,
+    )
+    return limiter, server
+
+
+def beside(limiter: RateLimiter, server: FakeServer, plan: Plan | None = None) -> RateLimiter:
+    """Return another limiter on the same store, as of another client."""
+    return RateLimiter(store=limiter._store, plan=plan or limiter.plan, clock=server.clock)
+
+
+def rejection(**facts: object) -> Throttled:
+    """Return a rejection with these facts."""
+    error = Throttled("over the limit", status=409)
+    for name, value in facts.items():
+        setattr(error, name, value)
+    return error
