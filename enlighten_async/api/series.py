@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from attrs import evolve, frozen
 
 from enlighten_async.api.ranges import HOUR, Range, SeriesLimits
-from enlighten_async.cache import SeriesIndex, weeks
+from enlighten_async.cache import SeriesIndex, split_window_by_week
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotFound, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Gap, Reason, explained
 from enlighten_async.models.intervals import SeriesResult
@@ -389,8 +389,8 @@ def _order(
 ) -> _Order:
     """Return the fewest windows that cover what is missing, and what the store has of the rest."""
     endpoint = ask.kind.endpoint
-    known = held.within(window)
-    late = Window(held.served_until(window), window.end)
+    known = held.servable_within(window)
+    late = Window(held.asked_until(window), window.end)
     wanted, unasked = _missing(endpoint, Window(window.start, late.start), known, now)
     if late.seconds and not wanted:
         unasked.append(Gap(late, Reason.NOT_REPORTED_YET))
@@ -398,13 +398,13 @@ def _order(
         wanted, unasked = _missing(endpoint, window, known, now)
     pieces = []
     for piece in endpoint.pieces(wanted, zone, local=local):
-        reason = held.empty(piece)
+        reason = held.known_empty(piece)
         if reason is None:
             pieces.append(piece)
         else:
             unasked += [Gap(blank, reason) for blank in without(piece, known)]
     spare = [part for stretch in known for part in without(stretch, pieces)]
-    return _Order(pieces, [part for stretch in spare for part in weeks(stretch)], unasked)
+    return _Order(pieces, [part for stretch in spare for part in split_window_by_week(stretch)], unasked)
 
 
 def _missing(

@@ -110,7 +110,7 @@ class Keeping:
             return None
         for piece in kept:
             if piece.window.start <= wanted.start < piece.window.end:
-                good = wanted.clip(self.held.good(piece.stretch))
+                good = wanted.clip(self.held.servable(piece.span))
                 return piece.cut(good).part if good.seconds and good.start == wanted.start else None
         return None
 
@@ -123,7 +123,7 @@ class Keeping:
             part, refused = self.session.meaning(request, response)
         except EnlightenError:
             return None  # an older version of this package could read it
-        if part is None or held.young(fetched):
+        if part is None or held.is_fresh(fetched):
             return part
         until = fetched + ABSENCE_MEMORY_S if refused else reply.valid_until(part, fetched)
         return part if until > held.now else None

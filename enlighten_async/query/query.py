@@ -186,7 +186,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             outline,
             zone=unknown,
             answered=sum(answered),
-            stored=bool(keeping.held.stretches),
+            stored=bool(keeping.held.spans),
         )
 
     async def _known_zone(self) -> ZoneInfo | None:
@@ -203,14 +203,14 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     async def _outlined(self, zone: ZoneInfo | None) -> tuple[Outline[Any, I_co, T_co], Keeping]:
         """Return the outline at this moment, and what may be taken from others."""
         session, options, series = self._session, self._options, self._draft.series
-        stretches: tuple[CachedSpan, ...] = ()
+        spans: tuple[CachedSpan, ...] = ()
         if session.store is not None and series is not None:
-            stretches = await session.store.stretches(options.account, series)
+            spans = await session.store.spans(options.account, series)
         now = session.now()
         held = SeriesIndex(
-            stretches,
+            spans,
             grid=series.grid if series else 1,
-            now=max([now, *(each.fetched for each in stretches)]),  # our clock may be behind
+            now=max([now, *(each.fetched for each in spans)]),  # our clock may be behind
             max_age=options.max_age,
             exhaustive=options.exhaustive,
         )

@@ -1,4 +1,4 @@
-"""What every store of intervals promises, whatever it keeps them in."""
+"""What every cache of intervals promises, whatever it keeps them in."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from enlighten_async.testing import FakeClock
 from enlighten_async.windows import Window
 from enlighten_async.wire import SeriesKey
 from tests.cache.parts import (
-    ACCOUNT,
     GRID,
     MONDAY,
     NOW,
     REPLY,
-    SHELF,
+    SCOPE,
+    SERIES,
     SYSTEM,
-    a_store,
     filled,
     hours,
     meters,
+    open_cache,
     response,
-    stats,
+    stats_part,
 )
 from tests.effort import examples
 
@@ -44,143 +44,143 @@ OLD = NOW - 30 * 86_400
 
 @pytest.fixture(params=["memory", "sqlite"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    """Return what makes a new store."""
-    stores: list[Any] = []
+    """Return what makes a new cache."""
+    caches: list[Any] = []
 
     def made() -> Any:
-        path = tmp_path / f"{len(stores)}.db"
+        path = tmp_path / f"{len(caches)}.db"
         sqlite = request.param == "sqlite"
-        stores.append(a_store(path, FakeClock(NOW)) if sqlite else MemoryCache())
-        return stores[-1]
+        caches.append(open_cache(path, FakeClock(NOW)) if sqlite else MemoryCache())
+        return caches[-1]
 
     yield made
-    for store in stores:
+    for cache in caches:
         if request.param == "sqlite":
-            store.file.release()
+            cache.file.release()
 
 
-async def values(store: Any, window: Window = EVER, account: bytes = ACCOUNT) -> dict[int, float]:
+async def values(cache: Any, window: Window = EVER, account: bytes = SCOPE) -> dict[int, float]:
     """Return the rows of a window by their ends: one figure of each."""
-    found = await store.get(account, SHELF, window)
+    found = await cache.get(account, SERIES, window)
     return {row.end_at.timestamp(): row.powr for each in found for row in each.part.intervals}
 
 
-async def windows(store: Any) -> list[Window]:
+async def windows(cache: Any) -> list[Window]:
     """Return the stretches that are held."""
-    return [stretch.window for stretch in await store.stretches(ACCOUNT, SHELF)]
+    return [span.window for span in await cache.spans(SCOPE, SERIES)]
 
 
 async def test_it_is_a_store(make: Make) -> None:
     """And holds nothing at first."""
-    store = make()
-    assert isinstance(store, IntervalCache)
-    assert await store.stretches(ACCOUNT, SHELF) == ()
-    assert await store.get(ACCOUNT, SHELF, hours(0, 1)) == ()
-    assert await store.reply(ACCOUNT, REPLY) is None
-    await store.flush()
+    cache = make()
+    assert isinstance(cache, IntervalCache)
+    assert await cache.spans(SCOPE, SERIES) == ()
+    assert await cache.get(SCOPE, SERIES, hours(0, 1)) == ()
+    assert await cache.reply(SCOPE, REPLY) is None
+    await cache.flush()
 
 
 async def test_what_was_put_is_held(make: Make) -> None:
     """At once, whether or not it was written; with what is known of it."""
-    store, part = make(), stats(hours(1, 3), reported=MONDAY + 7000.5)
-    store.put(ACCOUNT, SHELF, part, NOW)
-    (stretch,) = await store.stretches(ACCOUNT, SHELF)
-    assert (stretch.window, stretch.fetched, stretch.empty) == (hours(1, 3), NOW, None)
-    assert (stretch.reported, stretch.started) == (
+    cache, part = make(), stats_part(hours(1, 3), reported=MONDAY + 7000.5)
+    cache.put(SCOPE, SERIES, part, NOW)
+    (span,) = await cache.spans(SCOPE, SERIES)
+    assert (span.window, span.fetched, span.empty_reason) == (hours(1, 3), NOW, None)
+    assert (span.reported_until, span.operational_at) == (
         MONDAY + 7000.5,
         part.meta and part.meta.operational_at and part.meta.operational_at.timestamp(),
     )
-    (kept,) = await store.get(ACCOUNT, SHELF, EVER)
-    assert kept == CachedPart(stretch, part)
-    assert kept.part.coverage == part.coverage
+    (cached_part,) = await cache.get(SCOPE, SERIES, EVER)
+    assert cached_part == CachedPart(span, part)
+    assert cached_part.part.coverage == part.coverage
 
 
 async def test_a_window_is_cut_out(make: Make) -> None:
     """Of a range over two edges of weeks; the edges of a window belong to what is before them."""
-    store = make()
-    store.put(ACCOUNT, SHELF, stats(hours(-5, 7 * 24 + 5)), NOW)
-    assert await windows(store) == [hours(-5, 0), hours(0, 168), hours(168, 173)]
+    cache = make()
+    cache.put(SCOPE, SERIES, stats_part(hours(-5, 7 * 24 + 5)), NOW)
+    assert await windows(cache) == [hours(-5, 0), hours(0, 168), hours(168, 173)]
     for window in (hours(-1, 1), hours(0, 168), hours(167, 169), hours(-9, -5), hours(-9, -4.75)):
-        found = await store.get(ACCOUNT, SHELF, window)
+        found = await cache.get(SCOPE, SERIES, window)
         inside = Window(max(window.start, MONDAY - 5 * 3600), window.end)
         assert sum(each.window.seconds for each in found) == inside.seconds
-        assert set(await values(store, window)) == set(range(inside.start + GRID, inside.end + 1, GRID))
+        assert set(await values(cache, window)) == set(range(inside.start + GRID, inside.end + 1, GRID))
         assert all(each.part.window == each.window == each.part.coverage.window for each in found)
-    assert await store.get(ACCOUNT, SHELF, hours(2, 2)) == ()
+    assert await cache.get(SCOPE, SERIES, hours(2, 2)) == ()
 
 
 async def test_the_newest_answer_wins(make: Make) -> None:
-    """Cell by cell, and an empty cell too; whatever came last into the store."""
-    store = make()
-    store.put(ACCOUNT, SHELF, stats(hours(0, 4), 1.0), NOW)
-    store.put(ACCOUNT, SHELF, stats(hours(1, 2), 2.0, ends=()), NOW + 1)
-    store.put(ACCOUNT, SHELF, stats(hours(0, 3), 3.0), NOW - 1)
-    assert await windows(store) == [hours(0, 1), hours(1, 2), hours(2, 4)]
-    assert await values(store, hours(0.5, 2.5)) == {MONDAY + 900 * number: 1.0 for number in (3, 4, 9, 10)}
+    """Cell by cell, and an empty cell too; whatever came last into the cache."""
+    cache = make()
+    cache.put(SCOPE, SERIES, stats_part(hours(0, 4), 1.0), NOW)
+    cache.put(SCOPE, SERIES, stats_part(hours(1, 2), 2.0, ends=()), NOW + 1)
+    cache.put(SCOPE, SERIES, stats_part(hours(0, 3), 3.0), NOW - 1)
+    assert await windows(cache) == [hours(0, 1), hours(1, 2), hours(2, 4)]
+    assert await values(cache, hours(0.5, 2.5)) == {MONDAY + 900 * number: 1.0 for number in (3, 4, 9, 10)}
 
 
 async def test_final_neighbours_are_one(make: Make) -> None:
     """Many windows of a week end up as one stretch, and what is not final stays apart."""
-    store = make()
+    cache = make()
     for day in range(7):
-        store.put(ACCOUNT, SHELF, stats(hours(24 * day, 24 * day + 24), reported=NOW), NOW)
-    store.put(ACCOUNT, SHELF, stats(hours(168, 169)), NOW)
-    store.put(ACCOUNT, SHELF, stats(hours(169, 170)), NOW)
-    assert await windows(store) == [hours(0, 168), hours(168, 169), hours(169, 170)]
-    assert len(await values(store)) == 170 * 4
+        cache.put(SCOPE, SERIES, stats_part(hours(24 * day, 24 * day + 24), reported=NOW), NOW)
+    cache.put(SCOPE, SERIES, stats_part(hours(168, 169)), NOW)
+    cache.put(SCOPE, SERIES, stats_part(hours(169, 170)), NOW)
+    assert await windows(cache) == [hours(0, 168), hours(168, 169), hours(169, 170)]
+    assert len(await values(cache)) == 170 * 4
 
 
 async def test_what_was_not_answered_is_not_held(make: Make) -> None:
     """A part speaks for what it has gaps in that have a reason of the service only."""
-    store = make()
-    store.put(ACCOUNT, SHELF, stats(hours(0, 4), unspoken=hours(1, 2)), NOW)
-    assert await windows(store) == [hours(0, 1), hours(2, 4)]
+    cache = make()
+    cache.put(SCOPE, SERIES, stats_part(hours(0, 4), unspoken=hours(1, 2)), NOW)
+    assert await windows(cache) == [hours(0, 1), hours(2, 4)]
 
 
 async def test_documented_emptiness_is_held(make: Make) -> None:
     """With its reason."""
-    store = make()
-    store.put(ACCOUNT, SHELF, stats(hours(0, 4), ends=(), empty=Reason.NO_DEVICE), NOW)
-    assert [stretch.empty for stretch in await store.stretches(ACCOUNT, SHELF)] == [Reason.NO_DEVICE]
-    (kept,) = await store.get(ACCOUNT, SHELF, hours(1, 2))
-    assert [(gap.window, gap.reason) for gap in kept.part.coverage.gaps()] == [
+    cache = make()
+    cache.put(SCOPE, SERIES, stats_part(hours(0, 4), ends=(), empty=Reason.NO_DEVICE), NOW)
+    assert [span.empty_reason for span in await cache.spans(SCOPE, SERIES)] == [Reason.NO_DEVICE]
+    (cached_part,) = await cache.get(SCOPE, SERIES, hours(1, 2))
+    assert [(gap.window, gap.reason) for gap in cached_part.part.coverage.gaps()] == [
         (hours(1, 2), Reason.NO_DEVICE)
     ]
 
 
 async def test_series_do_not_mix(make: Make) -> None:
     """Those of other accounts, endpoints, systems and devices are others."""
-    store = make()
-    shelves = (
-        evolve(SHELF, endpoint="rgm_stats"),
-        evolve(SHELF, system_id=SYSTEM + 1),
-        evolve(SHELF, device="121"),
+    cache = make()
+    others = (
+        evolve(SERIES, endpoint="rgm_stats"),
+        evolve(SERIES, system_id=SYSTEM + 1),
+        evolve(SERIES, device="121"),
     )
-    store.put(ACCOUNT, SHELF, stats(hours(0, 1)), NOW)
-    for series in shelves:
-        assert await store.stretches(ACCOUNT, series) == ()
-        assert await store.get(ACCOUNT, series, hours(0, 1)) == ()
-    assert await store.stretches(b"somebody else", SHELF) == ()
-    assert len(await store.stretches(ACCOUNT, evolve(SHELF, grid=300))) == 1
+    cache.put(SCOPE, SERIES, stats_part(hours(0, 1)), NOW)
+    for series in others:
+        assert await cache.spans(SCOPE, series) == ()
+        assert await cache.get(SCOPE, series, hours(0, 1)) == ()
+    assert await cache.spans(b"somebody else", SERIES) == ()
+    assert len(await cache.spans(SCOPE, evolve(SERIES, grid=300))) == 1
 
 
 async def test_answers_that_are_no_series(make: Make) -> None:
     """The last one of each question, by account; as it came, but for when it came and went."""
-    store = make()
+    cache = make()
     for body, date in ((b"one", NOW), (b"other", NOW + 5)):
-        store.put_reply(ACCOUNT, REPLY, response(body, date))
-        assert await store.reply(ACCOUNT, REPLY) == response(body, date)
-    assert await store.reply(b"somebody else", REPLY) is None
-    assert await store.reply(ACCOUNT, evolve(REPLY, asked="/systems/1/inventory?")) is None
-    assert await store.reply(ACCOUNT, evolve(REPLY, endpoint="summary")) is None
+        cache.put_reply(SCOPE, REPLY, response(body, date))
+        assert await cache.reply(SCOPE, REPLY) == response(body, date)
+    assert await cache.reply(b"somebody else", REPLY) is None
+    assert await cache.reply(SCOPE, evolve(REPLY, asked="/systems/1/inventory?")) is None
+    assert await cache.reply(SCOPE, evolve(REPLY, endpoint="summary")) is None
     odd = evolve(response(b"\xff\x00" * 999), status=204, content_type="text/plain; charset=x")
-    store.put_reply(ACCOUNT, evolve(REPLY, asked="odd"), odd)
-    assert await store.reply(ACCOUNT, evolve(REPLY, asked="odd")) == odd
+    cache.put_reply(SCOPE, evolve(REPLY, asked="odd"), odd)
+    assert await cache.reply(SCOPE, evolve(REPLY, asked="odd")) == odd
 
 
 async def test_meters_are_kept_by_channel(make: Make) -> None:
     """What is cut and joined again is what it was."""
-    store, window = make(), hours(0, 4)
+    cache, window = make(), hours(0, 4)
     series: SeriesKey[RgmStats] = SeriesKey(
         "rgm_stats",
         SYSTEM,
@@ -195,10 +195,10 @@ async def test_meters_are_kept_by_channel(make: Make) -> None:
     rows = filled(whole.intervals, ends, lambda end, _: end % 7)
     whole = evolve(whole, intervals=rows, meter_intervals=meters(ends, lambda end, _: end % 5))
     for piece in (hours(2, 4), hours(0, 2)):
-        store.put(ACCOUNT, series, whole._slice(piece), NOW)
-    (kept,) = await store.get(ACCOUNT, series, window)
-    assert kept.part == whole
-    assert (await store.get(ACCOUNT, series, hours(1, 3)))[0].part == whole._slice(hours(1, 3))
+        cache.put(SCOPE, series, whole._slice(piece), NOW)
+    (cached_part,) = await cache.get(SCOPE, series, window)
+    assert cached_part.part == whole
+    assert (await cache.get(SCOPE, series, hours(1, 3)))[0].part == whole._slice(hours(1, 3))
 
 
 @frozen
@@ -215,7 +215,7 @@ class Put:
 
     def part(self, value: float) -> Stats:
         """Return the answer, with this in all its rows."""
-        return stats(self.window, value, ends=self.ends, reported=self.reported, unspoken=self.unspoken)
+        return stats_part(self.window, value, ends=self.ends, reported=self.reported, unspoken=self.unspoken)
 
     def cells(self) -> Iterator[int]:
         """Return the ends of what it speaks for."""
@@ -242,9 +242,9 @@ def puts(draw: st.DrawFn) -> Put:
     )
 
 
-def told(kept: tuple[CachedPart[Stats], ...]) -> list[object]:
+def told(cached_part: tuple[CachedPart[Stats], ...]) -> list[object]:
     """Return all that was got, coverage included, which does not count when parts are compared."""
-    return [(each.stretch, each.part, each.part.coverage) for each in kept]
+    return [(each.span, each.part, each.part.coverage) for each in cached_part]
 
 
 def newest(sequence: list[Put]) -> dict[int, float]:
@@ -257,14 +257,14 @@ def newest(sequence: list[Put]) -> dict[int, float]:
     return {end: value for end, (_, value) in cells.items() if value is not None}
 
 
-async def put_all(sequence: list[Put], memory: Any, stores: list[Any]) -> None:
+async def put_all(sequence: list[Put], memory: Any, caches: list[Any]) -> None:
     """Put answers into memory, and into a file by two processes, each of which flushes after its turn."""
     for number, put in enumerate(sequence):
-        for store in (memory, stores[put.process]):
-            store.put(ACCOUNT, SHELF, put.part(float(number)), put.fetched)
+        for cache in (memory, caches[put.process]):
+            cache.put(SCOPE, SERIES, put.part(float(number)), put.fetched)
         following = sequence[number + 1 : number + 2]
         if put.flush or not following or following[0].process != put.process:
-            await stores[put.process].flush()
+            await caches[put.process].flush()
 
 
 @examples(80)
@@ -273,14 +273,14 @@ async def test_a_file_holds_what_memory_holds(sequence: list[Put], look: tuple[i
     """Any answers in any order, by two processes in turn; and of each cell the newest answer."""
     memory = MemoryCache()
     with tempfile.TemporaryDirectory() as folder:
-        stores = [a_store(Path(folder) / "state.db", FakeClock(NOW)) for _ in range(2)]
-        await put_all(sequence, memory, stores)
+        caches = [open_cache(Path(folder) / "state.db", FakeClock(NOW)) for _ in range(2)]
+        await put_all(sequence, memory, caches)
         window = Window(*sorted(MONDAY + GRID * number for number in look))
-        for store in stores:
-            assert await store.stretches(ACCOUNT, SHELF) == await memory.stretches(ACCOUNT, SHELF)
+        for cache in caches:
+            assert await cache.spans(SCOPE, SERIES) == await memory.spans(SCOPE, SERIES)
             for asked in (EVER, window):
-                got = [told(await one.get(ACCOUNT, SHELF, asked)) for one in (store, memory)]
+                got = [told(await one.get(SCOPE, SERIES, asked)) for one in (cache, memory)]
                 assert got[0] == got[1]
-            store.file.release()
+            cache.file.release()
     if not any(put.reported for put in sequence):  # what is final is taken for what never differs
         assert await values(memory) == newest(sequence)
