@@ -20,7 +20,7 @@ EVER = Window(0, 1 << 32)
 SPOIL = "UPDATE {table} SET body = {body} WHERE rowid = (SELECT min(rowid) FROM {table})"
 
 
-async def fill(cache: SqliteCache, weeks: int = 3) -> None:
+def fill(cache: SqliteCache, weeks: int = 3) -> None:
     """Cache some weeks of a system and a day of another, for two users, and three replies."""
     for week in range(weeks):
         cache.put(SCOPE, SERIES, stats_part(hours(WEEK * week, WEEK * week + WEEK), reported=NOW), NOW)
@@ -29,7 +29,7 @@ async def fill(cache: SqliteCache, weeks: int = 3) -> None:
     cache.put_reply(SCOPE, REPLY, response(b"x" * 99, NOW - 31 * DAY))
     cache.put_reply(SCOPE, evolve(REPLY, asked="young"), response(date=NOW - 29 * DAY))
     cache.put_reply(SCOPE, evolve(REPLY, endpoint="summary"), response(date=NOW - 31 * DAY), final=True)
-    await cache.flush()
+    cache.file.transact(lambda _: None)
 
 
 def sql(path: Path, *statements: str) -> list[Any]:
@@ -39,5 +39,5 @@ def sql(path: Path, *statements: str) -> list[Any]:
 
 
 async def cached(cache: SqliteCache) -> list[Window]:
-    """Return what is held of the first system."""
+    """Return the cached windows of the first system."""
     return [part.window for part in await cache.get(SCOPE, SERIES, EVER)]

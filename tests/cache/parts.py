@@ -1,4 +1,4 @@
-"""Parts of every kind that is kept, and a series to keep them in."""
+"""Parts of every type that is cached, and a series to cache them in."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ EMPTY: tuple[Callable[..., IntervalStats[Any]], ...] = (
     lambda *about: no_charger(*about, serial="1"),
     no_heat_pump,
 )
-"""What makes an answer without rows, of every kind."""
+"""Functions that make an answer without rows, of every type."""
 
 
 def at(moment: float) -> datetime:

@@ -1,4 +1,4 @@
-"""What every cache of intervals promises, whatever it keeps them in."""
+"""The contract of an interval cache, in memory and in a file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OLD = NOW - 30 * 86_400
 
 @pytest.fixture(params=["memory", "sqlite"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    """Return what makes a new cache."""
+    """Return a function that makes a new cache."""
     caches: list[Any] = []
 
     def made() -> Any:
@@ -59,19 +59,19 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
             cache.file.release()
 
 
-async def values(cache: Any, window: Window = EVER, account: bytes = SCOPE) -> dict[int, float]:
+async def values(cache: Any, window: Window = EVER, scope: bytes = SCOPE) -> dict[int, float]:
     """Return the rows of a window by their ends: one figure of each."""
-    found = await cache.get(account, SERIES, window)
+    found = await cache.get(scope, SERIES, window)
     return {row.end_at.timestamp(): row.powr for each in found for row in each.part.intervals}
 
 
 async def windows(cache: Any) -> list[Window]:
-    """Return the stretches that are held."""
+    """Return the windows of the cached spans."""
     return [span.window for span in await cache.spans(SCOPE, SERIES)]
 
 
-async def test_it_is_a_store(make: Make) -> None:
-    """And holds nothing at first."""
+async def test_it_is_an_interval_cache(make: Make) -> None:
+    """Empty at first."""
     cache = make()
     assert isinstance(cache, IntervalCache)
     assert await cache.spans(SCOPE, SERIES) == ()
@@ -80,8 +80,8 @@ async def test_it_is_a_store(make: Make) -> None:
     await cache.flush()
 
 
-async def test_what_was_put_is_held(make: Make) -> None:
-    """At once, whether or not it was written; with what is known of it."""
+async def test_a_part_is_cached_at_once(make: Make) -> None:
+    """Whether or not it was written yet; with all that its answer tells."""
     cache, part = make(), stats_part(hours(1, 3), reported=MONDAY + 7000.5)
     cache.put(SCOPE, SERIES, part, NOW)
     (span,) = await cache.spans(SCOPE, SERIES)
@@ -120,7 +120,7 @@ async def test_the_newest_answer_wins(make: Make) -> None:
 
 
 async def test_final_neighbours_are_one(make: Make) -> None:
-    """Many windows of a week end up as one stretch, and what is not final stays apart."""
+    """Many windows of a week end up as one span; those that are not final stay apart."""
     cache = make()
     for day in range(7):
         cache.put(SCOPE, SERIES, stats_part(hours(24 * day, 24 * day + 24), reported=NOW), NOW)
@@ -130,14 +130,14 @@ async def test_final_neighbours_are_one(make: Make) -> None:
     assert len(await values(cache)) == 170 * 4
 
 
-async def test_what_was_not_answered_is_not_held(make: Make) -> None:
-    """A part speaks for what it has gaps in that have a reason of the service only."""
+async def test_an_unanswered_window_is_not_cached(make: Make) -> None:
+    """Only gaps that the service gave a reason for are part of an answer."""
     cache = make()
     cache.put(SCOPE, SERIES, stats_part(hours(0, 4), unspoken=hours(1, 2)), NOW)
     assert await windows(cache) == [hours(0, 1), hours(2, 4)]
 
 
-async def test_documented_emptiness_is_held(make: Make) -> None:
+async def test_an_empty_answer_is_cached(make: Make) -> None:
     """With its reason."""
     cache = make()
     cache.put(SCOPE, SERIES, stats_part(hours(0, 4), ends=(), empty=Reason.NO_DEVICE), NOW)
@@ -149,7 +149,7 @@ async def test_documented_emptiness_is_held(make: Make) -> None:
 
 
 async def test_series_do_not_mix(make: Make) -> None:
-    """Those of other accounts, endpoints, systems and devices are others."""
+    """Those of other scopes, endpoints, systems and devices are others."""
     cache = make()
     others = (
         evolve(SERIES, endpoint="rgm_stats"),
@@ -164,8 +164,8 @@ async def test_series_do_not_mix(make: Make) -> None:
     assert len(await cache.spans(SCOPE, evolve(SERIES, grid=300))) == 1
 
 
-async def test_answers_that_are_no_series(make: Make) -> None:
-    """The last one of each question, by account; as it came, but for when it came and went."""
+async def test_replies_that_are_no_series(make: Make) -> None:
+    """The newest one of each request, by scope; as it came, but for the times of sending and receiving."""
     cache = make()
     for body, date in ((b"one", NOW), (b"other", NOW + 5)):
         cache.put_reply(SCOPE, REPLY, response(body, date))
@@ -178,8 +178,8 @@ async def test_answers_that_are_no_series(make: Make) -> None:
     assert await cache.reply(SCOPE, evolve(REPLY, asked="odd")) == odd
 
 
-async def test_meters_are_kept_by_channel(make: Make) -> None:
-    """What is cut and joined again is what it was."""
+async def test_meters_are_cached_by_channel(make: Make) -> None:
+    """An answer that is cut and joined again is the same."""
     cache, window = make(), hours(0, 4)
     series: SeriesKey[RgmStats] = SeriesKey(
         "rgm_stats",
@@ -269,7 +269,7 @@ async def put_all(sequence: list[Put], memory: Any, caches: list[Any]) -> None:
 
 @examples(80)
 @given(sequence=st.lists(puts(), min_size=1, max_size=8), look=st.tuples(*[st.integers(-7, 7)] * 2))
-async def test_a_file_holds_what_memory_holds(sequence: list[Put], look: tuple[int, int]) -> None:
+async def test_a_file_has_the_content_of_memory(sequence: list[Put], look: tuple[int, int]) -> None:
     """Any answers in any order, by two processes in turn; and of each cell the newest answer."""
     memory = MemoryCache()
     with tempfile.TemporaryDirectory() as folder:

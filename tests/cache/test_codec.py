@@ -1,4 +1,4 @@
-"""Parts as blobs: whatever is kept comes back as it was, and nothing else does."""
+"""Parts as blobs: every type comes back as it was, and a damaged blob is told."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def leaves(kind: type[Any]) -> Iterator[str]:
     yield from [kind.__name__] if not kinds else (name for each in kinds for name in leaves(each))
 
 
-def test_every_kind_is_kept() -> None:
+def test_every_type_can_be_cached() -> None:
     """But for pages of devices, and what is no kind but what kinds have in common."""
     common = {"IntervalStats", "MicrosTelemetry", "Storage"}
     assert set(leaves(SeriesResult)) - common == set(MODELS)
@@ -84,7 +84,7 @@ def test_every_kind_is_kept() -> None:
 @pytest.mark.parametrize("empty", EMPTY)
 @examples(60)
 @given(data=st.data())
-def test_what_is_kept_comes_back(empty: Callable[..., IntervalStats[Any]], data: st.DataObject) -> None:
+def test_a_part_comes_back(empty: Callable[..., IntervalStats[Any]], data: st.DataObject) -> None:
     """With all it says of itself, whole numbers whole, but without what its query spent."""
     part = data.draw(parts(empty))
     back = decode(encode(part), type(part))
@@ -128,7 +128,7 @@ def damaged() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("blob", list(damaged()))
-def test_what_is_no_blob_is_told(blob: Any) -> None:
+def test_a_damaged_blob_is_told(blob: Any) -> None:
     """Whatever is wrong with it, and nothing else is raised."""
     with pytest.raises(Unreadable):
         decode(blob, type(stats_part(hours(0, 1))))

@@ -29,9 +29,9 @@ from tests.cache.filled import SPOIL, WEEK, cached, fill, sql
 from tests.cache.parts import MONDAY, NOW, REPLY, SCOPE, SERIES, hours, open_cache, stats_part
 
 
-async def test_outdated_answers_are_forgotten_by_themselves(path: Path, cache: SqliteCache) -> None:
-    """Those of more than 30 days ago, unless they are final; no stretch is, whatever its age."""
-    await fill(cache)
+async def test_outdated_replies_are_evicted_by_default(path: Path, cache: SqliteCache) -> None:
+    """Those of more than 30 days ago, unless they are final; no part is, whatever its age."""
+    fill(cache)
     done = prune(path, now=NOW)
     assert set(done.evicted) == {EvictionReason.OUTDATED}
     assert (done.evicted[EvictionReason.OUTDATED].parts, done.evicted[EvictionReason.OUTDATED].replies) == (
@@ -45,9 +45,9 @@ async def test_outdated_answers_are_forgotten_by_themselves(path: Path, cache: S
     assert prune(path, now=NOW).evicted == {}
 
 
-async def test_what_is_old_is_forgotten(path: Path, cache: SqliteCache) -> None:
-    """By when a stretch ended, and when another answer was fetched; what ended just then stays."""
-    await fill(cache)
+async def test_old_entries_are_evicted(path: Path, cache: SqliteCache) -> None:
+    """By the end of a part and the time of a reply; an entry that ended just then stays."""
+    fill(cache)
     age = timedelta(seconds=NOW - MONDAY - WEEK * 3600)
     gone = prune(path, now=NOW, older_than=age).evicted
     assert (gone[EvictionReason.TOO_OLD].parts, gone[EvictionReason.TOO_OLD].replies) == (2, 0)
@@ -61,9 +61,11 @@ async def test_what_is_old_is_forgotten(path: Path, cache: SqliteCache) -> None:
     assert sql(path, "SELECT count(*) FROM series") == [(0,)]
 
 
-async def test_what_ended_first_is_forgotten_until_the_file_fits(path: Path, cache: SqliteCache) -> None:
+async def test_entries_that_ended_first_are_evicted_until_the_file_fits(
+    path: Path, cache: SqliteCache
+) -> None:
     """No more than that, and the space is given back: of the file and of its journal."""
-    await fill(cache, weeks=60)
+    fill(cache, weeks=60)
     whole = path.stat().st_size
     limit = whole * 9 // 10
     done = prune(path, now=NOW, max_size=limit)
@@ -79,9 +81,9 @@ async def test_what_ended_first_is_forgotten_until_the_file_fits(path: Path, cac
     assert prune(path, now=NOW, max_size=limit).evicted == {}
 
 
-async def test_nothing_may_be_left(path: Path, cache: SqliteCache) -> None:
-    """Whoever wants no file at all gets the smallest, with all counts in it."""
-    await fill(cache)
+def test_a_size_of_zero(path: Path, cache: SqliteCache) -> None:
+    """It leaves the smallest file, with all counts in it."""
+    fill(cache)
     sql(path, "INSERT INTO quota VALUES (x'01', '{}')")
     done = prune(path, now=NOW, max_size=0)
     total = sum(done.evicted.values(), Evicted())
@@ -90,9 +92,9 @@ async def test_nothing_may_be_left(path: Path, cache: SqliteCache) -> None:
     assert (stats(path).keys, stats(path).scopes) == (1, 0)
 
 
-async def test_a_dry_run_tells_and_does_nothing(path: Path, cache: SqliteCache) -> None:
-    """It tells what the other then does."""
-    await fill(cache, weeks=60)
+def test_a_dry_run_changes_nothing(path: Path, cache: SqliteCache) -> None:
+    """It reports the evictions of the real run."""
+    fill(cache, weeks=60)
     sql(path, SPOIL.format(table="stretches", body="x'00'"), "DELETE FROM stretches WHERE rowid > 45")
     wanted: dict[str, Any] = {
         "now": NOW,
@@ -109,15 +111,15 @@ async def test_a_dry_run_tells_and_does_nothing(path: Path, cache: SqliteCache) 
 
 
 @pytest.mark.parametrize("wrong", [{"older_than": timedelta(-1)}, {"max_size": -1}])
-def test_less_than_nothing(path: Path, wrong: dict[str, Any]) -> None:
-    """Refused before the file is looked at."""
+def test_an_age_or_a_size_below_zero(path: Path, wrong: dict[str, Any]) -> None:
+    """Refused before the file is opened."""
     with pytest.raises(InputError, match="below zero"):
         prune(path, now=NOW, **wrong)
 
 
-async def test_who_uses_the_file_goes_on(path: Path, cache: SqliteCache) -> None:
-    """With the same connection, before and after; nothing is set aside."""
-    await fill(cache)
+async def test_a_program_that_uses_the_file_goes_on(path: Path, cache: SqliteCache) -> None:
+    """With the same connection, before and after; nothing is renamed aside."""
+    fill(cache)
     prune(path, now=NOW, max_size=0)
     assert await cached(cache) == []
     cache.put(SCOPE, SERIES, stats_part(hours(0, 1), reported=NOW), NOW)
@@ -129,9 +131,9 @@ async def test_who_uses_the_file_goes_on(path: Path, cache: SqliteCache) -> None
     assert [each.name for each in path.parent.iterdir() if "broken" in each.name] == []
 
 
-async def test_a_file_that_others_hold(path: Path, cache: SqliteCache) -> None:
-    """It is said that they do, after some patience; nothing is done."""
-    await fill(cache)
+async def test_a_locked_file(path: Path, cache: SqliteCache) -> None:
+    """An error says so after the timeout; nothing is evicted."""
+    fill(cache)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         for begin in ("BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"):
             other.execute(begin)
@@ -142,9 +144,9 @@ async def test_a_file_that_others_hold(path: Path, cache: SqliteCache) -> None:
     assert len(await cached(cache)) == 3
 
 
-async def test_space_that_cannot_be_given_back_now(path: Path, cache: SqliteCache) -> None:
-    """While somebody reads it stays in the file, which is said; the next time it is given back."""
-    await fill(cache, weeks=60)
+def test_space_that_cannot_be_given_back_now(path: Path, cache: SqliteCache) -> None:
+    """While somebody reads it stays in the file, and the report says why; the next run gives it back."""
+    fill(cache, weeks=60)
     sql(path, "DELETE FROM stretches WHERE rowid BETWEEN 2 AND 30", "DELETE FROM replies")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN")

@@ -1,7 +1,5 @@
 """Statistics and integrity of a state file, whatever is in it."""
 
-# ruff: noqa: ASYNC240  (files are small)
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -40,9 +38,9 @@ LONGER = stats_part(hours(0, WEEK + 1)).intervals
 FROM_OUTSIDE = encode(evolve(stats_part(hours(0, WEEK)), intervals=LONGER)).hex()
 
 
-async def test_what_a_file_holds(path: Path, cache: SqliteCache) -> None:
-    """By endpoint; nothing tells whose it is."""
-    await fill(cache)
+def test_statistics_by_endpoint(path: Path, cache: SqliteCache) -> None:
+    """Nothing tells whose the entries are."""
+    fill(cache)
     cache.file.transact(lambda file: file.execute("INSERT INTO quota VALUES (x'01', '{}')"))
     found = stats(path)
     assert (found.path, found.schema_version, found.keys, found.scopes) == (path, len(MIGRATIONS), 1, 2)
@@ -64,24 +62,24 @@ async def test_what_a_file_holds(path: Path, cache: SqliteCache) -> None:
     assert "account=" not in repr(found)
 
 
-async def test_moments_that_are_none(path: Path, cache: SqliteCache) -> None:
-    """What a stranger wrote into the file is no reason to tell nothing."""
-    await fill(cache)
+def test_times_that_cannot_be_read(path: Path, cache: SqliteCache) -> None:
+    """The rest of the statistics is told all the same."""
+    fill(cache)
     sql(path, "UPDATE stretches SET stop = 'never'", "UPDATE replies SET fetched = 1e300")
     found = stats(path)
     assert [(each.oldest is None, each.newest) for each in found.series] == [(False, None)] * 2
     assert found.replies[0].newest is not None
 
 
-async def test_a_whole_file(path: Path, cache: SqliteCache) -> None:
+def test_a_whole_file(path: Path, cache: SqliteCache) -> None:
     """Everything in it can be read, in more than one go."""
-    await fill(cache, weeks=70)
+    fill(cache, weeks=70)
     assert verify(path) == IntegrityReport(path, parts=72, replies=3)
     assert verify(path).sound
 
 
 @pytest.mark.parametrize(
-    ("statement", "stretches", "replies"),
+    ("statement", "parts", "replies"),
     [
         (SPOIL.format(table="stretches", body="substr(body, 1, 99)"), 1, 0),
         (SPOIL.format(table="stretches", body="7"), 1, 0),
@@ -94,25 +92,25 @@ async def test_a_whole_file(path: Path, cache: SqliteCache) -> None:
         (SPOIL.format(table="replies", body="'text'"), 0, 1),
     ],
 )
-async def test_what_cannot_be_read_is_found_and_forgotten(
-    path: Path, cache: SqliteCache, statement: str, stretches: int, replies: int
+def test_an_unreadable_entry_is_found_and_evicted(
+    path: Path, cache: SqliteCache, statement: str, parts: int, replies: int
 ) -> None:
     """Whatever is wrong with it; the rest stays."""
-    await fill(cache)
+    fill(cache)
     sql(path, statement)
     found = verify(path)
     assert (found.sound, found.damage, found.parts, found.replies) == (False, (), 5, 3)
-    assert (found.unreadable_parts, found.unreadable_replies) == (stretches, replies)
+    assert (found.unreadable_parts, found.unreadable_replies) == (parts, replies)
     gone = prune(path, now=NOW - 10 * DAY).evicted
     assert {why: (each.parts, each.replies) for why, each in gone.items()} == {
-        EvictionReason.UNREADABLE: (stretches, replies)
+        EvictionReason.UNREADABLE: (parts, replies)
     }
-    assert verify(path) == IntegrityReport(path, parts=5 - stretches, replies=3 - replies)
+    assert verify(path) == IntegrityReport(path, parts=5 - parts, replies=3 - replies)
 
 
-async def test_counts_that_cannot_be_read(path: Path, cache: SqliteCache) -> None:
-    """Nobody may forget them: whoever counts next has to know."""
-    await fill(cache)
+def test_counts_that_cannot_be_read(path: Path, cache: SqliteCache) -> None:
+    """They are never deleted: the next program that counts has to notice."""
+    fill(cache)
     sql(path, "INSERT INTO quota VALUES (x'01', '{}'), (x'02', 'seven'), (x'03', x'00')")
     assert verify(path) == IntegrityReport(path, parts=5, replies=3, unreadable_counts=2)
     prune(path, now=NOW)
@@ -120,9 +118,9 @@ async def test_counts_that_cannot_be_read(path: Path, cache: SqliteCache) -> Non
 
 
 @pytest.mark.parametrize("damage", ["garbage", "truncated", "page", "index"])
-async def test_a_broken_file_is_left_as_it_is(path: Path, cache: SqliteCache, damage: str) -> None:
-    """It is said what is wrong, and nobody sets it aside behind anybody's back."""
-    await fill(cache, weeks=40)
+def test_a_broken_file_is_left_as_it_is(path: Path, cache: SqliteCache, damage: str) -> None:
+    """The report tells the damage; the file is not renamed."""
+    fill(cache, weeks=40)
     cache.file.release()
     whole = path.read_bytes()
     index = sql(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_stretches_1'")[0][0]

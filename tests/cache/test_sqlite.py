@@ -1,4 +1,4 @@
-"""A state file that fails: said once, nothing raised, nothing held meanwhile, and kept again afterwards."""
+"""The cache in a file: shared by processes, as if empty while the file fails, and whole again afterwards."""
 
 # ruff: noqa: ASYNC240  (files are small)
 
@@ -30,12 +30,12 @@ ACCOUNTS = "SELECT account FROM series UNION ALL SELECT account FROM replies"
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what was warned of."""
+    """Return the texts of warnings."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def cached(cache: SqliteCache) -> list[Window]:
-    """Return what is held, by all ways to ask for it, which must say the same."""
+    """Return the cached windows, by spans, parts and replies, which must agree."""
     known = [span.window for span in await cache.spans(SCOPE, SERIES)]
     assert [part.window for part in await cache.get(SCOPE, SERIES, EVER)] == known
     assert (await cache.reply(SCOPE, REPLY) is not None) == bool(known)
@@ -43,7 +43,7 @@ async def cached(cache: SqliteCache) -> list[Window]:
 
 
 def buy(cache: SqliteCache, *windows: Window) -> None:
-    """Put answers for some windows, and one that is no series."""
+    """Cache answers for some windows, and a reply."""
     for window in windows:
         cache.put(SCOPE, SERIES, stats_part(window, reported=NOW), NOW)
     cache.put_reply(SCOPE, REPLY, response())
@@ -52,7 +52,7 @@ def buy(cache: SqliteCache, *windows: Window) -> None:
 async def test_another_process_finds_what_was_flushed(
     path: Path, clock: FakeClock, cache: SqliteCache
 ) -> None:
-    """And nothing of it before; the account's name is not in the file."""
+    """And nothing of it before; the scope is not in the file."""
     buy(cache, hours(0, 1))
     other = open_cache(path, clock)
     assert await cached(other) == []
@@ -64,8 +64,8 @@ async def test_another_process_finds_what_was_flushed(
     assert SCOPE not in path.read_bytes()
 
 
-async def test_an_account_has_another_name_in_each_file(tmp_path: Path, clock: FakeClock) -> None:
-    """Without the file nobody can tell whose it is, not even who knows the account."""
+async def test_a_scope_has_another_name_in_each_file(tmp_path: Path, clock: FakeClock) -> None:
+    """Without the file nobody can tell whose it is, not even with the scope."""
     names = []
     for name in "ab":
         cache = open_cache(tmp_path / name, clock)
@@ -76,7 +76,7 @@ async def test_an_account_has_another_name_in_each_file(tmp_path: Path, clock: F
 
 
 async def test_a_cancel_does_not_cut_off_what_is_written(cache: SqliteCache) -> None:
-    """What was paid for is on the disk when the flush is over."""
+    """A paid-for answer is on the disk when the flush is over."""
     buy(cache, hours(0, 1))
     with anyio.CancelScope() as scope:
         scope.cancel()
@@ -86,7 +86,7 @@ async def test_a_cancel_does_not_cut_off_what_is_written(cache: SqliteCache) -> 
 
 
 async def test_processes_at_once(path: Path) -> None:
-    """Nothing of what they bought is lost, whoever had to wait."""
+    """No answer is lost, whoever had to wait."""
     clock = FakeClock(NOW)
     caches = [open_cache(path, clock) for _ in range(4)]
 
@@ -107,7 +107,7 @@ async def test_processes_at_once(path: Path) -> None:
         cache.file.release()
 
 
-async def test_a_file_held_for_a_moment(
+async def test_a_file_locked_for_a_moment(
     path: Path, clock: FakeClock, cache: SqliteCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is waited for, without a word."""
@@ -126,7 +126,7 @@ async def test_a_file_held_for_a_moment(
 async def test_a_locked_file(
     path: Path, clock: FakeClock, cache: SqliteCache, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Waited for once; then it is as if nothing were held, until it is free."""
+    """Waited for once; then the cache is as if it were empty, until the lock is free."""
     buy(cache, hours(0, 1))
     await cache.flush()
     other = sqlite3.connect(path, isolation_level=None)
@@ -149,7 +149,7 @@ async def test_a_locked_file(
 async def test_a_broken_file(
     path: Path, clock: FakeClock, cache: SqliteCache, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
-    """It is set aside, which is said, and a new one is begun with what is bought."""
+    """It is renamed aside, with a warning, and a new one is begun with the new answers."""
     buy(cache, *(hours(170 * n, 170 * n + 168) for n in range(40)))
     await cache.flush()
     cache.file.release()
@@ -184,7 +184,7 @@ async def test_a_disk_that_takes_nothing(
     limit: str,
     reason: str,
 ) -> None:
-    """What is held is served as far as it can be read; what is bought is written when there is room."""
+    """Cached parts are served as far as they can be read; new ones are written when there is room."""
     file = Limited(path, durable=False)
     cache = SqliteCache(file, clock=clock)
     buy(cache, hours(0, 1))
@@ -231,10 +231,10 @@ def can_be_barred(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize("folder", [False, True])
-async def test_what_may_only_be_read(
+async def test_a_file_that_may_only_be_read(
     tmp_path: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture, folder: bool
 ) -> None:
-    """A file, or its folder: nothing is raised, and all is kept when it may be written."""
+    """A file, or its folder: nothing is raised, and all is written when it may be."""
     where = tmp_path / "folder"
     where.mkdir()
     if not can_be_barred(tmp_path):
@@ -279,7 +279,7 @@ async def test_a_folder_that_is_gone(
 
 
 async def test_a_newer_file_is_refused(cache: SqliteCache) -> None:
-    """By whatever reads, before anything is spent; what cannot wait raises nothing."""
+    """By each method that reads, before anything is sent; those that only write raise nothing."""
     buy(cache, hours(0, 1))
     await cache.flush()
     cache.file.transact(lambda connection: connection.execute("PRAGMA user_version = 99"))
@@ -297,8 +297,8 @@ async def test_a_newer_file_is_refused(cache: SqliteCache) -> None:
     assert cache.file.path.read_bytes() == before
 
 
-def stretch_with(column: str, value: object) -> Callable[[sqlite3.Connection], object]:
-    """Return what spoils the second stretch."""
+def spoil_part(column: str, value: object) -> Callable[[sqlite3.Connection], object]:
+    """Return work that spoils the second part."""
     statement = f"UPDATE stretches SET {column} = ? WHERE start = ?"  # noqa: S608 - ours
     return lambda connection: connection.execute(statement, (value, hours(2, 3).start))
 
@@ -318,16 +318,16 @@ def stretch_with(column: str, value: object) -> Callable[[sqlite3.Connection], o
 async def test_a_blob_that_cannot_be_read(
     cache: SqliteCache, caplog: pytest.LogCaptureFixture, value: object
 ) -> None:
-    """It is as if it were not there, for the cache as well once it was found out; and bought anew."""
+    """It is as if it were not there, and deleted once it was found; a new answer takes its place."""
     for window in (hours(0, 1), hours(2, 3), hours(4, 5)):
         cache.put(SCOPE, SERIES, stats_part(window), NOW)
-    cache.file.transact(stretch_with("body", value))
+    cache.file.transact(spoil_part("body", value))
     found = await cache.get(SCOPE, SERIES, EVER)
     assert [part.window for part in found] == [hours(0, 1), hours(4, 5)]
     assert [each.window for each in await cache.spans(SCOPE, SERIES)] == [hours(0, 1), hours(4, 5)]
     cache.put(SCOPE, SERIES, stats_part(hours(2, 3)), NOW)
     assert len(await cache.get(SCOPE, SERIES, EVER)) == 3
-    cache.file.transact(stretch_with("body", value))
+    cache.file.transact(spoil_part("body", value))
     cache.put(SCOPE, SERIES, stats_part(hours(2, 2.5)), NOW)
     assert [each.window for each in await cache.spans(SCOPE, SERIES)] == [
         hours(0, 1),
@@ -338,21 +338,21 @@ async def test_a_blob_that_cannot_be_read(
 
 
 @pytest.mark.parametrize(("column", "value"), [("empty", "luck"), ("stop", "never"), ("fetched", b"x")])
-async def test_a_stretch_that_cannot_be_read(
+async def test_a_span_that_cannot_be_read(
     cache: SqliteCache, caplog: pytest.LogCaptureFixture, column: str, value: object
 ) -> None:
     """The same."""
     for window in (hours(0, 1), hours(2, 3)):
         cache.put(SCOPE, SERIES, stats_part(window), NOW)
-    cache.file.transact(stretch_with(column, value))
+    cache.file.transact(spoil_part(column, value))
     assert [each.window for each in await cache.spans(SCOPE, SERIES)] == [hours(0, 1)]
     assert [part.window for part in await cache.get(SCOPE, SERIES, EVER)] == [hours(0, 1)]
     assert warnings(caplog) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"rubbish", "text", zlib.compress(b"{}")[:-1]])
-async def test_an_answer_that_cannot_be_read(cache: SqliteCache, body: object) -> None:
-    """It is as if it were not there, until it is bought again."""
+async def test_a_reply_that_cannot_be_read(cache: SqliteCache, body: object) -> None:
+    """It is as if it were not there, until there is a new one."""
     cache.put_reply(SCOPE, REPLY, response())
     cache.file.transact(lambda connection: connection.execute("UPDATE replies SET body = ?", (body,)))
     assert await cache.reply(SCOPE, REPLY) is None
@@ -360,7 +360,7 @@ async def test_an_answer_that_cannot_be_read(cache: SqliteCache, body: object) -
     assert await cache.reply(SCOPE, REPLY) == response()
 
 
-async def test_an_older_answer_does_not_replace_a_newer_one(
+async def test_an_older_reply_does_not_replace_a_newer_one(
     path: Path, clock: FakeClock, cache: SqliteCache
 ) -> None:
     """A process that wrote late does not undo what another one learned since."""
@@ -373,8 +373,10 @@ async def test_an_older_answer_does_not_replace_a_newer_one(
     late.file.release()
 
 
-async def test_what_cannot_be_kept_is_given_up(cache: SqliteCache, caplog: pytest.LogCaptureFixture) -> None:
-    """And does not keep anything else from being kept."""
+async def test_a_part_that_cannot_be_written_is_dropped(
+    cache: SqliteCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are written all the same."""
 
     def broken(_: object) -> None:
         raise ZeroDivisionError
@@ -413,7 +415,7 @@ def weeks_file(tmp_path: Path) -> Iterator[StateFile]:
         (hours(0, 2 * WEEK + 1), 0, 2 * WEEK),
     ],
 )
-def test_only_what_touches_a_window_is_read(
+def test_only_rows_that_touch_a_window_are_read(
     weeks_file: StateFile, window: Window, first: int, last: int
 ) -> None:
     """Not all of its weeks, which may be in hundreds of pieces; nor what lies beside it in another week."""

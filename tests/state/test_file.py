@@ -166,7 +166,7 @@ def test_it_is_opened_again_when_it_is_needed(file: StateFile) -> None:
     assert len(salted) == 32
 
 
-def test_what_is_no_database_is_set_aside(
+def test_a_file_that_is_no_database_is_renamed_aside(
     path: Path, file: StateFile, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Under another name, which the log tells; a new one is begun."""
@@ -197,7 +197,7 @@ def test_a_page_that_breaks_while_in_use(path: Path, file: StateFile) -> None:
     }
 
 
-def test_a_file_that_two_find_broken_is_set_aside_once(path: Path) -> None:
+def test_a_file_that_two_find_corrupt_is_renamed_once(path: Path) -> None:
     """The second goes on with what the first has begun."""
     one, other = StateFile(path, durable=False), StateFile(path, durable=False)
     for file in (one, other):
@@ -216,8 +216,8 @@ def test_a_file_that_two_find_broken_is_set_aside_once(path: Path) -> None:
     ]
 
 
-def test_what_cannot_be_mended_is_a_fault(file: StateFile) -> None:
-    """A new file that is found broken too is not set aside for ever."""
+def test_a_new_file_that_is_corrupt_too(file: StateFile) -> None:
+    """Files are not renamed for ever."""
 
     def broken(_: sqlite3.Connection) -> None:
         raise DatabaseCorrupt("whatever it is")
@@ -308,7 +308,7 @@ def fail(_: sqlite3.Connection) -> None:
     raise ZeroDivisionError
 
 
-def test_it_is_done_before_the_next_work(file: StateFile) -> None:
+def test_a_pending_write_is_done_before_the_next_work(file: StateFile) -> None:
     """In order and once; until then nothing happens, not even a file is made."""
     file.pending.add(writing("one"))
     file.pending.add(
@@ -322,7 +322,7 @@ def test_it_is_done_before_the_next_work(file: StateFile) -> None:
     assert file.transact(written) == {"one"}
 
 
-def test_work_that_fails_takes_the_notes_with_it(file: StateFile) -> None:
+def test_work_that_fails_rolls_back_the_pending_writes(file: StateFile) -> None:
     """They are written with what comes next."""
     file.pending.add(writing("one"))
     with pytest.raises(ZeroDivisionError):
@@ -331,7 +331,7 @@ def test_work_that_fails_takes_the_notes_with_it(file: StateFile) -> None:
     assert (len(file.pending), file.transact(written)) == (1, {"one"})
 
 
-def test_a_busy_file(path: Path, file: StateFile) -> None:
+def test_pending_writes_of_a_busy_file(path: Path, file: StateFile) -> None:
     """Nothing is lost, and nothing is said: that is for whoever waits."""
     file.transact(nothing)
     other = sqlite3.connect(path, isolation_level=None)
@@ -344,7 +344,7 @@ def test_a_busy_file(path: Path, file: StateFile) -> None:
     assert file.transact(written) == {"one"}
 
 
-async def test_counts_and_notes_are_one_transaction(path: Path, file: StateFile) -> None:
+async def test_counts_and_pending_writes_are_one_transaction(path: Path, file: StateFile) -> None:
     """Where the commit fails neither is there, afterwards both are."""
     clock = FakeClock()
     quota = SqliteQuotaStore(file, lambda salt: salt[:8], clock=clock)
@@ -371,10 +371,10 @@ async def test_counts_and_notes_are_one_transaction(path: Path, file: StateFile)
     "wrong",
     [fail, lambda connection: connection.execute("INSERT INTO meta VALUES ('new', NULL)"), writing("salt")],
 )
-def test_a_note_that_fails_by_itself(
+def test_a_pending_write_that_fails_by_itself(
     file: StateFile, caplog: pytest.LogCaptureFixture, wrong: Callable[[sqlite3.Connection], object]
 ) -> None:
-    """It is undone, said and given up: neither the other notes nor the work suffer."""
+    """It is rolled back and dropped, with a warning: the others are written, and so is the work."""
 
     def half_done(connection: sqlite3.Connection) -> None:
         writing("half")(connection)
@@ -389,7 +389,7 @@ def test_a_note_that_fails_by_itself(
     assert "dropped" in caplog.text
 
 
-def test_a_file_that_is_found_broken(file: StateFile) -> None:
+def test_pending_writes_of_a_corrupt_file(file: StateFile) -> None:
     """What was noted is in the new one, once."""
     file.transact(nothing)
     file.pending.add(writing("one"))
@@ -403,7 +403,7 @@ def test_a_file_that_is_found_broken(file: StateFile) -> None:
     assert len(file.pending) == 0
 
 
-def test_no_room_for_notes(small: Small) -> None:
+def test_no_room_for_pending_writes(small: Small) -> None:
     """The work is done without them; they are left alone until somebody looks."""
     small.transact(nothing)
     small.release()
@@ -429,7 +429,7 @@ def test_no_room_for_notes(small: Small) -> None:
     assert (small.pending.fault, len(small.pending)) == (None, 0)
 
 
-def test_no_file_at_all(path: Path, file: StateFile) -> None:
+def test_pending_writes_without_a_folder(path: Path, file: StateFile) -> None:
     """A fault of the file is told, and nothing is forgotten."""
     folder = path.parent / "folder"
     folder.mkdir()
@@ -444,7 +444,7 @@ def test_no_file_at_all(path: Path, file: StateFile) -> None:
     assert gone.read(written) == {"one"}
 
 
-def test_a_newer_file(path: Path, file: StateFile) -> None:
+def test_pending_writes_for_a_newer_file(path: Path, file: StateFile) -> None:
     """It is left alone, with whatever is noted."""
     file.transact(lambda connection: connection.execute("PRAGMA user_version = 99"))
     file.release()
@@ -454,10 +454,10 @@ def test_a_newer_file(path: Path, file: StateFile) -> None:
     assert len(file.pending) == 1
 
 
-def test_notes_do_not_pile_up_while_nothing_can_be_written(
+def test_pending_writes_do_not_pile_up_while_nothing_can_be_written(
     path: Path, file: StateFile, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The oldest are given up, which is said once; where all goes well there may be any number."""
+    """The oldest are dropped, with one warning; while the file works there may be any number."""
     for number in range(2 * MAX_PENDING_WRITES):
         file.pending.add(writing(f"before {number}"))
     assert len(file.transact(written)) == 2 * MAX_PENDING_WRITES
@@ -478,7 +478,7 @@ def test_notes_do_not_pile_up_while_nothing_can_be_written(
     assert len([record for record in caplog.records if "dropped" in record.getMessage()]) == 1
 
 
-def test_notes_of_many_threads(file: StateFile) -> None:
+def test_pending_writes_of_many_threads(file: StateFile) -> None:
     """Each is written once, while transactions go on."""
 
     def add(number: int) -> None:
