@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from attrs import evolve, field, frozen
 
 from enlighten_async.api.ranges import HOUR, Range, SeriesLimits, TimeRange
-from enlighten_async.cache import SeriesIndex, weeks
+from enlighten_async.cache import SeriesIndex, split_window_by_week
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotFound, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Gap, Reason, explained
 from enlighten_async.models.intervals import SeriesResult
@@ -160,12 +160,12 @@ def _split(
     local: bool,
 ) -> tuple[list[Window], list[Window], list[Gap]]:
     """Return the windows to ask for, the windows to serve from the cache, and the gaps left unasked."""
-    if not cached.stretches:
+    if not cached.spans:
         wanted, unasked = _missing(limits, window, (), now)
         return limits.pieces(wanted, zone, local=local), [], unasked
-    known = cached.within(window)
+    known = cached.servable_within(window)
     # Intervals since a young answer that itself ended by now are not worth a request of their own.
-    late = Window(cached.served_until(window), window.end)
+    late = Window(cached.asked_until(window), window.end)
     wanted, unasked = _missing(limits, Window(window.start, late.start), known, now)
     if late.seconds and not wanted:
         unasked.append(Gap(late, Reason.NOT_REPORTED_YET))
@@ -174,14 +174,14 @@ def _split(
         wanted, unasked = _missing(limits, window, known, now)
     to_ask = []
     for piece in limits.pieces(wanted, zone, local=local):
-        reason = cached.empty(piece)
+        reason = cached.known_empty(piece)
         if reason is None:
             to_ask.append(piece)
         else:
             unasked += [Gap(blank, reason) for blank in without(piece, known)]
     # Requests that bridge two gaps also bring what is cached between them.
     served = [part for each in known for part in without(each, to_ask)]
-    return to_ask, [week for each in served for week in weeks(each)], unasked
+    return to_ask, [week for each in served for week in split_window_by_week(each)], unasked
 
 
 def _missing(

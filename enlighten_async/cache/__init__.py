@@ -1,6 +1,7 @@
 """The cache: intervals and replies already paid for, and which of them are final."""
 
 from enlighten_async.cache.base import IntervalCache
+from enlighten_async.cache.eviction import Evicted, EvictionReason, PruneReport, prune
 from enlighten_async.cache.freshness import (
     ABSENCE_MEMORY_S,
     FOR_EVER,
@@ -10,20 +11,9 @@ from enlighten_async.cache.freshness import (
     day_end_anywhere,
     valid_until,
 )
-from enlighten_async.cache.maintenance import (
-    Contents,
-    Evicted,
-    EvictionReason,
-    IntegrityReport,
-    Pruned,
-    RepliesHeld,
-    SeriesHeld,
-    contents,
-    prune,
-    verify,
-)
+from enlighten_async.cache.inspection import EndpointStats, IntegrityReport, StateFileStats, stats, verify
 from enlighten_async.cache.memory import MemoryCache
-from enlighten_async.cache.pieces import CachedPart, weeks
+from enlighten_async.cache.pieces import CachedPart, split_window_by_week
 from enlighten_async.cache.sqlite import SqliteCache
 
 __all__ = [
@@ -32,21 +22,20 @@ __all__ = [
     "HORIZON_S",
     "CachedPart",
     "CachedSpan",
-    "Contents",
+    "EndpointStats",
     "Evicted",
     "EvictionReason",
     "IntegrityReport",
     "IntervalCache",
     "MemoryCache",
-    "Pruned",
-    "RepliesHeld",
-    "SeriesHeld",
+    "PruneReport",
     "SeriesIndex",
     "SqliteCache",
-    "contents",
+    "StateFileStats",
     "day_end_anywhere",
     "prune",
+    "split_window_by_week",
+    "stats",
     "valid_until",
     "verify",
-    "weeks",
 ]

@@ -1,4 +1,4 @@
-"""The protocol of a cache of paid-for answers."""
+"""The protocol of an interval cache: intervals and replies already paid for."""
 
 from __future__ import annotations
 
@@ -15,51 +15,50 @@ P = TypeVar("P", bound=SeriesResult)
 
 @runtime_checkable
 class IntervalCache(Protocol):
-    """Keeps what was paid for, by account: intervals by series, and other answers by what was asked.
+    """Parts of series by window, and other replies by request, each in the scope of who asked.
 
-    No method raises, but `InputError` for a file that is not ours to use: a store that has a fault says so
-    in the log, and holds nothing. An account is a digest of what proves who asks.
+    A scope is a digest of the credentials, API version and base URL: answers for one user are never given
+    to another. No method raises an error, but `InputError` for a file that is not ours to use: a cache that
+    has a fault says so in the log, and is as if it were empty.
     """
 
-    async def stretches(self, account: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
-        """Return what is held of a series, in order of time."""
+    async def spans(self, scope: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
+        """Return the cached spans of a series, in order of time."""
         ...
 
-    async def get(self, account: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
-        """Return what is held of a window of a series, cut to it, in order of time."""
+    async def get(self, scope: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
+        """Return the cached parts of a window of a series, cut to it, in order of time."""
         ...
 
-    def put(self, account: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
-        """Keep an answer about a series; what it speaks for is held from now on.
+    def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
+        """Cache a part of a series.
 
-        It never waits, and no cancel can prevent it: a durable store notes it, and writes it with the next
-        thing that is written, at the latest in `flush`.
+        It never waits, and no cancel can prevent it: a cache on disk adds it to the pending writes of the
+        file, which are part of the next transaction, at the latest of that in `flush`.
 
         Args:
-            account: whose.
+            scope: digest of who asked.
             series: the series.
-            part: the answer.
-            fetched: when it was fetched, epoch seconds.
+            part: the part; windows of it that were not answered are not cached.
+            fetched: time of the answer, epoch seconds.
         """
         ...
 
-    async def reply(self, account: bytes, reply: ReplyKey[Any]) -> Response | None:
-        """Return the answer that was kept last, with its `date`; `None` if there is none."""
+    async def reply(self, scope: bytes, key: ReplyKey[Any]) -> Response | None:
+        """Return the newest cached reply, with its `date`; `None` if there is none."""
         ...
 
-    def put_reply(
-        self, account: bytes, reply: ReplyKey[Any], response: Response, *, final: bool = False
-    ) -> None:
-        """Keep an answer that is no series, as `put` does, in place of an earlier one; it has a `date`.
+    def put_reply(self, scope: bytes, key: ReplyKey[Any], response: Response, *, final: bool = False) -> None:
+        """Cache a reply that is no series, as `put` does, in place of an older one.
 
         Args:
-            account: whose.
-            reply: what was asked.
-            response: the answer.
-            final: whether it will do for ever; one that will not may be forgotten some day.
+            scope: digest of who asked.
+            key: the request.
+            response: the reply, with its `date`.
+            final: whether it never changes any more; other replies may be evicted some day.
         """
         ...
 
     async def flush(self) -> None:
-        """Write down what was noted; no cancel cuts it off, and it does not take long."""
+        """Write the pending writes; no cancel interrupts it, and it does not take long."""
         ...

@@ -1,8 +1,8 @@
-"""Parts as blobs: columns as bytes, the rest small, all of it compressed; nothing is lost but the receipt.
+"""Encoding of parts as blobs: columns as bytes in a compressed MessagePack map, all but the receipt.
 
-Of each column the first bytes of all numbers come first, then their second bytes, and so on: numbers of a
-kind differ in few of them, which halves the size. A blob begins with the number of its form. A new form
-comes with a step of the state file's schema, so that an older version never meets one.
+Of each column the first bytes of all numbers come first, then their second bytes, and so on: numbers of one
+column differ in few of them, which halves the size. A blob begins with the number of its format. A new
+format comes with a migration of the state file, so that an older version never meets it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from enlighten_async.models.series import Series
 
 P = TypeVar("P", bound=SeriesResult)
 
-FORM: Final = b"\x01"
+BLOB_FORMAT: Final = b"\x01"
 """First byte of a blob."""
 
-LEVEL: Final = 1
-"""Of zlib: more makes it a tenth smaller, and takes three times as long."""
+COMPRESSION_LEVEL: Final = 1
+"""Level of zlib: a higher one makes blobs a tenth smaller, and takes three times as long."""
 
 MODELS: Final[dict[str, type[SeriesResult]]] = {
     model.__name__: model
@@ -48,11 +48,11 @@ MODELS: Final[dict[str, type[SeriesResult]]] = {
         models.StorageTelemetry,
     )
 }
-"""What is kept, by name."""
+"""The types of part that are cached, by name."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
-_SWAPPED: Final = sys.byteorder == "big"
+_BIG_ENDIAN: Final = sys.byteorder == "big"
 
 _ERRORS: Final = (
     zlib.error,
@@ -66,20 +66,20 @@ _ERRORS: Final = (
 
 
 class Unreadable(Exception):
-    """A blob is none of ours, or not what it was."""
+    """A blob has another format or type, or is damaged."""
 
 
 def encode(part: SeriesResult) -> bytes:
     """Return a part as a blob."""
-    told = {"model": type(part).__name__, "part": _converter.unstructure(part)}
-    return FORM + zlib.compress(msgspec.msgpack.encode(told), LEVEL)
+    content = {"model": type(part).__name__, "part": _converter.unstructure(part)}
+    return BLOB_FORMAT + zlib.compress(msgspec.msgpack.encode(content), COMPRESSION_LEVEL)
 
 
 def decode(blob: object, model: type[P]) -> P:
     """Return the part of a blob.
 
     Raises:
-        Unreadable: it is of another form or kind, or damaged.
+        Unreadable: it has another format or type, or is damaged.
     """
     part = decode_any(blob)
     if type(part) is not model:
@@ -88,23 +88,23 @@ def decode(blob: object, model: type[P]) -> P:
 
 
 def decode_any(blob: object) -> SeriesResult:
-    """Return the part of a blob, whatever its kind.
+    """Return the part of a blob, of any type.
 
     Raises:
-        Unreadable: it is of another form, or damaged.
+        Unreadable: it has another format, or is damaged.
     """
-    if not isinstance(blob, bytes) or blob[:1] != FORM:
-        raise Unreadable("is of another form")
+    if not isinstance(blob, bytes) or blob[:1] != BLOB_FORMAT:
+        raise Unreadable("has another format")
     try:
-        told = msgspec.msgpack.decode(zlib.decompress(memoryview(blob)[1:]))
-        return _converter.structure(told["part"], MODELS[told["model"]])
+        content = msgspec.msgpack.decode(zlib.decompress(memoryview(blob)[1:]))
+        return _converter.structure(content["part"], MODELS[content["model"]])
     except _ERRORS as error:
         raise Unreadable(f"is damaged: {error}") from None
 
 
 def _column(name: str, view: memoryview) -> tuple[str, str, bytes]:
-    """Return a column as its name, the type code of its numbers, and their bytes, place by place."""
-    raw, size = _little(array(view.format, view)).tobytes(), view.itemsize
+    """Return a column as its name, the type code of its numbers, and their bytes, position by position."""
+    raw, size = _little_endian(array(view.format, view)).tobytes(), view.itemsize
     return name, view.format, b"".join(raw[place::size] for place in range(size))
 
 
@@ -116,12 +116,12 @@ def _numbers(code: str, planes: bytes) -> array[Any]:
     for place in range(size):
         raw[place::size] = planes[place * count : (place + 1) * count]
     numbers.frombytes(raw)
-    return _little(numbers)
+    return _little_endian(numbers)
 
 
-def _little(numbers: array[Any]) -> array[Any]:
-    """Turn numbers as this machine has them into little endian ones, or back."""
-    if _SWAPPED:
+def _little_endian(numbers: array[Any]) -> array[Any]:
+    """Convert numbers from the byte order of this machine to little endian, or back."""
+    if _BIG_ENDIAN:
         numbers.byteswap()
     return numbers
 

@@ -1,4 +1,4 @@
-"""Freshness of cached answers: final, young enough, or to be asked for again. Pure."""
+"""Freshness of cached answers: final, fresh enough, or to be requested again. Pure."""
 
 from __future__ import annotations
 
@@ -13,140 +13,160 @@ from enlighten_async.models.coverage import Reason
 from enlighten_async.windows import DAY, Window, floor
 
 HORIZON_S = 3 * DAY
-"""Seconds after which an interval that was reported does not change any more."""
+"""Seconds after which a reported interval does not change any more."""
 
 ABSENCE_MEMORY_S = DAY
-"""Seconds for which it is remembered that there is nothing, such as no device."""
+"""Seconds for which an answer "there is nothing" holds, such as that there is no such device."""
 
 FOR_EVER, NEVER = float("inf"), float("-inf")
 
 
-def final_until(fetched: float, reported: float | None) -> float:
-    """Return up to when (epoch seconds) an answer does not change any more.
+def final_until(fetched: float, reported_until: float | None) -> float:
+    """Return the time (epoch seconds) up to which an answer does not change any more.
+
+    An interval is final when it was older than the horizon and had been reported when it was fetched: a
+    gateway that comes back uploads its backlog, oldest first, for hours to days.
 
     Args:
-        fetched: when it was fetched, epoch seconds.
-        reported: up to when the system had reported then, epoch seconds, where known.
+        fetched: time of the answer, epoch seconds.
+        reported_until: time up to which the system had reported then, epoch seconds, where known.
     """
-    return NEVER if reported is None else min(fetched - HORIZON_S, reported)
+    return NEVER if reported_until is None else min(fetched - HORIZON_S, reported_until)
 
 
-def valid_until(end: float, fetched: float, reported: datetime | None) -> float:
-    """Return for how long (until when, epoch seconds) an answer will do that speaks of time up to `end`."""
-    told = None if reported is None else reported.timestamp()
-    return FOR_EVER if end <= final_until(fetched, told) else fetched
+def valid_until(end: float, fetched: float, reported_until: datetime | None) -> float:
+    """Return the time (epoch seconds) until which an answer about time up to `end` may be served.
+
+    A final answer may be served for ever, any other one is of the moment it was fetched.
+    """
+    reported = None if reported_until is None else reported_until.timestamp()
+    return FOR_EVER if end <= final_until(fetched, reported) else fetched
 
 
 def day_end_anywhere(day: date) -> float:
-    """Return the moment (epoch seconds) at which a local day is over in every time zone."""
+    """Return the moment (epoch seconds) at which a local day is over in every time zone.
+
+    The westernmost zone is 12 hours behind UTC.
+    """
     return datetime.combine(day, time(), UTC).timestamp() + 1.5 * DAY
 
 
 @frozen
 class CachedSpan:
-    """A stretch of time that was bought.
+    """A range of time that was answered by one answer, without the part.
 
     Attributes:
-        window: the stretch, within one week of the grid.
-        fetched: when, epoch seconds.
-        reported: up to when all it had to report was there then, epoch seconds, where known.
-        started: when the system went into operation, epoch seconds, where known.
-        empty: why the service has nothing for all of it, where it says so: that is remembered for a day.
+        window: the range, within one week of the grid.
+        fetched: time of the answer, epoch seconds.
+        reported_until: time up to which all devices had reported then, epoch seconds, where known.
+        operational_at: time at which the system went into operation, epoch seconds, where known.
+        empty_reason: why the service has nothing for all of it, where it says so.
     """
 
     window: Window
     fetched: float
-    reported: float | None = None
-    started: float | None = None
-    empty: Reason | None = None
+    reported_until: float | None = None
+    operational_at: float | None = None
+    empty_reason: Reason | None = None
 
     @property
     def final(self) -> bool:
         """Whether no later answer can differ, as far as its own answer tells."""
-        return self.empty is None and self.window.end <= final_until(self.fetched, self.reported)
+        last = final_until(self.fetched, self.reported_until)
+        return self.empty_reason is None and self.window.end <= last
 
 
 @define(frozen=True, slots=False)
 class SeriesIndex:
-    """What is held of one series, as one query may use it.
-
-    Final is what was older than the horizon when it was fetched and lies before the last report that the
-    service had of the system by then: what came later may have filled it.
+    """The cached spans of one series, and the rule of which of them one query may be served.
 
     Attributes:
-        stretches: what is held, in order of time.
+        spans: the cached spans, in order of time.
         grid: seconds from one interval to the next.
-        now: the service's time when the query began; what was fetched later will do in any case.
-        max_age: seconds for which also what is not final will do; 0: nothing will; `None`: what is final.
-        exhaustive: whether also that is asked for of which it is known that there is nothing.
+        now: the service's time (epoch seconds) when the query began.
+        max_age: seconds for which also an answer that is not final may be served; 0: no cached answer may
+            be; `None`: final ones only.
+        exhaustive: whether also windows are requested that are known to be empty.
     """
 
-    stretches: tuple[CachedSpan, ...] = ()
+    spans: tuple[CachedSpan, ...] = ()
     grid: int = field(kw_only=True, default=1)
     now: float = field(kw_only=True, default=0.0)
     max_age: float | None = field(kw_only=True, default=None)
     exhaustive: bool = field(kw_only=True, default=False)
 
-    @cached_property
-    def _reports(self) -> tuple[list[float], list[float]]:
-        """Times of answers, and how far the system had reported by then as each or an earlier one tells."""
-        told = sorted((each.fetched, each.reported) for each in self.stretches if each.reported is not None)
-        return [fetched for fetched, _ in told], list(accumulate((until for _, until in told), max))
-
-    def _reported(self, stretch: CachedSpan) -> float | None:
-        """Return how far the system had reported when a stretch was fetched, as far as any answer tells."""
-        times, reports = self._reports
-        place = bisect_right(times, stretch.fetched)
-        told = (reports[place - 1] if place else None, stretch.reported)
-        return max((until for until in told if until is not None), default=None)
-
-    def good(self, stretch: CachedSpan) -> Window:
-        """Return the beginning of a stretch that may be served, possibly nothing."""
-        window = stretch.window
-        if self.young(stretch.fetched):
+    def servable(self, span: CachedSpan) -> Window:
+        """Return the beginning of a span that may be served, possibly an empty window."""
+        window = span.window
+        if self.is_fresh(span.fetched):
             return window
         nothing = Window(window.start, window.start)
         if self.max_age == 0:
             return nothing
-        if stretch.empty is not None:
-            return window if stretch.fetched + ABSENCE_MEMORY_S > self.now else nothing
-        final = final_until(stretch.fetched, self._reported(stretch))
+        if span.empty_reason is not None:
+            return window if span.fetched + ABSENCE_MEMORY_S > self.now else nothing
+        final = final_until(span.fetched, self._reported_until(span))
         until = floor(final, self.grid) if final > window.start else window.start
         return Window(window.start, min(window.end, until))
 
-    def within(self, window: Window) -> list[Window]:
-        """Return the stretches of a window that may be served, in order of time."""
+    def is_fresh(self, fetched: float) -> bool:
+        """Tell whether an answer of this time (epoch seconds) may be served, final or not.
+
+        An answer that was fetched after the query began is always fresh: it was fetched for this query, or
+        for another one that ran at the same time.
+        """
+        return fetched > self.now or (bool(self.max_age) and fetched >= self.now - (self.max_age or 0.0))
+
+    def servable_within(self, window: Window) -> list[Window]:
+        """Return the ranges of a window that may be served, in order of time."""
         found: list[Window] = []
-        for piece in (window.clip(self.good(stretch)) for stretch in self.stretches):
+        for piece in (window.clip(self.servable(span)) for span in self.spans):
             if piece.seconds and found and found[-1].end == piece.start:
                 found[-1] = Window(found[-1].start, piece.end)
             elif piece.seconds:
                 found.append(piece)
         return found
 
-    def served_until(self, window: Window) -> int:
-        """Return up to when a window that ends by now is worth asking for: what came later is too young.
+    def asked_until(self, window: Window) -> int:
+        """Return the time (epoch seconds) up to which a window that ends by now is worth a request.
 
-        That is so after an answer which itself ended by the time of its fetch; after another one, what
-        follows was never asked for.
+        Intervals after the end of a fresh answer are younger than `max_age`, so the caller can do without
+        them; but only if that answer reached up to the moment of its fetch, as time after the end of an
+        older range was never requested.
         """
-        served = (each for each in reversed(self.stretches) if window.clip(self.good(each)).seconds)
+        served = (span for span in reversed(self.spans) if window.clip(self.servable(span)).seconds)
         newest = next(served, None)
         if newest is None or not self.max_age:
             return window.end
-        by_then = newest.window.end > newest.fetched - 2 * self.grid
-        return min(newest.window.end, window.end) if by_then and self.young(newest.fetched) else window.end
+        up_to_date = newest.window.end > newest.fetched - 2 * self.grid
+        recent = up_to_date and self.is_fresh(newest.fetched)
+        return min(newest.window.end, window.end) if recent else window.end
 
-    def empty(self, window: Window) -> Reason | None:
-        """Tell why the service has nothing for a window, if that is known."""
-        if not self.stretches or self.max_age == 0 or self.exhaustive:
+    def known_empty(self, window: Window) -> Reason | None:
+        """Return the reason why the service has nothing for a window, if it is known to have nothing."""
+        if not self.spans or self.max_age == 0 or self.exhaustive:
             return None
-        newest = max(reversed(self.stretches), key=lambda each: each.fetched)
-        if newest.empty is Reason.NO_DEVICE and self.good(newest).seconds:
+        newest = max(reversed(self.spans), key=lambda span: span.fetched)
+        if newest.empty_reason is Reason.NO_DEVICE and self.servable(newest).seconds:
             return Reason.NO_DEVICE
-        started = next((each.started for each in reversed(self.stretches) if each.started), None)
+        started = next((span.operational_at for span in reversed(self.spans) if span.operational_at), None)
         return Reason.BEFORE_OPERATION if started is not None and window.end <= started else None
 
-    def young(self, fetched: float) -> bool:
-        """Tell whether an answer that was fetched then will do, whatever it speaks of."""
-        return fetched > self.now or (bool(self.max_age) and fetched >= self.now - (self.max_age or 0.0))
+    def _reported_until(self, span: CachedSpan) -> float | None:
+        """Return the time up to which the system had reported when a span was fetched.
+
+        Any answer that is not younger than the span may tell; a younger one may not: the system may have
+        filled the span after it was fetched.
+        """
+        times, reports = self._reports
+        place = bisect_right(times, span.fetched)
+        known = (reports[place - 1] if place else None, span.reported_until)
+        return max((until for until in known if until is not None), default=None)
+
+    @cached_property
+    def _reports(self) -> tuple[list[float], list[float]]:
+        """Times of answers, ascending, and for each how far it or an older one saw the system report."""
+        known = sorted(
+            (span.fetched, span.reported_until) for span in self.spans if span.reported_until is not None
+        )
+        return [fetched for fetched, _ in known], list(accumulate((until for _, until in known), max))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from enlighten_async.cache.freshness import CachedSpan
-from enlighten_async.cache.pieces import WEEK, CachedPart, cut_to, kept, overlay
+from enlighten_async.cache.pieces import WEEK, CachedPart, overlay, parts_within, split_by_week
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import Window, floor
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
@@ -14,41 +14,39 @@ P = TypeVar("P", bound=SeriesResult)
 
 
 class MemoryCache:
-    """Keeps what was paid for as long as it lives, without a bound; as an `IntervalCache`."""
+    """An `IntervalCache` in memory; it has no bound and evicts nothing."""
 
     def __init__(self) -> None:
         self._weeks: dict[tuple[bytes, SeriesKey[Any]], dict[int, list[CachedPart[Any]]]] = {}
         self._replies: dict[tuple[bytes, ReplyKey[Any]], Response] = {}
 
-    async def stretches(self, account: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
-        """Return what is held of a series, in order of time."""
-        weeks = self._weeks.get((account, series), {})
-        return tuple(each.stretch for _, week in sorted(weeks.items()) for each in week)
+    async def spans(self, scope: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
+        """Return the cached spans of a series, in order of time."""
+        weeks = self._weeks.get((scope, series), {})
+        return tuple(each.span for _, week in sorted(weeks.items()) for each in week)
 
-    async def get(self, account: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
-        """Return what is held of a window of a series, cut to it, in order of time."""
-        weeks = self._weeks.get((account, series), {})
-        numbers = range(floor(window.start, WEEK), window.end, WEEK)
-        return cut_to(window, (each for number in numbers for each in weeks.get(number, ())))
+    async def get(self, scope: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
+        """Return the cached parts of a window of a series, cut to it, in order of time."""
+        weeks = self._weeks.get((scope, series), {})
+        starts = range(floor(window.start, WEEK), window.end, WEEK)
+        return parts_within(window, (each for start in starts for each in weeks.get(start, ())))
 
-    def put(self, account: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
-        """Keep an answer about a series."""
-        weeks = self._weeks.setdefault((account, series), {})
-        for each in kept(part, fetched):
-            number = floor(each.window.start, WEEK)
-            weeks[number] = overlay(weeks.get(number, ()), each, series.join)
+    def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
+        """Cache a part of a series."""
+        weeks = self._weeks.setdefault((scope, series), {})
+        for each in split_by_week(part, fetched):
+            start = floor(each.window.start, WEEK)
+            weeks[start] = overlay(weeks.get(start, ()), each, series.join)
 
-    async def reply(self, account: bytes, reply: ReplyKey[Any]) -> Response | None:
-        """Return the answer that was kept last."""
-        return self._replies.get((account, reply))
+    async def reply(self, scope: bytes, key: ReplyKey[Any]) -> Response | None:
+        """Return the newest cached reply."""
+        return self._replies.get((scope, key))
 
-    def put_reply(
-        self, account: bytes, reply: ReplyKey[Any], response: Response, *, final: bool = False
-    ) -> None:
-        """Keep an answer that is no series; nothing is ever forgotten."""
-        before = self._replies.get((account, reply))
+    def put_reply(self, scope: bytes, key: ReplyKey[Any], response: Response, *, final: bool = False) -> None:
+        """Cache a reply that is no series, unless a newer one is cached."""
+        before = self._replies.get((scope, key))
         if before is None or (before.date or 0.0) <= (response.date or 0.0):
-            self._replies[account, reply] = response
+            self._replies[scope, key] = response
 
     async def flush(self) -> None:
         """Do nothing: memory has no disk."""

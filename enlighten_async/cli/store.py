@@ -9,7 +9,7 @@ from functools import partial
 
 import click
 
-from enlighten_async.cache import Contents, Evicted, IntegrityReport, Pruned, contents, prune, verify
+from enlighten_async.cache import Evicted, IntegrityReport, PruneReport, StateFileStats, prune, stats, verify
 from enlighten_async.cli import failures, inputs, words
 from enlighten_async.cli.shell import Shell
 from enlighten_async.cli.tables import row, table
@@ -96,27 +96,27 @@ def _run(shell: Shell, work: Callable[[str], Awaitable[None]]) -> None:
 
 
 async def _info(shell: Shell, path: str) -> None:
-    found = await in_thread(partial(contents, path))
+    found = await in_thread(partial(stats, path))
     shell.out.print(_summary(found), soft_wrap=True)
     if found.series:
         made = table(shell.out, *SERIES, right=[1, 2, 3])
         for held in found.series:
-            figures = words.number(held.systems), words.number(held.stretches), words.size(held.bytes)
+            figures = words.number(held.systems), words.number(held.entries), words.size(held.bytes)
             row(made, [held.endpoint, *figures, _day(held.oldest), _day(held.newest)])
         shell.out.print(made)
     if found.replies:
         made = table(shell.out, *ANSWERS, right=[1, 2])
         for each in found.replies:
-            number, size = words.number(each.replies), words.size(each.bytes)
+            number, size = words.number(each.entries), words.size(each.bytes)
             row(made, [each.endpoint, number, size, _day(each.oldest), _day(each.newest)])
         shell.out.print(made)
 
 
-def _summary(found: Contents) -> str:
+def _summary(found: StateFileStats) -> str:
     journal = f", and {words.size(found.journal)} of journal" if found.journal else ""
     sizes = f"{words.size(found.bytes)} ({words.size(found.free)} of it free{journal})"
-    counted = f"keys counted: {words.number(found.keys)}, accounts: {words.number(found.accounts)}"
-    return failures.plain(f"{found.path}: {sizes}, form {found.form}; {counted}")
+    counted = f"keys counted: {words.number(found.keys)}, accounts: {words.number(found.scopes)}"
+    return failures.plain(f"{found.path}: {sizes}, form {found.schema_version}; {counted}")
 
 
 async def _verify(shell: Shell, path: str) -> None:
@@ -134,7 +134,7 @@ async def _verify(shell: Shell, path: str) -> None:
 def _read(found: IntegrityReport) -> str:
     """Return what was read, and how much of it can be."""
     read = [
-        _share("stretches", found.stretches, found.unreadable_stretches),
+        _share("stretches", found.parts, found.unreadable_parts),
         _share("answers", found.replies, found.unreadable_replies),
     ]
     if found.unreadable_counts:
@@ -147,18 +147,19 @@ def _share(name: str, count: int, bad: int) -> str:
     return f"{words.number(count)} {name}" + (f" ({words.number(bad)} cannot be read)" if bad else "")
 
 
-def _show_pruned(shell: Shell, done: Pruned, *, dry_run: bool) -> None:
-    if done.removed:
-        total = sum(done.removed.values(), Evicted())
+def _show_pruned(shell: Shell, done: PruneReport, *, dry_run: bool) -> None:
+    if done.evicted:
+        total = sum(done.evicted.values(), Evicted())
         made = table(shell.out, "forgotten", "stretches", "answers", "size", right=[1, 2, 3])
-        for name, gone in (*done.removed.items(), ("in all", total)):
-            row(made, [name, *map(words.number, (gone.stretches, gone.replies)), words.size(gone.bytes)])
+        for name, gone in (*done.evicted.items(), ("in all", total)):
+            row(made, [name, *map(words.number, (gone.parts, gone.replies)), words.size(gone.bytes)])
         shell.out.print(made)
     about = "would take about" if dry_run else "takes"
-    nothing = "" if done.removed else "nothing to forget; "
+    nothing = "" if done.evicted else "nothing to forget; "
     shell.out.print(
         failures.plain(
-            f"{nothing}{done.path} {about} {words.size(done.after)}, was {words.size(done.before)}"
+            f"{nothing}{done.path} {about} {words.size(done.bytes_after)}, "
+            f"was {words.size(done.bytes_before)}"
         ),
         soft_wrap=True,
     )

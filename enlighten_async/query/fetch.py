@@ -225,7 +225,7 @@ class Fetcher:
             return None
         for piece in cached:
             if piece.window.start <= wanted.start < piece.window.end:
-                good = wanted.clip(self.index.good(piece.stretch))
+                good = wanted.clip(self.index.servable(piece.span))
                 return piece.cut(good).part if good.seconds and good.start == wanted.start else None
         return None
 
@@ -238,7 +238,7 @@ class Fetcher:
             part, error = self._interpret(request, response)
         except EnlightenError:
             return None  # an older version of this package could read it
-        if part is None or index.young(fetched):
+        if part is None or index.is_fresh(fetched):
             return part
         until = fetched + ABSENCE_MEMORY_S if error else key.valid_until(part, fetched)
         return part if until > index.now else None

@@ -228,7 +228,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         session, options, series = self._session, self._options, self._plan.series
         spans: tuple[CachedSpan, ...] = ()
         if session.cache is not None and series is not None:
-            spans = await session.cache.stretches(options.scope, series)
+            spans = await session.cache.spans(options.scope, series)
         now = session.limiter.now()
         index = SeriesIndex(
             spans,
@@ -252,7 +252,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             runner.layout,
             zone_unknown=self._zone_unknown,
             replies=replies,
-            something_cached=bool(fetcher.index.stretches),
+            something_cached=bool(fetcher.index.spans),
         )
 
     # The system's time zone

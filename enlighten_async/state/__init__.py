@@ -1,31 +1,40 @@
-"""The state file: one SQLite database for what the processes of a machine share."""
+"""The state file: one SQLite database for the data that the processes of a machine share."""
 
 from enlighten_async.state.file import (
-    Busy,
+    DatabaseBusy,
     DatabaseCorrupt,
     DatabaseUnavailable,
     OutageLog,
+    PendingWrites,
     StateFile,
     state_file,
 )
-from enlighten_async.state.inspect import PATIENCE, Broken, Visit, meaning, visited
+from enlighten_async.state.inspect import (
+    INSPECT_LOCK_TIMEOUT_S,
+    CorruptFileError,
+    ExistingFile,
+    describe,
+    open_existing,
+)
 from enlighten_async.state.migrations import salt
-from enlighten_async.state.threads import disk_threads, in_thread, retry_while_busy
+from enlighten_async.state.threads import disk_threads, in_thread, poll_until, retry_while_busy
 
 __all__ = [
-    "PATIENCE",
-    "Broken",
-    "Busy",
+    "INSPECT_LOCK_TIMEOUT_S",
+    "CorruptFileError",
+    "DatabaseBusy",
     "DatabaseCorrupt",
     "DatabaseUnavailable",
+    "ExistingFile",
     "OutageLog",
+    "PendingWrites",
     "StateFile",
-    "Visit",
+    "describe",
     "disk_threads",
     "in_thread",
-    "meaning",
+    "open_existing",
+    "poll_until",
     "retry_while_busy",
     "salt",
     "state_file",
-    "visited",
 ]

@@ -1,4 +1,9 @@
-"""What may go wrong with the state file, told apart by what is done about it. None of it reaches a caller."""
+"""The state file: one SQLite connection per process, atomic transactions, and recovery from faults.
+
+An error of the file is classified by what is done about it: `DatabaseBusy` is tried again,
+`DatabaseUnavailable` is logged once and worked around, and a corrupt file is renamed aside and begun anew.
+Callers of a client see none of them.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +24,28 @@ from filelock import FileLock, Timeout
 from enlighten_async.errors import InputError
 from enlighten_async.state.migrations import migrate
 
-_OF_THE_WORK = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+T = TypeVar("T")
+
+Work: TypeAlias = Callable[[sqlite3.Connection], T]
+Numbered: TypeAlias = dict[int, Work[object]]
+
+MAX_PENDING_WRITES = 256
+"""Pending writes while nothing can be written; the oldest are dropped for newer ones."""
+
+RENAME_LOCK_TIMEOUT_S = 10.0
+"""Seconds to wait for another process that is renaming the corrupt file."""
+
+OWNER_ONLY = 0o600
+"""Permissions of the file: its owner may read and write it, nobody else."""
+
+_BEGIN_READ, _BEGIN_WRITE = "BEGIN", "BEGIN IMMEDIATE"
+_WORK_ERRORS = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+
+logger = logging.getLogger("enlighten_async")
 
 
-class Busy(Exception):
-    """Another process holds the file at this moment: ask again soon."""
+class DatabaseBusy(Exception):
+    """Another process is writing the file at this moment: try again soon."""
 
 
 class DatabaseUnavailable(Exception):
@@ -31,123 +53,123 @@ class DatabaseUnavailable(Exception):
 
 
 class DatabaseCorrupt(Exception):
-    """What is in the file cannot be: it is set aside."""
+    """The content of the file is not valid: the file is renamed aside."""
 
 
-def is_damage(error: Exception) -> bool:
-    """Tell whether an error means that the file is no database any more."""
-    return isinstance(error, DatabaseCorrupt) or _code(error) in (
+def is_corrupt(error: Exception) -> bool:
+    """Tell whether an error means that the file is not a valid database any more."""
+    return isinstance(error, DatabaseCorrupt) or _sqlite_code(error) in (
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
     )
 
 
-def is_of_the_file(error: Exception) -> bool:
-    """Tell whether an error is the file's, not that of what was to be done in it."""
+def is_file_error(error: Exception) -> bool:
+    """Tell whether an error was caused by the file, not by the work that was done in it."""
     return isinstance(error, sqlite3.Error | OSError | DatabaseCorrupt) and not isinstance(
-        error, _OF_THE_WORK
+        error, _WORK_ERRORS
     )
 
 
-def read(error: Exception) -> Busy | DatabaseUnavailable:
-    """Return what an error of SQLite or of the system means."""
-    if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Busy(str(error))
+def classify(error: Exception) -> DatabaseBusy | DatabaseUnavailable:
+    """Return the meaning of an error of SQLite or of the operating system."""
+    if _sqlite_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return DatabaseBusy(str(error))
     if isinstance(error, OSError) and error.strerror:
         return DatabaseUnavailable(error.strerror)
     return DatabaseUnavailable(str(error) or type(error).__name__)
 
 
-def _code(error: Exception) -> int:
-    # The lower byte tells the kind; Python's own complaints carry no code.
+def _sqlite_code(error: Exception) -> int:
+    # The lower byte of an extended result code is the primary one; errors of the Python module have none.
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
-T = TypeVar("T")
-
-Work: TypeAlias = Callable[[sqlite3.Connection], T]
-Due: TypeAlias = dict[int, Work[object]]
-
-MOST = 256
-"""Notes that are kept while nothing can be written; the oldest are given up."""
-
-logger = logging.getLogger("enlighten_async")
-
-
 class PendingWrites:
-    """Work that was noted and is not written yet, in order. For any number of threads.
+    """Writes that wait for the next transaction, in order. For any number of threads.
 
     Its lock is held for microseconds, so that event loops may take it.
 
     Attributes:
-        fault: of the file, why it could not be written when that was tried last.
+        fault: the file's error when the pending writes were tried last; `None` if they were written.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._waiting: Due = {}
+        self._waiting: Numbered = {}
         self._numbers = count()
-        self._stuck = self._given_up = False
+        self._stuck = self._warned = False
         self.fault: DatabaseUnavailable | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, work: Work[object]) -> None:
-        """Note some work; where nothing can be written the oldest may be given up for it."""
+        """Do some work before that of the next transaction, as part of it. Never blocks.
+
+        While transactions fail, at most `MAX_PENDING_WRITES` wait: the oldest are dropped.
+
+        Args:
+            work: is given the connection; it may be called several times, until it is committed once. If
+                it raises an error that is not the file's, it is rolled back and dropped, with a warning.
+        """
         with self._lock:
             self._waiting[next(self._numbers)] = work
-            crowded = self._stuck and len(self._waiting) > MOST
-            while self._stuck and len(self._waiting) > MOST:
+            full = self._stuck and len(self._waiting) > MAX_PENDING_WRITES
+            while self._stuck and len(self._waiting) > MAX_PENDING_WRITES:
                 del self._waiting[next(iter(self._waiting))]
-            news = crowded and not self._given_up
-            self._given_up = self._given_up or crowded
-        if news:
-            logger.warning("nothing can be written for now: of %d answers the oldest are given up", MOST)
+            warn = full and not self._warned
+            self._warned = self._warned or full
+        if warn:
+            logger.warning(
+                "the state file cannot be written: only the newest %d writes are remembered, "
+                "older ones are dropped",
+                MAX_PENDING_WRITES,
+            )
 
-    def due(self) -> Due:
-        """Return what is to be written, by number."""
+    def snapshot(self) -> Numbered:
+        """Return the pending writes of this moment, by number."""
         with self._lock:
             return dict(self._waiting)
 
-    def written(self, due: Due) -> None:
-        """Learn that this was committed."""
-        self._forget(*due)
-        self.fault, self._stuck, self._given_up = None, False, False
+    def mark_written(self, writes: Numbered) -> None:
+        """Remove writes that were committed."""
+        self._remove(*writes)
+        self.fault, self._stuck, self._warned = None, False, False
 
-    def failed(self, due: Due, failure: BaseException) -> None:
-        """Learn that this was not committed."""
+    def mark_failed(self, writes: Numbered, failure: BaseException) -> None:
+        """Keep writes whose transaction failed."""
         self._stuck = True
-        if due and isinstance(failure, DatabaseUnavailable):
+        if writes and isinstance(failure, DatabaseUnavailable):
             self.fault = failure
 
-    def carry_out(self, due: Due, connection: sqlite3.Connection) -> None:
-        """Do what is due; what fails by its own fault is undone, and never tried again."""
-        for number, work in due.items():
-            connection.execute("SAVEPOINT note")
+    def apply(self, writes: Numbered, connection: sqlite3.Connection) -> None:
+        """Do the writes; one that fails by its own fault is rolled back and never tried again."""
+        for number, work in writes.items():
+            connection.execute("SAVEPOINT pending_write")
             try:
                 work(connection)
             except Exception as error:
-                if is_of_the_file(error):
+                if is_file_error(error):
                     raise
-                connection.execute("ROLLBACK TO note")
-                self._forget(number)
-                logger.warning("something could not be written, and is given up", exc_info=error)
-            connection.execute("RELEASE note")
+                connection.execute("ROLLBACK TO pending_write")
+                self._remove(number)
+                logger.warning("a write to the state file failed and is dropped", exc_info=error)
+            connection.execute("RELEASE pending_write")
 
-    def _forget(self, *numbers: int) -> None:
+    def _remove(self, *numbers: int) -> None:
         with self._lock:
             for number in numbers:
                 self._waiting.pop(number, None)
 
 
 class OutageLog:
-    """Whether one use of the state file fails for now; true if so.
+    """Outage of the state file for one of its uses: true while it lasts, one warning at each end.
 
     Args:
         file: the state file.
-        meanwhile: what that means for this use.
-        after: what becomes of it when the file can be used again.
+        meanwhile: the consequence of an outage for this use.
+        after: the state of things when the file can be used again.
     """
 
     def __init__(self, file: StateFile, *, meanwhile: str, after: str) -> None:
@@ -160,43 +182,37 @@ class OutageLog:
         return self._on
 
     def begin(self, why: Exception) -> None:
-        """Learn that the file cannot be used."""
+        """Record that the file cannot be used."""
         if not self._on:
             self._on = True
             logger.warning("%s cannot be used (%s): %s", self._file.path, why, self._meanwhile)
 
     def end(self) -> None:
-        """Learn that the file can be used."""
+        """Record that the file can be used."""
         if self._on:
             self._on = False
             logger.warning("%s can be used again: %s", self._file.path, self._after)
 
 
-READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
-OWNER_ONLY = 0o600
-ASIDE = 10.0
-"""Seconds to wait for another process that sets the broken file aside."""
-
-
-_inherited: list[sqlite3.Connection] = []  # of the parent process: neither used nor closed in this one
+# Connections of the parent process, kept from the garbage collector: SQLite forbids a child process to use
+# or to close a connection that it inherited by a fork.
+_inherited: list[sqlite3.Connection] = []
 
 
 class StateFile:
-    """One SQLite file, and this process's only connection to it. For any number of threads.
+    """The SQLite file of a path, and this process's only connection to it. For any number of threads.
 
-    It is made, readable by its owner only, when it is first needed. Deleted or replaced while in use, it
-    is opened anew; broken, it is set aside under another name and a new one is begun.
+    It is created, readable by its owner only, at its first use. Deleted or replaced while in use, it is
+    opened anew; if it is corrupt, it is renamed aside and a new one is begun.
 
     Args:
         path: the file; its folder has to exist.
-        durable: whether what was committed survives a power cut. Without that it is faster, for tests.
-
-    What is to be kept may be noted at any time, also where nothing can be awaited: it is written in the
-    next transaction, whoever makes it.
+        durable: whether a commit survives a power cut. Without that it is faster, for tests.
 
     Attributes:
-        path: the file.
-        identity: what tells the file opened last from others of the same name.
+        path: the file, without symbolic links.
+        pending: writes for the next transaction, whoever makes it; for code that cannot await.
+        identity: device and inode of the file opened last, which tell it from others of the same name.
 
     Raises:
         InputError: the folder does not exist, or the path is one.
@@ -213,7 +229,7 @@ class StateFile:
         self._process = 0
         self.identity: tuple[int, int] | None = None
         self._lock = Lock()
-        self._notes = PendingWrites()
+        self.pending = PendingWrites()
 
     def __repr__(self) -> str:
         return f"StateFile({str(self.path)!r})"
@@ -222,88 +238,72 @@ class StateFile:
         if hasattr(self, "_connection"):
             self._close()
 
-    @property
-    def noted(self) -> int:
-        """How much is noted that is not written."""
-        return len(self._notes)
-
-    @property
-    def unwritten(self) -> DatabaseUnavailable | None:
-        """Why what is noted could not be written when that was tried last; `None` if it could."""
-        return self._notes.fault
-
-    def note(self, work: Work[object]) -> None:
-        """Have some work done before that of the next transaction, as part of it. Never blocks.
-
-        While transactions fail, what was noted first is given up where it is too much.
-
-        Args:
-            work: is given the connection; it may be called several times, until it is committed once. If
-                it raises what is not the file's fault, it is undone and given up, with a warning.
-        """
-        self._notes.add(work)
-
     def transact(self, work: Work[T]) -> T:
-        """Do some work as one transaction: all of it is written, or nothing. Blocks; never waits for others.
+        """Do some work as one transaction: all of it is written, or nothing. Blocks; never waits for a lock.
 
-        What was noted is part of it. If the file takes the work but not the notes, as on a full disk, the
-        work is done without them; from then on they are left alone until somebody looks.
+        The pending writes are part of it. If the file takes the work but not the pending writes, as on a
+        full disk, the work is done without them; from then on they wait until somebody calls `read`.
 
         Args:
             work: is given the connection; it may be called again, if a new file has to be begun.
 
         Raises:
-            Busy: another process holds the file.
-            Fault: the file cannot be used.
+            DatabaseBusy: another process is writing the file.
+            DatabaseUnavailable: the file cannot be used.
             InputError: it is a newer version's or another program's; it is left as it is.
         """
         with self._lock:
-            return self._noted(work, WRITE, tried=self._notes.fault is None)
+            return self._with_pending(work, _BEGIN_WRITE, tried=self.pending.fault is None)
 
-    def look(self, work: Work[T]) -> T:
-        """Do some work that only reads, after what was noted; as `transact`, but the notes are tried anew.
+    def read(self, work: Work[T]) -> T:
+        """Do some work that only reads, after the pending writes; these are tried in any case.
 
-        Where nothing is noted, or cannot be written, the file is not held: others may write meanwhile.
+        Without pending writes the file is not locked for writing: others may write meanwhile.
+
+        Raises:
+            DatabaseBusy: as for `transact`.
+            DatabaseUnavailable: as for `transact`.
+            InputError: as for `transact`.
         """
         with self._lock:
-            return self._noted(work, READ, tried=True)
+            return self._with_pending(work, _BEGIN_READ, tried=True)
 
     def release(self) -> None:
         """Close the connection; it is opened again when it is needed."""
         with self._lock:
             self._close()
 
-    def _noted(self, work: Work[T], begin: str, *, tried: bool) -> T:
-        """Do some work after what was noted, or without that if it cannot be written."""
-        due = self._notes.due() if tried else {}
+    def _with_pending(self, work: Work[T], begin: str, *, tried: bool) -> T:
+        """Do some work after the pending writes, or without them if they cannot be written."""
+        writes = self.pending.snapshot() if tried else {}
         try:
-            result = self._done(partial(self._after, due, work), WRITE if due else begin)
+            result = self._run(partial(self._apply_first, writes, work), _BEGIN_WRITE if writes else begin)
         except BaseException as failure:
-            self._notes.failed(due, failure)
-            if not (due and isinstance(failure, DatabaseUnavailable)):
+            self.pending.mark_failed(writes, failure)
+            if not (writes and isinstance(failure, DatabaseUnavailable)):
                 raise
-            return self._done(work, begin)
+            return self._run(work, begin)
         if tried:
-            self._notes.written(due)
+            self.pending.mark_written(writes)
         return result
 
-    def _after(self, due: Due, work: Work[T], connection: sqlite3.Connection) -> T:
-        self._notes.carry_out(due, connection)
+    def _apply_first(self, writes: Numbered, work: Work[T], connection: sqlite3.Connection) -> T:
+        self.pending.apply(writes, connection)
         return work(connection)
 
-    def _done(self, work: Work[T], begin: str) -> T:
-        """Do some work, in a new file if this one is broken."""
+    def _run(self, work: Work[T], begin: str) -> T:
+        """Do some work in a transaction, of a new file if this one is corrupt."""
         try:
             return self._attempt(work, begin)
         except (sqlite3.Error, OSError, DatabaseCorrupt) as error:
             failure = error
-        if is_damage(failure):
-            return self._afresh(work, failure)
-        self._forget_unless_busy(failure)
-        raise read(failure)
+        if is_corrupt(failure):
+            return self._run_in_new_file(work, failure)
+        self._close_unless_busy(failure)
+        raise classify(failure)
 
     def _attempt(self, work: Work[T], begin: str) -> T:
-        connection = self._opened()
+        connection = self._connected()
         connection.execute(begin)
         try:
             result = work(connection)
@@ -315,28 +315,28 @@ class StateFile:
             raise
         return result
 
-    def _afresh(self, work: Work[T], cause: Exception) -> T:
-        """Set the broken file aside, and do the work in a new one."""
+    def _run_in_new_file(self, work: Work[T], cause: Exception) -> T:
+        """Rename the corrupt file aside, and do the work in a new one."""
         self._close()
         try:
-            self._set_aside(cause)
-            return self._attempt(work, WRITE)
+            self._rename_aside(cause)
+            return self._attempt(work, _BEGIN_WRITE)
         except (sqlite3.Error, OSError, Timeout, DatabaseCorrupt) as error:
             failure = error
-        self._forget_unless_busy(failure)
-        raise read(failure)
+        self._close_unless_busy(failure)
+        raise classify(failure)
 
-    def _forget_unless_busy(self, failure: Exception) -> None:
-        if not isinstance(read(failure), Busy):
+    def _close_unless_busy(self, failure: Exception) -> None:
+        if not isinstance(classify(failure), DatabaseBusy):
             self._close()
 
-    def _opened(self) -> sqlite3.Connection:
+    def _connected(self) -> sqlite3.Connection:
         """Return the connection to the file that bears the name now."""
         if self._connection is not None and self._process != os.getpid():
             _inherited.append(self._connection)
             self._connection = None
         if self._connection is not None and self.identity != _identity(self.path):
-            logger.warning("%s was deleted or replaced while in use: going on with what is there", self.path)
+            logger.warning("%s was deleted or replaced while in use: the new file is used", self.path)
             self._close()
         if self._connection is None:
             self._open()
@@ -344,14 +344,17 @@ class StateFile:
         return self._connection
 
     def _open(self) -> None:
-        _make(self.path)
+        _create(self.path)
         identity = _identity(self.path)
+        # No timeout: SQLite would wait in the thread, where no cancel ends it; `retry_while_busy` waits.
         connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
+            # Not WAL: SQLite before 3.51.3 may corrupt a WAL file.
             mode = connection.execute("PRAGMA journal_mode = PERSIST").fetchone()[0]
             if mode != "persist":  # a reader of a file that is in another mode keeps it there
                 raise DatabaseUnavailable(f"its journal mode is {mode}, and cannot be changed for now")  # noqa: TRY301
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            # A file written by somebody else must not make SQLite call functions from within its schema.
             connection.execute("PRAGMA trusted_schema = OFF")
             migrate(connection, str(self.path))
         except BaseException:
@@ -364,19 +367,20 @@ class StateFile:
             self._connection.close()
         self._connection = None
 
-    def _set_aside(self, cause: Exception) -> None:
-        """Rename the broken file, unless another process has done so."""
-        broken = self.identity or _identity(self.path)
-        with FileLock(self.path.with_name(f"{self.path.name}.lock"), mode=OWNER_ONLY, timeout=ASIDE):
-            if _identity(self.path) != broken:
+    def _rename_aside(self, cause: Exception) -> None:
+        """Rename the corrupt file, unless another process has done so."""
+        corrupt = self.identity or _identity(self.path)
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        with FileLock(lock, mode=OWNER_ONLY, timeout=RENAME_LOCK_TIMEOUT_S):
+            if _identity(self.path) != corrupt:
                 return
-            aside = _free(self.path)
+            aside = _unused_name(self.path)
             journal = self.path.with_name(f"{self.path.name}-journal")
             # First: a journal that stayed would be played back into the new file.
             with suppress(FileNotFoundError):
                 journal.replace(aside.with_name(f"{aside.name}-journal"))
             self.path.replace(aside)
-        logger.warning("%s is broken (%s): it is %s now, and a new one is begun", self.path, cause, aside)
+        logger.warning("%s is broken (%s): it is renamed to %s, a new one is begun", self.path, cause, aside)
 
 
 _files: WeakValueDictionary[tuple[str, bool], StateFile] = WeakValueDictionary()
@@ -384,7 +388,10 @@ _files_lock = Lock()
 
 
 def state_file(path: str | os.PathLike[str], *, durable: bool = True) -> StateFile:
-    """Return the state file of this path, the same one for all who name it in this process.
+    """Return the state file of a path, the same one for all who name it in this process.
+
+    Two connections of one process would wait for each other's transactions, and would not share the
+    pending writes.
 
     Raises:
         InputError: the folder does not exist, or the path is one.
@@ -395,7 +402,7 @@ def state_file(path: str | os.PathLike[str], *, durable: bool = True) -> StateFi
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells one file from another of the same name; `None` if there is none."""
+    """Return device and inode of a file; `None` if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -403,8 +410,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _make(path: Path) -> None:
-    """Make the file, its owner's only, or take it from group and others."""
+def _create(path: Path) -> None:
+    """Create the file, its owner's only, or take an existing one from group and others."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
     except FileExistsError:
@@ -414,8 +421,8 @@ def _make(path: Path) -> None:
             path.chmod(OWNER_ONLY)
 
 
-def _free(path: Path) -> Path:
-    """Return the first name of a broken file that is not taken."""
+def _unused_name(path: Path) -> Path:
+    """Return the first name of a corrupt file that is not taken."""
     number = 1
     while (aside := path.with_name(f"{path.name}.broken-{number}")).exists():
         number += 1

@@ -7,8 +7,8 @@ import sqlite3
 
 from enlighten_async.errors import InputError
 
-APPLICATION = 0x454E4C41
-"""Marks a database as a state file, in its header."""
+APPLICATION_ID = 0x454E4C41
+"""Marks a database as a state file, in its header: "ENLA"."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -16,7 +16,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE quota (key BLOB PRIMARY KEY, counts TEXT NOT NULL) WITHOUT ROWID",
     ),
     (
-        # What was bought: series, their stretches, and answers that are no series.
+        # The cache: series, their spans, and replies that are no series.
         """
         CREATE TABLE series (
             id INTEGER PRIMARY KEY,
@@ -27,7 +27,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (account, endpoint, system_id, device)
         )
         """,
-        # The body comes last: what is before it can be read without it.
+        # The body comes last: SQLite reads the columns before it without it.
         """
         CREATE TABLE stretches (
             series INTEGER NOT NULL,
@@ -56,24 +56,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
 )
-"""The statements of each step. What was released is never changed: what is new is appended."""
+"""The statements of each step. A released step is never changed: new ones are appended."""
 
 
 def migrate(connection: sqlite3.Connection, name: str) -> None:
-    """Bring an open file to the newest form, in one transaction; a new file gets its salt.
+    """Bring an open file to the newest schema, in one transaction; a new file gets its salt.
 
     Raises:
         InputError: the file was made by a newer version of this package, or by another program.
     """
-    if _looked(connection, name):
+    if _pending_steps(connection, name):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            # Looked at again: another process may have done it meanwhile.
-            for number in _pending(connection, name):
+            # Read again: another process may have done it meanwhile.
+            for number in _steps(connection, name):
                 for statement in MIGRATIONS[number]:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number + 1}")
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute("INSERT OR IGNORE INTO meta VALUES ('salt', ?)", (secrets.token_bytes(32),))
             connection.execute("COMMIT")
         except BaseException:
@@ -83,40 +83,40 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
 
 
 def salt(connection: sqlite3.Connection) -> bytes:
-    """Return the file's own random bytes, under which names of keys are hashed in it."""
+    """Return the file's own random bytes, under which names of keys and scopes are hashed in it."""
     found = connection.execute("SELECT value FROM meta WHERE name = 'salt'").fetchone()
     return bytes(found[0]) if found else b""
 
 
-def form(connection: sqlite3.Connection, name: str) -> int:
-    """Return the number of an open file's form; 0 for an empty file.
+def schema_version(connection: sqlite3.Connection, name: str) -> int:
+    """Return the number of migrations an open file has had; 0 for an empty file.
 
     Raises:
         InputError: the file was made by a newer version of this package, or by another program.
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     mark = connection.execute("PRAGMA application_id").fetchone()[0]
-    if mark != APPLICATION:
+    if mark != APPLICATION_ID:
         if version or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             raise InputError(f"{name} is a database of another program: name another file for the state")
         return 0
     if version > len(MIGRATIONS):
         raise InputError(
-            f"{name} was made by a newer version of enlighten_async (its form is {version}, this version "
-            f"knows {len(MIGRATIONS)}): update, or name another file"
+            f"{name} was made by a newer version of enlighten_async (its schema version is {version}, this "
+            f"version knows {len(MIGRATIONS)}): update, or name another file"
         )
     return version
 
 
-def _looked(connection: sqlite3.Connection, name: str) -> range:
-    """Return the steps that the file still has to take, as of one moment: another process may be at it."""
+def _pending_steps(connection: sqlite3.Connection, name: str) -> range:
+    """Return the steps that the file still needs, as of one moment: another process may be migrating it."""
     connection.execute("BEGIN")
     try:
-        return _pending(connection, name)
+        return _steps(connection, name)
     finally:
         connection.execute("ROLLBACK")
 
 
-def _pending(connection: sqlite3.Connection, name: str) -> range:
-    """Return the steps that the file still has to take."""
-    return range(form(connection, name), len(MIGRATIONS))
+def _steps(connection: sqlite3.Connection, name: str) -> range:
+    """Return the steps that the file still needs."""
+    return range(schema_version(connection, name), len(MIGRATIONS))

@@ -1,68 +1,96 @@
-"""Threads for disk work, apart from those of the program, and the wait for a file held by others."""
+"""Threads for disk work, apart from those of the program, and the one way to wait for a lock."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
-from enlighten_async.state.file import Busy, DatabaseUnavailable
+from enlighten_async.state.file import DatabaseBusy, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock
 
 T = TypeVar("T")
 
-THREADS = 4
-"""How many threads of an event loop may be at the disk at once."""
+MAX_DISK_THREADS = 4
+"""Threads of one event loop that may be at the disk at the same time."""
 
-FIRST, LONGEST = 0.001, 0.05
-"""Seconds between two tries to get the file."""
+FIRST_POLL_INTERVAL_S, MAX_POLL_INTERVAL_S = 0.001, 0.05
+"""Seconds between two attempts to get a lock: the first pause, and the longest."""
 
-_threads: RunVar[CapacityLimiter] = RunVar("enlighten_async.disk_threads")
+POLL_INTERVAL_GROWTH = 1.5
+"""Factor from one pause to the next."""
+
+_disk_threads: RunVar[CapacityLimiter] = RunVar("enlighten_async.disk_threads")
 
 
 def disk_threads() -> CapacityLimiter:
-    """Return what limits the threads at the disk in the running event loop.
+    """Return the limiter of the threads at the disk in the running event loop.
 
-    Not anyio's default limiter: a program may have all of its threads wait for our answers, and those
+    It is not anyio's default limiter: a program may have all of those threads wait for our answers, which
     would then wait for one of these threads.
     """
     try:
-        return _threads.get()
+        return _disk_threads.get()
     except LookupError:
-        limiter = CapacityLimiter(THREADS)
-        _threads.set(limiter)
+        limiter = CapacityLimiter(MAX_DISK_THREADS)
+        _disk_threads.set(limiter)
         return limiter
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Do what blocks in a thread; it is never left half done."""
+    """Do blocking work in a thread, to its end: a cancel takes effect afterwards."""
     return await anyio.to_thread.run_sync(work, limiter=disk_threads())
 
 
-async def retry_while_busy(work: Callable[[], T], clock: Clock, patience: float) -> T:
-    """Do what blocks in a thread, and again while others hold the file.
+async def poll_until(
+    attempt: Callable[[], Awaitable[T]], clock: Clock, timeout_s: float, *, locked: type[Exception]
+) -> T:
+    """Attempt until the lock is free, with growing pauses; return the result of the attempt that got it.
+
+    Neither SQLite nor a lock file can tell an event loop that it comes free, so it is polled. No cancel
+    comes between a successful attempt and the return.
 
     Args:
-        work: what is to be done.
+        attempt: tries once, without waiting for others.
         clock: the source of time.
-        patience: seconds after which it is not tried again.
+        timeout_s: seconds after which there is no further attempt.
+        locked: the error of an attempt that found the lock taken; all others are raised at once.
 
     Raises:
-        Fault: others held the file all that time.
+        Exception: `locked`, if the lock was taken all that time.
     """
-    deadline = clock.monotonic() + patience
-    pause = FIRST
+    deadline = clock.monotonic() + timeout_s
+    pause = FIRST_POLL_INTERVAL_S
     while True:
         try:
-            return await in_thread(work)
-        except Busy:
+            return await attempt()
+        except locked:
             if clock.monotonic() >= deadline:
-                raise DatabaseUnavailable(f"others held it for {patience:g} s") from None
-            await clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
-            pause = min(LONGEST, pause * 1.5)
+                raise
+        # Jitter: processes that found the lock taken at the same moment must not come back together.
+        await clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
+        pause = min(MAX_POLL_INTERVAL_S, pause * POLL_INTERVAL_GROWTH)
+
+
+async def retry_while_busy(work: Callable[[], T], clock: Clock, timeout_s: float) -> T:
+    """Do blocking work in a thread, and again while another process is writing the state file.
+
+    Args:
+        work: the work; it raises `DatabaseBusy` if it has done nothing.
+        clock: the source of time.
+        timeout_s: seconds after which it is not tried again.
+
+    Raises:
+        DatabaseUnavailable: others were writing all that time.
+    """
+    try:
+        return await poll_until(partial(in_thread, work), clock, timeout_s, locked=DatabaseBusy)
+    except DatabaseBusy:
+        raise DatabaseUnavailable(f"other programs locked it for {timeout_s:g} s") from None

@@ -1,4 +1,4 @@
-"""Parts of every kind that is kept, and a series to keep them in."""
+"""Parts of every type that is cached, and a series to cache them in."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MONDAY = 2876 * WEEK
 """When a week of the grid begins, in February 2025."""
 NOW = 1_750_000_020.0
 SYSTEM = 1765
-ACCOUNT = b"whoever asks"
+SCOPE = b"whoever asks"
 
 EMPTY: tuple[Callable[..., IntervalStats[Any]], ...] = (
     no_stats,
@@ -52,7 +52,7 @@ EMPTY: tuple[Callable[..., IntervalStats[Any]], ...] = (
     lambda *about: no_charger(*about, serial="1"),
     no_heat_pump,
 )
-"""What makes an answer without rows, of every kind."""
+"""Functions that make an answer without rows, of every type."""
 
 
 def at(moment: float) -> datetime:
@@ -86,7 +86,7 @@ def meters(ends: Sequence[int], figure: Callable[[int, str], float]) -> tuple[Me
     )
 
 
-def stats(
+def stats_part(
     window: Window,
     value: float = 1.0,
     *,
@@ -131,7 +131,7 @@ def join(parts: Sequence[Stats]) -> Stats:
     return merge_parts(parts, no_stats(SYSTEM, Coverage(window, GRID)))
 
 
-SHELF: SeriesKey[Stats] = SeriesKey("stats", SYSTEM, grid=GRID, model=Stats, join=join)
+SERIES: SeriesKey[Stats] = SeriesKey("stats", SYSTEM, grid=GRID, model=Stats, join=join)
 REPLY: ReplyKey[Any] = ReplyKey("inventory", f"/systems/{SYSTEM}/inventory?", never_final)
 
 
@@ -145,6 +145,6 @@ def hours(start: float, end: float) -> Window:
     return Window(MONDAY + int(start * 3600), MONDAY + int(end * 3600))
 
 
-def a_store(path: Path, clock: Clock) -> SqliteCache:
+def open_cache(path: Path, clock: Clock) -> SqliteCache:
     """Return the store as a process of its own has it."""
     return SqliteCache(StateFile(path, durable=False), clock=clock)

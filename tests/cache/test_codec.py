@@ -1,4 +1,4 @@
-"""Parts as blobs: whatever is kept comes back as it was, and nothing else does."""
+"""Parts as blobs: every type comes back as it was, and a damaged blob is told."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.cache.codec import FORM, MODELS, Unreadable, decode, decode_any, encode
+from enlighten_async.cache.codec import BLOB_FORMAT, MODELS, Unreadable, decode, decode_any, encode
 from enlighten_async.models import Coverage, Gap, Meta, Reason, Receipt, RgmStats
 from enlighten_async.models.intervals import IntervalStats, SeriesResult
 from enlighten_async.windows import Window
-from tests.cache.parts import EMPTY, GRID, MONDAY, SYSTEM, at, filled, hours, meters, stats
+from tests.cache.parts import EMPTY, GRID, MONDAY, SYSTEM, at, filled, hours, meters, stats_part
 from tests.effort import examples
 
 FIGURES = (
@@ -74,7 +74,7 @@ def leaves(kind: type[Any]) -> Iterator[str]:
     yield from [kind.__name__] if not kinds else (name for each in kinds for name in leaves(each))
 
 
-def test_every_kind_is_kept() -> None:
+def test_every_type_can_be_cached() -> None:
     """But for pages of devices, and what is no kind but what kinds have in common."""
     common = {"IntervalStats", "MicrosTelemetry", "Storage"}
     assert set(leaves(SeriesResult)) - common == set(MODELS)
@@ -84,7 +84,7 @@ def test_every_kind_is_kept() -> None:
 @pytest.mark.parametrize("empty", EMPTY)
 @examples(60)
 @given(data=st.data())
-def test_what_is_kept_comes_back(empty: Callable[..., IntervalStats[Any]], data: st.DataObject) -> None:
+def test_a_part_comes_back(empty: Callable[..., IntervalStats[Any]], data: st.DataObject) -> None:
     """With all it says of itself, whole numbers whole, but without what its query spent."""
     part = data.draw(parts(empty))
     back = decode(encode(part), type(part))
@@ -99,14 +99,14 @@ def test_a_week_is_small() -> None:
     """Rows of a week take a few bytes each, with figures that vary."""
     window = hours(0, 7 * 24)
     ends = range(window.start + GRID, window.end + 1, GRID)
-    part = stats(window)
+    part = stats_part(window)
     part = evolve(part, intervals=filled(part.intervals, ends, lambda end, _: float(end % 997)))
     assert len(encode(part)) < 6 * len(ends)
 
 
 def damaged() -> Iterator[Any]:
     """Return what is no blob of a part of this kind."""
-    good = encode(stats(hours(0, 24)))
+    good = encode(stats_part(hours(0, 24)))
     told = msgspec.msgpack.decode(zlib.decompress(good[1:]))
     yield from (b"", b"\x01", "text", 7, None, good[1:], b"\x02" + good[1:], good[:-1], good[:20])
     yield good[:40] + bytes([good[40] ^ 1]) + good[41:]
@@ -123,12 +123,12 @@ def damaged() -> Iterator[Any]:
         {**told, "part": {**part, "coverage": {**part["coverage"], "as_of": 1 << 60}}},
         {**told, "part": {**part, "coverage": {**part["coverage"], "holes": [{"reason": "luck"}]}}},
     ):
-        yield FORM + zlib.compress(msgspec.msgpack.encode(wrong))
+        yield BLOB_FORMAT + zlib.compress(msgspec.msgpack.encode(wrong))
     yield encode(EMPTY[1](SYSTEM, Coverage(hours(0, 1), GRID)))
 
 
 @pytest.mark.parametrize("blob", list(damaged()))
-def test_what_is_no_blob_is_told(blob: Any) -> None:
+def test_a_damaged_blob_is_told(blob: Any) -> None:
     """Whatever is wrong with it, and nothing else is raised."""
     with pytest.raises(Unreadable):
-        decode(blob, type(stats(hours(0, 1))))
+        decode(blob, type(stats_part(hours(0, 1))))

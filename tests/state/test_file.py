@@ -1,4 +1,4 @@
-"""The state file: who may read it, who holds it, and what becomes of it when it is broken."""
+"""The state file: permissions, transactions, pending writes, and recovery from faults."""
 
 from __future__ import annotations
 
@@ -6,17 +6,38 @@ import logging
 import os
 import sqlite3
 import threading
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from enlighten_async.errors import InputError
-from enlighten_async.state import Busy, DatabaseCorrupt, DatabaseUnavailable, StateFile, salt, state_file
-from enlighten_async.state.migrations import APPLICATION, MIGRATIONS, migrate
+from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore
+from enlighten_async.state import (
+    DatabaseBusy,
+    DatabaseCorrupt,
+    DatabaseUnavailable,
+    StateFile,
+    salt,
+    state_file,
+)
+from enlighten_async.state.file import MAX_PENDING_WRITES
+from enlighten_async.state.migrations import APPLICATION_ID, MIGRATIONS
+from enlighten_async.testing import FakeClock
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+PLAN = Plan(minute=10, month=100)
+
+
+class Small(StateFile):
+    """A file on a disk that may have no room for more."""
+
+    pages = 0
+
+    def _open(self) -> None:
+        super()._open()
+        if self.pages and self._connection is not None:
+            self._connection.execute(f"PRAGMA max_page_count = {self.pages}")
 
 
 @pytest.fixture
@@ -77,7 +98,7 @@ def test_it_is_no_wal_and_syncs_in_full(path: Path) -> None:
             for name in ("journal_mode", "synchronous", "busy_timeout", "application_id", "user_version")
         ]
     )
-    assert found == ["persist", 2, 0, APPLICATION, len(MIGRATIONS)]
+    assert found == ["persist", 2, 0, APPLICATION_ID, len(MIGRATIONS)]
 
 
 def test_a_path_that_cannot_be(tmp_path: Path) -> None:
@@ -114,7 +135,7 @@ def test_who_finds_it_busy_is_told_at_once(path: Path, file: StateFile) -> None:
     file.transact(put)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Busy):
+    with pytest.raises(DatabaseBusy):
         file.transact(put)
     other.execute("ROLLBACK")
     other.close()
@@ -145,80 +166,7 @@ def test_it_is_opened_again_when_it_is_needed(file: StateFile) -> None:
     assert len(salted) == 32
 
 
-def test_every_file_has_its_own_salt(tmp_path: Path) -> None:
-    """The name of a key in one file tells nothing about another's."""
-    one, other = [StateFile(tmp_path / name, durable=False).transact(salt) for name in "ab"]
-    assert one != other
-
-
-@pytest.mark.parametrize("form", range(1, len(MIGRATIONS)))
-def test_an_older_file_is_brought_up_to_date(path: Path, file: StateFile, form: int) -> None:
-    """What is in it stays."""
-    file.transact(put)
-    empty = StateFile(path.with_name("new.db"), durable=False)
-    older = sqlite3.connect(path, isolation_level=None)
-    made = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    first = [name for statement in sum(MIGRATIONS[:form], ()) for name in statement.split()[2:3]]
-    for (name,) in older.execute(made).fetchall():
-        if name not in first:
-            older.execute(f"DROP TABLE {name}")
-    older.execute(f"PRAGMA user_version = {form}")
-    older.close()
-    file.release()
-    assert file.transact(count) == 1
-    tables = "SELECT sql FROM sqlite_schema ORDER BY name"
-    assert file.transact(lambda connection: connection.execute(tables).fetchall()) == empty.transact(
-        lambda connection: connection.execute(tables).fetchall()
-    )
-
-
-def test_a_newer_file_is_left_alone(path: Path, file: StateFile) -> None:
-    """It is refused, and not a byte of it changes."""
-    file.transact(lambda connection: connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}"))
-    file.release()
-    before = path.read_bytes()
-    with pytest.raises(InputError, match="newer version of enlighten_async"):
-        file.transact(put)
-    assert path.read_bytes() == before
-
-
-class Interrupted(sqlite3.Connection):
-    """A connection of a process that is slow to look at a file which another one makes meanwhile."""
-
-    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
-        """Execute a statement; the other process tries its best behind the first question."""
-        found = super().execute(sql, *arguments)
-        if sql == "PRAGMA application_id":
-            row = found.fetchone()
-            with suppress(Busy):
-                StateFile(self.path, durable=False).transact(put)
-            return super().execute("SELECT ?", row)
-        return found
-
-    path: Path
-
-
-def test_two_make_the_file_at_once(path: Path) -> None:
-    """Who sees it half made does not take it for another program's."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, factory=Interrupted)
-    connection.path = path
-    migrate(connection, "the file")
-    connection.close()
-    StateFile(path, durable=False).transact(put)
-
-
-def test_another_programs_database_is_left_alone(path: Path, file: StateFile) -> None:
-    """Whoever names the wrong file does not lose it."""
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE songs (name)")
-    other.close()
-    before = path.read_bytes()
-    with pytest.raises(InputError, match="another program"):
-        file.transact(put)
-    assert path.read_bytes() == before
-
-
-def test_what_is_no_database_is_set_aside(
+def test_a_file_that_is_no_database_is_renamed_aside(
     path: Path, file: StateFile, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Under another name, which the log tells; a new one is begun."""
@@ -249,7 +197,7 @@ def test_a_page_that_breaks_while_in_use(path: Path, file: StateFile) -> None:
     }
 
 
-def test_a_file_that_two_find_broken_is_set_aside_once(path: Path) -> None:
+def test_a_file_that_two_find_corrupt_is_renamed_once(path: Path) -> None:
     """The second goes on with what the first has begun."""
     one, other = StateFile(path, durable=False), StateFile(path, durable=False)
     for file in (one, other):
@@ -268,8 +216,8 @@ def test_a_file_that_two_find_broken_is_set_aside_once(path: Path) -> None:
     ]
 
 
-def test_what_cannot_be_mended_is_a_fault(file: StateFile) -> None:
-    """A new file that is found broken too is not set aside for ever."""
+def test_a_new_file_that_is_corrupt_too(file: StateFile) -> None:
+    """Files are not renamed for ever."""
 
     def broken(_: sqlite3.Connection) -> None:
         raise DatabaseCorrupt("whatever it is")
@@ -323,9 +271,224 @@ def test_a_writer_in_another_mode_is_a_fault(path: Path, file: StateFile) -> Non
     other.execute("PRAGMA journal_mode = WAL")
     other.execute("BEGIN")
     count(other)
-    with pytest.raises((Busy, DatabaseUnavailable)):
+    with pytest.raises((DatabaseBusy, DatabaseUnavailable)):
         file.transact(put)
     other.close()
     assert file.transact(lambda connection: connection.execute("PRAGMA journal_mode").fetchone()[0]) == (
         "persist"
     )
+
+
+@pytest.fixture
+def small(path: Path) -> Small:
+    """Return a file on a disk that may be full."""
+    return Small(path, durable=False)
+
+
+def writing(name: str, size: int = 1) -> Callable[[sqlite3.Connection], None]:
+    """Return what writes something; a second time it would fail."""
+
+    def write(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO meta VALUES (?, zeroblob(?))", (name, size))
+
+    return write
+
+
+def written(connection: sqlite3.Connection) -> set[str]:
+    """Return what is written."""
+    return {name for (name,) in connection.execute("SELECT name FROM meta WHERE name <> 'salt'")}
+
+
+def nothing(_: sqlite3.Connection) -> None:
+    """Do nothing."""
+
+
+def fail(_: sqlite3.Connection) -> None:
+    """Fail, and not by the file's fault."""
+    raise ZeroDivisionError
+
+
+def test_a_pending_write_is_done_before_the_next_work(file: StateFile) -> None:
+    """In order and once; until then nothing happens, not even a file is made."""
+    file.pending.add(writing("one"))
+    file.pending.add(
+        lambda connection: connection.execute("UPDATE meta SET value = x'77' WHERE name = 'one'")
+    )
+    assert not file.path.exists()
+    assert len(file.pending) == 2
+    value = "SELECT value FROM meta WHERE name = 'one'"
+    assert file.transact(lambda connection: connection.execute(value).fetchone()) == (b"\x77",)
+    assert len(file.pending) == 0
+    assert file.transact(written) == {"one"}
+
+
+def test_work_that_fails_rolls_back_the_pending_writes(file: StateFile) -> None:
+    """They are written with what comes next."""
+    file.pending.add(writing("one"))
+    with pytest.raises(ZeroDivisionError):
+        file.transact(fail)
+    assert StateFile(file.path, durable=False).transact(written) == set()
+    assert (len(file.pending), file.transact(written)) == (1, {"one"})
+
+
+def test_pending_writes_of_a_busy_file(path: Path, file: StateFile) -> None:
+    """Nothing is lost, and nothing is said: that is for whoever waits."""
+    file.transact(nothing)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    file.pending.add(writing("one"))
+    with pytest.raises(DatabaseBusy):
+        file.transact(nothing)
+    other.close()
+    assert file.pending.fault is None
+    assert file.transact(written) == {"one"}
+
+
+async def test_counts_and_pending_writes_are_one_transaction(path: Path, file: StateFile) -> None:
+    """Where the commit fails neither is there, afterwards both are."""
+    clock = FakeClock()
+    quota = SqliteQuotaStore(file, lambda salt: salt[:8], clock=clock)
+    now = clock.monotonic()
+    assert await quota.take(1, PLAN, now) is None
+    quota.settle(1, Settlement(now, now, int(clock.now()), True, True, int(clock.now())))
+    file.pending.add(writing("reply"))
+    reader = sqlite3.connect(path, isolation_level=None)
+    before = reader.execute("SELECT counts FROM quota").fetchone()
+    reading = reader.execute("SELECT value FROM meta UNION ALL SELECT key FROM quota")
+    reading.fetchone()  # who reads lets others write, but not commit
+    await quota.sync()
+    reading.close()
+    assert reader.execute("SELECT counts FROM quota").fetchone() == before
+    assert written(reader) == set()
+    await quota.sync()
+    assert reader.execute("SELECT counts FROM quota").fetchone() != before
+    assert written(reader) == {"reply"}
+    reader.close()
+    await quota.aclose()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [fail, lambda connection: connection.execute("INSERT INTO meta VALUES ('new', NULL)"), writing("salt")],
+)
+def test_a_pending_write_that_fails_by_itself(
+    file: StateFile, caplog: pytest.LogCaptureFixture, wrong: Callable[[sqlite3.Connection], object]
+) -> None:
+    """It is rolled back and dropped, with a warning: the others are written, and so is the work."""
+
+    def half_done(connection: sqlite3.Connection) -> None:
+        writing("half")(connection)
+        wrong(connection)
+
+    for note in (writing("one"), half_done, writing("other")):
+        file.pending.add(note)
+    assert file.transact(written) == {"one", "other"}
+    assert (len(file.pending), file.pending.fault) == (0, None)
+    assert file.transact(written) == {"one", "other"}
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "dropped" in caplog.text
+
+
+def test_pending_writes_of_a_corrupt_file(file: StateFile) -> None:
+    """What was noted is in the new one, once."""
+    file.transact(nothing)
+    file.pending.add(writing("one"))
+
+    def spoilt(connection: sqlite3.Connection) -> set[str]:
+        if file.path.with_name("state.db.broken-1").exists():
+            return written(connection)
+        raise DatabaseCorrupt("spoilt")
+
+    assert file.transact(spoilt) == {"one"}
+    assert len(file.pending) == 0
+
+
+def test_no_room_for_pending_writes(small: Small) -> None:
+    """The work is done without them; they are left alone until somebody looks."""
+    small.transact(nothing)
+    small.release()
+    small.pages = 20
+    tried = []
+
+    def large(connection: sqlite3.Connection) -> None:
+        tried.append(1)
+        writing("large", 200_000)(connection)
+
+    small.pending.add(large)
+    small.transact(writing("counts"))
+    assert "full" in str(small.pending.fault)
+    small.transact(writing("more counts"))
+    assert (len(tried), len(small.pending)) == (1, 1)
+    assert small.read(written) == {"counts", "more counts"}
+    assert (len(tried), len(small.pending)) == (2, 1)
+    small.pages = 0
+    small.release()
+    small.transact(nothing)
+    assert small.pending.fault is not None
+    assert small.read(written) == {"counts", "more counts", "large"}
+    assert (small.pending.fault, len(small.pending)) == (None, 0)
+
+
+def test_pending_writes_without_a_folder(path: Path, file: StateFile) -> None:
+    """A fault of the file is told, and nothing is forgotten."""
+    folder = path.parent / "folder"
+    folder.mkdir()
+    gone = StateFile(folder / "state.db", durable=False)
+    folder.rmdir()
+    gone.pending.add(writing("one"))
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match="No such file"):
+            gone.transact(nothing)
+    folder.mkdir()
+    assert gone.transact(written) == set()
+    assert gone.read(written) == {"one"}
+
+
+def test_pending_writes_for_a_newer_file(path: Path, file: StateFile) -> None:
+    """It is left alone, with whatever is noted."""
+    file.transact(lambda connection: connection.execute("PRAGMA user_version = 99"))
+    file.release()
+    file.pending.add(writing("one"))
+    with pytest.raises(InputError, match="newer version"):
+        file.transact(nothing)
+    assert len(file.pending) == 1
+
+
+def test_pending_writes_do_not_pile_up_while_nothing_can_be_written(
+    path: Path, file: StateFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The oldest are dropped, with one warning; while the file works there may be any number."""
+    for number in range(2 * MAX_PENDING_WRITES):
+        file.pending.add(writing(f"before {number}"))
+    assert len(file.transact(written)) == 2 * MAX_PENDING_WRITES
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for number in range(MAX_PENDING_WRITES + 9):
+        file.pending.add(writing(f"after {number}"))
+    assert len(file.pending) == MAX_PENDING_WRITES + 9
+    with pytest.raises(DatabaseBusy):
+        file.transact(nothing)
+    for number in (MAX_PENDING_WRITES + 9, MAX_PENDING_WRITES + 10):
+        file.pending.add(writing(f"after {number}"))
+    assert len(file.pending) == MAX_PENDING_WRITES
+    other.close()
+    assert len(file.transact(written)) == 3 * MAX_PENDING_WRITES
+    assert "after 10" not in file.transact(written)
+    assert "after 11" in file.transact(written)
+    assert len([record for record in caplog.records if "dropped" in record.getMessage()]) == 1
+
+
+def test_pending_writes_of_many_threads(file: StateFile) -> None:
+    """Each is written once, while transactions go on."""
+
+    def add(number: int) -> None:
+        for each in range(20):
+            file.pending.add(writing(f"{number} {each}"))
+            file.transact(nothing)
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(file.transact(written)), len(file.pending)) == (100, 0)

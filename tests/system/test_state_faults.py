@@ -15,7 +15,7 @@ import pytest
 from enlighten_async import EnlightenClient, RgmStats
 from enlighten_async.cache import SqliteCache
 from enlighten_async.limiter import SqliteQuotaStore
-from tests.cache.test_faults import NOT_KEPT, Limited, no_file_beyond
+from tests.cache.test_sqlite import NOT_CACHED, Limited, no_file_beyond
 from tests.world import World
 
 WEEK = 7 * 86_400
@@ -92,9 +92,9 @@ def true(world: World, answer: RgmStats) -> bool:
 
 
 FAULTS: dict[str, tuple[Callable[[Path], AbstractContextManager[None]], int, list[str]]] = {
-    "full": (full, ALL - HELD, [NOT_KEPT]),
-    "locked": (locked, ALL, [COUNTED, NOT_KEPT]),
-    "read-only": (read_only, ALL - HELD, [COUNTED, NOT_KEPT]),
+    "full": (full, ALL - HELD, [NOT_CACHED]),
+    "locked": (locked, ALL, [COUNTED, NOT_CACHED]),
+    "read-only": (read_only, ALL - HELD, [COUNTED, NOT_CACHED]),
     "corrupt": (corrupt, ALL, ["is broken"]),
 }
 """What happens to the file, how many weeks have to be bought then, and what is said."""

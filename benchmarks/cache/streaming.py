@@ -22,10 +22,10 @@ from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.windows import DAY
 
 PLENTY = Plan(minute=1_000_000, month=100_000_000)
-MOST = 64.0
+MAX_GROWTH_MIB = 64.0
 """MiB by which the process may grow."""
-EVERY = 10
-"""Systems after which it is told how far it is."""
+PROGRESS_INTERVAL = 10
+"""Systems between two lines of progress."""
 
 
 @frozen(kw_only=True)
@@ -106,7 +106,7 @@ async def _stream(task: Task) -> Growth:
         for number, system in enumerate(service.systems, 1):
             growth = evolve(await _year(view, system, task, growth), systems=number)
             growth = evolve(growth, grown=_resident("VmRSS") - before)
-            if number % EVERY == 0:
+            if number % PROGRESS_INTERVAL == 0:
                 print(f"{number} systems, {growth.sent:,} requests: {growth.grown:+.1f} MiB", file=sys.stderr)
         most = _resident("VmHWM") - before  # not only between two systems
     return evolve(growth, most=most, seconds=time.monotonic() - began, file=task.path.stat().st_size / 2**20)

@@ -1,4 +1,4 @@
-"""Run the store's figures: `python -m benchmarks.store [--smoke] [--systems N] [--write]`."""
+"""Measure the cache: `python -m benchmarks.cache [--smoke] [--systems N] [--write]`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.store.days import YEAR
-from benchmarks.store.reading import WHOLE, Figures, measure
-from benchmarks.store.streaming import MOST, Growth, stream
+from benchmarks.cache.days import YEAR
+from benchmarks.cache.reading import WHOLE, Figures, measure
+from benchmarks.cache.streaming import MAX_GROWTH_MIB, Growth, stream
 
 README = Path(__file__).with_name("README.md")
 OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
 ROUNDS = 9
-FAST = 50.0
-"""Milliseconds that a year may take that is held."""
+MAX_YEAR_MS = 50.0
+"""Milliseconds that the query of a cached year may take."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run all; return 1 if a held year takes too long, or a stream of years too much memory."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
+    """Run all; return 1 if a cached year takes too long, or a stream of years too much memory."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cache", description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="some weeks, once; two systems")
     parser.add_argument("--systems", type=int, default=150, help="how many are streamed")
     parser.add_argument("--write", action="store_true", help="put the figures in this folder's README.md")
@@ -35,12 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(text)
     if options.write:
         _write(text)
-    return int(figures.took(WHOLE) > FAST or any(each.most > MOST for each in growth))
+    return int(figures.took(WHOLE) > MAX_YEAR_MS or any(each.most > MAX_GROWTH_MIB for each in growth))
 
 
 def _times(figures: Figures) -> list[str]:
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {len(figures.rounds)} rounds"
-    lines = [f"{machine}; {figures.rows:,} rows.", "", "| what | ms | ratio |", "|---|---|---|"]
+    lines = [f"{machine}; {figures.rows:,} rows.", "", "| job | ms | ratio |", "|---|---|---|"]
     jobs = sorted(figures.rounds[0], key=lambda job: (job != WHOLE, job))
     return lines + [f"| {job} | {figures.took(job):.1f} | {figures.ratio(job):.2f} |" for job in jobs]
 

@@ -1,4 +1,4 @@
-"""How long a year takes that is held, whole and by its steps, and how long it takes to keep one."""
+"""Time of a query for a cached year, whole and by its steps, and time to cache a year."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 import anyio
 from attrs import frozen
 
-from benchmarks.store.days import ASK, GRID, SYSTEM_ID, Days, joined, numbers
-from benchmarks.store.plain import Plain
+from benchmarks.cache.days import ASK, GRID, SYSTEM_ID, Days, joined, numbers
+from benchmarks.cache.plain import Plain
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.cache import IntervalCache, MemoryCache, SqliteCache
 from enlighten_async.clock import SystemClock
@@ -25,7 +25,7 @@ from enlighten_async.state import StateFile
 from enlighten_async.windows import DAY, floor
 
 PLENTY = Plan(minute=100_000, month=10_000_000)
-ACCOUNT = b"whoever asks"
+SCOPE = b"whoever asks"
 WHOLE = "whole query, state file"
 """The job that all others are compared with."""
 
@@ -57,7 +57,7 @@ class Figures:
 
 
 def measure(rows: int, rounds: int) -> Figures:
-    """Measure; raise `AssertionError` if somebody has other numbers."""
+    """Measure; raise `AssertionError` if two ways give different numbers."""
     days = Days.until(floor(time.time(), GRID), rows)
     played: list[Round] = []
     sizes: dict[str, int] = {}
@@ -80,7 +80,7 @@ async def _play(days: Days, folder: Path) -> tuple[Round, dict[str, int]]:
 
 
 async def _whole(days: Days, times: Round, folder: Path) -> None:
-    """Await the year as one does, from a client that was opened just now and has bought it before."""
+    """Await the year from a client that was opened just now, after another one has cached it."""
     clock, (start, end) = SystemClock(), (days.window.start, days.window.end)
     stores: dict[str, Callable[[], IntervalCache]] = {
         WHOLE: lambda: SqliteCache(StateFile(folder / "whole.db"), clock=clock),
@@ -114,29 +114,29 @@ def _client(days: Days, store: IntervalCache) -> EnlightenClient:
 
 
 async def _steps(days: Days, times: Round, folder: Path) -> None:
-    """Do the steps of a query that is answered from a file, and those of keeping what it is answered from."""
+    """Do the steps of a query that is answered from a file, and those of writing the file."""
     store = SqliteCache(StateFile(folder / "steps.db"), clock=SystemClock())
     at_once = SqliteCache(StateFile(folder / "once.db"), clock=SystemClock())
     series, parts, date = ASK.series, days.parts(), float(days.window.end)
     assert series is not None
-    with _stopwatch(times, "keep it, each day as it comes"):
-        await _kept(store, parts, date, each=True)
-    with _stopwatch(times, "keep it, all at once"):
-        await _kept(at_once, parts, date, each=False)
-    with _stopwatch(times, "step: what is held"):
-        await store.stretches(ACCOUNT, series)
+    with _stopwatch(times, "cache it, each day as it comes"):
+        await _cache(store, parts, date, each=True)
+    with _stopwatch(times, "cache it, all at once"):
+        await _cache(at_once, parts, date, each=False)
+    with _stopwatch(times, "step: spans from the file"):
+        await store.spans(SCOPE, series)
     with _stopwatch(times, "step: parts from the file"):
-        kept = await store.get(ACCOUNT, series, days.window)
+        cached = await store.get(SCOPE, series, days.window)
     with _stopwatch(times, "step: parts to an answer"):
-        answer = joined([each.part for each in kept])
+        answer = joined([each.part for each in cached])
     assert numbers(answer) == numbers(joined(parts))
 
 
-async def _kept(store: SqliteCache, parts: list[Stats], date: float, *, each: bool) -> None:
+async def _cache(store: SqliteCache, parts: list[Stats], date: float, *, each: bool) -> None:
     series = ASK.series
     assert series is not None
     for part in parts:
-        store.put(ACCOUNT, series, part, date)
+        store.put(SCOPE, series, part, date)
         if each:
             await store.flush()
     await store.flush()
@@ -149,10 +149,10 @@ def _decoded(days: Days, times: Round) -> None:
 
 def _table(days: Days, times: Round, folder: Path) -> None:
     parts, plain, other = days.parts(), Plain(folder / "plain.db"), Plain(folder / "other.db")
-    with _stopwatch(times, "row for each interval, keep, day by day"):
+    with _stopwatch(times, "row for each interval, write, day by day"):
         for part in parts:
             plain.put([part])
-    with _stopwatch(times, "row for each interval, keep, all at once"):
+    with _stopwatch(times, "row for each interval, write, all at once"):
         other.put(parts)
     with _stopwatch(times, "row for each interval, read"):
         rows = plain.get(days.window)

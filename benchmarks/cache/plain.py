@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.store.days import SYSTEM_ID
+from benchmarks.cache.days import SYSTEM_ID
 from enlighten_async.models import Stats
 from enlighten_async.windows import Window
 

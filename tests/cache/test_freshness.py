@@ -1,0 +1,238 @@
+"""Tables of the rules of freshness: which answers are final, and which may be served."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from enlighten_async.cache import (
+    ABSENCE_MEMORY_S,
+    FOR_EVER,
+    HORIZON_S,
+    CachedSpan,
+    SeriesIndex,
+    day_end_anywhere,
+    valid_until,
+)
+from enlighten_async.cache.freshness import NEVER, final_until
+from enlighten_async.models import Reason
+from enlighten_async.windows import DAY
+from tests.cache.parts import GRID, MONDAY, NOW, hours
+
+HOUR = 3600
+MONDAY_END = MONDAY + DAY
+LATER = MONDAY + 100 * DAY
+"""The time of a query, long after Monday is final."""
+
+
+def index(*spans: CachedSpan, now: float = LATER, max_age: float | None = None) -> SeriesIndex:
+    """Return the index of these spans for a query."""
+    return SeriesIndex(spans, grid=GRID, now=now, max_age=max_age)
+
+
+@pytest.mark.parametrize(
+    ("fetched", "reported", "until"),
+    [
+        (LATER, None, NEVER),  # nobody knows how far the system had reported
+        (LATER, MONDAY, MONDAY),  # reported, and older than the horizon
+        (LATER, LATER - HORIZON_S, LATER - HORIZON_S),
+        (LATER, LATER - HORIZON_S + 1, LATER - HORIZON_S),  # reported, but younger than the horizon
+        (LATER, LATER, LATER - HORIZON_S),
+    ],
+)
+def test_final_until(fetched: float, reported: float | None, until: float) -> None:
+    """Final is what was reported, and older than the horizon when it was fetched."""
+    assert final_until(fetched, reported) == until
+
+
+@pytest.mark.parametrize(
+    ("fetched", "reported", "empty", "final"),
+    [
+        (MONDAY_END + HORIZON_S, MONDAY_END, None, True),
+        (MONDAY_END + HORIZON_S - 1, MONDAY_END, None, False),  # younger than the horizon
+        (MONDAY_END + HORIZON_S, MONDAY_END - 1, None, False),  # not all of it was reported
+        (MONDAY_END + HORIZON_S, None, None, False),
+        (MONDAY_END + HORIZON_S, MONDAY_END, Reason.NO_DEVICE, False),  # a device may be added
+    ],
+)
+def test_a_span_is_final(fetched: float, reported: float | None, empty: Reason | None, final: bool) -> None:
+    """By its own answer: all of it was reported, and older than the horizon."""
+    assert CachedSpan(hours(0, 24), fetched, reported, empty_reason=empty).final is final
+
+
+NOT_FINAL = {"fetched": MONDAY_END + HOUR, "reported_until": MONDAY_END + HOUR}
+FINAL = {"fetched": MONDAY_END + HORIZON_S, "reported_until": MONDAY_END}
+ABSENT = {"fetched": LATER - ABSENCE_MEMORY_S + 1, "empty_reason": Reason.NO_DEVICE}
+AGE = LATER - NOT_FINAL["fetched"]
+
+
+@pytest.mark.parametrize(
+    ("span", "max_age", "served"),
+    [
+        # max_age=None: final answers only
+        (FINAL, None, 24),
+        (NOT_FINAL, None, 0),
+        (FINAL | {"fetched": MONDAY + 12 * HOUR + HORIZON_S}, None, 12),  # the horizon lies within
+        (FINAL | {"fetched": MONDAY + 12 * HOUR + HORIZON_S + GRID - 1}, None, 12),  # floored to the grid
+        (FINAL | {"fetched": MONDAY + 12 * HOUR + HORIZON_S + GRID}, None, 12.25),
+        (FINAL | {"fetched": MONDAY + HORIZON_S}, None, 0),
+        (FINAL | {"reported_until": MONDAY + 6 * HOUR}, None, 6),  # the last report lies within
+        (FINAL | {"reported_until": MONDAY - 6 * HOUR}, None, 0),
+        (FINAL | {"reported_until": None}, None, 0),
+        # max_age=0: no cached answer, except one that was fetched since the query began
+        (FINAL, 0, 0),
+        (ABSENT, 0, 0),
+        (NOT_FINAL | {"fetched": LATER}, 0, 0),
+        (NOT_FINAL | {"fetched": LATER + 1}, 0, 24),
+        (NOT_FINAL | {"fetched": LATER + 1}, None, 24),
+        # max_age=n: also answers of up to that age
+        (NOT_FINAL, AGE, 24),
+        (NOT_FINAL, AGE - 1, 0),
+        (FINAL, 1, 24),
+        (FINAL | {"fetched": MONDAY + 12 * HOUR + HORIZON_S}, 1, 12),
+        (ABSENT, AGE, 24),
+        # nothing there: remembered for a day
+        (ABSENT, None, 24),
+        (ABSENT | {"empty_reason": Reason.NO_ROW}, None, 24),
+        (ABSENT | {"fetched": LATER - ABSENCE_MEMORY_S}, None, 0),
+        (ABSENT | {"fetched": LATER - ABSENCE_MEMORY_S}, 1, 0),
+        (ABSENT | {"fetched": LATER - ABSENCE_MEMORY_S}, ABSENCE_MEMORY_S, 24),
+    ],
+)
+def test_servable(span: dict[str, object], max_age: float | None, served: float) -> None:
+    """The hours of a span of a day, from its start, that a query of a certain `max_age` may be served."""
+    made = CachedSpan(hours(0, 24), **span)
+    assert index(made, max_age=max_age).servable(made) == hours(0, served)
+
+
+@pytest.mark.parametrize(
+    ("other_fetched", "other_reported", "served"),
+    [
+        (MONDAY_END + HORIZON_S, MONDAY_END, 24),  # fetched at the same time: it tells of the same moment
+        (MONDAY_END + HORIZON_S - 1, MONDAY_END, 24),  # an older answer saw that much already
+        (MONDAY_END + HORIZON_S + 1, LATER, 6),  # a younger one: the hours since may have been filled later
+        (MONDAY_END + HORIZON_S, MONDAY, 6),  # it knows less
+        (MONDAY_END + HORIZON_S, None, 6),
+    ],
+)
+def test_reports_of_other_answers(other_fetched: float, other_reported: float | None, served: int) -> None:
+    """Any answer tells how far the system had reported, but only for spans that are no older."""
+    span = CachedSpan(hours(0, 24), MONDAY_END + HORIZON_S, MONDAY + 6 * HOUR)
+    other = CachedSpan(hours(24, 25), other_fetched, other_reported)
+    assert index(span, other).servable(span) == hours(0, served)
+
+
+@pytest.mark.parametrize(
+    ("fetched", "max_age", "fresh"),
+    [
+        (NOW + 1, None, True),
+        (NOW + 1, 0, True),
+        (NOW, None, False),
+        (NOW, 0, False),
+        (NOW, 60, True),
+        (NOW - 60, 60, True),
+        (NOW - 61, 60, False),
+    ],
+)
+def test_is_fresh(fetched: float, max_age: float | None, fresh: bool) -> None:
+    """Fetched since the query began, or not older than the caller allows."""
+    assert index(now=NOW, max_age=max_age).is_fresh(fetched) is fresh
+
+
+@pytest.mark.parametrize(
+    ("spans", "window", "found"),
+    [
+        ([], (0, 4), []),
+        ([(0, 4)], (0, 4), [(0, 4)]),
+        ([(0, 4)], (1, 2), [(1, 2)]),
+        ([(0, 4)], (3, 9), [(3, 4)]),
+        ([(0, 4)], (4, 9), []),
+        ([(0, 2), (2, 4)], (1, 3), [(1, 3)]),  # side by side: one range
+        ([(0, 2), (3, 4)], (0, 4), [(0, 2), (3, 4)]),
+    ],
+)
+def test_servable_within(
+    spans: list[tuple[int, int]], window: tuple[int, int], found: list[tuple[int, int]]
+) -> None:
+    """The ranges of a window, by the hours of spans that are final."""
+    made = [CachedSpan(hours(*each), LATER - DAY, LATER) for each in spans]
+    assert index(*made).servable_within(hours(*window)) == [hours(*each) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("span", "fetched", "now", "max_age", "until"),
+    [
+        ((0, 4), 4, 5, HOUR, 4),  # it reached up to its fetch an hour ago: what came since is too young
+        ((0, 4), 4.25, 5, HOUR, 4),
+        ((0, 4), 4.5, 5, HOUR, 6),  # it ended before its fetch: nobody asked for what followed
+        ((0, 4), 4, 5, HOUR - 1, 6),  # it is older than that
+        ((-99, 4), 4, 5, HOUR - 1, 6),  # likewise, although its beginning is final
+        ((0, 4), 4, 5, None, 6),
+        ((0, 4), 4, 5, 0, 6),
+        ((0, 5), 5.25, 5, HOUR, 5),
+        ((0, 5), 5.25, 5, None, 6),  # fetched since the query began, which allows no age
+        ((0, 5), 5.25, 5, 0, 6),
+        ((-120, -110), -110, 5, 200 * HOUR, 6),  # it has nothing of the window
+        ((0, 9), 9, 9, HOUR, 6),  # it reaches beyond the window
+    ],
+)
+def test_asked_until(
+    span: tuple[float, float], fetched: float, now: float, max_age: float | None, until: float
+) -> None:
+    """The hour up to which a window that ends in hour 6 is worth a request."""
+    made = CachedSpan(hours(*span), MONDAY + fetched * HOUR, MONDAY + fetched * HOUR)
+    asked = index(made, now=MONDAY + now * HOUR, max_age=max_age).asked_until(hours(-100, 6))
+    assert asked == MONDAY + until * HOUR
+
+
+GONE = CachedSpan(hours(0, 4), LATER - HOUR, empty_reason=Reason.NO_DEVICE)
+FOUND = CachedSpan(hours(4, 8), LATER - 2 * HOUR, operational_at=MONDAY)
+
+
+@pytest.mark.parametrize(
+    ("spans", "options", "window", "reason"),
+    [
+        ([], {}, (0, 4), None),
+        ([GONE], {}, (100, 104), Reason.NO_DEVICE),  # whatever the window
+        ([GONE], {"max_age": 0}, (100, 104), None),
+        ([GONE], {"exhaustive": True}, (100, 104), None),
+        ([GONE], {"now": GONE.fetched + ABSENCE_MEMORY_S}, (100, 104), None),
+        ([GONE, CachedSpan(hours(4, 8), LATER)], {}, (100, 104), None),  # there is one meanwhile
+        ([GONE, FOUND], {}, (100, 104), Reason.NO_DEVICE),  # there is none any more
+        ([FOUND], {}, (-2, 0), Reason.BEFORE_OPERATION),
+        ([FOUND], {}, (-2, 0.25), None),
+        ([FOUND], {"max_age": 0}, (-2, 0), None),
+        ([FOUND], {"exhaustive": True}, (-2, 0), None),
+    ],
+)
+def test_known_empty(
+    spans: list[CachedSpan],
+    options: dict[str, float],
+    window: tuple[float, float],
+    reason: Reason | None,
+) -> None:
+    """The reason why nothing has to be requested for a window."""
+    made = SeriesIndex(tuple(spans), grid=GRID, **{"now": LATER, **options})
+    assert made.known_empty(hours(*window)) is reason
+
+
+@pytest.mark.parametrize(
+    ("fetched", "reported", "until"),
+    [
+        (LATER, LATER, FOR_EVER),
+        (MONDAY_END + HORIZON_S, MONDAY_END, FOR_EVER),
+        (MONDAY_END + HORIZON_S - 1, MONDAY_END, MONDAY_END + HORIZON_S - 1),
+        (LATER, MONDAY_END - 1, LATER),
+        (LATER, None, LATER),
+    ],
+)
+def test_valid_until(fetched: float, reported: float | None, until: float) -> None:
+    """An answer about Monday that is final may be served for ever, another one only at its moment."""
+    told = None if reported is None else datetime.fromtimestamp(reported, UTC)
+    assert valid_until(MONDAY_END, fetched, told) == until
+
+
+def test_the_end_of_a_day_is_the_last_one_anywhere() -> None:
+    """In the westernmost time zone it comes half a day after that of UTC."""
+    assert day_end_anywhere(date(2025, 6, 1)) == datetime(2025, 6, 2, 12, tzinfo=UTC).timestamp()

@@ -1,0 +1,171 @@
+"""A state file as version 0.1.0 wrote it: it opens, and its data stays. Written by hand, field by field."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import zlib
+from contextlib import closing
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from enlighten_async.cache import CachedPart, CachedSpan, stats, verify
+from enlighten_async.models import Gap, Reason
+from enlighten_async.testing import FakeClock
+from enlighten_async.windows import Window
+from tests.cache.parts import (
+    GRID,
+    MONDAY,
+    NOW,
+    REPLY,
+    SCOPE,
+    SERIES,
+    SYSTEM,
+    hours,
+    open_cache,
+    response,
+    stats_part,
+)
+
+SALT = bytes(range(32))
+TABLES = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE quota (key BLOB PRIMARY KEY, counts TEXT NOT NULL) WITHOUT ROWID",
+    """
+    CREATE TABLE series (
+        id INTEGER PRIMARY KEY,
+        account BLOB NOT NULL,
+        endpoint TEXT NOT NULL,
+        system_id INTEGER NOT NULL,
+        device TEXT NOT NULL,
+        UNIQUE (account, endpoint, system_id, device)
+    )
+    """,
+    """
+    CREATE TABLE stretches (
+        series INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        stop INTEGER NOT NULL,
+        fetched REAL NOT NULL,
+        reported REAL,
+        started REAL,
+        empty TEXT,
+        body BLOB NOT NULL,
+        PRIMARY KEY (series, start)
+    )
+    """,
+    """
+    CREATE TABLE replies (
+        account BLOB NOT NULL,
+        endpoint TEXT NOT NULL,
+        asked TEXT NOT NULL,
+        fetched REAL NOT NULL,
+        final INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        content_type TEXT NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (account, endpoint, asked)
+    )
+    """,
+)
+STARTED = MONDAY - 7 * 86_400
+"""When the system went into operation, epoch seconds."""
+
+
+def column(name: str, code: str, numbers: list[float]) -> list[Any]:
+    """Return a column of a blob: of all numbers the first bytes, then the second ones, and so on."""
+    raw = struct.pack(f"<{len(numbers)}{code}", *numbers)
+    return [name, code, b"".join(raw[place::8] for place in range(8))]
+
+
+def blob(window: Window, ends: list[int], *, reported: float | None, gaps: list[dict[str, Any]]) -> bytes:
+    """Return an answer for a window as a blob."""
+    micro = 1_000_000
+    range_ = {"start": window.start, "end": window.end}
+    part = {
+        "system_id": SYSTEM,
+        "total_devices": 4,
+        "meta": {
+            "status": "normal",
+            "last_report_at": int(NOW) * micro,
+            "last_energy_at": None,
+            "operational_at": STARTED * micro,
+        },
+        "window": range_,
+        "timezone": None,
+        "intervals": [
+            column("end_at", "q", ends),
+            column("devices_reporting", "d", [4.0] * len(ends)),
+            column("powr", "d", [2.0] * len(ends)),
+            column("enwh", "d", [0.5] * len(ends)),
+        ],
+        "coverage": {
+            "window": range_,
+            "grid": GRID,
+            "holes": gaps,
+            "as_of": int(NOW) * micro,
+            "reported_until": None if reported is None else int(reported) * micro,
+            "notes": [],
+        },
+    }
+    return b"\x01" + zlib.compress(msgspec.msgpack.encode({"model": "Stats", "part": part}), 1)
+
+
+FULL, EMPTY = hours(0, 1), hours(2, 3)
+FULL_BLOB = blob(FULL, list(range(FULL.start + GRID, FULL.end + 1, GRID)), reported=NOW, gaps=[])
+EMPTY_BLOB = blob(
+    EMPTY,
+    [],
+    reported=None,
+    gaps=[{"window": {"start": EMPTY.start, "end": EMPTY.end}, "reason": "no_row"}],
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a file of two spans of a series, a reply, and the counts of a key."""
+    path = tmp_path / "state.db"
+    name = blake2b(SCOPE, key=SALT, digest_size=16, person=b"bought").digest()
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        for statement in (*TABLES, "PRAGMA application_id = 1162759233", "PRAGMA user_version = 2"):
+            file.execute(statement)
+        file.execute("INSERT INTO meta VALUES ('salt', ?)", (SALT,))
+        file.execute("INSERT INTO quota VALUES (x'01', '{\"counts\": 1}')")
+        file.execute("INSERT INTO series VALUES (1, ?, 'stats', ?, '')", (name, SYSTEM))
+        add = "INSERT INTO stretches VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
+        file.execute(add, (FULL.start, FULL.end, NOW, NOW - 3600, STARTED, None, FULL_BLOB))
+        file.execute(add, (EMPTY.start, EMPTY.end, NOW, None, STARTED, "no_row", EMPTY_BLOB))
+        reply = name, REPLY.endpoint, REPLY.asked, NOW, 0, 200, "application/json", zlib.compress(b"{}", 1)
+        file.execute("INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)", reply)
+    return path
+
+
+async def test_its_data_is_served(path: Path) -> None:
+    """Spans, parts, coverage and replies."""
+    cache = open_cache(path, FakeClock(NOW))
+    full = CachedSpan(FULL, NOW, NOW - 3600, STARTED)
+    empty = CachedSpan(EMPTY, NOW, None, STARTED, Reason.NO_ROW)
+    assert await cache.spans(SCOPE, SERIES) == (full, empty)
+    found = await cache.get(SCOPE, SERIES, hours(0, 9))
+    assert found[0] == CachedPart(full, stats_part(FULL, 2.0, reported=NOW))
+    assert (found[1].span, len(found[1].part.intervals)) == (empty, 0)
+    assert found[1].part.coverage.gaps() == (Gap(EMPTY, Reason.NO_ROW),)
+    assert await cache.reply(SCOPE, REPLY) == response()
+    cache.file.release()
+
+
+async def test_it_goes_on_being_used(path: Path) -> None:
+    """New answers lie over the old ones, and its counts stay."""
+    cache = open_cache(path, FakeClock(NOW))
+    cache.put(SCOPE, SERIES, stats_part(hours(2, 4)), NOW + 1)
+    assert [span.window for span in await cache.spans(SCOPE, SERIES)] == [FULL, hours(2, 4)]
+    counts = cache.file.read(lambda connection: connection.execute("SELECT * FROM quota").fetchall())
+    assert counts == [(b"\x01", '{"counts": 1}')]
+    cache.file.release()
+    found = stats(path)
+    assert (found.keys, found.scopes, found.series[0].entries, found.replies[0].entries) == (1, 1, 2, 1)
+    assert verify(path).sound

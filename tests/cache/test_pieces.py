@@ -1,0 +1,216 @@
+"""Tables of the rules for pieces: where an answer is cut, and how answers overlay each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from attrs import evolve
+
+from enlighten_async.cache.freshness import CachedSpan
+from enlighten_async.cache.pieces import (
+    WEEK,
+    CachedPart,
+    overlay,
+    parts_within,
+    split_by_week,
+    split_window_by_week,
+)
+from enlighten_async.models import Meta, Reason, Stats
+from enlighten_async.windows import Window
+from tests.cache.parts import GRID, MONDAY, NOW, at, hours, join, stats_part
+
+HOUR = 3600
+
+Span = tuple[float, float]
+
+
+def cached_part(
+    start: float, end: float, fetched: int, *, reported: float | None = None
+) -> CachedPart[Stats]:
+    """Return the cached answer for some hours, with the time of its fetch in all its rows."""
+    window = hours(start, end)
+    return CachedPart(
+        CachedSpan(window, NOW + fetched, reported), stats_part(window, float(fetched), reported=reported)
+    )
+
+
+def told(parts: Sequence[CachedPart[Stats]]) -> list[tuple[float, float, float]]:
+    """Return start, end and value of parts, and check that each is consistent."""
+    found = []
+    for each in parts:
+        assert each.part.window == each.part.coverage.window == each.window
+        (value,) = {row.powr for row in each.part.intervals}
+        assert len(each.part.intervals) == each.window.seconds // GRID
+        found.append(((each.window.start - MONDAY) / HOUR, (each.window.end - MONDAY) / HOUR, value))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("window", "pieces"),
+    [
+        ((0, 1), [(0, 1)]),
+        ((0, 168), [(0, 168)]),  # exactly a week
+        ((0, 168.25), [(0, 168), (168, 168.25)]),
+        ((-0.25, 168), [(-0.25, 0), (0, 168)]),
+        ((-5, 341), [(-5, 0), (0, 168), (168, 336), (336, 341)]),
+        ((3, 3), []),
+    ],
+)
+def test_split_window_by_week(window: Span, pieces: list[Span]) -> None:
+    """At the edges of the grid's weeks, and nowhere else."""
+    assert split_window_by_week(hours(*window)) == [hours(*piece) for piece in pieces]
+
+
+@pytest.mark.parametrize(
+    ("window", "unanswered", "pieces"),
+    [
+        ((0, 4), None, [(0, 4)]),
+        ((-2, 2), None, [(-2, 0), (0, 2)]),
+        ((0, 4), (0, 1), [(1, 4)]),
+        ((0, 4), (1, 2), [(0, 1), (2, 4)]),
+        ((0, 4), (3, 4), [(0, 3)]),
+        ((0, 4), (0, 4), []),
+        ((-2, 2), (-1, 1), [(-2, -1), (1, 2)]),
+    ],
+)
+def test_split_by_week(window: Span, unanswered: Span | None, pieces: list[Span]) -> None:
+    """At the edges of weeks, without the windows that were not answered."""
+    failed = None if unanswered is None else hours(*unanswered)
+    found = list(split_by_week(stats_part(hours(*window), 7.0, unspoken=failed), NOW))
+    assert told(found) == [(*piece, 7.0) for piece in pieces]
+    assert {(each.span.fetched, each.span.operational_at) for each in found} <= {(NOW, MONDAY - WEEK)}
+
+
+@pytest.mark.parametrize(
+    ("reason", "reported", "ends", "empty"),
+    [
+        (Reason.NO_ROW, None, (), Reason.NO_ROW),
+        (Reason.NO_ROW, MONDAY + 4 * HOUR, (), None),  # final some day, like a window with rows
+        (Reason.NO_DEVICE, None, (), Reason.NO_DEVICE),
+        (Reason.NO_DEVICE, MONDAY + 4 * HOUR, (), Reason.NO_DEVICE),
+        (Reason.NOT_REPORTED_YET, None, (), None),  # it will come
+        (Reason.BEFORE_OPERATION, None, (), None),
+        (Reason.NO_ROW, None, (MONDAY + GRID,), None),  # not all of it is empty
+        (Reason.NO_DEVICE, None, (MONDAY + GRID,), None),
+    ],
+)
+def test_the_reason_why_a_part_is_empty(
+    reason: Reason, reported: float | None, ends: Sequence[int], empty: Reason | None
+) -> None:
+    """Only where the service says that it has nothing at all."""
+    part = stats_part(hours(0, 4), ends=ends, reported=reported, empty=reason)
+    (piece,) = split_by_week(part, NOW)
+    assert piece.span.empty_reason is empty
+
+
+@pytest.mark.parametrize(
+    ("reported", "last_report", "until"),
+    [
+        (10, 48, 10),  # it went on reporting
+        (10, 11, 10),
+        (10, 10.5, 9.5),  # it did not: its last hour may have been cut
+        (10, 10, 9),
+        (8, None, 7),  # nobody knows: the rows may end with the last report
+        (10, None, 10),  # the rows reach the end of the window
+        (None, 48, None),
+        (None, None, None),
+    ],
+)
+def test_the_hour_before_an_outage_may_be_half(
+    reported: float | None, last_report: float | None, until: float | None
+) -> None:
+    """Some devices fall silent before the last one does: hours from Monday on of an answer for ten hours."""
+    part = stats_part(hours(0, 10), reported=None if reported is None else MONDAY + reported * HOUR)
+    meta = None if last_report is None else Meta("normal", at(MONDAY + last_report * HOUR))
+    (piece,) = split_by_week(evolve(part, meta=meta), NOW)
+    assert piece.span.reported_until == (None if until is None else MONDAY + until * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("new", "older", "newer"),
+    [
+        # new, over an older answer for the hours 2 to 6, and under a newer one
+        ((0, 2), [(0, 2, 5), (2, 6, 1)], [(0, 2, 5), (2, 6, 9)]),  # beside, left
+        ((6, 8), [(2, 6, 1), (6, 8, 5)], [(2, 6, 9), (6, 8, 5)]),  # beside, right
+        ((0, 1), [(0, 1, 5), (2, 6, 1)], [(0, 1, 5), (2, 6, 9)]),  # apart
+        ((0, 4), [(0, 4, 5), (4, 6, 1)], [(0, 2, 5), (2, 6, 9)]),  # over the left end
+        ((4, 8), [(2, 4, 1), (4, 8, 5)], [(2, 6, 9), (6, 8, 5)]),  # over the right end
+        ((3, 4), [(2, 3, 1), (3, 4, 5), (4, 6, 1)], [(2, 6, 9)]),  # inside
+        ((0, 8), [(0, 8, 5)], [(0, 2, 5), (2, 6, 9), (6, 8, 5)]),  # around
+        ((2, 6), [(2, 6, 5)], [(2, 6, 9)]),  # the same
+        ((2, 4), [(2, 4, 5), (4, 6, 1)], [(2, 6, 9)]),
+        ((4, 6), [(2, 4, 1), (4, 6, 5)], [(2, 6, 9)]),
+    ],
+)
+def test_overlay(
+    new: Span, older: list[tuple[float, float, float]], newer: list[tuple[float, float, float]]
+) -> None:
+    """Of each interval the answer that was fetched last; values are the seconds of the fetch."""
+    added = cached_part(*new, 5)
+    assert told(overlay([cached_part(2, 6, 1)], added, join)) == older
+    assert told(overlay([cached_part(2, 6, 9)], added, join)) == newer
+
+
+def test_of_answers_of_the_same_moment_the_later_one_wins() -> None:
+    """Times of answers are whole seconds: the one that is put last is no older."""
+    window = hours(2, 6)
+    new = CachedPart(CachedSpan(window, NOW + 1), stats_part(window, 7.0))
+    assert told(overlay([cached_part(2, 6, 1)], new, join)) == [(2, 6, 7.0)]
+
+
+def test_overlay_over_several() -> None:
+    """Each of them is kept where it is newer, and cut where it is older."""
+    cached = [cached_part(0, 2, 1), cached_part(2, 4, 9), cached_part(5, 8, 1)]
+    found = told(overlay(cached, cached_part(1, 6, 5), join))
+    assert found == [(0, 1, 1), (1, 2, 5), (2, 4, 9), (4, 6, 5), (6, 8, 1)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [
+        (((0, 2), NOW), ((2, 4), NOW), True),
+        (((0, 2), None), ((2, 4), NOW), False),  # the first is not final
+        (((0, 2), NOW), ((2, 4), None), False),
+        (((0, 2), NOW), ((3, 4), NOW), False),  # not side by side
+    ],
+)
+def test_final_neighbours_are_joined(
+    first: tuple[Span, float | None], second: tuple[Span, float | None], joined: bool
+) -> None:
+    """They are one part then, with what either knows; of others the time of the fetch still matters."""
+    one, two = (
+        CachedPart(
+            CachedSpan(hours(*span), fetched, reported, started), stats_part(hours(*span), reported=reported)
+        )
+        for (span, reported), fetched, started in ((first, NOW, 5.0), (second, NOW + 1, None))
+    )
+    found = overlay([one], two, join)
+    assert len(found) == (1 if joined else 2)
+    if joined:
+        assert found[0].span == CachedSpan(hours(0, 4), NOW + 1, NOW, 5.0)
+        assert found[0].part.window == hours(0, 4)
+
+
+@pytest.mark.parametrize(
+    ("window", "found"),
+    [
+        ((0, 9), [(0, 2, 1), (3, 5, 2)]),
+        ((1, 4), [(1, 2, 1), (3, 4, 2)]),
+        ((2, 3), []),  # a window is open on the left
+        ((1.75, 3.25), [(1.75, 2, 1), (3, 3.25, 2)]),
+        ((5, 9), []),
+        ((4, 4), []),
+    ],
+)
+def test_parts_within(window: Span, found: list[tuple[float, float, float]]) -> None:
+    """The parts of a window, cut to it."""
+    assert told(parts_within(hours(*window), [cached_part(0, 2, 1), cached_part(3, 5, 2)])) == found
+
+
+def test_a_part_that_is_not_cut_is_the_same_object() -> None:
+    """So that what did not change is not written again."""
+    part = cached_part(0, 4, 1)
+    assert part.cut(Window(part.window.start, part.window.end)) is part
+    (stays, _) = overlay([part], cached_part(4, 8, 2), join)
+    assert stays is part

@@ -1,0 +1,160 @@
+"""Threads at the disk, and the wait for a lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+
+import anyio
+import pytest
+
+from enlighten_async.state import (
+    DatabaseBusy,
+    DatabaseUnavailable,
+    disk_threads,
+    in_thread,
+    poll_until,
+    retry_while_busy,
+)
+from enlighten_async.state.threads import MAX_DISK_THREADS, MAX_POLL_INTERVAL_S
+from enlighten_async.testing import FakeClock
+
+
+class Taken(Exception):
+    """The lock is taken."""
+
+
+def lock_that_comes_free(clock: FakeClock, at: float) -> Callable[[], str]:
+    """Return an attempt at a lock that comes free at a monotonic time."""
+
+    def attempt() -> str:
+        if clock.monotonic() < at:
+            raise Taken
+        return "got it"
+
+    return attempt
+
+
+def awaitable(attempt: Callable[[], str]) -> Callable[[], object]:
+    """Return an attempt that can be awaited."""
+
+    async def awaited() -> str:
+        return attempt()
+
+    return awaited
+
+
+async def test_a_free_lock_is_taken_at_once() -> None:
+    """Without a pause."""
+    clock = FakeClock()
+    before = clock.monotonic()
+    assert (
+        await poll_until(awaitable(lock_that_comes_free(clock, before)), clock, 0, locked=Taken) == "got it"
+    )
+    assert clock.monotonic() == before
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.2, 4.9])
+async def test_a_taken_lock_is_polled(seconds: float) -> None:
+    """It is got not much later than it comes free."""
+    clock = FakeClock()
+    before = clock.monotonic()
+    attempt = awaitable(lock_that_comes_free(clock, before + seconds))
+    assert await poll_until(attempt, clock, 5, locked=Taken) == "got it"
+    assert seconds <= clock.monotonic() - before <= seconds + MAX_POLL_INTERVAL_S
+
+
+async def test_the_wait_for_a_lock_has_an_end() -> None:
+    """The error of the last attempt is raised."""
+    clock = FakeClock()
+    before = clock.monotonic()
+    with pytest.raises(Taken):
+        await poll_until(awaitable(lock_that_comes_free(clock, before + 9)), clock, 2, locked=Taken)
+    assert 2 <= clock.monotonic() - before <= 2 + MAX_POLL_INTERVAL_S
+
+
+async def test_another_error_ends_the_wait() -> None:
+    """At once, as it is."""
+    clock, attempts = FakeClock(), []
+
+    async def attempt() -> None:
+        attempts.append(1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await poll_until(attempt, clock, 5, locked=Taken)
+    assert len(attempts) == 1
+
+
+async def test_pauses_grow() -> None:
+    """Who waits for long does not keep the processor busy."""
+    clock, times = FakeClock(), []
+
+    async def attempt() -> None:
+        times.append(clock.monotonic())
+        raise Taken
+
+    with pytest.raises(Taken):
+        await poll_until(attempt, clock, 10, locked=Taken)
+    pauses = [later - sooner for sooner, later in pairwise(times)]
+    assert pauses[0] <= 0.001
+    assert all(MAX_POLL_INTERVAL_S / 2 <= pause <= MAX_POLL_INTERVAL_S for pause in pauses[20:])
+    assert len(set(pauses[20:])) > 1  # with jitter
+
+
+async def test_a_busy_file_is_tried_again() -> None:
+    """In a thread, until others are done with it."""
+    clock, threads = FakeClock(), []
+
+    def work() -> str:
+        threads.append(threading.current_thread())
+        if len(threads) < 4:
+            raise DatabaseBusy("locked")
+        return "done"
+
+    assert await retry_while_busy(work, clock, 5) == "done"
+    assert len(threads) == 4
+    assert threading.main_thread() not in threads
+
+
+async def test_a_file_that_stays_busy_is_unavailable() -> None:
+    """The text says for how long; what the work raises else is raised as it is."""
+    clock = FakeClock()
+
+    def busy() -> None:
+        raise DatabaseBusy("locked")
+
+    def failing() -> None:
+        raise DatabaseUnavailable("disk I/O error")
+
+    with pytest.raises(DatabaseUnavailable, match="other programs locked it for 1.5 s"):
+        await retry_while_busy(busy, clock, 1.5)
+    with pytest.raises(DatabaseUnavailable, match="disk I/O error"):
+        await retry_while_busy(failing, clock, 1.5)
+
+
+async def test_the_threads_of_the_program_are_left_alone() -> None:
+    """They may all wait for an answer, which needs a thread at the disk."""
+    assert disk_threads() is disk_threads()
+    assert disk_threads() is not anyio.to_thread.current_default_thread_limiter()
+    assert disk_threads().total_tokens == MAX_DISK_THREADS
+    with anyio.fail_after(5):
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        before, limiter.total_tokens = limiter.total_tokens, 1
+        async with limiter:
+            assert await in_thread(lambda: "done") == "done"
+        limiter.total_tokens = before
+
+
+async def test_a_cancel_waits_for_the_thread() -> None:
+    """Work at the disk is never left half done."""
+    done: list[int] = []
+
+    def work() -> None:
+        anyio.from_thread.run_sync(tasks.cancel_scope.cancel)
+        done.append(1)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(in_thread, work)
+    assert done == [1]
