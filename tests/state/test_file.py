@@ -350,7 +350,8 @@ async def test_counts_and_pending_writes_are_one_transaction(path: Path, file: S
     quota = SqliteQuotaStore(file, lambda salt: salt[:8], clock=clock)
     now = clock.monotonic()
     assert await quota.take(1, PLAN, now) is None
-    quota.settle(1, Settlement(now, now, int(clock.now()), True, True, int(clock.now())))
+    settlement = Settlement(now, now, int(clock.now()), True, True, int(clock.now()))
+    quota.update(lambda state: state.settle(1, settlement))
     file.pending.add(writing("reply"))
     reader = sqlite3.connect(path, isolation_level=None)
     before = reader.execute("SELECT counts FROM quota").fetchone()
