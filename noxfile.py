@@ -41,12 +41,19 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, on asyncio and trio, with the README's code, and what they cover."""
+    """The tests but for the marked ones, on asyncio and trio, with the README's code, and their coverage."""
     session.install(*group("tests"), ".[cli,trio]")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-n", "auto", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """The tests that take seconds each: sweeps, properties, every step of a cancel; takes five minutes."""
+    session.install(*group("tests"), ".[cli,trio]")
+    session.run("pytest", "-n", "auto", "-m", "slow", *session.posargs)
 
 
 @nox.session
@@ -74,7 +81,7 @@ def bench(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """The tests on every Python there is on this machine."""
     session.install(*group("tests"), ".[cli,trio]")
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", "-n", "auto", "-m", "not (processes or kills)", *session.posargs)
 
 
 @nox.session
@@ -84,7 +91,9 @@ def sweep(session: nox.Session) -> None:
     seed = str(secrets.randbelow(2**16))
     session.log(f"the fleet's SEED={seed}")
     session.run(
-        "pytest", "-n", "auto", "--timeout=3600", *session.posargs, env={"EFFORT": "30", "SEED": seed}
+        *("pytest", "-n", "auto", "--timeout=3600", "-m", "not (processes or kills)"),
+        *session.posargs,
+        env={"EFFORT": "30", "SEED": seed},
     )
 
 
@@ -92,7 +101,7 @@ def sweep(session: nox.Session) -> None:
 def processes(session: nox.Session) -> None:
     """Real processes that share a state file, some of them killed, over real sockets; takes five minutes."""
     session.install(*group("tests"), ".[cli,trio]")
-    session.run("pytest", "tests/system/processes", *session.posargs, env={"PROCESSES": "1"})
+    session.run("pytest", "tests/system/processes", "-m", "processes", *session.posargs)
 
 
 @nox.session

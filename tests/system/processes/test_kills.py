@@ -35,7 +35,7 @@ from tests.system.processes.state_files import bought, counted, is_hot, part
 from tests.world import API_KEY
 
 pytestmark = [
-    pytest.mark.skipif(not os.environ.get("KILLS"), reason="takes minutes: nox -s kills"),
+    pytest.mark.kills,
     pytest.mark.skipif(os.name != "posix", reason="signals of another kind"),
     pytest.mark.timeout(900),
 ]

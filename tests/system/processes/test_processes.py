@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from tests.system.processes.fast_clock import FACTOR, SwiftClock
 from tests.system.processes.state_files import counted
 from tests.world import API_KEY
 
-pytestmark = pytest.mark.skipif(not os.environ.get("PROCESSES"), reason="takes minutes: nox -s processes")
+pytestmark = pytest.mark.processes
 
 KILLS = 100
 MID_JUNE = 1_750_000_020.0
