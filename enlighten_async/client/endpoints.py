@@ -6,26 +6,11 @@ from collections.abc import Collection
 from datetime import date
 from typing import Literal, TypeVar, Unpack
 
+from enlighten_async import models
 from enlighten_async.api.base import Api
 from enlighten_async.api.ranges import DayRange, TimeRange
 from enlighten_async.api.systems import Filter
 from enlighten_async.errors import InputError
-from enlighten_async.models import (
-    ConsumptionLifetime,
-    ConsumptionStats,
-    EnergyLifetime,
-    Envoys,
-    Inventory,
-    InvertersSummary,
-    MonthlyProduction,
-    ProductionMeterReadings,
-    RgmStats,
-    Stats,
-    Summary,
-    System,
-    SystemId,
-    Systems,
-)
 from enlighten_async.query import Query, QueryOptions, Session
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.windows import Moment
@@ -88,7 +73,7 @@ class Endpoints(QueryMethods):
         reference: Filter = None,
         installer: Filter = None,
         connection_type: Filter = None,
-    ) -> Query[System, Systems]:
+    ) -> Query[models.System, models.Systems]:
         """Ask for the systems the user may see, and that pass all filters.
 
         One request per 1,000 systems, in v4 per 100. Not all filters are in v4: `NotSupported` says which.
@@ -115,18 +100,20 @@ class Endpoints(QueryMethods):
             )
         )
 
-    def search_system_id(self, serial_num: str) -> Query[SystemId, SystemId]:
+    def search_system_id(self, serial_num: str) -> Query[models.SystemId, models.SystemId]:
         """Ask for the system that the gateway with this serial number belongs to; one request.
 
         Raises `NotFound`, in the service's words, if there is none.
         """
         return self._query(self._api.search_system_id(serial_num))
 
-    def summary(self, system_id: int | str, *, summary_date: date | None = None) -> Query[Summary, Summary]:
+    def summary(
+        self, system_id: int | str, *, summary_date: date | None = None
+    ) -> Query[models.Summary, models.Summary]:
         """Ask for a system's state and energy on one of its local days, by default its today; one request."""
         return self._query(self._api.summary(parse_system_id(system_id), summary_date))
 
-    def stats(self, system_id: int | str, **range_: Unpack[TimeRange]) -> Query[Stats, Stats]:
+    def stats(self, system_id: int | str, **range_: Unpack[TimeRange]) -> Query[models.Stats, models.Stats]:
         """Ask for the 5-minute intervals of a system's microinverters.
 
         One request per day of the range, in v4 per 7 days.
@@ -140,7 +127,9 @@ class Endpoints(QueryMethods):
         """
         return self._query(self._api.stats(parse_system_id(system_id), **range_))
 
-    def rgm_stats(self, system_id: int | str, **range_: Unpack[TimeRange]) -> Query[RgmStats, RgmStats]:
+    def rgm_stats(
+        self, system_id: int | str, **range_: Unpack[TimeRange]
+    ) -> Query[models.RgmStats, models.RgmStats]:
         """Ask for the 15-minute intervals of a system's revenue-grade meters; one request per 7 days.
 
         Args:
@@ -151,7 +140,7 @@ class Endpoints(QueryMethods):
 
     def consumption_stats(
         self, system_id: int | str, **range_: Unpack[TimeRange]
-    ) -> Query[ConsumptionStats, ConsumptionStats]:
+    ) -> Query[models.ConsumptionStats, models.ConsumptionStats]:
         """Ask for the 15-minute intervals of a site's consumption; one request per 28 days, in v4 per 7.
 
         Without an enabled meter of consumption the answer is empty, with the reason `no_device`; if the
@@ -164,12 +153,8 @@ class Endpoints(QueryMethods):
         return self._query(self._api.consumption_stats(parse_system_id(system_id), **range_))
 
     def energy_lifetime(
-        self,
-        system_id: int | str,
-        *,
-        production: Literal["all"] | None = None,
-        **days: Unpack[DayRange],
-    ) -> Query[EnergyLifetime, EnergyLifetime]:
+        self, system_id: int | str, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]
+    ) -> Query[models.EnergyLifetime, models.EnergyLifetime]:
         """Ask for the energy that a system produced on each of its local days; one request for all its life.
 
         Without days the answer is empty, with a `reason`. Zeros at the end may mean that nothing was
@@ -186,7 +171,7 @@ class Endpoints(QueryMethods):
 
     def consumption_lifetime(
         self, system_id: int | str, **days: Unpack[DayRange]
-    ) -> Query[ConsumptionLifetime, ConsumptionLifetime]:
+    ) -> Query[models.ConsumptionLifetime, models.ConsumptionLifetime]:
         """Ask for the energy that was consumed on each local day; one request.
 
         Args:
@@ -195,17 +180,17 @@ class Endpoints(QueryMethods):
         """
         return self._query(self._api.consumption_lifetime(parse_system_id(system_id), **days))
 
-    def envoys(self, system_id: int | str) -> Query[Envoys, Envoys]:
+    def envoys(self, system_id: int | str) -> Query[models.Envoys, models.Envoys]:
         """Ask for a system's gateways; one request."""
         return self._query(self._api.envoys(parse_system_id(system_id)))
 
-    def inventory(self, system_id: int | str) -> Query[Inventory, Inventory]:
+    def inventory(self, system_id: int | str) -> Query[models.Inventory, models.Inventory]:
         """Ask for a system's active gateways, microinverters and meters; one request."""
         return self._query(self._api.inventory(parse_system_id(system_id)))
 
     def inverters_summary_by_envoy_or_site(
         self, site_id: int | str
-    ) -> Query[InvertersSummary, InvertersSummary]:
+    ) -> Query[models.InvertersSummary, models.InvertersSummary]:
         """Ask for the last report of each of a system's microinverters, by gateway.
 
         One request, in v4 one per 100 microinverters.
@@ -214,13 +199,13 @@ class Endpoints(QueryMethods):
 
     def production_meter_readings(
         self, system_id: int | str, *, end_at: Moment | None = None
-    ) -> Query[ProductionMeterReadings, ProductionMeterReadings]:
+    ) -> Query[models.ProductionMeterReadings, models.ProductionMeterReadings]:
         """Ask for the last readings of a system's production meters, by now or by `end_at`; one request."""
         return self._query(self._api.production_meter_readings(parse_system_id(system_id), end_at))
 
     def monthly_production(
         self, system_id: int | str, *, start_date: date
-    ) -> Query[MonthlyProduction, MonthlyProduction]:
+    ) -> Query[models.MonthlyProduction, models.MonthlyProduction]:
         """Ask for the energy of the month that begins on a local day, at least a month ago; one request.
 
         The service has deprecated it, and v4 no longer has it: use `energy_lifetime` or

@@ -5,48 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Unpack
 
+from enlighten_async import models
 from enlighten_async.api.ranges import DayRange, TimeRange
 from enlighten_async.api.v4 import ApiV4
 from enlighten_async.client.endpoints import QueryMethods, parse_system_id
 from enlighten_async.errors import NotSupported
-from enlighten_async.models import (
-    Alarms,
-    Battery,
-    BatteryLifetime,
-    BatterySettings,
-    ConsumptionMeterReadings,
-    Devices,
-    EnergyExportLifetime,
-    EnergyExportTelemetry,
-    EnergyImportLifetime,
-    EnergyImportTelemetry,
-    EvChargerEvent,
-    EvChargerEvents,
-    EvChargerLifetime,
-    EvChargers,
-    EvChargerSchedules,
-    EvChargerSession,
-    EvChargerSessions,
-    EvChargerTelemetry,
-    Events,
-    EventTypes,
-    EvseLifetime,
-    EvseTelemetry,
-    GridStatus,
-    HpLifetime,
-    HpTelemetry,
-    LatestTelemetry,
-    LoadControl,
-    MicrosTelemetry,
-    MicroTelemetry,
-    OpenAlarms,
-    OpenEvents,
-    ProductionMeter,
-    StorageMeterReadings,
-    StorageTelemetry,
-    StormGuard,
-    SystemDetails,
-)
 from enlighten_async.query import Query
 from enlighten_async.windows import Moment
 
@@ -78,15 +41,15 @@ class EndpointsV4(QueryMethods):
             raise NotSupported("only v4 of the API has this: connect with EnlightenClient.v4(...)")
         return self._api
 
-    def system(self, system_id: int | str) -> Query[SystemDetails, SystemDetails]:
+    def system(self, system_id: int | str) -> Query[models.SystemDetails, models.SystemDetails]:
         """Ask for one system; one request."""
         return self._query(self._v4.system(parse_system_id(system_id)))
 
-    def devices(self, system_id: int | str) -> Query[Devices, Devices]:
+    def devices(self, system_id: int | str) -> Query[models.Devices, models.Devices]:
         """Ask for a system's devices of all kinds; one request."""
         return self._query(self._v4.devices(parse_system_id(system_id)))
 
-    def latest_telemetry(self, system_id: int | str) -> Query[LatestTelemetry, LatestTelemetry]:
+    def latest_telemetry(self, system_id: int | str) -> Query[models.LatestTelemetry, models.LatestTelemetry]:
         """Ask for the last power of meters and batteries, and the state of other devices; one request.
 
         Values older than 7 days are null.
@@ -95,19 +58,19 @@ class EndpointsV4(QueryMethods):
 
     def consumption_meter_readings(
         self, system_id: int | str, *, end_at: Moment | None = None
-    ) -> Query[ConsumptionMeterReadings, ConsumptionMeterReadings]:
+    ) -> Query[models.ConsumptionMeterReadings, models.ConsumptionMeterReadings]:
         """Ask for the last readings of a system's consumption meters, by now or by `end_at`; one request."""
         return self._query(self._v4.consumption_meter_readings(parse_system_id(system_id), end_at))
 
     def storage_meter_readings(
         self, system_id: int | str, *, end_at: Moment | None = None
-    ) -> Query[StorageMeterReadings, StorageMeterReadings]:
+    ) -> Query[models.StorageMeterReadings, models.StorageMeterReadings]:
         """Ask for the last readings of the meters of batteries, by now or by `end_at`; one request."""
         return self._query(self._v4.storage_meter_readings(parse_system_id(system_id), end_at))
 
     def events(
         self, system_id: int | str, *, start_time: Moment, end_time: Moment | None = None
-    ) -> Query[Events, Events]:
+    ) -> Query[models.Events, models.Events]:
         """Ask for the events of a system and its devices; one request per 7 days of the range.
 
         The service keeps events for 9 months, or for 6 by another of its notes: what is older is a gap in
@@ -129,7 +92,7 @@ class EndpointsV4(QueryMethods):
         start_time: Moment,
         end_time: Moment | None = None,
         cleared: bool | None = None,
-    ) -> Query[Alarms, Alarms]:
+    ) -> Query[models.Alarms, models.Alarms]:
         """Ask for the alarms of a system; one request per 7 days. Ranges and streams as in `events`.
 
         Args:
@@ -144,28 +107,30 @@ class EndpointsV4(QueryMethods):
         )
         return self._query(plan)
 
-    def open_events(self, system_id: int | str) -> Query[OpenEvents, OpenEvents]:
+    def open_events(self, system_id: int | str) -> Query[models.OpenEvents, models.OpenEvents]:
         """Ask for the events of a system that are not over; one request."""
         return self._query(self._v4.open_events(parse_system_id(system_id)))
 
-    def open_alarms(self, system_id: int | str) -> Query[OpenAlarms, OpenAlarms]:
+    def open_alarms(self, system_id: int | str) -> Query[models.OpenAlarms, models.OpenAlarms]:
         """Ask for the alarms of a system that are not over; one request."""
         return self._query(self._v4.open_alarms(parse_system_id(system_id)))
 
-    def event_types(self, event_type_id: int | str | None = None) -> Query[EventTypes, EventTypes]:
+    def event_types(
+        self, event_type_id: int | str | None = None
+    ) -> Query[models.EventTypes, models.EventTypes]:
         """Ask for all types of events and the advice on them, or for one of them; one request.
 
         Raises `NotFound` if there is no such type.
         """
         return self._query(self._v4.event_types(event_type_id))
 
-    def ev_charger_devices(self, system_id: int | str) -> Query[EvChargers, EvChargers]:
+    def ev_charger_devices(self, system_id: int | str) -> Query[models.EvChargers, models.EvChargers]:
         """Ask for a system's active EV chargers; one request."""
         return self._query(self._v4.ev_charger_devices(parse_system_id(system_id)))
 
     def ev_charger_events(
         self, system_id: int | str, *, serial_num: str | None = None
-    ) -> Query[EvChargerEvent, EvChargerEvents]:
+    ) -> Query[models.EvChargerEvent, models.EvChargerEvents]:
         """Ask for the events of a system's EV chargers, or of one; one request per 100 events.
 
         Streamed, it hands out one `EvChargerEvent` after another.
@@ -178,7 +143,7 @@ class EndpointsV4(QueryMethods):
 
     def ev_charger_sessions(
         self, system_id: int | str, serial_number: str
-    ) -> Query[EvChargerSession, EvChargerSessions]:
+    ) -> Query[models.EvChargerSession, models.EvChargerSessions]:
         """Ask for the charging sessions of an EV charger; one request per 100 sessions.
 
         Streamed, it hands out one `EvChargerSession` after another.
@@ -187,29 +152,29 @@ class EndpointsV4(QueryMethods):
 
     def ev_charger_schedules(
         self, system_id: int | str, serial_number: str
-    ) -> Query[EvChargerSchedules, EvChargerSchedules]:
+    ) -> Query[models.EvChargerSchedules, models.EvChargerSchedules]:
         """Ask for the charging schedules of an EV charger; one request."""
         return self._query(self._v4.ev_charger_schedules(parse_system_id(system_id), serial_number))
 
-    def battery_settings(self, system_id: int | str) -> Query[BatterySettings, BatterySettings]:
+    def battery_settings(self, system_id: int | str) -> Query[models.BatterySettings, models.BatterySettings]:
         """Ask for the settings of a system's batteries; one request. Without any, `reason` says so."""
         return self._query(self._v4.battery_settings(parse_system_id(system_id)))
 
-    def storm_guard(self, system_id: int | str) -> Query[StormGuard, StormGuard]:
+    def storm_guard(self, system_id: int | str) -> Query[models.StormGuard, models.StormGuard]:
         """Ask whether batteries are filled before storms; one request. Without any, `reason` says so."""
         return self._query(self._v4.storm_guard(parse_system_id(system_id)))
 
-    def grid_status(self, system_id: int | str) -> Query[GridStatus, GridStatus]:
+    def grid_status(self, system_id: int | str) -> Query[models.GridStatus, models.GridStatus]:
         """Ask whether a system is on the grid; one request. Before its first report, `reason` says so."""
         return self._query(self._v4.grid_status(parse_system_id(system_id)))
 
-    def load_control(self, system_id: int | str) -> Query[LoadControl, LoadControl]:
+    def load_control(self, system_id: int | str) -> Query[models.LoadControl, models.LoadControl]:
         """Ask for the settings of a house's loads; one request."""
         return self._query(self._v4.load_control(parse_system_id(system_id)))
 
     def production_meter(
         self, system_id: int | str, **range_: Unpack[TimeRange]
-    ) -> Query[ProductionMeter, ProductionMeter]:
+    ) -> Query[models.ProductionMeter, models.ProductionMeter]:
         """Ask for the 15-minute intervals of a system's production meters, Wh; one request per 7 days.
 
         Args:
@@ -218,7 +183,9 @@ class EndpointsV4(QueryMethods):
         """
         return self._query(self._v4.production_meter(parse_system_id(system_id), **range_))
 
-    def battery(self, system_id: int | str, **range_: Unpack[TimeRange]) -> Query[Battery, Battery]:
+    def battery(
+        self, system_id: int | str, **range_: Unpack[TimeRange]
+    ) -> Query[models.Battery, models.Battery]:
         """Ask for the energy that all batteries took in and gave, and their state of charge, by 15 minutes.
 
         One request per 7 days; without a battery the answer is empty, with the reason `no_device`.
@@ -231,7 +198,7 @@ class EndpointsV4(QueryMethods):
 
     def energy_import_telemetry(
         self, system_id: int | str, **range_: Unpack[TimeRange]
-    ) -> Query[EnergyImportTelemetry, EnergyImportTelemetry]:
+    ) -> Query[models.EnergyImportTelemetry, models.EnergyImportTelemetry]:
         """Ask for the energy drawn from the grid, Wh by 15 minutes; one request per 7 days.
 
         The service works it out from production and consumption: it takes meters of both.
@@ -244,7 +211,7 @@ class EndpointsV4(QueryMethods):
 
     def energy_export_telemetry(
         self, system_id: int | str, **range_: Unpack[TimeRange]
-    ) -> Query[EnergyExportTelemetry, EnergyExportTelemetry]:
+    ) -> Query[models.EnergyExportTelemetry, models.EnergyExportTelemetry]:
         """Ask for the energy fed into the grid, Wh by 15 minutes; as `energy_import_telemetry`.
 
         Args:
@@ -255,7 +222,7 @@ class EndpointsV4(QueryMethods):
 
     def micros_telemetry(
         self, system_id: int | str, **range_: Unpack[TimeRange]
-    ) -> Query[MicrosTelemetry, MicrosTelemetry]:
+    ) -> Query[models.MicrosTelemetry, models.MicrosTelemetry]:
         """Ask for the power and energy of each of a system's microinverters, W and Wh by 5 minutes.
 
         One request per 7 days and 20 microinverters, so that only the service knows how many it takes. At
@@ -270,7 +237,7 @@ class EndpointsV4(QueryMethods):
 
     def micro_telemetry(
         self, system_id: int | str, serial_number: str, **range_: Unpack[TimeRange]
-    ) -> Query[MicroTelemetry, MicroTelemetry]:
+    ) -> Query[models.MicroTelemetry, models.MicroTelemetry]:
         """Ask for the power and energy of one microinverter, W and Wh by 5 minutes; one request per 7 days.
 
         Args:
@@ -282,7 +249,7 @@ class EndpointsV4(QueryMethods):
 
     def encharge_telemetry(
         self, system_id: int | str, serial_number: str, **range_: Unpack[TimeRange]
-    ) -> Query[StorageTelemetry, StorageTelemetry]:
+    ) -> Query[models.StorageTelemetry, models.StorageTelemetry]:
         """Ask for the energy that one Encharge took in and gave, Wh, and its state of charge, by 15 minutes.
 
         One request per 7 days.
@@ -296,7 +263,7 @@ class EndpointsV4(QueryMethods):
 
     def acb_telemetry(
         self, system_id: int | str, serial_number: str, **range_: Unpack[TimeRange]
-    ) -> Query[StorageTelemetry, StorageTelemetry]:
+    ) -> Query[models.StorageTelemetry, models.StorageTelemetry]:
         """Ask for the energy that one AC Battery took in and gave; as `encharge_telemetry`.
 
         Today's documentation of the service no longer has it.
@@ -310,7 +277,7 @@ class EndpointsV4(QueryMethods):
 
     def evse_telemetry(
         self, system_id: int | str, serial_number: str, **range_: Unpack[TimeRange]
-    ) -> Query[EvseTelemetry, EvseTelemetry]:
+    ) -> Query[models.EvseTelemetry, models.EvseTelemetry]:
         """Ask for the energy that one charger of cars consumed, Wh by 5 or by 15 minutes as it reports.
 
         One request per 7 days. Values are negative where the car gave more than it took. Ranges are floored
@@ -325,7 +292,7 @@ class EndpointsV4(QueryMethods):
 
     def hp_telemetry(
         self, system_id: int | str, **range_: Unpack[TimeRange]
-    ) -> Query[HpTelemetry, HpTelemetry]:
+    ) -> Query[models.HpTelemetry, models.HpTelemetry]:
         """Ask for the energy that a heat pump consumed, Wh by 5 or by 15 minutes; as `evse_telemetry`.
 
         Args:
@@ -336,7 +303,7 @@ class EndpointsV4(QueryMethods):
 
     def ev_charger_telemetry(
         self, system_id: int | str, serial_number: str, **range_: Unpack[TimeRange]
-    ) -> Query[EvChargerTelemetry, EvChargerTelemetry]:
+    ) -> Query[models.EvChargerTelemetry, models.EvChargerTelemetry]:
         """Ask for the energy that one of Enphase's chargers of cars consumed, Wh by 15 minutes.
 
         One request per 7 days. Without a range it needs the system's time zone, as local days do: the
@@ -351,7 +318,7 @@ class EndpointsV4(QueryMethods):
 
     def battery_lifetime(
         self, system_id: int | str, **days: Unpack[DayRange]
-    ) -> Query[BatteryLifetime, BatteryLifetime]:
+    ) -> Query[models.BatteryLifetime, models.BatteryLifetime]:
         """Ask for the energy that all batteries took in and gave on each local day, Wh; one request.
 
         Args:
@@ -362,7 +329,7 @@ class EndpointsV4(QueryMethods):
 
     def energy_import_lifetime(
         self, system_id: int | str, **days: Unpack[DayRange]
-    ) -> Query[EnergyImportLifetime, EnergyImportLifetime]:
+    ) -> Query[models.EnergyImportLifetime, models.EnergyImportLifetime]:
         """Ask for the energy drawn from the grid on each local day, Wh; one request.
 
         Args:
@@ -373,7 +340,7 @@ class EndpointsV4(QueryMethods):
 
     def energy_export_lifetime(
         self, system_id: int | str, **days: Unpack[DayRange]
-    ) -> Query[EnergyExportLifetime, EnergyExportLifetime]:
+    ) -> Query[models.EnergyExportLifetime, models.EnergyExportLifetime]:
         """Ask for the energy fed into the grid on each local day, Wh; one request.
 
         Args:
@@ -382,7 +349,9 @@ class EndpointsV4(QueryMethods):
         """
         return self._query(self._v4.energy_export_lifetime(parse_system_id(system_id), **days))
 
-    def hp_lifetime(self, system_id: int | str, **days: Unpack[DayRange]) -> Query[HpLifetime, HpLifetime]:
+    def hp_lifetime(
+        self, system_id: int | str, **days: Unpack[DayRange]
+    ) -> Query[models.HpLifetime, models.HpLifetime]:
         """Ask for the energy that a system's heat pump consumed on each local day, Wh; one request.
 
         Args:
@@ -393,7 +362,7 @@ class EndpointsV4(QueryMethods):
 
     def evse_lifetime(
         self, system_id: int | str, serial_number: str, **days: Unpack[DayRange]
-    ) -> Query[EvseLifetime, EvseLifetime]:
+    ) -> Query[models.EvseLifetime, models.EvseLifetime]:
         """Ask for the energy that one charger of cars consumed on each local day, Wh; one request.
 
         Args:
@@ -405,7 +374,7 @@ class EndpointsV4(QueryMethods):
 
     def ev_charger_lifetime(
         self, system_id: int | str, serial_number: str, *, start_date: date, end_date: date | None = None
-    ) -> Query[EvChargerLifetime, EvChargerLifetime]:
+    ) -> Query[models.EvChargerLifetime, models.EvChargerLifetime]:
         """Ask for the energy that a charger of Enphase consumed on each local day, Wh; one request.
 
         Args:

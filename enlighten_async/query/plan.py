@@ -17,6 +17,7 @@ from enlighten_async.wire import Requests, SeriesKey
 
 I_co = TypeVar("I_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
 
 Part: TypeAlias = Any
 """A decoded response, or the cached beginning of one. Its type is known to the plan that asked for it."""
@@ -111,3 +112,7 @@ class QueryPlan(ABC, Generic[I_co, T_co]):
 
     def learn(self, part: Part) -> None:
         """Note what a part tells beside its rows, such as time zones."""
+
+
+AnswerPlan: TypeAlias = QueryPlan[T, T]
+"""A plan whose stream hands out parts of the answer's own type."""

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, Unpack
 
 from attrs import Factory, frozen
 
+from enlighten_async import models
 from enlighten_async.api import decode
 from enlighten_async.api.daily import DateRange, production_params
 from enlighten_async.api.paging import Seen
@@ -34,24 +35,8 @@ from enlighten_async.api.v2.series import (
 )
 from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Plan
-from enlighten_async.models import (
-    ConsumptionLifetime,
-    ConsumptionStats,
-    EnergyLifetime,
-    Envoys,
-    Inventory,
-    InvertersSummary,
-    MonthlyProduction,
-    ProductionMeterReadings,
-    RgmStats,
-    Stats,
-    Summary,
-    System,
-    SystemId,
-    Systems,
-)
 from enlighten_async.models.systems import SystemsPage
-from enlighten_async.query.plan import QueryPlan
+from enlighten_async.query.plan import AnswerPlan, QueryPlan
 from enlighten_async.transport import Credentials, Secret
 from enlighten_async.windows import Moment, calendar_day
 from enlighten_async.wire import Params, Request, Requests, Response, never_final
@@ -151,68 +136,64 @@ class ApiV2:
         read = partial(_time_zone_in, system_id)
         yield Request("systems", "/systems", only, read, valid_until=never_final)
 
-    def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[System, Systems]:
+    def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[models.System, models.Systems]:
         """Plan a list of the systems of a user that pass all filters."""
         return SystemsPlanV2(self.time_zones, filter_params(**filters))
 
-    def search_system_id(self, serial_num: str) -> QueryPlan[SystemId, SystemId]:
+    def search_system_id(self, serial_num: str) -> AnswerPlan[models.SystemId]:
         """Plan a search for the system that a gateway belongs to."""
         return search_system_id_plan(serial_num, path="/systems/search_system_id")
 
-    def summary(self, system_id: int, summary_date: date | None = None) -> QueryPlan[Summary, Summary]:
+    def summary(self, system_id: int, summary_date: date | None = None) -> AnswerPlan[models.Summary]:
         """Plan a system's state and energy on one local day."""
         return summary_plan(system_id, summary_date)
 
-    def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[Stats, Stats]:
+    def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.Stats]:
         """Plan the 5-minute intervals of a system's microinverters."""
         return STATS.plan(system_id, self.time_zones, **range_)
 
-    def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[RgmStats, RgmStats]:
+    def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.RgmStats]:
         """Plan the 15-minute intervals of a system's revenue-grade meters."""
         return RGM_STATS.plan(system_id, self.time_zones, **range_)
 
     def consumption_stats(
         self, system_id: int, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[ConsumptionStats, ConsumptionStats]:
+    ) -> AnswerPlan[models.ConsumptionStats]:
         """Plan the 15-minute intervals of a site's consumption."""
         return CONSUMPTION_STATS.plan(system_id, self.time_zones, **range_)
 
     def energy_lifetime(
         self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]
-    ) -> QueryPlan[EnergyLifetime, EnergyLifetime]:
+    ) -> AnswerPlan[models.EnergyLifetime]:
         """Plan the energy produced on each local day."""
         return ENERGY_LIFETIME.plan(system_id, DateRange.of(**days), production_params(production))
 
     def consumption_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
-    ) -> QueryPlan[ConsumptionLifetime, ConsumptionLifetime]:
+    ) -> AnswerPlan[models.ConsumptionLifetime]:
         """Plan the energy consumed on each local day."""
         return CONSUMPTION_LIFETIME.plan(system_id, DateRange.of(**days))
 
-    def envoys(self, system_id: int) -> QueryPlan[Envoys, Envoys]:
+    def envoys(self, system_id: int) -> AnswerPlan[models.Envoys]:
         """Plan a list of a system's gateways."""
-        return system_plan(Envoys, "envoys", system_id)
+        return system_plan(models.Envoys, "envoys", system_id)
 
-    def inventory(self, system_id: int) -> QueryPlan[Inventory, Inventory]:
+    def inventory(self, system_id: int) -> AnswerPlan[models.Inventory]:
         """Plan a list of a system's active devices."""
-        return system_plan(Inventory, "inventory", system_id)
+        return system_plan(models.Inventory, "inventory", system_id)
 
-    def inverters_summary_by_envoy_or_site(
-        self, site_id: int
-    ) -> QueryPlan[InvertersSummary, InvertersSummary]:
+    def inverters_summary_by_envoy_or_site(self, site_id: int) -> AnswerPlan[models.InvertersSummary]:
         """Plan a list of the last reports of a system's microinverters; here the API says site for it."""
         name = "inverters_summary_by_envoy_or_site"
         return SinglePlan(Request(name, f"/systems/{name}", (("site_id", str(site_id)),), inverters_summary))
 
     def production_meter_readings(
         self, system_id: int, end_at: Moment | None = None
-    ) -> QueryPlan[ProductionMeterReadings, ProductionMeterReadings]:
+    ) -> AnswerPlan[models.ProductionMeterReadings]:
         """Plan the last readings of a system's production meters."""
-        return readings_plan(ProductionMeterReadings, "production_meter_readings", system_id, end_at)
+        return readings_plan(models.ProductionMeterReadings, "production_meter_readings", system_id, end_at)
 
-    def monthly_production(
-        self, system_id: int, start_date: date
-    ) -> QueryPlan[MonthlyProduction, MonthlyProduction]:
+    def monthly_production(self, system_id: int, start_date: date) -> AnswerPlan[models.MonthlyProduction]:
         """Plan the energy of the month from a local day on, at least a month ago; deprecated by the service.
 
         The warning that says so names the line which calls the client's method.
@@ -225,7 +206,7 @@ class ApiV2:
             stacklevel=3,
         )
         params = (("start_date", str(day)),)
-        return system_plan(MonthlyProduction, "monthly_production", system_id, params=params)
+        return system_plan(models.MonthlyProduction, "monthly_production", system_id, params=params)
 
 
 def _time_zone_in(system_id: int, response: Response) -> str:

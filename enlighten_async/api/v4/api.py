@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, Unpack
 
 from attrs import Factory, frozen
 
+from enlighten_async import models
 from enlighten_async.api import decode
 from enlighten_async.api.daily import DateRange, production_params
 from enlighten_async.api.ranges import DayRange, TimeRange
@@ -36,59 +37,7 @@ from enlighten_async.api.v4.systems import (
 )
 from enlighten_async.errors import EnlightenError, NotSupported
 from enlighten_async.limiter import Plan
-from enlighten_async.models import (
-    Alarms,
-    Battery,
-    BatteryLifetime,
-    BatterySettings,
-    ConsumptionLifetime,
-    ConsumptionMeterReadings,
-    ConsumptionStats,
-    Devices,
-    EnergyExportLifetime,
-    EnergyExportTelemetry,
-    EnergyImportLifetime,
-    EnergyImportTelemetry,
-    EnergyLifetime,
-    Envoys,
-    EvChargerEvent,
-    EvChargerEvents,
-    EvChargerLifetime,
-    EvChargers,
-    EvChargerSchedules,
-    EvChargerSession,
-    EvChargerSessions,
-    EvChargerTelemetry,
-    Events,
-    EventTypes,
-    EvseLifetime,
-    EvseTelemetry,
-    GridStatus,
-    HpLifetime,
-    HpTelemetry,
-    Inventory,
-    InvertersSummary,
-    LatestTelemetry,
-    LoadControl,
-    MicrosTelemetry,
-    MicroTelemetry,
-    MonthlyProduction,
-    OpenAlarms,
-    OpenEvents,
-    ProductionMeter,
-    ProductionMeterReadings,
-    RgmStats,
-    Stats,
-    StorageMeterReadings,
-    StorageTelemetry,
-    StormGuard,
-    Summary,
-    System,
-    SystemDetails,
-    SystemId,
-    Systems,
-)
-from enlighten_async.query.plan import QueryPlan
+from enlighten_async.query.plan import AnswerPlan, QueryPlan
 from enlighten_async.windows import Moment
 from enlighten_async.wire import Request, Requests, Response, never_final
 
@@ -125,205 +74,209 @@ class ApiV4:
         read = partial(_time_zone_of, system_id)
         yield Request("system", f"/systems/{system_id}", (), read, valid_until=never_final)
 
-    def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[System, Systems]:
+    def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[models.System, models.Systems]:
         """Plan a list of the systems of a user that pass all filters."""
         return SystemsPlanV4(self.time_zones, search_criteria(**filters))
 
-    def system(self, system_id: int) -> QueryPlan[SystemDetails, SystemDetails]:
+    def system(self, system_id: int) -> AnswerPlan[models.SystemDetails]:
         """Plan one system."""
         return SystemPlan(Request("system", f"/systems/{system_id}", (), system_details), self.time_zones)
 
-    def search_system_id(self, serial_num: str) -> QueryPlan[SystemId, SystemId]:
+    def search_system_id(self, serial_num: str) -> AnswerPlan[models.SystemId]:
         """Plan a search for the system that a gateway belongs to."""
         return search_system_id_plan(serial_num, path="/systems/retrieve_system_id")
 
-    def summary(self, system_id: int, summary_date: date | None = None) -> QueryPlan[Summary, Summary]:
+    def summary(self, system_id: int, summary_date: date | None = None) -> AnswerPlan[models.Summary]:
         """Plan a system's state and energy on one local day."""
         return summary_plan(system_id, summary_date, shape=shape_summary)
 
-    def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[Stats, Stats]:
+    def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.Stats]:
         """Plan the 5-minute intervals of a system's microinverters."""
         return series.STATS.plan(system_id, self.time_zones, **range_)
 
-    def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[RgmStats, RgmStats]:
+    def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.RgmStats]:
         """Plan the 15-minute intervals of a system's revenue-grade meters."""
         return series.RGM_STATS.plan(system_id, self.time_zones, **range_)
 
     def consumption_stats(
         self, system_id: int, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[ConsumptionStats, ConsumptionStats]:
+    ) -> AnswerPlan[models.ConsumptionStats]:
         """Plan the 15-minute intervals of a site's consumption."""
         return series.CONSUMPTION_STATS.plan(system_id, self.time_zones, **range_)
 
     def production_meter(
         self, system_id: int, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[ProductionMeter, ProductionMeter]:
+    ) -> AnswerPlan[models.ProductionMeter]:
         """Plan the 15-minute intervals of a system's production meters."""
         return series.PRODUCTION_METER.plan(system_id, self.time_zones, **range_)
 
-    def battery(self, system_id: int, **range_: Unpack[TimeRange]) -> QueryPlan[Battery, Battery]:
+    def battery(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.Battery]:
         """Plan the 15-minute intervals of all batteries of a system."""
         return series.BATTERY.plan(system_id, self.time_zones, **range_)
 
     def energy_import_telemetry(
         self, system_id: int, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[EnergyImportTelemetry, EnergyImportTelemetry]:
+    ) -> AnswerPlan[models.EnergyImportTelemetry]:
         """Plan the 15-minute intervals of the energy drawn from the grid."""
         return series.ENERGY_IMPORT_TELEMETRY.plan(system_id, self.time_zones, **range_)
 
     def energy_export_telemetry(
         self, system_id: int, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[EnergyExportTelemetry, EnergyExportTelemetry]:
+    ) -> AnswerPlan[models.EnergyExportTelemetry]:
         """Plan the 15-minute intervals of the energy fed into the grid."""
         return series.ENERGY_EXPORT_TELEMETRY.plan(system_id, self.time_zones, **range_)
 
     def micros_telemetry(
         self, system_id: int, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[MicrosTelemetry, MicrosTelemetry]:
+    ) -> AnswerPlan[models.MicrosTelemetry]:
         """Plan the 5-minute intervals of each of a system's microinverters."""
         return series.MICROS_TELEMETRY.plan(system_id, self.time_zones, **range_)
 
     def micro_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[MicroTelemetry, MicroTelemetry]:
+    ) -> AnswerPlan[models.MicroTelemetry]:
         """Plan the 5-minute intervals of one microinverter."""
         return series.MICRO_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
 
     def encharge_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[StorageTelemetry, StorageTelemetry]:
+    ) -> AnswerPlan[models.StorageTelemetry]:
         """Plan the 15-minute intervals of one Encharge."""
         return series.ENCHARGE_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
 
     def acb_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[StorageTelemetry, StorageTelemetry]:
+    ) -> AnswerPlan[models.StorageTelemetry]:
         """Plan the 15-minute intervals of one AC Battery."""
         return series.ACB_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
 
     def evse_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[EvseTelemetry, EvseTelemetry]:
+    ) -> AnswerPlan[models.EvseTelemetry]:
         """Plan the intervals of one charger of cars, of 5 or 15 minutes."""
         return series.EVSE_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
 
-    def hp_telemetry(
-        self, system_id: int, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[HpTelemetry, HpTelemetry]:
+    def hp_telemetry(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.HpTelemetry]:
         """Plan the intervals of a system's heat pump, of 5 or 15 minutes."""
         return series.HP_TELEMETRY.plan(system_id, self.time_zones, **range_)
 
     def ev_charger_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
-    ) -> QueryPlan[EvChargerTelemetry, EvChargerTelemetry]:
+    ) -> AnswerPlan[models.EvChargerTelemetry]:
         """Plan the 15-minute intervals of one of Enphase's chargers of cars."""
         return series.EV_CHARGER_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
 
     def energy_lifetime(
         self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]
-    ) -> QueryPlan[EnergyLifetime, EnergyLifetime]:
+    ) -> AnswerPlan[models.EnergyLifetime]:
         """Plan the energy produced on each local day."""
         return daily.ENERGY_LIFETIME.plan(system_id, DateRange.of(**days), production_params(production))
 
     def consumption_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
-    ) -> QueryPlan[ConsumptionLifetime, ConsumptionLifetime]:
+    ) -> AnswerPlan[models.ConsumptionLifetime]:
         """Plan the energy consumed on each local day."""
         return daily.CONSUMPTION_LIFETIME.plan(system_id, DateRange.of(**days))
 
     def battery_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
-    ) -> QueryPlan[BatteryLifetime, BatteryLifetime]:
+    ) -> AnswerPlan[models.BatteryLifetime]:
         """Plan the energy that all batteries took in and gave on each local day."""
         return daily.BATTERY_LIFETIME.plan(system_id, DateRange.of(**days))
 
     def energy_import_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
-    ) -> QueryPlan[EnergyImportLifetime, EnergyImportLifetime]:
+    ) -> AnswerPlan[models.EnergyImportLifetime]:
         """Plan the energy drawn from the grid on each local day."""
         return daily.ENERGY_IMPORT_LIFETIME.plan(system_id, DateRange.of(**days))
 
     def energy_export_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
-    ) -> QueryPlan[EnergyExportLifetime, EnergyExportLifetime]:
+    ) -> AnswerPlan[models.EnergyExportLifetime]:
         """Plan the energy fed into the grid on each local day."""
         return daily.ENERGY_EXPORT_LIFETIME.plan(system_id, DateRange.of(**days))
 
-    def hp_lifetime(self, system_id: int, **days: Unpack[DayRange]) -> QueryPlan[HpLifetime, HpLifetime]:
+    def hp_lifetime(self, system_id: int, **days: Unpack[DayRange]) -> AnswerPlan[models.HpLifetime]:
         """Plan the energy that a heat pump consumed on each local day."""
         return daily.HP_LIFETIME.plan(system_id, DateRange.of(**days))
 
     def evse_lifetime(
         self, system_id: int, serial_number: str, **days: Unpack[DayRange]
-    ) -> QueryPlan[EvseLifetime, EvseLifetime]:
+    ) -> AnswerPlan[models.EvseLifetime]:
         """Plan the energy that one charger of cars consumed on each local day."""
         return daily.evse_lifetime(serial_number).plan(system_id, DateRange.of(**days))
 
     def ev_charger_lifetime(
         self, system_id: int, serial_number: str, *, start_date: date, end_date: date | None = None
-    ) -> QueryPlan[EvChargerLifetime, EvChargerLifetime]:
+    ) -> AnswerPlan[models.EvChargerLifetime]:
         """Plan the energy that one of Enphase's chargers of cars consumed on each local day."""
         days = daily.CompactDateRange.of(start_date=start_date, end_date=end_date)
         return daily.ev_charger_lifetime(serial_number).plan(system_id, days)
 
-    def devices(self, system_id: int) -> QueryPlan[Devices, Devices]:
+    def devices(self, system_id: int) -> AnswerPlan[models.Devices]:
         """Plan a list of a system's devices of all kinds."""
-        return system_plan(Devices, "devices", system_id, shape=shape_devices)
+        return system_plan(models.Devices, "devices", system_id, shape=shape_devices)
 
-    def envoys(self, system_id: int) -> QueryPlan[Envoys, Envoys]:
+    def envoys(self, system_id: int) -> AnswerPlan[models.Envoys]:
         """Plan a list of a system's gateways."""
-        return system_plan(Envoys, "envoys", system_id, path="devices", shape=shape_envoys)
+        return system_plan(models.Envoys, "envoys", system_id, path="devices", shape=shape_envoys)
 
-    def inventory(self, system_id: int) -> QueryPlan[Inventory, Inventory]:
+    def inventory(self, system_id: int) -> AnswerPlan[models.Inventory]:
         """Plan a list of a system's active gateways, microinverters and meters."""
-        return system_plan(Inventory, "inventory", system_id, path="devices", shape=shape_inventory)
+        return system_plan(models.Inventory, "inventory", system_id, path="devices", shape=shape_inventory)
 
-    def inverters_summary_by_envoy_or_site(
-        self, site_id: int
-    ) -> QueryPlan[InvertersSummary, InvertersSummary]:
+    def inverters_summary_by_envoy_or_site(self, site_id: int) -> AnswerPlan[models.InvertersSummary]:
         """Plan a list of the last reports of a system's microinverters, by gateway."""
         return InvertersPlan(site_id)
 
     def production_meter_readings(
         self, system_id: int, end_at: Moment | None = None
-    ) -> QueryPlan[ProductionMeterReadings, ProductionMeterReadings]:
+    ) -> AnswerPlan[models.ProductionMeterReadings]:
         """Plan the last readings of a system's production meters."""
         return readings_plan(
-            ProductionMeterReadings, "production_meter_readings", system_id, end_at, shape=shape_readings
+            models.ProductionMeterReadings,
+            "production_meter_readings",
+            system_id,
+            end_at,
+            shape=shape_readings,
         )
 
     def consumption_meter_readings(
         self, system_id: int, end_at: Moment | None = None
-    ) -> QueryPlan[ConsumptionMeterReadings, ConsumptionMeterReadings]:
+    ) -> AnswerPlan[models.ConsumptionMeterReadings]:
         """Plan the last readings of a system's consumption meters."""
         return readings_plan(
-            ConsumptionMeterReadings, "consumption_meter_readings", system_id, end_at, shape=shape_readings
+            models.ConsumptionMeterReadings,
+            "consumption_meter_readings",
+            system_id,
+            end_at,
+            shape=shape_readings,
         )
 
     def storage_meter_readings(
         self, system_id: int, end_at: Moment | None = None
-    ) -> QueryPlan[StorageMeterReadings, StorageMeterReadings]:
+    ) -> AnswerPlan[models.StorageMeterReadings]:
         """Plan the last readings of the meters of a system's batteries."""
         return readings_plan(
-            StorageMeterReadings, "storage_meter_readings", system_id, end_at, shape=shape_readings
+            models.StorageMeterReadings, "storage_meter_readings", system_id, end_at, shape=shape_readings
         )
 
-    def monthly_production(
-        self, system_id: int, start_date: date
-    ) -> QueryPlan[MonthlyProduction, MonthlyProduction]:
+    def monthly_production(self, system_id: int, start_date: date) -> AnswerPlan[models.MonthlyProduction]:
         """Raise `NotSupported`, with the endpoints to use in place of it."""
         raise NotSupported(
             "v4 of the API has no monthly_production: use energy_lifetime for the energy of days, "
             "or production_meter_readings for the readings of meters"
         )
 
-    def latest_telemetry(self, system_id: int) -> QueryPlan[LatestTelemetry, LatestTelemetry]:
+    def latest_telemetry(self, system_id: int) -> AnswerPlan[models.LatestTelemetry]:
         """Plan the last report of each of a system's devices."""
-        return system_plan(LatestTelemetry, "latest_telemetry", system_id, shape=shape_latest_telemetry)
+        return system_plan(
+            models.LatestTelemetry, "latest_telemetry", system_id, shape=shape_latest_telemetry
+        )
 
     def events(
         self, system_id: int, *, start_time: Moment, end_time: Moment | None = None
-    ) -> QueryPlan[Events, Events]:
+    ) -> AnswerPlan[models.Events]:
         """Plan the events of a system and its devices in a range of time."""
         return EVENTS.plan(system_id, start_time, end_time)
 
@@ -334,26 +287,26 @@ class ApiV4:
         start_time: Moment,
         end_time: Moment | None = None,
         cleared: bool | None = None,
-    ) -> QueryPlan[Alarms, Alarms]:
+    ) -> AnswerPlan[models.Alarms]:
         """Plan the alarms of a system in a range of time."""
         return ALARMS.plan(system_id, start_time, end_time, cleared_params(cleared))
 
-    def open_events(self, system_id: int) -> QueryPlan[OpenEvents, OpenEvents]:
+    def open_events(self, system_id: int) -> AnswerPlan[models.OpenEvents]:
         """Plan a list of the events that are not over."""
-        return system_plan(OpenEvents, "open_events", system_id, defaults={"system_id": system_id})
+        return system_plan(models.OpenEvents, "open_events", system_id, defaults={"system_id": system_id})
 
-    def open_alarms(self, system_id: int) -> QueryPlan[OpenAlarms, OpenAlarms]:
+    def open_alarms(self, system_id: int) -> AnswerPlan[models.OpenAlarms]:
         """Plan a list of the alarms that are not over."""
-        return system_plan(OpenAlarms, "open_alarms", system_id, defaults={"system_id": system_id})
+        return system_plan(models.OpenAlarms, "open_alarms", system_id, defaults={"system_id": system_id})
 
-    def event_types(self, event_type_id: int | str | None = None) -> QueryPlan[EventTypes, EventTypes]:
+    def event_types(self, event_type_id: int | str | None = None) -> AnswerPlan[models.EventTypes]:
         """Plan a list of all types of events, or one of them."""
         return event_types_plan(event_type_id)
 
-    def ev_charger_devices(self, system_id: int) -> QueryPlan[EvChargers, EvChargers]:
+    def ev_charger_devices(self, system_id: int) -> AnswerPlan[models.EvChargers]:
         """Plan a list of a system's active EV chargers."""
         return system_plan(
-            EvChargers,
+            models.EvChargers,
             "ev_charger_devices",
             system_id,
             path="ev_charger/devices",
@@ -363,43 +316,43 @@ class ApiV4:
 
     def ev_charger_events(
         self, system_id: int, *, serial_num: str | None = None
-    ) -> QueryPlan[EvChargerEvent, EvChargerEvents]:
+    ) -> QueryPlan[models.EvChargerEvent, models.EvChargerEvents]:
         """Plan the events of a system's EV chargers, or of one of them."""
         return ev_charger_events_plan(system_id, serial_num)
 
     def ev_charger_sessions(
         self, system_id: int, serial_number: str
-    ) -> QueryPlan[EvChargerSession, EvChargerSessions]:
+    ) -> QueryPlan[models.EvChargerSession, models.EvChargerSessions]:
         """Plan the sessions of an EV charger."""
         return ev_charger_sessions_plan(system_id, serial_number)
 
     def ev_charger_schedules(
         self, system_id: int, serial_number: str
-    ) -> QueryPlan[EvChargerSchedules, EvChargerSchedules]:
+    ) -> AnswerPlan[models.EvChargerSchedules]:
         """Plan the schedules of an EV charger."""
         return system_plan(
-            EvChargerSchedules,
+            models.EvChargerSchedules,
             "ev_charger_schedules",
             system_id,
             path=f"ev_charger/{quote_segment(serial_number, 'serial_number')}/schedules",
             defaults={"system_id": system_id},
         )
 
-    def battery_settings(self, system_id: int) -> QueryPlan[BatterySettings, BatterySettings]:
+    def battery_settings(self, system_id: int) -> AnswerPlan[models.BatterySettings]:
         """Plan the settings of a system's batteries."""
-        return setting_plan(BatterySettings, "battery_settings", system_id)
+        return setting_plan(models.BatterySettings, "battery_settings", system_id)
 
-    def storm_guard(self, system_id: int) -> QueryPlan[StormGuard, StormGuard]:
+    def storm_guard(self, system_id: int) -> AnswerPlan[models.StormGuard]:
         """Plan the setting that fills batteries before storms."""
-        return setting_plan(StormGuard, "storm_guard", system_id)
+        return setting_plan(models.StormGuard, "storm_guard", system_id)
 
-    def grid_status(self, system_id: int) -> QueryPlan[GridStatus, GridStatus]:
+    def grid_status(self, system_id: int) -> AnswerPlan[models.GridStatus]:
         """Plan the state of a system's connection to the grid."""
-        return setting_plan(GridStatus, "grid_status", system_id)
+        return setting_plan(models.GridStatus, "grid_status", system_id)
 
-    def load_control(self, system_id: int) -> QueryPlan[LoadControl, LoadControl]:
+    def load_control(self, system_id: int) -> AnswerPlan[models.LoadControl]:
         """Plan the settings of a house's loads."""
-        return setting_plan(LoadControl, "load_control", system_id)
+        return setting_plan(models.LoadControl, "load_control", system_id)
 
 
 def _time_zone_of(system_id: int, response: Response) -> str:
