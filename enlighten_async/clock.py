@@ -1,4 +1,4 @@
-"""The only source of time: what the wall says, what has elapsed, how to wait, how to give up waiting."""
+"""Clocks: the only source of time, of waits, and of time limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranges of time on the service's grids, and a system's local calendar over them. Pure functions.
+"""Windows: ranges of time on the service's grids, and a system's local calendar over them. Pure.
 
 The service stamps an interval by its end and returns those with `start < end_at <= end`, after
 flooring both to the grid. So a window is open on the left and closed on the right, and windows
@@ -54,23 +54,23 @@ class Window:
 
     @property
     def seconds(self) -> int:
-        """How long the window is; 0 if it is empty."""
+        """Its length; 0 if it is empty."""
         return max(0, self.end - self.start)
 
     def clip(self, other: Window) -> Window:
-        """Return what both windows share, possibly an empty window."""
+        """Return the overlap of both windows, possibly an empty window."""
         start = min(max(self.start, other.start), self.end)
         return Window(start, max(start, min(self.end, other.end)))
 
 
 def without(window: Window, others: Iterable[Window]) -> list[Window]:
-    """Return the stretches of a window that lie in none of these, which are in order and share no time."""
+    """Return the pieces of a window that lie in none of the others, which are in order and do not overlap."""
     left, start = [], window.start
     for other in map(window.clip, others):
         if other.seconds:
             left.append(Window(start, other.start))
             start = other.end
-    return [stretch for stretch in (*left, Window(start, window.end)) if stretch.seconds]
+    return [piece for piece in (*left, Window(start, window.end)) if piece.seconds]
 
 
 def floor(moment: float, grid: int) -> int:
@@ -85,7 +85,11 @@ def split(window: Window, span: int) -> list[Window]:
 
 
 def epoch(moment: object, name: str) -> float:
-    """Return an instant as epoch seconds; refuse what does not name one instant."""
+    """Return an instant as epoch seconds.
+
+    Raises:
+        InputError: it does not name one instant.
+    """
     if isinstance(moment, datetime):
         if moment.tzinfo is None or moment.utcoffset() is None:
             raise InputError(
@@ -107,7 +111,11 @@ def epoch(moment: object, name: str) -> float:
 
 
 def calendar_day(day: object, name: str) -> date:
-    """Return a local date; refuse a datetime, which would say more than is used."""
+    """Return a local date.
+
+    Raises:
+        InputError: it is no date; a datetime would say more than is used.
+    """
     if isinstance(day, datetime) or not isinstance(day, date):
         raise InputError(
             f"{name} must be a date (a whole local day of the system), not {type(day).__name__}: "

@@ -123,38 +123,38 @@ class SeriesLimits:
         """Return the fewest windows, each what one request may ask for, that cover all that is wanted.
 
         Of the limits that cut silently it is not known whether their days have 24 hours or are those of
-        the system's clock, of 23 hours in spring. Where the time zone is known, no piece is longer than
+        the system's clock, of 23 hours in spring. With a known time zone, no piece is longer than
         either; and single local days end at midnight, so that one of 25 hours is two pieces.
 
         Args:
-            wanted: stretches of time, on the grid, in order.
+            wanted: windows on the grid, in order.
             zone: the system's time zone, where known.
             local: whether the range was given in local days.
         """
         pieces: list[Window] = []
         reached = 0
-        for stretch in wanted:
-            if pieces and stretch.start < reached:
+        for window in wanted:
+            if pieces and window.start < reached:
                 last = pieces.pop()
-                pieces.append(Window(last.start, min(reached, stretch.end)))
-            start = max(stretch.start, reached)
-            while start < stretch.end:
+                pieces.append(Window(last.start, min(reached, window.end)))
+            start = max(window.start, reached)
+            while start < window.end:
                 reached = start + self.span
                 if self.cut == "silent" and zone is not None:
                     reached = self._reach(start, zone, local=local)
-                pieces.append(Window(start, min(reached, stretch.end)))
+                pieces.append(Window(start, min(reached, window.end)))
                 start = reached
         return pieces
 
     def _reach(self, start: int, zone: ZoneInfo, *, local: bool) -> int:
-        """Return up to where one request may ask that begins here, if longer ranges are cut silently."""
+        """Return the end of the longest request that begins here, where longer ranges are cut silently."""
         later = floor(_later(start, self.span, zone), self.grid)
         if local and self.span == DAY:
             later = min(later, floor(_midnight_after(start, zone), self.grid))
         return max(later, start + self.grid)
 
     def spare(self, window: Window, zone: ZoneInfo | None, *, local: bool) -> int:
-        """Return how many requests it may take beyond those for `pieces`, as the time zone is not known.
+        """Return the requests that it may take beyond those for `pieces`, as the time zone is not known.
 
         A clock is set forward or back once a year, or twice in a little more than 300 days.
         """

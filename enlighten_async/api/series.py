@@ -365,7 +365,7 @@ class SeriesRequests(Generic[S]):
         return None if reason is None or window is None else self.empty([Gap(window, reason)], window)
 
     def _reason(self, error: APIError) -> Reason | None:
-        """Return why the whole of a range is empty, if an error says so."""
+        """Return the reason for which the whole of a range is empty, if an error gives one."""
         text, limits = str(error), self.endpoint.limits
         if error.status in {401, 422} and NO_METER in text:
             return Reason.NO_DEVICE

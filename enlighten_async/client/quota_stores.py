@@ -63,7 +63,7 @@ def _name(api_key: Secret, base: str, inside: bool, salt: bytes) -> bytes:
 
 
 def _identity(value: object) -> Hashable:
-    """Return what stands for an object without keeping it alive, where that is possible."""
+    """Return a stand-in for an object that does not keep it alive, where that is possible."""
     if value is None:
         return None
     try:

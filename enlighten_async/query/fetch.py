@@ -246,7 +246,7 @@ class Fetcher:
     async def _wait_for(self, other: SharedRequest, segment: SegmentState, request: Request[Part]) -> None:
         """Wait until another query's request is over, and take its part if it got one."""
         with self._interruptible() as scope:
-            await other.over.wait()
+            await other.wait()
         if scope.cancelled_caught:
             segment.skip(Reason.REFUSED)
         elif (part := other.share(request.wanted)) is not None:

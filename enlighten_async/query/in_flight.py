@@ -22,15 +22,25 @@ class SharedRequest:
         window: the range it asks for; `None` if that is left to the service, or no matter of time.
         rank: the number of classes that go before it at the limiter.
         sent: whether it has passed the limiter.
-        over: set when it is over, whether or not it has got its part.
         part: the part that it got, if it did.
     """
 
     window: Window | None
     rank: int
     sent: bool = False
-    over: anyio.Event = Factory(anyio.Event)
     part: Any = field(default=None, repr=False)
+    _over: anyio.Event | None = field(default=None, init=False)
+
+    async def wait(self) -> None:
+        """Wait until it is over, whether or not it has got its part."""
+        if self._over is None:  # made when needed: most requests are waited for by nobody else
+            self._over = anyio.Event()
+        await self._over.wait()
+
+    def end(self) -> None:
+        """Wake all who wait for it."""
+        if self._over is not None:
+            self._over.set()
 
     def begins(self, wanted: Window | None) -> bool:
         """Tell whether it asks for the beginning of what is wanted."""
@@ -86,4 +96,4 @@ class InFlight:
             others.remove(shared)
             if not others:
                 del self._shared[key]
-            shared.over.set()
+            shared.end()

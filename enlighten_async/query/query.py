@@ -188,9 +188,11 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     def _time_limit(self) -> Iterator[None]:
         """Keep to what is left of `max_wait`; the time a stream's reader takes does not count."""
         clock, allowed = self._session.clock, self._options.max_wait
-        began = clock.monotonic()
-        left = None if allowed is None else max(0.0, allowed - self._spent)
-        self._deadline = None if left is None else began + left
+        if allowed is None:
+            yield
+            return
+        began, left = clock.monotonic(), max(0.0, allowed - self._spent)
+        self._deadline = began + left
         try:
             with clock.move_on_after(left):
                 yield
