@@ -73,7 +73,9 @@ class SeriesEndpoint(Generic[S]):
         Raises:
             InputError: the range makes no sense.
         """
-        return SeriesPlan(self.requests(system_id, time_zones), Range.of(**range_))
+        requests, asked = self.requests(system_id, time_zones), Range.of(**range_)
+        local = asked.local if asked else not self.limits.knows_today
+        return SeriesPlan(requests, asked, system_id if local else None, requests.series)
 
 
 @frozen
@@ -83,21 +85,14 @@ class SeriesPlan(QueryPlan[S, S]):
     Attributes:
         requests: makes the requests.
         range: the range as the caller gave it; `None` for the system's own today, so far.
+        zone_of: the system, where its local days are asked for and the service does not know them by itself.
+        series: the key under which the parts are cached.
     """
 
     requests: SeriesRequests[S]
     range: Range | None
-
-    @property
-    def zone_of(self) -> int | None:
-        """The system, where its local days are asked for and the service does not know them by itself."""
-        local = self.range.local if self.range else not self.requests.endpoint.limits.knows_today
-        return self.requests.system_id if local else None
-
-    @property
-    def series(self) -> SeriesKey[S] | None:
-        """The key under which the parts are cached."""
-        return self.requests.series
+    zone_of: int | None
+    series: SeriesKey[S] | None
 
     def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
         """Return the fewest windows for all that is neither cached nor known to be empty."""
@@ -134,7 +129,9 @@ class SeriesPlan(QueryPlan[S, S]):
         else:
             empty = requests.empty((), window or parts[0].window)
             answer = requests.endpoint.merge(parts, empty, gaps)
-        return evolve(requests.with_timezone(answer), receipt=receipt)
+        if requests.system_id in requests.time_zones:
+            answer = requests.with_timezone(answer)
+        return evolve(answer, receipt=receipt)
 
     def items(self, part: S) -> Iterable[S]:
         """Return the part itself."""

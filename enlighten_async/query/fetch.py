@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,6 @@ from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, Interv
 from enlighten_async.errors import BudgetExceeded, EnlightenError, Throttled, TokenRefused, TransportError
 from enlighten_async.limiter import LOGGED_WAIT_S, Grant, Waiter
 from enlighten_async.models.coverage import Gap, Reason
-from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.in_flight import SharedRequest
 from enlighten_async.query.plan import Part, QueryPlan
 from enlighten_async.query.session import QueryOptions, Session
@@ -35,7 +34,7 @@ logger = logging.getLogger("enlighten_async")
 
 
 @define
-class ReceiptBuilder:
+class Costs:
     """The costs of one query, counted as it runs.
 
     Attributes:
@@ -65,17 +64,6 @@ class ReceiptBuilder:
     def wait(self, reason: str, seconds: float) -> None:
         """Count a wait."""
         self.waited[reason] = self.waited.get(reason, 0.0) + seconds
-
-    def receipt(self, left: Mapping[str, int]) -> Receipt:
-        """Return the receipt up to now."""
-        return Receipt(
-            sent=self.sent,
-            rejected=self.rejected,
-            retried=self.retried,
-            from_cache=self.from_cache,
-            waited=dict(self.waited),
-            left=dict(left),
-        )
 
 
 @define(eq=False)
@@ -161,7 +149,7 @@ class Fetcher:
     session: Session
     options: QueryOptions
     index: SeriesIndex
-    costs: ReceiptBuilder
+    costs: Costs
     failures: list[EnlightenError]
     deadline: float | None = None
     _waiting: set[anyio.CancelScope] = Factory(set)

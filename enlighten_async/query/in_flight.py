@@ -23,24 +23,20 @@ class SharedRequest:
         rank: the number of classes that go before it at the limiter.
         sent: whether it has passed the limiter.
         part: the part that it got, if it did.
+        over: set when it is over, whether or not it has got its part; made when somebody waits for it.
     """
 
     window: Window | None
     rank: int
     sent: bool = False
     part: Any = field(default=None, repr=False)
-    _over: anyio.Event | None = field(default=None, init=False)
+    over: anyio.Event | None = field(default=None, init=False, repr=False)
 
     async def wait(self) -> None:
-        """Wait until it is over, whether or not it has got its part."""
-        if self._over is None:  # made when needed: most requests are waited for by nobody else
-            self._over = anyio.Event()
-        await self._over.wait()
-
-    def end(self) -> None:
-        """Wake all who wait for it."""
-        if self._over is not None:
-            self._over.set()
+        """Wait until it is over."""
+        if self.over is None:
+            self.over = anyio.Event()
+        await self.over.wait()
 
     def begins(self, wanted: Window | None) -> bool:
         """Tell whether it asks for the beginning of what is wanted."""
@@ -96,4 +92,5 @@ class InFlight:
             others.remove(shared)
             if not others:
                 del self._shared[key]
-            shared.end()
+            if shared.over is not None:
+                shared.over.set()

@@ -29,7 +29,7 @@ from enlighten_async.errors import BudgetExceeded, EnlightenError, UsageError
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Estimate, Receipt
 from enlighten_async.query.estimate import check_budget, estimate
-from enlighten_async.query.fetch import Fetcher, ReceiptBuilder
+from enlighten_async.query.fetch import Costs, Fetcher
 from enlighten_async.query.plan import QueryPlan, Segment, Segments
 from enlighten_async.query.run import Runner
 from enlighten_async.query.session import ApiVersion, QueryOptions, Session
@@ -77,7 +77,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._session = session
         self._options = options
         self._plan = plan
-        self._costs = ReceiptBuilder()
+        self._costs = Costs()
         self._spent = 0.0
         self._deadline: float | None = None
         self._runner: Runner | None = None
@@ -122,7 +122,15 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     @property
     def receipt(self) -> Receipt:
         """The costs so far."""
-        return self._costs.receipt(self._session.limiter.left())
+        costs = self._costs
+        return Receipt(
+            sent=costs.sent,
+            rejected=costs.rejected,
+            retried=costs.retried,
+            from_cache=costs.from_cache,
+            waited=dict(costs.waited),
+            left=self._session.limiter.left(),
+        )
 
     @property
     def progress(self) -> Progress:
