@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from enlighten_async.errors import InputError
 from enlighten_async.models import (
     ConsumptionInterval,
+    ConsumptionStats,
     Coverage,
     Gap,
     Meta,
@@ -27,13 +28,7 @@ from enlighten_async.models import (
 )
 from enlighten_async.models.coverage import missing
 from enlighten_async.models.intervals import merge_parts
-from enlighten_async.models.series import NAN
-from enlighten_async.models.site_series import (
-    consumption_intervals,
-    no_consumption,
-    no_stats,
-    stats_intervals,
-)
+from enlighten_async.models.series import NAN, Series
 from enlighten_async.windows import Window
 from tests.effort import examples
 
@@ -50,14 +45,14 @@ def at(moment: float) -> datetime:
 def part(window: Window, ends: list[int], **more: Any) -> Stats:
     """Return what an answer for a window holds."""
     gaps = tuple(Gap(blank, Reason.NO_ROW) for blank in missing(window, ends, GRID))
-    empty = no_stats(7, Coverage(window, GRID, gaps, as_of=at(window.end)))
-    rows = stats_intervals(ends, [3.0] * len(ends), [float(e % 97) for e in ends], [1.0] * len(ends))
+    empty = Stats.empty(7, Coverage(window, GRID, gaps, as_of=at(window.end)))
+    rows = Series.of(StatsInterval, ends, [3.0] * len(ends), [float(e % 97) for e in ends], [1.0] * len(ends))
     return evolve(empty, intervals=rows, **more)
 
 
 def test_rows_have_units_and_nulls() -> None:
     """Whole numbers as the service sends them, null as None, instants as aware datetimes."""
-    rows = stats_intervals([START, START + GRID], [4, NAN], [1759, NAN], [147.5, NAN])
+    rows = Series.of(StatsInterval, [START, START + GRID], [4, NAN], [1759, NAN], [147.5, NAN])
     first = StatsInterval(at(START), 4, 1759, 147.5)
     assert list(rows) == [first, StatsInterval(at(START + GRID), None, None, None)]
     assert [type(value) for value in (rows[0].devices_reporting, rows[0].powr, rows[0].enwh)] == [
@@ -65,7 +60,7 @@ def test_rows_have_units_and_nulls() -> None:
         int,
         float,
     ]
-    used = consumption_intervals([START], [1], [12])
+    used = Series.of(ConsumptionInterval, [START], [1], [12])
     assert list(used) == [ConsumptionInterval(at(START), 1, 12)]
 
 
@@ -80,7 +75,7 @@ def test_parts_join_to_the_whole(there: set[int], cuts: set[int]) -> None:
         for n, (a, b) in enumerate(pairwise(edges))
     ]
     silent = part(Window(W.end, W.end + GRID), [])
-    empty = no_stats(7, Coverage(Window(W.start, W.end + 2 * GRID), GRID))
+    empty = Stats.empty(7, Coverage(Window(W.start, W.end + 2 * GRID), GRID))
     failed = Gap(Window(W.end + GRID, W.end + 2 * GRID), Reason.FAILED)
     whole = merge_parts([*parts, silent], empty, [failed])
     assert whole.intervals == part(W, ends).intervals
@@ -103,17 +98,19 @@ def test_parts_join_to_the_whole(there: set[int], cuts: set[int]) -> None:
 def test_what_a_newer_part_shows_to_be_reported(until: int | None, expected: list[Reason]) -> None:
     """Is not called "not reported yet" after an older one, which could not know."""
     gap = Gap(W, Reason.NOT_REPORTED_YET)
-    older = no_stats(7, Coverage(W, GRID, (gap,)))
+    older = Stats.empty(7, Coverage(W, GRID, (gap,)))
     after = Window(W.end, W.end + GRID)
-    newer = no_stats(7, Coverage(after, GRID, reported_until=None if until is None else at(until)))
-    whole = merge_parts([older, newer], no_stats(7, Coverage(Window(W.start, after.end), GRID)))
+    newer = Stats.empty(7, Coverage(after, GRID, reported_until=None if until is None else at(until)))
+    whole = merge_parts([older, newer], Stats.empty(7, Coverage(Window(W.start, after.end), GRID)))
     assert [gap.reason for gap in whole.coverage.gaps()] == expected
     assert sum(gap.window.seconds for gap in whole.coverage.gaps()) == W.seconds
 
 
 def test_nothing_joined_is_the_empty_answer() -> None:
     """With the time zone and the receipt it was given."""
-    empty = evolve(no_consumption(7, Coverage(W, GRID)), timezone="Asia/Tokyo", receipt=Receipt(sent=1))
+    empty = evolve(
+        ConsumptionStats.empty(7, Coverage(W, GRID)), timezone="Asia/Tokyo", receipt=Receipt(sent=1)
+    )
     assert merge_parts([], empty) == empty
     assert merge_parts([], empty).receipt is empty.receipt
 

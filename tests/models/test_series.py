@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.models.rgm_stats import channel_intervals, rgm_intervals
+from enlighten_async.models import ChannelInterval, RgmInterval
 from enlighten_async.models.series import NAN, Series, concatenated
 from tests.effort import examples
 
@@ -19,7 +19,9 @@ ROWS = st.lists(st.tuples(st.integers(0, 2**40), VALUES, VALUES), max_size=20)
 def series(rows: list[tuple[int, float | None, float | None]]) -> object:
     """Return rows as a series."""
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
-    return rgm_intervals(columns[0], *([NAN if v is None else v for v in column] for column in columns[1:]))
+    return Series.of(
+        RgmInterval, columns[0], *([NAN if v is None else v for v in column] for column in columns[1:])
+    )
 
 
 @examples(200)
@@ -59,17 +61,17 @@ def test_series_that_are_cut_and_joined_are_the_same(
 
 def test_other_series_differ() -> None:
     """By a value, by a null, by the kind of row."""
-    one = rgm_intervals([900], [1], [2])
-    assert one != rgm_intervals([900], [1], [3])
-    assert one != rgm_intervals([900], [1], [NAN])
-    assert rgm_intervals() != channel_intervals()
+    one = Series.of(RgmInterval, [900], [1], [2])
+    assert one != Series.of(RgmInterval, [900], [1], [3])
+    assert one != Series.of(RgmInterval, [900], [1], [NAN])
+    assert Series.of(RgmInterval) != Series.of(ChannelInterval)
     assert one != [one[0]]
     assert Series(list, {"a": array("d", [1])}) != Series(tuple, {"a": array("d", [1])})
 
 
 def test_columns_cannot_be_written() -> None:
     """They are views of the numbers themselves, of at most 26 bytes per row."""
-    for some in (rgm_intervals([900], [1], [2]), channel_intervals([1], [900], [1], [2])):
+    for some in (Series.of(RgmInterval, [900], [1], [2]), Series.of(ChannelInterval, [1], [900], [1], [2])):
         assert sum(column.nbytes for column in some.columns.values()) <= 26
         assert some.columns["end_at"].tolist() == [900]
         for column in some.columns.values():
