@@ -25,6 +25,7 @@ from enlighten_async.models import (
     Receipt,
     Stats,
     StatsInterval,
+    StorageTelemetry,
 )
 from enlighten_async.models.coverage import missing
 from enlighten_async.models.intervals import merge_parts
@@ -40,6 +41,11 @@ W = Window(START, START + 12 * GRID)
 def at(moment: float) -> datetime:
     """Return epoch seconds as a datetime."""
     return datetime.fromtimestamp(moment, UTC)
+
+
+def tuple_of(window: Window) -> tuple[int, int]:
+    """Return the ends of a window."""
+    return window.start, window.end
 
 
 def part(window: Window, ends: list[int], **more: Any) -> Stats:
@@ -147,3 +153,67 @@ def test_results_are_values() -> None:
         "receipt",
     ]
     assert len(repr(stats)) < 1500
+
+
+def storage(window: Window, soc: float | None, reported: int | None, grid: int = GRID) -> StorageTelemetry:
+    """Return an answer about a battery, which tells its last report."""
+    return StorageTelemetry.empty(
+        7,
+        Coverage(window, grid),
+        serial_number="1",
+        last_reported_soc=soc,
+        last_reported_time=None if reported is None else at(reported),
+    )
+
+
+BEFORE, MIDDLE, AFTER = (Window(START + n * 900, START + (n + 1) * 900) for n in range(3))
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([], (None, None)),
+        ([(5.0, 1)], (5.0, at(1))),
+        ([(5.0, 1), (6.0, 2)], (6.0, at(2))),
+        ([(5.0, 1), (None, 2)], (5.0, at(2))),
+        ([(5.0, 1), (0.0, None)], (0.0, at(1))),
+        ([(None, None), (None, None)], (None, None)),
+    ],
+)
+def test_the_newest_value_that_is_not_null_is_kept(
+    told: list[tuple[float | None, int | None]], expected: tuple[float | None, datetime | None]
+) -> None:
+    """Of each attribute that says so, one by one; what is told apart from parts stays."""
+    parts = [storage(window, *last) for window, last in zip((BEFORE, MIDDLE), told, strict=False)]
+    whole = merge_parts(parts, storage(Window(BEFORE.start, AFTER.end), None, None))
+    assert (whole.last_reported_soc, whole.last_reported_time) == expected
+    assert whole.serial_number == "1"
+
+
+@pytest.mark.parametrize(
+    ("grids", "expected"), [([], 900), ([900, 900], 900), ([900, 300], 300), ([300, 300], 300)]
+)
+def test_parts_are_joined_on_the_finest_grid(grids: list[int], expected: int) -> None:
+    """A charger may report by 15 minutes, and later by 5."""
+    parts = [storage(window, None, None, grid) for window, grid in zip((BEFORE, MIDDLE), grids, strict=False)]
+    empty = storage(Window(BEFORE.start, AFTER.end), None, None, grid=900)
+    assert merge_parts(parts, empty).coverage.grid == expected
+
+
+@pytest.mark.parametrize(
+    ("gaps", "expected"),
+    [
+        ([(BEFORE, Reason.NO_ROW), (MIDDLE, Reason.NO_ROW)], [(BEFORE.start, MIDDLE.end)]),
+        ([(AFTER, Reason.FAILED), (BEFORE, Reason.NO_ROW)], [(BEFORE.start, BEFORE.end), tuple_of(AFTER)]),
+        ([(MIDDLE, Reason.REFUSED), (AFTER, Reason.FAILED)], [tuple_of(MIDDLE), tuple_of(AFTER)]),
+    ],
+    ids=["neighbours of one reason are one", "in order of time", "two reasons stay two"],
+)
+def test_gaps_of_parts_and_of_what_was_not_asked(
+    gaps: list[tuple[Window, Reason]], expected: list[tuple[int, int]]
+) -> None:
+    """Those of the first part, and one that no part speaks for."""
+    (first, reason), unasked = gaps[0], Gap(*gaps[1])
+    part = Stats.empty(7, Coverage(first, GRID, (Gap(first, reason),)))
+    whole = merge_parts([part], Stats.empty(7, Coverage(Window(BEFORE.start, AFTER.end), GRID)), [unasked])
+    assert [tuple_of(gap.window) for gap in whole.coverage.gaps()] == expected

@@ -8,8 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.models import ChannelInterval, RgmInterval
-from enlighten_async.models.series import NAN, Series, concatenated
+from enlighten_async.models import (
+    Battery,
+    BatteryInterval,
+    ChannelInterval,
+    RgmInterval,
+    RgmStats,
+    StorageInterval,
+)
+from enlighten_async.models.series import (
+    NAN,
+    Series,
+    columns_of,
+    concatenated,
+    nan_to_none,
+    row_class,
+    to_int,
+    to_number,
+)
 from tests.effort import examples
 
 VALUES = st.none() | st.integers(-5, 5) | st.floats(-9, 9)
@@ -80,3 +96,36 @@ def test_columns_cannot_be_written() -> None:
                 column[0] = 7
         some.columns.clear()  # type: ignore[attr-defined]
         assert some.columns
+
+
+@pytest.mark.parametrize(
+    ("raw", "number", "integer", "value"),
+    [
+        (NAN, None, None, None),
+        (2.0, 2, 2, 2.0),
+        (2.5, 2.5, 2, 2.5),
+        (-0.5, -0.5, 0, -0.5),
+        (1e300, int(1e300), int(1e300), 1e300),
+    ],
+)
+def test_raw_values_become_what_the_service_sent(
+    raw: float, number: float | None, integer: int | None, value: float | None
+) -> None:
+    """A column holds floats only: whole numbers are whole again, NaN is null."""
+    for convert, expected in ((to_number, number), (to_int, integer), (nan_to_none, value)):
+        assert (convert(raw), type(convert(raw))) == (expected, type(expected))
+
+
+def test_columns_are_those_of_the_fields() -> None:
+    """By their types; figures of batteries are found on a path."""
+    channels = [(column.name, column.typecode) for column in columns_of(ChannelInterval)]
+    assert channels == [("channel", "h"), ("end_at", "q"), ("wh_del", "d"), ("curr_w", "d")]
+    assert [column.path for column in columns_of(StorageInterval)] == [
+        ("end_at",),
+        ("charge", "enwh"),
+        ("discharge", "enwh"),
+        ("soc", "percent"),
+    ]
+    assert (row_class(RgmStats), row_class(Battery)) == (RgmInterval, BatteryInterval)
+    with pytest.raises(ValueError, match="zip"):
+        Series.of(RgmInterval, [900], [1])

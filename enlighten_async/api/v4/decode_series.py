@@ -6,8 +6,9 @@ import msgspec
 from msgspec import defstruct
 
 from enlighten_async.api import decode_series as series
-from enlighten_async.api.decode_series import RawBody, RawRow, RequestedRange, SeriesDecoder
+from enlighten_async.api.decode_series import SeriesDecoder
 from enlighten_async.api.ranges import SeriesLimits
+from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, requested_range
 from enlighten_async.models import device_series, rgm_stats, site_series
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.device_series import MicroInterval, MicrosTelemetry, MicroTelemetry
@@ -57,7 +58,7 @@ def micros(
     for each in body.devices or ():
         rows.setdefault(str(each.serial_number), []).extend(each.intervals or ())
     listed = [row for each in rows.values() for row in each]
-    range_ = series.requested_range(limits, window, body, listed, response)
+    range_ = requested_range(limits, window, body, listed, response)
     devices = tuple(_device(range_, body, response, *each) for each in rows.items())
     reported = (each.coverage.reported_until for each in devices)
     no_device = Gap(range_.window, Reason.NO_DEVICE)
