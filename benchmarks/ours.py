@@ -9,8 +9,8 @@ from benchmarks.payload import GRID, SYSTEM_ID
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.api.series import SeriesRequests
 from enlighten_async.api.v2.series import RGM_STATS
-from enlighten_async.models import Coverage
-from enlighten_async.models.rgm_stats import RgmStats, merge_rgm_stats, no_rgm_stats
+from enlighten_async.models import Coverage, RgmStats
+from enlighten_async.models.intervals import merge_parts
 from enlighten_async.windows import Window
 from enlighten_async.wire import Response
 
@@ -39,4 +39,4 @@ class Ours:
     def merge(self, parts: Sequence[RgmStats]) -> RgmStats:
         """Join parts into one answer."""
         window = Window(parts[0].window.start, parts[-1].window.end)
-        return merge_rgm_stats(parts, no_rgm_stats(SYSTEM_ID, Coverage(window, GRID)))
+        return merge_parts(parts, RgmStats.empty(SYSTEM_ID, Coverage(window, GRID)))

@@ -165,7 +165,7 @@ class DailyPlan(OneRequestPlan[L]):
             "start_date": None if start is None else str(start),
             **endpoint.defaults,
         }
-        part = decode.value(endpoint.model, response, usual=known, shape=endpoint.shape)
+        part = decode.value(endpoint.model, response, defaults=known, shape=endpoint.shape)
         if endpoint.past_days_only and last is not None:
             part = part.ended(last)
         return part if len(part) else evolve(part, start_date=None, reason=endpoint.empty_reason(part))
@@ -177,7 +177,7 @@ class DailyPlan(OneRequestPlan[L]):
         if reason is None:
             return None
         as_of = decode.fetched_at(error.response)
-        return self.endpoint.model.nothing(self.system_id, reason, as_of, **self.endpoint.defaults)
+        return self.endpoint.model.empty(self.system_id, reason, as_of, **self.endpoint.defaults)
 
     def _valid_until(self, part: L, fetched: float) -> float:
         """Return up to when (epoch seconds) a response will do: for ever where its last day is final."""

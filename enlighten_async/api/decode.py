@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import MappingProxyType
+from types import GenericAlias, MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -66,7 +66,7 @@ def value(
     response: Response,
     *,
     shape: Shape | None = None,
-    usual: Mapping[str, object] = MappingProxyType({}),
+    defaults: Mapping[str, object] = MappingProxyType({}),
 ) -> T:
     """Decode an answer that is one object.
 
@@ -74,18 +74,18 @@ def value(
         model: what it becomes; a model that has `as_of`.
         response: the answer.
         shape: turns the object into what the model is made of, where it is not that already.
-        usual: values of fields which the answer may leave out.
+        defaults: values of fields which the answer may leave out.
     """
     raw = parsed(_ANYTHING, response)
     if isinstance(raw, dict):
-        raw |= {name: known for name, known in usual.items() if raw.get(name) is None}
+        raw |= {name: known for name, known in defaults.items() if raw.get(name) is None}
         raw = raw if shape is None else _shaped(response, raw, shape)
     return _fetched(_structured(response, raw, model), response)
 
 
 def items(model: type[T], response: Response) -> tuple[T, ...]:
     """Decode an answer that is a list of objects."""
-    kind: type[tuple[T, ...]] = tuple[model, ...]  # type: ignore[valid-type]
+    kind: Any = GenericAlias(tuple, (model, ...))
     return _structured(response, parsed(_ANYTHING, response), kind)
 
 

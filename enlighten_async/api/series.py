@@ -8,13 +8,13 @@ from functools import partial
 from typing import ClassVar, Generic, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from enlighten_async.api.ranges import HOUR, Range, SeriesLimits, TimeRange
 from enlighten_async.cache import SeriesIndex, split_window_by_week
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotFound, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Gap, Reason, explained
-from enlighten_async.models.intervals import SeriesResult
+from enlighten_async.models.intervals import SeriesResult, merge_parts
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import QueryPlan, Segment, Segments
 from enlighten_async.windows import Window, as_datetime, floor, local_days, time_zone, without
@@ -35,26 +35,22 @@ class SeriesEndpoint(Generic[S]):
 
     Attributes:
         limits: the service's limits of it.
+        model: the type of its parts and of its answer.
         decode: decodes a response for a window; `None` leaves the range to what the response spans.
-        nothing: makes an answer without rows.
-        merge: joins parts, oldest first, in place of an answer without rows, with gaps nobody spoke for.
         device: serial number of the device it is about; empty if it is about the whole system.
         paged: whether a window is answered page by page.
-        model: the type of its parts and of its answer.
     """
 
     limits: SeriesLimits
-    decode: Callable[[SeriesLimits, Response, int, Window | None], S]
-    nothing: Callable[[int, Coverage], S]
-    merge: Callable[[Sequence[S], S, Iterable[Gap]], S]
+    model: type[S]
+    decode: Callable[..., S]
     device: str = ""
     paged: ClassVar[bool] = False
-    model: type[S] = field(init=False)
 
-    @model.default
-    def _model(self) -> type[S]:
-        window = Window(0, 0)
-        return type(self.nothing(0, Coverage(window, self.limits.grid)))
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """The attributes of every answer that the endpoint itself tells."""
+        return {"serial_number": self.device} if self.device else {}
 
     def requests(self, system_id: int, time_zones: Mapping[int, str]) -> SeriesRequests[S]:
         """Return the maker of the requests about one system."""
@@ -128,7 +124,7 @@ class SeriesPlan(QueryPlan[S, S]):
             answer = parts[0]
         else:
             empty = requests.empty((), window or parts[0].window)
-            answer = requests.endpoint.merge(parts, empty, gaps)
+            answer = merge_parts(parts, empty, gaps)
         if requests.system_id in requests.time_zones:
             answer = requests.with_timezone(answer)
         return evolve(answer, receipt=receipt)
@@ -276,13 +272,14 @@ class SeriesRequests(Generic[S]):
 
     def read(self, response: Response, window: Window | None) -> S:
         """Return the rows of a response within a window; `None`: all of them."""
-        return self.endpoint.decode(self.endpoint.limits, response, self.system_id, window)
+        endpoint = self.endpoint
+        return endpoint.decode(endpoint.limits, response, self.system_id, window, **endpoint.attributes)
 
     def empty(self, gaps: Sequence[Gap], window: Window, until: float | None = None) -> S:
         """Return an answer without rows, with these gaps; `until` is how far the system had reported."""
         reported = None if until is None else as_datetime(until)
         coverage = Coverage(window, self.endpoint.limits.grid, tuple(gaps), reported_until=reported)
-        return self.endpoint.nothing(self.system_id, coverage)
+        return self.endpoint.model.empty(self.system_id, coverage, **self.endpoint.attributes)
 
     def with_timezone(self, part: S) -> S:
         """Return a part with the name of the system's time zone, where it is known."""
@@ -291,7 +288,7 @@ class SeriesRequests(Generic[S]):
 
     def _join(self, parts: Sequence[S]) -> S:
         window = Window(parts[0].window.start, parts[-1].window.end)
-        return self.endpoint.merge(parts, self.empty((), window), ())
+        return merge_parts(parts, self.empty((), window))
 
     # Responses
 

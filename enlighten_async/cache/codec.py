@@ -130,7 +130,7 @@ def _series(columns: list[tuple[str, str, bytes]], kind: Any) -> Series[Any]:
     found = {name: _numbers(code, planes) for name, code, planes in columns}
     if len({len(column) for column in found.values()}) != 1:
         raise ValueError("columns of different lengths")
-    return Series(kind.__args__[0].from_columns, found)
+    return Series(kind.__args__[0], found)
 
 
 def _without_receipt(model: type[Any]) -> Callable[[Any], dict[str, Any]]:

@@ -1,13 +1,12 @@
-"""Fields that come in several forms: what reads them as one."""
+"""Conversion of the service's plain values to models, field by field, and of models to plain values."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from math import isfinite
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar, cast, overload
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast, overload
 
 from attrs import Attribute, AttrsInstance, fields, has
 from cattrs import Converter
@@ -21,12 +20,12 @@ _FLAGS: Mapping[object, bool] = MappingProxyType(
     {"true": True, "enabled": True, "on": True, "false": False, "disabled": False, "off": False}
 )
 
-_NOTHING = frozenset({"", "n/a"})
-"""What stands for a text that is not known (lower case)."""
+_NO_TEXT = frozenset({"", "n/a"})
+"""Texts, in lower case, that stand for one that is not known."""
 
 
-def flag(raw: object) -> bool | None:
-    """Read what is true or false, or a word that says so; `None` for any other word."""
+def parse_flag(raw: object) -> bool | None:
+    """Return a boolean, or a word such as "enabled", as a boolean; `None` for any other word."""
     if raw is None or isinstance(raw, bool):
         return raw
     if not isinstance(raw, str):
@@ -34,22 +33,22 @@ def flag(raw: object) -> bool | None:
     return _FLAGS.get(raw.strip().lower())
 
 
-def word(raw: object) -> str | None:
-    """Read a text; `None` for an empty one, and for one that says that there is none."""
+def parse_text(raw: object) -> str | None:
+    """Return a text; `None` for an empty one and for "n/a"."""
     if raw is not None and not isinstance(raw, str):
         raise TypeError(f"not a text: {type(raw).__name__}")
-    return None if raw is None or raw.strip().lower() in _NOTHING else raw
+    return None if raw is None or raw.strip().lower() in _NO_TEXT else raw
 
 
-def identity(raw: object) -> int | str | None:
-    """Read the service's own name of a thing: a number, or a text; `None` for an empty one."""
+def parse_id(raw: object) -> int | str | None:
+    """Return the service's own id of a thing, a number or a text; `None` for an empty one."""
     if isinstance(raw, int) and not isinstance(raw, bool):
         return raw
-    return word(raw)
+    return parse_text(raw)
 
 
-def kept(raw: object) -> Mapping[str, object]:
-    """Read an object that is kept as it came."""
+def parse_object(raw: object) -> Mapping[str, object]:
+    """Return a JSON object as it came."""
     if not isinstance(raw, dict):
         raise TypeError(f"not an object: {type(raw).__name__}")
     return raw
@@ -58,13 +57,19 @@ def kept(raw: object) -> Mapping[str, object]:
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
 
-READ: Final = "read"
-"""In the metadata of a field: the function that reads its value, null included."""
+PARSE: Final = "parse"
+"""In the metadata of a field: the function that parses its raw value, null included."""
 
-_OURS: Final = frozenset({"as_of", "complete", "reason", "receipt"})
-"""Attributes of answers which the service does not send; what it may send by these names is not read."""
+TEXT: Final = MappingProxyType({PARSE: parse_text})
+FLAG: Final = MappingProxyType({PARSE: parse_flag})
+ID: Final = MappingProxyType({PARSE: parse_id})
+OBJECT: Final = MappingProxyType({PARSE: parse_object})
+"""Metadata of fields, by what they hold."""
 
-_QUARTER: Final = 900
+_NOT_SENT: Final = frozenset({"as_of", "complete", "reason", "receipt"})
+"""Attributes of answers which the service does not send; values it may send by these names are ignored."""
+
+_QUARTER_HOUR_S: Final = 900
 """Seconds; offsets of time zones, and so local midnights, are whole quarters of an hour."""
 
 _converter = Converter()
@@ -95,9 +100,16 @@ class RowSequence(ToDict, Sequence[R_co], Generic[R_co]):
 
     __slots__ = ()
 
-    @abstractmethod
+    _items: ClassVar[str]
+    """The attribute that holds the rows, as a tuple."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, self._items))
+
     def _row(self, place: int) -> R_co:
         """Return one row; the place lies within the length."""
+        row: R_co = getattr(self, self._items)[place]
+        return row
 
     @overload
     def __getitem__(self, index: int) -> R_co: ...
@@ -111,27 +123,27 @@ class RowSequence(ToDict, Sequence[R_co], Generic[R_co]):
         return map(self._row, range(len(self)))
 
 
-def quantity(units: Mapping[str, float]) -> Callable[[object], float | None]:
-    """Return what reads a number, or an object of `value` and `units`, as a number of the first unit.
+def quantity_parser(units: Mapping[str, float]) -> Callable[[object], float | None]:
+    """Return a function that parses a number, or an object of `value` and `units`, to the first unit.
 
     Args:
         units: names of units, with how many of the first one they are.
     """
-    usual = next(iter(units))
+    default_unit = next(iter(units))
 
-    def read(raw: object) -> float | None:
-        told = raw if isinstance(raw, dict) else {"value": raw}
-        if told.get("value") is None:
+    def parse(raw: object) -> float | None:
+        quantity = raw if isinstance(raw, dict) else {"value": raw}
+        if quantity.get("value") is None:
             return None
-        unit = told.get("units") or usual
+        unit = quantity.get("units") or default_unit
         if not isinstance(unit, str) or unit not in units:
             raise ValueError(f"not a unit of {', '.join(units)}: {unit!r:.40}")
-        value = _number(told["value"]) * units[unit]
+        value = _number(quantity["value"]) * units[unit]
         if not isfinite(value):
-            raise ValueError(f"too large: {told['value']}")
+            raise ValueError(f"too large: {quantity['value']}")
         return value
 
-    return read
+    return parse
 
 
 def _number(raw: object, _: object = None) -> float:
@@ -167,18 +179,18 @@ def _day(raw: object, _: object) -> date:
     if isinstance(raw, str):
         return datetime.fromisoformat(raw).date()
     midnight = _number(raw)
-    if midnight % _QUARTER:
+    if midnight % _QUARTER_HOUR_S:
         raise ValueError(f"not a date: {midnight}")
     return _nearest_day(midnight)
 
 
 def _nearest_day(moment: float) -> date:
-    """Return the day whose UTC midnight is next: right wherever the clock is less than 12 hours from UTC."""
+    """Return the day whose UTC midnight is nearest: right where the clock is less than 12 hours from UTC."""
     return as_datetime(moment + DAY / 2).date()
 
 
-def day_or_moment(raw: object) -> date | None:
-    """Read a local date that may also come as some moment of it, or in another way that says nothing."""
+def parse_day(raw: object) -> date | None:
+    """Return a local date, which may also come as some moment of it; `None` for null, 0 and an empty text."""
     if isinstance(raw, str) and raw:
         return datetime.fromisoformat(raw).date()
     return _nearest_day(_number(raw)) if raw else None
@@ -189,14 +201,14 @@ def _is_tuple(kind: object) -> bool:
 
 
 def _items(raw: object, kind: Any) -> tuple[object, ...]:
-    """Structure a list (null is an empty one); cattrs would take a text or an object for one too."""
+    """Structure a list (null is an empty one); cattrs would accept a text or an object, too."""
     if not isinstance(raw, list | None):
         raise TypeError(f"not a list: {type(raw).__name__}")
     return tuple(_converter.structure(raw or [], list[kind.__args__[0]]))
 
 
 def _from_object(model: type[T]) -> Callable[[object, object], T]:
-    """Return what structures an object; without required fields, cattrs would take a list for one."""
+    """Return a hook that structures an object; without required fields, cattrs would accept a list, too."""
     special: dict[str, Any] = {
         field.name: rule for field in fields(cast("type[AttrsInstance]", model)) if (rule := _rule(field))
     }
@@ -211,13 +223,13 @@ def _from_object(model: type[T]) -> Callable[[object, object], T]:
 
 
 def _rule(field: Attribute[Any]) -> object:
-    """Return how a field is read, if not by its type."""
-    if field.name in _OURS:
+    """Return the rule for a field that is not structured by its type."""
+    if field.name in _NOT_SENT:
         return override(omit=True)
     if field.name.endswith("_"):
         return override(rename=field.name.rstrip("_"))
-    read = field.metadata.get(READ)
-    return None if read is None else override(struct_hook=lambda raw, _: read(raw))
+    parse = field.metadata.get(PARSE)
+    return None if parse is None else override(struct_hook=lambda raw, _: parse(raw))
 
 
 _converter.register_structure_hook_factory(has, _from_object)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from itertools import chain
+from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, RowSequence, ToDict, flag, identity, kept, quantity, word
+from enlighten_async.models.convert import FLAG, ID, OBJECT, PARSE, TEXT, RowSequence, ToDict, quantity_parser
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 
-_POWER = quantity({"W": 1, "kW": 1000, "MW": 1_000_000})
-_ENERGY = quantity({"Wh": 1, "kWh": 1000, "MWh": 1_000_000, "J": 1 / 3600, "kJ": 1 / 3.6, "MJ": 1 / 0.0036})
+_POWER = quantity_parser({"W": 1, "kW": 1000, "MW": 1_000_000})
+_ENERGY = quantity_parser(
+    {"Wh": 1, "kWh": 1000, "MWh": 1_000_000, "J": 1 / 3600, "kJ": 1 / 3.6, "MJ": 1 / 0.0036}
+)
 
 
 @frozen
@@ -48,16 +51,12 @@ class Envoys(RowSequence[Envoy]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "envoys"
+
     system_id: int
     envoys: tuple[Envoy, ...] = ()
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.envoys)
-
-    def _row(self, place: int) -> Envoy:
-        return self.envoys[place]
 
 
 @frozen
@@ -130,11 +129,11 @@ class MicroInverter(ToDict):
     part_number: str | None = None
     sku: str | None = None
     status: str | None = None
-    power_produced: float | None = field(default=None, metadata={READ: _POWER})
+    power_produced: float | None = field(default=None, metadata={PARSE: _POWER})
     proc_load: str | None = None
     param_table: str | None = None
     envoy_serial_number: str | None = None
-    energy: float | None = field(default=None, metadata={READ: _ENERGY})
+    energy: float | None = field(default=None, metadata={PARSE: _ENERGY})
     grid_profile: str | None = None
     last_report_date: datetime | None = None
 
@@ -162,6 +161,8 @@ class InvertersSummary(RowSequence[EnvoyInverters]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "envoys"
+
     envoys: tuple[EnvoyInverters, ...] = ()
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -170,15 +171,6 @@ class InvertersSummary(RowSequence[EnvoyInverters]):
     def micro_inverters(self) -> tuple[MicroInverter, ...]:
         """The microinverters of all gateways."""
         return tuple(inverter for envoy in self.envoys for inverter in envoy.micro_inverters)
-
-    def __len__(self) -> int:
-        return len(self.envoys)
-
-    def _row(self, place: int) -> EnvoyInverters:
-        return self.envoys[place]
-
-
-_WORD, _FLAG = {READ: word}, {READ: flag}
 
 
 @frozen
@@ -193,9 +185,9 @@ class CellularModem(ToDict):
         plan_end_date: when its contract ends (aware UTC).
     """
 
-    imei: str | None = field(default=None, metadata=_WORD)
-    part_num: str | None = field(default=None, metadata=_WORD)
-    sku: str | None = field(default=None, metadata=_WORD)
+    imei: str | None = field(default=None, metadata=TEXT)
+    part_num: str | None = field(default=None, metadata=TEXT)
+    sku: str | None = field(default=None, metadata=TEXT)
     plan_start_date: datetime | None = None
     plan_end_date: datetime | None = None
 
@@ -227,26 +219,26 @@ class SystemDevice(ToDict):
         dom_compliant: whether it keeps to the rules on domestic content (USA).
     """
 
-    id: int | str | None = field(default=None, metadata={READ: identity})
-    serial_number: str | None = field(default=None, metadata=_WORD)
-    name: str | None = field(default=None, metadata=_WORD)
-    model: str | None = field(default=None, metadata=_WORD)
-    product_name: str | None = field(default=None, metadata=_WORD)
-    part_number: str | None = field(default=None, metadata=_WORD)
-    sku: str | None = field(default=None, metadata=_WORD)
-    status: str | None = field(default=None, metadata=_WORD)
-    active: bool | None = field(default=None, metadata=_FLAG)
+    id: int | str | None = field(default=None, metadata=ID)
+    serial_number: str | None = field(default=None, metadata=TEXT)
+    name: str | None = field(default=None, metadata=TEXT)
+    model: str | None = field(default=None, metadata=TEXT)
+    product_name: str | None = field(default=None, metadata=TEXT)
+    part_number: str | None = field(default=None, metadata=TEXT)
+    sku: str | None = field(default=None, metadata=TEXT)
+    status: str | None = field(default=None, metadata=TEXT)
+    active: bool | None = field(default=None, metadata=FLAG)
     last_report_at: datetime | None = None
-    state: str | None = field(default=None, metadata=_WORD)
-    config_type: str | None = field(default=None, metadata=_WORD)
-    config_phase: str | None = field(default=None, metadata=_WORD)
-    emu_sw_version: str | None = field(default=None, metadata=_WORD)
+    state: str | None = field(default=None, metadata=TEXT)
+    config_type: str | None = field(default=None, metadata=TEXT)
+    config_phase: str | None = field(default=None, metadata=TEXT)
+    emu_sw_version: str | None = field(default=None, metadata=TEXT)
     cellular_modem: CellularModem | None = None
-    firmware: str | None = field(default=None, metadata=_WORD)
-    sg_ready_relay: str | None = field(default=None, metadata=_WORD)
-    iq_er: str | None = field(default=None, metadata=_WORD)
-    feoc_compliant: bool | None = field(default=None, metadata=_FLAG)
-    dom_compliant: bool | None = field(default=None, metadata=_FLAG)
+    firmware: str | None = field(default=None, metadata=TEXT)
+    sg_ready_relay: str | None = field(default=None, metadata=TEXT)
+    iq_er: str | None = field(default=None, metadata=TEXT)
+    feoc_compliant: bool | None = field(default=None, metadata=FLAG)
+    dom_compliant: bool | None = field(default=None, metadata=FLAG)
 
 
 @frozen
@@ -287,7 +279,7 @@ class Devices(ToDict):
     iq_collars: tuple[SystemDevice, ...] = ()
     iq_air: tuple[SystemDevice, ...] = ()
     generators: tuple[SystemDevice, ...] = ()
-    others: Mapping[str, object] = field(factory=dict, hash=False, metadata={READ: kept})
+    others: Mapping[str, object] = field(factory=dict, hash=False, metadata=OBJECT)
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
 
@@ -313,13 +305,9 @@ class EvChargers(RowSequence[SystemDevice]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "ev_chargers"
+
     system_id: int
     ev_chargers: tuple[SystemDevice, ...] = ()
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.ev_chargers)
-
-    def _row(self, place: int) -> SystemDevice:
-        return self.ev_chargers[place]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, RowSequence, ToDict, flag, quantity, word
+from enlighten_async.models.convert import FLAG, PARSE, RowSequence, ToDict, parse_text, quantity_parser
 from enlighten_async.models.receipt import Receipt
 
-_NUMBER = {READ: quantity({"": 1})}
+_NUMBER = {PARSE: quantity_parser({"": 1})}
 
 _DAY = 24 * 60
 
@@ -18,10 +19,10 @@ def _hour(raw: object) -> str | None:
     """Read a time of the day, which is a text in writing; a number would be its minutes."""
     if isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw <= _DAY:
         return f"{raw // 60}:{raw % 60:02}"
-    return word(raw)
+    return parse_text(raw)
 
 
-_HOUR = {READ: _hour}
+_HOUR = {PARSE: _hour}
 
 
 @frozen
@@ -53,17 +54,13 @@ class EvChargerEvents(RowSequence[EvChargerEvent]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "events"
+
     system_id: int
     events: tuple[EvChargerEvent, ...] = ()
     complete: bool = field(default=True, eq=False)
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.events)
-
-    def _row(self, place: int) -> EvChargerEvent:
-        return self.events[place]
 
 
 @frozen
@@ -101,17 +98,13 @@ class EvChargerSessions(RowSequence[EvChargerSession]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "sessions"
+
     system_id: int
     sessions: tuple[EvChargerSession, ...] = ()
     complete: bool = field(default=True, eq=False)
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.sessions)
-
-    def _row(self, place: int) -> EvChargerSession:
-        return self.sessions[place]
 
 
 @frozen
@@ -144,8 +137,8 @@ class EvChargerSchedule(ToDict):
     """
 
     type: str | None = None
-    is_active: bool | None = field(default=None, metadata={READ: flag})
-    reminder_flag: bool | None = field(default=None, metadata={READ: flag})
+    is_active: bool | None = field(default=None, metadata=FLAG)
+    reminder_flag: bool | None = field(default=None, metadata=FLAG)
     reminder_timer: int | None = None
     schedules: tuple[EvChargingTime, ...] = ()
 
@@ -161,13 +154,9 @@ class EvChargerSchedules(RowSequence[EvChargerSchedule]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "charger_schedules"
+
     system_id: int
     charger_schedules: tuple[EvChargerSchedule, ...] = ()
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.charger_schedules)
-
-    def _row(self, place: int) -> EvChargerSchedule:
-        return self.charger_schedules[place]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, RowSequence, ToDict, flag, identity
+from enlighten_async.models.convert import FLAG, PARSE, RowSequence, ToDict, parse_id
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.receipt import Receipt
 
 
 def _name(raw: object) -> str | None:
     """Read an id as a text."""
-    known = identity(raw)
+    known = parse_id(raw)
     return None if known is None else str(known)
 
 
@@ -48,17 +49,13 @@ class Events(RowSequence[Event]):
         receipt: what the query spent; empty on a part of a stream.
     """
 
+    _items: ClassVar[str] = "events"
+
     system_id: int
     events: tuple[Event, ...]
     coverage: Coverage = field(eq=False)
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.events)
-
-    def _row(self, place: int) -> Event:
-        return self.events[place]
 
 
 @frozen
@@ -72,16 +69,12 @@ class OpenEvents(RowSequence[Event]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "events"
+
     system_id: int
     events: tuple[Event, ...] = ()
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.events)
-
-    def _row(self, place: int) -> Event:
-        return self.events[place]
 
 
 @frozen
@@ -113,12 +106,12 @@ class Alarm(ToDict):
         events: the events behind it, one for each device.
     """
 
-    id: str | None = field(default=None, metadata={READ: _name})
+    id: str | None = field(default=None, metadata={PARSE: _name})
     event_type_id: int | None = None
     severity: int | None = None
     alarm_start_time: datetime | None = None
     alarm_end_time: datetime | None = None
-    cleared: bool | None = field(default=None, metadata={READ: flag})
+    cleared: bool | None = field(default=None, metadata=FLAG)
     events: tuple[AlarmEvent, ...] = ()
 
 
@@ -134,17 +127,13 @@ class Alarms(RowSequence[Alarm]):
         receipt: what the query spent; empty on a part of a stream.
     """
 
+    _items: ClassVar[str] = "alarms"
+
     system_id: int
     alarms: tuple[Alarm, ...]
     coverage: Coverage = field(eq=False)
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.alarms)
-
-    def _row(self, place: int) -> Alarm:
-        return self.alarms[place]
 
 
 @frozen
@@ -158,16 +147,12 @@ class OpenAlarms(RowSequence[Alarm]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "alarms"
+
     system_id: int
     alarms: tuple[Alarm, ...] = ()
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.alarms)
-
-    def _row(self, place: int) -> Alarm:
-        return self.alarms[place]
 
 
 @frozen
@@ -185,7 +170,7 @@ class EventType(ToDict):
 
     event_type_id: int
     event_type_key: str | None = None
-    stateful: bool | None = field(default=None, metadata={READ: flag})
+    stateful: bool | None = field(default=None, metadata=FLAG)
     event_name: str | None = None
     event_description: str | None = None
     recommended_action: str | None = None
@@ -201,12 +186,8 @@ class EventTypes(RowSequence[EventType]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "event_types"
+
     event_types: tuple[EventType, ...] = ()
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.event_types)
-
-    def _row(self, place: int) -> EventType:
-        return self.event_types[place]

@@ -1,21 +1,21 @@
-"""What the service says of a system beside its data."""
+"""Answers in intervals: their common attributes, sums by local time, and the joining of parts."""
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
-from typing import Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
+from math import isnan
+from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field, fields, frozen
 
 from enlighten_async.errors import InputError
 from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage, Gap, combined
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Series, concatenated
+from enlighten_async.models.series import Series, concatenated, row_class
 from enlighten_async.windows import DAY, Window, steady, time_zone
 
 
@@ -38,9 +38,9 @@ class Meta:
 
 Unit: TypeAlias = Literal["hour", "day", "month"]
 
-HOUR = 3_600
+_HOUR_S = 3_600
 
-_EPOCH = date(1970, 1, 1).toordinal()
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 @frozen
@@ -62,7 +62,7 @@ class Sum:
 
 
 @define
-class _Tally:
+class _RunningSum:
     start: int
     wh: float = 0.0
     got: int = 0
@@ -84,17 +84,17 @@ def sums(
     """
     if unit not in _CUTS:
         raise InputError(f"unit must be 'hour', 'day' or 'month', not {unit!r}")
-    tallies: dict[object, _Tally] = {}
+    running: dict[object, _RunningSum] = {}
     for piece, offset in steady(window, zone):
         for start, end, key in _CUTS[unit](piece, offset):
-            tally = tallies.setdefault(key, _Tally(start))
+            total = running.setdefault(key, _RunningSum(start))
             # An interval belongs to the stretch in which it begins: start <= end_at - grid < end.
             low, high = bisect_right(ends, start + grid - 1), bisect_right(ends, end + grid - 1)
-            there = [value for value in values[low:high] if value == value]  # noqa: PLR0124 - not NaN
-            tally.wh += sum(there)
-            tally.got += len(there)
-            tally.expected += _cells(window, start, end, grid)
-    return [Sum(datetime.fromtimestamp(t.start, zone), t.wh, t.got, t.expected) for t in tallies.values()]
+            there = [value for value in values[low:high] if not isnan(value)]
+            total.wh += sum(there)
+            total.got += len(there)
+            total.expected += _cells(window, start, end, grid)
+    return [Sum(datetime.fromtimestamp(t.start, zone), t.wh, t.got, t.expected) for t in running.values()]
 
 
 def _cells(window: Window, start: int, end: int, grid: int) -> int:
@@ -114,7 +114,7 @@ def _equal(size: int, piece: Window, offset: int) -> Iterator[tuple[int, int, in
 
 def _hours(piece: Window, offset: int) -> Iterator[tuple[int, int, object]]:
     """Cut at local hours; the same hour at another offset is another hour."""
-    for start, end, number in _equal(HOUR, piece, offset):
+    for start, end, number in _equal(_HOUR_S, piece, offset):
         yield start, end, (number, offset)
 
 
@@ -126,7 +126,7 @@ def _days(piece: Window, offset: int) -> Iterator[tuple[int, int, object]]:
 def _months(piece: Window, offset: int) -> Iterator[tuple[int, int, object]]:
     """Cut at local days and name them by their month."""
     for start, end, number in _equal(DAY, piece, offset):
-        day = date.fromordinal(_EPOCH + number)
+        day = date.fromordinal(_EPOCH_DAY + number)
         yield start, end, (day.year, day.month)
 
 
@@ -135,6 +135,9 @@ _CUTS = {"hour": _hours, "day": _days, "month": _months}
 
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
+
+KEEP_NEWEST: Final = "keep_newest"
+"""In the metadata of a field: joined parts keep the newest value that is not null."""
 
 
 @frozen
@@ -159,6 +162,17 @@ class SeriesResult(ToDict):
     coverage: Coverage = field(eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
 
+    @classmethod
+    def empty(cls, system_id: int, coverage: Coverage, **known: Any) -> Self:
+        """Return an answer without rows.
+
+        Args:
+            system_id: the service's number of the system.
+            coverage: its range, and why there is nothing in it.
+            known: values of the model's own attributes, such as `serial_number`.
+        """
+        return cls(system_id, 0, None, coverage.window, None, coverage=coverage, **known)
+
     @property
     def _last(self) -> int | None:
         """The end of the newest row, epoch seconds; `None` without rows."""
@@ -167,6 +181,10 @@ class SeriesResult(ToDict):
     def _with_timezone(self, timezone: str | None) -> Self:
         """Return it with the name of the system's time zone."""
         return evolve(self, timezone=timezone)
+
+    def _with_rows_of(self, parts: Sequence[Self]) -> Self:
+        """Return it, an answer without rows, with the rows of its parts."""
+        raise NotImplementedError
 
     def _slice(self, window: Window) -> Self:
         """Return what it holds of a window, which lies within its own."""
@@ -190,9 +208,18 @@ class IntervalStats(SeriesResult, Generic[R_co]):
     coverage: Coverage = field(eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
 
+    @classmethod
+    def empty(cls, system_id: int, coverage: Coverage, **known: Any) -> Self:
+        """Return an answer without rows, as `SeriesResult.empty` does."""
+        return super().empty(system_id, coverage, intervals=Series.of(row_class(cls)), **known)
+
     @property
     def _last(self) -> int | None:
         return self.intervals.columns["end_at"][-1] if self.intervals else None
+
+    def _with_rows_of(self, parts: Sequence[Self]) -> Self:
+        pieces = [part.intervals for part in parts]
+        return evolve(self, intervals=concatenated(pieces or [self.intervals]))
 
     def _slice(self, window: Window) -> Self:
         return evolve(super()._slice(window), intervals=within(self.intervals, window))
@@ -222,63 +249,38 @@ class IntervalStats(SeriesResult, Generic[R_co]):
         )
 
 
-S = TypeVar("S", bound=IntervalStats[Any])
+S = TypeVar("S", bound=SeriesResult)
 
 
 def merge_parts(parts: Sequence[S], empty: S, unasked: Iterable[Gap] = ()) -> S:
-    """Join parts of one system into one answer.
+    """Join parts of one system into one answer, on the finest of their grids.
 
     Args:
-        parts: in order of time; no two share an interval.
-        empty: an answer without rows for the whole range, on its grid, to be filled.
+        parts: in order of time; no two share an interval of one device.
+        empty: an answer without rows for the whole range, to be filled.
         unasked: what of the range no part speaks for, and why.
     """
     # A part that stands for a refusal says nothing of the system.
     newest = next((part for part in reversed(parts) if part.meta or part.total_devices), empty)
-    return evolve(
+    grid = min((part.coverage.grid for part in parts), default=empty.coverage.grid)
+    coverages = [part.coverage for part in parts]
+    merged = evolve(
         empty,
         total_devices=newest.total_devices,
         meta=newest.meta,
-        intervals=concatenated([part.intervals for part in parts] or [empty.intervals]),
-        coverage=combined(
-            [part.coverage for part in parts], empty.coverage.window, empty.coverage.grid, unasked
-        ),
+        coverage=combined(coverages, empty.coverage.window, grid, unasked),
+        **_newest_values(parts, empty),
     )
+    return merged._with_rows_of(parts)
 
 
-def merge_parts_with(*names: str) -> Callable[[Sequence[S], S, Iterable[Gap]], S]:
-    """Return what joins parts as `joined` does, and keeps the newest value of these attributes."""
-
-    def merge(parts: Sequence[S], empty: S, unasked: Iterable[Gap] = ()) -> S:
-        latest: dict[str, Any] = {
-            name: value for name in names for part in parts if (value := getattr(part, name)) is not None
-        }
-        return evolve(merge_parts(parts, empty, unasked), **latest)
-
-    return merge
+def _newest_values(parts: Sequence[S], empty: S) -> dict[str, Any]:
+    """Return the newest values of the attributes of which the newest is kept."""
+    names = [each.name for each in fields(type(empty)) if each.metadata.get(KEEP_NEWEST)]
+    return {name: value for name in names for part in parts if (value := getattr(part, name)) is not None}
 
 
 def within(rows: Series[R], window: Window) -> Series[R]:
     """Return those of rows, in order of time, whose intervals end in a window."""
     ends = rows.columns["end_at"]
     return rows[bisect_right(ends, window.start) : bisect_right(ends, window.end)]
-
-
-def columns(row: Callable[..., R], end_at: Iterable[int], **values: Iterable[float]) -> Series[R]:
-    """Return columns of raw values (instants in epoch seconds, null as NaN) as rows."""
-    return Series(row, {"end_at": array("q", end_at), **{n: array("d", v) for n, v in values.items()}})
-
-
-def known(raw: float) -> float | None:
-    """Return a raw value of a column; `None` for null."""
-    return None if raw != raw else raw  # noqa: PLR0124 - only NaN, a null, differs from itself
-
-
-def whole(raw: float) -> int | None:
-    """Return a raw value of a column of whole numbers; `None` for null."""
-    return None if raw != raw else int(raw)  # noqa: PLR0124 - as above
-
-
-def number(raw: float) -> int | float | None:
-    """Return a raw value of a column, without a fraction as the service sent it; `None` for null."""
-    return int(raw) if raw.is_integer() else known(raw)

@@ -11,6 +11,7 @@ from enlighten_async.models.convert import RowSequence, ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.series import row_class
 from enlighten_async.windows import DAY, Window
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Lifetime(RowSequence[D_co]):
     """
 
     _columns: ClassVar[tuple[str, ...]]
-    """The attributes that hold a value a day."""
+    """The attributes that hold a value a day, in the order of the day's own attributes."""
 
     system_id: int
     start_date: datetime.date | None = field(validator=_on_the_calendar)
@@ -85,10 +86,8 @@ class Lifetime(RowSequence[D_co]):
     receipt: Receipt = field(factory=Receipt, eq=False, kw_only=True)
 
     @classmethod
-    def nothing(
-        cls, system_id: int, reason: Reason, as_of: datetime.datetime | None, **known: object
-    ) -> Self:
-        """Return an answer without days, with what else is known of it."""
+    def empty(cls, system_id: int, reason: Reason, as_of: datetime.datetime | None, **known: object) -> Self:
+        """Return an answer without days, with known values of other attributes."""
         values: dict[str, Any] = {**dict.fromkeys(cls._columns, ()), **known}
         return cls(system_id, None, **values, reason=reason, as_of=as_of)
 
@@ -116,9 +115,14 @@ class Lifetime(RowSequence[D_co]):
         gaps = () if self.reason is None else (Gap(window, self.reason),)
         return Coverage(window, DAY, gaps, as_of=self.as_of)
 
-    def _day(self, place: int) -> datetime.date:
+    def _row(self, place: int) -> D_co:
         # Where there are values there is a start: it was checked.
-        return (self.start_date or datetime.date.min) + datetime.timedelta(days=place)
+        day = (self.start_date or datetime.date.min) + datetime.timedelta(days=place)
+        columns = [getattr(self, name) for name in self._columns]
+        row: D_co = row_class(type(self))(
+            day, *[column[place] if place < len(column) else None for column in columns]
+        )
+        return row
 
 
 @frozen
@@ -140,14 +144,6 @@ class EnergyLifetime(Lifetime[LifetimeDay]):
     micro_production: tuple[int | None, ...] = ()
     meter_production: tuple[int | None, ...] = ()
 
-    def _row(self, place: int) -> LifetimeDay:
-        return LifetimeDay(
-            self._day(place),
-            _value(self.production, place),
-            _value(self.micro_production, place),
-            _value(self.meter_production, place),
-        )
-
 
 @frozen
 class ConsumptionLifetime(Lifetime[LifetimeDay]):
@@ -160,9 +156,6 @@ class ConsumptionLifetime(Lifetime[LifetimeDay]):
     _columns: ClassVar[tuple[str, ...]] = ("consumption",)
 
     consumption: tuple[int | None, ...]
-
-    def _row(self, place: int) -> LifetimeDay:
-        return LifetimeDay(self._day(place), _value(self.consumption, place))
 
 
 @frozen
@@ -204,9 +197,6 @@ class EnergyImportLifetime(Lifetime[LifetimeDay]):
 
     import_: tuple[int | None, ...]
 
-    def _row(self, place: int) -> LifetimeDay:
-        return LifetimeDay(self._day(place), _value(self.import_, place))
-
 
 @frozen
 class EnergyExportLifetime(Lifetime[LifetimeDay]):
@@ -219,9 +209,6 @@ class EnergyExportLifetime(Lifetime[LifetimeDay]):
     _columns: ClassVar[tuple[str, ...]] = ("export",)
 
     export: tuple[int | None, ...]
-
-    def _row(self, place: int) -> LifetimeDay:
-        return LifetimeDay(self._day(place), _value(self.export, place))
 
 
 @frozen
@@ -237,10 +224,3 @@ class BatteryLifetime(Lifetime[BatteryDay]):
 
     charge: tuple[int | None, ...]
     discharge: tuple[int | None, ...]
-
-    def _row(self, place: int) -> BatteryDay:
-        return BatteryDay(self._day(place), _value(self.charge, place), _value(self.discharge, place))
-
-
-def _value(column: tuple[int | None, ...], place: int) -> int | None:
-    return column[place] if place < len(column) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import ClassVar
 
 from attrs import field, frozen
 
@@ -39,17 +40,13 @@ class ProductionMeterReadings(RowSequence[MeterReading]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "meter_readings"
+
     system_id: int
     meter_readings: tuple[MeterReading, ...] = ()
     meta: Meta | None = None
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.meter_readings)
-
-    def _row(self, place: int) -> MeterReading:
-        return self.meter_readings[place]
 
 
 @frozen
@@ -64,17 +61,13 @@ class ConsumptionMeterReadings(RowSequence[MeterReading]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "meter_readings"
+
     system_id: int
     meter_readings: tuple[MeterReading, ...] = ()
     meta: Meta | None = None
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.meter_readings)
-
-    def _row(self, place: int) -> MeterReading:
-        return self.meter_readings[place]
 
 
 @frozen
@@ -106,17 +99,13 @@ class StorageMeterReadings(RowSequence[StorageMeterReading]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "meter_readings"
+
     system_id: int
     meter_readings: tuple[StorageMeterReading, ...] = ()
     meta: Meta | None = None
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.meter_readings)
-
-    def _row(self, place: int) -> StorageMeterReading:
-        return self.meter_readings[place]
 
 
 @frozen

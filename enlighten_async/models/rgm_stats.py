@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from attrs import evolve, field, frozen
 
-from enlighten_async.models.coverage import Coverage, Gap
-from enlighten_async.models.intervals import IntervalStats, columns, known, merge_parts, number, whole, within
+from enlighten_async.models.coverage import Coverage
+from enlighten_async.models.intervals import IntervalStats, within
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, concatenated
-from enlighten_async.windows import Window, as_datetime
+from enlighten_async.windows import Window
 
 
 @frozen
@@ -32,11 +31,6 @@ class RgmInterval:
     devices_reporting: int | None
     wh_del: int | float | None
 
-    @classmethod
-    def from_columns(cls, end_at: int, devices_reporting: float, wh_del: float) -> Self:
-        """Build a row of raw column values."""
-        return cls(as_datetime(end_at), whole(devices_reporting), number(wh_del))
-
 
 @frozen
 class ChannelInterval:
@@ -53,11 +47,6 @@ class ChannelInterval:
     end_at: datetime
     wh_del: float | None
     curr_w: int | float | None
-
-    @classmethod
-    def from_columns(cls, channel: int, end_at: int, wh_del: float, curr_w: float) -> Self:
-        """Build a row of raw column values."""
-        return cls(channel, as_datetime(end_at), known(wh_del), number(curr_w))
 
 
 @frozen
@@ -113,46 +102,19 @@ class RgmStats(IntervalStats[RgmInterval]):
     coverage: Coverage = field(eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
 
+    @classmethod
+    def empty(cls, system_id: int, coverage: Coverage, **known: Any) -> Self:
+        """Return an answer without meters."""
+        return super().empty(system_id, coverage, meter_intervals=(), **known)
+
+    def _with_rows_of(self, parts: Sequence[Self]) -> Self:
+        return evolve(super()._with_rows_of(parts), meter_intervals=_by_meter(parts))
+
     def _slice(self, window: Window) -> Self:
         pieces = [(meter, meter.within(window)) for meter in self.meter_intervals]
         # A meter whose rows all lie elsewhere would not be in an answer for this window alone.
         meters = tuple(piece for meter, piece in pieces if piece.intervals or not meter.intervals)
         return evolve(super()._slice(window), meter_intervals=meters)
-
-
-def rgm_intervals(
-    end_at: Iterable[int] = (), devices_reporting: Iterable[float] = (), wh_del: Iterable[float] = ()
-) -> Series[RgmInterval]:
-    """Return columns of raw values (null as NaN) as rows of a system."""
-    return columns(RgmInterval.from_columns, end_at, devices_reporting=devices_reporting, wh_del=wh_del)
-
-
-def channel_intervals(
-    channel: Iterable[int] = (),
-    end_at: Iterable[int] = (),
-    wh_del: Iterable[float] = (),
-    curr_w: Iterable[float] = (),
-) -> Series[ChannelInterval]:
-    """Return columns of raw values (null as NaN), grouped by channel, as rows of a meter."""
-    return Series(
-        ChannelInterval.from_columns,
-        {
-            "channel": array("h", channel),
-            "end_at": array("q", end_at),
-            "wh_del": array("d", wh_del),
-            "curr_w": array("d", curr_w),
-        },
-    )
-
-
-def no_rgm_stats(system_id: int, coverage: Coverage) -> RgmStats:
-    """Return an answer without rows."""
-    return RgmStats(system_id, 0, None, coverage.window, None, rgm_intervals(), (), coverage)
-
-
-def merge_rgm_stats(parts: Sequence[RgmStats], empty: RgmStats, unasked: Iterable[Gap] = ()) -> RgmStats:
-    """Join parts of one system into one answer, as `joined` does, meter by meter."""
-    return evolve(merge_parts(parts, empty, unasked), meter_intervals=_by_meter(parts))
 
 
 def _by_meter(parts: Iterable[RgmStats]) -> tuple[MeterIntervals, ...]:
@@ -173,7 +135,7 @@ def _by_meter(parts: Iterable[RgmStats]) -> tuple[MeterIntervals, ...]:
 def _grouped(channels: Mapping[int, list[Series[ChannelInterval]]]) -> Series[ChannelInterval]:
     """Put the pieces of each channel one after another, channel by channel."""
     ordered = [piece for _, pieces in sorted(channels.items()) for piece in pieces]
-    return concatenated(ordered) if ordered else channel_intervals()
+    return concatenated(ordered) if ordered else Series.of(ChannelInterval)
 
 
 @frozen
@@ -185,8 +147,3 @@ class ProductionMeter(IntervalStats[RgmInterval]):
     """
 
     _energy: ClassVar[str] = "wh_del"
-
-
-def no_production(system_id: int, coverage: Coverage) -> ProductionMeter:
-    """Return an answer without rows."""
-    return ProductionMeter(system_id, 0, None, coverage.window, None, rgm_intervals(), coverage)

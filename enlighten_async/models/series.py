@@ -1,16 +1,108 @@
-"""Series: columns of numbers, with rows made on access."""
+"""Series: columns of numbers, with rows made on access from the fields of a row class.
+
+A row class is a frozen attrs class. The type of each of its fields says how the column holds the value:
+
+| field | column | null |
+|---|---|---|
+| `datetime` | epoch seconds, 64-bit integers | not allowed |
+| `int` | 16-bit integers | not allowed |
+| `int | None`, `float | None`, `int | float | None` | 64-bit floats | NaN |
+"""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from operator import call
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints, overload
 
+from attrs import fields, frozen
+
+from enlighten_async.windows import as_datetime
+
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
+V = TypeVar("V")
 
 NAN = float("nan")
-"""How a column of numbers holds null; the service's JSON has no NaN of its own."""
+"""Null in a column of numbers; the service's JSON has no NaN of its own."""
+
+WIRE_PATH: Final = "wire_path"
+"""In the metadata of a field: where the service has its value, if not under the field's name."""
+
+
+def nan_to_none(raw: float) -> float | None:
+    """Return a raw value of a column; `None` for null."""
+    return raw if raw == raw else None  # noqa: PLR0124 - only NaN, a null, differs from itself
+
+
+def to_int(raw: float) -> int | None:
+    """Return a raw value of a column of integers; `None` for null."""
+    return int(raw) if raw == raw else None  # noqa: PLR0124 - as above
+
+
+def to_number(raw: float) -> int | float | None:
+    """Return a raw value of a column, an `int` if it is integral, as the service sent it; `None` for null."""
+    return int(raw) if raw.is_integer() else nan_to_none(raw)
+
+
+_COLUMNS: Final[Mapping[object, tuple[str, Callable[[Any], object]]]] = MappingProxyType(
+    {
+        datetime: ("q", as_datetime),
+        int: ("h", int),
+        int | None: ("d", to_int),
+        float | None: ("d", nan_to_none),
+        int | float | None: ("d", to_number),
+    }
+)
+"""Type code of the array, and converter of its values, by the type of a row's field."""
+
+
+def once_per_class(function: Callable[[type], V]) -> Callable[[type], V]:
+    """Cache a function of a class; mypy does not take `type[R]` for what `functools.cache` wants."""
+    return cache(function)
+
+
+@frozen
+class Column:
+    """The column of one field of a row class.
+
+    Attributes:
+        name: name of the field.
+        typecode: type code of the `array` that holds the values.
+        convert: makes the field's value of a raw one.
+        path: names under which the service has the value, one inside the other.
+    """
+
+    name: str
+    typecode: str
+    convert: Callable[[Any], object]
+    path: tuple[str, ...]
+
+
+@once_per_class
+def columns_of(row: type) -> tuple[Column, ...]:
+    """Return the columns of a row class, in the order of its fields."""
+    types = get_type_hints(row)
+    return tuple(
+        Column(each.name, *_COLUMNS[types[each.name]], each.metadata.get(WIRE_PATH, (each.name,)))
+        for each in fields(row)
+    )
+
+
+@once_per_class
+def _converters(row: type) -> tuple[Callable[[Any], object], ...]:
+    return tuple(column.convert for column in columns_of(row))
+
+
+@once_per_class
+def row_class(model: type) -> type[Any]:
+    """Return the class of a model's rows: the argument of its generic base, as in `IntervalStats[Row]`."""
+    bases = (base for each in model.__mro__ for base in vars(each).get("__orig_bases__", ()))
+    return next(row for base in bases for row in get_args(base) if isinstance(row, type))
 
 
 class Series(Sequence[R_co], Generic[R_co]):
@@ -25,9 +117,26 @@ class Series(Sequence[R_co], Generic[R_co]):
 
     __slots__ = ("_columns", "_row")
 
-    def __init__(self, row: Callable[..., R_co], columns: Mapping[str, array[int] | array[float]]) -> None:
+    def __init__(self, row: type[R_co], columns: Mapping[str, array[int] | array[float]]) -> None:
         self._row = row
         self._columns = dict(columns)
+
+    @staticmethod
+    def of(row: type[R], *values: Iterable[float]) -> Series[R]:
+        """Return columns of raw values (instants in epoch seconds, null as NaN) as a series.
+
+        Args:
+            row: class of the rows.
+            values: one column for each of its fields, in their order; none for a series without rows.
+        """
+        columns = columns_of(row)
+        return Series(
+            row,
+            {
+                column.name: array(column.typecode, raw)
+                for column, raw in zip(columns, values or [()] * len(columns), strict=True)
+            },
+        )
 
     @property
     def columns(self) -> Mapping[str, memoryview]:
@@ -44,16 +153,19 @@ class Series(Sequence[R_co], Generic[R_co]):
     def __getitem__(self, index: int | slice) -> R_co | Series[R_co]:
         if isinstance(index, slice):
             return Series(self._row, {name: column[index] for name, column in self._columns.items()})
-        return self._row(*(column[index] for column in self._columns.values()))
+        raw = [column[index] for column in self._columns.values()]
+        return self._row(*map(call, _converters(self._row), raw))
 
     def __iter__(self) -> Iterator[R_co]:
-        return map(self._row, *self._columns.values())
+        # Column by column and in C: half the time of a function call for each row.
+        columns = zip(_converters(self._row), self._columns.values(), strict=True)
+        return map(self._row, *(map(convert, raw) for convert, raw in columns))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Series):
             return NotImplemented
         # Bytes, since a null (NaN) must equal a null.
-        return self._row == other._row and {n: c.tobytes() for n, c in self._columns.items()} == {
+        return self._row is other._row and {n: c.tobytes() for n, c in self._columns.items()} == {
             n: c.tobytes() for n, c in other._columns.items()
         }
 

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar, Generic, Literal, Self, TypeVar
+from typing import ClassVar, Final, Generic, Literal, TypeVar
 
-from attrs import field, fields, frozen
+from attrs import field, frozen
 
-from enlighten_async.models.coverage import Coverage
-from enlighten_async.models.intervals import (
-    IntervalStats,
-    Sum,
-    Unit,
-    columns,
-    merge_parts_with,
-    number,
-    whole,
-)
-from enlighten_async.models.series import Series
-from enlighten_async.windows import as_datetime
+from enlighten_async.models.intervals import KEEP_NEWEST, IntervalStats, Sum, Unit
+from enlighten_async.models.series import WIRE_PATH
 
 
 @frozen
@@ -39,11 +28,6 @@ class StatsInterval:
     powr: int | float | None
     enwh: int | float | None
 
-    @classmethod
-    def from_columns(cls, end_at: int, devices_reporting: float, powr: float, enwh: float) -> Self:
-        """Build a row of raw column values."""
-        return cls(as_datetime(end_at), whole(devices_reporting), number(powr), number(enwh))
-
 
 @frozen
 class Stats(IntervalStats[StatsInterval]):
@@ -54,23 +38,6 @@ class Stats(IntervalStats[StatsInterval]):
     """
 
     _energy: ClassVar[str] = "enwh"
-
-
-def stats_intervals(
-    end_at: Iterable[int] = (),
-    devices_reporting: Iterable[float] = (),
-    powr: Iterable[float] = (),
-    enwh: Iterable[float] = (),
-) -> Series[StatsInterval]:
-    """Return columns of raw values (null as NaN) as rows."""
-    return columns(
-        StatsInterval.from_columns, end_at, devices_reporting=devices_reporting, powr=powr, enwh=enwh
-    )
-
-
-def no_stats(system_id: int, coverage: Coverage) -> Stats:
-    """Return an answer without rows."""
-    return Stats(system_id, 0, None, coverage.window, None, stats_intervals(), coverage)
 
 
 @frozen
@@ -88,11 +55,6 @@ class ConsumptionInterval:
     devices_reporting: int | None
     enwh: int | float | None
 
-    @classmethod
-    def from_columns(cls, end_at: int, devices_reporting: float, enwh: float) -> Self:
-        """Build a row of raw column values."""
-        return cls(as_datetime(end_at), whole(devices_reporting), number(enwh))
-
 
 @frozen
 class ConsumptionStats(IntervalStats[ConsumptionInterval]):
@@ -103,18 +65,6 @@ class ConsumptionStats(IntervalStats[ConsumptionInterval]):
     """
 
     _energy: ClassVar[str] = "enwh"
-
-
-def consumption_intervals(
-    end_at: Iterable[int] = (), devices_reporting: Iterable[float] = (), enwh: Iterable[float] = ()
-) -> Series[ConsumptionInterval]:
-    """Return columns of raw values (null as NaN) as rows."""
-    return columns(ConsumptionInterval.from_columns, end_at, devices_reporting=devices_reporting, enwh=enwh)
-
-
-def no_consumption(system_id: int, coverage: Coverage) -> ConsumptionStats:
-    """Return an answer without rows."""
-    return ConsumptionStats(system_id, 0, None, coverage.window, None, consumption_intervals(), coverage)
 
 
 @frozen
@@ -129,11 +79,6 @@ class EnergyImportInterval:
     end_at: datetime
     wh_imported: int | float | None
 
-    @classmethod
-    def from_columns(cls, end_at: int, wh_imported: float) -> Self:
-        """Build a row of raw column values."""
-        return cls(as_datetime(end_at), number(wh_imported))
-
 
 @frozen
 class EnergyExportInterval:
@@ -146,11 +91,6 @@ class EnergyExportInterval:
 
     end_at: datetime
     wh_exported: int | float | None
-
-    @classmethod
-    def from_columns(cls, end_at: int, wh_exported: float) -> Self:
-        """Build a row of raw column values."""
-        return cls(as_datetime(end_at), number(wh_exported))
 
 
 @frozen
@@ -175,31 +115,12 @@ class EnergyExportTelemetry(IntervalStats[EnergyExportInterval]):
     _energy: ClassVar[str] = "wh_exported"
 
 
-def import_intervals(
-    end_at: Iterable[int] = (), wh_imported: Iterable[float] = ()
-) -> Series[EnergyImportInterval]:
-    """Return columns of raw values (null as NaN) as rows."""
-    return columns(EnergyImportInterval.from_columns, end_at, wh_imported=wh_imported)
-
-
-def export_intervals(
-    end_at: Iterable[int] = (), wh_exported: Iterable[float] = ()
-) -> Series[EnergyExportInterval]:
-    """Return columns of raw values (null as NaN) as rows."""
-    return columns(EnergyExportInterval.from_columns, end_at, wh_exported=wh_exported)
-
-
-def no_import(system_id: int, coverage: Coverage) -> EnergyImportTelemetry:
-    """Return an answer without rows."""
-    return EnergyImportTelemetry(system_id, 0, None, coverage.window, None, import_intervals(), coverage)
-
-
-def no_export(system_id: int, coverage: Coverage) -> EnergyExportTelemetry:
-    """Return an answer without rows."""
-    return EnergyExportTelemetry(system_id, 0, None, coverage.window, None, export_intervals(), coverage)
-
-
 R_co = TypeVar("R_co", covariant=True)
+
+_CHARGE: Final = {WIRE_PATH: ("charge", "enwh")}
+_DISCHARGE: Final = {WIRE_PATH: ("discharge", "enwh")}
+_SOC: Final = {WIRE_PATH: ("soc", "percent")}
+_NEWEST: Final = {KEEP_NEWEST: True}
 
 
 @frozen
@@ -220,18 +141,12 @@ class BatteryInterval:
     """
 
     end_at: datetime
-    charge: int | float | None
-    discharge: int | float | None
-    soc: int | float | None
-    charge_devices_reporting: int | None
-    discharge_devices_reporting: int | None
-    soc_devices_reporting: int | None
-
-    @classmethod
-    def from_columns(cls, end_at: int, charge: float, discharge: float, soc: float, *counts: float) -> Self:
-        """Build a row of raw column values."""
-        reporting = (whole(count) for count in counts)
-        return cls(as_datetime(end_at), number(charge), number(discharge), number(soc), *reporting)
+    charge: int | float | None = field(metadata=_CHARGE)
+    discharge: int | float | None = field(metadata=_DISCHARGE)
+    soc: int | float | None = field(metadata=_SOC)
+    charge_devices_reporting: int | None = field(metadata={WIRE_PATH: ("charge", "devices_reporting")})
+    discharge_devices_reporting: int | None = field(metadata={WIRE_PATH: ("discharge", "devices_reporting")})
+    soc_devices_reporting: int | None = field(metadata={WIRE_PATH: ("soc", "devices_reporting")})
 
 
 @frozen
@@ -246,14 +161,9 @@ class StorageInterval:
     """
 
     end_at: datetime
-    charge: int | float | None
-    discharge: int | float | None
-    soc: int | float | None
-
-    @classmethod
-    def from_columns(cls, end_at: int, charge: float, discharge: float, soc: float) -> Self:
-        """Build a row of raw column values."""
-        return cls(as_datetime(end_at), number(charge), number(discharge), number(soc))
+    charge: int | float | None = field(metadata=_CHARGE)
+    discharge: int | float | None = field(metadata=_DISCHARGE)
+    soc: int | float | None = field(metadata=_SOC)
 
 
 @frozen
@@ -294,7 +204,7 @@ class Battery(Storage[BatteryInterval]):
             unknown.
     """
 
-    last_reported_aggregate_soc: float | None = field(default=None, kw_only=True)
+    last_reported_aggregate_soc: float | None = field(default=None, kw_only=True, metadata=_NEWEST)
 
 
 @frozen
@@ -311,37 +221,5 @@ class StorageTelemetry(Storage[StorageInterval]):
     """
 
     serial_number: str = field(kw_only=True)
-    last_reported_time: datetime | None = field(default=None, kw_only=True)
-    last_reported_soc: float | None = field(default=None, kw_only=True)
-
-
-def battery_intervals(end_at: Iterable[int] = (), **values: Iterable[float]) -> Series[BatteryInterval]:
-    """Return columns of raw values (null as NaN), by the names of the rows' attributes, as rows."""
-    names = [field.name for field in fields(BatteryInterval)][1:]
-    return columns(BatteryInterval.from_columns, end_at, **{name: values.get(name, ()) for name in names})
-
-
-def storage_intervals(
-    end_at: Iterable[int] = (),
-    charge: Iterable[float] = (),
-    discharge: Iterable[float] = (),
-    soc: Iterable[float] = (),
-) -> Series[StorageInterval]:
-    """Return columns of raw values (null as NaN) as rows."""
-    return columns(StorageInterval.from_columns, end_at, charge=charge, discharge=discharge, soc=soc)
-
-
-def no_battery(system_id: int, coverage: Coverage) -> Battery:
-    """Return an answer without rows."""
-    return Battery(system_id, 0, None, coverage.window, None, battery_intervals(), coverage)
-
-
-def no_storage(system_id: int, coverage: Coverage, *, serial: str) -> StorageTelemetry:
-    """Return an answer without rows, of this battery."""
-    return StorageTelemetry(
-        system_id, 0, None, coverage.window, None, storage_intervals(), coverage, serial_number=serial
-    )
-
-
-merge_battery = merge_parts_with("last_reported_aggregate_soc")
-merge_storage = merge_parts_with("last_reported_time", "last_reported_soc")
+    last_reported_time: datetime | None = field(default=None, kw_only=True, metadata=_NEWEST)
+    last_reported_soc: float | None = field(default=None, kw_only=True, metadata=_NEWEST)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, RowSequence, ToDict, flag, identity, kept, quantity, word
+from enlighten_async.models.convert import FLAG, ID, OBJECT, PARSE, TEXT, RowSequence, ToDict, quantity_parser
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.receipt import Receipt
-
-_WORD, _FLAG = {READ: word}, {READ: flag}
 
 
 @frozen
@@ -32,10 +31,10 @@ class BatterySettings(ToDict):
     """
 
     system_id: int
-    battery_mode: str | None = field(default=None, metadata=_WORD)
+    battery_mode: str | None = field(default=None, metadata=TEXT)
     reserve_soc: int | None = None
-    energy_independence: bool | None = field(default=None, metadata=_FLAG)
-    charge_from_grid: bool | None = field(default=None, metadata=_FLAG)
+    energy_independence: bool | None = field(default=None, metadata=FLAG)
+    charge_from_grid: bool | None = field(default=None, metadata=FLAG)
     battery_shutdown_level: int | None = None
     reason: Reason | None = None
     as_of: datetime | None = field(default=None, eq=False)
@@ -56,8 +55,8 @@ class StormGuard(ToDict):
     """
 
     system_id: int
-    storm_guard_status: bool | None = field(default=None, metadata=_FLAG)
-    storm_alert: bool | None = field(default=None, metadata=_FLAG)
+    storm_guard_status: bool | None = field(default=None, metadata=FLAG)
+    storm_alert: bool | None = field(default=None, metadata=FLAG)
     reason: Reason | None = None
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -77,7 +76,7 @@ class GridStatus(ToDict):
     """
 
     system_id: int
-    grid_state: str | None = field(default=None, metadata=_WORD)
+    grid_state: str | None = field(default=None, metadata=TEXT)
     last_report_date: datetime | None = None
     reason: Reason | None = None
     as_of: datetime | None = field(default=None, eq=False)
@@ -100,13 +99,13 @@ class Load(ToDict):
         essential_end_time: until when it has, seconds of the local day.
     """
 
-    name: str | None = field(default=None, metadata=_WORD)
-    load_name: str | None = field(default=None, metadata=_WORD)
-    owner_can_override: bool | None = field(default=None, metadata=_FLAG)
-    mode: str | None = field(default=None, metadata=_WORD)
+    name: str | None = field(default=None, metadata=TEXT)
+    load_name: str | None = field(default=None, metadata=TEXT)
+    owner_can_override: bool | None = field(default=None, metadata=FLAG)
+    mode: str | None = field(default=None, metadata=TEXT)
     soc_low: int | None = None
     soc_high: int | None = None
-    status: bool | None = field(default=None, metadata=_FLAG)
+    status: bool | None = field(default=None, metadata=FLAG)
     essential_start_time: int | None = None
     essential_end_time: int | None = None
 
@@ -123,17 +122,13 @@ class LoadControl(RowSequence[Load]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "load_control_data"
+
     system_id: int
     load_control_data: tuple[Load, ...] = ()
     reason: Reason | None = None
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.load_control_data)
-
-    def _row(self, place: int) -> Load:
-        return self.load_control_data[place]
 
 
 @frozen
@@ -153,13 +148,13 @@ class LatestReport(ToDict):
         operational_mode: such as "Idle", "Charging", "PLUGGED_OUT"; an open set.
     """
 
-    id: int | str | None = field(default=None, metadata={READ: identity})
-    serial_number: str | None = field(default=None, metadata={READ: word})
-    name: str | None = field(default=None, metadata={READ: word})
+    id: int | str | None = field(default=None, metadata=ID)
+    serial_number: str | None = field(default=None, metadata=TEXT)
+    name: str | None = field(default=None, metadata=TEXT)
     channel: int | None = None
     last_report_at: datetime | None = None
-    power: float | None = field(default=None, metadata={READ: quantity({"W": 1, "kW": 1000})})
-    operational_mode: str | None = field(default=None, metadata={READ: word})
+    power: float | None = field(default=None, metadata={PARSE: quantity_parser({"W": 1, "kW": 1000})})
+    operational_mode: str | None = field(default=None, metadata=TEXT)
 
 
 @frozen
@@ -182,6 +177,6 @@ class LatestTelemetry(ToDict):
     encharges: tuple[LatestReport, ...] = ()
     heat_pump: tuple[LatestReport, ...] = ()
     evse: tuple[LatestReport, ...] = ()
-    others: Mapping[str, object] = field(factory=dict, hash=False, metadata={READ: kept})
+    others: Mapping[str, object] = field(factory=dict, hash=False, metadata=OBJECT)
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)

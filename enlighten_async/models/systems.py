@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import READ, RowSequence, ToDict, day_or_moment
+from enlighten_async.models.convert import PARSE, RowSequence, ToDict, parse_day
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 
@@ -114,7 +115,7 @@ class System(ToDict):
     connection_type: str | None = None
     meta: Meta | None = None
     attachment_type: str | None = None
-    interconnect_date: date | None = field(default=None, metadata={READ: day_or_moment})
+    interconnect_date: date | None = field(default=None, metadata={PARSE: parse_day})
     energy_lifetime: int | None = None
     energy_today: int | None = None
     system_size: int | None = None
@@ -145,16 +146,12 @@ class Systems(RowSequence[System]):
         receipt: what the query spent.
     """
 
+    _items: ClassVar[str] = "systems"
+
     systems: tuple[System, ...] = ()
     complete: bool = field(default=True, eq=False)
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
-
-    def __len__(self) -> int:
-        return len(self.systems)
-
-    def _row(self, place: int) -> System:
-        return self.systems[place]
 
 
 @frozen

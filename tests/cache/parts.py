@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve
 
+from enlighten_async import models
 from enlighten_async.cache import SqliteCache
 from enlighten_async.cache.pieces import WEEK
 from enlighten_async.clock import Clock
-from enlighten_async.models import Coverage, Gap, Meta, MeterIntervals, Reason, Stats
-from enlighten_async.models.coverage import missing
-from enlighten_async.models.device_series import no_charger, no_evse, no_heat_pump, no_micro
-from enlighten_async.models.intervals import IntervalStats, merge_parts
-from enlighten_async.models.rgm_stats import channel_intervals, no_production, no_rgm_stats
-from enlighten_async.models.series import Series
-from enlighten_async.models.site_series import (
-    no_battery,
-    no_consumption,
-    no_export,
-    no_import,
-    no_stats,
-    no_storage,
-    stats_intervals,
+from enlighten_async.models import (
+    ChannelInterval,
+    Coverage,
+    Gap,
+    Meta,
+    MeterIntervals,
+    Reason,
+    Stats,
+    StatsInterval,
 )
+from enlighten_async.models.coverage import missing
+from enlighten_async.models.intervals import IntervalStats, merge_parts
+from enlighten_async.models.series import Series
 from enlighten_async.state import StateFile
 from enlighten_async.windows import Window
 from enlighten_async.wire import ReplyKey, Response, SeriesKey, never_final
@@ -39,18 +39,18 @@ SYSTEM = 1765
 SCOPE = b"whoever asks"
 
 EMPTY: tuple[Callable[..., IntervalStats[Any]], ...] = (
-    no_stats,
-    no_consumption,
-    no_rgm_stats,
-    no_production,
-    no_import,
-    no_export,
-    no_battery,
-    lambda *about: no_storage(*about, serial="1"),
-    lambda *about: no_micro(*about, serial="1"),
-    lambda *about: no_evse(*about, serial="1"),
-    lambda *about: no_charger(*about, serial="1"),
-    no_heat_pump,
+    models.Stats.empty,
+    models.ConsumptionStats.empty,
+    models.RgmStats.empty,
+    models.ProductionMeter.empty,
+    models.EnergyImportTelemetry.empty,
+    models.EnergyExportTelemetry.empty,
+    models.Battery.empty,
+    partial(models.StorageTelemetry.empty, serial_number="1"),
+    partial(models.MicroTelemetry.empty, serial_number="1"),
+    partial(models.EvseTelemetry.empty, serial_number="1"),
+    partial(models.EvChargerTelemetry.empty, serial_number="1"),
+    models.HpTelemetry.empty,
 )
 """Functions that make an answer without rows, of every type."""
 
@@ -73,7 +73,8 @@ def filled(series: Series[Any], ends: Sequence[int], figure: Callable[[int, str]
 
 def meters(ends: Sequence[int], figure: Callable[[int, str], float]) -> tuple[MeterIntervals, ...]:
     """Return what two meters told, one of them with an unused phase; a third told nothing."""
-    first = channel_intervals(
+    first = Series.of(
+        ChannelInterval,
         [1] * len(ends) + [2] * len(ends),
         [*ends, *ends],
         [figure(end, "wh_del") for end in ends] + [float("nan")] * len(ends),
@@ -82,7 +83,7 @@ def meters(ends: Sequence[int], figure: Callable[[int, str], float]) -> tuple[Me
     return (
         MeterIntervals("122", "Λ-1", first),
         MeterIntervals("045", None, first[: len(ends)]),
-        MeterIntervals("9", None, channel_intervals()),
+        MeterIntervals("9", None, Series.of(ChannelInterval)),
     )
 
 
@@ -118,17 +119,17 @@ def stats_part(
     )
     count = len(rows)
     return evolve(
-        no_stats(SYSTEM, coverage),
+        Stats.empty(SYSTEM, coverage),
         total_devices=4,
         meta=Meta("normal", at(NOW), None, at(MONDAY - WEEK)),
-        intervals=stats_intervals(rows, [4.0] * count, [value] * count, [value / 4] * count),
+        intervals=Series.of(StatsInterval, rows, [4.0] * count, [value] * count, [value / 4] * count),
     )
 
 
 def join(parts: Sequence[Stats]) -> Stats:
     """Join answers that lie side by side."""
     window = Window(parts[0].window.start, parts[-1].window.end)
-    return merge_parts(parts, no_stats(SYSTEM, Coverage(window, GRID)))
+    return merge_parts(parts, Stats.empty(SYSTEM, Coverage(window, GRID)))
 
 
 SERIES: SeriesKey[Stats] = SeriesKey("stats", SYSTEM, grid=GRID, model=Stats, join=join)

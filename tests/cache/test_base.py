@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from enlighten_async.cache import CachedPart, IntervalCache, MemoryCache
 from enlighten_async.models import Reason, RgmStats, Stats
 from enlighten_async.models.coverage import Coverage
-from enlighten_async.models.rgm_stats import merge_rgm_stats, no_rgm_stats
+from enlighten_async.models.intervals import merge_parts
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import Window
 from enlighten_async.wire import SeriesKey
@@ -186,12 +186,12 @@ async def test_meters_are_cached_by_channel(make: Make) -> None:
         SYSTEM,
         grid=GRID,
         model=RgmStats,
-        join=lambda parts: merge_rgm_stats(
-            parts, no_rgm_stats(SYSTEM, Coverage(Window(parts[0].window.start, parts[-1].window.end), GRID))
+        join=lambda parts: merge_parts(
+            parts, RgmStats.empty(SYSTEM, Coverage(Window(parts[0].window.start, parts[-1].window.end), GRID))
         ),
     )
     ends = range(window.start + GRID, window.end + 1, GRID)
-    whole = no_rgm_stats(SYSTEM, Coverage(window, GRID, reported_until=window.end_at))
+    whole = RgmStats.empty(SYSTEM, Coverage(window, GRID, reported_until=window.end_at))
     rows = filled(whole.intervals, ends, lambda end, _: end % 7)
     whole = evolve(whole, intervals=rows, meter_intervals=meters(ends, lambda end, _: end % 5))
     for piece in (hours(2, 4), hours(0, 2)):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.models import (
+    ChannelInterval,
     Coverage,
     EnergyLifetime,
     Gap,
@@ -21,14 +22,14 @@ from enlighten_async.models import (
     MeterIntervals,
     Reason,
     Receipt,
+    RgmInterval,
     RgmStats,
     Summary,
     System,
     Systems,
 )
-from enlighten_async.models.convert import quantity, structure
-from enlighten_async.models.rgm_stats import channel_intervals, rgm_intervals
-from enlighten_async.models.series import NAN
+from enlighten_async.models.convert import quantity_parser, structure
+from enlighten_async.models.series import NAN, Series
 from enlighten_async.models.systems import SystemsPage
 from enlighten_async.windows import Window
 from tests.effort import examples
@@ -61,7 +62,9 @@ def test_rgm_stats() -> None:
     """Rows of all series, windows and gaps, with nulls for what is unknown."""
     window = Window(1_750_000_500, 1_750_002_300)
     meter = MeterIntervals(
-        "1EIM1", None, channel_intervals([1, 2], [1_750_001_400] * 2, [63.00000000000001, NAN], [-1, NAN])
+        "1EIM1",
+        None,
+        Series.of(ChannelInterval, [1, 2], [1_750_001_400] * 2, [63.00000000000001, NAN], [-1, NAN]),
     )
     coverage = Coverage(
         window,
@@ -70,7 +73,7 @@ def test_rgm_stats() -> None:
         as_of=NOON,
         notes=("odd",),
     )
-    intervals = rgm_intervals([1_750_001_400], [NAN], [250])
+    intervals = Series.of(RgmInterval, [1_750_001_400], [NAN], [250])
     stats = RgmStats(7, 1, META, window, "Europe/Berlin", intervals, (meter,), coverage, RECEIPT)
     end_at = "2025-06-15T15:30:00+00:00"
     assert plain(stats) == {
@@ -224,7 +227,7 @@ def test_what_is_ours_is_not_taken_from_the_service() -> None:
 )
 def test_a_quantity_is_a_number_of_one_unit(said: object, watts: float | None) -> None:
     """A whole number stays one, as JSON shows."""
-    got = quantity({"W": 1, "kW": 1000})(said)
+    got = quantity_parser({"W": 1, "kW": 1000})(said)
     assert (got, type(got)) == (watts, type(watts) if not isinstance(said, dict) or watts != 1500 else float)
 
 
@@ -238,7 +241,7 @@ def test_a_quantity_is_a_number_of_one_unit(said: object, watts: float | None) -
 def test_a_quantity_of_another_kind_is_refused(wrong: object) -> None:
     """A number of who knows what is worse than none."""
     with pytest.raises((TypeError, ValueError)):
-        quantity({"W": 1, "kW": 1000})(wrong)
+        quantity_parser({"W": 1, "kW": 1000})(wrong)
 
 
 @pytest.mark.parametrize(

@@ -60,11 +60,11 @@ def test_neighbours_of_one_reason_are_joined(cells: list[Reason | None], random:
     """In whatever order they come."""
     gaps = [Gap(Window(n, n + 1), reason) for n, reason in enumerate(cells) if reason]
     random.shuffle(gaps)  # type: ignore[attr-defined]
-    merge_parts = join(gaps)
-    assert [(n, gap.reason) for gap in merge_parts for n in range(gap.window.start, gap.window.end)] == [
+    joined = join(gaps)
+    assert [(n, gap.reason) for gap in joined for n in range(gap.window.start, gap.window.end)] == [
         (n, reason) for n, reason in enumerate(cells) if reason
     ]
-    for a, b in itertools.pairwise(merge_parts):
+    for a, b in itertools.pairwise(joined):
         assert a.window.end < b.window.start or a.reason is not b.reason
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from enlighten_async.errors import InputError
 from enlighten_async.models import (
     ConsumptionInterval,
+    ConsumptionStats,
     Coverage,
     Gap,
     Meta,
@@ -24,16 +25,11 @@ from enlighten_async.models import (
     Receipt,
     Stats,
     StatsInterval,
+    StorageTelemetry,
 )
 from enlighten_async.models.coverage import missing
 from enlighten_async.models.intervals import merge_parts
-from enlighten_async.models.series import NAN
-from enlighten_async.models.site_series import (
-    consumption_intervals,
-    no_consumption,
-    no_stats,
-    stats_intervals,
-)
+from enlighten_async.models.series import NAN, Series
 from enlighten_async.windows import Window
 from tests.effort import examples
 
@@ -47,17 +43,22 @@ def at(moment: float) -> datetime:
     return datetime.fromtimestamp(moment, UTC)
 
 
+def tuple_of(window: Window) -> tuple[int, int]:
+    """Return the ends of a window."""
+    return window.start, window.end
+
+
 def part(window: Window, ends: list[int], **more: Any) -> Stats:
     """Return what an answer for a window holds."""
     gaps = tuple(Gap(blank, Reason.NO_ROW) for blank in missing(window, ends, GRID))
-    empty = no_stats(7, Coverage(window, GRID, gaps, as_of=at(window.end)))
-    rows = stats_intervals(ends, [3.0] * len(ends), [float(e % 97) for e in ends], [1.0] * len(ends))
+    empty = Stats.empty(7, Coverage(window, GRID, gaps, as_of=at(window.end)))
+    rows = Series.of(StatsInterval, ends, [3.0] * len(ends), [float(e % 97) for e in ends], [1.0] * len(ends))
     return evolve(empty, intervals=rows, **more)
 
 
 def test_rows_have_units_and_nulls() -> None:
     """Whole numbers as the service sends them, null as None, instants as aware datetimes."""
-    rows = stats_intervals([START, START + GRID], [4, NAN], [1759, NAN], [147.5, NAN])
+    rows = Series.of(StatsInterval, [START, START + GRID], [4, NAN], [1759, NAN], [147.5, NAN])
     first = StatsInterval(at(START), 4, 1759, 147.5)
     assert list(rows) == [first, StatsInterval(at(START + GRID), None, None, None)]
     assert [type(value) for value in (rows[0].devices_reporting, rows[0].powr, rows[0].enwh)] == [
@@ -65,7 +66,7 @@ def test_rows_have_units_and_nulls() -> None:
         int,
         float,
     ]
-    used = consumption_intervals([START], [1], [12])
+    used = Series.of(ConsumptionInterval, [START], [1], [12])
     assert list(used) == [ConsumptionInterval(at(START), 1, 12)]
 
 
@@ -80,7 +81,7 @@ def test_parts_join_to_the_whole(there: set[int], cuts: set[int]) -> None:
         for n, (a, b) in enumerate(pairwise(edges))
     ]
     silent = part(Window(W.end, W.end + GRID), [])
-    empty = no_stats(7, Coverage(Window(W.start, W.end + 2 * GRID), GRID))
+    empty = Stats.empty(7, Coverage(Window(W.start, W.end + 2 * GRID), GRID))
     failed = Gap(Window(W.end + GRID, W.end + 2 * GRID), Reason.FAILED)
     whole = merge_parts([*parts, silent], empty, [failed])
     assert whole.intervals == part(W, ends).intervals
@@ -103,17 +104,19 @@ def test_parts_join_to_the_whole(there: set[int], cuts: set[int]) -> None:
 def test_what_a_newer_part_shows_to_be_reported(until: int | None, expected: list[Reason]) -> None:
     """Is not called "not reported yet" after an older one, which could not know."""
     gap = Gap(W, Reason.NOT_REPORTED_YET)
-    older = no_stats(7, Coverage(W, GRID, (gap,)))
+    older = Stats.empty(7, Coverage(W, GRID, (gap,)))
     after = Window(W.end, W.end + GRID)
-    newer = no_stats(7, Coverage(after, GRID, reported_until=None if until is None else at(until)))
-    whole = merge_parts([older, newer], no_stats(7, Coverage(Window(W.start, after.end), GRID)))
+    newer = Stats.empty(7, Coverage(after, GRID, reported_until=None if until is None else at(until)))
+    whole = merge_parts([older, newer], Stats.empty(7, Coverage(Window(W.start, after.end), GRID)))
     assert [gap.reason for gap in whole.coverage.gaps()] == expected
     assert sum(gap.window.seconds for gap in whole.coverage.gaps()) == W.seconds
 
 
 def test_nothing_joined_is_the_empty_answer() -> None:
     """With the time zone and the receipt it was given."""
-    empty = evolve(no_consumption(7, Coverage(W, GRID)), timezone="Asia/Tokyo", receipt=Receipt(sent=1))
+    empty = evolve(
+        ConsumptionStats.empty(7, Coverage(W, GRID)), timezone="Asia/Tokyo", receipt=Receipt(sent=1)
+    )
     assert merge_parts([], empty) == empty
     assert merge_parts([], empty).receipt is empty.receipt
 
@@ -150,3 +153,67 @@ def test_results_are_values() -> None:
         "receipt",
     ]
     assert len(repr(stats)) < 1500
+
+
+def storage(window: Window, soc: float | None, reported: int | None, grid: int = GRID) -> StorageTelemetry:
+    """Return an answer about a battery, which tells its last report."""
+    return StorageTelemetry.empty(
+        7,
+        Coverage(window, grid),
+        serial_number="1",
+        last_reported_soc=soc,
+        last_reported_time=None if reported is None else at(reported),
+    )
+
+
+BEFORE, MIDDLE, AFTER = (Window(START + n * 900, START + (n + 1) * 900) for n in range(3))
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([], (None, None)),
+        ([(5.0, 1)], (5.0, at(1))),
+        ([(5.0, 1), (6.0, 2)], (6.0, at(2))),
+        ([(5.0, 1), (None, 2)], (5.0, at(2))),
+        ([(5.0, 1), (0.0, None)], (0.0, at(1))),
+        ([(None, None), (None, None)], (None, None)),
+    ],
+)
+def test_the_newest_value_that_is_not_null_is_kept(
+    told: list[tuple[float | None, int | None]], expected: tuple[float | None, datetime | None]
+) -> None:
+    """Of each attribute that says so, one by one; what is told apart from parts stays."""
+    parts = [storage(window, *last) for window, last in zip((BEFORE, MIDDLE), told, strict=False)]
+    whole = merge_parts(parts, storage(Window(BEFORE.start, AFTER.end), None, None))
+    assert (whole.last_reported_soc, whole.last_reported_time) == expected
+    assert whole.serial_number == "1"
+
+
+@pytest.mark.parametrize(
+    ("grids", "expected"), [([], 900), ([900, 900], 900), ([900, 300], 300), ([300, 300], 300)]
+)
+def test_parts_are_joined_on_the_finest_grid(grids: list[int], expected: int) -> None:
+    """A charger may report by 15 minutes, and later by 5."""
+    parts = [storage(window, None, None, grid) for window, grid in zip((BEFORE, MIDDLE), grids, strict=False)]
+    empty = storage(Window(BEFORE.start, AFTER.end), None, None, grid=900)
+    assert merge_parts(parts, empty).coverage.grid == expected
+
+
+@pytest.mark.parametrize(
+    ("gaps", "expected"),
+    [
+        ([(BEFORE, Reason.NO_ROW), (MIDDLE, Reason.NO_ROW)], [(BEFORE.start, MIDDLE.end)]),
+        ([(AFTER, Reason.FAILED), (BEFORE, Reason.NO_ROW)], [(BEFORE.start, BEFORE.end), tuple_of(AFTER)]),
+        ([(MIDDLE, Reason.REFUSED), (AFTER, Reason.FAILED)], [tuple_of(MIDDLE), tuple_of(AFTER)]),
+    ],
+    ids=["neighbours of one reason are one", "in order of time", "two reasons stay two"],
+)
+def test_gaps_of_parts_and_of_what_was_not_asked(
+    gaps: list[tuple[Window, Reason]], expected: list[tuple[int, int]]
+) -> None:
+    """Those of the first part, and one that no part speaks for."""
+    (first, reason), unasked = gaps[0], Gap(*gaps[1])
+    part = Stats.empty(7, Coverage(first, GRID, (Gap(first, reason),)))
+    whole = merge_parts([part], Stats.empty(7, Coverage(Window(BEFORE.start, AFTER.end), GRID)), [unasked])
+    assert [tuple_of(gap.window) for gap in whole.coverage.gaps()] == expected

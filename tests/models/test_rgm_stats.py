@@ -16,15 +16,9 @@ from hypothesis import strategies as st
 from enlighten_async.errors import InputError
 from enlighten_async.models import Coverage, Gap, Meta, MeterIntervals, Reason, Receipt, RgmStats
 from enlighten_async.models.coverage import join, missing
-from enlighten_async.models.rgm_stats import (
-    ChannelInterval,
-    RgmInterval,
-    channel_intervals,
-    merge_rgm_stats,
-    no_rgm_stats,
-    rgm_intervals,
-)
-from enlighten_async.models.series import NAN
+from enlighten_async.models.intervals import merge_parts
+from enlighten_async.models.rgm_stats import ChannelInterval, RgmInterval
+from enlighten_async.models.series import NAN, Series
 from enlighten_async.windows import Window
 from tests.effort import examples
 
@@ -51,7 +45,7 @@ class Truth:
             meta=meta,
             window=window,
             timezone="Europe/Berlin",
-            intervals=rgm_intervals(ends, *zip(*(self.site[end] for end in ends), strict=True)),
+            intervals=Series.of(RgmInterval, ends, *([self.site[end][n] for end in ends] for n in range(2))),
             meter_intervals=tuple(
                 meter for meter in (self.meter(serial, window) for serial in self.meters) if meter.intervals
             ),
@@ -73,7 +67,7 @@ class Truth:
             for end, values in column.items()
             if window.start < end <= window.end
         ]
-        return MeterIntervals(serial, f"E{serial}", channel_intervals(*zip(*rows, strict=True)))
+        return MeterIntervals(serial, f"E{serial}", Series.of(ChannelInterval, *zip(*rows, strict=True)))
 
 
 @st.composite
@@ -114,9 +108,9 @@ def partitions(draw: st.DrawFn) -> tuple[Truth, list[RgmStats | Gap]]:
 
 def merged(pieces: Sequence[RgmStats | Gap], window: Window) -> RgmStats:
     """Join pieces of a range."""
-    return merge_rgm_stats(
+    return merge_parts(
         [piece for piece in pieces if isinstance(piece, RgmStats)],
-        evolve(no_rgm_stats(7, Coverage(window, GRID)), timezone="Europe/Berlin"),
+        evolve(RgmStats.empty(7, Coverage(window, GRID)), timezone="Europe/Berlin"),
         [piece for piece in pieces if isinstance(piece, Gap)],
     )
 
@@ -232,9 +226,11 @@ def test_the_newest_part_that_says_so_tells_of_the_system() -> None:
 def test_a_meter_is_kept_though_it_has_no_rows() -> None:
     """With the gateway that was named last."""
     part = TRUTH.part(TRUTH.window)
-    silent = evolve(part, meter_intervals=(MeterIntervals("9", "old", channel_intervals()),))
+    silent = evolve(part, meter_intervals=(MeterIntervals("9", "old", Series.of(ChannelInterval)),))
     later = evolve(
-        part, meter_intervals=(MeterIntervals("9", "new", channel_intervals()),), intervals=rgm_intervals()
+        part,
+        meter_intervals=(MeterIntervals("9", "new", Series.of(ChannelInterval)),),
+        intervals=Series.of(RgmInterval),
     )
     assert merged([silent, later], TRUTH.window).meter_intervals == later.meter_intervals
 
@@ -243,7 +239,7 @@ def test_nothing_merged_is_nothing() -> None:
     """With the gaps it was given, and what was spent."""
     gap = Gap(Window(START, START + GRID), Reason.BEYOND_RETENTION)
     receipt = Receipt(sent=1)
-    empty = merge_rgm_stats([], evolve(no_rgm_stats(7, Coverage(gap.window, GRID)), receipt=receipt), [gap])
+    empty = merge_parts([], evolve(RgmStats.empty(7, Coverage(gap.window, GRID)), receipt=receipt), [gap])
     assert (len(empty.intervals), empty.meter_intervals, empty.meta, empty.total_devices) == (0, (), None, 0)
     assert (empty.coverage.gaps(), empty.coverage.got, empty.coverage.expected) == ((gap,), 0, 1)
     assert empty.receipt is receipt
@@ -308,8 +304,8 @@ def test_a_repr_is_small() -> None:
     """However many intervals there are."""
     ends = range(START + GRID, START + 35_041 * GRID, GRID)
     values = [1.0] * len(ends)
-    intervals = rgm_intervals(ends, values, values)
-    meters = (MeterIntervals("1", None, channel_intervals([1] * len(ends), ends, values, values)),)
+    intervals = Series.of(RgmInterval, ends, values, values)
+    meters = (MeterIntervals("1", None, Series.of(ChannelInterval, [1] * len(ends), ends, values, values)),)
     window = Window(START, ends[-1])
     part = RgmStats(7, 1, None, window, None, intervals, meters, Coverage(window, GRID))
     assert len(repr(part)) < 1500

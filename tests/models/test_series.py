@@ -8,8 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.models.rgm_stats import channel_intervals, rgm_intervals
-from enlighten_async.models.series import NAN, Series, concatenated
+from enlighten_async.models import (
+    Battery,
+    BatteryInterval,
+    ChannelInterval,
+    RgmInterval,
+    RgmStats,
+    StorageInterval,
+)
+from enlighten_async.models.series import (
+    NAN,
+    Series,
+    columns_of,
+    concatenated,
+    nan_to_none,
+    row_class,
+    to_int,
+    to_number,
+)
 from tests.effort import examples
 
 VALUES = st.none() | st.integers(-5, 5) | st.floats(-9, 9)
@@ -19,7 +35,9 @@ ROWS = st.lists(st.tuples(st.integers(0, 2**40), VALUES, VALUES), max_size=20)
 def series(rows: list[tuple[int, float | None, float | None]]) -> object:
     """Return rows as a series."""
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
-    return rgm_intervals(columns[0], *([NAN if v is None else v for v in column] for column in columns[1:]))
+    return Series.of(
+        RgmInterval, columns[0], *([NAN if v is None else v for v in column] for column in columns[1:])
+    )
 
 
 @examples(200)
@@ -59,17 +77,17 @@ def test_series_that_are_cut_and_joined_are_the_same(
 
 def test_other_series_differ() -> None:
     """By a value, by a null, by the kind of row."""
-    one = rgm_intervals([900], [1], [2])
-    assert one != rgm_intervals([900], [1], [3])
-    assert one != rgm_intervals([900], [1], [NAN])
-    assert rgm_intervals() != channel_intervals()
+    one = Series.of(RgmInterval, [900], [1], [2])
+    assert one != Series.of(RgmInterval, [900], [1], [3])
+    assert one != Series.of(RgmInterval, [900], [1], [NAN])
+    assert Series.of(RgmInterval) != Series.of(ChannelInterval)
     assert one != [one[0]]
     assert Series(list, {"a": array("d", [1])}) != Series(tuple, {"a": array("d", [1])})
 
 
 def test_columns_cannot_be_written() -> None:
     """They are views of the numbers themselves, of at most 26 bytes per row."""
-    for some in (rgm_intervals([900], [1], [2]), channel_intervals([1], [900], [1], [2])):
+    for some in (Series.of(RgmInterval, [900], [1], [2]), Series.of(ChannelInterval, [1], [900], [1], [2])):
         assert sum(column.nbytes for column in some.columns.values()) <= 26
         assert some.columns["end_at"].tolist() == [900]
         for column in some.columns.values():
@@ -78,3 +96,36 @@ def test_columns_cannot_be_written() -> None:
                 column[0] = 7
         some.columns.clear()  # type: ignore[attr-defined]
         assert some.columns
+
+
+@pytest.mark.parametrize(
+    ("raw", "number", "integer", "value"),
+    [
+        (NAN, None, None, None),
+        (2.0, 2, 2, 2.0),
+        (2.5, 2.5, 2, 2.5),
+        (-0.5, -0.5, 0, -0.5),
+        (1e300, int(1e300), int(1e300), 1e300),
+    ],
+)
+def test_raw_values_become_what_the_service_sent(
+    raw: float, number: float | None, integer: int | None, value: float | None
+) -> None:
+    """A column holds floats only: whole numbers are whole again, NaN is null."""
+    for convert, expected in ((to_number, number), (to_int, integer), (nan_to_none, value)):
+        assert (convert(raw), type(convert(raw))) == (expected, type(expected))
+
+
+def test_columns_are_those_of_the_fields() -> None:
+    """By their types; figures of batteries are found on a path."""
+    channels = [(column.name, column.typecode) for column in columns_of(ChannelInterval)]
+    assert channels == [("channel", "h"), ("end_at", "q"), ("wh_del", "d"), ("curr_w", "d")]
+    assert [column.path for column in columns_of(StorageInterval)] == [
+        ("end_at",),
+        ("charge", "enwh"),
+        ("discharge", "enwh"),
+        ("soc", "percent"),
+    ]
+    assert (row_class(RgmStats), row_class(Battery)) == (RgmInterval, BatteryInterval)
+    with pytest.raises(ValueError, match="zip"):
+        Series.of(RgmInterval, [900], [1])

@@ -7,26 +7,21 @@ from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stat
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.series import SeriesEndpoint
 from enlighten_async.errors import APIError
+from enlighten_async.models import ConsumptionLifetime, ConsumptionStats, EnergyLifetime, RgmStats, Stats
 from enlighten_async.models.coverage import Reason
-from enlighten_async.models.intervals import merge_parts
-from enlighten_async.models.lifetime import ConsumptionLifetime, EnergyLifetime
-from enlighten_async.models.rgm_stats import merge_rgm_stats, no_rgm_stats
-from enlighten_async.models.site_series import no_consumption, no_stats
 from enlighten_async.windows import DAY
 
 RGM_STATS = SeriesEndpoint(
     SeriesLimits("rgm_stats", 900, 7 * DAY, path="/systems/{}/rgm_stats", cut="error"),
+    RgmStats,
     rgm_stats,
-    no_rgm_stats,
-    merge_rgm_stats,
 )
 """Revenue-grade meters, by 15 minutes; longer than 7 days is an error, older than a year an empty list."""
 
 STATS = SeriesEndpoint(
     SeriesLimits("stats", 300, DAY, path="/systems/{}/stats", dense=False),
+    Stats,
     stats,
-    no_stats,
-    merge_parts,
 )
 """Microinverters, by 5 minutes; of a longer range the first day is answered; at night there are no rows."""
 
@@ -38,9 +33,8 @@ CONSUMPTION_STATS = SeriesEndpoint(
         path="/systems/{}/consumption_stats",
         no_content=Reason.NO_DEVICE,
     ),
+    ConsumptionStats,
     consumption_stats,
-    no_consumption,
-    merge_parts,
 )
 """Consumption of the site, by 15 minutes; of a longer range "one month" is answered: 28 days at least."""
 

@@ -97,7 +97,7 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         return self._with_rows(parts[0].answer, rows, complete=parts[-1].next is None, receipt=receipt)
 
     def _decode(self, offset: int, seen: Seen, response: Response) -> Page[A]:
-        answer = decode.value(self.model, response, usual={"system_id": self.system_id})
+        answer = decode.value(self.model, response, defaults={"system_id": self.system_id})
         count = decode.parsed(_COUNT, response).count
         # A row that is added between two requests pushes others from one page to the next.
         new = tuple(row for row in answer if row not in seen)

@@ -158,7 +158,7 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         )
 
     def _decode(self, window: Window, response: Response) -> A:
-        page: Any = decode.value(self.log.page, response, usual={"system_id": self.system_id})
+        page: Any = decode.value(self.log.page, response, defaults={"system_id": self.system_id})
         coverage = Coverage(window, 1, as_of=page.as_of)
         return self.log.answer(page.system_id, tuple(page), coverage, page.as_of)
 

@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
 from attrs import define, evolve, frozen
 
+from enlighten_async import models
 from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stats
 from enlighten_async.api.paging import Pages, Seen
 from enlighten_async.api.ranges import SeriesLimits, TimeRange
 from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
+from enlighten_async.api.v4 import decode_series as decode
 from enlighten_async.api.v4.daily import NO_HEAT_PUMP_TEXT
-from enlighten_async.api.v4.decode_series import (
-    battery,
-    charger,
-    energy_export,
-    energy_import,
-    evse,
-    heat_pump,
-    micro,
-    micros,
-    production_meter,
-    storage_telemetry,
-)
 from enlighten_async.api.v4.systems import quote_segment
 from enlighten_async.cache import valid_until
-from enlighten_async.models.coverage import Gap
-from enlighten_async.models.device_series import (
-    MicrosTelemetry,
-    merge_finest,
-    merge_micros,
-    no_charger,
-    no_evse,
-    no_heat_pump,
-    no_micro,
-    no_micros,
-)
-from enlighten_async.models.intervals import IntervalStats, merge_parts
-from enlighten_async.models.rgm_stats import merge_rgm_stats, no_production, no_rgm_stats
-from enlighten_async.models.site_series import (
-    merge_battery,
-    merge_storage,
-    no_battery,
-    no_consumption,
-    no_export,
-    no_import,
-    no_stats,
-    no_storage,
-)
+from enlighten_async.models import MicrosTelemetry
+from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Params, Request, Requests
@@ -113,57 +81,50 @@ RGM_STATS = SeriesEndpoint(
         cut="error",
         surplus=True,
     ),
+    models.RgmStats,
     rgm_stats,
-    no_rgm_stats,
-    merge_rgm_stats,
 )
 """Revenue-grade meters, by 15 minutes; longer than 7 days, or an end in the future, is an error."""
 
 STATS = SeriesEndpoint(
     telemetry("stats", "telemetry/production_micro", 300, dense=False),
+    models.Stats,
     stats,
-    no_stats,
-    merge_parts,
 )
 """Microinverters, by 5 minutes; at night there are no rows."""
 
 CONSUMPTION_STATS = SeriesEndpoint(
     telemetry("consumption_stats", "telemetry/consumption_meter"),
+    models.ConsumptionStats,
     consumption_stats,
-    no_consumption,
-    merge_parts,
 )
 """Consumption of the site, by 15 minutes."""
 
 PRODUCTION_METER = SeriesEndpoint(
     telemetry("production_meter", "telemetry/production_meter"),
-    production_meter,
-    no_production,
-    merge_parts,
+    models.ProductionMeter,
+    decode.production_meter,
 )
 """Production meters, by 15 minutes."""
 
 BATTERY = SeriesEndpoint(
     telemetry("battery", "telemetry/battery"),
-    battery,
-    no_battery,
-    merge_battery,
+    models.Battery,
+    decode.battery,
 )
 """All batteries of a system, by 15 minutes."""
 
 ENERGY_IMPORT_TELEMETRY = SeriesEndpoint(
     telemetry("energy_import_telemetry", "energy_import_telemetry", counted=False),
-    energy_import,
-    no_import,
-    merge_parts,
+    models.EnergyImportTelemetry,
+    decode.energy_import,
 )
 """Energy drawn from the grid, by 15 minutes."""
 
 ENERGY_EXPORT_TELEMETRY = SeriesEndpoint(
     telemetry("energy_export_telemetry", "energy_export_telemetry", counted=False),
-    energy_export,
-    no_export,
-    merge_parts,
+    models.EnergyExportTelemetry,
+    decode.energy_export,
 )
 """Energy fed into the grid, by 15 minutes."""
 
@@ -185,15 +146,13 @@ class DeviceSeriesEndpoint(Generic[D]):
 
     Attributes:
         limits: the service's limits of it; `{serial}` in the path stands for the serial number.
-        decode: reads a response, as that of a `SeriesEndpoint`; is given `serial` as well.
-        nothing: makes an answer without rows; is given `serial` as well.
-        merge: joins parts, as that of a `SeriesEndpoint`.
+        model: the type of its parts and of its answer; it has a `serial_number`.
+        decode: decodes a response, as that of a `SeriesEndpoint`.
     """
 
     limits: SeriesLimits
+    model: type[D]
     decode: Callable[..., D]
-    nothing: Callable[..., D]
-    merge: Callable[[Sequence[D], D, Iterable[Gap]], D] = merge_parts
 
     def plan(
         self, system_id: int, serial_number: str, time_zones: Mapping[int, str], **range_: Unpack[TimeRange]
@@ -210,9 +169,8 @@ class DeviceSeriesEndpoint(Generic[D]):
         quoted, serial = quote_segment(serial_number, "serial_number"), serial_number.strip()
         return SeriesEndpoint(
             evolve(self.limits, path=self.limits.path.replace("{serial}", quoted)),
-            partial(self.decode, serial=serial),
-            partial(self.nothing, serial=serial),
-            self.merge,
+            self.model,
+            self.decode,
             serial,
         )
 
@@ -309,48 +267,43 @@ def _start_and_day_or_week(window: Window, *, newest: bool) -> Params:
 
 MICROS_TELEMETRY = PagedSeriesEndpoint(
     telemetry("micros_telemetry", "devices/micros/telemetry", 300, dense=False),
-    micros,
-    no_micros,
-    merge_micros,
+    models.MicrosTelemetry,
+    decode.micros,
 )
 """All microinverters, one by one, by 5 minutes; so many on a page."""
 
 MICRO_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("micro_telemetry", "devices/micros/{serial}/telemetry", 300, dense=False),
-    micro,
-    no_micro,
+    models.MicroTelemetry,
+    decode.micro,
 )
 """One microinverter, by 5 minutes."""
 
 ENCHARGE_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("encharge_telemetry", "devices/encharges/{serial}/telemetry"),
-    storage_telemetry,
-    no_storage,
-    merge_storage,
+    models.StorageTelemetry,
+    decode.storage_telemetry,
 )
 """One Encharge, by 15 minutes."""
 
 ACB_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("acb_telemetry", "devices/acbs/{serial}/telemetry"),
-    storage_telemetry,
-    no_storage,
-    merge_storage,
+    models.StorageTelemetry,
+    decode.storage_telemetry,
 )
 """One AC Battery, by 15 minutes; today's documentation no longer has it."""
 
 EVSE_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("evse_telemetry", "{serial}/evse_telemetry"),
-    evse,
-    no_evse,
-    merge_finest,
+    models.EvseTelemetry,
+    decode.evse,
 )
 """One charger of cars, by 5 or 15 minutes as the answer says; windows are on the coarser grid."""
 
 HP_TELEMETRY = SeriesEndpoint(
     evolve(telemetry("hp_telemetry", "hp_telemetry"), absent=NO_HEAT_PUMP_TEXT),
-    heat_pump,
-    no_heat_pump,
-    merge_finest,
+    models.HpTelemetry,
+    decode.heat_pump,
 )
 """The heat pump of a system, as a charger of cars."""
 
@@ -360,8 +313,8 @@ EV_CHARGER_TELEMETRY = DeviceSeriesEndpoint(
         params=_start_and_day_or_week,
         knows_today=False,
     ),
-    charger,
-    no_charger,
+    models.EvChargerTelemetry,
+    decode.charger,
 )
 """One of Enphase's chargers of cars, by 15 minutes; without a range the service answers for yesterday."""
 

@@ -204,7 +204,7 @@ def setting_plan(model: type[S], endpoint: str, system_id: int) -> SinglePlan[S]
         endpoint,
         f"/systems/config/{system_id}/{endpoint}",  # the number comes later than in other paths
         (),
-        partial(decode.value, model, usual={"system_id": system_id}),
+        partial(decode.value, model, defaults={"system_id": system_id}),
         empty_answer_for=partial(_empty_setting, model, system_id),
     )
     return SinglePlan(request)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from enlighten_async.api.v4 import ApiV4
 from enlighten_async.api.v4.series import MICROS_PER_PAGE, MICROS_TELEMETRY
 from enlighten_async.errors import DecodeError
-from enlighten_async.models import Coverage, Gap, Reason
-from enlighten_async.models.device_series import merge_micros, no_micros
+from enlighten_async.models import Coverage, Gap, MicrosTelemetry, Reason
+from enlighten_async.models.intervals import merge_parts
 from enlighten_async.windows import DAY, Window, local_days
 from enlighten_async.wire import Request, Response
 from tests.api.laid_out import LaidOut, laid_out
@@ -256,13 +256,13 @@ def test_what_was_not_asked_for_is_missing_for_all() -> None:
     """A window that failed is a gap of the answer, and of the devices that other windows list."""
     part = MICROS_TELEMETRY.requests(SYSTEM, {}).request(W).decode(answer(body([listed("1", ends(W))])))
     window = Window(W.start - 900, W.end + 900)
-    empty = no_micros(SYSTEM, Coverage(window, GRID))
+    empty = MicrosTelemetry.empty(SYSTEM, Coverage(window, GRID))
     gaps = [
         Gap(Window(W.end + 300, W.end + 900), Reason.REFUSED),
         Gap(Window(W.start - 900, W.start), Reason.FAILED),
         Gap(Window(W.start - 900, W.start), Reason.REFUSED),
     ]
-    result = merge_micros([part], empty, gaps)
+    result = merge_parts([part], empty, gaps)
     assert result.coverage.gaps() == (gaps[1], gaps[0])
     unlisted = Gap(Window(W.end, W.end + 300), Reason.NO_ROW)
     assert result[0].coverage.gaps() == (gaps[1], unlisted, gaps[0])

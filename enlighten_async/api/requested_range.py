@@ -1,0 +1,212 @@
+"""The range that was asked for, the alignment of an answer's rows to it, and its coverage.
+
+A real answer is in order. That is seen by comparing columns of times as a whole; only an answer that
+differs is sorted row by row.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from operator import attrgetter, lt
+from typing import Annotated, Any, TypedDict, TypeVar
+
+import msgspec
+from attrs import define, field
+
+from enlighten_async.api.decode import failed
+from enlighten_async.api.ranges import HOUR, SeriesLimits
+from enlighten_async.models.coverage import Coverage, Gap, Reason, explained, join, missing
+from enlighten_async.models.intervals import Meta
+from enlighten_async.windows import END_OF_TIME, Window, as_datetime, floor
+from enlighten_async.wire import Response
+
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=END_OF_TIME - 1)]
+"""Seconds of the years 1970 to 9999."""
+
+
+class RawRow(msgspec.Struct, gc=False):
+    """A row as the service sends it; its other fields may be null or left out."""
+
+    end_at: Epoch
+
+
+class RawMeta(msgspec.Struct, gc=False):
+    """The state of a system as the service sends it."""
+
+    status: str | None = None
+    last_report_at: float | None = None
+    last_energy_at: float | None = None
+    operational_at: float | None = None
+
+
+class RawBody(msgspec.Struct, gc=False):
+    """An answer as the service sends it, but for its rows; some declare the range they are for."""
+
+    system_id: int
+    total_devices: int | None = None
+    meta: RawMeta | None = None
+    start_at: Epoch | None = None
+    end_at: Epoch | None = None
+
+
+class Metadata(TypedDict):
+    """The attributes of an answer in intervals, but for its rows."""
+
+    system_id: int
+    total_devices: int
+    meta: Meta | None
+    window: Window
+    timezone: str | None
+    coverage: Coverage
+
+
+R = TypeVar("R", bound=RawRow)
+
+_END = attrgetter("end_at")
+
+
+@define
+class RequestedRange:
+    """The range that was asked for, and the alignment of rows to it.
+
+    Attributes:
+        limits: the service's limits of the series.
+        window: the range, or as much of it as the answer declares.
+        until: the end of what may have been answered beyond it.
+        ends: the ends of its intervals, epoch seconds.
+        newest: the end of the newest row there was, also beyond the range.
+        notes: descriptions of rows that were left out.
+    """
+
+    limits: SeriesLimits
+    window: Window
+    until: int = 0
+    ends: array[int] = field(init=False)
+    newest: int | None = field(init=False, default=None)
+    notes: list[str] = field(init=False, factory=list)
+
+    @ends.default
+    def _ends(self) -> array[int]:
+        grid = self.limits.grid
+        return array("q", range(self.window.start + grid, self.window.end + 1, grid))
+
+    def align(self, rows: list[R]) -> tuple[array[int], list[R]]:
+        """Return a system's rows in order of time, and their ends."""
+        rows = self.within(rows)
+        ends = array("q", [row.end_at for row in rows])
+        if not self.is_sorted(ends):
+            rows = self.sort_unique(rows, _END)
+            ends = array("q", [row.end_at for row in rows])
+        return ends, rows
+
+    def within(self, rows: list[R]) -> list[R]:
+        """Return rows without those that the service answers beyond the window, as it may."""
+        if not rows or self.until <= self.window.end:
+            return rows
+        self.newest = max(self.newest or 0, *(row.end_at for row in rows if row.end_at <= self.until), 0)
+        return [row for row in rows if not self.window.end < row.end_at <= self.until]
+
+    def is_sorted(self, ends: array[int]) -> bool:
+        """Return whether rows are in order, each once, and all of them were asked for."""
+        grid = self.limits.grid
+        return ends == self.ends or (
+            all(map(lt, ends, ends[1:]))
+            and (not ends or self.window.start < ends[0] <= ends[-1] <= self.window.end)
+            and not any(end % grid for end in ends)
+        )
+
+    def sort_unique(self, rows: list[R], order: Callable[[R], Any]) -> list[R]:
+        """Return rows in order, each once (its last word), and only what was asked for."""
+        start, end, grid = self.window.start, self.window.end, self.limits.grid
+        inside = [row for row in rows if start < row.end_at <= end and row.end_at % grid == 0]
+        if len(inside) < len(rows):
+            self.notes.append(
+                f"rows outside the asked range or off the {grid // 60}-minute grid were left out"
+            )
+        once = {order(row): row for row in inside}
+        if len(once) < len(inside):
+            self.notes.append("intervals that came twice were taken once, the later row of the two")
+        return [once[key] for key in sorted(once)]
+
+    def metadata(self, body: RawBody, ends: Sequence[int], response: Response) -> Metadata:
+        """Return an answer's attributes but for its rows, which have been aligned before."""
+        return Metadata(
+            system_id=body.system_id,
+            total_devices=body.total_devices or 0,
+            meta=_meta(body.meta),
+            window=self.window,
+            timezone=None,
+            coverage=self._coverage(body, ends, response.date),
+        )
+
+    def _coverage(self, body: RawBody, ends: Sequence[int], date: float | None) -> Coverage:
+        meta, grid = body.meta or RawMeta(), self.limits.grid
+        reported = (*ends[-1:], self.newest, meta.last_report_at)
+        until = max((at for at in reported if at), default=None)
+        started = meta.operational_at
+        if started is None and body.start_at is not None and body.start_at > self.window.start:
+            started = body.start_at  # the service moves a start to where data begins
+        blanks = missing(self.window, ends, grid)
+        if body.total_devices == 0 and self.limits.counted and not ends:
+            gaps = [Gap(blank, Reason.NO_DEVICE) for blank in blanks]
+        else:
+            gaps = [gap for blank in blanks for gap in explained(blank, grid, started, until)]
+        return Coverage(
+            self.window,
+            grid,
+            join(gaps),
+            as_of=None if date is None else as_datetime(date),
+            reported_until=None if until is None else as_datetime(until),
+            notes=tuple(dict.fromkeys(self.notes)),
+        )
+
+
+def requested_range(
+    limits: SeriesLimits,
+    window: Window | None,
+    body: RawBody,
+    rows: Sequence[RawRow] | None,
+    response: Response,
+) -> RequestedRange:
+    """Return the range that was asked for, or the one an answer spans where it was left to the service."""
+    declared = None if body.end_at is None else floor(body.end_at, limits.grid)
+    if window is None:
+        window = _declared_range(limits, body) or _spanned(limits, rows or (), response)
+        return RequestedRange(limits, window, window.end)
+    longest = window.start + limits.span if limits.surplus else 0
+    if limits.cut != "told" or declared is None:
+        return RequestedRange(limits, window, longest)
+    if not window.start < declared < window.end or _by_now(limits, declared, response):
+        return RequestedRange(limits, window, max(longest, declared))
+    return RequestedRange(limits, Window(window.start, declared), declared)
+
+
+def _by_now(limits: SeriesLimits, end: int, response: Response) -> bool:
+    """Return whether an answer ends there because it is not later yet."""
+    return response.date is None or end + 2 * limits.grid >= response.date
+
+
+def _declared_range(limits: SeriesLimits, body: RawBody) -> Window | None:
+    """Return the range that an answer declares, if it is no longer than the service allows."""
+    if body.start_at is None or body.end_at is None:
+        return None
+    window = Window(floor(body.start_at, limits.grid), floor(body.end_at, limits.grid))
+    return window if 0 <= window.end - window.start <= limits.longest else None
+
+
+def _spanned(limits: SeriesLimits, rows: Sequence[RawRow], response: Response) -> Window:
+    """Return the range from the first row to the last."""
+    ends = [row.end_at for row in rows if row.end_at % limits.grid == 0]
+    window = Window(min(ends) - limits.grid, max(ends)) if ends else Window(0, 0)
+    if window.seconds > limits.longest:
+        hours = limits.longest // HOUR
+        raise failed(response, "$.intervals", f"the rows of one answer lie more than {hours} hours apart")
+    return window
+
+
+def _meta(meta: RawMeta | None) -> Meta | None:
+    if meta is None:
+        return None
+    moments = (meta.last_report_at, meta.last_energy_at, meta.operational_at)
+    return Meta(meta.status, *(None if at is None else as_datetime(at) for at in moments))
