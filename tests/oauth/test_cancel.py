@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth, Tokens, TokenStore
 from tests.oauth.accounts import KEY, stored
 from tests.oauth.authority import CODE, DAY, Authority, fake
-from tests.transport.test_cancel import Steps, run
+from tests.transport.steps import Steps, run
 
 MAX_STEPS = 100
 Work = Callable[[], Awaitable[Any]]

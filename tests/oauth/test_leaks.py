@@ -20,7 +20,7 @@ from enlighten_async.errors import EnlightenError
 from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth, Tokens
 from tests.oauth.accounts import KEY, Store, stored
 from tests.oauth.authority import CLIENT_ID, CLIENT_SECRET, CODE, DAY, OWNER, Authority
-from tests.transport.test_leaks import Everything, frames
+from tests.transport.tracebacks import Everything, frames
 
 PASSWORD = "pa55word"
 BASIC = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from enlighten_async.clock import SystemClock
 from enlighten_async.transport import Credentials, Exchange, Transport
 from enlighten_async.wire import Request
+from tests.transport.tracebacks import Everything
 
 Handler = Callable[[socket.socket, bytes], object]
 
@@ -96,6 +98,17 @@ class Server:
 def _length(head: bytes) -> int:
     """Return how many bytes follow a head of a request."""
     return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    handler, root = Everything(), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(0)
+    yield handler.shown
+    root.setLevel(level)
+    root.removeHandler(handler)
 
 
 @pytest.fixture

@@ -7,13 +7,16 @@ from __future__ import annotations
 import gzip
 import tracemalloc
 import zlib
+from contextlib import aclosing
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enlighten_async.errors import TransportError
 from enlighten_async.transport.body import MAX_BODY_BYTES, Body, BodyError, Head, parse_http_date
+from tests.transport.servers import HEAD
 
 GZIP = (b"Content-Encoding", b"gzip")
 
@@ -134,3 +137,36 @@ def test_head_is_read_in_any_case() -> None:
     head = Head.parse([(b"CONTENT-type", b"Text/HTML; charset=x"), (b"content-Length", b"-1"), (b"X", b"y")])
     assert head == Head("Text/HTML; charset=x", None, None, ())
     assert Head.parse([]) == Head("", None, None, ())
+
+
+async def test_bomb_does_not_go_off(server, connect, exchange) -> None:
+    def bomb(sock, _):
+        packer = zlib.compressobj(9, wbits=31)
+        sock.sendall(HEAD + b"Content-Encoding: gzip\r\n\r\n")
+        for _ in range(200):
+            sock.sendall(packer.compress(bytes(1024 * 1024)))
+        sock.sendall(packer.flush())
+        return False
+
+    server.handler = bomb
+    tracemalloc.start()
+    try:
+        async with aclosing(connect()) as transport:
+            with pytest.raises(TransportError, match="larger than 16777216 bytes once decompressed"):
+                await transport.send(exchange)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 * 1024 * 1024
+
+
+async def test_endless_body_is_refused(server, connect, exchange) -> None:
+    def pour(sock, _):
+        sock.sendall(HEAD + b"\r\n")
+        while not server.stopped.is_set():
+            sock.sendall(bytes(1024 * 1024))
+
+    server.handler = pour
+    async with aclosing(connect()) as transport:
+        with pytest.raises(TransportError, match="larger than 16777216 bytes"):
+            await transport.send(exchange)

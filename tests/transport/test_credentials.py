@@ -1,26 +1,46 @@
-"""Secrets do not show themselves, and are found again in whatever form they are echoed."""
+"""Credentials are masked in every form, and are nowhere but in the bytes to the configured host."""
 
 # ruff: noqa: D101, D102, D103  (names of tests and of what they bring are sentences)
 
 from __future__ import annotations
 
+import base64
 import copy
+import gc
 import html
 import json
 import logging
 import pickle
 import traceback
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus
 
+import anyio
+import anyio.lowlevel
 import attrs
+import httpx
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from enlighten_async.transport import Credentials, Redactor, Secret
+from enlighten_async.clock import SystemClock
+from enlighten_async.errors import TransportError
+from enlighten_async.transport import (
+    Credentials,
+    Exchange,
+    Redactor,
+    Secret,
+    Transport,
+)
 from enlighten_async.transport.credentials import LOGGERS, install_filter
+from enlighten_async.wire import Request
+from tests.transport.tracebacks import frames
 
 VALUE = 's3cr3t/with +all&the="trouble"\\ é'
+
+
 SECRETS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=8, max_size=40)
 
 
@@ -224,3 +244,245 @@ def test_locals_in_a_traceback_show_no_secret() -> None:
         shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     assert "credentials = Credentials(params=" in shown
     assert "c4n4ry" not in shown.replace('"c4n4ry-c4n4ry")])', "")
+
+
+CANARY = "CANARY"  # in both secrets of the fixture, next to characters that are encoded
+
+
+def echo_in_location(sock: Any, head: bytes) -> bool:
+    target = head.split(b" ")[1]
+    sock.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://x" + target + b"\r\nContent-Length: 0\r\n\r\n")
+    return False
+
+
+def echo_in_status(sock: Any, head: bytes) -> bool:
+    sock.sendall(b"garbage " + head.split(b" ")[1] + b"\r\n\r\n")
+    return False
+
+
+def echo_in_reason(sock: Any, head: bytes) -> bool:
+    sock.sendall(b"HTTP/1.1 500 no " + head.split(b" ")[1] + b"\r\nContent-Length: 0\r\n\r\n")
+    return False
+
+
+def echo_in_header(sock: Any, head: bytes) -> bool:
+    target = head.split(b" ")[1]
+    sock.sendall(b"HTTP/1.1 200 OK\r\nBad Header" + target + b": 1\r\nContent-Length: 0\r\n\r\n")
+    return False
+
+
+def echo_in_types(sock: Any, head: bytes) -> bool:
+    target = head.split(b" ")[1]
+    sock.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Type: "
+        + target
+        + b"\r\nDate: "
+        + target
+        + b"\r\nSet-Cookie: "
+        + target
+        + b"\r\nContent-Length: 0\r\n\r\n"
+    )
+    return False
+
+
+def echo_in_encoding(sock: Any, head: bytes) -> bool:
+    target = head.split(b" ")[1]
+    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: " + target + b"\r\nContent-Length: 0\r\n\r\n")
+    return False
+
+
+def echo_in_chunk(sock: Any, head: bytes) -> bool:
+    target = head.split(b" ")[1]
+    sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + target + b"\r\n")
+    return False
+
+
+def echo_in_body(sock: Any, head: bytes) -> bool:
+    page = b"<p>no " + head.split(b" ")[1] + b" nor k3y/CANARY+7f8e== nor k3y\\/CANARY+7f8e==</p>"
+    sock.sendall(b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
+    return False
+
+
+def short(sock: Any, head: bytes) -> bool:
+    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + head.split(b" ")[1])
+    return False
+
+
+def drop(sock: Any, head: bytes) -> bool:
+    return False
+
+
+def plain(sock: Any, head: bytes) -> None:
+    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+
+SERVERS = [
+    plain, echo_in_location, echo_in_status, echo_in_reason, echo_in_header, echo_in_types, echo_in_encoding,
+    echo_in_chunk, echo_in_body, short, drop,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("handler", SERVERS)
+async def test_nothing_shows_the_secrets(handler, log, server, connect, credentials, exchange) -> None:
+    server.handler = handler
+    shown = ""
+    async with aclosing(connect()) as transport:
+        try:
+            response = await transport.send(exchange)
+            shown += f"{response!r} {response.body!r} {pickle.dumps(response)!r}"
+        except Exception as error:  # noqa: BLE001
+            shown += frames(error) + repr(pickle.dumps(error))
+        shown += (
+            f"{transport!r} {vars(transport)} {vars(transport._client)} {credentials!r} {vars(credentials)}"
+        )
+    assert CANARY in server.heads[0].decode()
+    assert CANARY.lower() not in shown.lower()
+    assert log
+    assert CANARY.lower() not in "".join(log).lower()
+
+
+def echo_the_form(sock: Any, _: bytes) -> bool:
+    sock.sendall(b"HTTP/1.1 400 No\r\nContent-Type: c0de/CANARY+7f8e==\r\nContent-Length: 0\r\n\r\n")
+    return False
+
+
+@pytest.mark.parametrize("handler", [plain, echo_the_form, echo_in_status, short, drop])
+async def test_nothing_shows_a_form(handler, log, server, connect) -> None:
+    server.handler = handler
+    ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
+    form = Credentials(form=[("grant_type", "authorization_code"), ("code", "c0de/CANARY+7f8e==")])
+    shown = ""
+    async with aclosing(connect()) as transport:
+        try:
+            response = await transport.send(Exchange(ask, form))
+            shown += f"{response!r} {response.content_type}"
+        except Exception as error:  # noqa: BLE001
+            shown += frames(error) + repr(pickle.dumps(error))
+        shown += f"{transport!r} {vars(transport)} {vars(transport._client)} {form!r} {vars(form)}"
+    assert CANARY in server.bodies[0].decode()
+    assert log
+    assert CANARY.lower() not in (shown + "".join(log)).lower()
+
+
+def test_every_client_installs_the_filter(connect) -> None:
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger in loggers:
+        logger.filters.clear()
+    connect()
+    assert [len(logger.filters) for logger in loggers] == [1] * len(loggers)
+
+
+async def test_refused_and_hanging_connections(log, server, connect, new_exchange) -> None:
+    server.handler = lambda *_: server.stopped.wait()
+    shown = ""
+    async with aclosing(connect(timeout=0.1)) as transport:
+        for stop in (lambda: None, server.stop):
+            stop()
+            try:
+                await transport.send(new_exchange())
+            except Exception as error:  # noqa: BLE001
+                shown += frames(error)
+    assert "no whole answer" in shown
+    assert CANARY.lower() not in (shown + "".join(log)).lower()
+
+
+async def test_cancel_carries_no_secret(log, server, connect, question, exchange) -> None:
+    server.handler = lambda *_: server.stopped.wait()
+    shown = ""
+    async with aclosing(connect()) as transport:
+        with anyio.move_on_after(0.1) as scope:
+            try:
+                await transport.send(exchange)
+            except BaseException as error:
+                shown = frames(error)
+                raise
+    assert scope.cancelled_caught
+    assert "question" in shown
+    assert CANARY.lower() not in (shown + "".join(log)).lower()
+
+
+async def test_cancel_keeps_nothing_of_what_was_handled_below(question, exchange) -> None:
+    class Breaking(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            try:
+                raise OSError("broken k3y/CANARY+7f8e==")  # noqa: TRY301
+            except OSError:
+                await anyio.sleep_forever()
+            yield b""
+
+    transport = Transport(
+        base_url="https://api.example.com",
+        clock=SystemClock(),
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=Breaking())),
+    )
+    shown = ""
+    async with aclosing(transport):
+        with anyio.move_on_after(0.05):
+            try:
+                await transport.send(exchange)
+            except BaseException as error:
+                shown = frames(error)
+                raise
+    assert "question" in shown
+    assert CANARY.lower() not in shown.lower()
+
+
+async def test_error_while_another_is_handled_keeps_that_one(connect, server, exchange) -> None:
+    server.stop()
+    async with aclosing(connect()) as transport:
+        mine = ValueError("mine")
+        with pytest.raises(TransportError) as caught:  # noqa: PT012
+            try:
+                raise mine
+            except ValueError:
+                await transport.send(exchange)
+    assert caught.value.__context__ is mine
+
+
+async def test_nothing_of_a_failed_request_is_kept_alive(server, connect, exchange) -> None:
+    server.handler = short
+    async with aclosing(connect()) as transport:
+        with pytest.raises(Exception, match="no whole answer"):
+            await transport.send(exchange)
+        gc.collect()
+        held = [one for one in gc.get_objects() if isinstance(one, httpx.Request)]
+    assert [one for one in held if CANARY in str(one.url)] == []
+
+
+async def test_users_transport_hears_the_secrets_and_nobody_else(log, exchange) -> None:
+    heard = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        heard.append(str(request.url))
+        return httpx.Response(403, text=f"no {request.url}", headers={"location": str(request.url)})
+
+    shown = ""
+    transport = Transport(
+        base_url="https://api.example.com", clock=SystemClock(), transport=httpx.MockTransport(handler)
+    )
+    async with aclosing(transport):
+        response = await transport.send(exchange)
+        shown += f"{response!r} {response.body!r}"
+    assert CANARY in heard[0]
+    assert CANARY.lower() not in (shown + "".join(log)).lower()
+
+
+async def test_proxy_password_is_a_secret_too(log, server, connect, exchange) -> None:
+    def handler(sock: Any, head: bytes) -> bool:
+        sock.sendall(b"HTTP/1.1 407 " + head.replace(b"\r\n", b" ") + b"\r\n\r\n")
+        return False
+
+    server.handler = handler
+    proxy = f"http://somebody:pr0xy%2Fpass@127.0.0.1:{server.port}"
+    async with aclosing(connect(base_url="https://api.example.com", proxy=proxy)) as transport:
+        with pytest.raises(Exception, match="407") as caught:
+            await transport.send(exchange)
+    shown = frames(caught.value) + "".join(log)
+    basic = base64.b64encode(b"somebody:pr0xy/pass")
+    assert basic in server.heads[0]
+    assert server.heads[0].startswith(b"CONNECT api.example.com:443 ")
+    assert CANARY not in server.heads[0].decode()
+    assert not caught.value.sent
+    assert exchange.sent_at is None
+    for secret in (basic.decode(), "pr0xy/pass", "somebody", CANARY):
+        assert secret not in shown.replace(proxy, "")

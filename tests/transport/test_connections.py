@@ -1,85 +1,30 @@
-"""Where requests may go: base URLs, proxies, certificates."""
+"""Connections: proxies, TLS, reuse, their number; and work that a cancel does not cut short."""
 
 # ruff: noqa: D102, D103  (names of tests and of what they bring are sentences)
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import ssl
 import subprocess
 import threading
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from enlighten_async.errors import InputError, TransportError
-from enlighten_async.transport import Origin, origin
-from enlighten_async.transport.connections import proxy_for, ssl_context
-from enlighten_async.transport.origin import is_loopback
+from enlighten_async.transport import (
+    origin,
+)
+from enlighten_async.transport.connections import proxy_for, run_shielded, ssl_context
+from tests.transport.servers import say
 
 API = "https://api.enphaseenergy.com/api/v2"
-
-
-@pytest.mark.parametrize(
-    ("url", "expected", "base"),
-    [
-        (API, Origin("https", "api.enphaseenergy.com", 443, "/api/v2"), API),
-        (f"{API}/", Origin("https", "api.enphaseenergy.com", 443, "/api/v2"), API),
-        (
-            "HTTPS://API.example.com:8443",
-            Origin("https", "api.example.com", 8443),
-            "https://api.example.com:8443",
-        ),
-        ("https://example.com:443/", Origin("https", "example.com", 443), "https://example.com"),
-        ("http://localhost:80/x", Origin("http", "localhost", 80, "/x"), "http://localhost/x"),
-        ("http://[::1]:8000", Origin("http", "::1", 8000), "http://[::1]:8000"),
-        ("http://127.9.9.9:8000", Origin("http", "127.9.9.9", 8000), "http://127.9.9.9:8000"),
-    ],
-)
-def test_base_url(url: str, expected: Origin, base: str) -> None:
-    assert origin(url) == expected
-    assert origin(url).base == base
-
-
-@pytest.mark.parametrize(
-    ("url", "advice"),
-    [
-        ("http://api.example.com", "must be https"),
-        ("http://localhost.example.com", "must be https"),
-        ("http://127.0.0.1.example.com", "must be https"),
-        ("https://user:s3cret@api.example.com", "user name or password"),
-        ("https://s3cret@api.example.com", "user name or password"),
-        ("https://api.example.com/?key=s3cret", "remove the query"),
-        ("https://api.example.com/#s3cret", "remove the query"),
-        ("https://api.example.com?", "remove the query"),
-        ("api.example.com/api", "must look like"),
-        ("ftp://api.example.com", "must look like"),
-        ("https:///api", "must look like"),
-        ("", "must look like"),
-        ("https://api.example.com:s3cret/", "malformed"),
-        ("https://api.example.com:99999/", "malformed"),
-        ("https://[::1/", "malformed"),
-        (" https://api.example.com", "printable ASCII"),
-        ("https://api.example.com/\n", "printable ASCII"),
-        ("https://b\u00fccher.example", "printable ASCII"),
-    ],
-)
-def test_base_url_that_is_refused(url: str, advice: str) -> None:
-    with pytest.raises(InputError, match=advice) as caught:
-        origin(url)
-    assert "s3cret" not in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-def test_plain_http_by_a_transport_of_the_users_own() -> None:
-    assert origin("http://api.example.com", any_http=True).scheme == "http"
-
-
-@pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "::1"])
-def test_loopback(host: str) -> None:
-    assert is_loopback(host)
 
 
 @pytest.fixture
@@ -287,3 +232,128 @@ async def test_cancel_while_a_tunnel_is_opened_loses_no_slot(
             await transport._client._transport._raw.aclose() if turns % 2 else None
         with anyio.fail_after(3):
             assert (await transport.send(new_exchange())).status == 200
+
+
+async def test_connection_is_used_again(server, connect, new_exchange) -> None:
+    peers = []
+    server.handler = lambda sock, _: (
+        peers.append(sock.getpeername()),
+        type(server).handler(server, sock, _),
+    )[1]
+    async with aclosing(connect()) as transport:
+        for _ in range(3):
+            await transport.send(new_exchange())
+    assert len(peers) == 3
+    assert len(set(peers)) == 1
+
+
+async def test_connection_the_server_closed_meanwhile_is_not_used(
+    server, connect, wire_answer, new_exchange
+) -> None:
+    server.handler = say(wire_answer())  # keep-alive promised, then closed
+    async with aclosing(connect()) as transport:
+        for _ in range(5):
+            assert (await transport.send(new_exchange())).status == 200
+            pool = transport._client._transport._raw._pool
+            with anyio.fail_after(5):
+                while not all(one.has_expired() for one in pool.connections):  # noqa: ASYNC110
+                    await anyio.sleep(0.005)
+
+
+async def test_no_more_connections_than_allowed(server, connect, wire_answer, new_exchange) -> None:
+    peers = set()
+    gate = threading.Barrier(3, timeout=5)
+
+    def handler(sock, _):
+        peers.add(sock.getpeername())
+        gate.wait()
+        sock.sendall(wire_answer())
+
+    server.handler = handler
+    async with aclosing(connect(max_connections=3)) as transport, anyio.create_task_group() as group:
+        for _ in range(12):
+            group.start_soon(transport.send, new_exchange())
+    assert len(peers) == 3
+    assert len(server.heads) == 12
+
+
+@pytest.fixture(params=["scope", "native"])
+def cancelling(request: pytest.FixtureRequest, anyio_backend: str) -> bool:
+    """Tell whether the cancel is a native one of asyncio."""
+    native = request.param == "native"
+    if native and anyio_backend == "trio":
+        pytest.skip("trio cancels by scopes only")
+    return native
+
+
+async def shielded(work: Any, native: bool, started: anyio.Event) -> BaseException | Any:
+    """Cancel a caller of `run_shielded` again and again while the work goes on; return what came of it."""
+    outcome: list[Any] = []
+    task: list[asyncio.Task[Any]] = []
+
+    async def call() -> None:
+        if native:
+            current = asyncio.current_task()
+            assert current is not None
+            task.append(current)
+        try:
+            outcome.append(await run_shielded(work))
+        except OSError as error:
+            outcome.append(error)
+        except asyncio.CancelledError as error:
+            outcome.append(error)
+            raise
+        await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await started.wait()
+        for _ in range(3):
+            task[0].cancel() if native else group.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+    return outcome[0]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_shielded_work_ends_despite_a_cancel(cancelling: bool, fails: bool) -> None:
+    started, done = anyio.Event(), []
+
+    async def work() -> str:
+        started.set()
+        await anyio.sleep(0.01)
+        done.append(True)
+        if fails:
+            raise OSError("mine")
+        return "result"
+
+    outcome = await shielded(work, cancelling, started)
+    assert done == [True]
+    if cancelling:
+        assert isinstance(outcome, asyncio.CancelledError)
+    else:
+        assert isinstance(outcome, OSError) if fails else outcome == "result"
+
+
+async def test_shielded_work_gives_its_result_or_its_own_error() -> None:
+    async def work(error: Exception | None) -> str:
+        await anyio.lowlevel.checkpoint()
+        if error is not None:
+            raise error
+        return "result"
+
+    assert await run_shielded(partial(work, None)) == "result"
+    mine = ValueError("mine")
+    with pytest.raises(ValueError, match="mine") as caught:
+        await run_shielded(partial(work, mine))
+    assert caught.value is mine
+
+
+async def test_deadline_inside_of_shielded_work_holds() -> None:
+    async def work() -> bool:
+        with anyio.move_on_after(0.01) as scope:
+            await anyio.sleep_forever()
+        return scope.cancelled_caught
+
+    with anyio.fail_after(5):
+        assert await run_shielded(work)
