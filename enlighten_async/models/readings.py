@@ -1,4 +1,4 @@
-"""What meters read, and what a system produced in a month."""
+"""Readings of meters, and the production of a system in a month."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from enlighten_async.models.receipt import Receipt
 
 @frozen
 class MeterReading(ToDict):
-    """What a revenue-grade meter read.
+    """The reading of a revenue-grade meter.
 
     Attributes:
         serial_number: of the meter, a text.
@@ -29,15 +29,15 @@ class MeterReading(ToDict):
 
 
 @frozen
-class ProductionMeterReadings(RowSequence[MeterReading]):
-    """Last readings of a system's meters of production: a sequence of `MeterReading`.
+class MeterReadings(RowSequence[MeterReading]):
+    """Last readings of a system's meters of one kind: a sequence of `MeterReading`.
 
     Attributes:
         system_id: the service's number of the system.
         meter_readings: one for each meter, retired ones among them; empty without meters.
         meta: the system's state; null where the service leaves it out.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "meter_readings"
@@ -50,29 +50,18 @@ class ProductionMeterReadings(RowSequence[MeterReading]):
 
 
 @frozen
-class ConsumptionMeterReadings(RowSequence[MeterReading]):
-    """Last readings of a system's meters of consumption: a sequence of `MeterReading` (v4).
+class ProductionMeterReadings(MeterReadings):
+    """Last readings of a system's meters of production: a sequence of `MeterReading`."""
 
-    Attributes:
-        system_id: the service's number of the system.
-        meter_readings: one for each meter, retired ones among them; empty without meters.
-        meta: the system's state; null where the service leaves it out.
-        as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
-    """
 
-    _items: ClassVar[str] = "meter_readings"
-
-    system_id: int
-    meter_readings: tuple[MeterReading, ...] = ()
-    meta: Meta | None = None
-    as_of: datetime | None = field(default=None, eq=False)
-    receipt: Receipt = field(factory=Receipt, eq=False)
+@frozen
+class ConsumptionMeterReadings(MeterReadings):
+    """Last readings of a system's meters of consumption: a sequence of `MeterReading` (v4)."""
 
 
 @frozen
 class StorageMeterReading(ToDict):
-    """What a meter of batteries read (v4).
+    """The reading of a meter of batteries (v4).
 
     Attributes:
         serial_number: of the meter, a text.
@@ -96,7 +85,7 @@ class StorageMeterReadings(RowSequence[StorageMeterReading]):
         meter_readings: one for each meter, retired ones among them; empty without meters.
         meta: the system's state; null where the service leaves it out.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "meter_readings"
@@ -110,7 +99,7 @@ class StorageMeterReadings(RowSequence[StorageMeterReading]):
 
 @frozen
 class MonthlyMeterReading(ToDict):
-    """What a revenue-grade meter read at both ends of a month.
+    """The readings of a revenue-grade meter at both ends of a month.
 
     Attributes:
         serial_number: of the meter, a text.
@@ -125,7 +114,7 @@ class MonthlyMeterReading(ToDict):
 
 @frozen
 class MonthlyProduction(ToDict):
-    """What a system produced in a month. Deprecated by the service.
+    """The production of a system in a month. Deprecated by the service.
 
     Attributes:
         system_id: the service's number of the system.
@@ -135,7 +124,7 @@ class MonthlyProduction(ToDict):
         meter_readings: one for each meter; empty without meters.
         meta: the system's state; null in answers of the first years.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     system_id: int
