@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Generic, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
@@ -126,11 +126,6 @@ class Request(Generic[P]):
         return ReplyKey(
             self.endpoint, asked if self.body is None else f"{asked} {self.body!r}", self.valid_until
         )
-
-    @property
-    def subject(self) -> Hashable:
-        """The identity of the subject: requests with the same subject differ only in their range of time."""
-        return self.series or (self.method, self.path, self.params, self.body)
 
 
 Requests: TypeAlias = Generator[Request[P], P, None]

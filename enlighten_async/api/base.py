@@ -33,8 +33,8 @@ class Api(Protocol):
         """The tariffs of the version, by their names."""
         ...
 
-    def error_for(self, response: Response, endpoint: str) -> EnlightenError | None:
-        """Return the error that a response to an endpoint's request stands for; `None`: it is data."""
+    def error_for(self, response: Response, endpoint: str) -> EnlightenError:
+        """Return the error that a response of an endpoint stands for, which is no data."""
         ...
 
     def time_zone(self, system_id: int) -> Requests[str]:

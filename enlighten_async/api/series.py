@@ -181,8 +181,10 @@ def _missing(
     limits: SeriesLimits, window: Window, known: Sequence[Window], now: float
 ) -> tuple[list[Window], list[Gap]]:
     """Return the windows that are not cached, and the gaps that lie beyond the service's retention."""
+    if not known and limits.oldest(now) <= window.start < window.end:
+        return [window], []
     wanted, gone = [], []
-    for blank in without(window, known) if known else [window]:
+    for blank in without(window, known):
         retained = blank.clip(Window(limits.oldest(now), blank.end))
         lost = Window(blank.start, retained.start)
         gone += [Gap(lost, Reason.BEYOND_RETENTION)] if lost.seconds else []
@@ -240,7 +242,7 @@ class SeriesRequests(Generic[S]):
             return
         span = self.endpoint.limits.span
         while window.start < window.end:
-            piece = window if window.seconds <= span else self._first_piece(window)
+            piece = window if window.end - window.start <= span else self._first_piece(window)
             part = yield self.request(piece, newest=newest and piece == window, wanted=window)
             window = Window(part.window.end, window.end)
 

@@ -6,19 +6,20 @@ from collections.abc import Collection, MutableMapping, Sequence
 from datetime import date
 from functools import partial
 from typing import TypeAlias, TypedDict
+from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.paging import PagedPlan, Seen
 from enlighten_async.api.single import SinglePlan
-from enlighten_async.cache import day_end_anywhere, valid_until
+from enlighten_async.cache import SeriesIndex, day_end_anywhere, valid_until
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.devices import EnvoyInverters, InvertersSummary
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.systems import Summary, System, SystemId, Systems, SystemsPage
-from enlighten_async.query.plan import Part
+from enlighten_async.query.plan import Part, Segments
 from enlighten_async.windows import Window, calendar_day
 from enlighten_async.wire import Request, Response
 
@@ -59,8 +60,11 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
         """Return the systems of a page."""
         return part.systems
 
-    def learn(self, part: SystemsPage) -> None:
-        """Note the time zones of a page's systems."""
+    def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
+        """Return the segment of the pages, whose systems' time zones are noted."""
+        return evolve(super().segments(now, zone, cached), learn=self._learn)
+
+    def _learn(self, part: SystemsPage) -> None:
         self.time_zones.update({each.system_id: each.timezone for each in part.systems if each.timezone})
 
     def merge(

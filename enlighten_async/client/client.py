@@ -38,7 +38,7 @@ from enlighten_async.limiter import Plan, QuotaStore, RateLimiter
 from enlighten_async.models.receipt import QuotaStatus
 from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.oauth.oauth import CLIENT_ID
-from enlighten_async.query import CredentialsProvider, QueryOptions, Session, StaticCredentials, quota_status
+from enlighten_async.query import CredentialsProvider, QueryOptions, Session, quota_status
 from enlighten_async.retry import RetryBudget, RetryPolicy
 from enlighten_async.transport import Secret, Transport, origin
 
@@ -81,7 +81,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
 
         def credentials(user: str | Secret) -> CredentialsProvider:
             scope = Secret(f"{key.reveal()}\n{Secret(user).reveal()}")
-            return StaticCredentials(v2.credentials(key, Secret(user)), scope)
+            return v2.StaticCredentials(v2.credentials(key, Secret(user)), scope)
 
         api = v2.ApiV2(official=base_url == v2.BASE_URL, time_zones=time_zones)
         self._open(key, api, credentials, user, time_zones, **options)

@@ -215,7 +215,8 @@ class IntervalStats(SeriesResult, Generic[R_co]):
 
     @property
     def _last(self) -> int | None:
-        return self.intervals.columns["end_at"][-1] if self.intervals else None
+        ends = self.intervals._columns["end_at"]
+        return int(ends[-1]) if ends else None
 
     def _with_rows_of(self, parts: Sequence[Self]) -> Self:
         pieces = [part.intervals for part in parts]

@@ -8,7 +8,6 @@ from enlighten_async.query.session import (
     CredentialsProvider,
     QueryOptions,
     Session,
-    StaticCredentials,
 )
 
 __all__ = [
@@ -22,6 +21,5 @@ __all__ = [
     "Segment",
     "Segments",
     "Session",
-    "StaticCredentials",
     "quota_status",
 ]

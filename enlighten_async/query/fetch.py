@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from enlighten_async.errors import BudgetExceeded, EnlightenError, Throttled, To
 from enlighten_async.limiter import LOGGED_WAIT_S, Grant, Waiter
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.in_flight import SharedRequest
-from enlighten_async.query.plan import Part, QueryPlan
+from enlighten_async.query.plan import Part
 from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.retry import is_overload, is_transient
 from enlighten_async.transport import Credentials, Exchange
@@ -74,7 +74,7 @@ class SegmentState:
         requests: the generator of its requests.
         request: the next one; `None` when the segment has ended.
         waiter: its place in the queue of the limiter.
-        plan: is shown each part.
+        learn: is shown each part, if the plan wants that.
         cached: whether the cache may have what it asks for.
         parts: its parts so far, in order.
         error: the error that ended it early, if one did.
@@ -89,7 +89,7 @@ class SegmentState:
     requests: Requests[Part]
     request: Request[Part] | None
     waiter: Waiter
-    plan: QueryPlan[Any, Any]
+    learn: Callable[[Part], None] | None = None
     cached: bool = False
     parts: list[Part] = Factory(list)
     error: EnlightenError | None = None
@@ -103,7 +103,8 @@ class SegmentState:
     def accept(self, part: Part) -> None:
         """Send a part to the generator, which may ask again."""
         self.parts.append(part)
-        self.plan.learn(part)
+        if self.learn is not None:
+            self.learn(part)
         self.failures = self.rejections = 0
         self.refreshed = False
         try:
@@ -374,8 +375,10 @@ class Fetcher:
         Raises:
             DecodeError: it cannot be decoded.
         """
+        if response.status == 200 and "html" not in response.content_type:  # a web page is no data
+            return request.decode(response), None
         error = self.session.api.error_for(response, request.endpoint)
-        return request.decode(response) if error is None else request.empty_answer_for(error), error
+        return request.empty_answer_for(error), error
 
     def _cache(self, cache: IntervalCache, request: Request[Part], part: Part, response: Response) -> None:
         """Cache a part, or a reply as it came; written with the next transaction of the cache."""

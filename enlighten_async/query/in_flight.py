@@ -73,7 +73,7 @@ class InFlight:
             rank: the number of classes that go before it; a request that waits behind it does not count.
             own: the entry with which it has passed the limiter; then only one that was sent counts.
         """
-        others = self._shared.get((scope, request.subject))
+        others = self._shared.get((scope, _subject(request)))
         for each in others or ():
             first = each.sent or (own is None and each.rank <= rank)
             if first and each is not own and each.begins(request.wanted):
@@ -83,7 +83,7 @@ class InFlight:
     @contextmanager
     def entered(self, scope: bytes, request: Request[Any], rank: int) -> Iterator[SharedRequest]:
         """Share a request: queries that want the same wait until this is left."""
-        shared, key = SharedRequest(request.window, rank), (scope, request.subject)
+        shared, key = SharedRequest(request.window, rank), (scope, _subject(request))
         others = self._shared.setdefault(key, [])
         others.append(shared)
         try:
@@ -94,3 +94,8 @@ class InFlight:
                 del self._shared[key]
             if shared.over is not None:
                 shared.over.set()
+
+
+def _subject(request: Request[Any]) -> Hashable:
+    """Return the thing that a request is about, at whatever time."""
+    return request.series or (request.method, request.path, request.params, request.body)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from attrs import field, frozen
 
 from enlighten_async.cache import SeriesIndex
 from enlighten_async.models.coverage import Gap, Reason
@@ -51,6 +51,7 @@ class Segments:
             whole of its window.
         open_ended: whether only the service knows how many requests it takes.
         cheaper: a query that costs less, in words; empty if there is none.
+        learn: is shown each part, to note what it tells beside its rows, such as time zones.
     """
 
     ordered: tuple[Segment, ...]
@@ -60,6 +61,7 @@ class Segments:
     spare: int = 0
     open_ended: bool = False
     cheaper: str = ""
+    learn: Callable[[Part], None] | None = field(default=None, repr=False)
 
 
 class QueryPlan(ABC, Generic[I_co, T_co]):
@@ -109,9 +111,6 @@ class QueryPlan(ABC, Generic[I_co, T_co]):
     def skip(self, newest: Part, window: Window) -> Reason | None:
         """Tell by the newest part why an older window need not be asked for; `None`: it has to be."""
         return None
-
-    def learn(self, part: Part) -> None:
-        """Note what a part tells beside its rows, such as time zones."""
 
 
 AnswerPlan: TypeAlias = QueryPlan[T, T]

@@ -176,7 +176,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                     if runner is not None:
                         await runner.run()
                 self._conclude(self.partial)
-        return self._result()
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return cast("T_co", self._answer)
 
     async def _next_items(self) -> list[I_co] | None:
         """Return the next items of a stream; `None` at its end."""
@@ -189,7 +191,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                     if parts is not None:
                         return [item for part in parts for item in self._plan.items(part)]
             self._conclude(lambda: None)
-        self._result()
+        if self._error is not None:
+            raise self._error.with_traceback(None)
         return None
 
     @contextmanager
@@ -308,12 +311,6 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         if self._failures:
             self._error = first_cause(self._failures, self._answer, self.receipt)
 
-    def _result(self) -> T_co:
-        """Return the answer, or raise the error, however often this is called."""
-        if self._error is not None:
-            raise self._error.with_traceback(None)
-        return cast("T_co", self._answer)
-
 
 class Stream(AsyncIterator[I], Generic[I]):
     """Items of a query one after another, the next few fetched when there are none left.
@@ -350,7 +347,7 @@ class TimeZonePlan(QueryPlan[str, str]):
 
     def segments(self, *_: object) -> Segments:
         """Return the one segment."""
-        return Segments((Segment(self.api.time_zone(self.system_id)),))
+        return Segments((Segment(self.api.time_zone(self.system_id)),), learn=self._learn)
 
     def merge(
         self, parts: Sequence[str], gaps: Sequence[Gap], receipt: Receipt, window: Window | None
@@ -362,7 +359,7 @@ class TimeZonePlan(QueryPlan[str, str]):
         """Return the name."""
         return (part,)
 
-    def learn(self, part: str) -> None:
+    def _learn(self, part: str) -> None:
         """Keep the name."""
         self.time_zones[self.system_id] = part
 

@@ -34,7 +34,7 @@ class Runner:
         waiter, rank = fetcher.session.limiter.waiter, fetcher.options.rank
         self.segments = [
             # The generator of a segment says what it asks for first.
-            SegmentState(each.requests, next(each.requests, None), waiter(rank), plan, each.cached)
+            SegmentState(each.requests, next(each.requests, None), waiter(rank), layout.learn, each.cached)
             for each in layout.ordered
         ]
         self._crash: BaseException | None = None

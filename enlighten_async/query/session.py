@@ -39,26 +39,6 @@ class CredentialsProvider(Protocol):
         ...
 
 
-@frozen
-class StaticCredentials:
-    """Credentials that never have to be refreshed, as v2 has them.
-
-    Attributes:
-        credentials: the credentials.
-        cache_scope: the text that tells this user from any other.
-    """
-
-    credentials: Credentials
-    cache_scope: Secret
-
-    def current(self) -> Credentials:
-        """Return the credentials."""
-        return self.credentials
-
-    async def refresh(self, rejected: Credentials | None = None) -> None:
-        """Leave them as they are."""
-
-
 class ApiVersion(Protocol):
     """The part of a version of the API that every query needs."""
 
@@ -72,8 +52,8 @@ class ApiVersion(Protocol):
         """The tariffs of keys, by their names."""
         ...
 
-    def error_for(self, response: Response, endpoint: str) -> EnlightenError | None:
-        """Return the error that a response of an endpoint stands for; `None` if it holds data."""
+    def error_for(self, response: Response, endpoint: str) -> EnlightenError:
+        """Return the error that a response of an endpoint stands for, which is no data."""
         ...
 
     def time_zone(self, system_id: int) -> Requests[str]:

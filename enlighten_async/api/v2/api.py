@@ -66,6 +66,26 @@ def _is_plausible(secret: Secret) -> bool:
     return re.fullmatch(r"[!-~]+", secret.reveal()) is not None
 
 
+@frozen
+class StaticCredentials:
+    """Credentials that never have to be refreshed, as v2 has them.
+
+    Attributes:
+        credentials: the credentials.
+        cache_scope: the text that tells this user from any other.
+    """
+
+    credentials: Credentials
+    cache_scope: Secret
+
+    def current(self) -> Credentials:
+        """Return the credentials."""
+        return self.credentials
+
+    async def refresh(self, rejected: Credentials | None = None) -> None:
+        """Leave them as they are."""
+
+
 SYSTEMS_PER_PAGE = 1_000
 """Systems per page, the most the service gives."""
 
@@ -126,8 +146,8 @@ class ApiV2:
     version: ClassVar[str] = "v2"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
 
-    def error_for(self, response: Response, endpoint: str) -> EnlightenError | None:
-        """Return the error that a response stands for; `None`: it is data."""
+    def error_for(self, response: Response, endpoint: str) -> EnlightenError:
+        """Return the error that a response of an endpoint stands for, which is no data."""
         return error_for(response, official=self.official)
 
     def time_zone(self, system_id: int) -> Requests[str]:

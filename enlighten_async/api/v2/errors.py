@@ -35,15 +35,13 @@ _TEXTS = ("message", "errorMessages", "reason")
 _RETIRED = "v2 of the service ended on 2024-06-30, and this is not an answer of it; use v4"
 
 
-def error_for(response: Response, *, official: bool) -> EnlightenError | None:
-    """Return the error that a response stands for; `None`: it is data.
+def error_for(response: Response, *, official: bool) -> EnlightenError:
+    """Return the error that a response stands for, which is no data.
 
     Args:
         response: the response.
         official: whether it came from the service's own host, whose v2 has ended.
     """
-    if response.status == 200 and "html" not in response.content_type:
-        return None
     body = envelope(response)
     if official and not body and (response.status in {200, 404, 410} or 300 <= response.status < 400):
         return ServiceRetired(_RETIRED, status=response.status, response=response)

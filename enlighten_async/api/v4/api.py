@@ -65,8 +65,8 @@ class ApiV4:
     version: ClassVar[str] = "v4"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
 
-    def error_for(self, response: Response, endpoint: str) -> EnlightenError | None:
-        """Return the error that a response to an endpoint's request stands for; `None`: it is data."""
+    def error_for(self, response: Response, endpoint: str) -> EnlightenError:
+        """Return the error that a response of an endpoint stands for, which is no data."""
         return error_for(response, endpoint)
 
     def time_zone(self, system_id: int) -> Requests[str]:

@@ -92,15 +92,13 @@ _FACT = re.compile(r':(\w+)=>"?([\w:+-]+)"?')
 _QUOTED = re.compile(r"Invalid request because of '(.*)'\.?")
 
 
-def error_for(response: Response, endpoint: str) -> EnlightenError | None:
-    """Return the error that a response stands for; `None`: it is data.
+def error_for(response: Response, endpoint: str) -> EnlightenError:
+    """Return the error that a response stands for, which is no data.
 
     Args:
         response: the response.
         endpoint: the API's name of the endpoint, which tells the access control it needs.
     """
-    if response.status == 200 and "html" not in response.content_type:
-        return None
     body = envelope(response)
     text = _message_of(body)
     if response.status == 401 and "access this resource" in text:

@@ -6,18 +6,21 @@ from collections.abc import MutableMapping
 from functools import partial
 from typing import Any, TypeVar, Unpack
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.paging import Seen
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.api.systems import SystemFilters, SystemsPlan, filter_values, serial_number
+from enlighten_async.cache import SeriesIndex
 from enlighten_async.errors import EnlightenError, InputError, NotSupported, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.site_settings import BatterySettings, GridStatus, LoadControl, StormGuard
 from enlighten_async.models.systems import SystemDetails, SystemsPage
+from enlighten_async.query.plan import Segments
 from enlighten_async.wire import Request, Response, never_final
 
 SYSTEMS_PER_PAGE = 100
@@ -154,8 +157,11 @@ class SystemPlan(SinglePlan[SystemDetails]):
 
     time_zones: MutableMapping[int, str]
 
-    def learn(self, part: SystemDetails) -> None:
-        """Note the system's time zone."""
+    def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
+        """Return the segment of the request; the system's time zone is noted."""
+        return evolve(super().segments(now, zone, cached), learn=self._learn)
+
+    def _learn(self, part: SystemDetails) -> None:
         if part.timezone:
             self.time_zones[part.system_id] = part.timezone
 
