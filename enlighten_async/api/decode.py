@@ -27,17 +27,17 @@ def in_epoch(body: bytes) -> bytes | None:
     A time without an offset names no instant and stays as it is.
     """
     try:
-        changed = msgspec.json.encode(_changed("", msgspec.json.decode(body)))
+        changed = msgspec.json.encode(_instants_in_epoch("", msgspec.json.decode(body)))
     except (ValueError, OverflowError, RecursionError):
         return None
     return None if changed == body else changed
 
 
-def _changed(name: str, value: Any) -> Any:
+def _instants_in_epoch(name: str, value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _changed(key, inner) for key, inner in value.items()}
+        return {key: _instants_in_epoch(key, inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_changed("", inner) for inner in value]
+        return [_instants_in_epoch("", inner) for inner in value]
     moment = instant(value) if name in _INSTANTS else None
     return value if moment is None else moment
 
@@ -58,7 +58,7 @@ _PATH = re.compile(r"`(\$[^`]*)`")
 
 
 Shape: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-"""Turns what the service sends into what a model is made of."""
+"""A function that turns an object of the service into the attributes of a model."""
 
 
 def value(
@@ -71,14 +71,14 @@ def value(
     """Decode an answer that is one object.
 
     Args:
-        model: what it becomes; a model that has `as_of`.
+        model: the model of the answer, which has `as_of`.
         response: the answer.
-        shape: turns the object into what the model is made of, where it is not that already.
+        shape: turns the object into the attributes of the model, where it is not that already.
         defaults: values of fields which the answer may leave out.
     """
-    raw = parsed(_ANYTHING, response)
+    raw = parse_json(_ANY_JSON, response)
     if isinstance(raw, dict):
-        raw |= {name: known for name, known in defaults.items() if raw.get(name) is None}
+        raw |= {name: default for name, default in defaults.items() if raw.get(name) is None}
         raw = raw if shape is None else _shaped(response, raw, shape)
     return _fetched(_structured(response, raw, model), response)
 
@@ -86,23 +86,25 @@ def value(
 def items(model: type[T], response: Response) -> tuple[T, ...]:
     """Decode an answer that is a list of objects."""
     kind: Any = GenericAlias(tuple, (model, ...))
-    return _structured(response, parsed(_ANYTHING, response), kind)
+    return _structured(response, parse_json(_ANY_JSON, response), kind)
 
 
-def parsed(decoder: msgspec.json.Decoder[T], response: Response) -> T:
-    """Parse a body; raise `DecodeError` with the path to what is wrong in it."""
+def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
+    """Parse a body; raise `DecodeError` with the path to the first error in it."""
     try:
         return decoder.decode(response.body)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        said = str(error) or type(error).__name__
-    path = _PATH.search(said)
-    raise failed(response, path.group(1) if path else "$", said)
+        message = str(error) or type(error).__name__
+    path = _PATH.search(message)
+    raise decode_error(response, path.group(1) if path else "$", message)
 
 
-def failed(response: Response, path: str, said: str) -> DecodeError:
-    """Return the error for an answer that is not what the service documents."""
+def decode_error(response: Response, path: str, message: str) -> DecodeError:
+    """Return the error for an answer that differs, at a path, from the service's documentation."""
     return DecodeError(
-        f"the answer cannot be read at {path}: {said}; it is kept in .response", path=path, response=response
+        f"the answer cannot be read at {path}: {message}; it is kept in .response",
+        path=path,
+        response=response,
     )
 
 
@@ -110,21 +112,21 @@ def _shaped(response: Response, raw: dict[str, Any], shape: Shape) -> dict[str, 
     try:
         return shape(raw)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        told = f"{type(error).__name__}: {error}"
-    raise failed(response, "$", told[:200])
+        message = f"{type(error).__name__}: {error}"
+    raise decode_error(response, "$", message[:200])
 
 
-_ANYTHING: msgspec.json.Decoder[object] = msgspec.json.Decoder()
+_ANY_JSON: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 
 
 def _structured(response: Response, raw: object, model: type[T]) -> T:
     try:
         return structure(raw, model)
     except (BaseValidationError, TypeError, ValueError, AttributeError) as error:
-        said = transform_error(error)
-    first = said[0] if said else "wrong type"
+        messages = transform_error(error)
+    first = messages[0] if messages else "wrong type"
     text, _, path = first.rpartition(" @ ")
-    raise failed(response, path or "$", text)
+    raise decode_error(response, path or "$", text)
 
 
 def _fetched(answer: T, response: Response) -> T:
@@ -135,7 +137,7 @@ def _fetched(answer: T, response: Response) -> T:
 
 
 def fetched_at(response: Response | None) -> datetime | None:
-    """Return the service's own time of an answer (aware UTC)."""
+    """Return the service's own time of an answer (aware UTC), where it has one."""
     return None if response is None or response.date is None else as_datetime(response.date)
 
 

@@ -15,7 +15,7 @@ import msgspec
 from attrs import evolve, field, fields, frozen
 from msgspec import defstruct
 
-from enlighten_async.api.decode import failed, in_epoch, parsed
+from enlighten_async.api.decode import decode_error, in_epoch, parse_json
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, requested_range
 from enlighten_async.errors import DecodeError
@@ -57,7 +57,7 @@ def parse_body(decoder: msgspec.json.Decoder[B], response: Response, system_id: 
         DecodeError: the answer is not what the service documents, or of another system.
     """
     try:
-        body = parsed(decoder, response)
+        body = parse_json(decoder, response)
     except DecodeError as error:
         in_seconds = in_epoch(response.body)
         if in_seconds is None:
@@ -66,7 +66,7 @@ def parse_body(decoder: msgspec.json.Decoder[B], response: Response, system_id: 
     else:
         return _of_system(body, system_id, response)
     try:
-        body = parsed(decoder, evolve(response, body=in_seconds))
+        body = parse_json(decoder, evolve(response, body=in_seconds))
     except DecodeError as error:
         failure = DecodeError(str(error), path=error.path, response=response)
     else:
@@ -76,7 +76,9 @@ def parse_body(decoder: msgspec.json.Decoder[B], response: Response, system_id: 
 
 def _of_system(body: B, system_id: int, response: Response) -> B:
     if body.system_id != system_id:
-        raise failed(response, "$.system_id", f"asked for system {system_id}, answered for {body.system_id}")
+        raise decode_error(
+            response, "$.system_id", f"asked for system {system_id}, answered for {body.system_id}"
+        )
     return body
 
 

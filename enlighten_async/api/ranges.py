@@ -79,10 +79,10 @@ class SeriesLimits:
         path: where it is, `{}` standing for the system's number.
         params: the parameters that ask for a window, `newest` if it ends by now.
         retention: seconds the service keeps.
-        cut: what happens to a longer range: "error", or "silent": the answer ends early, or "told": the
-            answer says where it ends.
+        cut: what happens to a longer range: "error", or "silent": the answer ends early, or "declared":
+            the answer declares its end.
         dense: whether each interval has a row, day and night, so that rows which end early tell of a cut.
-        surplus: whether rows may go on beyond the window, as the answer has a length of its own.
+        may_overrun: whether rows may go on beyond the window, as the answer has a length of its own.
         counted: whether `total_devices` counts the devices, so that 0 means that there is none.
         no_content: what an answer without a body (204) says.
         absent: what is said (404, lower case) of a system that has no such device; empty if nothing is.
@@ -95,9 +95,9 @@ class SeriesLimits:
     path: str = field(kw_only=True)
     params: Callable[..., Params] = field(kw_only=True, default=both_ends)
     retention: int = 365 * DAY
-    cut: Literal["error", "silent", "told"] = "silent"
+    cut: Literal["error", "silent", "declared"] = "silent"
     dense: bool = True
-    surplus: bool = False
+    may_overrun: bool = False
     counted: bool = True
     no_content: Reason = Reason.NO_ROW
     absent: str = ""
@@ -173,7 +173,7 @@ class SeriesLimits:
         """
         got, rest = last - window.start, window.end - last
         cut = False
-        if self.cut == "told":
+        if self.cut == "declared":
             days_lost = DAY - HOUR <= got < window.seconds - HOUR if self.dense else window.seconds >= 2 * DAY
             return window.start + DAY if got <= DAY and days_lost else window.end
         if self.cut == "silent" and self.dense:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypedDict, TypeVar
 import msgspec
 from attrs import define, field
 
-from enlighten_async.api.decode import failed
+from enlighten_async.api.decode import decode_error
 from enlighten_async.api.ranges import HOUR, SeriesLimits
 from enlighten_async.models.coverage import Coverage, Gap, Reason, explained, join, missing
 from enlighten_async.models.intervals import Meta
@@ -174,8 +174,8 @@ def requested_range(
     if window is None:
         window = _declared_range(limits, body) or _spanned(limits, rows or (), response)
         return RequestedRange(limits, window, window.end)
-    longest = window.start + limits.span if limits.surplus else 0
-    if limits.cut != "told" or declared is None:
+    longest = window.start + limits.span if limits.may_overrun else 0
+    if limits.cut != "declared" or declared is None:
         return RequestedRange(limits, window, longest)
     if not window.start < declared < window.end or _by_now(limits, declared, response):
         return RequestedRange(limits, window, max(longest, declared))
@@ -201,7 +201,9 @@ def _spanned(limits: SeriesLimits, rows: Sequence[RawRow], response: Response) -
     window = Window(min(ends) - limits.grid, max(ends)) if ends else Window(0, 0)
     if window.seconds > limits.longest:
         hours = limits.longest // HOUR
-        raise failed(response, "$.intervals", f"the rows of one answer lie more than {hours} hours apart")
+        raise decode_error(
+            response, "$.intervals", f"the rows of one answer lie more than {hours} hours apart"
+        )
     return window
 
 

@@ -1,4 +1,4 @@
-"""What queries answer: frozen values with units, columns inside where they are long."""
+"""Models: the answers of queries as frozen values with units, and columns inside where they are long."""
 
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.device_series import (

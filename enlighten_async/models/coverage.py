@@ -1,4 +1,4 @@
-"""What part of the asked range an answer holds, and why the rest is missing."""
+"""Coverage: the part of the asked range that an answer holds, and the reasons for its gaps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from enlighten_async.windows import Window, floor
 
 
 class Reason(StrEnum):
-    """Why intervals are missing from an answer."""
+    """The reason why intervals are missing from an answer."""
 
     NO_ROW = "no_row"
     """The service answered and has no row for it: nothing was reported."""
@@ -39,7 +39,7 @@ _INCOMPLETE = frozenset({Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
 
 @frozen
 class Gap:
-    """A stretch of time without rows, and why."""
+    """A stretch of time without rows, and the reason."""
 
     window: Window
     reason: Reason
@@ -57,15 +57,15 @@ class Gap:
 
 @frozen
 class Coverage:
-    """What part of the asked range an answer holds.
+    """The part of the asked range that an answer holds.
 
     Attributes:
         window: the range asked for in the end, on the grid.
         grid: seconds from one interval to the next.
-        gaps: what is missing, in order, neighbours with one reason joined.
+        gaps: the gaps, in order of time, neighbours with one reason joined.
         as_of: when the oldest part of the answer was fetched (aware UTC).
-        reported_until: how far the service had data when asked (aware UTC), where known.
-        notes: what the service sent that does not belong in the answer, in words.
+        reported_until: end of the data that the service had when asked (aware UTC), where known.
+        notes: descriptions of what the service sent that does not belong in the answer.
     """
 
     window: Window
@@ -77,21 +77,21 @@ class Coverage:
 
     @property
     def complete(self) -> bool:
-        """Whether every window was answered: none refused, failed or unavailable."""
+        """True if every window was answered: none refused, failed or unavailable."""
         return not any(gap.reason in _INCOMPLETE for gap in self._gaps)
 
     @property
     def expected(self) -> int:
-        """How many intervals the range has on the grid."""
+        """The number of intervals that the range has on the grid."""
         return self.window.seconds // self.grid
 
     @property
     def got(self) -> int:
-        """How many of them have a row."""
+        """The number of these intervals that have a row."""
         return self.expected - sum(gap.window.seconds for gap in self._gaps) // self.grid
 
     def gaps(self) -> tuple[Gap, ...]:
-        """Return what is missing, in order of time."""
+        """Return the gaps, in order of time."""
         return self._gaps
 
     def cut(self, window: Window) -> Self:
@@ -109,13 +109,13 @@ def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
 
 
 def explained(window: Window, grid: int, started: float | None, until: float | None) -> list[Gap]:
-    """Tell why a stretch has no rows: it lies before operation, after the last report, or neither.
+    """Return the gaps of a stretch without rows: before operation, after the last report, or between.
 
     Args:
         window: the stretch, on the grid.
         grid: seconds from one interval to the next.
         started: when the system went into operation, epoch seconds, where known.
-        until: how far it had reported, epoch seconds, where known.
+        until: end of its reports, epoch seconds, where known.
     """
     first = window.start if started is None else min(max(floor(started, grid), window.start), window.end)
     last = window.end if until is None else min(max(floor(until, grid), first), window.end)
@@ -155,7 +155,7 @@ def combined(parts: Sequence[Coverage], window: Window, grid: int, unasked: Iter
 
 
 def _told(gap: Gap, grid: int, until: datetime | None) -> list[Gap]:
-    """Tell again why rows are missing, now that another part knows that the system has reported past it.
+    """Return a gap anew, as another part knows that the system has reported past it.
 
     An answer of an old era, without `meta`, knows of reports up to its own last row only.
     """

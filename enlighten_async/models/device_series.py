@@ -17,7 +17,7 @@ from enlighten_async.windows import Window
 
 @frozen
 class MicroInterval:
-    """What one microinverter produced in 5 minutes.
+    """Production of one microinverter in 5 minutes.
 
     Attributes:
         end_at: its end (aware UTC).
@@ -32,7 +32,7 @@ class MicroInterval:
 
 @frozen
 class ConsumedInterval:
-    """What one device used in 5 or 15 minutes: the coverage's `grid` tells.
+    """Consumption of one device in 5 or 15 minutes, as the coverage's `grid` says.
 
     Attributes:
         end_at: its end (aware UTC).
@@ -45,7 +45,7 @@ class ConsumedInterval:
 
 @frozen
 class EvChargerInterval:
-    """What one charger of cars used in 15 minutes.
+    """Consumption of one charger of cars in 15 minutes.
 
     Attributes:
         end_at: its end (aware UTC).
@@ -124,8 +124,8 @@ class MicrosTelemetry(SeriesResult, RowSequence[MicroTelemetry]):
 
     Attributes:
         devices: each by itself, with a coverage of its own.
-        coverage: what of the range was answered for all of them.
-        receipt: what the query spent; empty on a part of a stream, which holds some of the devices.
+        coverage: the part of the range that was answered for all of them.
+        receipt: cost of the query; empty on a part of a stream, which holds some of the devices.
     """
 
     _items: ClassVar[str] = "devices"
@@ -175,7 +175,7 @@ def _merge_device(pieces: list[MicroTelemetry], coverage: Coverage) -> MicroTele
 
 
 def _unlisted(window: Window, gaps: Iterable[Gap]) -> list[Gap]:
-    """Tell why a device was not listed for a stretch: as nobody was asked, or else there was no row of it."""
+    """Return the gaps of a stretch for which a device was not listed: not asked for, or without a row."""
     told, reached = [], window.start
     for gap in gaps:
         piece = gap.window.clip(window)

@@ -48,7 +48,7 @@ class Envoys(RowSequence[Envoy]):
         system_id: the service's number of the system.
         envoys: the gateways themselves.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "envoys"
@@ -91,7 +91,7 @@ class Inventory(ToDict):
         meters: revenue-grade meters; empty also in answers of the first years, which had none.
         meta: the system's state; null in answers of the first years.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     system_id: int
@@ -158,7 +158,7 @@ class InvertersSummary(RowSequence[EnvoyInverters]):
     Attributes:
         envoys: one for each gateway.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "envoys"
@@ -247,7 +247,7 @@ class Devices(ToDict):
 
     Attributes:
         system_id: the service's number of the system.
-        total_devices: how many active devices the service counts; null if it does not say.
+        total_devices: number of active devices, as the service counts them; null if it does not say.
         micros: microinverters.
         meters: meters of production and consumption.
         gateways: gateways, which v2 calls Envoys.
@@ -260,9 +260,9 @@ class Devices(ToDict):
         iq_collars: meter collars.
         iq_air: sensors and thermostats.
         generators: generators.
-        others: what the service lists of kinds that are not known here, as it came.
+        others: devices of kinds that are not known here, as the service sent them.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     system_id: int
@@ -302,7 +302,7 @@ class EvChargers(RowSequence[SystemDevice]):
         system_id: the service's number of the system.
         ev_chargers: the chargers themselves.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "ev_chargers"

@@ -1,4 +1,4 @@
-"""What EV chargers did and will do (v4)."""
+"""Events, sessions and schedules of EV chargers (v4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DAY = 24 * 60
 
 
 def _hour(raw: object) -> str | None:
-    """Read a time of the day, which is a text in writing; a number would be its minutes."""
+    """Return a time of the day, documented as a text; a number would be its minutes."""
     if isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw <= _DAY:
         return f"{raw // 60}:{raw % 60:02}"
     return parse_text(raw)
@@ -27,13 +27,13 @@ _HOUR = {PARSE: _hour}
 
 @frozen
 class EvChargerEvent(ToDict):
-    """What happened to an EV charger.
+    """An event of an EV charger.
 
     Attributes:
         status: "Info", "Open", "Closed"; an open set.
         triggered_date: when it began, an instant despite its name (aware UTC).
         cleared_date: when it was over (aware UTC); null if it is not.
-        details: what happened and to which charger, in the service's words.
+        details: description of the event and of the charger, in the service's words.
     """
 
     status: str | None = None
@@ -44,14 +44,14 @@ class EvChargerEvent(ToDict):
 
 @frozen
 class EvChargerEvents(RowSequence[EvChargerEvent]):
-    """What happened to EV chargers, in the service's order: a sequence of `EvChargerEvent`.
+    """Events of EV chargers, in the service's order: a sequence of `EvChargerEvent`.
 
     Attributes:
         system_id: the service's number of the system.
-        events: what happened.
+        events: the events themselves.
         complete: whether all pages arrived.
         as_of: when the first page was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "events"
@@ -74,7 +74,7 @@ class EvChargerSession(ToDict):
         charge_time: seconds of these in which power flowed; the service tells no unit.
         energy_added: Wh, as the service has it in writing; its example would fit kWh.
         miles_added: miles one can drive with it.
-        cost: what it cost, in the currency of the owner's tariff.
+        cost: price, in the currency of the owner's tariff.
     """
 
     start_time: datetime | None = None
@@ -95,7 +95,7 @@ class EvChargerSessions(RowSequence[EvChargerSession]):
         sessions: the sessions themselves.
         complete: whether all pages arrived.
         as_of: when the first page was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "sessions"
@@ -132,7 +132,7 @@ class EvChargerSchedule(ToDict):
         type: such as "Custom"; an open set.
         is_active: whether it is in force.
         reminder_flag: whether the owner is reminded to plug in.
-        reminder_timer: how long before; the service tells no unit.
+        reminder_timer: time of the reminder before it charges; the service tells no unit.
         schedules: when it charges.
     """
 
@@ -151,7 +151,7 @@ class EvChargerSchedules(RowSequence[EvChargerSchedule]):
         system_id: the service's number of the system.
         charger_schedules: the schedules themselves.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "charger_schedules"

@@ -1,4 +1,4 @@
-"""What happened to a system and its devices (v4)."""
+"""Events and alarms of a system and its devices (v4)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from enlighten_async.models.receipt import Receipt
 
 
 def _name(raw: object) -> str | None:
-    """Read an id as a text."""
+    """Return an id as a text."""
     known = parse_id(raw)
     return None if known is None else str(known)
 
 
 @frozen
 class Event(ToDict):
-    """What happened to a device, or to the whole system.
+    """An event of a device, or of the whole system.
 
     Attributes:
-        event_type_id: what kind of event it is: see `event_types`.
+        event_type_id: number of its kind: see `event_types`.
         event_start_time: when it began (aware UTC).
         event_end_time: when it was over (aware UTC); null if it is not.
         status: "Info" (over at once), "Open", "Closed"; an open set, in any case of letters.
@@ -39,14 +39,14 @@ class Event(ToDict):
 
 @frozen
 class Events(RowSequence[Event]):
-    """What happened in a range of time, oldest first, each once: a sequence of `Event`.
+    """Events of a range of time, oldest first, each once: a sequence of `Event`.
 
     Attributes:
         system_id: the service's number of the system.
-        events: what happened.
-        coverage: what of the range was fetched, and why the rest was not; its grid is the second.
+        events: the events themselves.
+        coverage: the part of the range that was fetched, and the reasons for gaps; its grid is the second.
         as_of: when the oldest part was fetched (aware UTC).
-        receipt: what the query spent; empty on a part of a stream.
+        receipt: cost of the query; empty on a part of a stream.
     """
 
     _items: ClassVar[str] = "events"
@@ -60,13 +60,13 @@ class Events(RowSequence[Event]):
 
 @frozen
 class OpenEvents(RowSequence[Event]):
-    """What is not over, in the service's order: a sequence of `Event`.
+    """Events that are not over, in the service's order: a sequence of `Event`.
 
     Attributes:
         system_id: the service's number of the system.
-        events: what is not over.
+        events: the events themselves.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "events"
@@ -94,11 +94,11 @@ class AlarmEvent(ToDict):
 
 @frozen
 class Alarm(ToDict):
-    """What became of events of one kind that lasted, or were many.
+    """An alarm: raised by events of one kind that lasted, or were many.
 
     Attributes:
         id: the service's name of it, a text.
-        event_type_id: what kind of events they are: see `event_types`.
+        event_type_id: number of the kind of these events: see `event_types`.
         severity: 1 fatal, 2 error, 3 warning, 4 info, 5 debug, 6 none.
         alarm_start_time: when it was raised (aware UTC).
         alarm_end_time: when it was over (aware UTC); null if it is not.
@@ -122,9 +122,9 @@ class Alarms(RowSequence[Alarm]):
     Attributes:
         system_id: the service's number of the system.
         alarms: the alarms themselves.
-        coverage: what of the range was fetched, and why the rest was not; its grid is the second.
+        coverage: the part of the range that was fetched, and the reasons for gaps; its grid is the second.
         as_of: when the oldest part was fetched (aware UTC).
-        receipt: what the query spent; empty on a part of a stream.
+        receipt: cost of the query; empty on a part of a stream.
     """
 
     _items: ClassVar[str] = "alarms"
@@ -144,7 +144,7 @@ class OpenAlarms(RowSequence[Alarm]):
         system_id: the service's number of the system.
         alarms: the alarms themselves.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "alarms"
@@ -164,8 +164,8 @@ class EventType(ToDict):
         event_type_key: its name for programs, such as "envoy_no_report".
         stateful: whether such events last; else they are over at once.
         event_name: its name for people.
-        event_description: what it means.
-        recommended_action: what to do about it.
+        event_description: its meaning.
+        recommended_action: remedy.
     """
 
     event_type_id: int
@@ -183,7 +183,7 @@ class EventTypes(RowSequence[EventType]):
     Attributes:
         event_types: the kinds themselves.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "event_types"

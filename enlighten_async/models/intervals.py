@@ -50,8 +50,8 @@ class Sum:
     Attributes:
         start: its first moment inside the range, in the system's local time.
         wh: energy in Wh of the intervals there are.
-        got: how many intervals have a value.
-        expected: how many the grid has; fewer than usual at the ends of the range and on days of
+        got: number of intervals that have a value.
+        expected: number of intervals on the grid; fewer than usual at the ends of the range and on days of
             23 hours, more on days of 25.
     """
 
@@ -142,16 +142,16 @@ KEEP_NEWEST: Final = "keep_newest"
 
 @frozen
 class SeriesResult(ToDict):
-    """What is known of a system over a range of time.
+    """The data of a system over a range of time.
 
     Attributes:
         system_id: the service's number of the system.
-        total_devices: how many devices of the kind that measures it has.
+        total_devices: number of its devices of the kind that measures.
         meta: the system's state when the newest part was fetched; null where the service does not tell.
         window: the range that was asked for in the end: `(start, end]`, epoch seconds on the grid.
         timezone: IANA name of the system's time zone, where known.
-        coverage: what of the range is there, and why the rest is not.
-        receipt: what the query spent; empty on a part of a stream.
+        coverage: the part of the range that has rows, and the reasons for gaps.
+        receipt: cost of the query; empty on a part of a stream.
     """
 
     system_id: int
@@ -193,12 +193,12 @@ class SeriesResult(ToDict):
 
 @frozen
 class IntervalStats(SeriesResult, Generic[R_co]):
-    """What a system measured over a range of time, in intervals.
+    """The measurements of a system over a range of time, in intervals.
 
     Attributes:
         intervals: its rows, in order of time.
-        coverage: what of the range is there, and why the rest is not.
-        receipt: what the query spent; empty on a part of a stream.
+        coverage: the part of the range that has rows, and the reasons for gaps.
+        receipt: cost of the query; empty on a part of a stream.
     """
 
     _energy: ClassVar[str]
@@ -258,7 +258,7 @@ def merge_parts(parts: Sequence[S], empty: S, unasked: Iterable[Gap] = ()) -> S:
     Args:
         parts: in order of time; no two share an interval of one device.
         empty: an answer without rows for the whole range, to be filled.
-        unasked: what of the range no part speaks for, and why.
+        unasked: gaps for which there is no part.
     """
     # A part that stands for a refusal says nothing of the system.
     newest = next((part for part in reversed(parts) if part.meta or part.total_devices), empty)

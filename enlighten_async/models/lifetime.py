@@ -39,7 +39,7 @@ class LifetimeDay(ToDict):
 
 @frozen
 class BatteryDay(ToDict):
-    """What the batteries of a system took in and gave on one local day.
+    """Energy that a system's batteries took in and gave on one local day.
 
     Attributes:
         date: the day, in the system's own time zone.
@@ -72,7 +72,7 @@ class Lifetime(RowSequence[D_co]):
         meta: the system's state; null in answers of the first years, and where `reason` is set.
         reason: why there are no days, also in `coverage`; null if there are.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _columns: ClassVar[tuple[str, ...]]
@@ -104,7 +104,7 @@ class Lifetime(RowSequence[D_co]):
 
     @property
     def coverage(self) -> Coverage:
-        """What it covers: its days, each as a day of UTC.
+        """The coverage: its days, each as a day of UTC.
 
         It has no gaps. One without days has an empty gap, which bears the reason.
         """
@@ -127,7 +127,7 @@ class Lifetime(RowSequence[D_co]):
 
 @frozen
 class EnergyLifetime(Lifetime[LifetimeDay]):
-    """What a system produced, day by day.
+    """Energy that a system produced, day by day.
 
     Attributes:
         production: Wh of each day from `start_date` on: by the microinverters until the first full day
@@ -147,7 +147,7 @@ class EnergyLifetime(Lifetime[LifetimeDay]):
 
 @frozen
 class ConsumptionLifetime(Lifetime[LifetimeDay]):
-    """What was consumed at a system's site, day by day.
+    """Energy consumed at a system's site, day by day.
 
     Attributes:
         consumption: Wh of each day from `start_date` on.
@@ -160,7 +160,7 @@ class ConsumptionLifetime(Lifetime[LifetimeDay]):
 
 @frozen
 class EvseLifetime(ConsumptionLifetime):
-    """What one charger of cars (EVSE) used, day by day.
+    """Energy that one charger of cars (EVSE) used, day by day.
 
     Attributes:
         serial_number: the charger.
@@ -171,12 +171,12 @@ class EvseLifetime(ConsumptionLifetime):
 
 @frozen
 class HpLifetime(ConsumptionLifetime):
-    """What a system's heat pump used, day by day."""
+    """Energy that a system's heat pump used, day by day."""
 
 
 @frozen
 class EvChargerLifetime(ConsumptionLifetime):
-    """What one of Enphase's chargers of cars used, day by day.
+    """Energy that one of Enphase's chargers of cars used, day by day.
 
     Attributes:
         serial_number: the charger.
@@ -187,7 +187,7 @@ class EvChargerLifetime(ConsumptionLifetime):
 
 @frozen
 class EnergyImportLifetime(Lifetime[LifetimeDay]):
-    """What a system's site drew from the grid, day by day.
+    """Energy that a system's site drew from the grid, day by day.
 
     Attributes:
         import_: Wh of each day from `start_date` on; the service's own name of it is a word of Python.
@@ -200,7 +200,7 @@ class EnergyImportLifetime(Lifetime[LifetimeDay]):
 
 @frozen
 class EnergyExportLifetime(Lifetime[LifetimeDay]):
-    """What a system's site fed into the grid, day by day.
+    """Energy that a system's site fed into the grid, day by day.
 
     Attributes:
         export: Wh of each day from `start_date` on.
@@ -213,7 +213,7 @@ class EnergyExportLifetime(Lifetime[LifetimeDay]):
 
 @frozen
 class BatteryLifetime(Lifetime[BatteryDay]):
-    """What the batteries of a system took in and gave, day by day.
+    """Energy that a system's batteries took in and gave, day by day.
 
     Attributes:
         charge: Wh that went in on each day from `start_date` on.

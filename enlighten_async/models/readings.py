@@ -1,4 +1,4 @@
-"""What meters read, and what a system produced in a month."""
+"""Readings of meters, and the production of a system in a month."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from enlighten_async.models.receipt import Receipt
 
 @frozen
 class MeterReading(ToDict):
-    """What a revenue-grade meter read.
+    """The reading of a revenue-grade meter.
 
     Attributes:
         serial_number: of the meter, a text.
@@ -37,7 +37,7 @@ class ProductionMeterReadings(RowSequence[MeterReading]):
         meter_readings: one for each meter, retired ones among them; empty without meters.
         meta: the system's state; null where the service leaves it out.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "meter_readings"
@@ -58,7 +58,7 @@ class ConsumptionMeterReadings(RowSequence[MeterReading]):
         meter_readings: one for each meter, retired ones among them; empty without meters.
         meta: the system's state; null where the service leaves it out.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "meter_readings"
@@ -72,7 +72,7 @@ class ConsumptionMeterReadings(RowSequence[MeterReading]):
 
 @frozen
 class StorageMeterReading(ToDict):
-    """What a meter of batteries read (v4).
+    """The reading of a meter of batteries (v4).
 
     Attributes:
         serial_number: of the meter, a text.
@@ -96,7 +96,7 @@ class StorageMeterReadings(RowSequence[StorageMeterReading]):
         meter_readings: one for each meter, retired ones among them; empty without meters.
         meta: the system's state; null where the service leaves it out.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "meter_readings"
@@ -110,7 +110,7 @@ class StorageMeterReadings(RowSequence[StorageMeterReading]):
 
 @frozen
 class MonthlyMeterReading(ToDict):
-    """What a revenue-grade meter read at both ends of a month.
+    """The readings of a revenue-grade meter at both ends of a month.
 
     Attributes:
         serial_number: of the meter, a text.
@@ -125,7 +125,7 @@ class MonthlyMeterReading(ToDict):
 
 @frozen
 class MonthlyProduction(ToDict):
-    """What a system produced in a month. Deprecated by the service.
+    """The production of a system in a month. Deprecated by the service.
 
     Attributes:
         system_id: the service's number of the system.
@@ -135,7 +135,7 @@ class MonthlyProduction(ToDict):
         meter_readings: one for each meter; empty without meters.
         meta: the system's state; null in answers of the first years.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     system_id: int

@@ -12,7 +12,7 @@ from enlighten_async.models.convert import ToDict
 
 @frozen
 class Receipt:
-    """What a query spent to get its answer.
+    """The cost of a query: requests sent, and waits.
 
     Attributes:
         sent: requests that left, the only ones a plan pays for.
@@ -81,7 +81,7 @@ class QuotaWindow(ToDict):
 
 @frozen
 class QuotaStatus(ToDict):
-    """What is known of a key's quota; to tell it costs no request.
+    """The known state of a key's quota; it costs no request.
 
     Counts in memory know what this process has sent; those in a file, what all did that share it.
 

@@ -18,7 +18,7 @@ from enlighten_async.windows import Window
 
 @frozen
 class RgmInterval:
-    """What all meters of a system delivered in 15 minutes.
+    """Energy that all meters of a system delivered in 15 minutes.
 
     Attributes:
         end_at: its end (aware UTC).
@@ -34,7 +34,7 @@ class RgmInterval:
 
 @frozen
 class ChannelInterval:
-    """What one channel (phase) of a meter delivered in 15 minutes.
+    """Energy that one channel (phase) of a meter delivered in 15 minutes.
 
     Attributes:
         channel: number of the channel, from 1.
@@ -92,8 +92,8 @@ class RgmStats(IntervalStats[RgmInterval]):
 
     Attributes:
         meter_intervals: each meter by itself.
-        coverage: what of the range is there, and why the rest is not.
-        receipt: what the query spent; empty on a part of a stream.
+        coverage: the part of the range that has rows, and the reasons for gaps.
+        receipt: cost of the query; empty on a part of a stream.
     """
 
     _energy: ClassVar[str] = "wh_del"

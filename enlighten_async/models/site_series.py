@@ -13,7 +13,7 @@ from enlighten_async.models.series import WIRE_PATH
 
 @frozen
 class StatsInterval:
-    """What the microinverters of a system produced in 5 minutes.
+    """Production of a system's microinverters in 5 minutes.
 
     Attributes:
         end_at: its end (aware UTC).
@@ -42,7 +42,7 @@ class Stats(IntervalStats[StatsInterval]):
 
 @frozen
 class ConsumptionInterval:
-    """What a system's site consumed in 15 minutes.
+    """Consumption of a system's site in 15 minutes.
 
     Attributes:
         end_at: its end (aware UTC).
@@ -69,7 +69,7 @@ class ConsumptionStats(IntervalStats[ConsumptionInterval]):
 
 @frozen
 class EnergyImportInterval:
-    """What a site drew from the grid in 15 minutes.
+    """Energy that a site drew from the grid in 15 minutes.
 
     Attributes:
         end_at: its end (aware UTC).
@@ -82,7 +82,7 @@ class EnergyImportInterval:
 
 @frozen
 class EnergyExportInterval:
-    """What a site fed into the grid in 15 minutes.
+    """Energy that a site fed into the grid in 15 minutes.
 
     Attributes:
         end_at: its end (aware UTC).
@@ -125,7 +125,7 @@ _NEWEST: Final = {KEEP_NEWEST: True}
 
 @frozen
 class BatteryInterval:
-    """What all batteries of a system did in 15 minutes.
+    """Charge, discharge and state of charge of a system's batteries in 15 minutes.
 
     Each figure has its own count of batteries that reported it; below `total_devices` the figure may still
     change.
@@ -151,7 +151,7 @@ class BatteryInterval:
 
 @frozen
 class StorageInterval:
-    """What one battery did in 15 minutes.
+    """Charge, discharge and state of charge of one battery in 15 minutes.
 
     Attributes:
         end_at: its end (aware UTC).
@@ -168,7 +168,7 @@ class StorageInterval:
 
 @frozen
 class Storage(IntervalStats[R_co], Generic[R_co]):
-    """What batteries took in and gave over a range of time."""
+    """Energy that batteries took in and gave over a range of time."""
 
     _energy: ClassVar[str] = "discharge"
 
@@ -194,7 +194,7 @@ class Storage(IntervalStats[R_co], Generic[R_co]):
 
 @frozen
 class Battery(Storage[BatteryInterval]):
-    """What all batteries of a system took in and gave over a range of time.
+    """Energy that all batteries of a system took in and gave over a range of time.
 
     `total_devices` counts batteries; `meta` is null, as the service does not tell it here. The other
     attributes are those of all answers in intervals.
@@ -209,7 +209,7 @@ class Battery(Storage[BatteryInterval]):
 
 @frozen
 class StorageTelemetry(Storage[StorageInterval]):
-    """What one battery, an Encharge or an AC Battery, took in and gave over a range of time.
+    """Energy that one battery, an Encharge or an AC Battery, took in and gave over a range of time.
 
     `total_devices` is 1, or 0 where the service answered nothing. The other attributes are those of all
     answers in intervals.

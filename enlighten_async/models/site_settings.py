@@ -15,7 +15,7 @@ from enlighten_async.models.receipt import Receipt
 
 @frozen
 class BatterySettings(ToDict):
-    """How the batteries of a system are used.
+    """The settings of a system's batteries.
 
     Attributes:
         system_id: the service's number of the system.
@@ -25,9 +25,9 @@ class BatterySettings(ToDict):
         energy_independence: whether batteries also discharge outside of the hours of high prices.
         charge_from_grid: whether batteries may be charged from the grid.
         battery_shutdown_level: state of charge below which batteries shut down, %.
-        reason: why there are no settings, such as `no_device`; null if there are.
+        reason: reason why there are no settings, such as `no_device`; null if there are.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     system_id: int
@@ -43,15 +43,15 @@ class BatterySettings(ToDict):
 
 @frozen
 class StormGuard(ToDict):
-    """Whether batteries are filled before a storm.
+    """The settings of Storm Guard, which fills batteries before a storm.
 
     Attributes:
         system_id: the service's number of the system.
         storm_guard_status: whether a warning of severe weather makes the batteries keep a full reserve.
         storm_alert: whether there is such a warning now.
-        reason: why there are no settings, such as `no_device`; null if there are.
+        reason: reason why there are no settings, such as `no_device`; null if there are.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     system_id: int
@@ -64,7 +64,7 @@ class StormGuard(ToDict):
 
 @frozen
 class GridStatus(ToDict):
-    """Whether a system is connected to the grid.
+    """The connection of a system to the grid.
 
     Attributes:
         system_id: the service's number of the system.
@@ -72,7 +72,7 @@ class GridStatus(ToDict):
         last_report_date: when its gateway last reported, an instant despite its name (aware UTC).
         reason: why there is no state, such as `not_reported_yet`; null if there is.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     system_id: int
@@ -85,7 +85,7 @@ class GridStatus(ToDict):
 
 @frozen
 class Load(ToDict):
-    """How one load of a house is switched.
+    """The rule by which one load of a house is switched.
 
     Attributes:
         name: of the dry contact that switches it, such as "NC1".
@@ -112,14 +112,14 @@ class Load(ToDict):
 
 @frozen
 class LoadControl(RowSequence[Load]):
-    """How the loads of a house are switched: a sequence of `Load`.
+    """The rules by which the loads of a house are switched: a sequence of `Load`.
 
     Attributes:
         system_id: the service's number of the system.
         load_control_data: one for each load; empty if none is switched.
         reason: why there can be none, such as `no_device`; null if that is not told.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "load_control_data"
@@ -133,7 +133,7 @@ class LoadControl(RowSequence[Load]):
 
 @frozen
 class LatestReport(ToDict):
-    """What a device, or one channel of it, reported last; null is what it does not tell.
+    """The last report of a device, or of one channel of it; null is what it does not tell.
 
     A report that is older than 7 days is left out: instant, power and mode are null then.
 
@@ -159,7 +159,7 @@ class LatestReport(ToDict):
 
 @frozen
 class LatestTelemetry(ToDict):
-    """What the devices of a system reported last; a kind of which it has none is empty.
+    """The last reports of a system's devices; a kind of which it has none is empty.
 
     Attributes:
         system_id: the service's number of the system.
@@ -167,9 +167,9 @@ class LatestTelemetry(ToDict):
         encharges: one entry for each IQ battery.
         heat_pump: one entry for each heat pump.
         evse: one entry for each EV charger.
-        others: what the service lists of kinds that are not known here, as it came.
+        others: devices of kinds that are not known here, as the service sent them.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     system_id: int

@@ -14,7 +14,7 @@ from enlighten_async.models.receipt import Receipt
 
 @frozen
 class EvsePower(ToDict):
-    """How much an EV charger can take.
+    """The power that an EV charger can take.
 
     Attributes:
         serial_number: of the charger.
@@ -51,7 +51,7 @@ class Summary(ToDict):
         battery_capacity_wh: Wh its batteries hold (v4).
         evse_power: its EV chargers (v4).
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     system_id: int
@@ -93,7 +93,7 @@ class System(ToDict):
         other_references: names other companies gave it.
         connection_type: "ethernet", "wifi" or "cellular"; an open set.
         meta: its state; null in answers of the first years.
-        attachment_type: how its panels are attached to inverters, such as "acm" (v4).
+        attachment_type: attachment of its panels to inverters, such as "acm" (v4).
         interconnect_date: local day on which it was connected to the grid (v4); null if unknown.
         energy_lifetime: Wh (v4); null, as the service has ceased to give it in lists: ask for `summary`.
         energy_today: Wh (v4); null, likewise.
@@ -128,7 +128,7 @@ class SystemDetails(System):
 
     Attributes:
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     as_of: datetime | None = field(default=None, eq=False)
@@ -143,7 +143,7 @@ class Systems(RowSequence[System]):
         systems: the systems themselves.
         complete: whether all pages arrived.
         as_of: when the first page was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     _items: ClassVar[str] = "systems"
@@ -156,12 +156,12 @@ class Systems(RowSequence[System]):
 
 @frozen
 class SystemId(ToDict):
-    """Which system a gateway belongs to; `int()` of it is the number.
+    """The number of the system that a gateway belongs to; `int()` of it is the number.
 
     Attributes:
         system_id: the service's number of the system.
         as_of: when it was fetched (aware UTC).
-        receipt: what the query spent.
+        receipt: cost of the query.
     """
 
     system_id: int
@@ -178,7 +178,7 @@ class SystemsPage:
 
     Attributes:
         systems: the systems of the page.
-        next: what to send to get the next page; null on the last.
+        next: cursor of the next page; null on the last.
         as_of: when it was fetched (aware UTC).
     """
 

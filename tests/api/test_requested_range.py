@@ -19,7 +19,7 @@ START = 1_750_000_500
 HOUR = 4 * GRID
 W = Window(START, START + HOUR)
 SILENT = SeriesLimits("stats", GRID, DAY, path="/", cut="silent")
-TOLD = evolve(SILENT, cut="told", surplus=True)
+TOLD = evolve(SILENT, cut="declared", may_overrun=True)
 LATER = Response(200, b"", date=float(START + 10 * DAY))
 
 

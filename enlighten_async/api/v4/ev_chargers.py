@@ -98,7 +98,7 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
 
     def _decode(self, offset: int, seen: Seen, response: Response) -> Page[A]:
         answer = decode.value(self.model, response, defaults={"system_id": self.system_id})
-        count = decode.parsed(_COUNT, response).count
+        count = decode.parse_json(_COUNT, response).count
         # A row that is added between two requests pushes others from one page to the next.
         new = tuple(row for row in answer if row not in seen)
         more = bool(new) and _has_more(offset, len(answer), count)

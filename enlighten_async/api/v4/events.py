@@ -141,11 +141,11 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         """Ask for a window, and for the rest of it where a response spoke for one end of it only."""
         while window.start < window.end:
             part = yield self._request(window)
-            spoken = part.coverage.window
-            if spoken.start == window.start:
-                window = Window(spoken.end, window.end)
+            answered = part.coverage.window
+            if answered.start == window.start:
+                window = Window(answered.end, window.end)
             else:
-                window = Window(window.start, spoken.start)
+                window = Window(window.start, answered.start)
 
     def _request(self, window: Window) -> Request[A]:
         return Request(

@@ -63,9 +63,9 @@ def telemetry(
         path=f"/systems/{{}}/{path}",
         params=_start_and_span,
         retention=RETENTION_S,
-        cut="told",
+        cut="declared",
         dense=dense,
-        surplus=True,
+        may_overrun=True,
         counted=counted,
     )
 
@@ -79,7 +79,7 @@ RGM_STATS = SeriesEndpoint(
         params=_start_and_past_end,
         retention=RETENTION_S,
         cut="error",
-        surplus=True,
+        may_overrun=True,
     ),
     models.RgmStats,
     rgm_stats,
