@@ -29,8 +29,8 @@ class MeterReading(ToDict):
 
 
 @frozen
-class ProductionMeterReadings(RowSequence[MeterReading]):
-    """Last readings of a system's meters of production: a sequence of `MeterReading`.
+class MeterReadings(RowSequence[MeterReading]):
+    """Last readings of a system's meters of one kind: a sequence of `MeterReading`.
 
     Attributes:
         system_id: the service's number of the system.
@@ -50,24 +50,13 @@ class ProductionMeterReadings(RowSequence[MeterReading]):
 
 
 @frozen
-class ConsumptionMeterReadings(RowSequence[MeterReading]):
-    """Last readings of a system's meters of consumption: a sequence of `MeterReading` (v4).
+class ProductionMeterReadings(MeterReadings):
+    """Last readings of a system's meters of production: a sequence of `MeterReading`."""
 
-    Attributes:
-        system_id: the service's number of the system.
-        meter_readings: one for each meter, retired ones among them; empty without meters.
-        meta: the system's state; null where the service leaves it out.
-        as_of: when it was fetched (aware UTC).
-        receipt: cost of the query.
-    """
 
-    _items: ClassVar[str] = "meter_readings"
-
-    system_id: int
-    meter_readings: tuple[MeterReading, ...] = ()
-    meta: Meta | None = None
-    as_of: datetime | None = field(default=None, eq=False)
-    receipt: Receipt = field(factory=Receipt, eq=False)
+@frozen
+class ConsumptionMeterReadings(MeterReadings):
+    """Last readings of a system's meters of consumption: a sequence of `MeterReading` (v4)."""
 
 
 @frozen

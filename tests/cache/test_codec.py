@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.cache.codec import BLOB_FORMAT, MODELS, Unreadable, decode, decode_any, encode
-from enlighten_async.models import Coverage, Gap, Meta, Reason, Receipt, RgmStats
+from enlighten_async.models import Coverage, Gap, Meta, Reason, Receipt, RgmStats, StorageTelemetry
 from enlighten_async.models.intervals import IntervalStats, SeriesResult
 from enlighten_async.windows import Window
-from tests.cache.parts import EMPTY, GRID, MONDAY, SYSTEM, at, filled, hours, meters, stats_part
+from tests.cache.parts import EMPTY, GRID, MONDAY, NOW, SYSTEM, at, filled, hours, meters, stats_part
 from tests.effort import examples
 
 FIGURES = (
@@ -132,3 +133,24 @@ def test_a_damaged_blob_is_told(blob: Any) -> None:
     """Whatever is wrong with it, and nothing else is raised."""
     with pytest.raises(Unreadable):
         decode(blob, type(stats_part(hours(0, 1))))
+
+
+OLD_BLOB = b64decode(
+    "AXgBfVHBSgJRFB0QhHYtW/oH0cYIWkgULYxItPX0cm7jgzfv2X1XxTaJSEHUInRZ0KAz6GKk+gIXbrNfaNM/uOylZCXo2d17"
+    "zzlwz6kHnnJAPGdJIXMhBwI8IKx2igzppqermsCzufMW/4xIERO2A2WeBx3rGB5rhJoYlXQoFXpM9AXTZCMUFZLN6N2Kbz76"
+    "t3fWdA8S0K2a/aCvioCMuJLGkNHIOkinwgqXjqrUA+OINHKjpNUG6Yzc/nWtS9yDCyUh2iuh0a7vAAoue1wSYJkJ3WqGhmus"
+    "/PNhorX20NlPHx5HBq6BNYdmmC8wdMF3hom50884yIy3sqnLVKrZc7heTv+wak+Z8XZuQm9rlV/ke2LVEkfj5MS3m1dlE4EL"
+    "V8v+7rhooo81goISoO/rC7nR7mqIwLSSpgkbVSVg2lZnvwVMOwHHLkniYrYPpCJj7MtIA3JThix5p4D+xuufJo3qO/+Z6OX/"
+    "zXy88gVYDN6f"
+)
+"""A battery's four rows as an older version cached them."""
+
+
+def test_a_blob_of_an_older_version_is_read() -> None:
+    """With its rows, its gap, and the values of its last report; and it would be written just so."""
+    part = decode(OLD_BLOB, StorageTelemetry)
+    assert [end - MONDAY for end in part.intervals.columns["end_at"]] == [GRID * n for n in (5, 6, 7, 9)]
+    assert [row.charge for row in part.intervals] == [68, None, 25, 79]
+    assert [gap.window for gap in part.coverage.gaps()] == [hours(0, 1)]
+    assert (part.serial_number, part.last_reported_soc, part.last_reported_time) == ("1", 9, at(NOW))
+    assert zlib.decompress(encode(part)[1:]) == zlib.decompress(OLD_BLOB[1:])
