@@ -22,7 +22,7 @@ from enlighten_async.errors import DecodeError
 from enlighten_async.models.intervals import KEEP_NEWEST, IntervalStats
 from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
 from enlighten_async.models.series import NAN, Series, columns_of, once_per_class, row_class
-from enlighten_async.models.site_series import ConsumptionStats, Stats
+from enlighten_async.models.telemetry import ConsumptionStats, Stats
 from enlighten_async.windows import Window, as_datetime
 from enlighten_async.wire import Response
 

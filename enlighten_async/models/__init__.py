@@ -1,16 +1,6 @@
 """Models: the answers of queries as frozen values with units, and columns inside where they are long."""
 
 from enlighten_async.models.coverage import Coverage, Gap, Reason
-from enlighten_async.models.device_series import (
-    ConsumedInterval,
-    EvChargerInterval,
-    EvChargerTelemetry,
-    EvseTelemetry,
-    HpTelemetry,
-    MicroInterval,
-    MicrosTelemetry,
-    MicroTelemetry,
-)
 from enlighten_async.models.devices import (
     CellularModem,
     Device,
@@ -75,20 +65,6 @@ from enlighten_async.models.rgm_stats import (
     RgmStats,
 )
 from enlighten_async.models.series import Series
-from enlighten_async.models.site_series import (
-    Battery,
-    BatteryInterval,
-    ConsumptionInterval,
-    ConsumptionStats,
-    EnergyExportInterval,
-    EnergyExportTelemetry,
-    EnergyImportInterval,
-    EnergyImportTelemetry,
-    Stats,
-    StatsInterval,
-    StorageInterval,
-    StorageTelemetry,
-)
 from enlighten_async.models.site_settings import (
     BatterySettings,
     GridStatus,
@@ -99,6 +75,28 @@ from enlighten_async.models.site_settings import (
     StormGuard,
 )
 from enlighten_async.models.systems import EvsePower, Summary, System, SystemDetails, SystemId, Systems
+from enlighten_async.models.telemetry import (
+    Battery,
+    BatteryInterval,
+    ConsumedInterval,
+    ConsumptionInterval,
+    ConsumptionStats,
+    EnergyExportInterval,
+    EnergyExportTelemetry,
+    EnergyImportInterval,
+    EnergyImportTelemetry,
+    EvChargerInterval,
+    EvChargerTelemetry,
+    EvseTelemetry,
+    HpTelemetry,
+    MicroInterval,
+    MicrosTelemetry,
+    MicroTelemetry,
+    Stats,
+    StatsInterval,
+    StorageInterval,
+    StorageTelemetry,
+)
 
 __all__ = [
     "Alarm",

@@ -5,25 +5,25 @@ from __future__ import annotations
 import msgspec
 from msgspec import defstruct
 
+from enlighten_async import models
 from enlighten_async.api import decode_series as series
 from enlighten_async.api.decode_series import SeriesDecoder
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, requested_range
-from enlighten_async.models import device_series, rgm_stats, site_series
+from enlighten_async.models import MicroInterval, MicrosTelemetry, MicroTelemetry
 from enlighten_async.models.coverage import Coverage, Gap, Reason
-from enlighten_async.models.device_series import MicroInterval, MicrosTelemetry, MicroTelemetry
 from enlighten_async.windows import Window
 from enlighten_async.wire import Response
 
-production_meter = SeriesDecoder(rgm_stats.ProductionMeter)
-battery = SeriesDecoder(site_series.Battery)
-energy_import = SeriesDecoder(site_series.EnergyImportTelemetry, by_day=True)
-energy_export = SeriesDecoder(site_series.EnergyExportTelemetry, by_day=True)
+production_meter = SeriesDecoder(models.ProductionMeter)
+battery = SeriesDecoder(models.Battery)
+energy_import = SeriesDecoder(models.EnergyImportTelemetry, by_day=True)
+energy_export = SeriesDecoder(models.EnergyExportTelemetry, by_day=True)
 micro = SeriesDecoder(MicroTelemetry, one_device=True)
-storage_telemetry = SeriesDecoder(site_series.StorageTelemetry, one_device=True)
-evse = SeriesDecoder(device_series.EvseTelemetry, one_device=True, own_grid=True)
-heat_pump = SeriesDecoder(device_series.HpTelemetry, one_device=True, own_grid=True)
-charger = SeriesDecoder(device_series.EvChargerTelemetry, rows="consumption", one_device=True)
+storage_telemetry = SeriesDecoder(models.StorageTelemetry, one_device=True)
+evse = SeriesDecoder(models.EvseTelemetry, one_device=True, own_grid=True)
+heat_pump = SeriesDecoder(models.HpTelemetry, one_device=True, own_grid=True)
+charger = SeriesDecoder(models.EvChargerTelemetry, rows="consumption", one_device=True)
 
 
 class RawMicro(msgspec.Struct, gc=False):

@@ -1,0 +1,415 @@
+"""Telemetry: intervals of a whole site, of its batteries, and of single devices.
+
+Intervals of revenue-grade and production meters are in `rgm_stats`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
+
+from attrs import evolve, field, frozen
+
+from enlighten_async.models.convert import RowSequence
+from enlighten_async.models.coverage import Coverage, Gap, Reason, join
+from enlighten_async.models.intervals import KEEP_NEWEST, IntervalStats, SeriesResult, Sum, Unit, merge_parts
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.series import WIRE_PATH
+from enlighten_async.windows import Window
+
+R_co = TypeVar("R_co", covariant=True)
+
+_CHARGE: Final = {WIRE_PATH: ("charge", "enwh")}
+_DISCHARGE: Final = {WIRE_PATH: ("discharge", "enwh")}
+_SOC: Final = {WIRE_PATH: ("soc", "percent")}
+_NEWEST: Final = {KEEP_NEWEST: True}
+
+
+@frozen
+class StatsInterval:
+    """Production of a system's microinverters in 5 minutes.
+
+    Attributes:
+        end_at: its end (aware UTC).
+        devices_reporting: microinverters that reported; below `total_devices` at dawn, and where reports
+            are late, so that the values may still rise.
+        powr: average power, W; null if unknown.
+        enwh: energy produced, Wh; null if unknown.
+    """
+
+    end_at: datetime
+    devices_reporting: int | None
+    powr: int | float | None
+    enwh: int | float | None
+
+
+@frozen
+class Stats(IntervalStats[StatsInterval]):
+    """Power and energy of a system's microinverters over a range of time.
+
+    At night the service has no rows; they are gaps of the coverage with the reason `no_row`.
+    `total_devices` counts microinverters. The other attributes are those of all answers in intervals.
+    """
+
+    _energy: ClassVar[str] = "enwh"
+
+
+@frozen
+class ConsumptionInterval:
+    """Consumption of a system's site in 15 minutes.
+
+    Attributes:
+        end_at: its end (aware UTC).
+        devices_reporting: meters that reported; below `total_devices` where reports are late, so that
+            the value may still change.
+        enwh: energy consumed, Wh; null if unknown.
+    """
+
+    end_at: datetime
+    devices_reporting: int | None
+    enwh: int | float | None
+
+
+@frozen
+class ConsumptionStats(IntervalStats[ConsumptionInterval]):
+    """Energy a system's site consumed over a range of time.
+
+    `total_devices` counts consumption meters. The other attributes are those of all answers in
+    intervals.
+    """
+
+    _energy: ClassVar[str] = "enwh"
+
+
+@frozen
+class EnergyImportInterval:
+    """Energy that a site drew from the grid in 15 minutes.
+
+    Attributes:
+        end_at: its end (aware UTC).
+        wh_imported: energy drawn, Wh; null if unknown.
+    """
+
+    end_at: datetime
+    wh_imported: int | float | None
+
+
+@frozen
+class EnergyExportInterval:
+    """Energy that a site fed into the grid in 15 minutes.
+
+    Attributes:
+        end_at: its end (aware UTC).
+        wh_exported: energy fed in, Wh; null if unknown.
+    """
+
+    end_at: datetime
+    wh_exported: int | float | None
+
+
+@frozen
+class EnergyImportTelemetry(IntervalStats[EnergyImportInterval]):
+    """Energy a system's site drew from the grid over a range of time.
+
+    `total_devices` is always 0: the service counts none here. The other attributes are those of all
+    answers in intervals.
+    """
+
+    _energy: ClassVar[str] = "wh_imported"
+
+
+@frozen
+class EnergyExportTelemetry(IntervalStats[EnergyExportInterval]):
+    """Energy a system's site fed into the grid over a range of time.
+
+    `total_devices` is always 0: the service counts none here. The other attributes are those of all
+    answers in intervals.
+    """
+
+    _energy: ClassVar[str] = "wh_exported"
+
+
+@frozen
+class BatteryInterval:
+    """Charge, discharge and state of charge of a system's batteries in 15 minutes.
+
+    Each figure has its own count of batteries that reported it; below `total_devices` the figure may still
+    change.
+
+    Attributes:
+        end_at: its end (aware UTC).
+        charge: energy that went into them, Wh; null if unknown.
+        discharge: energy that came out of them, Wh; null if unknown.
+        soc: their common state of charge at its end, percent; null if unknown.
+        charge_devices_reporting: batteries that reported `charge`.
+        discharge_devices_reporting: batteries that reported `discharge`.
+        soc_devices_reporting: batteries that reported `soc`.
+    """
+
+    end_at: datetime
+    charge: int | float | None = field(metadata=_CHARGE)
+    discharge: int | float | None = field(metadata=_DISCHARGE)
+    soc: int | float | None = field(metadata=_SOC)
+    charge_devices_reporting: int | None = field(metadata={WIRE_PATH: ("charge", "devices_reporting")})
+    discharge_devices_reporting: int | None = field(metadata={WIRE_PATH: ("discharge", "devices_reporting")})
+    soc_devices_reporting: int | None = field(metadata={WIRE_PATH: ("soc", "devices_reporting")})
+
+
+@frozen
+class StorageInterval:
+    """Charge, discharge and state of charge of one battery in 15 minutes.
+
+    Attributes:
+        end_at: its end (aware UTC).
+        charge: energy that went into it, Wh; null if unknown.
+        discharge: energy that came out of it, Wh; null if unknown.
+        soc: its state of charge at its end, percent; null if unknown.
+    """
+
+    end_at: datetime
+    charge: int | float | None = field(metadata=_CHARGE)
+    discharge: int | float | None = field(metadata=_DISCHARGE)
+    soc: int | float | None = field(metadata=_SOC)
+
+
+@frozen
+class Storage(IntervalStats[R_co], Generic[R_co]):
+    """Energy that batteries took in and gave over a range of time."""
+
+    _energy: ClassVar[str] = "discharge"
+
+    def sums(
+        self,
+        unit: Unit,
+        *,
+        timezone: str | None = None,
+        of: Literal["charge", "discharge"] = "discharge",
+    ) -> list[Sum]:
+        """Return the energy of each local hour, day or month of the range.
+
+        Args:
+            unit: "hour", "day" or "month".
+            timezone: IANA name; by default the system's own, where known.
+            of: "discharge" for what came out, "charge" for what went in.
+
+        Raises:
+            InputError: the time zone is not known, or the unit is none of the three.
+        """
+        return self._sums(of, unit, timezone)
+
+
+@frozen
+class Battery(Storage[BatteryInterval]):
+    """Energy that all batteries of a system took in and gave over a range of time.
+
+    `total_devices` counts batteries; `meta` is null, as the service does not tell it here. The other
+    attributes are those of all answers in intervals.
+
+    Attributes:
+        last_reported_aggregate_soc: their common state of charge when they reported last, percent; null if
+            unknown.
+    """
+
+    last_reported_aggregate_soc: float | None = field(default=None, kw_only=True, metadata=_NEWEST)
+
+
+@frozen
+class StorageTelemetry(Storage[StorageInterval]):
+    """Energy that one battery, an Encharge or an AC Battery, took in and gave over a range of time.
+
+    `total_devices` is 1, or 0 where the service answered nothing. The other attributes are those of all
+    answers in intervals.
+
+    Attributes:
+        serial_number: the battery.
+        last_reported_time: when it reported last (aware UTC); null if unknown.
+        last_reported_soc: its state of charge then, percent; null if unknown.
+    """
+
+    serial_number: str = field(kw_only=True)
+    last_reported_time: datetime | None = field(default=None, kw_only=True, metadata=_NEWEST)
+    last_reported_soc: float | None = field(default=None, kw_only=True, metadata=_NEWEST)
+
+
+@frozen
+class MicroInterval:
+    """Production of one microinverter in 5 minutes.
+
+    Attributes:
+        end_at: its end (aware UTC).
+        powr: average power, W; null if unknown.
+        enwh: energy produced, Wh; null if unknown.
+    """
+
+    end_at: datetime
+    powr: int | float | None
+    enwh: int | float | None
+
+
+@frozen
+class ConsumedInterval:
+    """Consumption of one device in 5 or 15 minutes, as the coverage's `grid` says.
+
+    Attributes:
+        end_at: its end (aware UTC).
+        wh_consumed: energy, Wh; negative where a car gave more than it took; null if unknown.
+    """
+
+    end_at: datetime
+    wh_consumed: int | float | None
+
+
+@frozen
+class EvChargerInterval:
+    """Consumption of one charger of cars in 15 minutes.
+
+    Attributes:
+        end_at: its end (aware UTC).
+        consumption: energy, Wh; null if unknown.
+    """
+
+    end_at: datetime
+    consumption: int | float | None
+
+
+@frozen
+class MicroTelemetry(IntervalStats[MicroInterval]):
+    """Power and energy of one microinverter over a range of time; at night there are no rows.
+
+    `total_devices` is 1, or 0 where the service answered nothing. The other attributes are those of all
+    answers in intervals.
+
+    Attributes:
+        serial_number: the microinverter.
+    """
+
+    _energy: ClassVar[str] = "enwh"
+
+    serial_number: str = field(kw_only=True)
+
+
+@frozen
+class EvseTelemetry(IntervalStats[ConsumedInterval]):
+    """Energy that one charger of cars (EVSE) used over a range of time.
+
+    `total_devices` is 1, or 0 where the service answered nothing. The charger reports by 5 or by 15
+    minutes: so does the coverage, by the finer of the two where parts differ. The other attributes are
+    those of all answers in intervals.
+
+    Attributes:
+        serial_number: the charger.
+    """
+
+    _energy: ClassVar[str] = "wh_consumed"
+
+    serial_number: str = field(kw_only=True)
+
+
+@frozen
+class HpTelemetry(IntervalStats[ConsumedInterval]):
+    """Energy that a system's heat pump used over a range of time.
+
+    `total_devices` is 1, or 0 where the service answered nothing. Intervals are of 5 or 15 minutes, as in
+    `EvseTelemetry`. The other attributes are those of all answers in intervals.
+    """
+
+    _energy: ClassVar[str] = "wh_consumed"
+
+
+@frozen
+class EvChargerTelemetry(IntervalStats[EvChargerInterval]):
+    """Energy that one of Enphase's chargers of cars used over a range of time.
+
+    `total_devices` is 1, or 0 where the service answered nothing. The other attributes are those of all
+    answers in intervals.
+
+    Attributes:
+        serial_number: the charger.
+    """
+
+    _energy: ClassVar[str] = "consumption"
+
+    serial_number: str = field(kw_only=True)
+
+
+@frozen
+class MicrosTelemetry(SeriesResult, RowSequence[MicroTelemetry]):
+    """All microinverters of a system over a range of time: a sequence of their series.
+
+    `total_devices` is how many the service counts; retired ones may be among them.
+
+    Attributes:
+        devices: each by itself, with a coverage of its own.
+        coverage: the part of the range that was answered for all of them.
+        receipt: cost of the query; empty on a part of a stream, which holds some of the devices.
+    """
+
+    _items: ClassVar[str] = "devices"
+
+    devices: tuple[MicroTelemetry, ...]
+    coverage: Coverage = field(eq=False)
+    receipt: Receipt = field(factory=Receipt, eq=False)
+
+    @classmethod
+    def empty(cls, system_id: int, coverage: Coverage, **known: Any) -> Self:
+        """Return an answer without devices."""
+        return super().empty(system_id, coverage, devices=(), **known)
+
+    @property
+    def _last(self) -> int | None:
+        return max((last for each in self.devices if (last := each._last) is not None), default=None)
+
+    def _with_rows_of(self, parts: Sequence[Self]) -> Self:
+        """Return it with the devices of its parts, which may lie side by side or hold other devices."""
+        coverage = evolve(self.coverage, gaps=_disjoint(self.coverage.gaps()))
+        pieces: dict[str, list[MicroTelemetry]] = {}
+        for each in (each for part in parts for each in part.devices):
+            pieces.setdefault(each.serial_number, []).append(each)
+        devices = tuple(_merge_device(each, coverage) for each in pieces.values())
+        return evolve(self, devices=devices, coverage=coverage)
+
+    def _with_timezone(self, timezone: str | None) -> Self:
+        devices = tuple(each._with_timezone(timezone) for each in self.devices)
+        return evolve(self, timezone=timezone, devices=devices)
+
+
+def _merge_device(pieces: list[MicroTelemetry], coverage: Coverage) -> MicroTelemetry:
+    """Join the pieces of one device: of two for the same time, as it moved to another page, the first."""
+    side_by_side: list[MicroTelemetry] = []
+    gaps: list[Gap] = []
+    reached = coverage.window.start
+    for piece in sorted(pieces, key=lambda piece: piece.window):
+        if piece.window.start >= reached:
+            gaps += _unlisted(Window(reached, piece.window.start), coverage.gaps())
+            side_by_side.append(piece)
+            reached = piece.window.end
+    gaps += _unlisted(Window(reached, coverage.window.end), coverage.gaps())
+    first = pieces[0]
+    own = evolve(coverage, gaps=(), notes=())
+    empty = MicroTelemetry.empty(first.system_id, own, serial_number=first.serial_number)
+    return merge_parts(side_by_side, empty, gaps)
+
+
+def _unlisted(window: Window, gaps: Iterable[Gap]) -> list[Gap]:
+    """Return the gaps of a stretch for which a device was not listed: not asked for, or without a row."""
+    told, reached = [], window.start
+    for gap in gaps:
+        piece = gap.window.clip(window)
+        if piece.seconds:
+            told += [Gap(Window(reached, piece.start), Reason.NO_ROW), Gap(piece, gap.reason)]
+            reached = piece.end
+    told.append(Gap(Window(reached, window.end), Reason.NO_ROW))
+    return [gap for gap in told if gap.window.seconds]
+
+
+def _disjoint(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+    """Return gaps that share no time; where several do, the first one's reason is kept."""
+    left: list[Gap] = []
+    reached = 0
+    for gap in sorted(gaps, key=lambda gap: gap.window):
+        start = max(gap.window.start, reached)
+        if start < gap.window.end:
+            left.append(Gap(Window(start, gap.window.end), gap.reason))
+            reached = gap.window.end
+    return join(left)
