@@ -1,8 +1,8 @@
 """The rate limiter: keeps step with the server's own windows, so that a key is not rejected."""
 
-from enlighten_async.limiter.bucket import MINUTE, MONTH, TokenBucket, runs_out
+from enlighten_async.limiter.bucket import MINUTE, MONTH, TokenBucket, UsageWarning, runs_out
 from enlighten_async.limiter.grant import Grant, Settlement, Wait
-from enlighten_async.limiter.key_state import KeySnapshot, KeyState, UsageWarning
+from enlighten_async.limiter.key_state import KeySnapshot, KeyState
 from enlighten_async.limiter.limiter import LOGGED_WAIT_S, RateLimiter
 from enlighten_async.limiter.plan import RANKS, Plan, Priority
 from enlighten_async.limiter.queue import Waiter

@@ -27,6 +27,8 @@ HORIZON_MONTHS = 1200
 LEARNED_LIMIT_S = 7 * 86_400.0
 """Seconds for which a limit named by the server is obeyed; a key may have got a better plan since."""
 
+WARNING_SHARES = (0.95, 0.80)
+"""Shares of the month at which a usage warning is given."""
 PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 31 * 86_400}
 """Seconds of each period at the most. The service documents two words; the list is open."""
 PERIOD_END_TOLERANCE_S = 60.0
@@ -301,3 +303,36 @@ def runs_out(used: int, limit: int, moment: float) -> float | None:
         return moment
     at = start + (moment - start) * limit / used if used else math.inf
     return at if at < end else None
+
+
+@frozen
+class UsageWarning:
+    """The news that most of a month is used up.
+
+    Attributes:
+        month: the month's number.
+        share: the stage that was reached, of 1.
+        used: requests used in the month.
+        limit: requests that may be used in it.
+        until: when the month ends (server's time, epoch seconds).
+    """
+
+    month: int
+    share: float
+    used: int
+    limit: int
+    until: float
+
+
+def usage_warning(charged: Mapping[int, int], limit: int, earliest: float) -> UsageWarning | None:
+    """Return the warning for the running month's count; `None`: it has not reached a stage.
+
+    Args:
+        charged: requests that may have been counted, by month.
+        limit: requests that may be used in a month.
+        earliest: the earliest the server's time can be (epoch seconds).
+    """
+    month = MONTH.index(earliest)
+    used = charged.get(month, 0)
+    share = next((share for share in WARNING_SHARES if used >= share * limit), None)
+    return None if share is None else UsageWarning(month, share, used, limit, MONTH.start(month + 1))

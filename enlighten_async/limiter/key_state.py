@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 from msgspec.structs import replace
 
-from enlighten_async.limiter.bucket import MINUTE, MONTH, PERIODS_S, Limits, blocked_until, forecast
+from enlighten_async.limiter.bucket import (
+    MINUTE,
+    MONTH,
+    PERIODS_S,
+    WARNING_SHARES,
+    Limits,
+    UsageWarning,
+    blocked_until,
+    forecast,
+    usage_warning,
+)
 from enlighten_async.limiter.grant import Settlement, Wait
 from enlighten_async.limiter.plan import Reservations
 from enlighten_async.limiter.record import ClockReading, PendingRequest, Record
@@ -41,8 +51,6 @@ PRIORITY_POLL_S = 0.25
 """Seconds after which a request that lets a class above go first asks again."""
 CLOCK_POLL_S = 1.0
 """Seconds after which a process that does not know the server's time asks again: others may write it down."""
-WARNING_SHARES = (0.95, 0.80)
-"""Shares of the month at which a usage warning is given."""
 MAX_SETTLED = 64
 """Requests settled last whose numbers are remembered: their rejections may still have to be recorded."""
 
@@ -72,27 +80,12 @@ class KeySnapshot:
     latest: float | None
 
 
-@frozen
-class UsageWarning:
-    """The news that most of a month is used up.
-
-    Attributes:
-        share: the stage that was reached, of 1.
-        used: requests used in the month.
-        limit: requests that may be used in it.
-        until: when the month ends (server's time, epoch seconds).
-    """
-
-    share: float
-    used: int
-    limit: int
-    until: float
-
-
 class KeyState:
     """The state of one key. Not thread-safe: the store that owns it sees to that.
 
-    Requests of this process go by its own tickets; in the record each has a number of its own.
+    Requests of this process go by its own tickets, unique in it; in the record each has a number of its own.
+    Of all methods, `plan` is the caller's, `now` its monotonic time, `wall` the local wall clock's (epoch
+    seconds), and `rank` its class: how many classes go before it.
 
     Args:
         life: seconds after which no response to a request can come any more, and it is counted nowhere.
@@ -132,14 +125,7 @@ class KeyState:
     # Taking and settling
 
     def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
-        """Put a request in flight and return `None`, or return the reason why it has to wait.
-
-        Args:
-            ticket: a number unique in this process.
-            plan: the caller's.
-            now: monotonic time.
-            rank: its class: how many classes go before it.
-        """
+        """Put a request in flight and return `None`, or return the reason why it has to wait."""
         in_flight = len(self._pending)
         if in_flight and self._one_at_a_time():
             wait: Wait | None = Wait("doubt", in_flight=in_flight)
@@ -156,13 +142,7 @@ class KeyState:
         return wait
 
     def admit(self, ticket: int, now: float, request: PendingRequest | None = None) -> None:
-        """Put a request of this process in flight, whatever the counts say.
-
-        Args:
-            ticket: a number unique in this process.
-            now: monotonic time.
-            request: what is known of it already, but for its number.
-        """
+        """Put a request of this process, known or new, in flight, whatever the counts say."""
         self._newest = number = self._newest + 1
         if request is not None:
             request = replace(request, number=number)
@@ -197,21 +177,14 @@ class KeyState:
             self._place()
 
     def record_rejection(self, ticket: int, error: Throttled, plan: Plan, now: float) -> None:
-        """Learn from the server's word that the limit is reached.
-
-        Args:
-            ticket: the request that was rejected, settled before.
-            error: the server's rejection.
-            plan: the caller's.
-            now: monotonic time.
-        """
+        """Learn from the server's rejection of a request, settled before, that a limit is reached."""
         number, period = self._settled.get(ticket, self._newest), error.period or MINUTE.name
         # The rest of a burst is rejected for the same cause: only its first says something new.
         news, again = self._doubt is None or number > self._doubt, self._doubt is not None
         latest = self.clock.latest(now) if self.clock.known else 0.0
         lowered = self._limits.learn(period, error.limit, plan, latest)
         if news and period == MINUTE.name and not lowered and self.guard < MAX_GUARD_S:
-            self.guard = min(2 * self.guard, MAX_GUARD_S)
+            self.guard *= 2
             self._guard_until = latest + WIDE_GUARD_S
         self._doubt = self._newest
         if self.clock.known:
@@ -262,18 +235,13 @@ class KeyState:
         # Asked after each request: the common answer must come before any look at the calendar.
         if limit is None or max(charged.values(), default=0) < WARNING_SHARES[-1] * limit:
             return None
-        month = MONTH.index(self._earliest(now))
-        used = charged.get(month, 0)
-        share = next((share for share in WARNING_SHARES if used >= share * limit), 0.0)
-        if share <= (self._warned[1] if self._warned[0] == month else 0.0):
-            return None
-        return UsageWarning(share, used, limit, MONTH.start(month + 1))
+        warning = usage_warning(charged, limit, self._earliest(now))
+        return None if warning is None or (warning.month, warning.share) <= self._warned else warning
 
     def record_warning(self, warning: UsageWarning) -> bool:
         """Note that a warning is given; `False`: another client of the store has given it."""
-        given = MONTH.index(warning.until) - 1, warning.share
-        news, self._warned = given > self._warned, max(given, self._warned)
-        return news
+        before, self._warned = self._warned, max(self._warned, (warning.month, warning.share))
+        return self._warned > before
 
     # The record
 
@@ -289,13 +257,7 @@ class KeyState:
         return other
 
     def load(self, record: Record, now: float, wall: float) -> None:
-        """Take over the record.
-
-        Args:
-            record: what all processes have written.
-            now: monotonic time.
-            wall: the local wall clock's time.
-        """
+        """Take over the record, which all processes have written."""
         self._hear(record.reading, now, wall)
         self._charged = {name: dict(record.charged.get(name, {})) for name in (MINUTE.name, MONTH.name)}
         self._blocked = dict(record.blocked)
@@ -317,7 +279,7 @@ class KeyState:
         self.expire(now)
 
     def dump(self, now: float, wall: float) -> Record:
-        """Return the record of this state; the times as in `load`."""
+        """Return the record of this state."""
         if self._reading_due:
             number = 1 if self._reading is None else self._reading.number + 1
             least, most = self.clock.earliest(now), self.clock.latest(now)

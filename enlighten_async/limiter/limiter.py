@@ -16,7 +16,8 @@ from enlighten_async.windows import as_datetime
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock
     from enlighten_async.errors import Throttled
-    from enlighten_async.limiter.key_state import KeySnapshot, UsageWarning
+    from enlighten_async.limiter.bucket import UsageWarning
+    from enlighten_async.limiter.key_state import KeySnapshot
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.limiter.store import QuotaStore
     from enlighten_async.wire import Response

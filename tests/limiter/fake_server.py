@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from typing import Any
 
+import anyio
 from attrs import define, field
 
 from enlighten_async.clock import Clock
@@ -19,6 +20,7 @@ from enlighten_async.wire import Response
 
 MONTH_START = 1_748_736_000  # 2025-06-01T00:00Z
 MONTH_END = 1_751_328_000  # 2025-07-01T00:00Z
+IDLE = "<RateLimiter in_flight=0/10 queued=0>"
 
 
 class Lost(Exception):
@@ -124,7 +126,7 @@ class FakeServer:
 
 
 def read_rejection(response: Response) -> Throttled:
-    """Read a 409 as a dialect does."""
+    """Read a 409 as the API modules do."""
     facts = json.loads(response.body)
     error = Throttled("over the limit", status=409, response=response)
     for name in ("period", "period_start", "period_end", "limit"):
@@ -150,6 +152,13 @@ async def purchase(
             limiter.overloaded(grant)
         else:
             return response
+
+
+async def purchase_all(limiters: list[RateLimiter], server: FakeServer, jobs: int) -> None:
+    """Run so many jobs at once, dealt out to the limiters in turn."""
+    async with anyio.create_task_group() as tasks:
+        for number in range(jobs):
+            tasks.start_soon(purchase, limiters[number % len(limiters)], server)
 
 
 async def attempt(

@@ -1,4 +1,4 @@
-"""The rule of one limit: windows, openings, charges, forecasts."""
+"""The windows of a period: openings, charges, forecasts; the limits in force."""
 
 from __future__ import annotations
 
@@ -9,10 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.limiter.bucket import MINUTE, MONTH, Opening, forecast
+from enlighten_async.limiter import Plan
+from enlighten_async.limiter.bucket import (
+    LEARNED_LIMIT_S,
+    MINUTE,
+    MONTH,
+    Limits,
+    Opening,
+    blocked_until,
+    forecast,
+    runs_out,
+    usage_warning,
+)
+from tests.limiter.fake_server import MONTH_END, rejection
 
 NOON = datetime(2025, 6, 15, 12, tzinfo=UTC).timestamp()
+
 HERE = MINUTE.index(NOON)
+
+
 CHARGED = st.dictionaries(st.integers(HERE - 3, HERE + 3), st.integers(1, 12))
 
 
@@ -27,7 +42,7 @@ def test_each_moment_lies_in_its_window(moment: float) -> None:
 
 
 def test_the_documented_month_is_ours() -> None:
-    """The service's own month, as seen in a real refusal."""
+    """The service's own month, as seen in a real rejection."""
     window = MONTH.index(1_641_000_000)
     assert (MONTH.start(window), MONTH.start(window + 1)) == (1_640_995_200, 1_643_673_600)
 
@@ -52,6 +67,126 @@ def test_an_opening_is_neither_early_nor_late(charged: dict[int, int], in_flight
     flying = 0 if opening.certain else in_flight
     assert MINUTE.opening(charged, flying, opening.at, limit) is None
     assert MINUTE.opening(charged, flying, opening.at - 1, limit) is not None
+
+
+FULL_TABLE = [
+    # charged in this minute and the next, in flight: wait until the start of which minute, for certain?
+    (0, 0, 0, None),
+    (9, 0, 0, None),
+    (10, 0, 0, (1, True)),
+    (10, 9, 0, (1, True)),
+    (10, 10, 0, (2, True)),
+    (0, 10, 0, (2, True)),  # a request that may have been counted in the next minute fills it
+    (5, 0, 4, None),
+    (5, 0, 5, (1, False)),  # requests in flight may be counted here
+    (5, 5, 5, (2, False)),  # or in the next minute
+    (10, 0, 9, (1, True)),
+    (0, 0, 9, None),
+    (0, 0, 10, (None, False)),
+    (5, 0, 10, (None, False)),
+    (10, 0, 10, (1, True)),
+]
+
+
+@pytest.mark.parametrize(("this", "following", "in_flight", "wait"), FULL_TABLE)
+def test_when_a_window_is_full(
+    this: int, following: int, in_flight: int, wait: tuple[int | None, bool] | None
+) -> None:
+    """Ten a minute: requests counted and in flight fill a window together, this one or a later one."""
+    counts = {HERE - 1: 10, HERE: this, HERE + 1: following}
+    charged = {minute: n for minute, n in counts.items() if n}
+    expected = None
+    if wait is not None:
+        expected = Opening(None if wait[0] is None else MINUTE.start(HERE + wait[0]), wait[1])
+    assert MINUTE.opening(charged, in_flight, NOON, 10) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "windows"),
+    [
+        (0, 0, [0]),
+        (59.9, 59.9, [0]),
+        (59.9, 60, [0, 1]),
+        (30, 150, [0, 1, 2]),
+        (-90, 10, [0]),  # windows that have ended cannot fill up again
+        (-90, -61, []),
+    ],
+)
+def test_which_windows_a_request_is_charged_to(first: float, last: float, windows: list[int]) -> None:
+    """Every window that holds a moment at which the server may have counted it."""
+    charged: dict[int, int] = {}
+    MINUTE.charge(charged, NOON + first, NOON + last, NOON)
+    assert charged == {HERE + window: 1 for window in windows}
+
+
+BLOCKED_TABLE = [
+    # period, period_end - NOON, rejected before as well: blocked until NOON + ...
+    ("minute", 60, False, 60),
+    ("minute", 33, False, 33),  # the server's own end, wherever it is
+    ("minute", -5, False, -5),  # its minute is over: the next request may go at once
+    ("minute", -5, True, 60),  # but not if that was no help
+    ("minute", -61, False, 60),  # an end that cannot be: our own minute's
+    ("minute", 200, False, 60),
+    ("minute", None, False, 60),
+    ("", None, False, 60),  # without a period it is taken for the minute
+    ("month", None, False, MONTH_END - NOON),
+    ("month", MONTH_END - NOON, False, MONTH_END - NOON),
+    ("hour", None, False, 3600),
+    ("hour", 1800, False, 1800),
+    ("fortnight", None, False, 60),
+]
+
+
+@pytest.mark.parametrize(("period", "end", "again", "until"), BLOCKED_TABLE)
+def test_when_a_rejection_blocks_what(period: str, end: float | None, again: bool, until: float) -> None:
+    """Until the end that the server names, or, if that cannot be, until our own window's."""
+    error = rejection(period=period, period_end=None if end is None else NOON + end)
+    assert blocked_until(error, NOON, NOON, again=again) == NOON + until
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "share"),
+    [
+        (799, 1000, None),
+        (800, 1000, 0.80),
+        (949, 1000, 0.80),
+        (950, 1000, 0.95),
+        (1200, 1000, 0.95),
+        (0, 1, None),
+        (1, 1, 0.95),
+    ],
+)
+def test_when_a_month_is_nearly_used_up(used: int, limit: int, share: float | None) -> None:
+    """At 80 and at 95 % of the running month; another month's count says nothing."""
+    month = MONTH.index(NOON)
+    warning = usage_warning({month: used, month + 1: limit}, limit, NOON)
+    assert (warning and warning.share) == share
+    assert warning is None or (warning.used, warning.until) == (used, MONTH_END)
+
+
+LIMITS_TABLE = [
+    # the plan, learned with which plan, the limit named: the limit in force
+    (Plan(minute=10), Plan(minute=10), 6, 6),
+    (Plan(minute=5), Plan(minute=10), 6, 5),  # a smaller plan holds
+    (Plan(minute=20), Plan(minute=10), 6, 20),  # a caller with more than was believed has a new plan
+    (Plan(minute=10), Plan(minute=10), 500, 10),
+    (Plan(minute=10), Plan(minute=10), 0, 10),  # no number of requests
+    (Plan(minute=10), Plan(minute=10), None, 10),
+    (Plan(minute=10).capped(minute=4), Plan(minute=10), 6, 4),
+    (Plan(minute=10).capped(minute=8), Plan(minute=10), 6, 6),
+]
+
+
+@pytest.mark.parametrize(("plan", "taught", "named", "limit"), LIMITS_TABLE)
+def test_which_limit_is_in_force(plan: Plan, taught: Plan, named: int | None, limit: int) -> None:
+    """The lowest of the plan, the budget, and what the server named of that plan."""
+    limits = Limits()
+    lowered = limits.learn("minute", named, taught, NOON)
+    assert lowered == (named is not None and 0 < named < 10)
+    assert limits.in_force(plan) == {"minute": limit}
+    assert [rule.limit for rule in limits.rules(plan, 0)] == [limit]
+    if named:
+        assert limits.learned["minute"].until == NOON + LEARNED_LIMIT_S
 
 
 def test_a_full_flight_waits_for_what_settles() -> None:
@@ -92,9 +227,6 @@ def test_each_class_above_has_its_share_and_nobody_starves(limit: int, held: tup
     assert MONTH.reserved(10_000, 2) == 1000
 
 
-# Forecast
-
-
 @given(
     requests=st.integers(0, 60_000),
     phase=st.floats(0, 59.9),
@@ -132,3 +264,13 @@ def test_no_limits_no_wait(requests: int) -> None:
 def test_more_than_a_century_of_quota_is_never() -> None:
     """The forecast ends, and says so."""
     assert forecast(10**12, NOON, {"month": 1}, {"month": 1}) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("used", "days", "end"), [(0, 10, None), (100, 10, None), (500, 10, 20), (400, 10, 25), (1000, 3, 3)]
+)
+def test_a_month_runs_out_at_the_pace_so_far(used: int, days: float, end: float | None) -> None:
+    """What was used since it began, by the time that took: 50 a day last 20 days of June."""
+    june = MONTH_END - 30 * 86_400
+    expected = None if end is None else june + end * 86_400
+    assert runs_out(used, 1000, june + days * 86_400) == expected

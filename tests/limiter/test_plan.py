@@ -1,4 +1,4 @@
-"""Plans: numbers, names, and what is refused."""
+"""Plans: numbers, names, and what is refused; reservations of a class."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import pytest
 
 from enlighten_async.api import v2, v4
 from enlighten_async.errors import InputError
-from enlighten_async.limiter import Plan
+from enlighten_async.limiter import RANKS, Plan
+from enlighten_async.limiter.plan import (
+    NEXT_RESERVATION_S,
+    RESERVATION_HORIZON_S,
+    RESERVATION_S,
+    Reservations,
+)
 
+INTERACTIVE, POLL, BACKFILL = RANKS.values()
 TABLE = {"Watt": Plan(minute=10, month=10_000, name="Watt")}
 
 
@@ -47,9 +54,6 @@ def test_limits_are_whole_numbers_above_zero(period: str, value: object) -> None
         Plan(**{period: value})  # type: ignore[arg-type]
 
 
-# A budget below the plan
-
-
 def test_a_budget_is_kept_when_the_plan_is_resolved() -> None:
     """The name brings the service's numbers, and the budget stays below them."""
     plan = Plan.WATT.capped(month=500).capped(minute=5)
@@ -66,3 +70,21 @@ def test_a_budget_is_a_whole_number_above_zero(value: int) -> None:
     """As a limit is."""
     with pytest.raises(InputError, match="month_cap"):
         Plan.WATT.capped(month=value)
+
+
+# Reservations
+
+
+def test_a_claim_is_on_what_comes_free_and_only_against_lower_classes() -> None:
+    """Before that, and for what is days away, nobody is held back; nor is one's own class."""
+    reservations = Reservations()
+    reservations.reserve(POLL, 1030.0, 1000.0)
+    assert reservations.held_until(BACKFILL, 1029.0) is None
+    assert reservations.held_until(BACKFILL, 1030.0) == 1030.0 + RESERVATION_S
+    assert reservations.held_until(POLL, 1030.0) is None
+    assert reservations.held_until(INTERACTIVE, 1030.0) is None
+    reservations.reserve(POLL, 1000.0 + RESERVATION_HORIZON_S + 1, 1000.0)
+    assert reservations.held_until(BACKFILL, 1030.0) is not None  # the nearer one holds
+    reservations.release(POLL)
+    reservations.reserve(INTERACTIVE, None, 1000.0)
+    assert reservations.held_until(POLL, 1000.0) == 1000.0 + NEXT_RESERVATION_S

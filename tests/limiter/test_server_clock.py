@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.limiter import ServerClock
-from enlighten_async.limiter.server_clock import DATE_SLACK_S, MAX_DRIFT
+from enlighten_async.limiter.record import ClockReading
+from enlighten_async.limiter.server_clock import DATE_SLACK_S, MAX_DRIFT, WALL_STEP_S, from_peer
 
 AHEAD = 1_750_000_000.25
 LATENCY = st.floats(0, 20)
@@ -104,3 +105,41 @@ def test_when_is_the_first_moment_at_which_a_time_is_sure_to_have_come(target: f
     moment = clock.monotonic_at(AHEAD + target)
     assert clock.earliest(moment) >= AHEAD + target - ROUNDING
     assert moment == clock.at or clock.earliest(moment) <= AHEAD + target + ROUNDING
+
+
+# Readings of other processes
+
+
+READING = ClockReading(1, AHEAD + 1000.0, AHEAD + 1001.0, False, 1000.0, 5000.0)
+"""Written at 1,000 s of the writer's monotonic clock, 5,000 s of its wall clock."""
+
+
+def test_a_reader_on_the_same_clocks_knows_when_it_was_written() -> None:
+    """The interval widens by the drift alone."""
+    least, most = from_peer(READING, None, 1500.0, 5500.5)
+    assert least == pytest.approx(AHEAD - 500 * MAX_DRIFT)
+    assert most == pytest.approx(AHEAD + 1 + 500 * MAX_DRIFT)
+
+
+@pytest.mark.parametrize(("now", "wall"), [(1500.0, 5503.0), (900.0, 4900.0), (10.0, 5500.0)])
+def test_a_reader_on_other_clocks_knows_that_it_was_after_it_had_read_before(now: float, wall: float) -> None:
+    """A boot, a sleep or another machine's file: between that moment and now."""
+    assert from_peer(READING, now - 60, now, wall) == (AHEAD + 1000.0 - now, AHEAD + 1001.0 - (now - 60))
+
+
+@pytest.mark.parametrize(
+    ("wall", "passed"), [(4000.0, 0.0), (5500.0, 0.0), (5000.0 + WALL_STEP_S + 70, 70.0)]
+)
+def test_who_reads_for_the_first_time_knows_that_it_is_not_earlier(wall: float, passed: float) -> None:
+    """Nor than what the wall clocks say has passed, as far as they are to be trusted."""
+    assert from_peer(READING, None, 10.0, wall) == (AHEAD + 1000.0 + passed - 10.0, math.inf)
+
+
+def test_an_end_that_is_not_known_is_no_knowledge_of_the_time() -> None:
+    """It is not earlier; the first response tells the rest."""
+    clock = ServerClock(AHEAD - 50.0)
+    assert not clock.known
+    assert clock.earliest(0.0) == AHEAD - 50
+    heard = hear(clock, AHEAD, 1.0, 0.1, 0.1)
+    assert heard.known
+    assert heard.earliest(2.0) <= AHEAD + 2 <= heard.latest(2.0)

@@ -1,4 +1,4 @@
-"""Who goes first: in one queue, between the clients of a store, and by how much at the most."""
+"""Priorities: in one queue, between the clients of a store, and the delay at the most."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import QuotaExhausted
-from enlighten_async.limiter import RANKS, MemoryQuotaStore, Plan, RateLimiter, Settlement
-from enlighten_async.limiter.key_state import KeyState
-from enlighten_async.limiter.plan import (
-    NEXT_RESERVATION_S,
-    RESERVATION_HORIZON_S,
-    RESERVATION_S,
-    Reservations,
-)
+from enlighten_async.limiter import RANKS, MemoryQuotaStore, Plan, RateLimiter
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
 from tests.limiter.fake_server import FakeServer, beside, build, purchase
 
 INTERACTIVE, POLL, BACKFILL = RANKS.values()
-DAY = 86_400.0
+
+
 GUARD = 4.0
 """Seconds after a window's start by when it is certain to have begun, and the answer is there."""
 
@@ -124,57 +118,6 @@ async def test_the_forecast_knows_the_class() -> None:
     # 9 + 8 x 10, 8 + 8 x 9, 7 + 9 x 8 are 80 or more
     assert [limiter.ready_at(80, rank) - window for rank in RANKS.values()] == [480, 480, 600]
     assert [limiter.left(rank)["minute"] for rank in RANKS.values()] == [9, 8, 7]
-
-
-# Claims
-
-
-def account(limit: int) -> tuple[KeyState, Plan]:
-    """Return an account that knows the time: 1,000 s at the second 40 of a minute."""
-    account, plan = KeyState(), Plan(minute=limit)
-    account.take(1, plan, 999.9)
-    account.settle(1, Settlement(999.9, 1000.0, landed=True, accepted=True, date=1_750_000_000))
-    return account, plan
-
-
-def test_who_waited_takes_what_comes_free() -> None:
-    """Whoever of a lower class looks first at the window's start lets them go first."""
-    account_, plan = account(1)
-    waits = [account_.take(2, plan, 1001.0, rank) for rank in (INTERACTIVE, BACKFILL)]
-    assert waits[0] is not None
-    assert waits[0].at is not None
-    assert waits[0] == waits[1]
-    again = account_.take(3, plan, waits[0].at, BACKFILL)
-    assert again is not None
-    assert (again.reason, again.certain) == ("priority", False)
-    assert account_.take(4, plan, waits[0].at + 1, INTERACTIVE) is None
-    account_.settle(4, Settlement(None, waits[0].at + 2))
-    assert account_.take(5, plan, waits[0].at + 2, BACKFILL) is None
-
-
-def test_a_claim_of_who_has_gone_ends() -> None:
-    """Whoever gave up holds nobody back for longer than a late riser would need."""
-    account_, plan = account(1)
-    wait = account_.take(2, plan, 1001.0, INTERACTIVE)
-    assert wait is not None
-    assert wait.at is not None
-    assert account_.take(3, plan, wait.at + RESERVATION_S - 0.01, BACKFILL) is not None
-    assert account_.take(3, plan, wait.at + RESERVATION_S, BACKFILL) is None
-
-
-def test_a_claim_is_on_what_comes_free_and_only_against_lower_classes() -> None:
-    """Before that, and for what is days away, nobody is held back; nor is one's own class."""
-    reservations = Reservations()
-    reservations.reserve(POLL, 1030.0, 1000.0)
-    assert reservations.held_until(BACKFILL, 1029.0) is None
-    assert reservations.held_until(BACKFILL, 1030.0) == 1030.0 + RESERVATION_S
-    assert reservations.held_until(POLL, 1030.0) is None
-    assert reservations.held_until(INTERACTIVE, 1030.0) is None
-    reservations.reserve(POLL, 1000.0 + RESERVATION_HORIZON_S + 1, 1000.0)
-    assert reservations.held_until(BACKFILL, 1030.0) is not None  # the nearer one holds
-    reservations.release(POLL)
-    reservations.reserve(INTERACTIVE, None, 1000.0)
-    assert reservations.held_until(POLL, 1000.0) == 1000.0 + NEXT_RESERVATION_S
 
 
 async def test_one_at_a_time_is_no_reason_to_go_last() -> None:

@@ -1,4 +1,4 @@
-"""A state file that fails: said once, counted in memory meanwhile, written afterwards."""
+"""The store in a state file that fails: told once, counted in memory meanwhile, written afterwards."""
 
 # ruff: noqa: ASYNC240  (files are small)
 
@@ -16,15 +16,19 @@ import pytest
 
 from enlighten_async.errors import InputError
 from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore
-from enlighten_async.limiter.shared_state import MAX_UPDATES, SharedKeyState
 from enlighten_async.state import DatabaseUnavailable, StateFile
 from enlighten_async.testing import FakeClock
 from tests.limiter.stores import left, settle, sqlite_store
 
 T = TypeVar("T")
 
+
 NOW = 1000.0
+
+
 DATE = 1_750_000_030
+
+
 PLAN = Plan(minute=10, month=100)
 
 
@@ -220,13 +224,3 @@ async def test_a_newer_file_is_refused_before_anything_is_sent(path: Path) -> No
         await store.take(2, PLAN, NOW)
     settle(store, 2, Settlement(None, NOW))
     await store.aclose()
-
-
-def test_notes_do_not_pile_up_for_ever() -> None:
-    """A file that cannot be written for months costs bounded memory; the oldest notes are given up."""
-    state, kept = SharedKeyState(35.0), []
-    for number in range(MAX_UPDATES + 1):
-        state.update(lambda _, number=number: kept.append(number))
-    kept.clear()
-    state.draft(None, NOW, DATE, None, moved=False)
-    assert kept == list(range(MAX_UPDATES // 2, MAX_UPDATES + 1))

@@ -1,0 +1,232 @@
+"""The state of a key: taking, settling, rejections, usage."""
+
+from __future__ import annotations
+
+import pytest
+
+from enlighten_async.errors import Throttled
+from enlighten_async.limiter import RANKS, KeyState, MemoryQuotaStore, Plan, Settlement, UsageWarning
+from enlighten_async.limiter.key_state import GUARD_S, LATE_COUNT_S, MAX_GUARD_S
+from enlighten_async.limiter.plan import RESERVATION_S
+from tests.limiter.fake_server import MONTH_END, rejection
+from tests.limiter.stores import settle, warn
+
+DATE = 1_750_000_000  # the server's time at 1,000 s of the monotonic clock, 40 s into a minute
+MINUTE_40 = DATE // 60
+INTERACTIVE, POLL, BACKFILL = RANKS.values()
+
+
+def state_at_40_s(limit: int) -> tuple[KeyState, Plan]:
+    """Return a state that knows the time: 1,000 s at the second 40 of a minute."""
+    state, plan = KeyState(), Plan(minute=limit)
+    state.take(1, plan, 999.9)
+    state.settle(1, Settlement(999.9, 1000.0, landed=True, accepted=True, date=DATE))
+    return state, plan
+
+
+# Tables
+
+
+@pytest.mark.parametrize(
+    ("settlement", "minutes"),
+    [
+        (Settlement(None, 1019.0), []),
+        # Landed: from the earliest that it can have left (guard included) to its Date.
+        (Settlement(1005.0, 1006.0, landed=True, date=DATE + 6), [0]),
+        (Settlement(1005.0, 1019.5, landed=True, date=DATE + 6), [0]),
+        (Settlement(1005.0, 1022.0, landed=True, date=DATE + 17), [0]),
+        (
+            Settlement(1005.0, 1022.0, landed=True, date=DATE + 18),
+            [0, 1],
+        ),  # and the guard
+        (Settlement(1005.0, 1027.0, landed=True, date=DATE + 27), [0, 1]),
+        (Settlement(1005.0, 1030.0, landed=True, date=DATE + 30), [1]),  # the minute before has ended
+        (Settlement(1023.0, 1024.0, landed=True, date=DATE + 24), [1]),
+        (Settlement(1020.5, 1021.5, landed=True, date=DATE + 21), [0, 1]),  # the guard
+        # Given up: the server may count it up to 5 s later.
+        (Settlement(1005.0, 1006.0), [0]),
+        (Settlement(1005.0, 1020.0 - LATE_COUNT_S), [0, 1]),
+        (Settlement(1005.0, 1130.0), [2]),
+    ],
+)
+def test_which_minutes_a_request_is_charged_to(settlement: Settlement, minutes: list[int]) -> None:
+    """All in which the server may have counted it."""
+    state, plan = state_at_40_s(10)
+    before = state._charged["minute"][MINUTE_40]
+    assert state.take(2, plan, 1000.0) is None
+    state.settle(2, settlement)
+    charged = {MINUTE_40: before, **state._charged["minute"]}
+    charged[MINUTE_40] -= before
+    assert [minute - MINUTE_40 for minute, n in sorted(charged.items()) if n] == minutes
+
+
+@pytest.mark.parametrize(
+    ("used", "in_flight", "rank", "reason"),
+    [
+        (9, 0, INTERACTIVE, None),
+        (10, 0, INTERACTIVE, "minute"),
+        (8, 1, INTERACTIVE, None),
+        (5, 5, INTERACTIVE, "minute"),
+        (1, 9, INTERACTIVE, "minute"),
+        (7, 0, BACKFILL, None),
+        (8, 0, BACKFILL, "minute"),
+        (8, 0, POLL, None),
+        (9, 0, POLL, "minute"),
+    ],
+)
+def test_when_a_minute_is_full(used: int, in_flight: int, rank: int, reason: str | None) -> None:
+    """Of 10: counted, in flight, and held back for the classes above."""
+    state, plan = state_at_40_s(10)
+    for ticket in range(2, used + 1):
+        assert state.take(ticket, plan, 1000.0) is None
+        state.settle(ticket, Settlement(1000.0, 1000.1, landed=True, accepted=True, date=DATE))
+    for ticket in range(100, 100 + in_flight):
+        assert state.take(ticket, plan, 1000.2) is None
+    wait = state.take(200, plan, 1000.3, rank)
+    assert (wait and wait.reason) == reason
+
+
+@pytest.mark.parametrize(
+    ("period", "end", "blocked", "reason"),
+    [
+        ("minute", DATE + 20, {"minute": DATE + 20}, "throttled"),
+        ("", DATE + 20, {"minute": DATE + 20}, "throttled"),
+        ("minute", None, {"minute": DATE + 20}, "throttled"),
+        ("month", None, {"month": MONTH_END}, "month"),
+        ("day", DATE + 999, {"day": DATE + 999}, "throttled"),
+    ],
+)
+def test_when_a_rejection_closes_what(
+    period: str, end: float | None, blocked: dict[str, float], reason: str
+) -> None:
+    """The window that the server names; then one request at a time, until one is accepted."""
+    state, plan = state_at_40_s(10)
+    state.take(2, plan, 1000.0)
+    state.settle(2, Settlement(1000.0, 1000.1, landed=True, date=DATE))
+    state.record_rejection(2, rejection(period=period, period_end=end), plan, 1000.1)
+    assert state.snapshot(plan, 1000.1).blocked_until == blocked
+    wait = state.take(3, plan, 1000.2)
+    assert wait is not None
+    assert (wait.reason, wait.until) == (reason, blocked[period or "minute"])
+    assert wait.at is not None
+    assert state.take(4, plan, wait.at) is None
+    again = state.take(5, plan, wait.at)
+    assert again is not None
+    assert again.reason == "doubt"
+
+
+def test_the_guard_doubles_where_our_count_is_contradicted() -> None:
+    """Once for a burst, up to a limit; not where a lower limit explains the rejection."""
+    state, plan = state_at_40_s(10)
+    guards = []
+    for ticket in range(2, 8):
+        assert state.take(ticket, plan, 1000.0 + 100 * ticket) is None
+        state.settle(ticket, Settlement(1000.0 + 100 * ticket, 1000.0 + 100 * ticket))
+        for _ in range(2):
+            state.record_rejection(ticket, rejection(limit=10), plan, 1000.0 + 100 * ticket)
+        guards.append(state.guard)
+    assert guards == [2.0, 4.0, MAX_GUARD_S, MAX_GUARD_S, MAX_GUARD_S, MAX_GUARD_S]
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "share"), [(5, 3, None), (5, 4, 0.80), (20, 18, 0.80), (20, 19, 0.95)]
+)
+def test_when_most_of_the_month_is_used_up(limit: int, used: int, share: float | None) -> None:
+    """At 80 and at 95 %; each is told once."""
+    state, plan = KeyState(), Plan(month=limit)
+    for ticket in range(used):
+        assert state.take(ticket, plan, 1000.0) is None
+        state.settle(ticket, Settlement(1000.0, 1000.1, landed=True, accepted=True, date=DATE))
+    warning = state.usage_warning(plan, 1000.1)
+    assert (warning and warning.share) == share
+    if warning is not None:
+        assert state.record_warning(warning)
+        assert not state.record_warning(warning)
+        assert state.usage_warning(plan, 1000.1) is None
+
+
+# Taking and settling
+
+
+def test_a_ticket_settled_twice_or_never_taken_changes_nothing() -> None:
+    """What a cancelled `take` leaves behind may be given back without knowing whether it happened."""
+    state, plan = KeyState(), Plan(minute=3)
+    state.settle(7, Settlement(None, 0.0))
+    state.settle(8, Settlement(0.0, 0.1, landed=True, accepted=True, date=1_750_000_000))
+    assert state.left(plan, 1.0) == {"minute": 3}
+    assert state.take(9, plan, 1.0) is None
+    for _ in range(2):
+        state.settle(9, Settlement(1.0, 1.1, landed=True, accepted=True, date=1_750_000_001))
+    assert state.left(plan, 2.0) == {"minute": 2}
+
+
+def test_who_waited_takes_what_comes_free() -> None:
+    """Whoever of a lower class looks first at the window's start lets them go first."""
+    state, plan = state_at_40_s(1)
+    waits = [state.take(2, plan, 1001.0, rank) for rank in (INTERACTIVE, BACKFILL)]
+    assert waits[0] is not None
+    assert waits[0].at is not None
+    assert waits[0] == waits[1]
+    again = state.take(3, plan, waits[0].at, BACKFILL)
+    assert again is not None
+    assert (again.reason, again.certain) == ("priority", False)
+    assert state.take(4, plan, waits[0].at + 1, INTERACTIVE) is None
+    state.settle(4, Settlement(None, waits[0].at + 2))
+    assert state.take(5, plan, waits[0].at + 2, BACKFILL) is None
+
+
+def test_a_claim_of_who_has_gone_ends() -> None:
+    """Whoever gave up holds nobody back for longer than a late riser would need."""
+    state, plan = state_at_40_s(1)
+    wait = state.take(2, plan, 1001.0, INTERACTIVE)
+    assert wait is not None
+    assert wait.at is not None
+    assert state.take(3, plan, wait.at + RESERVATION_S - 0.01, BACKFILL) is not None
+    assert state.take(3, plan, wait.at + RESERVATION_S, BACKFILL) is None
+
+
+@pytest.mark.parametrize(("limit", "guard"), [(10, 2 * GUARD_S), (7, GUARD_S)])
+def test_what_the_service_says_is_read_by_the_plan(limit: int, guard: float) -> None:
+    """A limit below the plan's explains a rejection, be it above the budget; the plan's own does not."""
+    state, plan = KeyState(), Plan(minute=10).capped(minute=5)
+    state.take(1, plan, 999.9)
+    state.settle(1, Settlement(999.9, 1000.0, landed=True, date=DATE))
+    error = Throttled("over the limit", status=409)
+    error.period, error.limit = "minute", limit
+    state.record_rejection(1, error, plan, 1000.0)
+    assert state.guard == guard
+    assert state.snapshot(plan, 1000.0).limits == {"minute": 5}
+
+
+def test_a_snapshot_tells_all_that_is_known() -> None:
+    """Counts at the most, limits in force, what the server said, and the time."""
+    state, plan = KeyState(), Plan(minute=10, month=1000).capped(month=500)
+    assert state.snapshot(plan, 999.0).earliest is None
+    state.take(1, plan, 999.9)
+    state.settle(1, Settlement(999.9, 1000.0, landed=True, accepted=True, date=DATE))
+    state.take(2, plan, 1001.0)
+    snapshot = state.snapshot(plan, 1001.0)
+    assert snapshot.used == {"minute": 2, "month": 2}
+    assert (snapshot.limits, snapshot.in_flight) == ({"minute": 10, "month": 500}, 1)
+    assert (snapshot.learned, snapshot.blocked_until) == ({}, {})
+    assert snapshot.earliest is not None
+    assert snapshot.latest is not None
+    assert snapshot.earliest <= DATE + 1 <= snapshot.latest
+    error = Throttled("over the limit", status=409)
+    error.period, error.limit, error.period_end = "minute", 8, DATE + 40
+    state.settle(2, Settlement(1001.0, 1001.1, landed=True, date=DATE + 1))
+    state.record_rejection(2, error, plan, 1001.1)
+    snapshot = state.snapshot(plan, 1001.1)
+    assert (snapshot.learned, snapshot.blocked_until) == ({"minute": 8}, {"minute": DATE + 40})
+    assert state.snapshot(plan, 1060.0).blocked_until == {}
+
+
+async def test_there_is_no_alarm_before_the_time_is_known_nor_without_a_limit() -> None:
+    """Nothing is counted then, and nothing can be used up."""
+    store, plan = MemoryQuotaStore(), Plan(month=1)
+    assert warn(store, plan, 0.0) is None
+    await store.take(1, plan, 999.9)
+    settle(store, 1, Settlement(999.9, 1000.0, landed=True, accepted=True, date=DATE))
+    assert warn(store, Plan(minute=1), 1000.0) is None
+    assert warn(store, plan, 1000.0) == UsageWarning(24305, 0.95, 1, 1, MONTH_END)
+    assert warn(store, plan, 1000.0) is None

@@ -1,0 +1,179 @@
+"""The queue, the concurrency limit, and the seconds waited."""
+
+from __future__ import annotations
+
+import math
+
+import anyio
+import pytest
+
+from enlighten_async.errors import UsageError
+from enlighten_async.limiter import Plan, Wait, Waiter
+from enlighten_async.limiter.queue import WaitTimes
+from enlighten_async.testing import FakeClock
+
+# Waiters
+from tests.limiter.fake_server import IDLE, attempt, build, purchase, purchase_all, rejection, send
+
+
+async def test_order_is_that_of_arrival_within_a_priority() -> None:
+    """Lower priorities go first, then places with lower numbers."""
+    limiter, server = build(FakeClock(), plan=Plan(), max_in_flight=1)
+    passed: list[tuple[int, int]] = []
+
+    async def job(priority: int) -> None:
+        waiter = limiter.waiter(priority)
+        grant = await limiter.acquire(waiter)
+        passed.append((priority, waiter.number))
+        await send(limiter, server, grant)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(60):
+            tasks.start_soon(job, number % 3)
+            await server.clock.sleep(0.01)
+    head, rest = passed[:1], passed[1:]
+    served_late = [p for p in rest if p[1] > 30]
+    assert head == [(0, 0)]
+    assert served_late == sorted(served_late)
+
+
+async def test_a_request_sent_back_goes_to_the_head() -> None:
+    """Its place is kept: those that came later do not overtake it."""
+    limiter, server = build(FakeClock(), phase=10.0)
+    first = limiter.waiter()
+    grant, _ = await attempt(limiter, server, first)
+    passed: list[str] = []
+
+    async def job(name: str, waiter: Waiter) -> None:
+        grant = await limiter.acquire(waiter)
+        passed.append(name)
+        await send(limiter, server, grant)
+
+    async with anyio.create_task_group() as tasks:
+        limiter.rejected(grant, rejection(period="minute", period_end=server.time() + 40, limit=10))
+        for number in range(5):
+            tasks.start_soon(job, f"later {number}", limiter.waiter())
+        await server.clock.sleep(5)
+        tasks.start_soon(job, "sent back", first)
+    assert passed[0] == "sent back"
+
+
+async def test_a_place_is_for_one_request() -> None:
+    """Using it twice at a time is refused."""
+    limiter, server = build(FakeClock(), max_in_flight=1)
+    await limiter.acquire(limiter.waiter())
+    waiter = limiter.waiter()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(limiter.acquire, waiter)
+        await server.clock.sleep(1)
+        with pytest.raises(UsageError):
+            await limiter.acquire(waiter)
+        tasks.cancel_scope.cancel()
+
+
+class CountedWaiter(Waiter):
+    """A place that knows how often it was compared with its neighbours or woken."""
+
+    __slots__ = ()
+    steps = 0
+
+    @property  # type: ignore[override]
+    def queued(self) -> bool:
+        """Count each look at it."""
+        CountedWaiter.steps += 1
+        return _QUEUED.__get__(self)  # type: ignore[no-any-return, attr-defined]
+
+    @queued.setter
+    def queued(self, value: bool) -> None:
+        _QUEUED.__set__(self, value)  # type: ignore[attr-defined]
+
+
+_QUEUED = Waiter.__dict__["queued"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_cancelling_waiters_is_linear(order: int) -> None:
+    """Each one that leaves, from the front or from the back, costs a few looks at the queue."""
+    limiter, server = build(FakeClock(), phase=10.0)
+    for _ in range(10):
+        await purchase(limiter, server)
+    scopes = [anyio.CancelScope() for _ in range(3000)]
+
+    async def wait(number: int) -> None:
+        with scopes[number]:
+            await limiter.acquire(CountedWaiter(0, 100 + number))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(scopes)):
+            tasks.start_soon(wait, number)
+        await server.clock.sleep(1)
+        CountedWaiter.steps = 0
+        for scope in scopes[::order]:
+            scope.cancel()
+    assert CountedWaiter.steps < 12 * len(scopes)
+    assert repr(limiter) == IDLE
+
+
+# Requests in flight
+
+
+async def test_503_halves_the_flight_and_it_regrows() -> None:
+    """The server's word about concurrency is heard, and forgotten slowly."""
+    limiter, server = build(FakeClock(), plan=Plan(), minute=10**6, month=10**6, busy_above=3)
+    await purchase_all([limiter], server, 200)
+    assert server.used.total() == 200
+    assert server.busy < 60
+    server.busy_above = None
+    await purchase_all([limiter], server, 200)
+    assert repr(limiter) == "<RateLimiter in_flight=0/10 queued=0>"
+
+
+async def test_a_burst_of_503_halves_the_flight_once() -> None:
+    """Requests that were in flight together say one thing."""
+    limiter, server = build(FakeClock(), plan=Plan())
+    await purchase(limiter, server)
+    burst = [await limiter.acquire(limiter.waiter()) for _ in range(8)]
+    for grant in burst:
+        limiter.overloaded(grant)
+        grant.settle()
+    assert repr(limiter) == "<RateLimiter in_flight=0/5 queued=0>"
+    limiter.overloaded(await limiter.acquire(limiter.waiter()))
+    assert repr(limiter) == "<RateLimiter in_flight=1/2 queued=0>"
+    limiter.overloaded()
+    assert repr(limiter) == "<RateLimiter in_flight=1/1 queued=0>"
+
+
+# Seconds waited
+
+
+def test_a_head_that_was_overtaken_does_not_end_the_wait_of_the_new_one() -> None:
+    """Each second is counted once, for the reason of whoever was the head."""
+    watch, old, new = WaitTimes(), Wait("minute"), Wait("in_flight")
+    watch.start(old, 0.0)
+    watch.start(new, 3.0)
+    watch.stop(old, 4.0)
+    assert watch.waiting is new
+    assert watch.read(9.0) == {"minute": 3.0, "in_flight": 6.0}
+    watch.stop(new, 10.0)
+    assert watch.since({"minute": 3.0}, 12.0) == {"in_flight": 7.0}
+
+
+async def test_a_grant_tells_what_it_waited_for() -> None:
+    """Seconds by reason, and they add up to the time spent."""
+    limiter, server = build(FakeClock(), phase=10.0)
+    started = server.clock.monotonic()
+    waits: list[tuple[float, dict[str, float]]] = []
+
+    async def job() -> None:
+        grant = await limiter.acquire(limiter.waiter())
+        waits.append((server.clock.monotonic() - started, grant.waited))
+        await send(limiter, server, grant)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(25):
+            tasks.start_soon(job)
+    assert waits[0] == (0.0, {})
+    for spent, waited in waits[1:]:
+        assert math.fsum(waited.values()) == pytest.approx(spent)
+    assert set(waits[-1][1]) >= {"doubt", "minute"}
+    assert limiter.waiting is None

@@ -1,0 +1,89 @@
+"""The state of a key that processes share: updates noted here, and what the file says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from enlighten_async.limiter import KeyState, Plan, Settlement
+from enlighten_async.limiter.record import Record
+from enlighten_async.limiter.shared_state import MAX_UPDATES, PendingTake, SharedKeyState
+
+NOW = 1000.0
+DATE = 1_750_000_030
+PLAN = Plan(minute=10, month=100)
+
+
+def landed(ticket: int) -> Callable[[KeyState], None]:
+    """Return the update that settles a request which was answered."""
+    return lambda state: state.settle(ticket, Settlement(NOW, NOW, DATE, True, True, DATE))
+
+
+def written(state: SharedKeyState, record: Record | None, asked: PendingTake | None = None) -> Record:
+    """Commit what was noted, and return the record."""
+    draft = state.draft(record, NOW, DATE, asked, moved=False)
+    dumped = draft.state.dump(NOW, DATE)
+    state.commit(draft)
+    return dumped
+
+
+def month_left(state: SharedKeyState) -> int:
+    """Return the requests left in the month."""
+    return state.read(lambda each: each.left(PLAN, NOW)["month"])
+
+
+def test_an_update_is_in_effect_at_once_and_committed_once() -> None:
+    """Also what is noted while the commit is under way."""
+    state = SharedKeyState(35.0)
+    record = written(state, None, PendingTake(1, PLAN, NOW, 0))
+    assert (len(record.pending), state.pending) == (1, False)
+    state.update(landed(1))
+    assert (month_left(state), state.pending) == (99, True)
+    record = written(state, record, PendingTake(2, PLAN, NOW, 0))
+    draft = state.draft(record, NOW, DATE, None, moved=False)
+    state.update(landed(2))  # noted meanwhile
+    state.commit(draft)
+    assert (month_left(state), state.pending) == (98, True)
+    record = written(state, record)
+    assert (record.pending, record.charged["month"], state.pending) == ((), {24305: 2}, False)
+
+
+def test_updates_are_applied_to_what_others_have_written() -> None:
+    """Neither process's requests are lost."""
+    one, other = SharedKeyState(35.0), SharedKeyState(35.0)
+    record = written(one, None, PendingTake(1, PLAN, NOW, 0))
+    one.update(landed(1))
+    record = written(one, record, PendingTake(2, PLAN, NOW, 0))
+    one.update(landed(2))
+    record = written(other, record, PendingTake(1, PLAN, NOW, 0))
+    other.update(landed(1))
+    record = written(other, record)
+    assert (record.charged["month"], len(record.pending)) == ({24305: 2}, 1)
+    record = written(one, record)
+    assert (record.charged["month"], record.pending) == ({24305: 3}, ())
+    assert month_left(one) == 97
+
+
+def test_a_withdrawn_decision_is_not_taken() -> None:
+    """Nobody would settle it."""
+    state, asked = SharedKeyState(35.0), PendingTake(1, PLAN, NOW, 0)
+    state.withdraw(asked)
+    assert written(state, None, asked).pending == ()
+
+
+def test_a_request_that_left_while_nothing_could_be_written_is_written_later() -> None:
+    """Whatever others have spent meanwhile."""
+    state, plan = SharedKeyState(35.0), Plan(month=1)
+    assert state.take(PendingTake(1, plan, NOW, 0), NOW) is None
+    assert state.take(PendingTake(2, plan, NOW, 0), NOW) is not None
+    full = Record(charged={"month": {24305: 1}}, newest=4)
+    assert [request.number for request in written(state, full).pending] == [5]
+
+
+def test_updates_do_not_pile_up_for_ever() -> None:
+    """A file that cannot be written for months costs bounded memory; the oldest updates are given up."""
+    state, kept = SharedKeyState(35.0), []
+    for number in range(MAX_UPDATES + 1):
+        state.update(lambda _, number=number: kept.append(number))
+    kept.clear()
+    state.draft(None, NOW, DATE, None, moved=False)
+    assert kept == list(range(MAX_UPDATES // 2, MAX_UPDATES + 1))
