@@ -62,8 +62,8 @@ class Settlement:
 class Grant:
     """The permission to send one request now.
 
-    Whoever has a grant settles it, whatever happens: a request that is never settled counts as in flight
-    for ever, and nobody else gets its token.
+    Its holder settles it, whatever happens: a request that is never settled counts as in flight for ever,
+    and no other request gets its token.
 
     Attributes:
         ticket: its number, unique in this process.

@@ -1,4 +1,4 @@
-"""RateLimiter: the one gate of a key: order, priorities, and requests in flight."""
+"""RateLimiter: the one gate to the service: order, priorities, and requests in flight."""
 
 from __future__ import annotations
 
@@ -187,8 +187,8 @@ class RateLimiter:
         try:
             if max_wait is not None:
                 self._refuse_hopeless(waiter, max_wait)
-            # No checkpoint while the gate is free: it would cost more than the whole decision, and
-            # whoever has a grant is about to send, which is one.
+            # No checkpoint while a token is free: it would cost more than the whole decision, and
+            # the caller is about to send, which is one.
             while True:
                 taken = await self._try_take(waiter)
                 if isinstance(taken, Grant):

@@ -19,9 +19,9 @@ RANKS: Mapping[Priority, int] = MappingProxyType({"interactive": 0, "poll": 1, "
 RESERVATION_S = 5.0
 """Seconds for which a token is reserved for a waiter: its event loop may be slow to wake it."""
 RESERVATION_HORIZON_S = 120.0
-"""Seconds: a reservation of a token that comes free later than that would outlive the one who made it."""
+"""Seconds: a reservation of a token that comes free later than that would outlive its waiter."""
 NEXT_RESERVATION_S = 1.0
-"""Seconds for which a reservation of the next token holds; who still waits has renewed it by then."""
+"""Seconds for which a reservation of the next token holds; who still waits has renewed it then."""
 
 
 def _positive(_: Plan, attribute: Attribute[int | None], value: object) -> None:

@@ -26,7 +26,7 @@ class PendingRequest(msgspec.Struct, frozen=True):
         number: its number; later ones are higher.
         since: the earliest the server can have counted it (epoch seconds), where that was known.
         until: the latest (epoch seconds), where that was known.
-        life: seconds after which it is over for sure, for whoever sees it first.
+        life: seconds after which it is over for sure, seen from its first reader.
     """
 
     number: int
@@ -127,7 +127,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     def is_news_to(self, other: Record) -> bool:
         """Tell whether it is worth the disk's time to write this in place of the other.
 
-        Reservations end soon, and those who wait renew them every moment.
+        Reservations end soon, and waiters renew them every moment.
         """
         mine, others = self.reservations, other.reservations
         if replace(self, reservations={}) != replace(other, reservations={}) or mine.keys() != others.keys():

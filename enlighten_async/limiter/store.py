@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 from weakref import WeakValueDictionary
 
 from enlighten_async.limiter.key_state import KeyState
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from enlighten_async.limiter.grant import Wait
     from enlighten_async.limiter.plan import Plan
 
-S = TypeVar("S")
 T = TypeVar("T")
 
 MAX_RECENT_STORES = 1000
@@ -89,13 +88,15 @@ class MemoryQuotaStore:
         """Do nothing: everything is known at once; never suspends."""
 
 
+Store = TypeVar("Store", bound=QuotaStore)
+
 _registry_lock = Lock()
-_living: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
+_living: WeakValueDictionary[Hashable, QuotaStore] = WeakValueDictionary()
 # A script may open a client per call: the counts must outlive each of them, for the server's do.
-_recent: OrderedDict[Hashable, Any] = OrderedDict()
+_recent: OrderedDict[Hashable, QuotaStore] = OrderedDict()
 
 
-def shared_store(scope: Hashable, make: Callable[[], S] = MemoryQuotaStore) -> S:  # type: ignore[assignment]
+def shared_store(scope: Hashable, make: Callable[[], Store]) -> Store:
     """Return the store of this scope, the same one for all clients of this process.
 
     A second client on the same key must not double the rate, nor a client that comes after the first
@@ -104,12 +105,13 @@ def shared_store(scope: Hashable, make: Callable[[], S] = MemoryQuotaStore) -> S
     Args:
         scope: what is counted together: a keyed hash of the API key, the origin, and which monotonic
             clock is read. For a server inside the process, `weakref.ref(app)`: a scope is kept alive.
-        make: makes it, if this is a scope not known yet.
+        make: makes it, if this is a scope not known yet; of one kind for each scope.
     """
     with _registry_lock:
-        store: S | None = _living.get(scope)
+        store = cast("Store | None", _living.get(scope))
         if store is None:
-            store = _living[scope] = make()
+            store = make()
+            _living[scope] = store
         _recent[scope] = store
         _recent.move_to_end(scope)
         if len(_recent) > MAX_RECENT_STORES:
