@@ -94,9 +94,7 @@ class Tables:
 
         A row that only touches the window may be joined with a new part.
         """
-        first, last = floor(window.start, WEEK), floor(window.end - 1, WEEK) + WEEK
-        touching = first, min(window.end + 1, last), window.start
-        return self.connection.execute(_PARTS, (*self._series(scope, series), *touching)).fetchall()
+        return self._touching(self._series(scope, series), window)
 
     def write_part(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
         """Lay an answer over the cached parts of a series."""
@@ -104,7 +102,7 @@ class Tables:
         self.connection.execute(_ADD_SERIES, key)
         (series_id,) = self.connection.execute(_SERIES_ID, key).fetchone()
         for each in split_by_week(part, fetched):
-            before = {row[0]: part_of(row, series) for row in self.parts(scope, series, each.window)}
+            before = {row[0]: part_of(row, series) for row in self._touching(key, each.window)}
             after = overlay((old for old in before.values() if old is not None), each, series.join)
             self._replace(series_id, before, after)
 
@@ -124,6 +122,11 @@ class Tables:
         body = zlib.compress(response.body, COMPRESSION_LEVEL)
         row = fetched, final, response.status, response.content_type, body
         self.connection.execute(_PUT_REPLY, (*self._reply(scope, key), *row))
+
+    def _touching(self, key: Row, window: Window) -> list[Row]:
+        first, last = floor(window.start, WEEK), floor(window.end - 1, WEEK) + WEEK
+        limits = first, min(window.end + 1, last), window.start
+        return self.connection.execute(_PARTS, (*key, *limits)).fetchall()
 
     def _replace(
         self, series_id: int, before: Mapping[int, CachedPart[P] | None], after: Iterable[CachedPart[P]]
