@@ -50,7 +50,8 @@ class LaidOut:
 
     def learn(self, part: Any) -> None:
         """Note what a part tells beside its rows."""
-        self.plan.learn(part)
+        assert self.segments.learn is not None
+        self.segments.learn(part)
 
 
 def laid_out(plan: QueryPlan[Any, Any], now: float = 0.0, zone: ZoneInfo | None = None) -> LaidOut:

@@ -21,6 +21,7 @@ from enlighten_async.models import Gap, Reason, Receipt
 from enlighten_async.windows import DAY, Window, local_days
 from enlighten_async.wire import Request, Response
 from tests.api.laid_out import LaidOut, laid_out
+from tests.api.service_errors import error_of
 from tests.api.v2.answers import DATE, START, SYSTEM, answer
 from tests.api.v2.series import SAMPLES, Sample, in_iso, part_of
 from tests.effort import examples
@@ -292,7 +293,9 @@ def test_no_meter_is_no_device(sample: Sample, status: int, message: object) -> 
 def test_a_refusal_of_the_user_stays_one(sample: Sample) -> None:
     """A 401 of any other text, and no-meter texts of other statuses."""
     for status, said in ((401, "Not authorized to access requested resource."), (404, NO_METER)):
-        failure = error_for(answer({"reason": str(status), "message": [said]}, status), official=False)
+        failure = error_of(
+            answer({"reason": str(status), "message": [said]}, status), error_for, official=False
+        )
         assert failure is not None
         assert failure.ends_query
         assert sample.ask().request(W).empty_answer_for(failure) is None

@@ -16,6 +16,7 @@ from enlighten_async.models import Receipt, Summary, SystemId, Systems
 from enlighten_async.transport import Secret
 from enlighten_async.wire import Request, Requests
 from tests.api.laid_out import laid_out
+from tests.api.service_errors import error_of
 from tests.api.v2.answers import DATE, answer
 from tests.api.v2.single import WEB_DATE, told
 from tests.api.v2.single import asked as asked_once
@@ -237,10 +238,10 @@ def test_a_time_zone_nobody_tells_is_not_found(body: dict[str, Any]) -> None:
 def test_the_api_knows_whose_host_it_speaks_with() -> None:
     """What the service's own host says without JSON means that v2 has ended."""
     gone = answer(b"<html>", 404)
-    assert type(ApiV2().error_for(gone, "systems")) is ServiceRetired
-    assert type(ApiV2(official=False).error_for(gone, "systems")) is NotFound
-    assert type(ApiV2().error_for(answer({}, 401), "systems")) is AuthenticationError
-    assert ApiV2().error_for(answer(page([])), "systems") is None
+    assert type(error_of(gone, ApiV2().error_for, "systems")) is ServiceRetired
+    assert type(error_of(gone, ApiV2(official=False).error_for, "systems")) is NotFound
+    assert type(error_of(answer({}, 401), ApiV2().error_for, "systems")) is AuthenticationError
+    assert error_of(answer(page([])), ApiV2().error_for, "systems") is None
 
 
 def test_credentials_go_into_the_query() -> None:

@@ -15,6 +15,7 @@ from enlighten_async.api.v2.series import CONSUMPTION_STATS, RGM_STATS, STATS
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.windows import Window
 from enlighten_async.wire import Request, Response
+from tests.api.service_errors import error_of
 from tests.api.v2.answers import SYSTEM
 
 Row = dict[str, Any]
@@ -78,7 +79,7 @@ SAMPLES = (
 
 def part_of(request: Request[Any], response: Response) -> Any:
     """Return what an answer is to its request: a part, or `None` for a refusal that stays one."""
-    failure = error_for(response, official=False)
+    failure = error_of(response, error_for, official=False)
     return request.decode(response) if failure is None else request.empty_answer_for(failure)
 
 

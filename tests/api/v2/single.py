@@ -12,6 +12,7 @@ from enlighten_async.models import Receipt
 from enlighten_async.query import QueryPlan
 from enlighten_async.wire import Request
 from tests.api.laid_out import laid_out
+from tests.api.service_errors import error_of
 from tests.api.v2.answers import DATE, answer
 from tests.world import World
 
@@ -35,7 +36,7 @@ def asked(plan: QueryPlan[Any, Any]) -> Request[Any]:
 def told(plan: QueryPlan[Any, Any], body: object, status: int = 200, date: float | None = DATE) -> Any:
     """Return what an answer becomes: a value, or the error a caller would get (not raised)."""
     request, response = asked(plan), answer(body, status, date)
-    refusal = error_for(response, official=False)
+    refusal = error_of(response, error_for, official=False)
     try:
         part = request.decode(response) if refusal is None else request.empty_answer_for(refusal)
     except EnlightenError as error:

@@ -23,6 +23,7 @@ from enlighten_async.errors import (
     Unavailable,
 )
 from enlighten_async.wire import Response
+from tests.api.service_errors import error_of
 from tests.effort import examples
 
 RANGE = "Requested date range is invalid for this system"
@@ -39,7 +40,7 @@ def answer(status: int, body: object, content_type: str = "application/json; cha
 def explained(status: int, body: object, *, official: bool = True, **options: str) -> APIError:
     """Return the error that a refusal becomes."""
     response = answer(status, body, **options)
-    error = error_for(response, official=official)
+    error = error_of(response, error_for, official=official)
     assert isinstance(error, APIError)
     assert (error.status, error.response) == (status, response)
     return error
@@ -143,7 +144,7 @@ def test_retirement_says_what_to_do() -> None:
 @pytest.mark.parametrize("body", [b"{}", b"", b"not JSON", b"<html>"])
 def test_data_is_no_refusal(body: bytes) -> None:
     """Whatever else comes with 200 is for the decoder to judge."""
-    assert error_for(answer(200, body), official=True) is None
+    assert error_of(answer(200, body), error_for, official=True) is None
 
 
 def test_the_facts_of_a_rejection() -> None:
@@ -229,7 +230,7 @@ BODIES = (
 def test_any_body_is_one_of_our_errors(status: int, body: bytes, *, html: bool, official: bool) -> None:
     """Or, with 200 and no page, data; the error holds the answer and can be pickled."""
     response = answer(status, body, "text/html" if html else "application/json")
-    error = error_for(response, official=official)
+    error = error_of(response, error_for, official=official)
     if error is None:
         assert (status, html) == (200, False)
         return

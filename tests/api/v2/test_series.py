@@ -21,6 +21,7 @@ from enlighten_async.models import Coverage, Gap, Reason, Receipt, RgmStats
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request, Response
 from tests.api.laid_out import LaidOut, laid_out
+from tests.api.service_errors import error_of
 from tests.api.v2.answers import DATE, GRID, START, SYSTEM, answer, dense, ends
 from tests.effort import examples
 
@@ -38,7 +39,7 @@ def outlined(now: float = NOW, **range_: Any) -> LaidOut:
 
 def part_of(request: Request[RgmStats], response: Response) -> RgmStats:
     """Return what an answer is to its request: a part, also where an error stands for an empty one."""
-    failure = error_for(response, official=False)
+    failure = error_of(response, error_for, official=False)
     part = request.decode(response) if failure is None else request.empty_answer_for(failure)
     assert part is not None
     return part
@@ -168,7 +169,7 @@ W = Window(START, START + 8 * GRID)
 
 def refused(window: Window | None, status: int, body: object) -> RgmStats | None:
     """Return what a refusal of a window stands for."""
-    failure = error_for(answer(body, status), official=False)
+    failure = error_of(answer(body, status), error_for, official=False)
     assert failure is not None
     return ASK.request(window).empty_answer_for(failure)
 

@@ -11,6 +11,7 @@ from enlighten_async.models import Receipt
 from enlighten_async.query import QueryPlan
 from enlighten_async.wire import Request
 from tests.api.laid_out import laid_out
+from tests.api.service_errors import error_of
 from tests.api.v2.answers import DATE, answer
 
 Planned = QueryPlan[Any, Any]
@@ -30,7 +31,7 @@ def asked(plan: Planned, now: float = DATE) -> Request[Any]:
 def read(request: Request[Any], body: object, status: int = 200, date: float | None = DATE) -> Any:
     """Return the part that an answer becomes, or the error a caller would get (not raised)."""
     response = answer(body, status, date)
-    refusal = ApiV4().error_for(response, request.endpoint)
+    refusal = error_of(response, ApiV4().error_for, request.endpoint)
     try:
         part = request.decode(response) if refusal is None else request.empty_answer_for(refusal)
     except EnlightenError as error:

@@ -19,6 +19,7 @@ from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Request, Response
 from tests.api.laid_out import LaidOut, laid_out
+from tests.api.service_errors import error_of
 from tests.api.v2.answers import DATE, SYSTEM, answer
 
 Row = dict[str, Any]
@@ -183,7 +184,7 @@ NESTED = tuple(sample for sample in SAMPLES if sample.name.startswith("energy_")
 
 def part_of(request: Request[Any], response: Response) -> Any:
     """Return what an answer is to its request: a part, or `None` for a refusal that stays one."""
-    failure = error_for(response, request.endpoint)
+    failure = error_of(response, error_for, request.endpoint)
     return request.decode(response) if failure is None else request.empty_answer_for(failure)
 
 

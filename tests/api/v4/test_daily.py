@@ -16,6 +16,7 @@ from enlighten_async.errors import DecodeError, InputError, NotFound, RangeError
 from enlighten_async.models import EvChargerLifetime, EvseLifetime, HpLifetime, Reason, Receipt
 from enlighten_async.wire import Request
 from tests.api.laid_out import laid_out
+from tests.api.service_errors import error_of
 from tests.api.v2.answers import DATE, answer
 from tests.effort import examples
 
@@ -44,7 +45,7 @@ def asked(name: str, start_date: date | None = PAST, end_date: date | None = Non
 def told(request: Request[Any], body: object, status: int = 200) -> Any:
     """Return what an answer becomes: a value, or the error a caller would get (not raised)."""
     response = answer(body, status)
-    refusal = error_for(response, request.endpoint)
+    refusal = error_of(response, error_for, request.endpoint)
     if refusal is None:
         return request.decode(response)
     part = request.empty_answer_for(refusal)

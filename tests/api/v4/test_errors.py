@@ -26,6 +26,7 @@ from enlighten_async.errors import (
     Unavailable,
 )
 from enlighten_async.wire import Response
+from tests.api.service_errors import error_of
 from tests.api.v2.test_errors import BODIES
 from tests.effort import examples
 
@@ -44,7 +45,7 @@ def answer(
 def explained(status: int, body: object, endpoint: str = "summary", **options: float) -> APIError:
     """Return the error that a refusal becomes."""
     response = answer(status, body, **options)  # type: ignore[arg-type]
-    error = error_for(response, endpoint)
+    error = error_of(response, error_for, endpoint)
     assert isinstance(error, APIError)
     assert (error.status, error.response) == (status, response)
     return error
@@ -160,8 +161,8 @@ def test_the_facts_in_the_tail_of_a_text() -> None:
 @pytest.mark.parametrize("body", [b"{}", b"", b"not JSON", b"<html>"])
 def test_data_is_no_refusal(body: bytes) -> None:
     """Whatever comes with 200 is for the decoder to judge, unless it says that it is a page."""
-    assert error_for(answer(200, body), "summary") is None
-    assert isinstance(error_for(answer(200, body, "text/html"), "summary"), ServerError)
+    assert error_of(answer(200, body), error_for, "summary") is None
+    assert isinstance(error_of(answer(200, body, "text/html"), error_for, "summary"), ServerError)
 
 
 @examples(500)
@@ -173,7 +174,7 @@ def test_data_is_no_refusal(body: bytes) -> None:
 def test_any_body_is_one_of_our_errors(status: int, body: bytes, *, html: bool) -> None:
     """Or, with 200 and no page, data; the error holds the answer and can be pickled."""
     response = answer(status, body, "text/html" if html else "application/json")
-    error = error_for(response, "stats")
+    error = error_of(response, error_for, "stats")
     if error is None:
         assert (status, html) == (200, False)
         return

@@ -20,6 +20,7 @@ from enlighten_async.errors import APIError, DecodeError, InputError, NotFound, 
 from enlighten_async.models import Gap, Reason, Receipt
 from enlighten_async.windows import DAY, Window, local_days
 from tests.api.laid_out import laid_out
+from tests.api.service_errors import error_of
 from tests.api.v2.answers import DATE, START, SYSTEM, answer
 from tests.api.v4.telemetry import NESTED, NOW, SAMPLES, SERIAL, Sample, Service, nested_by_day, part_of, run
 from tests.effort import examples
@@ -248,7 +249,7 @@ def test_what_is_wrong_stays_an_error(sample: Sample) -> None:
         (503, "", Unavailable),
     ):
         response = answer(refusal(status, details), status)
-        failure = error_for(response, sample.name)
+        failure = error_of(response, error_for, sample.name)
         assert type(failure) is kind
         assert sample.ask().request(W).empty_answer_for(failure) is None
     assert sample.ask().request(W).empty_answer_for(APIError("x", status=418)) is None
