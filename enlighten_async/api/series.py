@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import ClassVar, Generic, TypeVar, Unpack
+from typing import Any, ClassVar, Generic, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from enlighten_async.api.ranges import HOUR, Range, SeriesLimits, TimeRange
 from enlighten_async.cache import SeriesIndex, split_window_by_week
@@ -27,169 +27,6 @@ NO_METER = "does not contain any active and enabled"
 
 INVALID_RANGE, FUTURE_RANGE = "invalid for this system", "is in the future"
 """Texts of errors (422) about a range for which there is nothing."""
-
-
-@frozen
-class SeriesEndpoint(Generic[S]):
-    """One endpoint that answers in intervals.
-
-    Attributes:
-        limits: the service's limits of it.
-        model: the type of its parts and of its answer.
-        decode: decodes a response for a window; `None` leaves the range to what the response spans.
-        device: serial number of the device it is about; empty if it is about the whole system.
-        paged: whether a window is answered page by page.
-    """
-
-    limits: SeriesLimits
-    model: type[S]
-    decode: Callable[..., S]
-    device: str = ""
-    paged: ClassVar[bool] = False
-
-    @property
-    def attributes(self) -> Mapping[str, str]:
-        """The attributes of every answer that the endpoint itself tells."""
-        return {"serial_number": self.device} if self.device else {}
-
-    def requests(self, system_id: int, time_zones: Mapping[int, str]) -> SeriesRequests[S]:
-        """Return the maker of the requests about one system."""
-        return SeriesRequests(self, system_id, time_zones)
-
-    def plan(
-        self, system_id: int, time_zones: Mapping[int, str], **range_: Unpack[TimeRange]
-    ) -> SeriesPlan[S]:
-        """Return the plan of a query for the intervals of a system.
-
-        Args:
-            system_id: the system.
-            time_zones: names of systems' time zones, as far as they are known.
-            range_: the range of time; nothing is the system's own today.
-
-        Raises:
-            InputError: the range makes no sense.
-        """
-        requests, asked = self.requests(system_id, time_zones), Range.of(**range_)
-        local = asked.local if asked else not self.limits.knows_today
-        return SeriesPlan(requests, asked, system_id if local else None, requests.series)
-
-
-@frozen
-class SeriesPlan(QueryPlan[S, S]):
-    """The plan of a query for the intervals of a system over a range of time.
-
-    Attributes:
-        requests: makes the requests.
-        range: the range as the caller gave it; `None` for the system's own today, so far.
-        zone_of: the system, where its local days are asked for and the service does not know them by itself.
-        series: the key under which the parts are cached.
-    """
-
-    requests: SeriesRequests[S]
-    range: Range | None
-    zone_of: int | None
-    series: SeriesKey[S] | None
-
-    def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
-        """Return the fewest windows for all that is neither cached nor known to be empty."""
-        requests, limits = self.requests, self.requests.endpoint.limits
-        if zone is None and requests.system_id in requests.time_zones:
-            zone = requests.zone
-        # Today as it was some minutes ago may be cached; today as it is now is not.
-        if self.range is None and limits.knows_today and not (cached.max_age and zone):
-            return Segments((Segment(requests.segment(None)),), open_ended=requests.endpoint.paged)
-        asked = self.range or Range.today(now, zone)
-        window = asked.window(now, zone, limits.grid)
-        to_ask, known, unasked = _split(limits, window, now, zone, cached, local=asked.local)
-        bought = Window(to_ask[0].start, to_ask[-1].end) if to_ask else Window(0, 0)
-        windows = sorted([(each, False) for each in to_ask] + [(each, True) for each in known])
-        newest = floor(now, limits.grid)
-        return Segments(
-            tuple(
-                Segment(requests.segment(each, newest=each.end >= newest), each, cached=is_cached)
-                for each, is_cached in windows
-            ),
-            window,
-            tuple(unasked),
-            pruned=sum(-(-gap.window.seconds // limits.span) for gap in unasked),
-            spare=limits.spare(bought, zone, local=asked.local) if limits.cut == "silent" else 0,
-            open_ended=requests.endpoint.paged,
-            cheaper=limits.cheaper(bought) if len(to_ask) > 1 else "",
-        )
-
-    def merge(self, parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> S:
-        """Return the answer: the parts side by side, and the gaps between them."""
-        requests = self.requests
-        if len(parts) == 1 and not gaps and window in {None, parts[0].window}:
-            answer = parts[0]
-        else:
-            empty = requests.empty((), window or parts[0].window)
-            answer = merge_parts(parts, empty, gaps)
-        if requests.system_id in requests.time_zones:
-            answer = requests.with_timezone(answer)
-        return evolve(answer, receipt=receipt)
-
-    def items(self, part: S) -> Iterable[S]:
-        """Return the part itself."""
-        return (self.requests.with_timezone(part),)
-
-    def skip(self, newest: S, window: Window) -> Reason | None:
-        """Tell by the newest part why an older window is documented to be empty."""
-        if any(gap.reason is Reason.NO_DEVICE for gap in newest.coverage.gaps()):
-            return Reason.NO_DEVICE
-        started = newest.meta.operational_at if newest.meta else None
-        if started is not None and window.end <= started.timestamp():
-            return Reason.BEFORE_OPERATION
-        return None
-
-
-def _split(
-    limits: SeriesLimits,
-    window: Window,
-    now: float,
-    zone: ZoneInfo | None,
-    cached: SeriesIndex,
-    *,
-    local: bool,
-) -> tuple[list[Window], list[Window], list[Gap]]:
-    """Return the windows to ask for, the windows to serve from the cache, and the gaps left unasked."""
-    if not cached.spans:
-        wanted, unasked = _missing(limits, window, (), now)
-        return limits.pieces(wanted, zone, local=local), [], unasked
-    known = cached.servable_within(window)
-    # Intervals since a young answer that itself ended by now are not worth a request of their own.
-    late = Window(cached.asked_until(window), window.end)
-    wanted, unasked = _missing(limits, Window(window.start, late.start), known, now)
-    if late.seconds and not wanted:
-        unasked.append(Gap(late, Reason.NOT_REPORTED_YET))
-    elif late.seconds:
-        # A request is made anyway: asked up to now, it also tells how far the system has reported.
-        wanted, unasked = _missing(limits, window, known, now)
-    to_ask = []
-    for piece in limits.pieces(wanted, zone, local=local):
-        reason = cached.known_empty(piece)
-        if reason is None:
-            to_ask.append(piece)
-        else:
-            unasked += [Gap(blank, reason) for blank in without(piece, known)]
-    # Requests that bridge two gaps also bring what is cached between them.
-    served = [part for each in known for part in without(each, to_ask)]
-    return to_ask, [week for each in served for week in split_window_by_week(each)], unasked
-
-
-def _missing(
-    limits: SeriesLimits, window: Window, known: Sequence[Window], now: float
-) -> tuple[list[Window], list[Gap]]:
-    """Return the windows that are not cached, and the gaps that lie beyond the service's retention."""
-    if not known and limits.oldest(now) <= window.start < window.end:
-        return [window], []
-    wanted, gone = [], []
-    for blank in without(window, known):
-        retained = blank.clip(Window(limits.oldest(now), blank.end))
-        lost = Window(blank.start, retained.start)
-        gone += [Gap(lost, Reason.BEYOND_RETENTION)] if lost.seconds else []
-        wanted += [retained] if retained.seconds else []
-    return wanted, gone
 
 
 @frozen
@@ -260,7 +97,7 @@ class SeriesRequests(Generic[S]):
             newest: whether it ends by now.
             wanted: all that is wanted from its beginning on.
         """
-        limits = self.endpoint.limits
+        limits, series = self.endpoint.limits, self.series
         return Request(
             limits.name,
             limits.path.format(self.system_id),
@@ -268,7 +105,7 @@ class SeriesRequests(Generic[S]):
             self._today_part if window is None else partial(self._part, window=window),
             window,
             partial(self.empty_answer_for, window=window),
-            series=self.series,
+            series=series,
             wanted=wanted or window,
         )
 
@@ -296,10 +133,11 @@ class SeriesRequests(Generic[S]):
 
     def _part(self, response: Response, window: Window) -> S:
         """Return the part of a response, for as much of its window as it speaks for."""
-        part = self.read(response, window)
-        if (last := part._last) is not None and self.endpoint.limits.cut == "error":
+        endpoint, limits = self.endpoint, self.endpoint.limits
+        part = endpoint.decode(limits, response, self.system_id, window, **endpoint.attributes)
+        if limits.cut == "error" and (response.date is None or window.start >= limits.oldest(response.date)):
             return part  # the service refuses what it does not answer in full
-        if last is not None:
+        if (last := part._last) is not None:
             until = self.endpoint.limits.answered_until(part.window, last)
             cut = until < part.window.end and _may_have_reported(part, last + HOUR)
             return self.read(response, Window(window.start, until)) if cut else part
@@ -392,6 +230,166 @@ class SeriesRequests(Generic[S]):
         limits = self.endpoint.limits
         start, end = floor(error.start_at, limits.grid), floor(error.end_at, limits.grid)
         return Window(start, end) if 0 <= end - start <= limits.longest else None
+
+
+@frozen
+class SeriesEndpoint(Generic[S]):
+    """One endpoint that answers in intervals.
+
+    Attributes:
+        limits: the service's limits of it.
+        model: the type of its parts and of its answer.
+        decode: decodes a response for a window; `None` leaves the range to what the response spans.
+        device: serial number of the device it is about; empty if it is about the whole system.
+        paged: whether a window is answered page by page.
+        attributes: the attributes of every answer that the endpoint itself tells.
+    """
+
+    limits: SeriesLimits
+    model: type[S]
+    decode: Callable[..., S]
+    device: str = ""
+    attributes: Mapping[str, str] = field(init=False, eq=False)
+    paged: ClassVar[bool] = False
+    requests_class: ClassVar[type[SeriesRequests[Any]]] = SeriesRequests
+
+    @attributes.default
+    def _attributes(self) -> Mapping[str, str]:
+        return {"serial_number": self.device} if self.device else {}
+
+    def plan(
+        self, system_id: int, time_zones: Mapping[int, str], **range_: Unpack[TimeRange]
+    ) -> SeriesPlan[S]:
+        """Return the plan of a query for the intervals of a system.
+
+        Args:
+            system_id: the system.
+            time_zones: names of systems' time zones, as far as they are known.
+            range_: the range of time; nothing is the system's own today.
+
+        Raises:
+            InputError: the range makes no sense.
+        """
+        requests, asked = self.requests_class(self, system_id, time_zones), Range.of(**range_)
+        local = asked.local if asked else not self.limits.knows_today
+        return SeriesPlan(requests, asked, system_id if local else None, requests.series)
+
+
+@frozen
+class SeriesPlan(QueryPlan[S, S]):
+    """The plan of a query for the intervals of a system over a range of time.
+
+    Attributes:
+        requests: makes the requests.
+        range: the range as the caller gave it; `None` for the system's own today, so far.
+        zone_of: the system, where its local days are asked for and the service does not know them by itself.
+        series: the key under which the parts are cached.
+    """
+
+    requests: SeriesRequests[S]
+    range: Range | None
+    zone_of: int | None
+    series: SeriesKey[S] | None
+
+    def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
+        """Return the fewest windows for all that is neither cached nor known to be empty."""
+        requests, limits = self.requests, self.requests.endpoint.limits
+        if zone is None and requests.system_id in requests.time_zones:
+            zone = requests.zone
+        # Today as it was some minutes ago may be cached; today as it is now is not.
+        if self.range is None and limits.knows_today and not (cached.max_age and zone):
+            return Segments((Segment(requests.segment(None)),), open_ended=requests.endpoint.paged)
+        asked = self.range or Range.today(now, zone)
+        window, newest = asked.window(now, zone, limits.grid), floor(now, limits.grid)
+        to_ask, known, unasked = _split(limits, window, now, zone, cached, local=asked.local)
+        bought = Window(to_ask[0].start, to_ask[-1].end) if to_ask else Window(0, 0)
+        windows = sorted([(each, False) for each in to_ask] + [(each, True) for each in known])
+        return Segments(
+            tuple(
+                Segment(requests.segment(each, newest=each.end >= newest), each, cached=is_cached)
+                for each, is_cached in windows
+            ),
+            window,
+            tuple(unasked),
+            pruned=sum(-(-gap.window.seconds // limits.span) for gap in unasked),
+            spare=limits.spare(bought, zone, local=asked.local) if limits.cut == "silent" else 0,
+            open_ended=requests.endpoint.paged,
+            cheaper=limits.cheaper(bought) if len(to_ask) > 1 else "",
+        )
+
+    def merge(self, parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> S:
+        """Return the answer: the parts side by side, and the gaps between them."""
+        requests = self.requests
+        if len(parts) == 1 and not gaps and window in {None, parts[0].window}:
+            answer = parts[0]
+        else:
+            empty = requests.empty((), window or parts[0].window)
+            answer = merge_parts(parts, empty, gaps)
+        if requests.system_id in requests.time_zones:
+            answer = requests.with_timezone(answer)
+        return evolve(answer, receipt=receipt)
+
+    def items(self, part: S) -> Iterable[S]:
+        """Return the part itself."""
+        return (self.requests.with_timezone(part),)
+
+    def skip(self, newest: S, window: Window) -> Reason | None:
+        """Tell by the newest part why an older window is documented to be empty."""
+        if any(gap.reason is Reason.NO_DEVICE for gap in newest.coverage.gaps()):
+            return Reason.NO_DEVICE
+        started = newest.meta.operational_at if newest.meta else None
+        if started is not None and window.end <= started.timestamp():
+            return Reason.BEFORE_OPERATION
+        return None
+
+
+def _split(
+    limits: SeriesLimits,
+    window: Window,
+    now: float,
+    zone: ZoneInfo | None,
+    cached: SeriesIndex,
+    *,
+    local: bool,
+) -> tuple[list[Window], list[Window], list[Gap]]:
+    """Return the windows to ask for, the windows to serve from the cache, and the gaps left unasked."""
+    if not cached.spans:
+        wanted, unasked = _missing(limits, window, (), now)
+        return limits.pieces(wanted, zone, local=local), [], unasked
+    known = cached.servable_within(window)
+    # Intervals since a young answer that itself ended by now are not worth a request of their own.
+    late = Window(cached.asked_until(window), window.end)
+    wanted, unasked = _missing(limits, Window(window.start, late.start), known, now)
+    if late.seconds and not wanted:
+        unasked.append(Gap(late, Reason.NOT_REPORTED_YET))
+    elif late.seconds:
+        # A request is made anyway: asked up to now, it also tells how far the system has reported.
+        wanted, unasked = _missing(limits, window, known, now)
+    to_ask = []
+    for piece in limits.pieces(wanted, zone, local=local):
+        reason = cached.known_empty(piece)
+        if reason is None:
+            to_ask.append(piece)
+        else:
+            unasked += [Gap(blank, reason) for blank in without(piece, known)]
+    # Requests that bridge two gaps also bring what is cached between them.
+    served = [part for each in known for part in without(each, to_ask)]
+    return to_ask, [week for each in served for week in split_window_by_week(each)], unasked
+
+
+def _missing(
+    limits: SeriesLimits, window: Window, known: Sequence[Window], now: float
+) -> tuple[list[Window], list[Gap]]:
+    """Return the windows that are not cached, and the gaps that lie beyond the service's retention."""
+    if not known and limits.oldest(now) <= window.start < window.end:
+        return [window], []
+    wanted, gone = [], []
+    for blank in without(window, known):
+        retained = blank.clip(Window(limits.oldest(now), blank.end))
+        lost = Window(blank.start, retained.start)
+        gone += [Gap(lost, Reason.BEYOND_RETENTION)] if lost.seconds else []
+        wanted += [retained] if retained.seconds else []
+    return wanted, gone
 
 
 def _fetched(part: S, date: float | None) -> S:

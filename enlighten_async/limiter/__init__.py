@@ -1,9 +1,9 @@
 """The rate limiter: keeps step with the server's own windows, so that a key is not rejected."""
 
 from enlighten_async.limiter.bucket import MINUTE, MONTH, TokenBucket, UsageWarning, runs_out
-from enlighten_async.limiter.grant import Grant, Settlement, Wait
+from enlighten_async.limiter.decision import Settlement, Wait
 from enlighten_async.limiter.key_state import KeySnapshot, KeyState
-from enlighten_async.limiter.limiter import LOGGED_WAIT_S, RateLimiter
+from enlighten_async.limiter.limiter import LOGGED_WAIT_S, Grant, RateLimiter
 from enlighten_async.limiter.plan import RANKS, Plan, Priority
 from enlighten_async.limiter.queue import Waiter
 from enlighten_async.limiter.server_clock import ServerClock

@@ -27,7 +27,7 @@ from enlighten_async.limiter.bucket import (
     forecast,
     usage_warning,
 )
-from enlighten_async.limiter.grant import Settlement, Wait
+from enlighten_async.limiter.decision import Settlement, Wait
 from enlighten_async.limiter.plan import Reservations
 from enlighten_async.limiter.record import ClockReading, PendingRequest, Record
 from enlighten_async.limiter.server_clock import DATE_SLACK_S, ServerClock, from_peer

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING
 
+from attrs import Factory, define, field
+
 from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError
 from enlighten_async.limiter.bucket import MINUTE, runs_out
-from enlighten_async.limiter.grant import Grant, Settlement, Wait
+from enlighten_async.limiter.decision import Settlement, Wait
 from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
 from enlighten_async.windows import as_datetime
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from enlighten_async.clock import Clock
     from enlighten_async.errors import Throttled
     from enlighten_async.limiter.bucket import UsageWarning
-    from enlighten_async.limiter.key_state import KeySnapshot
+    from enlighten_async.limiter.key_state import KeySnapshot, KeyState
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.limiter.store import QuotaStore
     from enlighten_async.wire import Response
@@ -82,6 +85,39 @@ class QuotaLog:
             pace,
             f"{as_datetime(warning.until):%Y-%m-%d %H:%M}",
         )
+
+
+@define(eq=False)
+class Grant:
+    """The permission to send one request now.
+
+    Its holder settles it, whatever happens: a request that is never settled counts as in flight for ever,
+    and no other request gets its token.
+
+    Attributes:
+        ticket: its number, unique in this process.
+        waited: seconds the acquisition waited, by reason.
+        settled: whether it is over.
+    """
+
+    ticket: int
+    _settle: Callable[[Grant, float | None, Response | None], None] = field(repr=False)
+    waited: dict[str, float] = Factory(dict)
+    settled: bool = False
+
+    def settle(self, sent_at: float | None = None, response: Response | None = None) -> None:
+        """Give the token back or charge it; only the first call does.
+
+        Unsent, the token comes back. Sent without a response, the request is charged to all windows in
+        which the server may have counted it; with one, to those between `sent_at` and the `Date`.
+
+        Args:
+            sent_at: monotonic time when the first byte went out; `None`: it never did.
+            response: the whole response, if one arrived.
+        """
+        if not self.settled:
+            self.settled = True
+            self._settle(self, sent_at, response)
 
 
 class RateLimiter:
@@ -255,8 +291,12 @@ class RateLimiter:
                 date=response.date,
             )
         self._concurrency.leave(accepted=settlement.accepted)
-        self._store.update(lambda state: state.settle(grant.ticket, settlement))
-        warning = self._store.read(lambda state: state.usage_warning(self._plan, now))
+
+        def settle(state: KeyState) -> UsageWarning | None:
+            state.settle(grant.ticket, settlement)
+            return state.usage_warning(self._plan, now)
+
+        warning = self._store.update(settle)
         if warning is not None and self._store.update(lambda state: state.record_warning(warning)):
             self._log.usage(warning, self.now())
         if self._queue.count:

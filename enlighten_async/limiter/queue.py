@@ -11,7 +11,7 @@ import anyio
 from enlighten_async.errors import InputError
 
 if TYPE_CHECKING:
-    from enlighten_async.limiter.grant import Wait
+    from enlighten_async.limiter.decision import Wait
 
 
 class Waiter:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from enlighten_async.clock import Clock
-    from enlighten_async.limiter.grant import Wait
+    from enlighten_async.limiter.decision import Wait
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.limiter.shared_state import Draft
     from enlighten_async.state import StateFile

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from enlighten_async.limiter.key_state import KeyState
 
 if TYPE_CHECKING:
-    from enlighten_async.limiter.grant import Wait
+    from enlighten_async.limiter.decision import Wait
     from enlighten_async.limiter.plan import Plan
 
 T = TypeVar("T")

@@ -102,7 +102,7 @@ class Coverage:
 
 def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
     """Return the stretches of a window that have no row; `ends` are its rows' ends, ascending."""
-    if len(ends) == window.seconds // grid:
+    if len(ends) * grid == window.end - window.start:
         return []
     edges = [window.start, *ends, window.end + grid]
     return [Window(a, b - grid) for a, b in pairwise(edges) if b - a > grid]

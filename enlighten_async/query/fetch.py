@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -171,14 +171,16 @@ class Fetcher:
             if part is not None:
                 self._accept(segment, part)
                 return
+        about = request.series or (request.method, request.path, request.params, request.body)
+        key = options.scope, about
         # A caller who wants nothing cached does not take the part of an earlier request either.
-        if options.max_age != 0 and (other := session.in_flight.find(options.scope, request, options.rank)):
+        if options.max_age != 0 and (other := session.in_flight.find(key, request.wanted, options.rank)):
             await self._wait_for(other, segment, request)
             return
-        with session.in_flight.entered(options.scope, request, options.rank) as shared:
+        with session.in_flight.entered(key, request.window, options.rank) as shared:
             while segment.request is request:
                 permit = await self._acquire(segment)
-                if permit is None or not await self._still_needed(segment, request, shared, permit[0]):
+                if permit is None or not await self._still_needed(segment, request, key, shared, permit[0]):
                     return
                 shared.sent = True
                 failure = await self._send_once(segment, request, shared, *permit)
@@ -281,7 +283,12 @@ class Fetcher:
             grant.settle()  # they ran out while it waited; as it was not sent, it costs nothing
 
     async def _still_needed(
-        self, segment: SegmentState, request: Request[Part], shared: SharedRequest, grant: Grant
+        self,
+        segment: SegmentState,
+        request: Request[Part],
+        key: Hashable,
+        shared: SharedRequest,
+        grant: Grant,
     ) -> bool:
         """Look again: others may have paid for the part, or be at it, since this one joined the queue."""
         needed, part, other = False, None, None
@@ -290,7 +297,7 @@ class Fetcher:
             if session.cache is not None:
                 part = await self.cached_part(session.cache, request)
             if options.max_age != 0:
-                other = session.in_flight.find(options.scope, request, options.rank, shared)
+                other = session.in_flight.find(key, request.wanted, options.rank, shared)
             needed = part is None and other is None
         finally:
             if not needed:

@@ -11,7 +11,6 @@ from attrs import Factory, define, field
 
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import Window
-from enlighten_async.wire import Request
 
 
 @define(eq=False)
@@ -63,27 +62,26 @@ class InFlight:
     _shared: dict[Hashable, list[SharedRequest]] = Factory(dict)
 
     def find(
-        self, scope: bytes, request: Request[Any], rank: int, own: SharedRequest | None = None
+        self, key: Hashable, wanted: Window | None, rank: int, own: SharedRequest | None = None
     ) -> SharedRequest | None:
-        """Return a request under way that asks for the beginning of what a request wants.
+        """Return a request under way that asks for the beginning of what is wanted.
 
         Args:
-            scope: whose.
-            request: the request that is about to be made.
+            key: identity of the scope and of the thing that is asked about, at whatever time.
+            wanted: the range that is wanted; `None` if that is left to the service, or no matter of time.
             rank: the number of classes that go before it; a request that waits behind it does not count.
             own: the entry with which it has passed the limiter; then only one that was sent counts.
         """
-        others = self._shared.get((scope, _subject(request)))
-        for each in others or ():
+        for each in self._shared.get(key, ()):
             first = each.sent or (own is None and each.rank <= rank)
-            if first and each is not own and each.begins(request.wanted):
+            if first and each is not own and each.begins(wanted):
                 return each
         return None
 
     @contextmanager
-    def entered(self, scope: bytes, request: Request[Any], rank: int) -> Iterator[SharedRequest]:
-        """Share a request: queries that want the same wait until this is left."""
-        shared, key = SharedRequest(request.window, rank), (scope, _subject(request))
+    def entered(self, key: Hashable, window: Window | None, rank: int) -> Iterator[SharedRequest]:
+        """Share a request for a window: queries that want the same wait until this is left."""
+        shared = SharedRequest(window, rank)
         others = self._shared.setdefault(key, [])
         others.append(shared)
         try:
@@ -94,8 +92,3 @@ class InFlight:
                 del self._shared[key]
             if shared.over is not None:
                 shared.over.set()
-
-
-def _subject(request: Request[Any]) -> Hashable:
-    """Return the thing that a request is about, at whatever time."""
-    return request.series or (request.method, request.path, request.params, request.body)

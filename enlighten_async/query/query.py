@@ -15,7 +15,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
@@ -169,9 +169,10 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             raise UsageError("this query is streamed already: call the client's method again for a new one")
         if self._lock is None:
             self._lock = anyio.Lock()
+        allowed = self._options.max_wait
         async with self._lock:
             if not self._over:
-                with self._time_limit():
+                with nullcontext() if allowed is None else self._time_limit(allowed):
                     runner = await self._prepared()
                     if runner is not None:
                         await runner.run()
@@ -182,8 +183,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     async def _next_items(self) -> list[I_co] | None:
         """Return the next items of a stream; `None` at its end."""
+        allowed = self._options.max_wait
         if not self._over:
-            with self._time_limit():
+            with nullcontext() if allowed is None else self._time_limit(allowed):
                 runner = await self._prepared()
                 if runner is not None:
                     await runner.fetch_newest()
@@ -196,12 +198,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         return None
 
     @contextmanager
-    def _time_limit(self) -> Iterator[None]:
+    def _time_limit(self, allowed: float) -> Iterator[None]:
         """Keep to what is left of `max_wait`; the time a stream's reader takes does not count."""
-        clock, allowed = self._session.clock, self._options.max_wait
-        if allowed is None:
-            yield
-            return
+        clock = self._session.clock
         began, left = clock.monotonic(), max(0.0, allowed - self._spent)
         self._deadline = began + left
         try:

@@ -179,22 +179,19 @@ MICROS_PER_PAGE = 20
 """Microinverters per page, the most the service gives."""
 
 
-class PagedSeriesEndpoint(SeriesEndpoint[MicrosTelemetry]):
-    """The endpoint that answers with all microinverters, so many on a page."""
-
-    paged: ClassVar[bool] = True
-
-    def requests(self, system_id: int, time_zones: Mapping[int, str]) -> SeriesRequests[MicrosTelemetry]:
-        """Return the maker of the requests about one system."""
-        return PagedSeriesRequests(self, system_id, time_zones)
-
-
 class PagedSeriesRequests(SeriesRequests[MicrosTelemetry]):
     """The requests about one system, page by page."""
 
     def segment(self, window: Window | None, *, newest: bool = False) -> Requests[MicrosTelemetry]:
         """Ask for the pages of a window; `None` leaves the range to the service."""
         return MicrosPages(self, window, newest).follow(1)
+
+
+class PagedSeriesEndpoint(SeriesEndpoint[MicrosTelemetry]):
+    """The endpoint that answers with all microinverters, so many on a page."""
+
+    paged: ClassVar[bool] = True
+    requests_class: ClassVar[type[SeriesRequests[Any]]] = PagedSeriesRequests
 
 
 @define(eq=False)

@@ -61,7 +61,7 @@ class Sample:
 
     def ask(self, zone: str | None = None) -> SeriesRequests[Any]:
         """Return what asks for the system."""
-        return self.kind.requests(SYSTEM, {} if zone is None else {SYSTEM: zone})
+        return self.kind.requests_class(self.kind, SYSTEM, {} if zone is None else {SYSTEM: zone})
 
     def outlined(self, zone: str | None = "Europe/Berlin", now: float = NOW, **range_: Any) -> LaidOut:
         """Return what a call comes to; the time zone is that of the system, where known."""

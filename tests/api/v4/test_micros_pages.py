@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.api.v4 import ApiV4
-from enlighten_async.api.v4.series import MICROS_PER_PAGE, MICROS_TELEMETRY
+from enlighten_async.api.v4.series import MICROS_PER_PAGE, MICROS_TELEMETRY, PagedSeriesRequests
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Coverage, Gap, MicrosTelemetry, Reason
 from enlighten_async.models.intervals import merge_parts
@@ -254,7 +254,11 @@ def test_devices_that_move_between_pages_are_taken_once() -> None:
 
 def test_what_was_not_asked_for_is_missing_for_all() -> None:
     """A window that failed is a gap of the answer, and of the devices that other windows list."""
-    part = MICROS_TELEMETRY.requests(SYSTEM, {}).request(W).decode(answer(body([listed("1", ends(W))])))
+    part = (
+        PagedSeriesRequests(MICROS_TELEMETRY, SYSTEM, {})
+        .request(W)
+        .decode(answer(body([listed("1", ends(W))])))
+    )
     window = Window(W.start - 900, W.end + 900)
     empty = MicrosTelemetry.empty(SYSTEM, Coverage(window, GRID))
     gaps = [
@@ -271,10 +275,13 @@ def test_what_was_not_asked_for_is_missing_for_all() -> None:
 
 def test_a_system_without_microinverters() -> None:
     """Older windows are not bought."""
-    part = MICROS_TELEMETRY.requests(SYSTEM, {}).request(W).decode(answer(body([])))
+    part = PagedSeriesRequests(MICROS_TELEMETRY, SYSTEM, {}).request(W).decode(answer(body([])))
     assert part.coverage.gaps() == (Gap(W, Reason.NO_DEVICE),)
     assert outlined(start_at=0).skip(part, Window(W.start - DAY, W.start)) is Reason.NO_DEVICE
-    assert part_of(MICROS_TELEMETRY.requests(SYSTEM, {}).request(W), answer({"details": "x"}, 404)) is None
+    assert (
+        part_of(PagedSeriesRequests(MICROS_TELEMETRY, SYSTEM, {}).request(W), answer({"details": "x"}, 404))
+        is None
+    )
 
 
 def test_it_can_be_used_as_a_value() -> None:
@@ -290,7 +297,7 @@ def test_it_can_be_used_as_a_value() -> None:
     assert pickle.loads(pickle.dumps(result)) == copy.deepcopy(result) == result  # noqa: S301 - our own
     assert hash(result) == hash(copy.copy(result))
     page = answer(body([listed("1", ends(W))]))
-    (part,) = laid.items(MICROS_TELEMETRY.requests(SYSTEM, {}).request(W).decode(page))
+    (part,) = laid.items(PagedSeriesRequests(MICROS_TELEMETRY, SYSTEM, {}).request(W).decode(page))
     assert (part.timezone, part[0].timezone) == ("Europe/Berlin", "Europe/Berlin")
     assert [day.wh for day in part[0].sums("day")] == [3]
 
@@ -299,5 +306,5 @@ def test_an_answer_that_cannot_be_read() -> None:
     """Says where."""
     spoiled = body([{**listed("1", []), "intervals": [{"end_at": "noon"}]}])
     with pytest.raises(DecodeError) as caught:
-        MICROS_TELEMETRY.requests(SYSTEM, {}).request(W).decode(answer(spoiled))
+        PagedSeriesRequests(MICROS_TELEMETRY, SYSTEM, {}).request(W).decode(answer(spoiled))
     assert caught.value.path == "$.devices[0].intervals[0].end_at"

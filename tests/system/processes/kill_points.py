@@ -13,7 +13,7 @@ import httpx
 
 from enlighten_async.clock import Clock
 from enlighten_async.limiter import Plan, SqliteQuotaStore
-from enlighten_async.limiter.grant import Wait
+from enlighten_async.limiter.decision import Wait
 from enlighten_async.state import StateFile
 
 BEFORE_DEBIT, AFTER_DEBIT = "before the debit", "after the debit"

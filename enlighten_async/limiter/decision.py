@@ -1,14 +1,8 @@
-"""Grant: the permission to send one request; Wait: the reason why there is none; Settlement: its end."""
+"""Decisions on a request: the reason why it has to wait, and its settlement."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from attrs import Factory, define, field, frozen
-
-if TYPE_CHECKING:
-    from enlighten_async.wire import Response
+from attrs import frozen
 
 
 @frozen
@@ -56,36 +50,3 @@ class Settlement:
     landed: bool = False
     accepted: bool = False
     date: float | None = None
-
-
-@define(eq=False)
-class Grant:
-    """The permission to send one request now.
-
-    Its holder settles it, whatever happens: a request that is never settled counts as in flight for ever,
-    and no other request gets its token.
-
-    Attributes:
-        ticket: its number, unique in this process.
-        waited: seconds the acquisition waited, by reason.
-        settled: whether it is over.
-    """
-
-    ticket: int
-    _settle: Callable[[Grant, float | None, Response | None], None] = field(repr=False)
-    waited: dict[str, float] = Factory(dict)
-    settled: bool = False
-
-    def settle(self, sent_at: float | None = None, response: Response | None = None) -> None:
-        """Give the token back or charge it; only the first call does.
-
-        Unsent, the token comes back. Sent without a response, the request is charged to all windows in
-        which the server may have counted it; with one, to those between `sent_at` and the `Date`.
-
-        Args:
-            sent_at: monotonic time when the first byte went out; `None`: it never did.
-            response: the whole response, if one arrived.
-        """
-        if not self.settled:
-            self.settled = True
-            self._settle(self, sent_at, response)
