@@ -92,6 +92,7 @@ def test_the_receipt_says_whether_the_service_agrees(done: Demo) -> None:
         assert "NOT" in "\n".join(receipt(wrong))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 @pytest.mark.parametrize("terminal", [True, False])
@@ -118,6 +119,7 @@ def test_colour_is_for_terminals_that_want_it(done: Demo, monkeypatch: pytest.Mo
     assert "\x1b[33m" not in shown(done, 80, force_terminal=True, color_system="standard")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--v4"]], ids=["v2", "v4"])
 def test_a_fresh_process_is_done_soon(options: list[str]) -> None:
     """In a few seconds, most of them the emulator's pauses; told in UTF-8 or not."""

@@ -157,6 +157,7 @@ SYSTEMS = st.lists(
 SUMMARIES = st.dictionaries(NAMES, JSON).map(lambda summary: {"system_id": 7, **summary})
 
 
+@pytest.mark.slow
 @examples(400)
 @given(
     body=st.binary(max_size=40) | (JSON | SYSTEMS | SUMMARIES).map(lambda value: json.dumps(value).encode()),

@@ -281,6 +281,7 @@ def spoiled(draw: st.DrawFn) -> bytes:
     return bytes(raw[:cut])
 
 
+@pytest.mark.slow
 @examples(600)
 @given(
     raw=st.binary(max_size=60) | spoiled(), window=st.sampled_from([None, Window(START, START + 4 * GRID)])

@@ -584,6 +584,7 @@ def spoiled(draw: st.DrawFn, sample: Sample) -> bytes:
     return bytes(raw[: draw(st.none() | st.integers(0, 2000))])
 
 
+@pytest.mark.slow
 @each
 @examples(300)
 @given(data=st.data(), window=st.sampled_from([None, W]), zone=st.sampled_from([None, "Europe/Berlin"]))

@@ -58,6 +58,7 @@ def test_what_is_no_instant_is_refused(wrong: Any) -> None:
         production_meter_readings(7, end_at=wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read_at", [DATE, NOW.isoformat(), "2025-06-24T23:20:00+02:00"])
 def test_readings(read_at: object) -> None:
     """Serial numbers are texts; instants are in UTC."""

@@ -267,6 +267,7 @@ async def put_all(sequence: list[Put], memory: Any, caches: list[Any]) -> None:
             await caches[put.process].flush()
 
 
+@pytest.mark.slow
 @examples(80)
 @given(sequence=st.lists(puts(), min_size=1, max_size=8), look=st.tuples(*[st.integers(-7, 7)] * 2))
 async def test_a_file_has_the_content_of_memory(sequence: list[Put], look: tuple[int, int]) -> None:

@@ -91,6 +91,7 @@ class CountedWaiter(Waiter):
 _QUEUED = Waiter.__dict__["queued"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, -1])
 async def test_cancelling_waiters_is_linear(order: int) -> None:
     """Each one that leaves, from the front or from the back, costs a few looks at the queue."""

@@ -251,6 +251,7 @@ def questions(draw: st.DrawFn) -> tuple[Window, list[int], list[float], ZoneInfo
     return window, ends, values, ZoneInfo(name)
 
 
+@pytest.mark.slow
 @examples(250)
 @given(question=questions(), unit=st.sampled_from(["hour", "day", "month"]))
 def test_each_interval_counts_where_it_begins(
@@ -273,6 +274,7 @@ def test_each_interval_counts_where_it_begins(
     assert all((s.wh, s.got) == (0, 0) for s in results if not s.got)
 
 
+@pytest.mark.slow
 @examples(150)
 @given(question=questions(), unit=st.sampled_from(["hour", "day", "month"]))
 def test_starts_are_the_first_local_moments(

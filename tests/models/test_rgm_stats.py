@@ -152,6 +152,7 @@ def test_parts_join_to_the_truth(partition: tuple[Truth, list[RgmStats | Gap]]) 
     assert (whole.system_id, whole.window, whole.timezone) == (7, truth.window, "Europe/Berlin")
 
 
+@pytest.mark.slow
 @examples(250)
 @given(partition=partitions())
 def test_what_is_missing_has_its_reason(partition: tuple[Truth, list[RgmStats | Gap]]) -> None:
@@ -176,6 +177,7 @@ def test_what_is_missing_has_its_reason(partition: tuple[Truth, list[RgmStats | 
     assert coverage.notes == tuple(dict.fromkeys(note for part in parts for note in part.notes))
 
 
+@pytest.mark.slow
 @examples(200)
 @given(partition=partitions(), data=st.data())
 def test_merging_merges_is_merging_all(

@@ -116,6 +116,7 @@ async def test_a_lock_comes_free_however_it_is_left(make: Make) -> None:
         pass
 
 
+@pytest.mark.slow
 async def test_a_lock_held_for_ever_is_said(make: Make) -> None:
     clock = FakeClock()
     store = make(clock)
@@ -127,6 +128,7 @@ async def test_a_lock_held_for_ever_is_said(make: Make) -> None:
     assert MAX_WAIT <= clock.monotonic() - started < MAX_WAIT + 1
 
 
+@pytest.mark.slow
 async def test_threads_keep_out_of_each_others_way(make: Make) -> None:
     store = make(FakeClock())
     held, free = threading.Event(), threading.Event()

@@ -37,6 +37,7 @@ JOBS = st.lists(
 """When each asks, from how many days ago, for how many, how urgently, and how old an answer it takes."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["v2", "v4"])
 @pytest.mark.parametrize("stored", [False, True])
 @examples(12)
@@ -129,6 +130,7 @@ async def asked(query: Query[Any, Any], answers: list[Any]) -> None:
         answers.append(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("later", "stored"), [(0, False), (3, True), (8, False)])
 async def test_a_buyer_cancelled_at_any_step_is_followed_by_a_waiter(later: int, *, stored: bool) -> None:
     """After 0, 1, 2, ... turns of the event loop; the waiter gets all, and what had arrived is not lost."""
@@ -224,6 +226,7 @@ async def test_users_do_not_share(cache_setup: CacheSetup) -> None:
     await client.aclose()
 
 
+@pytest.mark.slow
 async def test_processes_on_one_file_look_again_after_the_gate(tmp_path: Path) -> None:
     """Two at work on the same year: what one has bought meanwhile, the other does not buy."""
     world = World(latency=0.5)

@@ -39,6 +39,7 @@ def opened(cache_setup: CacheSetup, version: str = "v2", **options: Any) -> Enli
     return cache_setup.client(world(), version=version, key=f"{next(KEYS):032x}", **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "version", "durable"),
     [("rgm_stats", "v2", False), ("rgm_stats", "v4", True), ("consumption_stats", "v2", True)],
@@ -77,6 +78,7 @@ async def test_parts_are_in_order_and_join_to_the_whole(
     check(world(), name, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left_after", [1, 9])
 async def test_leaving_early_loses_nothing(cache_setup: CacheSetup, left_after: int) -> None:
     """What was fetched by then is held: the whole year costs what it costs."""
@@ -96,6 +98,7 @@ async def test_leaving_early_loses_nothing(cache_setup: CacheSetup, left_after: 
     await client.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held", [False, True])
 async def test_no_more_parts_are_alive_than_run_side_by_side(tmp_path: Path, *, held: bool) -> None:
     """Of a year, bought or held: those of one batch, the newest, and what the reader holds."""

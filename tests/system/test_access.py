@@ -49,6 +49,7 @@ async def test_a_year_needs_one_login(world: World) -> None:
     assert world.emulator.counts.sent == 53
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 1, 5, 20])
 async def test_a_token_that_ends_on_the_way_is_renewed_once(world: World, after: int) -> None:
     """All requests that met its end are sent again, and nothing else is."""

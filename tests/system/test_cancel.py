@@ -127,6 +127,7 @@ async def cut_after_steps(trial: Trial, use: Use, steps: int) -> bool:
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [awaited, streamed])
 async def test_cancelled_at_every_step_of_the_event_loop(use: Use, anyio_backend_name: str) -> None:
     """By a cancel scope, after 0, 1, 2, ... turns, until it is done before that."""
@@ -168,6 +169,7 @@ async def test_cancelled_as_asyncio_does_it(use: Use, anyio_backend_name: str) -
     assert steps > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [awaited, streamed])
 async def test_cancelled_at_every_moment_of_a_slow_service(use: Use, anyio_backend_name: str) -> None:
     """By time, in the midst of latency and of the waits for the next minute."""

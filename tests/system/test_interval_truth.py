@@ -82,6 +82,7 @@ def ranges(draw: st.DrawFn, name: str) -> dict[str, float]:
     return {"start_at": start, "end_at": min(start + draw(st.integers(0, LENGTHS[name] * DAY)), now + DAY)}
 
 
+@pytest.mark.slow
 @both
 @examples(50)
 @given(data=st.data(), number=NUMBERS, known=st.booleans())
@@ -104,6 +105,7 @@ async def test_any_range_of_any_system_is_the_truth(
     check(name, answer, number)
 
 
+@pytest.mark.slow
 @both
 @examples(30)
 @given(back=st.integers(0, 360), length=st.integers(0, 40), number=NUMBERS)
@@ -126,6 +128,7 @@ async def test_any_local_days_of_any_system_are_whole(name: str, back: int, leng
     }
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("number", range(SYSTEMS))
 @pytest.mark.parametrize("hour", [0, 3, 12, 20])
@@ -172,6 +175,7 @@ class Iso(httpx.AsyncBaseTransport):
         return await self.inner.handle_async_request(request)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*sorted(ASK), "rgm_stats"])
 @pytest.mark.parametrize("iso", [False, True])
 @pytest.mark.parametrize("era", [2014, 2017, 2021, 2024])

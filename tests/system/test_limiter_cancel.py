@@ -34,6 +34,7 @@ def store(request: pytest.FixtureRequest) -> MemoryQuotaStore:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("victims", [(0,), (1,), (0, 1, 2), (3, 11), range(12)])
 async def test_a_scope_cancelled_at_any_step(

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import anyio
+import pytest
 from attrs import define
 
 from enlighten_async import EnlightenClient, Plan, QuotaExhausted
@@ -77,6 +78,7 @@ async def together(*works: Awaitable[None]) -> None:
             tasks.start_soon(one, work)
 
 
+@pytest.mark.slow
 async def test_a_month_of_calls_polls_and_history() -> None:
     """History takes what it may in a night; then there is still enough for who goes before it."""
     draw = random.Random(5).uniform  # noqa: S311

@@ -256,6 +256,7 @@ def hidden(ask: SeriesRequests) -> bool:
     return ask.name == "consumption_stats" and consumption == "refused"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["v2", "v4"])
 @pytest.mark.parametrize("durable", [False, True], ids=["memory", "file"])
 @examples(4)

@@ -52,6 +52,7 @@ def check(world: World, began: float, jobs: int) -> None:
     assert max(counts.windows) <= first + 60 * (-(-jobs // 10) - 1 + 1)
 
 
+@pytest.mark.slow
 @given(phase=PHASES, seed=SEEDS, wrong=st.sampled_from([-600.0, 0.0, 600.0]))
 @examples(15)
 async def test_60_jobs_are_never_rejected_and_take_the_least_windows_plus_one(

@@ -70,6 +70,7 @@ def again(cache_setup: CacheSetup, client: EnlightenClient) -> EnlightenClient:
     return following
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "at_once", "step", "max_age"),
     [("v4", 1, 26, None), ("v4", AT_ONCE, 1, None), ("v2", AT_ONCE, 9, 60.0), ("v2", AT_ONCE, 26, None)],
@@ -169,6 +170,7 @@ async def test_an_error_of_some_windows_keeps_the_others(cache_setup: CacheSetup
     check(world(), "rgm_stats", answer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, AT_ONCE])
 async def test_cancelled_at_any_step_only_what_was_in_flight_is_lost(at_once: int) -> None:
     """After so many turns of the event loop: the next process buys the rest."""

@@ -21,6 +21,7 @@ from tests.limiter.fake_server import FakeServer, build, purchase
 from tests.limiter.stores import ProcessClock, process_limiter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart", [0.0, 4321.5])
 @pytest.mark.parametrize("phase", [0.0, 31.0, 57.5])
 async def test_three_processes_share_a_key(tmp_path: Path, phase: float, apart: float) -> None:
@@ -71,6 +72,7 @@ async def killed(server: FakeServer, path: Path, clock: ProcessClock, seconds: f
     file.release()
 
 
+@pytest.mark.slow
 @examples(8)
 @given(
     seed=st.integers(0, 2**20),

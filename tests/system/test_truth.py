@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ def check_meters(answer: RgmStats, system: int) -> None:
     assert {row[:3]: row[3:] for row in got} == known
 
 
+@pytest.mark.slow
 @given(span=ranges(), number=st.integers(0, SYSTEMS - 1))
 @examples(100)
 async def test_any_range_of_any_system_is_the_truth(span: tuple[float, float], number: int) -> None:
@@ -102,6 +104,7 @@ async def test_the_parts_of_a_stream_are_the_truth(span: tuple[float, float], nu
     assert [row for part in parts for row in part.intervals] == list(whole.intervals)
 
 
+@pytest.mark.slow
 @given(back=st.integers(2, 360), length=st.integers(0, 40), number=st.integers(0, SYSTEMS - 1))
 @examples(60)
 async def test_any_local_days_of_any_system_are_whole(back: int, length: int, number: int) -> None:

@@ -206,6 +206,7 @@ class CountedSeconds(float):
     __hash__ = float.__hash__
 
 
+@pytest.mark.slow
 async def test_ten_thousand_sleepers_and_deadlines_cost_near_linear() -> None:
     """Pending entries are compared as often as a heap of them needs, not each with each."""
     clock, woken, number_of_tasks = FakeClock(), [], 10_000

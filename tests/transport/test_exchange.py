@@ -315,6 +315,7 @@ def cancel(request, anyio_backend) -> Any:
     return request.param
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["cold", "warm", "contended"])
 @pytest.mark.usefixtures("answers")
 async def test_cancel_at_every_step(state, cancel, server, connect, new_exchange) -> None:

@@ -220,6 +220,7 @@ BODIES = (
 )
 
 
+@pytest.mark.slow
 @examples(500)
 @given(
     status=st.integers(100, 599) | st.sampled_from([200, 401, 404, 409, 422, 500]),

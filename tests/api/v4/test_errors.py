@@ -165,6 +165,7 @@ def test_data_is_no_refusal(body: bytes) -> None:
     assert isinstance(error_of(answer(200, body, "text/html"), error_for, "summary"), ServerError)
 
 
+@pytest.mark.slow
 @examples(500)
 @given(
     status=st.integers(100, 599) | st.sampled_from([200, 400, 401, 404, 422, 429, 500]),

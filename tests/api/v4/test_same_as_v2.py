@@ -192,6 +192,7 @@ ASKS: dict[str, Callable[[EnlightenClient, int, date], Any]] = {
 """All methods of both versions that ask about one system, without series."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASKS)
 @examples(8)
 @given(number=NUMBERS, back=st.integers(-1, 500))

@@ -413,6 +413,7 @@ def mutated(body: Any, value: object, rng: random.Random) -> Any:
     return value
 
 
+@pytest.mark.slow
 @each
 @examples(100)
 @given(data=st.data(), window=st.sampled_from([None, W]), zone=st.sampled_from([None, "Europe/Berlin"]))

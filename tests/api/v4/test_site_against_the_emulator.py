@@ -119,6 +119,7 @@ async def test_alarms_over_any_range(number: int, back: int, cleared: bool) -> N
     assert all(alarm.cleared is cleared for alarm in got)
 
 
+@pytest.mark.slow
 async def test_there_are_events_and_alarms_at_all() -> None:
     """So that the tests above are about something."""
     start = int(world().clock.now()) - 150 * DAY
@@ -233,6 +234,7 @@ async def test_last_reports(number: int, chosen: World) -> None:
     assert not got.others or chosen.emulator.v4_options.unknown_fields
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(SYSTEMS))
 async def test_readings(number: int, chosen: World) -> None:
     """Of meters of consumption and of batteries, by now and by a moment before."""

@@ -153,6 +153,7 @@ def check(answer: IntervalStats[Any], known: Sequence[dict[str, Any]]) -> None:
     assert (answer.coverage.complete, answer.coverage.notes) == (True, ())
 
 
+@pytest.mark.slow
 @each
 @examples(25)
 @given(data=st.data(), known=st.booleans())
@@ -195,6 +196,7 @@ async def test_any_local_days_are_whole(name: str, data: st.DataObject, back: in
     }
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("hour", [0, 3, 12, 20])
 async def test_today_is_a_value_at_any_hour(name: str, hour: int) -> None:
@@ -372,6 +374,7 @@ LIFETIMES: dict[str, tuple[Callable[..., Any], tuple[str, ...], Callable[[System
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIFETIMES)
 @examples(15)
 @given(back=st.integers(1, 500), length=st.integers(0, 60), number=st.integers(0, SYSTEMS - 1))

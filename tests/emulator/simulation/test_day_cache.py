@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import pytest
 from attrs import evolve
 
 from enlighten_async.emulator import Emulator
@@ -17,6 +18,7 @@ NOW = 1_750_014_000
 FLEET = recent_fleet(len(SYSTEM_KINDS), NOW)
 
 
+@pytest.mark.slow
 def test_the_truth_does_not_depend_on_what_was_asked_before() -> None:
     """The same seed tells the same, in whichever order."""
     one, two = (Emulator(clock=FakeClock(NOW), fleet=FLEET).truth for _ in range(2))

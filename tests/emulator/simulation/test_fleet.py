@@ -130,6 +130,7 @@ def test_local_days_have_the_hours_the_zone_says(zone: str, day: date, hours: fl
     assert end - start == hours * 3600
 
 
+@pytest.mark.slow
 async def test_a_year_is_made_quickly() -> None:
     """A demo or a test may ask for a year without waiting for it, compressed and all."""
     emulator = Emulator(clock=FakeClock(NOW), quota=Quota.UNLIMITED)

@@ -41,6 +41,7 @@ class SystemEndpoints:
         return [row for envoy in answer.json() for row in envoy["micro_inverters"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(SYSTEM_KINDS)))
 async def test_sums_and_counts_agree(connect: Connect, number: int) -> None:
     """Lifetime, days, intervals, inverters and odometers tell one story."""

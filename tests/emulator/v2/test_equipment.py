@@ -45,6 +45,7 @@ ENDPOINTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(2 * len(SYSTEM_KINDS)))
 async def test_equipment_does_not_change_what_version_2_tells(connect: Connect, number: int) -> None:
     """Byte by byte, whatever is installed."""

@@ -211,6 +211,7 @@ async def test_days_add_up_to_the_summary(clock: FakeClock, connect: Connect) ->
     assert past["current_power"] == 0
 
 
+@pytest.mark.slow
 async def test_a_year_is_made_quickly(clock: FakeClock, connect: Connect) -> None:
     """A day a request, compressed and all."""
     began = time.process_time()

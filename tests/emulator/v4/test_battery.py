@@ -102,6 +102,7 @@ async def test_days(connect_v4: Connect, data: st.DataObject) -> None:
     assert sold["export"] == (moved["export"] if metered else [])
 
 
+@pytest.mark.slow
 async def test_readings(connect_v4: Connect) -> None:
     """Of the storage meter and the consumption meter, with this family's own name of the serial number."""
     emulator = Emulator(clock=FakeClock(NOW), fleet=[UTRECHT], quota=Quota.UNLIMITED)

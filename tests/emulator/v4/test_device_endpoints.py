@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ async def ask(client: httpx.AsyncClient, system: System, path: str, **params: An
     return dict(answer.json())
 
 
+@pytest.mark.slow
 @examples(60)
 @given(data=st.data())
 async def test_one_inverter_and_all(connect_v4: Connect, data: st.DataObject) -> None:

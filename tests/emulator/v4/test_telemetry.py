@@ -104,6 +104,7 @@ async def test_any_window_is_the_truth(connect_v4: Connect, data: st.DataObject)
     assert ("meta" in content) == (name != "production_meter")
 
 
+@pytest.mark.slow
 @examples(100)
 @given(data=st.data())
 async def test_any_days_are_the_truth(connect_v4: Connect, data: st.DataObject) -> None:
