@@ -42,7 +42,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests but for the marked ones, on asyncio and trio, with the code of the docs, and their coverage."""
+    """The tests but for the marked ones, on asyncio and trio, with the docs' code, and their coverage."""
     session.install(*group("tests"), ".[cli,trio]")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-n", "auto", *session.posargs)
