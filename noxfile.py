@@ -14,7 +14,7 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False  # also where CI is set: no failure
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-TEXTS = ("README", "CHANGELOG")
+TEXTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs")
 
 
 def group(name: str) -> list[str]:
@@ -28,20 +28,21 @@ def lint(session: nox.Session) -> None:
     session.install(*group("lint"), ".[cli,trio]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("codespell", "enlighten_async", "tests", "benchmarks", *(f"{name}.md" for name in TEXTS))
+    session.run("codespell", "enlighten_async", "tests", "benchmarks", *TEXTS)
     session.run("lint-imports")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Types, in strict mode."""
+    """Types, in strict mode: the project's, and those of the documentation's code as a user's files."""
     session.install(*group("types"), *group("tests"), *group("bench"), "nox", ".[cli,trio]")
     session.run("mypy")
+    session.run("pytest", "tests/typing")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests but for the marked ones, with the README's code; on trio without coverage, which is slow."""
+    """The tests but for the marked ones, with the docs' code; on trio without coverage, which is slow."""
     session.install(*group("tests"), ".[cli,trio]")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-n", "auto", "-k", "not trio", *session.posargs)
