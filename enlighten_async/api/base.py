@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from typing import Literal, Protocol, Unpack
 
 from enlighten_async import models
 from enlighten_async.api.ranges import DayRange, TimeRange
 from enlighten_async.api.systems import SystemFilters
-from enlighten_async.errors import EnlightenError
-from enlighten_async.limiter import Plan
+from enlighten_async.query import ApiVersion
 from enlighten_async.query.plan import AnswerPlan, QueryPlan
 from enlighten_async.windows import Moment
-from enlighten_async.wire import Requests, Response
 
 
-class Api(Protocol):
+class Api(ApiVersion, Protocol):
     """One version of the API.
 
     The methods are named like the client's, and each returns the plan of its query. Arguments are checked
     at the call: they raise `InputError`, or `NotSupported` for what this version does not have.
     """
-
-    @property
-    def version(self) -> str:
-        """The name of the version, such as "v2"."""
-        ...
-
-    @property
-    def plans(self) -> Mapping[str, Plan]:
-        """The tariffs of the version, by their names."""
-        ...
-
-    def error_for(self, response: Response, endpoint: str) -> EnlightenError:
-        """Return the error that a response of an endpoint stands for, which is no data."""
-        ...
-
-    def time_zone(self, system_id: int) -> Requests[str]:
-        """Ask for the name of a system's time zone."""
-        ...
 
     def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[models.System, models.Systems]:
         """Plan a list of the systems of a user that pass all filters."""
