@@ -114,3 +114,17 @@ def test_a_malformed_key_of_v4_is_refused_without_being_shown(key: str) -> None:
         with pytest.raises(InputError, match="api_key must be a text without spaces") as caught:
             world.v4(key, key_in=key_in)
         assert not key or key not in str(caught.value)
+
+
+async def test_the_environment_names_the_file(tmp_path: Path) -> None:
+    """As `ENLIGHTEN_STATE`."""
+    world, path = World(), tmp_path / "state.db"
+    environ = {
+        "ENLIGHTEN_API_KEY": API_KEY,
+        "ENLIGHTEN_USER_ID": world.emulator.demo_user,
+        "ENLIGHTEN_STATE": str(path),
+    }
+    options: Any = {"transport": world.emulator.transport(), "clock": world.clock}
+    async with EnlightenClient.from_env(environ, **options) as client:
+        await client.rgm_stats(world.system)
+    assert path.exists()

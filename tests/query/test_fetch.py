@@ -14,7 +14,6 @@ from enlighten_async import (
     DecodeError,
     EnlightenClient,
     EnlightenError,
-    InputError,
     NotFound,
     PermissionDenied,
     Plan,
@@ -28,7 +27,6 @@ from enlighten_async import (
     Throttled,
     TransportError,
     Unavailable,
-    UsageError,
 )
 from enlighten_async.emulator import Fault, Quota
 from tests.world import API_KEY, World
@@ -96,49 +94,6 @@ async def test_a_refusal_in_the_middle_stops_what_is_queued() -> None:
     assert reasons[Reason.REFUSED] == 7 * (10 - sent)
     assert len(partial.intervals) >= (sent - 1) * 672 - 2
     assert not partial.coverage.complete
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda c: c.rgm_stats("abc"),
-        lambda c: c.rgm_stats(0),
-        lambda c: c.rgm_stats(True),
-        lambda c: c.rgm_stats("１２"),
-        lambda c: c.summary(-5),
-        lambda c: c.summary(1765, summary_date=datetime(2025, 1, 1, tzinfo=UTC)),
-        lambda c: c.rgm_stats(1765, start_at=datetime(2025, 1, 1)),  # noqa: DTZ001
-        lambda c: c.rgm_stats(1765, start_at=2000, end_at=1000),
-        lambda c: c.rgm_stats(1765, end_at=1000),
-        lambda c: c.rgm_stats(1765, start_date=datetime(2025, 1, 1, tzinfo=UTC)),
-    ],
-)
-def test_bad_input_is_refused_at_the_call(world: World, call: Any) -> None:
-    """Nothing is sent, nothing has to be awaited, and the text says what to do."""
-    with pytest.raises(InputError, match=r"must|swap|give|use"):
-        call(world.client())
-    assert world.emulator.counts.sent == 0
-
-
-@pytest.mark.parametrize(
-    "options", [{"key": ""}, {"user": " x"}, {"key": "a\n"}, {"timeout": 0}, {"max_concurrency": 0}]
-)
-def test_a_bad_client_is_refused_when_it_is_made(world: World, options: dict[str, Any]) -> None:
-    """So are empty keys and impossible settings; a key is not shown."""
-    with pytest.raises(InputError):
-        world.client(**options)
-
-
-async def test_a_closed_client_says_so(world: World) -> None:
-    """Use after closing is our own error, and costs nothing."""
-    client = world.client()
-    async with client.with_options(max_wait=60):
-        pass
-    await client.systems()
-    await client.aclose()
-    with pytest.raises(UsageError, match="closed"):
-        await client.rgm_stats(world.system, **world.days(30))
-    assert world.emulator.counts.sent == 1
 
 
 # Failures that do not end the query

@@ -17,7 +17,6 @@ from enlighten_async import (
     KeyMismatch,
     KeyMissing,
     MissingAccessControl,
-    NotSupported,
     Plan,
     ReauthorizationRequired,
     Throttled,
@@ -215,20 +214,6 @@ async def test_the_key_goes_where_it_is_wanted(world: World, place: Any) -> None
     assert ("key" in request.url.params, "key" in request.headers) == (place == "query", place == "header")
     assert request.headers["authorization"].startswith("Bearer ")
     assert (request.method, request.url.path) == ("POST", "/api/v4/systems/search")
-
-
-async def test_what_a_version_does_not_have_says_what_to_use(world: World) -> None:
-    """At the call, before anything is sent."""
-    async with world.v4() as new, world.client() as old:
-        with pytest.raises(
-            NotSupported, match=r"v4 of the API has no monthly_production: use energy_lifetime"
-        ):
-            new.monthly_production(world.system, start_date=None)  # type: ignore[arg-type]
-        with pytest.raises(NotSupported, match=r"only v4 of the API has this: .*EnlightenClient\.v4"):
-            old.battery(world.system)
-        with pytest.raises(NotSupported, match="no filter installer"):
-            new.systems(installer="x")
-    assert world.emulator.counts.sent == 0
 
 
 async def test_tokens_go_to_their_own_host_only(world: World) -> None:

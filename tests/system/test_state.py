@@ -16,7 +16,6 @@ import pytest
 
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.errors import InputError, QuotaExhausted
-from enlighten_async.limiter import SqliteQuotaStore
 from enlighten_async.state import StateFile
 from tests.limiter.stores import ProcessClock
 from tests.world import API_KEY, World
@@ -114,25 +113,6 @@ async def test_what_a_client_has_spent_is_written_when_it_closes(path: Path) -> 
     assert '"tickets":[]' in counts[0][0]
 
 
-async def test_clients_of_one_process_share_one_store(path: Path) -> None:
-    """One connection, one set of notes; other keys and other services are apart."""
-    world = World()
-    one, two = world.client(state=path), world.client(state=str(path))
-    other = world.client("f" * 32, state=path)
-    stores = [client._session.limiter._store for client in (one, two, other)]
-    assert isinstance(stores[0], SqliteQuotaStore)
-    assert stores[0] is stores[1]
-    assert stores[0] is not stores[2]
-    for client in (one, two, other):
-        await client.rgm_stats(world.system)
-    async with World(seed=1).client(state=path, base_url="https://elsewhere.example/api/v2") as foreign:
-        await foreign.systems()
-    for client in (one, two, other):
-        await client.aclose()
-    rows = StateFile(path).transact(lambda c: c.execute("SELECT count(*) FROM quota").fetchone()[0])
-    assert rows == 3
-
-
 async def test_what_is_left_is_told_by_the_file(path: Path) -> None:
     """To a process that has not sent anything, and what a query would cost there."""
     world, plan = World(), Plan(minute=10, month=100)
@@ -193,36 +173,6 @@ async def test_a_broken_file_fails_no_query(path: Path, caplog: pytest.LogCaptur
         assert await client.rgm_stats(world.system)
     assert "is broken" in caplog.text
     assert (path.parent / "state.db.broken-1").exists()
-
-
-async def test_a_folder_that_does_not_exist_is_said_at_once(path: Path) -> None:
-    """Before anything else is done."""
-    with pytest.raises(InputError, match="does not exist"):
-        World().client(state=path.parent / "no" / "state.db")
-
-
-async def test_v4_keeps_its_counts_in_the_file_too(path: Path) -> None:
-    """Apart from those of v2."""
-    world = World()
-    async with world.client(state=path) as old, world.v4(state=path) as new:
-        await old.rgm_stats(world.system)
-        await new.systems()
-    rows = StateFile(path).transact(lambda c: c.execute("SELECT count(*) FROM quota").fetchone()[0])
-    assert rows == 2
-
-
-async def test_the_environment_names_the_file(path: Path) -> None:
-    """As `ENLIGHTEN_STATE`."""
-    world = World()
-    environ = {
-        "ENLIGHTEN_API_KEY": API_KEY,
-        "ENLIGHTEN_USER_ID": world.emulator.demo_user,
-        "ENLIGHTEN_STATE": str(path),
-    }
-    options: Any = {"transport": world.emulator.transport(), "clock": world.clock}
-    async with EnlightenClient.from_env(environ, **options) as client:
-        await client.rgm_stats(world.system)
-    assert path.exists()
 
 
 async def test_a_query_given_up_is_no_burden_to_others(path: Path) -> None:
