@@ -1,14 +1,14 @@
 """One family of errors, told apart by what the caller can do next.
 
 EnlightenError
-├── InputError               mend the call: nothing was sent
-│   └── NotSupported         this version of the API has no such thing; the text names what has
+├── InputError               fix the call: nothing was sent
+│   └── NotSupported         this version of the API has no such endpoint; the text names one that has
 ├── UsageError               the client is used in a way it cannot serve (other loop, closed, streamed twice)
 ├── BudgetExceeded           the query would cost more than `max_requests` or wait longer than `max_wait`
 ├── QuotaExhausted           the plan is used up until `retry_at`
 ├── APIError                 the service answered, and not with data
 │   ├── AuthenticationError  check API key and user id (401)
-│   │   ├── TokenRefused     the access token is not accepted: met inside by one refresh
+│   │   ├── TokenRefused     the access token is not accepted: handled inside by one refresh
 │   │   ├── KeyMissing       the API key did not arrive where it was looked for
 │   │   ├── KeyMismatch      API key and client id are of different applications
 │   │   └── ReauthorizationRequired  the owner has to log in again: open `url`
@@ -16,13 +16,13 @@ EnlightenError
 │   │   └── MissingAccessControl  the application lacks the access control that this needs (401)
 │   ├── NotFound             check the system id (404)
 │   ├── RangeError           the system has no such range (422)
-│   ├── Throttled            over the limit (409, 429): met inside, raised only when it does not end
+│   ├── Throttled            over the limit (409, 429): waited out inside, raised only when it does not end
 │   ├── Unavailable          no data for now: ask again later (500 with errorCode 7, 503)
 │   ├── ServerError          the service failed (other 5xx, redirects, unknown answers)
 │   └── ServiceRetired       this version of the API has ended
 ├── TransportError           no whole answer arrived; `sent` tells whether the request left
 │   └── RequestTimeout       the deadline passed
-└── DecodeError              the answer is not what the service documents; it is kept in `response`
+└── DecodeError              the answer is not what the service documents; its response is in `response`
 
 No error holds a credential, and all of them can be pickled.
 """
@@ -108,7 +108,7 @@ class QuotaExhausted(EnlightenError):
 
 
 class APIError(EnlightenError):
-    """The service refused or failed.
+    """The service answered with an error.
 
     Attributes:
         status: HTTP status of the answer.
@@ -260,7 +260,7 @@ class RequestTimeout(TransportError):
 
 
 class DecodeError(EnlightenError):
-    """The answer is not what the service documents; the paid-for answer is kept.
+    """The response is not what the service documents; it was paid for and is in `response`.
 
     Attributes:
         path: where in the body it went wrong, such as `$.intervals[0].end_at`.

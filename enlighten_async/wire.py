@@ -100,7 +100,7 @@ class Request(Generic[P]):
             to stand for, or `None`: it stays an error.
         method: HTTP method, upper case.
         body: what is sent along, as JSON; `None` for nothing.
-        series: the series its part is of, where it is of one that is kept.
+        series: the series its part is of, where it is of one that is cached.
         wanted: all that is still wanted of the series; a part for its beginning will do as well.
         valid_until: makes its response one that is cached as it is: see `ReplyKey`.
     """

@@ -102,7 +102,7 @@ def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
 def decode_error(response: Response, path: str, message: str) -> DecodeError:
     """Return the error for an answer that differs, at a path, from the service's documentation."""
     return DecodeError(
-        f"the answer cannot be read at {path}: {message}; it is kept in .response",
+        f"the answer cannot be read at {path}: {message}; the response is in .response",
         path=path,
         response=response,
     )

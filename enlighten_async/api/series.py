@@ -302,7 +302,7 @@ class SeriesPlan(QueryPlan[S, S]):
         asked = self.range or Range.today(now, zone)
         window, newest = asked.window(now, zone, limits.grid), floor(now, limits.grid)
         to_ask, known, unasked = _split(limits, window, now, zone, cached, local=asked.local)
-        bought = Window(to_ask[0].start, to_ask[-1].end) if to_ask else Window(0, 0)
+        bounds = Window(to_ask[0].start, to_ask[-1].end) if to_ask else Window(0, 0)
         windows = sorted([(each, False) for each in to_ask] + [(each, True) for each in known])
         return Segments(
             tuple(
@@ -312,9 +312,9 @@ class SeriesPlan(QueryPlan[S, S]):
             window,
             tuple(unasked),
             pruned=sum(-(-gap.window.seconds // limits.span) for gap in unasked),
-            spare=limits.spare(bought, zone, local=asked.local) if limits.cut == "silent" else 0,
+            spare=limits.spare(bounds, zone, local=asked.local) if limits.cut == "silent" else 0,
             open_ended=requests.endpoint.paged,
-            cheaper=limits.cheaper(bought) if len(to_ask) > 1 else "",
+            cheaper=limits.cheaper(bounds) if len(to_ask) > 1 else "",
         )
 
     def merge(self, parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> S:

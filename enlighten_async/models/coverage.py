@@ -29,7 +29,7 @@ class Reason(StrEnum):
     UNAVAILABLE = "unavailable"
     """The service said that the data is not available for now (errorCode 7)."""
     REFUSED = "refused"
-    """It was not asked for, as another request of the query had been refused."""
+    """It was not asked for, as another request of the query had ended it."""
     FAILED = "failed"
     """Its request failed; the error is among the query's causes."""
 
@@ -39,7 +39,7 @@ _INCOMPLETE = frozenset({Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
 
 @frozen
 class Gap:
-    """A stretch of time without rows, and the reason."""
+    """A range of time without rows, and the reason."""
 
     window: Window
     reason: Reason
@@ -101,7 +101,7 @@ class Coverage:
 
 
 def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
-    """Return the stretches of a window that have no row; `ends` are its rows' ends, ascending."""
+    """Return the parts of a window that have no row; `ends` are its rows' ends, ascending."""
     if len(ends) * grid == window.end - window.start:
         return []
     edges = [window.start, *ends, window.end + grid]
@@ -109,10 +109,10 @@ def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
 
 
 def explained(window: Window, grid: int, started: float | None, until: float | None) -> list[Gap]:
-    """Return the gaps of a stretch without rows: before operation, after the last report, or between.
+    """Return the gaps of a window without rows: before operation, after the last report, or between.
 
     Args:
-        window: the stretch, on the grid.
+        window: the window, on the grid.
         grid: seconds from one interval to the next.
         started: when the system went into operation, epoch seconds, where known.
         until: end of its reports, epoch seconds, where known.

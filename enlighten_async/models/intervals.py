@@ -88,7 +88,7 @@ def sums(
     for piece, offset in steady(window, zone):
         for start, end, key in _CUTS[unit](piece, offset):
             total = running.setdefault(key, _RunningSum(start))
-            # An interval belongs to the stretch in which it begins: start <= end_at - grid < end.
+            # An interval belongs to the piece in which it begins: start <= end_at - grid < end.
             low, high = bisect_right(ends, start + grid - 1), bisect_right(ends, end + grid - 1)
             there = [value for value in values[low:high] if not isnan(value)]
             total.wh += sum(there)
@@ -261,7 +261,7 @@ def merge_parts(parts: Sequence[S], empty: S, unasked: Iterable[Gap] = ()) -> S:
         empty: an answer without rows for the whole range, to be filled.
         unasked: gaps for which there is no part.
     """
-    # A part that stands for a refusal says nothing of the system.
+    # A part that stands for an error says nothing of the system.
     newest = next((part for part in reversed(parts) if part.meta or part.total_devices), empty)
     grid = min((part.coverage.grid for part in parts), default=empty.coverage.grid)
     coverages = [part.coverage for part in parts]

@@ -18,7 +18,7 @@ class Receipt:
         sent: requests that left, the only ones a plan pays for.
         rejected: of these, how many the service turned down as over the limit (409).
         retried: of these, how many repeated one that failed.
-        from_cache: windows (or answers) that had been bought before, or by another query meanwhile.
+        from_cache: windows (or answers) that had been paid for before, or by another query meanwhile.
         waited: seconds spent waiting, by reason: "minute" and "month" (the plan's windows),
             "in_flight" (others' requests), "priority" (more urgent ones), "retry" (back-off). Waits that
             overlap are added up.
@@ -41,7 +41,7 @@ class Estimate(ToDict):
         at_least: requests it takes if the first answer shows that the rest is not worth asking for.
         at_most: requests it takes if all of them are needed and none has to be repeated; `None` where
             only the service knows how many pages there are.
-        from_cache: windows that are answered from what was bought before.
+        from_cache: windows that are served from the cache.
         pruned: windows that are not asked for, since they are documented as empty.
         ready_at: when all of it would be there on this plan (aware UTC).
         month_share: the requests as a share of the plan's month; `None` if the plan has no such limit.
@@ -96,7 +96,7 @@ class QuotaStatus(ToDict):
         waiting: why the first of them waits: "minute", "month", "in_flight", "throttled", "doubt" or
             "priority"; `None` if none does.
         until: when that wait ends (aware UTC), where it is a matter of time.
-        learned: limits the service named when it refused a request, by period.
+        learned: limits the service named when it rejected a request, by period.
     """
 
     as_of: datetime

@@ -392,7 +392,7 @@ def _merge_device(pieces: list[MicroTelemetry], coverage: Coverage) -> MicroTele
 
 
 def _unlisted(window: Window, gaps: Iterable[Gap]) -> list[Gap]:
-    """Return the gaps of a stretch for which a device was not listed: not asked for, or without a row."""
+    """Return the gaps of a window for which a device was not listed: not asked for, or without a row."""
     told, reached = [], window.start
     for gap in gaps:
         piece = gap.window.clip(window)

@@ -115,10 +115,10 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         """Return one segment per week; what is older than the service keeps is not asked for."""
         end = now if self.end is None else min(self.end, now)
         window = Window(int(self.start), max(int(self.start), int(end)))
-        kept = window.clip(Window(int(now - RETENTION_S + RETENTION_MARGIN_S), window.end))
-        gone = Window(window.start, kept.start)
+        retained = window.clip(Window(int(now - RETENTION_S + RETENTION_MARGIN_S), window.end))
+        gone = Window(window.start, retained.start)
         return Segments(
-            tuple(Segment(self._requests(week), week) for week in split(kept, WEEK)),
+            tuple(Segment(self._requests(week), week) for week in split(retained, WEEK)),
             window=window,
             unasked=(Gap(gone, Reason.BEYOND_RETENTION),) if gone.seconds else (),
             pruned=len(split(gone, WEEK)),

@@ -41,7 +41,7 @@ def _start_and_span(window: Window, *, newest: bool) -> Params:
 def _start_and_past_end(window: Window, *, newest: bool) -> Params:
     """Return the parameters of a window: its ends, but for one that may not have come yet, by its clock.
 
-    An end in the future is refused; without one the service answers up to now.
+    An end in the future is an error; without one the service answers up to now.
     """
     start = (("start_at", str(window.start)),)
     return start if newest else (*start, ("end_at", str(window.end)))
