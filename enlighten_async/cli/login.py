@@ -18,7 +18,7 @@ from enlighten_async.cli.shell import Shell
 from enlighten_async.client import DEFAULT_ACCOUNT
 from enlighten_async.errors import AuthenticationError
 from enlighten_async.oauth import OAuth, Tokens
-from enlighten_async.oauth.session import until
+from enlighten_async.oauth.session import expiry
 from enlighten_async.transport import Secret
 
 PATIENCE = 600.0
@@ -93,7 +93,7 @@ async def _finish(oauth: OAuth, account: str, came: Arrival | None, redirect_uri
     if not came.code:
         _refuse(came.error)
     tokens = await _exchanged(oauth, account, came.code, redirect_uri)
-    click.echo(f"account {failures.plain(account)} is logged in; the access token ends at {until(tokens)}")
+    click.echo(f"account {failures.plain(account)} is logged in; the access token ends at {expiry(tokens)}")
 
 
 async def _exchanged(oauth: OAuth, account: str, code: Secret, redirect_uri: str | None) -> Tokens:

@@ -18,6 +18,8 @@ from enlighten_async.oauth import FileTokenStore, OAuth, Tokens
 from tests.oauth.accounts import KEY, renewed, stored
 from tests.oauth.authority import CLIENT_ID, CLIENT_SECRET, DAY, Authority
 
+pytestmark = pytest.mark.slow  # real processes
+
 ROOT = Path(__file__).parents[2]
 
 
