@@ -241,7 +241,9 @@ class TokenEndpoint:
                 return await run_shielded(partial(self._request_once, credentials, grant_error, save))
             except EnlightenError as error:
                 failures += 1
-                if not (is_transient(error) or isinstance(error, Throttled)) or not self.retry.allows(failures):
+                if not (is_transient(error) or isinstance(error, Throttled)) or not self.retry.allows(
+                    failures
+                ):
                     raise
             await self.clock.sleep(self.retry.delay(failures, random.random()))  # noqa: S311 - jitter
 
