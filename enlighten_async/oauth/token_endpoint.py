@@ -241,9 +241,8 @@ class TokenEndpoint:
                 return await run_shielded(partial(self._request_once, credentials, grant_error, save))
             except EnlightenError as error:
                 failures += 1
-                if not (is_transient(error) or isinstance(error, Throttled)) or not self.retry.allows(
-                    failures
-                ):
+                may_pass = is_transient(error) or isinstance(error, Throttled)
+                if not may_pass or not self.retry.allows(failures):
                     raise
             await self.clock.sleep(self.retry.delay(failures, random.random()))  # noqa: S311 - jitter
 

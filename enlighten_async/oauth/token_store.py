@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import random
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -20,6 +19,7 @@ from platformdirs import user_config_path
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError
+from enlighten_async.state.threads import poll_until
 from enlighten_async.transport import Secret
 
 logger = logging.getLogger("enlighten_async")
@@ -30,8 +30,6 @@ REFRESH_MARGIN_S = 300.0
 TOKEN_LOCK_TIMEOUT_S = 300.0
 """Seconds to wait for the lock of an account; three requests that time out hold it for 92."""
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.05
-
 OWNER_ONLY = 0o600
 
 _NO_FOLDER = "is in a folder that does not exist: make it, or name another file"
@@ -39,8 +37,12 @@ _NO_FOLDER = "is in a folder that does not exist: make it, or name another file"
 _FOREIGN_FILE = "is not a file of tokens, and is left as it is: move it away, or name another file"
 
 
-async def poll_until(take: Callable[[], bool], clock: Clock, what: str) -> None:
-    """Try to take a lock until that works. No cancel comes between taking it and the return.
+class _LockTaken(Exception):
+    """Another task or program holds the lock."""
+
+
+async def _acquire(take: Callable[[], bool], clock: Clock, what: str) -> None:
+    """Take a lock. No cancel comes between taking it and the return.
 
     Args:
         take: tries once without waiting; tells whether it worked.
@@ -50,15 +52,16 @@ async def poll_until(take: Callable[[], bool], clock: Clock, what: str) -> None:
     Raises:
         UsageError: another task or program held it for `TOKEN_LOCK_TIMEOUT_S` seconds.
     """
-    deadline = clock.monotonic() + TOKEN_LOCK_TIMEOUT_S
-    pause = _FIRST_PAUSE_S
-    while not take():
-        if clock.monotonic() >= deadline:
-            raise UsageError(
-                f"{what} has been held for {TOKEN_LOCK_TIMEOUT_S:g} s by another task or program"
-            )
-        await clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
-        pause = min(_LONGEST_PAUSE_S, pause * 1.5)
+
+    async def attempt() -> None:
+        if not take():
+            raise _LockTaken
+
+    try:
+        await poll_until(attempt, clock, TOKEN_LOCK_TIMEOUT_S, locked=_LockTaken)
+    except _LockTaken:
+        held = f"has been held for {TOKEN_LOCK_TIMEOUT_S:g} s by another task or program"
+        raise UsageError(f"{what} {held}") from None
 
 
 @frozen
@@ -181,9 +184,7 @@ class MemoryTokenStore:
     async def lock(self, account: str) -> AsyncIterator[None]:
         """Lock the account for all that share the store."""
         lock = self._locks.setdefault(account, threading.Lock())  # atomic, so that all threads share one lock
-        await poll_until(
-            lambda: lock.acquire(blocking=False), self._clock, f"the lock of account {account!r}"
-        )
+        await _acquire(lambda: lock.acquire(blocking=False), self._clock, f"the lock of account {account!r}")
         try:
             yield
         finally:
@@ -270,7 +271,7 @@ class FileTokenStore:
         if not self.path.parent.is_dir():  # filelock would make it, readable by all users
             raise InputError(f"{self.path} {_NO_FOLDER}")
         lock = FileLock(path, mode=OWNER_ONLY, thread_local=False)
-        await poll_until(lambda: self._take(lock), self._clock, f"the lock {path}")
+        await _acquire(lambda: self._take(lock), self._clock, f"the lock {path}")
         try:
             yield
         finally:

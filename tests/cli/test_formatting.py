@@ -32,7 +32,7 @@ def test_a_bar_is_as_long_as_its_share(encoding: str, sign: str) -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-@pytest.mark.parametrize("width", [18, 20, 40, 79, 100, 500])
+@pytest.mark.parametrize("width", [26, 30, 40, 79, 100, 500])
 def test_no_figure_is_cut(width: int, terminal: bool) -> None:
     """Whatever the width; where there is no room for bars, there are none."""
     lines = shown(width, terminal=terminal)
