@@ -85,7 +85,7 @@ def test_a_file_has_to_be_named_and_to_be_there(tmp_path: Path, words: tuple[str
 
 @pytest.mark.parametrize("words", [("info",), ("verify",), ("prune",)])
 def test_a_file_of_a_newer_version(path: Path, words: tuple[str, ...]) -> None:
-    """Is to be mended first, as for all commands."""
+    """Is refused, as for all commands."""
     sql(path, "PRAGMA user_version = 99")
     done = run("--state", path, "store", *words)
     assert (done.exit_code, done.stdout) == (2, "")
