@@ -1,4 +1,4 @@
-"""A year of a system, fetched from the emulator over real sockets: what it takes, and what it would take."""
+"""Demo: a year of a system, fetched from the emulator over real sockets, and its price on the free plan."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from enlighten_async.windows import DAY, as_datetime
 
 YEAR = timedelta(days=365)
 
-LATENCY = (0.04, 0.12)
-"""Seconds the emulator takes to answer, about what a service on the internet does."""
+LATENCY_S = (0.04, 0.12)
+"""Seconds the emulator takes to answer, about as long as a service on the internet."""
 
 Version: TypeAlias = Literal["v2", "v4"]
-"""Which version of the API is spoken."""
+"""Version of the API."""
 
 Watch: TypeAlias = Callable[[Query[Any, Any]], AbstractAsyncContextManager[None]]
-"""Is given a query, and entered while it runs."""
+"""Context manager of a query, entered while the query runs."""
 
 
 @frozen(kw_only=True)
 class Demo:
-    """What the demo did.
+    """Result of the demo.
 
     Attributes:
-        version: which version of the API was spoken.
-        base_url: where the emulator was.
-        system: whose year it is.
-        listing: what it cost to ask for the systems, and with them the time zone.
+        version: version of the API.
+        base_url: URL of the emulator.
+        system: the system.
+        listing: receipt of the list of systems, which has the time zone.
         year: the answer, with its own coverage and receipt.
         counted: requests for the year that the service counted.
-        refused: of these, how many it refused as over the limit.
-        energy: Wh of the year by the service's own books, to compare the answer with.
-        price: what the same year would take on the free plan.
-        wait: how long it would take there.
-        plan: the free plan, as the service's emulator has it.
-        seconds: how long fetching the year took.
+        rejected: of these, requests the service rejected as over the limit.
+        energy: energy of the year (Wh) by the emulator's data, to compare the answer with.
+        price: price of the same year on the free plan.
+        wait: time the year would take there.
+        plan: the free plan.
+        seconds: seconds that fetching the year took.
     """
 
     version: Version
@@ -56,7 +56,7 @@ class Demo:
     listing: Receipt
     year: RgmStats
     counted: int
-    refused: int
+    rejected: int
     energy: int
     price: Estimate
     wait: timedelta
@@ -73,24 +73,26 @@ async def run(
     *,
     version: Version = "v2",
     seed: int = 0,
-    latency: tuple[float, float] = LATENCY,
+    latency: tuple[float, float] = LATENCY_S,
     watch: Watch = lambda _: nullcontext(),
     clock: Clock | None = None,
 ) -> Demo:
     """Fetch the last 365 days of the demo system; needs uvicorn.
 
     Args:
-        version: which version of the API is spoken.
-        seed: of the emulator's systems and weather.
+        version: version of the API.
+        seed: seed of the emulator's systems and weather.
         latency: seconds the emulator takes to answer, between two values.
-        watch: is given the query for the year, and entered while it runs.
+        watch: context manager of the query for the year, entered while it runs.
         clock: the source of the client's time.
     """
     clock = clock or SystemClock()
     emulator = Emulator(seed=seed, quota=Quota.UNLIMITED, latency=latency)
     with emulator.running(version=version) as base_url:
-        connect = partial(await _door(emulator, version, base_url, clock), base_url=base_url, clock=clock)
-        # No limits, so that the demo takes seconds; what the free plan would take is asked for below.
+        connect = partial(
+            await _client_factory(emulator, version, base_url, clock), base_url=base_url, clock=clock
+        )
+        # No limits, so that the demo takes seconds; the price on the free plan is asked for below.
         async with connect("demo", plan=Plan()) as client:
             systems = await client.systems()
             emulator.counts.reset()
@@ -109,8 +111,8 @@ async def run(
         listing=systems.receipt,
         year=year,
         counted=emulator.counts.sent,
-        refused=emulator.counts.rejected,
-        energy=_by_the_books(emulator, year),
+        rejected=emulator.counts.rejected,
+        energy=_energy(emulator, year),
         price=price,
         wait=wait,
         plan=client.plan,
@@ -119,15 +121,15 @@ async def run(
 
 
 def _last_year(client: EnlightenClient, emulator: Emulator, clock: Clock) -> Query[RgmStats, RgmStats]:
-    """Ask for the last 365 days of the demo system."""
+    """Return the query for the last 365 days of the demo system."""
     now = as_datetime(clock.now())
     return client.rgm_stats(emulator.demo_system, start_at=now - YEAR, end_at=now)
 
 
-async def _door(
+async def _client_factory(
     emulator: Emulator, version: Version, base_url: str, clock: Clock
 ) -> Callable[..., EnlightenClient]:
-    """Return what makes clients of the demo user; for v4 it has logged in."""
+    """Return the factory of clients of the demo user; for v4 the user has logged in."""
     user = emulator.demo_user
     if version == "v2":
         return partial(EnlightenClient, user_id=user)
@@ -137,8 +139,8 @@ async def _door(
     return partial(EnlightenClient.v4, oauth=oauth, user_id=user)
 
 
-def _by_the_books(emulator: Emulator, year: RgmStats) -> int:
-    """Return the energy (Wh) the emulator knows of, from the answer's first interval to its last."""
+def _energy(emulator: Emulator, year: RgmStats) -> int:
+    """Return the energy (Wh) by the emulator's data, from the answer's first interval to its last."""
     if not year.intervals:
         return 0
     first, last = year.intervals[0].end_at.timestamp(), year.intervals[-1].end_at.timestamp()

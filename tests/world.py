@@ -7,7 +7,7 @@ from typing import Any
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.oauth import OAuth
-from enlighten_async.testing import FakeClock, LoggedIn
+from enlighten_async.testing import EmulatorTokenStore, FakeClock
 
 API_KEY = "0123456789abcdef0123456789abcdef"
 """An API key such as the service's; the emulator takes any."""
@@ -46,7 +46,7 @@ class World:
         """Return the application, all of whose accounts have logged in; they are named as v2's users."""
         options.setdefault("clock", self.clock)
         options.setdefault("transport", self.emulator.transport())
-        options.setdefault("tokens", LoggedIn(self.emulator))
+        options.setdefault("tokens", EmulatorTokenStore(self.emulator))
         return OAuth("client", "secret", **options)
 
     def v4(self, key: str = API_KEY, user: str | None = None, **options: Any) -> EnlightenClient:

@@ -1,23 +1,32 @@
-"""`enlighten emulator`."""
+"""`enlighten emulator` and `enlighten demo`: the service on this machine, and the client against it."""
 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from enlighten_async.cli.shell import Shell
+from enlighten_async.cli import formatting
+from enlighten_async.cli.context import CommandContext
+from enlighten_async.cli.progress import shown_progress
 
 if TYPE_CHECKING:
+    from enlighten_async.demo import Demo
     from enlighten_async.emulator import Emulator, Quota
+    from enlighten_async.models import Sum
 
 ROTATIONS = ["strict", "lenient"]
 PLANS = ["watt", "kilowatt", "megawatt", "partner", "unlimited"]
-SHOWN = 8
+MAX_NAMES = 8
+"""Users and systems that are named in the banner."""
+
+MAX_MONTHS_COLUMNS = 100
+"""Columns of the table of months, at most: longer bars are not easier to compare."""
 
 BANNER = """\
-The service's fake is at {url} (Ctrl-C ends it).
+The emulator is at {url} (Ctrl-C ends it).
 
   key      any text
   users    {users}
@@ -30,13 +39,13 @@ The service's fake is at {url} (Ctrl-C ends it).
     enlighten --base-url {url} systems
 
 Version 4 of the API is at {host}/api/v4, with the same systems. It needs a token,
-of which any client id, secret and password get one:
+which any client id, secret and password get:
 
   curl -u any:any '{host}/oauth/token' -d grant_type=password -d username={user} -d password=any
 
   curl -H "Authorization: Bearer $TOKEN" '{host}/api/v4/systems?key=any'
 
-or a code, which an owner's consent gives (add &user=ID for another user):
+or a code, which the consent of an owner gives (add &user=ID for another user):
 
   {host}/oauth/authorize?response_type=code&client_id=any&redirect_uri={host}/oauth/redirect_uri
 
@@ -46,24 +55,30 @@ or a code, which an owner's consent gives (add &user=ID for another user):
 """
 
 
-@click.command(short_help="Serve a fake of the service.")
+@click.command(short_help="Serve an emulator of the service.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=8700, show_default=True)
 @click.option("--plan", type=click.Choice(PLANS), default="watt", show_default=True, help="Limits of a key.")
-@click.option("--seed", default=0, show_default=True, help="Of systems, weather and latencies.")
+@click.option("--seed", default=0, show_default=True, help="Seed of systems, weather and latencies.")
 @click.option("--users", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--systems", type=click.IntRange(1), default=8, show_default=True, help="Of each user.")
-@click.option("--latency", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds.")
+@click.option("--systems", type=click.IntRange(1), default=8, show_default=True, help="Systems of each user.")
+@click.option(
+    "--latency",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Seconds that an answer takes.",
+)
 @click.option(
     "--rotation",
     type=click.Choice(ROTATIONS),
     default="strict",
     show_default=True,
-    help="Whether a refresh token of v4 that was used is dead.",
+    help="Whether a refresh token of v4 ends when it is used.",
 )
 @click.pass_obj
 def emulator(
-    shell: Shell,
+    context: CommandContext,
     host: str,
     port: int,
     plan: str,
@@ -73,25 +88,27 @@ def emulator(
     latency: float,
     rotation: Literal["strict", "lenient"],
 ) -> None:
-    """Serve a fake of the service on this machine, for trying things out."""
+    """Serve an emulator of the service on this machine, for trying things out."""
     from enlighten_async.emulator import Emulator, Quota  # noqa: PLC0415 - only this command needs it
 
     quota: Quota = getattr(Quota, plan.upper())
-    fake = Emulator(seed=seed, users=users, systems=systems, quota=quota, latency=latency, rotation=rotation)
+    service = Emulator(
+        seed=seed, users=users, systems=systems, quota=quota, latency=latency, rotation=rotation
+    )
 
     async def work() -> None:
         _check_free(host, port)
-        click.echo(_banner(fake, f"http://{f'[{host}]' if ':' in host else host}:{port}"))
-        await fake.serve(host, port)
+        click.echo(_banner(service, f"http://{f'[{host}]' if ':' in host else host}:{port}"))
+        await service.serve(host, port)
 
-    shell.run(work, until_interrupted=True)
+    context.run(work, until_interrupted=True)
 
 
 def _check_free(host: str, port: int) -> None:
-    """Refuse a port in use: the server would tell only after it was announced, and in its own words.
+    """Check that a port is free: uvicorn would report it only after the banner, in another form.
 
     Raises:
-        OSError: it is in use, or the address is not this machine's.
+        OSError: the port is in use, or the address is not this machine's.
     """
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
@@ -100,16 +117,19 @@ def _check_free(host: str, port: int) -> None:
         raise OSError(error.errno, reason) from None
 
 
-def _banner(fake: Emulator, host: str) -> str:
-    """Return what one needs to know to use it."""
-    users, systems = fake.users, [str(system.system_id) for system in fake.truth.systems(fake.demo_user)]
+def _banner(service: Emulator, host: str) -> str:
+    """Return the addresses, users, systems and commands to use the emulator with."""
+    users, systems = (
+        service.users,
+        [str(system.system_id) for system in service.truth.systems(service.demo_user)],
+    )
     return BANNER.format(
         host=host,
         url=f"{host}/api/v2",
-        user=fake.demo_user,
-        users=_some(users),
-        systems=_some(systems),
-        plan=_limits(fake.quota),
+        user=service.demo_user,
+        users=_first(users),
+        systems=_first(systems),
+        plan=_limits(service.quota),
     )
 
 
@@ -122,6 +142,65 @@ def _limits(quota: Quota) -> str:
     return f"{text})" if month in {None, quota.month} else f"{text}; {month:,} in v4)"
 
 
-def _some(names: list[str]) -> str:
-    more = len(names) - SHOWN
-    return " ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+def _first(names: list[str]) -> str:
+    more = len(names) - MAX_NAMES
+    return " ".join(names[:MAX_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+
+
+@click.command(short_help="Fetch a year from an emulator of the service.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the emulated weather.")
+@click.option("--v4", is_flag=True, help="By version 4 of the API, with a login.")
+@click.pass_obj
+def demo(context: CommandContext, seed: int, v4: bool) -> None:
+    """Fetch a year from an emulator on this machine, and show what it costs there and on the free plan.
+
+    The real client, over real sockets. It needs neither a key nor the network.
+    """
+    from enlighten_async.demo import run  # noqa: PLC0415 - only this command needs the emulator
+
+    def watch(query: Any) -> Any:
+        return shown_progress(query, context.err, live=context.live)
+
+    async def work() -> None:
+        show_demo(context, await run(version="v4" if v4 else "v2", seed=seed, watch=watch))
+
+    context.run(work)
+
+
+def show_demo(context: CommandContext, done: Demo) -> None:
+    """Show the result of the demo: the months of the year, and the receipts."""
+    out = context.out
+    place = ", ".join(part for part in (done.system.city, done.system.timezone) if part)
+    out.print(f"System {done.system.system_id} ({place}), the last 365 days, from {done.base_url}\n")
+    months = done.year.sums("month")
+    headings = ["month", "kWh", "intervals"]
+    rows, values = list(_months(months)), [month.wh for month in months]
+    out.print(formatting.bar_table(out, headings, rows, values, max_columns=MAX_MONTHS_COLUMNS))
+    out.print()
+    for line in demo_receipt(done):
+        out.print(line)
+
+
+def _months(months: Sequence[Sum]) -> Iterator[tuple[str, str, str]]:
+    """Yield the rows of the table; the total is the last one."""
+    for month in months:
+        whole = f"{month.got / month.expected:.1%}" if month.expected else ""
+        yield f"{month.start:%Y-%m}", formatting.kwh(month.wh), whole
+    yield "total", formatting.kwh(sum(month.wh for month in months)), ""
+
+
+def demo_receipt(done: Demo) -> list[str]:
+    """Return the cost of the year, and its cost on the free plan, in lines."""
+    spent, price, plan = done.year.receipt, done.price, done.plan
+    agrees = (done.counted, done.rejected) == (spent.sent, spent.rejected)
+    exact = "to the Wh" if done.wh == done.energy else f"NOT the answer's {formatting.number(done.wh)}"
+    share = "" if price.month_share is None else f"; {price.month_share:.2%} of the month's "
+    before = f"(and {done.listing.sent} before, for the time zone)"
+    wait = f"{price.at_most} requests at {plan.minute} a minute: {formatting.duration(done.wait)} from now"
+    return [
+        f"receipt   {formatting.receipt(spent)}, in {done.seconds:.1f} s {before}",
+        f"service   counted {done.counted}, rejected {done.rejected}: {'agreed' if agrees else 'NOT AGREED'}",
+        f"coverage  {formatting.coverage(done.year.coverage)}",
+        f"energy    {formatting.number(done.energy)} Wh by the service's data: {exact}",
+        f"on {plan.name:<7}{wait}{share}{formatting.number(plan.month or 0)}",
+    ]

@@ -1,30 +1,179 @@
-"""`enlighten login`."""
+"""`enlighten login`: the OAuth login of a system owner, with a redirect to this machine."""
 
 from __future__ import annotations
 
+import hmac
+import os
 import secrets
+import socketserver
 import sys
 import threading
-from typing import NoReturn
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NoReturn
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import click
+from attrs import frozen
 
-from enlighten_async.cli import failures
-from enlighten_async.cli.callback import HOST, Arrival, Callback, arrival, listening, port_of
-from enlighten_async.cli.failures import LoginFailed
-from enlighten_async.cli.shell import Shell
+from enlighten_async.cli import exit_codes
+from enlighten_async.cli.context import CommandContext
+from enlighten_async.cli.exit_codes import LoginFailed
+from enlighten_async.cli.formatting import printable
 from enlighten_async.client import DEFAULT_ACCOUNT
 from enlighten_async.errors import AuthenticationError
 from enlighten_async.oauth import OAuth, Tokens
-from enlighten_async.oauth.session import until
+from enlighten_async.oauth.session import expiry
 from enlighten_async.transport import Secret
 
-PATIENCE = 600.0
-"""Seconds the owner is waited for."""
+LOGIN_TIMEOUT_S = 600.0
+"""Seconds to wait for the owner."""
+
+REQUEST_TIMEOUT_S = 10.0
+"""Seconds to wait for the next bytes of a request: browsers open connections that they do not use."""
+
+SHUTDOWN_POLL_S = 0.05
+"""Seconds between two looks of the server at whether it has to end."""
+
+HOST = "127.0.0.1"
+CALLBACK_PATH = "/callback"
+
+PAGE = "<!doctype html><title>enlighten</title><p>{text}</p>\n"
+CODE_RECEIVED = "The code has arrived: you can close this page and go back to the terminal."
+LOGIN_REFUSED = "The login was refused: you can close this page and go back to the terminal."
+OTHER_LOGIN = "This address does not belong to the login that is waited for."
+NOT_FOUND = "There is nothing here."
 
 PROMPT = "The code, or the address you were led to (it is not shown)"
+
+
+@frozen
+class AuthorizationResponse:
+    """Query of the redirect with which the owner comes back (RFC 6749, 4.1.2).
+
+    Attributes:
+        code: the code; empty if there is none.
+        error: OAuth's error code, such as "access_denied"; empty if there is a code.
+    """
+
+    code: Secret
+    error: str = ""
+
+
+def parse_redirect(query: str, state: str) -> AuthorizationResponse | None:
+    """Return the response in the query of a redirect; `None` if it belongs to no login, or to another one."""
+    fields = {name: values[0] for name, values in parse_qs(query).items() if len(values) == 1}
+    if not hmac.compare_digest(fields.get("state", "").encode(), state.encode()):
+        return None
+    code, error = Secret(fields.get("code", "")), fields.get("error", "")
+    return AuthorizationResponse(code, error) if code or error else None
+
+
+class CallbackServer(ThreadingHTTPServer):
+    """HTTP server to which the owner is redirected; only this machine can reach it (RFC 8252, 7.3).
+
+    Each connection has a daemon thread and a timeout, so that idle ones block nobody.
+
+    Args:
+        port: the port; 0 for any that is free.
+        path: the path of the redirect; others are not found.
+        state: the state that the owner has to bring back.
+    """
+
+    daemon_threads = True
+    request_queue_size = 256
+    allow_reuse_address = os.name == "posix"  # on Windows, two programs could use the port
+
+    def __init__(self, port: int, path: str, state: str) -> None:
+        super().__init__((HOST, port), _CallbackHandler)
+        self.path = path
+        self.state = state
+        self.response: AuthorizationResponse | None = None
+        self.done = threading.Event()
+
+    def server_bind(self) -> None:
+        """Bind without the look-up of the host's name, which may take seconds."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, self.socket.getsockname()[1]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Ignore a connection that breaks."""
+
+    async def wait(self) -> AuthorizationResponse:
+        """Wait for the owner's redirect."""
+        await anyio.to_thread.run_sync(self.done.wait, abandon_on_cancel=True)
+        assert self.response is not None  # noqa: S101 - `done` is set after it
+        return self.response
+
+
+class _CallbackHandler(BaseHTTPRequestHandler):
+    server: CallbackServer
+    timeout = REQUEST_TIMEOUT_S
+    protocol_version = default_request_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        try:
+            address = urlsplit(self.path)
+        except ValueError:
+            address = urlsplit("")
+        if address.path != self.server.path:
+            self._send(HTTPStatus.NOT_FOUND, NOT_FOUND)
+            return
+        response = parse_redirect(address.query, self.server.state)
+        if response is None:
+            self._send(HTTPStatus.BAD_REQUEST, OTHER_LOGIN)
+            return
+        self._send(HTTPStatus.OK, CODE_RECEIVED if response.code else LOGIN_REFUSED)
+        self.server.response = response
+        self.server.done.set()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer a request that is not a GET, or is malformed, without quoting it."""
+        self._send(HTTPStatus.NOT_FOUND, NOT_FOUND)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
+        """Log nothing: the address holds the code."""
+
+    def _send(self, status: HTTPStatus, text: str) -> None:
+        body = PAGE.format(text=text).encode()
+        self.send_response(status)
+        for name, value in {
+            "Content-Type": "text/html; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": "default-src 'none'",
+            "Referrer-Policy": "no-referrer",
+            "Connection": "close",
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextmanager
+def callback_server(port: int, path: str, state: str) -> Iterator[CallbackServer]:
+    """Serve the page of the redirect while the body runs.
+
+    Raises:
+        OSError: the port is in use.
+    """
+    try:
+        server = CallbackServer(port, path, state)
+    except OSError as error:
+        reason = f"cannot listen at {HOST} port {port}: choose another --port, or --paste the code"
+        raise OSError(error.errno, reason) from None
+    thread = threading.Thread(target=server.serve_forever, args=(SHUTDOWN_POLL_S,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.done.set()  # a thread that waits for it would keep the process alive
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @click.command(short_help="Let the owner of systems log in, for version 4.")
@@ -35,9 +184,7 @@ PROMPT = "The code, or the address you were led to (it is not shown)"
     show_default=True,
     help="Your own name for the account.",
 )
-@click.option(
-    "--redirect-uri", metavar="URL", help="Where the owner is led, if it is not this machine itself."
-)
+@click.option("--redirect-uri", metavar="URL", help="URL the owner is led to, if it is not on this machine.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=8710, show_default=True, help="0: any that is free."
 )
@@ -45,58 +192,67 @@ PROMPT = "The code, or the address you were led to (it is not shown)"
 @click.option("--no-browser", is_flag=True, help="Only print the address of the page.")
 @click.pass_obj
 def login(
-    shell: Shell, account: str, redirect_uri: str | None, port: int, paste: bool, no_browser: bool
+    context: CommandContext,
+    account: str,
+    redirect_uri: str | None,
+    port: int,
+    paste: bool,
+    no_browser: bool,
 ) -> None:
-    """Let the owner of systems log in, and keep the tokens that come of it.
+    """Let the owner of systems log in, and save the tokens.
 
-    ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET are taken from the environment. The tokens are kept in
-    the file ENLIGHTEN_TOKENS names, by default in the folder for settings of your user: they belong
-    to nobody else, and to no folder a command happens to be run in.
+    ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET are taken from the environment. The tokens are saved in
+    the file ENLIGHTEN_TOKENS, by default in your configuration folder: no other user can read them.
     """
     state = secrets.token_urlsafe(24)
+    browser = not no_browser
     if not paste:
-        shell.run(lambda: _by_callback(shell, account, redirect_uri, port, state, browser=not no_browser))
+        context.run(lambda: _log_in(context, account, redirect_uri, port, state, browser=browser))
         return
-    shell.run(lambda: _show(shell, account, redirect_uri, state, browser=not no_browser))
-    came = _pasted(_prompt(), state)  # outside of the event loop, so that Ctrl-C is heard
-    shell.run(lambda: _finish(_oauth(shell), account, came, redirect_uri))
+    context.run(lambda: _open_page(context, account, redirect_uri, state, browser=browser))
+    response = _pasted(_prompt(), state)  # outside of the event loop, so that Ctrl-C is heard
+    context.run(lambda: _finish(_oauth(context), account, response, redirect_uri))
 
 
-async def _by_callback(
-    shell: Shell, account: str, redirect_uri: str | None, port: int, state: str, *, browser: bool
+async def _log_in(
+    context: CommandContext, account: str, redirect_uri: str | None, port: int, state: str, *, browser: bool
 ) -> None:
-    async with listening(port) as listener:
-        redirect = redirect_uri or f"http://{HOST}:{port_of(listener)}/callback"
-        await _show(shell, account, redirect, state, browser=browser)
-        shell.say("Waiting for you to come back; on another machine than your browser's, use --paste.")
-        with anyio.move_on_after(PATIENCE) as waiting:
-            came: Arrival | None = await Callback(listener, urlsplit(redirect).path or "/", state).wait()
-        if waiting.cancelled_caught:
-            came = None
-    await _finish(_oauth(shell), account, came, redirect)
+    path = CALLBACK_PATH if redirect_uri is None else urlsplit(redirect_uri).path or "/"
+    response: AuthorizationResponse | None = None
+    with callback_server(port, path, state) as server:
+        redirect = redirect_uri or f"http://{HOST}:{server.server_port}{path}"
+        await _open_page(context, account, redirect, state, browser=browser)
+        context.report("Waiting for you to come back; on another machine than your browser's, use --paste.")
+        with anyio.move_on_after(LOGIN_TIMEOUT_S):
+            response = await server.wait()
+    await _finish(_oauth(context), account, response, redirect)
 
 
-async def _show(shell: Shell, account: str, redirect_uri: str | None, state: str, *, browser: bool) -> None:
-    oauth = _oauth(shell)
-    await oauth.tokens(account)  # whatever is wrong with the name or the file is said before anybody logs in
+async def _open_page(
+    context: CommandContext, account: str, redirect_uri: str | None, state: str, *, browser: bool
+) -> None:
+    oauth = _oauth(context)
+    await oauth.tokens(account)  # a wrong name or file is reported before anybody logs in
     url = oauth.authorization_url(redirect_uri=redirect_uri, state=state)
-    shell.say(f"Open this page, and log in as the owner of the systems: {url}")
+    context.report(f"Open this page, and log in as the owner of the systems: {url}")
     if browser:
-        # One that runs in the terminal comes back only when it is left.
-        threading.Thread(target=shell.browse, args=(url,), daemon=True).start()
+        # A browser that runs in the terminal returns only when it is left.
+        threading.Thread(target=context.open_browser, args=(url,), daemon=True).start()
 
 
-async def _finish(oauth: OAuth, account: str, came: Arrival | None, redirect_uri: str | None) -> None:
-    """Exchange the code, and print until when the tokens are good."""
-    if came is None:
+async def _finish(
+    oauth: OAuth, account: str, response: AuthorizationResponse | None, redirect_uri: str | None
+) -> None:
+    """Exchange the code, and print the end of the access token."""
+    if response is None:
         raise LoginFailed("nothing has come back that belongs to this login: run it again")
-    if not came.code:
-        _refuse(came.error)
-    tokens = await _exchanged(oauth, account, came.code, redirect_uri)
-    click.echo(f"account {failures.plain(account)} is logged in; the access token ends at {until(tokens)}")
+    if not response.code:
+        _refuse(response.error)
+    tokens = await _exchange(oauth, account, response.code, redirect_uri)
+    click.echo(f"account {printable(account)} is logged in; the access token ends at {expiry(tokens)}")
 
 
-async def _exchanged(oauth: OAuth, account: str, code: Secret, redirect_uri: str | None) -> Tokens:
+async def _exchange(oauth: OAuth, account: str, code: Secret, redirect_uri: str | None) -> Tokens:
     try:
         return await oauth.exchange(account, code, redirect_uri=redirect_uri)
     except AuthenticationError as error:
@@ -110,11 +266,11 @@ def _refuse(error: str) -> NoReturn:
     raise LoginFailed(f"the service did not let the owner log in ({error[:100]})")
 
 
-def _pasted(text: str, state: str) -> Arrival | None:
-    """Return what was pasted: a code, or an address that has one."""
+def _pasted(text: str, state: str) -> AuthorizationResponse | None:
+    """Return the response in a pasted text: a code, or an address that holds one."""
     if "code=" not in text and "error=" not in text:
-        return Arrival(Secret(text)) if text else None
-    return arrival(text.rpartition("?")[2].partition("#")[0], state)
+        return AuthorizationResponse(Secret(text)) if text else None
+    return parse_redirect(text.rpartition("?")[2].partition("#")[0], state)
 
 
 def _prompt() -> str:
@@ -122,9 +278,9 @@ def _prompt() -> str:
         return str(click.prompt(PROMPT, hide_input=True, default="", show_default=False, err=True)).strip()
     except click.Abort:
         click.echo("error: interrupted", err=True)
-        sys.exit(failures.INTERRUPTED)
+        sys.exit(exit_codes.INTERRUPTED)
 
 
-def _oauth(shell: Shell) -> OAuth:
-    url = shell.options.get("base_url")
+def _oauth(context: CommandContext) -> OAuth:
+    url = context.options.get("base_url")
     return OAuth.from_env() if url is None else OAuth.from_env(base_url=url)

@@ -1,4 +1,4 @@
-"""Logging owners in (OAuth 2): where to send them, what to do with the code, tokens that renew themselves."""
+"""OAuth 2: login of system owners, stored tokens, and credentials that are refreshed by themselves."""
 
 from enlighten_async.oauth.oauth import OAuth
 from enlighten_async.oauth.session import AccountCredentials, KeyIn

@@ -1,4 +1,4 @@
-"""The environment's variables that tell of an application."""
+"""OAuth: logging owners in, and the credentials of their accounts, for one application."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import urlencode, urlsplit
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import AuthenticationError, InputError
-from enlighten_async.oauth.session import AccountCredentials, KeyIn, TokenSession, checked_name
+from enlighten_async.oauth.session import AccountCredentials, KeyIn, TokenSession
 from enlighten_async.oauth.token_endpoint import OAuthError, TokenEndpoint
-from enlighten_async.oauth.token_store import FileTokenStore, Tokens, TokenStore, own_file
+from enlighten_async.oauth.token_store import FileTokenStore, Tokens, TokenStore, user_token_file
 from enlighten_async.transport import Secret, Verify, origin
 
 if TYPE_CHECKING:
@@ -21,27 +21,20 @@ if TYPE_CHECKING:
 CLIENT_ID, CLIENT_SECRET = "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_CLIENT_SECRET"
 TOKENS, BASE_URL_VARIABLE = "ENLIGHTEN_TOKENS", "ENLIGHTEN_BASE_URL"
 NAMES = (CLIENT_ID, CLIENT_SECRET, TOKENS, BASE_URL_VARIABLE)
-
-
-def read(environ: Mapping[str, str | Secret]) -> dict[str, Secret]:
-    """Return the variables, by their names; empty where they are not set."""
-    return {name: Secret(environ.get(name, "")) for name in NAMES}
-
-
-def check(known: Mapping[str, Secret]) -> None:
-    """Raise `InputError` if one that is needed is missing."""
-    missing = [name for name in (CLIENT_ID, CLIENT_SECRET) if not known[name]]
-    if missing:
-        raise InputError(f"set {' and '.join(missing)} in the environment")
-
+"""Environment variables that describe an application."""
 
 BASE_URL = "https://api.enphaseenergy.com/api/v4"
+
+MAX_USER_ID_CHARS = 200
+
+NO_TIMEOUT_S = 60.0
+"""Seconds for one request for tokens with `timeout=None`: it is not cancelled, so it has to end by itself."""
 
 _Form: TypeAlias = list[tuple[str, str | Secret]]
 
 
 class OAuthOptions(TypedDict, total=False):
-    """The options of `OAuth`, as it explains them."""
+    """The options of `OAuth`, as its docstring explains them."""
 
     tokens: str | os.PathLike[str] | TokenStore
     base_url: str
@@ -53,19 +46,19 @@ class OAuthOptions(TypedDict, total=False):
 
 
 class OAuth:
-    """The application's way to the tokens of its users' accounts.
+    """OAuth2 login and tokens of the accounts of one application (v4).
 
     An owner opens `authorization_url` and comes back with a code, `exchange` turns the code into tokens,
-    and from then on clients renew them by themselves: ahead of their end, once for all tasks and
-    processes that share the store. It belongs to no event loop and needs no closing.
+    and from then on clients refresh them by themselves: ahead of their end, once for all tasks and
+    processes that share the store. The object belongs to no event loop and needs no closing.
 
     Args:
-        client_id: of the application, as the developer portal shows it.
-        client_secret: of the application.
-        tokens: where tokens are kept: a path, for a file only its owner can read, or any `TokenStore`.
-        base_url: where the API is, as the client takes it; OAuth's pages are on the same host.
+        client_id: the application's client id, as the developer portal shows it.
+        client_secret: the application's client secret.
+        tokens: a path, for a file that only its owner can read, or any `TokenStore`.
+        base_url: the API's URL, as the client takes it; OAuth's pages are on the same host.
         timeout: seconds for one request for tokens; `None` for a minute, as it cannot be cancelled.
-        proxy: URL of a proxy, "" for none; by default what the environment says.
+        proxy: URL of a proxy, "" for none; by default the environment's.
         verify: `True` for the system's certificates, or a CA file, or a context.
         transport: any httpx transport in place of our own, such as an emulator's; it is not closed.
         clock: the source of time.
@@ -105,56 +98,58 @@ class OAuth:
             client_id=client_id,
             client_secret=secret,
             clock=self._clock,
-            timeout=60.0 if timeout is None else timeout,
+            timeout=NO_TIMEOUT_S if timeout is None else timeout,
             proxy=proxy,
             verify=verify,
             transport=transport,
         )
-        self._accounts: dict[str, TokenSession] = {}
+        self._sessions: dict[str, TokenSession] = {}
 
     @classmethod
     def from_env(
         cls, environ: Mapping[str, str | Secret] = os.environ, **options: Unpack[OAuthOptions]
     ) -> Self:
-        """Return the application of the environment.
+        """Return the application that the environment describes.
 
-        `ENLIGHTEN_CLIENT_ID` and `ENLIGHTEN_CLIENT_SECRET` are needed; `ENLIGHTEN_BASE_URL` is taken if it
-        is set. The tokens are in the file `ENLIGHTEN_TOKENS`, by default in the folder for settings of the
-        user: they belong to nobody else, and to no folder a program happens to be run in. The options are
-        those of the class.
+        `ENLIGHTEN_CLIENT_ID` and `ENLIGHTEN_CLIENT_SECRET` are required; `ENLIGHTEN_BASE_URL` is used if it
+        is set. The tokens are in the file `ENLIGHTEN_TOKENS`, by default in the user's configuration
+        folder: no other user can read them, and they do not depend on the working directory. The options
+        are those of the class.
 
         Raises:
             InputError: a variable is missing.
         """
-        known = read(environ)
+        known = {name: Secret(environ.get(name, "")) for name in NAMES}
         del environ  # as above, for tracebacks
-        check(known)
+        if missing := [name for name in (CLIENT_ID, CLIENT_SECRET) if not known[name]]:
+            raise InputError(f"set {' and '.join(missing)} in the environment")
         if known[BASE_URL_VARIABLE]:
             options.setdefault("base_url", known[BASE_URL_VARIABLE].reveal())
-        options.setdefault("tokens", known[TOKENS].reveal() or own_file())
+        options.setdefault("tokens", known[TOKENS].reveal() or user_token_file())
         return cls(known[CLIENT_ID].reveal(), known[CLIENT_SECRET], **options)
 
     def __repr__(self) -> str:
-        # A traceback that shows variables may show one that was not finished.
+        # A traceback that shows variables may show an object whose constructor has failed.
         return f"<OAuth at {self._root}>" if hasattr(self, "_root") else "<OAuth>"
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port of the service that its tokens are for."""
+        """Scheme, host and port of the service that the tokens are for."""
         return self._root.removesuffix("/oauth")
 
     @property
     def default_redirect(self) -> str:
-        """The service's own page, which shows the code to the owner."""
+        """URL of the service's own page, which shows the code to the owner."""
         return f"{self._root}/redirect_uri"
 
     def authorization_url(self, *, redirect_uri: str | None = None, state: str | None = None) -> str:
-        """Return the address of the page on which an owner logs in and consents.
+        """Return the URL of the page on which an owner logs in and consents.
 
         Args:
-            redirect_uri: where the page leads to, with `code` (or `error`) and `state` in its query; by
+            redirect_uri: URL the page leads to, with `code` (or `error`) and `state` in its query; by
                 default `default_redirect`.
-            state: comes back as it is: make it random, keep it with the user's session, and compare.
+            state: text that comes back unchanged: make it random, keep it with the user's session, and
+                compare (RFC 6749, 10.12).
 
         Raises:
             InputError: an argument is wrong.
@@ -169,8 +164,8 @@ class OAuth:
         """Turn the code an owner came back with into tokens, and save them.
 
         Args:
-            user_id: your own name for the account; it is not sent, and shown in logs and errors.
-            code: it can be used once, and lives minutes.
+            user_id: your own name for the account; it is not sent, but shown in logs and errors.
+            code: the code; it can be used once, and lives minutes.
             redirect_uri: the same as for `authorization_url`.
 
         Raises:
@@ -182,18 +177,18 @@ class OAuth:
         secret = Secret(code)
         del code
         if not secret:
-            raise InputError("code must be the one the owner came back with")
+            raise InputError("code must be the code that the owner came back with")
         form: _Form = [("grant_type", "authorization_code"), ("code", secret)]
         form.append(("redirect_uri", self._redirect(redirect_uri)))
-        return await self._account(user_id).login(form, _no_code)
+        return await self._session(user_id).login(form, _code_error)
 
     async def password(self, user_id: str, username: str | Secret, password: str | Secret) -> Tokens:
         """Log in by the owner's name and password, and save the tokens; for partners' applications only.
 
         Args:
-            user_id: your own name for the account; it is not sent, and shown in logs and errors.
-            username: of the Enlighten account.
-            password: of the Enlighten account.
+            user_id: your own name for the account; it is not sent, but shown in logs and errors.
+            username: user name of the Enlighten account.
+            password: password of the Enlighten account.
 
         Raises:
             InputError: an argument is wrong.
@@ -201,28 +196,28 @@ class OAuth:
             UsageError: the tokens could not be saved.
             EnlightenError: the token endpoint failed.
         """
-        name, word = Secret(username), Secret(password)
+        name, secret = Secret(username), Secret(password)
         del username, password
-        if not name or not word:
+        if not name or not secret:
             raise InputError("username and password must be those of the owner's Enlighten account")
-        form: _Form = [("grant_type", "password"), ("username", name), ("password", word)]
-        return await self._account(user_id).login(form, _no_password)
+        form: _Form = [("grant_type", "password"), ("username", name), ("password", secret)]
+        return await self._session(user_id).login(form, _password_error)
 
     async def tokens(self, user_id: str) -> Tokens | None:
-        """Return what is stored for an account; its times can be seen, the tokens do not show themselves."""
-        return await self._account(user_id).stored()
+        """Return the stored tokens of an account, `None` if there are none; `repr` shows only their times."""
+        return await self._session(user_id).stored()
 
     async def forget(self, user_id: str) -> None:
-        """Remove an account from the store; the service is not told."""
-        await self._account(user_id).forget()
+        """Remove an account's tokens from the store; nothing is sent."""
+        await self._session(user_id).forget()
 
     def access(self, user_id: str, api_key: str | Secret, *, key_in: KeyIn = "query") -> AccountCredentials:
-        """Return what a client needs to ask for an account's data; it may be asked for many times.
+        """Return the credentials of an account, for a client; each call may return a new object.
 
         Args:
             user_id: your own name for the account, as given to `exchange`.
             api_key: the application's key.
-            key_in: where the key goes: "query" or "header".
+            key_in: where the key is sent: "query" or "header".
 
         Raises:
             InputError: an argument is wrong.
@@ -235,24 +230,21 @@ class OAuth:
             )
         if key_in not in {"query", "header"}:
             raise InputError(f'key_in must be "query" or "header", not {key_in!r}')
-        return AccountCredentials(self._account(user_id), key, key_in=key_in)
+        return AccountCredentials(self._session(user_id), key, key_in=key_in)
 
-    def _account(self, user_id: str) -> TokenSession:
-        name = checked_name(user_id)
-        account = self._accounts.get(name)
-        if account is None:
-            # One step, so that threads agree on one.
-            account = self._accounts.setdefault(
-                name,
-                TokenSession(
-                    name,
-                    store=self._store,
-                    endpoint=self._endpoint,
-                    clock=self._clock,
-                    login_url=self.authorization_url,
-                ),
+    def _session(self, user_id: str) -> TokenSession:
+        _check_user_id(user_id)
+        session = self._sessions.get(user_id)
+        if session is None:
+            new = TokenSession(
+                user_id,
+                store=self._store,
+                endpoint=self._endpoint,
+                clock=self._clock,
+                login_url=self.authorization_url,
             )
-        return account
+            session = self._sessions.setdefault(user_id, new)  # atomic, so that all threads share one
+        return session
 
     def _redirect(self, redirect_uri: str | None) -> str:
         if redirect_uri is None:
@@ -274,17 +266,31 @@ def _store(tokens: str | os.PathLike[str] | TokenStore, clock: Clock) -> TokenSt
     raise InputError("tokens must be a path or a TokenStore: something with load, save, lock and remove")
 
 
-def _no_code(said: OAuthError) -> AuthenticationError:
+def _check_user_id(user_id: object) -> None:
+    """Raise `InputError` for a wrong name of an account; the text does not show it, as it may be personal."""
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= MAX_USER_ID_CHARS or not user_id.isprintable():
+        raise InputError(
+            f"user_id must be a printable text of at most {MAX_USER_ID_CHARS} characters: "
+            "use a name or number of your own"
+        )
+    if "@" in user_id:
+        raise InputError(
+            "user_id is shown in logs and errors, so it must not be an e-mail address: "
+            "use a name or number of your own"
+        )
+
+
+def _code_error(answer: OAuthError) -> AuthenticationError:
     return AuthenticationError(
-        f"the code is refused {said.text}: a code can be used once and lives minutes, and redirect_uri must "
-        "be the one it was asked for with. Open the authorization URL again for another",
-        status=said.status,
+        f"the code was not accepted {answer.text}: a code can be used once and lives minutes, "
+        "and redirect_uri must be that of its request. Open the authorization URL again for another code",
+        status=answer.status,
     )
 
 
-def _no_password(said: OAuthError) -> AuthenticationError:
+def _password_error(answer: OAuthError) -> AuthenticationError:
     return AuthenticationError(
-        f"the user name or password is refused {said.text}: they are those of the owner's Enlighten account, "
-        "and only partners' applications may use them",
-        status=said.status,
+        f"the user name or password was not accepted {answer.text}: they are those of the owner's Enlighten "
+        "account, and only partners' applications may use them",
+        status=answer.status,
     )

@@ -1,4 +1,4 @@
-"""The token endpoint (RFC 6749): its requests, its answers, and its errors."""
+"""The token endpoint (RFC 6749): requests for tokens, their answers, and their errors."""
 
 from __future__ import annotations
 
@@ -38,26 +38,29 @@ from enlighten_async.wire import Request, Response
 if TYPE_CHECKING:
     import httpx
 
-DAY = 86_400.0
-"""Seconds an access token lives if nothing says how long."""
-MAX_LIFE = 366 * DAY
-"""Longer lives are not believed."""
-MAX_SAID = 200
-"""Characters kept of what the service says about a failure."""
+DEFAULT_LIFE_S = 86_400.0
+"""Seconds an access token lives if neither the answer nor the token says it: the service gives a day."""
 
-_CLIENT = frozenset({"invalid_client", "unauthorized_client"})
+MAX_LIFE_S = 366 * 86_400.0
+"""Longest life of an access token that is believed."""
+
+MAX_ERROR_CHARS = 200
+"""Characters kept of each text with which the service explains a failure."""
+
+_CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
+
 _PERSONAL = re.compile(r"\S+@\S+|\beyJ[\w.~+/=-]+|[\w~+=-]{24,}[\w.~+=-]*")
-"""E-mail addresses, JWTs, and what is long enough to be another token."""
+"""E-mail addresses, JWTs, and texts that are long enough to be another token."""
 
 
 @frozen
 class OAuthError:
-    """What the service says about a failure, fit to be shown.
+    """An error answer of the token endpoint (RFC 6749, 5.2), without personal data.
 
     Attributes:
         status: HTTP status.
-        error: OAuth's word for it, such as "invalid_grant"; empty if there is none.
-        text: all it says, in brackets after the status.
+        error: OAuth's error code, such as "invalid_grant"; empty if there is none.
+        text: status, code and description, in brackets.
     """
 
     status: int
@@ -65,78 +68,80 @@ class OAuthError:
     text: str
 
 
-def tokens_of(response: Response, now: float) -> Tokens | DecodeError:
-    """Return the tokens in a 200.
+def parse_tokens(response: Response, now: float) -> Tokens | DecodeError:
+    """Return the tokens of an answer with status 200, or the error that it holds none.
 
     Args:
         response: the answer.
-        now: the local time (epoch seconds) to which its lives are added.
+        now: the local time (epoch seconds) from which the tokens' lives are counted.
     """
-    answer = _object(response.body)
-    access, refresh = _token(answer.get("access_token")), _token(answer.get("refresh_token"))
+    answer = _json_object(response.body)
+    access, refresh = _header_text(answer.get("access_token")), _header_text(answer.get("refresh_token"))
     if access is None:
         return DecodeError("the answer to a request for tokens holds no access token", path="$.access_token")
-    ahead = now - (now if response.date is None else response.date)  # of the clock that JWTs go by
-    end = _end(access)
-    life = _number(answer.get("expires_in")) or (DAY if end is None else end + ahead - now)
-    refresh_end = None if refresh is None else _end(refresh)
+    # JWTs end by the service's clock; `ahead` says by how much the local one is ahead of it.
+    ahead = now - (now if response.date is None else response.date)
+    end = _jwt_expiry(access)
+    life = _positive(answer.get("expires_in")) or (DEFAULT_LIFE_S if end is None else end + ahead - now)
+    refresh_end = None if refresh is None else _jwt_expiry(refresh)
     return Tokens(
         access_token=access,
         refresh_token=refresh,
-        expires_at=now + min(life if life > 0 else DAY, MAX_LIFE),
+        expires_at=now + min(life if life > 0 else DEFAULT_LIFE_S, MAX_LIFE_S),
         obtained_at=now,
         refresh_expires_at=None if refresh_end is None else refresh_end + ahead,
     )
 
 
-def failure_of(
-    response: Response, redactor: Redactor, refused: Callable[[OAuthError], EnlightenError]
+def error_for(
+    response: Response, redactor: Redactor, grant_error: Callable[[OAuthError], EnlightenError]
 ) -> EnlightenError | None:
-    """Return what an answer means if it is not a 200.
+    """Return the error of an answer; `None` for status 200.
 
     Args:
         response: the answer.
         redactor: masks what was sent.
-        refused: makes the error for a grant that is not accepted.
+        grant_error: makes the error for a grant that is not accepted.
     """
     status = response.status
     if status == 200:
         return None
-    said = _said(response, redactor)
-    if said.error in _CLIENT:
+    answer = _oauth_error(response, redactor)
+    if answer.error in _CLIENT_ERRORS:
         return AuthenticationError(
-            f"the client id and client secret are not accepted {said.text}: take both from the "
+            f"the client id and client secret are not accepted {answer.text}: take both from the "
             "application's page of the developer portal (only partners' applications may use passwords)",
             status=status,
         )
     if status in {400, 401}:
-        return refused(said)
+        return grant_error(answer)
     if status == 429:
-        return Throttled(f"too many requests for tokens {said.text}", status=status)
+        return Throttled(f"too many requests for tokens {answer.text}", status=status)
     hint = "" if status >= 500 else "; is base_url right?"
-    return ServerError(f"the service gave no tokens {said.text}{hint}", status=status)
+    return ServerError(f"the service gave no tokens {answer.text}{hint}", status=status)
 
 
-def _said(response: Response, redactor: Redactor) -> OAuthError:
-    answer = _object(response.body)
-    error = _shown(answer.get("error"), redactor)
-    known = [error, *(_shown(answer.get(name), redactor) for name in ("error_description", "message"))]
-    text = ", ".join(filter(None, [f"HTTP {response.status}", *known]))
+def _oauth_error(response: Response, redactor: Redactor) -> OAuthError:
+    answer = _json_object(response.body)
+    error = _printable(answer.get("error"), redactor)
+    texts = [error, *(_printable(answer.get(name), redactor) for name in ("error_description", "message"))]
+    text = ", ".join(filter(None, [f"HTTP {response.status}", *texts]))
     return OAuthError(response.status, error, f"({text})")
 
 
-def _shown(value: object, redactor: Redactor) -> str:
+def _printable(value: object, redactor: Redactor) -> str:
     if not isinstance(value, str):
         return ""
-    return "".join(char if char.isprintable() else " " for char in masked(value, redactor))[:MAX_SAID]
+    text = mask_personal(value, redactor)
+    return "".join(char if char.isprintable() else " " for char in text)[:MAX_ERROR_CHARS]
 
 
-def masked(text: str, redactor: Redactor) -> str:
-    """Return a text without what was sent, and without what looks like a token or an e-mail address."""
+def mask_personal(text: str, redactor: Redactor) -> str:
+    """Return a text without the secrets that were sent, and without e-mail addresses and tokens."""
     return _PERSONAL.sub("***", redactor.text(text))
 
 
-def _object(body: bytes | str) -> dict[str, Any]:
+def _json_object(body: bytes | str) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -144,13 +149,13 @@ def _object(body: bytes | str) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _token(value: object) -> str | None:
-    """Return a text that can go into a header field, or `None`."""
+def _header_text(value: object) -> str | None:
+    """Return a text that can be sent in a header field, or `None`."""
     return value if isinstance(value, str) and re.fullmatch(r"[!-~]+", value) else None
 
 
-def _number(value: object) -> float | None:
-    """Return a number above 0, also one written as a text, or `None`."""
+def _positive(value: object) -> float | None:
+    """Return a number above 0, or `None`; the service writes `expires_in` as a text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -160,8 +165,8 @@ def _number(value: object) -> float | None:
     return number if isfinite(number) and number > 0 else None
 
 
-def _end(token: str) -> float | None:
-    """Return when a JWT ends by the service's clock (epoch seconds); nothing else in it is looked at."""
+def _jwt_expiry(token: str) -> float | None:
+    """Return the end of a JWT by the service's clock (epoch seconds); nothing else in it is read."""
     parts = token.split(".")
     if len(parts) != 3:
         return None
@@ -169,30 +174,30 @@ def _end(token: str) -> float | None:
         claims = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
     except ValueError:
         return None
-    return _number(_object(claims).get("exp"))
+    return _positive(_json_object(claims).get("exp"))
 
 
-def _nothing(_: Response) -> None:
-    """Decode nothing: the answer is read here."""
+def _no_decoding(_: Response) -> None:
+    """Decode nothing: `TokenEndpoint` parses the answer itself, where the secrets to mask are known."""
 
 
-_ASK = Request("token", "/token", (), _nothing, method="POST")
+_TOKEN_REQUEST = Request("token", "/token", (), _no_decoding, method="POST")
 
 
 @frozen(eq=False)
 class TokenEndpoint:
-    """Where tokens come from.
+    """The service's token endpoint, as one application uses it.
 
     Attributes:
-        base_url: what stands before `/token`.
-        client_id: of the application.
-        client_secret: of the application.
+        base_url: the URL without `/token`.
+        client_id: the application's client id.
+        client_secret: the application's client secret.
         clock: the source of time.
         timeout: seconds for one request, which cannot be cancelled.
         proxy: as `Transport` takes it.
         verify: as `Transport` takes it.
-        transport: the user's own; it is not closed.
-        retry: how failures that may pass are met.
+        transport: the user's own transport; it is not closed.
+        retry: the policy for failures that may pass.
     """
 
     base_url: str
@@ -205,22 +210,22 @@ class TokenEndpoint:
     transport: httpx.AsyncBaseTransport | None = None
     retry: RetryPolicy = field(factory=RetryPolicy)
 
-    async def ask(
+    async def request(
         self,
         form: Iterable[tuple[str, str | Secret]],
         *,
-        refused: Callable[[OAuthError], EnlightenError],
-        keep: Callable[[Tokens], Awaitable[None]],
+        grant_error: Callable[[OAuthError], EnlightenError],
+        save: Callable[[Tokens], Awaitable[None]],
     ) -> None:
-        """Ask for tokens until they are there and kept.
+        """Request tokens, and save them.
 
-        Once a request has left, a cancel waits for its answer and for `keep`: the service may have
-        ended the old tokens, and the new ones are nowhere else.
+        Once a request has been sent, a cancel waits for its answer and for `save`: the service may have
+        ended the old tokens, and the answer is the only copy of the new ones.
 
         Args:
             form: the grant.
-            refused: makes the error for a grant that is not accepted.
-            keep: is given the tokens.
+            grant_error: makes the error for a grant that is not accepted.
+            save: saves the tokens.
 
         Raises:
             AuthenticationError: the application or the grant is not accepted.
@@ -233,36 +238,35 @@ class TokenEndpoint:
         failures = 0
         while True:
             try:
-                return await run_shielded(partial(self._once, credentials, refused, keep))
+                return await run_shielded(partial(self._request_once, credentials, grant_error, save))
             except EnlightenError as error:
                 failures += 1
-                if not (is_transient(error) or isinstance(error, Throttled)) or not self.retry.allows(
-                    failures
-                ):
+                may_pass = is_transient(error) or isinstance(error, Throttled)
+                if not may_pass or not self.retry.allows(failures):
                     raise
             await self.clock.sleep(self.retry.delay(failures, random.random()))  # noqa: S311 - jitter
 
-    async def _once(
+    async def _request_once(
         self,
         credentials: Credentials,
-        refused: Callable[[OAuthError], EnlightenError],
-        keep: Callable[[Tokens], Awaitable[None]],
+        grant_error: Callable[[OAuthError], EnlightenError],
+        save: Callable[[Tokens], Awaitable[None]],
     ) -> None:
         redactor = Redactor([*credentials.secrets, self.client_secret.reveal()])
         try:
             response = await self._send(credentials)
         except TransportError as error:
-            error.args = (masked(str(error), redactor),)  # it may quote what came instead of an answer
+            error.args = (mask_personal(str(error), redactor),)  # it may quote a body that is not HTTP
             raise
-        found = failure_of(response, redactor, refused) or tokens_of(response, self.clock.now())
+        found = error_for(response, redactor, grant_error) or parse_tokens(response, self.clock.now())
         del response
         if not isinstance(found, Tokens):
             raise found
-        await keep(found)
+        await save(found)
 
     async def _send(self, credentials: Credentials) -> Response:
-        """Send one request by connections of its own, so that no event loop is clung to."""
-        way = Transport(
+        """Send one request over a connection of its own, so that the endpoint belongs to no event loop."""
+        transport = Transport(
             base_url=self.base_url,
             clock=self.clock,
             timeout=self.timeout,
@@ -272,10 +276,10 @@ class TokenEndpoint:
             transport=self.transport,
         )
         try:
-            return await way.send(Exchange(_ASK, credentials))
+            return await transport.send(Exchange(_TOKEN_REQUEST, credentials))
         finally:
             if self.transport is None:
-                await way.aclose()
+                await transport.aclose()
 
     def _credentials(self, form: Iterable[tuple[str, str | Secret]]) -> Credentials:
         pair = f"{self.client_id}:{self.client_secret.reveal()}".encode()

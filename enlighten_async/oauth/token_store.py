@@ -1,4 +1,4 @@
-"""Tokens and the stores that keep them: memory, or a file shared by processes."""
+"""Tokens, and the stores that save them: in memory, or in a file that processes share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import random
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -20,50 +19,63 @@ from platformdirs import user_config_path
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError
+from enlighten_async.state.threads import poll_until
 from enlighten_async.transport import Secret
 
-MAX_WAIT = 300.0
-"""Seconds after which a lock is not waited for any more; three requests that time out take 92."""
-_FIRST, _LONGEST = 0.002, 0.05
+logger = logging.getLogger("enlighten_async")
+
+REFRESH_MARGIN_S = 300.0
+"""Seconds before its end from which on an access token is refreshed: a request takes time, clocks differ."""
+
+TOKEN_LOCK_TIMEOUT_S = 300.0
+"""Seconds to wait for the lock of an account; three requests that time out hold it for 92."""
+
+OWNER_ONLY = 0o600
+
+_NO_FOLDER = "is in a folder that does not exist: make it, or name another file"
+
+_FOREIGN_FILE = "is not a file of tokens, and is left as it is: move it away, or name another file"
 
 
-async def take_turn(take: Callable[[], bool], clock: Clock, what: str) -> None:
-    """Try until the lock is taken. No cancel comes between taking it and the return.
+class _LockTaken(Exception):
+    """Another task or program holds the lock."""
+
+
+async def _acquire(take: Callable[[], bool], clock: Clock, what: str) -> None:
+    """Take a lock. No cancel comes between taking it and the return.
 
     Args:
         take: tries once without waiting; tells whether it worked.
         clock: the source of time.
-        what: the lock, in the words of the error.
+        what: the lock, for the error's text.
 
     Raises:
-        UsageError: somebody held it for `MAX_WAIT` seconds.
+        UsageError: another task or program held it for `TOKEN_LOCK_TIMEOUT_S` seconds.
     """
-    deadline = clock.monotonic() + MAX_WAIT
-    pause = _FIRST
-    while not take():
-        if clock.monotonic() >= deadline:
-            raise UsageError(f"{what} has been held for {MAX_WAIT:g} s by another task or program")
-        await clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
-        pause = min(_LONGEST, pause * 1.5)
 
+    async def attempt() -> None:
+        if not take():
+            raise _LockTaken
 
-MARGIN = 300.0
-"""Seconds before its end from which on an access token is renewed: requests and clocks take their time."""
+    try:
+        await poll_until(attempt, clock, TOKEN_LOCK_TIMEOUT_S, locked=_LockTaken)
+    except _LockTaken:
+        held = f"has been held for {TOKEN_LOCK_TIMEOUT_S:g} s by another task or program"
+        raise UsageError(f"{what} {held}") from None
 
 
 @frozen
 class Tokens:
-    """The tokens of one account. They do not show themselves, and are not pickled.
+    """The tokens of one account. They are not shown by `repr`, and cannot be pickled.
 
-    They are texts that hold the owner's e-mail address, so what is inside of them is read for nothing
-    but their end.
+    The service's tokens are JWTs that hold the owner's e-mail address: nothing but their end is read.
 
     Attributes:
-        access_token: goes with every request.
-        refresh_token: is exchanged for the next tokens, once; `None` if the service gave none.
-        expires_at: when the access token ends (epoch seconds by this machine's clock).
-        obtained_at: when both were obtained (epoch seconds by the same clock).
-        refresh_expires_at: when the refresh token ends (epoch seconds), where it says.
+        access_token: sent with every request.
+        refresh_token: exchanged for the next tokens, once; `None` if the service gave none.
+        expires_at: end of the access token (epoch seconds by this machine's clock).
+        obtained_at: time at which both were received (epoch seconds by the same clock).
+        refresh_expires_at: end of the refresh token (epoch seconds), if it holds one.
     """
 
     access_token: Secret = field(converter=Secret, repr=False)
@@ -73,34 +85,34 @@ class Tokens:
     refresh_expires_at: float | None = None
 
     def good(self, now: float) -> bool:
-        """Tell whether the access token is valid for `MARGIN` more (half its life, where that is less)."""
-        margin = max(0.0, min(MARGIN, (self.expires_at - self.obtained_at) / 2))
+        """Tell whether the access token is valid for `REFRESH_MARGIN_S` more (at most half its life)."""
+        margin = max(0.0, min(REFRESH_MARGIN_S, (self.expires_at - self.obtained_at) / 2))
         return self.expires_at - now > margin
 
     def reveal(self) -> dict[str, str | float | None]:
-        """Return the tokens in plain text, as a store keeps them; `Tokens.of` takes it."""
+        """Return the tokens in plain text, for a store; `Tokens.of` takes it."""
         plain = asdict(self, recurse=False)
         return {name: value.reveal() if isinstance(value, Secret) else value for name, value in plain.items()}
 
     @classmethod
     def of(cls, revealed: Mapping[str, Any]) -> Tokens:
-        """Return the tokens from what `reveal` gave; unknown names are ignored.
+        """Return the tokens that `reveal` has written; unknown names are ignored.
 
         Raises:
-            InputError: something is missing or of another type. It shows no value.
+            InputError: a value is missing or of another type. The text shows no value.
         """
-        tokens = _checked(revealed)
+        tokens = _parse(revealed)
         del revealed  # a traceback that shows variables must not show it
         if isinstance(tokens, str):
             raise InputError(f"these are no tokens: {tokens} is missing or not what `Tokens.reveal` gives")
         return tokens
 
 
-def _checked(revealed: Mapping[str, Any]) -> Tokens | str:
-    """Return the tokens, or the name of what is wrong."""
-    values = {name: revealed.get(name) for name in _SOUND}
-    for name, sound in _SOUND.items():
-        if not sound(values[name]):
+def _parse(revealed: Mapping[str, Any]) -> Tokens | str:
+    """Return the tokens, or the name of a value that is wrong."""
+    values = {name: revealed.get(name) for name in _CHECKS}
+    for name, is_right in _CHECKS.items():
+        if not is_right(values[name]):
             return name
     return Tokens(**values)  # type: ignore[arg-type]
 
@@ -109,7 +121,7 @@ def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
-_SOUND: dict[str, Callable[[object], bool]] = {
+_CHECKS: dict[str, Callable[[object], bool]] = {
     "access_token": lambda value: isinstance(value, str),
     "refresh_token": lambda value: isinstance(value, str | None),
     "expires_at": _is_time,
@@ -120,33 +132,33 @@ _SOUND: dict[str, Callable[[object], bool]] = {
 
 @runtime_checkable
 class TokenStore(Protocol):
-    """Keeps the tokens of accounts. `Tokens.reveal` and `Tokens.of` turn them into plain values and back."""
+    """A store of accounts' tokens. `Tokens.reveal` and `Tokens.of` turn them into plain values and back."""
 
     async def load(self, account: str) -> Tokens | None:
-        """Return what was saved last, by any process; `None` if nothing was."""
+        """Return the tokens saved last, by any process; `None` if there are none."""
         ...
 
     async def save(self, account: str, tokens: Tokens) -> None:
-        """Keep the tokens; they must be safe when this returns, for the old ones may be dead."""
+        """Save the tokens; they must be durable when this returns, as the old ones may have ended."""
         ...
 
     def lock(self, account: str) -> AbstractAsyncContextManager[None]:
-        """Keep all others from renewing this account, in any process, until the block is left.
+        """Lock the account in all processes, so that only one task refreshes it.
 
-        It must come free if the process is killed. `load` and `save` are called inside of it, and not
-        always by the task that entered it.
+        The lock must come free if the process is killed. `load` and `save` are called inside of it, and
+        not always by the task that entered it.
         """
         ...
 
     async def remove(self, account: str) -> None:
-        """Forget the account; nothing happens if it is not known."""
+        """Remove the account's tokens, if there are any."""
         ...
 
 
 class MemoryTokenStore:
-    """Keeps tokens in memory, for all event loops and threads that share the store.
+    """Tokens in memory, for all event loops and threads that share the store.
 
-    A refresh token that nobody wrote down is lost with the process: the owner has to log in again.
+    The refresh tokens are lost with the process: the owners have to log in again.
 
     Args:
         clock: the source of time, for waiting.
@@ -161,50 +173,41 @@ class MemoryTokenStore:
         return f"<MemoryTokenStore of {len(self._tokens)} accounts>"
 
     async def load(self, account: str) -> Tokens | None:
-        """Return what was saved last."""
+        """Return the tokens saved last."""
         return self._tokens.get(account)
 
     async def save(self, account: str, tokens: Tokens) -> None:
-        """Keep the tokens."""
+        """Save the tokens."""
         self._tokens[account] = tokens
 
     @asynccontextmanager
     async def lock(self, account: str) -> AsyncIterator[None]:
-        """Keep all others that share the store from renewing this account."""
-        lock = self._locks.setdefault(account, threading.Lock())  # one step under the interpreter's lock
-        await take_turn(lambda: lock.acquire(blocking=False), self._clock, f"the lock of account {account!r}")
+        """Lock the account for all that share the store."""
+        lock = self._locks.setdefault(account, threading.Lock())  # atomic, so that all threads share one lock
+        await _acquire(lambda: lock.acquire(blocking=False), self._clock, f"the lock of account {account!r}")
         try:
             yield
         finally:
             lock.release()
 
     async def remove(self, account: str) -> None:
-        """Forget the account."""
+        """Remove the account's tokens, if there are any."""
         self._tokens.pop(account, None)
-
-
-logger = logging.getLogger("enlighten_async")
-
-OWNER_ONLY = 0o600
-
-_NO_FOLDER = "is in a folder that does not exist: make it, or name another file"
-
-_NOT_OURS = "is not a file of tokens, and is left as it is: move it away, or name another file"
 
 
 @frozen(eq=False)
 class _Accounts:
-    """What is in the file. It does not show itself, as it is plain: only what is asked for is looked at."""
+    """Tokens in plain text by account, as the file holds them; not shown by `repr`."""
 
     plain: dict[str, dict[str, Any]] = field(factory=dict, repr=False)
 
 
 class FileTokenStore:
-    """Keeps the tokens of all accounts in one JSON file.
+    """Tokens of all accounts in one JSON file, shared by the processes of a machine.
 
-    The file is readable by its owner only, from its first byte on, and is replaced as a whole: who
-    reads it finds what was before or what is after. Its folder has to exist and to be writable, as
-    files for locking and for writing lie beside it; their names begin with its name.
+    The file is readable by its owner only, from its first byte on, and is replaced atomically. Its folder
+    has to exist and to be writable: the lock files and the temporary file are beside it, and their names
+    begin with its name.
 
     Args:
         path: the file; it is made when the first tokens are saved.
@@ -220,7 +223,7 @@ class FileTokenStore:
         return f"FileTokenStore({str(self.path)!r})"
 
     async def load(self, account: str) -> Tokens | None:
-        """Return what was saved last, by any process.
+        """Return the tokens saved last, by any process.
 
         Raises:
             InputError: the file cannot be read, or is not one of this class.
@@ -228,47 +231,47 @@ class FileTokenStore:
         return self._tokens(self._read(), account)
 
     async def save(self, account: str, tokens: Tokens) -> None:
-        """Keep the tokens; they are on the disk when this returns.
+        """Save the tokens; they are on the disk when this returns.
 
         Raises:
             InputError: the file is not one of this class; it is left as it is.
             UsageError: it cannot be written.
         """
-        async with self._held():
+        async with self._locked():
             accounts = self._read()
             self._tokens(accounts, account)
             accounts.plain[account] = tokens.reveal()
             self._write(accounts)
 
     async def remove(self, account: str) -> None:
-        """Forget the account.
+        """Remove the account's tokens, if there are any.
 
         Raises:
             InputError: the file is not one of this class; it is left as it is.
             UsageError: it cannot be written.
         """
-        async with self._held():
+        async with self._locked():
             accounts = self._read()
             if self._tokens(accounts, account) is not None:
                 del accounts.plain[account]
                 self._write(accounts)
 
     def lock(self, account: str) -> AbstractAsyncContextManager[None]:
-        """Keep all others from renewing this account; the system frees it if the process is killed.
+        """Lock the account in all processes; the system frees the lock if the process is killed.
 
         Raises:
             InputError: the folder does not exist.
             UsageError: files cannot be made in it.
         """
-        return self._held("." + hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:16])
+        return self._locked("." + hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:16])
 
     @asynccontextmanager
-    async def _held(self, suffix: str = "") -> AsyncIterator[None]:
+    async def _locked(self, suffix: str = "") -> AsyncIterator[None]:
         path = self.path.with_name(f"{self.path.name}{suffix}.lock")
-        if not self.path.parent.is_dir():  # the library would make it, for anybody to read
+        if not self.path.parent.is_dir():  # filelock would make it, readable by all users
             raise InputError(f"{self.path} {_NO_FOLDER}")
         lock = FileLock(path, mode=OWNER_ONLY, thread_local=False)
-        await take_turn(lambda: self._take(lock), self._clock, f"the lock {path}")
+        await _acquire(lambda: self._take(lock), self._clock, f"the lock {path}")
         try:
             yield
         finally:
@@ -284,7 +287,7 @@ class FileTokenStore:
         else:
             return True
         raise UsageError(
-            f"{lock.lock_file} cannot be locked ({reason}): tokens that are renewed have to be written, "
+            f"{lock.lock_file} cannot be locked ({reason}): tokens that are refreshed have to be saved, "
             "so make the folder writable"
         )
 
@@ -293,43 +296,46 @@ class FileTokenStore:
             return Tokens.of(accounts.plain[account]) if account in accounts.plain else None
         except InputError:
             pass
-        raise InputError(f"{self.path} {_NOT_OURS}")
+        raise InputError(f"{self.path} {_FOREIGN_FILE}")
 
     def _read(self) -> _Accounts:
-        found = _load(self.path)
+        found = _load_file(self.path)
         if isinstance(found, str):
             raise InputError(f"{self.path} {found}")
         return found
 
     def _write(self, accounts: _Accounts) -> None:
-        failure = _store(self.path, accounts)
+        failure = _replace_file(self.path, accounts)
         if failure is not None:
             raise UsageError(f"{self.path} cannot be written ({failure})")
 
 
-def _load(path: Path) -> _Accounts | str:
-    """Return the accounts in a file, or what is wrong with it. Raises nothing while it holds the text."""
+def _load_file(path: Path) -> _Accounts | str:
+    """Return the accounts in a file, or the reason why there are none.
+
+    Nothing is raised from here: a traceback that shows variables would show the file's text.
+    """
     try:
         with path.open("rb") as file:
-            _tighten(file.fileno(), path)
+            _restrict(file.fileno(), path)
             text = file.read()
     except FileNotFoundError:
         return _Accounts() if path.parent.is_dir() else _NO_FOLDER
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if not text.strip():
-        return _Accounts()  # made empty, to be mounted into a container, say
+        return _Accounts()  # an empty file may have been made to be mounted into a container
     try:
         accounts = json.loads(text)["accounts"]
-        sound = all(isinstance(revealed, dict) for revealed in accounts.values())
+        is_sound = all(isinstance(revealed, dict) for revealed in accounts.values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return _NOT_OURS
-    return _Accounts(accounts) if sound else _NOT_OURS
+        return _FOREIGN_FILE
+    return _Accounts(accounts) if is_sound else _FOREIGN_FILE
 
 
-def _store(path: Path, accounts: _Accounts) -> str | None:
-    """Replace a file; return why that failed, if it did. Raises nothing while it holds the text."""
-    fresh = path.with_name(f"{path.name}.tmp")  # one name: what a killed process left is overwritten
+def _replace_file(path: Path, accounts: _Accounts) -> str | None:
+    """Replace a file atomically; return the reason why that failed, or `None`. Raises nothing, as above."""
+    fresh = path.with_name(f"{path.name}.tmp")  # always one name: a killed process leaves no heap of files
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     text = json.dumps({"accounts": accounts.plain})
     try:
@@ -346,7 +352,7 @@ def _store(path: Path, accounts: _Accounts) -> str | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last; not every system can, and what is written is there all the same."""
+    """Write a rename to the disk. Not every system can; the file is complete all the same."""
     with suppress(OSError, AttributeError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -355,16 +361,16 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _tighten(descriptor: int, path: Path) -> None:
-    """Take the file from group and others."""
+def _restrict(descriptor: int, path: Path) -> None:
+    """Take group's and others' access to the file away."""
     if os.name != "posix" or not os.fstat(descriptor).st_mode & 0o077:
         return
-    logger.warning("%s could be read by other users of this machine: it is its owner's only now", path)
+    logger.warning("%s could be read by other users of this machine; now only its owner can", path)
     os.fchmod(descriptor, OWNER_ONLY)
 
 
-def own_file() -> Path:
-    """Return the file of tokens in the user's folder for settings; the folder is made, for the user only."""
+def user_token_file() -> Path:
+    """Return the default file of tokens, in the user's configuration folder, which is made if need be."""
     folder = user_config_path("enlighten", appauthor=False)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder / "tokens.json"

@@ -1,6 +1,6 @@
-"""For tests of code that uses this package: time that passes without waiting, tokens without a login."""
+"""Test doubles for code that uses this package: a clock without waiting, tokens without a login."""
 
 from enlighten_async.testing.clock import FakeClock
-from enlighten_async.testing.logged_in import LoggedIn
+from enlighten_async.testing.token_store import EmulatorTokenStore
 
-__all__ = ["FakeClock", "LoggedIn"]
+__all__ = ["EmulatorTokenStore", "FakeClock"]

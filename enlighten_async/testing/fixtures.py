@@ -1,8 +1,8 @@
 """Pytest fixtures: the service, clients of it and a clock, all inside the test's own process.
 
 Put `pytest_plugins = ["enlighten_async.testing.fixtures"]` into your `conftest.py`. They are plain
-(not async) fixtures, so they serve pytest-asyncio, anyio and trio alike. To change what the service
-holds, override `enlighten_emulator` with an `Emulator` of your own on `enlighten_clock`.
+(not async) fixtures, so they serve pytest-asyncio, anyio and trio alike. To change the service's data,
+override `enlighten_emulator` with an `Emulator` of your own on `enlighten_clock`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from enlighten_async.emulator import Emulator
 from enlighten_async.limiter import Plan
 from enlighten_async.oauth import OAuth
 from enlighten_async.testing.clock import FakeClock
-from enlighten_async.testing.logged_in import LoggedIn
+from enlighten_async.testing.token_store import EmulatorTokenStore
 
-KEY = "0123456789abcdef0123456789abcdef"
+API_KEY = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
 def enlighten_clock() -> FakeClock:
-    """A clock that passes minutes and months as soon as everybody waits for them."""
+    """A clock whose minutes and months pass as soon as all tasks wait for them."""
     return FakeClock()
 
 
@@ -33,9 +33,9 @@ def enlighten_emulator(enlighten_clock: FakeClock) -> Emulator:
 
 @pytest.fixture
 def enlighten_client(enlighten_emulator: Emulator, enlighten_clock: FakeClock) -> EnlightenClient:
-    """A client of the demo user on the Watt plan; it holds nothing that needs closing."""
+    """A client of the demo user on the Watt plan; it needs no closing."""
     return EnlightenClient(
-        KEY,
+        API_KEY,
         enlighten_emulator.demo_user,
         plan=Plan.WATT,
         transport=enlighten_emulator.transport(),
@@ -45,11 +45,11 @@ def enlighten_client(enlighten_emulator: Emulator, enlighten_clock: FakeClock) -
 
 @pytest.fixture
 def enlighten_oauth(enlighten_emulator: Emulator, enlighten_clock: FakeClock) -> OAuth:
-    """The application, all of whose accounts have logged in."""
+    """OAuth of an application all of whose accounts have logged in."""
     return OAuth(
         "client",
         "secret",
-        tokens=LoggedIn(enlighten_emulator),
+        tokens=EmulatorTokenStore(enlighten_emulator),
         transport=enlighten_emulator.transport(),
         clock=enlighten_clock,
     )
@@ -59,9 +59,9 @@ def enlighten_oauth(enlighten_emulator: Emulator, enlighten_clock: FakeClock) ->
 def enlighten_client_v4(
     enlighten_oauth: OAuth, enlighten_emulator: Emulator, enlighten_clock: FakeClock
 ) -> EnlightenClient:
-    """A client of v4, of the demo user's account on the Watt plan; it holds nothing that needs closing."""
+    """A client of v4, of the demo user's account on the Watt plan; it needs no closing."""
     return EnlightenClient.v4(
-        KEY,
+        API_KEY,
         oauth=enlighten_oauth,
         plan=Plan.WATT,
         transport=enlighten_emulator.transport(),

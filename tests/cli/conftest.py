@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from enlighten_async import EnlightenClient
 from enlighten_async.cli.app import cli
-from enlighten_async.cli.shell import Out, Shell
+from enlighten_async.cli.context import CommandContext, PipeConsole
 from enlighten_async.emulator import Quota
 from tests.world import World
 
@@ -53,12 +53,14 @@ class Commands:
     def __call__(self, *words: object) -> Result:
         """Run `enlighten` with these words."""
         emulated: dict[str, Any] = {**self.way, "environ": self.environ}
-        wide = {} if self.width is None else {"out": Out(width=self.width, force_terminal=True)}
-        shell = Shell(
-            connect=lambda **options: EnlightenClient.from_env(**emulated, **options), home=self.home, **wide
+        wide = {} if self.width is None else {"out": PipeConsole(width=self.width, force_terminal=True)}
+        context = CommandContext(
+            connect=lambda **options: EnlightenClient.from_env(**emulated, **options),
+            default_state=self.home,
+            **wide,
         )
         runner = CliRunner(charset=self.charset)
-        return runner.invoke(cli, [str(word) for word in words], obj=shell, catch_exceptions=False)
+        return runner.invoke(cli, [str(word) for word in words], obj=context, catch_exceptions=False)
 
     @property
     def way(self) -> dict[str, Any]:

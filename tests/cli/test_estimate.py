@@ -19,7 +19,7 @@ def test_every_series_has_its_price(enlighten: Commands, name: str, requests: in
     done = enlighten("estimate", name, 1765, *YEAR)
     assert (done.exit_code, enlighten.sent) == (0, 0)
     assert done.stdout.startswith(f"at most {requests} requests, ")
-    assert done.stderr.splitlines()[:2] == ["at least 1", "windows too old to be kept, not asked for: 1"]
+    assert done.stderr.splitlines()[:2] == ["at least 1", "windows beyond retention, not requested: 1"]
     assert "of the month; ready at 2025-06-15 15:" in done.stdout
     assert "_lifetime request has a value for each day" in done.stderr
 

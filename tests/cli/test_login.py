@@ -9,6 +9,7 @@ import queue
 import re
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,8 +20,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from enlighten_async.cli.app import cli
-from enlighten_async.cli.callback import MAX_HEAD, Arrival, Callback, arrival, listening, port_of
-from enlighten_async.cli.shell import Shell
+from enlighten_async.cli.context import CommandContext
+from enlighten_async.cli.login import AuthorizationResponse, callback_server, parse_redirect
 from enlighten_async.emulator import Emulator
 from enlighten_async.oauth import FileTokenStore
 from enlighten_async.transport import Secret
@@ -89,10 +90,10 @@ class Login:
 
     def __call__(self, *words: str, typed: str | io.BufferedReader | None = None) -> Result:
         """Run it at any free port."""
-        shell = Shell(browse=self.browse)
+        context = CommandContext(open_browser=self.browse)
         port = [] if "--paste" in words or "--port" in words else ["--port", "0"]
         return CliRunner().invoke(
-            cli, ["login", *port, *words], obj=shell, env=self.env, input=typed, catch_exceptions=False
+            cli, ["login", *port, *words], obj=context, env=self.env, input=typed, catch_exceptions=False
         )
 
     def stored(self) -> dict[str, Any]:
@@ -264,8 +265,10 @@ def test_a_missing_folder_costs_no_login(login: Login, tmp_path: Path) -> None:
 
 def test_queries_that_belong_to_the_login() -> None:
     """Have its state, and a code or an error, once each."""
-    assert arrival("code=abc&state=x", "x") == Arrival(Secret("abc"))
-    assert arrival("error=access_denied&state=x", "x") == Arrival(Secret(""), "access_denied")
+    assert parse_redirect("code=abc&state=x", "x") == AuthorizationResponse(Secret("abc"))
+    assert parse_redirect("error=access_denied&state=x", "x") == AuthorizationResponse(
+        Secret(""), "access_denied"
+    )
     for wrong in (
         "",
         "code=abc",
@@ -274,45 +277,52 @@ def test_queries_that_belong_to_the_login() -> None:
         "code=a&code=b&state=x",
         "code=a&state=x&state=x",
     ):
-        assert arrival(wrong, "x") is None
+        assert parse_redirect(wrong, "x") is None
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_strangers_are_sent_away_and_the_owner_is_waited_for(backend: str) -> None:
-    """Whatever else comes to the port."""
+def test_other_visitors_are_sent_away_and_the_owner_is_waited_for(backend: str) -> None:
+    """Any other request to the port is answered, and changes nothing."""
     anyio.run(_visitors, backend=backend)
+
+
+END = b" HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def status_of(port: int, text: bytes) -> bytes:
+    """Send a request, and return the status line of its answer."""
+    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+        await stream.send(text)
+        answer = await stream.receive()
+    assert b"s3cret" not in answer
+    return answer.partition(b"\r\n")[0]
 
 
 async def _visitors() -> None:
     statuses: list[bytes] = []
-    async with listening(0) as listener:
-        port = port_of(listener)
-
-        async def visit(text: bytes) -> None:
-            async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-                await stream.send(text)
-                answer = await stream.receive()
-                statuses.append(answer.partition(b"\r\n")[0])
-                assert b"s3cret" not in answer
+    with callback_server(0, "/callback", "right") as server:
+        port = server.server_port
 
         async def visitors() -> None:
             idle = await anyio.connect_tcp("127.0.0.1", port)  # as browsers do
             gone = await anyio.connect_tcp("127.0.0.1", port)
             await gone.aclose()
-            end = b" HTTP/1.1\r\nHost: x\r\n\r\n"
-            await visit(b"GET /favicon.ico" + end)
-            await visit(b"POST /callback?code=s3cret&state=right" + end)
-            await visit(b"GET /callback?code=s3cret&state=wrong" + end)
-            await visit(b"GET /callback" + end)
-            await visit(b"GET http://[" + end)
-            await visit(b"G" * MAX_HEAD)
-            await visit(b"GET /callback?code=s3cret&state=right" + end)
+            texts = (
+                b"GET /favicon.ico" + END,
+                b"POST /callback?code=s3cret&state=right" + END,
+                b"GET /callback?code=s3cret&state=wrong" + END,
+                b"GET /callback" + END,
+                b"GET http://[" + END,
+                b"G" * 70_000,
+                b"GET /callback?code=s3cret&state=right" + END,
+            )
+            statuses.extend([await status_of(port, text) for text in texts])
             await idle.aclose()
 
         async with anyio.create_task_group() as group:
             group.start_soon(visitors)
-            found = await Callback(listener, "/callback", "right").wait()
-    assert found == Arrival(Secret("s3cret"))
+            found = await server.wait()
+    assert found == AuthorizationResponse(Secret("s3cret"))
     assert statuses == [
         b"HTTP/1.1 404 Not Found",
         b"HTTP/1.1 404 Not Found",
@@ -324,11 +334,40 @@ async def _visitors() -> None:
     ]
 
 
+def test_idle_connections_do_not_block_the_owner() -> None:
+    """Two hundred that send nothing, or half a request, are open when the owner comes."""
+
+    async def crowd() -> AuthorizationResponse:
+        async with AsyncExitStack() as stack:
+            server = stack.enter_context(callback_server(0, "/callback", "right"))
+            for number in range(200):
+                stream = await anyio.connect_tcp("127.0.0.1", server.server_port)
+                stack.push_async_callback(stream.aclose)
+                if number % 2:
+                    await stream.send(b"GET /callback?code=")
+            with anyio.fail_after(5):
+                assert (
+                    await status_of(server.server_port, b"GET /callback?code=s3cret&state=right" + END)
+                    == b"HTTP/1.1 200 OK"
+                )
+                return await server.wait()
+
+    assert asyncio.run(crowd()) == AuthorizationResponse(Secret("s3cret"))
+
+
+def test_a_wait_that_is_cancelled_ends_at_once() -> None:
+    """And leaves no thread that would keep the process alive."""
+
+    async def give_up() -> bool:
+        with callback_server(0, "/callback", "right") as server, anyio.move_on_after(0.05) as scope:
+            await server.wait()
+        assert server.done.is_set()
+        return scope.cancelled_caught
+
+    assert asyncio.run(give_up())
+
+
 def test_the_page_is_for_this_machine_only() -> None:
     """No other interface is listened at."""
-
-    async def bound() -> str:
-        async with listening(0) as listener:
-            return str(listener._raw_socket.getsockname()[0])
-
-    assert asyncio.run(bound()) == "127.0.0.1"
+    with callback_server(0, "/callback", "right") as server:
+        assert server.socket.getsockname()[0] == "127.0.0.1"

@@ -21,6 +21,7 @@ import enlighten_async.cli
 from enlighten_async.emulator import Emulator, Fault, Quota
 
 PATIENCE = 20.0
+pytestmark = pytest.mark.slow  # real processes
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes of another kind")
 
 

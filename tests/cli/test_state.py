@@ -25,7 +25,7 @@ def test_a_command_writes_what_it_has_spent(
     assert '"newest":1' in counts
 
 
-def test_a_file_of_a_newer_version_is_to_be_mended_first(enlighten: Commands, tmp_path: Path) -> None:
+def test_a_file_of_a_newer_version_has_to_be_replaced_first(enlighten: Commands, tmp_path: Path) -> None:
     """Nothing was sent, as exit code 2 says."""
     path = tmp_path / "state.db"
     StateFile(path).transact(lambda file: file.execute("PRAGMA user_version = 99"))

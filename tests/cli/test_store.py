@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from enlighten_async.cli.app import cli
-from enlighten_async.cli.shell import Shell, own_state
-from enlighten_async.cli.words import size
+from enlighten_async.cli.context import CommandContext, user_state_file
+from enlighten_async.cli.formatting import size
 from tests.cli.conftest import Commands
 
 MONTH = ("--start", "2025-04-01", "--end", "2025-04-30")
@@ -26,8 +26,8 @@ def run(*words: object) -> Result:
     def connect(**_: object) -> None:
         raise AssertionError("nothing is asked")
 
-    shell = Shell(connect=connect)  # type: ignore[arg-type]
-    return CliRunner().invoke(cli, [str(word) for word in words], obj=shell, catch_exceptions=False)
+    context = CommandContext(connect=connect)  # type: ignore[arg-type]
+    return CliRunner().invoke(cli, [str(word) for word in words], obj=context, catch_exceptions=False)
 
 
 @pytest.fixture
@@ -51,9 +51,9 @@ def test_info(path: Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     first, *rows = done.stdout.splitlines()
     assert first.startswith(f"{path}: {size(path.stat().st_size)} (0 B of it free, and ")
-    assert first.endswith(" of journal), form 2; keys counted: 1, accounts: 1")
+    assert first.endswith(" of journal), schema 2; keys counted: 1, accounts: 1")
     assert [row.split()[:3] for row in rows[:2]] == [
-        ["series", "systems", "stretches"],
+        ["series", "systems", "spans"],
         ["rgm_stats", "1", "6"],
     ]
     assert rows[1].split()[-2:] == ["2025-04-01", "2025-05-01"]
@@ -85,7 +85,7 @@ def test_a_file_has_to_be_named_and_to_be_there(tmp_path: Path, words: tuple[str
 
 @pytest.mark.parametrize("words", [("info",), ("verify",), ("prune",)])
 def test_a_file_of_a_newer_version(path: Path, words: tuple[str, ...]) -> None:
-    """Is to be mended first, as for all commands."""
+    """Is refused, as for all commands."""
     sql(path, "PRAGMA user_version = 99")
     done = run("--state", path, "store", *words)
     assert (done.exit_code, done.stdout) == (2, "")
@@ -97,19 +97,19 @@ def test_verify(path: Path) -> None:
     done = run("--state", path, "store", "verify")
     answers = sql(path, SIZES)[0][1]
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == f"{path}: whole; 6 stretches, {answers} answers\n"
+    assert done.stdout == f"{path}: sound; 6 spans, {answers} answers\n"
     sql(path, "UPDATE stretches SET body = x'00' WHERE rowid IN (SELECT rowid FROM stretches LIMIT 2)")
     done = run("--state", path, "store", "verify")
     assert done.exit_code == 1
-    assert done.stdout == f"{path}: not whole; 6 stretches (2 cannot be read), {answers} answers\n"
+    assert done.stdout == f"{path}: not sound; 6 spans (2 cannot be read), {answers} answers\n"
     assert done.stderr.startswith("error: ")
-    assert "bought again" in done.stderr
+    assert "fetched again" in done.stderr
     assert "enlighten store prune" in done.stderr
     assert "cannot be read" in run("--state", path, "store", "prune").stdout
     done = run("--state", path, "store", "verify")
     assert (done.exit_code, done.stdout) == (
         0,
-        f"{path}: whole; 4 stretches, {sql(path, SIZES)[0][1]} answers\n",
+        f"{path}: sound; 4 spans, {sql(path, SIZES)[0][1]} answers\n",
     )
 
 
@@ -137,20 +137,21 @@ def test_prune(path: Path, enlighten: Commands) -> None:
     """What is old goes, after a dry run that tells the same; it is bought again when it is asked for."""
     words = "--state", path, "store", "prune", "--older-than", 30
     dry, before = run(*words, "--dry-run"), path.stat().st_size
-    assert sql(path, SIZES)[0][0] == 6
+    spans, answers = sql(path, SIZES)[0]
+    assert spans == 6
     done = run(*words)
     assert (dry.exit_code, done.exit_code, done.stderr) == (0, 0, "")
     assert dry.stdout.splitlines()[:-1] == done.stdout.splitlines()[:-1]
     assert [line.split()[:3] for line in done.stdout.splitlines()[:-1]] == [
-        ["forgotten", "stretches", "answers"],
+        ["removed", "spans", "answers"],
         ["too", "old", "6"],
-        ["in", "all", "6"],
+        ["total", "6", str(answers)],
     ]
     after = path.stat().st_size
-    assert f"{path} would take about " in dry.stdout
-    assert done.stdout.splitlines()[-1] == f"{path} takes {size(after)}, was {size(before)}"
+    assert f"{path} would have about " in dry.stdout
+    assert done.stdout.splitlines()[-1] == f"{path} has {size(after)}, was {size(before)}"
     assert sql(path, SIZES) == [(0, 0)]
-    assert run("--state", path, "store", "prune").stdout.startswith("nothing to forget; ")
+    assert run("--state", path, "store", "prune").stdout.startswith("nothing to remove; ")
     sent = enlighten.sent
     assert enlighten("--state", path, "rgm-stats", 1765, *MONTH).exit_code == 0
     assert enlighten.sent > sent
@@ -198,12 +199,12 @@ def test_sizes_in_words(count: int, text: str) -> None:
 
 def test_commands_share_the_users_own_file(enlighten: Commands, tmp_path: Path) -> None:
     """Where none is named, as other programs of the user do not."""
-    enlighten.home = own_state
+    enlighten.home = user_state_file
     assert enlighten("rgm-stats", 1765, *MONTH).exit_code == 0
     spent = enlighten.sent
     again = enlighten("rgm-stats", 1765, *MONTH)
     assert (again.exit_code, enlighten.sent) == (0, spent)
-    assert "sent 0, rejected 0, from the store" in again.stderr
+    assert "sent 0, rejected 0, from cache" in again.stderr
     own = tmp_path / "home" / "enlighten" / "enlighten.db"
     assert (own.stat().st_mode & 0o777, own.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert run("store", "info").stdout.startswith(f"{own}: ")
@@ -213,7 +214,7 @@ def test_commands_share_the_users_own_file(enlighten: Commands, tmp_path: Path) 
 
 def test_without_a_folder_of_the_users_own_nothing_is_kept(enlighten: Commands, tmp_path: Path) -> None:
     """A command is not refused for that."""
-    enlighten.home = own_state
+    enlighten.home = user_state_file
     (tmp_path / "home").write_text("no folder")
     done = enlighten("-v", "systems")
     assert (done.exit_code, enlighten.sent) == (0, 1)

@@ -1,4 +1,4 @@
-"""Accounts in any state, and stores that fail."""
+"""Accounts in any state, stores that fail, and a clock that sleeps no time."""
 
 # ruff: noqa: D102
 
@@ -7,6 +7,9 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from anyio.lowlevel import checkpoint
+
+from enlighten_async.clock import SystemClock
 from enlighten_async.oauth import AccountCredentials, MemoryTokenStore, Tokens, TokenStore
 from enlighten_async.transport import Credentials
 from tests.oauth.authority import Authority
@@ -36,6 +39,14 @@ async def renewed(access: AccountCredentials, refused: Credentials | None = None
     """Renew and return the access token."""
     await access.refresh(refused)
     return token(access.current())
+
+
+class InstantClock(SystemClock):
+    """The system's clock, but for sleeping, which takes no time."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others run."""
+        await checkpoint()
 
 
 class Store:

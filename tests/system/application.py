@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from enlighten_async import EnlightenClient, MemoryTokenStore, OAuth, RetryPolicy, Tokens
 from enlighten_async.limiter import MemoryQuotaStore
-from tests.oauth.test_leaks import Hasty
+from tests.oauth.accounts import InstantClock
 from tests.world import AMPLE
 
 KEY, CLIENT_ID, CLIENT_SECRET = "5ec2e7c0ffee4d1e9a0b6f7788aabbcc", "c1ient", "s3cret-CANARY-cl1ent"
@@ -43,7 +43,7 @@ class Application:
         self.url = url
         self.codes: list[str] = []
         self._store = Recorder()
-        self.oauth = OAuth(CLIENT_ID, CLIENT_SECRET, tokens=self._store, base_url=url, clock=Hasty())
+        self.oauth = OAuth(CLIENT_ID, CLIENT_SECRET, tokens=self._store, base_url=url, clock=InstantClock())
 
     async def login(self) -> Tokens:
         """Let the owner consent, and exchange the code."""
@@ -59,7 +59,7 @@ class Application:
             plan=AMPLE,
             quota_store=MemoryQuotaStore(),
             retry=RetryPolicy(attempts=1),
-            clock=Hasty(),
+            clock=InstantClock(),
             **options,
         )
 

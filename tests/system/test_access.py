@@ -25,7 +25,7 @@ from enlighten_async import (
 from enlighten_async.emulator import App, Fault, Quota
 from enlighten_async.emulator.v4.apps import DETAILS
 from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
-from enlighten_async.testing import LoggedIn
+from enlighten_async.testing import EmulatorTokenStore
 from tests.world import API_KEY, World
 
 
@@ -70,7 +70,7 @@ async def test_a_token_is_renewed_ahead_of_its_end(world: World) -> None:
     clock = world.clock
     world.emulator.quota = Quota(2, None, "Small")
 
-    class Short(LoggedIn):
+    class Short(EmulatorTokenStore):
         """Tokens that say they end in a quarter of an hour."""
 
         def _first(self, account: str) -> Tokens:
@@ -166,7 +166,7 @@ async def test_key_and_client_of_two_applications() -> None:
     oauth = OAuth(
         "client1",
         "secret",
-        tokens=LoggedIn(world.emulator, "client1"),
+        tokens=EmulatorTokenStore(world.emulator, "client1"),
         transport=world.emulator.transport(),
         clock=world.clock,
     )

@@ -8,7 +8,7 @@ import pytest
 
 from enlighten_async import EnlightenClient, OAuth
 from enlighten_async.emulator import Emulator
-from enlighten_async.testing import FakeClock, LoggedIn
+from enlighten_async.testing import EmulatorTokenStore, FakeClock
 
 
 async def test_a_year_of_waiting_takes_no_time(
@@ -60,7 +60,7 @@ async def test_accounts_are_those_of_the_users(enlighten_clock: FakeClock) -> No
     oauth = OAuth(
         "client",
         "secret",
-        tokens=LoggedIn(emulator),
+        tokens=EmulatorTokenStore(emulator),
         transport=emulator.transport(),
         clock=enlighten_clock,
     )

@@ -18,6 +18,8 @@ from enlighten_async.oauth import FileTokenStore, OAuth, Tokens
 from tests.oauth.accounts import KEY, renewed, stored
 from tests.oauth.authority import CLIENT_ID, CLIENT_SECRET, DAY, Authority
 
+pytestmark = pytest.mark.slow  # real processes
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -58,7 +60,6 @@ def outputs(workers: list[subprocess.Popen[str]]) -> list[list[str]]:
     return found
 
 
-@pytest.mark.slow
 async def test_fifty_tasks_in_each_of_three_processes_refresh_once(
     authority: Authority, url: str, path: Path, anyio_backend_name: str
 ) -> None:
@@ -77,7 +78,6 @@ async def test_fifty_tasks_in_each_of_three_processes_refresh_once(
     assert found == [[kept.access_token.reveal()]] * 3
 
 
-@pytest.mark.slow
 async def test_a_process_killed_between_refresh_and_write(
     authority: Authority, url: str, path: Path, anyio_backend_name: str
 ) -> None:

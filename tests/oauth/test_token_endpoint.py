@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from enlighten_async.errors import AuthenticationError, DecodeError, ServerError, Throttled
 from enlighten_async.oauth import Tokens
-from enlighten_async.oauth.token_endpoint import DAY, MAX_LIFE, OAuthError, failure_of, tokens_of
+from enlighten_async.oauth.token_endpoint import (
+    DEFAULT_LIFE_S,
+    MAX_LIFE_S,
+    OAuthError,
+    error_for,
+    parse_tokens,
+)
 from enlighten_async.transport import Redactor
 from enlighten_async.wire import Response
 from tests.oauth.authority import OWNER, jwt
@@ -23,7 +29,7 @@ NOW = 1_750_000_000.0
 
 def read(answer: Any, date: float | None = None) -> Tokens | DecodeError:
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    return tokens_of(Response(200, body, date=date), NOW)
+    return parse_tokens(Response(200, body, date=date), NOW)
 
 
 def life(expires_in: Any = None, access: str = "a", date: float | None = None) -> float:
@@ -39,16 +45,16 @@ def test_a_life_is_a_number_or_a_text(written: object) -> None:
 
 @pytest.mark.parametrize("written", [None, "soon", 0, -5, True, [], "nan", "inf", 1e999, 10**400])
 def test_without_a_life_the_token_itself_says_it_or_it_is_a_day(written: object) -> None:
-    assert life(written) == DAY
+    assert life(written) == DEFAULT_LIFE_S
     assert life(written, jwt(exp=NOW + 500)) == 500
     assert life(written, jwt(exp=str(int(NOW + 500)))) == 500
     assert life(written, jwt(exp=NOW + 500 - 7200), date=NOW - 7200) == 500  # our clock is two hours ahead
-    assert life(written, jwt(exp=NOW - 500)) == DAY
-    assert life(written, "a.b.c") == life(written, "a.=.c") == life(written, jwt(exp=None)) == DAY
+    assert life(written, jwt(exp=NOW - 500)) == DEFAULT_LIFE_S
+    assert life(written, "a.b.c") == life(written, "a.=.c") == life(written, jwt(exp=None)) == DEFAULT_LIFE_S
 
 
 def test_a_life_of_ages_is_not_believed() -> None:
-    assert life(1e300) == MAX_LIFE
+    assert life(1e300) == MAX_LIFE_S
 
 
 def test_the_end_of_the_refresh_token_is_read_from_it() -> None:
@@ -83,12 +89,12 @@ def test_no_access_token_is_an_error_without_the_answer(answer: Any) -> None:
 def test_any_answer_is_tokens_or_an_error(answer: Any) -> None:
     found = read(answer)
     if isinstance(found, Tokens):
-        assert 0 < found.expires_at - NOW <= MAX_LIFE
+        assert 0 < found.expires_at - NOW <= MAX_LIFE_S
 
 
 def explain(status: int, body: Any, secrets: tuple[str, ...] = ()) -> Any:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return failure_of(
+    return error_for(
         Response(status, content), Redactor(secrets), lambda said: AuthenticationError(f"refused {said.text}")
     )
 
@@ -138,5 +144,5 @@ def test_what_is_said_may_be_of_any_type() -> None:
     said: list[OAuthError] = []
     for answer in ({"error": 5, "message": ["x"]}, {"error": None}, {"message": "Not Authorized"}):
         response = Response(401, json.dumps(answer).encode())
-        failure_of(response, Redactor(()), lambda one: said.append(one) or AuthenticationError(""))
+        error_for(response, Redactor(()), lambda one: said.append(one) or AuthenticationError(""))
     assert [one.text for one in said] == ["(HTTP 401)", "(HTTP 401)", "(HTTP 401, Not Authorized)"]

@@ -1,4 +1,4 @@
-"""What a command has around it: the client, the terminal, and a place to end in."""
+"""Context of a command: client options, terminal, log, and how the command ends."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from attrs import Factory, field, frozen
 from platformdirs import user_state_path
 from rich.console import Console
 
-from enlighten_async.cli import failures
+from enlighten_async.cli import exit_codes
+from enlighten_async.cli.formatting import printable
 from enlighten_async.client import ClientOptions, EnlightenClient
 from enlighten_async.errors import EnlightenError
 
-PIPED_WIDTH = 200
+PIPED_WIDTH_COLUMNS = 200
 """Columns of a table that goes to a file or a program: nothing is cut off there."""
 
-
-POLITE = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""Signals that ask a process to end: by its supervisor, or with its terminal."""
+END_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that ask a process to end: of a supervisor, or of a terminal that is closed."""
 
 logger = logging.getLogger("enlighten_async")
 
 
 class Connect(Protocol):
-    """Makes the client; `EnlightenClient.from_env` does."""
+    """Factory of the client, such as `EnlightenClient.from_env`."""
 
     def __call__(self, **options: Unpack[ClientOptions]) -> EnlightenClient:
         """Return a client with these options."""
         ...
 
 
-class Out(Console):
-    """A console whose reader may go away."""
+class PipeConsole(Console):
+    """A console whose reader may close the pipe."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Leave the decision to the shell; rich would end the process here."""
+        """Leave the exit code to `CommandContext.run`; rich would end the process here."""
         raise BrokenPipeError
 
 
-class _LogLines(logging.Handler):
-    """Shows the log above a progress bar, if there is one, and unbroken."""
+class _ConsoleHandler(logging.Handler):
+    """Prints the log above a progress bar, if there is one, without line breaks."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -59,22 +59,27 @@ class _LogLines(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record."""
+        """Print one record."""
         for line in self.format(record).splitlines():
-            self._console.print(failures.plain(line), soft_wrap=True)
+            self._console.print(printable(line), soft_wrap=True)
 
 
 def _stdout() -> Console:
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Out(highlight=False, markup=False, emoji=False, width=PIPED_WIDTH if piped else None)
+    return PipeConsole(
+        highlight=False, markup=False, emoji=False, width=PIPED_WIDTH_COLUMNS if piped else None
+    )
 
 
 def _stderr() -> Console:
-    return Out(stderr=True, highlight=False, markup=False, emoji=False)
+    return PipeConsole(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-def own_state() -> Path | None:
-    """Return the state file in the user's own folder, which is made; `None` if there can be none."""
+def user_state_file() -> Path | None:
+    """Return the default state file, in the user's state folder, which is made if need be.
+
+    `None` if the folder cannot be made.
+    """
     folder = user_state_path("enlighten", appauthor=False)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,23 +89,23 @@ def own_state() -> Path | None:
     return folder / "enlighten.db"
 
 
-def _watched_by_a_person() -> bool:
+def _is_terminal() -> bool:
     return sys.stderr.isatty()
 
 
 @frozen(kw_only=True)
-class Shell:
-    """What a command has around it.
+class CommandContext:
+    """Context of a command.
 
     Attributes:
-        connect: makes the client.
-        options: the client's options that were given to the command line.
-        verbose: how much of the log is shown: 0 none, 1 what matters, 2 all.
+        connect: factory of the client.
+        options: the client's options given on the command line.
+        verbose: part of the log that is shown: 0 nothing, 1 from INFO on, 2 all.
         out: stdout, for data.
-        err: stderr, for all that is said about it.
-        live: whether somebody watches stderr, so that progress is shown on it.
-        browse: opens a page for whoever sits here.
-        home: names the state file where none was named; `None` for none.
+        err: stderr, for everything else.
+        live: whether progress is shown, as stderr is a terminal.
+        open_browser: opens a page in the user's browser.
+        default_state: returns the state file to use if none was named; `None` for none.
     """
 
     connect: Connect = EnlightenClient.from_env
@@ -108,61 +113,61 @@ class Shell:
     verbose: int = 0
     out: Console = field(factory=_stdout)
     err: Console = field(factory=_stderr)
-    live: bool = field(factory=_watched_by_a_person)
-    browse: Callable[[str], object] = webbrowser.open
-    home: Callable[[], Path | None] = own_state
+    live: bool = field(factory=_is_terminal)
+    open_browser: Callable[[str], object] = webbrowser.open
+    default_state: Callable[[], Path | None] = user_state_file
 
     @property
     def state(self) -> str | os.PathLike[str] | None:
-        """The state file: the one that was named, or the user's own."""
-        return self.options["state"] if "state" in self.options else self.home()
+        """The state file: the one that was named, or the default one."""
+        return self.options["state"] if "state" in self.options else self.default_state()
 
-    def say(self, text: str) -> None:
-        """Say something about the data, on stderr and in one line."""
-        click.echo(failures.plain(text), err=True)
+    def report(self, text: str) -> None:
+        """Print one line on stderr."""
+        click.echo(printable(text), err=True)
 
-    def ask(self, work: Callable[[EnlightenClient], Awaitable[None]]) -> None:
+    def run_with_client(self, work: Callable[[EnlightenClient], Awaitable[None]]) -> None:
         """Run a command that needs the client."""
 
-        async def asking() -> None:
+        async def with_client() -> None:
             options: ClientOptions = {**self.options, "state": self.state}
             async with self.connect(**options) as client:
                 await work(client)
 
-        self.run(asking)
+        self.run(with_client)
 
     def run(self, work: Callable[[], Coroutine[Any, Any, None]], *, until_interrupted: bool = False) -> None:
-        """Run a command to its end; what ends it early is said in one line and by the exit code.
+        """Run a command; a failure ends the process with a line on stderr and an exit code.
 
         Args:
             work: the command.
-            until_interrupted: whether Ctrl-C is how it is meant to end.
+            until_interrupted: whether Ctrl-C is the normal end of the command.
         """
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # A name that the terminal cannot show is no reason to show nothing.
+            # A name that the terminal cannot encode must not end the command.
             sys.stdout.reconfigure(errors="replace")
         try:
-            with _ended_as_by_ctrl_c():
+            with _end_signals_as_ctrl_c():
                 asyncio.run(work())
             sys.stdout.flush()
         except BrokenPipeError:
             _close_quietly(sys.stdout)
-            sys.exit(failures.BROKEN_PIPE)
+            sys.exit(exit_codes.BROKEN_PIPE)
         except KeyboardInterrupt:
             if not until_interrupted:
-                self._end("interrupted", failures.INTERRUPTED)
+                self._end("interrupted", exit_codes.INTERRUPTED)
         except ModuleNotFoundError:
             raise
         except (EnlightenError, OSError) as error:
-            self._end(failures.line(error), failures.exit_code(error))
+            self._end(exit_codes.error_line(error), exit_codes.exit_code(error))
         except Exception as error:
-            logger.info("a fault", exc_info=error)
-            self._end(failures.line(error), failures.FAULT)
+            logger.info("unexpected error", exc_info=error)
+            self._end(exit_codes.error_line(error), exit_codes.FAULT)
 
     @contextmanager
-    def log_shown(self) -> Iterator[None]:
-        """Show the package's log on stderr, as far as it is asked for."""
-        handler, before = _LogLines(self.err), logger.level
+    def show_log(self) -> Iterator[None]:
+        """Show the package's log on stderr, as far as `verbose` says."""
+        handler, before = _ConsoleHandler(self.err), logger.level
         if self.verbose:
             logger.addHandler(handler)
             logger.setLevel(logging.INFO if self.verbose == 1 else logging.DEBUG)
@@ -178,22 +183,22 @@ class Shell:
 
 
 @contextmanager
-def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Let other polite signals end a command as Ctrl-C does: what was paid for is kept."""
+def _end_signals_as_ctrl_c() -> Iterator[None]:
+    """Let other signals end a command as Ctrl-C does, so that what was paid for is written."""
     main = threading.current_thread() is threading.main_thread()
-    # One that is ignored stays so (`nohup`).
-    meant = [number for number in POLITE if main and signal.getsignal(number) is signal.SIG_DFL]
-    for number in meant:
+    # A signal that is ignored stays so (`nohup`).
+    numbers = [number for number in END_SIGNALS if main and signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
         signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        for number in meant:
+        for number in numbers:
             signal.signal(number, signal.SIG_DFL)
 
 
 def _close_quietly(stream: IO[str]) -> None:
-    """Lead what is left in a stream's buffer nowhere: flushing it at exit would fail once more."""
+    """Send the rest of a stream's buffer to the null device: flushing it at exit would fail again."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Every failure as one line that says what to do next, and as an exit code."""
+"""Exit codes: each failure as an exit code, and as one line that says what to do next."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
+from enlighten_async.cli.formatting import printable
 from enlighten_async.client import DEFAULT_ACCOUNT
 from enlighten_async.errors import (
     AuthenticationError,
@@ -27,20 +28,20 @@ from enlighten_async.errors import (
 
 
 class LoginFailed(AuthenticationError):
-    """The owner has not logged in; the text says what to do."""
+    """The login has failed; the text says what to do."""
 
 
-FAULT, USAGE, REFUSED, QUOTA, SERVICE = 1, 2, 3, 4, 5
+FAULT, USAGE, ACCESS, QUOTA, SERVICE = 1, 2, 3, 4, 5
 INTERRUPTED, BROKEN_PIPE = 130, 141
-"""As shells count the end by a signal: 128 and its number."""
+"""As shells report the end by a signal: 128 and its number (SIGINT, SIGPIPE)."""
 
 CODES: Mapping[type[EnlightenError], int] = {
     InputError: USAGE,
     UsageError: USAGE,
     RangeError: USAGE,
-    AuthenticationError: REFUSED,
-    PermissionDenied: REFUSED,
-    NotFound: REFUSED,
+    AuthenticationError: ACCESS,
+    PermissionDenied: ACCESS,
+    NotFound: ACCESS,
     BudgetExceeded: QUOTA,
     QuotaExhausted: QUOTA,
     Throttled: QUOTA,
@@ -49,35 +50,30 @@ CODES: Mapping[type[EnlightenError], int] = {
 
 ADVICE: Mapping[type[EnlightenError], str] = {
     LoginFailed: "",
-    AuthenticationError: "ENLIGHTEN_API_KEY, and ENLIGHTEN_USER_ID or the tokens, are what was sent",
+    AuthenticationError: "ENLIGHTEN_API_KEY, and ENLIGHTEN_USER_ID or the tokens, were sent: check them",
     RangeError: "choose another --start or --end",
-    Throttled: "does somebody else use the key, or is --plan too large?",
+    Throttled: "does another program use the key, or is --plan too large?",
     TransportError: "check the network and --base-url, then run it again",
     ServerError: "run it again later",
-    DecodeError: "run it again; if it stays, please report it",
+    DecodeError: "run it again; if it fails again, please report it",
 }
 
 
 def exit_code(error: BaseException) -> int:
-    """Return the exit code an error ends the command with."""
+    """Return the exit code of an error."""
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), FAULT)
 
 
-def line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """Return an error as one line."""
     if isinstance(error, EnlightenError):
-        return plain(_explained(error))
+        return printable(_explained(error))
     if isinstance(error, OSError):
-        return plain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-    # A fault of ours. Its text may quote anything, so where it happened has to do.
+        return printable(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    # A fault of this program. Its text may quote a secret, so only its place is shown.
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in last)
     return f"unexpected {type(error).__name__}{where}: please report it; -v shows more"
-
-
-def plain(text: str) -> str:
-    """Return a text for the terminal: one line, without control characters a stranger put in it."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
 def _explained(error: EnlightenError) -> str:
@@ -93,6 +89,6 @@ def _explained(error: EnlightenError) -> str:
 
 
 def _login_needed(error: ReauthorizationRequired) -> str:
-    """Say so without the page: the command that opens it also does the rest."""
+    """Name the command that opens the login page, in place of the page's address."""
     which = "" if error.account == DEFAULT_ACCOUNT else f" --account {shlex.quote(error.account)}"
     return f"account {error.account} has to log in: {error.reason}; run enlighten login{which}"

@@ -1,4 +1,4 @@
-"""Stores keep what they are given, apart by account, and locks hold."""
+"""Tokens show only their times; stores keep them, apart by account; locks hold."""
 
 # ruff: noqa: ASYNC240, D103  (files are small; names of tests are sentences)
 
@@ -7,8 +7,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 import stat
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,10 +24,75 @@ from hypothesis import strategies as st
 
 from enlighten_async.errors import InputError, UsageError
 from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, Tokens, TokenStore
-from enlighten_async.oauth.token_store import MAX_WAIT
+from enlighten_async.oauth.token_store import REFRESH_MARGIN_S, TOKEN_LOCK_TIMEOUT_S
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
-from tests.oauth.test_tokens import TOKENS, made
+
+TIMES = st.floats(0, 1e11)
+TOKENS = st.builds(
+    Tokens,
+    access_token=st.text(),
+    refresh_token=st.none() | st.text(),
+    expires_at=TIMES,
+    obtained_at=TIMES,
+    refresh_expires_at=st.none() | TIMES,
+)
+
+
+def made(**changes: Any) -> Tokens:
+    given: dict[str, Any] = {"access_token": "a-CANARY", "refresh_token": "r-CANARY"}
+    return Tokens(**{**given, "expires_at": 1000.0, "obtained_at": 0.0, **changes})
+
+
+def test_only_times_are_shown() -> None:
+    for text in (repr(made()), str(made()), f"{made()}"):
+        assert "CANARY" not in text
+        assert "1000.0" in text
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(made())
+
+
+@given(TOKENS)
+def test_revealed_tokens_are_the_same_again(tokens: Tokens) -> None:
+    revealed = tokens.reveal()
+    assert revealed["access_token"] == tokens.access_token.reveal()
+    assert Tokens.of({**revealed, "unknown": 1}) == tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("access_token", None),
+        ("access_token", 5),
+        ("refresh_token", 5),
+        ("expires_at", None),
+        ("expires_at", "1000"),
+        ("expires_at", float("nan")),
+        ("obtained_at", True),
+        ("refresh_expires_at", "CANARY"),
+    ],
+)
+def test_what_is_no_token_is_named_and_not_shown(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=name) as caught:
+        Tokens.of({**made().reveal(), name: value})
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    shown = "".join(line for line in frames.format() if __file__ not in line)
+    assert "CANARY" not in shown
+
+
+@pytest.mark.parametrize(
+    ("now", "good"),
+    [(0.0, True), (1000 - REFRESH_MARGIN_S - 1, True), (1000 - REFRESH_MARGIN_S, False), (1001.0, False)],
+)
+def test_a_token_is_good_until_shortly_before_its_end(now: float, good: bool) -> None:
+    assert made().good(now) is good
+
+
+def test_a_short_life_is_used_by_half() -> None:
+    short = made(expires_at=100.0)
+    assert short.good(49.0)
+    assert not short.good(50.0)
+
 
 NAMES = st.text(min_size=1, max_size=300) | st.sampled_from(
     ["../x", "a/b", "\x00", "con", "é", "e\u0301", "\ud800"]
@@ -125,7 +192,7 @@ async def test_a_lock_held_for_ever_is_said(make: Make) -> None:
         with pytest.raises(UsageError, match="has been held for 300 s"):
             async with store.lock("anna"):
                 pass
-    assert MAX_WAIT <= clock.monotonic() - started < MAX_WAIT + 1
+    assert TOKEN_LOCK_TIMEOUT_S <= clock.monotonic() - started < TOKEN_LOCK_TIMEOUT_S + 1
 
 
 @pytest.mark.slow

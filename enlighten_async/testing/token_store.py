@@ -1,4 +1,4 @@
-"""Tokens without a login: what owners of an emulator's systems would have let an application have."""
+"""Token store for tests: every account has logged in at an emulator already."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from enlighten_async.emulator import Emulator
 
 
-class LoggedIn(MemoryTokenStore):
-    """Keeps tokens of accounts that have all logged in at an emulator, each when it is first asked for.
+class EmulatorTokenStore(MemoryTokenStore):
+    """Tokens in memory of accounts that have all logged in at an emulator, each at its first use.
 
-    An account that has the id of one of the emulator's users is theirs, any other is the demo user's.
+    An account with the id of one of the emulator's users is that user's, any other is the demo user's.
 
     Args:
-        emulator: who gives the tokens.
-        client_id: of the application they are for, as `OAuth` has it.
+        emulator: the emulator that issues the tokens.
+        client_id: client id of the application, as given to `OAuth`.
     """
 
     def __init__(self, emulator: Emulator, client_id: str = "client") -> None:
@@ -26,7 +26,7 @@ class LoggedIn(MemoryTokenStore):
         self._client_id = client_id
 
     async def load(self, account: str) -> Tokens | None:
-        """Return what was saved last, or else first tokens."""
+        """Return the tokens saved last, or else the first ones."""
         tokens = await super().load(account)
         if tokens is None:
             tokens = self._first(account)
@@ -36,6 +36,6 @@ class LoggedIn(MemoryTokenStore):
     def _first(self, account: str) -> Tokens:
         emulator = self._emulator
         user = account if account in emulator.users else emulator.demo_user
-        given: dict[str, Any] = emulator.grant(user, self._client_id)
+        answer: dict[str, Any] = emulator.grant(user, self._client_id)
         now = emulator.clock.now()
-        return Tokens(given["access_token"], given["refresh_token"], now + given["expires_in"], now)
+        return Tokens(answer["access_token"], answer["refresh_token"], now + answer["expires_in"], now)

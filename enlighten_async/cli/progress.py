@@ -1,4 +1,4 @@
-"""How far a query is, on a terminal's stderr while it runs."""
+"""Progress of a query, shown on stderr while it runs if that is a terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Display
 from rich.table import Column
 
-from enlighten_async.cli.words import left, number
+from enlighten_async.cli.formatting import left, number
 from enlighten_async.query import Progress, Query
 
-PACE = 0.2
-"""Seconds from one look to the next."""
+UPDATE_INTERVAL_S = 0.2
+"""Seconds between two updates of the display."""
 
 REASONS = {
     "minute": "waiting for the next minute",
@@ -24,31 +24,31 @@ REASONS = {
     "in_flight": "waiting for answers",
     "throttled": "waiting, as the service asked for",
     "doubt": "waiting for one answer, to be sure of the limit",
-    "priority": "letting what is more urgent go first",
+    "priority": "waiting for queries of a higher priority",
 }
 
 
 def describe(progress: Progress) -> str:
-    """Return how far a query is, in words."""
+    """Return a query's progress in one line."""
     total = "?" if progress.total is None else number(progress.total)
-    said = [f"{number(progress.done)} of {total} done", f"sent {number(progress.sent)}"]
+    parts = [f"{number(progress.done)} of {total} done", f"sent {number(progress.sent)}"]
     if progress.left:
-        said.append(left(progress.left))
+        parts.append(left(progress.left))
     if progress.waiting is not None:
         until = "" if progress.until is None else f" until {progress.until.astimezone():%H:%M:%S}"
-        said.append(REASONS.get(progress.waiting, progress.waiting) + until)
-    return " - ".join(said)
+        parts.append(REASONS.get(progress.waiting, progress.waiting) + until)
+    return " - ".join(parts)
 
 
 @asynccontextmanager
-async def watched(
+async def shown_progress(
     query: Query[Any, Any],
     console: Console,
     *,
     live: bool,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[None]:
-    """Show a query's progress while the body runs, if somebody watches; then it is gone again."""
+    """Show a query's progress while the body runs, if `live` and the console is a terminal; then erase it."""
     if not live or not console.is_interactive:
         yield
         return
@@ -57,18 +57,20 @@ async def watched(
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
     )
     with Display(*columns, console=console, transient=True, auto_refresh=False) as display:
-        looking = asyncio.create_task(_look(query, display, sleep))
+        updates = asyncio.create_task(_update(query, display, sleep))
         try:
             yield
         finally:
-            looking.cancel()
+            updates.cancel()
             with suppress(asyncio.CancelledError):
-                await looking
+                await updates
 
 
-async def _look(query: Query[Any, Any], display: Display, sleep: Callable[[float], Awaitable[None]]) -> None:
+async def _update(
+    query: Query[Any, Any], display: Display, sleep: Callable[[float], Awaitable[None]]
+) -> None:
     bar = display.add_task("", total=None)
     while True:
-        seen = query.progress
-        display.update(bar, completed=seen.done, total=seen.total, description=describe(seen), refresh=True)
-        await sleep(PACE)
+        now = query.progress
+        display.update(bar, completed=now.done, total=now.total, description=describe(now), refresh=True)
+        await sleep(UPDATE_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""What is typed, as the values the client takes: callbacks of click's options."""
+"""Parameters: callbacks of click's options, which turn texts into the values that the client takes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import TypeAlias
 
 import click
 
-from enlighten_async.cli import words
+from enlighten_async.cli.formatting import UNITS
 from enlighten_async.limiter import Plan
 
-Asked: TypeAlias = date | datetime
-"""A whole local day, or an instant. (A datetime is a date too: ask for it first.)"""
+Moment: TypeAlias = date | datetime
+"""A whole local day, or an instant. (A datetime is a date too: test for it first.)"""
 
 PLANS = {"watt": Plan.WATT, "kilowatt": Plan.KILOWATT, "megawatt": Plan.MEGAWATT, "partner": Plan.PARTNER}
 
-SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d*)?)\s*([{words.UNITS}])?B?", re.IGNORECASE)
+SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d*)?)\s*([{UNITS}])?B?", re.IGNORECASE)
 
-FILE = "FILE.csv|FILE.jsonl|-"
+OUTPUT_METAVAR = "FILE.csv|FILE.jsonl|-"
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 def plan(_context: click.Context, _option: click.Parameter, text: str | None) -> Plan | None:
-    """Return a plan by its name, or by its limits."""
+    """Return the plan of a name, or of limits such as 50/50000."""
     if text is None:
         return None
     if (name := text.strip().lower()) in PLANS:
@@ -38,8 +38,8 @@ def plan(_context: click.Context, _option: click.Parameter, text: str | None) ->
     raise click.BadParameter(wrong)
 
 
-def moment(_context: click.Context, _option: click.Parameter, text: str | None) -> Asked | None:
-    """Return a local day or an instant; one without offset is passed on, for the client to refuse."""
+def moment(_context: click.Context, _option: click.Parameter, text: str | None) -> Moment | None:
+    """Return a local day or an instant; the client refuses an instant without an offset."""
     if text is None:
         return None
     for kind in (date, datetime):
@@ -51,7 +51,7 @@ def moment(_context: click.Context, _option: click.Parameter, text: str | None) 
 
 
 def output(_context: click.Context, _option: click.Parameter, text: str | None) -> Path | None:
-    """Return the path of a file whose suffix names its format; `-` is stdout, in CSV."""
+    """Return the path of a file whose suffix is its format; `-` is stdout, in CSV."""
     if text is None or text == "-" or Path(text).suffix.lower() in FORMATS:
         return None if text is None else Path(text)
     raise click.BadParameter(f"{text!r} must end with .csv or .jsonl, or be - for CSV on stdout")
@@ -63,13 +63,13 @@ def size(_context: click.Context, _option: click.Parameter, text: str | None) ->
         return None
     found = SIZE.fullmatch(text.strip())
     if found is None:
-        raise click.BadParameter(f"{text!r} is no size, such as 100M, 1.5G or 500k")
+        raise click.BadParameter(f"{text!r} is not a size, such as 100M, 1.5G or 500k")
     number, unit = found.groups()
-    return int(float(number) * 1000 ** (words.UNITS.lower().index(unit.lower()) + 1 if unit else 0))
+    return int(float(number) * 1000 ** (UNITS.lower().index(unit.lower()) + 1 if unit else 0))
 
 
-def asked_range(start: Asked | None, end: Asked | None) -> dict[str, Asked]:
-    """Return a range by the client's parameters: instants as `start_at`, days as `start_date`."""
+def range_arguments(start: Moment | None, end: Moment | None) -> dict[str, Moment]:
+    """Return the client's arguments of a range: instants as `start_at`, days as `start_date`."""
     given = {"start": start, "end": end}
     return {
         f"{name}_{'at' if isinstance(value, datetime) else 'date'}": value

@@ -1,4 +1,4 @@
-"""Rows into a file, CSV or JSON lines; under its own name the file is whole or not there."""
+"""Export: rows in a file, CSV or JSON lines, which gets its name only when it is whole."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from typing import IO, TypeAlias
 
 from attrs import define
 
-from enlighten_async.cli.inputs import FORMATS
+from enlighten_async.cli.params import FORMATS
 
 Row: TypeAlias = Mapping[str, object]
 
 
 @define
 class Writer:
-    """Writes rows and counts them.
+    """A writer of rows, which counts them.
 
     Attributes:
-        path: where they can be found in the end; `-` is stdout.
-        count: how many were written.
+        path: the file that has the rows in the end; `-` is stdout.
+        write_row: writes one row.
+        count: number of rows written.
     """
 
     path: Path
@@ -41,24 +42,25 @@ class Writer:
 
 
 @contextmanager
-def written(path: Path, fields: Sequence[str], say: Callable[[str], None]) -> Iterator[Writer]:
-    """Give a writer to a file that appears when the body is done.
+def export_to(path: Path, fields: Sequence[str], report: Callable[[str], None]) -> Iterator[Writer]:
+    """Yield a writer of a file that appears once the body is done.
 
-    If the body fails, the rows it wrote stay beside it, with `.partial` at the end of the name.
+    If the body fails, the rows written so far stay beside it, in a file whose name ends with `.partial`:
+    they were paid for.
 
     Args:
-        path: its suffix names the format; `-` is CSV on stdout.
+        path: the file; its suffix is the format; `-` is CSV on stdout.
         fields: names of the columns.
-        say: is told where the rows are that a failure left.
+        report: called with a line that names the partial file.
 
     Raises:
-        OSError: the file cannot be written; told before the body begins, if that is known.
+        OSError: the file cannot be written; raised before the body begins, if that is known by then.
     """
     if str(path) == "-":
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # as in a file, whatever the terminal can show
+            sys.stdout.reconfigure(encoding="utf-8")  # as in a file: the terminal's encoding does not matter
         yield _writer(path, sys.stdout, "csv", fields)
-        sys.stdout.flush()  # whether it was read is known before anything is said of it
+        sys.stdout.flush()  # a reader that has gone is noticed before the rows are reported
         return
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "make this folder, or name another one", str(path.parent))
@@ -71,22 +73,22 @@ def written(path: Path, fields: Sequence[str], say: Callable[[str], None]) -> It
             draft.replace(path)
         except BaseException:
             file.flush()
-            _keep(draft, writer, say)
+            _keep_partial(draft, writer, report)
             raise
 
 
-def _keep(draft: Path, writer: Writer, say: Callable[[str], None]) -> None:
-    """Keep what a failure left, unless it is nothing."""
+def _keep_partial(draft: Path, writer: Writer, report: Callable[[str], None]) -> None:
+    """Keep the rows written before a failure, if there are any."""
     if not writer.count:
         draft.unlink()
         return
     writer.path = writer.path.with_name(f"{writer.path.name}.partial")
     draft.replace(writer.path)
-    say(f"what arrived before the failure, {writer.count:,} rows, is in {writer.path}")
+    report(f"the {writer.count:,} rows that arrived before the failure are in {writer.path}")
 
 
-def _writer(path: Path, file: IO[str], form: str, fields: Sequence[str]) -> Writer:
-    if form == "jsonl":
+def _writer(path: Path, file: IO[str], format_name: str, fields: Sequence[str]) -> Writer:
+    if format_name == "jsonl":
         return Writer(path, lambda row: file.write(f"{json.dumps(row)}\n"))
     table = csv.DictWriter(file, fields, lineterminator="\n")
     table.writeheader()

@@ -27,8 +27,8 @@ from enlighten_async.errors import (
     UsageError,
 )
 from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
-from enlighten_async.oauth.session import SAVE_TIMEOUT
-from enlighten_async.oauth.token_store import MARGIN
+from enlighten_async.oauth.session import SAVE_TIMEOUT_S
+from enlighten_async.oauth.token_store import REFRESH_MARGIN_S
 from enlighten_async.testing import FakeClock
 from enlighten_async.transport import Secret
 from tests.effort import examples
@@ -91,7 +91,7 @@ async def test_the_same_credentials_serve_as_long_as_the_token() -> None:
     await case.begin()
     await case.access.refresh()
     first = case.access.current()
-    case.clock.advance(DAY - HOUR - MARGIN - 1)
+    case.clock.advance(DAY - HOUR - REFRESH_MARGIN_S - 1)
     assert case.access.current() is first
     case.clock.advance(1)
     assert case.access.current() is None
@@ -393,7 +393,7 @@ async def test_what_could_not_be_saved_is_saved_without_a_request_where_it_is_st
     await case.access.refresh(refused)
     access = token(case.access.current())
     del case.store.broken["save"]
-    await case.access._account._renew(Secret("some other"))
+    await case.access._session._refresh(Secret("some other"))
     assert (await case.kept()).access_token.reveal() == access
     assert case.authority.refreshes == 2
 
@@ -425,7 +425,7 @@ async def test_a_store_that_hangs_does_not_hold_up_for_ever(caplog: Any) -> None
     case.store.save = save  # type: ignore[method-assign]
     started = case.clock.monotonic()
     await case.access.refresh()
-    assert case.clock.monotonic() - started == SAVE_TIMEOUT
+    assert case.clock.monotonic() - started == SAVE_TIMEOUT_S
     assert "longer than 30 s" in caplog.text
 
 
@@ -435,7 +435,7 @@ async def test_one_line_is_logged_for_a_refresh(caplog: Any) -> None:
     with caplog.at_level(logging.INFO, "enlighten_async"):
         await case.access.refresh()
     assert [record.getMessage() for record in caplog.records if record.name == "enlighten_async"] == [
-        "account anna: the access token was renewed; it ends at 2025-06-16T15:06:40+00:00"
+        "account anna: the access token was refreshed; it ends at 2025-06-16T15:06:40+00:00"
     ]
 
 
@@ -470,7 +470,7 @@ async def test_short_lives_are_ready_once_renewed() -> None:
 
 @examples(25)
 @given(
-    ages=st.lists(st.sampled_from([0.0, HOUR, DAY - MARGIN + 1, 2 * DAY]), min_size=1, max_size=4),
+    ages=st.lists(st.sampled_from([0.0, HOUR, DAY - REFRESH_MARGIN_S + 1, 2 * DAY]), min_size=1, max_size=4),
     asked=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 5)), max_size=12),
 )
 async def test_any_tasks_of_any_accounts_refresh_what_is_stale_once(
@@ -482,7 +482,9 @@ async def test_any_tasks_of_any_accounts_refresh_what_is_stale_once(
     oauths = [authority.oauth(store) for _ in range(4)]
     for number, age in enumerate(ages):
         await store.save(f"account {number}", stored(authority, age=age))
-    stale = {account % len(ages) for account, _, _ in asked if ages[account % len(ages)] > DAY - MARGIN}
+    stale = {
+        account % len(ages) for account, _, _ in asked if ages[account % len(ages)] > DAY - REFRESH_MARGIN_S
+    }
 
     async def one(account: int, oauth: OAuth, delay: int) -> None:
         access = oauth.access(f"account {account}", KEY)

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from enlighten_async import EnlightenClient, errors
-from enlighten_async.cli import failures
+from enlighten_async.cli import exit_codes
 from enlighten_async.cli.app import cli
-from enlighten_async.cli.shell import Shell
+from enlighten_async.cli.context import CommandContext
 from enlighten_async.emulator import Fault
 from tests.cli.conftest import Commands
 
@@ -91,8 +91,8 @@ def test_other_plans_are_refused(enlighten: Commands, plan: str) -> None:
 
 def test_missing_credentials_are_named() -> None:
     """By the names of their variables."""
-    shell = Shell(connect=lambda **options: EnlightenClient.from_env({}, **options))
-    done = CliRunner().invoke(cli, ["systems"], obj=shell)
+    context = CommandContext(connect=lambda **options: EnlightenClient.from_env({}, **options))
+    done = CliRunner().invoke(cli, ["systems"], obj=context)
     assert done.exit_code == 2
     assert done.stderr.startswith(
         "error: set ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID in the environment; for v4"
@@ -112,10 +112,10 @@ def test_a_fault_of_ours_is_one_line_without_its_text(capsys: pytest.CaptureFixt
         raise KeyError(KEY)
 
     with pytest.raises(SystemExit) as end:
-        Shell().run(work)
+        CommandContext().run(work)
     assert end.value.code == 1
     said = capsys.readouterr().err
-    assert said.startswith("error: unexpected KeyError at test_failures.py:")
+    assert said.startswith("error: unexpected KeyError at test_exit_codes.py:")
     assert KEY not in said
     assert said.count("\n") == 1
 
@@ -127,9 +127,9 @@ def test_ctrl_c_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit) as end:
-        Shell().run(work)
+        CommandContext().run(work)
     assert end.value.code == 130
-    Shell().run(work, until_interrupted=True)
+    CommandContext().run(work, until_interrupted=True)
     assert capsys.readouterr().err == "error: interrupted\n"
 
 
@@ -139,5 +139,5 @@ def test_every_error_has_an_exit_code_of_its_kind() -> None:
     tree = [kind for kind in kinds if issubclass(kind, errors.EnlightenError)]
     assert len(tree) > 15
     for kind in tree:
-        assert failures.exit_code(kind.__new__(kind)) in {2, 3, 4, 5}
-    assert failures.exit_code(OSError()) == 1
+        assert exit_codes.exit_code(kind.__new__(kind)) in {2, 3, 4, 5}
+    assert exit_codes.exit_code(OSError()) == 1

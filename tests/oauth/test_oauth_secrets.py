@@ -13,25 +13,15 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from anyio.lowlevel import checkpoint
 
-from enlighten_async.clock import SystemClock
 from enlighten_async.errors import EnlightenError
 from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth, Tokens
-from tests.oauth.accounts import KEY, Store, stored
+from tests.oauth.accounts import KEY, InstantClock, Store, stored
 from tests.oauth.authority import CLIENT_ID, CLIENT_SECRET, CODE, DAY, OWNER, Authority
 from tests.transport.tracebacks import Everything, frames
 
 PASSWORD = "pa55word"
 BASIC = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
-
-
-class Hasty(SystemClock):
-    """A clock by which nobody sleeps."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Let others run."""
-        await checkpoint()
 
 
 @pytest.fixture
@@ -119,7 +109,7 @@ def prepare(case: str, authority: Authority, store: Store) -> None:
 async def test_nothing_shows_a_secret(
     case: str, what: str, real: bool, log: list[str], tmp_path: Any
 ) -> None:
-    authority = Authority(Hasty())
+    authority = Authority(InstantClock())
     store = Store(FileTokenStore(tmp_path / "t.json") if real else MemoryTokenStore())
     await store.inner.save("anna", stored(authority, age=2 * DAY))
     prepare(case, authority, store)

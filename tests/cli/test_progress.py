@@ -11,7 +11,7 @@ import anyio
 import pytest
 from rich.console import Console
 
-from enlighten_async.cli.watch import describe, watched
+from enlighten_async.cli.progress import describe, shown_progress
 from enlighten_async.query import Progress
 
 UNTIL = datetime(2025, 6, 15, 15, 9, tzinfo=UTC)
@@ -55,7 +55,7 @@ async def test_each_look_is_shown() -> None:
             looked.set()
         await anyio.lowlevel.checkpoint()
 
-    async with watched(query, console, live=True, sleep=sleep):  # type: ignore[arg-type]
+    async with shown_progress(query, console, live=True, sleep=sleep):  # type: ignore[arg-type]
         with anyio.fail_after(10):
             await looked.wait()
     shown = console.file.getvalue()  # type: ignore[attr-defined]
@@ -72,7 +72,7 @@ async def test_each_look_is_shown() -> None:
 async def test_nothing_is_shown_where_nobody_watches(console: Console, live: bool) -> None:
     """Not a character."""
     query = SimpleNamespace(progress=Progress(0, 53, 0, {}, None, None))
-    async with watched(query, console, live=live):  # type: ignore[arg-type]
+    async with shown_progress(query, console, live=live):  # type: ignore[arg-type]
         await anyio.lowlevel.checkpoint()
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
 
@@ -81,5 +81,5 @@ async def test_an_error_passes_as_it_is() -> None:
     """Not in a group, and the display is gone."""
     query = SimpleNamespace(progress=Progress(0, 1, 0, {}, None, None))
     with pytest.raises(LookupError, match="as it is"):
-        async with watched(query, terminal(), live=True):  # type: ignore[arg-type]
+        async with shown_progress(query, terminal(), live=True):  # type: ignore[arg-type]
             raise LookupError("as it is")

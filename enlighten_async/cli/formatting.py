@@ -1,0 +1,167 @@
+"""Formatting: figures, receipts, coverage and tables as text for a terminal or a pipe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from enlighten_async.models import Coverage, Gap, Receipt
+
+UNITS = "kMGT"
+"""Prefixes of byte sizes: thousands, millions, and so on."""
+
+BAR_STYLE = "yellow"
+
+
+def printable(text: str) -> str:
+    """Return a text as one line without control characters, which could steer the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def number(count: float) -> str:
+    """Return a count with separators of thousands."""
+    return f"{count:,.0f}"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes, in units of 1,000."""
+    if count < 1000:
+        return f"{count} B"
+    power = min((len(str(count)) - 1) // 3, len(UNITS))
+    return f"{count / 1000**power:,.1f} {UNITS[power - 1]}B"
+
+
+def kwh(wh: float) -> str:
+    """Return an energy (Wh) in kWh."""
+    return f"{wh / 1000:,.1f}"
+
+
+def duration(span: timedelta) -> str:
+    """Return a span of time in minutes and seconds, or in days from two days on."""
+    seconds = round(span.total_seconds())
+    if seconds >= 2 * 86_400:
+        return f"{seconds / 86_400:.1f} days"
+    return f"{seconds // 60} min {seconds % 60:02} s" if seconds >= 60 else f"{seconds} s"
+
+
+def left(counts: Mapping[str, int]) -> str:
+    """Return the requests left of a plan, by period."""
+    return "left " + ", ".join(f"{number(count)} this {period}" for period, count in counts.items())
+
+
+def receipt(spent: Receipt) -> str:
+    """Return a receipt in one line."""
+    parts = [f"sent {number(spent.sent)}", f"rejected {number(spent.rejected)}"]
+    if spent.from_cache:
+        parts.append(f"from cache {number(spent.from_cache)}")
+    if spent.retried:
+        parts.append(f"retried {number(spent.retried)}")
+    waits = [
+        f"{duration(timedelta(seconds=seconds))} ({reason})"
+        for reason, seconds in spent.waited.items()
+        if seconds >= 1
+    ]
+    if waits:
+        parts.append(f"waited {' + '.join(waits)}")
+    if spent.left:
+        parts.append(left(spent.left))
+    return ", ".join(parts)
+
+
+def coverage(covered: Coverage) -> str:
+    """Return a coverage in one line."""
+    state = "complete" if covered.complete else "incomplete"
+    counts = f"{number(covered.got)} of {number(covered.expected)} intervals"
+    return f"{state}: {counts}{by_reason(missing(covered.gaps(), covered.grid))}"
+
+
+def missing(gaps: Iterable[Gap], grid: int) -> Counter[str]:
+    """Return the number of missing intervals by reason.
+
+    Args:
+        gaps: the gaps of a coverage.
+        grid: length of an interval in seconds.
+    """
+    counts: Counter[str] = Counter()
+    for gap in gaps:
+        counts[gap.reason.value] += gap.window.seconds // grid
+    return counts
+
+
+def by_reason(counts: Mapping[str, int]) -> str:
+    """Return counts of missing intervals by reason, in brackets; an empty text if there are none."""
+    if not counts:
+        return ""
+    return f" ({', '.join(f'{reason} {number(count)}' for reason, count in counts.items())})"
+
+
+def table(console: Console, *headings: str, right: Iterable[int] = (), wraps: Iterable[int] = ()) -> Table:
+    """Return an empty table: with rules on a terminal, without where it is piped.
+
+    Args:
+        console: the console that will print it.
+        headings: headings of its columns.
+        right: indexes of the columns that hold figures.
+        wraps: indexes of the columns whose texts may continue on the next line of a narrow terminal.
+    """
+    empty = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    for index, heading in enumerate(headings):
+        empty.add_column(
+            heading,
+            justify="right" if index in set(right) else "left",
+            no_wrap=index not in set(wraps),
+            overflow="fold",
+        )
+    return empty
+
+
+def add_row(rows: Table, cells: Iterable[object]) -> None:
+    """Add a row to a table; texts of other people in it cannot steer the terminal."""
+    rows.add_row(*map(_cell, cells))
+
+
+def bar_table(
+    console: Console,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    values: Sequence[float],
+    *,
+    max_columns: int,
+) -> Table:
+    """Return a table with a bar at the end of each row, if the console has room for bars.
+
+    Args:
+        console: the console that will print it.
+        headings: headings of the columns before the bars; all but the first hold figures.
+        rows: cells of these columns.
+        values: values that the bars show; a row without a value has no bar.
+        max_columns: columns of the whole table, at most.
+    """
+    top = max(values, default=0.0) or 1.0
+
+    def with_bars(columns: int) -> Table:
+        bars = [
+            ProgressBar(top, value, columns, complete_style=BAR_STYLE, finished_style=BAR_STYLE)
+            for value in (values if columns else ())
+        ]
+        filled = table(console, *headings, *([""] if columns else []), right=range(1, len(headings)))
+        for index, cells in enumerate(rows):
+            add_row(filled, [*cells, *bars[index : index + 1]])
+        return filled
+
+    # The bars get the room that the figures leave: rich would take it from the figures.
+    needed = console.measure(with_bars(1)).maximum - 1
+    return with_bars(max(0, min(console.width, max_columns) - needed))
+
+
+def _cell(value: object) -> RenderableType:
+    if isinstance(value, ProgressBar):
+        return value
+    return "" if value is None else Text(printable(str(value)))

@@ -1,0 +1,58 @@
+"""Tables with bars: as long as their shares, as wide as allowed, and never at the cost of a figure."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from enlighten_async.cli.formatting import bar_table, printable
+
+ROWS = [["2025-01", "1,234.5"], ["2025-02", "617.3"], ["total", "1,851.8"]]
+
+
+def shown(
+    width: int, *, encoding: str = "utf-8", max_columns: int = 100, terminal: bool = False
+) -> list[str]:
+    """Return the lines of a table of two bars and a row without one."""
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    console = Console(file=file, width=width, force_terminal=terminal, color_system=None)
+    made = bar_table(console, ["month", "kWh"], ROWS, [1234.5, 617.25], max_columns=max_columns)
+    console.print(made)
+    return file.buffer.getvalue().decode(encoding).splitlines()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("encoding", "sign"), [("utf-8", "━"), ("ascii", "-"), ("cp1252", "-")])
+def test_a_bar_is_as_long_as_its_share(encoding: str, sign: str) -> None:
+    """In signs that the terminal has; a row without a value has no bar."""
+    _, first, second, total = shown(60, encoding=encoding)
+    assert first.count(sign) - first[:8].count(sign) == 2 * (second.count(sign) - second[:8].count(sign)) > 30
+    assert sign not in total
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("width", [26, 30, 40, 79, 100, 500])
+def test_no_figure_is_cut(width: int, terminal: bool) -> None:
+    """Whatever the width; where there is no room for bars, there are none."""
+    lines = shown(width, terminal=terminal)
+    assert max(map(len, lines)) <= min(width, 100)
+    for cells in ROWS:
+        assert any(line.split()[:2] == cells for line in lines)
+
+
+def test_a_table_has_a_width_at_most() -> None:
+    """Longer bars would say no more."""
+    assert max(len(line.rstrip()) for line in shown(200, max_columns=50)) == 50
+
+
+def test_a_table_of_nothing_is_no_fault() -> None:
+    """Without rows, or with bars of nothing."""
+    console = Console(file=io.StringIO(), width=40)
+    console.print(bar_table(console, ["a", "b"], [], [], max_columns=40))
+    console.print(bar_table(console, ["a", "b"], [["x", "0"]], [0.0], max_columns=40))
+
+
+def test_control_characters_become_spaces() -> None:
+    """So that nobody's text steers the terminal."""
+    assert printable("a\x1b[2J\nb\x07 ") == "a [2J b"
