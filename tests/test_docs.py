@@ -16,7 +16,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from enlighten_async import FileTokenStore
 from enlighten_async.cli.app import cli
 from enlighten_async.emulator import Emulator, Quota
-from enlighten_async.testing import LoggedIn
+from enlighten_async.testing import EmulatorTokenStore
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -77,7 +77,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 async def log_in(emulator: Emulator) -> None:
     """Save tokens of the default account where the environment says."""
-    tokens = await LoggedIn(emulator).load("default")
+    tokens = await EmulatorTokenStore(emulator).load("default")
     assert tokens is not None
     await FileTokenStore("tokens.json").save("default", tokens)
 
