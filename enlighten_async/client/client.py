@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from hashlib import blake2b
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import Self, Unpack
 
 from attrs import evolve
 
@@ -40,12 +40,7 @@ from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.oauth.oauth import CLIENT_ID
 from enlighten_async.query import CredentialsProvider, QueryOptions, Session, quota_status
 from enlighten_async.retry import RetryBudget, RetryPolicy
-from enlighten_async.transport import Secret, Transport, origin
-
-if TYPE_CHECKING:
-    import ssl
-
-    import httpx
+from enlighten_async.transport import ConnectionOptions, Secret, Transport, origin
 
 DEFAULT_ACCOUNT = "default"
 """The name of the only account where there is but one."""
@@ -77,14 +72,13 @@ class EnlightenClient(Endpoints, EndpointsV4):
     ) -> None:
         key, user = Secret(api_key), Secret(user_id)
         del api_key, user_id  # a traceback that shows variables must not show these
-        base_url, time_zones = options.setdefault("base_url", v2.BASE_URL), dict[int, str]()
+        api = v2.ApiV2(official=options.setdefault("base_url", v2.BASE_URL) == v2.BASE_URL)
 
         def credentials(user: str | Secret) -> CredentialsProvider:
             scope = Secret(f"{key.reveal()}\n{Secret(user).reveal()}")
             return v2.StaticCredentials(v2.credentials(key, Secret(user)), scope)
 
-        api = v2.ApiV2(official=base_url == v2.BASE_URL, time_zones=time_zones)
-        self._open(key, api, credentials, user, time_zones, **options)
+        self._open(key, api, credentials, user, **options)
 
     @classmethod
     def v4(
@@ -113,12 +107,12 @@ class EnlightenClient(Endpoints, EndpointsV4):
         where = str(origin(options.setdefault("base_url", v4.BASE_URL), any_http=True))
         if where != oauth.origin:
             raise InputError(f"oauth is for {oauth.origin}, base_url at {where}: give both the same base_url")
-        client, time_zones = cls.__new__(cls), dict[int, str]()
+        client = cls.__new__(cls)
 
         def credentials(user: str | Secret) -> CredentialsProvider:
             return oauth.access(Secret(user).reveal(), key, key_in=key_in)
 
-        client._open(key, v4.ApiV4(time_zones=time_zones), credentials, user_id, time_zones, **options)
+        client._open(key, v4.ApiV4(), credentials, user_id, **options)
         return client
 
     def _open(
@@ -127,7 +121,6 @@ class EnlightenClient(Endpoints, EndpointsV4):
         api: Api,
         credentials: Callable[[str | Secret], CredentialsProvider],
         user: str | Secret,
-        time_zones: dict[int, str],
         *,
         base_url: str,
         plan: Plan | None = None,
@@ -137,30 +130,21 @@ class EnlightenClient(Endpoints, EndpointsV4):
         retry: RetryPolicy | None = None,
         timeout: float | None = 30.0,
         max_concurrency: int = 10,
-        proxy: str | None = None,
-        verify: bool | str | ssl.SSLContext = True,
-        transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
+        **connection: Unpack[ConnectionOptions],
     ) -> None:
         """Set it up for one version of the API."""
         check_numbers(timeout, max_concurrency)
         if plan is None:
-            plan = Plan.WATT
             logger.info("no plan given: keeping to the free one, Watt; pass plan= if the key has another")
-        plan, clock, retry = plan.resolved(api.plans), clock or SystemClock(), retry or RetryPolicy()
+        plan, retry = (plan or Plan.WATT).resolved(api.plans), retry or RetryPolicy()
+        clock = clock or SystemClock()
         sender = Transport(
-            base_url=base_url,
-            clock=clock,
-            timeout=timeout,
-            max_connections=max_concurrency,
-            proxy=proxy,
-            verify=verify,
-            transport=transport,
+            base_url=base_url, clock=clock, timeout=timeout, max_connections=max_concurrency, **connection
         )
         in_file = None if state is None else for_file(state, key, sender, clock, timeout)
         store = quota_store or in_file or for_process(key, sender, clock)
-        self._api, self._in_file, self._owner = api, in_file, True
-        self._credentials = credentials
+        self._api, self._credentials, self._in_file, self._owner = api, credentials, in_file, True
         self._options = self._options_of(user, sender)
         self._session = Session(
             api=api,
@@ -169,7 +153,6 @@ class EnlightenClient(Endpoints, EndpointsV4):
             clock=clock,
             retry=retry,
             budget=RetryBudget(retry, plan.allows("minute")),
-            time_zones=time_zones,
             max_concurrency=max_concurrency,
             cache=interval_cache or (None if in_file is None else SqliteCache(in_file.file, clock=clock)),
         )

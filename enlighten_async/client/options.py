@@ -5,23 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TypedDict, cast
 
 from attrs import evolve
 
 from enlighten_async.cache import IntervalCache
-from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError
 from enlighten_async.limiter import RANKS, Plan, Priority, QuotaStore
 from enlighten_async.oauth.oauth import BASE_URL_VARIABLE, CLIENT_ID, CLIENT_SECRET, NAMES
 from enlighten_async.query import QueryOptions
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.transport import Secret
-
-if TYPE_CHECKING:
-    import ssl
-
-    import httpx
+from enlighten_async.transport import NetworkOptions, Secret
 
 KEY, USER, ACCOUNT = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_ACCOUNT"
 BASE_URL, STATE = BASE_URL_VARIABLE, "ENLIGHTEN_STATE"
@@ -29,7 +23,7 @@ BASE_URL, STATE = BASE_URL_VARIABLE, "ENLIGHTEN_STATE"
 _V4_HINT = f"; for v4, {CLIENT_ID} and {CLIENT_SECRET} take the place of {USER}"
 
 
-class ClientOptions(TypedDict, total=False):
+class ClientOptions(NetworkOptions, total=False):
     """The options of `EnlightenClient`, for both versions of the API.
 
     Attributes:
@@ -42,13 +36,8 @@ class ClientOptions(TypedDict, total=False):
             kept in memory, shared by all clients of this process on the same key.
         interval_cache: the cache of answers, in place of the state file; without either nothing is cached.
         retry: the policy for failures that may pass.
-        timeout: seconds for one request, from connect to the last byte, 30 by default; `None`: no limit.
         max_concurrency: requests in flight at once, at most; 10 by default.
-        base_url: where the API is; an emulator's address, say. https, unless it is this machine.
-        proxy: URL of a proxy, "" for none; by default as the environment says.
-        verify: `True` for the system's certificates, or a CA file, or a context.
-        transport: any httpx transport in place of our own, such as an emulator's.
-        clock: the source of time.
+        base_url, timeout, proxy, verify, transport, clock: see `NetworkOptions`.
     """
 
     plan: Plan | None
@@ -56,13 +45,7 @@ class ClientOptions(TypedDict, total=False):
     quota_store: QuotaStore | None
     interval_cache: IntervalCache | None
     retry: RetryPolicy | None
-    timeout: float | None
     max_concurrency: int
-    base_url: str
-    proxy: str | None
-    verify: bool | str | ssl.SSLContext
-    transport: httpx.AsyncBaseTransport | None
-    clock: Clock | None
 
 
 class ViewOptions(TypedDict, total=False):
@@ -127,10 +110,10 @@ def check_numbers(timeout: float | None, max_concurrency: int) -> None:
         raise InputError(f"max_concurrency must be at least 1, not {max_concurrency!r}")
 
 
-def network_options(options: ClientOptions) -> Any:
+def network_options(options: ClientOptions) -> NetworkOptions:
     """Return the options that say how the service is reached."""
-    names = ("base_url", "timeout", "proxy", "verify", "transport", "clock")
-    return {name: value for name, value in options.items() if name in names}
+    names = NetworkOptions.__optional_keys__
+    return cast("NetworkOptions", {name: value for name, value in options.items() if name in names})
 
 
 def variables(environ: Mapping[str, str | Secret]) -> dict[str, Secret]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, TypeAlias, Unpack
 from urllib.parse import urlencode, urlsplit
 
 from enlighten_async.clock import Clock, SystemClock
@@ -13,7 +13,7 @@ from enlighten_async.errors import AuthenticationError, InputError
 from enlighten_async.oauth.session import AccountCredentials, KeyIn, TokenSession
 from enlighten_async.oauth.token_endpoint import OAuthError, TokenEndpoint
 from enlighten_async.oauth.token_store import FileTokenStore, Tokens, TokenStore, user_token_file
-from enlighten_async.transport import Secret, Verify, origin
+from enlighten_async.transport import NetworkOptions, Secret, Verify, origin
 
 if TYPE_CHECKING:
     import httpx
@@ -33,16 +33,10 @@ NO_TIMEOUT_S = 60.0
 _Form: TypeAlias = list[tuple[str, str | Secret]]
 
 
-class OAuthOptions(TypedDict, total=False):
+class OAuthOptions(NetworkOptions, total=False):
     """The options of `OAuth`, as its docstring explains them."""
 
     tokens: str | os.PathLike[str] | TokenStore
-    base_url: str
-    timeout: float | None
-    proxy: str | None
-    verify: Verify
-    transport: httpx.AsyncBaseTransport | None
-    clock: Clock | None
 
 
 class OAuth:

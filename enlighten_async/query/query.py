@@ -272,10 +272,10 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     @property
     def _zone_unknown(self) -> bool:
         system_id = self._plan.zone_of
-        return system_id is not None and system_id not in self._session.time_zones
+        return system_id is not None and system_id not in self._session.api.time_zones
 
     def _time_zone_runner(self, system_id: int) -> Runner:
-        plan = TimeZonePlan(self._session.api, system_id, self._session.time_zones)
+        plan = TimeZonePlan(self._session.api, system_id, self._session.api.time_zones)
         fetcher = Fetcher(
             self._session, self._options, SeriesIndex(), self._costs, self._failures, self._deadline
         )
@@ -284,20 +284,20 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     async def _known_time_zone(self) -> ZoneInfo | None:
         """Return the system's time zone, where it is needed and known from earlier answers."""
         system_id, session = self._plan.zone_of, self._session
-        if system_id is not None and system_id not in session.time_zones and session.cache is not None:
+        if system_id is not None and system_id not in session.api.time_zones and session.cache is not None:
             runner = self._time_zone_runner(system_id)
             request = runner.segments[0].request
             name = request and await runner.fetcher.cached_part(session.cache, request)
             if name:
-                session.time_zones[system_id] = name
-        return _zone_info(session.time_zones, system_id)
+                session.api.time_zones[system_id] = name
+        return _zone_info(session.api.time_zones, system_id)
 
     async def _time_zone(self, system_id: int) -> ZoneInfo | None:
         """Return a system's time zone, asked for by the first query that needs it; `None` if that failed."""
         async with self._session.time_zone_lock:
-            if system_id not in self._session.time_zones:
+            if system_id not in self._session.api.time_zones:
                 await self._time_zone_runner(system_id).run()
-        return _zone_info(self._session.time_zones, system_id)
+        return _zone_info(self._session.api.time_zones, system_id)
 
     # The end
 

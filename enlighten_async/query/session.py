@@ -52,6 +52,11 @@ class ApiVersion(Protocol):
         """The tariffs of keys, by their names."""
         ...
 
+    @property
+    def time_zones(self) -> MutableMapping[int, str]:
+        """Names of systems' time zones, as far as they are known; answers add to them."""
+        ...
+
     def error_for(self, response: Response, endpoint: str) -> EnlightenError:
         """Return the error that a response of an endpoint stands for, which is no data."""
         ...
@@ -98,7 +103,6 @@ class Session:
         clock: the source of time.
         retry: the policy for failures that may pass.
         budget: keeps repeats to their share of the plan.
-        time_zones: names of systems' time zones, as far as they are known.
         max_concurrency: segments of one query that are fetched side by side.
         time_zone_lock: held while a time zone is asked for.
         cache: answers paid for before; `None` if nothing is cached.
@@ -111,7 +115,6 @@ class Session:
     clock: Clock
     retry: RetryPolicy
     budget: RetryBudget
-    time_zones: MutableMapping[int, str]
     max_concurrency: int = 10
     time_zone_lock: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None

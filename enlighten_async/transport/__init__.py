@@ -3,12 +3,14 @@
 from enlighten_async.transport.connections import Verify, run_shielded
 from enlighten_async.transport.credentials import Credentials, Redactor, Secret
 from enlighten_async.transport.exchange import Exchange
-from enlighten_async.transport.http import Transport, service_of
+from enlighten_async.transport.http import ConnectionOptions, NetworkOptions, Transport, service_of
 from enlighten_async.transport.origin import Origin, origin
 
 __all__ = [
+    "ConnectionOptions",
     "Credentials",
     "Exchange",
+    "NetworkOptions",
     "Origin",
     "Redactor",
     "Secret",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterable
 from contextlib import suppress
 from importlib import metadata
-from typing import TypeVar, cast
+from typing import TypedDict, TypeVar, cast
 from urllib.parse import urlencode
 
 import anyio
@@ -249,6 +249,34 @@ def service_of(transport: httpx.AsyncBaseTransport | None) -> object | None:
 
 
 _NO_TIMEOUT: dict[str, None] = {"connect": None, "read": None, "write": None, "pool": None}
+
+
+class ConnectionOptions(TypedDict, total=False):
+    """How connections are made.
+
+    Attributes:
+        proxy: URL of a proxy, "" for none; by default as the environment says.
+        verify: `True` for the system's certificates, or a CA file, or a context.
+        transport: any httpx transport in place of our own, such as an emulator's.
+    """
+
+    proxy: str | None
+    verify: Verify
+    transport: httpx.AsyncBaseTransport | None
+
+
+class NetworkOptions(ConnectionOptions, total=False):
+    """How the service is reached, for the client and for `OAuth`.
+
+    Attributes:
+        base_url: where the API is; an emulator's address, say. https, unless it is this machine.
+        timeout: seconds for one request, from connect to the last byte, 30 by default; `None`: no limit.
+        clock: the source of time.
+    """
+
+    base_url: str
+    timeout: float | None
+    clock: Clock | None
 
 
 class Transport:

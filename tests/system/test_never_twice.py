@@ -130,7 +130,7 @@ class Trial:
         client = self.client.with_options(max_age=ask.max_age)
         method, grid = getattr(client, ask.name), GRIDS[ask.name]
         zone = ZoneInfo(system.timezone)
-        known = zone if ask.local or system.system_id in client._session.time_zones else None
+        known = zone if ask.local or system.system_id in client._session.api.time_zones else None
         if not ask.local:
             start, end = now - ask.back, min(now - ask.back + ask.length, now)
             asked = method(system.system_id, start_at=start, end_at=end)
