@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from enlighten_async.cache.freshness import CachedSpan
 from enlighten_async.cache.pieces import CachedPart
@@ -11,6 +11,7 @@ from enlighten_async.windows import Window
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
 
 P = TypeVar("P", bound=SeriesResult)
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -44,11 +45,11 @@ class IntervalCache(Protocol):
         """
         ...
 
-    async def reply(self, scope: bytes, key: ReplyKey[Any]) -> Response | None:
+    async def reply(self, scope: bytes, key: ReplyKey[T]) -> Response | None:
         """Return the newest cached reply, with its `date`; `None` if there is none."""
         ...
 
-    def put_reply(self, scope: bytes, key: ReplyKey[Any], response: Response, *, final: bool = False) -> None:
+    def put_reply(self, scope: bytes, key: ReplyKey[T], response: Response, *, final: bool = False) -> None:
         """Cache a reply that is no series, as `put` does, in place of an older one.
 
         Args:

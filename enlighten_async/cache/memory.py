@@ -11,6 +11,7 @@ from enlighten_async.windows import Window, floor
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
 
 P = TypeVar("P", bound=SeriesResult)
+T = TypeVar("T")
 
 
 class MemoryCache:
@@ -38,11 +39,11 @@ class MemoryCache:
             start = floor(each.window.start, WEEK)
             weeks[start] = overlay(weeks.get(start, ()), each, series.join)
 
-    async def reply(self, scope: bytes, key: ReplyKey[Any]) -> Response | None:
+    async def reply(self, scope: bytes, key: ReplyKey[T]) -> Response | None:
         """Return the newest cached reply."""
         return self._replies.get((scope, key))
 
-    def put_reply(self, scope: bytes, key: ReplyKey[Any], response: Response, *, final: bool = False) -> None:
+    def put_reply(self, scope: bytes, key: ReplyKey[T], response: Response, *, final: bool = False) -> None:
         """Cache a reply that is no series, unless a newer one is cached."""
         before = self._replies.get((scope, key))
         if before is None or (before.date or 0.0) <= (response.date or 0.0):

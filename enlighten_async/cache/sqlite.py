@@ -110,7 +110,7 @@ class Tables:
         """Delete a row that cannot be read, if it has not been replaced since."""
         self.connection.execute(_DELETE_UNCHANGED_PART, (row[0], row[-1], *self._series(scope, series)))
 
-    def reply(self, scope: bytes, key: ReplyKey[Any]) -> Row | None:
+    def reply(self, scope: bytes, key: ReplyKey[T]) -> Row | None:
         """Return the row of the newest reply."""
         found: Row | None = self.connection.execute(_REPLY, self._reply(scope, key)).fetchone()
         return found
@@ -141,7 +141,7 @@ class Tables:
     def _series(self, scope: bytes, series: SeriesKey[Any]) -> tuple[bytes, str, int, str]:
         return self._hashed(scope), series.endpoint, series.system_id, series.device
 
-    def _reply(self, scope: bytes, key: ReplyKey[Any]) -> tuple[bytes, str, str]:
+    def _reply(self, scope: bytes, key: ReplyKey[T]) -> tuple[bytes, str, str]:
         return self._hashed(scope), key.endpoint, key.asked
 
     def _hashed(self, scope: bytes) -> bytes:
@@ -246,7 +246,7 @@ class SqliteCache:
         """Cache a part of a series: it becomes a pending write, encoded by the thread that writes it."""
         self._write(partial(Tables.write_part, scope=scope, series=series, part=part, fetched=fetched))
 
-    async def reply(self, scope: bytes, key: ReplyKey[Any]) -> Response | None:
+    async def reply(self, scope: bytes, key: ReplyKey[T]) -> Response | None:
         """Return the newest cached reply, with its `date`; `None` if there is none.
 
         Raises:
@@ -259,7 +259,7 @@ class SqliteCache:
 
         return await self._in_thread(read, None)
 
-    def put_reply(self, scope: bytes, key: ReplyKey[Any], response: Response, *, final: bool = False) -> None:
+    def put_reply(self, scope: bytes, key: ReplyKey[T], response: Response, *, final: bool = False) -> None:
         """Cache a reply that is no series, in place of an older one; `prune` evicts those not final."""
         fetched = self._clock.now() if response.date is None else response.date
         write = partial(Tables.write_reply, scope=scope, key=key, response=response, final=final)

@@ -163,7 +163,7 @@ class SeriesResult(ToDict):
     receipt: Receipt = field(factory=Receipt, eq=False)
 
     @classmethod
-    def empty(cls, system_id: int, coverage: Coverage, **known: Any) -> Self:
+    def empty(cls, system_id: int, coverage: Coverage, **known: str) -> Self:
         """Return an answer without rows.
 
         Args:
@@ -171,7 +171,13 @@ class SeriesResult(ToDict):
             coverage: its range, and why there is nothing in it.
             known: values of the model's own attributes, such as `serial_number`.
         """
-        return cls(system_id, 0, None, coverage.window, None, coverage=coverage, **known)
+        fields = cls._without_rows() | known
+        return cls(system_id, 0, None, coverage.window, None, coverage=coverage, **fields)
+
+    @classmethod
+    def _without_rows(cls) -> dict[str, Any]:
+        """Return the field that holds the rows, empty."""
+        raise NotImplementedError
 
     @property
     def _last(self) -> int | None:
@@ -209,9 +215,8 @@ class IntervalStats(SeriesResult, Generic[R_co]):
     receipt: Receipt = field(factory=Receipt, eq=False)
 
     @classmethod
-    def empty(cls, system_id: int, coverage: Coverage, **known: Any) -> Self:
-        """Return an answer without rows, as `SeriesResult.empty` does."""
-        return super().empty(system_id, coverage, intervals=Series.of(row_class(cls)), **known)
+    def _without_rows(cls) -> dict[str, Any]:
+        return {"intervals": Series.of(row_class(cls))}
 
     @property
     def _last(self) -> int | None:

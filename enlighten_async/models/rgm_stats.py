@@ -103,9 +103,8 @@ class RgmStats(IntervalStats[RgmInterval]):
     receipt: Receipt = field(factory=Receipt, eq=False)
 
     @classmethod
-    def empty(cls, system_id: int, coverage: Coverage, **known: Any) -> Self:
-        """Return an answer without meters."""
-        return super().empty(system_id, coverage, meter_intervals=(), **known)
+    def _without_rows(cls) -> dict[str, Any]:
+        return {**super()._without_rows(), "meter_intervals": ()}
 
     def _with_rows_of(self, parts: Sequence[Self]) -> Self:
         return evolve(super()._with_rows_of(parts), meter_intervals=_by_meter(parts))

@@ -352,9 +352,8 @@ class MicrosTelemetry(SeriesResult, RowSequence[MicroTelemetry]):
     receipt: Receipt = field(factory=Receipt, eq=False)
 
     @classmethod
-    def empty(cls, system_id: int, coverage: Coverage, **known: Any) -> Self:
-        """Return an answer without devices."""
-        return super().empty(system_id, coverage, devices=(), **known)
+    def _without_rows(cls) -> dict[str, Any]:
+        return {"devices": ()}
 
     @property
     def _last(self) -> int | None:

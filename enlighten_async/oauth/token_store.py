@@ -95,7 +95,7 @@ class Tokens:
         return {name: value.reveal() if isinstance(value, Secret) else value for name, value in plain.items()}
 
     @classmethod
-    def of(cls, revealed: Mapping[str, Any]) -> Tokens:
+    def of(cls, revealed: Mapping[str, object]) -> Tokens:
         """Return the tokens that `reveal` has written; unknown names are ignored.
 
         Raises:
@@ -108,7 +108,7 @@ class Tokens:
         return tokens
 
 
-def _parse(revealed: Mapping[str, Any]) -> Tokens | str:
+def _parse(revealed: Mapping[str, object]) -> Tokens | str:
     """Return the tokens, or the name of a value that is wrong."""
     values = {name: revealed.get(name) for name in _CHECKS}
     for name, is_right in _CHECKS.items():

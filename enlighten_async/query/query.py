@@ -95,13 +95,18 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     def __await__(self) -> Generator[Any, Any, T_co]:
         return self._run().__await__()
 
-    def send(self, value: Any) -> Any:
+    def send(self, value: None) -> object:
         """Go on, as a coroutine does."""
         return self._started().send(value)
 
-    def throw(self, kind: Any, value: Any = None, trace: TracebackType | None = None) -> Any:
+    def throw(
+        self,
+        kind: type[BaseException] | BaseException,
+        value: object = None,
+        trace: TracebackType | None = None,
+    ) -> object:
         """Go on with an exception, as a coroutine does."""
-        return self._started().throw(kind if value is None else value)
+        return self._started().throw(value if isinstance(value, BaseException) else kind)
 
     def close(self) -> None:
         """End it as a coroutine; if it never started, there is nothing to end."""
@@ -148,7 +153,10 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         )
 
     def partial(self) -> T_co | None:
-        """Return the parts that have arrived, merged; `None` if none have, or they were handed out."""
+        """Return the parts that have arrived, merged; `None` if none have, or a stream handed them out."""
+        return self._answer if self._over else self._merged()
+
+    def _merged(self) -> T_co | None:
         runner = self._runner
         parts = runner.parts() if runner else []
         if runner is None or (runner.segments and not parts):
@@ -176,7 +184,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                     runner = await self._prepared()
                     if runner is not None:
                         await runner.run()
-                self._conclude(self.partial)
+                self._conclude(self._merged)
         if self._error is not None:
             raise self._error.with_traceback(None)
         return cast("T_co", self._answer)

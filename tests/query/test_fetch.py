@@ -94,6 +94,7 @@ async def test_a_refusal_in_the_middle_stops_what_is_queued() -> None:
     assert reasons[Reason.REFUSED] == 7 * (10 - sent)
     assert len(partial.intervals) >= (sent - 1) * 672 - 2
     assert not partial.coverage.complete
+    assert query.partial() is partial
 
 
 # Failures that do not end the query
