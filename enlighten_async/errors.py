@@ -36,6 +36,32 @@ if TYPE_CHECKING:
     from enlighten_async.models import Receipt
     from enlighten_async.wire import Response
 
+__all__ = [
+    "APIError",
+    "AuthenticationError",
+    "BudgetExceeded",
+    "DecodeError",
+    "EnlightenError",
+    "InputError",
+    "KeyMismatch",
+    "KeyMissing",
+    "MissingAccessControl",
+    "NotFound",
+    "NotSupported",
+    "PermissionDenied",
+    "QuotaExhausted",
+    "RangeError",
+    "ReauthorizationRequired",
+    "RequestTimeout",
+    "ServerError",
+    "ServiceRetired",
+    "Throttled",
+    "TokenRefused",
+    "TransportError",
+    "Unavailable",
+    "UsageError",
+]
+
 
 class EnlightenError(Exception):
     """Base of every error this package raises.

@@ -7,27 +7,12 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
+from enlighten_async import errors
 from enlighten_async.cli.formatting import printable
 from enlighten_async.client import DEFAULT_ACCOUNT
-from enlighten_async.errors import (
-    AuthenticationError,
-    BudgetExceeded,
-    DecodeError,
-    EnlightenError,
-    InputError,
-    NotFound,
-    PermissionDenied,
-    QuotaExhausted,
-    RangeError,
-    ReauthorizationRequired,
-    ServerError,
-    Throttled,
-    TransportError,
-    UsageError,
-)
 
 
-class LoginFailed(AuthenticationError):
+class LoginFailed(errors.AuthenticationError):
     """The login has failed; the text says what to do."""
 
 
@@ -35,27 +20,27 @@ FAULT, USAGE, ACCESS, QUOTA, SERVICE = 1, 2, 3, 4, 5
 INTERRUPTED, BROKEN_PIPE = 130, 141
 """As shells report the end by a signal: 128 and its number (SIGINT, SIGPIPE)."""
 
-CODES: Mapping[type[EnlightenError], int] = {
-    InputError: USAGE,
-    UsageError: USAGE,
-    RangeError: USAGE,
-    AuthenticationError: ACCESS,
-    PermissionDenied: ACCESS,
-    NotFound: ACCESS,
-    BudgetExceeded: QUOTA,
-    QuotaExhausted: QUOTA,
-    Throttled: QUOTA,
-    EnlightenError: SERVICE,
+CODES: Mapping[type[errors.EnlightenError], int] = {
+    errors.InputError: USAGE,
+    errors.UsageError: USAGE,
+    errors.RangeError: USAGE,
+    errors.AuthenticationError: ACCESS,
+    errors.PermissionDenied: ACCESS,
+    errors.NotFound: ACCESS,
+    errors.BudgetExceeded: QUOTA,
+    errors.QuotaExhausted: QUOTA,
+    errors.Throttled: QUOTA,
+    errors.EnlightenError: SERVICE,
 }
 
-ADVICE: Mapping[type[EnlightenError], str] = {
+ADVICE: Mapping[type[errors.EnlightenError], str] = {
     LoginFailed: "",
-    AuthenticationError: "ENLIGHTEN_API_KEY, and ENLIGHTEN_USER_ID or the tokens, were sent: check them",
-    RangeError: "choose another --start or --end",
-    Throttled: "does another program use the key, or is --plan too large?",
-    TransportError: "check the network and --base-url, then run it again",
-    ServerError: "run it again later",
-    DecodeError: "run it again; if it fails again, please report it",
+    errors.AuthenticationError: "ENLIGHTEN_API_KEY, with ENLIGHTEN_USER_ID or the tokens, was sent: check it",
+    errors.RangeError: "choose another --start or --end",
+    errors.Throttled: "does another program use the key, or is --plan too large?",
+    errors.TransportError: "check the network and --base-url, then run it again",
+    errors.ServerError: "run it again later",
+    errors.DecodeError: "run it again; if it fails again, please report it",
 }
 
 
@@ -66,7 +51,7 @@ def exit_code(error: BaseException) -> int:
 
 def error_line(error: Exception) -> str:
     """Return an error as one line."""
-    if isinstance(error, EnlightenError):
+    if isinstance(error, errors.EnlightenError):
         return printable(_explained(error))
     if isinstance(error, OSError):
         return printable(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
@@ -76,8 +61,8 @@ def error_line(error: Exception) -> str:
     return f"unexpected {type(error).__name__}{where}: please report it; -v shows more"
 
 
-def _explained(error: EnlightenError) -> str:
-    if isinstance(error, ReauthorizationRequired):
+def _explained(error: errors.EnlightenError) -> str:
+    if isinstance(error, errors.ReauthorizationRequired):
         return _login_needed(error)
     text = str(error) or type(error).__name__
     advice = next((ADVICE[kind] for kind in type(error).__mro__ if kind in ADVICE), "")
@@ -88,7 +73,7 @@ def _explained(error: EnlightenError) -> str:
     return f"{text}{more}{f'; {advice}' if advice else ''}"
 
 
-def _login_needed(error: ReauthorizationRequired) -> str:
+def _login_needed(error: errors.ReauthorizationRequired) -> str:
     """Name the command that opens the login page, in place of the page's address."""
     which = "" if error.account == DEFAULT_ACCOUNT else f" --account {shlex.quote(error.account)}"
     return f"account {error.account} has to log in: {error.reason}; run enlighten login{which}"

@@ -14,18 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from enlighten_async import state
 from enlighten_async.errors import EnlightenError
 from enlighten_async.limiter.key_state import LATE_COUNT_S, KeyState
 from enlighten_async.limiter.record import Record
 from enlighten_async.limiter.shared_state import PendingTake, SharedKeyState
-from enlighten_async.state import (
-    DatabaseCorrupt,
-    DatabaseUnavailable,
-    OutageLog,
-    in_thread,
-    retry_while_busy,
-    salt,
-)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -75,7 +68,7 @@ class SqliteQuotaStore:
         self._state = SharedKeyState(_life(timeout))
         self._home: object = None  # identity of the file written last: another may have taken its place
         self._turn = Lock()  # held by threads at the disk, never by an event loop
-        self._outage = OutageLog(
+        self._outage = state.OutageLog(
             file,
             meanwhile="what is spent is counted in memory, by this process alone, and written when that is "
             "possible again",
@@ -100,7 +93,7 @@ class SqliteQuotaStore:
         asked = PendingTake(ticket, plan, now, rank)
         try:
             return (await self._commit(asked, TAKE_TIMEOUT_S)).wait
-        except DatabaseUnavailable as error:
+        except state.DatabaseUnavailable as error:
             self._outage.begin(error)
             return self._state.take(asked, self._now(asked))
         except BaseException:
@@ -125,7 +118,7 @@ class SqliteQuotaStore:
         with anyio.CancelScope(shield=True):
             try:
                 await self._commit(None, SYNC_TIMEOUT_S)
-            except DatabaseUnavailable as error:
+            except state.DatabaseUnavailable as error:
                 self._outage.begin(error)
             except EnlightenError as error:
                 logger.debug("nothing was written: %s", error)
@@ -134,7 +127,7 @@ class SqliteQuotaStore:
         """Write what was noted and close the file; it is opened again when it is needed."""
         await self.sync()
         with anyio.CancelScope(shield=True):
-            await in_thread(self.file.release)
+            await state.in_thread(self.file.release)
 
     async def _commit(self, asked: PendingTake | None, timeout_s: float) -> Draft:
         """Write everything down in a thread, as soon as nobody else is at it.
@@ -143,7 +136,7 @@ class SqliteQuotaStore:
             DatabaseUnavailable: that is not possible.
         """
         timeout_s = 0.0 if self._outage else timeout_s  # waited for once, not by each request
-        draft = await retry_while_busy(partial(self._write, asked), self._clock, timeout_s)
+        draft = await state.retry_while_busy(partial(self._write, asked), self._clock, timeout_s)
         self._outage.end()
         return draft
 
@@ -156,7 +149,7 @@ class SqliteQuotaStore:
             return draft
 
     def _transaction(self, asked: PendingTake | None, connection: sqlite3.Connection) -> tuple[Draft, object]:
-        found = salt(connection)
+        found = state.salt(connection)
         key, home = self._name(found), (self.file.identity, found)
         now, wall = self._now(asked), self._clock.now()
         before = _read(connection, key)
@@ -178,7 +171,7 @@ def _read(connection: sqlite3.Connection, key: bytes) -> Record | None:
     try:
         return None if row is None else Record.decode(row[0])
     except (ValueError, TypeError) as error:
-        raise DatabaseCorrupt(f"counts that cannot be read: {error}") from None
+        raise state.DatabaseCorrupt(f"counts that cannot be read: {error}") from None
 
 
 def _life(timeout: float | None) -> float:

@@ -13,15 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from enlighten_async import errors
 from enlighten_async.clock import Clock
-from enlighten_async.errors import (
-    AuthenticationError,
-    DecodeError,
-    EnlightenError,
-    ServerError,
-    Throttled,
-    TransportError,
-)
 from enlighten_async.oauth.token_store import Tokens
 from enlighten_async.retry import RetryPolicy, is_transient
 from enlighten_async.transport import (
@@ -68,7 +61,7 @@ class OAuthError:
     text: str
 
 
-def parse_tokens(response: Response, now: float) -> Tokens | DecodeError:
+def parse_tokens(response: Response, now: float) -> Tokens | errors.DecodeError:
     """Return the tokens of an answer with status 200, or the error that it holds none.
 
     Args:
@@ -78,7 +71,9 @@ def parse_tokens(response: Response, now: float) -> Tokens | DecodeError:
     answer = _json_object(response.body)
     access, refresh = _header_text(answer.get("access_token")), _header_text(answer.get("refresh_token"))
     if access is None:
-        return DecodeError("the answer to a request for tokens holds no access token", path="$.access_token")
+        return errors.DecodeError(
+            "the answer to a request for tokens holds no access token", path="$.access_token"
+        )
     # JWTs end by the service's clock; `ahead` says by how much the local one is ahead of it.
     ahead = now - (now if response.date is None else response.date)
     end = _jwt_expiry(access)
@@ -94,8 +89,8 @@ def parse_tokens(response: Response, now: float) -> Tokens | DecodeError:
 
 
 def error_for(
-    response: Response, redactor: Redactor, grant_error: Callable[[OAuthError], EnlightenError]
-) -> EnlightenError | None:
+    response: Response, redactor: Redactor, grant_error: Callable[[OAuthError], errors.EnlightenError]
+) -> errors.EnlightenError | None:
     """Return the error of an answer; `None` for status 200.
 
     Args:
@@ -108,7 +103,7 @@ def error_for(
         return None
     answer = _oauth_error(response, redactor)
     if answer.error in _CLIENT_ERRORS:
-        return AuthenticationError(
+        return errors.AuthenticationError(
             f"the client id and client secret are not accepted {answer.text}: take both from the "
             "application's page of the developer portal (only partners' applications may use passwords)",
             status=status,
@@ -116,9 +111,9 @@ def error_for(
     if status in {400, 401}:
         return grant_error(answer)
     if status == 429:
-        return Throttled(f"too many requests for tokens {answer.text}", status=status)
+        return errors.Throttled(f"too many requests for tokens {answer.text}", status=status)
     hint = "" if status >= 500 else "; is base_url right?"
-    return ServerError(f"the service gave no tokens {answer.text}{hint}", status=status)
+    return errors.ServerError(f"the service gave no tokens {answer.text}{hint}", status=status)
 
 
 def _oauth_error(response: Response, redactor: Redactor) -> OAuthError:
@@ -214,7 +209,7 @@ class TokenEndpoint:
         self,
         form: Iterable[tuple[str, str | Secret]],
         *,
-        grant_error: Callable[[OAuthError], EnlightenError],
+        grant_error: Callable[[OAuthError], errors.EnlightenError],
         save: Callable[[Tokens], Awaitable[None]],
     ) -> None:
         """Request tokens, and save them.
@@ -239,9 +234,9 @@ class TokenEndpoint:
         while True:
             try:
                 return await run_shielded(partial(self._request_once, credentials, grant_error, save))
-            except EnlightenError as error:
+            except errors.EnlightenError as error:
                 failures += 1
-                may_pass = is_transient(error) or isinstance(error, Throttled)
+                may_pass = is_transient(error) or isinstance(error, errors.Throttled)
                 if not may_pass or not self.retry.allows(failures):
                     raise
             await self.clock.sleep(self.retry.delay(failures, random.random()))  # noqa: S311 - jitter
@@ -249,13 +244,13 @@ class TokenEndpoint:
     async def _request_once(
         self,
         credentials: Credentials,
-        grant_error: Callable[[OAuthError], EnlightenError],
+        grant_error: Callable[[OAuthError], errors.EnlightenError],
         save: Callable[[Tokens], Awaitable[None]],
     ) -> None:
         redactor = Redactor([*credentials.secrets, self.client_secret.reveal()])
         try:
             response = await self._send(credentials)
-        except TransportError as error:
+        except errors.TransportError as error:
             error.args = (mask_personal(str(error), redactor),)  # it may quote a body that is not HTTP
             raise
         found = error_for(response, redactor, grant_error) or parse_tokens(response, self.clock.now())

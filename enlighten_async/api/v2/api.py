@@ -12,27 +12,13 @@ from typing import ClassVar, Literal, Unpack
 from attrs import Factory, frozen
 
 from enlighten_async import models
-from enlighten_async.api import decode
+from enlighten_async.api import decode, systems
 from enlighten_async.api.daily import DateRange, production_params
 from enlighten_async.api.paging import Seen
 from enlighten_async.api.ranges import DayRange, TimeRange
 from enlighten_async.api.single import SinglePlan, readings_plan, system_plan
-from enlighten_async.api.systems import (
-    SystemFilters,
-    SystemsPlan,
-    filter_values,
-    inverters_summary,
-    search_system_id_plan,
-    summary_plan,
-)
+from enlighten_async.api.v2 import series
 from enlighten_async.api.v2.errors import error_for
-from enlighten_async.api.v2.series import (
-    CONSUMPTION_LIFETIME,
-    CONSUMPTION_STATS,
-    ENERGY_LIFETIME,
-    RGM_STATS,
-    STATS,
-)
 from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Plan
 from enlighten_async.models.systems import SystemsPage
@@ -94,7 +80,7 @@ NO_CURSOR = ""
 
 
 @frozen
-class SystemsPlanV2(SystemsPlan):
+class SystemsPlanV2(systems.SystemsPlan):
     """The plan of a query for the systems of a user: pages by cursors that the service gives.
 
     Attributes:
@@ -117,18 +103,20 @@ class SystemsPlanV2(SystemsPlan):
         return Request("systems", "/systems", params, read, valid_until=never_final)
 
 
-def filter_params(**filters: Unpack[SystemFilters]) -> Params:
+def filter_params(**filters: Unpack[systems.SystemFilters]) -> Params:
     """Return filters as parameters, in the API's order.
 
     Raises:
         InputError: a filter is empty, or not of texts.
     """
-    return tuple(pair for name in SystemFilters.__annotations__ for pair in _pairs(name, filters.get(name)))
+    return tuple(
+        pair for name in systems.SystemFilters.__annotations__ for pair in _pairs(name, filters.get(name))
+    )
 
 
 def _pairs(name: str, given: object) -> Params:
     """Return one filter as parameters: `status=comm`, or `status[]=comm&status[]=micro`."""
-    values = filter_values(name, given)
+    values = systems.filter_values(name, given)
     return tuple((name if len(values) == 1 else f"{name}[]", value) for value in values)
 
 
@@ -156,43 +144,43 @@ class ApiV2:
         read = partial(_time_zone_in, system_id)
         yield Request("systems", "/systems", only, read, valid_until=never_final)
 
-    def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[models.System, models.Systems]:
+    def systems(self, **filters: Unpack[systems.SystemFilters]) -> QueryPlan[models.System, models.Systems]:
         """Plan a list of the systems of a user that pass all filters."""
         return SystemsPlanV2(self.time_zones, filter_params(**filters))
 
     def search_system_id(self, serial_num: str) -> AnswerPlan[models.SystemId]:
         """Plan a search for the system that a gateway belongs to."""
-        return search_system_id_plan(serial_num, path="/systems/search_system_id")
+        return systems.search_system_id_plan(serial_num, path="/systems/search_system_id")
 
     def summary(self, system_id: int, summary_date: date | None = None) -> AnswerPlan[models.Summary]:
         """Plan a system's state and energy on one local day."""
-        return summary_plan(system_id, summary_date)
+        return systems.summary_plan(system_id, summary_date)
 
     def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.Stats]:
         """Plan the 5-minute intervals of a system's microinverters."""
-        return STATS.plan(system_id, self.time_zones, **range_)
+        return series.STATS.plan(system_id, self.time_zones, **range_)
 
     def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.RgmStats]:
         """Plan the 15-minute intervals of a system's revenue-grade meters."""
-        return RGM_STATS.plan(system_id, self.time_zones, **range_)
+        return series.RGM_STATS.plan(system_id, self.time_zones, **range_)
 
     def consumption_stats(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.ConsumptionStats]:
         """Plan the 15-minute intervals of a site's consumption."""
-        return CONSUMPTION_STATS.plan(system_id, self.time_zones, **range_)
+        return series.CONSUMPTION_STATS.plan(system_id, self.time_zones, **range_)
 
     def energy_lifetime(
         self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.EnergyLifetime]:
         """Plan the energy produced on each local day."""
-        return ENERGY_LIFETIME.plan(system_id, DateRange.of(**days), production_params(production))
+        return series.ENERGY_LIFETIME.plan(system_id, DateRange.of(**days), production_params(production))
 
     def consumption_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.ConsumptionLifetime]:
         """Plan the energy consumed on each local day."""
-        return CONSUMPTION_LIFETIME.plan(system_id, DateRange.of(**days))
+        return series.CONSUMPTION_LIFETIME.plan(system_id, DateRange.of(**days))
 
     def envoys(self, system_id: int) -> AnswerPlan[models.Envoys]:
         """Plan a list of a system's gateways."""
@@ -205,7 +193,9 @@ class ApiV2:
     def inverters_summary_by_envoy_or_site(self, site_id: int) -> AnswerPlan[models.InvertersSummary]:
         """Plan a list of the last reports of a system's microinverters; here the API says site for it."""
         name = "inverters_summary_by_envoy_or_site"
-        return SinglePlan(Request(name, f"/systems/{name}", (("site_id", str(site_id)),), inverters_summary))
+        return SinglePlan(
+            Request(name, f"/systems/{name}", (("site_id", str(site_id)),), systems.inverters_summary)
+        )
 
     def production_meter_readings(
         self, system_id: int, end_at: Moment | None = None

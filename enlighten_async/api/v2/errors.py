@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from enlighten_async import errors
 from enlighten_async.api.error_bodies import UNAVAILABLE, envelope, message_of, with_facts
-from enlighten_async.errors import (
-    APIError,
-    AuthenticationError,
-    EnlightenError,
-    NotFound,
-    PermissionDenied,
-    RangeError,
-    ServerError,
-    ServiceRetired,
-    Throttled,
-    Unavailable,
-)
 from enlighten_async.wire import Response
 
-_ERRORS: Mapping[int, tuple[type[APIError], str]] = {
-    401: (AuthenticationError, "check the API key and the user id, and that the user granted access"),
-    403: (PermissionDenied, "the user or the plan does not include this"),
-    404: (NotFound, "check the system id, and that this user may see the system"),
-    409: (Throttled, "over the plan's limit"),
-    410: (ServiceRetired, "this version of the API has ended; use v4"),
-    422: (RangeError, "the service takes the range for invalid"),
-    503: (Unavailable, "too many requests at once, or the service is down"),
+_ERRORS: Mapping[int, tuple[type[errors.APIError], str]] = {
+    401: (errors.AuthenticationError, "check the API key and the user id, and that the user granted access"),
+    403: (errors.PermissionDenied, "the user or the plan does not include this"),
+    404: (errors.NotFound, "check the system id, and that this user may see the system"),
+    409: (errors.Throttled, "over the plan's limit"),
+    410: (errors.ServiceRetired, "this version of the API has ended; use v4"),
+    422: (errors.RangeError, "the service takes the range for invalid"),
+    503: (errors.Unavailable, "too many requests at once, or the service is down"),
 }
 
 _TEXTS = ("message", "errorMessages", "reason")
@@ -35,7 +24,7 @@ _TEXTS = ("message", "errorMessages", "reason")
 _RETIRED = "v2 of the service ended on 2024-06-30, and this is not an answer of it; use v4"
 
 
-def error_for(response: Response, *, official: bool) -> EnlightenError:
+def error_for(response: Response, *, official: bool) -> errors.EnlightenError:
     """Return the error that a response stands for, which is no data.
 
     Args:
@@ -44,20 +33,20 @@ def error_for(response: Response, *, official: bool) -> EnlightenError:
     """
     body = envelope(response)
     if official and not body and (response.status in {200, 404, 410} or 300 <= response.status < 400):
-        return ServiceRetired(_RETIRED, status=response.status, response=response)
+        return errors.ServiceRetired(_RETIRED, status=response.status, response=response)
     kind, advice = _kind(response, body)
     text = message_of(body, *_TEXTS).rstrip(".")
     message = f"{response.status}{f' {text}' if text else ''}: {advice}"
     return with_facts(kind(message, status=response.status, response=response), body)
 
 
-def _kind(response: Response, body: Mapping[str, object]) -> tuple[type[APIError], str]:
+def _kind(response: Response, body: Mapping[str, object]) -> tuple[type[errors.APIError], str]:
     if response.status == 500 and body.get("errorCode") == UNAVAILABLE:
-        return Unavailable, "the service does not have this data for now; ask again later"
+        return errors.Unavailable, "the service does not have this data for now; ask again later"
     if response.status == 422 and message_of(body, *_TEXTS).startswith("Couldn't find "):
         return _ERRORS[404]
     if response.status == 200:
-        return ServerError, "a web page came in place of data; check base_url and proxy"
+        return errors.ServerError, "a web page came in place of data; check base_url and proxy"
     if 300 <= response.status < 400:
-        return ServerError, "the service redirects, which its API never did; check base_url"
-    return _ERRORS.get(response.status, (ServerError, "the service failed"))
+        return errors.ServerError, "the service redirects, which its API never did; check base_url"
+    return _ERRORS.get(response.status, (errors.ServerError, "the service failed"))

@@ -15,7 +15,7 @@ from enlighten_async.api.daily import DateRange, production_params
 from enlighten_async.api.ranges import DayRange, TimeRange
 from enlighten_async.api.single import readings_plan, system_plan
 from enlighten_async.api.systems import SystemFilters, search_system_id_plan, summary_plan
-from enlighten_async.api.v4 import daily, series
+from enlighten_async.api.v4 import daily, series, systems
 from enlighten_async.api.v4.devices import InvertersPlan, shape_devices, shape_envoys, shape_inventory
 from enlighten_async.api.v4.errors import error_for
 from enlighten_async.api.v4.ev_chargers import (
@@ -24,17 +24,6 @@ from enlighten_async.api.v4.ev_chargers import (
     shape_ev_chargers,
 )
 from enlighten_async.api.v4.events import ALARMS, EVENTS, cleared_params, event_types_plan
-from enlighten_async.api.v4.systems import (
-    SystemPlan,
-    SystemsPlanV4,
-    quote_segment,
-    search_criteria,
-    setting_plan,
-    shape_latest_telemetry,
-    shape_readings,
-    shape_summary,
-    system_details,
-)
 from enlighten_async.errors import EnlightenError, NotSupported
 from enlighten_async.limiter import Plan
 from enlighten_async.query.plan import AnswerPlan, QueryPlan
@@ -76,11 +65,13 @@ class ApiV4:
 
     def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[models.System, models.Systems]:
         """Plan a list of the systems of a user that pass all filters."""
-        return SystemsPlanV4(self.time_zones, search_criteria(**filters))
+        return systems.SystemsPlanV4(self.time_zones, systems.search_criteria(**filters))
 
     def system(self, system_id: int) -> AnswerPlan[models.SystemDetails]:
         """Plan one system."""
-        return SystemPlan(Request("system", f"/systems/{system_id}", (), system_details), self.time_zones)
+        return systems.SystemPlan(
+            Request("system", f"/systems/{system_id}", (), systems.system_details), self.time_zones
+        )
 
     def search_system_id(self, serial_num: str) -> AnswerPlan[models.SystemId]:
         """Plan a search for the system that a gateway belongs to."""
@@ -88,7 +79,7 @@ class ApiV4:
 
     def summary(self, system_id: int, summary_date: date | None = None) -> AnswerPlan[models.Summary]:
         """Plan a system's state and energy on one local day."""
-        return summary_plan(system_id, summary_date, shape=shape_summary)
+        return summary_plan(system_id, summary_date, shape=systems.shape_summary)
 
     def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.Stats]:
         """Plan the 5-minute intervals of a system's microinverters."""
@@ -238,7 +229,7 @@ class ApiV4:
             "production_meter_readings",
             system_id,
             end_at,
-            shape=shape_readings,
+            shape=systems.shape_readings,
         )
 
     def consumption_meter_readings(
@@ -250,7 +241,7 @@ class ApiV4:
             "consumption_meter_readings",
             system_id,
             end_at,
-            shape=shape_readings,
+            shape=systems.shape_readings,
         )
 
     def storage_meter_readings(
@@ -258,7 +249,11 @@ class ApiV4:
     ) -> AnswerPlan[models.StorageMeterReadings]:
         """Plan the last readings of the meters of a system's batteries."""
         return readings_plan(
-            models.StorageMeterReadings, "storage_meter_readings", system_id, end_at, shape=shape_readings
+            models.StorageMeterReadings,
+            "storage_meter_readings",
+            system_id,
+            end_at,
+            shape=systems.shape_readings,
         )
 
     def monthly_production(self, system_id: int, start_date: date) -> AnswerPlan[models.MonthlyProduction]:
@@ -271,7 +266,7 @@ class ApiV4:
     def latest_telemetry(self, system_id: int) -> AnswerPlan[models.LatestTelemetry]:
         """Plan the last report of each of a system's devices."""
         return system_plan(
-            models.LatestTelemetry, "latest_telemetry", system_id, shape=shape_latest_telemetry
+            models.LatestTelemetry, "latest_telemetry", system_id, shape=systems.shape_latest_telemetry
         )
 
     def events(
@@ -334,30 +329,30 @@ class ApiV4:
             models.EvChargerSchedules,
             "ev_charger_schedules",
             system_id,
-            path=f"ev_charger/{quote_segment(serial_number, 'serial_number')}/schedules",
+            path=f"ev_charger/{systems.quote_segment(serial_number, 'serial_number')}/schedules",
             defaults={"system_id": system_id},
         )
 
     def battery_settings(self, system_id: int) -> AnswerPlan[models.BatterySettings]:
         """Plan the settings of a system's batteries."""
-        return setting_plan(models.BatterySettings, "battery_settings", system_id)
+        return systems.setting_plan(models.BatterySettings, "battery_settings", system_id)
 
     def storm_guard(self, system_id: int) -> AnswerPlan[models.StormGuard]:
         """Plan the setting that fills batteries before storms."""
-        return setting_plan(models.StormGuard, "storm_guard", system_id)
+        return systems.setting_plan(models.StormGuard, "storm_guard", system_id)
 
     def grid_status(self, system_id: int) -> AnswerPlan[models.GridStatus]:
         """Plan the state of a system's connection to the grid."""
-        return setting_plan(models.GridStatus, "grid_status", system_id)
+        return systems.setting_plan(models.GridStatus, "grid_status", system_id)
 
     def load_control(self, system_id: int) -> AnswerPlan[models.LoadControl]:
         """Plan the settings of a house's loads."""
-        return setting_plan(models.LoadControl, "load_control", system_id)
+        return systems.setting_plan(models.LoadControl, "load_control", system_id)
 
 
 def _time_zone_of(system_id: int, response: Response) -> str:
     """Decode the name of a system's time zone from its details."""
-    details = system_details(response)
+    details = systems.system_details(response)
     if details.system_id == system_id and details.timezone:
         return details.timezone
     raise decode.zone_unknown(system_id, response)

@@ -5,62 +5,49 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from enlighten_async.api.daily import (
-    FUTURE_DATE_TEXT,
-    DailyEndpoint,
-    DateRange,
-    L,
-    may_be_today,
-)
+from enlighten_async.api import daily
 from enlighten_async.api.v4.systems import quote_segment
 from enlighten_async.errors import APIError, NotFound, RangeError
+from enlighten_async.models import lifetime
 from enlighten_async.models.coverage import Reason
-from enlighten_async.models.lifetime import (
-    BatteryLifetime,
-    ConsumptionLifetime,
-    EnergyExportLifetime,
-    EnergyImportLifetime,
-    EnergyLifetime,
-    EvChargerLifetime,
-    EvseLifetime,
-    HpLifetime,
-    Lifetime,
-)
 from enlighten_async.wire import Params
 
-NOT_OVER_TEXTS = (FUTURE_DATE_TEXT, "Invalid date/time range", "Invalid start_date")
+NOT_OVER_TEXTS = (daily.FUTURE_DATE_TEXT, "Invalid date/time range", "Invalid start_date")
 """Texts of errors for days that are not over, each family of endpoints with its own; also for other days."""
 
 NO_HEAT_PUMP_TEXT = "heat pump not found"
 """Text of a 404 (lower case) for a system without a heat pump."""
 
 
-def _empty_reason_of_error(days: DateRange, error: APIError) -> Reason | None:
+def _empty_reason_of_error(days: daily.DateRange, error: APIError) -> Reason | None:
     """Return the reason why there are no days, if an error says so: for the service, today is the future."""
     if isinstance(error, RangeError) and any(text in str(error) for text in NOT_OVER_TEXTS):
-        today = days.start_date is not None and may_be_today(days.start_date, error)
+        today = days.start_date is not None and daily.may_be_today(days.start_date, error)
         return Reason.NOT_REPORTED_YET if today else None
     if isinstance(error, NotFound) and NO_HEAT_PUMP_TEXT in str(error).lower():
         return Reason.NO_DEVICE
     return days.empty_reason(error)
 
 
-def _new_or_no_device(answer: Lifetime[Any]) -> Reason:
+def _new_or_no_device(answer: lifetime.Lifetime[Any]) -> Reason:
     """Return the reason why a system has no days of what not every system measures, by the system's age."""
     since, now = answer.meta.operational_at if answer.meta else None, answer.as_of
     old = since is not None and now is not None and now - since > timedelta(days=2)
     return Reason.NO_DEVICE if old else Reason.NOT_REPORTED_YET
 
 
-ENERGY_LIFETIME = DailyEndpoint(
-    EnergyLifetime, "energy_lifetime", empty_reason_of_error=_empty_reason_of_error, past_days_only=True
+ENERGY_LIFETIME = daily.DailyEndpoint(
+    lifetime.EnergyLifetime,
+    "energy_lifetime",
+    empty_reason_of_error=_empty_reason_of_error,
+    past_days_only=True,
 )
 """Energy produced by a system."""
 
 
-def _measured(model: type[L], name: str) -> DailyEndpoint[L]:
+def _measured(model: type[daily.L], name: str) -> daily.DailyEndpoint[daily.L]:
     """Return the endpoint of an energy that not every system measures."""
-    return DailyEndpoint(
+    return daily.DailyEndpoint(
         model,
         name,
         empty_reason_of_error=_empty_reason_of_error,
@@ -69,30 +56,30 @@ def _measured(model: type[L], name: str) -> DailyEndpoint[L]:
     )
 
 
-CONSUMPTION_LIFETIME = _measured(ConsumptionLifetime, "consumption_lifetime")
+CONSUMPTION_LIFETIME = _measured(lifetime.ConsumptionLifetime, "consumption_lifetime")
 """Energy consumed at a system."""
 
-BATTERY_LIFETIME = _measured(BatteryLifetime, "battery_lifetime")
+BATTERY_LIFETIME = _measured(lifetime.BatteryLifetime, "battery_lifetime")
 """Energy that all batteries of a system took in and gave."""
 
-ENERGY_IMPORT_LIFETIME = _measured(EnergyImportLifetime, "energy_import_lifetime")
+ENERGY_IMPORT_LIFETIME = _measured(lifetime.EnergyImportLifetime, "energy_import_lifetime")
 """Energy that a site drew from the grid."""
 
-ENERGY_EXPORT_LIFETIME = _measured(EnergyExportLifetime, "energy_export_lifetime")
+ENERGY_EXPORT_LIFETIME = _measured(lifetime.EnergyExportLifetime, "energy_export_lifetime")
 """Energy that a site fed into the grid."""
 
-HP_LIFETIME = _measured(HpLifetime, "hp_lifetime")
+HP_LIFETIME = _measured(lifetime.HpLifetime, "hp_lifetime")
 """Energy that a system's heat pump consumed."""
 
 
-def evse_lifetime(serial_number: str) -> DailyEndpoint[EvseLifetime]:
+def evse_lifetime(serial_number: str) -> daily.DailyEndpoint[lifetime.EvseLifetime]:
     """Return the endpoint of the energy that one charger of cars consumed.
 
     Raises:
         InputError: no serial number can look like this.
     """
-    return DailyEndpoint(
-        EvseLifetime,
+    return daily.DailyEndpoint(
+        lifetime.EvseLifetime,
         "evse_lifetime",
         path=f"{quote_segment(serial_number, 'serial_number')}/evse_lifetime",
         empty_reason_of_error=_empty_reason_of_error,
@@ -101,14 +88,14 @@ def evse_lifetime(serial_number: str) -> DailyEndpoint[EvseLifetime]:
     )
 
 
-def ev_charger_lifetime(serial_number: str) -> DailyEndpoint[EvChargerLifetime]:
+def ev_charger_lifetime(serial_number: str) -> daily.DailyEndpoint[lifetime.EvChargerLifetime]:
     """Return the endpoint of the energy that one of Enphase's chargers of cars consumed.
 
     Raises:
         InputError: no serial number can look like this.
     """
-    return DailyEndpoint(
-        EvChargerLifetime,
+    return daily.DailyEndpoint(
+        lifetime.EvChargerLifetime,
         "ev_charger_lifetime",
         path=f"ev_charger/{quote_segment(serial_number, 'serial_number')}/lifetime",
         empty_reason_of_error=_empty_reason_of_error,
@@ -118,7 +105,7 @@ def ev_charger_lifetime(serial_number: str) -> DailyEndpoint[EvChargerLifetime]:
     )
 
 
-class CompactDateRange(DateRange):
+class CompactDateRange(daily.DateRange):
     """Local days as the chargers of Enphase take them: "20240101", without hyphens."""
 
     @property

@@ -5,22 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from enlighten_async import errors
 from enlighten_async.api.error_bodies import UNAVAILABLE, envelope, message_of, with_facts
-from enlighten_async.errors import (
-    APIError,
-    AuthenticationError,
-    EnlightenError,
-    KeyMismatch,
-    KeyMissing,
-    MissingAccessControl,
-    NotFound,
-    PermissionDenied,
-    RangeError,
-    ServerError,
-    Throttled,
-    TokenRefused,
-    Unavailable,
-)
 from enlighten_async.wire import Response
 
 ACCESS_CONTROLS: Mapping[str, tuple[str, ...]] = {
@@ -64,22 +50,25 @@ def plans(name: str) -> str:
     return f"(in plans from {_FIRST_PLAN.get(name, 'Watt')} on)"
 
 
-_ERRORS: Mapping[int, tuple[type[APIError], str]] = {
-    400: (RangeError, "the service takes a parameter for invalid"),
-    401: (TokenRefused, "the access token is not accepted"),
-    403: (PermissionDenied, "the owner has not granted this, or it is not their system"),
-    404: (NotFound, "check the system id and the serial number, and that this user may see the system"),
-    409: (Throttled, "over the plan's limit"),
-    422: (RangeError, "the service takes the range, or another parameter, for invalid"),
-    429: (Throttled, "over the plan's limit"),
-    503: (Unavailable, "too many requests at once, or the service is down"),
+_ERRORS: Mapping[int, tuple[type[errors.APIError], str]] = {
+    400: (errors.RangeError, "the service takes a parameter for invalid"),
+    401: (errors.TokenRefused, "the access token is not accepted"),
+    403: (errors.PermissionDenied, "the owner has not granted this, or it is not their system"),
+    404: (
+        errors.NotFound,
+        "check the system id and the serial number, and that this user may see the system",
+    ),
+    409: (errors.Throttled, "over the plan's limit"),
+    422: (errors.RangeError, "the service takes the range, or another parameter, for invalid"),
+    429: (errors.Throttled, "over the plan's limit"),
+    503: (errors.Unavailable, "too many requests at once, or the service is down"),
 }
 
-_UNAUTHORIZED: tuple[tuple[str, type[AuthenticationError], str], ...] = (
-    ("keys are missing", KeyMissing, "the API key did not arrive: try key_in='header' (or 'query')"),
-    ("mismatch", KeyMismatch, "take API key, client id and client secret of one application"),
-    ("do not match", KeyMismatch, "take API key, client id and client secret of one application"),
-    ("api key", AuthenticationError, "check the API key"),
+_UNAUTHORIZED: tuple[tuple[str, type[errors.AuthenticationError], str], ...] = (
+    ("keys are missing", errors.KeyMissing, "the API key did not arrive: try key_in='header' (or 'query')"),
+    ("mismatch", errors.KeyMismatch, "take API key, client id and client secret of one application"),
+    ("do not match", errors.KeyMismatch, "take API key, client id and client secret of one application"),
+    ("api key", errors.AuthenticationError, "check the API key"),
 )
 """Texts of a 401 (lower case) for anything but a token that is not accepted or a missing access control."""
 
@@ -92,7 +81,7 @@ _FACT = re.compile(r':(\w+)=>"?([\w:+-]+)"?')
 _QUOTED = re.compile(r"Invalid request because of '(.*)'\.?")
 
 
-def error_for(response: Response, endpoint: str) -> EnlightenError:
+def error_for(response: Response, endpoint: str) -> errors.EnlightenError:
     """Return the error that a response stands for, which is no data.
 
     Args:
@@ -108,27 +97,27 @@ def error_for(response: Response, endpoint: str) -> EnlightenError:
     return with_facts(kind(message, status=response.status, response=response), _facts(response, body, text))
 
 
-def _kind(response: Response, body: Mapping[str, object], text: str) -> tuple[type[APIError], str]:
+def _kind(response: Response, body: Mapping[str, object], text: str) -> tuple[type[errors.APIError], str]:
     status = response.status
     if status == 401:
         fitting = (row for row in _UNAUTHORIZED if row[0] in text.lower())
         return next(((kind, advice) for _, kind, advice in fitting), _ERRORS[401])
     if status == 500 and body.get("errorCode") == UNAVAILABLE:
-        return Unavailable, "the service does not have this data for now; ask again later"
+        return errors.Unavailable, "the service does not have this data for now; ask again later"
     if status in {400, 422} and _NOT_FOUND_TEXT.search(text):
         return _ERRORS[404]
     if status == 200:
-        return ServerError, "a web page came in place of data; check base_url and proxy"
+        return errors.ServerError, "a web page came in place of data; check base_url and proxy"
     if 300 <= status < 400:
-        return ServerError, "the service redirects, which its API never did; check base_url"
-    return _ERRORS.get(status, (ServerError, "the service failed"))
+        return errors.ServerError, "the service redirects, which its API never did; check base_url"
+    return _ERRORS.get(status, (errors.ServerError, "the service failed"))
 
 
-def _missing_access_control(response: Response, text: str, endpoint: str) -> MissingAccessControl:
+def _missing_access_control(response: Response, text: str, endpoint: str) -> errors.MissingAccessControl:
     """Return the error for an application that may not use an endpoint."""
     name = access_control(endpoint)
     needed = f"the access control {name!r} {plans(name)}" if name else "an access control"
-    error = MissingAccessControl(
+    error = errors.MissingAccessControl(
         f"401 {text}: {endpoint} needs {needed}, which the application or its plan lacks. One that is added "
         f"in the developer portal makes a new application, to which owners have to consent anew",
         status=response.status,

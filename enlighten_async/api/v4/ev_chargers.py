@@ -14,14 +14,9 @@ from enlighten_async.api.paging import PagedPlan, Seen
 from enlighten_async.api.systems import serial_number
 from enlighten_async.api.v4.devices import device_rows
 from enlighten_async.api.v4.systems import quote_segment
+from enlighten_async.models import ev_charger
 from enlighten_async.models.convert import RowSequence
 from enlighten_async.models.coverage import Gap
-from enlighten_async.models.ev_charger import (
-    EvChargerEvent,
-    EvChargerEvents,
-    EvChargerSession,
-    EvChargerSessions,
-)
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part
 from enlighten_async.windows import Window
@@ -131,7 +126,7 @@ def _has_more(offset: int, rows: int, count: object) -> bool:
 
 def ev_charger_events_plan(
     system_id: int, serial_num: str | None
-) -> RowsPlan[EvChargerEvent, EvChargerEvents]:
+) -> RowsPlan[ev_charger.EvChargerEvent, ev_charger.EvChargerEvents]:
     """Return the plan of a query for the events of a system's EV chargers, or of one of them.
 
     Raises:
@@ -139,17 +134,19 @@ def ev_charger_events_plan(
     """
     only = () if serial_num is None else (("serial_num", serial_number(serial_num, "serial_num")),)
     path = f"/systems/{system_id}/ev_charger/events"
-    return RowsPlan(EvChargerEvents, "events", "ev_charger_events", system_id, path, only)
+    return RowsPlan(ev_charger.EvChargerEvents, "events", "ev_charger_events", system_id, path, only)
 
 
-def ev_charger_sessions_plan(system_id: int, serial: str) -> RowsPlan[EvChargerSession, EvChargerSessions]:
+def ev_charger_sessions_plan(
+    system_id: int, serial: str
+) -> RowsPlan[ev_charger.EvChargerSession, ev_charger.EvChargerSessions]:
     """Return the plan of a query for the sessions of an EV charger.
 
     Raises:
         InputError: the serial number cannot be one.
     """
     path = f"/systems/{system_id}/ev_charger/{quote_segment(serial, 'serial_number')}/sessions"
-    return RowsPlan(EvChargerSessions, "sessions", "ev_charger_sessions", system_id, path)
+    return RowsPlan(ev_charger.EvChargerSessions, "sessions", "ev_charger_sessions", system_id, path)
 
 
 def shape_ev_chargers(raw: dict[str, Any]) -> dict[str, Any]:
