@@ -108,17 +108,9 @@ def processes(session: nox.Session) -> None:
 
 @nox.session
 def kills(session: nox.Session) -> None:
-    """Real processes that buy a year over real sockets and are killed, 265 times; takes ten minutes."""
+    """Real processes that fetch a year over real sockets and are killed, 265 times; takes ten minutes."""
     session.install(*group("tests"), ".[cli,trio]")
-    session.run(
-        "pytest",
-        "-n",
-        "2",
-        "-rP",
-        "tests/system/processes/test_kills.py",
-        *session.posargs,
-        env={"KILLS": "1"},
-    )
+    session.run("pytest", "-n", "2", "-rP", "tests/system/processes", "-m", "kills", *session.posargs)
 
 
 @nox.session

@@ -29,7 +29,7 @@ _DELETE_EMPTY_SERIES = "DELETE FROM series WHERE id NOT IN (SELECT series FROM s
 
 
 class EvictionReason(StrEnum):
-    """Why an entry is evicted."""
+    """A reason to evict an entry."""
 
     UNREADABLE = "cannot be read"
     OUTDATED = "outdated"

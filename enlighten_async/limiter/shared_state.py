@@ -88,7 +88,7 @@ class SharedKeyState:
                 state.life = max(state.life, life)
 
     def read(self, look: Callable[[KeyState], T]) -> T:
-        """Return what a function tells of the state as far as it is known here."""
+        """Return the result of a function of the state as far as it is known here."""
         with self._lock:
             return look(self._current)
 

@@ -105,7 +105,7 @@ class SqliteQuotaStore:
         return self._state.update(change)
 
     def read(self, look: Callable[[KeyState], T]) -> T:
-        """Return what a function tells of the state, as of the last transaction and the updates since."""
+        """Return the result of a function of the state, by the last transaction and the updates since."""
         return self._state.read(look)
 
     async def sync(self, *, refresh: bool = False) -> None:

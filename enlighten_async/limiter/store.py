@@ -46,7 +46,7 @@ class QuotaStore(Protocol):
         ...
 
     def read(self, look: Callable[[KeyState], T]) -> T:
-        """Return what a function tells of the state, which it must not change."""
+        """Return the result of a function of the state, which it must not change."""
         ...
 
     async def sync(self, *, refresh: bool = False) -> None:

@@ -91,7 +91,7 @@ class ToDict:
     __slots__ = ()
 
     def to_dict(self) -> dict[str, object]:
-        """Return it as plain values that `json` can write; instants as ISO 8601 in UTC."""
+        """Return the object as plain values that `json` can write; instants as ISO 8601 in UTC."""
         return unstructure(self)
 
 

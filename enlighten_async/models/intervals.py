@@ -185,15 +185,15 @@ class SeriesResult(ToDict):
         raise NotImplementedError
 
     def _with_timezone(self, timezone: str | None) -> Self:
-        """Return it with the name of the system's time zone."""
+        """Return the answer with the name of the system's time zone."""
         return evolve(self, timezone=timezone)
 
     def _with_rows_of(self, parts: Sequence[Self]) -> Self:
-        """Return it, an answer without rows, with the rows of its parts."""
+        """Return this answer, which has no rows, with the rows of its parts."""
         raise NotImplementedError
 
     def _slice(self, window: Window) -> Self:
-        """Return what it holds of a window, which lies within its own."""
+        """Return the part of the answer in a window, which lies within its own."""
         return evolve(self, window=window, coverage=self.coverage.cut(window))
 
 

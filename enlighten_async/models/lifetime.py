@@ -92,7 +92,7 @@ class Lifetime(RowSequence[D_co]):
         return cls(system_id, None, **values, reason=reason, as_of=as_of)
 
     def ended(self, last: datetime.date) -> Self:
-        """Return it without the days after this one."""
+        """Return the answer without the days after this one."""
         if self.start_date is None:
             return self
         count = max(0, (last - self.start_date).days + 1)

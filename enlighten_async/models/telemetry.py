@@ -360,7 +360,7 @@ class MicrosTelemetry(SeriesResult, RowSequence[MicroTelemetry]):
         return max((last for each in self.devices if (last := each._last) is not None), default=None)
 
     def _with_rows_of(self, parts: Sequence[Self]) -> Self:
-        """Return it with the devices of its parts, which may lie side by side or hold other devices."""
+        """Return the answer with the devices of its parts, side by side or of other devices."""
         coverage = evolve(self.coverage, gaps=_disjoint(self.coverage.gaps()))
         pieces: dict[str, list[MicroTelemetry]] = {}
         for each in (each for part in parts for each in part.devices):

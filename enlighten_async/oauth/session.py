@@ -369,11 +369,11 @@ class AccountCredentials:
             built = self._built = (tokens, self._credentials(tokens))
         return built[1]
 
-    async def refresh(self, refused: Credentials | None = None) -> None:
+    async def refresh(self, denied: Credentials | None = None) -> None:
         """Get a valid access token, once for all tasks and processes that wait for it.
 
         Args:
-            refused: credentials the service answered 401 to; nothing is done if others are current by now.
+            denied: credentials the service answered 401 to; nothing is done if others are current by now.
 
         Raises:
             ReauthorizationRequired: the owner has to log in.
@@ -381,7 +381,7 @@ class AccountCredentials:
             AuthenticationError: the application is not accepted.
             EnlightenError: the token endpoint or the store failed.
         """
-        await self._session.refresh(None if refused is None else _access_token(refused))
+        await self._session.refresh(None if denied is None else _access_token(denied))
 
     def _credentials(self, tokens: Tokens) -> Credentials:
         key = ("key", self._api_key)

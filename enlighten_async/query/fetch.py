@@ -82,7 +82,7 @@ class SegmentState:
         late_hit: whether another process had paid for a part of it by the time it passed the limiter.
         failures: how often the present request failed, rejections excluded.
         rejections: how often the present request was rejected as over the limit.
-        rejected_credentials: credentials that the service did not accept for it, until they are refreshed.
+        denied: credentials that the service answered with 401, until they are refreshed.
         refreshed: whether they were refreshed for it.
     """
 
@@ -97,7 +97,7 @@ class SegmentState:
     late_hit: bool = False
     failures: int = 0
     rejections: int = 0
-    rejected_credentials: Credentials | None = None
+    denied: Credentials | None = None
     refreshed: bool = False
 
     def accept(self, part: Part) -> None:
@@ -271,10 +271,10 @@ class Fetcher:
         """Return the permission to send a request, and credentials that are current at that moment."""
         provider, limiter = self.options.credentials, self.session.limiter
         while True:
-            if segment.rejected_credentials is not None or provider.current() is None:
-                await provider.refresh(segment.rejected_credentials)
-                segment.refreshed |= segment.rejected_credentials is not None
-                segment.rejected_credentials = None
+            if segment.denied is not None or provider.current() is None:
+                await provider.refresh(segment.denied)
+                segment.refreshed |= segment.denied is not None
+                segment.denied = None
             time_left = None if self.deadline is None else self._time_left(self.deadline)
             grant = await limiter.acquire(segment.waiter, max_wait=time_left)
             credentials = provider.current()
@@ -403,7 +403,7 @@ class Fetcher:
     ) -> None:
         """Wait until a segment's request may be sent again, or end the segment."""
         if isinstance(failure, TokenRefused) and not segment.refreshed:
-            segment.rejected_credentials = credentials
+            segment.denied = credentials
             return
         seconds = self._retry_delay(segment, failure)
         if seconds is None:

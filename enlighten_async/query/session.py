@@ -30,11 +30,11 @@ class CredentialsProvider(Protocol):
         """Return credentials that may be used now; `None` if `refresh` has to be awaited first."""
         ...
 
-    async def refresh(self, rejected: Credentials | None = None) -> None:
+    async def refresh(self, denied: Credentials | None = None) -> None:
         """Make credentials current, once for all who wait for them.
 
         Args:
-            rejected: those which the service answered with 401; if others are current by now, these will do.
+            denied: those which the service answered with 401; if others are current by now, these will do.
         """
         ...
 
