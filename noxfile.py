@@ -42,13 +42,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests but for the marked ones, with the docs' code; on trio without coverage, which is slow."""
+    """The tests but for the marked ones and those of types; on trio without coverage, which is slow."""
     session.install(*group("tests"), ".[cli,trio]")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-n", "auto", "-k", "not trio", *session.posargs)
+    command = ("pytest", "-n", "auto", "--ignore=tests/typing")
+    session.run("coverage", "run", "-m", *command, "-k", "not trio", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
-    session.run("pytest", "-n", "auto", "-k", "trio", *session.posargs)
+    session.run(*command, "-k", "trio", *session.posargs)
 
 
 @nox.session

@@ -66,6 +66,7 @@ def test_the_price_on_the_free_plan(done: Demo) -> None:
     assert 4 * 60 - 1 <= done.wait.total_seconds() <= 5 * 60
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_year(done: Demo) -> None:
     """The weather is the seed's."""
     other = anyio.run(lambda: run(seed=1, latency=(0.0, 0.0)))

@@ -62,6 +62,7 @@ def reasons(stats: RgmStats) -> dict[int, Reason]:
     return {end: gap.reason for gap in stats.coverage.gaps() for end in ends(gap.window)}
 
 
+@pytest.mark.slow
 @examples(400)
 @given(case=cases())
 def test_exactly_the_rows_inside(case: Case) -> None:

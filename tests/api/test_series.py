@@ -88,6 +88,7 @@ def test_a_request_says_what_it_asks(sample: Sample) -> None:
     )
 
 
+@pytest.mark.slow
 @each
 @examples(40)
 @given(start=st.floats(0, 70 * DAY), length=st.floats(0, 70 * DAY), known=st.booleans())

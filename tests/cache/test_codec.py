@@ -82,6 +82,7 @@ def test_every_type_can_be_cached() -> None:
     assert {type(empty(SYSTEM, Coverage(hours(0, 1), GRID))).__name__ for empty in EMPTY} == set(MODELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("empty", EMPTY)
 @examples(60)
 @given(data=st.data())

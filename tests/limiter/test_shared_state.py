@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from enlighten_async.limiter import KeyState, Plan, Settlement
 from enlighten_async.limiter.record import Record
 from enlighten_async.limiter.shared_state import MAX_UPDATES, PendingTake, SharedKeyState
@@ -79,6 +81,7 @@ def test_a_request_that_left_while_nothing_could_be_written_is_written_later() -
     assert [request.number for request in written(state, full).pending] == [5]
 
 
+@pytest.mark.slow
 def test_updates_do_not_pile_up_for_ever() -> None:
     """A file that cannot be written for months costs bounded memory; the oldest updates are given up."""
     state, kept = SharedKeyState(35.0), []

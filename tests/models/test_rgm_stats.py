@@ -126,6 +126,7 @@ def reasons(coverage: Coverage) -> dict[int, Reason]:
     return dict(each)
 
 
+@pytest.mark.slow
 @examples(250)
 @given(partition=partitions())
 def test_parts_join_to_the_truth(partition: tuple[Truth, list[RgmStats | Gap]]) -> None:

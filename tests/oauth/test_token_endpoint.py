@@ -84,6 +84,7 @@ def test_no_access_token_is_an_error_without_the_answer(answer: Any) -> None:
     assert (error.response, error.path) == (None, "$.access_token")
 
 
+@pytest.mark.slow
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.dictionaries(
     st.sampled_from(["access_token", "refresh_token", "expires_in", "x"]), x) | st.lists(x)))  # fmt: skip
 def test_any_answer_is_tokens_or_an_error(answer: Any) -> None:

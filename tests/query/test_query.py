@@ -303,6 +303,7 @@ async def test_max_requests_refuses_before_anything_is_sent(world: World) -> Non
     assert (await client.rgm_stats(world.system, **world.days(300))).receipt.sent == 43
 
 
+@pytest.mark.slow
 async def test_max_requests_stops_a_cursor() -> None:
     """Where nobody knows the price before, it stops at the limit and hands over what there is."""
     world = World(systems=3500)

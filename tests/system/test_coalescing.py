@@ -85,6 +85,7 @@ def check_until(world: World, name: str, answer: Any, now: float) -> None:
     assert ends == sorted(set(ends))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("version", ["v2", "v4"])
 async def test_the_same_is_bought_once(version: str, *, stored: bool) -> None:

@@ -19,6 +19,7 @@ YEAR_WINDOWS = 53
 versions = pytest.mark.parametrize("version", ["v2", "v4"])
 
 
+@pytest.mark.slow
 @versions
 async def test_the_same_year_is_bought_once(cache_setup: CacheSetup, version: str) -> None:
     """By the same client and by the next process, a month later: nothing is sent, and its age is told."""
@@ -44,6 +45,7 @@ async def test_the_same_year_is_bought_once(cache_setup: CacheSetup, version: st
     assert again == first
 
 
+@pytest.mark.slow
 @versions
 async def test_of_a_year_up_to_now_the_last_days_are_bought_again(
     cache_setup: CacheSetup, version: str

@@ -32,6 +32,7 @@ async def backfill(limiter: RateLimiter, server: FakeServer, workers: int = 5) -
             tasks.start_soon(work)
 
 
+@pytest.mark.slow
 @examples(4)
 @given(
     limit=st.sampled_from([1, 3, 10]),

@@ -42,6 +42,7 @@ def extra_windows(server: FakeServer, started: float, jobs: int) -> int:
     return used - math.ceil(jobs / server.minute)
 
 
+@pytest.mark.slow
 @examples(25)
 @given(phase=PHASES, wrong=WRONG, seed=st.integers(0, 2**20), latency=st.sampled_from([0.0, 0.2, 3.0]))
 async def test_sixty_jobs_at_ten_a_minute(phase: float, wrong: float, seed: int, latency: float) -> None:

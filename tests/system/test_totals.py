@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import date, timedelta
 from functools import cache
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ async def test_meters_add_up_to_the_days_of_the_lifetime(number: int, day: date)
             assert added[known.date] == known.meter_wh
 
 
+@pytest.mark.slow
 @given(number=numbers, day=days)
 @examples(20)
 async def test_a_day_of_the_summary_is_a_day_of_the_lifetime(number: int, day: date) -> None:

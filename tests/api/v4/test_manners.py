@@ -62,6 +62,7 @@ async def test_series_are_the_truth(name: str, series: str, number: int, back: i
         assert answer.receipt.sent <= price.at_most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MANNERS)
 @pytest.mark.parametrize("number", range(SYSTEMS))
 async def test_single_answers_are_read(name: str, number: int) -> None:

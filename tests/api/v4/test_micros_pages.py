@@ -94,6 +94,7 @@ class Service:
         return answer({"system_id": SYSTEM, "devices": devices, **told})
 
 
+@pytest.mark.slow
 @examples(60)
 @given(
     count=st.integers(0, 70),

@@ -217,6 +217,7 @@ async def test_single_answers(name: str, number: int, back: int) -> None:
     assert new == old
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(SYSTEMS))
 async def test_today_by_v4(number: int) -> None:
     """Asked for by its date, today is what the summary says that it has brought so far."""
@@ -228,6 +229,7 @@ async def test_today_by_v4(number: int) -> None:
     assert [day.wh for day in lifetime] == [summary.energy_today]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(SYSTEMS))
 async def test_days_without_data_by_v4(number: int) -> None:
     """Before operation and after today: an answer, and never a refusal."""

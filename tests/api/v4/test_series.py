@@ -96,6 +96,7 @@ def test_a_week_that_is_a_day_is_asked_for_by_days(sample: Sample, echo: Any) ->
     assert (len(asked), result.coverage.gaps()) == (9, ())
 
 
+@pytest.mark.slow
 @each
 @examples(60)
 @given(data=st.data())

@@ -178,6 +178,7 @@ async def test_any_range_is_the_truth(name: str, data: st.DataObject, *, known: 
         assert [row for part in parts for row in part.intervals] == list(answer.intervals)
 
 
+@pytest.mark.slow
 @each
 @examples(10)
 @given(data=st.data(), back=st.integers(0, 725), length=st.integers(0, 8))

@@ -30,6 +30,7 @@ def make(clock: FakeClock, **system: Any) -> Any:
     return Emulator(clock=clock, fleet=[System(system_id=7, ev_chargers=chargers, **system)]).truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("system", "charger"), CHARGERS, ids=lambda value: getattr(value, "timezone", ""))
 def test_sessions_telemetry_and_days_add_up(system: System, charger: EvCharger) -> None:
     """From the start of service until now: no watt-hour is in one only."""

@@ -120,6 +120,7 @@ def test_any_way_to_cut_time_gives_the_same_rows(cuts: list[int], system: System
         assert early + late == FLEET.storage.rows(system.system_id, start, end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", WITH, ids=lambda system: system.timezone)
 def test_days_and_readings_are_sums_of_rows(system: System) -> None:
     """Over the changes of the clock as well; the meter counts from the start of service."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import httpx
+import pytest
 
 from enlighten_async.emulator import Emulator, Envoy, Meter, Quota, System
 from enlighten_async.testing import FakeClock
@@ -83,6 +84,7 @@ async def test_a_system_without_meters_lists_none(clock: FakeClock, connect: Con
         assert (await client.get("/systems/7/inventory")).json()["meters"] == []
 
 
+@pytest.mark.slow
 async def test_counts_agree_and_serials_are_text(clock: FakeClock, connect: Connect) -> None:
     """Retired inverters are not counted; every serial number belongs to one inverter."""
     emulator = make(clock, *recent_fleet(16, NOW))

@@ -27,6 +27,7 @@ UTRECHT = System(
 )
 
 
+@pytest.mark.slow
 @examples(80)
 @given(data=st.data())
 async def test_any_days_are_the_truth_in_both_versions(
@@ -55,6 +56,7 @@ async def test_any_days_are_the_truth_in_both_versions(
         assert content["consumption"] == EMULATOR.truth.consumption_days(*window)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(SYSTEM_KINDS)))
 async def test_by_default_all_until_yesterday(connect: Connect, connect_v4: Connect, number: int) -> None:
     """As in v2; merged values alone unless all are asked for."""

@@ -72,6 +72,7 @@ async def test_meters_say_what_they_measure(connect_v4: Connect) -> None:
     assert {"encharges", "q_relays"}.isdisjoint(others)
 
 
+@pytest.mark.slow
 @EACH
 async def test_readings_agree(connect: Connect, connect_v4: Connect, number: int) -> None:
     """Of now, and of some time ago."""
@@ -94,6 +95,7 @@ def seconds(moment: Any) -> Any:
     return int(datetime.fromisoformat(moment).timestamp()) if isinstance(moment, str) else moment
 
 
+@pytest.mark.slow
 @EACH
 async def test_inverters_agree(connect: Connect, connect_v4: Connect, number: int) -> None:
     """Page by page they are v2's, in its order; a short page is the last."""
@@ -144,6 +146,7 @@ async def test_pages_of_inverters_may_be_ignored(connect_v4: Connect) -> None:
     assert len(flat(content)) == emulator.truth.systems()[0].modules
 
 
+@pytest.mark.slow
 async def test_quirks(connect_v4: Connect) -> None:
     """Power as a bare number, a last report as text; modems that say N/A."""
     emulator = Emulator(clock=FakeClock(NOW), fleet=recent_fleet(20, NOW), quota=Quota.UNLIMITED)

@@ -29,6 +29,7 @@ async def ask(client: httpx.AsyncClient, path: str, **params: Any) -> Any:
     return answer.json()
 
 
+@pytest.mark.slow
 async def test_events_and_alarms_of_a_window(connect_v4: Connect) -> None:
     """Those that began in it, of any system; alarms are chosen by whether they are over."""
     met: set[str] = set()

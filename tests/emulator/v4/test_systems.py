@@ -170,6 +170,7 @@ async def test_retrieve_system_id(connect_v4: Connect) -> None:
     assert (missing.status_code, missing.json()["details"]) == (422, "Provide envoy serial number")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(SYSTEM_KINDS)))
 async def test_summaries_agree_with_v2(connect: Connect, connect_v4: Connect, number: int) -> None:
     """Today's and a past day's; what is not over has none."""
