@@ -112,6 +112,7 @@ class CallbackServer(ThreadingHTTPServer):
 class _CallbackHandler(BaseHTTPRequestHandler):
     server: CallbackServer
     timeout = REQUEST_TIMEOUT_S
+    server_version, sys_version = "enlighten", ""
     protocol_version = default_request_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -126,9 +127,11 @@ class _CallbackHandler(BaseHTTPRequestHandler):
         if response is None:
             self._send(HTTPStatus.BAD_REQUEST, OTHER_LOGIN)
             return
-        self._send(HTTPStatus.OK, CODE_RECEIVED if response.code else LOGIN_REFUSED)
-        self.server.response = response
-        self.server.done.set()
+        try:
+            self._send(HTTPStatus.OK, CODE_RECEIVED if response.code else LOGIN_REFUSED)
+        finally:  # the code has arrived, even if the browser does not wait for the page
+            self.server.response = response
+            self.server.done.set()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that is not a GET, or is malformed, without quoting it."""

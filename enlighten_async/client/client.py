@@ -39,7 +39,7 @@ from enlighten_async.models.receipt import QuotaStatus
 from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.oauth.oauth import CLIENT_ID
 from enlighten_async.query import CredentialsProvider, QueryOptions, Session, quota_status
-from enlighten_async.retry import RetryBudget, RetryPolicy
+from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import ConnectionOptions, Secret, Transport, origin
 
 DEFAULT_ACCOUNT = "default"
@@ -121,6 +121,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         api: Api,
         credentials: Callable[[str | Secret], CredentialsProvider],
         user: str | Secret,
+        /,
         *,
         base_url: str,
         plan: Plan | None = None,
@@ -137,8 +138,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
         check_numbers(timeout, max_concurrency)
         if plan is None:
             logger.info("no plan given: keeping to the free one, Watt; pass plan= if the key has another")
-        plan, retry = (plan or Plan.WATT).resolved(api.plans), retry or RetryPolicy()
-        clock = clock or SystemClock()
+        plan = (plan or Plan.WATT).resolved(api.plans)
+        clock, retry = clock or SystemClock(), retry or RetryPolicy()
         sender = Transport(
             base_url=base_url, clock=clock, timeout=timeout, max_connections=max_concurrency, **connection
         )
@@ -152,7 +153,6 @@ class EnlightenClient(Endpoints, EndpointsV4):
             transport=sender,
             clock=clock,
             retry=retry,
-            budget=RetryBudget(retry, plan.allows("minute")),
             max_concurrency=max_concurrency,
             cache=interval_cache or (None if in_file is None else SqliteCache(in_file.file, clock=clock)),
         )

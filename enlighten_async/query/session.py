@@ -114,7 +114,9 @@ class Session:
     transport: Transport
     clock: Clock
     retry: RetryPolicy
-    budget: RetryBudget
+    budget: RetryBudget = Factory(
+        lambda self: RetryBudget(self.retry, self.limiter.plan.allows("minute")), takes_self=True
+    )
     max_concurrency: int = 10
     time_zone_lock: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None

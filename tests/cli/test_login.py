@@ -8,6 +8,7 @@ import json
 import queue
 import re
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -353,6 +354,20 @@ def test_idle_connections_do_not_block_the_owner() -> None:
                 return await server.wait()
 
     assert asyncio.run(crowd()) == AuthorizationResponse(Secret("s3cret"))
+
+
+def test_a_browser_that_does_not_wait_for_the_page_loses_no_code() -> None:
+    """The code has arrived, although its connection is reset before the page is written."""
+
+    async def reset() -> AuthorizationResponse:
+        with callback_server(0, "/callback", "right") as server:
+            with socket.create_connection(("127.0.0.1", server.server_port)) as browser:
+                browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                browser.sendall(b"GET /callback?code=s3cret&state=right" + END)
+            with anyio.fail_after(5):
+                return await server.wait()
+
+    assert asyncio.run(reset()) == AuthorizationResponse(Secret("s3cret"))
 
 
 def test_a_wait_that_is_cancelled_ends_at_once() -> None:
