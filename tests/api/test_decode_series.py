@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import random
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +18,7 @@ from enlighten_async.errors import DecodeError
 from enlighten_async.models import Meta, Reason, RgmStats
 from enlighten_async.windows import Window
 from enlighten_async.wire import Response
+from tests.api.mutated import mutated
 from tests.api.v2.answers import DATE, GRID, START, SYSTEM, Case, answer, cases, dense, ends
 from tests.effort import examples
 
@@ -252,17 +252,6 @@ SCALARS: list[object] = [
     "\ud83c",
 ]
 VALUES = st.sampled_from([*SCALARS, [], {}, [[]], [None], [{}]])
-
-
-def mutated(body: Any, value: object, rng: random.Random) -> Any:
-    """Return a body with one of its values, at any depth, replaced."""
-    if isinstance(body, dict) and body and rng.random() < 0.9:
-        name = rng.choice(sorted(body))
-        return {**body, name: mutated(body[name], value, rng)}
-    if isinstance(body, list) and body and rng.random() < 0.9:
-        place = rng.randrange(len(body))
-        return [*body[:place], mutated(body[place], value, rng), *body[place + 1 :]]
-    return value
 
 
 @st.composite

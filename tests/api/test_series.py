@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -21,6 +20,7 @@ from enlighten_async.models import Gap, Reason, Receipt
 from enlighten_async.windows import DAY, Window, local_days
 from enlighten_async.wire import Request, Response
 from tests.api.laid_out import LaidOut, laid_out
+from tests.api.mutated import mutated
 from tests.api.service_errors import error_of
 from tests.api.v2.answers import DATE, START, SYSTEM, answer
 from tests.api.v2.series import SAMPLES, Sample, in_iso, part_of
@@ -547,17 +547,6 @@ VALUES: tuple[object, ...] = (
     None, True, -1, 0, 1.5, 1e300, 10**18, 10**40, "", "7", W.start + 900, "\ud83c", [], {}, [None], [{}],
     "2025-06-15T12:00:00+02:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59",
 )  # fmt: skip
-
-
-def mutated(body: Any, value: object, rng: random.Random) -> Any:
-    """Return a body with one of its values, at any depth, replaced."""
-    if isinstance(body, dict) and body and rng.random() < 0.9:
-        name = rng.choice(sorted(body))
-        return {**body, name: mutated(body[name], value, rng)}
-    if isinstance(body, list) and body and rng.random() < 0.9:
-        place = rng.randrange(len(body))
-        return [*body[:place], mutated(body[place], value, rng), *body[place + 1 :]]
-    return value
 
 
 @st.composite

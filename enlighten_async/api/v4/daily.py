@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from enlighten_async.api import daily
+from enlighten_async.api import daily, decode
 from enlighten_async.api.v4.systems import quote_segment
 from enlighten_async.errors import APIError, NotFound, RangeError
 from enlighten_async.models import lifetime
@@ -72,20 +72,28 @@ HP_LIFETIME = _measured(lifetime.HpLifetime, "hp_lifetime")
 """Energy that a system's heat pump consumed."""
 
 
+def _of_device(
+    model: type[daily.L], name: str, path: str, serial_number: str, shape: decode.Shape | None = None
+) -> daily.DailyEndpoint[daily.L]:
+    """Return the endpoint of the energy of one device; `{serial}` in the path stands for its number."""
+    return daily.DailyEndpoint(
+        model,
+        name,
+        path=path.format(serial=quote_segment(serial_number, "serial_number")),
+        empty_reason_of_error=_empty_reason_of_error,
+        defaults={"serial_number": serial_number.strip()},
+        shape=shape,
+        past_days_only=True,
+    )
+
+
 def evse_lifetime(serial_number: str) -> daily.DailyEndpoint[lifetime.EvseLifetime]:
     """Return the endpoint of the energy that one charger of cars consumed.
 
     Raises:
         InputError: no serial number can look like this.
     """
-    return daily.DailyEndpoint(
-        lifetime.EvseLifetime,
-        "evse_lifetime",
-        path=f"{quote_segment(serial_number, 'serial_number')}/evse_lifetime",
-        empty_reason_of_error=_empty_reason_of_error,
-        defaults={"serial_number": serial_number.strip()},
-        past_days_only=True,
-    )
+    return _of_device(lifetime.EvseLifetime, "evse_lifetime", "{serial}/evse_lifetime", serial_number)
 
 
 def ev_charger_lifetime(serial_number: str) -> daily.DailyEndpoint[lifetime.EvChargerLifetime]:
@@ -94,15 +102,8 @@ def ev_charger_lifetime(serial_number: str) -> daily.DailyEndpoint[lifetime.EvCh
     Raises:
         InputError: no serial number can look like this.
     """
-    return daily.DailyEndpoint(
-        lifetime.EvChargerLifetime,
-        "ev_charger_lifetime",
-        path=f"ev_charger/{quote_segment(serial_number, 'serial_number')}/lifetime",
-        empty_reason_of_error=_empty_reason_of_error,
-        defaults={"serial_number": serial_number.strip()},
-        shape=_values_by_day,
-        past_days_only=True,
-    )
+    path = "ev_charger/{serial}/lifetime"
+    return _of_device(lifetime.EvChargerLifetime, "ev_charger_lifetime", path, serial_number, _values_by_day)
 
 
 class CompactDateRange(daily.DateRange):

@@ -128,14 +128,6 @@ ENERGY_EXPORT_TELEMETRY = SeriesEndpoint(
 )
 """Energy fed into the grid, by 15 minutes."""
 
-SITE: tuple[SeriesEndpoint[Any], ...] = (
-    PRODUCTION_METER,
-    BATTERY,
-    ENERGY_IMPORT_TELEMETRY,
-    ENERGY_EXPORT_TELEMETRY,
-)
-"""The series of a whole system that v2 does not have."""
-
 
 D = TypeVar("D", bound=IntervalStats[Any])
 
@@ -314,9 +306,3 @@ EV_CHARGER_TELEMETRY = DeviceSeriesEndpoint(
     decode.charger,
 )
 """One of Enphase's chargers of cars, by 15 minutes; without a range the service answers for yesterday."""
-
-DEVICES: tuple[SeriesEndpoint[Any] | DeviceSeriesEndpoint[Any], ...] = (
-    *(MICROS_TELEMETRY, MICRO_TELEMETRY, ENCHARGE_TELEMETRY, ACB_TELEMETRY),
-    *(EVSE_TELEMETRY, HP_TELEMETRY, EV_CHARGER_TELEMETRY),
-)
-"""All of these."""

@@ -13,7 +13,6 @@ from attrs import field, frozen
 from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
 from enlighten_async.api.v4 import ApiV4, series
 from enlighten_async.api.v4.errors import error_for
-from enlighten_async.api.v4.series import DEVICES
 from enlighten_async.models import Receipt
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import DAY, Window
@@ -55,8 +54,7 @@ class Sample:
     @property
     def kind(self) -> SeriesEndpoint[Any]:
         """The row of the API's table."""
-        kinds = {kind.limits.name: kind for kind in (*series.SITE, *DEVICES)}
-        kind = kinds[self.name]
+        kind: SeriesEndpoint[Any] | series.DeviceSeriesEndpoint[Any] = getattr(series, self.name.upper())
         return kind if isinstance(kind, SeriesEndpoint) else kind.of(*self.args)
 
     def ask(self, zone: str | None = None) -> SeriesRequests[Any]:

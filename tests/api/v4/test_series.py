@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import random
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +19,7 @@ from enlighten_async.errors import APIError, DecodeError, InputError, NotFound, 
 from enlighten_async.models import Gap, Reason, Receipt
 from enlighten_async.windows import DAY, Window, local_days
 from tests.api.laid_out import laid_out
+from tests.api.mutated import mutated
 from tests.api.service_errors import error_of
 from tests.api.v2.answers import DATE, START, SYSTEM, answer
 from tests.api.v4.telemetry import NESTED, NOW, SAMPLES, SERIAL, Sample, Service, nested_by_day, part_of, run
@@ -401,17 +401,6 @@ VALUES: tuple[object, ...] = (
     None, True, -1, 0, 1.5, 1e300, 10**18, 10**40, "", "7%", W.start + 900, "\ud83c", [], {}, [None], [{}],
     [[{"end_at": W.end}]], "15mins", "2025-06-15T12:00:00+02:00",
 )  # fmt: skip
-
-
-def mutated(body: Any, value: object, rng: random.Random) -> Any:
-    """Return a body with one of its values, at any depth, replaced."""
-    if isinstance(body, dict) and body and rng.random() < 0.9:
-        name = rng.choice(sorted(body))
-        return {**body, name: mutated(body[name], value, rng)}
-    if isinstance(body, list) and body and rng.random() < 0.9:
-        place = rng.randrange(len(body))
-        return [*body[:place], mutated(body[place], value, rng), *body[place + 1 :]]
-    return value
 
 
 @pytest.mark.slow
