@@ -1,0 +1,94 @@
+"""The size of the package's parts, and the length of a query's way through it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import enlighten_async
+from tests.world import World
+
+PACKAGE = Path(enlighten_async.__file__).parent
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "emulator" not in p.relative_to(PACKAGE).parts[:1])
+TREES = {path: ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+
+
+def lines(node: ast.stmt) -> int:
+    """Return the number of lines of a statement."""
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return all functions of a module."""
+    return [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def signature(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """Return the arguments and the result of a function, with their types."""
+    return f"{ast.unparse(function.args)} -> {ast.unparse(function.returns) if function.returns else ''}"
+
+
+def test_there_are_at_most_120_modules() -> None:
+    """Without the emulator."""
+    assert 50 < len(MODULES) <= 120
+
+
+def test_imports_are_at_most_seven_percent_of_the_lines() -> None:
+    """Without the emulator."""
+    total = sum(len(path.read_text().splitlines()) for path in MODULES)
+    imports = [
+        each
+        for path in MODULES
+        for each in ast.walk(TREES[path])
+        if isinstance(each, ast.Import | ast.ImportFrom)
+    ]
+    assert 0 < sum(lines(each) for each in imports) <= 0.07 * total
+
+
+def test_no_function_is_longer_than_40_lines() -> None:
+    """Docstrings excluded."""
+    assert [
+        (str(path.relative_to(PACKAGE)), each.name)
+        for path, tree in TREES.items()
+        for each in functions(tree)
+        if lines(each) - (lines(each.body[0]) if ast.get_docstring(each) else 0) > 40
+    ] == []
+
+
+def test_public_signatures_name_their_types() -> None:
+    """No argument and no result of a method or function of the public face is `Any`."""
+    assert [
+        f"{name}.{each.name}"
+        for path, tree in TREES.items()
+        for name, owner in ((n.name, n) for n in ast.walk(tree) if isinstance(n, ast.ClassDef))
+        if name in enlighten_async.__all__
+        for each in functions(owner)
+        if not each.name.startswith("_") and re.search(r"(?<!\[str, )\bAny\b", signature(each))
+    ] == []
+
+
+async def test_the_way_of_one_query_is_short() -> None:
+    """A warm query of one window enters at most 130 named functions of at most 25 files."""
+    world = World()
+    client = world.client()
+    await client.rgm_stats(world.system, **world.days(3))
+    calls: list[tuple[str, str]] = []
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        code, path = frame.f_code, Path(frame.f_code.co_filename)
+        if event == "call" and path.is_relative_to(PACKAGE) and "<" not in code.co_name:
+            place = path.relative_to(PACKAGE)
+            if place.parts[0] not in {"emulator", "testing"}:
+                calls.append((str(place), code.co_qualname))
+
+    sys.setprofile(note)
+    try:
+        await client.rgm_stats(world.system, **world.days(2))
+    finally:
+        sys.setprofile(None)
+    assert 50 < len(set(calls)) <= 130
+    assert len({place for place, _ in calls}) <= 25
