@@ -77,6 +77,9 @@ class EnlightenError(Exception):
     ends_query: ClassVar[bool] = False
     """Whether the other requests of the same query would meet the same end and are not sent."""
 
+    passing: bool = False
+    """Whether the same request may succeed a little later, so that a repeat can help."""
+
     partial: Any = None
     causes: tuple[EnlightenError, ...] = ()
     retry_at: datetime | None = None
@@ -273,12 +276,15 @@ class TransportError(EnlightenError):
     Attributes:
         sent: whether the request left, so that the service may have counted it.
         phase: how far it got: "connect", "send", "wait" or "body".
+        passing: whether a repeat can help; not for a bad certificate, an unknown host, or a body that is
+            too large or in an unknown encoding.
     """
 
-    def __init__(self, message: str, *, sent: bool = False, phase: str = "") -> None:
+    def __init__(self, message: str, *, sent: bool = False, phase: str = "", passing: bool = True) -> None:
         super().__init__(message)
         self.sent = sent
         self.phase = phase
+        self.passing = passing
 
 
 class RequestTimeout(TransportError):

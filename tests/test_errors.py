@@ -73,7 +73,7 @@ def made(kind: type[EnlightenError]) -> EnlightenError:
     if issubclass(kind, APIError):
         return kind("said", status=422, response=ANSWER)
     if issubclass(kind, TransportError):
-        return kind("said", sent=True, phase="body")
+        return kind("said", sent=True, phase="body", passing=False)
     if issubclass(kind, DecodeError):
         return kind("said", path="$.intervals", response=ANSWER)
     if issubclass(kind, QuotaExhausted):
@@ -109,6 +109,12 @@ def test_which_errors_end_a_query() -> None:
         ServiceRetired,
         Throttled,
     }
+
+
+def test_which_errors_may_pass() -> None:
+    """By itself an error is no reason to send again; a transport's is, unless it says otherwise."""
+    assert {kind for kind in FAMILY if kind("said").passing} == {TransportError, RequestTimeout}
+    assert not TransportError("said", passing=False).passing
 
 
 @pytest.mark.parametrize("kind", FAMILY)
