@@ -130,3 +130,9 @@ class Request(Generic[P]):
 
 Requests: TypeAlias = Generator[Request[P], P, None]
 """A generator that yields one request at a time and is sent its decoded part: order lives inside of it."""
+
+WindowRequests: TypeAlias = Generator[Request[P], P, Window | None]
+"""The same for a window of time; it returns the rest of the window, if it gives that up.
+
+Sent `None` in place of a part, it yields its request anew, by what the service has told meanwhile.
+"""

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Reason
-from enlighten_async.windows import DAY, Moment, Window, calendar_day, epoch, floor, local_days
+from enlighten_async.windows import DAY, END_OF_TIME, Moment, Window, calendar_day, epoch, floor, local_days
 from enlighten_async.wire import Params
 
 HOUR = 3_600
@@ -260,6 +260,14 @@ class Range:
             start, end = self.start, now if not isinstance(self.end, float) else self.end
         first = floor(start, grid)
         return Window(first, max(first, floor(min(end, now), grid)))
+
+    def until(self, zone: ZoneInfo | None, grid: int) -> int:
+        """Return the end on the grid, also where it is later than now; the end of time where it is open."""
+        if isinstance(self.start, date):
+            end = self._local(self.start, END_OF_TIME, zone)[1]
+        else:
+            end = self.end if isinstance(self.end, float) else END_OF_TIME
+        return floor(end, grid)
 
     def _local(self, first: date, now: float, zone: ZoneInfo | None) -> tuple[float, float]:
         days = local_days(first, self.end if isinstance(self.end, date) else first, zone or ZoneInfo("UTC"))

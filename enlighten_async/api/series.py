@@ -2,31 +2,64 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
-from attrs import evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from enlighten_async.api.ranges import HOUR, Range, SeriesLimits, TimeRange
 from enlighten_async.cache import SeriesIndex, split_window_by_week
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotFound, RangeError, Unavailable
-from enlighten_async.models.coverage import Coverage, Gap, Reason, explained
+from enlighten_async.models.coverage import Coverage, Gap, Reason, data_begins, explained
 from enlighten_async.models.intervals import SeriesResult, merge_parts
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import QueryPlan, Segment, Segments
-from enlighten_async.windows import Window, as_datetime, floor, local_days, time_zone, without
-from enlighten_async.wire import Request, Requests, Response, SeriesKey
+from enlighten_async.windows import DAY, Window, as_datetime, floor, local_days, time_zone, without
+from enlighten_async.wire import Request, Response, SeriesKey, WindowRequests
 
 S = TypeVar("S", bound=SeriesResult)
 
 NO_METER = "does not contain any active and enabled"
-"""Text of an error (401 or 422) about a system that has no such meter."""
+"""Text of an error about a system that has no such meter, whatever its status."""
 
 INVALID_RANGE, FUTURE_RANGE = "invalid for this system", "is in the future"
-"""Texts of errors (422) about a range for which there is nothing."""
+"""Texts of errors about a range for which there is nothing, whatever their status."""
+
+_TOO_LONG = re.compile(
+    r"(?:more|longer|greater) than|exceed\w*|at most|maximum(?: of)?|too (?:long|large)", re.IGNORECASE
+)
+"""Texts of errors about a range that is longer than one request may ask for."""
+
+_LENGTH = re.compile(r"(\d+|\ba|\bone) ?-?(hour|day|week)", re.IGNORECASE)
+"""The length that such a text names, as the longest that one request may ask for."""
+
+_SECONDS = {"hour": HOUR, "day": DAY, "week": 7 * DAY}
+
+MAX_CLOCK_ERROR_S = HOUR
+"""Seconds by which our clock may be behind the service's before more is asked for, up to its now."""
+
+MAX_SMALL_STEPS = 3
+"""Responses in a row that speak for less than a day of a longer window, after which its rest is given up."""
+
+
+@define(eq=False)
+class RangeFacts:
+    """The facts about ranges that the service has told while a query runs; all its segments share them.
+
+    Attributes:
+        span: seconds that one request may ask for: the limit known of the endpoint, or a shorter one that the
+            service named when it refused a range as too long.
+        valid_from: start of the earliest range so far that the service took for valid, epoch seconds.
+        patience: small steps in a row after which the rest of a window is given up.
+    """
+
+    span: int
+    valid_from: int | None = None
+    patience: int = MAX_SMALL_STEPS
 
 
 @frozen
@@ -37,11 +70,18 @@ class SeriesRequests(Generic[S]):
         endpoint: the endpoint.
         system_id: the system.
         time_zones: names of systems' time zones, as far as they are known.
+        facts: the facts about ranges that the service has told meanwhile.
     """
 
     endpoint: SeriesEndpoint[S]
     system_id: int
     time_zones: Mapping[int, str]
+    facts: RangeFacts = field(
+        init=False,
+        eq=False,
+        repr=False,
+        default=Factory(lambda self: RangeFacts(self.endpoint.limits.span), takes_self=True),
+    )
 
     @property
     def zone(self) -> ZoneInfo | None:
@@ -67,25 +107,58 @@ class SeriesRequests(Generic[S]):
             join=self._join,
         )
 
-    def segment(self, window: Window | None, *, newest: bool = False) -> Requests[S]:
-        """Ask for a window, and for the rest of it where a response spoke for its beginning only.
+    def segment(
+        self, window: Window | None, *, newest: bool = False, asked: Range | None = None
+    ) -> WindowRequests[S]:
+        """Ask for a window, and for the rest of it where a response spoke for a part of it only.
+
+        Returns the rest that is given up, as the service answers it in too small steps.
 
         Args:
             window: the window; `None` leaves it to the service, which answers for the system's own today.
             newest: whether it ends by now.
+            asked: the range that the caller gave, which may end later than our clock's now.
         """
         if window is None:
             yield self.request(None)
-            return
-        span = self.endpoint.limits.span
-        while window.start < window.end:
-            piece = window if window.end - window.start <= span else self._first_piece(window)
+            return None
+        facts, steps = self.facts, 0
+        while window.start < window.end and steps <= facts.patience:
+            piece = window if window.end - window.start <= facts.span else self._first_piece(window)
             part = yield self.request(piece, newest=newest and piece == window, wanted=window)
-            window = Window(part.window.end, window.end)
+            if part is None:
+                continue
+            answered, fetched = part.window, part.coverage.as_of
+            if part.meta or part.total_devices:
+                facts.valid_from = min(answered.start, facts.valid_from or answered.start)
+            small = 0 < answered.end - answered.start < min(DAY - HOUR, window.end - window.start)
+            steps = steps + 1 if small else 0
+            if answered.start == window.start:
+                window = Window(answered.end, window.end)
+            else:  # its end has not come yet, by the clock of the service
+                window, newest = Window(window.start, answered.start), True
+            if newest and fetched and fetched.timestamp() >= window.end + MAX_CLOCK_ERROR_S and asked:
+                window = self._later(window, fetched.timestamp(), asked)
+        if window.start == window.end:
+            return None
+        facts.patience = 0
+        return window
 
     def _first_piece(self, window: Window) -> Window:
         """Return as much of a window as one request may ask for; a cached window may be longer than that."""
-        return self.endpoint.limits.pieces([window], self.zone, local=False)[0]
+        limits, span = self.endpoint.limits, self.facts.span
+        if span < limits.span:
+            return Window(window.start, window.start + span)
+        return limits.pieces([window], self.zone, local=False)[0]
+
+    def _later(self, rest: Window, now: float, asked: Range) -> Window:
+        """Return the rest of a window that ends by our now, as far as the range that the caller gave goes.
+
+        It is asked for up to the service's now where our clock is far behind it.
+        """
+        grid = self.endpoint.limits.grid
+        end = min(floor(now, grid), asked.until(self.zone, grid))
+        return Window(rest.start, max(rest.end, end))
 
     def request(
         self, window: Window | None, *, newest: bool = False, wanted: Window | None = None
@@ -186,7 +259,7 @@ class SeriesRequests(Generic[S]):
         if not isinstance(error, APIError):
             return None
         date = None if error.response is None else error.response.date
-        part = self._empty_range(error, window, date) if isinstance(error, RangeError) else None
+        part = self._empty_range(error, window, date)
         if part is None:
             part = self._empty_for_reason(error, window, date)
         return None if part is None else _fetched(part, date)
@@ -201,27 +274,62 @@ class SeriesRequests(Generic[S]):
     def _reason(self, error: APIError) -> Reason | None:
         """Return the reason for which the whole of a range is empty, if an error gives one."""
         text, limits = str(error), self.endpoint.limits
-        if error.status in {401, 422} and NO_METER in text:
-            return Reason.NO_DEVICE
-        if limits.absent and isinstance(error, NotFound) and limits.absent in text.lower():
+        if NO_METER in text or (limits.absent and limits.absent in text.lower()):
             return Reason.NO_DEVICE
         if error.status == 204:
             return limits.no_content
         return Reason.UNAVAILABLE if isinstance(error, Unavailable) and error.status == 500 else None
 
-    def _empty_range(self, error: RangeError, window: Window | None, date: float | None) -> S | None:
-        """Return the empty part of an error about a range: beyond retention, or outside of the data."""
-        gone = None if window is None else self._beyond_retention(window, date)
-        window, text = window or self._declared_range(error), str(error)
-        if gone is not None or window is None or not (INVALID_RANGE in text or FUTURE_RANGE in text):
+    def _empty_range(self, error: APIError, window: Window | None, date: float | None) -> S | None:
+        """Return the part that an error about a range stands for: too long, too old, or without data."""
+        gone = self._beyond_retention(window, date) if window and isinstance(error, RangeError) else None
+        if gone is not None:
             return gone
-        if INVALID_RANGE not in text:
-            # Ranges end by now: one that begins later was asked for by a clock that is ahead.
-            return self.empty([Gap(window, Reason.NOT_REPORTED_YET)], window)
-        grid, first, last = self.endpoint.limits.grid, error.first_interval, error.last_interval
+        text = str(error)
+        if INVALID_RANGE in text:
+            return self._outside_data(error, window, date)
+        if window is None:
+            return None
+        if FUTURE_RANGE in text:
+            # Ranges end by now: this one was asked for by a clock that is ahead. Its beginning has to be asked
+            # for again, if it has come by the service's clock.
+            now = floor(date or 0.0, self.endpoint.limits.grid)
+            tail = Window(now, window.end) if window.start < now < window.end else window
+            return self.empty([Gap(tail, Reason.NOT_REPORTED_YET)], tail)
+        return self._too_long(error, window)
+
+    def _too_long(self, error: APIError, window: Window) -> S | None:
+        """Return a part for nothing of a window that the service refuses as too long; it is asked in pieces."""
+        text = str(error)
+        if not isinstance(error, RangeError) or not _TOO_LONG.search(text):
+            return None
+        named = _LENGTH.search(text)
+        number = int(named[1]) if named and named[1].isdigit() else 1
+        span = number * _SECONDS[named[2].lower()] if named else DAY
+        if span >= window.seconds:
+            span = DAY  # a request may name a longer span than its window, such as a week
+        if span >= window.seconds:
+            return None
+        self.facts.span = min(self.facts.span, span)
+        nothing = Window(window.start, window.start)
+        return self.empty((), nothing)
+
+    def _outside_data(self, error: APIError, window: Window | None, date: float | None) -> S | None:
+        """Return the empty part of a range that lies outside of a system's data, if the range is known."""
+        facts = error if isinstance(error, RangeError) else RangeError("")
+        asked = window or self._declared_range(facts)
+        if asked is None:  # today, of which there is nothing yet
+            today = None if date is None else self._today(date)
+            return None if today is None else self.empty([Gap(today, Reason.NOT_REPORTED_YET)], today)
+        grid, first, last = self.endpoint.limits.grid, facts.first_interval, facts.last_interval
         # Both are ends of intervals that exist: the first one began one interval before.
-        gaps = explained(window, grid, None if first is None else first - grid, last)
-        return self.empty(gaps, window, last)
+        started = self._data_begins(asked) if first is None else first - grid
+        return self.empty(explained(asked, grid, started, last), asked, last)
+
+    def _data_begins(self, window: Window) -> int | None:
+        """Return when data begins, at the earliest, if an invalid range lies before a valid one."""
+        valid = self.facts.valid_from
+        return window.end if valid is not None and window.end <= valid else None
 
     def _declared_range(self, error: RangeError) -> Window | None:
         """Return the range that an error names: shortly after midnight, "today" is one without data yet."""
@@ -306,7 +414,11 @@ class SeriesPlan(QueryPlan[S, S]):
         windows = sorted([(each, False) for each in to_ask] + [(each, True) for each in known])
         return Segments(
             tuple(
-                Segment(requests.segment(each, newest=each.end >= newest), each, cached=is_cached)
+                Segment(
+                    requests.segment(each, newest=each.end >= newest, asked=asked),
+                    each,
+                    cached=is_cached,
+                )
                 for each, is_cached in windows
             ),
             window,
@@ -320,6 +432,8 @@ class SeriesPlan(QueryPlan[S, S]):
     def merge(self, parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> S:
         """Return the answer: the parts side by side, and the gaps between them."""
         requests = self.requests
+        if window is not None and parts:  # by a clock that was behind, more was asked for than at first
+            window = Window(window.start, max(window.end, parts[-1].window.end))
         if len(parts) == 1 and not gaps and window in {None, parts[0].window}:
             answer = parts[0]
         else:
@@ -333,14 +447,23 @@ class SeriesPlan(QueryPlan[S, S]):
         """Return the part itself."""
         return (self.requests.with_timezone(part),)
 
-    def skip(self, newest: S, window: Window) -> Reason | None:
-        """Tell by the newest part why an older window is documented to be empty."""
-        if any(gap.reason is Reason.NO_DEVICE for gap in newest.coverage.gaps()):
+    def skip(self, part: S, window: Window) -> Reason | None:
+        """Tell by a part why a window before it is known to be empty."""
+        gaps = part.coverage.gaps()
+        if any(gap.reason is Reason.NO_DEVICE for gap in gaps):
             return Reason.NO_DEVICE
+        # An answer that has `meta` may call it so by the day of operation, which may have been set by hand.
+        began = None if part.meta else data_begins(part.coverage)
+        return Reason.BEFORE_OPERATION if began is not None and window.end <= began else None
+
+    def is_outdated(self, window: Window) -> bool:
+        """Tell whether a window is longer than one request may ask for, as the service has told meanwhile."""
+        return window.seconds > self.requests.facts.span < self.requests.endpoint.limits.span
+
+    def is_doubtful(self, newest: S, window: Window) -> bool:
+        """Tell whether a window lies before the day of operation, which may have been set by hand."""
         started = newest.meta.operational_at if newest.meta else None
-        if started is not None and window.end <= started.timestamp():
-            return Reason.BEFORE_OPERATION
-        return None
+        return started is not None and window.end <= started.timestamp()
 
 
 def _split(

@@ -27,7 +27,8 @@ class Reason(StrEnum):
     BEFORE_OPERATION = "before_operation"
     """The system was not yet in operation."""
     UNAVAILABLE = "unavailable"
-    """The service said that the data is not available for now (errorCode 7)."""
+    """The service said that the data is not available for now (errorCode 7), or answered so little of it at a
+    time that the rest was given up."""
     REFUSED = "refused"
     """It was not asked for, as another request of the query had ended it."""
     FAILED = "failed"
@@ -106,6 +107,13 @@ def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
         return []
     edges = [window.start, *ends, window.end + grid]
     return [Window(a, b - grid) for a, b in pairwise(edges) if b - a > grid]
+
+
+def data_begins(coverage: Coverage) -> int | None:
+    """Return when data begins (epoch seconds), if there is none from the start of a coverage on."""
+    first = next(iter(coverage.gaps()), None)
+    known = first is not None and first.reason is Reason.BEFORE_OPERATION
+    return first.window.end if first and known and first.window.start == coverage.window.start else None
 
 
 def explained(window: Window, grid: int, started: float | None, until: float | None) -> list[Gap]:

@@ -21,7 +21,7 @@ from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.retry import is_overload, is_transient
 from enlighten_async.transport import Credentials, Exchange
 from enlighten_async.windows import Window, as_datetime
-from enlighten_async.wire import ReplyKey, Request, Requests, Response
+from enlighten_async.wire import ReplyKey, Request, Response, WindowRequests
 
 MAX_REJECTIONS = 10
 """Rejections of one request after which its error is raised: the service contradicts itself."""
@@ -86,7 +86,7 @@ class SegmentState:
         refreshed: whether they were refreshed for it.
     """
 
-    requests: Requests[Part]
+    requests: WindowRequests[Part]
     request: Request[Part] | None
     waiter: Waiter
     learn: Callable[[Part], None] | None = None
@@ -109,8 +109,13 @@ class SegmentState:
         self.refreshed = False
         try:
             self.request = self.requests.send(part)
-        except StopIteration:
+        except StopIteration as stop:
             self.request = None
+            self.gap = None if stop.value is None else Gap(stop.value, Reason.UNAVAILABLE)
+
+    def renew(self) -> None:
+        """Make the present request anew."""
+        self.request = self.requests.send(None)
 
     def hand_out(self) -> list[Part]:
         """Return the parts and forget them."""

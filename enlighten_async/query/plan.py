@@ -13,7 +13,7 @@ from enlighten_async.cache import SeriesIndex
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.windows import Window
-from enlighten_async.wire import Requests, SeriesKey
+from enlighten_async.wire import SeriesKey, WindowRequests
 
 I_co = TypeVar("I_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
@@ -33,7 +33,7 @@ class Segment:
         cached: whether the cache holds its parts.
     """
 
-    requests: Requests[Part]
+    requests: WindowRequests[Part]
     window: Window | None = None
     cached: bool = False
 
@@ -108,9 +108,17 @@ class QueryPlan(ABC, Generic[I_co, T_co]):
     def items(self, part: Part) -> Iterable[I_co]:
         """Return the items that a stream hands out of a part."""
 
-    def skip(self, newest: Part, window: Window) -> Reason | None:
-        """Tell by the newest part why an older window need not be asked for; `None`: it has to be."""
+    def skip(self, part: Part, window: Window) -> Reason | None:
+        """Tell by a part why an older window need not be asked for; `None`: it has to be."""
         return None
+
+    def is_outdated(self, window: Window) -> bool:
+        """Tell whether a request for a window has to be made anew, by what the service has told meanwhile."""
+        return False
+
+    def is_doubtful(self, newest: Part, window: Window) -> bool:
+        """Tell by the newest part whether there may be nothing in an older window, so that one is tried."""
+        return False
 
 
 AnswerPlan: TypeAlias = QueryPlan[T, T]

@@ -12,6 +12,7 @@ from enlighten_async.errors import TransportError
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.fetch import Fetcher, SegmentState
 from enlighten_async.query.plan import Part, QueryPlan, Segments
+from enlighten_async.windows import Window
 
 MAX_PROBES = 2
 """Windows that may fail to get any response before the others are given up."""
@@ -72,7 +73,7 @@ class Runner:
         else:
             self._refuse(self.pending)
         self._probed = True
-        self._prune()
+        await self._prune()
 
     async def fetch_side_by_side(self, segments: Iterable[SegmentState]) -> None:
         """Fetch segments to their ends, as many at once as the session allows."""
@@ -119,16 +120,31 @@ class Runner:
         missing = [segment.missing(Reason.REFUSED) for segment in unfinished]
         return [*self.layout.unasked, *(gap for gap in missing if gap is not None)]
 
-    def _prune(self) -> None:
-        """Leave out the windows that the newest part shows to be empty."""
+    async def _prune(self) -> None:
+        """Leave out the windows that the newest part shows to be empty; try one of those that may be."""
         parts = self.parts()
         if self.fetcher.options.exhaustive or not parts:
             return
-        for segment in self.pending:
-            window = segment.request.window if segment.request and not segment.cached else None
-            reason = self.plan.skip(parts[-1], window) if window else None
+        newest = parts[-1]
+        self._skip_by(newest)
+        doubtful = [each for each, window in self._unpaid() if self.plan.is_doubtful(newest, window)]
+        for trial in doubtful[-1:]:
+            while trial.request is not None:
+                await self.fetcher.fetch(trial, trial.request)
+            for part in trial.parts:
+                self._skip_by(part)
+
+    def _skip_by(self, part: Part) -> None:
+        """Leave out the windows that a part shows to be empty."""
+        for segment, window in self._unpaid():
+            reason = self.plan.skip(part, window)
             if reason is not None:
                 segment.skip(reason)
+
+    def _unpaid(self) -> list[tuple[SegmentState, Window]]:
+        """Return the segments that would be paid for, and what they ask for, oldest first."""
+        asking = [(each, each.request.window) for each in self.pending if each.request and not each.cached]
+        return [(each, window) for each, window in asking if window]
 
     @staticmethod
     def _refuse(segments: Sequence[SegmentState]) -> None:
@@ -157,6 +173,9 @@ class Runner:
             if self.fetcher.ended:
                 self._refuse([segment])
                 continue
+            window = segment.request and segment.request.window
+            if window and self.plan.is_outdated(window):
+                segment.renew()
             while segment.request is not None:
                 await self.fetcher.fetch(segment, segment.request)
             if segment.late_hit:

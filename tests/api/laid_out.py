@@ -48,6 +48,10 @@ class LaidOut:
         """Return why an older window need not be asked for."""
         return self.plan.skip(newest, window)
 
+    def is_doubtful(self, newest: Any, window: Window) -> bool:
+        """Return whether there may be nothing in an older window."""
+        return self.plan.is_doubtful(newest, window)
+
     def learn(self, part: Any) -> None:
         """Note what a part tells beside its rows."""
         assert self.segments.learn is not None

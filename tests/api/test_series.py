@@ -292,14 +292,20 @@ def test_no_meter_is_no_device(sample: Sample, status: int, message: object) -> 
 
 @each
 def test_a_refusal_of_the_user_stays_one(sample: Sample) -> None:
-    """A 401 of any other text, and no-meter texts of other statuses."""
-    for status, said in ((401, "Not authorized to access requested resource."), (404, NO_METER)):
-        failure = error_of(
-            answer({"reason": str(status), "message": [said]}, status), error_for, official=False
-        )
-        assert failure is not None
-        assert failure.ends_query
-        assert sample.ask().request(W).empty_answer_for(failure) is None
+    """A 401 of any other text than those about a system without meter."""
+    said = "Not authorized to access requested resource."
+    failure = error_of(answer({"reason": "401", "message": [said]}, 401), error_for, official=False)
+    assert failure is not None
+    assert failure.ends_query
+    assert sample.ask().request(W).empty_answer_for(failure) is None
+
+
+@each
+@pytest.mark.parametrize("status", [400, 401, 404, 422, 500])
+def test_a_text_about_a_missing_meter_means_the_same_under_any_status(sample: Sample, status: int) -> None:
+    """The status of the service's real answer is not known."""
+    part = refused(sample, W, status, {"reason": str(status), "message": [NO_METER]})
+    assert part.coverage.gaps() == (Gap(W, Reason.NO_DEVICE),)
 
 
 @each
@@ -340,12 +346,27 @@ def test_a_range_without_data_has_its_reason(sample: Sample, facts: Any, expecte
 
 
 @each
-def test_before_operation_there_is_nothing_to_ask_for(sample: Sample) -> None:
-    """The newest answer says since when the system is in operation."""
-    for started, reason in ((W.start, Reason.BEFORE_OPERATION), (W.start - 1, None), (None, None)):
+def test_the_day_of_operation_makes_earlier_windows_doubtful_but_not_empty(sample: Sample) -> None:
+    """It may have been set by hand, to a day after the first energy."""
+    older = Window(W.start - DAY, W.start)
+    for started, doubtful in ((W.start, True), (W.start - 1, False), (None, False)):
         body = sample.body(sample.ends(W), meta={"operational_at": started})
         newest = sample.ask().request(W).decode(answer(body))
-        assert outlined(sample, start_at=0).skip(newest, Window(W.start - DAY, W.start)) is reason
+        laid = outlined(sample, start_at=0)
+        assert (laid.skip(newest, older), laid.is_doubtful(newest, older)) == (None, doubtful)
+
+
+@each
+def test_nothing_lies_before_a_range_that_the_service_calls_too_early(sample: Sample) -> None:
+    """Its own word on where data begins leaves nothing to ask for before; the day of operation does not."""
+    first = {"first_interval": W.end + 900, "last_interval": NOW}
+    early = refused(sample, W, 422, {"reason": RANGE, **first})
+    assert early.coverage.gaps() == (Gap(W, Reason.BEFORE_OPERATION),)
+    body = sample.body([], meta={"operational_at": W.end, "last_report_at": NOW})
+    empty = sample.ask().request(W).decode(answer(body))
+    for part, reason in ((early, Reason.BEFORE_OPERATION), (empty, None)):
+        assert outlined(sample, start_at=0).skip(part, Window(W.start - DAY, W.start)) is reason
+        assert outlined(sample, start_at=0).skip(part, Window(W.end, W.end + DAY)) is None
 
 
 @each
@@ -417,7 +438,9 @@ def test_today_before_the_first_report_is_named_by_the_refusal(sample: Sample) -
     part = refused(sample, None, 422, {"reason": RANGE, **told})
     assert part.coverage.gaps() == (Gap(Window(start, start + 25 * HOUR), Reason.NOT_REPORTED_YET),)
     longest = sample.kind.limits.longest
-    assert refused(sample, None, 422, {"reason": RANGE, **told, "end_at": start + longest + 900}) is None
+    unlikely = refused(sample, None, 422, {"reason": RANGE, **told, "end_at": start + longest + 900})
+    assert unlikely.window.seconds <= DAY
+    assert [gap.reason for gap in unlikely.coverage.gaps()] == [Reason.NOT_REPORTED_YET]
 
 
 @each

@@ -10,7 +10,7 @@ from attrs import define, evolve, frozen
 from enlighten_async import models
 from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stats
 from enlighten_async.api.paging import Pages, Seen
-from enlighten_async.api.ranges import SeriesLimits, TimeRange
+from enlighten_async.api.ranges import Range, SeriesLimits, TimeRange
 from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
 from enlighten_async.api.v4 import decode_series as decode
 from enlighten_async.api.v4.daily import NO_HEAT_PUMP_TEXT
@@ -20,7 +20,7 @@ from enlighten_async.models import MicrosTelemetry
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.windows import DAY, Window
-from enlighten_async.wire import Params, Request, Requests
+from enlighten_async.wire import Params, Request, WindowRequests
 
 WEEK = 7 * DAY
 """Seconds of the longest span that one request may ask for."""
@@ -174,9 +174,13 @@ MICROS_PER_PAGE = 20
 class PagedSeriesRequests(SeriesRequests[MicrosTelemetry]):
     """The requests about one system, page by page."""
 
-    def segment(self, window: Window | None, *, newest: bool = False) -> Requests[MicrosTelemetry]:
+    def segment(
+        self, window: Window | None, *, newest: bool = False, asked: Range | None = None
+    ) -> WindowRequests[MicrosTelemetry]:
         """Ask for the pages of a window; `None` leaves the range to the service."""
-        return MicrosPages(self, window, newest).follow(1)
+        pages = MicrosPages(self, window, newest)
+        yield from pages.follow(1)
+        return pages.rest
 
 
 class PagedSeriesEndpoint(SeriesEndpoint[MicrosTelemetry]):
@@ -197,31 +201,39 @@ class MicrosPages(Pages[MicrosTelemetry, int]):
         window: the window; `None` until the first page tells of it, where the range is left to the service.
         newest: whether the window ends by now.
         total: microinverters of the system, as the service counts them; 0 where it does not.
+        rest: the rest of the window, if a page gave that up.
     """
 
     requests: SeriesRequests[MicrosTelemetry]
     window: Window | None
     newest: bool
     total: int = 0
+    rest: Window | None = None
 
     def request(self, cursor: int, seen: Seen) -> Request[MicrosTelemetry]:
         """Return the request for a page of the whole window."""
-        return self._request(cursor, self.window)
+        return self._of_page(cursor, self.requests.request(self.window, newest=self.newest))
 
-    def _request(self, number: int, window: Window | None) -> Request[MicrosTelemetry]:
-        request = self.requests.request(window, newest=self.newest)
+    @staticmethod
+    def _of_page(number: int, request: Request[MicrosTelemetry]) -> Request[MicrosTelemetry]:
         params = (*request.params, ("page", str(number)), ("size", str(MICROS_PER_PAGE)))
         return evolve(request, params=params, valid_until=_page_valid_until)
 
     def page(
         self, cursor: int, seen: Seen
     ) -> Generator[Request[MicrosTelemetry], MicrosTelemetry, list[MicrosTelemetry]]:
-        """Ask for one page, and for the rest of the window where a response spoke for its beginning only."""
-        parts = [(yield self.request(cursor, seen))]
+        """Ask for one page, and for the rest of the window where a response spoke for a part of it only."""
+        parts: list[MicrosTelemetry] = []
+        requests = SeriesRequests.segment(self.requests, self.window, newest=self.newest)
+        request = next(requests, None)
+        while request is not None:
+            parts.append((yield self._of_page(cursor, request)))
+            try:
+                request = requests.send(parts[-1])
+            except StopIteration as stop:
+                request, self.rest = None, self.rest or stop.value
         if self.window is None and parts[0].window.seconds:
             self.window = parts[0].window  # the other pages have to be of the same time
-        while self.window is not None and parts[-1].window.end < self.window.end:
-            parts.append((yield self._request(cursor, Window(parts[-1].window.end, self.window.end))))
         return parts
 
     def listed(self, part: MicrosTelemetry) -> Seen:

@@ -222,9 +222,12 @@ def test_today_without_data_is_an_empty_answer() -> None:
         {"start_at": "2025-06-15T00:00:00", "end_at": "2025-06-16T00:00:00"},
     ],
 )
-def test_a_refusal_of_no_known_range_stays_one(told: dict[str, Any]) -> None:
-    """There is nothing it could stand for."""
-    assert refused(None, 422, {"reason": RANGE, **told}) is None
+def test_a_refusal_of_no_known_range_is_about_today(told: dict[str, Any]) -> None:
+    """The caller gave no range, so it can be of the service's own today only."""
+    part = refused(None, 422, {"reason": RANGE, **told})
+    assert part is not None
+    assert part.window.end == int(DATE) // GRID * GRID
+    assert [gap.reason for gap in part.coverage.gaps()] == [Reason.NOT_REPORTED_YET]
 
 
 def test_unavailable_data_is_a_hole() -> None:
@@ -264,18 +267,13 @@ def skipped(body: dict[str, Any], older: Window) -> Reason | None:
 
 
 def test_the_newest_answer_tells_what_is_not_worth_asking() -> None:
-    """A system without meters has none in older windows; before operation there is nothing."""
+    """A system without meters has none in older windows."""
     older = Window(W.start - 8 * GRID, W.start)
     assert skipped({"system_id": SYSTEM, "total_devices": 0}, older) is Reason.NO_DEVICE
     for silent in ({}, {"total_devices": None}, {"total_devices": 1}):
         assert skipped({"system_id": SYSTEM, **silent}, older) is None
-    for started, reason in (
-        (older.end, Reason.BEFORE_OPERATION),
-        (older.end - 1, None),
-        (older.start, None),
-        (None, None),
-    ):
-        assert skipped(dense(W, operational_at=started), older) is reason
+    for started in (older.end, older.end - 1, older.start, None):
+        assert skipped(dense(W, operational_at=started), older) is None
 
 
 def test_a_refusal_of_the_newest_window_tells_nothing_of_older_ones() -> None:

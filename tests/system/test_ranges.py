@@ -1,0 +1,216 @@
+"""Ranges that the service answers otherwise than documented: too long, ahead of its time, in small steps."""
+
+from __future__ import annotations
+
+import json
+from email.utils import formatdate
+from typing import Any
+
+import httpx
+import pytest
+from attrs import define, field
+
+from enlighten_async import EnlightenClient, Reason
+from enlighten_async.errors import RangeError
+from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
+from enlighten_async.testing import FakeClock
+from enlighten_async.windows import DAY
+from tests.world import AMPLE, API_KEY
+
+NOW = 1_790_001_300
+"""A moment on the grid of a quarter of an hour and a bit later than it."""
+
+WEEK, HOUR = 7 * DAY, 3600
+INVALID = "Requested date range is invalid for this system"
+FUTURE = "Requested date is in the future"
+VERSIONS = pytest.mark.parametrize("version", ["v2", "v4"])
+
+
+@define
+class Service:
+    """A service of interval series that has a row for each interval of its data.
+
+    Attributes:
+        clock: the local clock, which is `ahead` of the service's.
+        first: start of its data.
+        operational_at: the day of operation, as the system's owner has set it.
+        ahead: seconds.
+        longest: seconds of the longest range it accepts.
+        step: seconds that each response speaks for, where it declares its end.
+        strict: whether a range before all data is refused as invalid.
+        says: the text of the refusal of a range that is too long.
+    """
+
+    clock: FakeClock = field(factory=lambda: FakeClock(now=NOW))
+    first: float = 0.0
+    operational_at: float = 0.0
+    ahead: float = 0.0
+    longest: float = WEEK
+    step: float | None = None
+    strict: bool = False
+    says: str = "Requested date range in one API hit cannot be more than {} days."
+    asked: list[httpx.QueryParams] = field(factory=list)
+
+    def refusal(self, text: str) -> httpx.Response:
+        """Return a 422 with a text, in either version's shape."""
+        body = {"reason": "422", "message": ["Unprocessable Entity"], "details": text}
+        body["message"] = text
+        return self.answer(body, 422)
+
+    def answer(self, body: object, status: int = 200) -> httpx.Response:
+        """Return a response of the service's time."""
+        now = formatdate(int(self.clock.now() - self.ahead), usegmt=True)
+        return httpx.Response(status, content=json.dumps(body), headers={"date": now})
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request."""
+        params = request.url.params
+        self.asked.append(params)
+        now, start = int(self.clock.now() - self.ahead), int(params["start_at"])
+        spans = {"15mins": 900, "day": DAY, "week": WEEK}
+        end = int(params["end_at"]) if "end_at" in params else now
+        end = min(start + spans[params["granularity"]], now) if "granularity" in params else end
+        if max(start, end) > now:
+            return self.refusal(FUTURE)
+        if params.get("end_at", params.get("granularity")) and end - start > self.longest:
+            return self.refusal(self.says.format(self.longest // DAY))
+        if self.strict and end <= self.first:
+            return self.refusal(INVALID)
+        end = min(end, int(start + self.step)) if self.step else end
+        first = max(start, self.first)
+        rows = [
+            {"end_at": at, "devices_reporting": 1, "wh_del": 10, "enwh": 10, "powr": 40}
+            for at in range(start - start % 900 + 900, end + 1, 900)
+            if at > first and not self.step
+        ]
+        meta = {
+            "status": "normal",
+            "last_report_at": now,
+            "last_energy_at": now,
+            "operational_at": self.operational_at,
+        }
+        told = {"start_at": start, "end_at": end} if "granularity" in params else {}
+        body = {"system_id": 7, "total_devices": 1, "intervals": rows, "meta": meta, **told}
+        return self.answer({**body, "meter_intervals": []})
+
+    async def client(self, version: str, **options: Any) -> EnlightenClient:
+        """Return a client of the service."""
+        transport = httpx.MockTransport(self)
+        options = {"plan": AMPLE, "clock": self.clock, "transport": transport, **options}
+        if version == "v2":
+            return EnlightenClient(API_KEY, "4d6a", **options)
+        tokens = MemoryTokenStore()
+        await tokens.save("default", Tokens("a", "r", self.clock.now() + 900 * DAY, self.clock.now()))
+        oauth = OAuth("client", "secret", tokens=tokens, transport=transport, clock=self.clock)
+        return EnlightenClient.v4(API_KEY, oauth=oauth, **options)
+
+
+async def ends(query: Any, *, streamed: bool) -> list[int]:
+    """Return the ends of a query's rows, in the order in which they came."""
+    parts = [part async for part in query] if streamed else [await query]
+    return [end for part in parts for end in part.intervals.columns["end_at"]]
+
+
+@VERSIONS
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_data_before_the_day_of_operation_is_asked_for(version: str, streamed: bool) -> None:
+    """That day can be set by hand, to weeks after the first energy."""
+    service = Service(first=NOW - 60 * DAY, operational_at=NOW - 20 * DAY)
+    async with await service.client(version) as client:
+        query = client.rgm_stats(7, start_at=NOW - 63 * DAY, end_at=NOW)
+        got = await ends(query, streamed=streamed)
+    assert got == sorted(got)
+    assert len(got) == 60 * 96
+    assert len(service.asked) == 9
+
+
+@VERSIONS
+async def test_of_the_time_before_all_data_one_window_is_tried(version: str) -> None:
+    """The service says that it is before all data, so that nothing older is asked for."""
+    service = Service(first=NOW - 20 * DAY, operational_at=NOW - 20 * DAY, strict=True)
+    async with await service.client(version) as client:
+        year = await client.rgm_stats(7, start_at=NOW - 360 * DAY, end_at=NOW)
+    assert (len(year.intervals), len(service.asked)) == (20 * 96, 5)
+    assert [gap.reason for gap in year.coverage.gaps()] == [Reason.BEFORE_OPERATION]
+    assert year.coverage.complete
+
+
+@VERSIONS
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", ["rgm_stats", "consumption_stats"])
+async def test_a_clock_that_is_ahead_costs_one_request(version: str, streamed: bool, name: str) -> None:
+    """The service's refusal tells its time: the range is asked for again up to that."""
+    service = Service(FakeClock(now=NOW + 2 * HOUR), ahead=2 * HOUR)
+    async with await service.client(version) as client:
+        now = service.clock.now()
+        query = getattr(client, name)(7, start_at=now - DAY, end_at=now - HOUR)
+        got = await ends(query, streamed=streamed)
+    assert (got[0], got[-1], len(got)) == (NOW // 900 * 900 - 22 * HOUR + 900, NOW // 900 * 900, 88)
+    assert len(service.asked) <= 2
+
+
+@VERSIONS
+@pytest.mark.parametrize("name", ["rgm_stats", "consumption_stats"])
+async def test_a_clock_that_is_behind_does_not_cut_off_the_newest_rows(version: str, name: str) -> None:
+    """The answer tells the service's time: the rest of the range is asked for up to that."""
+    service = Service(FakeClock(now=NOW - 5 * HOUR), ahead=-5 * HOUR)
+    async with await service.client(version) as client:
+        got = await getattr(client, name)(7, start_at=NOW - DAY, end_at=NOW - HOUR)
+        assert got.window.end == (NOW - HOUR) // 900 * 900
+        assert (len(got.intervals), got.coverage.got, got.coverage.complete) == (92, 92, True)
+        open_ended = await getattr(client, name)(7, start_at=NOW - DAY)
+        assert open_ended.window.end == NOW // 900 * 900
+    assert len(service.asked) <= 3
+
+
+@pytest.mark.parametrize(("longest", "requests"), [(DAY, 61), (3 * DAY, 62)])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_ranges_refused_as_too_long_are_asked_for_in_shorter_ones(
+    longest: int, requests: int, streamed: bool
+) -> None:
+    """The refusal of the newest window tells how long they may be."""
+    service = Service(longest=longest)
+    async with await service.client("v4") as client:
+        got = await ends(client.consumption_stats(7, start_at=NOW - 60 * DAY), streamed=streamed)
+        assert len(got) == 60 * 96
+    assert len(service.asked) == requests
+
+
+@VERSIONS
+async def test_a_range_refused_as_too_long_in_spite_of_its_length_is_an_error(version: str) -> None:
+    """There is nothing shorter to fall back to."""
+    service = Service(longest=0, says="Requested date range in one API hit cannot be more than 7 days.")
+    async with await service.client(version) as client:
+        with pytest.raises(RangeError, match="more than 7 days"):
+            await client.consumption_stats(7, start_at=NOW - 6 * HOUR)
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["stats", "production_meter", "consumption_stats", "energy_import_telemetry"]
+)
+async def test_a_range_answered_in_small_steps_is_given_up(name: str) -> None:
+    """The rest is a gap, and what was got is kept."""
+    service = Service(step=900)
+    async with await service.client("v4") as client:
+        got = await getattr(client, name)(7, start_at=NOW - 70 * DAY, end_at=NOW - DAY)
+        assert not got.coverage.complete
+        reasons = {gap.reason for gap in got.coverage.gaps()}
+        assert reasons == {Reason.NO_ROW, Reason.UNAVAILABLE}
+        assert sum(gap.window.seconds for gap in got.coverage.gaps()) == got.window.seconds
+    assert len(service.asked) <= 14
+
+
+@VERSIONS
+async def test_today_that_is_no_valid_range_yet_is_empty(version: str) -> None:
+    """So the service says of its own today in the first minutes of the day, whatever the status."""
+    for status in (422, 400, 404):
+        service = Service()
+        body = {"message": INVALID, "reason": "422"}
+        client = await service.client(
+            version, transport=httpx.MockTransport(lambda _, s=status: service.answer(body, s))
+        )
+        async with client:
+            today = await client.rgm_stats(7)
+        assert (len(today.intervals), today.coverage.complete) == (0, True)
+        assert [gap.reason for gap in today.coverage.gaps()] == [Reason.NOT_REPORTED_YET]
