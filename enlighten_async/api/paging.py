@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Hashable, Sequence
 from typing import Generic, TypeVar
@@ -58,18 +59,26 @@ class Pages(ABC, Generic[P, C]):
         """Tell whether a page may lack rows, so that another page may follow even if it lists nothing new."""
         return False
 
+    def most_listed(self, first: P) -> float:
+        """Return how much all pages may list, by what the first part tells; more may be added meanwhile."""
+        return math.inf
+
     def follow(self, first: C) -> Requests[P]:
         """Ask for page after page, from a first cursor on, for as long as there are more and they are new."""
+        most = math.inf
         cursor: C | None = first
         followed: set[C] = set()
         seen: Seen = frozenset()
         while cursor is not None and cursor not in followed:
             followed.add(cursor)
             parts = yield from self.page(cursor, seen)
+            most = self.most_listed(parts[0]) if len(followed) == 1 else most
             listed = seen.union(*map(self.listed, parts))
             is_new = len(listed) > len(seen) or self.is_cut(parts)
             seen = listed
-            cursor = self.next_cursor(cursor, parts, seen) if is_new else None
+            if not is_new or len(seen) >= most:
+                return
+            cursor = self.next_cursor(cursor, parts, seen)
 
 
 class PagedPlan(Pages[P, C], QueryPlan[I_co, T_co], Generic[P, C, I_co, T_co]):

@@ -13,7 +13,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from enlighten_async.api.ranges import HOUR, Range, SeriesLimits, TimeRange
 from enlighten_async.cache import SeriesIndex, split_window_by_week
-from enlighten_async.errors import APIError, EnlightenError, InputError, NotFound, RangeError, Unavailable
+from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Gap, Reason, data_begins, explained
 from enlighten_async.models.intervals import SeriesResult, merge_parts
 from enlighten_async.models.receipt import Receipt
@@ -291,15 +291,15 @@ class SeriesRequests(Generic[S]):
         if window is None:
             return None
         if FUTURE_RANGE in text:
-            # Ranges end by now: this one was asked for by a clock that is ahead. Its beginning has to be asked
-            # for again, if it has come by the service's clock.
+            # Ranges end by now: this one was asked for by a clock that is ahead. Its beginning, if it has
+            # come by the service's clock, has to be asked for again.
             now = floor(date or 0.0, self.endpoint.limits.grid)
             tail = Window(now, window.end) if window.start < now < window.end else window
             return self.empty([Gap(tail, Reason.NOT_REPORTED_YET)], tail)
         return self._too_long(error, window)
 
     def _too_long(self, error: APIError, window: Window) -> S | None:
-        """Return a part for nothing of a window that the service refuses as too long; it is asked in pieces."""
+        """Return a part for nothing of a window that is refused as too long: it is asked for in pieces."""
         text = str(error)
         if not isinstance(error, RangeError) or not _TOO_LONG.search(text):
             return None

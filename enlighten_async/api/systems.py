@@ -70,11 +70,12 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
     def merge(
         self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None
     ) -> Systems:
-        """Return the systems of all pages; not complete where the last page names another one."""
+        """Return the systems of all pages; not complete where more of them were told of than came."""
         pages: Sequence[SystemsPage] = parts
+        listed = {system.system_id for page in pages for system in page.systems}
         return Systems(
             systems=tuple(system for page in pages for system in page.systems),
-            complete=bool(pages) and not pages[-1].next,
+            complete=bool(pages) and not pages[-1].next and len(listed) >= (pages[-1].total or 0),
             as_of=pages[0].as_of if pages else None,
             receipt=receipt,
         )

@@ -179,9 +179,11 @@ class SystemsPage:
     Attributes:
         systems: the systems of the page.
         next: cursor of the next page; null on the last.
+        total: systems on all pages, as the service counts them; null where it does not.
         as_of: when it was fetched (aware UTC).
     """
 
     systems: tuple[System, ...]
     next: str | None = None
+    total: int | None = None
     as_of: datetime | None = None

@@ -66,7 +66,7 @@ def test_a_page_of_systems() -> None:
         "wifi",
         Meta("comm", NOW, None, datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)),
     )
-    assert page == SystemsPage((roof, System(8)), "4d6a0a", NOW)
+    assert page == SystemsPage((roof, System(8)), "4d6a0a", 2, NOW)
 
 
 def test_a_summary() -> None:

@@ -206,10 +206,8 @@ async def test_today_that_is_no_valid_range_yet_is_empty(version: str) -> None:
     """So the service says of its own today in the first minutes of the day, whatever the status."""
     for status in (422, 400, 404):
         service = Service()
-        body = {"message": INVALID, "reason": "422"}
-        client = await service.client(
-            version, transport=httpx.MockTransport(lambda _, s=status: service.answer(body, s))
-        )
+        refusal = service.answer({"message": INVALID, "reason": "422"}, status)
+        client = await service.client(version, transport=httpx.MockTransport(lambda _, given=refusal: given))
         async with client:
             today = await client.rgm_stats(7)
         assert (len(today.intervals), today.coverage.complete) == (0, True)

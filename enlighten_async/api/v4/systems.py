@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import MutableMapping
 from functools import partial
 from typing import Any, TypeVar, Unpack
@@ -80,6 +81,10 @@ class SystemsPlanV4(SystemsPlan):
         path = "/systems/search"
         return Request("systems", path, params, read, method="POST", body=body, valid_until=never_final)
 
+    def most_listed(self, first: SystemsPage) -> float:
+        """Return the service's count of systems, and as many again as fit on a page."""
+        return math.inf if first.total is None else first.total + SYSTEMS_PER_PAGE
+
 
 def search_criteria(**filters: Unpack[SystemFilters]) -> dict[str, object]:
     """Return filters as the body of a search has them.
@@ -118,7 +123,11 @@ def _shape_page(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]
     count = len(listed) if isinstance(listed, list) else 0
     more = before + count < total if isinstance(total, int) else count >= SYSTEMS_PER_PAGE
     items = [_shape_system(each) for each in listed] if isinstance(listed, list) else listed
-    return {"systems": items, "next": str(number + 1) if more and count else None}
+    return {
+        "systems": items,
+        "next": str(number + 1) if more and count else None,
+        "total": total if isinstance(total, int) else None,
+    }
 
 
 def _shape_system(raw: Any) -> Any:

@@ -248,7 +248,6 @@ def test_unavailable_data_is_a_hole() -> None:
         (503, {"errorCode": 7}),
         (422, {"reason": "Failed to parse date x"}),
         (422, {"reason": "Requested date range in one API hit cannot be more than 7 days."}),
-        (404, {"reason": RANGE}),
         (401, {}),
         (409, {}),
     ],

@@ -109,6 +109,22 @@ def test_a_page_that_comes_again_ends_it() -> None:
     assert not laid.merge(parts, [], Receipt()).complete
 
 
+def test_fewer_systems_than_were_counted_are_not_complete() -> None:
+    """Pages end without a word, or the last of them is empty."""
+    for bodies in ([page(range(100), 250), page([], 250)], [page([1, 2], 3), page([2], 3)]):
+        laid = flow()
+        parts, _ = driven(laid, bodies)
+        assert not laid.merge(parts, [], Receipt()).complete
+
+
+def test_pages_without_end_are_followed_as_far_as_the_first_count_goes() -> None:
+    """And one page more, as systems may have been added meanwhile."""
+    laid = flow()
+    parts, asked = driven(laid, [page(range(n, n + 100), 150 + n) for n in range(0, 1000, 100)])
+    assert len(asked) == 3
+    assert not laid.merge(parts, [], Receipt()).complete
+
+
 def test_names_are_those_of_v2() -> None:
     """And what v4 spells, or leaves out, in ways of its own."""
     body = page([7], 1)
