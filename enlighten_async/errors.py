@@ -297,9 +297,13 @@ class DecodeError(EnlightenError):
     Attributes:
         path: where in the body it went wrong, such as `$.intervals[0].end_at`.
         response: the answer as it came, known secrets masked.
+        passing: whether the body is empty or cut off, so that the next one may be whole.
     """
 
-    def __init__(self, message: str, *, path: str = "", response: Response | None = None) -> None:
+    def __init__(
+        self, message: str, *, path: str = "", response: Response | None = None, passing: bool = False
+    ) -> None:
         super().__init__(message)
         self.path = path
         self.response = response
+        self.passing = passing

@@ -56,6 +56,9 @@ T = TypeVar("T")
 
 _PATH = re.compile(r"`(\$[^`]*)`")
 
+_CUT_OFF = "Input data was truncated"
+"""Of msgspec, for JSON that ends before it is whole."""
+
 
 Shape: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 """A function that turns an object of the service into the attributes of a model."""
@@ -95,16 +98,20 @@ def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
         return decoder.decode(response.body)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         message = str(error) or type(error).__name__
+    if _CUT_OFF in message:  # msgspec says so of an empty body too
+        found = "cut off in the middle" if response.body.strip() else "empty"
+        raise decode_error(response, "$", f"the body is {found}, ask again", passing=True)
     path = _PATH.search(message)
     raise decode_error(response, path.group(1) if path else "$", message)
 
 
-def decode_error(response: Response, path: str, message: str) -> DecodeError:
+def decode_error(response: Response, path: str, message: str, *, passing: bool = False) -> DecodeError:
     """Return the error for an answer that differs, at a path, from the service's documentation."""
     return DecodeError(
         f"the answer cannot be read at {path}: {message}; the response is in .response",
         path=path,
         response=response,
+        passing=passing,
     )
 
 

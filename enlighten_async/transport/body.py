@@ -27,7 +27,15 @@ _INTEGER = re.compile(rb"[0-9]{1,19}")
 
 
 class BodyError(Exception):
-    """The body is not whole, is damaged or is too large."""
+    """The body is not whole, is damaged or is too large.
+
+    Attributes:
+        passing: whether the body was cut off on the way, so that the next one may be whole.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 @frozen
@@ -138,10 +146,12 @@ class Body:
         """Return the whole body."""
         announced = self._head.length
         if announced is not None and announced != self._received:
-            raise BodyError(f"the body has {self._received} of the {announced} bytes announced")
+            missing = announced > self._received
+            text = f"the body has {self._received} of the {announced} bytes announced"
+            raise BodyError(text, passing=missing)
         # Some servers announce gzip for an empty body: such a body misses nothing.
         if self._gunzip is not None and self._received and not self._gunzip.eof:
-            raise BodyError(f"the gzip body is cut off after {self._received} bytes")
+            raise BodyError(f"the gzip body is cut off after {self._received} bytes", passing=True)
         return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
     def _decompress(self, gunzip: zlib._Decompress, data: bytes) -> None:

@@ -21,6 +21,7 @@ from attrs import frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError
+from enlighten_async.state.threads import in_thread
 from enlighten_async.transport.credentials import Secret
 from enlighten_async.transport.exchange import Exchange, Phase, RawResponse
 from enlighten_async.transport.origin import Origin, is_loopback
@@ -246,7 +247,7 @@ class Pool:
 
     async def open(self, request: httpx.Request, exchange: Exchange) -> RawResponse:
         """Send the request and return the response, its body unread."""
-        pool = self._pool or self._build()
+        pool = self._pool or await self._built()
         response = await pool.handle_async_request(self._with_credentials(request, exchange))
         stream = cast("AsyncIterable[bytes]", response.stream)
         # httpcore shields the release from cancel scopes, but asyncio.Task.cancel reaches through such a
@@ -283,9 +284,16 @@ class Pool:
             # Before the first byte: after it, a failure could leave a request uncounted that has arrived.
             exchange.sent_at = self._clock.monotonic()
 
+    async def _built(self) -> httpcore2.AsyncConnectionPool:
+        """Return the pool, built in a thread: certificates are files, and the event loop must not wait."""
+        built = await in_thread(self._build)
+        # Another task may have been faster, and may have a connection in its pool.
+        self._pool = self._pool or built
+        return self._pool
+
     def _build(self) -> httpcore2.AsyncConnectionPool:
         kind = ProxiedPool if self._proxy else httpcore2.AsyncConnectionPool
-        self._pool = kind(
+        return kind(
             ssl_context=ssl_context(self._verify) if self._origin.scheme == "https" else None,
             proxy=self._proxy.to_httpcore(self._verify) if self._proxy else None,
             max_connections=self._max_connections,
@@ -295,7 +303,6 @@ class Pool:
             http2=False,
             retries=0,  # each attempt costs quota, so each needs a grant of the limiter
         )
-        return self._pool
 
 
 async def run_shielded(work: Callable[[], Coroutine[object, None, T]]) -> T:

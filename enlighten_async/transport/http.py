@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import sys
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
 from contextlib import suppress
 from importlib import metadata
 from typing import TypedDict, TypeVar, cast
@@ -22,6 +24,17 @@ from enlighten_async.transport.credentials import Redactor, install_filter
 from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
 from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, origin
 from enlighten_async.wire import Response
+
+
+def _user_agent() -> str:
+    try:
+        return f"enlighten-async/{metadata.version('enlighten-async')}"
+    except metadata.PackageNotFoundError:
+        return "enlighten-async"
+
+
+USER_AGENT = _user_agent()
+"""This package and its version; read at the import, as clients are made in event loops."""
 
 
 class WrongOriginError(Exception):
@@ -133,13 +146,46 @@ NETWORK_ERRORS: tuple[type[Exception], ...] = (
 )
 """Errors of a failing network. Any other error of a user's transport is a bug of that transport."""
 
+LASTING_ERRORS: tuple[type[Exception], ...] = (
+    WrongOriginError,
+    ssl.SSLCertVerificationError,
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+    httpcore2.UnsupportedProtocol,
+)
+"""Those of them that the next attempt would meet as well."""
+
+UNSENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+"""Errors by which a user's transport says that it had no connection to send the request over."""
+
+
+UNKNOWN_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+"""Errors of a name that does not exist or has no address; a failing name server has another (EAI_AGAIN)."""
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, its cause, the cause of that, and so on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
 
 def reason(error: BaseException) -> str:
     """Return the text of an error, or of its first cause that has one: on trio the pool's own have none."""
-    cause: BaseException | None = error
-    while cause is not None and not str(cause):
-        cause = cause.__cause__ or cause.__context__
-    return str(cause or type(error).__name__)
+    return next(filter(None, map(str, chain(error))), type(error).__name__)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether a failure of the network may be over when the request is sent again."""
+    for cause in chain(error):
+        if isinstance(cause, BodyError):
+            return cause.passing
+        if isinstance(cause, socket.gaierror):
+            return cause.errno not in UNKNOWN_HOST
+        if isinstance(cause, LASTING_ERRORS):
+            return False
+    return True
 
 
 def strip_frames(error: E) -> E:
@@ -188,16 +234,9 @@ def default_headers(host: str, user_agent: str | None) -> httpx.Headers:
             ("Host", host),
             ("Accept", "application/json"),
             ("Accept-Encoding", "gzip"),  # httpx would add br and zstd where those packages are installed
-            ("User-Agent", user_agent or _user_agent()),
+            ("User-Agent", user_agent or USER_AGENT),
         ]
     )
-
-
-def _user_agent() -> str:
-    try:
-        return f"enlighten-async/{metadata.version('enlighten-async')}"
-    except metadata.PackageNotFoundError:
-        return "enlighten-async"
 
 
 class UserTransport:
@@ -216,8 +255,12 @@ class UserTransport:
         """Send a copy of the request with the credentials and return the response, its body unread."""
         exchange.phase = "wait"
         exchange.sent_at = self._clock.monotonic()
-        # No local variable holds the copy: a traceback through this frame may be shown with its locals.
-        response = await self._transport.handle_async_request(_with_credentials(request, exchange))
+        try:
+            # No local variable holds the copy: a traceback through this frame may be shown with its locals.
+            response = await self._transport.handle_async_request(_with_credentials(request, exchange))
+        except UNSENT_ERRORS:
+            exchange.phase, exchange.sent_at = "connect", None
+            raise
         stream = cast("AsyncIterable[bytes]", response.stream)
         return RawResponse(response.status_code, response.headers.raw, stream, response.aclose)
 
@@ -394,7 +437,8 @@ class Transport:
             return error  # a bug of the user's transport
         why = self._redactor.text(exchange.credentials.redactor.text(reason(error)))
         text = f"no whole answer to {self._describe(exchange)}: {why}"
-        return TransportError(text, sent=exchange.sent_at is not None, phase=exchange.phase)
+        sent = exchange.sent_at is not None
+        return TransportError(text, sent=sent, phase=exchange.phase, passing=may_pass(error))
 
     def _timeout_error(self, exchange: Exchange) -> RequestTimeout:
         text = f"no whole answer within {self._timeout:g} s to {self._describe(exchange)}"

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -177,3 +178,25 @@ def test_anything_is_an_answer_or_a_decode_error(body: bytes, read: Any) -> None
     assert type(result) is (SystemsPage if read is systems else Summary)
     for value in result.systems if isinstance(result, SystemsPage) else (result,):
         json.dumps(value.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b" \n", b"{", b'{"system_id": 7, "mod', b'{"system_id": 7, "modules": 1', b"[1,"]
+)
+def test_an_answer_that_is_empty_or_cut_off_may_be_whole_the_next_time(body: bytes) -> None:
+    """Its error says so in words of its own, and keeps the response."""
+    response = evolve(answer({}), body=body)
+    with pytest.raises(
+        DecodeError, match="body is empty" if not body.strip() else "body is cut off"
+    ) as caught:
+        summary(response)
+    assert caught.value.passing
+    assert caught.value.response is response
+
+
+@pytest.mark.parametrize("body", [b"null", b"{}", b"{nul}", b'{"a": 1}}', b"<html>", b'{"system_id": "x"}'])
+def test_an_answer_that_is_whole_but_wrong_does_not_pass(body: bytes) -> None:
+    """Asked for again, it would be the same."""
+    with pytest.raises(DecodeError) as caught:
+        summary(evolve(answer({}), body=body))
+    assert not caught.value.passing

@@ -54,6 +54,29 @@ def test_anything_behind_the_gzip_is_refused(data: bytes, more: bytes, cuts: lis
         read(split(gzip.compress(data) + more, cuts), GZIP)
 
 
+@pytest.mark.parametrize(
+    ("chunks", "headers", "passing"),
+    [
+        ([b"{}"], [(b"content-length", b"3")], True),
+        ([b"{}"], [(b"content-length", b"1")], False),
+        ([gzip.compress(b"{}")[:-1]], [GZIP], True),
+        ([gzip.compress(b"{}")[:11]], [GZIP], True),
+        ([b"no gzip at all"], [GZIP], False),
+        ([gzip.compress(b"{}") + b"more"], [GZIP], False),
+        ([b"x"], [(b"content-encoding", b"br")], False),
+        ([b"x"], [GZIP, GZIP], False),
+        ([b"x" * (MAX_BODY_BYTES + 1)], [], False),
+        ([gzip.compress(b"x" * (MAX_BODY_BYTES + 1))], [GZIP], False),
+    ],
+)
+def test_only_a_body_that_was_cut_off_may_be_whole_the_next_time(
+    chunks: list[bytes], headers: list[tuple[bytes, bytes]], passing: bool
+) -> None:
+    with pytest.raises(BodyError) as caught:
+        read(chunks, *headers)
+    assert caught.value.passing is passing
+
+
 @pytest.mark.parametrize("at", [0, 1, 12, -8, -1])
 def test_damaged_gzip_is_refused(at: int) -> None:
     raw = bytearray(gzip.compress(b"0123456789" * 9))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -138,6 +139,29 @@ async def test_unknown_certificate_is_refused(secure, connect, exchange) -> None
         with pytest.raises(TransportError, match=r"(?i)certificate") as caught:
             await transport.send(exchange)
     assert (caught.value.sent, caught.value.phase, secure.heads) == (False, "connect", [])
+    assert not caught.value.passing
+
+
+async def test_refused_connection_may_pass_and_was_not_sent(connect, exchange) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    async with aclosing(connect(base_url=f"http://127.0.0.1:{port}")) as transport:
+        with pytest.raises(TransportError) as caught:
+            await transport.send(exchange)
+    assert (caught.value.sent, caught.value.phase, exchange.sent_at) == (False, "connect", None)
+    assert caught.value.passing
+
+
+async def test_requests_at_the_same_time_share_the_pool_that_is_built_first(
+    secure, connect, certificate, new_exchange
+) -> None:
+    verify = str(certificate / "cert.pem")
+    async with aclosing(connect(base_url=secure.secure_url, verify=verify, max_connections=1)) as transport:
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                for _ in range(4):
+                    group.start_soon(transport.send, new_exchange())
+    assert len(secure.heads) == 4
 
 
 async def test_certificate_is_not_checked_where_that_is_asked_for(secure, connect, exchange) -> None:

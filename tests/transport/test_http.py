@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -25,6 +27,8 @@ from enlighten_async.transport import (
     Transport,
     service_of,
 )
+from enlighten_async.transport.body import BodyError
+from enlighten_async.transport.http import UNKNOWN_HOST
 from enlighten_async.wire import Request
 from tests.transport.servers import BASE, mocked
 
@@ -265,6 +269,53 @@ async def test_network_errors_of_users_transports_are_mapped(exchange) -> None:
             await transport.send(exchange)
     assert caught.value.sent
     assert caught.value.__context__ is caught.value.__cause__ is None
+
+
+def no_connection(cause: BaseException) -> BaseException:
+    """Return the error of a connection that was not made, for a cause of the operating system."""
+    error = httpx.ConnectError("")
+    error.__cause__ = OSError("all attempts failed")
+    error.__cause__.__context__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("make", "passing"),
+    [
+        (lambda: httpx.ReadError("reset"), True),
+        (lambda: httpx.ConnectError("refused"), True),
+        (lambda: ConnectionResetError(104, "reset"), True),
+        (lambda: no_connection(socket.gaierror(socket.EAI_AGAIN, "later")), True),
+        (lambda: no_connection(socket.gaierror(socket.EAI_NONAME, "no such name")), False),
+        (lambda: no_connection(socket.gaierror(max(UNKNOWN_HOST), "no address")), False),
+        (lambda: no_connection(ssl.SSLError("handshake")), True),
+        (lambda: no_connection(ssl.SSLCertVerificationError("self-signed")), False),
+        (lambda: httpx.UnsupportedProtocol("gopher"), False),
+        (lambda: httpx.InvalidURL("no host"), False),
+        (lambda: BodyError("cut off", passing=True), True),
+        (lambda: BodyError("too large"), False),
+        (lambda: httpx.RemoteProtocolError("no HTTP"), True),
+    ],
+)
+async def test_failures_that_a_repeat_cannot_mend_say_so(make, passing, exchange) -> None:
+    def handler(_: httpx.Request) -> httpx.Response:
+        raise make()
+
+    async with aclosing(mocked(handler)) as transport:
+        with pytest.raises(TransportError) as caught:
+            await transport.send(exchange)
+    assert caught.value.passing is passing
+
+
+@pytest.mark.parametrize("kind", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
+async def test_users_transport_without_a_connection_has_sent_nothing(kind, exchange) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise kind("no connection", request=request)
+
+    async with aclosing(mocked(handler)) as transport:
+        with pytest.raises(TransportError, match=r"phase: connect; it was not sent") as caught:
+            await transport.send(exchange)
+    assert (caught.value.sent, caught.value.phase, exchange.sent_at) == (False, "connect", None)
 
 
 async def test_bugs_of_users_transports_are_shown(exchange) -> None:
