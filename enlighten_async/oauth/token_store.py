@@ -36,6 +36,8 @@ _NO_FOLDER = "is in a folder that does not exist: make it, or name another file"
 
 _FOREIGN_FILE = "is not a file of tokens, and is left as it is: move it away, or name another file"
 
+_DATABASE = "is a database, such as a state file: name another file for the tokens, such as tokens.json"
+
 
 class _LockTaken(Exception):
     """Another task or program holds the lock."""
@@ -317,12 +319,20 @@ def _load_file(path: Path) -> _Accounts | str:
     """
     try:
         with path.open("rb") as file:
-            _restrict(file.fileno(), path)
-            text = file.read()
+            found = _parse_file(file.read())
+            if isinstance(found, _Accounts):
+                _restrict(file.fileno(), path)
     except FileNotFoundError:
         return _Accounts() if path.parent.is_dir() else _NO_FOLDER
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+    return found
+
+
+def _parse_file(text: bytes) -> _Accounts | str:
+    """Return the accounts in a file's text, or the reason why there are none. Raises nothing, as above."""
+    if text.startswith(b"SQLite"):
+        return _DATABASE
     if not text.strip():
         return _Accounts()  # an empty file may have been made to be mounted into a container
     try:

@@ -1,17 +1,13 @@
 """The state file: one SQLite database for the data that the processes of a machine share."""
 
-from enlighten_async.state.file import (
-    DatabaseBusy,
-    DatabaseCorrupt,
-    DatabaseUnavailable,
-    OutageLog,
-    PendingWrites,
-    StateFile,
-    state_file,
-)
+from enlighten_async.state.file import OutageLog, PendingWrites, StateFile, state_file
 from enlighten_async.state.inspect import (
     INSPECT_LOCK_TIMEOUT_S,
     CorruptFileError,
+    DatabaseBusy,
+    DatabaseCorrupt,
+    DatabaseLocked,
+    DatabaseUnavailable,
     ExistingFile,
     describe,
     open_existing,
@@ -24,6 +20,7 @@ __all__ = [
     "CorruptFileError",
     "DatabaseBusy",
     "DatabaseCorrupt",
+    "DatabaseLocked",
     "DatabaseUnavailable",
     "ExistingFile",
     "OutageLog",

@@ -7,9 +7,11 @@ Callers of a client see none of them.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -21,7 +23,16 @@ from weakref import WeakValueDictionary
 
 from filelock import FileLock, Timeout
 
-from enlighten_async.errors import InputError
+from enlighten_async.state.inspect import (
+    DatabaseBusy,
+    DatabaseCorrupt,
+    DatabaseUnavailable,
+    classify,
+    is_corrupt,
+    is_file_error,
+    require_ours,
+    state_path,
+)
 from enlighten_async.state.migrations import migrate
 
 T = TypeVar("T")
@@ -39,50 +50,8 @@ OWNER_ONLY = 0o600
 """Permissions of the file: its owner may read and write it, nobody else."""
 
 _BEGIN_READ, _BEGIN_WRITE = "BEGIN", "BEGIN IMMEDIATE"
-_WORK_ERRORS = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
 logger = logging.getLogger("enlighten_async")
-
-
-class DatabaseBusy(Exception):
-    """Another process is writing the file at this moment: try again soon."""
-
-
-class DatabaseUnavailable(Exception):
-    """The file cannot be used for now; the text says why."""
-
-
-class DatabaseCorrupt(Exception):
-    """The content of the file is not valid: the file is renamed aside."""
-
-
-def is_corrupt(error: Exception) -> bool:
-    """Tell whether an error means that the file is not a valid database any more."""
-    return isinstance(error, DatabaseCorrupt) or _sqlite_code(error) in (
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-    )
-
-
-def is_file_error(error: Exception) -> bool:
-    """Tell whether an error was caused by the file, not by the work that was done in it."""
-    return isinstance(error, sqlite3.Error | OSError | DatabaseCorrupt) and not isinstance(
-        error, _WORK_ERRORS
-    )
-
-
-def classify(error: Exception) -> DatabaseBusy | DatabaseUnavailable:
-    """Return the meaning of an error of SQLite or of the operating system."""
-    if _sqlite_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return DatabaseBusy(str(error))
-    if isinstance(error, OSError) and error.strerror:
-        return DatabaseUnavailable(error.strerror)
-    return DatabaseUnavailable(str(error) or type(error).__name__)
-
-
-def _sqlite_code(error: Exception) -> int:
-    # The lower byte of an extended result code is the primary one; errors of the Python module have none.
-    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
 class PendingWrites:
@@ -215,19 +184,16 @@ class StateFile:
         identity: device and inode of the file opened last, which tell it from others of the same name.
 
     Raises:
-        InputError: the folder does not exist, or the path is one.
+        InputError: there cannot be a file of this path: see `state_path`.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, durable: bool = True) -> None:
-        self.path = Path(os.path.realpath(Path(path).expanduser()))
-        if not self.path.parent.is_dir():
-            raise InputError(f"{self.path} is in a folder that does not exist: make it, or name another file")
-        if self.path.is_dir():
-            raise InputError(f"{self.path} is a folder: name a file in it for the state")
+        self.path = state_path(path)
         self._synchronous = "FULL" if durable else "OFF"
         self._connection: sqlite3.Connection | None = None
-        self._process = 0
         self.identity: tuple[int, int] | None = None
+        self._tried: tuple[int, int] | None = None  # the same of the one that was to be opened last
+        self._was_locked = False
         self._lock = Lock()
         self.pending = PendingWrites()
 
@@ -299,8 +265,7 @@ class StateFile:
             failure = error
         if is_corrupt(failure):
             return self._run_in_new_file(work, failure)
-        self._close_unless_busy(failure)
-        raise classify(failure)
+        raise self._given_up(failure)
 
     def _attempt(self, work: Work[T], begin: str) -> T:
         connection = self._connected()
@@ -308,6 +273,7 @@ class StateFile:
         try:
             result = work(connection)
             connection.execute("COMMIT")
+            self._was_locked = True
         except BaseException:
             # Where the disk is full SQLite has rolled back already.
             with suppress(sqlite3.Error):
@@ -323,18 +289,40 @@ class StateFile:
             return self._attempt(work, _BEGIN_WRITE)
         except (sqlite3.Error, OSError, Timeout, DatabaseCorrupt) as error:
             failure = error
-        self._close_unless_busy(failure)
-        raise classify(failure)
+        raise self._given_up(failure)
 
-    def _close_unless_busy(self, failure: Exception) -> None:
-        if not isinstance(classify(failure), DatabaseBusy):
+    def _given_up(self, failure: Exception) -> DatabaseBusy | DatabaseUnavailable:
+        """Return the meaning of a failure; the connection is closed unless the file is merely busy."""
+        meaning = classify(failure)
+        if isinstance(meaning, DatabaseBusy) and not self._was_locked and (why := self._fault_of_locks()):
+            # SQLite calls such a file busy, for ever.
+            meaning = DatabaseUnavailable(f"its file system has no locks ({why}): keep it on a local disk")
+        if not isinstance(meaning, DatabaseBusy):
             self._close()
+        return meaning
+
+    def _fault_of_locks(self) -> str | None:
+        """Return the reason why files beside the file cannot be locked; `None` if they can be."""
+        if sys.platform == "win32":
+            return None
+        import fcntl  # noqa: PLC0415 - POSIX only
+
+        # Not the file itself: closing a descriptor of it would end SQLite's locks on it in this process.
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, OWNER_ONLY)
+        except OSError:
+            return None
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return None if error.errno in (errno.EACCES, errno.EAGAIN) else error.strerror
+        finally:
+            os.close(descriptor)
+        return None
 
     def _connected(self) -> sqlite3.Connection:
         """Return the connection to the file that bears the name now."""
-        if self._connection is not None and self._process != os.getpid():
-            _inherited.append(self._connection)
-            self._connection = None
         if self._connection is not None and self.identity != _identity(self.path):
             logger.warning("%s was deleted or replaced while in use: the new file is used", self.path)
             self._close()
@@ -344,8 +332,10 @@ class StateFile:
         return self._connection
 
     def _open(self) -> None:
+        self._tried = _identity(self.path)
+        require_ours(self.path, known=self.identity is not None)
         _create(self.path)
-        identity = _identity(self.path)
+        self._tried = identity = _identity(self.path)
         # No timeout: SQLite would wait in the thread, where no cancel ends it; `retry_while_busy` waits.
         connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
@@ -360,19 +350,18 @@ class StateFile:
         except BaseException:
             connection.close()
             raise
-        self._connection, self.identity, self._process = connection, identity, os.getpid()
+        self._connection, self.identity = connection, identity
 
     def _close(self) -> None:
-        if self._connection is not None and self._process == os.getpid():
+        if self._connection is not None:
             self._connection.close()
         self._connection = None
 
     def _rename_aside(self, cause: Exception) -> None:
         """Rename the corrupt file, unless another process has done so."""
-        corrupt = self.identity or _identity(self.path)
         lock = self.path.with_name(f"{self.path.name}.lock")
         with FileLock(lock, mode=OWNER_ONLY, timeout=RENAME_LOCK_TIMEOUT_S):
-            if _identity(self.path) != corrupt:
+            if _identity(self.path) != self._tried:
                 return
             aside = _unused_name(self.path)
             journal = self.path.with_name(f"{self.path.name}-journal")
@@ -394,7 +383,7 @@ def state_file(path: str | os.PathLike[str], *, durable: bool = True) -> StateFi
     pending writes.
 
     Raises:
-        InputError: the folder does not exist, or the path is one.
+        InputError: as for `StateFile`.
     """
     made = StateFile(path, durable=durable)
     with _files_lock:

@@ -11,7 +11,7 @@ import anyio
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
-from enlighten_async.state.file import DatabaseBusy, DatabaseUnavailable
+from enlighten_async.state.inspect import DatabaseBusy, DatabaseLocked
 
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock
@@ -88,9 +88,9 @@ async def retry_while_busy(work: Callable[[], T], clock: Clock, timeout_s: float
         timeout_s: seconds after which it is not tried again.
 
     Raises:
-        DatabaseUnavailable: others were writing all that time.
+        DatabaseLocked: others were writing all that time.
     """
     try:
         return await poll_until(partial(in_thread, work), clock, timeout_s, locked=DatabaseBusy)
     except DatabaseBusy:
-        raise DatabaseUnavailable(f"other programs locked it for {timeout_s:g} s") from None
+        raise DatabaseLocked(f"other programs locked it for {timeout_s:g} s") from None

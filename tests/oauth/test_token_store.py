@@ -303,6 +303,17 @@ async def test_a_file_of_something_else_is_left_as_it_is(path: Path, text: str) 
         pass
 
 
+async def test_a_state_file_holds_no_tokens(path: Path) -> None:
+    """It is left as it is, its permissions included, and the text says what it is."""
+    path.write_bytes(b"SQLite format 3\0" + bytes(84))
+    path.chmod(0o644)
+    store = FileTokenStore(path)
+    for act in (store.load("anna"), store.save("anna", made()), store.remove("anna")):
+        with pytest.raises(InputError, match="a state file: name another file for the tokens"):
+            await act
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 async def test_an_empty_file_holds_no_accounts(path: Path) -> None:
     path.touch(mode=0o600)
     store = FileTokenStore(path)

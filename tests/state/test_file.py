@@ -169,15 +169,84 @@ def test_it_is_opened_again_when_it_is_needed(file: StateFile) -> None:
 def test_a_file_that_is_no_database_is_renamed_aside(
     path: Path, file: StateFile, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Under another name, which the log tells; a new one is begun."""
-    path.touch(0o600)
+    """If it was ours, under another name, which the log tells; a new one is begun."""
+    file.transact(put)
+    file.transact(put)
+    file.release()
     path.write_bytes(b"nonsense" * 1000)
+    file = StateFile(path, durable=False)  # another process: the journal tells that it was ours
     file.transact(put)
     assert file.transact(count) == 1
     assert (path.parent / "state.db.broken-1").read_bytes() == b"nonsense" * 1000
     assert [(record.levelno, "broken-1" in record.getMessage()) for record in caplog.records] == [
         (logging.WARNING, True)
     ]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_file_replaced_by_junk_while_in_use(path: Path, file: StateFile, fresh: bool) -> None:
+    """It is renamed aside, another file or the same one: the state begins anew once, not with each use."""
+    file.transact(put)
+    was = file.transact(salt)
+    junk = path.with_name("junk") if fresh else path
+    junk.write_bytes(b"nonsense" * 1000)
+    junk.replace(path)
+    begun = file.transact(salt)
+    assert begun != was
+    file.transact(put)
+    file.release()
+    assert (file.transact(count), file.transact(salt)) == (1, begun)
+    assert [each.read_bytes()[:8] for each in path.parent.glob("*.broken-?")] == [b"nonsense"]
+
+
+def test_another_programs_file_put_in_its_place_is_left_there(path: Path, file: StateFile) -> None:
+    """It is refused each time, whoever had the name before."""
+    file.transact(put)
+    tokens = b'{"accounts": {}}'
+    path.unlink()
+    path.write_bytes(tokens)
+    for _ in range(2):
+        with pytest.raises(InputError, match="is a file of tokens"):
+            file.transact(put)
+    assert path.read_bytes() == tokens
+
+
+def test_a_table_that_is_gone(file: StateFile, caplog: pytest.LogCaptureFixture) -> None:
+    """The file is renamed aside: a table that is missing would be so for ever."""
+    file.transact(put)
+    file.transact(lambda connection: connection.execute("DROP TABLE quota"))
+    file.transact(put)
+    assert file.transact(count) == 1
+    assert ["no such table: quota" in record.getMessage() for record in caplog.records] == [True]
+    assert file.path.with_name("state.db.broken-1").exists()
+
+
+class Lockless(StateFile):
+    """A file on a file system without locks."""
+
+    def _fault_of_locks(self) -> str | None:
+        return "No locks available"
+
+
+@POSIX
+def test_a_file_system_without_locks(path: Path, file: StateFile) -> None:
+    """It is said, at once; SQLite cannot tell it from a file that others hold."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(DatabaseBusy):
+        file.transact(put)
+    with pytest.raises(
+        DatabaseUnavailable, match="has no locks .No locks available.: keep it on a local disk"
+    ):
+        Lockless(path, durable=False).transact(put)
+    other.close()
+    used = Lockless(path, durable=False)
+    used.transact(put)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(DatabaseBusy):  # it had a lock before
+        used.transact(put)
+    other.close()
 
 
 def test_a_page_that_breaks_while_in_use(path: Path, file: StateFile) -> None:

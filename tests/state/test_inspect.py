@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from enlighten_async.errors import InputError
 from enlighten_async.state import CorruptFileError, StateFile, describe, open_existing
+from enlighten_async.state.inspect import Content, content_of, state_path
 from enlighten_async.state.migrations import APPLICATION_ID, MIGRATIONS
 
 
@@ -91,11 +95,15 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_corrupt_file(path: Path) -> None:
     """It is left where it is; the error names it."""
+    file = StateFile(path, durable=False)
+    file.transact(use)
+    file.transact(use)
+    file.release()
     path.write_bytes(b"nonsense" * 1000)
     with pytest.raises(CorruptFileError, match="not a database") as error, open_existing(path):
         pass
     assert error.value.filename == str(path)
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert {entry.name for entry in path.parent.iterdir()} == {path.name, f"{path.name}-journal"}
 
 
 def test_a_locked_file(path: Path) -> None:
@@ -122,3 +130,155 @@ def test_errors_are_described() -> None:
     """In SQLite's words, unless the file is locked."""
     assert describe(sqlite3.OperationalError("disk I/O error")) == "disk I/O error"
     assert describe(sqlite3.OperationalError()) == "OperationalError"
+
+
+MAGIC = b"SQLite format 3\0"
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs owners and links of POSIX")
+
+
+@pytest.mark.parametrize(
+    ("header", "content"),
+    [
+        (b"", Content.NONE),
+        (MAGIC + bytes(52) + b"ENLA" + bytes(28), Content.OURS),
+        (MAGIC + bytes(52) + b"ENLA", Content.OURS),
+        (MAGIC + bytes(52) + b"GPKG" + bytes(28), Content.DATABASE),
+        (MAGIC + bytes(84), Content.DATABASE),
+        (MAGIC + bytes(20), Content.OTHER),
+        (bytes(100), Content.OTHER),
+        (b"x", Content.OTHER),
+        (b"My thesis\n", Content.OTHER),
+        (b'{"accounts": {}}', Content.TOKENS),
+        (b'\n { "accounts":', Content.TOKENS),
+        (b'{"account": 1}', Content.OTHER),
+    ],
+)
+def test_a_file_is_told_by_its_first_bytes(header: bytes, content: Content) -> None:
+    """A damaged header is nobody's."""
+    assert content_of(header) is content
+
+
+@pytest.mark.parametrize(
+    "path", ["a\0b", "no/such/folder/a.db", "~nobody-of-this-name/a.db", "x" * 5000, 5, None, "."]
+)
+def test_a_path_that_cannot_be_a_file(path: str) -> None:
+    """It is refused in our own words."""
+    with pytest.raises(InputError, match="name"):
+        state_path(path)
+
+
+@POSIX
+def test_a_link_in_a_folder_of_everybody(tmp_path: Path) -> None:
+    """It is refused wherever it is on the way; elsewhere a link is as good as the file it leads to."""
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    shared.mkdir()
+    own.mkdir()
+    shared.chmod(0o1777)
+    (shared / "file.db").symlink_to(own / "state.db")
+    (shared / "folder").symlink_to(own)
+    (own / "far").symlink_to(shared / "folder")
+    (own / "near").symlink_to("state.db")
+    (own / "round").symlink_to("round")
+    for path in (
+        shared / "file.db",
+        shared / "folder" / "a.db",
+        own / "far" / "a.db",
+        own / ".." / "own" / "far",
+    ):
+        with pytest.raises(InputError, match="symbolic link"):
+            state_path(path)
+    assert state_path(own / "near") == (own / "state.db").resolve()
+    assert state_path(shared / "a.db") == (shared / "a.db").resolve()
+    assert state_path(own / "round")  # which is no regular file
+
+
+def other_program(path: Path) -> None:
+    """Make a database of another program, in a mode that is not ours."""
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA journal_mode = WAL")
+        file.execute("CREATE TABLE letters (text)")
+        file.commit()
+    path.chmod(0o664)
+
+
+def empty_database(path: Path) -> None:
+    """Make a database without a table."""
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("VACUUM")
+
+
+def of_somebody_else(path: Path) -> None:
+    """Make an empty file of another user."""
+    path.touch(0o666)
+    try:
+        os.chown(path, 65534, 65534)
+    except PermissionError:
+        pytest.skip("this user cannot give files away")
+
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
+    "text": lambda path: path.write_text("my thesis\n" * 100),
+    "one byte": lambda path: path.write_bytes(b"x"),
+    "zeros": lambda path: path.write_bytes(bytes(8192)),
+    "tokens": lambda path: path.write_bytes(b'{"accounts": {"anna": {"access_token": "x"}}}'),
+    "database": other_program,
+    "empty database": empty_database,
+    "half a header": lambda path: path.write_bytes(MAGIC + bytes(10)),
+    "fifo": lambda path: os.mkfifo(path, 0o644),
+    "another user's": of_somebody_else,
+}
+
+
+def as_found(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Return all that can be told of the files of a folder."""
+    found = {}
+    for entry in folder.iterdir():
+        is_file = stat.S_ISREG(entry.lstat().st_mode)
+        about = entry.lstat()
+        content = entry.read_bytes() if is_file else b""
+        found[entry.name] = about.st_ino, about.st_mode, about.st_uid, about.st_mtime_ns, content
+    return found
+
+
+@POSIX
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_file_that_is_not_ours_stays_as_it_is(path: Path, kind: str) -> None:
+    """Name, content, permissions, owner, time and journal; whoever opens it, and with pending writes."""
+    FOREIGN[kind](path)
+    before = as_found(path.parent)
+    file = StateFile(path, durable=False)
+    file.pending.add(use)
+    for work in (file.transact, file.read):
+        with pytest.raises(InputError, match="name a"):
+            work(use)
+    with pytest.raises(InputError, match="name a"), open_existing(path):
+        pass
+    file.release()
+    assert as_found(path.parent) == before
+
+
+@POSIX
+@pytest.mark.parametrize("beside", ["-journal", ".lock"])
+def test_a_link_beside_the_file(path: Path, beside: str) -> None:
+    """What it leads to is not written."""
+    victim = path.with_name("victim")
+    victim.write_text("precious")
+    path.with_name(path.name + beside).symlink_to(victim)
+    before = as_found(path.parent)
+    with pytest.raises(InputError, match="not a regular file"):
+        StateFile(path, durable=False).transact(use)
+    assert as_found(path.parent) == before
+
+
+@POSIX
+def test_a_journal_of_another_program_proves_nothing(path: Path) -> None:
+    """Only a page of ours in it does."""
+    make(
+        path, "PRAGMA journal_mode = PERSIST", "CREATE TABLE letters (text)", "INSERT INTO letters VALUES (1)"
+    )
+    path.write_bytes(b"nonsense" * 1000)
+    before = as_found(path.parent)
+    assert len(before) == 2
+    with pytest.raises(InputError, match="is not a state file"):
+        StateFile(path, durable=False).transact(use)
+    assert as_found(path.parent) == before

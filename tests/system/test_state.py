@@ -165,9 +165,35 @@ async def test_a_file_of_a_newer_version_is_refused_before_anything_is_sent(path
     assert world.emulator.counts.sent == 0
 
 
-async def test_a_broken_file_fails_no_query(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is set aside, and so it is said."""
+@pytest.mark.parametrize("version", ["v2", "v4"])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_file_that_is_not_ours_is_refused_before_anything_is_sent(
+    path: Path, version: str, streamed: bool
+) -> None:
+    """It is left as it is, and the text says what to do."""
     world = World()
+    path.write_bytes(b"my thesis" * 400)
+    path.chmod(0o644)
+    before = path.stat()
+    for ask in (lambda client: client.rgm_stats(world.system), lambda client: client.systems()):
+        async with (world.client if version == "v2" else world.v4)(state=path) as client:
+            with pytest.raises(InputError, match="is not a state file.*name another file"):
+                _ = [part async for part in ask(client)] if streamed else await ask(client)
+    after = path.stat()
+    assert world.emulator.counts.sent == 0
+    assert (after.st_mode, after.st_mtime_ns, after.st_ino) == (
+        before.st_mode,
+        before.st_mtime_ns,
+        before.st_ino,
+    )
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+async def test_a_broken_file_fails_no_query(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """If it was ours it is set aside, and so it is said."""
+    world = World()
+    async with world.client(state=path) as client:
+        await client.rgm_stats(world.system)
     path.write_bytes(b"not a database" * 400)
     async with world.client(state=path) as client:
         assert await client.rgm_stats(world.system)
