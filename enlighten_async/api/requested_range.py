@@ -142,8 +142,11 @@ class RequestedRange:
 
     def _coverage(self, body: RawBody, ends: Sequence[int], date: float | None) -> Coverage:
         meta, grid = body.meta or RawMeta(), self.limits.grid
-        reported = (*ends[-1:], self.newest, meta.last_report_at)
-        until = max((at for at in reported if at), default=None)
+        # A gateway that comes back counts as reporting while it uploads its backlog, oldest first: data ends
+        # at the earlier of both. The newest row tells where neither is known.
+        told = [at for at in (meta.last_report_at, meta.last_energy_at) if at and at > 0]
+        rows = [at for at in (*ends[-1:], self.newest) if at]
+        until = min(told) if told else max(rows, default=None)
         started = meta.operational_at
         if started is None and body.start_at is not None and body.start_at > self.window.start:
             started = body.start_at  # the service moves a start to where data begins

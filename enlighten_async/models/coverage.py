@@ -26,6 +26,8 @@ class Reason(StrEnum):
     """It is older than the service keeps."""
     BEFORE_OPERATION = "before_operation"
     """The system was not yet in operation."""
+    LEFT_OUT = "left_out"
+    """Rows came for it that could not be told apart or understood."""
     UNAVAILABLE = "unavailable"
     """The service said that the data is not available for now (errorCode 7), or answered so little of it at a
     time that the rest was given up."""
@@ -35,7 +37,7 @@ class Reason(StrEnum):
     """Its request failed; the error is among the query's causes."""
 
 
-_INCOMPLETE = frozenset({Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
+_INCOMPLETE = frozenset({Reason.LEFT_OUT, Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
 
 
 @frozen
@@ -151,7 +153,7 @@ def combined(parts: Sequence[Coverage], window: Window, grid: int, unasked: Iter
     """Return the coverage of parts that lie side by side, and of what none of them speaks for."""
     fetched = [part.as_of for part in parts if part.as_of]
     until = max((part.reported_until for part in parts if part.reported_until), default=None)
-    told = [piece for part in parts for gap in part.gaps() for piece in _told(gap, grid, until)]
+    told = [piece for part in parts for gap in part.gaps() for piece in _told(gap, part, parts)]
     return Coverage(
         window=window,
         grid=grid,
@@ -162,11 +164,14 @@ def combined(parts: Sequence[Coverage], window: Window, grid: int, unasked: Iter
     )
 
 
-def _told(gap: Gap, grid: int, until: datetime | None) -> list[Gap]:
-    """Return a gap anew, as another part knows that the system has reported past it.
+def _told(gap: Gap, part: Coverage, parts: Sequence[Coverage]) -> list[Gap]:
+    """Return a gap of a part anew, as another part knows that the system had reported past it by then.
 
-    An answer of an old era, without `meta`, knows of reports up to its own last row only.
+    An answer of an old era, without `meta`, knows of reports up to its own last row only. A part that was
+    fetched later does not tell: what was missing may have been reported in between.
     """
-    if gap.reason is not Reason.NOT_REPORTED_YET or until is None:
+    if gap.reason is not Reason.NOT_REPORTED_YET:
         return [gap]
-    return explained(gap.window, grid, None, until.timestamp())
+    older = [p for p in parts if not (p.as_of and part.as_of and p.as_of > part.as_of)]
+    until = max((each.reported_until for each in older if each.reported_until), default=None)
+    return [gap] if until is None else explained(gap.window, part.grid, None, until.timestamp())

@@ -35,6 +35,15 @@ class Meta:
     last_energy_at: datetime | None = None
     operational_at: datetime | None = None
 
+    @property
+    def reported_until(self) -> datetime | None:
+        """End of the data that it had reported: the earlier of both moments, or the one that is known.
+
+        A gateway that comes back uploads its backlog, oldest first, and counts as reporting meanwhile.
+        """
+        told = (self.last_report_at, self.last_energy_at)
+        return min((at for at in told if at is not None), default=None)
+
 
 Unit: TypeAlias = Literal["hour", "day", "month"]
 

@@ -97,22 +97,25 @@ MOMENTS = st.none() | st.integers(START - 3 * GRID, START + 15 * GRID)
     got=st.sets(st.integers(1, 12)),
     operational=MOMENTS,
     report=MOMENTS,
+    energy=MOMENTS,
     devices=st.none() | st.integers(0, 2),
 )
 def test_why_rows_are_missing(
-    got: set[int], operational: int | None, report: int | None, devices: int | None
+    got: set[int], operational: int | None, report: int | None, energy: int | None, devices: int | None
 ) -> None:
-    """No device, before operation, after the last report or the last row, or simply no row."""
+    """No device, before operation, after the last report or energy (or row, if not told), or no row."""
     window = Window(START, START + 12 * GRID)
     there = [START + n * GRID for n in sorted(got)]
     body = {
         "system_id": SYSTEM,
         "total_devices": devices,
         "intervals": [{"end_at": end} for end in there],
-        "meta": {"last_report_at": report, "operational_at": operational},
+        "meta": {"last_report_at": report, "last_energy_at": energy, "operational_at": operational},
     }
     stats = rgm_stats(answer(body), SYSTEM, window)
-    until = max([moment for moment in (report, *there[-1:]) if moment is not None], default=None)
+    until = min(
+        [moment for moment in (report, energy) if moment is not None], default=max(there, default=None)
+    )
     expected = {}
     for end in sorted(set(ends(window)) - set(there)):
         if devices == 0 and not there:

@@ -72,7 +72,7 @@ def test_complete_means_that_every_window_was_answered() -> None:
     """What the service has no row for does not make an answer incomplete."""
     window = Window(0, 900)
     incomplete = {r for r in Reason if not Coverage(window, GRID, (Gap(window, r),)).complete}
-    assert incomplete == {Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED}
+    assert incomplete == {Reason.LEFT_OUT, Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED}
 
 
 def test_a_gap_tells_its_ends_in_utc() -> None:
