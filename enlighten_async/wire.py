@@ -45,16 +45,17 @@ class ReplyKey(Generic[P]):
     Attributes:
         endpoint: the API's name of the endpoint it is from.
         asked: path, query and body of the request, credentials excluded.
-        valid_until: returns up to when (epoch seconds) such a response will do, by its part and the time it
-            was fetched; without that, for as long as the caller's `max_age` allows.
+        valid_until: returns up to when (epoch seconds) such a response will do, by its part, the time it was
+            fetched, and the time since which it has been the same, if it was fetched before; without that,
+            for as long as the caller's `max_age` allows.
     """
 
     endpoint: str
     asked: str
-    valid_until: Callable[[P, float], float] = field(eq=False, repr=False)
+    valid_until: Callable[[P, float, float | None], float] = field(eq=False, repr=False)
 
 
-def never_final(_: object, fetched: float) -> float:
+def never_final(_: object, fetched: float, _since: float | None = None) -> float:
     """Return the time of a fetch (epoch seconds): such a response tells of that moment only."""
     return fetched
 
@@ -75,6 +76,8 @@ class Response:
         sent_at: monotonic time when the request left.
         received_at: monotonic time when the body was whole.
         retry_after: seconds after `date` for which the service wants to be left alone, if it said.
+        same_since: of a cached response: time (epoch seconds) of the first one in a row with this body;
+            `None` if this is the first.
     """
 
     status: int
@@ -84,6 +87,7 @@ class Response:
     sent_at: float = 0.0
     received_at: float = 0.0
     retry_after: float | None = None
+    same_since: float | None = None
 
 
 @frozen
@@ -115,7 +119,7 @@ class Request(Generic[P]):
     body: bytes | None = None
     series: SeriesKey[P] | None = None
     wanted: Window | None = None
-    valid_until: Callable[[P, float], float] | None = field(default=None, repr=False)
+    valid_until: Callable[[P, float, float | None], float] | None = field(default=None, repr=False)
 
     @property
     def reply_key(self) -> ReplyKey[P] | None:

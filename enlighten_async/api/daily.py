@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.single import OneRequestPlan
-from enlighten_async.cache import ABSENCE_MEMORY_S, day_end_anywhere, valid_until
+from enlighten_async.cache import ABSENCE_MEMORY_S, day_end_anywhere, recheck_at, valid_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import Lifetime
@@ -179,13 +179,14 @@ class DailyPlan(OneRequestPlan[L]):
         as_of = decode.fetched_at(error.response)
         return self.endpoint.model.empty(self.system_id, reason, as_of, **self.endpoint.defaults)
 
-    def _valid_until(self, part: L, fetched: float) -> float:
+    def _valid_until(self, part: L, fetched: float, since: float | None) -> float:
         """Return up to when (epoch seconds) a response will do: for ever where its last day is final."""
         if part.reason is not None:
-            return fetched + ABSENCE_MEMORY_S
-        reported = part.meta.last_report_at if part.meta else None
+            late = part.reason is Reason.NOT_REPORTED_YET
+            return recheck_at(fetched, since) if late else fetched + ABSENCE_MEMORY_S
+        reported = part.meta.reported_until if part.meta else None
         last = self.days.end_date
-        return fetched if last is None else valid_until(day_end_anywhere(last), fetched, reported)
+        return fetched if last is None else valid_until(day_end_anywhere(last), fetched, reported, since)
 
 
 def production_params(production: Literal["all"] | None) -> Params:

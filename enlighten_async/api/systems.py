@@ -17,6 +17,7 @@ from enlighten_async.cache import SeriesIndex, day_end_anywhere, valid_until
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.devices import EnvoyInverters, InvertersSummary
+from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.systems import Summary, System, SystemId, Systems, SystemsPage
 from enlighten_async.query.plan import Part, Segments
@@ -128,10 +129,12 @@ def summary_plan(
     return SinglePlan(request)
 
 
-def _summary_valid_until(day: date | None, summary: Summary, fetched: float) -> float:
+def _summary_valid_until(day: date | None, summary: Summary, fetched: float, since: float | None) -> float:
+    """Return up to when (epoch seconds) a response will do: for ever where its day is final."""
     if day is None:
         return fetched
-    return valid_until(day_end_anywhere(day), fetched, summary.last_report_at)
+    reported = Meta(None, summary.last_report_at, summary.last_interval_end_at).reported_until
+    return valid_until(day_end_anywhere(day), fetched, reported, since)
 
 
 def search_system_id_plan(serial_num: object, *, path: str) -> SinglePlan[SystemId]:

@@ -9,6 +9,7 @@ from enlighten_async.cache.freshness import (
     CachedSpan,
     SeriesIndex,
     day_end_anywhere,
+    recheck_at,
     valid_until,
 )
 from enlighten_async.cache.inspection import EndpointStats, IntegrityReport, StateFileStats, stats, verify
@@ -34,6 +35,7 @@ __all__ = [
     "StateFileStats",
     "day_end_anywhere",
     "prune",
+    "recheck_at",
     "split_window_by_week",
     "stats",
     "valid_until",

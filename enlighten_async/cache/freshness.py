@@ -15,6 +15,15 @@ from enlighten_async.windows import DAY, Window, floor
 HORIZON_S = 3 * DAY
 """Seconds after which a reported interval does not change any more."""
 
+UNTOLD_HORIZON_S = 30 * DAY
+"""The same where no answer tells how far the system had reported."""
+
+RECHECK_S = 3600
+"""Seconds for which time older than the horizon that has not been reported is not asked for again, at first.
+
+As long as no answer tells more, they double with each answer, up to a day.
+"""
+
 ABSENCE_MEMORY_S = DAY
 """Seconds for which an answer "there is nothing" holds, such as that there is no such device."""
 
@@ -29,18 +38,47 @@ def final_until(fetched: float, reported_until: float | None) -> float:
 
     Args:
         fetched: time of the answer, epoch seconds.
-        reported_until: time up to which the system had reported then, epoch seconds, where known.
+        reported_until: time up to which the system had reported then, energy included, epoch seconds;
+            `None` if no answer tells.
     """
-    return NEVER if reported_until is None else min(fetched - HORIZON_S, reported_until)
+    if reported_until is None:
+        return fetched - UNTOLD_HORIZON_S
+    return min(fetched - HORIZON_S, reported_until)
 
 
-def valid_until(end: float, fetched: float, reported_until: datetime | None) -> float:
+def recheck_at(fetched: float, since: float | None = None) -> float:
+    """Return when (epoch seconds) to ask again for time that is older than the horizon and not final.
+
+    After an hour at first. A system that stands still is not asked for ever: each further answer that tells
+    no more holds twice as long as the one before it, up to a day.
+
+    Args:
+        fetched: time of the newest answer, epoch seconds.
+        since: time of the first answer that told no less, epoch seconds; `None`: the newest is the first.
+    """
+    standing = 0.0 if since is None else max(0.0, fetched - since)
+    return fetched + min(float(DAY), RECHECK_S + standing)
+
+
+def valid_until(
+    end: float, fetched: float, reported_until: datetime | None, since: float | None = None
+) -> float:
     """Return the time (epoch seconds) until which an answer about time up to `end` may be served.
 
-    A final answer may be served for ever, any other one is of the moment it was fetched.
+    A final answer may be served for ever, and one that is not though it is older than the horizon until it
+    is to be asked for again. Any other one is of the moment it was fetched.
+
+    Args:
+        end: end of the time it is about, epoch seconds.
+        fetched: time of the answer, epoch seconds.
+        reported_until: time up to which the system had reported then, energy included; `None` if it does
+            not tell.
+        since: time since which answers have been the same, epoch seconds; `None`: this one is the first.
     """
     reported = None if reported_until is None else reported_until.timestamp()
-    return FOR_EVER if end <= final_until(fetched, reported) else fetched
+    if end <= final_until(fetched, reported):
+        return FOR_EVER
+    return recheck_at(fetched, since) if end <= fetched - HORIZON_S else fetched
 
 
 def day_end_anywhere(day: date) -> float:
@@ -58,9 +96,11 @@ class CachedSpan:
     Attributes:
         window: the range, within one week of the grid.
         fetched: time of the answer, epoch seconds.
-        reported_until: time up to which all devices had reported then, epoch seconds, where known.
+        reported_until: time up to which all devices had reported then, epoch seconds; `None` if the answer
+            does not tell.
         operational_at: time at which the system went into operation, epoch seconds, where known.
-        empty_reason: why the service has nothing for all of it, where it says so.
+        empty_reason: why it is never final: the service has nothing for all of it, or rows were left out.
+        since: time of the first answer about it that told of no less, epoch seconds; `None`: this one.
     """
 
     window: Window
@@ -68,6 +108,7 @@ class CachedSpan:
     reported_until: float | None = None
     operational_at: float | None = None
     empty_reason: Reason | None = None
+    since: float | None = None
 
     @property
     def final(self) -> bool:
@@ -103,11 +144,21 @@ class SeriesIndex:
         nothing = Window(window.start, window.start)
         if self.max_age == 0:
             return nothing
-        if span.empty_reason is not None:
+        if span.empty_reason not in {None, Reason.LEFT_OUT}:
             return window if span.fetched + ABSENCE_MEMORY_S > self.now else nothing
-        final = final_until(span.fetched, self._reported_until(span))
-        until = floor(final, self.grid) if final > window.start else window.start
+        known = self._known_until(span)
+        until = floor(known, self.grid) if known > window.start else window.start
         return Window(window.start, min(window.end, until))
+
+    def _known_until(self, span: CachedSpan) -> float:
+        """Return the time (epoch seconds) up to which a span is final, or not worth another request yet."""
+        reported = self._reported_until(span)
+        newest = self._reports[1][-1] if self._reports[1] else NEVER
+        # Where a younger answer told of more, what was missing may have come.
+        same = newest <= (NEVER if reported is None else reported)
+        if same and self.now < recheck_at(span.fetched, span.since):
+            return span.fetched - HORIZON_S
+        return NEVER if span.empty_reason is Reason.LEFT_OUT else final_until(span.fetched, reported)
 
     def is_fresh(self, fetched: float) -> bool:
         """Tell whether an answer of this time (epoch seconds) may be served, final or not.

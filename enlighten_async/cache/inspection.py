@@ -103,7 +103,7 @@ def _is_readable_part(row: Row) -> bool:
 _PARTS = Table(
     select="""
         SELECT stretches.rowid, account, endpoint, system_id, start, stop, 1, length(body),
-            series.id, start, stop, fetched, reported, started, empty, CASE WHEN :bodies THEN body END
+            series.id, start, stop, fetched, reported, started, empty, NULL, CASE WHEN :bodies THEN body END
         FROM stretches LEFT JOIN series ON series.id = stretches.series
         WHERE stretches.rowid > :after ORDER BY stretches.rowid LIMIT :batch
     """,
@@ -114,7 +114,7 @@ _PARTS = Table(
 _REPLIES = Table(
     select="""
         SELECT rowid, account, endpoint, NULL, fetched, fetched, final, length(body),
-            fetched, status, content_type, CASE WHEN :bodies THEN body END
+            fetched, status, content_type, NULL, CASE WHEN :bodies THEN body END
         FROM replies WHERE rowid > :after ORDER BY rowid LIMIT :batch
     """,
     delete="DELETE FROM replies WHERE rowid = ?",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
 from itertools import pairwise
 from typing import Generic, TypeVar
 
@@ -74,23 +73,21 @@ def split_by_week(part: P, fetched: float) -> Iterator[CachedPart[P]]:
 
 
 def _reported_until(part: SeriesResult) -> float | None:
-    """Return the time (epoch seconds) up to which all of a system's devices had reported, where known.
+    """Return the time (epoch seconds) up to which all of a system's devices had reported, where it is told.
 
-    If an outage began at the last report of the system, some of its devices had fallen silent before: their
-    intervals come after the outage, so the last `DEVICE_LAG_S` may still change. An answer that does not
-    tell of the last report may end with its last row for that reason, unless its rows reach the end of the
-    window.
+    Only the system's state tells. Its newest row does not: with several devices, or gateways, rows of one
+    may come before older ones of another. If an outage began at the last report of the system, some of its
+    devices had fallen silent before: their intervals come after the outage, so the last `DEVICE_LAG_S` may
+    still change.
     """
-    until, last = part.coverage.reported_until, part.meta.last_report_at if part.meta else None
-    if until is None:
-        return None
-    if last is None and until >= part.window.end_at:
-        return until.timestamp()
-    return min(until, (last or until) - timedelta(seconds=DEVICE_LAG_S)).timestamp()
+    told = part.meta.reported_until if part.meta else None
+    return None if told is None else told.timestamp() - DEVICE_LAG_S
 
 
 def _empty_reason(coverage: Coverage, reported_until: float | None) -> Reason | None:
-    """Return the one reason why there are no rows, where the service says that it has nothing."""
+    """Return why a part is never final: rows were left out, or the service says that it has nothing."""
+    if any(gap.reason is Reason.LEFT_OUT for gap in coverage.gaps()):
+        return Reason.LEFT_OUT
     whole = len(coverage.gaps()) == 1 and coverage.gaps()[0].window == coverage.window
     reason = coverage.gaps()[0].reason if whole else None
     # Where the service tells how far the system has reported, `final_until` judges a window without rows.
@@ -116,6 +113,8 @@ def overlay(
         join: joins parts that lie side by side, oldest first.
     """
     stay, newer = [], []
+    cached = list(cached)
+    new = evolve(new, span=evolve(new.span, since=_same_since(new.span, [each.span for each in cached])))
     for each in cached:
         if each.span.fetched > new.span.fetched:
             newer.append(each.window)
@@ -132,6 +131,17 @@ def overlay(
     return joined
 
 
+def _same_since(new: CachedSpan, cached: Iterable[CachedSpan]) -> float | None:
+    """Return the time of the first answer that told of no less than a new one; `None`: no other did."""
+    same = (
+        each.fetched if each.since is None else each.since
+        for each in cached
+        if each.reported_until == new.reported_until and each.window.clip(new.window).seconds
+    )
+    since = min(same, default=new.fetched)
+    return since if since < new.fetched and not new.final else None
+
+
 def _joined_span(first: CachedSpan, second: CachedSpan) -> CachedSpan | None:
     """Return the span of two that lie side by side, if both are final.
 
@@ -139,9 +149,12 @@ def _joined_span(first: CachedSpan, second: CachedSpan) -> CachedSpan | None:
     """
     if first.window.end != second.window.start or not (first.final and second.final):
         return None
+    told = [each.reported_until for each in (first, second) if each.reported_until is not None]
+    if len(told) == 1:
+        return None  # one that tells, and one that is final by its age alone
     return CachedSpan(
         Window(first.window.start, second.window.end),
         max(first.fetched, second.fetched),
-        max(first.reported_until or 0.0, second.reported_until or 0.0),
+        max(told, default=None),
         second.operational_at if second.operational_at is not None else first.operational_at,
     )

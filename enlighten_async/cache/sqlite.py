@@ -40,13 +40,13 @@ CACHE_LOCK_TIMEOUT_S = 1.0
 """Seconds to wait for the file while others write it; after that the cache is as if it were empty."""
 
 _SPANS = """
-    SELECT start, stop, fetched, reported, started, empty
+    SELECT start, stop, fetched, reported, started, empty, since
     FROM stretches JOIN series ON series.id = stretches.series
     WHERE account = ? AND endpoint = ? AND system_id = ? AND device = ?
     ORDER BY start
 """
 _PARTS = """
-    SELECT start, stop, fetched, reported, started, empty, body
+    SELECT start, stop, fetched, reported, started, empty, since, body
     FROM stretches JOIN series ON series.id = stretches.series
     WHERE account = ? AND endpoint = ? AND system_id = ? AND device = ?
         AND start >= ? AND start < ? AND stop >= ?
@@ -54,7 +54,7 @@ _PARTS = """
 """
 _ADD_SERIES = "INSERT OR IGNORE INTO series (account, endpoint, system_id, device) VALUES (?, ?, ?, ?)"
 _SERIES_ID = "SELECT id FROM series WHERE account = ? AND endpoint = ? AND system_id = ? AND device = ?"
-_ADD_PART = "INSERT INTO stretches VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_PART = "INSERT INTO stretches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _DELETE_PART = "DELETE FROM stretches WHERE series = ? AND start = ?"
 _DELETE_UNCHANGED_PART = """
     DELETE FROM stretches WHERE start = ? AND body = ? AND series = (
@@ -62,12 +62,13 @@ _DELETE_UNCHANGED_PART = """
     )
 """
 _REPLY = """
-    SELECT fetched, status, content_type, body FROM replies
+    SELECT fetched, status, content_type, since, body FROM replies
     WHERE account = ? AND endpoint = ? AND asked = ?
 """
 _PUT_REPLY = """
-    INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
-    SET fetched = excluded.fetched, final = excluded.final, status = excluded.status,
+    INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO UPDATE
+    SET since = CASE WHEN excluded.body = body THEN coalesce(since, fetched) END,
+        fetched = excluded.fetched, final = excluded.final, status = excluded.status,
         content_type = excluded.content_type, body = excluded.body
     WHERE excluded.fetched >= fetched
 """
@@ -151,10 +152,10 @@ class Tables:
 
 def span_of(row: Row) -> CachedSpan | None:
     """Return the span of a row of `stretches`; `None` if it cannot be read."""
-    start, stop, fetched, reported, started, empty = row[:6]
+    start, stop, fetched, reported, started, empty, since = row[:7]
     try:
         reason = None if empty is None else Reason(empty)
-        return CachedSpan(Window(int(start), int(stop)), float(fetched), reported, started, reason)
+        return CachedSpan(Window(int(start), int(stop)), float(fetched), reported, started, reason, since)
     except (ValueError, TypeError) as error:
         logger.debug("a cached span cannot be read: %s", error)
         return None
@@ -175,14 +176,14 @@ def row_of(each: CachedPart[Any]) -> Row:
     """Return a part as a row of `stretches`, without the number of its series."""
     span = each.span
     times = span.window.start, span.window.end, span.fetched, span.reported_until, span.operational_at
-    return (*times, span.empty_reason, encode(each.part))
+    return (*times, span.empty_reason, span.since, encode(each.part))
 
 
 def response_of(row: Row) -> Response | None:
     """Return the reply of a row of `replies`; `None` if it cannot be read."""
-    fetched, status, content_type, body = row
+    fetched, status, content_type, since, body = row
     try:
-        return Response(status, zlib.decompress(body), content_type, fetched)
+        return Response(status, zlib.decompress(body), content_type, fetched, same_since=since)
     except (zlib.error, TypeError) as error:
         logger.debug("a cached reply cannot be read: %s", error)
         return None

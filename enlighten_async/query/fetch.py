@@ -20,13 +20,15 @@ from enlighten_async.query.plan import Part
 from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.retry import is_overload, is_transient
 from enlighten_async.transport import Credentials, Exchange
-from enlighten_async.windows import Window, as_datetime
+from enlighten_async.windows import DAY, Window, as_datetime
 from enlighten_async.wire import ReplyKey, Request, Response, WindowRequests
 
 MAX_REJECTIONS = 10
 """Rejections of one request after which its error is raised: the service contradicts itself."""
 MAX_REJECTIONS_WITHOUT_PERIOD = 3
 """The same for rejections that do not name the full window: if it were the minute, the next would do."""
+MAX_CLOCK_ERROR_S = DAY
+"""Seconds by which the service's time of an answer may differ from our own clock's to be believed."""
 MAX_OVERLOADS = 5
 """Answers "too many at once" (503) to one request after which its error is raised."""
 
@@ -236,7 +238,9 @@ class Fetcher:
             return None  # an older version of this package could read it
         if part is None or index.is_fresh(fetched):
             return part
-        until = fetched + ABSENCE_MEMORY_S if error else key.valid_until(part, fetched)
+        until = key.valid_until(part, fetched, response.same_since)
+        if error is not None:
+            until = min(until, fetched + ABSENCE_MEMORY_S)  # only a reply that is no error can be final
         return part if until > index.now else None
 
     async def _wait_for(self, other: SharedRequest, segment: SegmentState, request: Request[Part]) -> None:
@@ -396,11 +400,14 @@ class Fetcher:
         """Cache a part, or a reply as it came; written with the next transaction of the cache."""
         scope = self.options.scope
         fetched = self.session.limiter.now() if response.date is None else response.date
+        own = self.session.clock.now()
+        if abs(fetched - own) > MAX_CLOCK_ERROR_S:
+            fetched = min(fetched, own)  # a clock that is wrong, on either side, makes nothing final
         if request.series is not None:
             cache.put(scope, request.series, part, fetched)
         elif (key := request.reply_key) is not None:
             # Only a reply that is no error can be final.
-            final = response.status == 200 and key.valid_until(part, fetched) == FOR_EVER
+            final = response.status == 200 and key.valid_until(part, fetched, None) == FOR_EVER
             cache.put_reply(scope, key, evolve(response, date=fetched), final=final)
 
     async def _retry_or_fail(

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import zlib
+from typing import Any
+
+import msgspec
 
 from enlighten_async.errors import InputError
 
 APPLICATION_ID = 0x454E4C41
 """Marks a database as a state file, in its header: "ENLA"."""
+
+DEVICE_LAG_S = 3600
+"""Seconds from the first of a system's devices that reports an interval to the last, by that time's rule."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -55,8 +62,38 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        # What is final: held against the earlier of the last report and the last energy, by what the parts
+        # themselves tell. `since`: the first answer in a row that told of no less.
+        "ALTER TABLE stretches RENAME TO stretches_by_last_report",
+        """
+        CREATE TABLE stretches (
+            series INTEGER NOT NULL,
+            start INTEGER NOT NULL,
+            stop INTEGER NOT NULL,
+            fetched REAL NOT NULL,
+            reported REAL,
+            started REAL,
+            empty TEXT,
+            since REAL,
+            body BLOB NOT NULL,
+            PRIMARY KEY (series, start)
+        )
+        """,
+        """
+        INSERT INTO stretches
+        SELECT series, start, stop, oldest_answer(body, fetched), told_until(body, fetched, stop),
+            started, empty, NULL, body
+        FROM stretches_by_last_report
+        """,
+        "DROP TABLE stretches_by_last_report",
+        "ALTER TABLE replies ADD COLUMN since REAL",
+    ),
 )
-"""The statements of each step. A released step is never changed: new ones are appended."""
+"""The statements of each step. A released step is never changed: new ones are appended.
+
+They may call `oldest_answer` and `told_until`, which read a part as its body was written at that time.
+"""
 
 
 def migrate(connection: sqlite3.Connection, name: str) -> None:
@@ -66,6 +103,8 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
         InputError: the file was made by a newer version of this package, or by another program.
     """
     if _pending_steps(connection, name):
+        connection.create_function("oldest_answer", 2, oldest_answer)
+        connection.create_function("told_until", 3, told_until)
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Read again: another process may have done it meanwhile.
@@ -80,6 +119,41 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def oldest_answer(body: bytes, fetched: float) -> float:
+    """Return the time (epoch seconds) of the oldest of the answers that a part was joined from."""
+    as_of = _moments(body)[0]
+    return fetched if as_of is None else min(fetched, as_of)
+
+
+def told_until(body: bytes, fetched: float, stop: int) -> float | None:
+    """Return up to when all devices had reported by what a part tells of the last report and energy.
+
+    A part tells what the newest of its answers told: that makes nothing final that was fetched before.
+
+    Args:
+        body: the part as a blob.
+        fetched: time of the newest answer, epoch seconds.
+        stop: its end, epoch seconds.
+    """
+    as_of, *known = _moments(body)
+    told = min((at for at in known if at is not None), default=None)
+    if told is None:
+        return None
+    reported = told - DEVICE_LAG_S
+    return reported if reported < stop or as_of is None or as_of > fetched - 1 else None
+
+
+def _moments(body: bytes) -> tuple[float | None, ...]:
+    """Return the times (epoch seconds) of a part: of its oldest answer, the last report and last energy."""
+    try:
+        part: Any = msgspec.msgpack.decode(zlib.decompress(body[1:]))["part"]
+        meta = part["meta"] or {}
+        found = (part["coverage"]["as_of"], meta.get("last_report_at"), meta.get("last_energy_at"))
+        return tuple(None if at is None else at / 1e6 for at in found)
+    except (zlib.error, msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError):
+        return (None, None, None)
 
 
 def salt(connection: sqlite3.Connection) -> bytes:

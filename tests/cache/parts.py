@@ -12,7 +12,7 @@ from attrs import evolve
 
 from enlighten_async import models
 from enlighten_async.cache import SqliteCache
-from enlighten_async.cache.pieces import WEEK
+from enlighten_async.cache.pieces import DEVICE_LAG_S, WEEK
 from enlighten_async.clock import Clock
 from enlighten_async.models import (
     ChannelInterval,
@@ -102,7 +102,7 @@ def stats_part(
         window: the window.
         value: of all its rows.
         ends: where it has rows; by default everywhere.
-        reported: how far the system has reported.
+        reported: how far all devices of the system have reported; by default not up to the week of Monday.
         unspoken: what could not be asked.
         empty: why it has no rows elsewhere.
     """
@@ -118,10 +118,11 @@ def stats_part(
         reported_until=None if reported is None else at(reported),
     )
     count = len(rows)
+    told = MONDAY - WEEK if reported is None else reported + DEVICE_LAG_S
     return evolve(
         Stats.empty(SYSTEM, coverage),
         total_devices=4,
-        meta=Meta("normal", at(NOW), None, at(MONDAY - WEEK)),
+        meta=Meta("normal", at(max(NOW, told)), at(told), at(MONDAY - WEEK)),
         intervals=Series.of(StatsInterval, rows, [4.0] * count, [value] * count, [value / 4] * count),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -13,9 +14,10 @@ from enlighten_async.cache import (
     CachedSpan,
     SeriesIndex,
     day_end_anywhere,
+    recheck_at,
     valid_until,
 )
-from enlighten_async.cache.freshness import NEVER, final_until
+from enlighten_async.cache.freshness import UNTOLD_HORIZON_S, final_until
 from enlighten_async.models import Reason
 from enlighten_async.windows import DAY
 from tests.cache.parts import GRID, MONDAY, NOW, hours
@@ -34,7 +36,7 @@ def index(*spans: CachedSpan, now: float = LATER, max_age: float | None = None) 
 @pytest.mark.parametrize(
     ("fetched", "reported", "until"),
     [
-        (LATER, None, NEVER),  # nobody knows how far the system had reported
+        (LATER, None, LATER - 30 * DAY),  # nobody knows how far the system had reported
         (LATER, MONDAY, MONDAY),  # reported, and older than the horizon
         (LATER, LATER - HORIZON_S, LATER - HORIZON_S),
         (LATER, LATER - HORIZON_S + 1, LATER - HORIZON_S),  # reported, but younger than the horizon
@@ -53,6 +55,10 @@ def test_final_until(fetched: float, reported: float | None, until: float) -> No
         (MONDAY_END + HORIZON_S - 1, MONDAY_END, None, False),  # younger than the horizon
         (MONDAY_END + HORIZON_S, MONDAY_END - 1, None, False),  # not all of it was reported
         (MONDAY_END + HORIZON_S, None, None, False),
+        (MONDAY_END + UNTOLD_HORIZON_S - 1, None, None, False),
+        (MONDAY_END + UNTOLD_HORIZON_S, None, None, True),
+        (MONDAY_END + UNTOLD_HORIZON_S, MONDAY, None, False),  # it tells that it had not been reported
+        (MONDAY_END + HORIZON_S, MONDAY_END, Reason.LEFT_OUT, False),
         (MONDAY_END + HORIZON_S, MONDAY_END, Reason.NO_DEVICE, False),  # a device may be added
     ],
 )
@@ -64,6 +70,7 @@ def test_a_span_is_final(fetched: float, reported: float | None, empty: Reason |
 NOT_FINAL = {"fetched": MONDAY_END + HOUR, "reported_until": MONDAY_END + HOUR}
 FINAL = {"fetched": MONDAY_END + HORIZON_S, "reported_until": MONDAY_END}
 ABSENT = {"fetched": LATER - ABSENCE_MEMORY_S + 1, "empty_reason": Reason.NO_DEVICE}
+BEHIND = {"reported_until": MONDAY + 6 * HOUR}
 AGE = LATER - NOT_FINAL["fetched"]
 
 
@@ -80,6 +87,19 @@ AGE = LATER - NOT_FINAL["fetched"]
         (FINAL | {"reported_until": MONDAY + 6 * HOUR}, None, 6),  # the last report lies within
         (FINAL | {"reported_until": MONDAY - 6 * HOUR}, None, 0),
         (FINAL | {"reported_until": None}, None, 0),
+        (FINAL | {"reported_until": None, "fetched": MONDAY + 12 * HOUR + UNTOLD_HORIZON_S}, None, 12),
+        (FINAL | {"empty_reason": Reason.LEFT_OUT}, None, 0),
+        # older than the horizon but not final: asked again after an hour, and then more and more seldom
+        (BEHIND | {"fetched": LATER - HOUR}, None, 6),
+        (BEHIND | {"fetched": LATER - HOUR + 1}, None, 24),
+        (BEHIND | {"fetched": LATER - HOUR + 1, "reported_until": None}, None, 24),
+        (BEHIND | {"fetched": LATER - HOUR + 1, "empty_reason": Reason.LEFT_OUT}, None, 24),
+        (BEHIND | {"fetched": LATER - HOUR + 1}, 0, 0),
+        (BEHIND | {"fetched": LATER - HOUR + 1}, 1, 24),
+        (BEHIND | {"fetched": LATER - 4 * HOUR, "since": LATER - 7 * HOUR}, None, 6),
+        (BEHIND | {"fetched": LATER - 4 * HOUR + 1, "since": LATER - 7 * HOUR}, None, 24),
+        (BEHIND | {"fetched": LATER - DAY, "since": MONDAY}, None, 6),
+        (BEHIND | {"fetched": LATER - DAY + 1, "since": MONDAY}, None, 24),
         # max_age=0: no cached answer, except one that was fetched since the query began
         (FINAL, 0, 0),
         (ABSENT, 0, 0),
@@ -121,6 +141,31 @@ def test_reports_of_other_answers(other_fetched: float, other_reported: float | 
     span = CachedSpan(hours(0, 24), MONDAY_END + HORIZON_S, MONDAY + 6 * HOUR)
     other = CachedSpan(hours(24, 25), other_fetched, other_reported)
     assert index(span, other).servable(span) == hours(0, served)
+
+
+@pytest.mark.parametrize(
+    ("other_fetched", "other_reported", "served"),
+    [
+        (LATER - HOUR, MONDAY + 7 * HOUR, 6),  # more has come since
+        (LATER - HOUR, MONDAY + 6 * HOUR, 24),
+        (LATER - HOUR, None, 24),
+    ],
+)
+def test_a_younger_answer_that_told_more(
+    other_fetched: float, other_reported: float | None, served: int
+) -> None:
+    """What an older one lacks is asked for at once, however long it would have held."""
+    span = CachedSpan(hours(0, 24), LATER - 2 * HOUR, MONDAY + 6 * HOUR, since=MONDAY + 9 * DAY)
+    other = CachedSpan(hours(24, 25), other_fetched, other_reported)
+    assert index(span, other).servable(span) == hours(0, served)
+
+
+def test_a_system_that_stands_still_is_asked_more_and_more_seldom() -> None:
+    """After 1, 2, 4, 8 and 16 hours, and then once a day."""
+    asked = [0.0]
+    while len(asked) < 9:
+        asked.append(recheck_at(asked[-1], asked[0]))
+    assert [(b - a) / HOUR for a, b in pairwise(asked)] == [1, 2, 4, 8, 16, 24, 24, 24]
 
 
 @pytest.mark.parametrize(
@@ -223,8 +268,10 @@ def test_known_empty(
         (LATER, LATER, FOR_EVER),
         (MONDAY_END + HORIZON_S, MONDAY_END, FOR_EVER),
         (MONDAY_END + HORIZON_S - 1, MONDAY_END, MONDAY_END + HORIZON_S - 1),
-        (LATER, MONDAY_END - 1, LATER),
-        (LATER, None, LATER),
+        (LATER, MONDAY_END - 1, LATER + HOUR),  # asked again after an hour
+        (LATER, None, FOR_EVER),
+        (MONDAY_END + UNTOLD_HORIZON_S - 1, None, MONDAY_END + UNTOLD_HORIZON_S - 1 + HOUR),
+        (MONDAY_END + HORIZON_S - 1, None, MONDAY_END + HORIZON_S - 1),
     ],
 )
 def test_valid_until(fetched: float, reported: float | None, until: float) -> None:

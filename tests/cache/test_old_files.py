@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from attrs import evolve
 
 from enlighten_async.cache import CachedPart, CachedSpan, stats, verify
 from enlighten_async.models import Gap, Reason
@@ -82,9 +83,18 @@ def column(name: str, code: str, numbers: list[float]) -> list[Any]:
     return [name, code, b"".join(raw[place::8] for place in range(8))]
 
 
-def blob(window: Window, ends: list[int], *, reported: float | None, gaps: list[dict[str, Any]]) -> bytes:
-    """Return an answer for a window as a blob."""
+def blob(
+    window: Window,
+    ends: list[int],
+    *,
+    reported: float | None,
+    gaps: list[dict[str, Any]],
+    as_of: float = NOW,
+    **meta: float | None,
+) -> bytes:
+    """Return an answer for a window as a blob; `meta`: the last report, by default by now, and energy."""
     micro = 1_000_000
+    moments = {name: None if at is None else int(at) * micro for name, at in meta.items()}
     range_ = {"start": window.start, "end": window.end}
     part = {
         "system_id": SYSTEM,
@@ -94,6 +104,7 @@ def blob(window: Window, ends: list[int], *, reported: float | None, gaps: list[
             "last_report_at": int(NOW) * micro,
             "last_energy_at": None,
             "operational_at": STARTED * micro,
+            **moments,
         },
         "window": range_,
         "timezone": None,
@@ -107,7 +118,7 @@ def blob(window: Window, ends: list[int], *, reported: float | None, gaps: list[
             "window": range_,
             "grid": GRID,
             "holes": gaps,
-            "as_of": int(NOW) * micro,
+            "as_of": int(as_of) * micro,
             "reported_until": None if reported is None else int(reported) * micro,
             "notes": [],
         },
@@ -148,10 +159,12 @@ async def test_its_data_is_served(path: Path) -> None:
     """Spans, parts, coverage and replies."""
     cache = open_cache(path, FakeClock(NOW))
     full = CachedSpan(FULL, NOW, NOW - 3600, STARTED)
-    empty = CachedSpan(EMPTY, NOW, None, STARTED, Reason.NO_ROW)
+    empty = CachedSpan(EMPTY, NOW, NOW - 3600, STARTED, Reason.NO_ROW)
     assert await cache.spans(SCOPE, SERIES) == (full, empty)
     found = await cache.get(SCOPE, SERIES, hours(0, 9))
-    assert found[0] == CachedPart(full, stats_part(FULL, 2.0, reported=NOW))
+    part = stats_part(FULL, 2.0, reported=NOW - LAG)
+    assert part.meta is not None
+    assert found[0] == CachedPart(full, evolve(part, meta=evolve(part.meta, last_energy_at=None)))
     assert (found[1].span, len(found[1].part.intervals)) == (empty, 0)
     assert found[1].part.coverage.gaps() == (Gap(EMPTY, Reason.NO_ROW),)
     assert await cache.reply(SCOPE, REPLY) == response()
@@ -169,3 +182,56 @@ async def test_it_goes_on_being_used(path: Path) -> None:
     found = stats(path)
     assert (found.keys, found.scopes, found.series[0].entries, found.replies[0].entries) == (1, 1, 2, 1)
     assert verify(path).sound
+
+
+def test_it_is_inspected_as_it_is(path: Path) -> None:
+    """Without being changed."""
+    before = path.read_bytes()
+    found = stats(path)
+    assert (found.schema_version, found.series[0].entries, found.replies[0].entries) == (2, 2, 1)
+    assert verify(path).sound
+    assert path.read_bytes() == before
+
+
+LAG = 3600
+DAY_END = FULL.end + LAG
+"""What had to be reported for all devices to have reported the hour."""
+
+
+@pytest.mark.parametrize(
+    ("meta", "as_of", "fetched", "told"),
+    [
+        ({}, NOW, NOW, NOW - LAG),
+        ({"last_energy_at": NOW - 900}, NOW, NOW, NOW - 900 - LAG),
+        ({"last_energy_at": FULL.start - 5}, NOW, NOW, FULL.start - 5 - LAG),  # a backlog was being uploaded
+        ({"last_report_at": None, "last_energy_at": DAY_END}, NOW, NOW, FULL.end),
+        ({"last_report_at": None}, NOW, NOW, None),
+        # joined from several answers: the oldest of them counts, and what the newest told is not its own
+        ({}, NOW - 9 * LAG, NOW - 9 * LAG, None),
+        ({"last_energy_at": FULL.start}, NOW - 9 * LAG, NOW - 9 * LAG, FULL.start - LAG),
+    ],
+)
+async def test_what_was_final_is_judged_anew(
+    path: Path, meta: dict[str, float | None], as_of: float, fetched: float, told: float | None
+) -> None:
+    """By what the answer itself told, whatever was noted of it; its data stays."""
+    body = blob(FULL, [], reported=NOW, gaps=[], as_of=as_of, **meta)
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("UPDATE stretches SET body = ? WHERE start = ?", (body, FULL.start))
+    cache = open_cache(path, FakeClock(NOW))
+    (span, _) = await cache.spans(SCOPE, SERIES)
+    assert span == CachedSpan(FULL, fetched, told, STARTED)
+    (part,) = await cache.get(SCOPE, SERIES, FULL)
+    assert part.span == span
+    cache.file.release()
+
+
+@pytest.mark.parametrize("body", [b"", b"junk", FULL_BLOB[:-9], b"\x01" + zlib.compress(b"\x90", 1)])
+async def test_what_cannot_be_read_is_no_hindrance(path: Path, body: bytes) -> None:
+    """It is not final, and the rest of the file is used."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("UPDATE stretches SET body = ? WHERE start = ?", (body, FULL.start))
+    cache = open_cache(path, FakeClock(NOW))
+    assert [span.reported_until for span in await cache.spans(SCOPE, SERIES)] == [None, NOW - LAG]
+    assert await cache.get(SCOPE, SERIES, FULL) == ()
+    cache.file.release()

@@ -17,7 +17,7 @@ from enlighten_async.cache.pieces import (
     split_window_by_week,
 )
 from enlighten_async.models import Meta, Reason, Stats
-from enlighten_async.windows import Window
+from enlighten_async.windows import DAY, Window
 from tests.cache.parts import GRID, MONDAY, NOW, at, hours, join, stats_part
 
 HOUR = 3600
@@ -30,8 +30,9 @@ def cached_part(
 ) -> CachedPart[Stats]:
     """Return the cached answer for some hours, with the time of its fetch in all its rows."""
     window = hours(start, end)
+    told = float(MONDAY - WEEK) if reported is None else reported
     return CachedPart(
-        CachedSpan(window, NOW + fetched, reported), stats_part(window, float(fetched), reported=reported)
+        CachedSpan(window, NOW + fetched, told), stats_part(window, float(fetched), reported=told)
     )
 
 
@@ -93,37 +94,40 @@ def test_split_by_week(window: Span, unanswered: Span | None, pieces: list[Span]
         (Reason.BEFORE_OPERATION, None, (), None),
         (Reason.NO_ROW, None, (MONDAY + GRID,), None),  # not all of it is empty
         (Reason.NO_DEVICE, None, (MONDAY + GRID,), None),
+        (Reason.LEFT_OUT, None, (), Reason.LEFT_OUT),
+        (Reason.LEFT_OUT, MONDAY + 4 * HOUR, (MONDAY + GRID,), Reason.LEFT_OUT),  # also for the other rows
     ],
 )
 def test_the_reason_why_a_part_is_empty(
     reason: Reason, reported: float | None, ends: Sequence[int], empty: Reason | None
 ) -> None:
-    """Only where the service says that it has nothing at all."""
+    """Only where the service says that it has nothing at all; or that rows were left out."""
     part = stats_part(hours(0, 4), ends=ends, reported=reported, empty=reason)
+    part = part if reported is not None else evolve(part, meta=None)
     (piece,) = split_by_week(part, NOW)
     assert piece.span.empty_reason is empty
 
 
 @pytest.mark.parametrize(
-    ("reported", "last_report", "until"),
+    ("report", "energy", "until"),
     [
-        (10, 48, 10),  # it went on reporting
-        (10, 11, 10),
-        (10, 10.5, 9.5),  # it did not: its last hour may have been cut
+        (48, None, 47),  # it went on reporting
+        (11, None, 10),
+        (10.5, None, 9.5),  # it did not: its last hour may have been cut
+        (None, 10, 9),
+        (48, 10, 9),  # it is back and uploads its backlog
+        (10, 48, 9),
         (10, 10, 9),
-        (8, None, 7),  # nobody knows: the rows may end with the last report
-        (10, None, 10),  # the rows reach the end of the window
-        (None, 48, None),
-        (None, None, None),
+        (None, None, None),  # the newest row does not tell
     ],
 )
 def test_the_hour_before_an_outage_may_be_half(
-    reported: float | None, last_report: float | None, until: float | None
+    report: float | None, energy: float | None, until: float | None
 ) -> None:
     """Some devices fall silent before the last one does: hours from Monday on of an answer for ten hours."""
-    part = stats_part(hours(0, 10), reported=None if reported is None else MONDAY + reported * HOUR)
-    meta = None if last_report is None else Meta("normal", at(MONDAY + last_report * HOUR))
-    (piece,) = split_by_week(evolve(part, meta=meta), NOW)
+    told = [None if hour is None else at(MONDAY + hour * HOUR) for hour in (report, energy)]
+    part = evolve(stats_part(hours(0, 10), reported=MONDAY + 10 * HOUR), meta=Meta("normal", *told))
+    (piece,) = split_by_week(part, NOW)
     assert piece.span.reported_until == (None if until is None else MONDAY + until * HOUR)
 
 
@@ -167,11 +171,39 @@ def test_overlay_over_several() -> None:
 
 
 @pytest.mark.parametrize(
+    ("answers", "since"),
+    [
+        ([(0, 4, 1, 0)], None),
+        ([(0, 4, 1, 0), (0, 4, 5, 0)], 1),  # it told of no more than the one before it
+        ([(0, 4, 1, 0), (0, 4, 5, 0), (0, 4, 9, 0)], 1),
+        ([(0, 4, 1, None), (0, 4, 5, None)], 1),  # neither tells
+        ([(0, 4, 1, 0), (0, 4, 5, 1)], None),  # it told of more
+        ([(0, 4, 1, 0), (0, 4, 5, 1), (0, 4, 9, 1)], 5),
+        ([(0, 4, 1, 0), (4, 8, 5, 0)], None),  # it was about another time
+        ([(0, 4, 1, 0), (2, 8, 5, 0)], 1),
+        ([(0, 4, 1, 9), (0, 4, 5, 9)], None),  # it is final
+    ],
+)
+def test_since_when_answers_have_told_the_same(
+    answers: Sequence[tuple[float, float, int, float | None]], since: int | None
+) -> None:
+    """By hours from Monday on, days after its start at which they came, and hours up to which they tell."""
+    cached: list[CachedPart[Stats]] = []
+    for start, end, days, hour in answers:
+        reported = None if hour is None else MONDAY + hour * HOUR
+        span = CachedSpan(hours(start, end), MONDAY + days * DAY, reported)
+        cached = overlay(cached, CachedPart(span, stats_part(hours(start, end))), join)
+    assert cached[-1].span.since == (None if since is None else MONDAY + since * DAY)
+
+
+@pytest.mark.parametrize(
     ("first", "second", "joined"),
     [
         (((0, 2), NOW), ((2, 4), NOW), True),
-        (((0, 2), None), ((2, 4), NOW), False),  # the first is not final
-        (((0, 2), NOW), ((2, 4), None), False),
+        (((0, 2), MONDAY), ((2, 4), NOW), False),  # the first is not final
+        (((0, 2), NOW), ((2, 4), MONDAY), False),
+        (((0, 2), None), ((2, 4), None), True),  # by their age
+        (((0, 2), None), ((2, 4), NOW), False),  # one tells, the other does not
         (((0, 2), NOW), ((3, 4), NOW), False),  # not side by side
     ],
 )
@@ -188,7 +220,7 @@ def test_final_neighbours_are_joined(
     found = overlay([one], two, join)
     assert len(found) == (1 if joined else 2)
     if joined:
-        assert found[0].span == CachedSpan(hours(0, 4), NOW + 1, NOW, 5.0)
+        assert found[0].span == CachedSpan(hours(0, 4), NOW + 1, second[1], 5.0)
         assert found[0].part.window == hours(0, 4)
 
 

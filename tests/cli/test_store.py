@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from enlighten_async.cli.app import cli
 from enlighten_async.cli.context import CommandContext, user_state_file
 from enlighten_async.cli.formatting import size
+from enlighten_async.state.migrations import MIGRATIONS
 from tests.cli.conftest import Commands
 
 MONTH = ("--start", "2025-04-01", "--end", "2025-04-30")
@@ -51,7 +52,7 @@ def test_info(path: Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     first, *rows = done.stdout.splitlines()
     assert first.startswith(f"{path}: {size(path.stat().st_size)} (0 B of it free, and ")
-    assert first.endswith(" of journal), schema 2; keys counted: 1, accounts: 1")
+    assert first.endswith(f" of journal), schema {len(MIGRATIONS)}; keys counted: 1, accounts: 1")
     assert [row.split()[:3] for row in rows[:2]] == [
         ["series", "systems", "spans"],
         ["rgm_stats", "1", "6"],

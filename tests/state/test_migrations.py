@@ -11,7 +11,13 @@ import pytest
 
 from enlighten_async.errors import InputError
 from enlighten_async.state import DatabaseBusy, StateFile, salt
-from enlighten_async.state.migrations import MIGRATIONS, migrate
+from enlighten_async.state.migrations import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    migrate,
+    oldest_answer,
+    told_until,
+)
 
 
 @pytest.fixture
@@ -39,17 +45,16 @@ def count(connection: sqlite3.Connection) -> int:
 @pytest.mark.parametrize("form", range(1, len(MIGRATIONS)))
 def test_an_older_file_is_brought_up_to_date(path: Path, file: StateFile, form: int) -> None:
     """What is in it stays."""
-    file.transact(put)
     empty = StateFile(path.with_name("new.db"), durable=False)
     older = sqlite3.connect(path, isolation_level=None)
-    made = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    first = [name for statement in sum(MIGRATIONS[:form], ()) for name in statement.split()[2:3]]
-    for (name,) in older.execute(made).fetchall():
-        if name not in first:
-            older.execute(f"DROP TABLE {name}")
+    older.create_function("oldest_answer", 2, oldest_answer)
+    older.create_function("told_until", 3, told_until)
+    for statement in sum(MIGRATIONS[:form], ()):
+        older.execute(statement)
+    put(older)
+    older.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     older.execute(f"PRAGMA user_version = {form}")
     older.close()
-    file.release()
     assert file.transact(count) == 1
     tables = "SELECT sql FROM sqlite_schema ORDER BY name"
     assert file.transact(lambda connection: connection.execute(tables).fetchall()) == empty.transact(

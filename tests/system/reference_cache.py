@@ -18,6 +18,8 @@ from attrs import Factory, define, frozen
 
 DAY = 86_400
 FINAL_AFTER = 3 * DAY
+FINAL_UNTOLD_AFTER = 30 * DAY
+RECHECK = 3600
 SPANS = {
     "v2": {"rgm_stats": 7 * DAY, "stats": DAY, "consumption_stats": 28 * DAY},
     "v4": {"rgm_stats": 7 * DAY, "stats": 7 * DAY, "consumption_stats": 7 * DAY},
@@ -75,14 +77,14 @@ class Answer:
 
     Attributes:
         at: when it was given.
-        reported: up to when all was reported by then, where it says so.
+        reported: up to when all was reported by then, energy included, where it says so.
         started: when the system went into operation, where it says so.
         absent: whether there is no such device.
         nothing: whether it has nothing at all to tell: that is remembered for a day.
     """
 
     at: int
-    reported: float
+    reported: float | None
     started: float | None
     absent: bool
     nothing: bool
@@ -93,16 +95,13 @@ class Answer:
         body = exchange.body
         meta = body.get("meta") or {}
         rows = [row["end_at"] for row in body.get("intervals") or ()]
-        told = (*rows[-1:], meta.get("last_report_at"), body.get("last_interval"))
-        reported = max((at for at in told if at), default=float("-inf"))
-        if meta.get("last_report_at"):  # shortly before the last report some devices may not have been heard
-            reported = min(reported, meta["last_report_at"] - 3600)
-        elif reported < end:
-            reported -= 3600
+        told = [at for at in (meta.get("last_report_at"), meta.get("last_energy_at")) if at]
+        # Shortly before that some devices may not have been heard.
+        reported = min(told) - 3600 if told else None
         absent = exchange.status in {401, 422} and "consumption meter" in json.dumps(body)
         absent |= exchange.status == 200 and body.get("total_devices") == 0 and not rows
         started = meta.get("operational_at")
-        silent = reported < 0 and started is None
+        silent = reported is None and started is None and not rows
         return cls(exchange.date, reported, started, absent, absent or silent)
 
 
@@ -123,13 +122,22 @@ class Series:
     kept: int
     cells: dict[int, tuple[Answer, Row | None]] = Factory(dict)
     answers: list[Answer] = Factory(list)
-    _final: dict[int, float] = Factory(dict)
+    since: dict[int, int] = Factory(dict)
+    _final: dict[int, tuple[float | None, float]] = Factory(dict)
 
     def put(self, window: Span, answer: Answer, rows: Mapping[int, Row]) -> None:
         """Note what an answer says of a window."""
         self.answers.append(answer)
         self._final.clear()
+        # Answers that follow each other and tell of no more are a row, week by week.
+        seen: dict[int, int] = {}
         for cell in self.within(window):
+            before = self.cells.get(cell)
+            if before and before[0].reported == answer.reported and before[0].at <= answer.at:
+                week = (cell - 1) // (7 * DAY)
+                seen[week] = min(seen.get(week, answer.at), self.since.get(cell, before[0].at))
+        for cell in self.within(window):
+            self.since[cell] = seen.get((cell - 1) // (7 * DAY), answer.at)
             if cell not in self.cells or self.cells[cell][0].at <= answer.at:
                 self.cells[cell] = (answer, rows.get(cell))
 
@@ -147,9 +155,16 @@ class Series:
         if answer.nothing:
             return answer.at + DAY > now
         if answer.at not in self._final:
-            reported = max(each.reported for each in self.answers if each.at <= answer.at)
-            self._final[answer.at] = min(answer.at - FINAL_AFTER, reported)
-        return cell <= self._final[answer.at]
+            told = [each.reported for each in self.answers if each.at <= answer.at and each.reported]
+            final = min(answer.at - FINAL_AFTER, max(told)) if told else answer.at - FINAL_UNTOLD_AFTER
+            self._final[answer.at] = max(told, default=None), final
+        reported, final = self._final[answer.at]
+        newest = max((each.reported for each in self.answers if each.reported), default=None)
+        if newest is not None and (reported is None or newest > reported):
+            return cell <= final  # more has come since
+        # A system that stands still is asked again after an hour, then twice as long, up to a day.
+        again = answer.at + min(DAY, RECHECK + answer.at - self.since[cell])
+        return cell <= (answer.at - FINAL_AFTER if now < again else final)
 
     def missing(self, window: Span, now: float, max_age: float | None) -> list[int]:
         """Return the cells that are worth buying: the service still has them, and nothing serves them."""

@@ -212,9 +212,26 @@ async def test_days_of_an_outage_are_not_final(cache_setup: CacheSetup, version:
     world.clock.advance(20 * DAY)
     world.emulator.truth.report_lag = lag + 20 * DAY
     async with cache_setup.client(world, version=version) as client:
-        for _ in range(2):
-            assert await spent(world, client.summary(world.system, summary_date=last)) == 1
+        for hours in (
+            0,
+            1,
+            2,
+            4,
+            8,
+            16,
+            24,
+        ):  # asked again more and more seldom, as long as it stays the same
+            world.clock.advance(max(0, hours * HOUR - 60))
+            world.emulator.truth.report_lag += max(0, hours * HOUR - 60)
+            assert await spent(world, client.summary(world.system, summary_date=last)) == (not hours)
+            world.clock.advance(min(hours, 1) * 60)
+            world.emulator.truth.report_lag += min(hours, 1) * 60
+            assert await spent(world, client.summary(world.system, summary_date=last)) == (hours > 0)
+        assert (
+            await spent(world, client.with_options(max_age=0).summary(world.system, summary_date=last)) == 1
+        )
         world.emulator.truth.report_lag = lag
+        world.clock.advance(DAY)
         answer = await client.summary(world.system, summary_date=last)
         assert answer.energy_today
         assert await spent(world, client.summary(world.system, summary_date=last)) == 0

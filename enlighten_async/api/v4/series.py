@@ -15,8 +15,9 @@ from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
 from enlighten_async.api.v4 import decode_series as decode
 from enlighten_async.api.v4.daily import NO_HEAT_PUMP_TEXT
 from enlighten_async.api.v4.systems import quote_segment
-from enlighten_async.cache import valid_until
+from enlighten_async.cache import ABSENCE_MEMORY_S, recheck_at, valid_until
 from enlighten_async.models import MicrosTelemetry
+from enlighten_async.models.coverage import Reason
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.windows import DAY, Window
@@ -256,9 +257,16 @@ class MicrosPages(Pages[MicrosTelemetry, int]):
         return cursor + 1 if more else None
 
 
-def _page_valid_until(page: MicrosTelemetry, fetched: float) -> float:
+def _page_valid_until(page: MicrosTelemetry, fetched: float, since: float | None) -> float:
     """Return up to when (epoch seconds) a page will do: pages are cached one by one, as they came."""
-    return valid_until(page.window.end, fetched, page.coverage.reported_until)
+    reasons = {gap.reason for each in (page, *page.devices) for gap in each.coverage.gaps()}
+    if Reason.NO_DEVICE in reasons:
+        return fetched + ABSENCE_MEMORY_S
+    if Reason.UNAVAILABLE in reasons:
+        return fetched
+    told = (device.meta.reported_until for device in page.devices if device.meta)
+    until = valid_until(page.window.end, fetched, next(told, None), since)
+    return min(until, recheck_at(fetched, since)) if Reason.LEFT_OUT in reasons else until
 
 
 def _start_and_day_or_week(window: Window, *, newest: bool) -> Params:
