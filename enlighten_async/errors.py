@@ -6,7 +6,7 @@ EnlightenError
 ├── UsageError               the client is used in a way it cannot serve (other loop, closed, streamed twice)
 ├── BudgetExceeded           the query would cost more than `max_requests` or wait longer than `max_wait`
 ├── QuotaExhausted           the plan is used up until `retry_at`
-├── APIError                 the service answered, and not with data
+├── APIError                 the service answered, and not with data; itself: a status it does not document
 │   ├── AuthenticationError  check API key and user id (401)
 │   │   ├── TokenRefused     the access token is not accepted: handled inside by one refresh
 │   │   ├── KeyMissing       the API key did not arrive where it was looked for
@@ -18,7 +18,7 @@ EnlightenError
 │   ├── RangeError           the system has no such range (422)
 │   ├── Throttled            over the limit (409, 429): waited out inside, raised only when it does not end
 │   ├── Unavailable          no data for now: ask again later (500 with errorCode 7, 503)
-│   ├── ServerError          the service failed (other 5xx, redirects, unknown answers)
+│   ├── ServerError          the service failed (other 5xx), or something else answered (web page, redirect)
 │   └── ServiceRetired       this version of the API has ended
 ├── TransportError           no whole answer arrived; `sent` tells whether the request left
 │   └── RequestTimeout       the deadline passed
@@ -137,7 +137,7 @@ class QuotaExhausted(EnlightenError):
 
 
 class APIError(EnlightenError):
-    """The service answered with an error.
+    """The service answered with an error; of this class itself if it refused the request for another reason.
 
     Attributes:
         status: HTTP status of the answer.
@@ -257,11 +257,31 @@ class Throttled(APIError):
 
 
 class Unavailable(APIError):
-    """The service has no answer for now (500 with errorCode 7, 503); ask again later."""
+    """The service has no answer for now (500 with errorCode 7, 503); ask again later.
+
+    Attributes:
+        passing: whether it passes within moments: 503 may, the lack of data (errorCode 7) does not.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, response: Response | None = None) -> None:
+        super().__init__(message, status=status, response=response)
+        self.passing = status == 503
+
+
+_LASTING_FAILURES = frozenset({301, 308, 501, 505, 511})
+"""Statuses of failures and redirects that last until somebody changes the service, or the way to it."""
 
 
 class ServerError(APIError):
-    """The service failed, or answered in a way it does not document."""
+    """The service failed (5xx), or a web page or a redirect came in place of an answer.
+
+    Attributes:
+        passing: whether a repeat can help: not after 501, 505, 511 and permanent redirects.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, response: Response | None = None) -> None:
+        super().__init__(message, status=status, response=response)
+        self.passing = status not in _LASTING_FAILURES
 
 
 class ServiceRetired(APIError):

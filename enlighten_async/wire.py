@@ -55,6 +55,10 @@ class ReplyKey(Generic[P]):
     valid_until: Callable[[P, float, float | None], float] = field(eq=False, repr=False)
 
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""The bytes that some servers put before a text in UTF-8."""
+
+
 def never_final(_: object, fetched: float, _since: float | None = None) -> float:
     """Return the time of a fetch (epoch seconds): such a response tells of that moment only."""
     return fetched
@@ -88,6 +92,12 @@ class Response:
     received_at: float = 0.0
     retry_after: float | None = None
     same_since: float | None = None
+
+    @property
+    def is_web_page(self) -> bool:
+        """Whether the body is a web page and no JSON, whatever it is called: proxies give either any name."""
+        first = self.body[:256].removeprefix(BYTE_ORDER_MARK).lstrip()[:1]
+        return first == b"<" or ("html" in self.content_type and first not in {b"{", b"[", b""})
 
 
 @frozen

@@ -113,7 +113,7 @@ def test_which_errors_end_a_query() -> None:
 
 def test_which_errors_may_pass() -> None:
     """By itself an error is no reason to send again; a transport's is, unless it says otherwise."""
-    assert {kind for kind in FAMILY if kind("said").passing} == {TransportError, RequestTimeout}
+    assert {kind for kind in FAMILY if kind("said").passing} == {TransportError, RequestTimeout, ServerError}
     assert not TransportError("said", passing=False).passing
 
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from attrs import evolve, field, frozen
 
 from enlighten_async.api import decode
+from enlighten_async.api.error_bodies import INVALID_RANGE, says_no_device
 from enlighten_async.api.single import OneRequestPlan
 from enlighten_async.cache import ABSENCE_MEMORY_S, day_end_anywhere, recheck_at, valid_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError
@@ -20,9 +21,6 @@ from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.windows import as_datetime, calendar_day
 from enlighten_async.wire import Params, Request, Response
-
-INVALID_RANGE_TEXT = "Requested date range is invalid for this system"
-"""Text of a 422 where the start is after the end, one of which the service may have chosen itself."""
 
 FUTURE_DATE_TEXT = "Requested date is in the future"
 """Text of a 422 for days to come; some endpoints say it of today."""
@@ -65,7 +63,9 @@ class DateRange:
         """Return the reason why these days are empty, if an error of the service says that they are."""
         if error.status == 204:
             return Reason.NOT_REPORTED_YET
-        if not isinstance(error, RangeError) or INVALID_RANGE_TEXT not in str(error):
+        if says_no_device(error):
+            return Reason.NO_DEVICE
+        if not isinstance(error, RangeError) or INVALID_RANGE not in str(error):
             return None
         first, last = error.start_date, error.end_date
         ordered = first is not None and last is not None and first <= last

@@ -15,7 +15,7 @@ from cattrs import BaseValidationError, transform_error
 from enlighten_async.errors import DecodeError, NotFound
 from enlighten_async.models.convert import structure
 from enlighten_async.windows import as_datetime
-from enlighten_async.wire import Response
+from enlighten_async.wire import BYTE_ORDER_MARK, Response
 
 _INSTANTS = frozenset({"end_at", "last_report_at", "last_energy_at", "operational_at"})
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -95,7 +95,7 @@ def items(model: type[T], response: Response) -> tuple[T, ...]:
 def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
     """Parse a body; raise `DecodeError` with the path to the first error in it."""
     try:
-        return decoder.decode(response.body)
+        return decoder.decode(response.body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         message = str(error) or type(error).__name__
     if _CUT_OFF in message:  # msgspec says so of an empty body too

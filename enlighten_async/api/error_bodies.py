@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 
 import msgspec
 
 from enlighten_async.api.decode import instant
-from enlighten_async.errors import APIError, RangeError, Throttled
+from enlighten_async.errors import APIError, EnlightenError, RangeError, ServerError, Throttled
 from enlighten_async.windows import END_OF_TIME, as_datetime
-from enlighten_async.wire import Response
+from enlighten_async.wire import BYTE_ORDER_MARK, Response
 
 UNAVAILABLE = 7
 """`errorCode` of a 500 by which the service says that data is not available for now."""
+
+INVALID_RANGE = "invalid for this system"
+"""Text of an error about a range for which there is nothing, whatever its status."""
+
+_NO_DEVICE = re.compile(
+    r"\b(?:no|not contain any) active and enabled|(?:\bno|n't have(?: any)?) encharges", re.IGNORECASE
+)
+"""Texts of errors about a system that has no such meter, or no batteries: the statuses differ."""
+
+
+def says_no_device(error: EnlightenError) -> bool:
+    """Tell whether an error says, under any status, that a system has no device of the kind asked about."""
+    return isinstance(error, APIError) and _NO_DEVICE.search(str(error)) is not None
+
+
+def kind_of(
+    response: Response, known: Mapping[int, tuple[type[APIError], str]]
+) -> tuple[type[APIError], str]:
+    """Return the class and the advice for a status, by a table, or what can be said of any other status."""
+    status = response.status
+    kind = known.get(status)
+    if kind is not None and not (response.is_web_page and kind[0] is RangeError):  # pages know no ranges
+        return kind
+    if response.is_web_page:
+        return ServerError, "a web page came in place of data; if that lasts, check base_url and proxy"
+    if 300 <= status < 400:
+        return ServerError, "the service redirects, which its API never did; check base_url"
+    if status >= 500:
+        return ServerError, "the service failed"
+    if status >= 400:
+        return APIError, f"the service refused the request ({status}); check the call and base_url"
+    return APIError, f"the service does not document such an answer ({status}); check base_url and proxy"
 
 
 def envelope(response: Response) -> Mapping[str, object]:
     """Return the body of an error as a mapping; an empty one if it is anything else."""
     try:
-        body = msgspec.json.decode(response.body)
+        body = msgspec.json.decode(response.body.removeprefix(BYTE_ORDER_MARK))
     except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import Factory, define, evolve, field, frozen
 
+from enlighten_async.api.error_bodies import INVALID_RANGE, says_no_device
 from enlighten_async.api.ranges import HOUR, Range, SeriesLimits, TimeRange
 from enlighten_async.cache import SeriesIndex, split_window_by_week
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, Unavailable
@@ -23,11 +24,8 @@ from enlighten_async.wire import Request, Response, SeriesKey, WindowRequests
 
 S = TypeVar("S", bound=SeriesResult)
 
-NO_METER = "does not contain any active and enabled"
-"""Text of an error about a system that has no such meter, whatever its status."""
-
-INVALID_RANGE, FUTURE_RANGE = "invalid for this system", "is in the future"
-"""Texts of errors about a range for which there is nothing, whatever their status."""
+FUTURE_RANGE = "is in the future"
+"""Text of an error about a range for which there is nothing yet."""
 
 _TOO_LONG = re.compile(
     r"(?:more|longer|greater) than|exceed\w*|at most|maximum(?: of)?|too (?:long|large)", re.IGNORECASE
@@ -273,8 +271,8 @@ class SeriesRequests(Generic[S]):
 
     def _reason(self, error: APIError) -> Reason | None:
         """Return the reason for which the whole of a range is empty, if an error gives one."""
-        text, limits = str(error), self.endpoint.limits
-        if NO_METER in text or (limits.absent and limits.absent in text.lower()):
+        limits = self.endpoint.limits
+        if says_no_device(error) or (limits.absent and limits.absent in str(error).lower()):
             return Reason.NO_DEVICE
         if error.status == 204:
             return limits.no_content

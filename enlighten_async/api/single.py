@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
-from enlighten_async.api import decode
+from enlighten_async.api import decode, error_bodies
 from enlighten_async.cache import SeriesIndex
+from enlighten_async.errors import APIError, EnlightenError
+from enlighten_async.models import readings
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
@@ -91,14 +93,17 @@ def system_plan(
     return SinglePlan(Request(endpoint, f"/systems/{system_id}/{path or endpoint}", params, read))
 
 
+M = TypeVar("M", bound=readings.MeterReadings | readings.StorageMeterReadings)
+
+
 def readings_plan(
-    model: type[P],
+    model: type[M],
     endpoint: str,
     system_id: int,
     end_at: Moment | None,
     *,
     shape: decode.Shape | None = None,
-) -> SinglePlan[P]:
+) -> SinglePlan[M]:
     """Return the plan of a query for the last readings of a system's meters.
 
     Args:
@@ -112,4 +117,12 @@ def readings_plan(
         InputError: `end_at` is not an instant.
     """
     params = () if end_at is None else (("end_at", str(int(epoch(end_at, "end_at")))),)
-    return system_plan(model, endpoint, system_id, params=params, shape=shape)
+    request = system_plan(model, endpoint, system_id, params=params, shape=shape).request
+    return SinglePlan(evolve(request, empty_answer_for=partial(_no_readings, model, system_id)))
+
+
+def _no_readings(model: type[M], system_id: int, error: EnlightenError) -> M | None:
+    """Return the empty answer that an error stands for which says that there are no such meters."""
+    if not (isinstance(error, APIError) and error_bodies.says_no_device(error)):
+        return None
+    return model(system_id, as_of=decode.fetched_at(error.response))

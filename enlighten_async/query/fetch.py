@@ -32,6 +32,8 @@ MAX_CLOCK_ERROR_S = DAY
 MAX_OVERLOADS = 5
 """Answers "too many at once" (503) to one request after which its error is raised."""
 
+_JSON_BEGINS = frozenset({b"{", b"["})
+
 logger = logging.getLogger("enlighten_async")
 
 
@@ -391,10 +393,17 @@ class Fetcher:
         Raises:
             DecodeError: it cannot be decoded.
         """
-        if response.status == 200 and "html" not in response.content_type:  # a web page is no data
-            return request.decode(response), None
+        failure: EnlightenError | None = None
+        if response.status == 200 and (response.body[:1] in _JSON_BEGINS or not response.is_web_page):
+            try:
+                return request.decode(response), None
+            except EnlightenError as undecodable:  # unless it is an error by its text
+                failure = undecodable
         error = self.session.api.error_for(response, request.endpoint)
-        return request.empty_answer_for(error), error
+        part = request.empty_answer_for(error)
+        if failure is not None and part is None:
+            raise failure
+        return part, error
 
     def _cache(self, cache: IntervalCache, request: Request[Part], part: Part, response: Response) -> None:
         """Cache a part, or a reply as it came; written with the next transaction of the cache."""

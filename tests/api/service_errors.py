@@ -13,5 +13,5 @@ def error_of(
     response: Response, error_for: Callable[..., EnlightenError], *args: Any, **options: Any
 ) -> EnlightenError | None:
     """Return the error that a response stands for; `None` if it is data."""
-    is_data = response.status == 200 and "html" not in response.content_type
+    is_data = response.status == 200 and not response.is_web_page
     return None if is_data else error_for(response, *args, **options)

@@ -226,7 +226,7 @@ PARSE = {"reason": "Failed to parse date x", "start": "2025-06-24", "end": "2025
         (422, invalid(), RangeError),
         (422, invalid(start="2024-01-09", end="2024-01-09"), RangeError),
         (422, invalid(start=5, end=None), RangeError),
-        (422, b"<html>", RangeError),
+        (422, b"<html>", ServerError),
         (401, {"reason": "401", "message": [NOT_AUTHORIZED]}, AuthenticationError),
         (404, {"reason": "404", "message": ["Couldn't find Site with 'id'=7"]}, NotFound),
         (500, {"errorCode": 7, "errorMessages": ["Data temporarily unavailable."]}, Unavailable),
@@ -242,7 +242,6 @@ def test_production_of_a_missing_system_stays_an_error() -> None:
     """Only consumption is ever not found for want of a meter."""
     missing = {"reason": "404", "message": ["Resource not found."]}
     assert type(told(energy_lifetime(7), missing, 404)) is NotFound
-    assert type(told(energy_lifetime(7), {"message": NO_METER}, 401)) is AuthenticationError
 
 
 def test_the_retired_service_is_no_missing_meter() -> None:

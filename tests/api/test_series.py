@@ -279,7 +279,7 @@ def refused(sample: Sample, window: Window | None, status: int, body: object, zo
 
 
 @each
-@pytest.mark.parametrize("status", [401, 422])
+@pytest.mark.parametrize("status", [400, 401, 404, 405, 422, 500])
 @pytest.mark.parametrize("message", [NO_METER, [NO_METER]])
 def test_no_meter_is_no_device(sample: Sample, status: int, message: object) -> None:
     """By its text, whatever the status; then older windows are not asked for."""
@@ -292,20 +292,14 @@ def test_no_meter_is_no_device(sample: Sample, status: int, message: object) -> 
 
 @each
 def test_a_refusal_of_the_user_stays_one(sample: Sample) -> None:
-    """A 401 of any other text than those about a system without meter."""
-    said = "Not authorized to access requested resource."
-    failure = error_of(answer({"reason": "401", "message": [said]}, 401), error_for, official=False)
-    assert failure is not None
-    assert failure.ends_query
-    assert sample.ask().request(W).empty_answer_for(failure) is None
-
-
-@each
-@pytest.mark.parametrize("status", [400, 401, 404, 422, 500])
-def test_a_text_about_a_missing_meter_means_the_same_under_any_status(sample: Sample, status: int) -> None:
-    """The status of the service's real answer is not known."""
-    part = refused(sample, W, status, {"reason": str(status), "message": [NO_METER]})
-    assert part.coverage.gaps() == (Gap(W, Reason.NO_DEVICE),)
+    """A 401, or 404, of any other text."""
+    for status, said in ((401, "Not authorized to access requested resource."), (404, "Resource not found")):
+        failure = error_of(
+            answer({"reason": str(status), "message": [said]}, status), error_for, official=False
+        )
+        assert failure is not None
+        assert failure.ends_query
+        assert sample.ask().request(W).empty_answer_for(failure) is None
 
 
 @each

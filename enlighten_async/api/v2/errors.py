@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from enlighten_async import errors
-from enlighten_async.api.error_bodies import UNAVAILABLE, envelope, message_of, with_facts
+from enlighten_async.api import error_bodies as bodies
 from enlighten_async.wire import Response
 
 _ERRORS: Mapping[int, tuple[type[errors.APIError], str]] = {
@@ -31,22 +31,20 @@ def error_for(response: Response, *, official: bool) -> errors.EnlightenError:
         response: the response.
         official: whether it came from the service's own host, whose v2 has ended.
     """
-    body = envelope(response)
+    body = bodies.envelope(response)
     if official and not body and (response.status in {200, 404, 410} or 300 <= response.status < 400):
         return errors.ServiceRetired(_RETIRED, status=response.status, response=response)
-    kind, advice = _kind(response, body)
-    text = message_of(body, *_TEXTS).rstrip(".")
+    text = bodies.message_of(body, *_TEXTS).rstrip(".")
+    kind, advice = _kind(response, body, text)
     message = f"{response.status}{f' {text}' if text else ''}: {advice}"
-    return with_facts(kind(message, status=response.status, response=response), body)
+    return bodies.with_facts(kind(message, status=response.status, response=response), body)
 
 
-def _kind(response: Response, body: Mapping[str, object]) -> tuple[type[errors.APIError], str]:
-    if response.status == 500 and body.get("errorCode") == UNAVAILABLE:
+def _kind(response: Response, body: Mapping[str, object], text: str) -> tuple[type[errors.APIError], str]:
+    if bodies.INVALID_RANGE in text:
+        return _ERRORS[422]
+    if response.status == 500 and body.get("errorCode") == bodies.UNAVAILABLE:
         return errors.Unavailable, "the service does not have this data for now; ask again later"
-    if response.status == 422 and message_of(body, *_TEXTS).startswith("Couldn't find "):
+    if response.status == 422 and text.startswith("Couldn't find "):
         return _ERRORS[404]
-    if response.status == 200:
-        return errors.ServerError, "a web page came in place of data; check base_url and proxy"
-    if 300 <= response.status < 400:
-        return errors.ServerError, "the service redirects, which its API never did; check base_url"
-    return _ERRORS.get(response.status, (errors.ServerError, "the service failed"))
+    return bodies.kind_of(response, _ERRORS)

@@ -38,14 +38,13 @@ CONSUMPTION_STATS = SeriesEndpoint(
 )
 """Consumption of the site, by 15 minutes; of a longer range "one month" is answered: 28 days at least."""
 
-NO_METER_TEXTS = {401: "consumption meter", 404: "Resource not found", 422: "consumption meter"}
-"""Texts of errors, by status, for a system without an enabled meter of consumption."""
+NO_METER_TEXT = "Resource not found"
+"""Text of a 404 for a system without an enabled meter of consumption."""
 
 
 def _no_meter_or_no_days(days: DateRange, error: APIError) -> Reason | None:
     """Return the reason why there are no days of consumption, if an error of the service says so."""
-    text = NO_METER_TEXTS.get(error.status)
-    if error.status == 204 or (text is not None and text in str(error)):
+    if error.status == 204 or (error.status == 404 and NO_METER_TEXT in str(error)):
         return Reason.NO_DEVICE
     return days.empty_reason(error)
 

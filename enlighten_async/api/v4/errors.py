@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from enlighten_async import errors
-from enlighten_async.api.error_bodies import UNAVAILABLE, envelope, message_of, with_facts
+from enlighten_async.api import error_bodies as bodies
 from enlighten_async.wire import Response
 
 ACCESS_CONTROLS: Mapping[str, tuple[str, ...]] = {
@@ -88,29 +88,29 @@ def error_for(response: Response, endpoint: str) -> errors.EnlightenError:
         response: the response.
         endpoint: the API's name of the endpoint, which tells the access control it needs.
     """
-    body = envelope(response)
+    body = bodies.envelope(response)
     text = _message_of(body)
     if response.status == 401 and "access this resource" in text:
         return _missing_access_control(response, text, endpoint)
     kind, advice = _kind(response, body, text)
     message = f"{response.status}{f' {text}' if text else ''}: {advice}"
-    return with_facts(kind(message, status=response.status, response=response), _facts(response, body, text))
+    return bodies.with_facts(
+        kind(message, status=response.status, response=response), _facts(response, body, text)
+    )
 
 
 def _kind(response: Response, body: Mapping[str, object], text: str) -> tuple[type[errors.APIError], str]:
     status = response.status
+    if bodies.INVALID_RANGE in text:
+        return _ERRORS[422]
     if status == 401:
         fitting = (row for row in _UNAUTHORIZED if row[0] in text.lower())
         return next(((kind, advice) for _, kind, advice in fitting), _ERRORS[401])
-    if status == 500 and body.get("errorCode") == UNAVAILABLE:
+    if status == 500 and body.get("errorCode") == bodies.UNAVAILABLE:
         return errors.Unavailable, "the service does not have this data for now; ask again later"
     if status in {400, 422} and _NOT_FOUND_TEXT.search(text):
         return _ERRORS[404]
-    if status == 200:
-        return errors.ServerError, "a web page came in place of data; check base_url and proxy"
-    if 300 <= status < 400:
-        return errors.ServerError, "the service redirects, which its API never did; check base_url"
-    return _ERRORS.get(status, (errors.ServerError, "the service failed"))
+    return bodies.kind_of(response, _ERRORS)
 
 
 def _missing_access_control(response: Response, text: str, endpoint: str) -> errors.MissingAccessControl:
@@ -131,8 +131,11 @@ def _message_of(body: Mapping[str, object]) -> str:
     """Return the text of an error: its details, where it has some, and else its title."""
     nested = body.get("error")
     if isinstance(nested, dict):
-        return message_of(nested, "message", "status")
-    title, details = message_of(body, "message", "errorMessages", "reason"), message_of(body, "details")
+        return bodies.message_of(nested, "message", "status")
+    title, details = (
+        bodies.message_of(body, "message", "errorMessages", "reason"),
+        bodies.message_of(body, "details"),
+    )
     quoted = _QUOTED.fullmatch(details)
     text = quoted.group(1) if quoted else details
     if text and ("ismatch" in title or "authorized" in title):

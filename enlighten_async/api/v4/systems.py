@@ -13,11 +13,12 @@ import msgspec
 from attrs import evolve, frozen
 
 from enlighten_async.api import decode
+from enlighten_async.api.error_bodies import says_no_device
 from enlighten_async.api.paging import Seen
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.api.systems import SystemFilters, SystemsPlan, filter_values, serial_number
 from enlighten_async.cache import SeriesIndex
-from enlighten_async.errors import EnlightenError, InputError, NotSupported, RangeError
+from enlighten_async.errors import APIError, EnlightenError, InputError, NotSupported, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.site_settings import BatterySettings, GridStatus, LoadControl, StormGuard
 from enlighten_async.models.systems import SystemDetails, SystemsPage
@@ -227,9 +228,12 @@ def setting_plan(model: type[S], endpoint: str, system_id: int) -> SinglePlan[S]
 
 def _empty_setting(model: type[S], system_id: int, error: EnlightenError) -> S | None:
     """Return the empty answer that an error of the service stands for: without batteries, or a report."""
-    if not isinstance(error, RangeError):
+    if not isinstance(error, APIError):
         return None
-    reason = next((reason for text, reason in _EMPTY_TEXTS if text in str(error)), None)
+    known = _EMPTY_TEXTS if isinstance(error, RangeError) else ()
+    reason = next((reason for text, reason in known if text in str(error)), None)
+    if says_no_device(error):
+        reason = Reason.NO_DEVICE
     if reason is None:
         return None
     return model(system_id, reason=reason, as_of=decode.fetched_at(error.response))

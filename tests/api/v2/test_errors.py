@@ -94,7 +94,7 @@ def explained(status: int, body: object, *, official: bool = True, **options: st
         (422, {"errorCode": 7, "errorMessages": ["Not now."]}, RangeError, "422 Not now: "),
         (422, {"reason": "Vague", "message": "Clear"}, RangeError, "422 Clear: "),
         (401, {"message": "The system has no enabled meter"}, AuthenticationError, "401 The system has no "),
-        (400, {"reason": "400", "message": [1, None, {}]}, ServerError, "400: "),
+        (400, {"reason": "400", "message": [1, None, {}]}, APIError, "400: "),
         (422, {"reason": 422, "message": [], "errorMessages": ""}, RangeError, "422: "),
         (422, {"reason": "422", "message": ["", "b"]}, RangeError, "422 b: "),
     ],
@@ -124,7 +124,9 @@ def test_every_known_shape(
         (500, b"<html>", ServerError, ServerError),
         (502, b"<html>bad gateway", ServerError, ServerError),
         (503, b"<html>", Unavailable, Unavailable),
-        (204, b"", ServerError, ServerError),
+        (204, b"", APIError, APIError),
+        (418, b"<html>", ServerError, ServerError),
+        (422, b"<html>", ServerError, ServerError),
     ],
 )
 def test_what_is_no_answer_of_the_service(
@@ -141,7 +143,7 @@ def test_retirement_says_what_to_do() -> None:
     assert "use v4" in str(explained(410, {}))
 
 
-@pytest.mark.parametrize("body", [b"{}", b"", b"not JSON", b"<html>"])
+@pytest.mark.parametrize("body", [b"{}", b"", b"not JSON"])
 def test_data_is_no_refusal(body: bytes) -> None:
     """Whatever else comes with 200 is for the decoder to judge."""
     assert error_of(answer(200, body), error_for, official=True) is None

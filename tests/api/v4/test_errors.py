@@ -80,7 +80,7 @@ def plain(title: str, details: object, code: object = 0) -> dict[str, object]:
         (404, plain("Not Authorized", 'System not found for {:id=>"1"}'), NotFound, "System not found"),
         (400, plain("Bad request", ["Invalid system_id", "Invalid offset/limit"], "400"), NotFound, "offset"),
         (400, plain("Bad request", "Invalid granularity", "400"), RangeError, "Invalid granularity"),
-        (405, {"reason": "405", "message": ["Method not allowed"]}, ServerError, "Method not allowed"),
+        (405, {"reason": "405", "message": ["Method not allowed"]}, APIError, "Method not allowed"),
         (422, plain("Unprocessable Entity", RANGE), RangeError, RANGE),
         (422, plain("Unprocessable Entity", "start_time is required"), RangeError, "start_time is required"),
         (422, plain("Unprocessable Entity", f"Invalid request because of '{RANGE}'"), RangeError, RANGE),
@@ -158,11 +158,50 @@ def test_the_facts_in_the_tail_of_a_text() -> None:
     assert (error.start_at, error.end_at) == (None, None)
 
 
-@pytest.mark.parametrize("body", [b"{}", b"", b"not JSON", b"<html>"])
-def test_data_is_no_refusal(body: bytes) -> None:
-    """Whatever comes with 200 is for the decoder to judge, unless it says that it is a page."""
-    assert error_of(answer(200, body), error_for, "summary") is None
-    assert isinstance(error_of(answer(200, body, "text/html"), error_for, "summary"), ServerError)
+@pytest.mark.parametrize("called", ["application/json", "text/html", "application/octet-stream"])
+@pytest.mark.parametrize("body", [b"{}", b"", b" [1]", b"\xef\xbb\xbf{}"])
+def test_data_is_no_refusal(body: bytes, called: str) -> None:
+    """Whatever comes with 200 is for the decoder to judge, whatever it is called."""
+    assert error_of(answer(200, body, called), error_for, "summary") is None
+
+
+@pytest.mark.parametrize("called", ["application/json", "text/html"])
+@pytest.mark.parametrize("body", [b"<html>", b"\xef\xbb\xbf\n <!DOCTYPE html>"])
+@pytest.mark.parametrize("status", [200, 203, 302, 400, 413, 418, 422, 500, 502, 504])
+def test_a_web_page_is_a_failure_that_may_pass(status: int, body: bytes, called: str) -> None:
+    """Whatever it is called, and under every status that has no meaning without a body."""
+    error = error_of(answer(status, body, called), error_for, "summary")
+    assert type(error) is ServerError
+    assert error.passing
+    assert "a web page" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "passing"),
+    [
+        *((500, True), (502, True), (503, True), (504, True), (599, True), (302, True), (307, True)),
+        *((501, False), (505, False), (511, False), (301, False), (308, False)),
+        *((203, False), (204, False), (400, False), (404, False), (405, False), (422, False), (429, False)),
+    ],
+)
+def test_which_statuses_may_pass(status: int, passing: bool) -> None:
+    """5xx and temporary redirects, but for those that tell of something that lasts."""
+    assert explained(status, {"message": "said"}).passing is passing
+
+
+def test_data_that_is_not_there_does_not_come_within_moments() -> None:
+    """It is a gap of the answer."""
+    assert not explained(500, {"errorCode": 7}).passing
+
+
+@pytest.mark.parametrize("status", [203, 402, 405, 406, 418, 451])
+def test_an_unknown_status_says_what_it_is(status: int) -> None:
+    """A refusal of the request is no failure of the service."""
+    error = explained(status, plain("Said", "why"))
+    assert type(error) is APIError
+    assert f"({status})" in str(error)
+    assert "failed" not in str(error)
+    assert ("refused the request" in str(error)) is (status >= 400)
 
 
 @pytest.mark.slow
