@@ -246,8 +246,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
 
         A view made by `with_options` leaves that to its client.
         """
-        if not self._owner:
-            return
+        if not self._owner or self._session.process != os.getpid():
+            return  # what a child process inherits by a fork is its parent's
         try:
             await self._session.transport.aclose()
         finally:

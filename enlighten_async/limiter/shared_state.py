@@ -81,6 +81,11 @@ class SharedKeyState:
         """Whether updates are noted that are not committed."""
         return bool(self._updates)
 
+    @property
+    def life(self) -> float:
+        """Seconds after which a request of a killed process is taken for counted."""
+        return self._committed.life
+
     def extend_life(self, life: float) -> None:
         """Let requests from now on live so long, if that is longer than up to now."""
         with self._lock:

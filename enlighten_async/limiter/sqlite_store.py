@@ -19,6 +19,7 @@ from enlighten_async.errors import EnlightenError
 from enlighten_async.limiter.key_state import LATE_COUNT_S, KeyState
 from enlighten_async.limiter.record import Record
 from enlighten_async.limiter.shared_state import PendingTake, SharedKeyState
+from enlighten_async.limiter.store import begin_anew_in_children
 
 if TYPE_CHECKING:
     import sqlite3
@@ -74,9 +75,14 @@ class SqliteQuotaStore:
             "possible again",
             after="what was spent meanwhile is written",
         )
+        begin_anew_in_children(self)
 
     def __repr__(self) -> str:
         return f"<SqliteQuotaStore {str(self.file.path)!r} {self._state!r}>"
+
+    def begin_anew(self) -> None:
+        """Forget what the parent process has noted and will write."""
+        self._state, self._turn, self._home = SharedKeyState(self._state.life), Lock(), None
 
     def extend_timeout(self, timeout: float | None) -> None:
         """Expect requests to take so long, if that is longer than what was expected."""

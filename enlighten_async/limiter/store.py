@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from enlighten_async.limiter.key_state import KeyState
 
@@ -68,6 +70,11 @@ class MemoryQuotaStore:
         self._state = KeyState()
         # Held for microseconds and never across an await, so that it may be taken in an event loop.
         self._lock = Lock()
+        begin_anew_in_children(self)
+
+    def begin_anew(self) -> None:
+        """Forget what the parent process has in flight and has counted."""
+        self._lock, self._state = Lock(), KeyState()
 
     def __repr__(self) -> str:
         return f"<MemoryQuotaStore {self._state!r}>"
@@ -86,6 +93,22 @@ class MemoryQuotaStore:
 
     async def sync(self, *, refresh: bool = False) -> None:
         """Do nothing: everything is known at once; never suspends."""
+
+
+class Inherited(Protocol):
+    """A store that a child process may inherit by a fork."""
+
+    def begin_anew(self) -> None:
+        """Forget what the child has of the parent: locks that are held, requests in flight."""
+        ...
+
+
+_all: WeakSet[Inherited] = WeakSet()
+
+
+def begin_anew_in_children(store: Inherited) -> None:
+    """Let a store begin anew in each process that is forked from this one."""
+    _all.add(store)
 
 
 Store = TypeVar("Store", bound=QuotaStore)
@@ -117,3 +140,20 @@ def shared_store(scope: Hashable, make: Callable[[], Store]) -> Store:
         if len(_recent) > MAX_RECENT_STORES:
             _recent.popitem(last=False)
         return store
+
+
+def _after_fork_in_child() -> None:
+    """Begin anew in the child process, which counts as any other process does."""
+    _living.clear()
+    _recent.clear()
+    for store in list(_all):
+        store.begin_anew()
+    _registry_lock.release()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(
+        before=_registry_lock.acquire,
+        after_in_parent=_registry_lock.release,
+        after_in_child=_after_fork_in_child,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,14 @@ import anyio
 from attrs import Factory, define, evolve
 
 from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, IntervalCache, SeriesIndex
-from enlighten_async.errors import BudgetExceeded, EnlightenError, Throttled, TokenRefused, TransportError
+from enlighten_async.errors import (
+    BudgetExceeded,
+    EnlightenError,
+    Throttled,
+    TokenRefused,
+    TransportError,
+    UsageError,
+)
 from enlighten_async.limiter import LOGGED_WAIT_S, Grant, Waiter
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.in_flight import SharedRequest
@@ -280,6 +288,8 @@ class Fetcher:
 
     async def _permit(self, segment: SegmentState) -> tuple[Grant, Credentials]:
         """Return the permission to send a request, and credentials that are current at that moment."""
+        if self.session.process != os.getpid():
+            raise UsageError("the client was made before this process was forked: make one in this process")
         provider, limiter = self.options.credentials, self.session.limiter
         while True:
             if segment.denied is not None or provider.current() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, MutableMapping
 from typing import Protocol
 
@@ -107,6 +108,7 @@ class Session:
         time_zone_lock: held while a time zone is asked for.
         cache: answers paid for before; `None` if nothing is cached.
         in_flight: requests of this process that are not answered yet.
+        process: the process that made it, to which its connections belong.
     """
 
     api: ApiVersion
@@ -121,3 +123,4 @@ class Session:
     time_zone_lock: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None
     in_flight: InFlight = Factory(InFlight)
+    process: int = Factory(os.getpid)

@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from filelock import FileLock, Timeout
 
@@ -45,6 +45,9 @@ MAX_PENDING_WRITES = 256
 
 RENAME_LOCK_TIMEOUT_S = 10.0
 """Seconds to wait for another process that is renaming the corrupt file."""
+
+FORK_WAIT_S = 5.0
+"""Seconds for which a fork waits for a thread that is at a file."""
 
 OWNER_ONLY = 0o600
 """Permissions of the file: its owner may read and write it, nobody else."""
@@ -163,11 +166,6 @@ class OutageLog:
             logger.warning("%s can be used again: %s", self._file.path, self._after)
 
 
-# Connections of the parent process, kept from the garbage collector: SQLite forbids a child process to use
-# or to close a connection that it inherited by a fork.
-_inherited: list[sqlite3.Connection] = []
-
-
 class StateFile:
     """The SQLite file of a path, and this process's only connection to it. For any number of threads.
 
@@ -196,6 +194,7 @@ class StateFile:
         self._was_locked = False
         self._lock = Lock()
         self.pending = PendingWrites()
+        _living.add(self)
 
     def __repr__(self) -> str:
         return f"StateFile({str(self.path)!r})"
@@ -238,6 +237,22 @@ class StateFile:
         """Close the connection; it is opened again when it is needed."""
         with self._lock:
             self._close()
+
+    def hold(self) -> bool:
+        """Keep other threads from the file for a fork; tell whether they have let go of it in time."""
+        return self._lock.acquire(timeout=FORK_WAIT_S)
+
+    def let_go(self) -> None:
+        """End `hold`."""
+        self._lock.release()
+
+    def begin_anew(self) -> None:
+        """Forget what a child process has of its parent: the connection, and writes that the parent makes."""
+        if self._connection is not None:
+            _inherited.append(self._connection)
+            self._connection = None
+        self._lock = Lock()
+        self.pending = PendingWrites()
 
     def _with_pending(self, work: Work[T], begin: str, *, tried: bool) -> T:
         """Do some work after the pending writes, or without them if they cannot be written."""
@@ -374,6 +389,37 @@ class StateFile:
 
 _files: WeakValueDictionary[tuple[str, bool], StateFile] = WeakValueDictionary()
 _files_lock = Lock()
+_living: WeakSet[StateFile] = WeakSet()
+_held: list[StateFile] = []
+# Connections of the parent process, kept from the garbage collector: SQLite forbids a child process to use
+# or to close a connection that it inherited by a fork.
+_inherited: list[sqlite3.Connection] = []
+
+
+def _before_fork() -> None:
+    """Let no thread be at a file or within SQLite, whose locks the child would never see released."""
+    _files_lock.acquire()
+    _held.extend(file for file in sorted(_living, key=id) if file.hold())
+
+
+def _after_fork() -> None:
+    """Go on in the parent process."""
+    while _held:
+        _held.pop().let_go()
+    _files_lock.release()
+
+
+def _after_fork_in_child() -> None:
+    """Begin anew in the child process."""
+    _held.clear()
+    _files.clear()
+    for file in list(_living):
+        file.begin_anew()
+    _files_lock.release()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 def state_file(path: str | os.PathLike[str], *, durable: bool = True) -> StateFile:

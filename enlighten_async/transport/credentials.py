@@ -6,7 +6,9 @@ import hmac
 import html
 import json
 import logging
+import os
 import re
+import sys
 import threading
 import weakref
 from collections.abc import Iterable
@@ -37,6 +39,10 @@ LOGGERS = (
 
 _live_redactors: weakref.WeakSet[Redactor] = weakref.WeakSet()
 _live_lock = threading.RLock()  # reentrant: a finalizer that logs may run while the lock is held
+if sys.platform != "win32":  # a child process inherits it as it is, and no thread that would release it
+    os.register_at_fork(
+        before=_live_lock.acquire, after_in_parent=_live_lock.release, after_in_child=_live_lock.release
+    )
 
 
 class Redactor:

@@ -32,3 +32,18 @@ async def test_a_closed_client_says_so(world: World) -> None:
     with pytest.raises(UsageError, match="closed"):
         await client.rgm_stats(world.system, **world.days(30))
     assert world.emulator.counts.sent == 1
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+async def test_a_client_of_the_parent_process_is_refused(world: World, version: str) -> None:
+    """Its connections are the parent's: nothing is sent over them, and none is closed."""
+    client = (world.client if version == "v2" else world.v4)()
+    async with client:
+        await client.rgm_stats(world.system)
+        client._session.process += 1
+        with pytest.raises(UsageError, match="make one in this process"):
+            await client.rgm_stats(world.system, **world.quarter(3))
+        await client.aclose()
+        client._session.process -= 1
+        await client.rgm_stats(world.system, **world.quarter(3))
+    assert world.emulator.counts.sent == 2

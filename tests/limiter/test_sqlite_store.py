@@ -224,3 +224,20 @@ async def test_a_newer_file_is_refused_before_anything_is_sent(path: Path) -> No
         await store.take(2, PLAN, NOW)
     settle(store, 2, Settlement(None, NOW))
     await store.aclose()
+
+
+async def test_a_child_process_begins_anew(path: Path) -> None:
+    """What its parent has noted is written by the parent, once; what both may spend is in the file."""
+    parent, child = (sqlite_store(path, a_clock()) for _ in range(2))
+    for store in (parent, child):  # the child is what a fork would have copied
+        assert await store.take(1 if store is parent else 2, PLAN, NOW) is None
+        settle(store, 1 if store is parent else 2, landed())
+    child._turn.acquire()
+    child.begin_anew()
+    await child.sync(refresh=True)
+    assert left(child, PLAN, NOW)["month"] == 98
+    assert await use(child, 3) == [True]
+    await parent.sync()
+    assert (await seen(path))["month"] == 97
+    await child.aclose()
+    await parent.aclose()

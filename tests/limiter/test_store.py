@@ -328,3 +328,17 @@ def test_stores_not_used_for_long_are_forgotten_and_used_ones_never() -> None:
     del stores
     gc.collect()
     assert dropped() is None
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_a_child_process_has_nothing_of_its_parents_in_flight(kind: str, tmp_path: Path) -> None:
+    """Not even a lock that a thread of the parent's held."""
+    store: Any = (
+        MemoryQuotaStore()
+        if kind == "memory"
+        else sqlite_store(tmp_path / "a.db", FakeClock(now=DATE, monotonic=NOW))
+    )
+    store.update(lambda state: state.take(1, PLAN, NOW))
+    assert left(store, PLAN, NOW)["minute"] == 9
+    store.begin_anew()
+    assert left(store, PLAN, NOW)["minute"] == 10

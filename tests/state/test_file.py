@@ -562,3 +562,38 @@ def test_pending_writes_of_many_threads(file: StateFile) -> None:
     for thread in threads:
         thread.join()
     assert (len(file.transact(written)), len(file.pending)) == (100, 0)
+
+
+def test_a_child_process_begins_anew(file: StateFile) -> None:
+    """What its parent has noted is the parent's to write, and so is the connection: it is not even closed."""
+    file.transact(put)
+    inherited = file._connection
+    assert inherited is not None
+    file.pending.add(writing("one"))
+    assert file.hold()
+    file.begin_anew()
+    assert file.transact(written) == set()
+    assert file._connection is not inherited
+    assert inherited.execute("SELECT count(*) FROM quota").fetchone() == (1,)
+
+
+def test_a_fork_waits_for_who_is_at_the_file(file: StateFile) -> None:
+    """And lets go of it afterwards, in the parent process."""
+    entered, leave, held = threading.Event(), threading.Event(), list[bool]()
+
+    def work(_: sqlite3.Connection) -> None:
+        entered.set()
+        leave.wait(10)
+
+    thread = threading.Thread(target=lambda: file.transact(work))
+    thread.start()
+    entered.wait(10)
+    fork = threading.Thread(target=lambda: held.append(file.hold()))
+    fork.start()
+    assert held == []
+    leave.set()
+    for each in (thread, fork):
+        each.join()
+    assert held == [True]
+    file.let_go()
+    file.transact(put)
