@@ -98,7 +98,7 @@ class CachedSpan:
         fetched: time of the answer, epoch seconds.
         reported_until: time up to which all devices had reported then, epoch seconds; `None` if the answer
             does not tell.
-        operational_at: time at which the system went into operation, epoch seconds, where known.
+        data_begins: time before which the service says that it has nothing, epoch seconds, where it does.
         empty_reason: why it is never final: the service has nothing for all of it, or rows were left out.
         since: time of the first answer about it that told of no less, epoch seconds; `None`: this one.
     """
@@ -106,7 +106,7 @@ class CachedSpan:
     window: Window
     fetched: float
     reported_until: float | None = None
-    operational_at: float | None = None
+    data_begins: float | None = None
     empty_reason: Reason | None = None
     since: float | None = None
 
@@ -200,8 +200,9 @@ class SeriesIndex:
         newest = max(reversed(self.spans), key=lambda span: span.fetched)
         if newest.empty_reason is Reason.NO_DEVICE and self.servable(newest).seconds:
             return Reason.NO_DEVICE
-        started = next((span.operational_at for span in reversed(self.spans) if span.operational_at), None)
-        return Reason.BEFORE_OPERATION if started is not None and window.end <= started else None
+        begins = (span.data_begins for span in self.spans if self.servable(span).seconds)
+        known = max((begin for begin in begins if begin is not None), default=NEVER)
+        return Reason.BEFORE_OPERATION if window.end <= known else None
 
     def _reported_until(self, span: CachedSpan) -> float | None:
         """Return the time up to which the system had reported when a span was fetched.

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from attrs import evolve, frozen
 
 from enlighten_async.cache.freshness import CachedSpan
-from enlighten_async.models.coverage import Coverage, Reason
+from enlighten_async.models.coverage import Coverage, Reason, data_begins
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import DAY, Window, floor, without
 
@@ -25,7 +25,7 @@ DEVICE_LAG_S = 3600
 """Seconds from the first of a system's devices that reports an interval to the last of them."""
 
 _UNANSWERED = frozenset({Reason.BEYOND_RETENTION, Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
-_NOTHING_THERE = frozenset({Reason.NO_DEVICE, Reason.NO_ROW})
+_NOTHING_THERE = frozenset({Reason.NO_DEVICE, Reason.NO_ROW, Reason.BEFORE_OPERATION})
 
 
 @frozen
@@ -61,14 +61,15 @@ def split_by_week(part: P, fetched: float) -> Iterator[CachedPart[P]]:
         part: the answer.
         fetched: time of the answer, epoch seconds.
     """
-    coverage, meta, reported_until = part.coverage, part.meta, _reported_until(part)
-    operational_at = meta.operational_at.timestamp() if meta and meta.operational_at else None
+    coverage, reported_until = part.coverage, _reported_until(part)
+    # An answer with `meta` may call time before operation by a day that was set by hand.
+    begins = None if part.meta else data_begins(coverage)
     unanswered = [gap.window for gap in coverage.gaps() if gap.reason in _UNANSWERED]
     for answered in without(part.window, unanswered):
         for window in split_window_by_week(answered):
             piece = part._slice(window)
             empty_reason = _empty_reason(piece.coverage, reported_until)
-            span = CachedSpan(window, fetched, reported_until, operational_at, empty_reason)
+            span = CachedSpan(window, fetched, reported_until, begins, empty_reason)
             yield CachedPart(span, piece)
 
 
@@ -91,7 +92,7 @@ def _empty_reason(coverage: Coverage, reported_until: float | None) -> Reason | 
     whole = len(coverage.gaps()) == 1 and coverage.gaps()[0].window == coverage.window
     reason = coverage.gaps()[0].reason if whole else None
     # Where the service tells how far the system has reported, `final_until` judges a window without rows.
-    if reason not in _NOTHING_THERE or (reason is Reason.NO_ROW and reported_until is not None):
+    if reason not in _NOTHING_THERE or (reason is not Reason.NO_DEVICE and reported_until is not None):
         return None
     return reason
 
@@ -156,5 +157,5 @@ def _joined_span(first: CachedSpan, second: CachedSpan) -> CachedSpan | None:
         Window(first.window.start, second.window.end),
         max(first.fetched, second.fetched),
         max(told, default=None),
-        second.operational_at if second.operational_at is not None else first.operational_at,
+        second.data_begins if second.data_begins is not None else first.data_begins,
     )

@@ -175,7 +175,7 @@ def part_of(row: Row, series: SeriesKey[P]) -> CachedPart[P] | None:
 def row_of(each: CachedPart[Any]) -> Row:
     """Return a part as a row of `stretches`, without the number of its series."""
     span = each.span
-    times = span.window.start, span.window.end, span.fetched, span.reported_until, span.operational_at
+    times = span.window.start, span.window.end, span.fetched, span.reported_until, span.data_begins
     return (*times, span.empty_reason, span.since, encode(each.part))
 
 

@@ -64,7 +64,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     (
         # What is final: held against the earlier of the last report and the last energy, by what the parts
-        # themselves tell. `since`: the first answer in a row that told of no less.
+        # themselves tell. `since`: the first answer in a row that told of no less. `started`: no longer the
+        # day of operation, but when data begins by the service's word.
         "ALTER TABLE stretches RENAME TO stretches_by_last_report",
         """
         CREATE TABLE stretches (
@@ -83,7 +84,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """
         INSERT INTO stretches
         SELECT series, start, stop, oldest_answer(body, fetched), told_until(body, fetched, stop),
-            started, empty, NULL, body
+            NULL, empty, NULL, body
         FROM stretches_by_last_report
         """,
         "DROP TABLE stretches_by_last_report",

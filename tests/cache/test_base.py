@@ -86,10 +86,7 @@ async def test_a_part_is_cached_at_once(make: Make) -> None:
     cache.put(SCOPE, SERIES, part, NOW)
     (span,) = await cache.spans(SCOPE, SERIES)
     assert (span.window, span.fetched, span.empty_reason) == (hours(1, 3), NOW, None)
-    assert (span.reported_until, span.operational_at) == (
-        MONDAY + 7000.5,
-        part.meta and part.meta.operational_at and part.meta.operational_at.timestamp(),
-    )
+    assert (span.reported_until, span.data_begins) == (MONDAY + 7000.5, None)
     (cached_part,) = await cache.get(SCOPE, SERIES, EVER)
     assert cached_part == CachedPart(span, part)
     assert cached_part.part.coverage == part.coverage

@@ -232,7 +232,7 @@ def test_asked_until(
 
 
 GONE = CachedSpan(hours(0, 4), LATER - HOUR, empty_reason=Reason.NO_DEVICE)
-FOUND = CachedSpan(hours(4, 8), LATER - 2 * HOUR, operational_at=MONDAY)
+FOUND = CachedSpan(hours(4, 8), LATER - 2 * HOUR, LATER - 2 * HOUR, data_begins=MONDAY)
 
 
 @pytest.mark.parametrize(

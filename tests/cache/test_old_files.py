@@ -158,8 +158,8 @@ def path(tmp_path: Path) -> Path:
 async def test_its_data_is_served(path: Path) -> None:
     """Spans, parts, coverage and replies."""
     cache = open_cache(path, FakeClock(NOW))
-    full = CachedSpan(FULL, NOW, NOW - 3600, STARTED)
-    empty = CachedSpan(EMPTY, NOW, NOW - 3600, STARTED, Reason.NO_ROW)
+    full = CachedSpan(FULL, NOW, NOW - 3600)
+    empty = CachedSpan(EMPTY, NOW, NOW - 3600, empty_reason=Reason.NO_ROW)
     assert await cache.spans(SCOPE, SERIES) == (full, empty)
     found = await cache.get(SCOPE, SERIES, hours(0, 9))
     part = stats_part(FULL, 2.0, reported=NOW - LAG)
@@ -220,7 +220,7 @@ async def test_what_was_final_is_judged_anew(
         file.execute("UPDATE stretches SET body = ? WHERE start = ?", (body, FULL.start))
     cache = open_cache(path, FakeClock(NOW))
     (span, _) = await cache.spans(SCOPE, SERIES)
-    assert span == CachedSpan(FULL, fetched, told, STARTED)
+    assert span == CachedSpan(FULL, fetched, told)
     (part,) = await cache.get(SCOPE, SERIES, FULL)
     assert part.span == span
     cache.file.release()

@@ -80,7 +80,7 @@ def test_split_by_week(window: Span, unanswered: Span | None, pieces: list[Span]
     failed = None if unanswered is None else hours(*unanswered)
     found = list(split_by_week(stats_part(hours(*window), 7.0, unspoken=failed), NOW))
     assert told(found) == [(*piece, 7.0) for piece in pieces]
-    assert {(each.span.fetched, each.span.operational_at) for each in found} <= {(NOW, MONDAY - WEEK)}
+    assert {(each.span.fetched, each.span.data_begins) for each in found} <= {(NOW, None)}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_split_by_week(window: Span, unanswered: Span | None, pieces: list[Span]
         (Reason.NO_DEVICE, None, (), Reason.NO_DEVICE),
         (Reason.NO_DEVICE, MONDAY + 4 * HOUR, (), Reason.NO_DEVICE),
         (Reason.NOT_REPORTED_YET, None, (), None),  # it will come
-        (Reason.BEFORE_OPERATION, None, (), None),
+        (Reason.BEFORE_OPERATION, None, (), Reason.BEFORE_OPERATION),
         (Reason.NO_ROW, None, (MONDAY + GRID,), None),  # not all of it is empty
         (Reason.NO_DEVICE, None, (MONDAY + GRID,), None),
         (Reason.LEFT_OUT, None, (), Reason.LEFT_OUT),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -133,6 +134,21 @@ async def test_of_the_time_before_all_data_one_window_is_tried(version: str) -> 
     assert (len(year.intervals), len(service.asked)) == (20 * 96, 5)
     assert [gap.reason for gap in year.coverage.gaps()] == [Reason.BEFORE_OPERATION]
     assert year.coverage.complete
+
+
+@VERSIONS
+@pytest.mark.parametrize("strict", [False, True])
+async def test_the_time_before_all_data_is_not_asked_for_again(
+    version: str, strict: bool, tmp_path: Path
+) -> None:
+    """By the service's word on where data begins, or as the empty windows are cached."""
+    service = Service(first=NOW - 20 * DAY, operational_at=NOW - 20 * DAY, strict=strict)
+    async with await service.client(version, state=tmp_path / "state.db") as client:
+        for most in (5 if strict else 52, 1, 1):
+            service.asked.clear()
+            year = await client.rgm_stats(7, start_at=NOW - 360 * DAY, end_at=NOW)
+            assert (len(year.intervals), year.coverage.complete) == (20 * 96, True)
+            assert len(service.asked) <= most
 
 
 @VERSIONS
