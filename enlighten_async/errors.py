@@ -116,7 +116,7 @@ class QuotaExhausted(EnlightenError):
     """The plan's quota is used up until `retry_at`.
 
     Attributes:
-        period: the window that is full, in the service's word, such as "month".
+        period: the window that is full, in the service's word, such as "month"; empty if it did not say.
         limit: how many requests it allows.
     """
 
@@ -246,6 +246,7 @@ class Throttled(APIError):
         period_start: its start, epoch seconds.
         period_end: its end, epoch seconds: the next request may be made then.
         limit: requests allowed in the period.
+        retry_after: seconds from the answer on for which the service wants no requests (`Retry-After`).
     """
 
     ends_query = True
@@ -254,6 +255,7 @@ class Throttled(APIError):
     period_start: float | None = None
     period_end: float | None = None
     limit: int | None = None
+    retry_after: float | None = None
 
 
 class Unavailable(APIError):

@@ -49,6 +49,10 @@ def kind_of(
     return APIError, f"the service does not document such an answer ({status}); check base_url and proxy"
 
 
+MAX_RETRY_AFTER_S = 31 * 86_400.0
+"""Seconds of the longest `Retry-After` that is believed: no window of the service is longer."""
+
+
 def envelope(response: Response) -> Mapping[str, object]:
     """Return the body of an error as a mapping; an empty one if it is anything else."""
     try:
@@ -79,7 +83,7 @@ def with_facts(error: APIError, body: Mapping[str, object]) -> APIError:
         error.period_start = _moment(body, "period_start")
         error.period_end = _moment(body, "period_end")
         error.limit = _whole(body, "limit", 2**53)
-        error.retry_at = None if error.period_end is None else as_datetime(error.period_end)
+        _obey_header(error)
     elif isinstance(error, RangeError):
         error.start_at = _moment(body, "start_at")
         error.end_at = _moment(body, "end_at")
@@ -87,6 +91,18 @@ def with_facts(error: APIError, body: Mapping[str, object]) -> APIError:
         error.last_interval = _moment(body, "last_interval")
         error.start_date, error.end_date = _day(body, "start"), _day(body, "end")
     return error
+
+
+def _obey_header(error: Throttled) -> None:
+    """Set until when the service wants no requests, by its `Retry-After` and by the end that it named."""
+    response, ends = error.response, [error.period_end]
+    seconds = None if response is None else response.retry_after
+    if response is not None and seconds is not None and seconds <= MAX_RETRY_AFTER_S:
+        error.retry_after = seconds
+        ends.append(None if response.date is None else response.date + seconds)
+    known = [end for end in ends if end is not None]
+    error.period_end = known[0] if known else None
+    error.retry_at = as_datetime(max(known)) if known else None
 
 
 def _moment(body: Mapping[str, object], name: str) -> int | None:

@@ -13,9 +13,9 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 
-from enlighten_async.limiter.record import LearnedLimit
+from enlighten_async.limiter.record import UNLIMITED, LearnedLimit, PlanLimits
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
@@ -33,6 +33,15 @@ PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604
 """Seconds of each period at the most. The service documents two words; the list is open."""
 PERIOD_END_TOLERANCE_S = 60.0
 """Seconds by which a period's end may lie outside the interval of the server's time."""
+
+RETRY_AFTER = "Retry-After"
+"""Name, beside the periods, of the time for which the header of a rejection wants no requests."""
+UNNAMED_MINUTES = 4
+"""Minutes in a row with a rejection that names no period, from which on the month is taken to be full: if it
+were the minute, a request at the start of the next one would have been served."""
+PROBE_GAP_S = 3570.0
+"""Seconds from one request to the next while the month is taken to be full: callers who come once an hour
+find one due each time."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -152,12 +161,13 @@ def blocked_until(error: Throttled, earliest: float, latest: float, *, again: bo
         error: the server's rejection.
         earliest: the earliest the server's time can be (epoch seconds).
         latest: the latest it can be.
-        again: whether the request before was rejected as well, so that an end in the past is no help.
+        again: whether the request before was rejected as well, so that an end in the past is no help, nor a
+            few seconds by `Retry-After` alone.
     """
     length = PERIODS_S.get(error.period) or _length(error)
     end, tolerance = error.period_end, PERIOD_END_TOLERANCE_S
     possible = end is not None and earliest - tolerance <= end <= latest + length + tolerance
-    if end is not None and possible and (end > earliest or not again):
+    if end is not None and possible and (not again or (error.period and end > earliest)):
         return end
     own = {bucket.name: bucket for bucket in (MINUTE, MONTH)}.get(error.period or MINUTE.name)
     return own.start(own.index(latest) + 1) if own else latest + length
@@ -169,6 +179,123 @@ def _length(error: Throttled) -> float:
         return 60.0
     length = error.period_end - error.period_start
     return length if 0 < length <= PERIODS_S["month"] else 60.0
+
+
+def outgrown(period: str, heard: PlanLimits, limits: PlanLimits) -> bool:
+    """Tell whether a plan allows more than the one under which the server said something of a period.
+
+    What a rejection says holds for the plan that the key had then; a client with a bigger one has it since.
+    Periods without a limit in plans, such as the hour, go by both limits.
+
+    Args:
+        period: the service's word for the window.
+        heard: the limits of the plan at that time.
+        limits: those of the plan today.
+    """
+    pairs = list(zip(map(_at_most, heard), map(_at_most, limits), strict=True))
+    pairs = {MINUTE.name: pairs[:1], MONTH.name: pairs[1:]}.get(period, pairs)
+    return all(then <= today for then, today in pairs) and any(then < today for then, today in pairs)
+
+
+def _at_most(limit: int | None) -> float:
+    return math.inf if limit is None else limit
+
+
+@define
+class Blocks:
+    """The times until which the server serves nothing, as it said when it rejected requests.
+
+    A rejection without a period is taken for the minute's. If that goes on through several minutes, the month
+    is taken to be full; one request about every hour then tells whether it is.
+
+    Attributes:
+        ends: until when (server's time, epoch seconds), by period.
+        heard: the limits of the plan under which the server said so, by period; under "" those of the latest
+            rejection without a period.
+        unnamed: minutes in a row with a rejection without a period, and the number of the last.
+        probe_at: when one request may go although the month is taken to be full; 0: it is not.
+    """
+
+    ends: dict[str, float] = Factory(dict)
+    heard: dict[str, PlanLimits] = Factory(dict)
+    unnamed: tuple[int, int] = (0, 0)
+    probe_at: float = 0.0
+
+    def copy(self) -> Blocks:
+        """Return a copy that goes its own way."""
+        return Blocks(dict(self.ends), dict(self.heard), self.unnamed, self.probe_at)
+
+    def binding(self, plan: Plan, earliest: float) -> dict[str, float]:
+        """Return the ends of the blocks that bind a plan, by period.
+
+        Args:
+            plan: the caller's.
+            earliest: the earliest the server's time can be (epoch seconds).
+        """
+        limits = plan.minute, plan.month
+        return {
+            period: end
+            for period, end in self.ends.items()
+            if end > earliest and not outgrown(period, self.heard.get(period, UNLIMITED), limits)
+        }
+
+    def waits(self, plan: Plan, earliest: float) -> dict[str, float]:
+        """Return the same; but where the month is taken to be full, until the next probe."""
+        ends = self.binding(plan, earliest)
+        if self.probe_at and MONTH.name in ends:
+            ends[MONTH.name] = self.probe_at
+        return {period: end for period, end in ends.items() if end > earliest}
+
+    def add(
+        self, error: Throttled, plan: Plan, earliest: float, latest: float, *, news: bool, again: bool
+    ) -> None:
+        """Block what a rejection names.
+
+        Args:
+            error: the server's rejection.
+            plan: the caller's.
+            earliest: the earliest the server's time can be (epoch seconds).
+            latest: the latest it can be.
+            news: whether the request left after the last rejection; the rest of a burst says nothing new.
+            again: whether one was rejected before it, and none accepted since.
+        """
+        self.ends = {period: end for period, end in self.ends.items() if end > earliest}
+        limits, period = (plan.minute, plan.month), error.period or MINUTE.name
+        if error.period:
+            self.accepted()  # what is full has a name now
+        elif news:
+            self._count(limits, latest)
+        self._block(period, limits, blocked_until(error, earliest, latest, again=news and again))
+        if error.retry_after is not None:
+            self._block(RETRY_AFTER, limits, latest + error.retry_after)
+
+    def accepted(self) -> None:
+        """End what was concluded without the server's word: it serves."""
+        self.unnamed = 0, 0
+        if self.probe_at:
+            self.probe_at = 0.0
+            self.ends.pop(MONTH.name, None)
+
+    def _count(self, limits: PlanLimits, latest: float) -> None:
+        """Count the minute of a rejection without a period; take the month to be full after several."""
+        minutes, last = self.unnamed
+        if outgrown("", self.heard.get("", UNLIMITED), limits):
+            minutes = last = 0
+        if MINUTE.index(latest) > last:
+            self.unnamed, self.heard[""] = (minutes + 1, MINUTE.index(latest)), limits
+        if self.unnamed[0] >= UNNAMED_MINUTES:
+            end = MONTH.start(MONTH.index(latest) + 1)
+            self._block(MONTH.name, limits, end)
+            self.probe_at = min(latest + PROBE_GAP_S, end)
+
+    def _block(self, period: str, limits: PlanLimits, end: float) -> None:
+        """Block a period for a plan, until the later end of those that bind it."""
+        heard, before = self.heard.get(period, UNLIMITED), self.ends.get(period)
+        if before is not None and outgrown(period, limits, heard):
+            return  # heard under a bigger plan, which this one's word does not bind
+        later = before is None or outgrown(period, heard, limits)
+        self.ends[period] = end if before is None or later else max(end, before)
+        self.heard[period] = limits
 
 
 @frozen
@@ -244,7 +371,7 @@ class Limits:
 
     def _lowest(self, period: str, believed: int) -> int:
         learned = self.learned.get(period)
-        if learned is None or believed > learned.believed:
+        if learned is None or believed > (learned.believed or math.inf):
             return believed
         return min(believed, learned.limit)
 

@@ -21,9 +21,9 @@ from enlighten_async.limiter.bucket import (
     MONTH,
     PERIODS_S,
     WARNING_SHARES,
+    Blocks,
     Limits,
     UsageWarning,
-    blocked_until,
     forecast,
     usage_warning,
 )
@@ -51,6 +51,8 @@ PRIORITY_POLL_S = 0.25
 """Seconds after which a request that lets a class above go first asks again."""
 CLOCK_POLL_S = 1.0
 """Seconds after which a process that does not know the server's time asks again: others may write it down."""
+LONG_WAIT_S = 120.0
+"""Seconds; who has to wait for longer is told so, and does not wait for the time to become known."""
 MAX_SETTLED = 64
 """Requests settled last whose numbers are remembered: their rejections may still have to be recorded."""
 
@@ -101,7 +103,7 @@ class KeyState:
         self.guard = GUARD_S
         self._guard_until = 0.0
         self._charged: dict[str, dict[int, int]] = {MINUTE.name: {}, MONTH.name: {}}
-        self._blocked: dict[str, float] = {}
+        self._blocks = Blocks()
         self._limits = Limits()
         self._reservations = Reservations()
         self._warned = 0, 0.0  # the month of the last usage warning, and its share
@@ -169,6 +171,7 @@ class KeyState:
             self._observe(settlement, settlement.sent_at)
         if settlement.accepted and self._doubt is not None and number > self._doubt:
             self._doubt = None
+            self._blocks.accepted()
         if not self.clock.known:
             self._keep_unplaced(settlement)
             return
@@ -188,8 +191,7 @@ class KeyState:
             self._guard_until = latest + WIDE_GUARD_S
         self._doubt = self._newest
         if self.clock.known:
-            until = blocked_until(error, self._earliest(now), latest, again=news and again)
-            self._blocked[period] = max(until, self._blocked.get(period, until))
+            self._blocks.add(error, plan, self._earliest(now), latest, news=news, again=again)
 
     # What is left
 
@@ -201,7 +203,9 @@ class KeyState:
         """Return the requests left to a class at the least in the running windows, by period."""
         earliest = self._earliest(now)
         spent = len(self._pending) + len(self._unplaced)
-        blocked = {name for name, until in self._blocked.items() if until > earliest}
+        blocked = set(self._blocks.binding(plan, earliest)) if self._blocks.ends else set()
+        if blocked:
+            blocked.add(MINUTE.name)  # whatever else is blocked, nothing can be sent in this minute
         return {
             rule.bucket.name: 0
             if rule.bucket.name in blocked
@@ -212,7 +216,8 @@ class KeyState:
     def ready_at(self, plan: Plan, requests: int, now: float, wall: float, rank: int = 0) -> float:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
         rooms = {rule.bucket.name: rule.room for rule in self._limits.rules(plan, rank)}
-        return forecast(requests, self.now(now, wall), self.left(plan, now, rank), rooms)
+        opens = max(self._blocks.waits(plan, self._earliest(now)).values(), default=0.0)
+        return max(opens, forecast(requests, self.now(now, wall), self.left(plan, now, rank), rooms))
 
     def snapshot(self, plan: Plan, now: float) -> KeySnapshot:
         """Return the counts at this moment."""
@@ -222,7 +227,7 @@ class KeyState:
             used={b.name: spent + b.used(self._charged[b.name], earliest) for b in (MINUTE, MONTH)},
             limits=self._limits.in_force(plan),
             learned={period: learned.limit for period, learned in self._limits.learned.items()},
-            blocked_until={name: until for name, until in self._blocked.items() if until > earliest},
+            blocked_until=self._blocks.waits(plan, earliest),
             in_flight=len(self._pending),
             earliest=earliest if known else None,
             latest=self.clock.latest(now) if known else None,
@@ -249,7 +254,7 @@ class KeyState:
         """Return a copy that goes its own way."""
         other = copy(self)
         other._charged = {period: dict(windows) for period, windows in self._charged.items()}
-        other._blocked, other._unplaced = dict(self._blocked), deque(self._unplaced)
+        other._blocks, other._unplaced = self._blocks.copy(), deque(self._unplaced)
         other._limits, other._reservations = Limits(self._limits.learned), Reservations()
         other._reservations.spans = dict(self._reservations.spans)
         other._pending, other._seen = dict(self._pending), dict(self._seen)
@@ -260,7 +265,7 @@ class KeyState:
         """Take over the record, which all processes have written."""
         self._hear(record.reading, now, wall)
         self._charged = {name: dict(record.charged.get(name, {})) for name in (MINUTE.name, MONTH.name)}
-        self._blocked = dict(record.blocked)
+        self._blocks = Blocks(dict(record.blocked), dict(record.heard), record.unnamed, record.probe_at)
         self._newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
         self._pending = {request.number: request for request in record.pending}
         self._seen = {number: self._seen.get(number, now) for number in self._pending}
@@ -287,7 +292,7 @@ class KeyState:
             self._reading_due = False
         return Record(
             charged={period: dict(windows) for period, windows in self._charged.items()},
-            blocked=dict(self._blocked),
+            blocked=dict(self._blocks.ends),
             learned=dict(self._limits.learned),
             pending=tuple(self._pending.values()),
             unplaced=len(self._unplaced),
@@ -297,6 +302,9 @@ class KeyState:
             reading=self._reading,
             reservations=self._shifted(self._reservations.spans, 1),
             warned=self._warned,
+            heard=dict(self._blocks.heard),
+            unnamed=self._blocks.unnamed,
+            probe_at=self._blocks.probe_at,
         )
 
     def move(self, record: Record | None, now: float, wall: float) -> None:
@@ -339,9 +347,8 @@ class KeyState:
         """Return the longest wait for a window with room: of two reasons to wait that one matters."""
         earliest, in_flight = self._earliest(now), len(self._pending)
         waits: list[Wait] = []
-        if self._blocked:
-            self._blocked = {name: until for name, until in self._blocked.items() if until > earliest}
-            waits = [self._blocked_wait(name, until) for name, until in self._blocked.items()]
+        if self._blocks.ends:
+            waits = [self._blocked_wait(*each) for each in self._blocks.waits(plan, earliest).items()]
         for rule in self._limits.rules(plan, rank):
             name, unplaced = rule.bucket.name, self._unplaced_in(rule.bucket, now) if self._unplaced else ()
             if len(unplaced) >= rule.room:
@@ -367,6 +374,8 @@ class KeyState:
     def _blocked_wait(self, period: str, until: float) -> Wait:
         """Return the wait for a window that the server said is full."""
         reason = period if period == MONTH.name else "throttled"
+        if period == MONTH.name and self._blocks.probe_at:
+            period = ""  # the service has not named it
         learned = self._limits.learned.get(period)
         limit, in_flight = None if learned is None else learned.limit, len(self._pending)
         return Wait(reason, self._monotonic_at(until), until, True, in_flight, period, limit)
@@ -438,8 +447,11 @@ class KeyState:
         possible = range(MINUTE.index(self._earliest(now)), MINUTE.index(latest) + 1)
         total = sum(self._charged[MINUTE.name].values())
         self._charged[MINUTE.name] = dict.fromkeys(possible, total) if total else {}
-        self._blocked = {
-            name: until for name, until in self._blocked.items() if until <= latest + PERIODS_S.get(name, 60)
+        longest = PERIODS_S["month"]
+        self._blocks.ends = {
+            name: until
+            for name, until in self._blocks.ends.items()
+            if until <= latest + PERIODS_S.get(name, longest)
         }
 
     def _hear(self, reading: ClockReading | None, now: float, wall: float) -> None:
@@ -468,7 +480,8 @@ def _by_length(wait: Wait) -> tuple[bool, float]:
 
 def _rechecked(wait: Wait, now: float) -> Wait:
     """Shorten a wait that may end as soon as another process writes down the server's time."""
-    if wait.period == MONTH.name and (wait.certain or wait.at is not None):
+    long = wait.at is not None and (wait.period == MONTH.name or wait.at > now + LONG_WAIT_S)
+    if wait.certain and (long or wait.period == MONTH.name):
         return wait  # the caller is told, and does not wait
     at = now + CLOCK_POLL_S
     return evolve(wait, at=at if wait.at is None else min(at, wait.at), certain=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import Factory, define, field
 
 from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError
-from enlighten_async.limiter.bucket import MINUTE, runs_out
+from enlighten_async.limiter.bucket import MINUTE, RETRY_AFTER, runs_out
 from enlighten_async.limiter.decision import Settlement, Wait
 from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
 from enlighten_async.windows import as_datetime
@@ -36,6 +36,13 @@ IN_FLIGHT_POLL_S = 0.1
 """Seconds after which the head asks again while another client of the store has requests in flight."""
 TOO_MANY = frozenset({409, 429, 503})
 """Statuses that say "too many requests": v2's and v4's for the limit, and both's for concurrency."""
+
+_UNNAMED_QUOTAS = {
+    "": "the service has rejected every request for some minutes and does not say which quota is used up: it "
+    "is taken to be the month's. One request about every hour asks again, the next at retry_at",
+    RETRY_AFTER: "the service wants no requests for now (Retry-After): ask again at retry_at",
+}
+"""Texts where the service has not said which quota is used up, by the period of the wait."""
 
 logger = logging.getLogger("enlighten_async")
 
@@ -246,6 +253,8 @@ class RateLimiter:
         grant.settle()
         now = self._clock.monotonic()
         self._store.update(lambda state: state.record_rejection(grant.ticket, error, self._plan, now))
+        if error.retry_at is None and (ends := self.snapshot().blocked_until.values()):
+            error.retry_at = as_datetime(max(ends))
         self._queue.wake_head()
 
     def overloaded(self, grant: Grant | None = None) -> None:
@@ -344,13 +353,14 @@ class RateLimiter:
         if unlimited and self._may_have_opened(wait):
             return
         retry_at = None if wait.until is None else as_datetime(wait.until)
-        if wait.period == MINUTE.name and not unlimited:
+        if wait.period in {MINUTE.name, RETRY_AFTER} and not unlimited:
             raise BudgetExceeded(
                 f"the next request may be sent in {at - now:.1f} s: longer than max_wait", retry_at=retry_at
             )
+        used_up = f"the quota of this {wait.period} is used up{_reserve_note(wait.reserved)}"
         raise QuotaExhausted(
-            f"the quota of this {wait.period} is used up{_reserve_note(wait.reserved)}",
-            period=wait.period,
+            _UNNAMED_QUOTAS.get(wait.period, used_up),
+            period="" if wait.period in _UNNAMED_QUOTAS else wait.period,
             limit=wait.limit,
             retry_at=retry_at,
         )

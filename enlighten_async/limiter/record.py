@@ -7,7 +7,7 @@ much time has passed for a reader on the same clock.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -15,6 +15,10 @@ from msgspec.structs import replace
 K = TypeVar("K", int, str)
 N = TypeVar("N", int, float)
 
+PlanLimits: TypeAlias = tuple[int | None, int | None]
+"""The requests that a plan allows in a minute and in a month; `None`: any."""
+
+UNLIMITED: PlanLimits = (None, None)
 RENEWAL_S = 0.5
 """Seconds by which a reservation has to be prolonged to be written again."""
 
@@ -97,6 +101,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         reading: the server's time as last told.
         reservations: from when until when (server's time) a class has the first claim, by its rank.
         warned: the month of the last usage warning, and its share.
+        heard: the limits of the plan under which the server said until when it serves nothing, by period.
+        unnamed: minutes in a row with a rejection without a period, and the number of the last.
+        probe_at: when one request may go though the month is taken to be full (server's time); 0: it is not.
     """
 
     charged: dict[str, dict[int, int]] = {}
@@ -110,6 +117,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     reading: ClockReading | None = None
     reservations: dict[int, tuple[float, float]] = {}
     warned: tuple[int, float] = (0, 0.0)
+    heard: dict[str, PlanLimits] = {}
+    unnamed: tuple[int, int] = (0, 0)
+    probe_at: float = 0.0
 
     @classmethod
     def decode(cls, text: str) -> Record:
@@ -144,6 +154,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
                 for period in self.charged.keys() | other.charged.keys()
             },
             blocked=_highest(self.blocked, other.blocked),
+            heard={**other.heard, **self.heard},
+            unnamed=max(self.unnamed, other.unnamed),
+            probe_at=max(self.probe_at, other.probe_at),
             learned={**other.learned, **self.learned},
             unplaced=max(self.unplaced, other.unplaced),
             newest=max(self.newest, other.newest),

@@ -69,7 +69,9 @@ class QuotaWindow(ToDict):
         used: requests that may have been counted in it, at the most; those in flight are among them.
         left: requests left in it for the priority of who asks, at the least; `None` without a limit.
         turns_at: when the next window begins (aware UTC).
-        closed_until: until when the service said that it serves nothing (aware UTC); `None`: it did not.
+        closed_until: until when nothing is sent, since the service said that it serves nothing, or, after it
+            rejected everything for some minutes and did not say why, until the next try (aware UTC);
+            `None`: it did not.
     """
 
     limit: int | None

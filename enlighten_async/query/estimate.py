@@ -95,11 +95,13 @@ def quota_status(session: Session, options: QueryOptions) -> QuotaStatus:
 
 
 def _window(bucket: TokenBucket, snapshot: KeySnapshot, left: int | None, now: float) -> QuotaWindow:
-    blocked = snapshot.blocked_until.get(bucket.name)
+    # All blocks but the month's, such as the hour's, are told as the minute's.
+    blocked = snapshot.blocked_until.items()
+    ends = [end for name, end in blocked if (name == MONTH.name) == (bucket is MONTH)]
     return QuotaWindow(
         limit=snapshot.limits.get(bucket.name),
         used=snapshot.used[bucket.name],
         left=left,
         turns_at=as_datetime(bucket.start(bucket.index(now) + 1)),
-        closed_until=None if blocked is None else as_datetime(blocked),
+        closed_until=as_datetime(max(ends)) if ends else None,
     )

@@ -14,13 +14,18 @@ from enlighten_async.limiter.bucket import (
     LEARNED_LIMIT_S,
     MINUTE,
     MONTH,
+    RETRY_AFTER,
+    Blocks,
     Limits,
     Opening,
+    TokenBucket,
     blocked_until,
     forecast,
+    outgrown,
     runs_out,
     usage_warning,
 )
+from enlighten_async.limiter.record import PlanLimits
 from tests.limiter.fake_server import MONTH_END, rejection
 
 NOON = datetime(2025, 6, 15, 12, tzinfo=UTC).timestamp()
@@ -134,6 +139,9 @@ BLOCKED_TABLE = [
     ("hour", None, False, 3600),
     ("hour", 1800, False, 1800),
     ("fortnight", None, False, 60),
+    ("", 3, False, 3),  # by Retry-After
+    ("", 3, True, 60),  # which was no help
+    ("minute", 3, True, 3),
 ]
 
 
@@ -142,6 +150,84 @@ def test_when_a_rejection_blocks_what(period: str, end: float | None, again: boo
     """Until the end that the server names, or, if that cannot be, until our own window's."""
     error = rejection(period=period, period_end=None if end is None else NOON + end)
     assert blocked_until(error, NOON, NOON, again=again) == NOON + until
+
+
+LIMITS = st.none() | st.integers(1, 50)
+
+
+OUTGROWN_TABLE = [
+    # period, limits in a minute and a month then, and today: whether that is a bigger plan for this period
+    ("minute", (10, 1000), (10, 1000), False),
+    ("minute", (10, 1000), (20, 1000), True),
+    ("minute", (10, 1000), (10, 2000), False),
+    ("minute", (10, 1000), (20, 500), True),
+    ("month", (10, 1000), (10, 2000), True),
+    ("month", (10, 1000), (20, 1000), False),
+    ("month", (10, 1000), (10, None), True),
+    ("month", (10, None), (10, 1000), False),
+    ("month", (None, None), (None, None), False),
+    ("hour", (10, 1000), (20, 1000), True),
+    ("day", (10, 1000), (10, 2000), True),
+    ("week", (10, 1000), (20, 500), False),
+    (RETRY_AFTER, (10, 1000), (20, 2000), True),
+    ("fortnight", (10, 1000), (10, 1000), False),
+]
+
+
+@pytest.mark.parametrize(("period", "heard", "limits", "bigger"), OUTGROWN_TABLE)
+def test_when_a_plan_is_bigger(period: str, heard: PlanLimits, limits: PlanLimits, bigger: bool) -> None:
+    """It allows more of the period, and of one that no plan limits, more of one and no less of the other."""
+    assert outgrown(period, heard, limits) == bigger
+
+
+@given(
+    words=st.lists(
+        st.tuples(
+            LIMITS,
+            LIMITS,
+            st.sampled_from(["minute", "month", "hour", "day", "week", "", "fortnight"]),
+            st.none() | st.floats(0, 90_000),
+            st.none() | st.integers(1, 60),
+            st.floats(0, 500),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_a_bigger_plan_is_never_bound_by_a_smaller_ones_words(
+    words: list[tuple[int | None, int | None, str, float | None, int | None, float]],
+) -> None:
+    """Neither by limits nor by blocks; and every plan is bound by its own."""
+    blocks, limits, now = Blocks(), Limits(), NOON
+    most = [max((50 if word[index] is None else word[index]) or 0 for word in words) for index in (0, 1)]
+    for minute, month, period, retry_after, limit, later in words:
+        plan, now = Plan(minute=minute, month=month), now + later
+        if blocks.waits(plan, now):
+            continue  # it would not be sent
+        error = rejection(period=period, retry_after=retry_after, limit=limit)
+        limits.learn(period or "minute", limit, plan, now)
+        blocks.add(error, plan, now, now, news=True, again=True)
+        assert blocks.waits(plan, now)
+    bigger = Plan(minute=most[0] + 1, month=most[1] + 1)
+    if all(word[0] is not None and word[1] is not None for word in words):
+        assert blocks.binding(bigger, now) == blocks.waits(bigger, now) == {}
+        assert limits.in_force(bigger) == {"minute": bigger.minute, "month": bigger.month}
+    smallest = Plan(minute=1, month=1)
+    assert blocks.binding(smallest, now).keys() == {p for p, end in blocks.ends.items() if end > now}
+
+
+@pytest.mark.parametrize("first", [MINUTE, MONTH])
+def test_of_two_plans_words_each_binds_its_own(first: TokenBucket) -> None:
+    """A small plan's later end does not bind the big one; a big plan's binds the small one."""
+    small, big, blocks = Plan(minute=10, month=1000), Plan(minute=100, month=10_000), Blocks()
+    for plan, end in ((big, 30), (small, 50)):
+        error = rejection(period=first.name, period_end=NOON + end)
+        blocks.add(error, plan, NOON, NOON, news=True, again=False)
+    assert blocks.binding(big, NOON) == blocks.binding(small, NOON) == {first.name: NOON + 30}
+    for plan, end in ((small, 50), (big, 40)):
+        error = rejection(period=first.name, period_end=NOON + end)
+        blocks.add(error, plan, NOON + 35, NOON + 35, news=True, again=False)
+    assert blocks.binding(big, NOON) == blocks.binding(small, NOON) == {first.name: NOON + 40}
 
 
 @pytest.mark.parametrize(

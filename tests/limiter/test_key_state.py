@@ -123,7 +123,8 @@ def test_the_guard_doubles_where_our_count_is_contradicted() -> None:
         assert state.take(ticket, plan, 1000.0 + 100 * ticket) is None
         state.settle(ticket, Settlement(1000.0 + 100 * ticket, 1000.0 + 100 * ticket))
         for _ in range(2):
-            state.record_rejection(ticket, rejection(limit=10), plan, 1000.0 + 100 * ticket)
+            error = rejection(period="minute", limit=10)
+            state.record_rejection(ticket, error, plan, 1000.0 + 100 * ticket)
         guards.append(state.guard)
     assert guards == [2.0, 4.0, MAX_GUARD_S, MAX_GUARD_S, MAX_GUARD_S, MAX_GUARD_S]
 
@@ -219,6 +220,59 @@ def test_a_snapshot_tells_all_that_is_known() -> None:
     snapshot = state.snapshot(plan, 1001.1)
     assert (snapshot.learned, snapshot.blocked_until) == ({"minute": 8}, {"minute": DATE + 40})
     assert state.snapshot(plan, 1060.0).blocked_until == {}
+
+
+def reject_at(state: KeyState, plan: Plan, number: int, now: float, **facts: object) -> None:
+    """Send a request at a moment (monotonic) that the server rejects."""
+    assert state.take(number, plan, now) is None
+    state.settle(number, Settlement(now, now, landed=True, date=int(DATE + now - 1000)))
+    state.record_rejection(number, rejection(**facts), plan, now)
+
+
+def test_several_minutes_of_rejections_without_a_period_are_the_months() -> None:
+    """Nothing is left of it then, and one request about an hour later asks again."""
+    state, plan = state_at_40_s(10)[0], Plan(minute=10, month=1000)
+    for number in range(2, 6):
+        assert state.left(plan, 1000.0 + 80 * number)["month"] > 0
+        reject_at(state, plan, number, 1000.0 + 80 * number)
+    now = 1400.0
+    for number in range(6, 30):
+        wait = state.take(number, plan, now + 1)
+        assert wait is not None
+        assert wait.at is not None
+        assert (wait.reason, wait.period, wait.certain) == ("month", "", True)
+        assert 3500 < wait.at - now < 3600
+        assert state.left(plan, wait.at) == {"month": 0, "minute": 0}
+        now = wait.at
+        reject_at(state, plan, number, now)
+    assert state.left(plan, now)["month"] == 0
+    now += 3600
+    assert state.take(30, plan, now) is None
+    state.settle(30, Settlement(now, now, landed=True, accepted=True, date=int(DATE + now - 1000)))
+    assert state.left(plan, now)["month"] > 900
+    assert state.snapshot(plan, now).blocked_until == {}
+
+
+@pytest.mark.parametrize("named", [2, 3, 4, 5])
+def test_a_period_once_named_ends_what_was_concluded_without(named: int) -> None:
+    """The service has said what is full."""
+    state, plan = state_at_40_s(10)
+    for number in range(2, 6):
+        period = "minute" if number == named else ""
+        reject_at(state, plan, number, 1000.0 + 80 * number, period=period)
+    assert "month" not in state.snapshot(plan, 1400.0).blocked_until
+
+
+def test_the_rejections_of_one_burst_are_one_minutes() -> None:
+    """However many they are, and although the last come in a later minute."""
+    state, plan = state_at_40_s(10)
+    for number in range(2, 11):
+        assert state.take(number, plan, 1000.1) is None
+    for number in range(2, 11):
+        now = 1000.2 + 60 * (number // 2)
+        state.settle(number, Settlement(1000.1, now, landed=True, date=int(DATE + now - 1000)))
+        state.record_rejection(number, rejection(), plan, now)
+    assert "month" not in state.snapshot(plan, now).blocked_until
 
 
 async def test_there_is_no_alarm_before_the_time_is_known_nor_without_a_limit() -> None:

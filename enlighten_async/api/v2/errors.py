@@ -15,6 +15,7 @@ _ERRORS: Mapping[int, tuple[type[errors.APIError], str]] = {
     409: (errors.Throttled, "over the plan's limit"),
     410: (errors.ServiceRetired, "this version of the API has ended; use v4"),
     422: (errors.RangeError, "the service takes the range for invalid"),
+    429: (errors.Throttled, "over the plan's limit"),
     503: (errors.Unavailable, "too many requests at once, or the service is down"),
 }
 

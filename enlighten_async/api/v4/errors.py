@@ -94,9 +94,7 @@ def error_for(response: Response, endpoint: str) -> errors.EnlightenError:
         return _missing_access_control(response, text, endpoint)
     kind, advice = _kind(response, body, text)
     message = f"{response.status}{f' {text}' if text else ''}: {advice}"
-    return bodies.with_facts(
-        kind(message, status=response.status, response=response), _facts(response, body, text)
-    )
+    return bodies.with_facts(kind(message, status=response.status, response=response), _facts(body, text))
 
 
 def _kind(response: Response, body: Mapping[str, object], text: str) -> tuple[type[errors.APIError], str]:
@@ -143,14 +141,12 @@ def _message_of(body: Mapping[str, object]) -> str:
     return (text or title).rstrip(".")
 
 
-def _facts(response: Response, body: Mapping[str, object], text: str) -> Mapping[str, object]:
-    """Return the facts of an error: from its body, its text (epoch seconds, local dates) and its header."""
+def _facts(body: Mapping[str, object], text: str) -> Mapping[str, object]:
+    """Return the facts of an error: from its body and from its text (epoch seconds, local dates)."""
     facts: dict[str, object] = {}
     for name, value in _FACT.findall(text):
         if value.isdigit():
             facts[name] = int(value)
         else:
             facts[name.removesuffix("_at").removesuffix("_date")] = value
-    if response.retry_after is not None and response.date is not None:
-        facts["period_end"] = response.date + response.retry_after
     return {**facts, **body}

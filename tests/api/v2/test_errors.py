@@ -253,3 +253,35 @@ def test_facts_come_in_either_format_of_instants() -> None:
     naive = explained(422, {"reason": RANGE, "start_at": "2022-01-21T07:20:00"}, official=False)
     assert isinstance(naive, RangeError)
     assert naive.start_at is None
+
+
+@pytest.mark.parametrize("status", [409, 429])
+@pytest.mark.parametrize(
+    ("end", "header", "seconds", "period_end", "retry_at"),
+    [
+        (None, None, None, None, None),
+        (None, 17.0, 17.0, 17, 17),
+        (30, None, None, 30, 30),
+        (30, 17.0, 17.0, 30, 30),
+        (30, 3600.0, 3600.0, 30, 3600),  # both are obeyed: the later one counts
+        (None, 1e9, None, None, None),  # no window is that long
+        (30, 1e9, None, 30, 30),
+    ],
+)
+def test_until_when_a_rejection_wants_no_requests(
+    status: int,
+    end: int | None,
+    header: float | None,
+    seconds: float | None,
+    period_end: int | None,
+    retry_at: int | None,
+) -> None:
+    """By its body and by its header, under either status."""
+    now = 1_750_000_000
+    body = json.dumps({} if end is None else {"period": "minute", "period_end": now + end}).encode()
+    response = Response(status, body, "application/json", date=now, retry_after=header)
+    error = error_for(response, official=True)
+    assert isinstance(error, Throttled)
+    told = None if error.retry_at is None else error.retry_at.timestamp() - now
+    ends = None if error.period_end is None else error.period_end - now
+    assert (error.retry_after, ends, told) == (seconds, period_end, retry_at)

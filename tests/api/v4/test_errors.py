@@ -142,7 +142,7 @@ def test_the_short_body_of_a_rejection() -> None:
     assert (error.period, error.period_end, error.limit, error.retry_at) == ("", None, None, None)
     error = explained(429, plain("Too Many Requests", "Usage limit exceeded", 429), retry_after=17.0)
     assert isinstance(error, Throttled)
-    assert (error.period_end, error.limit) == (NOW + 17, None)
+    assert (error.period_end, error.retry_after, error.limit) == (NOW + 17, 17, None)
 
 
 def test_the_facts_in_the_tail_of_a_text() -> None:
@@ -222,3 +222,35 @@ def test_any_body_is_one_of_our_errors(status: int, body: bytes, *, html: bool) 
     assert error.response is response
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+@pytest.mark.parametrize("status", [409, 429])
+@pytest.mark.parametrize(
+    ("end", "header", "seconds", "period_end", "retry_at"),
+    [
+        (None, None, None, None, None),
+        (None, 17.0, 17.0, 17, 17),
+        (30, None, None, 30, 30),
+        (30, 17.0, 17.0, 30, 30),
+        (30, 3600.0, 3600.0, 30, 3600),  # both are obeyed: the later one counts
+        (None, 1e9, None, None, None),  # no window is that long
+        (30, 1e9, None, 30, 30),
+    ],
+)
+def test_until_when_a_rejection_wants_no_requests(
+    status: int,
+    end: int | None,
+    header: float | None,
+    seconds: float | None,
+    period_end: int | None,
+    retry_at: int | None,
+) -> None:
+    """By its body and by its header, under either status."""
+    now = 1_750_000_000
+    body = json.dumps({} if end is None else {"period": "minute", "period_end": now + end}).encode()
+    response = Response(status, body, "application/json", date=now, retry_after=header)
+    error = error_for(response, "rgm_stats")
+    assert isinstance(error, Throttled)
+    told = None if error.retry_at is None else error.retry_at.timestamp() - now
+    ends = None if error.period_end is None else error.period_end - now
+    assert (error.retry_after, ends, told) == (seconds, period_end, retry_at)
