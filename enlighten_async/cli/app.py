@@ -23,7 +23,7 @@ Exit codes:
   3  the key, the user, the login or the system is not accepted or not found
   4  the quota or the budget does not allow it (yet)
   5  the service failed, or could not be reached
-130  ended by Ctrl-C"""
+130  ended by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP"""
 
 
 @click.group(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import logging
 import os
@@ -13,6 +14,7 @@ import webbrowser
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any, NoReturn, Protocol, Unpack
 
 import click
@@ -21,6 +23,7 @@ from platformdirs import user_state_path
 from rich.console import Console
 
 from enlighten_async.cli import exit_codes
+from enlighten_async.cli.export import STDOUT_CLOSED
 from enlighten_async.cli.formatting import printable
 from enlighten_async.client import ClientOptions, EnlightenClient
 from enlighten_async.errors import EnlightenError
@@ -64,7 +67,17 @@ class _ConsoleHandler(logging.Handler):
             self._console.print(printable(line), soft_wrap=True)
 
 
+class _ClosedStdout(io.StringIO):
+    """In place of a stdout that was closed before the start (`>&-`): the first line that is for it fails."""
+
+    def write(self, _text: str) -> NoReturn:
+        """Raise the error that a file would raise."""
+        raise OSError(errno.EBADF, STDOUT_CLOSED)
+
+
 def _stdout() -> Console:
+    if sys.stdout is None:
+        return PipeConsole(file=_ClosedStdout(), highlight=False, markup=False, emoji=False)
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return PipeConsole(
         highlight=False, markup=False, emoji=False, width=PIPED_WIDTH_COLUMNS if piped else None
@@ -90,7 +103,7 @@ def user_state_file() -> Path | None:
 
 
 def _is_terminal() -> bool:
-    return sys.stderr.isatty()
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 @frozen(kw_only=True)
@@ -146,16 +159,17 @@ class CommandContext:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A name that the terminal cannot encode must not end the command.
             sys.stdout.reconfigure(errors="replace")
+        ended: list[int] = []
         try:
-            with _end_signals_as_ctrl_c():
+            with _end_signals_as_ctrl_c(ended):
                 asyncio.run(work())
-            sys.stdout.flush()
+            click.echo(nl=False)  # flushes, where there is a stdout
         except BrokenPipeError:
             _close_quietly(sys.stdout)
             sys.exit(exit_codes.BROKEN_PIPE)
         except KeyboardInterrupt:
-            if not until_interrupted:
-                self._end("interrupted", exit_codes.INTERRUPTED)
+            if ended or not until_interrupted:
+                self._end("interrupted", exit_codes.ended_by(ended))
         except ModuleNotFoundError:
             raise
         except (EnlightenError, OSError) as error:
@@ -183,13 +197,22 @@ class CommandContext:
 
 
 @contextmanager
-def _end_signals_as_ctrl_c() -> Iterator[None]:
-    """Let other signals end a command as Ctrl-C does, so that what was paid for is written."""
+def _end_signals_as_ctrl_c(ended: list[int]) -> Iterator[None]:
+    """Let other signals end a command as Ctrl-C does, so that what was paid for is written.
+
+    Args:
+        ended: is given the number of each such signal that came.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        ended.append(number)
+        raise KeyboardInterrupt
+
     main = threading.current_thread() is threading.main_thread()
     # A signal that is ignored stays so (`nohup`).
     numbers = [number for number in END_SIGNALS if main and signal.getsignal(number) is signal.SIG_DFL]
     for number in numbers:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, end)
     try:
         yield
     finally:

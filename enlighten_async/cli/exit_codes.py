@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from enlighten_async import errors
@@ -18,7 +18,7 @@ class LoginFailed(errors.AuthenticationError):
 
 FAULT, USAGE, ACCESS, QUOTA, SERVICE = 1, 2, 3, 4, 5
 INTERRUPTED, BROKEN_PIPE = 130, 141
-"""As shells report the end by a signal: 128 and its number (SIGINT, SIGPIPE)."""
+"""As shells report the end by a signal: 128 and its number (SIGINT, SIGPIPE); see `ended_by`."""
 
 CODES: Mapping[type[errors.EnlightenError], int] = {
     errors.InputError: USAGE,
@@ -42,6 +42,11 @@ ADVICE: Mapping[type[errors.EnlightenError], str] = {
     errors.ServerError: "run it again later",
     errors.DecodeError: "run it again; if it fails again, please report it",
 }
+
+
+def ended_by(signals: Sequence[int]) -> int:
+    """Return the exit code of a command that these signals have ended; without any it was Ctrl-C."""
+    return 128 + signals[0] if signals else INTERRUPTED
 
 
 def exit_code(error: BaseException) -> int:

@@ -15,9 +15,17 @@ from typing import IO, TypeAlias
 
 from attrs import define
 
+from enlighten_async.cli.formatting import visible
 from enlighten_async.cli.params import FORMATS
 
 Row: TypeAlias = Mapping[str, object]
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - some take the wide ones
+"""Beginnings of a text that a spreadsheet takes for a formula."""
+
+STDOUT_CLOSED = "stdout is closed: write to a file with -o, or leave stdout open"
+
+APOSTROPHE, LINE_FEED = "'", "\n"
 
 
 @define
@@ -57,6 +65,8 @@ def export_to(path: Path, fields: Sequence[str], report: Callable[[str], None]) 
         OSError: the file cannot be written; raised before the body begins, if that is known by then.
     """
     if str(path) == "-":
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, STDOUT_CLOSED)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # as in a file: the terminal's encoding does not matter
         yield _writer(path, sys.stdout, "csv", fields)
@@ -92,4 +102,14 @@ def _writer(path: Path, file: IO[str], format_name: str, fields: Sequence[str]) 
         return Writer(path, lambda row: file.write(f"{json.dumps(row)}\n"))
     table = csv.DictWriter(file, fields, lineterminator="\n")
     table.writeheader()
-    return Writer(path, table.writerow)
+    return Writer(path, lambda row: table.writerow({name: cell(value) for name, value in row.items()}))
+
+
+def cell(value: object) -> object:
+    """Return a value for CSV: a text that a spreadsheet would run gets an apostrophe before it.
+
+    Control and bidirectional characters are shown by their escapes; line feeds, which CSV quotes, stay.
+    """
+    if not isinstance(value, str):
+        return value
+    return f"{APOSTROPHE * value.startswith(FORMULAS)}{visible(value, kept=LINE_FEED)}"

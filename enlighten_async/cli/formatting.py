@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -19,10 +20,38 @@ UNITS = "kMGT"
 
 BAR_STYLE = "yellow"
 
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of control, format (the bidirectional are among them), surrogate and separator."""
+
+JOINERS = "\u200c\u200d"
+"""Characters of the category of formats that some scripts and emoji are written with."""
+
+_LINE = str.maketrans(dict.fromkeys("\t\n\r", " "))
+
+
+def visible(text: str, *, kept: str = "") -> str:
+    """Return a text whose control and bidirectional characters are shown by their escapes.
+
+    They could steer a terminal, or make a text look like another one.
+
+    Args:
+        text: any text.
+        kept: characters that are left as they are.
+    """
+    return "".join(_escaped(char) if _is_hidden(char) and char not in kept else char for char in text)
+
+
+def _is_hidden(char: str) -> bool:
+    return char not in JOINERS and unicodedata.category(char) in HIDDEN
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
 
 def printable(text: str) -> str:
-    """Return a text as one line without control characters, which could steer the terminal."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()
+    """Return a text as one line, its control and bidirectional characters shown by their escapes."""
+    return visible(text.translate(_LINE)).strip()
 
 
 def number(count: float) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from enlighten_async.cli.export import export_to
+from enlighten_async.cli.export import cell, export_to
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".CSV", ".ndjson"])
@@ -51,6 +52,45 @@ def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         write()
     assert (tmp_path / "a.csv.partial").read_text() == "n\n1\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", r"'\t=1"),
+        ("\r=1", r"'\r=1"),
+        ("＝1", "'＝1"),
+        (" =1", " =1"),
+        ("a=1", "a=1"),
+        ("'=1", "'=1"),
+        ("", ""),
+        ("a\x1b[2J\u202egnp.exe\n", "a\\x1b[2J\\u202egnp.exe\n"),
+        (-5, -5),
+        (-0.5, -0.5),
+        (None, None),
+        (True, True),
+    ],
+)
+def test_a_cell_is_no_formula(value: object, shown: object) -> None:
+    """Numbers stay numbers."""
+    assert cell(value) == shown
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_names_that_would_be_run(tmp_path: Path, suffix: str) -> None:
+    """CSV shows them; JSON keeps them, by its own escapes."""
+    path, name = tmp_path / f"a{suffix}", "=1+1\x1b\u202e"
+    with export_to(path, ["name", "wh"], lambda _: None) as writer:
+        writer.write_all([{"name": name, "wh": -5}])
+    if suffix == ".csv":
+        assert path.read_text().splitlines()[1] == r"'=1+1\x1b\u202e,-5"
+    else:
+        assert json.loads(path.read_text()) == {"name": name, "wh": -5}
+        assert path.read_text().isascii()
 
 
 def test_names_with_quotes_and_lines_survive(tmp_path: Path) -> None:

@@ -55,4 +55,22 @@ def test_a_table_of_nothing_is_no_fault() -> None:
 
 def test_control_characters_become_spaces() -> None:
     """So that nobody's text steers the terminal."""
-    assert printable("a\x1b[2J\nb\x07 ") == "a [2J b"
+    assert printable("a\x1b[2J\nb\x07 ") == r"a\x1b[2J b\x07"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("fake\u202egnp.exe", r"fake\u202egnp.exe"),
+        ("\u2066a\u2069\u200f\u061c", r"\u2066a\u2069\u200f\u061c"),
+        ("\x9b2J\x00\x7f", r"\x9b2J\x00\x7f"),
+        ("a\r\n\tb", "a   b"),
+        ("a\u2028b\ufeff\U000e0001", r"a\u2028b\ufeff\U000e0001"),
+        ("\ud800", r"\ud800"),
+        ("\U0001f468\u200d\U0001f469 \u0645\u06cc\u200c\u062e 12\xa0kWh", None),
+        ("Straße \u05d0 日本 = [bold]", None),
+    ],
+)
+def test_characters_that_steer_are_shown(text: str, shown: str | None) -> None:
+    """By their escapes; texts of all scripts stay as they are."""
+    assert printable(text) == (text if shown is None else shown)

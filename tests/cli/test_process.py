@@ -82,9 +82,9 @@ def test_files_are_written_over_real_sockets(emulator: Emulator, tmp_path: Path)
 
 
 @posix
-@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
-def test_ctrl_c_ends_it_at_once(emulator: Emulator, number: str) -> None:
-    """With 130, in one line; and so does whoever asks politely."""
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_it_at_once(emulator: Emulator, number: str, code: int) -> None:
+    """With the code that shells have for the signal, in one line."""
     emulator.inject(Fault.hang())
     with (
         emulator.running() as url,
@@ -93,7 +93,7 @@ def test_ctrl_c_ends_it_at_once(emulator: Emulator, number: str) -> None:
         until(lambda: emulator.counts.sent)
         process.send_signal(getattr(signal, number))
         out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (code, "")
     assert err == "error: interrupted\n"
 
 
@@ -112,6 +112,29 @@ def test_a_reader_that_leaves_is_no_fault(emulator: Emulator, unbuffered: str) -
         process.stdout.close()
         assert process.wait(PATIENCE) == 141
         assert process.stderr.read() == ""
+
+
+@posix
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("systems", 1, "error: stdout is closed"),
+        ("systems -o -", 1, "error: stdout is closed"),
+        ("systems -o {folder}/a.csv", 0, "a.csv: "),
+        ("store info", 1, "error: stdout is closed"),
+    ],
+)
+def test_a_closed_stdout(emulator: Emulator, tmp_path: Path, words: str, code: int, said: str) -> None:
+    """It is one line on stderr for what is to be printed, and nothing to what is not."""
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "enlighten_async"]
+    with emulator.running() as url:
+        env = environment(url, emulator.demo_user, ENLIGHTEN_STATE=str(tmp_path / "state.db"))
+        for each in ("systems -o {folder}/first.csv", words):
+            command = [*shell, *each.format(folder=tmp_path).split()]
+            done = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=env, check=False)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @posix
