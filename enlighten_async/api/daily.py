@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, Generic, Literal, Self, TypeVar
 
 from attrs import evolve, field, frozen
@@ -20,7 +21,7 @@ from enlighten_async.errors import APIError, EnlightenError, InputError, RangeEr
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.windows import as_datetime, calendar_day
-from enlighten_async.wire import Params, Request, Response
+from enlighten_async.wire import Params, Request, Requests, Response
 
 FUTURE_DATE_TEXT = "Requested date is in the future"
 """Text of a 422 for days to come; some endpoints say it of today."""
@@ -77,6 +78,12 @@ class DateRange:
             return Reason.NOT_REPORTED_YET if may_be_today(self.start_date, error) else None
         # It moved an end of the range past the other: to where data begins, or to where it ends.
         return Reason.BEFORE_OPERATION if first > self.start_date else Reason.NOT_REPORTED_YET
+
+    def is_ahead(self, error: APIError) -> bool:
+        """Tell whether an error says that the last day has not come yet, by the service's clock."""
+        now = decode.fetched_at(error.response)
+        begun = now is not None and (self.start_date is None or self.start_date <= now.date())
+        return begun and self.end_date is not None and FUTURE_DATE_TEXT in str(error)
 
 
 def may_be_today(day: date, error: RangeError) -> bool:
@@ -149,6 +156,25 @@ class DailyPlan(OneRequestPlan[L]):
         last, endpoint = self.days.end_date, self.endpoint
         is_over = last is None or last < as_datetime(now).date() - timedelta(days=1)
         days = self.days if is_over or not endpoint.past_days_only else evolve(self.days, end_date=None)
+        return self._request(days)
+
+    def asked(self, request: Request[L]) -> Requests[L]:
+        """Ask for the days; and once more without their last one, if it is ahead of the service's time."""
+        ahead: list[APIError] = []
+        yield evolve(request, empty_answer_for=partial(self._ahead_or_empty, ahead))
+        if ahead:
+            yield self._request(evolve(self.days, end_date=None))
+
+    def _ahead_or_empty(self, ahead: list[APIError], error: EnlightenError) -> L | None:
+        """Return the empty part of an error; one for days that are ahead is noted."""
+        part = self._empty_answer_for(error)
+        if part is None and isinstance(error, APIError) and self.days.is_ahead(error):
+            ahead.append(error)
+            part = self._empty(Reason.NOT_REPORTED_YET, error)
+        return part
+
+    def _request(self, days: DateRange) -> Request[L]:
+        endpoint = self.endpoint
         return Request(
             endpoint.name,
             f"/systems/{self.system_id}/{endpoint.path or endpoint.name}",
@@ -166,7 +192,7 @@ class DailyPlan(OneRequestPlan[L]):
             **endpoint.defaults,
         }
         part = decode.value(endpoint.model, response, defaults=known, shape=endpoint.shape)
-        if endpoint.past_days_only and last is not None:
+        if last is not None:
             part = part.ended(last)
         return part if len(part) else evolve(part, start_date=None, reason=endpoint.empty_reason(part))
 
@@ -176,6 +202,9 @@ class DailyPlan(OneRequestPlan[L]):
         reason = self.endpoint.empty_reason_of_error(self.days, error)
         if reason is None:
             return None
+        return self._empty(reason, error)
+
+    def _empty(self, reason: Reason, error: APIError) -> L:
         as_of = decode.fetched_at(error.response)
         return self.endpoint.model.empty(self.system_id, reason, as_of, **self.endpoint.defaults)
 

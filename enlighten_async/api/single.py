@@ -37,20 +37,22 @@ class OneRequestPlan(QueryPlan[P, P], Generic[P]):
         The response is cached under the request, also one of the moment: a caller's `max_age` may allow it.
         """
         request = self.request_at(now)
-        return Segments((Segment(_alone(evolve(request, valid_until=request.valid_until or never_final))),))
+        return Segments(
+            (Segment(self.asked(evolve(request, valid_until=request.valid_until or never_final))),)
+        )
+
+    def asked(self, request: Request[P]) -> Requests[P]:
+        """Ask for the answer; the last part is it."""
+        yield request
 
     def merge(self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> P:
-        """Return the only part, with the costs of the query."""
-        answer: P = evolve(parts[0], receipt=receipt)
+        """Return the last part, with the costs of the query."""
+        answer: P = evolve(parts[-1], receipt=receipt)
         return answer
 
     def items(self, part: P) -> tuple[P]:
         """Return the part: a stream of one answer hands out that answer."""
         return (part,)
-
-
-def _alone(request: Request[P]) -> Requests[P]:
-    yield request
 
 
 @frozen

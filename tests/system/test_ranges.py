@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,27 @@ async def test_today_that_is_no_valid_range_yet_is_empty(version: str) -> None:
             today = await client.rgm_stats(7)
         assert (len(today.intervals), today.coverage.complete) == (0, True)
         assert [gap.reason for gap in today.coverage.gaps()] == [Reason.NOT_REPORTED_YET]
+
+
+@VERSIONS
+@pytest.mark.parametrize("name", ["energy_lifetime", "consumption_lifetime"])
+async def test_a_last_day_that_has_not_come_yet_is_left_to_the_service(version: str, name: str) -> None:
+    """By a clock that is days ahead: the service's refusal tells, and the days that there are come."""
+    service = Service(FakeClock(now=NOW + 3 * DAY), ahead=3 * DAY)
+    asked: list[httpx.QueryParams] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params)
+        days = (request.url.params.get(name, "") for name in ("start_date", "end_date"))
+        if any(day >= "2026-09-21" for day in days):
+            return service.refusal(FUTURE)
+        values = {"production": [1, 2], "consumption": [1, 2]}
+        return service.answer({"system_id": 7, "start_date": "2026-09-19", **values})
+
+    client = await service.client(version, transport=httpx.MockTransport(answer))
+    async with client:
+        days = await getattr(client, name)(7, start_date=date(2026, 9, 19), end_date=date(2026, 9, 22))
+        assert (len(days), days.reason, days.receipt.sent) == (2, None, 2)
+        assert [params.get("end_date") for params in asked] == ["2026-09-22", None]
+        with pytest.raises(RangeError):
+            await getattr(client, name)(7, start_date=date(2026, 9, 24), end_date=date(2026, 9, 24))
