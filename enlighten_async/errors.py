@@ -30,7 +30,7 @@ No error holds a credential, and all of them can be pickled.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from enlighten_async.models import Receipt
@@ -74,7 +74,7 @@ class EnlightenError(Exception):
         receipt: what the query spent.
     """
 
-    ends_query: ClassVar[bool] = False
+    ends_query: bool = False
     """Whether the other requests of the same query would meet the same end and are not sent."""
 
     passing: bool = False

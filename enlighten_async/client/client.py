@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from copy import copy
 from hashlib import blake2b
 from types import TracebackType
@@ -40,7 +41,7 @@ from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.oauth.oauth import CLIENT_ID
 from enlighten_async.query import CredentialsProvider, QueryOptions, Session, quota_status
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.transport import ConnectionOptions, Secret, Transport, origin
+from enlighten_async.transport import ConnectionOptions, Secret, Transport, origin, run_shielded
 
 DEFAULT_ACCOUNT = "default"
 """The name of the only account where there is but one."""
@@ -67,6 +68,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
         InputError: an argument is wrong; the text says what to do.
     """
 
+    _oauth: OAuth | None
+
     def __init__(
         self, api_key: str | Secret, user_id: str | Secret, **options: Unpack[ClientOptions]
     ) -> None:
@@ -78,6 +81,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
             scope = Secret(f"{key.reveal()}\n{Secret(user).reveal()}")
             return v2.StaticCredentials(v2.credentials(key, Secret(user)), scope)
 
+        self._oauth = None
         self._open(key, api, credentials, user, **options)
 
     @classmethod
@@ -108,6 +112,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         if where != oauth.origin:
             raise InputError(f"oauth is for {oauth.origin}, base_url at {where}: give both the same base_url")
         client = cls.__new__(cls)
+        client._oauth = oauth
 
         def credentials(user: str | Secret) -> CredentialsProvider:
             return oauth.access(Secret(user).reveal(), key, key_in=key_in)
@@ -242,17 +247,20 @@ class EnlightenClient(Endpoints, EndpointsV4):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections and write what is noted for the state file.
+        """Close the connections, and write what is noted for the state file and the tokens not yet saved.
 
         A view made by `with_options` leaves that to its client.
         """
         if not self._owner or self._session.process != os.getpid():
             return  # what a child process inherits by a fork is its parent's
-        try:
-            await self._session.transport.aclose()
-        finally:
-            await self._session.limiter.sync()
-            if self._session.cache is not None:
-                await self._session.cache.flush()
+        session = self._session
+        async with AsyncExitStack() as steps:  # from the last to the first, each also if another fails
             if self._in_file is not None:
-                await self._in_file.aclose()
+                steps.push_async_callback(self._in_file.aclose)
+            if session.cache is not None:
+                steps.push_async_callback(session.cache.flush)
+            steps.push_async_callback(session.limiter.sync)
+            steps.push_async_callback(session.transport.aclose)
+            if self._oauth is not None:
+                # Before all else, and whatever is cancelled: without them the owner has to log in again.
+                steps.push_async_callback(run_shielded, self._oauth.save_unsaved)

@@ -12,7 +12,14 @@ from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import AuthenticationError, InputError
 from enlighten_async.oauth.session import AccountCredentials, KeyIn, TokenSession
 from enlighten_async.oauth.token_endpoint import OAuthError, TokenEndpoint
-from enlighten_async.oauth.token_store import FileTokenStore, Tokens, TokenStore, user_token_file
+from enlighten_async.oauth.token_store import (
+    FileTokenStore,
+    MemoryTokenStore,
+    Tokens,
+    TokenStore,
+    UserTokenStore,
+    user_token_file,
+)
 from enlighten_async.transport import NetworkOptions, Secret, Verify, origin
 
 if TYPE_CHECKING:
@@ -205,6 +212,14 @@ class OAuth:
         """Remove an account's tokens from the store; nothing is sent."""
         await self._session(user_id).forget()
 
+    async def save_unsaved(self) -> None:
+        """Save the tokens again that could not be saved when they came; nothing is sent, nothing raised.
+
+        Clients do so by themselves, at the next use of the tokens and when they are closed.
+        """
+        for session in tuple(self._sessions.values()):
+            await session.save_unsaved()
+
     def access(self, user_id: str, api_key: str | Secret, *, key_in: KeyIn = "query") -> AccountCredentials:
         """Return the credentials of an account, for a client; each call may return a new object.
 
@@ -255,8 +270,10 @@ class OAuth:
 def _store(tokens: str | os.PathLike[str] | TokenStore, clock: Clock) -> TokenStore:
     if isinstance(tokens, str | os.PathLike):
         return FileTokenStore(tokens, clock=clock)
-    if isinstance(tokens, TokenStore):
+    if type(tokens) in {FileTokenStore, MemoryTokenStore}:  # a subclass may do anything
         return tokens
+    if isinstance(tokens, TokenStore):
+        return UserTokenStore(tokens)
     raise InputError("tokens must be a path or a TokenStore: something with load, save, lock and remove")
 
 

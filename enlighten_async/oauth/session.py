@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, suppress
 from copy import copy
 from datetime import UTC, datetime
 from functools import partial
@@ -19,8 +20,14 @@ from anyio.lowlevel import RunVar
 from attrs import evolve, frozen
 
 from enlighten_async.clock import Clock
-from enlighten_async.errors import EnlightenError, ReauthorizationRequired, TokenRefused, UsageError
-from enlighten_async.oauth.token_endpoint import OAuthError, TokenEndpoint
+from enlighten_async.errors import (
+    EnlightenError,
+    ReauthorizationRequired,
+    ServerError,
+    TokenRefused,
+    UsageError,
+)
+from enlighten_async.oauth.token_endpoint import Attempts, OAuthError, TokenEndpoint
 from enlighten_async.oauth.token_store import Tokens, TokenStore
 from enlighten_async.transport import Credentials, Secret
 
@@ -28,6 +35,9 @@ logger = logging.getLogger("enlighten_async")
 
 SAVE_TIMEOUT_S = 30.0
 """Seconds a store may take to save tokens."""
+
+FIRST_SAVE_PAUSE_S, MAX_SAVE_PAUSE_S = 1.0, 60.0
+"""Seconds after which tokens that could not be saved are saved again: the first pause, and the longest."""
 
 REPEATED_401_S = 3600.0
 """Seconds within which a 401 to a token that replaced one with a 401 is not answered by another refresh."""
@@ -41,10 +51,19 @@ _locks: RunVar[WeakKeyDictionary[TokenSession, anyio.Lock]] = RunVar("enlighten_
 
 @frozen
 class _Unsaved:
-    """Tokens that could not be saved, and the tokens the store had at that time."""
+    """Tokens that could not be saved.
+
+    Attributes:
+        tokens: the tokens.
+        stored: those which the store had at that time.
+        pause: seconds until their next use saves them again.
+        due_at: the moment (monotonic) at which that is.
+    """
 
     tokens: Tokens
     stored: Tokens | None
+    pause: float
+    due_at: float
 
 
 class TokenCache:
@@ -71,9 +90,14 @@ class TokenCache:
         return self._unsaved is not None
 
     def current(self) -> Tokens | None:
-        """Return the current tokens if they are valid and the service has not answered 401 to them."""
+        """Return the current tokens if they are valid and the service has not answered 401 to them.
+
+        From time to time there are none while they are not saved: they are saved again first.
+        """
         tokens = self._tokens
         if tokens is None or tokens.access_token == self._denied or not tokens.good(self._clock.now()):
+            return None
+        if self._unsaved is not None and self._clock.monotonic() >= self._unsaved.due_at:
             return None
         return tokens
 
@@ -109,23 +133,47 @@ class TokenCache:
 
         The service may have ended the old tokens by now, so the new ones must not be lost.
         """
-        failure = await self._failure_to_save(tokens)
+        failure, unsaved = await self._failure_to_save(tokens), self._unsaved
         if failure is None:
             self._stored, self._unsaved = tokens, None
+            if unsaved is not None:
+                logger.info("account %s: the tokens that could not be saved are saved", self.account)
         else:
-            self._unsaved = _Unsaved(tokens, self._stored)
-            logger.warning(
-                "account %s: the new tokens could not be saved (%s); this process uses them and saves them "
-                "again at the next refresh, but until then no other process has them",
-                self.account,
-                failure,
-            )
+            self.put_off(tokens)
+            if unsaved is None:
+                logger.warning(
+                    "account %s: the new tokens could not be saved (%s); this process uses them and saves "
+                    "them again at their next use and when the client is closed, but until then no other "
+                    "process has them: make room for them, or the owner has to log in again",
+                    self.account,
+                    failure,
+                )
         self._tokens = tokens
 
-    async def save_again(self) -> None:
-        """Save the tokens that could not be saved before."""
-        if self._unsaved is not None:
-            await self.save(self._unsaved.tokens)
+    def put_off(self, tokens: Tokens) -> None:
+        """Note that tokens could not be saved, and when they are saved again."""
+        old = self._unsaved
+        pause = FIRST_SAVE_PAUSE_S if old is None else min(MAX_SAVE_PAUSE_S, 2 * old.pause)
+        stored = self._stored if old is None else old.stored
+        self._unsaved = _Unsaved(tokens, stored, pause, self._clock.monotonic() + pause)
+
+    async def save_again(self, lock: AbstractAsyncContextManager[None]) -> bool:
+        """Save the tokens that could not be saved before, and tell whether none are left unsaved.
+
+        Args:
+            lock: the store's lock of the account.
+        """
+        unsaved = self._unsaved
+        if unsaved is None:
+            return True
+        # The first failure was logged, and the tokens may be used all the same.
+        with suppress(Exception), self._clock.move_on_after(SAVE_TIMEOUT_S):
+            async with lock:
+                if await self.latest() is unsaved.tokens:
+                    await self.save(unsaved.tokens)
+                return self._unsaved is None
+        self.put_off(unsaved.tokens)
+        return False
 
     def clear(self) -> None:
         """Drop all tokens of the account from this process."""
@@ -139,8 +187,6 @@ class TokenCache:
                 return None
         except EnlightenError as error:
             return str(error)
-        except Exception as error:  # noqa: BLE001 - a user's store may raise anything
-            return type(error).__name__  # the text may quote the tokens
         return f"it took longer than {SAVE_TIMEOUT_S:g} s"
 
 
@@ -173,17 +219,19 @@ class TokenSession:
         self._after_401: tuple[Secret, float] | None = None  # a token that replaced one with a 401, till when
         self._dead: Secret | None = None  # a refresh token the service does not accept
         self._failures = 0
-        self._failure: Exception | None = None
+        self._failure: tuple[Exception, int] | None = None  # the last one, after how many attempts
 
     def current(self) -> Tokens | None:
         """Return tokens that are valid and have had no 401, without waiting; `None` if there are none."""
         return self._cache.current()
 
-    async def refresh(self, denied: Secret | None = None) -> None:
+    async def refresh(self, denied: Secret | None = None, until: float | None = None) -> None:
         """Make valid tokens current: newer ones of the store, or else new ones of the token endpoint.
 
         Args:
             denied: the access token the service answered 401 to.
+            until: the moment (monotonic) up to which failures that pass are followed by another attempt;
+                `None` for a few attempts.
 
         Raises:
             ReauthorizationRequired: the owner has to log in.
@@ -194,21 +242,32 @@ class TokenSession:
         self._cache.deny(denied)
         if self.current():
             return
-        failures = self._failures
+        failures, attempts = self._failures, Attempts(until)
         async with self._lock():
             if self.current():
                 return
             if self._failure is not None and self._failures != failures:
-                raise copy(self._failure)  # the task that this one waited for has failed
+                await self._go_on_after(*self._failure, attempts)
             try:
-                await self._refresh(denied or self._cache.denied)
+                await self._refresh(denied or self._cache.denied, attempts)
             except Exception as error:
                 if isinstance(error, TokenRefused):
                     self._cache.allow()
+                if isinstance(error, EnlightenError):
+                    error.ends_query = True  # all its requests need the token
                 # A copy has no frames: those of the raised error hold what was sent.
-                self._failure = copy(error) if isinstance(error, EnlightenError) else error
+                kept = copy(error) if isinstance(error, EnlightenError) else error
+                self._failure = kept, attempts.failures
                 self._failures += 1
                 raise
+
+    async def _go_on_after(self, failure: Exception, failures: int, attempts: Attempts) -> None:
+        """Go on where the task that this one waited for has given up, if this one is more patient."""
+        attempts.failures = failures
+        pause = self._endpoint.pause(failure, attempts)
+        if pause is None:
+            raise copy(failure) if isinstance(failure, EnlightenError) else failure
+        await self._clock.sleep(pause)
 
     async def login(
         self, form: Iterable[tuple[str, str | Secret]], grant_error: Callable[[OAuthError], EnlightenError]
@@ -242,16 +301,24 @@ class TokenSession:
             self._cache.clear()
             self._after_401 = self._dead = None
 
-    async def _refresh(self, denied: Secret | None) -> None:
+    async def save_unsaved(self) -> None:
+        """Save the tokens again that could not be saved; nothing is raised if that fails again."""
+        if self._cache.has_unsaved:
+            async with self._lock():
+                await self._cache.save_again(self._store.lock(self.account))
+
+    async def _refresh(self, denied: Secret | None, attempts: Attempts) -> None:
+        if self._cache.has_unsaved:  # before they are used up, or lost with this process
+            saved = await self._cache.save_again(self._store.lock(self.account))
+            if not saved and self.current():
+                return
         # Valid tokens need no lock: a store on a read-only disk serves as long as they last.
-        if not self._cache.has_unsaved and self._to_refresh(await self._cache.latest(), denied) is None:
+        if self._to_refresh(await self._cache.latest(), denied) is None:
             return
         async with self._store.lock(self.account):
             old = self._to_refresh(await self._cache.latest(), denied)
-            if old is None:
-                await self._cache.save_again()
-            else:
-                await self._request(old, denied)
+            if old is not None:
+                await self._request(old, denied, attempts)
 
     def _to_refresh(self, latest: Tokens | None, denied: Secret | None) -> Tokens | None:
         """Return the tokens that have to be refreshed; make valid ones current and return `None`."""
@@ -272,7 +339,7 @@ class TokenSession:
             raise self._login_needed("the refresh token was not accepted")
         return latest
 
-    async def _request(self, old: Tokens, denied: Secret | None) -> None:
+    async def _request(self, old: Tokens, denied: Secret | None, attempts: Attempts) -> None:
         assert old.refresh_token is not None  # noqa: S101 - `_to_refresh` has checked it
         try:
             await self._endpoint.request(
@@ -281,10 +348,21 @@ class TokenSession:
                     f"the refresh token was not accepted {answer.text}", answer.status
                 ),
                 save=partial(self._save_next, old, denied),
+                attempts=attempts,
             )
         except ReauthorizationRequired:
             self._dead = old.refresh_token
             raise
+        except ServerError as error:
+            ended = old.refresh_expires_at is not None and old.refresh_expires_at <= self._clock.now()
+            if error.status not in {400, 401} or not ended:
+                raise
+            failure = self._login_needed(
+                f"the refresh token has ended by its own date; {error}", error.status
+            )
+        else:
+            return
+        raise failure
 
     async def _save_next(self, old: Tokens, denied: Secret | None, tokens: Tokens) -> None:
         if tokens.refresh_token is None:  # RFC 6749, 6: the server may issue no new one, the old one lives on
@@ -369,11 +447,13 @@ class AccountCredentials:
             built = self._built = (tokens, self._credentials(tokens))
         return built[1]
 
-    async def refresh(self, denied: Credentials | None = None) -> None:
+    async def refresh(self, denied: Credentials | None = None, until: float | None = None) -> None:
         """Get a valid access token, once for all tasks and processes that wait for it.
 
         Args:
             denied: credentials the service answered 401 to; nothing is done if others are current by now.
+            until: the moment (monotonic) up to which failures that pass are followed by another attempt;
+                `None` for a few attempts.
 
         Raises:
             ReauthorizationRequired: the owner has to log in.
@@ -381,7 +461,7 @@ class AccountCredentials:
             AuthenticationError: the application is not accepted.
             EnlightenError: the token endpoint or the store failed.
         """
-        await self._session.refresh(None if denied is None else _access_token(denied))
+        await self._session.refresh(None if denied is None else _access_token(denied), until)
 
     def _credentials(self, tokens: Tokens) -> Credentials:
         key = ("key", self._api_key)

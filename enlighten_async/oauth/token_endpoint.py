@@ -11,12 +11,12 @@ from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from enlighten_async import errors
 from enlighten_async.clock import Clock
 from enlighten_async.oauth.token_store import Tokens
-from enlighten_async.retry import RetryPolicy, is_transient
+from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import (
     Credentials,
     Exchange,
@@ -26,6 +26,7 @@ from enlighten_async.transport import (
     Verify,
     run_shielded,
 )
+from enlighten_async.windows import as_datetime
 from enlighten_async.wire import Request, Response
 
 if TYPE_CHECKING:
@@ -40,10 +41,29 @@ MAX_LIFE_S = 366 * 86_400.0
 MAX_ERROR_CHARS = 200
 """Characters kept of each text with which the service explains a failure."""
 
+MAX_PAUSE_S = 300.0
+"""Longest pause between two requests of one caller for tokens, and longest wait for one that was put off."""
+
+_GRANT_ERROR = "invalid_grant"
+"""The one error code by which a grant has ended (RFC 6749, 5.2)."""
 _CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
+"""Those by which the application is not accepted."""
 
 _PERSONAL = re.compile(r"\S+@\S+|\beyJ[\w.~+/=-]+|[\w~+=-]{24,}[\w.~+=-]*")
 """E-mail addresses, JWTs, and texts that are long enough to be another token."""
+
+
+@define
+class Attempts:
+    """The attempts of one caller to get tokens.
+
+    Attributes:
+        until: the moment (monotonic) by which it wants them; `None` for a few attempts.
+        failures: how many have failed, those of the caller it waited for included.
+    """
+
+    until: float | None = None
+    failures: int = 0
 
 
 @frozen
@@ -72,7 +92,9 @@ def parse_tokens(response: Response, now: float) -> Tokens | errors.DecodeError:
     access, refresh = _header_text(answer.get("access_token")), _header_text(answer.get("refresh_token"))
     if access is None:
         return errors.DecodeError(
-            "the answer to a request for tokens holds no access token", path="$.access_token"
+            "the answer to a request for tokens holds no access token: ask again later",
+            path="$.access_token",
+            passing=True,
         )
     # JWTs end by the service's clock; `ahead` says by how much the local one is ahead of it.
     ahead = now - (now if response.date is None else response.date)
@@ -93,6 +115,9 @@ def error_for(
 ) -> errors.EnlightenError | None:
     """Return the error of an answer; `None` for status 200.
 
+    A grant has ended, or an application is unknown, only where OAuth's code says so. A gateway that is
+    overloaded or being repaired answers with 400, 401 and web pages too: these pass.
+
     Args:
         response: the answer.
         redactor: masks what was sent.
@@ -108,12 +133,21 @@ def error_for(
             "application's page of the developer portal (only partners' applications may use passwords)",
             status=status,
         )
-    if status in {400, 401}:
+    if answer.error == _GRANT_ERROR:
         return grant_error(answer)
+    error: errors.APIError
     if status == 429:
-        return errors.Throttled(f"too many requests for tokens {answer.text}", status=status)
-    hint = "" if status >= 500 else "; is base_url right?"
-    return errors.ServerError(f"the service gave no tokens {answer.text}{hint}", status=status)
+        error = errors.Throttled(f"too many requests for tokens {answer.text}: ask later", status=status)
+    else:
+        hint = "; is base_url right?" if status in _WRONG_PLACE else ""
+        text = f"the service gave no tokens {answer.text}: ask again later{hint}"
+        error = errors.ServerError(text, status=status)
+    error.passing = True
+    return error
+
+
+_WRONG_PLACE = frozenset({*range(300, 400), 404, 405, 410})
+"""Statuses of an address at which there is no token endpoint."""
 
 
 def _oauth_error(response: Response, redactor: Redactor) -> OAuthError:
@@ -192,7 +226,7 @@ class TokenEndpoint:
         proxy: as `Transport` takes it.
         verify: as `Transport` takes it.
         transport: the user's own transport; it is not closed.
-        retry: the policy for failures that may pass.
+        retry: the policy for failures that pass.
     """
 
     base_url: str
@@ -203,7 +237,7 @@ class TokenEndpoint:
     proxy: str | None = field(default=None, repr=False)
     verify: Verify = True
     transport: httpx.AsyncBaseTransport | None = None
-    retry: RetryPolicy = field(factory=RetryPolicy)
+    retry: RetryPolicy = field(factory=partial(RetryPolicy, cap=MAX_PAUSE_S))
 
     async def request(
         self,
@@ -211,8 +245,9 @@ class TokenEndpoint:
         *,
         grant_error: Callable[[OAuthError], errors.EnlightenError],
         save: Callable[[Tokens], Awaitable[None]],
+        attempts: Attempts | None = None,
     ) -> None:
-        """Request tokens, and save them.
+        """Request tokens, and save them; failures that pass are followed by another attempt.
 
         Once a request has been sent, a cancel waits for its answer and for `save`: the service may have
         ended the old tokens, and the answer is the only copy of the new ones.
@@ -221,25 +256,37 @@ class TokenEndpoint:
             form: the grant.
             grant_error: makes the error for a grant that is not accepted.
             save: saves the tokens.
+            attempts: counts the attempts, and says how long they may go on.
 
         Raises:
             AuthenticationError: the application or the grant is not accepted.
-            Throttled: too many requests, also after the last try.
-            ServerError: the service failed, also at the last try.
-            TransportError: no whole answer arrived, also at the last try.
-            DecodeError: the answer holds no tokens.
+            Throttled: too many requests, also at the last attempt.
+            ServerError: the service failed, also at the last attempt.
+            TransportError: no whole answer arrived, also at the last attempt.
+            DecodeError: the answer holds no tokens, also at the last attempt.
         """
-        credentials = self._credentials(form)
-        failures = 0
+        credentials, attempts = self._credentials(form), attempts or Attempts()
         while True:
             try:
                 return await run_shielded(partial(self._request_once, credentials, grant_error, save))
             except errors.EnlightenError as error:
-                failures += 1
-                may_pass = is_transient(error) or isinstance(error, errors.Throttled)
-                if not may_pass or not self.retry.allows(failures):
+                attempts.failures += 1
+                pause = self.pause(error, attempts)
+                if pause is None:
                     raise
-            await self.clock.sleep(self.retry.delay(failures, random.random()))  # noqa: S311 - jitter
+            await self.clock.sleep(pause)
+
+    def pause(self, error: Exception, attempts: Attempts) -> float | None:
+        """Return the seconds until the next attempt after an error; `None` if there is to be none."""
+        if not isinstance(error, errors.EnlightenError) or not error.passing:
+            return None
+        now, failures = self.clock.monotonic(), attempts.failures
+        pause = self.retry.delay(failures, random.random())  # noqa: S311 - jitter, not a secret
+        if error.retry_at is not None:
+            pause = max(pause, error.retry_at.timestamp() - self.clock.now())
+        if attempts.until is None:
+            return pause if self.retry.allows(failures) and pause <= MAX_PAUSE_S else None
+        return pause if now + pause < attempts.until else None
 
     async def _request_once(
         self,
@@ -254,8 +301,11 @@ class TokenEndpoint:
             error.args = (mask_personal(str(error), redactor),)  # it may quote a body that is not HTTP
             raise
         found = error_for(response, redactor, grant_error) or parse_tokens(response, self.clock.now())
+        put_off = response.retry_after
         del response
         if not isinstance(found, Tokens):
+            if found.passing and put_off is not None:
+                found.retry_at = as_datetime(self.clock.now() + put_off)
             raise found
         await save(found)
 

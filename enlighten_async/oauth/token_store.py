@@ -7,20 +7,29 @@ import json
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import asdict, converters, field, frozen
 from filelock import FileLock, Timeout
 from platformdirs import user_config_path
 
 from enlighten_async.clock import Clock, SystemClock
-from enlighten_async.errors import InputError, UsageError
-from enlighten_async.state.threads import poll_until
-from enlighten_async.transport import Secret
+from enlighten_async.errors import EnlightenError, InputError, UsageError
+from enlighten_async.state.threads import in_thread, poll_until
+from enlighten_async.transport import Secret, run_shielded
+
+T = TypeVar("T")
 
 logger = logging.getLogger("enlighten_async")
 
@@ -43,11 +52,16 @@ class _LockTaken(Exception):
     """Another task or program holds the lock."""
 
 
-async def _acquire(take: Callable[[], bool], clock: Clock, what: str) -> None:
-    """Take a lock. No cancel comes between taking it and the return.
+async def _to_its_end(work: Callable[[], T]) -> T:
+    """Do blocking work in a thread; a cancel of either kind takes effect when it has ended."""
+    return await run_shielded(partial(in_thread, work))
+
+
+async def _acquire(take: Callable[[], Awaitable[bool]], clock: Clock, what: str) -> None:
+    """Take a lock.
 
     Args:
-        take: tries once without waiting; tells whether it worked.
+        take: tries once without waiting for others; tells whether it worked.
         clock: the source of time.
         what: the lock, for the error's text.
 
@@ -56,7 +70,7 @@ async def _acquire(take: Callable[[], bool], clock: Clock, what: str) -> None:
     """
 
     async def attempt() -> None:
-        if not take():
+        if not await take():
             raise _LockTaken
 
     try:
@@ -157,6 +171,51 @@ class TokenStore(Protocol):
         ...
 
 
+class UserTokenStore:
+    """A user's store, whose errors become ours: each has the user's as its cause, and shows no text of it.
+
+    Args:
+        store: the store.
+    """
+
+    def __init__(self, store: TokenStore) -> None:
+        self._store = store
+
+    async def load(self, account: str) -> Tokens | None:
+        """Return the tokens saved last."""
+        with self._errors("load"):
+            return await self._store.load(account)
+
+    async def save(self, account: str, tokens: Tokens) -> None:
+        """Save the tokens."""
+        with self._errors("save"):
+            await self._store.save(account, tokens)
+
+    @asynccontextmanager
+    async def lock(self, account: str) -> AsyncIterator[None]:
+        """Lock the account."""
+        async with AsyncExitStack() as stack:
+            with self._errors("lock"):
+                await stack.enter_async_context(self._store.lock(account))
+            yield
+
+    async def remove(self, account: str) -> None:
+        """Remove the account's tokens."""
+        with self._errors("remove"):
+            await self._store.remove(account)
+
+    @contextmanager
+    def _errors(self, method: str) -> Iterator[None]:
+        try:
+            yield
+        except EnlightenError:
+            raise
+        except Exception as error:
+            # The text of a user's error may quote the tokens.
+            kind, name = type(error).__name__, type(self._store).__name__
+            raise UsageError(f"the token store failed: {name}.{method} raised {kind}") from error
+
+
 class MemoryTokenStore:
     """Tokens in memory, for all event loops and threads that share the store.
 
@@ -186,7 +245,11 @@ class MemoryTokenStore:
     async def lock(self, account: str) -> AsyncIterator[None]:
         """Lock the account for all that share the store."""
         lock = self._locks.setdefault(account, threading.Lock())  # atomic, so that all threads share one lock
-        await _acquire(lambda: lock.acquire(blocking=False), self._clock, f"the lock of account {account!r}")
+
+        async def take() -> bool:
+            return lock.acquire(blocking=False)
+
+        await _acquire(take, self._clock, f"the lock of account {account!r}")
         try:
             yield
         finally:
@@ -230,7 +293,7 @@ class FileTokenStore:
         Raises:
             InputError: the file cannot be read, or is not one of this class.
         """
-        return self._tokens(self._read(), account)
+        return await in_thread(partial(self._load, account))
 
     async def save(self, account: str, tokens: Tokens) -> None:
         """Save the tokens; they are on the disk when this returns.
@@ -240,10 +303,7 @@ class FileTokenStore:
             UsageError: it cannot be written.
         """
         async with self._locked():
-            accounts = self._read()
-            self._tokens(accounts, account)
-            accounts.plain[account] = tokens.reveal()
-            self._write(accounts)
+            await _to_its_end(partial(self._replace, account, tokens))
 
     async def remove(self, account: str) -> None:
         """Remove the account's tokens, if there are any.
@@ -253,10 +313,7 @@ class FileTokenStore:
             UsageError: it cannot be written.
         """
         async with self._locked():
-            accounts = self._read()
-            if self._tokens(accounts, account) is not None:
-                del accounts.plain[account]
-                self._write(accounts)
+            await _to_its_end(partial(self._replace, account, None))
 
     def lock(self, account: str) -> AbstractAsyncContextManager[None]:
         """Lock the account in all processes; the system frees the lock if the process is killed.
@@ -270,16 +327,18 @@ class FileTokenStore:
     @asynccontextmanager
     async def _locked(self, suffix: str = "") -> AsyncIterator[None]:
         path = self.path.with_name(f"{self.path.name}{suffix}.lock")
-        if not self.path.parent.is_dir():  # filelock would make it, readable by all users
-            raise InputError(f"{self.path} {_NO_FOLDER}")
         lock = FileLock(path, mode=OWNER_ONLY, thread_local=False)
-        await _acquire(lambda: self._take(lock), self._clock, f"the lock {path}")
+        take = partial(_to_its_end, partial(self._take, lock))
         try:
+            await _acquire(take, self._clock, f"the lock {path}")
             yield
         finally:
+            # A cancel may come while a thread takes it: then it is taken, and nobody would free it.
             lock.release()
 
     def _take(self, lock: FileLock) -> bool:
+        if not self.path.parent.is_dir():  # filelock would make it, readable by all users
+            raise InputError(f"{self.path} {_NO_FOLDER}")
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -292,6 +351,20 @@ class FileTokenStore:
             f"{lock.lock_file} cannot be locked ({reason}): tokens that are refreshed have to be saved, "
             "so make the folder writable"
         )
+
+    def _load(self, account: str) -> Tokens | None:
+        return self._tokens(self._read(), account)
+
+    def _replace(self, account: str, tokens: Tokens | None) -> None:
+        """Replace an account's tokens in the file, or remove them."""
+        accounts = self._read()
+        if self._tokens(accounts, account) is None and tokens is None:
+            return
+        if tokens is None:
+            del accounts.plain[account]
+        else:
+            accounts.plain[account] = tokens.reveal()
+        self._write(accounts)
 
     def _tokens(self, accounts: _Accounts, account: str) -> Tokens | None:
         try:

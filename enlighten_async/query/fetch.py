@@ -293,7 +293,7 @@ class Fetcher:
         provider, limiter = self.options.credentials, self.session.limiter
         while True:
             if segment.denied is not None or provider.current() is None:
-                await provider.refresh(segment.denied)
+                await provider.refresh(segment.denied, self.deadline)
                 segment.refreshed |= segment.denied is not None
                 segment.denied = None
             time_left = None if self.deadline is None else self._time_left(self.deadline)

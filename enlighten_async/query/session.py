@@ -31,11 +31,12 @@ class CredentialsProvider(Protocol):
         """Return credentials that may be used now; `None` if `refresh` has to be awaited first."""
         ...
 
-    async def refresh(self, denied: Credentials | None = None) -> None:
+    async def refresh(self, denied: Credentials | None = None, until: float | None = None) -> None:
         """Make credentials current, once for all who wait for them.
 
         Args:
             denied: those which the service answered with 401; if others are current by now, these will do.
+            until: the moment (monotonic) up to which it may be attempted again; `None`: a few times.
         """
         ...
 

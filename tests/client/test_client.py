@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
+import httpx
 import pytest
 
 from enlighten_async import (
     InputError,
     UsageError,
 )
+from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
 from tests.world import World
 
 
@@ -47,3 +50,51 @@ async def test_a_client_of_the_parent_process_is_refused(world: World, version: 
         client._session.process -= 1
         await client.rgm_stats(world.system, **world.quarter(3))
     assert world.emulator.counts.sent == 2
+
+
+class FullDisk(MemoryTokenStore):
+    """A store without room for tokens, until there is some."""
+
+    is_full = False
+
+    async def save(self, account: str, tokens: Tokens) -> None:
+        """Save the tokens, if there is room."""
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        await super().save(account, tokens)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+@pytest.mark.parametrize("broken", [False, True])
+async def test_tokens_that_could_not_be_saved_are_saved_at_the_close(
+    world: World, broken: bool, cancelled: bool
+) -> None:
+    """Also where something else fails at the close, and where the program is being ended."""
+    store, now = FullDisk(), world.clock.now()
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            tokens = {"access_token": "a1", "refresh_token": "r1", "expires_in": 86_400}
+            return httpx.Response(200, json=tokens if request.method == "POST" else {"system_id": 7})
+
+        async def aclose(self) -> None:
+            if broken:
+                raise OSError("no way to close it")
+
+    await store.save("default", Tokens("a0", "r0", now - 5, now - 86_400))
+    store.is_full, transport = True, Transport()
+    oauth = OAuth("client", "secret", tokens=store, transport=transport, clock=world.clock)
+    client = world.v4(user="default", oauth=oauth, transport=transport)
+    await client.summary(7)
+    store.is_full = False
+    with anyio.CancelScope() as scope:
+        if cancelled:
+            scope.cancel()
+        if broken:
+            with pytest.raises(OSError, match="no way"):
+                await client.aclose()
+        else:
+            await client.aclose()
+    kept = await store.load("default")
+    assert kept is not None
+    assert kept.reveal()["refresh_token"] == "r1"

@@ -208,8 +208,9 @@ async def test_a_store_that_fails_does_not_cost_the_code() -> None:
     oauth = authority.oauth(store)
     for name in ("lock", "load"):
         store.broken = {name: LookupError()}
-        with pytest.raises(LookupError):
+        with pytest.raises(UsageError, match=f"Store.{name} raised LookupError") as caught:
             await oauth.exchange("anna", CODE)
+        assert isinstance(caught.value.__cause__, LookupError)
     assert authority.forms == []
 
 

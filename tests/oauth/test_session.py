@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from attrs import evolve
 from hypothesis import given
@@ -27,7 +28,7 @@ from enlighten_async.errors import (
     UsageError,
 )
 from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
-from enlighten_async.oauth.session import SAVE_TIMEOUT_S
+from enlighten_async.oauth.session import FIRST_SAVE_PAUSE_S, SAVE_TIMEOUT_S
 from enlighten_async.oauth.token_store import REFRESH_MARGIN_S
 from enlighten_async.testing import FakeClock
 from enlighten_async.transport import Secret
@@ -212,16 +213,27 @@ async def test_no_refresh_token_asks_for_a_login() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401])
-@pytest.mark.parametrize("body", [{"error": "invalid_grant"}, {"error": "invalid_token"}, {"code": 401}, b""])
-async def test_a_refused_refresh_asks_for_a_login(status: int, body: Any) -> None:
+async def test_a_refused_refresh_asks_for_a_login(status: int) -> None:
     case = Case()
     await case.begin()
-    case.authority.answers = [(status, body)]
+    case.authority.answers = [(status, {"error": "invalid_grant"})]
     with pytest.raises(ReauthorizationRequired, match="30 days") as caught:
         await case.access.refresh()
     assert (caught.value.status, caught.value.response) == (status, None)
     assert caught.value.ends_query
     assert len(case.authority.forms) == 1
+
+
+async def test_a_refresh_token_that_has_ended_by_its_own_date_asks_for_a_login() -> None:
+    """Refused without the code for it: before that date it would be a failure that passes."""
+    case = Case()
+    tokens = await case.begin()
+    await case.store.save("anna", evolve(tokens, refresh_expires_at=case.clock.now() - 1))
+    case.authority.answers = [(401, {"error": "invalid_token"})] * 3
+    with pytest.raises(ReauthorizationRequired, match=r"by its own date; .*invalid_token"):
+        await case.access.refresh()
+    await case.access.refresh()  # and that is no verdict either: the service may know better
+    assert case.access.current() is not None
 
 
 async def test_a_dead_refresh_token_is_not_tried_again_until_the_store_changes() -> None:
@@ -246,7 +258,26 @@ async def test_an_unknown_application_is_said_as_such() -> None:
     assert not isinstance(caught.value, ReauthorizationRequired)
 
 
-PASSING = [(429, {}), (500, {}), (503, b"<html>"), OSError("reset")]
+PASSING = [
+    (429, {}),
+    (500, {}),
+    (503, b"<html>"),
+    (400, {"error": "temporarily_unavailable"}),
+    (401, b"<html>401</html>"),
+    (403, b""),
+    (302, b""),
+    (200, b"<html>"),
+    (200, {}),
+    (200, b'{"access_tok'),
+    OSError("reset"),
+    httpx.ReadTimeout("slow"),
+]
+KINDS: list[type[EnlightenError]] = [
+    Throttled,
+    *[ServerError] * 6,
+    *[DecodeError] * 3,
+    *[TransportError] * 2,
+]
 
 
 @pytest.mark.parametrize("failure", PASSING)
@@ -261,7 +292,7 @@ async def test_failures_that_pass_are_met_by_trying_again(failure: Any) -> None:
 
 @pytest.mark.parametrize(
     ("failure", "kind"),
-    list(zip(PASSING, [Throttled, ServerError, ServerError, TransportError], strict=True)),
+    list(zip(PASSING, KINDS, strict=True)),
 )
 async def test_failures_that_stay_are_raised(failure: Any, kind: type[EnlightenError]) -> None:
     case = Case()
@@ -298,14 +329,70 @@ async def test_an_answer_lost_on_the_way_is_asked_for_again(strict: bool) -> Non
     assert len(case.authority.forms) == 2
 
 
-@pytest.mark.parametrize("body", [b"<html>", {}, {"access_token": ""}])
-async def test_an_answer_without_tokens_is_not_tried_again(body: Any) -> None:
+@pytest.mark.parametrize("failure", PASSING)
+async def test_failures_that_pass_are_met_for_as_long_as_the_caller_waits(failure: Any) -> None:
+    """Not just a few times; and the last failure comes as soon as no other attempt fits in."""
     case = Case()
     await case.begin()
-    case.authority.answers = [(200, body)]
-    with pytest.raises(DecodeError):
-        await case.access.refresh()
-    assert len(case.authority.forms) == 1
+    case.authority.answers = [failure] * 9
+    await case.access.refresh(until=case.clock.monotonic() + DAY)
+    assert len(case.authority.forms) == 10
+    case = Case()
+    await case.begin()
+    case.authority.answers = [failure] * 999
+    until = case.clock.monotonic() + 120
+    with pytest.raises(KINDS[PASSING.index(failure)]) as caught:
+        await case.access.refresh(until=until)
+    assert 3 < len(case.authority.forms) < 99
+    assert case.clock.monotonic() <= until
+    assert caught.value.ends_query
+
+
+async def test_who_waits_longer_goes_on_where_the_impatient_gave_up() -> None:
+    """Fifty callers of an endpoint that is down: one who waits for a day gets the tokens for all who do."""
+    case = Case()
+    await case.begin()
+    case.authority.answers = [(503, b"")] * 12
+    began, failed, served = case.clock.monotonic(), [], []
+
+    async def ask(patience: float | None) -> None:
+        try:
+            await case.access.refresh(until=None if patience is None else began + patience)
+        except ServerError as error:
+            failed.append((patience, error))
+        else:
+            served.append(patience)
+
+    async with anyio.create_task_group() as group:
+        for patience in [0.0, 2.0, None, 0.0] + [DAY] * 3 + [None, 0.0] * 20:
+            group.start_soon(ask, patience)
+    assert case.clock.monotonic() < began + DAY
+    assert DAY not in {patience for patience, _ in failed}
+    assert served.count(DAY) == 3
+    assert len(case.authority.forms) == 13
+
+
+async def test_a_retry_after_is_obeyed_where_it_is_told() -> None:
+    case = Case()
+    await case.begin()
+    answers = [
+        httpx.Response(503, headers={"retry-after": "100"}),
+        httpx.Response(200, json={"access_token": "a"}),
+    ]
+
+    async def handle(_: httpx.Request) -> httpx.Response:
+        return answers.pop(0)
+
+    access = case.authority.oauth(case.store, transport=httpx.MockTransport(handle)).access("anna", KEY)
+    began = case.clock.monotonic()
+    await access.refresh()
+    assert case.clock.monotonic() - began == pytest.approx(100)
+    answers[:] = [httpx.Response(503, headers={"retry-after": "7200"})]
+    case.clock.advance(DAY)
+    with pytest.raises(ServerError) as caught:
+        await access.refresh(until=case.clock.monotonic() + 60)
+    assert caught.value.retry_at is not None
+    assert caught.value.retry_at.timestamp() == pytest.approx(case.clock.now() + 7200)
 
 
 async def test_a_refresh_token_may_live_on() -> None:
@@ -348,18 +435,21 @@ async def test_fifty_who_wait_see_the_one_failure(answer: Any) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(50):
             group.start_soon(one)
-    assert len(case.authority.forms) == (3 if answer and answer[0] == 500 else 1)
+    assert len(case.authority.forms) == (3 if answer and answer[0] in {200, 500} else 1)
     assert len(errors) == len({id(error) for error in errors}) == 50
     assert {(type(error), str(error)) for error in errors} == {(type(errors[0]), str(errors[0]))}
 
 
-async def test_errors_of_a_users_store_are_their_own() -> None:
+@pytest.mark.parametrize("method", ["load", "lock"])
+async def test_errors_of_a_users_store_become_ours_with_theirs_as_the_cause(method: str) -> None:
     case = Case()
     await case.begin()
-    case.store.broken["load"] = LookupError("no database")
-    with pytest.raises(LookupError, match="no database"):
+    case.store.broken[method] = LookupError("CANARY")
+    with pytest.raises(UsageError, match=f"Store.{method} raised LookupError$") as caught:
         await case.access.refresh()
-    del case.store.broken["load"]
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert case.authority.forms == []
+    del case.store.broken[method]
     await case.access.refresh()
     assert case.access.current() is not None
 
@@ -385,7 +475,82 @@ async def test_what_cannot_be_saved_is_used_and_saved_later(error: Exception, sa
     assert case.authority.refreshes == 2
 
 
-async def test_what_could_not_be_saved_is_saved_without_a_request_where_it_is_still_good() -> None:
+async def unsaved(case: Case) -> str:
+    """Refresh while nothing can be saved, and return the access token."""
+    await case.begin()
+    case.store.broken["save"] = OSError(28, "No space left on device")
+    return await renewed(case.access)
+
+
+async def test_what_could_not_be_saved_is_saved_at_the_next_use(caplog: Any) -> None:
+    """The next one after a moment: a store that fails takes time of each request."""
+    case = Case()
+    access = await unsaved(case)
+    assert case.access.current() is not None
+    case.clock.advance(FIRST_SAVE_PAUSE_S)
+    assert case.access.current() is None
+    assert await renewed(case.access) == access  # the store fails again, which keeps nobody from using them
+    assert case.access.current() is not None
+    del case.store.broken["save"]
+    case.clock.advance(2 * FIRST_SAVE_PAUSE_S)
+    assert await renewed(case.access) == access
+    assert (await case.kept()).access_token.reveal() == access
+    assert case.authority.refreshes == 1
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
+
+
+async def test_saving_again_is_attempted_ever_more_seldom() -> None:
+    case = Case()
+    await unsaved(case)
+    case.store.calls.clear()
+    for _ in range(3600):
+        case.clock.advance(1)
+        if case.access.current() is None:
+            await case.access.refresh()
+    assert 60 <= case.store.calls.count("save") <= 70
+    assert case.authority.refreshes == 1
+
+
+@pytest.mark.parametrize("method", ["load", "lock", "save"])
+async def test_a_store_that_fails_anew_keeps_nobody_from_using_what_is_not_saved(method: str) -> None:
+    case = Case()
+    access = await unsaved(case)
+    for _ in range(20):
+        case.store.broken = {method: OSError("gone")}
+        case.clock.advance(60)
+        assert await renewed(case.access) == access
+    case.store.broken = {}
+    await case.oauth.save_unsaved()
+    assert (await case.kept()).access_token.reveal() == access
+
+
+async def test_what_could_not_be_saved_is_saved_before_it_is_used_up() -> None:
+    """At the next refresh, also where that fails: the store has the refresh token which is the next to go."""
+    case = Case()
+    await unsaved(case)
+    newest = case.authority.issued[-1]
+    del case.store.broken["save"]
+    case.clock.advance(DAY)
+    case.authority.answers = [(503, b"")] * 3
+    with pytest.raises(ServerError):
+        await case.access.refresh()
+    assert (await case.kept()).refresh_token == Secret(newest)
+
+
+async def test_saving_at_the_close_raises_nothing_and_asks_for_nothing() -> None:
+    case = Case()
+    access = await unsaved(case)
+    await case.oauth.save_unsaved()  # the store still fails
+    del case.store.broken["save"]
+    await case.oauth.save_unsaved()
+    assert (await case.kept()).access_token.reveal() == access
+    case.store.calls.clear()
+    await case.oauth.save_unsaved()
+    assert case.store.calls == []
+    assert case.authority.refreshes == 1
+
+
+async def test_what_could_not_be_saved_is_saved_also_where_it_is_refused() -> None:
     case = Case()
     await case.begin()
     refused = await begun(case)
@@ -393,7 +558,8 @@ async def test_what_could_not_be_saved_is_saved_without_a_request_where_it_is_st
     await case.access.refresh(refused)
     access = token(case.access.current())
     del case.store.broken["save"]
-    await case.access._session._refresh(Secret("some other"))
+    case.clock.advance(FIRST_SAVE_PAUSE_S)
+    await case.access.refresh(refused)
     assert (await case.kept()).access_token.reveal() == access
     assert case.authority.refreshes == 2
 

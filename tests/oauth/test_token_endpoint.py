@@ -16,7 +16,6 @@ from enlighten_async.oauth import Tokens
 from enlighten_async.oauth.token_endpoint import (
     DEFAULT_LIFE_S,
     MAX_LIFE_S,
-    OAuthError,
     error_for,
     parse_tokens,
 )
@@ -82,6 +81,7 @@ def test_no_access_token_is_an_error_without_the_answer(answer: Any) -> None:
     error = read(answer)
     assert isinstance(error, DecodeError)
     assert (error.response, error.path) == (None, "$.access_token")
+    assert error.passing
 
 
 @pytest.mark.slow
@@ -109,25 +109,33 @@ def test_a_200_is_no_failure() -> None:
 def test_an_unknown_application_is_told_what_to_check(status: int, error: str) -> None:
     failure = explain(status, {"error": error})
     assert type(failure) is AuthenticationError
+    assert not failure.passing
     assert "client id and client secret" in str(failure)
     assert failure.status == status
 
 
-@pytest.mark.parametrize("status", [400, 401])
-@pytest.mark.parametrize("body", [{"error": "invalid_grant"}, {"error": "invalid_token"}, {}, b"", b"<p>"])
-def test_a_grant_is_refused(status: int, body: Any) -> None:
-    assert str(explain(status, body)).startswith(f"refused (HTTP {status}")
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_grant_is_refused_by_one_code_only(status: int) -> None:
+    refused = explain(status, {"error": "invalid_grant"})
+    assert str(refused).startswith(f"refused (HTTP {status}")
+    assert not refused.passing
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [(429, Throttled), (500, ServerError), (503, ServerError), (404, ServerError), (302, ServerError)],
-)
-def test_other_answers_are_errors_of_the_service(status: int, kind: type[Exception]) -> None:
-    failure = explain(status, b"<html>")
-    assert type(failure) is kind
+@pytest.mark.parametrize("status", [300, 302, 400, 401, 403, 404, 409, 418, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("body", [
+    {"error": "temporarily_unavailable"}, {"error": "server_error"}, {"error": "invalid_token"},
+    {"error": "unauthorized"}, {"error": "slow_down"}, {"error": "Invalid_Grant"},
+    {"error": ["invalid_grant"]}, {"message": "invalid_grant"}, {}, [], b"", b"{", b"\xff",
+    b"<html>401</html>",
+])  # fmt: skip
+def test_all_other_answers_pass(status: int, body: Any) -> None:
+    failure = explain(status, body)
+    assert type(failure) is (Throttled if status == 429 else ServerError)
+    assert failure.passing
     assert failure.status == status
-    assert ("base_url" in str(failure)) == (status in {404, 302})
+    assert "later" in str(failure)
+    assert "log in" not in str(failure)
+    assert ("base_url" in str(failure)) == (status in {300, 302, 404})
 
 
 def test_what_the_service_says_is_shown_without_what_is_personal() -> None:
@@ -142,8 +150,9 @@ def test_what_the_service_says_is_shown_without_what_is_personal() -> None:
 
 
 def test_what_is_said_may_be_of_any_type() -> None:
-    said: list[OAuthError] = []
-    for answer in ({"error": 5, "message": ["x"]}, {"error": None}, {"message": "Not Authorized"}):
-        response = Response(401, json.dumps(answer).encode())
-        error_for(response, Redactor(()), lambda one: said.append(one) or AuthenticationError(""))
-    assert [one.text for one in said] == ["(HTTP 401)", "(HTTP 401)", "(HTTP 401, Not Authorized)"]
+    for answer, said in (
+        ({"error": 5, "message": ["x"]}, "(HTTP 401)"),
+        ({"error": None}, "(HTTP 401)"),
+        ({"message": "Not Authorized"}, "(HTTP 401, Not Authorized)"),
+    ):
+        assert said in str(explain(401, answer))

@@ -68,7 +68,7 @@ class StaticCredentials:
         """Return the credentials."""
         return self.credentials
 
-    async def refresh(self, denied: Credentials | None = None) -> None:
+    async def refresh(self, denied: Credentials | None = None, until: float | None = None) -> None:
         """Leave them as they are."""
 
 

@@ -97,7 +97,7 @@ class OAuth:
         # of the error only the status was ever recorded
         return self.tokens.refresh(text, client_id) or (
             401,
-            "invalid_token",
+            "invalid_grant",
             f"Invalid refresh token: {text}",
         )
 

@@ -202,7 +202,7 @@ async def test_installers_log_in_by_password(clock: FakeClock) -> None:
         (CLIENT, {}, 400, "invalid_request"),
         (CLIENT, {"grant_type": "implicit"}, 400, "unsupported_grant_type"),
         (CLIENT, {"grant_type": "authorization_code"}, 400, "invalid_grant"),
-        (CLIENT, {"grant_type": "refresh_token"}, 401, "invalid_token"),
+        (CLIENT, {"grant_type": "refresh_token"}, 401, "invalid_grant"),
     ],
 )
 async def test_refusals(clock: FakeClock, auth: Any, data: Any, status: int, error: str) -> None:
