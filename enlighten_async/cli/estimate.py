@@ -90,14 +90,26 @@ def show_price(context: CommandContext, price: Estimate) -> None:
 
 @click.command(short_help="Show the quota that is left.")
 @click.option("--priority", type=click.Choice(PRIORITIES), default="interactive", show_default=True)
+@click.option(
+    "--used",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Set the requests used this month (UTC), by the developer portal's figure.",
+)
+@click.option("--forget", is_flag=True, help="Forget what the service said of limits and closed windows.")
 @click.pass_obj
-def quota(context: CommandContext, priority: Priority) -> None:
+def quota(context: CommandContext, priority: Priority, used: int | None, forget: bool) -> None:
     """Show the requests used and left this minute and this month; nothing is sent.
 
-    They are counted over all programs that share the state file.
+    They are counted over all programs that share the state file. For a key that is used elsewhere too,
+    --used sets the month's count; it is not lowered below what these programs have sent.
     """
 
     async def work(client: EnlightenClient) -> None:
+        if forget:
+            await client.forget_limits()
+        if used is not None:
+            await client.set_month_used(used)
         _show_quota(context, await client.with_options(priority=priority).quota())
 
     context.run_with_client(work)
@@ -113,7 +125,7 @@ def _show_quota(context: CommandContext, status: QuotaStatus) -> None:
     for period, window in (("minute", status.minute), ("month", status.month)):
         if window.closed_until is not None:
             until = f"{window.closed_until:%Y-%m-%d %H:%M:%S} UTC"
-            context.report(f"the service rejects requests of this {period} until {until}")
+            context.report(f"the service rejects requests of this {period}: none is sent until {until}")
 
 
 def _figures(window: QuotaWindow) -> list[str]:

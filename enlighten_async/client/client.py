@@ -28,6 +28,7 @@ from enlighten_async.client.options import (
     ViewOptions,
     changed,
     check_numbers,
+    check_used,
     check_variables,
     network_options,
     variables,
@@ -237,6 +238,28 @@ class EnlightenClient(Endpoints, EndpointsV4):
         """
         await self._session.limiter.refresh()
         return quota_status(self._session, self._options)
+
+    async def set_month_used(self, n: int) -> None:
+        """Tell how many requests the service has counted for the key in this month (UTC).
+
+        For a key that is used elsewhere too, or was before there was a state file: the developer portal shows
+        the figure. It is the truth as of now, the client's own requests included; later ones add to it, and
+        it is kept with the counts. A figure below what the client itself has sent is raised to that, since
+        the portal may lag; a later call replaces it. A month that the service has closed stays closed.
+
+        Raises:
+            InputError: it is no number of requests.
+        """
+        check_used(n)
+        await self._session.limiter.set_month_used(n)
+
+    async def forget_limits(self) -> None:
+        """Forget what the service said of the key's limits when it rejected requests; the counts stay.
+
+        For a key whose plan has changed, or of which something wrong was said: limits that were lower than
+        the plan's, and times until which nothing is sent. The service names those again that still hold.
+        """
+        await self._session.limiter.forget_limits()
 
     async def __aenter__(self) -> Self:
         return self

@@ -110,6 +110,12 @@ def check_numbers(timeout: float | None, max_concurrency: int) -> None:
         raise InputError(f"max_concurrency must be at least 1, not {max_concurrency!r}")
 
 
+def check_used(requests: object) -> None:
+    """Raise `InputError` for a value that is no number of requests used."""
+    if isinstance(requests, bool) or not isinstance(requests, int) or requests < 0:
+        raise InputError(f"give the requests used this month as a whole number, 0 or more, not {requests!r}")
+
+
 def network_options(options: ClientOptions) -> NetworkOptions:
     """Return the options that say how the service is reached."""
     names = NetworkOptions.__optional_keys__

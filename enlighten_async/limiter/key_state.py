@@ -106,6 +106,7 @@ class KeyState:
         self._blocks = Blocks()
         self._limits = Limits()
         self._reservations = Reservations()
+        self._elsewhere = 0, 0  # a month, and how many of its charged requests only the user has told of
         self._warned = 0, 0.0  # the month of the last usage warning, and its share
         self._pending: dict[int, PendingRequest] = {}  # in flight, by number, of all processes
         self._newest = 0
@@ -193,6 +194,21 @@ class KeyState:
         if self.clock.known:
             self._blocks.add(error, plan, self._earliest(now), latest, news=news, again=again)
 
+    def set_month_used(self, used: int, now: float, wall: float) -> None:
+        """Take the number of requests that the service has counted in the running month, by the user's word.
+
+        It replaces an earlier word, and never lowers what the key is known to have sent by these counts.
+        """
+        month, charged = MONTH.index(self.now(now, wall)), self._charged[MONTH.name]
+        told = self._elsewhere[1] if self._elsewhere[0] == month else 0
+        own = charged.get(month, 0) - told
+        charged[month] = max(own, used)
+        self._elsewhere = month, charged[month] - own
+
+    def forget_limits(self) -> None:
+        """Forget the limits and blocks that the server named; the counts stay."""
+        self._limits, self._blocks, self._doubt = Limits(), Blocks(), None
+
     # What is left
 
     def now(self, now: float, wall: float) -> float:
@@ -267,6 +283,7 @@ class KeyState:
         self._charged = {name: dict(record.charged.get(name, {})) for name in (MINUTE.name, MONTH.name)}
         self._blocks = Blocks(dict(record.blocked), dict(record.heard), record.unnamed, record.probe_at)
         self._newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
+        self._elsewhere = record.elsewhere
         self._pending = {request.number: request for request in record.pending}
         self._seen = {number: self._seen.get(number, now) for number in self._pending}
         self.guard, self._guard_until = record.guard
@@ -305,6 +322,7 @@ class KeyState:
             heard=dict(self._blocks.heard),
             unnamed=self._blocks.unnamed,
             probe_at=self._blocks.probe_at,
+            elsewhere=self._elsewhere,
         )
 
     def move(self, record: Record | None, now: float, wall: float) -> None:

@@ -210,6 +210,19 @@ class RateLimiter:
         """Learn what other processes have spent, where the store is shared with any."""
         await self._store.sync(refresh=True)
 
+    async def set_month_used(self, used: int) -> None:
+        """Take the number of requests that the service has counted in the running month."""
+        now, wall = self._clock.monotonic(), self._clock.now()
+        self._store.update(lambda state: state.set_month_used(used, now, wall))
+        await self._store.sync()
+        self._queue.wake_head()
+
+    async def forget_limits(self) -> None:
+        """Forget the limits and blocks that the server named."""
+        self._store.update(lambda state: state.forget_limits())
+        await self._store.sync()
+        self._queue.wake_head()
+
     async def acquire(self, waiter: Waiter, max_wait: float | None = None) -> Grant:
         """Wait for the permission to send one request.
 

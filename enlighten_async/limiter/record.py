@@ -104,6 +104,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         heard: the limits of the plan under which the server said until when it serves nothing, by period.
         unnamed: minutes in a row with a rejection without a period, and the number of the last.
         probe_at: when one request may go though the month is taken to be full (server's time); 0: it is not.
+        elsewhere: the number of a month, and how many of its charged requests only the user has told of.
     """
 
     charged: dict[str, dict[int, int]] = {}
@@ -120,6 +121,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     heard: dict[str, PlanLimits] = {}
     unnamed: tuple[int, int] = (0, 0)
     probe_at: float = 0.0
+    elsewhere: tuple[int, int] = (0, 0)
 
     @classmethod
     def decode(cls, text: str) -> Record:
@@ -157,6 +159,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
             heard={**other.heard, **self.heard},
             unnamed=max(self.unnamed, other.unnamed),
             probe_at=max(self.probe_at, other.probe_at),
+            elsewhere=max(self.elsewhere, other.elsewhere),
             learned={**other.learned, **self.learned},
             unplaced=max(self.unplaced, other.unplaced),
             newest=max(self.newest, other.newest),

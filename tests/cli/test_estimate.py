@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from enlighten_async.cli.estimate import NAMES
+from enlighten_async.emulator import Fault
 from tests.cli.conftest import Commands
 
 YEAR = ("--start", "2024-06-15T15:00Z", "--end", "2025-06-15T15:00Z")
@@ -67,3 +68,20 @@ def test_the_quota_is_told(enlighten: Commands, tmp_path: Path) -> None:
     assert after.stdout.splitlines()[2].split()[:4] == ["month", "1", "10,000", "8,999"]
     assert "2025-07-01 00:00:00" in after.stdout
     assert enlighten.sent == 1
+
+
+def test_the_month_used_is_set_and_what_was_heard_forgotten(enlighten: Commands, tmp_path: Path) -> None:
+    """By the figure of the developer portal; nothing is sent."""
+    state = ("--state", tmp_path / "state.db")
+    told = enlighten(*state, "quota", "--used", "400")
+    assert (told.exit_code, enlighten.sent) == (0, 0)
+    assert told.stdout.splitlines()[2].split()[:4] == ["month", "400", "10,000", "9,600"]
+    enlighten.world.emulator.inject(Fault(status=409, body='{"period": "month"}'))
+    assert enlighten(*state, "systems").exit_code == 4
+    closed = enlighten(*state, "quota")
+    assert "rejects requests of this month: none is sent until 2025-07-01 00:00:00 UTC" in closed.stderr
+    assert enlighten(*state, "systems").exit_code == 4
+    opened = enlighten(*state, "quota", "--forget")
+    assert (opened.stderr, opened.stdout.splitlines()[2].split()[:2]) == ("", ["month", "401"])
+    assert enlighten(*state, "systems").exit_code == 0
+    assert enlighten("quota", "--used", "-1").exit_code == 2

@@ -53,6 +53,37 @@ async def use(store: SqliteQuotaStore, *tickets: int) -> list[bool]:
     return granted
 
 
+EARLIER = (
+    '{"charged":{"minute":{"29166667":4},"month":{"24305":40}},"closed":{"month":1751328000.0},"lost":0,'
+    '"newest":5,"guard":[2.0,1750604831.2],"stamp":{"guessed":false,"least":1750000029.0,"monotonic":999.0,'
+    '"most":1750000030.2,"number":4,"wall":1750000029.0},"tickets":[{"life":35.0,"number":5,'
+    '"since":1750000028.9,"until":1750000067.2}]}'
+)
+"""A key's counts as an earlier version wrote them: 40 used this month, one in flight, the month closed."""
+
+
+async def test_a_file_of_an_earlier_version_keeps_its_counts(path: Path) -> None:
+    """And what the server had said, for every plan: the one it was said of is not in there."""
+    first = sqlite_store(path, a_clock())
+    await use(first)
+    await first.sync(refresh=True)
+    first.file.transact(
+        lambda file: file.execute("INSERT OR REPLACE INTO quota SELECT key, ? FROM quota", (EARLIER,))
+    )
+    await first.aclose()
+    store = sqlite_store(path, a_clock())
+    assert await store.take(9, PLAN, NOW) is not None
+    for plan in (PLAN, Plan(minute=100, month=10_000)):
+        snapshot = store.read(lambda state, plan=plan: state.snapshot(plan, NOW))
+        assert (snapshot.used, snapshot.in_flight) == ({"minute": 5, "month": 41}, 1)
+        assert snapshot.blocked_until == {"month": 1751328000.0}
+    store.update(lambda state: state.forget_limits())
+    assert await store.take(10, PLAN, NOW) is None
+    settle(store, 10, landed())
+    await store.aclose()
+    assert (await seen(path))["month"] == 100 - 42
+
+
 async def seen(path: Path) -> dict[str, int]:
     """Return what another process finds is left."""
     store = sqlite_store(path, a_clock())
