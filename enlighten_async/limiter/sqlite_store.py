@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from enlighten_async import state
-from enlighten_async.errors import EnlightenError
+from enlighten_async.errors import EnlightenError, UsageError
 from enlighten_async.limiter.key_state import LATE_COUNT_S, KeyState
 from enlighten_async.limiter.record import Record
 from enlighten_async.limiter.shared_state import PendingTake, SharedKeyState
@@ -38,6 +38,8 @@ SYNC_TIMEOUT_S = 1.0
 """Seconds for which noted updates wait for the file; they are written later then."""
 MAX_REQUEST_S = 3600.0
 """Seconds after which a request without a time limit is taken for dead if nobody settles it."""
+MIN_ROOM_BYTES = 1 << 20
+"""Bytes that have to be free on the disk for answers that nobody waits for; a week takes some 20,000."""
 
 logger = logging.getLogger("enlighten_async")
 
@@ -75,6 +77,11 @@ class SqliteQuotaStore:
             "possible again",
             after="what was spent meanwhile is written",
         )
+        self._full = state.OutageLog(
+            file,
+            meanwhile="queries of priority poll and backfill are refused",
+            after="queries of every priority are sent",
+        )
         begin_anew_in_children(self)
 
     def __repr__(self) -> str:
@@ -95,12 +102,15 @@ class SqliteQuotaStore:
 
         Raises:
             InputError: the file was made by a newer version of this package or by another program.
+            UsageError: nobody waits for the answer, and it could not be kept: the disk is full, say.
         """
         asked = PendingTake(ticket, plan, now, rank)
         try:
             return (await self._commit(asked, TAKE_TIMEOUT_S)).wait
         except state.DatabaseUnavailable as error:
             self._outage.begin(error)
+            if rank and not isinstance(error, state.DatabaseLocked):
+                raise self._refusal(error) from None
             return self._state.take(asked, self._now(asked))
         except BaseException:
             self._state.withdraw(asked)
@@ -149,10 +159,36 @@ class SqliteQuotaStore:
     def _write(self, asked: PendingTake | None) -> Draft:
         """Write everything down in one transaction; blocks."""
         with self._turn:
+            if asked is not None and asked.rank:
+                self._require_room()
             draft, home = self.file.transact(partial(self._transaction, asked))
             self._home = home
             self._state.commit(draft)
             return draft
+
+    def _require_room(self) -> None:
+        """Let a request pass whose answer can be kept; blocks.
+
+        Raises:
+            UsageError: answers cannot be written, after one more attempt, or the disk is all but full.
+        """
+        if self.file.pending.fault is not None:
+            self.file.read(lambda _: None)
+        if self.file.pending.fault is not None:  # which the cache has logged
+            raise self._refusal(self.file.pending.fault)
+        room = self.file.room()
+        if room is None or room >= MIN_ROOM_BYTES:
+            self._full.end()
+            return
+        fault = state.DatabaseUnavailable(f"its disk is full: {room:,} bytes are free")
+        self._full.begin(fault)
+        raise self._refusal(fault)
+
+    def _refusal(self, fault: state.DatabaseUnavailable) -> UsageError:
+        return UsageError(
+            f"{self.file.path} could not keep the answer ({fault}), so nothing was sent for priority poll or "
+            "backfill: make room on the disk, or name another state file"
+        )
 
     def _transaction(self, asked: PendingTake | None, connection: sqlite3.Connection) -> tuple[Draft, object]:
         found = state.salt(connection)

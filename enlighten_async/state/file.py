@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -237,6 +238,14 @@ class StateFile:
         """Close the connection; it is opened again when it is needed."""
         with self._lock:
             self._close()
+
+    def room(self) -> int | None:
+        """Return the bytes that are free on the file's disk; `None` if that is not known. Blocks."""
+        try:
+            usage = shutil.disk_usage(self.path.parent)
+        except OSError:
+            return None
+        return usage.free if usage.total else None
 
     def hold(self) -> bool:
         """Keep other threads from the file for a fork; tell whether they have let go of it in time."""

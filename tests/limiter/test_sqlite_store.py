@@ -14,8 +14,9 @@ from typing import TypeVar
 import anyio
 import pytest
 
-from enlighten_async.errors import InputError
+from enlighten_async.errors import InputError, UsageError
 from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore
+from enlighten_async.limiter.sqlite_store import MIN_ROOM_BYTES
 from enlighten_async.state import DatabaseUnavailable, StateFile
 from enlighten_async.testing import FakeClock
 from tests.limiter.stores import left, settle, sqlite_store
@@ -272,3 +273,80 @@ async def test_a_child_process_begins_anew(path: Path) -> None:
     assert (await seen(path))["month"] == 97
     await child.aclose()
     await parent.aclose()
+
+
+class Crowded(StateFile):
+    """A file on a disk with so many bytes free."""
+
+    free: int | None = None
+
+    def room(self) -> int | None:
+        """Return them."""
+        return self.free
+
+
+async def take(store: SqliteQuotaStore, ticket: int, rank: int) -> bool:
+    """Tell whether a request of a class is granted, and end it; it is not left in flight if it is refused."""
+    try:
+        granted = await store.take(ticket, PLAN, NOW, rank) is None
+    except UsageError as refusal:
+        granted, told = False, str(refusal)
+        assert told.startswith(str(store.file.path))
+        assert "make room on the disk" in told
+    settle(store, ticket, landed() if granted else Settlement(None, NOW))
+    return granted
+
+
+async def test_a_full_disk_refuses_whom_nobody_waits_for(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Told once, as long as it lasts; who waits is served all the while."""
+    file = Crowded(path, durable=False)
+    store = SqliteQuotaStore(file, lambda salt: salt[:8] + b"key", clock=a_clock())
+    granted = []
+    for free in (None, MIN_ROOM_BYTES - 1, 0, MIN_ROOM_BYTES):
+        file.free = free
+        granted.append([await take(store, 10 * len(granted) + rank, rank) for rank in (0, 1, 2)])
+    assert granted == [[True] * 3] + [[True, False, False]] * 2 + [[True] * 3]
+    told = ["poll and backfill are refused", "every priority are sent"]
+    assert [words in text for words, text in zip(told, warnings(caplog), strict=True)] == [True, True]
+    await store.aclose()
+    assert (await seen(path))["month"] == 100 - 8
+
+
+async def test_answers_that_cannot_be_written_refuse_whom_nobody_waits_for(path: Path) -> None:
+    """Each of them tries once more to write, and is granted when that succeeds."""
+    file = StateFile(path, durable=False)
+    store = SqliteQuotaStore(file, lambda salt: salt[:8] + b"key", clock=a_clock())
+    full = [True]
+
+    def answer(connection: sqlite3.Connection) -> None:
+        if full:
+            raise sqlite3.OperationalError("database or disk is full")
+        connection.execute("INSERT INTO meta VALUES ('answer', x'')")
+
+    file.pending.add(answer)
+    assert [await take(store, rank, rank) for rank in (0, 1, 2)] == [True, False, False]
+    assert len(file.pending) == 1
+    full.clear()
+    assert await take(store, 3, 2)
+    assert len(file.pending) == 0
+    await store.aclose()
+    assert (await seen(path))["month"] == 98
+
+
+@pytest.mark.parametrize("failure", ["database or disk is full", "attempt to write a readonly database"])
+async def test_counts_that_cannot_be_written_refuse_whom_nobody_waits_for(path: Path, failure: str) -> None:
+    """What could not be kept is not bought; a file that others hold for a while is no such fault."""
+    file = Failing(path, durable=False)
+    store = SqliteQuotaStore(file, lambda salt: salt[:8] + b"key", clock=a_clock())
+    file.failure = failure
+    assert [await take(store, rank, rank) for rank in (0, 1, 2)] == [True, False, False]
+    file.failure = ""
+    assert await take(store, 3, 2)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert await take(store, 4, 2)
+    other.close()
+    await store.aclose()
+    assert (await seen(path))["month"] == 97

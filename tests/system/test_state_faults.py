@@ -14,7 +14,8 @@ import pytest
 
 from enlighten_async import EnlightenClient, RgmStats
 from enlighten_async.cache import SqliteCache
-from enlighten_async.limiter import SqliteQuotaStore
+from enlighten_async.errors import UsageError
+from enlighten_async.limiter import Priority, SqliteQuotaStore
 from tests.cache.test_sqlite import NOT_CACHED, Limited, no_file_beyond
 from tests.world import World
 
@@ -82,6 +83,15 @@ def client(world: World, path: Path, fault: str) -> EnlightenClient:
     )
 
 
+def on_a_full_disk(world: World, path: Path, version: str) -> EnlightenClient:
+    """Open a client whose file may have room for counts, but not for answers: see `Limited.limit`."""
+    file = Limited(path, durable=False)
+    return (world.client if version == "v2" else world.v4)(
+        quota_store=SqliteQuotaStore(file, lambda salt: salt[:8], clock=world.clock),
+        interval_cache=SqliteCache(file, clock=world.clock),
+    )
+
+
 def true(world: World, answer: RgmStats) -> bool:
     """Tell whether an answer is whole, and the truth."""
     known = world.emulator.truth.rgm_stats(world.system, answer.window.start, answer.window.end)
@@ -128,3 +138,45 @@ async def test_a_whole_query(world: World, path: Path, caplog: pytest.LogCapture
     assert (again.receipt.sent, world.emulator.counts.sent) == (0, price)
     with closing(sqlite3.connect(path)) as file:
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+@pytest.mark.parametrize("priority", ["poll", "backfill"])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_nothing_is_bought_for_a_full_disk(
+    world: World,
+    path: Path,
+    caplog: pytest.LogCaptureFixture,
+    version: str,
+    priority: Priority,
+    streamed: bool,
+) -> None:
+    """But what somebody waits for, which is kept when there is room; then the others go on by themselves."""
+    Limited.limit = "PRAGMA max_page_count = 1"  # it does not grow any more
+    try:
+        async with on_a_full_disk(world, path, version) as client:
+            patient = client.with_options(priority=priority)
+
+            async def ask() -> None:
+                query = patient.rgm_stats(world.system, **weeks(world, 0, ALL))
+                _ = [part async for part in query] if streamed else await query
+
+            answer = await client.rgm_stats(world.system, **weeks(world, HELD, ALL))
+            assert true(world, answer)
+            sent = world.emulator.counts.sent
+            for _ in range(2):
+                with pytest.raises(UsageError, match="make room on the disk"):
+                    await ask()
+                with pytest.raises(UsageError, match="make room on the disk"):
+                    await patient.systems()
+            assert world.emulator.counts.sent == sent
+            assert [
+                NOT_CACHED in record.getMessage() for record in caplog.records if record.levelno >= 30
+            ] == [True]
+            file: Any = client._session.cache
+            Limited.limit = ""
+            file.file.release()
+            await ask()
+            assert world.emulator.counts.sent == sent + HELD
+    finally:
+        Limited.limit = ""
