@@ -46,7 +46,7 @@ class IntervalCache(Protocol):
         ...
 
     async def reply(self, scope: bytes, key: ReplyKey[T]) -> Response | None:
-        """Return the newest cached reply, with its `date`; `None` if there is none."""
+        """Return the newest cached reply, with its `date` and `same_since`; `None` if there is none."""
         ...
 
     def put_reply(self, scope: bytes, key: ReplyKey[T], response: Response, *, final: bool = False) -> None:

@@ -226,6 +226,12 @@ class EnlightenClient(Endpoints, EndpointsV4):
         view = copy(self)
         view._owner = False
         view._options = changed(view._options, changes)
+        if view._options.max_age and self._session.cache is None and not self._session.warned:
+            self._session.warned = True
+            logger.warning(
+                "max_age has no effect: there is nothing to keep answers in; give the client state= (a file) "
+                "or interval_cache=MemoryCache()"
+            )
         if user_id is not None:
             other = self._options_of(user_id, self._session.transport)
             view._options = evolve(view._options, credentials=other.credentials, scope=other.scope)

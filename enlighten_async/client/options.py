@@ -60,7 +60,9 @@ class ViewOptions(TypedDict, total=False):
             tenth of the minute and a twentieth of the month are held back from those below, 1 request at
             least.
         max_age: how old (seconds, or a timedelta) a cached answer may be where it may still change; 0
-            pays for all anew; `None`: only final answers are served from the cache.
+            pays for all anew; `None`: only final answers are served from the cache, and those older than
+            the horizon that a system which stands still has not completed, for an hour at first and a day
+            at most. Without `state` or `interval_cache` there is no cache: the log says so once.
     """
 
     max_wait: float | None

@@ -113,7 +113,8 @@ class Lifetime(RowSequence[D_co]):
         midnights = [datetime.datetime.combine(day, datetime.time(), datetime.UTC) for day in days]
         window = Window(*(int(midnight.timestamp()) for midnight in midnights))
         gaps = () if self.reason is None else (Gap(window, self.reason),)
-        return Coverage(window, DAY, gaps, as_of=self.as_of)
+        reported = self.meta.reported_until if self.meta else None
+        return Coverage(window, DAY, gaps, as_of=self.as_of, reported_until=reported)
 
     def _row(self, place: int) -> D_co:
         # Where there are values there is a start: it was checked.

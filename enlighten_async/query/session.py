@@ -110,6 +110,7 @@ class Session:
         cache: answers paid for before; `None` if nothing is cached.
         in_flight: requests of this process that are not answered yet.
         process: the process that made it, to which its connections belong.
+        warned: whether the log was told that `max_age` has nothing to keep answers in.
     """
 
     api: ApiVersion
@@ -125,3 +126,4 @@ class Session:
     cache: IntervalCache | None = None
     in_flight: InFlight = Factory(InFlight)
     process: int = Factory(os.getpid)
+    warned: bool = False

@@ -12,6 +12,7 @@ from enlighten_async import (
     InputError,
     UsageError,
 )
+from enlighten_async.cache import MemoryCache
 from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
 from tests.world import World
 
@@ -98,3 +99,17 @@ async def test_tokens_that_could_not_be_saved_are_saved_at_the_close(
     kept = await store.load("default")
     assert kept is not None
     assert kept.reveal()["refresh_token"] == "r1"
+
+
+@pytest.mark.parametrize(
+    ("ages", "kept", "warned"),
+    [([900], False, 1), ([900, 60], False, 1), ([None, 0], False, 0), ([0, 1], False, 1), ([900], True, 0)],
+)
+async def test_an_age_without_anything_to_keep_answers_in_is_told_once(
+    caplog: pytest.LogCaptureFixture, ages: list[float | None], kept: bool, warned: int
+) -> None:
+    """Whichever view asks for it; `max_age=0` needs no cache."""
+    async with World().client(interval_cache=MemoryCache() if kept else None) as client:
+        for max_age in ages:
+            client.with_options(max_age=max_age).with_options(max_requests=9)
+    assert sum("max_age has no effect" in text for text in caplog.messages) == warned
