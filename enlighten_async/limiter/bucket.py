@@ -225,26 +225,28 @@ class Blocks:
         """Return a copy that goes its own way."""
         return Blocks(dict(self.ends), dict(self.heard), self.unnamed, self.probe_at)
 
-    def binding(self, plan: Plan, earliest: float) -> dict[str, float]:
+    def binding(self, plan: Plan, moments: Mapping[str, float]) -> dict[str, float]:
         """Return the ends of the blocks that bind a plan, by period.
 
         Args:
             plan: the caller's.
-            earliest: the earliest the server's time can be (epoch seconds).
+            moments: the earliest the server's time can be (epoch seconds), as to the minute and to the month,
+                which stands for all other periods.
         """
-        limits = plan.minute, plan.month
+        limits, later = (plan.minute, plan.month), moments[MONTH.name]
         return {
             period: end
             for period, end in self.ends.items()
-            if end > earliest and not outgrown(period, self.heard.get(period, UNLIMITED), limits)
+            if end > moments.get(period, later)
+            and not outgrown(period, self.heard.get(period, UNLIMITED), limits)
         }
 
-    def waits(self, plan: Plan, earliest: float) -> dict[str, float]:
+    def waits(self, plan: Plan, moments: Mapping[str, float]) -> dict[str, float]:
         """Return the same; but where the month is taken to be full, until the next probe."""
-        ends = self.binding(plan, earliest)
+        ends = self.binding(plan, moments)
         if self.probe_at and MONTH.name in ends:
             ends[MONTH.name] = self.probe_at
-        return {period: end for period, end in ends.items() if end > earliest}
+        return {period: end for period, end in ends.items() if end > moments.get(period, moments[MONTH.name])}
 
     def add(
         self, error: Throttled, plan: Plan, earliest: float, latest: float, *, news: bool, again: bool

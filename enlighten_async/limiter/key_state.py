@@ -121,6 +121,9 @@ class KeyState:
         self._reading: ClockReading | None = None
         self._reading_due = False  # whether a response has told the time since the record was loaded
         self._read_at: float | None = None  # monotonic time when the record was loaded last
+        # Seconds more that have passed by the wall clock alone, until a response tells the time. They count
+        # for months, which would not open after days asleep, but not for a minute.
+        self._by_wall = 0.0
 
     def __repr__(self) -> str:
         return f"<KeyState charged={self._charged} in_flight={len(self._pending)} guard={self.guard}>"
@@ -218,32 +221,35 @@ class KeyState:
     def left(self, plan: Plan, now: float, rank: int = 0) -> dict[str, int]:
         """Return the requests left to a class at the least in the running windows, by period."""
         earliest = self._earliest(now)
+        moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         spent = len(self._pending) + len(self._unplaced)
-        blocked = set(self._blocks.binding(plan, earliest)) if self._blocks.ends else set()
+        blocked = set(self._blocks.binding(plan, moments)) if self._blocks.ends else set()
         if blocked:
             blocked.add(MINUTE.name)  # whatever else is blocked, nothing can be sent in this minute
         return {
-            rule.bucket.name: 0
-            if rule.bucket.name in blocked
-            else max(0, rule.room - spent - rule.bucket.used(self._charged[rule.bucket.name], earliest))
+            name: 0
+            if name in blocked
+            else max(0, rule.room - spent - rule.bucket.used(self._charged[name], moments[name]))
             for rule in self._limits.rules(plan, rank)
+            for name in (rule.bucket.name,)
         }
 
     def ready_at(self, plan: Plan, requests: int, now: float, wall: float, rank: int = 0) -> float:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
         rooms = {rule.bucket.name: rule.room for rule in self._limits.rules(plan, rank)}
-        opens = max(self._blocks.waits(plan, self._earliest(now)).values(), default=0.0)
+        opens = max(self.snapshot(plan, now).blocked_until.values(), default=0.0)
         return max(opens, forecast(requests, self.now(now, wall), self.left(plan, now, rank), rooms))
 
     def snapshot(self, plan: Plan, now: float) -> KeySnapshot:
         """Return the counts at this moment."""
         known, earliest = self.clock.known, self._earliest(now)
+        moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         spent = len(self._pending) + len(self._unplaced)
         return KeySnapshot(
-            used={b.name: spent + b.used(self._charged[b.name], earliest) for b in (MINUTE, MONTH)},
+            used={b.name: spent + b.used(self._charged[b.name], moments[b.name]) for b in (MINUTE, MONTH)},
             limits=self._limits.in_force(plan),
             learned={period: learned.limit for period, learned in self._limits.learned.items()},
-            blocked_until=self._blocks.waits(plan, earliest),
+            blocked_until=self._blocks.waits(plan, moments),
             in_flight=len(self._pending),
             earliest=earliest if known else None,
             latest=self.clock.latest(now) if known else None,
@@ -355,28 +361,31 @@ class KeyState:
         """Return the earliest moment (server's time) that the counter may be at; 0 while nothing is known."""
         return max(0.0, self.clock.earliest(now) - self.guard)
 
-    def _monotonic_at(self, server_time: float | None) -> float | None:
-        """Return the monotonic time from when the server's time cannot be before this."""
+    def _monotonic_at(self, server_time: float | None, period: str) -> float | None:
+        """Return the monotonic time from when the server's time cannot be before this, as to a period."""
         if server_time is None:
             return None
-        return self.clock.monotonic_at(server_time + self.guard) + WAKE_MARGIN_S
+        passed = 0.0 if period == MINUTE.name else self._by_wall
+        return self.clock.monotonic_at(server_time + self.guard - passed) + WAKE_MARGIN_S
 
     def _window_wait(self, plan: Plan, now: float, rank: int) -> Wait | None:
         """Return the longest wait for a window with room: of two reasons to wait that one matters."""
         earliest, in_flight = self._earliest(now), len(self._pending)
+        moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         waits: list[Wait] = []
         if self._blocks.ends:
-            waits = [self._blocked_wait(*each) for each in self._blocks.waits(plan, earliest).items()]
+            waits = [self._blocked_wait(*each) for each in self._blocks.waits(plan, moments).items()]
         for rule in self._limits.rules(plan, rank):
             name, unplaced = rule.bucket.name, self._unplaced_in(rule.bucket, now) if self._unplaced else ()
             if len(unplaced) >= rule.room:
                 waits.append(self._unplaced_wait(rule, unplaced))
                 continue
-            opening = rule.bucket.opening(self._charged[name], in_flight + len(unplaced), earliest, rule.room)
+            spent = in_flight + len(unplaced)
+            opening = rule.bucket.opening(self._charged[name], spent, moments[name], rule.room)
             if opening is not None:
-                reason, at = name if opening.at is not None else "in_flight", self._monotonic_at(opening.at)
-                certain, limit = opening.certain, rule.limit
-                waits.append(Wait(reason, at, opening.at, certain, in_flight, name, limit, rule.reserved))
+                until, certain, limit = opening.at, opening.certain, rule.limit
+                reason, at = "in_flight" if until is None else name, self._monotonic_at(until, name)
+                waits.append(Wait(reason, at, until, certain, in_flight, name, limit, rule.reserved))
         if not waits:
             return None
         wait = max(waits, key=_by_length)
@@ -396,7 +405,7 @@ class KeyState:
             period = ""  # the service has not named it
         learned = self._limits.learned.get(period)
         limit, in_flight = None if learned is None else learned.limit, len(self._pending)
-        return Wait(reason, self._monotonic_at(until), until, True, in_flight, period, limit)
+        return Wait(reason, self._monotonic_at(until, period), until, True, in_flight, period, limit)
 
     def _unplaced_in(self, bucket: TokenBucket, now: float) -> Sequence[Settlement]:
         """Return the requests without a response that the running window may have counted, oldest first."""
@@ -456,7 +465,7 @@ class KeyState:
         """Learn the server's time from a response."""
         now, resets = settlement.ended_at, self.clock.resets
         self.clock = self.clock.observe(settlement.date, sent_at, now, settlement.wall)
-        self._reading_due = True
+        self._reading_due, self._by_wall = True, 0.0
         if self.clock.resets == resets:
             return
         # What was charged by the wrong time lies in the wrong minutes: count it in those possible now.
@@ -476,11 +485,12 @@ class KeyState:
         """Learn the server's time from another process's reading."""
         before = None if self._reading is None else self._reading.number
         if reading is not None and reading.number != before:
-            least, most = from_peer(reading, self._read_at, now, wall)
+            least, most, self._by_wall = from_peer(reading, self._read_at, now, wall)
             if most == math.inf:
                 self.clock = self.clock if self.clock.known else ServerClock(least, most, now)
             elif not (reading.guessed and self.clock.known):
                 self.clock = evolve(self.clock.narrow(least, most, now), guessed=reading.guessed)
+        self._by_wall = 0.0 if self.clock.known else self._by_wall
         self._reading, self._read_at = reading, now
 
     def _shifted(self, spans: dict[int, tuple[float, float]], sign: int) -> dict[int, tuple[float, float]]:

@@ -106,12 +106,17 @@ class ServerClock:
         return evolve(self, least=ahead - WALL_ERROR_S, most=ahead + WALL_ERROR_S, at=received, guessed=True)
 
 
-def from_peer(reading: ClockReading, read_at: float | None, now: float, wall: float) -> tuple[float, float]:
+def from_peer(
+    reading: ClockReading, read_at: float | None, now: float, wall: float
+) -> tuple[float, float, float]:
     """Return the bounds of (server's time - monotonic time), going by a reading of another process.
 
     A reader on the writer's clocks knows when the reading was written. Any other reader knows that it was
     after the record was read before, and one that reads for the first time, only that the server's time is
-    not earlier: the upper bound is infinite.
+    not earlier: the upper bound is infinite. Wall clocks may have been set between, so the time that has
+    passed by them counts as far as the monotonic clock has seen it pass too. That clock stands still while
+    the machine sleeps, and begins anew with a boot: the seconds that only the wall clocks tell of are
+    returned beside the bounds.
 
     Args:
         reading: the other process's; not seen before.
@@ -123,8 +128,9 @@ def from_peer(reading: ClockReading, read_at: float | None, now: float, wall: fl
     if reading.monotonic <= now and drift < SAME_CLOCKS_S:
         # Neither a boot nor a sleep of the machine came between: they would have moved one clock only.
         spread = MAX_DRIFT * (now - reading.monotonic)
-        return reading.least - reading.monotonic - spread, reading.most - reading.monotonic + spread
+        return reading.least - reading.monotonic - spread, reading.most - reading.monotonic + spread, 0.0
     if read_at is not None:
-        return reading.least - now, reading.most - read_at
-    passed = max(0.0, wall - reading.wall - WALL_STEP_S)
-    return reading.least + passed - now, math.inf
+        return reading.least - now, reading.most - read_at, 0.0
+    by_wall = max(0.0, wall - reading.wall - WALL_STEP_S)
+    passed = min(by_wall, max(0.0, now - reading.monotonic))
+    return reading.least + passed - now, math.inf, by_wall - passed

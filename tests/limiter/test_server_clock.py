@@ -116,7 +116,8 @@ READING = ClockReading(1, AHEAD + 1000.0, AHEAD + 1001.0, False, 1000.0, 5000.0)
 
 def test_a_reader_on_the_same_clocks_knows_when_it_was_written() -> None:
     """The interval widens by the drift alone."""
-    least, most = from_peer(READING, None, 1500.0, 5500.5)
+    least, most, by_wall = from_peer(READING, None, 1500.0, 5500.5)
+    assert by_wall == 0
     assert least == pytest.approx(AHEAD - 500 * MAX_DRIFT)
     assert most == pytest.approx(AHEAD + 1 + 500 * MAX_DRIFT)
 
@@ -124,15 +125,25 @@ def test_a_reader_on_the_same_clocks_knows_when_it_was_written() -> None:
 @pytest.mark.parametrize(("now", "wall"), [(1500.0, 5503.0), (900.0, 4900.0), (10.0, 5500.0)])
 def test_a_reader_on_other_clocks_knows_that_it_was_after_it_had_read_before(now: float, wall: float) -> None:
     """A boot, a sleep or another machine's file: between that moment and now."""
-    assert from_peer(READING, now - 60, now, wall) == (AHEAD + 1000.0 - now, AHEAD + 1001.0 - (now - 60))
+    expected = AHEAD + 1000.0 - now, AHEAD + 1001.0 - (now - 60), 0.0
+    assert from_peer(READING, now - 60, now, wall) == expected
 
 
 @pytest.mark.parametrize(
-    ("wall", "passed"), [(4000.0, 0.0), (5500.0, 0.0), (5000.0 + WALL_STEP_S + 70, 70.0)]
+    ("now", "wall", "passed", "by_wall"),
+    [
+        (1500.0, 4000.0, 0.0, 0.0),  # set back
+        (1500.0, 5503.0, 0.0, 0.0),  # by less than what it may have been set
+        (1500.0, 5000.0 + WALL_STEP_S + 70, 70.0, 0.0),
+        (1500.0, 5000.0 + WALL_STEP_S + 600, 500.0, 100.0),  # set, or the machine slept
+        (10.0, 5000.0 + WALL_STEP_S + 600, 0.0, 600.0),  # a boot
+    ],
 )
-def test_who_reads_for_the_first_time_knows_that_it_is_not_earlier(wall: float, passed: float) -> None:
-    """Nor than what the wall clocks say has passed, as far as they are to be trusted."""
-    assert from_peer(READING, None, 10.0, wall) == (AHEAD + 1000.0 + passed - 10.0, math.inf)
+def test_who_reads_for_the_first_time_knows_that_it_is_not_earlier(
+    now: float, wall: float, passed: float, by_wall: float
+) -> None:
+    """Nor than what has passed by both clocks; what only the wall clock tells of is told apart."""
+    assert from_peer(READING, None, now, wall) == (AHEAD + 1000.0 + passed - now, math.inf, by_wall)
 
 
 def test_an_end_that_is_not_known_is_no_knowledge_of_the_time() -> None:
