@@ -22,7 +22,7 @@ SYSTEM = 7
 STARTED = 900 * DAY
 """Seconds for which the system has been in operation at the start of a test."""
 
-_FINE = frozenset({"stats", "production_micro"})
+_FINE = frozenset({"stats", "production_micro", "telemetry"})
 _ROW = ("wh_del", "wh_imported", "wh_exported", "powr", "enwh")
 _SPANS = {"15mins": 900, "day": DAY, "week": 7 * DAY}
 
@@ -43,6 +43,7 @@ class BacklogService:
         tells: the moments of `meta` that answers have.
         sent: the requests it got.
         ahead: seconds by which its `Date` is ahead of time.
+        revised: what is added to each figure, as late reports correct it.
         off_grid: seconds by which its rows are off the grid.
     """
 
@@ -51,6 +52,7 @@ class BacklogService:
     tells: Sequence[str] = ("last_report_at", "last_energy_at")
     sent: list[httpx.Request] = Factory(list)
     ahead: float = 0.0
+    revised: int = 0
     off_grid: int = 0
 
     @property
@@ -101,10 +103,15 @@ class BacklogService:
         end = min(end, int(self.clock.now()))
         ends = range(start - start % grid + grid, min(end, int(self.front)) + 1, grid)
         rows = [
-            {"end_at": each + self.off_grid, "devices_reporting": 1, **dict.fromkeys(_ROW, figure(each))}
+            {
+                "end_at": each + self.off_grid,
+                "devices_reporting": 1,
+                **dict.fromkeys(_ROW, figure(each) + self.revised),
+            }
             for each in ends
         ]
-        lists: dict[str, Any] = {"intervals": rows, "meter_intervals": []}
+        devices = [{"serial_number": "1", "intervals": rows}]
+        lists: dict[str, Any] = {"intervals": rows, "meter_intervals": [], "devices": devices}
         return {"total_devices": 1, "start_at": start, "end_at": end, **lists, "meta": meta}
 
     def wh(self, day: date) -> int:

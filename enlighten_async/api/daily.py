@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import INVALID_RANGE, says_no_device
 from enlighten_async.api.single import OneRequestPlan
-from enlighten_async.cache import ABSENCE_MEMORY_S, day_end_anywhere, recheck_at, valid_until
+from enlighten_async.cache import absent_until, day_end_anywhere, valid_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import Lifetime
@@ -211,8 +211,7 @@ class DailyPlan(OneRequestPlan[L]):
     def _valid_until(self, part: L, fetched: float, since: float | None) -> float:
         """Return up to when (epoch seconds) a response will do: for ever where its last day is final."""
         if part.reason is not None:
-            late = part.reason is Reason.NOT_REPORTED_YET
-            return recheck_at(fetched, since) if late else fetched + ABSENCE_MEMORY_S
+            return absent_until(part.reason, fetched, since)
         reported = part.meta.reported_until if part.meta else None
         last = self.days.end_date
         return fetched if last is None else valid_until(day_end_anywhere(last), fetched, reported, since)

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from attrs import evolve, frozen
 
 from enlighten_async.api import decode, error_bodies
-from enlighten_async.cache import SeriesIndex
+from enlighten_async.cache import SeriesIndex, absent_until
 from enlighten_async.errors import APIError, EnlightenError
 from enlighten_async.models import readings
-from enlighten_async.models.coverage import Gap
+from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
 from enlighten_async.windows import Moment, Window, epoch
@@ -120,7 +120,14 @@ def readings_plan(
     """
     params = () if end_at is None else (("end_at", str(int(epoch(end_at, "end_at")))),)
     request = system_plan(model, endpoint, system_id, params=params, shape=shape).request
-    return SinglePlan(evolve(request, empty_answer_for=partial(_no_readings, model, system_id)))
+    empty = partial(_no_readings, model, system_id)
+    return SinglePlan(evolve(request, empty_answer_for=empty, valid_until=_readings_valid_until))
+
+
+def _readings_valid_until(part: M, fetched: float, _since: float | None) -> float:
+    """Return up to when (epoch seconds) a response will do: one that there are no meters, for a while."""
+    absent = part.meta is None and not part.meter_readings
+    return absent_until(Reason.NO_DEVICE, fetched) if absent else fetched
 
 
 def _no_readings(model: type[M], system_id: int, error: EnlightenError) -> M | None:

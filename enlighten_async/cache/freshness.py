@@ -81,6 +81,19 @@ def valid_until(
     return recheck_at(fetched, since) if end <= fetched - HORIZON_S else fetched
 
 
+def absent_until(reason: Reason, fetched: float, since: float | None = None) -> float:
+    """Return the time (epoch seconds) until which an answer that there is nothing may be served.
+
+    Args:
+        reason: why there is nothing.
+        fetched: time of the answer, epoch seconds.
+        since: time since which answers have been the same, epoch seconds; `None`: this one is the first.
+    """
+    if reason is Reason.UNAVAILABLE:
+        return fetched
+    return recheck_at(fetched, since) if reason is Reason.NOT_REPORTED_YET else fetched + ABSENCE_MEMORY_S
+
+
 def day_end_anywhere(day: date) -> float:
     """Return the moment (epoch seconds) at which a local day is over in every time zone.
 

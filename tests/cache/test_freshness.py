@@ -13,6 +13,7 @@ from enlighten_async.cache import (
     HORIZON_S,
     CachedSpan,
     SeriesIndex,
+    absent_until,
     day_end_anywhere,
     recheck_at,
     valid_until,
@@ -278,6 +279,24 @@ def test_valid_until(fetched: float, reported: float | None, until: float) -> No
     """An answer about Monday that is final may be served for ever, another one only at its moment."""
     told = None if reported is None else datetime.fromtimestamp(reported, UTC)
     assert valid_until(MONDAY_END, fetched, told) == until
+
+
+@pytest.mark.parametrize(
+    ("reason", "since", "hours"),
+    [
+        (Reason.NO_DEVICE, None, 24),
+        (Reason.BEFORE_OPERATION, None, 24),
+        (Reason.NO_DEVICE, MONDAY, 24),
+        (Reason.NOT_REPORTED_YET, None, 1),
+        (Reason.NOT_REPORTED_YET, LATER - 3 * HOUR, 4),
+        (Reason.NOT_REPORTED_YET, MONDAY, 24),
+        (Reason.UNAVAILABLE, None, 0),
+        (Reason.UNAVAILABLE, MONDAY, 0),
+    ],
+)
+def test_how_long_it_holds_that_there_is_nothing(reason: Reason, since: float | None, hours: int) -> None:
+    """A day if nothing will come soon; what may come any time is asked for again more and more seldom."""
+    assert absent_until(reason, LATER, since) == LATER + hours * HOUR
 
 
 def test_the_end_of_a_day_is_the_last_one_anywhere() -> None:

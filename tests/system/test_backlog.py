@@ -111,6 +111,39 @@ async def test_a_backlog_is_got(
         assert len(service.sent) == sent  # it is final
 
 
+@stores
+async def test_pages_of_a_backlog_are_got(tmp_path: Path, *, durable: bool) -> None:
+    """Of microinverters one by one, which are cached page by page."""
+    service = BacklogService(FakeClock(now=NOW), [(0, LOST)])
+    opened = opener(service, "v4", tmp_path / "state.db" if durable else None)
+    rows, sent = [], []
+    for hours in (0, 0.9, 2, 99):
+        service.clock.advance(max(0.0, NOW + hours * HOUR - service.clock.now()))
+        service.fronts = service.fronts if hours < 99 else []
+        async with opened() as client:
+            before = len(service.sent)
+            answer = await client.micros_telemetry(SYSTEM, **days(9, 4))
+            rows.append(len(answer.devices[0].intervals))
+            sent.append(len(service.sent) - before)
+    assert rows == [863, 863, 863, 1440]
+    assert sent == [1, 0, 1, 1]
+
+
+@versions
+@pytest.mark.parametrize("hours", [1, 24, 69])
+async def test_rows_that_are_corrected_are_got(version: str, hours: int, tmp_path: Path) -> None:
+    """By late reports within three days; after that they are final."""
+    service = BacklogService(FakeClock(now=NOW))
+    opened = opener(service, version, tmp_path / "state.db")
+    window = days(0.5, 0.1)
+    for revised, hour in ((0, 0), (5, hours), (5, 80), (9, 90)):
+        service.clock.advance(max(0, NOW + hour * HOUR - service.clock.now()))
+        service.revised = revised
+        async with opened() as client:
+            found = figures([await client.rgm_stats(SYSTEM, **window)])
+        assert found == {end: wh + min(revised, 5) for end, wh in truth(window, 900).items()}
+
+
 @series
 async def test_a_system_that_stands_still_is_not_asked_for_ever(
     version: str, name: str, tmp_path: Path

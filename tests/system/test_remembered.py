@@ -252,6 +252,17 @@ async def test_no_lifetime_is_remembered_for_a_day(cache_setup: CacheSetup, vers
         assert await spent(world, client.consumption_lifetime(world.system, **span)) == 1
 
 
+@pytest.mark.parametrize("name", ["battery_settings", "storm_guard"])
+async def test_no_setting_is_remembered_for_a_day(cache_setup: CacheSetup, name: str) -> None:
+    """Of a system without batteries, in any process."""
+    world = bare(World())
+    for hours, sent in ((0, 1), (23, 0), (2, 1)):
+        world.clock.advance(hours * HOUR)
+        async with cache_setup.client(world, version="v4") as client:
+            assert await spent(world, getattr(client, name)(world.system)) == sent
+            assert (await getattr(client, name)(world.system)).reason is Reason.NO_DEVICE
+
+
 @versions
 async def test_a_time_zone_is_asked_for_once(cache_setup: CacheSetup, version: str) -> None:
     """For all queries and all processes on one file."""

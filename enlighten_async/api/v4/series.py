@@ -15,7 +15,7 @@ from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
 from enlighten_async.api.v4 import decode_series as decode
 from enlighten_async.api.v4.daily import NO_HEAT_PUMP_TEXT
 from enlighten_async.api.v4.systems import quote_segment
-from enlighten_async.cache import ABSENCE_MEMORY_S, recheck_at, valid_until
+from enlighten_async.cache import absent_until, recheck_at, valid_until
 from enlighten_async.models import MicrosTelemetry
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.intervals import IntervalStats
@@ -260,10 +260,9 @@ class MicrosPages(Pages[MicrosTelemetry, int]):
 def _page_valid_until(page: MicrosTelemetry, fetched: float, since: float | None) -> float:
     """Return up to when (epoch seconds) a page will do: pages are cached one by one, as they came."""
     reasons = {gap.reason for each in (page, *page.devices) for gap in each.coverage.gaps()}
-    if Reason.NO_DEVICE in reasons:
-        return fetched + ABSENCE_MEMORY_S
-    if Reason.UNAVAILABLE in reasons:
-        return fetched
+    absent = next((each for each in (Reason.NO_DEVICE, Reason.UNAVAILABLE) if each in reasons), None)
+    if absent is not None:
+        return absent_until(absent, fetched)
     told = (device.meta.reported_until for device in page.devices if device.meta)
     until = valid_until(page.window.end, fetched, next(told, None), since)
     return min(until, recheck_at(fetched, since)) if Reason.LEFT_OUT in reasons else until

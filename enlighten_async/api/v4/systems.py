@@ -17,7 +17,7 @@ from enlighten_async.api.error_bodies import says_no_device
 from enlighten_async.api.paging import Seen
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.api.systems import SystemFilters, SystemsPlan, filter_values, serial_number
-from enlighten_async.cache import SeriesIndex
+from enlighten_async.cache import SeriesIndex, absent_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotSupported, RangeError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.site_settings import BatterySettings, GridStatus, LoadControl, StormGuard
@@ -222,8 +222,14 @@ def setting_plan(model: type[S], endpoint: str, system_id: int) -> SinglePlan[S]
         (),
         partial(decode.value, model, defaults={"system_id": system_id}),
         empty_answer_for=partial(_empty_setting, model, system_id),
+        valid_until=_setting_valid_until,
     )
     return SinglePlan(request)
+
+
+def _setting_valid_until(setting: S, fetched: float, since: float | None) -> float:
+    """Return up to when (epoch seconds) a response will do: one that there is nothing, for a while."""
+    return fetched if setting.reason is None else absent_until(setting.reason, fetched, since)
 
 
 def _empty_setting(model: type[S], system_id: int, error: EnlightenError) -> S | None:
