@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from math import inf, nan
+from typing import Any, TypeAlias
 
-from attrs import field, frozen, validators
+from attrs import Attribute, field, frozen
 
-from enlighten_async.errors import EnlightenError, ServerError, TransportError, Unavailable
+from enlighten_async.errors import EnlightenError, InputError, ServerError, TransportError, Unavailable
 
 BUDGET_WINDOW_S = 60.0
 """Seconds over which the share of repeats is counted, the plan's own minute."""
+
+
+_Check: TypeAlias = "Callable[[RetryPolicy, Attribute[Any], object], None]"
+
+
+def _within(least: int, most: int | None, *kinds: type) -> _Check:
+    """Return a check that a value is a number of these kinds, from the least to the most."""
+
+    def check(_: RetryPolicy, attribute: Attribute[Any], value: object) -> None:
+        number = value if isinstance(value, int | float) and type(value) in kinds else nan
+        # NaN is in no order with any number.
+        if not least <= number < inf or (most is not None and number > most):
+            kind = "a whole number" if kinds == (int,) else "a number"
+            limits = f"{least} or more" if most is None else f"from {least} to {most}"
+            raise InputError(f"{attribute.name} must be {kind}, {limits}, not {value!r}")
+
+    return check
 
 
 @frozen
@@ -23,10 +43,10 @@ class RetryPolicy:
         share: repeats may take this share of the plan's requests in any minute, but one always may.
     """
 
-    attempts: int = field(default=3, validator=validators.ge(1))
-    base: float = field(default=0.5, validator=validators.ge(0))
-    cap: float = field(default=20.0, validator=validators.ge(0))
-    share: float = field(default=0.1, validator=validators.and_(validators.ge(0), validators.le(1)))
+    attempts: int = field(default=3, validator=_within(1, None, int))
+    base: float = field(default=0.5, validator=_within(0, None, int, float))
+    cap: float = field(default=20.0, validator=_within(0, None, int, float))
+    share: float = field(default=0.1, validator=_within(0, 1, int, float))
 
     def allows(self, failures: int) -> bool:
         """Tell whether a request that failed this often may be sent again."""

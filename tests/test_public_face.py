@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+import attrs
+import pytest
 
 import enlighten_async
+from enlighten_async import cache, limiter, oauth, testing, transport
+
+MODULES = (cache, limiter, oauth, testing, transport)
 
 NAMES = """
     APIError Alarm AlarmEvent Alarms AuthenticationError Battery BatteryDay BatteryInterval
@@ -42,6 +52,51 @@ def test_every_public_name_is_explained() -> None:
         inherited = [parent.__doc__ for parent in getattr(thing, "__mro__", ())[1:]]
         assert thing.__doc__
         assert thing.__doc__ not in inherited
+
+
+def public_functions() -> Iterator[tuple[str, Callable[..., object]]]:
+    """Yield each public function, class and method, by its name."""
+    for module in (enlighten_async, *MODULES):
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if callable(thing):
+                yield name, thing
+            for method, function in inspect.getmembers(thing, callable) if inspect.isclass(thing) else ():
+                if not method.startswith("_") or method == "__init__":
+                    yield f"{name}.{method}", function
+
+
+def test_no_default_holds_what_is_not_known_before_the_program_runs() -> None:
+    """Nothing of the environment, and no secret: `help`, signatures and documentation print defaults.
+
+    So a default is one of the few kinds whose every value may be shown.
+    """
+    shown, strange = 0, []
+    for name, function in public_functions():
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except ValueError:  # of a function of the interpreter's own
+            continue
+        for default in (each.default for each in parameters if each.default is not each.empty):
+            shown += 1
+            plain = default is None or isinstance(default, bool | int | float | tuple | Enum)
+            text = isinstance(default, str) and default not in os.environ.values()
+            empty = default in ({}, [], frozenset())
+            factory = type(default).__module__.partition(".")[0] == "attr" or default is attrs.NOTHING
+            if not (plain or text or empty or factory) or isinstance(default, os._Environ):
+                strange.append((name, type(default)))
+    assert strange == []
+    assert shown > 100
+
+
+def test_help_shows_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither that of this process now, nor that at the import."""
+    monkeypatch.setenv("ENLIGHTEN_API_KEY", "CANARY-of-the-environment")
+    code = "import enlighten_async as e; help(e.EnlightenClient); help(e.OAuth)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "from_env" in said
+    assert "CANARY" not in said
+    assert "environ(" not in said
 
 
 def test_importing_the_package_leaves_extras_and_the_emulator_alone() -> None:

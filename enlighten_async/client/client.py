@@ -27,9 +27,11 @@ from enlighten_async.client.options import (
     ClientOptions,
     ViewOptions,
     changed,
-    check_numbers,
+    check_names,
+    check_options,
     check_used,
     check_variables,
+    check_version,
     network_options,
     variables,
 )
@@ -42,7 +44,17 @@ from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.oauth.oauth import CLIENT_ID
 from enlighten_async.query import CredentialsProvider, QueryOptions, Session, quota_status
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.transport import ConnectionOptions, Secret, Transport, origin, run_shielded
+from enlighten_async.transport import (
+    ConnectionOptions,
+    Secret,
+    Transport,
+    check_network,
+    hide_proxy,
+    origin,
+    run_shielded,
+)
+
+_NO_OAUTH = 'oauth must be an OAuth, such as OAuth(client_id, client_secret, tokens="tokens.json")'
 
 DEFAULT_ACCOUNT = "default"
 """The name of the only account where there is but one."""
@@ -74,6 +86,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
     def __init__(
         self, api_key: str | Secret, user_id: str | Secret, **options: Unpack[ClientOptions]
     ) -> None:
+        hide_proxy(options)
         key, user = Secret(api_key), Secret(user_id)
         del api_key, user_id  # a traceback that shows variables must not show these
         api = v2.ApiV2(official=options.setdefault("base_url", v2.BASE_URL) == v2.BASE_URL)
@@ -107,8 +120,11 @@ class EnlightenClient(Endpoints, EndpointsV4):
         Raises:
             InputError: an argument is wrong; the text says what to do.
         """
+        hide_proxy(options)
         key = Secret(api_key)
         del api_key
+        if not isinstance(oauth, OAuth):
+            raise InputError(_NO_OAUTH)
         where = str(origin(options.setdefault("base_url", v4.BASE_URL), any_http=True))
         if where != oauth.origin:
             raise InputError(f"oauth is for {oauth.origin}, base_url at {where}: give both the same base_url")
@@ -141,7 +157,11 @@ class EnlightenClient(Endpoints, EndpointsV4):
         **connection: Unpack[ConnectionOptions],
     ) -> None:
         """Set it up for one version of the API."""
-        check_numbers(timeout, max_concurrency)
+        check_names(connection)
+        credentials(user)  # are checked, before anything is made for them
+        check_network(timeout, clock, connection.get("verify", True), connection.get("transport"))
+        check_options(plan, state, quota_store, interval_cache, retry, max_concurrency)
+        check_version(base_url, api.version)
         if plan is None:
             logger.info("no plan given: keeping to the free one, Watt; pass plan= if the key has another")
         plan = (plan or Plan.WATT).resolved(api.plans)
@@ -174,8 +194,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
         return QueryOptions(credentials, scope=blake2b(scope.encode(), digest_size=32).digest())
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[ClientOptions]) -> Self:
-        """Return a client for the credentials in the environment.
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Unpack[ClientOptions]) -> Self:
+        """Return a client for the credentials in the environment: that of the process, or one that is given.
 
         With `ENLIGHTEN_CLIENT_ID` it is one for v4: see `OAuth.from_env` for the variables of that; it asks
         for the account `ENLIGHTEN_ACCOUNT`, by default "default". Without, it is one for v2, which needs
@@ -186,7 +206,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
         Raises:
             InputError: a variable is missing.
         """
-        found = variables(environ)
+        hide_proxy(options)
+        found = variables(os.environ if environ is None else environ)
         del environ  # as above, for tracebacks
         check_variables(found)
         if found[BASE_URL]:
@@ -242,6 +263,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
 
         The quota left is told for the priority of this view: see `with_options`.
         """
+        self._session.transport.check_usable()
         await self._session.limiter.refresh()
         return quota_status(self._session, self._options)
 
@@ -257,6 +279,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
             InputError: it is no number of requests.
         """
         check_used(n)
+        self._session.transport.check_usable()
         await self._session.limiter.set_month_used(n)
 
     async def forget_limits(self) -> None:
@@ -265,9 +288,11 @@ class EnlightenClient(Endpoints, EndpointsV4):
         For a key whose plan has changed, or of which something wrong was said: limits that were lower than
         the plan's, and times until which nothing is sent. The service names those again that still hold.
         """
+        self._session.transport.check_usable()
         await self._session.limiter.forget_limits()
 
     async def __aenter__(self) -> Self:
+        self._session.transport.check_usable()
         return self
 
     async def __aexit__(
@@ -283,6 +308,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         if not self._owner or self._session.process != os.getpid():
             return  # what a child process inherits by a fork is its parent's
         session = self._session
+        session.transport.check_usable(closing=True)
         async with AsyncExitStack() as steps:  # from the last to the first, each also if another fails
             if self._in_file is not None:
                 steps.push_async_callback(self._in_file.aclose)

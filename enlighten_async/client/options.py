@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import TypedDict, cast
+from typing import TypedDict, TypeGuard, cast
 
 from attrs import evolve
 
@@ -15,7 +15,7 @@ from enlighten_async.limiter import RANKS, Plan, Priority, QuotaStore
 from enlighten_async.oauth.oauth import BASE_URL_VARIABLE, CLIENT_ID, CLIENT_SECRET, NAMES
 from enlighten_async.query import QueryOptions
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.transport import NetworkOptions, Secret
+from enlighten_async.transport import NetworkOptions, Secret, is_number, origin
 
 KEY, USER, ACCOUNT = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_ACCOUNT"
 BASE_URL, STATE = BASE_URL_VARIABLE, "ENLIGHTEN_STATE"
@@ -52,7 +52,8 @@ class ViewOptions(TypedDict, total=False):
     """The options of a view of a client; an option that is not given stays as it is.
 
     Attributes:
-        max_wait: seconds a whole query may take, queue, network and retries included; `None`: any.
+        max_wait: how long a whole query may take (seconds, or a timedelta), queue, network and retries
+            included; `None`: any time.
         max_requests: requests a query may take; `None`: any.
         exhaustive: ask also for windows which the newest answer shows to be empty.
         priority: "interactive" (as a client is at first), "poll" for regular reading, "backfill" for
@@ -65,7 +66,7 @@ class ViewOptions(TypedDict, total=False):
             at most. Without `state` or `interval_cache` there is no cache: the log says so once.
     """
 
-    max_wait: float | None
+    max_wait: timedelta | float | None
     max_requests: int | None
     exhaustive: bool
     priority: Priority
@@ -76,40 +77,83 @@ def changed(options: QueryOptions, changes: ViewOptions) -> QueryOptions:
     """Return options with some changed.
 
     Raises:
-        InputError: there is no such priority, or no such age.
+        InputError: an option is none of those it may be.
         TypeError: there is no such option.
     """
     if unknown := changes.keys() - ViewOptions.__annotations__.keys():
         raise TypeError(f"with_options() got an unexpected keyword argument {min(unknown)!r}")
-    priority = changes.get("priority", options.priority)
-    if priority not in RANKS:
+    priority, exhaustive = changes.get("priority", options.priority), changes.get("exhaustive", False)
+    if priority not in tuple(RANKS):
         raise InputError(f"priority must be one of {', '.join(RANKS)}, not {priority!r}")
+    if not isinstance(exhaustive, bool):
+        raise InputError(f"exhaustive must be True or False, not {exhaustive!r}")
+    most = changes.get("max_requests")
+    if most is not None and not (_is_whole(most) and most >= 0):
+        raise InputError(f"max_requests must be a whole number, 0 or more, or None, not {most!r}")
     return evolve(
         options,
-        max_wait=changes.get("max_wait", options.max_wait),
+        max_wait=_seconds("max_wait", changes.get("max_wait", options.max_wait)),
         max_requests=changes.get("max_requests", options.max_requests),
         exhaustive=changes.get("exhaustive", options.exhaustive),
         priority=priority,
-        max_age=_seconds(changes.get("max_age", options.max_age)),
+        max_age=_seconds("max_age", changes.get("max_age", options.max_age)),
     )
 
 
-def _seconds(max_age: timedelta | float | None) -> float | None:
-    """Return an age in seconds; refuse one below 0, or without end."""
-    age = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
-    if age is not None and not 0 <= age < float("inf"):
-        raise InputError(f"max_age must be a timedelta or seconds, 0 or more, or None, not {max_age!r}")
-    return age
+def _seconds(name: str, given: timedelta | float | None) -> float | None:
+    """Return a length of time in seconds; refuse one below 0, or without end."""
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if seconds is not None and not (is_number(seconds) and 0 <= seconds < float("inf")):
+        raise InputError(f"{name} must be a timedelta or seconds, 0 or more, or None, not {given!r}")
+    return seconds
 
 
-def check_numbers(timeout: float | None, max_concurrency: int) -> None:
-    """Raise `InputError` if one of them makes no sense."""
-    if timeout is not None and not timeout > 0:
-        raise InputError(
-            f"timeout must be a number of seconds above 0, or None for no limit, not {timeout!r}"
+def check_names(options: Iterable[str]) -> None:
+    """Raise `TypeError`, as Python does, if there is no option of a name."""
+    if unknown := set(options) - ClientOptions.__annotations__.keys():
+        raise TypeError(
+            f"EnlightenClient got an unexpected keyword argument {min(unknown)!r}: see ClientOptions"
         )
-    if not max_concurrency >= 1:
-        raise InputError(f"max_concurrency must be at least 1, not {max_concurrency!r}")
+
+
+def check_options(
+    plan: object,
+    state: object,
+    quota_store: object,
+    interval_cache: object,
+    retry: object,
+    max_concurrency: object,
+) -> None:
+    """Raise `InputError` if an option of the client is none of those it may be."""
+    if not isinstance(plan, Plan | None):
+        raise InputError(
+            f"plan must be a Plan, such as Plan.WATT or Plan(minute=10, month=1000), not {plan!r}"
+        )
+    if not isinstance(state, str | os.PathLike | None) or state == "":
+        raise InputError(f'state must be the path of a file, such as "enlighten.db", or None, not {state!r}')
+    if isinstance(quota_store, type) or not isinstance(quota_store, QuotaStore | None):
+        raise InputError(f"quota_store must have the methods of a QuotaStore; {quota_store!r} has not")
+    if isinstance(interval_cache, type) or not isinstance(interval_cache, IntervalCache | None):
+        raise InputError(
+            f"interval_cache must have the methods of an IntervalCache; {interval_cache!r} has not"
+        )
+    if not isinstance(retry, RetryPolicy | None):
+        raise InputError(f"retry must be a RetryPolicy, such as RetryPolicy(attempts=3), not {retry!r}")
+    if not _is_whole(max_concurrency) or max_concurrency < 1:
+        raise InputError(f"max_concurrency must be a whole number above 0, not {max_concurrency!r}")
+
+
+def check_version(base_url: str, version: str) -> None:
+    """Raise `InputError` if the URL does not end with the version of the API, as the service's paths do."""
+    where = origin(base_url, any_http=True)
+    if where.base.rpartition("/")[2] != version:
+        raise InputError(
+            f"base_url must end with the version of the API, such as {where}/api/{version}, not {where.base}"
+        )
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_used(requests: object) -> None:

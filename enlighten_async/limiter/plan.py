@@ -34,6 +34,12 @@ def _positive(_: Plan, attribute: Attribute[int | None], value: object) -> None:
         )
 
 
+def _text(_: Plan, attribute: Attribute[str], value: object) -> None:
+    """Raise `InputError` for a value that is no text."""
+    if not isinstance(value, str):
+        raise InputError(f"{attribute.name} must be the plan's name as a text, not {value!r}")
+
+
 @frozen(kw_only=True)
 class Plan:
     """The limits of an API key, counted by the service over all users of the key.
@@ -54,7 +60,7 @@ class Plan:
 
     minute: int | None = field(default=None, validator=_positive)
     month: int | None = field(default=None, validator=_positive)
-    name: str = ""
+    name: str = field(default="", validator=_text)
     minute_cap: int | None = field(default=None, validator=_positive)
     month_cap: int | None = field(default=None, validator=_positive)
 

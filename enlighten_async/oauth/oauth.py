@@ -20,7 +20,8 @@ from enlighten_async.oauth.token_store import (
     UserTokenStore,
     user_token_file,
 )
-from enlighten_async.transport import NetworkOptions, Secret, Verify, origin
+from enlighten_async.transport import NetworkOptions, Secret, Verify, check_network, hide_proxy, origin
+from enlighten_async.transport.connections import proxy_for
 
 if TYPE_CHECKING:
     import httpx
@@ -76,24 +77,26 @@ class OAuth:
         tokens: str | os.PathLike[str] | TokenStore,
         base_url: str = BASE_URL,
         timeout: float | None = 30.0,
-        proxy: str | None = None,
+        proxy: str | Secret | None = None,
         verify: Verify = True,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        secret = Secret(client_secret)
+        secret, proxy = Secret(client_secret), None if proxy is None else Secret(proxy)
         del client_secret  # a traceback that shows variables must not show it
-        if not re.fullmatch(r"[!-9;-~]+", client_id):  # no colon: it ends the id in the header
+        check_network(timeout, clock, verify, transport)
+        # No colon: it ends the id in the header.
+        if not Secret(client_id).is_visible_ascii or ":" in client_id:
             raise InputError(
                 "client_id must be the application's client id, as the developer portal shows it"
             )
-        if not secret:
+        if not secret or not isinstance(secret.reveal(), str):
             raise InputError("client_secret must be the application's client secret")
-        if timeout is not None and not timeout > 0:
-            raise InputError(f"timeout must be a number of seconds above 0, or None, not {timeout!r}")
         self._clock = clock or SystemClock()
         self._store = _store(tokens, self._clock)
-        self._root = f"{origin(base_url, any_http=transport is not None)}/oauth"
+        where = origin(base_url, any_http=transport is not None)
+        proxy_for(where, proxy)  # that it is wrong is told here, not by the first refresh
+        self._root = f"{where}/oauth"
         self._endpoint = TokenEndpoint(
             base_url=self._root,
             client_id=client_id,
@@ -108,9 +111,9 @@ class OAuth:
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str | Secret] = os.environ, **options: Unpack[OAuthOptions]
+        cls, environ: Mapping[str, str | Secret] | None = None, **options: Unpack[OAuthOptions]
     ) -> Self:
-        """Return the application that the environment describes.
+        """Return the application that the environment describes: that of the process, or one that is given.
 
         `ENLIGHTEN_CLIENT_ID` and `ENLIGHTEN_CLIENT_SECRET` are required; `ENLIGHTEN_BASE_URL` is used if it
         is set. The tokens are in the file `ENLIGHTEN_TOKENS`, by default in the user's configuration
@@ -120,7 +123,8 @@ class OAuth:
         Raises:
             InputError: a variable is missing.
         """
-        known = {name: Secret(environ.get(name, "")) for name in NAMES}
+        hide_proxy(options)
+        known = {name: Secret((os.environ if environ is None else environ).get(name, "")) for name in NAMES}
         del environ  # as above, for tracebacks
         if missing := [name for name in (CLIENT_ID, CLIENT_SECRET) if not known[name]]:
             raise InputError(f"set {' and '.join(missing)} in the environment")
@@ -233,7 +237,7 @@ class OAuth:
         """
         key = Secret(api_key)
         del api_key
-        if not re.fullmatch(r"[!-~]+", key.reveal()):
+        if not key.is_visible_ascii:
             raise InputError(
                 "api_key must be a text without spaces, as the portal shows it; it is not shown here"
             )
@@ -267,13 +271,14 @@ class OAuth:
         return redirect_uri
 
 
-def _store(tokens: str | os.PathLike[str] | TokenStore, clock: Clock) -> TokenStore:
+def _store(tokens: object, clock: Clock) -> TokenStore:
     if isinstance(tokens, str | os.PathLike):
+        if tokens == "":
+            raise InputError('tokens must be the path of a file, such as "tokens.json", not empty')
         return FileTokenStore(tokens, clock=clock)
-    if type(tokens) in {FileTokenStore, MemoryTokenStore}:  # a subclass may do anything
-        return tokens
-    if isinstance(tokens, TokenStore):
-        return UserTokenStore(tokens)
+    if isinstance(tokens, TokenStore) and not isinstance(tokens, type):
+        ours = type(tokens) in {FileTokenStore, MemoryTokenStore}  # a subclass may do anything
+        return tokens if ours else UserTokenStore(tokens)
     raise InputError("tokens must be a path or a TokenStore: something with load, save, lock and remove")
 
 

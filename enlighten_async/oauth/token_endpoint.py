@@ -234,7 +234,7 @@ class TokenEndpoint:
     client_secret: Secret
     clock: Clock
     timeout: float = 30.0
-    proxy: str | None = field(default=None, repr=False)
+    proxy: Secret | None = None
     verify: Verify = True
     transport: httpx.AsyncBaseTransport | None = None
     retry: RetryPolicy = field(factory=partial(RetryPolicy, cap=MAX_PAUSE_S))

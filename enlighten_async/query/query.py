@@ -168,6 +168,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
         If the system's time zone has to be asked for first, that request is counted in.
         """
+        self._session.transport.check_usable()
         await self._session.limiter.refresh()
         return await self._price(await self._lay_out(await self._known_time_zone()))
 
@@ -175,6 +176,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         """Run to the end, once; whoever comes meanwhile waits for the same answer."""
         if self._streamed:
             raise UsageError("this query is streamed already: call the client's method again for a new one")
+        if not self._over:
+            self._session.transport.check_usable()
         if self._lock is None:
             self._lock = anyio.Lock()
         allowed = self._options.max_wait
@@ -193,6 +196,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         """Return the next items of a stream; `None` at its end."""
         allowed = self._options.max_wait
         if not self._over:
+            self._session.transport.check_usable()
             with nullcontext() if allowed is None else self._time_limit(allowed):
                 runner = await self._prepared()
                 if runner is not None:

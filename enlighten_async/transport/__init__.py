@@ -1,9 +1,17 @@
 """Transport: brings requests to the service and whole responses back; the only package that knows httpx."""
 
-from enlighten_async.transport.connections import Verify, run_shielded
+from enlighten_async.transport.connections import (
+    ConnectionOptions,
+    NetworkOptions,
+    Verify,
+    check_network,
+    hide_proxy,
+    is_number,
+    run_shielded,
+)
 from enlighten_async.transport.credentials import Credentials, Redactor, Secret
 from enlighten_async.transport.exchange import Exchange
-from enlighten_async.transport.http import ConnectionOptions, NetworkOptions, Transport, service_of
+from enlighten_async.transport.http import Transport, service_of
 from enlighten_async.transport.origin import Origin, origin
 
 __all__ = [
@@ -16,6 +24,9 @@ __all__ = [
     "Secret",
     "Transport",
     "Verify",
+    "check_network",
+    "hide_proxy",
+    "is_number",
     "origin",
     "run_shielded",
     "service_of",

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import AsyncIterable, Callable, Coroutine
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypedDict, TypeGuard, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 import anyio
@@ -65,6 +65,9 @@ def _context_from_path(path: str) -> ssl.SSLContext:
     raise InputError(f"verify={path!r}: no CA certificates could be read from there ({reason})")
 
 
+HAS_SOCKS = importlib.util.find_spec("socksio") is not None
+"""Whether the package for SOCKS is installed; looked up at the import, as clients are made in event loops."""
+
 _PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
@@ -101,19 +104,23 @@ class Proxy:
         return httpcore2.Proxy(f"{self.scheme}://{host}:{self.port}", auth=auth, ssl_context=context)
 
 
-def proxy_for(origin: Origin, url: str | None) -> Proxy | None:
+def proxy_for(origin: Origin, url: Secret | None) -> Proxy | None:
     """Return the proxy to this origin, or `None` to connect directly.
 
     Args:
         origin: where requests go.
-        url: the URL of the proxy; "" for no proxy; `None` for the proxy of the environment (HTTP_PROXY,
-            HTTPS_PROXY, ALL_PROXY, NO_PROXY or the system's settings; never for loopback).
+        url: the URL of the proxy, which may hold a password; "" for no proxy; `None` for the proxy of the
+            environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY or the system's settings; never for
+            loopback).
 
     Raises:
         InputError: the URL is not one of a proxy, or the proxy needs a package that is not installed.
     """
-    found = _proxy_from_environment(origin) if url is None else url
-    return _parse_proxy(found) if found else None
+    found = Secret(_proxy_from_environment(origin)) if url is None else url
+    proxy = _parse_proxy(found) if found else None
+    if isinstance(proxy, str):
+        raise InputError(proxy)
+    return proxy
 
 
 def _proxy_from_environment(origin: Origin) -> str:
@@ -123,17 +130,23 @@ def _proxy_from_environment(origin: Origin) -> str:
     return proxies.get(origin.scheme) or proxies.get("all") or ""
 
 
-def _parse_proxy(url: str) -> Proxy:
+def _parse_proxy(secret: Secret) -> Proxy | str:
+    """Return the proxy of a URL, or the reason why it is none.
+
+    Nothing is raised from here: a traceback that shows variables would show the password.
+    """
+    url = secret.reveal()
+    if not isinstance(url, str):
+        return 'proxy must be a text such as "http://host:port", "" for no proxy, or None'
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         port = parts.port
     except ValueError:
-        # The text of the ValueError may quote the password.
-        raise InputError("the proxy is not a URL: the host or the port is malformed") from None
+        return "the proxy is not a URL: the host or the port is malformed"
     if parts.scheme not in _PROXY_PORTS or not parts.hostname:
-        raise InputError("the proxy must look like http://host:port (or https, socks5, socks5h)")
-    if parts.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise InputError("a SOCKS proxy needs the package socksio: install httpcore2[socks]")
+        return "the proxy must look like http://host:port (or https, socks5, socks5h)"
+    if parts.scheme.startswith("socks") and not HAS_SOCKS:
+        return "a SOCKS proxy needs the package socksio: install httpcore2[socks]"
     return Proxy(
         parts.scheme,
         parts.hostname,
@@ -141,6 +154,75 @@ def _parse_proxy(url: str) -> Proxy:
         Secret(unquote(parts.username or "")),
         Secret(unquote(parts.password or "")),
     )
+
+
+class ConnectionOptions(TypedDict, total=False):
+    """How connections are made.
+
+    Attributes:
+        proxy: URL of a proxy, "" for none; by default as the environment says.
+        verify: `True` for the system's certificates, or a CA file, or a context.
+        transport: any httpx transport in place of our own, such as an emulator's.
+    """
+
+    proxy: str | Secret | None
+    verify: Verify
+    transport: httpx.AsyncBaseTransport | None
+
+
+class NetworkOptions(ConnectionOptions, total=False):
+    """How the service is reached, for the client and for `OAuth`.
+
+    Attributes:
+        base_url: where the API is; an emulator's address, say. https, unless it is this machine.
+        timeout: seconds for one request, from connect to the last byte, 30 by default; `None`: no limit.
+        clock: the source of time.
+    """
+
+    base_url: str
+    timeout: float | None
+    clock: Clock | None
+
+
+def hide_proxy(options: ConnectionOptions) -> None:
+    """Replace a proxy's URL by a secret: it may hold a password, which no traceback must show."""
+    if options.get("proxy") is not None:
+        options["proxy"] = Secret(options["proxy"] or "")
+
+
+def check_network(
+    timeout: object = 30.0, clock: object = None, verify: object = True, transport: object = None
+) -> None:
+    """Check the options that say how the service is reached, but for the URLs.
+
+    Raises:
+        InputError: one of them is of another kind; the text says of which it must be.
+    """
+    if timeout is not None and not (is_number(timeout) and timeout > 0):
+        raise InputError(
+            f"timeout must be a number of seconds above 0, or None for no limit, not {timeout!r}"
+        )
+    if clock is not None and (isinstance(clock, type) or not isinstance(clock, Clock)):
+        raise InputError(
+            f"clock must have the methods of enlighten_async.clock.Clock; {_kind(clock)} has them not"
+        )
+    if not isinstance(verify, bool | str | ssl.SSLContext):
+        raise InputError(f"verify must be True, the path of a CA file, or a context, not {_kind(verify)}")
+    if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
+        raise InputError(
+            f"transport must be an httpx.AsyncBaseTransport, such as httpx.AsyncHTTPTransport(), "
+            f"not {_kind(transport)}"
+        )
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell whether a value is a number, `True` and `False` left out."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _kind(value: object) -> str:
+    """Return the name of a value's type; the value itself may be a secret in the wrong place."""
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
 
 
 class ProxiedPool(httpcore2.AsyncConnectionPool):

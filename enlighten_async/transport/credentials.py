@@ -188,6 +188,12 @@ class Secret:
         """Return the text itself."""
         return self.__value
 
+    @property
+    def is_visible_ascii(self) -> bool:
+        """Whether it is a text of visible ASCII characters without spaces, as keys and ids are."""
+        value: object = self.__value
+        return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
+
     def __repr__(self) -> str:
         return f"Secret({MASK!r})"
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterable, Iterator
 from contextlib import suppress
 from importlib import metadata
-from typing import TypedDict, TypeVar, cast
+from typing import TypeVar, cast
 from urllib.parse import urlencode
 
 import anyio
@@ -20,7 +20,7 @@ from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
 from enlighten_async.transport.body import Body, BodyError, Head
 from enlighten_async.transport.connections import Pool, Verify, proxy_for
-from enlighten_async.transport.credentials import Redactor, install_filter
+from enlighten_async.transport.credentials import Redactor, Secret, install_filter
 from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
 from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, origin
 from enlighten_async.wire import Response
@@ -291,35 +291,9 @@ def service_of(transport: httpx.AsyncBaseTransport | None) -> object | None:
     return None if transport is None else getattr(transport, "app", transport)
 
 
+CLOSED = "the client is closed: open a new one"
+
 _NO_TIMEOUT: dict[str, None] = {"connect": None, "read": None, "write": None, "pool": None}
-
-
-class ConnectionOptions(TypedDict, total=False):
-    """How connections are made.
-
-    Attributes:
-        proxy: URL of a proxy, "" for none; by default as the environment says.
-        verify: `True` for the system's certificates, or a CA file, or a context.
-        transport: any httpx transport in place of our own, such as an emulator's.
-    """
-
-    proxy: str | None
-    verify: Verify
-    transport: httpx.AsyncBaseTransport | None
-
-
-class NetworkOptions(ConnectionOptions, total=False):
-    """How the service is reached, for the client and for `OAuth`.
-
-    Attributes:
-        base_url: where the API is; an emulator's address, say. https, unless it is this machine.
-        timeout: seconds for one request, from connect to the last byte, 30 by default; `None`: no limit.
-        clock: the source of time.
-    """
-
-    base_url: str
-    timeout: float | None
-    clock: Clock | None
 
 
 class Transport:
@@ -346,12 +320,13 @@ class Transport:
         clock: Clock,
         timeout: float | None = 30.0,
         max_connections: int = 10,
-        proxy: str | None = None,
+        proxy: str | Secret | None = None,
         verify: Verify = True,
         transport: httpx.AsyncBaseTransport | None = None,
         user_agent: str | None = None,
     ) -> None:
         install_filter()
+        proxy = None if proxy is None else Secret(proxy)  # a traceback that shows variables must not show it
         where = origin(base_url, any_http=transport is not None)
         route = proxy_for(where, proxy) if transport is None else None
         pool = Pool(where, clock=clock, max_connections=max_connections, proxy=route, verify=verify)
@@ -366,7 +341,6 @@ class Transport:
         self._headers = default_headers(where.netloc, user_agent)
         self._json_headers = httpx.Headers([*self._headers.raw, (b"Content-Type", b"application/json")])
         self._client = MinimalClient(CredentialTransport(where, raw, clock))
-        self._loop: object | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -383,10 +357,11 @@ class Transport:
         Raises:
             RequestTimeout: the deadline passed.
             TransportError: no whole response arrived.
-            UsageError: the client is closed or was first used in another event loop.
+            UsageError: the client is closed.
             InputError: the request's path cannot be part of a URL, or the CA file cannot be read.
         """
-        self._check_usable()
+        if self._closed:
+            raise UsageError(CLOSED)
         request = self._build_request(exchange)
         failure: BaseException | None = None
         try:
@@ -450,17 +425,24 @@ class Transport:
         text = f"{request.method} {request.path} at {self.origin} (phase: {exchange.phase}; {sent})"
         return exchange.credentials.redactor.text(text)
 
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise UsageError("the client is closed: open a new one")
+    def check_usable(self, *, closing: bool = False) -> None:
+        """Check, before anything is waited for, that the client may be used here.
+
+        Args:
+            closing: whether it is about to be closed, which it may be more than once.
+
+        Raises:
+            UsageError: it is closed, or belongs to another event loop: that in which it was first used.
+        """
+        if self._closed and not closing:
+            raise UsageError(CLOSED)
         try:
             loop: object = asyncio.get_running_loop()
         except RuntimeError:
             trio = sys.modules.get("trio")
             loop = trio.lowlevel.current_trio_token() if trio else None
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
+        # One step, so that of two threads one is the first.
+        if self.__dict__.setdefault("_loop", loop) is not loop:
             raise UsageError(
                 "the client was first used in another event loop: open one client in each loop, "
                 "such as by `async with` inside the function given to asyncio.run"

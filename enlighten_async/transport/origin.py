@@ -53,6 +53,8 @@ def origin(base_url: str, *, any_http: bool = False) -> Origin:
     Raises:
         InputError: the text is not such a URL, or plain http would show the credentials on the way.
     """
+    if not isinstance(base_url, str):
+        raise InputError(f"base_url must be a text such as https://host/path, not {base_url!r}")
     parts, port = _split(base_url)
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in DEFAULT_PORTS or not host:

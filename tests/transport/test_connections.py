@@ -10,18 +10,20 @@ import socket
 import ssl
 import subprocess
 import threading
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from functools import partial
+from traceback import TracebackException
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+from enlighten_async import EnlightenClient
 from enlighten_async.errors import InputError, TransportError
-from enlighten_async.transport import (
-    origin,
-)
+from enlighten_async.oauth import MemoryTokenStore, OAuth
+from enlighten_async.transport import Secret, connections, origin
 from enlighten_async.transport.connections import proxy_for, run_shielded, ssl_context
 from tests.transport.servers import say
 
@@ -61,21 +63,62 @@ def test_proxy_of_the_environment(variables: Any, url: str, expected: Any, envir
 
 def test_proxy_that_is_given_wins(environment: Any) -> None:
     environment.setenv("HTTPS_PROXY", "http://p:1")
-    assert proxy_for(origin(API), "") is None
-    given = proxy_for(origin("http://localhost:1"), "http://some%40body:pass%3Aword@q:2")
+    assert proxy_for(origin(API), Secret("")) is None
+    given = proxy_for(origin("http://localhost:1"), Secret("http://some%40body:pass%3Aword@q:2"))
     assert given
     assert (given.host, given.username.reveal(), given.password.reveal()) == ("q", "some@body", "pass:word")
     assert "pass" not in repr(given).replace("password", "")
 
 
-@pytest.mark.parametrize(
-    "url", ["http://u:s3cret@p:port", "gopher://u:s3cret@p", "http://", "socks5://u:s3cret@p"]
-)
-def test_proxy_that_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+REFUSED: list[Any] = [
+    "http://u:s3cret@p:port",
+    "gopher://u:s3cret@p",
+    "http://",
+    "http://[u:s3cret@p",
+    "socks5://u:s3cret@p",
+    b"http://u:s3cret@p",
+    {"https": "http://u:s3cret@p"},
+]
+MAKERS: dict[str, Callable[..., object]] = {
+    "v2": partial(EnlightenClient, "key", "user"),
+    "v4": lambda **options: EnlightenClient.v4("key", oauth=OAUTH, **options),
+    "from_env v2": partial(EnlightenClient.from_env, {"ENLIGHTEN_API_KEY": "k", "ENLIGHTEN_USER_ID": "u"}),
+    "from_env v4": partial(
+        EnlightenClient.from_env,
+        {"ENLIGHTEN_API_KEY": "k", "ENLIGHTEN_CLIENT_ID": "i", "ENLIGHTEN_CLIENT_SECRET": "s"},
+    ),
+    "OAuth": partial(OAuth, "client", "secret", tokens=MemoryTokenStore()),
+    "OAuth.from_env": partial(
+        OAuth.from_env,
+        {"ENLIGHTEN_CLIENT_ID": "i", "ENLIGHTEN_CLIENT_SECRET": "s", "ENLIGHTEN_TOKENS": "t.json"},
+    ),
+}
+OAUTH = OAuth("client", "secret", tokens=MemoryTokenStore())
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("url", REFUSED, ids=str)
+@pytest.mark.parametrize("maker", MAKERS)
+def test_proxy_that_is_refused_is_in_no_frame(maker: str, url: Any, given: bool, environment: Any) -> None:
+    """Neither where it was given, of whatever type, nor where the environment names it."""
+    environment.setattr(connections, "HAS_SOCKS", False)
+    if not given:
+        if not isinstance(url, str):
+            return
+        environment.setenv("HTTPS_PROXY", url)
+    options = {"proxy": url} if given else {}
     with pytest.raises(InputError, match="proxy") as caught:
-        proxy_for(origin(API), url)
+        MAKERS[maker](**options)
+    shown = TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in shown.stack if "enlighten_async" in frame.filename]
+    assert len(ours) >= 2
     assert "s3cret" not in str(caught.value)
+    assert [
+        (frame.name, name)
+        for frame in ours
+        for name, value in (frame.locals or {}).items()
+        if "s3cret" in value
+    ] == []
 
 
 async def test_http_proxy_carries_the_request(server, connect, exchange) -> None:

@@ -340,13 +340,27 @@ async def test_closed_client_says_so(exchange) -> None:
     assert exchange.sent_at is None
 
 
-def test_client_in_another_loop_says_so(new_exchange) -> None:
+def test_a_transport_belongs_to_the_loop_in_which_it_was_first_used() -> None:
     transport = mocked(lambda _: httpx.Response(200))
-    asyncio.run(transport.send(new_exchange()))
-    with pytest.raises(UsageError, match="another event loop"):
-        asyncio.run(transport.send(new_exchange()))
-    with pytest.raises(UsageError, match="another event loop"):
-        anyio.run(transport.send, new_exchange(), backend="trio")
+
+    async def use(closing: bool = False) -> None:
+        transport.check_usable(closing=closing)
+        transport.check_usable()
+
+    asyncio.run(use())
+    for closing in (False, True):
+        with pytest.raises(UsageError, match="another event loop"):
+            asyncio.run(use(closing))
+        with pytest.raises(UsageError, match="another event loop"):
+            anyio.run(use, closing, backend="trio")
+
+
+async def test_a_closed_transport_may_be_closed_again() -> None:
+    transport = mocked(lambda _: httpx.Response(200))
+    await transport.aclose()
+    transport.check_usable(closing=True)
+    with pytest.raises(UsageError, match="closed"):
+        transport.check_usable()
 
 
 def test_service_of_a_transport() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping, MutableMapping
 from datetime import date
@@ -41,15 +40,11 @@ def credentials(api_key: Secret, user_id: Secret) -> Credentials:
         InputError: one of them cannot be one.
     """
     for name, secret in (("api_key", api_key), ("user_id", user_id)):
-        if not _is_plausible(secret):
+        if not secret.is_visible_ascii:
             raise InputError(
                 f"{name} must be a text without spaces, as the service gave it; it is not shown here"
             )
     return Credentials(params=(("key", api_key), ("user_id", user_id)))
-
-
-def _is_plausible(secret: Secret) -> bool:
-    return re.fullmatch(r"[!-~]+", secret.reveal()) is not None
 
 
 @frozen
