@@ -27,11 +27,9 @@ from enlighten_async.client.options import (
     ClientOptions,
     ViewOptions,
     changed,
-    check_names,
     check_options,
     check_used,
     check_variables,
-    check_version,
     network_options,
     variables,
 )
@@ -48,7 +46,6 @@ from enlighten_async.transport import (
     ConnectionOptions,
     Secret,
     Transport,
-    check_network,
     hide_proxy,
     origin,
     run_shielded,
@@ -95,6 +92,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
             scope = Secret(f"{key.reveal()}\n{Secret(user).reveal()}")
             return v2.StaticCredentials(v2.credentials(key, Secret(user)), scope)
 
+        check_options(options, api.version)
         self._oauth = None
         self._open(key, api, credentials, user, **options)
 
@@ -128,13 +126,15 @@ class EnlightenClient(Endpoints, EndpointsV4):
         where = str(origin(options.setdefault("base_url", v4.BASE_URL), any_http=True))
         if where != oauth.origin:
             raise InputError(f"oauth is for {oauth.origin}, base_url at {where}: give both the same base_url")
+        api = v4.ApiV4()
+        check_options(options, api.version)
         client = cls.__new__(cls)
         client._oauth = oauth
 
         def credentials(user: str | Secret) -> CredentialsProvider:
             return oauth.access(Secret(user).reveal(), key, key_in=key_in)
 
-        client._open(key, v4.ApiV4(), credentials, user_id, **options)
+        client._open(key, api, credentials, user_id, **options)
         return client
 
     def _open(
@@ -157,11 +157,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         **connection: Unpack[ConnectionOptions],
     ) -> None:
         """Set it up for one version of the API."""
-        check_names(connection)
         credentials(user)  # are checked, before anything is made for them
-        check_network(timeout, clock, connection.get("verify", True), connection.get("transport"))
-        check_options(plan, state, quota_store, interval_cache, retry, max_concurrency)
-        check_version(base_url, api.version)
         if plan is None:
             logger.info("no plan given: keeping to the free one, Watt; pass plan= if the key has another")
         plan = (plan or Plan.WATT).resolved(api.plans)

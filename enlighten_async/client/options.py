@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TypedDict, TypeGuard, cast
+from types import MappingProxyType
+from typing import Any, TypedDict, TypeGuard, cast
 
 from attrs import evolve
 
@@ -15,7 +16,7 @@ from enlighten_async.limiter import RANKS, Plan, Priority, QuotaStore
 from enlighten_async.oauth.oauth import BASE_URL_VARIABLE, CLIENT_ID, CLIENT_SECRET, NAMES
 from enlighten_async.query import QueryOptions
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.transport import NetworkOptions, Secret, is_number, origin
+from enlighten_async.transport import NetworkOptions, Secret, check_network, is_number, origin
 
 KEY, USER, ACCOUNT = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_ACCOUNT"
 BASE_URL, STATE = BASE_URL_VARIABLE, "ENLIGHTEN_STATE"
@@ -108,39 +109,40 @@ def _seconds(name: str, given: timedelta | float | None) -> float | None:
     return seconds
 
 
-def check_names(options: Iterable[str]) -> None:
-    """Raise `TypeError`, as Python does, if there is no option of a name."""
-    if unknown := set(options) - ClientOptions.__annotations__.keys():
+_KINDS: Mapping[str, tuple[Any, str]] = MappingProxyType(
+    {
+        "plan": (Plan, "a Plan, such as Plan.WATT or Plan(minute=10, month=1000)"),
+        "state": (str | os.PathLike, 'the path of a file, such as "enlighten.db"'),
+        "quota_store": (QuotaStore, "an object with the methods of a QuotaStore"),
+        "interval_cache": (IntervalCache, "an object with the methods of an IntervalCache"),
+        "retry": (RetryPolicy, "a RetryPolicy, such as RetryPolicy(attempts=3)"),
+    }
+)
+"""Types of options that may be left out, and what they are in words."""
+
+
+def check_options(options: ClientOptions, version: str) -> None:
+    """Check the options of a client before anything is made of them.
+
+    Raises:
+        InputError: one is none of those it may be.
+        TypeError: there is no such option.
+    """
+    given: Mapping[str, object] = {**options}
+    if unknown := given.keys() - ClientOptions.__annotations__.keys():
         raise TypeError(
             f"EnlightenClient got an unexpected keyword argument {min(unknown)!r}: see ClientOptions"
         )
-
-
-def check_options(
-    plan: object,
-    state: object,
-    quota_store: object,
-    interval_cache: object,
-    retry: object,
-    max_concurrency: object,
-) -> None:
-    """Raise `InputError` if an option of the client is none of those it may be."""
-    if not isinstance(plan, Plan | None):
-        raise InputError(
-            f"plan must be a Plan, such as Plan.WATT or Plan(minute=10, month=1000), not {plan!r}"
-        )
-    if not isinstance(state, str | os.PathLike | None) or state == "":
-        raise InputError(f'state must be the path of a file, such as "enlighten.db", or None, not {state!r}')
-    if isinstance(quota_store, type) or not isinstance(quota_store, QuotaStore | None):
-        raise InputError(f"quota_store must have the methods of a QuotaStore; {quota_store!r} has not")
-    if isinstance(interval_cache, type) or not isinstance(interval_cache, IntervalCache | None):
-        raise InputError(
-            f"interval_cache must have the methods of an IntervalCache; {interval_cache!r} has not"
-        )
-    if not isinstance(retry, RetryPolicy | None):
-        raise InputError(f"retry must be a RetryPolicy, such as RetryPolicy(attempts=3), not {retry!r}")
-    if not _is_whole(max_concurrency) or max_concurrency < 1:
-        raise InputError(f"max_concurrency must be a whole number above 0, not {max_concurrency!r}")
+    for name, (kind, words) in _KINDS.items():
+        value = given.get(name)
+        if value is not None and (isinstance(value, type) or not isinstance(value, kind) or value == ""):
+            raise InputError(f"{name} must be {words}, or None, not {value!r}")
+    most = given.get("max_concurrency", 1)
+    if not _is_whole(most) or most < 1:
+        raise InputError(f"max_concurrency must be a whole number above 0, not {most!r}")
+    network = ("timeout", "clock", "verify", "transport")
+    check_network(**{name: given[name] for name in network if name in given})
+    check_version(options["base_url"], version)
 
 
 def check_version(base_url: str, version: str) -> None:
@@ -158,7 +160,7 @@ def _is_whole(value: object) -> TypeGuard[int]:
 
 def check_used(requests: object) -> None:
     """Raise `InputError` for a value that is no number of requests used."""
-    if isinstance(requests, bool) or not isinstance(requests, int) or requests < 0:
+    if not _is_whole(requests) or requests < 0:
         raise InputError(f"give the requests used this month as a whole number, 0 or more, not {requests!r}")
 
 
