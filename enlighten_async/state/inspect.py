@@ -212,7 +212,7 @@ def _header(path: Path) -> bytes:
             if not is_corrupt(error):
                 raise
         else:
-            if path.stat().st_size > 1:  # SQLite takes a file of one byte for an empty one
+            if path.stat().st_size >= _HEADER_BYTES:  # SQLite takes what is missing for zeros
                 return _MAGIC.ljust(_MARK_AT, b"\0") + (mark & 0xFFFF_FFFF).to_bytes(4, "big")
     with path.open("rb") as raw:
         return raw.read(_HEADER_BYTES)

@@ -180,3 +180,78 @@ async def test_nothing_is_bought_for_a_full_disk(
             assert world.emulator.counts.sent == sent + HELD
     finally:
         Limited.limit = ""
+
+
+def written_over(start: int, content: bytes) -> Callable[[Path], object]:
+    """Return what writes over the file from a byte on, without SQLite."""
+
+    def spoil(path: Path) -> None:
+        with path.open("r+b") as file:
+            file.seek(start)
+            file.write(content)
+
+    return spoil
+
+
+def statement(sql: str) -> Callable[[Path], object]:
+    """Return what another program does to the file by SQLite."""
+
+    def spoil(path: Path) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute(sql)
+
+    return spoil
+
+
+def cut(path: Path) -> None:
+    """Cut the file in the middle."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "no header": written_over(0, bytes(100)),
+    "junk header": written_over(0, b"nonsense" * 12),
+    "first page": written_over(100, b"\xa5" * 3996),
+    "all zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "text": lambda path: path.write_text("my thesis\n" * 2000),
+    "page count": written_over(28, b"\x7f\xff\xff\xff"),
+    "free list": written_over(32, b"\x00\x00\x00\x02\x00\x00\x00\x09"),
+    "schema format": written_over(44, b"\x00\x00\x00\x63"),
+    "half": cut,
+    "empty": lambda path: os.truncate(path, 0),
+    "few bytes": lambda path: os.truncate(path, 50),
+    "junk journal": lambda path: path.with_name(f"{path.name}-journal").write_bytes(b"nonsense" * 2000),
+    "WAL": written_over(18, b"\x02\x02"),
+    "deleted": lambda path: path.unlink(),
+    "replaced": lambda path: path.with_name("junk").rename(path),
+    "no counts": statement("UPDATE quota SET counts = 'nonsense'"),
+    "trigger": statement("CREATE TRIGGER t BEFORE INSERT ON quota BEGIN SELECT RAISE(ABORT, 'no'); END"),
+    **{
+        f"no {table}": statement(f"DROP TABLE {table}")
+        for table in ("meta", "quota", "series", "stretches", "replies")
+    },
+    "no column": statement("ALTER TABLE stretches DROP COLUMN body"),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files in use are replaced")
+@pytest.mark.slow
+@pytest.mark.parametrize("in_use", [False, True])
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_whatever_happened_to_the_file(world: World, path: Path, damage: str, in_use: bool) -> None:
+    """The answer is whole and true; and what is bought from then on is kept, by this process and the next."""
+    path.with_name("junk").write_bytes(b"nonsense" * 2000)
+    async with world.client(state=path) as client:
+        for first in range(HELD):
+            await client.rgm_stats(world.system, **weeks(world, first, first + 1))
+        if in_use:
+            DAMAGES[damage](path)
+            assert true(world, await client.rgm_stats(world.system, **weeks(world, 0, HELD)))
+    if not in_use:
+        DAMAGES[damage](path)
+    async with world.client(state=path) as client:
+        assert true(world, await client.rgm_stats(world.system, **weeks(world, 0, ALL)))
+    sent = world.emulator.counts.sent
+    async with world.client(state=path) as client:
+        assert true(world, await client.rgm_stats(world.system, **weeks(world, 0, ALL)))
+    assert world.emulator.counts.sent == sent
