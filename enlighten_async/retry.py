@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from math import inf, nan
 from typing import Any, TypeAlias
 
 from attrs import Attribute, field, frozen
 
-from enlighten_async.errors import EnlightenError, InputError, ServerError, TransportError, Unavailable
+from enlighten_async.errors import DecodeError, EnlightenError, InputError, ServiceRetired, Unavailable
 
-BUDGET_WINDOW_S = 60.0
-"""Seconds over which the share of repeats is counted, the plan's own minute."""
+MAX_UNREADABLE = 2
+"""Times a request is sent whose answer is empty or cut: if not by the way, it is so on purpose."""
 
 
 _Check: TypeAlias = "Callable[[RetryPolicy, Attribute[Any], object], None]"
@@ -40,7 +39,8 @@ class RetryPolicy:
         attempts: how often one request is sent in all, at most.
         base: seconds; the first wait is between none and this.
         cap: seconds; no wait is longer. Each further wait may be twice as long as the one before.
-        share: repeats may take this share of the plan's requests in any minute, but one always may.
+        share: repeats may take this share of the plan's requests, but one a minute always may. A repeat that
+            finds none left is not made.
     """
 
     attempts: int = field(default=3, validator=_within(1, None, int))
@@ -48,35 +48,25 @@ class RetryPolicy:
     cap: float = field(default=20.0, validator=_within(0, None, int, float))
     share: float = field(default=0.1, validator=_within(0, 1, int, float))
 
-    def allows(self, failures: int) -> bool:
-        """Tell whether a request that failed this often may be sent again."""
-        return failures < self.attempts
+    def allows(self, failures: int, error: EnlightenError | None = None) -> bool:
+        """Tell whether a request that failed this often, by this error the last time, may be sent again."""
+        if error is not None and not error.passing:
+            return False
+        most = min(self.attempts, MAX_UNREADABLE) if isinstance(error, DecodeError) else self.attempts
+        return failures < most
 
     def delay(self, failures: int, chance: float) -> float:
         """Return seconds to wait after this many failures; `chance` lies in [0, 1)."""
         return chance * min(self.cap, self.base * 2.0 ** min(failures - 1, 32))
 
 
-class RetryBudget:
-    """Keeps repeats to their share of the plan's requests."""
+def is_outage(error: EnlightenError) -> bool:
+    """Tell whether a failure, if it is not the only one, may be that of the whole service.
 
-    def __init__(self, policy: RetryPolicy, minute: int | None) -> None:
-        allowed = max(1, int(policy.share * minute)) if minute else None
-        self._recent: deque[float] | None = deque(maxlen=allowed) if allowed else None
-
-    def claim(self, moment: float) -> float:
-        """Book a repeat; return when it may go (monotonic seconds), not before `moment`."""
-        if self._recent is None:
-            return moment
-        if len(self._recent) == self._recent.maxlen:
-            moment = max(moment, self._recent[0] + BUDGET_WINDOW_S)
-        self._recent.append(moment)
-        return moment
-
-
-def is_transient(error: EnlightenError) -> bool:
-    """Tell whether a failure may have passed when the request is sent again."""
-    return isinstance(error, TransportError) or (isinstance(error, ServerError) and error.status >= 500)
+    Those are the passing ones, data that is not available for longer (errorCode 7), and a web page in place of
+    what version 2 answered.
+    """
+    return error.passing or isinstance(error, Unavailable | ServiceRetired)
 
 
 def is_overload(error: EnlightenError | None) -> bool:

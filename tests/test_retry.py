@@ -10,14 +10,13 @@ from enlighten_async.errors import (
     DecodeError,
     EnlightenError,
     NotFound,
-    RequestTimeout,
     ServerError,
+    ServiceRetired,
     Throttled,
     TransportError,
     Unavailable,
 )
-from enlighten_async.retry import BUDGET_WINDOW_S, RetryBudget, RetryPolicy, is_overload, is_transient
-from tests.effort import examples
+from enlighten_async.retry import RetryPolicy, is_outage, is_overload
 
 POLICIES = st.builds(
     RetryPolicy,
@@ -53,69 +52,33 @@ def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> Non
         RetryPolicy(**wrong)  # type: ignore[arg-type]
 
 
-@examples(300)
-@given(
-    share=st.floats(0, 1),
-    minute=st.integers(1, 40),
-    steps=st.lists(st.tuples(st.floats(0, 40), st.floats(0, 90)), max_size=80),
-)
-def test_repeats_keep_to_their_share(share: float, minute: int, steps: list[tuple[float, float]]) -> None:
-    """In no 60 s are there more than allowed, in whatever order they are booked; none goes too early."""
-    budget, now, booked = RetryBudget(RetryPolicy(share=share), minute), 1000.0, []
-    for step, pause in steps:
-        now += step
-        at = budget.claim(now + pause)
-        assert at >= now + pause
-        booked.append(at)
-    allowed = max(1, int(share * minute))
-    booked.sort()
-    for first, beyond in zip(booked, booked[allowed:], strict=False):
-        assert beyond - first >= BUDGET_WINDOW_S - 1e-9
-
-
-@given(minute=st.integers(1, 100), moments=st.lists(st.floats(0, 1e6), max_size=20).map(sorted))
-def test_repeats_within_their_share_do_not_wait(minute: int, moments: list[float]) -> None:
-    """A share of all lets as many go at once as the plan has requests."""
-    budget = RetryBudget(RetryPolicy(share=1), minute)
-    assert [budget.claim(moment) for moment in moments[:minute]] == moments[:minute]
-
-
-def test_repeats_wait_no_longer_than_they_must() -> None:
-    """As many as are allowed go together, a minute after those before them."""
-    budget = RetryBudget(RetryPolicy(share=0.5), 6)
-    assert [budget.claim(1.0) for _ in range(7)] == [1.0] * 3 + [61.0] * 3 + [121.0]
-
-
-def test_one_repeat_is_always_allowed() -> None:
-    """And the next a minute later, as a share of the free plan is less than one."""
-    budget = RetryBudget(RetryPolicy(share=0), 10)
-    assert [budget.claim(5.0), budget.claim(5.0), budget.claim(200.0)] == [5.0, 65.0, 200.0]
-
-
-def test_a_plan_without_limit_sets_none() -> None:
-    """Repeats go when they want."""
-    budget = RetryBudget(RetryPolicy(), None)
-    assert [budget.claim(1.0) for _ in range(100)] == [1.0] * 100
-
-
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
         (TransportError("reset"), True),
-        (RequestTimeout("late"), True),
-        (ServerError("failed", status=500), True),
         (ServerError("failed", status=502), True),
-        (ServerError("moved", status=302), False),
-        (ServerError("empty", status=204), False),
-        (Unavailable("not now", status=500), False),
+        (Unavailable("busy", status=503), True),
+        (Unavailable("no data", status=500), True),
+        (ServiceRetired("a page", status=200), True),
+        (ServerError("not implemented", status=501), False),
+        (TransportError("too large", passing=False), False),
         (Throttled("too many", status=409), False),
         (NotFound("none", status=404), False),
         (DecodeError("unreadable"), False),
     ],
 )
-def test_what_may_pass(error: EnlightenError, *, expected: bool) -> None:
+def test_what_may_be_an_outage(error: EnlightenError, *, expected: bool) -> None:
     """Failures of the way and of the service; no refusal, and no answer that cannot be read."""
-    assert is_transient(error) is expected
+    assert is_outage(error) is expected
+
+
+def test_an_unreadable_answer_is_asked_for_once_more() -> None:
+    """Cut by the way, it comes whole the next time; what cannot pass is not repeated at all."""
+    policy, cut = RetryPolicy(attempts=5), DecodeError("cut", passing=True)
+    assert [policy.allows(n, cut) for n in (1, 2)] == [True, False]
+    assert [policy.allows(n, TransportError("reset")) for n in (1, 4, 5)] == [True, True, False]
+    assert not policy.allows(1, NotFound("none", status=404))
+    assert not RetryPolicy(attempts=1).allows(1, cut)
 
 
 def test_only_503_says_that_there_are_too_many_at_once() -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import frozen
+
+if TYPE_CHECKING:
+    from enlighten_async.limiter.outage import FailureRun
 
 
 @frozen
@@ -11,7 +16,8 @@ class Wait:
 
     Attributes:
         reason: "minute", "month", "throttled" (the server said so), "doubt" (one at a time for now),
-            "in_flight" (requests in flight may use up the rest) or "priority" (a class above goes first).
+            "in_flight" (requests in flight may use up the rest), "priority" (a class above goes first) or
+            "outage" (the service fails).
         at: monotonic time at which to ask again; `None`: when something in flight has settled.
         until: the same as the server's time (epoch seconds), where known.
         certain: whether the wait holds even if nothing in flight turns out to count.
@@ -19,6 +25,7 @@ class Wait:
         period: the service's word for the window that is full, if one is.
         limit: requests the window allows, where known.
         reserved: how many of them are held back for the classes above.
+        failures: the failures because of which nothing is sent until then, if that is the reason ("outage").
     """
 
     reason: str
@@ -29,6 +36,7 @@ class Wait:
     period: str = ""
     limit: int | None = None
     reserved: int = 0
+    failures: FailureRun | None = None
 
 
 @frozen

@@ -28,6 +28,7 @@ from enlighten_async.limiter.bucket import (
     usage_warning,
 )
 from enlighten_async.limiter.decision import Settlement, Wait
+from enlighten_async.limiter.outage import CALM, Failure, FailureRun
 from enlighten_async.limiter.plan import Reservations
 from enlighten_async.limiter.record import ClockReading, PendingRequest, Record
 from enlighten_async.limiter.server_clock import DATE_SLACK_S, ServerClock, from_peer
@@ -95,12 +96,14 @@ class KeyState:
     Attributes:
         clock: the server's time.
         guard: seconds by which `Date` and the server's counter are taken to differ.
+        outage: the failures of the service in a row, and when the next request may go.
     """
 
     def __init__(self, life: float = math.inf) -> None:
         self.life = life
         self.clock = ServerClock()
         self.guard = GUARD_S
+        self.outage = CALM
         self._guard_until = 0.0
         self._charged: dict[str, dict[int, int]] = {MINUTE.name: {}, MONTH.name: {}}
         self._blocks = Blocks()
@@ -124,23 +127,29 @@ class KeyState:
         # Seconds more that have passed by the wall clock alone, until a response tells the time. They count
         # for months, which would not open after days asleep, but not for a minute.
         self._by_wall = 0.0
+        self._ahead = 0.0  # seconds by which the clock of `outage` is ahead of the monotonic one
 
     def __repr__(self) -> str:
         return f"<KeyState charged={self._charged} in_flight={len(self._pending)} guard={self.guard}>"
 
     # Taking and settling
 
-    def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
-        """Put a request in flight and return `None`, or return the reason why it has to wait."""
+    def take(self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "") -> Wait | None:
+        """Put a request for a path in flight and return `None`, or return the reason why it has to wait."""
         in_flight = len(self._pending)
-        if in_flight and self._one_at_a_time():
-            wait: Wait | None = Wait("doubt", in_flight=in_flight)
+        wait = None if self.outage is CALM else self._outage_wait(path, now)
+        if wait is not None:
+            return wait
+        if in_flight and self._doubt is not None:  # nothing more may leave while something is in flight
+            wait = Wait("doubt", in_flight=in_flight)
         else:
             wait = self._window_wait(plan, now, rank)
             if wait is None and rank:
                 wait = self._priority_wait(now, rank)
         if wait is None:
             self.admit(ticket, now)
+            if self.outage is not CALM:
+                self.outage = self.outage.sent(path, self._newest, now + self._ahead)
             if self._reservations.spans:
                 self._reservations.release(rank)
         elif wait.reason != "priority":
@@ -170,6 +179,7 @@ class KeyState:
         # Another process may have taken it for dead, and charged it: it has ended later than that.
         self._pending.pop(number, None)
         if settlement.sent_at is None:
+            self._unsent(number, settlement.ended_at)
             return
         if settlement.landed:
             self._observe(settlement, settlement.sent_at)
@@ -211,6 +221,50 @@ class KeyState:
     def forget_limits(self) -> None:
         """Forget the limits and blocks that the server named; the counts stay."""
         self._limits, self._blocks, self._doubt = Limits(), Blocks(), None
+
+    # Failures
+
+    def record_failure(
+        self, path: str, failure: Failure, now: float, attempts: int, rest: float = 0.0
+    ) -> FailureRun | None:
+        """Count a failure that may pass; return the run because of which nothing more is sent, if so.
+
+        Args:
+            path: the path that was asked.
+            failure: the failure.
+            now: when it came.
+            attempts: how often one request is sent at the most.
+            rest: seconds for which the service asked to be left alone.
+        """
+        moment = now + self._ahead
+        self.outage = self.outage.failed(path, failure, moment, attempts, rest)
+        return self.outage.closed(path, moment)
+
+    def record_answer(self, path: str) -> bool:
+        """Note that the service answered; return whether that ends an outage."""
+        before, self.outage = self.outage, self.outage.answered(path)
+        if self.outage == CALM:
+            self.outage = CALM
+        return before.service.next_at is not None
+
+    def refused(self, path: str, now: float) -> FailureRun | None:
+        """Return the failures because of which a path may not be asked now, if there are any."""
+        return None if self.outage is CALM else self.outage.closed(path, now + self._ahead)
+
+    def repeat(self, allowed: float, now: float) -> bool:
+        """Spend one of the repeats that are allowed in a minute; return whether there was one left."""
+        after = self.outage.repeated(allowed, now + self._ahead)
+        self.outage = self.outage if after is None else after
+        return after is not None
+
+    def _unsent(self, number: int, now: float) -> None:
+        """Let another request be the probe, if this one was it."""
+        if self.outage is not CALM:
+            self.outage = self.outage.unsent(number, now + self._ahead)
+
+    def outage_time(self, now: float) -> float:
+        """Return a monotonic time on the clock of `outage`."""
+        return now + self._ahead
 
     # What is left
 
@@ -292,6 +346,8 @@ class KeyState:
         self._elsewhere = record.elsewhere
         self._pending = {request.number: request for request in record.pending}
         self._seen = {number: self._seen.get(number, now) for number in self._pending}
+        # Persisted times are the wall clock's: another process's monotonic clock is another.
+        self.outage, self._ahead = CALM if record.outage == CALM else record.outage, wall - now
         self.guard, self._guard_until = record.guard
         if self._guard_until <= self._earliest(now):
             self.guard = GUARD_S
@@ -329,6 +385,7 @@ class KeyState:
             unnamed=self._blocks.unnamed,
             probe_at=self._blocks.probe_at,
             elsewhere=self._elsewhere,
+            outage=self.outage,
         )
 
     def move(self, record: Record | None, now: float, wall: float) -> None:
@@ -352,10 +409,13 @@ class KeyState:
 
     # How it is decided
 
-    def _one_at_a_time(self) -> bool:
-        """Tell whether nothing more may leave while something is in flight."""
-        # Requests of other processes are no hindrance to learn the time.
-        return self._doubt is not None or (bool(self._own) and not self.clock.known)
+    def _outage_wait(self, path: str, now: float) -> Wait | None:
+        """Return the wait of a request while failures last: until a probe may go, or fewer are in flight."""
+        run, in_flight = self.outage.closed(path, now + self._ahead), len(self._pending)
+        if run is None:
+            return Wait("in_flight", in_flight=in_flight) if in_flight >= self.outage.room else None
+        at = None if run.next_at is None else run.next_at - self._ahead
+        return Wait("outage", at, certain=True, in_flight=in_flight, failures=run)
 
     def _earliest(self, now: float) -> float:
         """Return the earliest moment (server's time) that the counter may be at; 0 while nothing is known."""

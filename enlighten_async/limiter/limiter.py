@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from attrs import Factory, define, field
 
-from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError
+from enlighten_async.errors import BudgetExceeded, EnlightenError, InputError, QuotaExhausted, UsageError
 from enlighten_async.limiter.bucket import MINUTE, RETRY_AFTER, runs_out
 from enlighten_async.limiter.decision import Settlement, Wait
+from enlighten_async.limiter.outage import CALM, Failure, FailureRun
 from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
 from enlighten_async.windows import as_datetime
 
@@ -34,6 +35,8 @@ DEFAULT_MAX_WAIT_S = 120.0
 """Seconds a caller without `max_wait` waits for a window; a longer sleep is the caller's to choose."""
 IN_FLIGHT_POLL_S = 0.1
 """Seconds after which the head asks again while another client of the store has requests in flight."""
+SHORT_REST_S = 20.0
+"""Seconds that callers wait where the service asks for so much rest (`Retry-After`); of more they hear."""
 TOO_MANY = frozenset({409, 429, 503})
 """Statuses that say "too many requests": v2's and v4's for the limit, and both's for concurrency."""
 
@@ -105,12 +108,14 @@ class Grant:
         ticket: its number, unique in this process.
         waited: seconds the acquisition waited, by reason.
         settled: whether it is over.
+        failing: whether requests have failed, or were repeated, when it was settled: then its answer is news.
     """
 
     ticket: int
     _settle: Callable[[Grant, float | None, Response | None], None] = field(repr=False)
     waited: dict[str, float] = Factory(dict)
     settled: bool = False
+    failing: bool = False
 
     def settle(self, sent_at: float | None = None, response: Response | None = None) -> None:
         """Give the token back or charge it; only the first call does.
@@ -154,7 +159,7 @@ class RateLimiter:
         self._numbers = count()
         self._wait_times = WaitTimes()
         self._log = QuotaLog()
-        self._answered = False  # whether any response told the server's time
+        self._answered_at = -math.inf  # monotonic time of the last response
 
     def __repr__(self) -> str:
         in_flight = f"{self._concurrency.count}/{self._concurrency.limit}"
@@ -223,14 +228,17 @@ class RateLimiter:
         await self._store.sync()
         self._queue.wake_head()
 
-    async def acquire(self, waiter: Waiter, max_wait: float | None = None) -> Grant:
+    async def acquire(self, waiter: Waiter, max_wait: float | None = None, path: str = "") -> Grant:
         """Wait for the permission to send one request.
 
         Args:
             waiter: the place in the queue; one that was granted before goes to the head again.
             max_wait: seconds the caller is ready to wait; `None`: as long as the minutes take.
+            path: the path that is asked.
 
         Raises:
+            ServerError, Unavailable, TransportError: the service, or this path of it, fails; it is the
+                last failure's own error, and nothing was sent.
             BudgetExceeded: it takes longer than `max_wait`; raised at once if that is known.
             QuotaExhausted: a longer window, such as the month, is full, and does not open in time.
             UsageError: the waiter is in the queue already.
@@ -239,6 +247,7 @@ class RateLimiter:
             raise UsageError("this waiter is in the queue already: take one per request")
         deadline = math.inf if max_wait is None else self._clock.monotonic() + max_wait
         before: dict[str, float] | None = None
+        waiter.path, waiter.refusal = path, None
         self._queue.join(waiter)
         try:
             if max_wait is not None:
@@ -254,6 +263,8 @@ class RateLimiter:
                 if before is None:
                     before = self._wait_times.read(self._clock.monotonic())
                 await self._pause(waiter, taken, deadline)
+                if waiter.refusal is not None:
+                    raise waiter.refusal
         finally:
             self._queue.leave(waiter)
 
@@ -269,6 +280,63 @@ class RateLimiter:
         if error.retry_at is None and (ends := self.snapshot().blocked_until.values()):
             error.retry_at = as_datetime(max(ends))
         self._queue.wake_head()
+
+    def failed(
+        self, grant: Grant, error: EnlightenError, path: str, *, attempts: int, rest: float = 0.0
+    ) -> bool:
+        """Count a failure that may pass; return whether the request may be repeated by now.
+
+        After a few failures in a row nothing more is sent but a probe now and then: whoever waits to send is
+        told, and the error says until when.
+
+        Args:
+            grant: the request, settled.
+            error: the failure.
+            path: the path that was asked.
+            attempts: how often one request is sent at the most.
+            rest: seconds for which the service asked to be left alone.
+        """
+        now, failure = self._clock.monotonic(), Failure.of(error)
+        run = self._store.update(lambda s: s.record_failure(path, failure, now, attempts, rest))
+        if run is None:
+            return True
+        moment = self._store.read(lambda state: state.outage_time(now))
+        if run.held and run.next_at is not None and run.next_at - moment <= SHORT_REST_S:
+            return True
+        run.explain(error, moment, self.now())
+        self._queue.refuse(lambda waiter: self._refusal(waiter.path, now))
+        return False
+
+    def answered_since(self, moment: float) -> bool:
+        """Tell whether the service has answered anybody since then (monotonic time)."""
+        return self._answered_at > moment
+
+    def give_up_queue(self, error: EnlightenError) -> None:
+        """Tell those who wait for requests in flight to come back that one got no answer in time."""
+        if self.waiting is not None and self.waiting.reason == "in_flight":
+            self._queue.refuse(lambda _: Failure.of(error).error(f"not sent: nothing comes from it; {error}"))
+
+    def answered(self, path: str) -> None:
+        """Note that the service answered a path: it is well, and an outage is over."""
+        if self._store.update(lambda state: state.record_answer(path)):
+            self._concurrency.reset()
+            self._queue.wake_head()
+
+    def repeat(self, share: float) -> bool:
+        """Spend one of the repeats, this share of the plan's requests; return whether there was one left."""
+        now, minute = self._clock.monotonic(), self._plan.allows("minute")
+        if minute is None:
+            return True
+        allowed = max(1.0, share * minute)
+        return self._store.update(lambda state: state.repeat(allowed, now))
+
+    def _refusal(self, path: str, now: float) -> EnlightenError | None:
+        """Return the error for a caller who would ask a path now, if it may not be asked."""
+        run = self._store.read(lambda state: state.refused(path, now))
+        return None if run is None else self._refused(run, now)
+
+    def _refused(self, run: FailureRun, now: float) -> EnlightenError:
+        return run.refusal(self._store.read(lambda state: state.outage_time(now)), self.now())
 
     def overloaded(self, grant: Grant | None = None) -> None:
         """Halve the requests that may be in flight after the server said that they are too many (503).
@@ -286,7 +354,8 @@ class RateLimiter:
             return Wait("in_flight")
         ticket = next(_tickets)
         try:
-            wait = await self._store.take(ticket, self._plan, self._clock.monotonic(), waiter.priority)
+            now = self._clock.monotonic()
+            wait = await self._store.take(ticket, self._plan, now, waiter.priority, waiter.path)
         except BaseException:
             # A cancelled `take` may have taken: giving back what was not taken does no harm.
             unsent = Settlement(None, self._clock.monotonic())
@@ -303,7 +372,7 @@ class RateLimiter:
         if response is None:
             settlement = Settlement(sent_at, now)
         else:
-            self._answered = True
+            self._answered_at = response.received_at
             settlement = Settlement(
                 sent_at=response.sent_at if sent_at is None else sent_at,
                 ended_at=response.received_at,
@@ -312,10 +381,13 @@ class RateLimiter:
                 accepted=response.status not in TOO_MANY,
                 date=response.date,
             )
-        self._concurrency.leave(accepted=settlement.accepted)
+        self._concurrency.leave(
+            accepted=settlement.accepted and response is not None and response.status < 500
+        )
 
         def settle(state: KeyState) -> UsageWarning | None:
             state.settle(grant.ticket, settlement)
+            grant.failing = state.outage is not CALM
             return state.usage_warning(self._plan, now)
 
         warning = self._store.update(settle)
@@ -351,7 +423,11 @@ class RateLimiter:
             await waiter.woken()
 
     def _refuse_late(self, waiter: Waiter, wait: Wait | None, deadline: float, now: float) -> None:
-        """Raise if the wait is known to end too late for the caller."""
+        """Raise if the wait is known to end too late for the caller, or if the service fails."""
+        if wait is not None and wait.failures is not None:
+            at = math.inf if wait.at is None else wait.at
+            if not wait.failures.held or at > min(now + SHORT_REST_S, deadline):
+                raise self._refused(wait.failures, now)
         if wait is None or not wait.certain:
             if now >= deadline:
                 raise BudgetExceeded(
@@ -390,7 +466,7 @@ class RateLimiter:
         """Raise if so many are ahead in the queue that it takes longer than the caller waits."""
         ahead = self._queue.ahead(waiter)
         # The head's wait is known better, and before the first response the time is not known at all.
-        if not ahead or not self._answered:
+        if not ahead or self._answered_at == -math.inf:
             return
         opens = self._forecast(ahead + 1, waiter.priority)
         if opens - self.now() > max_wait:

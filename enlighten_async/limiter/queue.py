@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,7 +11,11 @@ import anyio
 from enlighten_async.errors import InputError
 
 if TYPE_CHECKING:
+    from enlighten_async.errors import EnlightenError
     from enlighten_async.limiter.decision import Wait
+
+SLOW_START = 4
+"""Requests that may be in flight after a pause: if the service is down, so many are lost."""
 
 
 class Waiter:
@@ -21,14 +25,18 @@ class Waiter:
         priority: lower goes first.
         number: order of arrival within the priority.
         queued: whether it is in the queue now.
+        path: the path that its request asks.
+        refusal: why it waits in vain, if it does.
     """
 
-    __slots__ = ("_event", "_woken", "number", "priority", "queued")
+    __slots__ = ("_event", "_woken", "number", "path", "priority", "queued", "refusal")
 
     def __init__(self, priority: int, number: int) -> None:
         self.priority = priority
         self.number = number
         self.queued = False
+        self.path = ""
+        self.refusal: EnlightenError | None = None
         self._event: anyio.Event | None = None
         self._woken = False
 
@@ -99,6 +107,13 @@ class WaitQueue:
         if self.head is not None:
             self.head.wake()
 
+    def refuse(self, refusal_of: Callable[[Waiter], EnlightenError | None]) -> None:
+        """Tell those who wait in vain why, by a function that returns `None` for the others."""
+        for _, _, waiter in self._heap:
+            if waiter.queued and (refusal := refusal_of(waiter)) is not None:
+                waiter.refusal = refusal
+                waiter.wake()
+
     def ahead(self, waiter: Waiter) -> int:
         """Return the number of waiters before a queued one; more than that if its place is an old one."""
         return 0 if self.head is waiter else self.up_to(waiter.priority) - 1
@@ -110,6 +125,9 @@ class WaitQueue:
 
 class ConcurrencyLimit:
     """The number of requests in flight, and its limit, which follows the server (additive up, half down).
+
+    After a pause a few may leave, and one more with each success: a service that went down meanwhile is met
+    by those few.
 
     Args:
         most: the limit when all is well.
@@ -127,6 +145,7 @@ class ConcurrencyLimit:
         self.count = 0
         self._most = most
         self._limit = float(most)
+        self._proven = SLOW_START
         self._halved_at = 0
 
     @property
@@ -136,7 +155,9 @@ class ConcurrencyLimit:
 
     def enter(self) -> bool:
         """Count one more in flight, if the limit allows it."""
-        if self.count + 1 > self._limit:
+        if not self.count:
+            self._proven = SLOW_START
+        if self.count + 1 > min(self._limit, self._proven):
             return False
         self.count += 1
         return True
@@ -144,8 +165,13 @@ class ConcurrencyLimit:
     def leave(self, *, accepted: bool = False) -> None:
         """Count one less; the limit grows by one after as many accepted requests as it allows."""
         self.count -= 1
+        self._proven += accepted
         if accepted and self._limit < self._most:
             self._limit = min(float(self._most), self._limit + 1 / int(self._limit))
+
+    def reset(self) -> None:
+        """Lift the limit to what it is when all is well."""
+        self._limit = float(self._most)
 
     def halve(self, newest: int, ticket: int | None) -> None:
         """Halve the limit, once for all requests that were in flight together.

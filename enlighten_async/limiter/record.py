@@ -12,6 +12,8 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from enlighten_async.limiter.outage import CALM, Outage
+
 K = TypeVar("K", int, str)
 N = TypeVar("N", int, float)
 
@@ -105,6 +107,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         unnamed: minutes in a row with a rejection without a period, and the number of the last.
         probe_at: when one request may go though the month is taken to be full (server's time); 0: it is not.
         elsewhere: the number of a month, and how many of its charged requests only the user has told of.
+        outage: the failures of the service in a row; its times are the wall clock's.
     """
 
     charged: dict[str, dict[int, int]] = {}
@@ -122,6 +125,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     unnamed: tuple[int, int] = (0, 0)
     probe_at: float = 0.0
     elsewhere: tuple[int, int] = (0, 0)
+    outage: Outage = CALM
 
     @classmethod
     def decode(cls, text: str) -> Record:
@@ -166,6 +170,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
             doubt=self.doubt if other.doubt is None else other.doubt,
             guard=max(self.guard, other.guard),
             reading=max(readings, key=lambda reading: reading.least, default=None),
+            outage=self.outage if other.outage == CALM else other.outage,
         )
 
 

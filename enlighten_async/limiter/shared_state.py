@@ -33,6 +33,7 @@ class PendingTake:
         plan: the caller's.
         now: monotonic time when it was asked for; the decision is taken later than that.
         rank: the request's class.
+        path: the path that it asks.
         withdrawn: whether nobody waits for the decision any more, so that it must not be taken.
     """
 
@@ -40,6 +41,7 @@ class PendingTake:
     plan: Plan
     now: float
     rank: int
+    path: str = ""
     withdrawn: bool = False
 
 
@@ -108,7 +110,7 @@ class SharedKeyState:
         """Take the decision here and now, by what is known: nothing can be written."""
         with self._lock:
             self._current.expire(now)
-            wait = self._current.take(asked.ticket, asked.plan, now, asked.rank)
+            wait = self._current.take(asked.ticket, asked.plan, now, asked.rank, asked.path)
             if wait is None:
                 # It will have left by the time of the commit, whatever others have spent.
                 self._note(lambda state: state.admit(asked.ticket, now))
@@ -143,7 +145,7 @@ class SharedKeyState:
         wait = None
         if take is not None:
             state.expire(now)
-            wait = state.take(take.ticket, take.plan, now, take.rank)
+            wait = state.take(take.ticket, take.plan, now, take.rank, take.path)
         return Draft(state, len(updates), wait)
 
     def commit(self, draft: Draft) -> None:

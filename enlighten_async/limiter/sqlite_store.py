@@ -95,7 +95,7 @@ class SqliteQuotaStore:
         """Expect requests to take so long, if that is longer than what was expected."""
         self._state.extend_life(_life(timeout))
 
-    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
+    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "") -> Wait | None:
         """Put a request in flight and return `None`, or return why it has to wait.
 
         It is on the disk when this returns, and all that was noted before with it.
@@ -104,7 +104,7 @@ class SqliteQuotaStore:
             InputError: the file was made by a newer version of this package or by another program.
             UsageError: nobody waits for the answer, and it could not be kept: the disk is full, say.
         """
-        asked = PendingTake(ticket, plan, now, rank)
+        asked = PendingTake(ticket, plan, now, rank, path)
         try:
             return (await self._commit(asked, TAKE_TIMEOUT_S)).wait
         except state.DatabaseUnavailable as error:

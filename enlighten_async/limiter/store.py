@@ -32,7 +32,7 @@ class QuotaStore(Protocol):
     the safe side.
     """
 
-    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
+    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "") -> Wait | None:
         """Put a request in flight and return `None`, or return why it has to wait: `KeyState.take`, atomic.
 
         If it is cancelled, the caller settles the ticket, whether or not it was taken.
@@ -79,10 +79,10 @@ class MemoryQuotaStore:
     def __repr__(self) -> str:
         return f"<MemoryQuotaStore {self._state!r}>"
 
-    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
+    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "") -> Wait | None:
         """Put a request in flight and return `None`, or return why it has to wait; never suspends."""
         with self._lock:
-            return self._state.take(ticket, plan, now, rank)
+            return self._state.take(ticket, plan, now, rank, path)
 
     def update(self, change: Callable[[KeyState], T]) -> T:
         """Change the state, or read it."""

@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, Interv
 from enlighten_async.errors import (
     BudgetExceeded,
     EnlightenError,
+    RequestTimeout,
     Throttled,
     TokenRefused,
     TransportError,
@@ -26,7 +28,7 @@ from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.in_flight import SharedRequest
 from enlighten_async.query.plan import Part
 from enlighten_async.query.session import QueryOptions, Session
-from enlighten_async.retry import is_overload, is_transient
+from enlighten_async.retry import is_outage, is_overload
 from enlighten_async.transport import Credentials, Exchange
 from enlighten_async.windows import DAY, Window, as_datetime
 from enlighten_async.wire import ReplyKey, Request, Response, WindowRequests
@@ -37,8 +39,8 @@ MAX_REJECTIONS_WITHOUT_PERIOD = 3
 """The same for rejections that do not name the full window: if it were the minute, the next would do."""
 MAX_CLOCK_ERROR_S = DAY
 """Seconds by which the service's time of an answer may differ from our own clock's to be believed."""
-MAX_OVERLOADS = 5
-"""Answers "too many at once" (503) to one request after which its error is raised."""
+GIVEN_UP_S = 1.0
+"""Seconds without an answer after which a request that its caller gives up tells of a service that hangs."""
 
 _JSON_BEGINS = frozenset({b"{", b"["})
 
@@ -93,6 +95,8 @@ class SegmentState:
         gap: the time for which it has no part, and why.
         late_hit: whether another process had paid for a part of it by the time it passed the limiter.
         failures: how often the present request failed, rejections excluded.
+        failure: the last of these failures.
+        repeatable: whether the service, as far as it is known, would take a repeat.
         rejections: how often the present request was rejected as over the limit.
         denied: credentials that the service answered with 401, until they are refreshed.
         refreshed: whether they were refreshed for it.
@@ -108,6 +112,8 @@ class SegmentState:
     gap: Gap | None = None
     late_hit: bool = False
     failures: int = 0
+    failure: EnlightenError | None = None
+    repeatable: bool = True
     rejections: int = 0
     denied: Credentials | None = None
     refreshed: bool = False
@@ -118,7 +124,7 @@ class SegmentState:
         if self.learn is not None:
             self.learn(part)
         self.failures = self.rejections = 0
-        self.refreshed = False
+        self.failure, self.repeatable, self.refreshed = None, True, False
         try:
             self.request = self.requests.send(part)
         except StopIteration as stop:
@@ -203,6 +209,8 @@ class Fetcher:
                 failure = await self._send_once(segment, request, shared, *permit)
                 if failure is not None:
                     await self._retry_or_fail(segment, failure, permit[1])
+            if segment.error is not None and not segment.repeatable:  # nor for another query
+                shared.failure = segment.error
 
     # From the cache, and from other queries
 
@@ -261,6 +269,10 @@ class Fetcher:
             segment.skip(Reason.REFUSED)
         elif (part := other.share(request.wanted)) is not None:
             self._accept(segment, part)
+        elif other.failure is not None:
+            failure = copy(other.failure)  # of which each query keeps its own answer and receipt
+            segment.fail(failure)
+            self._note(failure)
 
     def _accept(self, segment: SegmentState, part: Part) -> None:
         """Give a segment a part that had been paid for."""
@@ -279,12 +291,25 @@ class Fetcher:
                 permit = await self._permit(segment)
                 self.costs.granted += 1
         except EnlightenError as refusal:
-            segment.fail(refusal, Reason.REFUSED)
-            self._note(refusal)
+            self._refuse(segment, refusal)
         else:
             if permit is None:
                 segment.skip(Reason.REFUSED)
         return permit
+
+    def _refuse(self, segment: SegmentState, refusal: EnlightenError) -> None:
+        """End a segment that may not send: by the failure of its last attempt, if there was one."""
+        own, request = segment.failure, segment.request
+        if own is not None and (is_outage(refusal) or isinstance(refusal, BudgetExceeded)):
+            own.retry_at = own.retry_at or refusal.retry_at
+            segment.fail(own)
+            self._note(own)
+        elif request is not None and (part := request.empty_answer_for(refusal)) is not None:
+            segment.accept(part)
+        else:
+            segment.fail(refusal, Reason.REFUSED)
+            if not (is_outage(refusal) and any(map(is_outage, self.failures))):
+                self._note(refusal)  # what is refused for one cause is told once
 
     async def _permit(self, segment: SegmentState) -> tuple[Grant, Credentials]:
         """Return the permission to send a request, and credentials that are current at that moment."""
@@ -297,7 +322,8 @@ class Fetcher:
                 segment.refreshed |= segment.denied is not None
                 segment.denied = None
             time_left = None if self.deadline is None else self._time_left(self.deadline)
-            grant = await limiter.acquire(segment.waiter, max_wait=time_left)
+            path = segment.request.path if segment.request else ""
+            grant = await limiter.acquire(segment.waiter, time_left, path)
             credentials = provider.current()
             if credentials is not None:
                 return grant, credentials
@@ -365,6 +391,8 @@ class Fetcher:
             self.costs.count(grant, sent=sent_at is not None, again=again)
             if response is not None:
                 failure = self._receive(segment, request, shared, grant, response)
+            elif sent_at is not None:
+                self._count_unanswered(segment, request, grant, failure, sent_at)
             await session.limiter.sync()
             if session.cache is not None:
                 await session.cache.flush()
@@ -382,11 +410,14 @@ class Fetcher:
         try:
             part, error = self._interpret(request, response)
         except EnlightenError as undecodable:
-            return undecodable
+            part, error = None, undecodable
+        limiter = self.session.limiter
         if isinstance(error, Throttled):
-            self.session.limiter.rejected(grant, error)
-        elif error is not None and is_overload(error):
-            self.session.limiter.overloaded(grant)
+            limiter.rejected(grant, error)
+        if error is not None and is_outage(error):
+            self._count_failure(segment, request, grant, error)
+        elif grant.failing:
+            limiter.answered(request.path)
         if part is None:
             return error
         shared.part = part
@@ -394,6 +425,37 @@ class Fetcher:
             self._cache(self.session.cache, request, part, response)
         segment.accept(part)
         return None
+
+    def _count_failure(
+        self, segment: SegmentState, request: Request[Part], grant: Grant, failure: EnlightenError
+    ) -> None:
+        """Count a failure that may pass: too many of them, and nothing more is sent for a while."""
+        limiter, response = self.session.limiter, getattr(failure, "response", None)
+        if is_overload(failure):
+            limiter.overloaded(grant)
+        rest = response.retry_after or 0.0 if isinstance(response, Response) else 0.0
+        attempts = self.session.retry.attempts
+        segment.repeatable = limiter.failed(grant, failure, request.path, attempts=attempts, rest=rest)
+
+    def _count_unanswered(
+        self,
+        segment: SegmentState,
+        request: Request[Part],
+        grant: Grant,
+        failure: EnlightenError | None,
+        sent_at: float,
+    ) -> None:
+        """Count a request that left and got no whole answer, unless its caller was only impatient."""
+        limiter, seconds = self.session.limiter, self.session.clock.monotonic() - sent_at
+        silent = not limiter.answered_since(sent_at)
+        if failure is None and silent and seconds >= GIVEN_UP_S:
+            text = f"no answer within {seconds:.1f} s to {request.method} {request.path}: given up"
+            self._count_failure(segment, request, grant, RequestTimeout(text, sent=True, phase="wait"))
+        elif failure is not None and is_outage(failure):
+            self._count_failure(segment, request, grant, failure)
+            if silent and isinstance(failure, RequestTimeout):
+                segment.repeatable = False  # nothing tells that the service lives
+                limiter.give_up_queue(failure)
 
     def _interpret(
         self, request: Request[Part], response: Response
@@ -437,11 +499,13 @@ class Fetcher:
             segment.denied = credentials
             return
         seconds = self._retry_delay(segment, failure)
-        if seconds is None:
+        if seconds:
+            await self._pause(segment, seconds)
+        refused = segment.request is None  # while it waited
+        rejected = isinstance(failure, Throttled)
+        if not refused and (seconds is None or not (rejected or self._repeat_paid(failure))):
             segment.fail(failure)
             self._note(failure)
-        elif seconds > 0:
-            await self._pause(segment, seconds)
 
     def _retry_delay(self, segment: SegmentState, failure: EnlightenError) -> float | None:
         """Count a failure; return the seconds until the request may be sent again, `None` if it may not."""
@@ -452,14 +516,17 @@ class Fetcher:
             most = MAX_REJECTIONS if failure.period else MAX_REJECTIONS_WITHOUT_PERIOD
             return 0.0 if segment.rejections < most else None
         segment.failures += 1
-        session, failures = self.session, segment.failures
-        delay = session.retry.delay(failures, random.random())  # noqa: S311 - jitter, not a secret
-        if is_overload(failure):
-            return delay if failures < MAX_OVERLOADS else None
-        if not (is_transient(failure) and session.retry.allows(failures)):
+        segment.failure = failure
+        if not (segment.repeatable and self.session.retry.allows(segment.failures, failure)):
             return None
-        now = session.clock.monotonic()
-        return session.budget.claim(now + delay) - now
+        delay = self.session.retry.delay(segment.failures, random.random())  # noqa: S311 - jitter, not a secret
+        late = self.deadline is not None and delay >= self._time_left(self.deadline)
+        return None if late else delay
+
+    def _repeat_paid(self, failure: EnlightenError) -> bool:
+        """Tell whether a failed request may be sent again now; one that was not sent cost nothing."""
+        free = isinstance(failure, TransportError) and not failure.sent
+        return free or self.session.limiter.repeat(self.session.retry.share)
 
     async def _pause(self, segment: SegmentState, seconds: float) -> None:
         if seconds > LOGGED_WAIT_S:

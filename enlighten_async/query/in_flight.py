@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 from attrs import Factory, define, field
 
+from enlighten_async.errors import EnlightenError
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import Window
 
@@ -22,6 +23,7 @@ class SharedRequest:
         rank: the number of classes that go before it at the limiter.
         sent: whether it has passed the limiter.
         part: the part that it got, if it did.
+        failure: why it got none, if the service is down.
         over: set when it is over, whether or not it has got its part; made when somebody waits for it.
     """
 
@@ -29,6 +31,7 @@ class SharedRequest:
     rank: int
     sent: bool = False
     part: Any = field(default=None, repr=False)
+    failure: EnlightenError | None = None
     over: anyio.Event | None = field(default=None, init=False, repr=False)
 
     async def wait(self) -> None:
@@ -56,7 +59,7 @@ class InFlight:
     """All requests under way of those who share it, in one event loop.
 
     A query that wants the same part waits for it. If the request is cancelled or fails, all who wait are
-    woken, and the first of them sends it.
+    woken, and the first of them sends it; if the service is down, all of them are told.
     """
 
     _shared: dict[Hashable, list[SharedRequest]] = Factory(dict)

@@ -8,14 +8,14 @@ from typing import Any
 
 import anyio
 
-from enlighten_async.errors import TransportError
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.fetch import Fetcher, SegmentState
 from enlighten_async.query.plan import Part, QueryPlan, Segments
+from enlighten_async.retry import is_outage
 from enlighten_async.windows import Window
 
 MAX_PROBES = 2
-"""Windows that may fail to get any response before the others are given up."""
+"""Windows that the service may fail to answer before the others are given up."""
 
 
 class Runner:
@@ -68,10 +68,10 @@ class Runner:
         for probe in unpaid[: -1 - MAX_PROBES : -1]:
             while probe.request is not None:
                 await self.fetcher.fetch(probe, probe.request)
-            if not isinstance(probe.error, TransportError):
+            if probe.error is None or not is_outage(probe.error):
                 break
         else:
-            self._refuse(self.pending)
+            self._refuse([segment for segment in self.pending if not segment.cached])
         self._probed = True
         await self._prune()
 

@@ -14,7 +14,7 @@ from enlighten_async.clock import Clock
 from enlighten_async.errors import EnlightenError
 from enlighten_async.limiter import RANKS, Plan, Priority, RateLimiter
 from enlighten_async.query.in_flight import InFlight
-from enlighten_async.retry import RetryBudget, RetryPolicy
+from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import Credentials, Secret, Transport
 from enlighten_async.wire import Requests, Response
 
@@ -104,7 +104,6 @@ class Session:
         transport: the way to the service.
         clock: the source of time.
         retry: the policy for failures that may pass.
-        budget: keeps repeats to their share of the plan.
         max_concurrency: segments of one query that are fetched side by side.
         time_zone_lock: held while a time zone is asked for.
         cache: answers paid for before; `None` if nothing is cached.
@@ -118,9 +117,6 @@ class Session:
     transport: Transport
     clock: Clock
     retry: RetryPolicy
-    budget: RetryBudget = Factory(
-        lambda self: RetryBudget(self.retry, self.limiter.plan.allows("minute")), takes_self=True
-    )
     max_concurrency: int = 10
     time_zone_lock: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None

@@ -133,7 +133,7 @@ async def test_a_burst_of_503_halves_the_flight_once() -> None:
     """Requests that were in flight together say one thing."""
     limiter, server = build(FakeClock(), plan=Plan())
     await purchase(limiter, server)
-    burst = [await limiter.acquire(limiter.waiter()) for _ in range(8)]
+    burst = [await limiter.acquire(limiter.waiter()) for _ in range(4)]
     for grant in burst:
         limiter.overloaded(grant)
         grant.settle()
@@ -176,5 +176,5 @@ async def test_a_grant_tells_what_it_waited_for() -> None:
     assert waits[0] == (0.0, {})
     for spent, waited in waits[1:]:
         assert math.fsum(waited.values()) == pytest.approx(spent)
-    assert set(waits[-1][1]) >= {"doubt", "minute"}
+    assert set(waits[-1][1]) >= {"in_flight", "minute"}
     assert limiter.waiting is None

@@ -74,15 +74,28 @@ async def test_it_is_a_store(make: Make) -> None:
     assert isinstance(make(), QuotaStore)
 
 
-async def test_before_the_time_is_known_one_goes_alone(make: Make) -> None:
-    """The first request tells the server's time; a second one waits for it."""
+async def test_before_the_time_is_known_as_many_go_as_fit_any_minute(make: Make) -> None:
+    """Whichever minute they fall in, and both if it turns meanwhile; the next waits for one of them."""
     store = make()
-    assert await store.take(1, PLAN, NOW) is None
-    wait = await store.take(2, PLAN, NOW)
-    assert (wait.reason, wait.at, wait.in_flight) == ("doubt", None, 1)
+    for ticket in range(10):
+        assert await store.take(ticket, PLAN, NOW) is None
+    wait = await store.take(10, PLAN, NOW)
+    assert wait is not None
+    assert (wait.reason, wait.certain, wait.in_flight) == ("in_flight", False, 10)
     settle(store, 1, landed())
-    assert await store.take(2, PLAN, NOW) is None
-    assert await store.take(3, PLAN, NOW) is None
+    assert await store.take(10, PLAN, NOW) is not None
+    assert left(store, PLAN, NOW)["minute"] == 0
+
+
+async def test_before_the_time_is_known_a_rejection_leaves_one_at_a_time(make: Make) -> None:
+    """What is rejected shows that somebody else was there: the others would be as well."""
+    store = make()
+    for ticket in range(3):
+        assert await store.take(ticket, PLAN, NOW) is None
+    settle(store, 0, landed(accepted=False))
+    reject(store, 0, rejection(), PLAN, NOW)
+    wait = await store.take(4, PLAN, NOW)
+    assert (wait and wait.reason) == "doubt"
 
 
 async def test_what_was_not_sent_is_given_back(make: Make) -> None:

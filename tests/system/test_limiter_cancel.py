@@ -19,10 +19,10 @@ STEPS = range(24)
 class SlowStore(MemoryQuotaStore):
     """A store that has to wait before and after its decision, as one in a file does."""
 
-    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
+    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "") -> Wait | None:
         """Decide between two waits."""
         await checkpoint()
-        wait = await super().take(ticket, plan, now, rank)
+        wait = await super().take(ticket, plan, now, rank, path)
         await checkpoint()
         return wait
 
@@ -98,7 +98,7 @@ async def test_the_head_hands_over(seconds: float) -> None:
 
 async def test_a_waiter_that_gives_up_leaves_no_trace() -> None:
     """Its error is raised, and the next in the queue is served."""
-    limiter, server = build(FakeClock(), phase=10.0)
+    limiter, server = build(FakeClock(), phase=10.0, plan=Plan(minute=1))
     grant = await limiter.acquire(limiter.waiter())
     async with anyio.create_task_group() as tasks:
         with pytest.raises(BudgetExceeded):
@@ -114,13 +114,15 @@ async def test_what_settles_while_the_store_decides_is_not_missed() -> None:
     """The head is told to look again although it does not wait yet."""
 
     class Stuck(MemoryQuotaStore):
-        async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
-            wait = await super().take(ticket, plan, now, rank)
+        async def take(
+            self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = ""
+        ) -> Wait | None:
+            wait = await super().take(ticket, plan, now, rank, path)
             if wait is not None:
                 await server.clock.sleep(5)
             return wait
 
-    limiter, server = build(FakeClock(), phase=10.0, store=Stuck(), latency=0.0)
+    limiter, server = build(FakeClock(), phase=10.0, store=Stuck(), latency=0.0, plan=Plan(minute=1))
     pilot = await limiter.acquire(limiter.waiter())
     before = server.clock.monotonic()
     async with anyio.create_task_group() as tasks:
@@ -137,8 +139,10 @@ async def test_a_store_that_fails_loses_nothing() -> None:
     class Broken(MemoryQuotaStore):
         broken = True
 
-        async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
-            wait = await super().take(ticket, plan, now, rank)
+        async def take(
+            self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = ""
+        ) -> Wait | None:
+            wait = await super().take(ticket, plan, now, rank, path)
             if self.broken:
                 raise OSError("disk full")
             return wait

@@ -103,10 +103,10 @@ class Debits(SqliteQuotaStore):
         super().__init__(file, name, clock=clock)
         self._reaper = reaper
 
-    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0) -> Wait | None:
+    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "") -> Wait | None:
         """Put a request in flight."""
         self._reaper.at(BEFORE_DEBIT)
-        wait = await super().take(ticket, plan, now, rank)
+        wait = await super().take(ticket, plan, now, rank, path)
         if wait is None:
             self._reaper.at(AFTER_DEBIT)
         return wait
