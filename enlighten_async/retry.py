@@ -63,8 +63,8 @@ class RetryPolicy:
 def is_outage(error: EnlightenError) -> bool:
     """Tell whether a failure, if it is not the only one, may be that of the whole service.
 
-    Those are the passing ones, data that is not available for longer (errorCode 7), and a web page in place of
-    what version 2 answered.
+    Those are the passing ones, data that is not available for longer (errorCode 7), and a web page in place
+    of what version 2 answered.
     """
     return error.passing or isinstance(error, Unavailable | ServiceRetired)
 
