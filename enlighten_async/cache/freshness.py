@@ -165,13 +165,13 @@ class SeriesIndex:
 
     def _known_until(self, span: CachedSpan) -> float:
         """Return the time (epoch seconds) up to which a span is final, or not worth another request yet."""
-        reported = self._reported_until(span)
-        newest = self._reports[1][-1] if self._reports[1] else NEVER
-        # Where a younger answer told of more, what was missing may have come.
-        same = newest <= (NEVER if reported is None else reported)
-        if same and self.now < recheck_at(span.fetched, span.since):
+        reported, left_out = self._reported_until(span), span.empty_reason is Reason.LEFT_OUT
+        _, reports = self._reports
+        # Where a younger answer tells of more, what was missing may have come; not what was left out.
+        outdated = bool(reports) and not left_out and (reported is None or reports[-1] > reported)
+        if not outdated and self.now < recheck_at(span.fetched, span.since):
             return span.fetched - HORIZON_S
-        return NEVER if span.empty_reason is Reason.LEFT_OUT else final_until(span.fetched, reported)
+        return NEVER if left_out else final_until(span.fetched, reported)
 
     def is_fresh(self, fetched: float) -> bool:
         """Tell whether an answer of this time (epoch seconds) may be served, final or not.

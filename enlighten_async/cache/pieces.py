@@ -137,7 +137,9 @@ def _same_since(new: CachedSpan, cached: Iterable[CachedSpan]) -> float | None:
     same = (
         each.fetched if each.since is None else each.since
         for each in cached
-        if each.reported_until == new.reported_until and each.window.clip(new.window).seconds
+        if each.window.clip(new.window).seconds
+        and each.empty_reason is new.empty_reason
+        and (each.reported_until == new.reported_until or new.empty_reason is Reason.LEFT_OUT)
     )
     since = min(same, default=new.fetched)
     return since if since < new.fetched and not new.final else None

@@ -144,19 +144,24 @@ def test_reports_of_other_answers(other_fetched: float, other_reported: float | 
     assert index(span, other).servable(span) == hours(0, served)
 
 
+LEFT_OUT = Reason.LEFT_OUT
+
+
 @pytest.mark.parametrize(
-    ("other_fetched", "other_reported", "served"),
+    ("fetched", "reason", "other_fetched", "other_reported", "served"),
     [
-        (LATER - HOUR, MONDAY + 7 * HOUR, 6),  # more has come since
-        (LATER - HOUR, MONDAY + 6 * HOUR, 24),
-        (LATER - HOUR, None, 24),
+        (LATER - HOUR / 2, None, LATER - 60, MONDAY + 7 * HOUR, 6),  # more has come since: asked for at once
+        (LATER - HOUR / 2, None, LATER - 60, MONDAY + 6 * HOUR, 24),
+        (LATER - HOUR / 2, None, LATER - 60, None, 24),
+        (LATER - 60, LEFT_OUT, LATER - 30, MONDAY + 7 * HOUR, 24),  # other answers tell nothing of it
+        (LATER - 9 * DAY, LEFT_OUT, LATER - 60, MONDAY + 6 * HOUR, 0),
     ],
 )
-def test_a_younger_answer_that_told_more(
-    other_fetched: float, other_reported: float | None, served: int
+def test_what_a_younger_answer_tells_of_a_standstill(
+    fetched: float, reason: Reason | None, other_fetched: float, other_reported: float | None, served: int
 ) -> None:
-    """What an older one lacks is asked for at once, however long it would have held."""
-    span = CachedSpan(hours(0, 24), LATER - 2 * HOUR, MONDAY + 6 * HOUR, since=MONDAY + 9 * DAY)
+    """Where it tells of more, an older one is outdated, however long it would have held."""
+    span = CachedSpan(hours(0, 24), fetched, MONDAY + 6 * HOUR, empty_reason=reason)
     other = CachedSpan(hours(24, 25), other_fetched, other_reported)
     assert index(span, other).servable(span) == hours(0, served)
 

@@ -196,6 +196,17 @@ def test_since_when_answers_have_told_the_same(
     assert cached[-1].span.since == (None if since is None else MONDAY + since * DAY)
 
 
+def test_since_when_rows_have_been_left_out() -> None:
+    """Whatever other answers tell of reports; and it ends when they are understood."""
+    cached: list[CachedPart[Stats]] = []
+    since = []
+    for day, reason in enumerate((Reason.LEFT_OUT, Reason.LEFT_OUT, None, Reason.LEFT_OUT)):
+        span = CachedSpan(hours(0, 4), NOW + day * DAY, NOW + day * DAY - 9 * WEEK, empty_reason=reason)
+        cached = overlay(cached, CachedPart(span, stats_part(hours(0, 4))), join)
+        since.append(cached[-1].span.since)
+    assert since == [None, NOW, None, None]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "joined"),
     [
