@@ -23,6 +23,12 @@ DAY = 86_400
 END_OF_TIME = 253_402_300_800
 """The first second (epoch) that a datetime cannot hold."""
 
+END_OF_SECONDS = 10_000_000_000
+"""The least epoch number that is too large for seconds, those of the year 2286."""
+
+FIRST_MILLISECOND = 100 * END_OF_SECONDS
+"""The least that may be milliseconds, those of the year 2001, up to ten times as much."""
+
 Moment: TypeAlias = datetime | int | float
 """An instant: an aware datetime, or epoch seconds."""
 

@@ -191,7 +191,9 @@ class DailyPlan(OneRequestPlan[L]):
             "start_date": None if start is None else str(start),
             **endpoint.defaults,
         }
-        part = decode.value(endpoint.model, response, defaults=known, shape=endpoint.shape)
+        part = decode.value(
+            endpoint.model, response, shape=endpoint.shape, defaults=known, system_id=self.system_id
+        )
         if last is not None:
             part = part.ended(last)
         return part if len(part) else evolve(part, start_date=None, reason=endpoint.empty_reason(part))

@@ -2,48 +2,87 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import GenericAlias, MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
-from attrs import evolve
-from cattrs import BaseValidationError, transform_error
+from attrs import evolve, fields
 
 from enlighten_async.errors import DecodeError, NotFound
-from enlighten_async.models.convert import structure
-from enlighten_async.windows import as_datetime
+from enlighten_async.models.convert import UnreadableError, structure
+from enlighten_async.models.intervals import Meta
+from enlighten_async.windows import FIRST_MILLISECOND, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
+
+logger = logging.getLogger("enlighten_async")
+
+MAX_OBJECTS, MAX_VALUES = 300_000, 1_500_000
+"""Objects and values that a body of a legal size may have: rows have 50 bytes and more, and figures 10."""
+
+MAX_MENDED = 100_000
+"""Objects of a body that is mended: it takes much more memory and time than one that is as documented."""
+
+_SMALL_BODY = 65_536
+"""Bytes of a body that cannot have too many of them."""
 
 _INSTANTS = frozenset({"end_at", "last_report_at", "last_energy_at", "operational_at"})
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
-def in_epoch(body: bytes) -> bytes | None:
-    """Return an answer with its instants in epoch seconds; `None` if it has none that are ISO 8601.
+def mended(body: bytes) -> bytes | None:
+    """Return an answer in intervals with what can be mended in it; `None` if that is nothing.
 
-    A time without an offset names no instant and stays as it is.
+    Instants in ISO 8601 and in milliseconds become epoch seconds; a time without an offset names no instant
+    and stays as it is. The state of the system, and its number of devices, become what can be read of them.
     """
+    if body.count(b"{") > MAX_MENDED:
+        return None
     try:
-        changed = msgspec.json.encode(_instants_in_epoch("", msgspec.json.decode(body)))
+        changed = msgspec.json.encode(_mended("", msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))))
     except (ValueError, OverflowError, RecursionError):
         return None
     return None if changed == body else changed
 
 
-def _instants_in_epoch(name: str, value: Any) -> Any:
+def _mended(name: str, value: Any) -> Any:
+    if name == "meta":
+        return None if value is None else _mended_meta(value)
     if isinstance(value, dict):
-        return {key: _instants_in_epoch(key, inner) for key, inner in value.items()}
+        return {key: _mended(key, inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_instants_in_epoch("", inner) for inner in value]
+        return [_mended("", inner) for inner in value]
+    if name == "total_devices" and not isinstance(value, int):
+        return None
     moment = instant(value) if name in _INSTANTS else None
     return value if moment is None else moment
 
 
+def _mended_meta(raw: object) -> dict[str, object] | None:
+    """Return the state of a system as far as it can be read, its instants as epoch seconds."""
+    try:
+        meta, odd = structure(raw, Meta)
+    except ValueError:
+        return None
+    warn_of(odd)
+    moments = {name: getattr(meta, name) for name in _INSTANTS - {"end_at"}}
+    epochs = {name: None if at is None else at.timestamp() for name, at in moments.items()}
+    return {"status": meta.status, **epochs}
+
+
+def warn_of(odd: Sequence[str]) -> None:
+    """Log that fields of an answer had other values than the service documents, if any had."""
+    if odd:
+        logger.warning("an answer has values of another kind than documented, in %s", ", ".join(odd[:20]))
+
+
 def instant(value: object) -> int | None:
-    """Return an instant in ISO 8601 as epoch seconds; `None` for what is not one."""
+    """Return an instant in ISO 8601 or in milliseconds as epoch seconds; `None` for what is neither."""
+    if isinstance(value, int | float) and FIRST_MILLISECOND <= value < 10 * FIRST_MILLISECOND:
+        return int(value // 1000)
     if not isinstance(value, str) or not _ISO.fullmatch(value):
         return None
     try:
@@ -70,6 +109,7 @@ def value(
     *,
     shape: Shape | None = None,
     defaults: Mapping[str, object] = MappingProxyType({}),
+    system_id: int | None = None,
 ) -> T:
     """Decode an answer that is one object.
 
@@ -78,12 +118,39 @@ def value(
         response: the answer.
         shape: turns the object into the attributes of the model, where it is not that already.
         defaults: values of fields which the answer may leave out.
+        system_id: the system that was asked about; `None` takes the answer for any.
+
+    Raises:
+        DecodeError: the answer is not what the service documents, or of another system.
     """
     raw = parse_json(_ANY_JSON, response)
     if isinstance(raw, dict):
+        if shape is None and raw.keys().isdisjoint(_documented(model)):
+            raise decode_error(response, "$", "it has none of the documented fields")
         raw |= {name: default for name, default in defaults.items() if raw.get(name) is None}
         raw = raw if shape is None else _shaped(response, raw, shape)
-    return _fetched(_structured(response, raw, model), response)
+    answer: Any = _structured(response, raw, model)
+    if system_id is not None:
+        check_system(answer, system_id, response)
+    dated: T = evolve(answer, as_of=fetched_at(response))
+    return dated
+
+
+def _documented(model: type) -> frozenset[str]:
+    """Return the names of the fields of a model as the service writes them."""
+    return frozenset(each.name.rstrip("_") for each in fields(model))
+
+
+B = TypeVar("B")
+
+
+def check_system(answer: B, system_id: int, response: Response) -> B:
+    """Return an answer about a system; raise `DecodeError` if it is about another one."""
+    answered = getattr(answer, "system_id", None)
+    if answered != system_id:
+        message = f"asked for system {system_id}, answered for {answered}"
+        raise decode_error(response, "$.system_id", message)
+    return answer
 
 
 def items(model: type[T], response: Response) -> tuple[T, ...]:
@@ -94,8 +161,11 @@ def items(model: type[T], response: Response) -> tuple[T, ...]:
 
 def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
     """Parse a body; raise `DecodeError` with the path to the first error in it."""
+    body = response.body.removeprefix(BYTE_ORDER_MARK)
+    if len(body) > _SMALL_BODY and (body.count(b"{") > MAX_OBJECTS or body.count(b",") > MAX_VALUES):
+        raise decode_error(response, "$", "it has more objects or values than any answer")
     try:
-        return decoder.decode(response.body.removeprefix(BYTE_ORDER_MARK))
+        return decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         message = str(error) or type(error).__name__
     if _CUT_OFF in message:  # msgspec says so of an empty body too
@@ -119,8 +189,8 @@ def _shaped(response: Response, raw: dict[str, Any], shape: Shape) -> dict[str, 
     try:
         return shape(raw)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        message = f"{type(error).__name__}: {error}"
-    raise decode_error(response, "$", message[:200])
+        failure = error
+    raise _unreadable(response, failure)
 
 
 _ANY_JSON: msgspec.json.Decoder[object] = msgspec.json.Decoder()
@@ -128,19 +198,21 @@ _ANY_JSON: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 
 def _structured(response: Response, raw: object, model: type[T]) -> T:
     try:
-        return structure(raw, model)
-    except (BaseValidationError, TypeError, ValueError, AttributeError) as error:
-        messages = transform_error(error)
-    first = messages[0] if messages else "wrong type"
-    text, _, path = first.rpartition(" @ ")
-    raise decode_error(response, path or "$", text)
+        answer, odd = structure(raw, model)
+    except (TypeError, ValueError) as error:
+        failure = error
+    else:
+        warn_of(odd)
+        return answer
+    raise _unreadable(response, failure)
 
 
-def _fetched(answer: T, response: Response) -> T:
-    """Return an answer with the service's own time of it."""
-    undated: Any = answer
-    dated: T = evolve(undated, as_of=fetched_at(response))
-    return dated
+def _unreadable(response: Response, error: Exception) -> DecodeError:
+    """Return the error for an answer that has the right form but not its content; it shows no value."""
+    if not isinstance(error, UnreadableError):
+        return decode_error(response, "$", f"another shape ({type(error).__name__})")
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.path)
+    return decode_error(response, f"${''.join(steps)}", str(error))
 
 
 def fetched_at(response: Response | None) -> datetime | None:

@@ -15,7 +15,7 @@ import msgspec
 from attrs import evolve, field, fields, frozen
 from msgspec import defstruct
 
-from enlighten_async.api.decode import decode_error, in_epoch, parse_json
+from enlighten_async.api.decode import check_system, mended, parse_json
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, requested_range
 from enlighten_async.errors import DecodeError
@@ -51,7 +51,7 @@ _END = attrgetter("end_at")
 
 
 def parse_body(decoder: msgspec.json.Decoder[B], response: Response, system_id: int) -> B:
-    """Parse an answer, its instants epoch seconds or ISO 8601 with an offset.
+    """Parse an answer, as it is documented or as far as it can be mended.
 
     Raises:
         DecodeError: the answer is not what the service documents, or of another system.
@@ -59,27 +59,19 @@ def parse_body(decoder: msgspec.json.Decoder[B], response: Response, system_id: 
     try:
         body = parse_json(decoder, response)
     except DecodeError as error:
-        in_seconds = in_epoch(response.body)
-        if in_seconds is None:
+        better = mended(response.body)
+        if better is None:
             raise
         failure = error
     else:
-        return _of_system(body, system_id, response)
+        return check_system(body, system_id, response)
     try:
-        body = parse_json(decoder, evolve(response, body=in_seconds))
+        body = parse_json(decoder, evolve(response, body=better))
     except DecodeError as error:
         failure = DecodeError(str(error), path=error.path, response=response)
     else:
-        return _of_system(body, system_id, response)
+        return check_system(body, system_id, response)
     raise failure
-
-
-def _of_system(body: B, system_id: int, response: Response) -> B:
-    if body.system_id != system_id:
-        raise decode_error(
-            response, "$.system_id", f"asked for system {system_id}, answered for {body.system_id}"
-        )
-    return body
 
 
 def raw_row(row: type) -> type[RawRow]:

@@ -18,11 +18,14 @@ from enlighten_async.api.decode import decode_error
 from enlighten_async.api.ranges import HOUR, SeriesLimits
 from enlighten_async.models.coverage import Coverage, Gap, Reason, explained, join, missing
 from enlighten_async.models.intervals import Meta
-from enlighten_async.windows import END_OF_TIME, Window, as_datetime, floor
+from enlighten_async.windows import END_OF_SECONDS, Window, as_datetime, floor
 from enlighten_async.wire import Response
 
-Epoch = Annotated[int, msgspec.Meta(ge=0, le=END_OF_TIME - 1)]
-"""Seconds of the years 1970 to 9999."""
+Epoch = Annotated[int, msgspec.Meta(ge=0, lt=END_OF_SECONDS)]
+"""Seconds since 1970; larger numbers are no seconds."""
+
+Reported = Annotated[float, msgspec.Meta(gt=0, lt=END_OF_SECONDS)]
+"""The same, where 0 stands for never."""
 
 
 class RawRow(msgspec.Struct, gc=False):
@@ -35,9 +38,9 @@ class RawMeta(msgspec.Struct, gc=False):
     """The state of a system as the service sends it."""
 
     status: str | None = None
-    last_report_at: float | None = None
-    last_energy_at: float | None = None
-    operational_at: float | None = None
+    last_report_at: Reported | None = None
+    last_energy_at: Reported | None = None
+    operational_at: Reported | None = None
 
 
 class RawBody(msgspec.Struct, gc=False):

@@ -91,7 +91,7 @@ def system_plan(
         shape: turns the object into the fields of the model, where its own differ.
         defaults: values of fields that a response may leave out.
     """
-    read = partial(decode.value, model, shape=shape, defaults=defaults)
+    read = partial(decode.value, model, shape=shape, defaults=defaults, system_id=system_id)
     return SinglePlan(Request(endpoint, f"/systems/{system_id}/{path or endpoint}", params, read))
 
 

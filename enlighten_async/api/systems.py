@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, MutableMapping, Sequence
 from datetime import date
 from functools import partial
-from typing import TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
@@ -74,12 +74,19 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
         """Return the systems of all pages; not complete where more of them were told of than came."""
         pages: Sequence[SystemsPage] = parts
         listed = {system.system_id for page in pages for system in page.systems}
+        all_read = bool(pages) and all(page.complete for page in pages)
         return Systems(
             systems=tuple(system for page in pages for system in page.systems),
-            complete=bool(pages) and not pages[-1].next and len(listed) >= (pages[-1].total or 0),
+            complete=all_read and not pages[-1].next and len(listed) >= (pages[-1].total or 0),
             as_of=pages[0].as_of if pages else None,
             receipt=receipt,
         )
+
+
+def with_count(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a page with the number of systems that it lists."""
+    listed = raw.get("systems")
+    return {**raw, "listed": len(listed) if isinstance(listed, list) else None}
 
 
 def filter_values(name: str, given: object) -> tuple[str, ...]:
@@ -123,7 +130,7 @@ def summary_plan(
         "summary",
         f"/systems/{system_id}/summary",
         () if day is None else (("summary_date", str(day)),),
-        partial(decode.value, Summary, shape=shape),
+        partial(decode.value, Summary, shape=shape, system_id=system_id),
         valid_until=partial(_summary_valid_until, day),
     )
     return SinglePlan(request)

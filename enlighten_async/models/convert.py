@@ -1,20 +1,29 @@
-"""Conversion of the service's plain values to models, field by field, and of models to plain values."""
+"""Conversion of the service's plain values to models, field by field, and of models to plain values.
+
+Identity is strict: a field without a default (the number of a system, say) and a list that an answer is for
+are as documented, or the answer cannot be read. Decoration is tolerant: of any other field a value of another
+kind becomes the nearest that it can honestly stand for, or else the field's default, and the field is named.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from math import isfinite
-from types import MappingProxyType
-from typing import Any, ClassVar, Final, Generic, TypeVar, cast, overload
+from types import MappingProxyType, NoneType
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast, get_args, overload
 
-from attrs import Attribute, AttrsInstance, fields, has
+from attrs import NOTHING, Attribute, AttrsInstance, Factory, fields, has, resolve_types
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.series import Series
-from enlighten_async.windows import DAY, as_datetime
+from enlighten_async.windows import DAY, END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
+
+MAX_VALUES, MAX_OBJECTS, MAX_LEFT_OUT = 1_000_000, 100_000, 100
+"""Values and objects in one list, and objects that may be left out of one as they cannot be read, at most."""
 
 _FLAGS: Mapping[object, bool] = MappingProxyType(
     {"true": True, "enabled": True, "on": True, "false": False, "disabled": False, "off": False}
@@ -60,11 +69,25 @@ R_co = TypeVar("R_co", covariant=True)
 PARSE: Final = "parse"
 """In the metadata of a field: the function that parses its raw value, null included."""
 
+NEAREST: Final = "nearest"
+"""In the metadata of a field: the function for values that cannot be parsed; by default that of its type."""
+
+
+def no_value(_: object) -> None:
+    """Return none, for a value that stands for nothing of its kind."""
+
+
 TEXT: Final = MappingProxyType({PARSE: parse_text})
 FLAG: Final = MappingProxyType({PARSE: parse_flag})
-ID: Final = MappingProxyType({PARSE: parse_id})
+ID: Final = MappingProxyType({PARSE: parse_id, NEAREST: no_value})
 OBJECT: Final = MappingProxyType({PARSE: parse_object})
 """Metadata of fields, by what they hold."""
+
+STRICT: Final = MappingProxyType({"strict": True})
+"""Metadata of a field that is as documented, or the answer cannot be read: a key, or a list of its rows."""
+
+PICKED: Final = MappingProxyType({"strict": True, "picked": True})
+"""The same of a list of objects, but that a few of them which cannot be read are left out."""
 
 _NOT_SENT: Final = frozenset({"as_of", "complete", "reason", "receipt"})
 """Attributes of answers which the service does not send; values it may send by these names are ignored."""
@@ -72,12 +95,38 @@ _NOT_SENT: Final = frozenset({"as_of", "complete", "reason", "receipt"})
 _QUARTER_HOUR_S: Final = 900
 """Seconds; offsets of time zones, and so local midnights, are whole quarters of an hour."""
 
-_converter = Converter()
+_converter = Converter(detailed_validation=False)
+
+_odd_fields: ContextVar[dict[str, None]] = ContextVar("_odd_fields")
+"""The fields, in order, whose values had to be bent in the answer that is being structured."""
 
 
-def structure(raw: object, model: type[T]) -> T:
-    """Return plain values of the service as a model; raises `cattrs.BaseValidationError`."""
-    return _converter.structure(raw, model)
+class UnreadableError(ValueError):
+    """A value is not what the service documents, and cannot be done without.
+
+    Attributes:
+        path: the names and places that lead to it.
+    """
+
+    def __init__(self, message: str, *path: str | int) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def structure(raw: object, model: type[T]) -> tuple[T, tuple[str, ...]]:
+    """Return plain values of the service as a model, and the fields whose values had to be bent.
+
+    Raises:
+        UnreadableError: at the first value that cannot be read and cannot be done without.
+    """
+    odd: dict[str, None] = {}
+    outer = _odd_fields.set(odd)
+    try:
+        return _converter.structure(raw, model), tuple(odd)
+    except RecursionError:
+        raise UnreadableError("too deep") from None
+    finally:
+        _odd_fields.reset(outer)
 
 
 def unstructure(model: object) -> dict[str, object]:
@@ -137,10 +186,10 @@ def quantity_parser(units: Mapping[str, float]) -> Callable[[object], float | No
             return None
         unit = quantity.get("units") or default_unit
         if not isinstance(unit, str) or unit not in units:
-            raise ValueError(f"not a unit of {', '.join(units)}: {unit!r:.40}")
+            raise ValueError(f"not a unit of {', '.join(units)}")
         value = _number(quantity["value"]) * units[unit]
         if not isfinite(value):
-            raise ValueError(f"too large: {quantity['value']}")
+            raise ValueError("too large")
         return value
 
     return parse
@@ -153,13 +202,26 @@ def _number(raw: object, _: object = None) -> float:
     return raw
 
 
+def _iso_8601(raw: str) -> datetime:
+    """Return a time as it is written; the error of `datetime` would show what is written."""
+    try:
+        return datetime.fromisoformat(raw)
+    except ValueError:
+        raise ValueError("not a time in ISO 8601") from None
+
+
 def _instant(raw: object, _: object) -> datetime:
-    if not isinstance(raw, str):
-        return as_datetime(_number(raw))
-    moment = datetime.fromisoformat(raw)
-    if moment.tzinfo is None:
-        raise ValueError(f"an instant without an offset: {raw}")
-    return as_datetime(moment.timestamp())
+    """Return an instant, which comes as epoch seconds, or in ISO 8601 with an offset."""
+    if isinstance(raw, str):
+        moment = _iso_8601(raw)
+        if moment.tzinfo is None:
+            raise ValueError("an instant without an offset")
+        seconds = moment.timestamp()
+    else:
+        seconds = _number(raw)
+    if not 0 < seconds < END_OF_SECONDS:
+        raise ValueError("not an instant since 1970 in seconds")
+    return as_datetime(seconds)
 
 
 def _text(raw: object, _: object) -> str:
@@ -177,59 +239,247 @@ def _integer(raw: object, _: object) -> int:
 def _day(raw: object, _: object) -> date:
     """Return a local date, which comes as such, or as its midnight in ISO 8601 or epoch seconds."""
     if isinstance(raw, str):
-        return datetime.fromisoformat(raw).date()
+        return _calendar_day(_iso_8601(raw).date())
     midnight = _number(raw)
     if midnight % _QUARTER_HOUR_S:
-        raise ValueError(f"not a date: {midnight}")
+        raise ValueError("not a date")
     return _nearest_day(midnight)
 
 
 def _nearest_day(moment: float) -> date:
     """Return the day whose UTC midnight is nearest: right where the clock is less than 12 hours from UTC."""
-    return as_datetime(moment + DAY / 2).date()
+    if not -DAY < moment < END_OF_SECONDS:
+        raise ValueError("not a date since 1970 in seconds")
+    return _calendar_day(as_datetime(moment + DAY / 2).date())
+
+
+def _calendar_day(day: date) -> date:
+    """Return a date of our time; others stand for never."""
+    if not _FIRST_DAY <= day <= _LAST_DAY:
+        raise ValueError("not a date of our time")
+    return day
+
+
+_FIRST_DAY, _LAST_DAY = date(1971, 1, 1), as_datetime(END_OF_SECONDS).date()
 
 
 def parse_day(raw: object) -> date | None:
     """Return a local date, which may also come as some moment of it; `None` for null, 0 and an empty text."""
     if isinstance(raw, str) and raw:
-        return datetime.fromisoformat(raw).date()
-    return _nearest_day(_number(raw)) if raw else None
+        return _calendar_day(_iso_8601(raw).date())
+    return None if raw is None or raw in (0, "") else _nearest_day(_number(raw))
+
+
+# The nearest value of a kind that one of another kind can honestly stand for
+
+
+def _figure(raw: object) -> float | None:
+    """Return a number, or a text that is one; `None` for anything else."""
+    try:
+        value = float(raw) if isinstance(raw, str) else _number(raw)
+    except (TypeError, ValueError):
+        return None
+    return value if isfinite(value) else None
+
+
+def _nearest_text(raw: object) -> str | None:
+    if isinstance(raw, list) and len(raw) == 1:
+        return raw[0] if isinstance(raw[0], str) else None
+    figure = None if isinstance(raw, str) else _figure(raw)
+    return None if figure is None else str(figure).removesuffix(".0")
+
+
+def _nearest_integer(raw: object) -> int | None:
+    figure = _figure(raw)
+    return None if figure is None else round(figure)
+
+
+def _nearest_flag(raw: object) -> bool | None:
+    return bool(raw) if raw in (0, 1) else None
+
+
+def _in_seconds(raw: object) -> float | None:
+    """Return an instant as epoch seconds, of a number, or a text that is one, of seconds or milliseconds."""
+    figure = _figure(raw)
+    if figure is not None and FIRST_MILLISECOND <= figure < 10 * FIRST_MILLISECOND:
+        figure /= 1000
+    # 0 and below stand for never.
+    return figure if figure is not None and 0 < figure < END_OF_SECONDS else None
+
+
+def _nearest_instant(raw: object) -> datetime | None:
+    seconds = _in_seconds(raw)
+    return None if seconds is None else as_datetime(seconds)
+
+
+def _nearest_date(raw: object) -> date | None:
+    if isinstance(raw, int) and _FIRST_DAY.year < raw // 10_000 < _LAST_DAY.year:
+        return date.fromisoformat(str(raw))  # 20250615
+    seconds = _in_seconds(raw)
+    return None if seconds is None else _nearest_day(seconds)
+
+
+_NEAREST: Mapping[object, Callable[[object], object]] = MappingProxyType(
+    {
+        bool: _nearest_flag,
+        date: _nearest_date,
+        datetime: _nearest_instant,
+        float: _figure,
+        int: _nearest_integer,
+        str: _nearest_text,
+    }
+)
+
+
+def _nearest(kind: object) -> Callable[[object], object]:
+    """Return the function for values of another kind than a field's, by the first of the field's kinds."""
+    return next((_NEAREST[each] for each in (kind, *get_args(kind)) if each in _NEAREST), no_value)
+
+
+# Objects and lists
 
 
 def _is_tuple(kind: object) -> bool:
     return getattr(kind, "__origin__", None) is tuple
 
 
-def _items(raw: object, kind: Any) -> tuple[object, ...]:
-    """Structure a list (null is an empty one); cattrs would accept a text or an object, too."""
-    if not isinstance(raw, list | None):
+_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""Errors of a conversion that meets a value of another kind."""
+
+
+def _at(error: Exception, *path: str | int) -> UnreadableError:
+    """Return the error of a value as that of the value which holds it there."""
+    return UnreadableError(str(error) or type(error).__name__, *path, *getattr(error, "path", ()))
+
+
+def _list(raw: object, most: int) -> list[object]:
+    """Return a list as it came; cattrs would accept a text or an object, too."""
+    if not isinstance(raw, list):
         raise TypeError(f"not a list: {type(raw).__name__}")
-    return tuple(_converter.structure(raw or [], list[kind.__args__[0]]))
+    if len(raw) > most:
+        raise ValueError(f"more than {most} items")
+    return raw
+
+
+def _objects(raw: object, kind: Any, left_out: int = 0) -> tuple[object, ...]:
+    """Structure a list of objects; so many that cannot be read, but not all of them, may be left out."""
+    item = kind.__args__[0]
+    read, got, failure = _converter.get_structure_hook(item), list[object](), None
+    for place, each in enumerate(listed := _list(raw, MAX_OBJECTS)):
+        try:
+            got.append(read(each, item))
+        except _FAULTS as error:
+            failure = failure or _at(error, place)
+            if place - len(got) >= left_out:
+                raise failure from None
+    if failure is not None and not got:
+        raise failure
+    if len(got) < len(listed):
+        _odd_fields.get()[f"{item.__name__} ({len(listed) - len(got)} left out)"] = None
+    return tuple(got)
+
+
+def _values(raw: object, kind: Any, name: str) -> tuple[object, ...]:
+    """Structure a list of plain values; others become the nearest of their kind, or null, or are left out."""
+    item, listed = kind.__args__[0], _list([] if raw is None else raw, MAX_VALUES)
+    kinds = get_args(item) or (item,)
+    if set(map(type, listed)) <= {*kinds}:
+        return tuple(listed)
+    _odd_fields.get()[name] = None
+    near = _nearest(item)
+    bent = [each if type(each) in kinds else near(each) for each in listed]
+    return tuple(bent if NoneType in kinds else [each for each in bent if each is not None])
 
 
 def _from_object(model: type[T]) -> Callable[[object, object], T]:
     """Return a hook that structures an object; without required fields, cattrs would accept a list, too."""
-    special: dict[str, Any] = {
-        field.name: rule for field in fields(cast("type[AttrsInstance]", model)) if (rule := _rule(field))
-    }
+    owner = cast("type[AttrsInstance]", model)
+    resolve_types(owner)
+    special: dict[str, Any] = {each.name: _rule(model, each) for each in fields(owner)}
     fill = make_dict_structure_fn(model, _converter, **special)
+    rows = getattr(model, "_items", None)
+    needed = [
+        each.name.rstrip("_")
+        for each in fields(owner)
+        if (each.default is NOTHING and each.name not in _NOT_SENT) or each.name == rows
+    ]
 
     def structured(raw: object, _: object) -> T:
         if not isinstance(raw, dict):
             raise TypeError(f"not an object: {type(raw).__name__}")
-        return fill(raw, model)
+        for name in needed:
+            if name not in raw:
+                raise UnreadableError("the field is missing", name)
+        try:
+            return fill(raw, model)
+        except _FAULTS as error:
+            raise _at(error) from None
 
     return structured
 
 
-def _rule(field: Attribute[Any]) -> object:
-    """Return the rule for a field that is not structured by its type."""
-    if field.name in _NOT_SENT:
+def _rule(model: type, each: Attribute[Any]) -> object:
+    """Return the rule for a field: left out, or structured strictly or with tolerance."""
+    name = each.name.rstrip("_")
+    if each.name in _NOT_SENT:
         return override(omit=True)
-    if field.name.endswith("_"):
-        return override(rename=field.name.rstrip("_"))
-    parse = field.metadata.get(PARSE)
-    return None if parse is None else override(struct_hook=lambda raw, _: parse(raw))
+    strict = (
+        "strict" in each.metadata or each.default is NOTHING or each.name == getattr(model, "_items", None)
+    )
+    read = _reader(each, f"{model.__name__}.{name}")
+    hook = _strict(read, name) if strict else _tolerant(read, f"{model.__name__}.{name}", each)
+    return override(rename=name if name != each.name else None, struct_hook=hook)
+
+
+def _reader(each: Attribute[Any], name: str) -> Callable[[object], object]:
+    """Return the function that reads a field's value as it is documented."""
+    kind: Any = each.type
+    parse: Callable[[object], object] | None = each.metadata.get(PARSE)
+    if parse is not None:
+        return parse
+    if _is_tuple(kind):
+        left_out = MAX_LEFT_OUT if "picked" in each.metadata else 0
+        if has(kind.__args__[0]):
+            return lambda raw: _objects(raw, kind, left_out)
+        return lambda raw: _values(raw, kind, name)
+    hook = _converter.get_structure_hook(kind)
+    return lambda raw: hook(raw, kind)
+
+
+def _strict(read: Callable[[object], object], name: str) -> Callable[[object, object], object]:
+    def hook(raw: object, _: object) -> object:
+        try:
+            return read(raw)
+        except _FAULTS as error:
+            raise _at(error, name) from None
+
+    return hook
+
+
+def _tolerant(
+    read: Callable[[object], object], name: str, each: Attribute[Any]
+) -> Callable[[object, object], object]:
+    """Return the function that reads a field's value, and makes the best of one of another kind."""
+    near = each.metadata.get(NEAREST) or _nearest(each.type)
+    default = cast("Any", each.default)
+    factory = default.factory if isinstance(default, Factory) else lambda: default  # type: ignore[arg-type]
+
+    def hook(raw: object, _: object) -> object:
+        if raw is None and default == ():
+            return default
+        try:
+            return read(raw)
+        except _FAULTS:
+            _odd_fields.get()[name] = None
+        try:
+            value = near(raw)
+        except _FAULTS:
+            value = None
+        if value is not None:
+            return value
+        return factory()
+
+    return hook
 
 
 _converter.register_structure_hook_factory(has, _from_object)
@@ -237,7 +487,7 @@ _converter.register_structure_hook(datetime, _instant)
 _converter.register_structure_hook(date, _day)
 _converter.register_structure_hook(str, _text)
 _converter.register_structure_hook(int, _integer)
-_converter.register_structure_hook_func(_is_tuple, _items)
+_converter.register_structure_hook_func(_is_tuple, _objects)
 _converter.register_unstructure_hook(datetime, lambda at: at.astimezone(UTC).isoformat())
 _converter.register_unstructure_hook(date, lambda day: day.isoformat())
 _converter.register_unstructure_hook_func(

@@ -9,7 +9,17 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import FLAG, ID, OBJECT, PARSE, TEXT, RowSequence, ToDict, quantity_parser
+from enlighten_async.models.convert import (
+    FLAG,
+    ID,
+    OBJECT,
+    PARSE,
+    STRICT,
+    TEXT,
+    RowSequence,
+    ToDict,
+    quantity_parser,
+)
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 
@@ -95,9 +105,9 @@ class Inventory(ToDict):
     """
 
     system_id: int
-    envoys: tuple[Device, ...] = ()
-    inverters: tuple[Device, ...] = ()
-    meters: tuple[Device, ...] = ()
+    envoys: tuple[Device, ...] = field(default=(), metadata=STRICT)
+    inverters: tuple[Device, ...] = field(default=(), metadata=STRICT)
+    meters: tuple[Device, ...] = field(default=(), metadata=STRICT)
     meta: Meta | None = None
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -148,7 +158,7 @@ class EnvoyInverters(ToDict):
     """
 
     signal_strength: int | None = None
-    micro_inverters: tuple[MicroInverter, ...] = ()
+    micro_inverters: tuple[MicroInverter, ...] = field(default=(), metadata=STRICT)
 
 
 @frozen
@@ -267,18 +277,18 @@ class Devices(ToDict):
 
     system_id: int
     total_devices: int | None = None
-    micros: tuple[SystemDevice, ...] = ()
-    meters: tuple[SystemDevice, ...] = ()
-    gateways: tuple[SystemDevice, ...] = ()
-    q_relays: tuple[SystemDevice, ...] = ()
-    acbs: tuple[SystemDevice, ...] = ()
-    encharges: tuple[SystemDevice, ...] = ()
-    enpowers: tuple[SystemDevice, ...] = ()
-    ev_chargers: tuple[SystemDevice, ...] = ()
-    heat_pump: tuple[SystemDevice, ...] = ()
-    iq_collars: tuple[SystemDevice, ...] = ()
-    iq_air: tuple[SystemDevice, ...] = ()
-    generators: tuple[SystemDevice, ...] = ()
+    micros: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    meters: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    gateways: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    q_relays: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    acbs: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    encharges: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    enpowers: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    ev_chargers: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    heat_pump: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    iq_collars: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    iq_air: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    generators: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
     others: Mapping[str, object] = field(factory=dict, hash=False, metadata=OBJECT)
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -308,6 +318,6 @@ class EvChargers(RowSequence[SystemDevice]):
     _items: ClassVar[str] = "ev_chargers"
 
     system_id: int
-    ev_chargers: tuple[SystemDevice, ...] = ()
+    ev_chargers: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)

@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import FLAG, PARSE, RowSequence, ToDict, parse_text, quantity_parser
+from enlighten_async.models import convert
+from enlighten_async.models.convert import FLAG, NEAREST, PARSE, RowSequence, ToDict, no_value, parse_text
 from enlighten_async.models.receipt import Receipt
 
-_NUMBER = {PARSE: quantity_parser({"": 1})}
+_NUMBER = {PARSE: convert.quantity_parser({"": 1})}
 
 _DAY = 24 * 60
 
@@ -22,7 +23,7 @@ def _hour(raw: object) -> str | None:
     return parse_text(raw)
 
 
-_HOUR = {PARSE: _hour}
+_HOUR = {PARSE: _hour, NEAREST: no_value}
 
 
 @frozen

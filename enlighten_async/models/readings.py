@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import RowSequence, ToDict
+from enlighten_async.models.convert import STRICT, RowSequence, ToDict
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 
@@ -131,7 +131,7 @@ class MonthlyProduction(ToDict):
     start_date: date | None = None
     end_date: date | None = None
     production_wh: int | None = None
-    meter_readings: tuple[MonthlyMeterReading, ...] = ()
+    meter_readings: tuple[MonthlyMeterReading, ...] = field(default=(), metadata=STRICT)
     meta: Meta | None = None
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)

@@ -8,7 +8,17 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import FLAG, ID, OBJECT, PARSE, TEXT, RowSequence, ToDict, quantity_parser
+from enlighten_async.models.convert import (
+    FLAG,
+    ID,
+    OBJECT,
+    PARSE,
+    STRICT,
+    TEXT,
+    RowSequence,
+    ToDict,
+    quantity_parser,
+)
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.receipt import Receipt
 
@@ -173,10 +183,10 @@ class LatestTelemetry(ToDict):
     """
 
     system_id: int
-    meters: tuple[LatestReport, ...] = ()
-    encharges: tuple[LatestReport, ...] = ()
-    heat_pump: tuple[LatestReport, ...] = ()
-    evse: tuple[LatestReport, ...] = ()
+    meters: tuple[LatestReport, ...] = field(default=(), metadata=STRICT)
+    encharges: tuple[LatestReport, ...] = field(default=(), metadata=STRICT)
+    heat_pump: tuple[LatestReport, ...] = field(default=(), metadata=STRICT)
+    evse: tuple[LatestReport, ...] = field(default=(), metadata=STRICT)
     others: Mapping[str, object] = field(factory=dict, hash=False, metadata=OBJECT)
     as_of: datetime | None = field(default=None, eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)

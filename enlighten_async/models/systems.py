@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import PARSE, RowSequence, ToDict, parse_day
+from enlighten_async.models.convert import PARSE, PICKED, RowSequence, ToDict, parse_day
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 
@@ -141,7 +141,7 @@ class Systems(RowSequence[System]):
 
     Attributes:
         systems: the systems themselves.
-        complete: whether all pages arrived.
+        complete: whether all pages arrived, and every system in them could be read.
         as_of: when the first page was fetched (aware UTC).
         receipt: cost of the query.
     """
@@ -181,9 +181,16 @@ class SystemsPage:
         next: cursor of the next page; null on the last.
         total: systems on all pages, as the service counts them; null where it does not.
         as_of: when it was fetched (aware UTC).
+        listed: systems that it lists, those which cannot be read among them; null if not told.
     """
 
-    systems: tuple[System, ...]
+    systems: tuple[System, ...] = field(metadata=PICKED)
     next: str | None = None
     total: int | None = None
     as_of: datetime | None = None
+    listed: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every system of the page could be read."""
+        return self.listed is None or self.listed == len(self.systems)

@@ -195,7 +195,6 @@ def test_a_meter_listed_twice_is_one() -> None:
         ({"system_id": SYSTEM, "intervals": [{"end_at": 10**30}]}, "$.intervals[0].end_at"),
         ({"system_id": SYSTEM, "intervals": [{"end_at": 900, "wh_del": "1"}]}, "$.intervals[0].wh_del"),
         ({"system_id": SYSTEM, "intervals": [{"end_at": 900, "wh_del": True}]}, "$.intervals[0].wh_del"),
-        ({"system_id": SYSTEM, "meta": {"last_report_at": "now"}}, "$.meta.last_report_at"),
         ({"system_id": SYSTEM, "meter_intervals": [{}]}, "$.meter_intervals[0]"),
         (
             {
@@ -233,7 +232,7 @@ def test_rows_of_another_time_are_no_answer() -> None:
     assert (
         rgm_stats(answer({"system_id": SYSTEM, "intervals": week}), SYSTEM, None).window.seconds == 7 * 86_400
     )
-    for end in (START - GRID, 253_402_299_900):
+    for end in (START - GRID, 9_999_999_900):
         with pytest.raises(DecodeError) as caught:
             rgm_stats(answer({"system_id": SYSTEM, "intervals": [*week, {"end_at": end}]}), SYSTEM, None)
         assert caught.value.path == "$.intervals"

@@ -77,7 +77,7 @@ def test_readings(read_at: object) -> None:
     assert json.loads(json.dumps(readings.to_dict()))["meter_readings"][0]["read_at"] == NOW.isoformat()
 
 
-@pytest.mark.parametrize("body", [{}, {"meter_readings": None}, {"meter_readings": [], "meta": None}])
+@pytest.mark.parametrize("body", [{"meter_readings": []}, {"meter_readings": [], "meta": None}])
 def test_without_meters_there_are_no_readings(body: dict[str, Any]) -> None:
     """An empty answer."""
     assert told(production_meter_readings(7), {"system_id": 7, **body}) == ProductionMeterReadings(7)
@@ -127,15 +127,18 @@ def test_refusals_keep_the_services_number() -> None:
 
 def test_what_cannot_be_read_is_an_error() -> None:
     """It says where."""
-    body = {"system_id": 7, "meter_readings": [{"value": "1"}]}
-    error = told(production_meter_readings(7), body)
-    assert isinstance(error, DecodeError)
-    assert error.path == "$.meter_readings[0].value"
-    assert isinstance(told(month(), {"system_id": 7, "end_date": "x"}), DecodeError)
+    for readings in ({}, {"meter_readings": None}, {"meter_readings": {}}):
+        error = told(production_meter_readings(7), {"system_id": 7, **readings})
+        assert isinstance(error, DecodeError)
+        assert error.path == "$.meter_readings"
+    assert isinstance(told(month(), {"system_id": 7, "meter_readings": None}), DecodeError)
+
+
+NO_METERS = {"system_id": 7, "meter_readings": []}
 
 
 async def test_through_a_client() -> None:
     """The URL as the service sees it."""
-    readings, url = await fetched(production_meter_readings(7, end_at=5), 200, {"system_id": 7})
+    readings, url = await fetched(production_meter_readings(7, end_at=5), 200, NO_METERS)
     assert "/systems/7/production_meter_readings?end_at=5&" in url
     assert readings == ProductionMeterReadings(7)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, date, datetime
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from enlighten_async import DecodeError, EnlightenClient, RangeError, Reason, RetryPolicy, ServerError
+from enlighten_async import DecodeError, EnlightenClient, Meta, RangeError, Reason, RetryPolicy, ServerError
 from tests.world import World
 
 NO_METER = "The given system does not contain any active and enabled consumption meter"
@@ -59,14 +63,14 @@ async def test_json_is_read_whatever_it_is_called(version: str, called: str, bef
 async def test_a_web_page_is_no_data(version: str, called: str, status: int) -> None:
     """It is a failure that may pass, whatever it is called."""
     client = opened(version, b"<html>too many visitors</html>", status, called)
-    for query in (client.summary(7), client.rgm_stats(7, start_at=1_749_990_000, end_at=1_749_999_000)):
+    for query in (client.summary(7), client.rgm_stats(7, start_at=1_749_990_000, end_at=1_749_999_600)):
         with pytest.raises(ServerError, match="web page") as caught:
             await query
         assert caught.value.passing
 
 
 STATUSES = (200, 400, 401, 404, 422, 500)
-TIME = {"start_at": 1_749_990_000, "end_at": 1_749_999_000}
+TIME = {"start_at": 1_749_990_000, "end_at": 1_749_999_600}
 
 
 @both
@@ -111,3 +115,146 @@ async def test_other_texts_with_a_200_are_unreadable_answers(version: str) -> No
     for body in ({"message": "System under maintenance"}, {}, b"", b"null"):
         with pytest.raises(DecodeError):
             await opened(version, body).rgm_stats(7, **TIME)
+
+
+DAY = {"start_date": date(2025, 6, 1)}
+OF_SYSTEMS: dict[str, tuple[Any, dict[str, object]]] = {
+    "summary": (lambda c: c.summary(7, summary_date=date(2025, 6, 1)), {"energy_today": 5}),
+    "envoys": (lambda c: c.envoys(7), {"envoys": [], "devices": {"gateways": []}}),
+    "inventory": (lambda c: c.inventory(7), {"inverters": [], "devices": {"micros": []}}),
+    "readings": (lambda c: c.production_meter_readings(7), {"meter_readings": []}),
+    "energy_lifetime": (
+        lambda c: c.energy_lifetime(7, **DAY),
+        {"start_date": "2025-06-01", "production": [1]},
+    ),
+    "consumption_lifetime": (lambda c: c.consumption_lifetime(7), {"start_date": None, "consumption": []}),
+    "rgm_stats": (lambda c: c.rgm_stats(7, **TIME), {"intervals": []}),
+    "stats": (lambda c: c.stats(7, **TIME), {"intervals": []}),
+    "consumption_stats": (lambda c: c.consumption_stats(7, **TIME), {"intervals": []}),
+}
+OF_SYSTEMS_V4: dict[str, tuple[Any, dict[str, object]]] = {
+    **OF_SYSTEMS,
+    "system": (lambda c: c.system(7), {"name": "Roof"}),
+    "devices": (lambda c: c.devices(7), {"devices": {}}),
+    "latest_telemetry": (lambda c: c.latest_telemetry(7), {"devices": {}}),
+    "events": (lambda c: c.events(7, start_time=1_749_999_600), {"events": []}),
+    "alarms": (lambda c: c.alarms(7, start_time=1_749_999_600), {"alarms": []}),
+    "open_events": (lambda c: c.open_events(7), {"events": []}),
+    "open_alarms": (lambda c: c.open_alarms(7), {"alarms": []}),
+    "storage_meter_readings": (lambda c: c.storage_meter_readings(7), {"meter_readings": []}),
+    "battery_lifetime": (
+        lambda c: c.battery_lifetime(7),
+        {"start_date": None, "charge": [], "discharge": []},
+    ),
+    "evse_lifetime": (lambda c: c.evse_lifetime(7, "1"), {"start_date": None, "consumption": []}),
+    "battery": (lambda c: c.battery(7, **TIME), {"intervals": []}),
+    "micros_telemetry": (lambda c: c.micros_telemetry(7, **TIME), {"devices": []}),
+    "micro_telemetry": (lambda c: c.micro_telemetry(7, "1", **TIME), {"intervals": []}),
+    "ev_charger_devices": (lambda c: c.ev_charger_devices(7), {"devices": {}}),
+    "ev_charger_events": (lambda c: c.ev_charger_events(7), {"events": [], "count": 0}),
+    "ev_charger_sessions": (lambda c: c.ev_charger_sessions(7, "1"), {"sessions": [], "count": 0}),
+    "ev_charger_schedules": (lambda c: c.ev_charger_schedules(7, "1"), {"charger_schedules": []}),
+    "battery_settings": (lambda c: c.battery_settings(7), {"battery_mode": "x"}),
+    "storm_guard": (lambda c: c.storm_guard(7), {"storm_alert": "true"}),
+    "grid_status": (lambda c: c.grid_status(7), {"grid_state": "On Grid"}),
+    "load_control": (lambda c: c.load_control(7), {"load_control_data": []}),
+}
+EVERY = [
+    *(pytest.param("v2", *asked, id=f"v2-{name}") for name, asked in OF_SYSTEMS.items()),
+    *(pytest.param("v4", *asked, id=f"v4-{name}") for name, asked in OF_SYSTEMS_V4.items()),
+]
+
+
+@pytest.mark.parametrize(("version", "ask", "content"), EVERY)
+async def test_an_answer_of_another_system_is_refused(
+    version: str, ask: Any, content: Any, tmp_path: Path
+) -> None:
+    """It is an error each time, and never taken from the cache."""
+    world, sent = World(), 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal sent
+        sent += 1
+        headers = {"date": formatdate(world.clock.now(), usegmt=True)}
+        return httpx.Response(200, json={"system_id": 666, **content}, headers=headers)
+
+    opened = world.v4 if version == "v4" else world.client
+    client = opened(transport=httpx.MockTransport(answer), state=tmp_path / "state.db", retry=ONCE)
+    for asked in (1, 2):
+        with pytest.raises(DecodeError, match="asked for system 7, answered for 666") as caught:
+            await ask(client.with_options(max_age=10**6))
+        assert (caught.value.path, sent) == ("$.system_id", asked)
+    await client.aclose()
+
+
+@pytest.mark.parametrize(("version", "ask", "content"), EVERY)
+async def test_the_same_answer_of_the_system_is_taken(version: str, ask: Any, content: Any) -> None:
+    """So it is for its number alone that the other one is refused."""
+    answer = await ask(opened(version, {"system_id": 7, **content}))
+    assert answer.system_id == 7
+
+
+@both
+async def test_a_cached_answer_of_another_system_is_not_served(version: str, tmp_path: Path) -> None:
+    """One that an older version had kept is asked for again."""
+    world, whose = World(), 7
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        headers = {"date": formatdate(world.clock.now(), usegmt=True)}
+        return httpx.Response(200, json={"system_id": whose, "energy_today": 5}, headers=headers)
+
+    opened = world.v4 if version == "v4" else world.client
+    options = {"transport": httpx.MockTransport(answer), "state": tmp_path / "state.db", "retry": ONCE}
+    async with opened(**options) as client:
+        await client.summary(7, summary_date=date(2025, 6, 1))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as state, state:
+        changed = state.execute("UPDATE replies SET body = replace(body, '7', '8')").rowcount
+    assert changed == 1
+    async with opened(**options) as client:
+        assert (await client.summary(7, summary_date=date(2025, 6, 1))).receipt.sent == 1
+
+
+@both
+@pytest.mark.parametrize("ago", [0, 40])
+async def test_instants_in_milliseconds_are_read_as_such(version: str, ago: int) -> None:
+    """In the state of a system, and in rows."""
+    end = TIME["end_at"] - ago * 86_400
+    rows = [{"end_at": 1000 * (end - 900 * n), "wh_del": n, "devices_reporting": 1} for n in range(4)]
+    meta = {"status": "normal", "last_report_at": 1000 * end, "last_energy_at": -1, "operational_at": "N/A"}
+    body = {"system_id": 7, "total_devices": 1, "intervals": rows[::-1], "meta": meta}
+    answer = await opened(version, body).rgm_stats(7, start_at=end - 3600, end_at=end)
+    assert [row.wh_del for row in answer.intervals] == [3, 2, 1, 0]
+    assert answer.meta == Meta("normal", datetime.fromtimestamp(end, UTC))
+    assert answer.coverage.complete
+
+
+@both
+async def test_an_odd_state_of_the_system_does_not_cost_the_rows(
+    version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told once, without the values."""
+    end = TIME["end_at"]
+    rows = [{"end_at": end - 900 * n, "wh_del": n, "devices_reporting": 1} for n in range(4)]
+    meta = {"status": 5, "last_report_at": "soon", "last_energy_at": "", "operational_at": 0}
+    body = {"system_id": 7, "total_devices": "1", "intervals": rows[::-1], "meta": meta}
+    answer = await opened(version, body).rgm_stats(7, start_at=end - 3600, end_at=end)
+    assert (len(answer.intervals), answer.meta) == (4, Meta("5"))
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "Meta.last_report_at" in warning
+    assert "soon" not in warning
+
+
+@both
+async def test_one_odd_system_does_not_cost_the_fleet(version: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It is left out, and the list says that it is not complete; an odd field costs itself only."""
+    listed = [
+        {"system_id": 7, "reference": 106_015_287, "interconnect_date": "0000-00-00"},
+        {"name": "CANARY"},
+    ]
+    systems = await opened(version, {"systems": listed, "total": 2}).systems()
+    assert [(each.system_id, each.reference) for each in systems] == [(7, "106015287")]
+    assert not systems.complete
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "System (1 left out)" in warning
+    assert "System.reference" in warning
+    assert "CANARY" not in warning

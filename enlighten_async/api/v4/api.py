@@ -70,7 +70,10 @@ class ApiV4:
     def system(self, system_id: int) -> AnswerPlan[models.SystemDetails]:
         """Plan one system."""
         return systems.SystemPlan(
-            Request("system", f"/systems/{system_id}", (), systems.system_details), self.time_zones
+            Request(
+                "system", f"/systems/{system_id}", (), partial(systems.system_details, system_id=system_id)
+            ),
+            self.time_zones,
         )
 
     def search_system_id(self, serial_num: str) -> AnswerPlan[models.SystemId]:

@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from enlighten_async.api.paging import PagedPlan, Seen
 from enlighten_async.api.systems import inverters_summary
+from enlighten_async.models.convert import UnreadableError
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.devices import EnvoyInverters, InvertersSummary
 from enlighten_async.models.receipt import Receipt
@@ -31,18 +32,22 @@ ABSENT = (None, "", "N/A")
 Rows = list[dict[str, Any]]
 
 
-def _listed(raw: dict[str, Any], kind: str) -> Rows:
-    """Return the devices of a kind; a kind of which there is none has no key."""
-    rows: Rows = (raw.get("devices") or {}).get(kind) or []
-    return rows
+def by_kind(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the devices of an answer, by their kind; a kind of which there is none has no key."""
+    devices = raw.get("devices")
+    if devices is None and raw.get("total_devices") == 0:
+        return {}
+    if not isinstance(devices, dict):
+        raise UnreadableError("not an object", "devices")
+    return {name.lower().replace("-", "_"): rows for name, rows in devices.items()}
 
 
 def shape_devices(raw: dict[str, Any]) -> dict[str, Any]:
     """Return a system's devices with a field for each kind that is known, and the others together."""
-    by_kind = {name.lower(): rows for name, rows in (raw.get("devices") or {}).items()}
-    known = {kind: device_rows(by_kind.pop(kind, None)) for kind in KINDS}
+    listed = by_kind(raw)
+    known = {kind: device_rows(listed.pop(kind)) for kind in KINDS if kind in listed}
     own = {name: raw.get(name) for name in ("system_id", "total_devices")}
-    return {**own, **known, "others": by_kind}
+    return {**own, **known, "others": listed}
 
 
 def device_rows(listed: Any) -> Any:
@@ -63,7 +68,7 @@ def _device(row: Any) -> Any:
 
 def shape_envoys(raw: dict[str, Any]) -> dict[str, Any]:
     """Return the gateways among a system's devices, as v2 lists them."""
-    gateways = [{**row, "envoy_id": row.get("id")} for row in _listed(raw, "gateways")]
+    gateways = [{**row, "envoy_id": row.get("id")} for row in by_kind(raw).get("gateways", [])]
     return {"system_id": raw.get("system_id"), "envoys": gateways}
 
 
@@ -81,8 +86,8 @@ def _active(raw: dict[str, Any], kind: str, *names: str) -> Rows:
     """Return the devices of a kind that are in service, as an inventory has them."""
     return [
         {"sn": row.get("serial_number"), **{name: row.get(name) for name in names}}
-        for row in _listed(raw, kind)
-        if row.get("active") not in {False, "false"}
+        for row in by_kind(raw).get(kind, [])
+        if row.get("active") not in (False, "false")
     ]
 
 

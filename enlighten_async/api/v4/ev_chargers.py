@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from enlighten_async.api import decode
 from enlighten_async.api.paging import PagedPlan, Seen
 from enlighten_async.api.systems import serial_number
-from enlighten_async.api.v4.devices import device_rows
+from enlighten_async.api.v4.devices import by_kind, device_rows
 from enlighten_async.api.v4.systems import quote_segment
 from enlighten_async.models import ev_charger
 from enlighten_async.models.convert import RowSequence
@@ -92,7 +92,8 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         return self._with_rows(parts[0].answer, rows, complete=parts[-1].next is None, receipt=receipt)
 
     def _decode(self, offset: int, seen: Seen, response: Response) -> Page[A]:
-        answer = decode.value(self.model, response, defaults={"system_id": self.system_id})
+        system_id = self.system_id
+        answer = decode.value(self.model, response, defaults={"system_id": system_id}, system_id=system_id)
         count = decode.parse_json(_COUNT, response).count
         # A row that is added between two requests pushes others from one page to the next.
         new = tuple(row for row in answer if row not in seen)
@@ -151,5 +152,7 @@ def ev_charger_sessions_plan(
 
 def shape_ev_chargers(raw: dict[str, Any]) -> dict[str, Any]:
     """Return a system's EV chargers by the names their model has."""
-    listed = (raw.get("devices") or {}).get("ev_chargers")
-    return {"system_id": raw.get("system_id"), "ev_chargers": device_rows(listed)}
+    return {
+        "system_id": raw.get("system_id"),
+        "ev_chargers": device_rows(by_kind(raw).get("ev_chargers", [])),
+    }

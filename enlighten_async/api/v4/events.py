@@ -158,7 +158,10 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         )
 
     def _decode(self, window: Window, response: Response) -> A:
-        page: Any = decode.value(self.log.page, response, defaults={"system_id": self.system_id})
+        system_id = self.system_id
+        page: Any = decode.value(
+            self.log.page, response, defaults={"system_id": system_id}, system_id=system_id
+        )
         coverage = Coverage(window, 1, as_of=page.as_of)
         return self.log.answer(page.system_id, tuple(page), coverage, page.as_of)
 
@@ -187,6 +190,8 @@ def _impossible(window: Window, now: int) -> Gap | None:
 
 
 def _event_key(event: Event) -> object:
+    if event.event_start_time is None:
+        return event  # what is known of it has to be the same
     return (event.event_type_id, event.event_start_time, event.serial_number)
 
 

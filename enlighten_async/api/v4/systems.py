@@ -17,6 +17,7 @@ from enlighten_async.api.error_bodies import says_no_device
 from enlighten_async.api.paging import Seen
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.api.systems import SystemFilters, SystemsPlan, filter_values, serial_number
+from enlighten_async.api.v4.devices import by_kind
 from enlighten_async.cache import SeriesIndex, absent_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotSupported, RangeError
 from enlighten_async.models.coverage import Reason
@@ -120,12 +121,14 @@ def _numbers(values: tuple[str, ...]) -> list[int]:
 
 def _shape_page(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]:
     """Return a page as the model has it; `next` is the number of the next one, if there is one."""
-    listed, total = raw["systems"], raw.get("total")
+    listed, total = raw.get("systems"), raw.get("total")
     count = len(listed) if isinstance(listed, list) else 0
     more = before + count < total if isinstance(total, int) else count >= SYSTEMS_PER_PAGE
-    items = [_shape_system(each) for each in listed] if isinstance(listed, list) else listed
+    if not isinstance(listed, list):
+        return raw
     return {
-        "systems": items,
+        "systems": [_shape_system(each) for each in listed],
+        "listed": count,
         "next": str(number + 1) if more and count else None,
         "total": total if isinstance(total, int) else None,
     }
@@ -176,16 +179,19 @@ class SystemPlan(SinglePlan[SystemDetails]):
             self.time_zones[part.system_id] = part.timezone
 
 
-def system_details(response: Response) -> SystemDetails:
-    """Decode one system."""
-    return decode.value(SystemDetails, response, shape=_shape_system)
+def system_details(response: Response, system_id: int | None = None) -> SystemDetails:
+    """Decode one system, of this number if it is given."""
+    return decode.value(SystemDetails, response, shape=_shape_system, system_id=system_id)
 
 
 def shape_summary(raw: dict[str, Any]) -> dict[str, Any]:
     """Return a summary with a list of EV chargers in place of objects named by their serial numbers."""
-    chargers = raw.get("evse_power") or []
-    named = [(serial, power) for each in chargers for serial, power in each.items()]
-    return {**raw, "evse_power": [{"serial_number": serial, **power} for serial, power in named]}
+    try:
+        named = [pair for each in raw.get("evse_power") or () for pair in each.items()]
+        chargers = [{"serial_number": serial, **power} for serial, power in named]
+    except (AttributeError, TypeError):
+        return raw  # in another shape
+    return {**raw, "evse_power": chargers}
 
 
 def shape_readings(raw: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +226,7 @@ def setting_plan(model: type[S], endpoint: str, system_id: int) -> SinglePlan[S]
         endpoint,
         f"/systems/config/{system_id}/{endpoint}",  # the number comes later than in other paths
         (),
-        partial(decode.value, model, defaults={"system_id": system_id}),
+        partial(decode.value, model, defaults={"system_id": system_id}, system_id=system_id),
         empty_answer_for=partial(_empty_setting, model, system_id),
         valid_until=_setting_valid_until,
     )
@@ -251,6 +257,6 @@ REPORTING_KINDS = ("meters", "encharges", "heat_pump", "evse")
 
 def shape_latest_telemetry(raw: dict[str, Any]) -> dict[str, Any]:
     """Return last reports with a field for each kind that is known, and the others together."""
-    by_kind = {name.lower().replace("-", "_"): rows for name, rows in (raw.get("devices") or {}).items()}
-    known = {kind: by_kind.pop(kind, None) for kind in REPORTING_KINDS}
-    return {"system_id": raw.get("system_id"), **known, "others": by_kind}
+    listed = by_kind(raw)
+    known = {kind: listed.pop(kind) for kind in REPORTING_KINDS if kind in listed}
+    return {"system_id": raw.get("system_id"), **known, "others": listed}

@@ -66,7 +66,7 @@ def test_envoys() -> None:
     assert listed == Envoys(7, (first, second))
     assert (len(listed), listed[1], listed[:1], list(listed)) == (2, second, (first,), [first, second])
     assert listed.as_of == NOW
-    assert told(envoys(7), {"system_id": 7, "envoys": None}) == Envoys(7)
+    assert told(envoys(7), {"system_id": 7, "envoys": []}) == Envoys(7)
     body["envoys"][0]["last_report_at"] = NOW.isoformat()  # type: ignore[index]
     assert told(envoys(7), body) == listed
 
@@ -169,7 +169,7 @@ def test_a_summary_of_inverters() -> None:
     silent = {"id": 8, "power_produced": None, "energy": None, "last_report_date": None}
     body = [
         {"signal_strength": 5, "micro_inverters": [micro(), silent]},
-        {"signal_strength": None, "micro_inverters": None, "new": 1},
+        {"signal_strength": None, "micro_inverters": [], "new": 1},
         {"signal_strength": 0, "micro_inverters": [micro(status="retired", energy={"value": None})]},
     ]
     summary = told(inverters_summary_by_envoy_or_site(7), body)
@@ -188,17 +188,17 @@ def test_a_summary_of_inverters() -> None:
     ("plan", "body", "path"),
     [
         (envoys(7), {"envoys": []}, "$.system_id"),
-        (envoys(7), {"system_id": 7, "envoys": [{"serial_number": 12}]}, "$.envoys[0].serial_number"),
+        (envoys(7), {"system_id": 7, "envoys": None}, "$.envoys"),
+        (envoys(7), {"system_id": 7}, "$.envoys"),
+        (envoys(7), {"system_id": 8, "envoys": []}, "$.system_id"),
+        (inventory(7), {"system_id": 7, "envoys": None}, "$.envoys"),
         (inventory(7), {"system_id": 7, "meters": {}}, "$.meters"),
         (inventory(7), {"system_id": 7, "inverters": ["x"]}, "$.inverters[0]"),
         (inverters_summary_by_envoy_or_site(7), {"micro_inverters": []}, "$"),
         (inverters_summary_by_envoy_or_site(7), "x", "$"),
         (inverters_summary_by_envoy_or_site(7), [7], "$[0]"),
-        (
-            inverters_summary_by_envoy_or_site(7),
-            [{"micro_inverters": [micro(energy={"value": 1, "units": "cal"})]}],
-            "$[0].micro_inverters[0].energy",
-        ),
+        (inverters_summary_by_envoy_or_site(7), None, "$"),
+        (inverters_summary_by_envoy_or_site(7), [{"micro_inverters": None}], "$[0].micro_inverters"),
     ],
 )
 def test_what_cannot_be_read_is_an_error(plan: Any, body: object, path: str) -> None:

@@ -116,9 +116,7 @@ def test_an_answer_without_days_has_a_reason(name: str, values: object) -> None:
     assert lifetime == expected(name, None, (), reason=Reason.NOT_REPORTED_YET)
 
 
-@pytest.mark.parametrize(
-    "values", [{"soon": 1, "x": 2}, {"20241301": 5}, {"0": "5"}, [1.5], "5", {"20240101": []}]
-)
+@pytest.mark.parametrize("values", [{"soon": 1, "x": 2}, {"20241301": 5}, "5", 5])
 def test_what_cannot_be_read_is_an_error(values: object) -> None:
     """It keeps the answer."""
     response = answer({"system_id": 7, "start_date": "2024-01-09", "consumption": values})
