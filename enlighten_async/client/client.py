@@ -311,6 +311,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
             if session.cache is not None:
                 steps.push_async_callback(session.cache.flush)
             steps.push_async_callback(session.limiter.sync)
+            steps.callback(session.limiter.close)
             steps.push_async_callback(session.transport.aclose)
             if self._oauth is not None:
                 # Before all else, and whatever is cancelled: without them the owner has to log in again.

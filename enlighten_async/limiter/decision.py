@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import frozen
 
 if TYPE_CHECKING:
     from enlighten_async.limiter.outage import FailureRun
+
+
+class Sender(NamedTuple):
+    """A limiter that asks for tokens of a key.
+
+    Attributes:
+        number: its number, unique among the limiters of all processes.
+        most: requests that may be in flight at once, of all limiters of the key, while it lives.
+    """
+
+    number: int
+    most: int
+
+
+ANYBODY = Sender(0, 0)
+"""A caller without a limiter."""
 
 
 @frozen
@@ -16,8 +32,8 @@ class Wait:
 
     Attributes:
         reason: "minute", "month", "throttled" (the server said so), "doubt" (one at a time for now),
-            "in_flight" (requests in flight may use up the rest), "priority" (a class above goes first) or
-            "outage" (the service fails).
+            "in_flight" (those in flight may use up the rest, or are as many as may be at once), "priority" (a
+            class above goes first) or "outage" (the service fails).
         at: monotonic time at which to ask again; `None`: when something in flight has settled.
         until: the same as the server's time (epoch seconds), where known.
         certain: whether the wait holds even if nothing in flight turns out to count.

@@ -27,10 +27,10 @@ from enlighten_async.limiter.bucket import (
     forecast,
     usage_warning,
 )
-from enlighten_async.limiter.decision import Settlement, Wait
+from enlighten_async.limiter.decision import ANYBODY, Sender, Settlement, Wait
 from enlighten_async.limiter.outage import CALM, Failure, FailureRun
 from enlighten_async.limiter.plan import Reservations
-from enlighten_async.limiter.record import ClockReading, PendingRequest, Record
+from enlighten_async.limiter.record import ClockReading, LiveSender, PendingRequest, Record
 from enlighten_async.limiter.server_clock import DATE_SLACK_S, ServerClock, from_peer
 
 if TYPE_CHECKING:
@@ -54,6 +54,12 @@ CLOCK_POLL_S = 1.0
 """Seconds after which a process that does not know the server's time asks again: others may write it down."""
 LONG_WAIT_S = 120.0
 """Seconds; who has to wait for longer is told so, and does not wait for the time to become known."""
+PLACE_POLL_S = 0.1
+"""Seconds after which a request asks again for one of the places in flight: others may leave one."""
+CLAIM_S = 1.0
+"""Seconds for which the first claim to a place holds; who still waits has renewed it then."""
+LIVE_S = 35.0
+"""Seconds after its last request for which a limiter is taken to live, where requests have no time limit."""
 MAX_SETTLED = 64
 """Requests settled last whose numbers are remembered: their rejections may still have to be recorded."""
 
@@ -97,6 +103,7 @@ class KeyState:
         clock: the server's time.
         guard: seconds by which `Date` and the server's counter are taken to differ.
         outage: the failures of the service in a row, and when the next request may go.
+        senders: the limiters that live (monotonic times), by number.
     """
 
     def __init__(self, life: float = math.inf) -> None:
@@ -104,6 +111,7 @@ class KeyState:
         self.clock = ServerClock()
         self.guard = GUARD_S
         self.outage = CALM
+        self.senders: dict[int, LiveSender] = {}
         self._guard_until = 0.0
         self._charged: dict[str, dict[int, int]] = {MINUTE.name: {}, MONTH.name: {}}
         self._blocks = Blocks()
@@ -134,7 +142,15 @@ class KeyState:
 
     # Taking and settling
 
-    def take(self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "") -> Wait | None:
+    def take(
+        self,
+        ticket: int,
+        plan: Plan,
+        now: float,
+        rank: int = 0,
+        path: str = "",
+        sender: Sender = ANYBODY,
+    ) -> Wait | None:
         """Put a request for a path in flight and return `None`, or return the reason why it has to wait."""
         in_flight = len(self._pending)
         wait = None if self.outage is CALM else self._outage_wait(path, now)
@@ -146,26 +162,31 @@ class KeyState:
             wait = self._window_wait(plan, now, rank)
             if wait is None and rank:
                 wait = self._priority_wait(now, rank)
+        live = self.senders.get(sender.number)
+        alone = live is not None and len(self.senders) == 1 and now < live.until - LIVE_S / 2
+        asks = wait is None and sender.most and (in_flight or not alone)
+        wait = self._place_wait(sender, now, rank) if asks else wait
         if wait is None:
-            self.admit(ticket, now)
+            self.admit(ticket, now, most=sender.most)
             if self.outage is not CALM:
                 self.outage = self.outage.sent(path, self._newest, now + self._ahead)
             if self._reservations.spans:
                 self._reservations.release(rank)
         elif wait.reason != "priority":
             self._reservations.reserve(rank, wait.at, now)
+            self._keep_alive(sender, now, now if wait.at is None else wait.at)
         return wait
 
-    def admit(self, ticket: int, now: float, request: PendingRequest | None = None) -> None:
+    def admit(self, ticket: int, now: float, request: PendingRequest | None = None, most: int = 0) -> None:
         """Put a request of this process, known or new, in flight, whatever the counts say."""
         self._newest = number = self._newest + 1
         if request is not None:
             request = replace(request, number=number)
         elif self.clock.known:
             until = self.clock.latest(now) + self.guard + self.life
-            request = PendingRequest(number, self._earliest(now), until, self.life)
+            request = PendingRequest(number, self._earliest(now), until, self.life, most)
         else:
-            request = PendingRequest(number, None, None, self.life)
+            request = PendingRequest(number, None, None, self.life, most)
         self._pending[number], self._own[ticket] = request, number
 
     def settle(self, ticket: int, settlement: Settlement) -> None:
@@ -334,6 +355,7 @@ class KeyState:
         other._limits, other._reservations = Limits(self._limits.learned), Reservations()
         other._reservations.spans = dict(self._reservations.spans)
         other._pending, other._seen = dict(self._pending), dict(self._seen)
+        other.senders = dict(self.senders)
         other._own, other._settled = dict(self._own), dict(self._settled)
         return other
 
@@ -354,6 +376,11 @@ class KeyState:
         earliest = self._earliest(now)
         self._limits = Limits({name: each for name, each in record.learned.items() if each.until > earliest})
         self._reservations.spans = self._shifted(record.reservations, -1)
+        self.senders = {
+            number: each
+            for number, sender in (record.senders.items() if self.clock.known else ())
+            if (each := sender.shifted(-self._server_ahead)).until > now
+        }
         while len(self._unplaced) > record.unplaced:
             self._unplaced.popleft()
         while len(self._unplaced) < record.unplaced:
@@ -386,6 +413,9 @@ class KeyState:
             probe_at=self._blocks.probe_at,
             elsewhere=self._elsewhere,
             outage=self.outage,
+            senders={number: each.shifted(self._server_ahead) for number, each in self.senders.items()}
+            if self.clock.known
+            else {},
         )
 
     def move(self, record: Record | None, now: float, wall: float) -> None:
@@ -457,6 +487,35 @@ class KeyState:
         if until is None:
             return None
         return Wait("priority", min(until, now + PRIORITY_POLL_S), in_flight=len(self._pending))
+
+    def _place_wait(self, sender: Sender, now: float, rank: int) -> Wait | None:
+        """Return the wait of a limiter while as many requests are in flight as any that lives allows.
+
+        A limiter that has waited longer has the first claim to the next place.
+        """
+        live, in_flight = self.senders.get(sender.number), len(self._pending)
+        since = now if live is None or live.claim is None else live.claim[0]
+        others = [each for each in self.senders.values() if each is not live and each.until > now]
+        claims = [each.claim for each in others if each.claim is not None]
+        claimed = any(at < since and end > now and above <= rank for at, end, above in claims)
+        limits = [sender.most, *(each.most for each in others)]
+        limits += [each.most for each in self._pending.values() if each.most]
+        free = in_flight + claimed < min(limits)
+        claim = None if free else (since, now + CLAIM_S, rank)
+        self._keep_alive(sender, now, now)
+        self.senders[sender.number] = replace(self.senders[sender.number], claim=claim)
+        return None if free else Wait("in_flight", now + PLACE_POLL_S, in_flight=in_flight)
+
+    def _keep_alive(self, sender: Sender, now: float, asks_at: float) -> None:
+        """Note that a limiter lives, and asks at some moment again at the latest."""
+        live = self.senders.get(sender.number)
+        if live is None:
+            self.senders = {number: each for number, each in self.senders.items() if each.until > now}
+        if sender.most:
+            lease = LIVE_S if self.life == math.inf else self.life
+            until = min(max(now, asks_at), now + LONG_WAIT_S) + lease
+            claim = None if live is None else live.claim
+            self.senders[sender.number] = LiveSender(sender.most, until, claim)
 
     def _blocked_wait(self, period: str, until: float) -> Wait:
         """Return the wait for a window that the server said is full."""
@@ -553,11 +612,16 @@ class KeyState:
         self._by_wall = 0.0 if self.clock.known else self._by_wall
         self._reading, self._read_at = reading, now
 
+    @property
+    def _server_ahead(self) -> float:
+        """Seconds by which the server's clock is ahead of the monotonic one, about; it is known."""
+        return (self.clock.least + self.clock.most) / 2
+
     def _shifted(self, spans: dict[int, tuple[float, float]], sign: int) -> dict[int, tuple[float, float]]:
         """Return reservations in the server's time in place of this process's own (sign 1), or back (-1)."""
         if not self.clock.known:
             return {}
-        shift = sign * (self.clock.least + self.clock.most) / 2
+        shift = sign * self._server_ahead
         return {rank: (start + shift, end + shift) for rank, (start, end) in spans.items()}
 
 

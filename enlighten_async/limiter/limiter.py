@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
 from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from attrs import Factory, define, field
 
 from enlighten_async.errors import BudgetExceeded, EnlightenError, InputError, QuotaExhausted, UsageError
 from enlighten_async.limiter.bucket import MINUTE, RETRY_AFTER, runs_out
-from enlighten_async.limiter.decision import Settlement, Wait
+from enlighten_async.limiter.decision import Sender, Settlement, Wait
 from enlighten_async.limiter.outage import CALM, Failure, FailureRun
 from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
 from enlighten_async.windows import as_datetime
@@ -37,6 +38,8 @@ IN_FLIGHT_POLL_S = 0.1
 """Seconds after which the head asks again while another client of the store has requests in flight."""
 SHORT_REST_S = 20.0
 """Seconds that callers wait where the service asks for so much rest (`Retry-After`); of more they hear."""
+SENDER_BITS = 48
+"""Bits of a limiter's random number."""
 TOO_MANY = frozenset({409, 429, 503})
 """Statuses that say "too many requests": v2's and v4's for the limit, and both's for concurrency."""
 
@@ -142,7 +145,8 @@ class RateLimiter:
         store: the counts of the key.
         plan: the key's plan, resolved.
         clock: the source of time; all users of the store share its monotonic clock.
-        max_in_flight: requests in flight at the most.
+        max_in_flight: requests in flight at the most, also together with the other limiters that use the
+            store: the smallest number of those that live holds for all.
 
     Raises:
         InputError: the plan is not resolved, or `max_in_flight` is below 1.
@@ -155,6 +159,7 @@ class RateLimiter:
         self._plan = plan
         self._clock = clock
         self._concurrency = ConcurrencyLimit(max_in_flight)
+        self._sender = Sender(secrets.randbits(SENDER_BITS), max_in_flight)
         self._queue = WaitQueue()
         self._numbers = count()
         self._wait_times = WaitTimes()
@@ -210,6 +215,12 @@ class RateLimiter:
         """Let the store write what was settled, unless the next in the queue lets it do so at once."""
         if self._queue.head is None:
             await self._store.sync()
+
+    def close(self) -> None:
+        """Leave the other limiters of the key all places in flight that this one had a say in."""
+        number = self._sender.number
+        if self._store.read(lambda state: number in state.senders):
+            self._store.update(lambda state: state.senders.pop(number, None))
 
     async def refresh(self) -> None:
         """Learn what other processes have spent, where the store is shared with any."""
@@ -355,7 +366,7 @@ class RateLimiter:
         ticket = next(_tickets)
         try:
             now = self._clock.monotonic()
-            wait = await self._store.take(ticket, self._plan, now, waiter.priority, waiter.path)
+            wait = await self._store.take(ticket, self._plan, now, waiter.priority, waiter.path, self._sender)
         except BaseException:
             # A cancelled `take` may have taken: giving back what was not taken does no harm.
             unsent = Settlement(None, self._clock.monotonic())

@@ -25,7 +25,7 @@ RENEWAL_S = 0.5
 """Seconds by which a reservation has to be prolonged to be written again."""
 
 
-class PendingRequest(msgspec.Struct, frozen=True):
+class PendingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """A request in flight.
 
     Attributes:
@@ -33,12 +33,34 @@ class PendingRequest(msgspec.Struct, frozen=True):
         since: the earliest the server can have counted it (epoch seconds), where that was known.
         until: the latest (epoch seconds), where that was known.
         life: seconds after which it is over for sure, seen from its first reader.
+        most: requests that its sender lets be in flight at once; 0: any.
     """
 
     number: int
     since: float | None
     until: float | None
     life: float
+    most: int = 0
+
+
+class LiveSender(msgspec.Struct, frozen=True):
+    """A limiter, of any process, that has asked for a token lately.
+
+    Attributes:
+        most: requests that it lets be in flight at once, of all limiters.
+        until: when it is taken to have gone, unless it asks again.
+        claim: since when it waits for a place, until when that holds, and the class of its request; `None`:
+            it does not wait.
+    """
+
+    most: int
+    until: float
+    claim: tuple[float, float, int] | None = None
+
+    def shifted(self, seconds: float) -> LiveSender:
+        """Return it with its times on another clock."""
+        claim = self.claim and (self.claim[0] + seconds, self.claim[1] + seconds, self.claim[2])
+        return LiveSender(self.most, self.until + seconds, claim)
 
 
 class ClockReading(msgspec.Struct, frozen=True):
@@ -106,6 +128,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         heard: the limits of the plan under which the server said until when it serves nothing, by period.
         unnamed: minutes in a row with a rejection without a period, and the number of the last.
         probe_at: when one request may go though the month is taken to be full (server's time); 0: it is not.
+        senders: the limiters that live (server's time), by number.
         elsewhere: the number of a month, and how many of its charged requests only the user has told of.
         outage: the failures of the service in a row; its times are the wall clock's.
     """
@@ -126,6 +149,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     probe_at: float = 0.0
     elsewhere: tuple[int, int] = (0, 0)
     outage: Outage = CALM
+    senders: dict[int, LiveSender] = {}
 
     @classmethod
     def decode(cls, text: str) -> Record:
@@ -143,12 +167,22 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     def is_news_to(self, other: Record) -> bool:
         """Tell whether it is worth the disk's time to write this in place of the other.
 
-        Reservations end soon, and waiters renew them every moment.
+        Reservations and claims end soon, and waiters renew them every moment.
         """
-        mine, others = self.reservations, other.reservations
-        if replace(self, reservations={}) != replace(other, reservations={}) or mine.keys() != others.keys():
+        bare, before = replace(self, reservations={}, senders={}), replace(other, reservations={}, senders={})
+        mine, others = self._ends(), other._ends()
+        if bare != before or mine.keys() != others.keys():
             return True
-        return any(abs(end - others[rank][1]) > RENEWAL_S for rank, (_, end) in mine.items())
+        return any(abs(end - others[key]) > RENEWAL_S for key, end in mine.items())
+
+    def _ends(self) -> dict[tuple[str, int], float]:
+        """Return when the reservations end, the senders, and their claims."""
+        ends = {("class", rank): end for rank, (_, end) in self.reservations.items()}
+        for number, sender in self.senders.items():
+            ends["sender", number] = sender.until
+            if sender.claim is not None:
+                ends["claim", number] = sender.claim[1]
+        return ends
 
     def merged(self, other: Record) -> Record:
         """Return the worse of both, where two files tell of a key; requests in flight are this one's."""
@@ -164,6 +198,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
             unnamed=max(self.unnamed, other.unnamed),
             probe_at=max(self.probe_at, other.probe_at),
             elsewhere=max(self.elsewhere, other.elsewhere),
+            senders={**other.senders, **self.senders},
             learned={**other.learned, **self.learned},
             unplaced=max(self.unplaced, other.unplaced),
             newest=max(self.newest, other.newest),

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from attrs import define, frozen
 
+from enlighten_async.limiter.decision import ANYBODY
 from enlighten_async.limiter.key_state import KeyState
 
 if TYPE_CHECKING:
-    from enlighten_async.limiter.decision import Wait
+    from enlighten_async.limiter.decision import Sender, Wait
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.limiter.record import Record
 
@@ -34,6 +35,7 @@ class PendingTake:
         now: monotonic time when it was asked for; the decision is taken later than that.
         rank: the request's class.
         path: the path that it asks.
+        sender: the limiter that asked.
         withdrawn: whether nobody waits for the decision any more, so that it must not be taken.
     """
 
@@ -42,6 +44,7 @@ class PendingTake:
     now: float
     rank: int
     path: str = ""
+    sender: Sender = ANYBODY
     withdrawn: bool = False
 
 
@@ -110,10 +113,10 @@ class SharedKeyState:
         """Take the decision here and now, by what is known: nothing can be written."""
         with self._lock:
             self._current.expire(now)
-            wait = self._current.take(asked.ticket, asked.plan, now, asked.rank, asked.path)
+            wait = self._current.take(asked.ticket, asked.plan, now, asked.rank, asked.path, asked.sender)
             if wait is None:
                 # It will have left by the time of the commit, whatever others have spent.
-                self._note(lambda state: state.admit(asked.ticket, now))
+                self._note(lambda state: state.admit(asked.ticket, now, most=asked.sender.most))
             return wait
 
     def withdraw(self, asked: PendingTake) -> None:
@@ -145,7 +148,7 @@ class SharedKeyState:
         wait = None
         if take is not None:
             state.expire(now)
-            wait = state.take(take.ticket, take.plan, now, take.rank, take.path)
+            wait = state.take(take.ticket, take.plan, now, take.rank, take.path, take.sender)
         return Draft(state, len(updates), wait)
 
     def commit(self, draft: Draft) -> None:

@@ -16,6 +16,7 @@ import anyio
 
 from enlighten_async import state
 from enlighten_async.errors import EnlightenError, UsageError
+from enlighten_async.limiter.decision import ANYBODY
 from enlighten_async.limiter.key_state import LATE_COUNT_S, KeyState
 from enlighten_async.limiter.record import Record
 from enlighten_async.limiter.shared_state import PendingTake, SharedKeyState
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from enlighten_async.clock import Clock
-    from enlighten_async.limiter.decision import Wait
+    from enlighten_async.limiter.decision import Sender, Wait
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.limiter.shared_state import Draft
     from enlighten_async.state import StateFile
@@ -95,7 +96,15 @@ class SqliteQuotaStore:
         """Expect requests to take so long, if that is longer than what was expected."""
         self._state.extend_life(_life(timeout))
 
-    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "") -> Wait | None:
+    async def take(
+        self,
+        ticket: int,
+        plan: Plan,
+        now: float,
+        rank: int = 0,
+        path: str = "",
+        sender: Sender = ANYBODY,
+    ) -> Wait | None:
         """Put a request in flight and return `None`, or return why it has to wait.
 
         It is on the disk when this returns, and all that was noted before with it.
@@ -104,7 +113,7 @@ class SqliteQuotaStore:
             InputError: the file was made by a newer version of this package or by another program.
             UsageError: nobody waits for the answer, and it could not be kept: the disk is full, say.
         """
-        asked = PendingTake(ticket, plan, now, rank, path)
+        asked = PendingTake(ticket, plan, now, rank, path, sender)
         try:
             return (await self._commit(asked, TAKE_TIMEOUT_S)).wait
         except state.DatabaseUnavailable as error:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from enlighten_async.errors import Throttled
 from enlighten_async.limiter import RANKS, KeyState, MemoryQuotaStore, Plan, Settlement, UsageWarning
-from enlighten_async.limiter.key_state import GUARD_S, LATE_COUNT_S, MAX_GUARD_S
+from enlighten_async.limiter.decision import Sender
+from enlighten_async.limiter.key_state import CLAIM_S, GUARD_S, LATE_COUNT_S, MAX_GUARD_S, PLACE_POLL_S
 from enlighten_async.limiter.plan import RESERVATION_S
+from enlighten_async.limiter.record import Record
+from tests.effort import examples
 from tests.limiter.fake_server import MONTH_END, rejection
 from tests.limiter.stores import settle, warn
 
@@ -273,6 +280,70 @@ def test_the_rejections_of_one_burst_are_one_minutes() -> None:
         state.settle(number, Settlement(1000.1, now, landed=True, date=int(DATE + now - 1000)))
         state.record_rejection(number, rejection(), plan, now)
     assert "month" not in state.snapshot(plan, now).blocked_until
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["take", "settle", "crash", "pass"]),
+        st.integers(0, 3),
+        st.floats(0, 20),
+        st.integers(0, 2),
+    ),
+    max_size=60,
+)
+
+
+@given(most=st.lists(st.integers(1, 5), min_size=4, max_size=4), steps=STEPS)
+@examples(60)
+def test_never_more_in_flight_than_the_smallest_limit_of_those_that_live(
+    most: list[int], steps: list[tuple[str, int, float, int]]
+) -> None:
+    """Limiters of processes of their own on one record, which may be killed with requests in flight."""
+    plan, now, record, ticket = Plan(minute=100_000), 1000.0, Record(), 0
+    states, flying = [KeyState(35.0) for _ in most], [[] for _ in most]  # type: list[KeyState], list[list[int]]
+    asked = [-math.inf] * len(most)
+    for what, who, seconds, rank in steps:
+        state, sender = states[who], Sender(who + 1, most[who])
+        state.load(record, now, now)
+        if what == "pass":
+            now += seconds
+        elif what == "crash":
+            states[who], flying[who] = KeyState(35.0), []
+            continue
+        elif what == "settle" and flying[who]:
+            settlement = Settlement(now, now, landed=True, accepted=True, date=int(DATE + now - 1000))
+            state.settle(flying[who].pop(), settlement)
+        elif what == "take":
+            ticket += 1
+            live = [most[who], *(most[n] for n in range(4) if now - asked[n] < 34 and state.clock.known)]
+            if state.take(ticket, plan, now, rank, sender=sender) is None:
+                flying[who].append(ticket)
+                assert len(state._pending) <= min(live)
+                asked[who] = now
+        record = Record.decode(state.dump(now, now).encode())
+    now += 100
+    state = KeyState(35.0)
+    state.load(record, now, now)
+    state.load(record, now + 100, now + 100)
+    assert (len(state._pending), state.senders) == (0, {})
+
+
+def test_who_waits_for_a_place_gets_the_next_one() -> None:
+    """However fast the other asks again; a class above goes first all the same."""
+    state, plan = state_at_40_s(1000)
+    busy, slow = Sender(1, 1), Sender(2, 5)
+    assert state.take(10, plan, 1000.1, POLL, sender=busy) is None
+    wait = state.take(11, plan, 1000.2, POLL, sender=slow)
+    assert wait is not None
+    assert (wait.reason, wait.certain, wait.at) == ("in_flight", False, 1000.2 + PLACE_POLL_S)
+    state.settle(10, Settlement(None, 1000.25))
+    assert state.take(12, plan, 1000.25, POLL, sender=busy) is not None
+    assert state.take(13, plan, 1000.3, POLL, sender=slow) is None
+    assert state.take(14, plan, 1000.35, POLL, sender=busy) is not None
+    state.settle(13, Settlement(None, 1000.4))
+    assert state.take(15, plan, 1000.4, INTERACTIVE, sender=slow) is None
+    state.settle(15, Settlement(None, 1000.5))
+    assert state.take(16, plan, 1000.5 + CLAIM_S + RESERVATION_S, BACKFILL, sender=slow) is None
 
 
 async def test_there_is_no_alarm_before_the_time_is_known_nor_without_a_limit() -> None:

@@ -16,10 +16,11 @@ import pytest
 
 from enlighten_async.errors import InputError, UsageError
 from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore
+from enlighten_async.limiter.decision import Sender
 from enlighten_async.limiter.sqlite_store import MIN_ROOM_BYTES
 from enlighten_async.state import DatabaseUnavailable, StateFile
 from enlighten_async.testing import FakeClock
-from tests.limiter.stores import left, settle, sqlite_store
+from tests.limiter.stores import TIMEOUT_S, left, settle, sqlite_store
 
 T = TypeVar("T")
 
@@ -350,3 +351,20 @@ async def test_counts_that_cannot_be_written_refuse_whom_nobody_waits_for(path: 
     other.close()
     await store.aclose()
     assert (await seen(path))["month"] == 97
+
+
+async def test_the_place_of_a_killed_process_comes_free(path: Path) -> None:
+    """After the time that a request may take, and 5 s; so does its say in how many may be in flight."""
+    clock, killed, other = a_clock(), Sender(1, 1), Sender(2, 2)
+    first, second = sqlite_store(path, clock), sqlite_store(path, clock)
+    await use(first, 1)
+    assert await first.take(2, PLAN, clock.monotonic(), sender=killed) is None  # and is killed
+    began = clock.monotonic()
+    while (wait := await second.take(3, PLAN, clock.monotonic(), sender=other)) is not None:
+        assert (wait.reason, wait.in_flight) == ("in_flight", 1)
+        await clock.sleep(0.5)
+    assert TIMEOUT_S + 5 <= clock.monotonic() - began < TIMEOUT_S + 10
+    assert await second.take(4, PLAN, clock.monotonic(), sender=other) is None
+    assert await second.take(5, PLAN, clock.monotonic(), sender=other) is not None
+    for store in (first, second):
+        await store.aclose()

@@ -10,6 +10,7 @@ from anyio.lowlevel import checkpoint
 
 from enlighten_async.errors import BudgetExceeded, QuotaExhausted
 from enlighten_async.limiter import MemoryQuotaStore, Plan, Wait
+from enlighten_async.limiter.decision import ANYBODY, Sender
 from enlighten_async.testing import FakeClock
 from tests.limiter.fake_server import IDLE, build, purchase
 
@@ -19,10 +20,12 @@ STEPS = range(24)
 class SlowStore(MemoryQuotaStore):
     """A store that has to wait before and after its decision, as one in a file does."""
 
-    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "") -> Wait | None:
+    async def take(
+        self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "", sender: Sender = ANYBODY
+    ) -> Wait | None:
         """Decide between two waits."""
         await checkpoint()
-        wait = await super().take(ticket, plan, now, rank, path)
+        wait = await super().take(ticket, plan, now, rank, path, sender)
         await checkpoint()
         return wait
 
@@ -115,9 +118,9 @@ async def test_what_settles_while_the_store_decides_is_not_missed() -> None:
 
     class Stuck(MemoryQuotaStore):
         async def take(
-            self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = ""
+            self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "", sender: Sender = ANYBODY
         ) -> Wait | None:
-            wait = await super().take(ticket, plan, now, rank, path)
+            wait = await super().take(ticket, plan, now, rank, path, sender)
             if wait is not None:
                 await server.clock.sleep(5)
             return wait
@@ -140,9 +143,9 @@ async def test_a_store_that_fails_loses_nothing() -> None:
         broken = True
 
         async def take(
-            self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = ""
+            self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "", sender: Sender = ANYBODY
         ) -> Wait | None:
-            wait = await super().take(ticket, plan, now, rank, path)
+            wait = await super().take(ticket, plan, now, rank, path, sender)
             if self.broken:
                 raise OSError("disk full")
             return wait

@@ -13,7 +13,7 @@ import httpx
 
 from enlighten_async.clock import Clock
 from enlighten_async.limiter import Plan, SqliteQuotaStore
-from enlighten_async.limiter.decision import Wait
+from enlighten_async.limiter.decision import ANYBODY, Sender, Wait
 from enlighten_async.state import StateFile
 
 BEFORE_DEBIT, AFTER_DEBIT = "before the debit", "after the debit"
@@ -103,10 +103,12 @@ class Debits(SqliteQuotaStore):
         super().__init__(file, name, clock=clock)
         self._reaper = reaper
 
-    async def take(self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "") -> Wait | None:
+    async def take(
+        self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "", sender: Sender = ANYBODY
+    ) -> Wait | None:
         """Put a request in flight."""
         self._reaper.at(BEFORE_DEBIT)
-        wait = await super().take(ticket, plan, now, rank, path)
+        wait = await super().take(ticket, plan, now, rank, path, sender)
         if wait is None:
             self._reaper.at(AFTER_DEBIT)
         return wait
