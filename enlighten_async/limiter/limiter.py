@@ -148,6 +148,9 @@ class RateLimiter:
         max_in_flight: requests in flight at the most, also together with the other limiters that use the
             store: the smallest number of those that live holds for all.
 
+    Attributes:
+        answers: responses so far, whatever they said.
+
     Raises:
         InputError: the plan is not resolved, or `max_in_flight` is below 1.
     """
@@ -164,7 +167,7 @@ class RateLimiter:
         self._numbers = count()
         self._wait_times = WaitTimes()
         self._log = QuotaLog()
-        self._answered_at = -math.inf  # monotonic time of the last response
+        self.answers = 0
 
     def __repr__(self) -> str:
         in_flight = f"{self._concurrency.count}/{self._concurrency.limit}"
@@ -318,10 +321,6 @@ class RateLimiter:
         self._queue.refuse(lambda waiter: self._refusal(waiter.path, now))
         return False
 
-    def answered_since(self, moment: float) -> bool:
-        """Tell whether the service has answered anybody since then (monotonic time)."""
-        return self._answered_at > moment
-
     def give_up_queue(self, error: EnlightenError) -> None:
         """Tell those who wait for requests in flight to come back that one got no answer in time."""
         if self.waiting is not None and self.waiting.reason == "in_flight":
@@ -383,7 +382,7 @@ class RateLimiter:
         if response is None:
             settlement = Settlement(sent_at, now)
         else:
-            self._answered_at = response.received_at
+            self.answers += 1
             settlement = Settlement(
                 sent_at=response.sent_at if sent_at is None else sent_at,
                 ended_at=response.received_at,
@@ -477,7 +476,7 @@ class RateLimiter:
         """Raise if so many are ahead in the queue that it takes longer than the caller waits."""
         ahead = self._queue.ahead(waiter)
         # The head's wait is known better, and before the first response the time is not known at all.
-        if not ahead or self._answered_at == -math.inf:
+        if not ahead or not self.answers:
             return
         opens = self._forecast(ahead + 1, waiter.priority)
         if opens - self.now() > max_wait:

@@ -380,6 +380,7 @@ class Fetcher:
         """
         session, exchange = self.session, Exchange(request, credentials)
         failure: EnlightenError | None = None
+        before = session.limiter.answers, session.clock.monotonic()
         try:
             await session.transport.send(exchange)
         except TransportError as error:
@@ -391,8 +392,8 @@ class Fetcher:
             self.costs.count(grant, sent=sent_at is not None, again=again)
             if response is not None:
                 failure = self._receive(segment, request, shared, grant, response)
-            elif sent_at is not None:
-                self._count_unanswered(segment, request, grant, failure, sent_at)
+            else:
+                self._count_unanswered(segment, request, grant, failure, sent_at, before)
             await session.limiter.sync()
             if session.cache is not None:
                 await session.cache.flush()
@@ -443,19 +444,29 @@ class Fetcher:
         request: Request[Part],
         grant: Grant,
         failure: EnlightenError | None,
-        sent_at: float,
+        sent_at: float | None,
+        before: tuple[int, float],
     ) -> None:
-        """Count a request that left and got no whole answer, unless its caller was only impatient."""
-        limiter, seconds = self.session.limiter, self.session.clock.monotonic() - sent_at
-        silent = not limiter.answered_since(sent_at)
-        if failure is None and silent and seconds >= GIVEN_UP_S:
+        """Count a request that left and got no whole answer, unless its caller was only impatient.
+
+        Args:
+            segment: what it is for.
+            request: the request.
+            grant: its permission, settled.
+            failure: why it got no answer; `None`: its caller gave up.
+            sent_at: monotonic time when it left, if it did.
+            before: when it began, the number of answers to anybody, and the monotonic time.
+        """
+        limiter, seconds = self.session.limiter, self.session.clock.monotonic() - before[1]
+        silent = limiter.answers == before[0]
+        if failure is None and sent_at is not None and silent and seconds >= GIVEN_UP_S:
             text = f"no answer within {seconds:.1f} s to {request.method} {request.path}: given up"
             self._count_failure(segment, request, grant, RequestTimeout(text, sent=True, phase="wait"))
-        elif failure is not None and is_outage(failure):
+        elif failure is not None and sent_at is not None and is_outage(failure):
             self._count_failure(segment, request, grant, failure)
-            if silent and isinstance(failure, RequestTimeout):
-                segment.repeatable = False  # nothing tells that the service lives
-                limiter.give_up_queue(failure)
+        if silent and isinstance(failure, RequestTimeout):
+            segment.repeatable = False  # nothing tells that the service lives
+            limiter.give_up_queue(failure)
 
     def _interpret(
         self, request: Request[Part], response: Response

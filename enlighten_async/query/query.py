@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import anyio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from enlighten_async.cache import CachedSpan, SeriesIndex
 from enlighten_async.errors import BudgetExceeded, EnlightenError, UsageError
@@ -221,6 +221,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                 return
         finally:
             self._spent += clock.monotonic() - began
+        # What waits to be repeated has failed before: that is the cause.
+        segments = self._runner.segments if self._runner else ()
+        self._failures.extend(each.failure for each in segments if each.request and each.failure)
         self._failures.append(BudgetExceeded(f"not done within max_wait={allowed} s"))
 
     async def _prepared(self) -> Runner | None:
@@ -288,9 +291,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     def _time_zone_runner(self, system_id: int) -> Runner:
         plan = TimeZonePlan(self._session.api, system_id, self._session.api.time_zones)
-        fetcher = Fetcher(
-            self._session, self._options, SeriesIndex(), self._costs, self._failures, self._deadline
-        )
+        # A time zone does not age: whoever needs the same one waits for the request that is under way.
+        options = evolve(self._options, max_age=None)
+        fetcher = Fetcher(self._session, options, SeriesIndex(), self._costs, self._failures, self._deadline)
         return Runner(plan, plan.segments(), fetcher)
 
     async def _known_time_zone(self) -> ZoneInfo | None:
@@ -306,9 +309,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     async def _time_zone(self, system_id: int) -> ZoneInfo | None:
         """Return a system's time zone, asked for by the first query that needs it; `None` if that failed."""
-        async with self._session.time_zone_lock:
-            if system_id not in self._session.api.time_zones:
-                await self._time_zone_runner(system_id).run()
+        if system_id not in self._session.api.time_zones:
+            await self._time_zone_runner(system_id).run()
         return _zone_info(self._session.api.time_zones, system_id)
 
     # The end
@@ -378,12 +380,15 @@ class TimeZonePlan(QueryPlan[str, str]):
 def first_cause(failures: Sequence[EnlightenError], partial: object, receipt: Receipt) -> EnlightenError:
     """Return the one error to raise: the first that ended the query, or else the first of all.
 
+    That the caller's limits end it is never raised in place of a failure that came before.
+
     Args:
         failures: all of them, in the order in which they came; at least one.
         partial: the parts that did arrive, merged.
         receipt: the costs.
     """
-    error = next((failure for failure in failures if failure.ends_query), failures[0])
+    ending = (each for each in failures if each.ends_query and not isinstance(each, BudgetExceeded))
+    error = next(ending, failures[0])
     error.partial = partial
     error.causes = (error, *(failure for failure in failures if failure is not error))
     error.receipt = receipt

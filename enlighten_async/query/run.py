@@ -65,12 +65,14 @@ class Runner:
         unpaid = [segment for segment in self.segments if not segment.cached]
         if self._probed or len(self.segments) < 2 or not unpaid:
             return
+        down = False
         for probe in unpaid[: -1 - MAX_PROBES : -1]:
             while probe.request is not None:
                 await self.fetcher.fetch(probe, probe.request)
-            if probe.error is None or not is_outage(probe.error):
+            down = probe.error is not None and is_outage(probe.error)
+            if not (down and probe.repeatable) or self.fetcher.ended:
                 break
-        else:
+        if down:
             self._refuse([segment for segment in self.pending if not segment.cached])
         self._probed = True
         await self._prune()

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, MutableMapping
 from typing import Protocol
 
-import anyio
 from attrs import Factory, define, field, frozen
 
 from enlighten_async.cache import IntervalCache
@@ -105,7 +104,6 @@ class Session:
         clock: the source of time.
         retry: the policy for failures that may pass.
         max_concurrency: segments of one query that are fetched side by side.
-        time_zone_lock: held while a time zone is asked for.
         cache: answers paid for before; `None` if nothing is cached.
         in_flight: requests of this process that are not answered yet.
         process: the process that made it, to which its connections belong.
@@ -118,7 +116,6 @@ class Session:
     clock: Clock
     retry: RetryPolicy
     max_concurrency: int = 10
-    time_zone_lock: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None
     in_flight: InFlight = Factory(InFlight)
     process: int = Factory(os.getpid)

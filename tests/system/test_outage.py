@@ -1,0 +1,291 @@
+"""An outage costs a few requests, each caller is told at once by its own name, and its end is noticed."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import pytest
+
+from enlighten_async import (
+    BudgetExceeded,
+    EnlightenClient,
+    EnlightenError,
+    NotFound,
+    Plan,
+    RequestTimeout,
+    RetryPolicy,
+    ServerError,
+    ServiceRetired,
+    TransportError,
+    Unavailable,
+)
+from enlighten_async.emulator import Fault
+from tests.world import World
+
+ALWAYS = float("inf")
+HOUR, DAY = 3600.0, 86_400.0
+PAGE = {"body": "<h2>Too many visitors (queue full)</h2>", "content_type": "text/html"}
+PLAN = Plan(minute=1000, month=100_000)
+
+OUTAGES: dict[str, tuple[dict[str, Any], type[EnlightenError]]] = {
+    "503": ({"status": 503, "body": "{}"}, Unavailable),
+    "500": ({"status": 500, "body": "{}"}, ServerError),
+    "reset": ({"dropped": True}, TransportError),
+    "page, 200": ({"status": 200, **PAGE}, ServerError),
+    "page, 302": ({"status": 302, **PAGE}, ServerError),
+    "page, 502": ({"status": 502, **PAGE}, ServerError),
+    "no data": ({"status": 500, "body": '{"errorCode": 7}'}, Unavailable),
+    "silence": ({"delay": ALWAYS}, RequestTimeout),
+}
+
+
+class Callers:
+    """Many callers of one client, whose requests are all different.
+
+    Attributes:
+        clock: the time.
+        errors: the classes of what they were told.
+        slowest: seconds after which the last one was told.
+    """
+
+    def __init__(self, world: World, client: EnlightenClient, *, many: bool) -> None:
+        self.clock = world.clock
+        self._client = client
+        self._systems = [world.system, *range(3000, 3049)] if many else [world.system]
+        self.errors: set[type[BaseException]] = set()
+        self.slowest = 0.0
+
+    async def ask(self, count: int) -> None:
+        """Ask at once, and wait until all are told."""
+        async with anyio.create_task_group() as tasks:
+            for number in range(count):
+                tasks.start_soon(self._ask, number)
+
+    async def _ask(self, number: int) -> None:
+        began = self.clock.monotonic()
+        system, end = self._systems[number % len(self._systems)], self.clock.now() // 900 * 900
+        end -= number * DAY
+        try:
+            await self._client.rgm_stats(system, start_at=end - DAY, end_at=end)
+        except EnlightenError as error:
+            self.errors.add(type(error))
+        self.slowest = max(self.slowest, self.clock.monotonic() - began)
+
+
+def opened(world: World, version: str, **options: Any) -> EnlightenClient:
+    """Open a client of a version."""
+    make = world.client if version == "v2" else world.v4
+    return make(plan=PLAN, **options)
+
+
+def break_down(world: World, kind: str) -> None:
+    """Let every request but those for tokens meet an outage."""
+    world.emulator.inject(Fault(path="/api/", times=ALWAYS, **OUTAGES[kind][0]))
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+@pytest.mark.parametrize("version", ["v2", "v4"])
+@pytest.mark.parametrize("kind", OUTAGES)
+async def test_fifty_callers_cost_a_few_requests(kind: str, version: str, *, many: bool, warm: bool) -> None:
+    """At most 8 at once, and each caller is told what it is within 30 s, or after one timeout."""
+    world = World()
+    async with opened(world, version) as client:
+        if warm:
+            await client.summary(world.system)
+        break_down(world, kind)
+        before, callers = world.emulator.counts.sent, Callers(world, client, many=many)
+        await callers.ask(50)
+        expected = OUTAGES[kind][1]
+        if version == "v2" and kind in {"page, 200", "page, 302"}:
+            expected = ServiceRetired  # so it is read from v2's own host
+        assert callers.errors == ({expected} if kind != "no data" else set())
+        assert callers.slowest <= (35 if kind == "silence" else 1)
+        assert world.emulator.counts.sent - before <= 8
+        await callers.ask(50)  # nothing more
+        assert world.emulator.counts.sent - before <= 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+@pytest.mark.parametrize("kind", ["503", "silence", "page, 502"])
+async def test_a_day_of_outage(kind: str, *, many: bool) -> None:
+    """20 requests in the first hour, 45 in the day; probes are 6 minutes apart at the most, later an hour."""
+    world = World()
+    client = opened(world, "v4")
+    await client.summary(world.system)
+    break_down(world, kind)
+    callers, counts, began = Callers(world, client, many=many), world.emulator.counts, world.clock.monotonic()
+    before, times = counts.sent, [began]
+    await callers.ask(50)
+    while (since := world.clock.monotonic() - began) < DAY:
+        sent = counts.sent
+        await callers.ask(10 if since < HOUR else 2)
+        if counts.sent > sent:
+            times.append(world.clock.monotonic())
+        assert since > HOUR or counts.sent - before <= 20
+        await world.clock.sleep(20)
+    assert counts.sent - before <= 45
+    gaps = [(second - began, second - first) for first, second in pairwise(times)]
+    assert max(gap for at, gap in gaps if at <= HOUR) <= 360
+    assert max(gap for _, gap in gaps) <= HOUR
+    world.emulator.faults.clear()
+    with pytest.raises(EnlightenError) as caught:
+        await client.summary(world.system)
+    assert caught.value.retry_at is not None
+    await world.clock.sleep(caught.value.retry_at.timestamp() - world.clock.now())
+    await client.summary(world.system)
+    assert world.clock.monotonic() - times[-1] <= HOUR
+    sent, callers.errors = counts.sent, set()
+    await callers.ask(50)  # at full speed, without a debt
+    assert (counts.sent - sent, callers.errors) == (50, {NotFound} if many else set())
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+@pytest.mark.parametrize("kind", OUTAGES)
+async def test_a_year_is_given_up_after_a_few_requests(kind: str, version: str) -> None:
+    """53 windows meet the same outage: its name, and how long to wait, are told; streamed as awaited."""
+    world = World()
+    async with opened(world, version) as client:
+        break_down(world, kind)
+        query = client.rgm_stats(world.system, **world.days(365))
+        if kind == "no data":
+            assert not (await query).coverage.complete
+        else:
+            retired = version == "v2" and kind in {"page, 200", "page, 302"}
+            with pytest.raises(ServiceRetired if retired else OUTAGES[kind][1]) as caught:
+                await query
+            assert caught.value.retry_at is not None or world.emulator.counts.sent == 1
+            with pytest.raises(EnlightenError):
+                [part async for part in client.rgm_stats(world.system, **world.days(365))]
+        assert world.emulator.counts.sent <= 12
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+async def test_one_endpoint_that_fails_is_no_outage(version: str) -> None:
+    """It ends its query; others go on; it is tried again after a minute."""
+    world = World()
+    async with opened(world, version) as client:
+        world.emulator.inject(Fault(status=500, body="{}", path="rgm_stats", times=ALWAYS))
+        for _ in range(5):
+            with pytest.raises(ServerError, match="500") as caught:
+                await client.rgm_stats(world.system)
+            assert (await client.with_options(max_age=0).summary(world.system)).receipt.sent == 1
+        assert world.emulator.counts.by_status[500] == 3
+        assert caught.value.retry_at is not None
+        world.emulator.faults.clear()
+        await world.clock.sleep(61)
+        assert (await client.rgm_stats(world.system)).coverage is not None
+
+
+@pytest.mark.parametrize("after", [7, 300])
+@pytest.mark.parametrize("version", ["v2", "v4"])
+async def test_retry_after_of_a_503_is_obeyed(after: int, version: str) -> None:
+    """A short one is waited out, of a long one everybody is told; nothing is sent before."""
+    world = World()
+    async with opened(world, version) as client:
+        headers = (("Retry-After", str(after)),)
+        world.emulator.inject(Fault(status=503, body="{}", headers=headers, path="/api/"))
+        began = world.clock.monotonic()
+        if after == 300:
+            for _ in range(3):
+                with pytest.raises(Unavailable) as caught:
+                    await client.summary(world.system)
+                assert caught.value.retry_at is not None
+                assert caught.value.retry_at.timestamp() == pytest.approx(world.clock.now() + 300, abs=2)
+            assert (world.emulator.counts.sent, world.clock.monotonic() - began < 1) == (1, True)
+            await world.clock.sleep(301)
+        assert (await client.summary(world.system)).receipt.sent == (1 if after == 300 else 2)
+        assert world.clock.monotonic() - began == pytest.approx(after, abs=1.1)
+        assert world.emulator.counts.sent == 2
+
+
+async def test_one_lost_answer_does_not_hold_the_others(world: World) -> None:
+    """In a fresh process several go at once; the one that is lost is repeated, as the service lives."""
+    world.emulator.inject(Fault.hang())
+    callers = Callers(world, world.client(timeout=5), many=False)
+    await callers.ask(10)
+    assert callers.errors == set()
+    assert callers.slowest == pytest.approx(5, abs=0.6)
+    assert world.emulator.counts.sent == 11
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 10])
+async def test_a_service_that_hangs_is_told_to_all_after_one_timeout(at_once: int) -> None:
+    """Also to those who wait for the ones in flight, whatever they asked for."""
+    world = World()
+    world.emulator.inject(Fault.hang(times=ALWAYS))
+    client = world.client(timeout=10, max_concurrency=at_once)
+    for many in (True, False):
+        callers = Callers(world, client, many=many)
+        await callers.ask(20)
+        assert callers.errors == {RequestTimeout}
+        assert callers.slowest <= 15
+    with pytest.raises(RequestTimeout):
+        await client.rgm_stats(world.system, start_date=date(2025, 6, 1), end_date=date(2025, 6, 1))
+
+
+async def test_callers_who_give_up_do_not_feed_a_service_that_hangs(world: World) -> None:
+    """What they cut off counts: it was sent and nothing came."""
+    world.emulator.inject(Fault.hang(times=ALWAYS))
+    client = world.client().with_options(max_wait=3)
+    for _ in range(20):
+        callers = Callers(world, client, many=True)
+        await callers.ask(10)
+        assert callers.slowest <= 3.1
+        assert callers.errors <= {RequestTimeout, BudgetExceeded}
+        await world.clock.sleep(1)
+    assert world.emulator.counts.sent <= 8
+    with pytest.raises(RequestTimeout):
+        await client.summary(world.system)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_max_wait_takes_no_failure_s_place(world: World, attempts: int) -> None:
+    """The repeat that does not fit is not waited for: the failure itself is raised, and at once."""
+    world.emulator.inject(Fault(status=500, body="{}", times=ALWAYS))
+    retry = RetryPolicy(attempts=attempts, base=1e6, cap=1e6)
+    client = world.client(retry=retry).with_options(max_wait=30)
+    began = world.clock.monotonic()
+    with pytest.raises(ServerError, match="500"):
+        await client.summary(world.system)
+    assert world.clock.monotonic() - began < 1
+
+
+async def test_processes_share_an_outage(tmp_path: Any) -> None:
+    """What one learned by three requests, the others, and later ones, need not pay for."""
+    world = World()
+    path = tmp_path / "state.db"
+    one, two = (world.client(key, state=path) for key in ("k" * 32, "k" * 32))
+    break_down(world, "503")
+    for client in (one, two):
+        await Callers(world, client, many=True).ask(10)
+    await one.aclose()
+    await two.aclose()
+    assert world.emulator.counts.sent <= 8
+    sent = world.emulator.counts.sent
+    async with world.client("k" * 32, state=path) as later:
+        with pytest.raises(Unavailable, match="not sent") as caught:
+            await later.summary(world.system)
+        assert (world.emulator.counts.sent, caught.value.status) == (sent, 503)
+        world.emulator.faults.clear()
+        await world.clock.sleep(61)
+        assert (await later.summary(world.system)).receipt.sent == 1
+        callers = Callers(world, later, many=True)
+        await callers.ask(20)
+        assert callers.errors == {NotFound}
+
+
+@pytest.mark.parametrize("priority", ["interactive", "poll", "backfill"])
+async def test_every_class_is_refused_alike(world: World, priority: Any) -> None:
+    """At once, with nothing sent."""
+    client = world.client()
+    break_down(world, "500")
+    await Callers(world, client, many=True).ask(5)
+    sent, began = world.emulator.counts.sent, world.clock.monotonic()
+    with pytest.raises(ServerError, match="not sent"):
+        await client.with_options(priority=priority).summary(world.system)
+    assert (world.emulator.counts.sent, world.clock.monotonic()) == (sent, began)
