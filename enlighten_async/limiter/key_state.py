@@ -363,7 +363,10 @@ class KeyState:
         """Take over the record, which all processes have written."""
         self._hear(record.reading, now, wall)
         self._charged = {name: dict(record.charged.get(name, {})) for name in (MINUTE.name, MONTH.name)}
-        self._blocks = Blocks(dict(record.blocked), dict(record.heard), record.unnamed, record.probe_at)
+        heard, month = dict(record.heard), record.learned.get(MONTH.name)
+        if month is not None and month.believed:  # earlier versions wrote down no more of the plan
+            heard.setdefault(MONTH.name, (None, month.believed))
+        self._blocks = Blocks(dict(record.blocked), heard, record.unnamed, record.probe_at)
         self._newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
         self._elsewhere = record.elsewhere
         self._pending = {request.number: request for request in record.pending}

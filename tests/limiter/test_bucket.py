@@ -14,6 +14,8 @@ from enlighten_async.limiter.bucket import (
     LEARNED_LIMIT_S,
     MINUTE,
     MONTH,
+    PERIOD_END_TOLERANCE_S,
+    PERIODS_S,
     RETRY_AFTER,
     Blocks,
     Limits,
@@ -155,6 +157,30 @@ def test_when_a_rejection_blocks_what(period: str, end: float | None, again: boo
 def moments(now: float) -> dict[str, float]:
     """Return the time as to each period, where it is known."""
     return {"minute": now, "month": now}
+
+
+@given(
+    period=st.sampled_from(["minute", "month", "hour", "day", "week", "second", "", "fortnight"]),
+    start=st.none() | st.floats(-1e9, 4e9),
+    end=st.none() | st.floats(-1e9, 4e9) | st.floats(-200, 200).map(lambda seconds: NOON + seconds),
+    header=st.none() | st.floats(0, 31 * 86_400.0),
+    again=st.booleans(),
+    doubt=st.floats(0, 300),
+)
+def test_no_rejection_blocks_for_longer_than_its_period_and_header(
+    period: str, start: float | None, end: float | None, header: float | None, again: bool, doubt: float
+) -> None:
+    """Whatever instants it names; and the second in a row always blocks for a while."""
+    error = rejection(period=period, period_start=start, period_end=end, retry_after=header)
+    blocks, latest = Blocks(), NOON + doubt
+    blocks.add(error, Plan(minute=10), NOON, latest, news=True, again=again)
+    longest = 31 * 86_400.0 if period in {"month", "fortnight", ""} else PERIODS_S[period]
+    if start is None and period == "":
+        longest = 60
+    window = blocks.ends[period or "minute"]
+    assert window <= latest + longest + PERIOD_END_TOLERANCE_S
+    assert blocks.ends.get(RETRY_AFTER) == (None if header is None else latest + header)
+    assert not again or max(blocks.ends.values()) > NOON
 
 
 LIMITS = st.none() | st.integers(1, 50)

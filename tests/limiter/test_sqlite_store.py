@@ -64,13 +64,19 @@ EARLIER = (
 """A key's counts as an earlier version wrote them: 40 used this month, one in flight, the month closed."""
 
 
-async def test_a_file_of_an_earlier_version_keeps_its_counts(path: Path) -> None:
-    """And what the server had said, for every plan: the one it was said of is not in there."""
+WORDS = ',"words":{"month":{"believed":100,"limit":90,"until":1750604831.2}}}'
+"""The end of such counts where the server had named the limit: the plan's own was 100."""
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_a_file_of_an_earlier_version_keeps_its_counts(path: Path, named: bool) -> None:
+    """And what the server had said; the plan it was said of is known where the server named the limit."""
+    earlier = EARLIER[:-1] + WORDS if named else EARLIER
     first = sqlite_store(path, a_clock())
     await use(first)
     await first.sync(refresh=True)
     first.file.transact(
-        lambda file: file.execute("INSERT OR REPLACE INTO quota SELECT key, ? FROM quota", (EARLIER,))
+        lambda file: file.execute("INSERT OR REPLACE INTO quota SELECT key, ? FROM quota", (earlier,))
     )
     await first.aclose()
     store = sqlite_store(path, a_clock())
@@ -78,7 +84,7 @@ async def test_a_file_of_an_earlier_version_keeps_its_counts(path: Path) -> None
     for plan in (PLAN, Plan(minute=100, month=10_000)):
         snapshot = store.read(lambda state, plan=plan: state.snapshot(plan, NOW))
         assert (snapshot.used, snapshot.in_flight) == ({"minute": 5, "month": 41}, 1)
-        assert snapshot.blocked_until == {"month": 1751328000.0}
+        assert snapshot.blocked_until == ({} if named and plan is not PLAN else {"month": 1751328000.0})
     store.update(lambda state: state.forget_limits())
     assert await store.take(10, PLAN, NOW) is None
     settle(store, 10, landed())
