@@ -8,7 +8,15 @@ from typing import Any, TypeAlias
 
 from attrs import Attribute, field, frozen
 
-from enlighten_async.errors import DecodeError, EnlightenError, InputError, ServiceRetired, Unavailable
+from enlighten_async.errors import (
+    DecodeError,
+    EnlightenError,
+    InputError,
+    ServerError,
+    ServiceRetired,
+    TransportError,
+    Unavailable,
+)
 
 MAX_UNREADABLE = 2
 """Times a request is sent whose answer is empty or cut: if not by the way, it is so on purpose."""
@@ -63,10 +71,10 @@ class RetryPolicy:
 def is_outage(error: EnlightenError) -> bool:
     """Tell whether a failure, if it is not the only one, may be that of the whole service.
 
-    Those are the passing ones, data that is not available for longer (errorCode 7), and a web page in place
-    of what version 2 answered.
+    Whether or not it passes soon: data that is not available (errorCode 7) and a body too large are of these,
+    no refusal and no answer that is whole and cannot be understood.
     """
-    return error.passing or isinstance(error, Unavailable | ServiceRetired)
+    return error.passing or isinstance(error, ServerError | ServiceRetired | TransportError | Unavailable)
 
 
 def is_overload(error: EnlightenError | None) -> bool:

@@ -35,6 +35,8 @@ MAX_RETRY_AFTER_S = 86_400.0
 """Seconds for which the service is left alone at the most, whatever its `Retry-After` says."""
 MAX_TARGETS = 32
 """Targets remembered that failed last time."""
+SLOW_START = 4
+"""Requests that may be in flight after a pause: if the service is down, so many are lost."""
 MAX_TEXT = 400
 """Characters kept of the text of a failure."""
 SUCCESS_SHARE = 0.1
@@ -246,9 +248,13 @@ class Outage(msgspec.Struct, frozen=True, omit_defaults=True):
         return replace(self, service=service, targets={**targets, target: own})
 
     def answered(self, path: str) -> Outage:
-        """Return the state after a success: the service is well, and after an outage every target is."""
+        """Return the state after a success: the service is well, and after an outage every target is.
+
+        One that was seen by one target alone may have been the service's if even a probe failed, and nothing
+        else was answered meanwhile.
+        """
         target, run = target_of(path), self.service
-        over = run.next_at is not None and not run.held
+        over = (run.next_at is not None and not run.held) or run.failures > SLOW_START
         repeats = max(0.0, self.repeats - SUCCESS_SHARE)
         return Outage(
             targets={} if over else {name: own for name, own in self.targets.items() if name != target},

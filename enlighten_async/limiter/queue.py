@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 import anyio
 
 from enlighten_async.errors import InputError
+from enlighten_async.limiter.outage import SLOW_START
 
 if TYPE_CHECKING:
     from enlighten_async.errors import EnlightenError
     from enlighten_async.limiter.decision import Wait
-
-SLOW_START = 4
-"""Requests that may be in flight after a pause: if the service is down, so many are lost."""
 
 
 class Waiter:

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from enlighten_async.errors import DecodeError
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.fetch import Fetcher, SegmentState
 from enlighten_async.query.plan import Part, QueryPlan, Segments
@@ -69,7 +70,9 @@ class Runner:
         for probe in unpaid[: -1 - MAX_PROBES : -1]:
             while probe.request is not None:
                 await self.fetcher.fetch(probe, probe.request)
-            down = probe.error is not None and is_outage(probe.error)
+            down = probe.error is not None and (
+                is_outage(probe.error) or isinstance(probe.error, DecodeError)
+            )
             if not (down and probe.repeatable) or self.fetcher.ended:
                 break
         if down:

@@ -66,6 +66,12 @@ def test_a_success_between_starts_over() -> None:
     assert failed(A, A).answered(A) == CALM
 
 
+@pytest.mark.parametrize(("failures", "open_again"), [(3, False), (4, False), (5, True)])
+def test_what_one_target_saw_alone_may_have_been_an_outage(failures: int, *, open_again: bool) -> None:
+    """Once a probe has failed too, the first success of another opens it."""
+    assert (failed(*[A] * failures).answered(B).closed(A, 1.0) is None) == open_again
+
+
 def test_a_target_may_fail_as_often_as_one_request_is_sent() -> None:
     """With more attempts, later; with fewer, after three all the same."""
     assert not failed(A, A, A, A, attempts=5).closed(A, 1.0)
