@@ -15,7 +15,7 @@ import msgspec
 from attrs import evolve, field, fields, frozen
 from msgspec import defstruct
 
-from enlighten_async.api.decode import check_system, mended, parse_json
+from enlighten_async.api.decode import check_system, decode_error, mended, parse_json
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, requested_range
 from enlighten_async.errors import DecodeError
@@ -25,6 +25,9 @@ from enlighten_async.models.series import NAN, Series, columns_of, once_per_clas
 from enlighten_async.models.telemetry import ConsumptionStats, Stats
 from enlighten_async.windows import Window, as_datetime
 from enlighten_async.wire import Response
+
+MAX_DEVICES = 10_000
+"""Meters or microinverters that one answer may list: more than any system has on one page."""
 
 Channel = Annotated[int, msgspec.Meta(ge=0, le=32_767)]
 """Number of a meter's channel; its column has 16 bits."""
@@ -277,7 +280,10 @@ def rgm_stats(limits: SeriesLimits, response: Response, system_id: int, window: 
     range_ = requested_range(limits, window, body, body.intervals, response)
     ends, rows = range_.align(body.intervals or [])
     intervals = series_of(RgmInterval, ends, rows)
-    meters = _meters(range_, body.meter_intervals or [])
+    listed = body.meter_intervals or []
+    if len(listed) > MAX_DEVICES:
+        raise decode_error(response, "$.meter_intervals", f"more than {MAX_DEVICES} meters")
+    meters = _meters(range_, listed)
     return RgmStats(intervals=intervals, meter_intervals=meters, **range_.metadata(body, ends, response))
 
 

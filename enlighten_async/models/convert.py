@@ -22,7 +22,7 @@ from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.series import Series
 from enlighten_async.windows import DAY, END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 
-MAX_VALUES, MAX_OBJECTS, MAX_LEFT_OUT = 1_000_000, 100_000, 100
+MAX_VALUES, MAX_OBJECTS, MAX_LEFT_OUT = 1_000_000, 50_000, 100
 """Values and objects in one list, and objects that may be left out of one as they cannot be read, at most."""
 
 _FLAGS: Mapping[object, bool] = MappingProxyType(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, MutableMapping
 from typing import Protocol
 
+import anyio
 from attrs import Factory, define, field, frozen
 
 from enlighten_async.cache import IntervalCache
@@ -104,6 +105,7 @@ class Session:
         clock: the source of time.
         retry: the policy for failures that may pass.
         max_concurrency: segments of one query that are fetched side by side.
+        decoding: held while a large body is decoded.
         cache: answers paid for before; `None` if nothing is cached.
         in_flight: requests of this process that are not answered yet.
         process: the process that made it, to which its connections belong.
@@ -116,6 +118,7 @@ class Session:
     clock: Clock
     retry: RetryPolicy
     max_concurrency: int = 10
+    decoding: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None
     in_flight: InFlight = Factory(InFlight)
     process: int = Factory(os.getpid)

@@ -113,13 +113,16 @@ class Body:
     Args:
         head: the header fields that announced the body.
 
+    Attributes:
+        size: bytes that it holds so far, decoded.
+
     Raises:
         BodyError: from any method, as soon as it is certain.
     """
 
     _head: Head
     _received: int = field(default=0, init=False)
-    _decompressed: int = field(default=0, init=False)
+    size: int = field(default=0, init=False)
     _chunks: list[bytes] = field(factory=list, init=False)
     _gunzip: zlib._Decompress | None = field(init=False)
 
@@ -139,6 +142,7 @@ class Body:
             raise BodyError(f"the body is larger than {MAX_BODY_BYTES} bytes")
         if self._gunzip is None:
             self._chunks.append(chunk)
+            self.size = self._received
         elif chunk:
             self._decompress(self._gunzip, chunk)
 
@@ -160,8 +164,8 @@ class Body:
                 chunk = gunzip.decompress(data, _DECOMPRESS_STEP_BYTES)
             except zlib.error as error:
                 raise BodyError(f"the gzip body is damaged: {error}") from None
-            self._decompressed += len(chunk)
-            if self._decompressed > MAX_BODY_BYTES:
+            self.size += len(chunk)
+            if self.size > MAX_BODY_BYTES:
                 raise BodyError(f"the body is larger than {MAX_BODY_BYTES} bytes once decompressed")
             self._chunks.append(chunk)
             data = gunzip.unconsumed_tail

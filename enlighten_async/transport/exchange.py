@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, Literal, Protocol, TypeAlias
 
+import anyio
 import httpx
 from attrs import define, field, frozen
 
@@ -31,6 +32,7 @@ class Exchange:
         sent_at: monotonic time at which the first byte was about to go out (from then on the service may
             count the request); `None` if it certainly was not sent.
         response: the response; `None` until its body is whole.
+        place: the limit in which its large body has a place, until it is decoded; `None` for small ones.
     """
 
     request: Request[Any]
@@ -38,6 +40,13 @@ class Exchange:
     phase: Phase = field(default="connect", init=False)
     sent_at: float | None = field(default=None, init=False)
     response: Response | None = field(default=None, init=False)
+    place: anyio.Semaphore | None = field(default=None, init=False)
+
+    def release(self) -> None:
+        """Give back the place among the large bodies that are held at the same time, if it has one."""
+        if self.place is not None:
+            self.place.release()
+            self.place = None
 
     def __repr__(self) -> str:
         return f"<Exchange {self.request.method} {self.request.path}, phase {self.phase}>"

@@ -37,6 +37,10 @@ USER_AGENT = _user_agent()
 """This package and its version; read at the import, as clients are made in event loops."""
 
 
+LARGE_BODY_BYTES, MAX_LARGE_BODIES = 1024 * 1024, 6
+"""Bodies larger than this are held by so many exchanges at a time; the others wait before they read on."""
+
+
 class WrongOriginError(Exception):
     """The request would have taken the credentials to another host."""
 
@@ -57,6 +61,7 @@ class CredentialTransport(httpx.AsyncBaseTransport):
         self._default_port = DEFAULT_PORTS[origin.scheme]
         self._raw = raw
         self._clock = clock
+        self._large = anyio.Semaphore(MAX_LARGE_BODIES)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request and return the whole response, decoded.
@@ -92,6 +97,9 @@ class CredentialTransport(httpx.AsyncBaseTransport):
         try:
             async for chunk in chunks:
                 body.feed(chunk)
+                if body.size > LARGE_BODY_BYTES and exchange.place is None:
+                    await self._large.acquire()
+                    exchange.place = self._large
             return complete(exchange, raw.status, head, body.finish(), self._clock.monotonic())
         finally:
             # The event loop would finish a generator that is left half-way in a task of its own.
@@ -367,12 +375,18 @@ class Transport:
         try:
             with self._clock.move_on_after(self._timeout):
                 mocked = await self._client.send(request)
+                if exchange.place is not None:
+                    # Response and stream of httpx hold each other, and the body until the next collection.
+                    mocked.stream = httpx.ByteStream(b"")
                 if exchange.response is None:
                     # A mock such as respx took the place of our transport.
                     head = Head.parse(mocked.headers.raw)
                     complete(exchange, mocked.status_code, head, mocked.content, self._clock.monotonic())
         except BaseException as error:  # noqa: BLE001 - a cancel as well: its frames may hold secrets
             failure = self._error_for(exchange, error)
+        finally:
+            if exchange.response is None:
+                exchange.release()
         # A deadline that passed, or a connection that broke, after the last byte takes nothing away.
         if exchange.response is not None and (failure is None or isinstance(failure, TransportError)):
             return exchange.response

@@ -125,6 +125,26 @@ def test_what_cannot_be_read_is_kept(read: Any, body: object, path: str) -> None
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize("body", [b"[" + b"{}," * 300_001 + b"{}]", b"[" + b"1," * 1_500_001 + b"1]"])
+def test_a_body_with_too_many_values_is_not_even_parsed(body: bytes) -> None:
+    """A few KiB of gzip can hold millions of objects."""
+    parsed: list[bytes] = []
+
+    class Parser:
+        decode = parsed.append
+
+    with pytest.raises(DecodeError, match="more objects or values") as caught:
+        decode.parse_json(Parser(), answer(body))  # type: ignore[arg-type]
+    assert (parsed, caught.value.passing) == ([], False)
+
+
+def test_an_odd_body_of_many_objects_is_not_mended() -> None:
+    """That takes much more memory than to parse what is as documented."""
+    row = b'{"end_at": "2025-06-15T12:00:00Z"}'
+    assert decode.mended(b"[" + row + b"]") == b'[{"end_at":1749988800}]'
+    assert decode.mended(b"[" + b",".join([row] * 100_001) + b"]") is None
+
+
 NAMES = st.sampled_from(
     [
         "systems",

@@ -7,6 +7,7 @@ from msgspec import defstruct
 
 from enlighten_async import models
 from enlighten_async.api import decode_series as series
+from enlighten_async.api.decode import decode_error
 from enlighten_async.api.decode_series import SeriesDecoder
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, requested_range
@@ -55,6 +56,8 @@ def micros(
     """Decode one page with the rows of microinverters, one by one, as a `SeriesDecoder` does."""
     body = series.parse_body(_MICROS, response, system_id)
     rows: dict[str, list[RawRow]] = {}
+    if len(body.devices or ()) > series.MAX_DEVICES:
+        raise decode_error(response, "$.devices", f"more than {series.MAX_DEVICES} devices")
     for each in body.devices or ():
         rows.setdefault(str(each.serial_number), []).extend(each.intervals or ())
     listed = [row for each in rows.values() for row in each]

@@ -1,0 +1,89 @@
+"""Large answers: decoded beside the event loop, one at a time, and kept whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from enlighten_async import DecodeError
+from enlighten_async.api.decode import decode_error
+from enlighten_async.api.single import SinglePlan
+from enlighten_async.models import EventTypes
+from enlighten_async.query.fetch import LARGE_BODY_BYTES
+from enlighten_async.wire import Request, Response, never_final
+from tests.world import World
+
+LARGE, SMALL = b" " * LARGE_BODY_BYTES + b"{}", b"{}"
+ANSWER = EventTypes()
+
+
+class Decoder:
+    """A decoder that says which threads it ran in, how often, and waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
+        self.error = ""
+
+    def __call__(self, response: Response) -> EventTypes:
+        """Return an answer, or raise the error."""
+        self.threads.append(threading.current_thread())
+        self.begun.set()
+        assert self.go_on.wait(10)
+        if self.error:
+            raise decode_error(response, "$", self.error)
+        return ANSWER
+
+    @property
+    def plan(self) -> SinglePlan[EventTypes]:
+        """The plan of a request that it decodes."""
+        return SinglePlan(Request("things", "/things", (), self, valid_until=never_final))
+
+
+def serving(body: bytes, **options: Any) -> Any:
+    """Return a client of a service that gives this body."""
+    service = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
+    return World().client(base_url="http://127.0.0.1:9/api/v2", transport=service, **options)
+
+
+@pytest.mark.parametrize(("body", "beside"), [(SMALL, False), (LARGE, True)])
+async def test_a_large_answer_is_decoded_in_a_thread(body: bytes, beside: bool) -> None:
+    """Once; a small one in the loop, which is quicker."""
+    decoder = Decoder()
+    answer = await serving(body)._query(decoder.plan)
+    assert answer == ANSWER
+    assert [thread is not threading.current_thread() for thread in decoder.threads] == [beside]
+
+
+async def test_its_error_is_raised_as_always() -> None:
+    """From one attempt."""
+    decoder = Decoder()
+    decoder.error = "odd"
+    with pytest.raises(DecodeError, match="odd"):
+        await serving(LARGE)._query(decoder.plan)
+    assert len(decoder.threads) == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancel_while_it_is_decoded_takes_nothing_away(anyio_backend: str, tmp_path: Path) -> None:
+    """The answer is in the cache, and the loop was free meanwhile."""
+    decoder, client = Decoder(), serving(LARGE, state=tmp_path / "state.db").with_options(max_age=3600)
+    decoder.go_on.clear()
+    query = asyncio.ensure_future(client._query(decoder.plan))
+    await anyio.to_thread.run_sync(decoder.begun.wait)
+    query.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not query.done()
+    decoder.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await query
+    again = await client._query(decoder.plan)
+    assert (again, again.receipt.sent) == (ANSWER, 0)

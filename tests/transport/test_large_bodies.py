@@ -1,0 +1,80 @@
+"""Large bodies: so many are held at a time, and none for longer than it is needed."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import anyio
+import anyio.lowlevel
+import httpx
+
+from enlighten_async.clock import SystemClock
+from enlighten_async.transport import Credentials, Exchange, Transport
+from enlighten_async.transport.http import LARGE_BODY_BYTES, MAX_LARGE_BODIES
+from enlighten_async.wire import Request
+
+QUESTION = Request("stats", "/systems/7/stats", (), lambda _: None)
+
+
+def answering(size: int) -> Transport:
+    """Return a transport to a service whose answers have this size."""
+    service = httpx.MockTransport(lambda _: httpx.Response(200, content=bytes(size)))
+    return Transport(base_url="http://127.0.0.1:9/api/v2", clock=SystemClock(), transport=service)
+
+
+def asked() -> Exchange:
+    """Return a new exchange."""
+    return Exchange(QUESTION, Credentials())
+
+
+async def test_large_bodies_wait_for_each_other() -> None:
+    """Until the answers before them have been decoded; small ones pass."""
+    large, small = answering(LARGE_BODY_BYTES + 1), answering(LARGE_BODY_BYTES)
+    held = [asked() for _ in range(MAX_LARGE_BODIES)]
+    for exchange in held:
+        await large.send(exchange)
+    for _ in range(MAX_LARGE_BODIES + 1):
+        await small.send(exchange := asked())
+        assert exchange.place is None
+    late = asked()
+    async with anyio.create_task_group() as group:
+        group.start_soon(large.send, late)
+        await anyio.wait_all_tasks_blocked()
+        assert (late.phase, late.response) == ("body", None)
+        held[0].release()
+        held[0].release()  # once is enough
+    assert late.response is not None
+
+
+async def test_a_place_is_free_again_where_nothing_came_of_it() -> None:
+    """After a cancel, say."""
+    large = answering(LARGE_BODY_BYTES + 1)
+    held = [asked() for _ in range(MAX_LARGE_BODIES)]
+    for exchange in held:
+        await large.send(exchange)
+    for _ in range(2):
+        async with anyio.create_task_group() as group:
+            group.start_soon(large.send, asked())
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    held[0].release()
+    await large.send(last := asked())
+    assert last.response is not None
+
+
+async def test_a_large_body_is_freed_with_its_exchange() -> None:
+    """It does not wait for a collection of cycles."""
+    large = answering(LARGE_BODY_BYTES + 1)
+    gc.collect()
+    gc.disable()
+    try:
+        await large.send(exchange := asked())
+        assert exchange.response is not None
+        body = weakref.ref(exchange.response)
+        exchange.release()
+        del exchange
+        await anyio.lowlevel.checkpoint()
+        assert body() is None
+    finally:
+        gc.enable()
