@@ -117,7 +117,9 @@ def _stainless(_answer: object, tries: int, _now: float) -> float:
 def _after_the_period(answer: httpx.Response, _tries: int, now: float) -> float:
     """Come back when the service says that the period ends, if that is soon."""
     facts = answer.json()
-    return -1.0 if facts.get("period") == "month" else max(0.0, facts["period_end"] - now)
+    if facts.get("period") == "month" or "period_end" not in facts:
+        return -1.0
+    return max(0.0, float(facts["period_end"]) - now)
 
 
 def _ours(setting: Setting) -> Job:

@@ -24,6 +24,7 @@ REASONS = {
     "in_flight": "waiting for answers",
     "throttled": "waiting, as the service asked for",
     "doubt": "waiting for one answer, to be sure of the limit",
+    "outage": "waiting as long as the service asks to be left alone",
     "priority": "waiting for queries of a higher priority",
 }
 

@@ -23,6 +23,8 @@ FAILURES = 3
 """Failures in a row after which nothing more is sent but probes."""
 TARGETS = 2
 """Targets that must be among them: what fails at one endpoint of one system may be its own fault."""
+TARGET_FAILURES = 5
+"""Failures in a row of one target after which it is not asked but by probes: more than those of one request."""
 FIRST_GAPS_S = (60.0, 120.0, 240.0)
 """Seconds before the first probes."""
 GAP_S = 330.0
@@ -225,9 +227,7 @@ class Outage(msgspec.Struct, frozen=True, omit_defaults=True):
             targets = {**targets, target: replace(own, next_at=now)}
         return replace(self, service=service, targets=targets, probe=(0, ""))
 
-    def failed(
-        self, path: str, failure: Failure, now: float, attempts: int = FAILURES, rest: float = 0.0
-    ) -> Outage:
+    def failed(self, path: str, failure: Failure, now: float, attempts: int = 1, rest: float = 0.0) -> Outage:
         """Return the state after one more failure.
 
         Args:
@@ -241,7 +241,9 @@ class Outage(msgspec.Struct, frozen=True, omit_defaults=True):
         service = self.service.failed(target, failure, now, FAILURES, TARGETS)
         if rest > 0:
             service = service.left_alone(now, min(rest, MAX_RETRY_AFTER_S))
-        own = self.targets.get(target, FailureRun()).failed(target, failure, now, max(FAILURES, attempts), 1)
+        own = self.targets.get(target, FailureRun()).failed(
+            target, failure, now, max(TARGET_FAILURES, attempts), 1
+        )
         targets = {name: run for name, run in self.targets.items() if name != target}
         for name in list(targets)[: max(0, len(targets) + 1 - MAX_TARGETS)]:
             del targets[name]
@@ -254,7 +256,7 @@ class Outage(msgspec.Struct, frozen=True, omit_defaults=True):
         else was answered meanwhile.
         """
         target, run = target_of(path), self.service
-        over = (run.next_at is not None and not run.held) or run.failures > SLOW_START
+        over = (run.next_at is not None and not run.held) or run.failures > TARGET_FAILURES
         repeats = max(0.0, self.repeats - SUCCESS_SHARE)
         return Outage(
             targets={} if over else {name: own for name, own in self.targets.items() if name != target},

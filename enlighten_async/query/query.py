@@ -50,7 +50,7 @@ class Progress:
         sent: requests that left so far.
         left: requests left in the running windows of the plan, by period.
         waiting: why the limiter holds requests back: "minute", "month", "in_flight", "throttled",
-            "doubt" or "priority"; `None` if it does not.
+            "doubt", "priority" or "outage"; `None` if it does not.
         until: when it opens (aware UTC), where that is a matter of time.
     """
 

@@ -46,37 +46,38 @@ def failed(*paths: str, outage: Outage = CALM, now: float = 0.0, attempts: int =
         ((A, A), ()),
         ((A, A, B), (A, B, C)),  # two systems, or two endpoints: it is the service
         ((A, A, C), (A, B, C)),
-        ((A, A, A), (A,)),  # one endpoint of one system: its own fault, perhaps
+        ((A, A, A, A), ()),
+        ((A, A, A, A, A), (A,)),  # one endpoint of one system: its own fault, perhaps
         ((A, A, A, B), (A, B, C)),
     ],
 )
 def test_how_many_failures_of_what_close_what(paths: tuple[str, ...], closed: tuple[str, ...]) -> None:
-    """Three in a row, on two targets for the service, on one for the target alone."""
+    """Three in a row on two targets for the service, five for a target alone."""
     outage = failed(*paths)
     assert tuple(path for path in (A, B, C) if outage.closed(path, 1.0)) == closed
 
 
 def test_a_success_between_starts_over() -> None:
     """For the service whatever succeeded; for a target only its own success."""
-    outage = failed(A, A, outage=failed(A).answered(B))
-    assert (outage.service.failures, outage.targets[A].failures) == (2, 3)
+    outage = failed(A, A, outage=failed(A, A, A).answered(B))
+    assert (outage.service.failures, outage.targets[A].failures) == (2, 5)
     assert outage.closed(A, 1.0)
     assert not outage.closed(B, 1.0)
     assert outage.answered(A) == CALM
     assert failed(A, A).answered(A) == CALM
 
 
-@pytest.mark.parametrize(("failures", "open_again"), [(3, False), (4, False), (5, True)])
+@pytest.mark.parametrize(("failures", "open_again"), [(5, False), (6, True)])
 def test_what_one_target_saw_alone_may_have_been_an_outage(failures: int, *, open_again: bool) -> None:
     """Once a probe has failed too, the first success of another opens it."""
     assert (failed(*[A] * failures).answered(B).closed(A, 1.0) is None) == open_again
 
 
 def test_a_target_may_fail_as_often_as_one_request_is_sent() -> None:
-    """With more attempts, later; with fewer, after three all the same."""
-    assert not failed(A, A, A, A, attempts=5).closed(A, 1.0)
-    assert failed(A, A, A, A, A, attempts=5).closed(A, 1.0)
-    assert not failed(A, A, attempts=1).closed(A, 1.0)
+    """With more attempts, later; with fewer, after five all the same."""
+    assert not failed(*[A] * 6, attempts=7).closed(A, 1.0)
+    assert failed(*[A] * 7, attempts=7).closed(A, 1.0)
+    assert not failed(*[A] * 4, attempts=1).closed(A, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def probes(outage: Outage, seconds: float, every: float = 5.0, path: str = B) ->
     return times
 
 
-@pytest.mark.parametrize("paths", [(A, A, A, B), (B, B, B)])
+@pytest.mark.parametrize("paths", [(A, A, A, B), (B, B, B, B, B)])
 def test_probes_become_seldom(paths: tuple[str, ...]) -> None:
     """After 1, 3, 7 minutes, then every six minutes of the first hour at the most, then once an hour."""
     times = probes(failed(*paths), DAY)
@@ -121,8 +122,8 @@ def test_probes_become_seldom(paths: tuple[str, ...]) -> None:
     gaps = [(later, later - first) for first, later in pairwise(times)]
     assert max(gap for later, gap in gaps if later <= HOUR) <= 360
     assert max(gap for _, gap in gaps) <= HOUR
-    assert sum(moment <= HOUR for moment in times) + len(paths) <= 16
-    assert len(times) + len(paths) <= 40
+    assert sum(moment <= HOUR for moment in times) + len(paths) <= 17
+    assert len(times) + len(paths) <= 41
 
 
 @given(
@@ -170,7 +171,7 @@ def test_a_probe_that_did_not_leave_is_no_probe() -> None:
     assert outage.closed(B, 62.0)
     assert outage.unsent(6, 62.0).closed(B, 62.0)
     assert outage.unsent(7, 62.0).closed(B, 62.0) is None
-    alone = failed(A, A, A).sent(A, 7, 61.0)
+    alone = failed(A, A, A, A, A).sent(A, 7, 61.0)
     assert alone.closed(A, 62.0)
     assert alone.unsent(7, 62.0).closed(A, 62.0) is None
     assert failed(A).sent(A, 7, 1.0).unsent(7, 1.0) == failed(A).sent(A, 7, 1.0)

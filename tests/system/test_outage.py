@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -194,7 +196,7 @@ async def test_one_endpoint_that_fails_is_no_outage(version: str) -> None:
             with pytest.raises(ServerError, match="500") as caught:
                 await client.rgm_stats(world.system)
             assert (await client.with_options(max_age=0).summary(world.system)).receipt.sent == 1
-        assert world.emulator.counts.by_status[500] == 3
+        assert world.emulator.counts.by_status[500] == 5
         assert caught.value.retry_at is not None
         world.emulator.faults.clear()
         await world.clock.sleep(61)
@@ -297,6 +299,22 @@ async def test_processes_share_an_outage(tmp_path: Any) -> None:
         callers = Callers(world, later, many=True)
         await callers.ask(20)
         assert callers.errors == {NotFound}
+
+
+async def test_a_refused_connection_is_told_at_once_and_costs_nothing() -> None:
+    """Also to the twentieth caller of the free plan: nothing was sent, so no quota is waited for."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # not listening
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/api/v2"
+        async with EnlightenClient("k" * 32, "user", base_url=url, retry=RetryPolicy(base=0)) as client:
+            callers = Callers(World(now=time.time()), client, many=True)
+            with anyio.fail_after(20):
+                await callers.ask(20)
+            assert callers.errors == {TransportError}
+            assert (await client.quota()).month.used == 0
+            with pytest.raises(TransportError) as caught:
+                await client.summary(1765)
+            assert (caught.value.sent, caught.value.phase) == (False, "connect")
 
 
 @pytest.mark.parametrize("priority", ["interactive", "poll", "backfill"])
