@@ -24,7 +24,7 @@ FAILURES = 3
 TARGETS = 2
 """Targets that must be among them: what fails at one endpoint of one system may be its own fault."""
 TARGET_FAILURES = 5
-"""Failures in a row of one target after which it is not asked but by probes: more than those of one request."""
+"""Failures in a row of one target after which only probes ask it: more than one request may have."""
 FIRST_GAPS_S = (60.0, 120.0, 240.0)
 """Seconds before the first probes."""
 GAP_S = 330.0

@@ -33,6 +33,7 @@ from enlighten_async.query.fetch import Costs, Fetcher
 from enlighten_async.query.plan import QueryPlan, Segment, Segments
 from enlighten_async.query.run import Runner
 from enlighten_async.query.session import ApiVersion, QueryOptions, Session
+from enlighten_async.retry import is_outage
 from enlighten_async.windows import Window, as_datetime, time_zone
 
 I_co = TypeVar("I_co", covariant=True)
@@ -380,7 +381,8 @@ class TimeZonePlan(QueryPlan[str, str]):
 def first_cause(failures: Sequence[EnlightenError], partial: object, receipt: Receipt) -> EnlightenError:
     """Return the one error to raise: the first that ended the query, or else the first of all.
 
-    That the caller's limits end it is never raised in place of a failure that came before.
+    That the caller's limits end it is never raised in place of a failure that came before. Of several failures
+    of the service the one is raised that tells until when it is left alone.
 
     Args:
         failures: all of them, in the order in which they came; at least one.
@@ -388,7 +390,8 @@ def first_cause(failures: Sequence[EnlightenError], partial: object, receipt: Re
         receipt: the costs.
     """
     ending = (each for each in failures if each.ends_query and not isinstance(each, BudgetExceeded))
-    error = next(ending, failures[0])
+    first = [each for each in failures if is_outage(each) and each.retry_at] if is_outage(failures[0]) else []
+    error = next(ending, (first or failures)[0])
     error.partial = partial
     error.causes = (error, *(failure for failure in failures if failure is not error))
     error.receipt = receipt
