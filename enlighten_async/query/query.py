@@ -381,8 +381,8 @@ class TimeZonePlan(QueryPlan[str, str]):
 def first_cause(failures: Sequence[EnlightenError], partial: object, receipt: Receipt) -> EnlightenError:
     """Return the one error to raise: the first that ended the query, or else the first of all.
 
-    That the caller's limits end it is never raised in place of a failure that came before. Of several failures
-    of the service the one is raised that tells until when it is left alone.
+    That the caller's limits end it is never raised in place of a failure that came before. Of several
+    failures of the service the one is raised that tells until when it is left alone.
 
     Args:
         failures: all of them, in the order in which they came; at least one.
