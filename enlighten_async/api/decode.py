@@ -49,14 +49,12 @@ def mended(body: bytes) -> bytes | None:
 
 
 def _mended(name: str, value: Any) -> Any:
-    if name == "meta":
-        return None if value is None else _mended_meta(value)
+    if name in _MENDED:
+        return None if value is None else _MENDED[name](value)
     if isinstance(value, dict):
         return {key: _mended(key, inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_mended("", inner) for inner in value]
-    if name == "total_devices" and not isinstance(value, int):
-        return None
     moment = instant(value) if name in _INSTANTS else None
     return value if moment is None else moment
 
@@ -65,12 +63,28 @@ def _mended_meta(raw: object) -> dict[str, object] | None:
     """Return the state of a system as far as it can be read, its instants as epoch seconds."""
     try:
         meta, odd = structure(raw, Meta)
-    except ValueError:
+    except UnreadableError:
         return None
     warn_of(odd)
     moments = {name: getattr(meta, name) for name in _INSTANTS - {"end_at"}}
     epochs = {name: None if at is None else at.timestamp() for name, at in moments.items()}
     return {"status": meta.status, **epochs}
+
+
+def _mended_count(raw: object) -> int | None:
+    """Return a number of devices; `None` for anything else."""
+    return raw if isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw < 2**31 else None
+
+
+def _mended_text(raw: object) -> str | None:
+    """Return a text, or a number as one; `None` for anything else."""
+    return str(raw) if isinstance(raw, int | str) and not isinstance(raw, bool) else None
+
+
+_MENDED: Mapping[str, Callable[[object], object]] = MappingProxyType(
+    {"meta": _mended_meta, "total_devices": _mended_count, "envoy_serial_number": _mended_text}
+)
+"""The functions for fields beside the rows, by their names: no value of theirs costs the rows."""
 
 
 def warn_of(odd: Sequence[str]) -> None:
@@ -199,7 +213,7 @@ _ANY_JSON: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 def _structured(response: Response, raw: object, model: type[T]) -> T:
     try:
         answer, odd = structure(raw, model)
-    except (TypeError, ValueError) as error:
+    except UnreadableError as error:
         failure = error
     else:
         warn_of(odd)

@@ -125,6 +125,8 @@ def structure(raw: object, model: type[T]) -> tuple[T, tuple[str, ...]]:
         return _converter.structure(raw, model), tuple(odd)
     except RecursionError:
         raise UnreadableError("too deep") from None
+    except _FAULTS as error:
+        raise _at(error) from None
     finally:
         _odd_fields.reset(outer)
 

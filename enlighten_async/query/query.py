@@ -25,7 +25,7 @@ import anyio
 from attrs import evolve, frozen
 
 from enlighten_async.cache import CachedSpan, SeriesIndex
-from enlighten_async.errors import BudgetExceeded, EnlightenError, UsageError
+from enlighten_async.errors import BudgetExceeded, DecodeError, EnlightenError, InputError, UsageError
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Estimate, Receipt
 from enlighten_async.query.estimate import check_budget, estimate
@@ -288,7 +288,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     @property
     def _zone_unknown(self) -> bool:
         system_id = self._plan.zone_of
-        return system_id is not None and system_id not in self._session.api.time_zones
+        return system_id is not None and _zone_info(self._session.api.time_zones, system_id) is None
 
     def _time_zone_runner(self, system_id: int) -> Runner:
         plan = TimeZonePlan(self._session.api, system_id, self._session.api.time_zones)
@@ -312,7 +312,12 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         """Return a system's time zone, asked for by the first query that needs it; `None` if that failed."""
         if system_id not in self._session.api.time_zones:
             await self._time_zone_runner(system_id).run()
-        return _zone_info(self._session.api.time_zones, system_id)
+        zones = self._session.api.time_zones
+        zone = _zone_info(zones, system_id)
+        if zone is None and system_id in zones:
+            text = f"time zone {zones[system_id]!r:.60} of the service, for system {system_id}, is not"
+            self._failures.append(DecodeError(f"{text} known here: give start_at/end_at, which need none"))
+        return zone
 
     # The end
 
@@ -399,5 +404,9 @@ def first_cause(failures: Sequence[EnlightenError], partial: object, receipt: Re
 
 
 def _zone_info(zones: Mapping[int, str], system_id: int | None) -> ZoneInfo | None:
+    """Return the time zone of a system, where it is known by a name that is one."""
     name = None if system_id is None else zones.get(system_id)
-    return None if name is None else time_zone(name)
+    try:
+        return None if name is None else time_zone(name)
+    except InputError:
+        return None

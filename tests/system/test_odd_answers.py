@@ -245,6 +245,17 @@ async def test_an_odd_state_of_the_system_does_not_cost_the_rows(
 
 
 @both
+@pytest.mark.parametrize("meta", [True, "normal", [], 5, {"status": []}])
+@pytest.mark.parametrize("total", [None, "2", 1.5, []])
+async def test_no_state_at_all_does_not_cost_the_rows(version: str, meta: object, total: object) -> None:
+    """Nor does an odd number of devices."""
+    row = {"end_at": TIME["end_at"], "wh_del": 5, "devices_reporting": 1}
+    body = {"system_id": 7, "total_devices": total, "intervals": [row], "meta": meta}
+    answer = await opened(version, body).rgm_stats(7, **TIME)
+    assert (len(answer.intervals), answer.meta in {None, Meta()}) == (1, True)
+
+
+@both
 async def test_one_odd_system_does_not_cost_the_fleet(version: str, caplog: pytest.LogCaptureFixture) -> None:
     """It is left out, and the list says that it is not complete; an odd field costs itself only."""
     listed = [
@@ -258,3 +269,21 @@ async def test_one_odd_system_does_not_cost_the_fleet(version: str, caplog: pyte
     assert "System (1 left out)" in warning
     assert "System.reference" in warning
     assert "CANARY" not in warning
+
+
+@both
+@pytest.mark.parametrize("options", [{}, {"max_requests": 5}])
+async def test_a_time_zone_that_is_none_is_no_mistake_of_the_caller(version: str, options: Any) -> None:
+    """The service named it; days cannot be told by it, but instants can."""
+    body = {
+        "system_id": 7,
+        "timezone": "Mars/Olympus",
+        "systems": [{"system_id": 7, "timezone": "Mars/Olympus"}],
+    }
+    client = opened(version, {**body, "intervals": [], "total_devices": 0}).with_options(**options)
+    for _ in range(2):
+        with pytest.raises(DecodeError, match="'Mars/Olympus' of the service, for system 7") as caught:
+            await client.rgm_stats(7, start_date=date(2025, 6, 1), end_date=date(2025, 6, 2))
+        assert caught.value.receipt is not None
+    assert await client.rgm_stats(7, start_date=date(2025, 6, 1)).estimate()
+    assert len((await client.rgm_stats(7, **TIME)).intervals) == 0
