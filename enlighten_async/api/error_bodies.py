@@ -16,6 +16,9 @@ from enlighten_async.wire import BYTE_ORDER_MARK, Response
 UNAVAILABLE = 7
 """`errorCode` of a 500 by which the service says that data is not available for now."""
 
+MAX_ERROR_BYTES = 65_536
+"""Largest body that is searched for a text or facts about an error."""
+
 INVALID_RANGE = "invalid for this system"
 """Text of an error about a range for which there is nothing, whatever its status."""
 
@@ -55,6 +58,8 @@ MAX_RETRY_AFTER_S = 31 * 86_400.0
 
 def envelope(response: Response) -> Mapping[str, object]:
     """Return the body of an error as a mapping; an empty one if it is anything else."""
+    if len(response.body) > MAX_ERROR_BYTES:
+        return {}
     try:
         body = msgspec.json.decode(response.body.removeprefix(BYTE_ORDER_MARK))
     except (ValueError, RecursionError):

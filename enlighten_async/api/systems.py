@@ -89,6 +89,16 @@ def with_count(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, "listed": len(listed) if isinstance(listed, list) else None}
 
 
+def systems_page(seen: Seen, shape: decode.Shape, response: Response) -> SystemsPage:
+    """Decode a page of systems, without those that pages before it have listed."""
+    page = decode.value(SystemsPage, response, shape=shape)
+    again = [each for each in page.systems if each.system_id in seen]
+    if not again:
+        return page
+    new = tuple(each for each in page.systems if each.system_id not in seen)
+    return evolve(page, systems=new, listed=None if page.listed is None else page.listed - len(again))
+
+
 def filter_values(name: str, given: object) -> tuple[str, ...]:
     """Return the values of a filter, each once; none if it is not given.
 

@@ -56,6 +56,15 @@ def parse_id(raw: object) -> int | str | None:
     return parse_text(raw)
 
 
+def parse_cursor(raw: object) -> str | None:
+    """Return the cursor of a page, a text or a number, as a text; `None` for an empty one."""
+    if raw is None or isinstance(raw, str):
+        return raw or None
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise TypeError(f"not a cursor: {type(raw).__name__}")
+    return str(raw)
+
+
 def parse_object(raw: object) -> Mapping[str, object]:
     """Return a JSON object as it came."""
     if not isinstance(raw, dict):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import PARSE, PICKED, RowSequence, ToDict, parse_day
+from enlighten_async.models.convert import PARSE, PICKED, STRICT, RowSequence, ToDict, parse_cursor, parse_day
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 
@@ -185,7 +185,7 @@ class SystemsPage:
     """
 
     systems: tuple[System, ...] = field(metadata=PICKED)
-    next: str | None = None
+    next: str | None = field(default=None, metadata={PARSE: parse_cursor, **STRICT})
     total: int | None = None
     as_of: datetime | None = None
     listed: int | None = None

@@ -110,6 +110,19 @@ async def test_an_invalid_range_means_the_same_under_any_status(version: str, st
 
 
 @both
+async def test_a_large_body_is_not_searched_for_a_text(version: str) -> None:
+    """It was not readable as data, and would be parsed once more."""
+    for size in (10, 70_000):
+        body = {"message": NO_METER, "details": NO_METER, "more": "x" * size}
+        query = opened(version, body).consumption_stats(7, **TIME)
+        if size == 10:
+            assert (await query).coverage.gaps()
+            continue
+        with pytest.raises(DecodeError):
+            await query
+
+
+@both
 async def test_other_texts_with_a_200_are_unreadable_answers(version: str) -> None:
     """Rather than errors of the service."""
     for body in ({"message": "System under maintenance"}, {}, b"", b"null"):
@@ -269,6 +282,22 @@ async def test_one_odd_system_does_not_cost_the_fleet(version: str, caplog: pyte
     assert "System (1 left out)" in warning
     assert "System.reference" in warning
     assert "CANARY" not in warning
+
+
+@pytest.mark.parametrize("following", ["x", 7])
+async def test_a_cursor_that_never_changes_brings_each_system_once(following: object) -> None:
+    """The list is not complete."""
+    client = opened("v2", {"systems": [{"system_id": 7}, {"system_id": 8}], "next": following})
+    systems = await client.systems()
+    assert ([each.system_id for each in systems], systems.complete) == ([7, 8], False)
+    assert [each.system_id async for each in client.systems()] == [7, 8]
+
+
+@pytest.mark.parametrize("following", [[], {}, True, 1.5])
+async def test_a_cursor_that_is_none_does_not_end_the_list(following: object) -> None:
+    """As if there were no more pages."""
+    with pytest.raises(DecodeError, match="next"):
+        await opened("v2", {"systems": [{"system_id": 7}], "next": following}).systems()
 
 
 @both

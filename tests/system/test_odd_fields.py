@@ -31,7 +31,7 @@ LISTS = frozenset(
 )
 """Lists that an answer is for, and the items in them: what is not known there is not called empty."""
 
-IDENTITY = frozenset({"system_id", "start_date", "event_type_id", "serial_number"})
+IDENTITY = frozenset({"next", "system_id", "start_date", "event_type_id", "serial_number"})
 """Fields without which it is not known what a thing, or the values of days, are of."""
 
 DAY_VALUES = frozenset({"production", "consumption", "charge", "discharge", "import", "export"})

@@ -94,7 +94,7 @@ class SystemsPlanV2(systems.SystemsPlan):
         params = (("limit", str(SYSTEMS_PER_PAGE)), *self.filters)
         if cursor != NO_CURSOR:
             params = (*params, ("next", cursor))
-        read = partial(decode.value, SystemsPage, shape=systems.with_count)
+        read = partial(systems.systems_page, seen, systems.with_count)
         return Request("systems", "/systems", params, read, valid_until=never_final)
 
 

@@ -16,7 +16,7 @@ from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import says_no_device
 from enlighten_async.api.paging import Seen
 from enlighten_async.api.single import SinglePlan
-from enlighten_async.api.systems import SystemFilters, SystemsPlan, filter_values, serial_number
+from enlighten_async.api.systems import SystemFilters, SystemsPlan, filter_values, serial_number, systems_page
 from enlighten_async.api.v4.devices import by_kind
 from enlighten_async.cache import SeriesIndex, absent_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotSupported, RangeError
@@ -76,7 +76,7 @@ class SystemsPlanV4(SystemsPlan):
     def request(self, cursor: str, seen: Seen) -> Request[SystemsPage]:
         """Return the request for a page."""
         params = (("page", cursor), ("size", str(SYSTEMS_PER_PAGE)))
-        read = partial(decode.value, SystemsPage, shape=partial(_shape_page, int(cursor), len(seen)))
+        read = partial(systems_page, seen, partial(_shape_page, int(cursor), len(seen)))
         if not self.criteria:
             return Request("systems", "/systems", (*params, ("sort_by", "id")), read, valid_until=never_final)
         body = msgspec.json.encode({"sort_by": "id", "system": self.criteria})
