@@ -334,7 +334,7 @@ class FileTokenStore:
             yield
         finally:
             # A cancel may come while a thread takes it: then it is taken, and nobody would free it.
-            lock.release()
+            await _to_its_end(lock.release)
 
     def _take(self, lock: FileLock) -> bool:
         if not self.path.parent.is_dir():  # filelock would make it, readable by all users
