@@ -18,13 +18,14 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import httpcore2
 import pytest
 
 from enlighten_async import EnlightenClient
 from enlighten_async.errors import InputError, TransportError
 from enlighten_async.oauth import MemoryTokenStore, OAuth
 from enlighten_async.transport import Secret, connections, origin
-from enlighten_async.transport.connections import proxy_for, run_shielded, ssl_context
+from enlighten_async.transport.connections import _PHASES, proxy_for, run_shielded, ssl_context
 from tests.transport.servers import say
 
 API = "https://api.enphaseenergy.com/api/v2"
@@ -424,3 +425,100 @@ async def test_deadline_inside_of_shielded_work_holds() -> None:
 
     with anyio.fail_after(5):
         assert await run_shielded(work)
+
+
+class Recorded(httpcore2.AsyncNetworkStream):
+    """A stream that records when bytes go over it, and answers from a list."""
+
+    def __init__(self, steps: list[str], answers: list[bytes]) -> None:
+        self._steps = steps
+        self._answers = answers
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if buffer:
+            self._steps.append(f"write {buffer.split()[0].decode()}")
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._steps.append("read")
+        return self._answers.pop(0)
+
+    async def start_tls(self, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
+        return self
+
+    async def aclose(self) -> None:
+        pass
+
+    def get_extra_info(self, info: str) -> Any:
+        return None
+
+
+class Network(httpcore2.AsyncNetworkBackend):
+    """A network of which each connection is recorded."""
+
+    def __init__(self, steps: list[str], answers: list[bytes]) -> None:
+        self._stream = Recorded(steps, answers)
+
+    async def connect_tcp(self, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
+        return self._stream
+
+
+OPENED = ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
+SECURED = ["start_tls.started", "start_tls.complete"]
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def exchanged(method: str) -> list[str]:
+    """Return the steps of one request up to its answer."""
+    return [
+        f"{method} http11.send_request_headers.started",
+        f"write {method}",
+        "http11.send_request_headers.complete",
+        f"{method} http11.send_request_body.started",
+        "http11.send_request_body.complete",
+        f"{method} http11.receive_response_headers.started",
+        "read",
+        "http11.receive_response_headers.complete",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "proxy", "answers", "expected"),
+    [
+        ("http", None, [ANSWER], [*OPENED, *exchanged("GET")]),
+        (
+            "https",
+            None,
+            [ANSWER],
+            [*OPENED, *(f"connection.{step}" for step in SECURED), *exchanged("GET")],
+        ),
+        (
+            "https",
+            httpcore2.Proxy("http://proxy:1"),
+            [b"HTTP/1.1 200 Go\r\n\r\n", ANSWER],
+            [*OPENED, *exchanged("CONNECT"), *(f"proxy.{step}" for step in SECURED), *exchanged("GET")],
+        ),
+    ],
+    ids=["http", "https", "tunnel"],
+)
+async def test_the_trace_of_the_pool_tells_what_was_sent(
+    scheme: str, proxy: Any, answers: list[bytes], expected: list[str]
+) -> None:
+    """Each event by its name and place: whether a request counts as sent depends on them.
+
+    The first byte goes out between the two events of the head, and nothing goes out before them; the request
+    of a tunnel has a method of its own, and the events of TLS and connecting have no request of HTTP/1.1.
+    """
+    steps: list[str] = []
+
+    async def trace(event: str, info: dict[str, Any]) -> None:
+        if "receive_response_body" in event or "response_closed" in event:
+            return
+        with_request = event.startswith("http11") and event.endswith("started")
+        steps.append(f"{info['request'].method.decode()} {event}" if with_request else event)
+
+    network = Network(steps, list(answers))
+    async with httpcore2.AsyncConnectionPool(network_backend=network, proxy=proxy) as pool:
+        response = await pool.request("GET", f"{scheme}://api.example.com/", extensions={"trace": trace})
+    assert response.content == b"{}"
+    assert steps == expected
+    assert set(_PHASES) <= {step.rpartition(" ")[2] for step in steps}
