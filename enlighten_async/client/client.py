@@ -301,8 +301,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
 
         A view made by `with_options` leaves that to its client.
         """
-        if not self._owner or self._session.process != os.getpid():
-            return  # what a child process inherits by a fork is its parent's
+        if not self._owner or self._session.transport.process not in {None, os.getpid()}:
+            return  # the connections that a child process inherits by a fork are its parent's
         session = self._session
         session.transport.check_usable(closing=True)
         async with AsyncExitStack() as steps:  # from the last to the first, each also if another fails

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,6 @@ from enlighten_async.errors import (
     Throttled,
     TokenRefused,
     TransportError,
-    UsageError,
 )
 from enlighten_async.limiter import LOGGED_WAIT_S, Grant, Waiter
 from enlighten_async.models.coverage import Gap, Reason
@@ -344,8 +342,6 @@ class Fetcher:
 
     async def _permit(self, segment: SegmentState) -> tuple[Grant, Credentials]:
         """Return the permission to send a request, and credentials that are current at that moment."""
-        if self.session.process != os.getpid():
-            raise UsageError("the client was made before this process was forked: make one in this process")
         provider, limiter = self.options.credentials, self.session.limiter
         while True:
             if segment.denied is not None or provider.current() is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, MutableMapping
 from typing import Protocol
 
@@ -108,7 +107,6 @@ class Session:
         decoding: held while a large body is decoded.
         cache: answers paid for before; `None` if nothing is cached.
         in_flight: requests of this process that are not answered yet.
-        process: the process that made it, to which its connections belong.
         warned: whether the log was told that `max_age` has nothing to keep answers in.
     """
 
@@ -121,5 +119,4 @@ class Session:
     decoding: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None
     in_flight: InFlight = Factory(InFlight)
-    process: int = Factory(os.getpid)
     warned: bool = False

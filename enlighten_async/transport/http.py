@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import sys
@@ -350,6 +351,7 @@ class Transport:
         self._json_headers = httpx.Headers([*self._headers.raw, (b"Content-Type", b"application/json")])
         self._client = MinimalClient(CredentialTransport(where, raw, clock))
         self._closed = False
+        self.process: int | None = None
 
     def __repr__(self) -> str:
         # A traceback that shows variables may show a transport whose origin was not accepted.
@@ -446,10 +448,13 @@ class Transport:
             closing: whether it is about to be closed, which it may be more than once.
 
         Raises:
-            UsageError: it is closed, or belongs to another event loop: that in which it was first used.
+            UsageError: it is closed, or belongs to another event loop or process: where it was first used.
         """
         if self._closed and not closing:
             raise UsageError(CLOSED)
+        self.process = self.process or os.getpid()
+        if self.process != os.getpid():
+            raise UsageError("the client was used before this process was forked: open one in this process")
         try:
             loop: object = asyncio.get_running_loop()
         except RuntimeError:

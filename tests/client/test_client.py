@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -127,11 +128,11 @@ async def test_a_client_of_the_parent_process_is_refused(world: World, version: 
     client = (world.client if version == "v2" else world.v4)()
     async with client:
         await client.rgm_stats(world.system)
-        client._session.process += 1
-        with pytest.raises(UsageError, match="make one in this process"):
+        client._session.transport.process = -1
+        with pytest.raises(UsageError, match="open one in this process"):
             await client.rgm_stats(world.system, **world.quarter(3))
         await client.aclose()
-        client._session.process -= 1
+        client._session.transport.process = os.getpid()
         await client.rgm_stats(world.system, **world.quarter(3))
     assert world.emulator.counts.sent == 2
 

@@ -37,7 +37,6 @@ async def ask(path: str, inherited: EnlightenClient) -> str:
     try:
         await inherited.with_options(max_age=0).summary(1765)
     except UsageError:
-        await inherited.quota()
         await inherited.aclose()
     else:
         return "the parent's client was used"
