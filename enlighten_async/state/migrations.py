@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import zlib
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -146,6 +147,7 @@ def told_until(body: bytes, fetched: float, stop: int) -> float | None:
     return reported if reported < stop or as_of is None or as_of > fetched - 1 else None
 
 
+@lru_cache(maxsize=1)  # both functions read the same body, one after the other
 def _moments(body: bytes) -> tuple[float | None, ...]:
     """Return the times (epoch seconds) of a part: of its oldest answer, the last report and last energy."""
     try:

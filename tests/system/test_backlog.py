@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, Reason
 from enlighten_async.cache import MemoryCache
+from enlighten_async.state.migrations import MIGRATIONS
 from enlighten_async.testing import FakeClock
 from tests.backlog import DAY, SYSTEM, BacklogService, figure
 from tests.effort import examples
@@ -207,6 +210,49 @@ async def test_a_cached_gap_is_not_called_empty_by_a_younger_part(version: str) 
         reasons = {gap.reason for gap in answer.coverage.gaps() if gap.window.end < NOW - 4 * DAY}
         assert reasons <= {Reason.NOT_REPORTED_YET}
         assert figures([await client.rgm_stats(SYSTEM, **days(9, 0))]) == truth(days(9, 0), 900)
+
+
+def as_version_2(path: Path) -> None:
+    """Write a state file anew as the first version did: what was behind the last report is final."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        for table in ("stretches", "replies"):
+            file.execute(f"ALTER TABLE {table} RENAME TO newer_{table}")
+        for statement in MIGRATIONS[1][1:]:
+            file.execute(statement)
+        file.execute(
+            "INSERT INTO stretches SELECT series, start, stop, fetched, fetched - 3720, ?, NULL, body "
+            "FROM newer_stretches",
+            (NOW - 900 * DAY,),
+        )
+        file.execute(
+            "INSERT INTO replies SELECT account, endpoint, asked, fetched, 1, status, content_type, body "
+            "FROM newer_replies"
+        )
+        for table in ("stretches", "replies"):
+            file.execute(f"DROP TABLE newer_{table}")
+        file.execute("PRAGMA user_version = 2")
+
+
+@series
+async def test_what_an_older_file_calls_final_is_got(version: str, name: str, tmp_path: Path) -> None:
+    """Where it had not been reported; the rest of it is served as it is."""
+    service, path = BacklogService(FakeClock(now=NOW), [(0, LOST)]), tmp_path / "state.db"
+    day = datetime.fromtimestamp(NOW - 5 * DAY, UTC).date()
+    span = {"start_date": day - timedelta(days=5), "end_date": day}
+    async with service.client(version, state=path) as client:
+        await getattr(client, name)(SYSTEM, **days(30, 4))
+        await client.summary(SYSTEM, summary_date=day)
+        await client.energy_lifetime(SYSTEM, **span)
+    as_version_2(path)
+    service.fronts, service.sent = [], []
+    service.clock.advance(2 * HOUR)
+    async with service.client(version, state=path) as client:
+        answer = await getattr(client, name)(SYSTEM, **days(30, 4))
+        assert (await client.summary(SYSTEM, summary_date=day)).energy_today == service.wh(day)
+        assert (await client.energy_lifetime(SYSTEM, **span)).production[-1] == service.wh(day)
+    assert figures([answer]) == truth(days(30, 4), 300 if name == "stats" else 900)
+    starts = [int(each.url.params["start_at"]) for each in service.sent if "start_at" in each.url.params]
+    assert min(starts) >= LOST - 2 * HOUR
 
 
 @pytest.mark.parametrize(
