@@ -14,7 +14,7 @@ from enlighten_async.cli.progress import shown_progress
 
 if TYPE_CHECKING:
     from enlighten_async.demo import Demo
-    from enlighten_async.emulator import Emulator, Quota
+    from enlighten_async.emulator import Drift, Emulator, Quota
     from enlighten_async.models import Sum
 
 ROTATIONS = ["strict", "lenient"]
@@ -55,7 +55,33 @@ or a code, which the consent of an owner gives (add &user=ID for another user):
 """
 
 
-@click.command(short_help="Serve an emulator of the service.")
+def _drifts(_: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> frozenset[Drift]:
+    """Return the drifts of these names."""
+    from enlighten_async.emulator import Drift  # noqa: PLC0415 - only this command needs it
+
+    if unknown := [name for name in names if name not in set(Drift)]:
+        text = f"{', '.join(unknown)}: choose from {', '.join(Drift)}"
+        raise click.BadParameter(text, param=parameter)
+    return frozenset(map(Drift, names))
+
+
+class EmulatorCommand(click.Command):
+    """A command whose help lists the drifts."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the names of the drifts and what they do."""
+        from enlighten_async.emulator import DEFAULT_DRIFTS, DRIFTS  # noqa: PLC0415 - only needed here
+
+        with formatter.section("Drifts"):
+            formatter.write_dl(
+                [
+                    (name, f"{text} (on by default)" if name in DEFAULT_DRIFTS else text)
+                    for name, text in DRIFTS.items()
+                ]
+            )
+
+
+@click.command(cls=EmulatorCommand, short_help="Serve an emulator of the service.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=8700, show_default=True)
 @click.option("--plan", type=click.Choice(PLANS), default="watt", show_default=True, help="Limits of a key.")
@@ -76,6 +102,22 @@ or a code, which the consent of an owner gives (add &user=ID for another user):
     show_default=True,
     help="Whether a refresh token of v4 ends when it is used.",
 )
+@click.option(
+    "--drift",
+    "added",
+    metavar="NAME",
+    callback=_drifts,
+    multiple=True,
+    help="Depart from the documentation in this way too; may be given again. The names are below.",
+)
+@click.option(
+    "--no-drift",
+    "removed",
+    metavar="NAME",
+    callback=_drifts,
+    multiple=True,
+    help="Do not depart from it in this way; may be given again.",
+)
 @click.pass_obj
 def emulator(
     context: CommandContext,
@@ -87,13 +129,21 @@ def emulator(
     systems: int,
     latency: float,
     rotation: Literal["strict", "lenient"],
+    added: frozenset[Drift],
+    removed: frozenset[Drift],
 ) -> None:
     """Serve an emulator of the service on this machine, for trying things out."""
-    from enlighten_async.emulator import Emulator, Quota  # noqa: PLC0415 - only this command needs it
+    from enlighten_async.emulator import DEFAULT_DRIFTS, Emulator, Quota  # noqa: PLC0415 - only needed here
 
     quota: Quota = getattr(Quota, plan.upper())
     service = Emulator(
-        seed=seed, users=users, systems=systems, quota=quota, latency=latency, rotation=rotation
+        seed=seed,
+        users=users,
+        systems=systems,
+        quota=quota,
+        latency=latency,
+        rotation=rotation,
+        drifts=(DEFAULT_DRIFTS | added) - removed,
     )
 
     async def work() -> None:

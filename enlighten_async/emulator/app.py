@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from enlighten_async.clock import SystemClock
 from enlighten_async.emulator import asgi
+from enlighten_async.emulator.drift import DEFAULT_DRIFTS, Drift, drifted_fleet, outage_at
 from enlighten_async.emulator.faults import Fault, FaultInjector
 from enlighten_async.emulator.quota import Quota, QuotaCounter
 from enlighten_async.emulator.request_log import RequestLog
@@ -74,6 +75,7 @@ class Emulator:
         apps: the applications registered for v4; `None` accepts any client, secret and key.
         rotation: whether a refresh token is invalid once it was used ("strict"), or stays valid ("lenient").
         v4_options: behaviour of v4 that is undocumented or disputed; may be replaced at any time.
+        drifts: departures from the documentation that are on, or their names; may be replaced at any time.
     """
 
     def __init__(
@@ -98,9 +100,11 @@ class Emulator:
         apps: Iterable[App] | None = None,
         rotation: Rotation = "strict",
         v4_options: V4Options | None = None,
+        drifts: Iterable[Drift | str] = DEFAULT_DRIFTS,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        built = build_fleet(seed, users, systems, self.clock.now()) if fleet is None else tuple(fleet)
+        on, now = frozenset(map(Drift, drifts)), self.clock.now()
+        built = drifted_fleet(build_fleet(seed, users, systems, now) if fleet is None else fleet, on, now)
         self.truth = GroundTruth(built, seed, self.clock, report_lag)
         self.faults, self.keys = list(faults), None if keys is None else set(keys)
         self.concurrent, self.latency = concurrent, latency
@@ -108,17 +112,19 @@ class Emulator:
         self._users = user_ids(users) if fleet is None else list(dict.fromkeys(s.user_id for s in built))
         self._quota_counter = QuotaCounter(quota, rejected_count_month=rejected_count_month)
         self._apps, self._tokens = Apps(apps), Tokens(seed, self.clock, rotation)
-        self._v2 = self._service(retention_days, V2_RETENTION_DAYS, V2History(v2_year))
-        self._v4 = self._service(retention_days, V4_RETENTION_DAYS, v4_options or V4Options())
+        self._v2 = self._service(retention_days, V2_RETENTION_DAYS, V2History(v2_year), on)
+        self._v4 = self._service(retention_days, V4_RETENTION_DAYS, v4_options or V4Options(), on)
         self._oauth = OAuth(tuple(self._users), self.demo_user, self._apps, self._tokens, self._v4)
         self._apis = self._build_apis()
         self._fault_injector, self._request_log = FaultInjector(), RequestLog()
         self._random, self._handled = Random(f"{seed}/latency"), 0
 
-    def _service(self, days: float | None, default: float, options: OptionsT) -> Service[OptionsT]:
+    def _service(
+        self, days: float | None, default: float, options: OptionsT, drifts: frozenset[Drift]
+    ) -> Service[OptionsT]:
         """Return one version of the service; `days` is its retention, or `None` for the default."""
         retention_s = DAY_S * (default if days is None else days)
-        return Service(self.truth, self.clock, retention_s, options)
+        return Service(self.truth, self.clock, retention_s, options, drifts)
 
     def _build_apis(self) -> dict[Version, ApiV2 | ApiV4]:
         return {
@@ -159,6 +165,15 @@ class Emulator:
     @v4_options.setter
     def v4_options(self, options: V4Options) -> None:
         self._v4.options = options
+
+    @property
+    def drifts(self) -> frozenset[Drift]:
+        """The departures from the documentation that are on; they may be replaced at any time."""
+        return self._v4.drifts
+
+    @drifts.setter
+    def drifts(self, drifts: Iterable[Drift | str]) -> None:
+        self._v2.drifts = self._v4.drifts = frozenset(map(Drift, drifts))
 
     @property
     def counts(self) -> Counts:
@@ -241,10 +256,8 @@ class Emulator:
         if grant:
             self._request_log.token_requested(grant)
         await self._wait(handling)
-        faults = [fault for fault in self.faults if fault.path is not None]
-        response = await self._with_fault(
-            self._fault_injector.next_fault(faults, request), request, self._oauth
-        )
+        fault = self._next_fault(request, named=True)
+        response = await self._with_fault(fault, request, self._oauth)
         if grant:
             self._request_log.token_responded(grant, response.status)
         return response
@@ -252,14 +265,24 @@ class Emulator:
     async def _respond_api(self, request: Request, handling: float) -> Response:
         """Pass a request through the checks, in order: uncounted faults, key, concurrency, quota."""
         api = self._apis[request.version]
-        if fault := self._fault_injector.next_fault(self.faults, request, counted=False):
+        if fault := self._next_fault(request, counted=False):
             return await self._with_fault(fault, request, api)
         if error := self._check(request, api):
             return error
         with self._handling():
             await self._wait(handling)
-            fault = self._fault_injector.next_fault(self.faults, request, counted=True)
+            fault = self._next_fault(request, counted=True)
             return await self._with_fault(fault, request, api)
+
+    def _next_fault(
+        self, request: Request, *, counted: bool | None = None, named: bool = False
+    ) -> Fault | None:
+        """Return the fault that applies to a request; with `named`, only one that names a path."""
+        now = self.clock.now()
+        outage = outage_at(now) if Drift.OUTAGES in self.drifts else None
+        faults = [fault for fault in (*self.faults, outage) if fault]
+        faults = [fault for fault in faults if not named or fault.path is not None]
+        return self._fault_injector.next_fault(faults, request, now, counted=counted)
 
     def _check(self, request: Request, api: ApiV2 | ApiV4) -> Response | None:
         """Return the error of a request that is not handled, if there is one."""

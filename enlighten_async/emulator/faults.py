@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, get_args
 from weakref import WeakKeyDictionary
 
 from attrs import evolve, frozen
@@ -37,6 +37,13 @@ class FaultOptions(TypedDict, total=False):
     delay: float
     content_type: str
     counted: bool
+    start: float
+    end: float
+
+
+OutageForm: TypeAlias = Literal[
+    "page-200", "page-302", "page-502", "page-503", "500", "503", "504", "reset", "silence"
+]
 
 
 @frozen(kw_only=True, eq=False)
@@ -59,6 +66,8 @@ class Fault:
         counted: whether the request counts against the quota.
         dropped: whether the connection is closed instead of a response.
         transform: changes the finished response.
+        start: it applies from this instant on (epoch seconds, by the emulator's clock).
+        end: it applies until this instant.
     """
 
     status: int | None = None
@@ -73,9 +82,13 @@ class Fault:
     counted: bool = True
     dropped: bool = False
     transform: Transform | None = None
+    start: float = -math.inf
+    end: float = math.inf
 
-    def matches(self, request: Request) -> bool:
-        """Return whether the fault may apply to a request."""
+    def matches(self, request: Request, now: float) -> bool:
+        """Return whether the fault may apply to a request at this instant (epoch seconds)."""
+        if not self.start <= now < self.end:
+            return False
         if self.path is not None and self.path not in request.path:
             return False
         wanted = (self.query or {}).items()
@@ -162,6 +175,27 @@ class Fault:
         return _make({"transform": lambda response: evolve(response, byte_delay=seconds)}, options)
 
     @classmethod
+    def outage(
+        cls,
+        form: OutageForm,
+        *,
+        retry_after: int | None = None,
+        **options: Unpack[FaultOptions],
+    ) -> Fault:
+        """An outage of the whole service, the token endpoint included, from `start` until `end`.
+
+        Args:
+            form: what comes in place of answers: a web page with a status, a status alone, a connection that
+                is closed, or nothing.
+            retry_after: seconds of a Retry-After.
+            options: attributes of the fault; `path` limits it to a part of the service.
+        """
+        headers = () if retry_after is None else (("Retry-After", str(retry_after)),)
+        moved = (("Location", "/maintenance"),) if form == "page-302" else ()
+        base = {"times": math.inf, "path": "", "headers": (*moved, *headers)}
+        return _make(base | _outage(form), options)
+
+    @classmethod
     def bomb(cls, size: int = 1 << 30, **options: Unpack[FaultOptions]) -> Fault:
         """A response of a few kilobytes that unpacks to `size` bytes of JSON."""
         return _make({"transform": lambda response: _bomb(response, size)}, options)
@@ -174,7 +208,7 @@ class FaultInjector:
         self._seen: WeakKeyDictionary[Fault, int] = WeakKeyDictionary()
 
     def next_fault(
-        self, faults: Iterable[Fault], request: Request, *, counted: bool | None = None
+        self, faults: Iterable[Fault], request: Request, now: float, *, counted: bool | None = None
     ) -> Fault | None:
         """Return the first fault that applies to a request.
 
@@ -184,16 +218,36 @@ class FaultInjector:
         Args:
             faults: the faults in the order of preference.
             request: the request.
+            now: when it is handled (epoch seconds).
             counted: consider only faults with this value of `counted`; `None`: all.
         """
         for fault in faults:
-            if counted not in {None, fault.counted} or not fault.matches(request):
+            if counted not in {None, fault.counted} or not fault.matches(request, now):
                 continue
             seen = self._seen.get(fault, 0)
             self._seen[fault] = seen + 1
             if fault.after <= seen < fault.after + fault.times:
                 return fault
         return None
+
+
+OUTAGE_FORMS: tuple[OutageForm, ...] = get_args(OutageForm)
+QUEUE_FULL = (
+    "<!DOCTYPE html><html><head><title>{}</title></head><body><h1>Too many visitors</h1></body></html>"
+)
+
+
+def _outage(form: OutageForm) -> dict[str, object]:
+    """Return the attributes of an outage; web pages come from a host before the one that counts requests."""
+    if form == "reset":
+        return {"dropped": True, "counted": False}
+    if form == "silence":
+        return {"delay": math.inf, "counted": False}
+    kind, _, status = form.rpartition("-")
+    if kind:
+        page = {"body": QUEUE_FULL.format(status), "content_type": "text/html; charset=utf-8"}
+        return page | {"status": int(status), "counted": False}
+    return {"status": int(status), "body": json.dumps({"reason": status, "message": ["Service failed"]})}
 
 
 def _make(base: dict[str, object], options: FaultOptions) -> Fault:

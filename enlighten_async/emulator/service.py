@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from attrs import define
 
+from enlighten_async.emulator.drift import Drift
 from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.emulator.simulation.microinverters import MICRO_INTERVAL_S
 from enlighten_async.emulator.simulation.sun import METER_INTERVAL_S
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from enlighten_async.clock import Clock
+    from enlighten_async.emulator.messages import Response
+    from enlighten_async.emulator.quota import QuotaExceeded
     from enlighten_async.emulator.simulation.ground_truth import GroundTruth
     from enlighten_async.emulator.simulation.system import System
 
@@ -37,12 +40,14 @@ class Service(Generic[OptionsT]):
         clock: the service's clock.
         retention_s: age in seconds of the oldest interval that is still returned.
         options: behaviour of this version that can be chosen; may be replaced at any time.
+        drifts: departures from the documentation that are on; may be replaced at any time.
     """
 
     truth: GroundTruth
     clock: Clock
     retention_s: float
     options: OptionsT
+    drifts: frozenset[Drift]
 
     def now(self) -> float:
         """Return the time in epoch seconds."""
@@ -52,6 +57,12 @@ class Service(Generic[OptionsT]):
         """Return the present date in the time zone of a system."""
         return local_date(self.clock.now(), system.timezone)
 
+    def with_retry_after(self, response: Response, exceeded: QuotaExceeded) -> Response:
+        """Return a rejection, with a Retry-After if that drift is on."""
+        if Drift.RETRY_AFTER not in self.drifts:
+            return response
+        return response.with_header("Retry-After", str(int(exceeded.period.end - self.now()) + 1))
+
     def meta(self, system: System) -> Row:
         """Return the `meta` object: status and last reports of a system, the same at every endpoint."""
         last = self.truth.last_interval(system.system_id)
@@ -59,11 +70,13 @@ class Service(Generic[OptionsT]):
         # The multiplier (a prime) spreads the delays over the ids of systems.
         behind = system.system_id * 7919 % max(1, int(min(self.truth.report_lag, METER_INTERVAL_S)))
         micro = 0 if system.meters else behind // 2
+        # a gateway that uploads what it has kept counts as reporting all the while
+        reported = int(self.now() - self.truth.report_lag) if self.truth.is_uploading(system) else last or 0
         return {
             "status": system.status,
-            "last_report_at": None if last is None else last + behind,
+            "last_report_at": None if last is None else reported + behind,
             "last_energy_at": None if last is None else last + micro,
-            "operational_at": system.operational_at,
+            "operational_at": system.shown_operational_at,
         }
 
     def summary(self, system: System, day: date) -> Row:
@@ -81,7 +94,7 @@ class Service(Generic[OptionsT]):
             "summary_date": day.isoformat(),
             "source": "meter" if system.meters else "microinverters",
             "status": system.status,
-            "operational_at": system.operational_at,
+            "operational_at": system.shown_operational_at,
             "last_report_at": reached["last_report_at"],
             "last_interval_end_at": reached["last_energy_at"],
         }

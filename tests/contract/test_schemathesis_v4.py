@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.emulator import Emulator, Fault, Quota, V4Options
+from enlighten_async.emulator import Emulator, Fault, Quota
 from enlighten_async.emulator.simulation.devices import envoys, inverters
 from enlighten_async.testing import FakeClock
 from tests.contract import openapi
@@ -179,14 +179,13 @@ def _close(node: Any) -> None:
 SCHEMA = schemathesis.openapi.from_dict(amended())
 OPERATIONS = {name: SCHEMA[path][method.upper()] for name, (path, method) in READS.items()}
 
-PLAIN = V4Options(quirks=False)
 EMULATOR = Emulator(
     systems=16,
     users=2,
     quota=Quota.UNLIMITED,
     concurrent=None,
     clock=FakeClock(NOW, autojump=False),
-    v4_options=PLAIN,
+    drifts=(),
 )
 SYSTEMS = EMULATOR.truth.systems()
 IDS = [system.system_id for system in SYSTEMS]
@@ -287,7 +286,7 @@ REFUSED = [(why, name) for why in REFUSALS for name in READS]
 def test_refusals_conform(why: str, name: str) -> None:
     """Whatever is asked for."""
     settings, sent, status = REFUSALS[why]
-    base = {"quota": Quota.UNLIMITED, "clock": FakeClock(NOW, autojump=False), "manners": PLAIN}
+    base = {"quota": Quota.UNLIMITED, "clock": FakeClock(NOW, autojump=False), "drifts": ()}
     emulator = Emulator(**base | settings)
     needed = {"system_id": emulator.demo_system, "serial_no": "1"}
     path, method = READS[name]

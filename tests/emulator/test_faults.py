@@ -198,3 +198,37 @@ async def test_every_wait_can_be_cancelled(clock: FakeClock, connect: Connect, f
             tasks.cancel_scope.cancel()
         done.append(await client.get(SUMMARY))
     assert done[0].status_code == 200
+
+
+@pytest.mark.parametrize("form", ["page-200", "page-302", "page-502", "page-503", "500", "503", "504"])
+async def test_an_outage_lasts_for_its_time(clock: FakeClock, connect: Connect, form: Any) -> None:
+    """However often one asks, tokens included; a web page is no business of the quota."""
+    begin = clock.now() + 60
+    emulator = make(clock, Fault.outage(form, retry_after=30, start=begin, end=begin + 60))
+    emulator.quota = Quota(5, None)
+    kind, _, status = form.rpartition("-")
+    async with connect(emulator) as client:
+        assert (await client.get(SUMMARY)).status_code == 200
+        clock.advance(60)
+        for ask in (client.get(SUMMARY), client.get(SUMMARY), client.post("http://service.test/oauth/token")):
+            answer = await ask
+            assert answer.status_code == int(status)
+            assert answer.headers["retry-after"] == "30"
+            assert answer.headers["content-type"].startswith("text/html" if kind else "application/json")
+            assert answer.has_redirect_location == (status == "302")
+        assert emulator.counts.served == (1 if kind else 3)
+        clock.advance(60)
+        assert (await client.get(SUMMARY)).status_code == 200
+
+
+async def test_an_outage_of_connections(clock: FakeClock, connect: Connect) -> None:
+    """They are closed, or nothing comes; of a part of the service if a path is given."""
+    emulator = make(clock, Fault.outage("reset", path="summary"), Fault.outage("silence", path="envoys"))
+    async with connect(emulator) as client:
+        for _ in range(2):
+            with pytest.raises(httpx.ReadError):
+                await client.get(SUMMARY)
+            with clock.move_on_after(100) as scope:
+                await client.get("/systems/1765/envoys")
+            assert scope.cancelled_caught
+        assert (await client.get("/systems")).status_code == 200

@@ -134,7 +134,7 @@ class LastReports:
 
     def _production(self, system: System, since: float) -> Iterator[Row]:
         for index, meter in enumerate(
-            self.reports.meter_intervals(system.system_id, since, self.reports.horizon())
+            self.reports.meter_intervals(system.system_id, since, self.reports.horizon(system))
         ):
             read: dict[object, tuple[object, object]] = {}
             rows = meter["intervals"]
@@ -146,7 +146,7 @@ class LastReports:
     def _consumption(self, system: System, since: float) -> Iterator[Row]:
         if consumption_meter(system) is None:
             return
-        rows = self.reports.consumption_stats(system.system_id, since, self.reports.horizon())
+        rows = self.reports.consumption_stats(system.system_id, since, self.reports.horizon(system))
         read: dict[object, tuple[object, object]] = {}
         if rows:
             read[1] = rows[-1]["end_at"], rows[-1]["enwh"] * SLOTS_PER_HOUR
@@ -170,7 +170,7 @@ class LastReports:
 
     def _heat_pump(self, system: System, since: float) -> Iterator[Row]:
         if pump := system.heat_pump:
-            rows = self.heat_pumps.rows(system.system_id, since, self.reports.horizon())
+            rows = self.heat_pumps.rows(system.system_id, since, self.reports.horizon(system))
             mode = self.heat_pumps.mode(system.system_id)
             yield _reported(pump.serial, pump.name, rows, mode)
 

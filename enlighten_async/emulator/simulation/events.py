@@ -129,17 +129,19 @@ class Events:
 
     def alarms(self, system_id: int, start: float, end: float, *, cleared: bool | None = None) -> list[Row]:
         """Return the alarms that began in a window; `cleared`: only those that are over, or are not."""
-        found = self._known(self._reports.system(system_id), start, end)
+        system = self._reports.system(system_id)
+        found = self._known(system, start, end)
         alarms = [
             _alarm(system_id, event)
             for event in found
-            if start <= event.start < end and self._is_alarm(event)
+            if start <= event.start < end and self._is_alarm(system, event)
         ]
         return [alarm for alarm in alarms if cleared is None or alarm["cleared"] == cleared]
 
     def open_alarms(self, system_id: int) -> list[Row]:
         """Return the alarms that are not over."""
-        return [_alarm(system_id, event) for event in self._open(system_id) if self._is_alarm(event)]
+        system = self._reports.system(system_id)
+        return [_alarm(system_id, event) for event in self._open(system_id) if self._is_alarm(system, event)]
 
     def is_gateway_silent(self, system_id: int) -> bool:
         """Return whether a gateway that has reported before does not at present."""
@@ -147,13 +149,14 @@ class Events:
         return any(e.kind is GATEWAY_NOT_REPORTING and e.serial in used for e in self._open(system_id))
 
     def _open(self, system_id: int) -> list[Event]:
-        horizon = self._reports.horizon()
-        found = self._known(self._reports.system(system_id), horizon - DAY_S, horizon)
+        system = self._reports.system(system_id)
+        horizon = self._reports.horizon(system)
+        found = self._known(system, horizon - DAY_S, horizon)
         return [event for event in found if event.status == "Open"]
 
-    def _is_alarm(self, event: Event) -> bool:
+    def _is_alarm(self, system: System, event: Event) -> bool:
         """Return whether an event has become an alarm."""
-        until = self._reports.horizon() if event.end is None else event.end
+        until = self._reports.horizon(system) if event.end is None else event.end
         return event.kind.stateful and until - event.start >= ALARM_AFTER_S
 
     def _known(self, system: System, start: float, end: float) -> list[Event]:
@@ -162,12 +165,12 @@ class Events:
         found += [
             Event(GATEWAY_NOT_REPORTING, envoy.serial, system.operational_at, None)
             for envoy in envoys(system)
-            if not envoy.reported and system.operational_at <= self._reports.horizon()
+            if not envoy.reported and system.operational_at <= self._reports.horizon(system)
         ]
         return sorted(found, key=lambda event: (event.start, event.serial))
 
     def _outages(self, system: System, start: float, end: float) -> Iterator[Event]:
-        horizon = self._reports.horizon()
+        horizon = self._reports.horizon(system)
         window = max(start, system.operational_at), min(end, horizon)
         for envoy in envoys(system):
             if envoy.reported:
@@ -189,7 +192,7 @@ class Events:
 
     def _full(self, system: System, start: float, end: float) -> Iterator[Event]:
         """Yield an event for each time a battery became full on the days of a window."""
-        horizon, owned = self._reports.horizon(), batteries(system)
+        horizon, owned = self._reports.horizon(system), batteries(system)
         low, high = int(max(start, system.operational_at)) - 1, int(min(end, horizon)) + 1
         for number in solar_days(system, low, high) if owned else ():
             day = self._storage.day(system, number)

@@ -97,6 +97,7 @@ class SystemKind:
     night_rows: bool = True
     outages: float = 0.0
     young: bool = False
+    micro_night_rows: bool = False
     consumption: Consumption = "none"
     metered_later: bool = False
     retired_inverters: int = 0
@@ -107,7 +108,7 @@ class SystemKind:
 
 SYSTEM_KINDS = (
     SystemKind(meters=2, consumption="metered", equipment=Equipment(batteries=2, charger_step=900)),
-    SystemKind(phases=3, listed=3, standby_w=-1, noise=True, twins=True),
+    SystemKind(phases=3, listed=3, standby_w=-1, noise=True, twins=True, micro_night_rows=True),
     SystemKind(listed=3, null_tail=True, consumption="refused", equipment=Equipment(batteries=1)),
     SystemKind(
         meters=0,
@@ -183,6 +184,7 @@ def _with_extras(system: System, kind: SystemKind) -> System:
         consumption=kind.consumption,
         retired_inverters=kind.retired_inverters,
         twins=kind.twins,
+        micro_night_rows=kind.micro_night_rows,
     )
     system = with_equipment(system, kind.equipment)
     if kind.metered_later:

@@ -54,12 +54,12 @@ class Grid:
     def first_row(self, system_id: int) -> int | None:
         """Return the end of the first interval (epoch seconds)."""
         system = self._reports.system(system_id)
-        return next((at for at, _ in self._balance(system, 0, self._reports.horizon())), None)
+        return next((at for at, _ in self._balance(system, 0, self._reports.horizon(system))), None)
 
     def last_row(self, system_id: int) -> int | None:
         """Return the end of the newest interval known by now (epoch seconds)."""
         system = self._reports.system(system_id)
-        return last_row_end(system, self._reports.horizon(), partial(self._balance, system))
+        return last_row_end(system, self._reports.horizon(system), partial(self._balance, system))
 
     def _balance(self, system: System, start: float, end: float) -> Iterator[tuple[int, int]]:
         """Yield end and energy (Wh) of each row; negative where it is exported."""
@@ -67,7 +67,7 @@ class Grid:
             return
         # the first interval that lies in the time of service as a whole
         low = max(start, -(-system.operational_at // METER_INTERVAL_S) * METER_INTERVAL_S)
-        high = min(end, self._reports.horizon() - _late(system))
+        high = min(end, self._reports.horizon(system) - _late(system))
         for number, begin, first, last in day_slots(system, low, high, METER_INTERVAL_S):
             left, gaps = self._reports.surplus(system, number), self._reports.unreported_slots(system, number)
             flows = self._storage.day(system, number).flows if batteries(system) else []

@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 from enlighten_async.emulator.simulation.chargers import Chargers
 from enlighten_async.emulator.simulation.day_cache import DailySums, RunningSums, last_row_end
 from enlighten_async.emulator.simulation.device_reports import LastReports, inverter_rows, micro_rows
@@ -24,9 +26,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from enlighten_async.clock import Clock
     from enlighten_async.emulator.simulation.production import SystemDay
+    from enlighten_async.emulator.simulation.reports import Moment
     from enlighten_async.emulator.simulation.system import RetiredMeter, System
+
+
+@frozen
+class _Instant:
+    """A present that does not move (epoch seconds)."""
+
+    moment: float
+
+    def now(self) -> float:
+        return self.moment
 
 
 class GroundTruth(Reports):
@@ -43,7 +55,7 @@ class GroundTruth(Reports):
     Raises ValueError if two systems share an id.
     """
 
-    def __init__(self, fleet: Iterable[System], seed: int, clock: Clock, report_lag: float) -> None:
+    def __init__(self, fleet: Iterable[System], seed: int, clock: Moment, report_lag: float) -> None:
         super().__init__(fleet, seed, clock, report_lag)
         self._micro_days, self._meter_days, self._consumption_days = (
             DailySums(name, seed) for name in ("micro", "meters", "load")
@@ -57,6 +69,10 @@ class GroundTruth(Reports):
         self.settings = Settings(self, self.events)
         self._last_reports = LastReports(self, self.storage, self.heat_pumps, self.chargers)
 
+    def at(self, moment: float) -> GroundTruth:
+        """Return the data the service had at another instant (epoch seconds), or will have."""
+        return GroundTruth(self.systems(), self._seed, _Instant(moment), self.report_lag)
+
     def produced(self, system_id: int, start: float, end: float) -> int:
         """Return the energy (Wh) of a window: the inverters' until the meters start, then the meters'."""
         switch = self.meter_start(system_id)
@@ -69,12 +85,12 @@ class GroundTruth(Reports):
         """Return the energy (Wh) reported from the start of service to this instant."""
         system, switch = self.system(system_id), self.meter_start(system_id)
         if switch is None or end <= switch:
-            return self._inverters.lifetime(system, end, self.horizon())
+            return self._inverters.lifetime(system, end, self.horizon(system))
         metered = self._metered(system, end)
         if switch > system.metered_from:
             metered -= self._metered(system, switch)
         if switch > system.operational_at:
-            metered += self._inverters.lifetime(system, switch, self.horizon())
+            metered += self._inverters.lifetime(system, switch, self.horizon(system))
         return metered
 
     def lifetime_days(self, system_id: int, first: date, last: date) -> list[int]:
@@ -95,7 +111,7 @@ class GroundTruth(Reports):
             first,
             last,
             lambda start, end: ((at, enwh(watts)) for at, watts, _ in self._micro_rows(system, start, end)),
-            self.horizon() - system.micro_late,
+            self.horizon(system) - system.micro_late,
         )
 
     def meter_days(self, system_id: int, first: date, last: date) -> list[int]:
@@ -106,14 +122,14 @@ class GroundTruth(Reports):
             first,
             last,
             lambda start, end: ((at, wh) for at, wh, _ in self._intervals(system, start, end)),
-            self.horizon() - max((meter.late for meter in system.meters), default=0),
+            self.horizon(system) - max((meter.late for meter in system.meters), default=0),
         )
 
     def consumption_days(self, system_id: int, first: date, last: date) -> list[int]:
         """Return the energy (Wh) consumed on each local day."""
         system = self.system(system_id)
         return self._consumption_days.daily_energy(
-            system, first, last, partial(self._consumption_rows, system), self.horizon()
+            system, first, last, partial(self._consumption_rows, system), self.horizon(system)
         )
 
     def meter_readings(self, system_id: int, end: float) -> list[dict[str, str | int]]:
@@ -132,7 +148,8 @@ class GroundTruth(Reports):
 
     def consumption_readings(self, system_id: int, end: float) -> list[dict[str, str | int]]:
         """Return the consumption meter's last reading (Wh) up to an instant (epoch seconds)."""
-        system, horizon = self.system(system_id), self.horizon()
+        system = self.system(system_id)
+        horizon = self.horizon(system)
         serial = consumption_meter(system)
         read_at = last_row_end(system, min(end, horizon), partial(self._consumption_rows, system))
         if serial is None or read_at is None:
@@ -155,7 +172,7 @@ class GroundTruth(Reports):
     def _odometer(self, system: System, index: int, end: float) -> tuple[int, int] | None:
         """Return value (Wh) and time of a meter's last reading; intervals never reported are not counted."""
         late = system.meters[index].late
-        end = min(end, self.horizon() - late)
+        end = min(end, self.horizon(system) - late)
         begin, value = self._odometers(index).before_day_of(system, end)
         rows = list(self._meter_rows(system, index, begin, end))
         while not rows and begin > system.metered_from:  # an outage, or a night without rows
@@ -174,7 +191,7 @@ class GroundTruth(Reports):
 
     def _retired_reading(self, system: System, meter: RetiredMeter, end: float) -> tuple[int, int] | None:
         """Return the last reading of a retired meter: until then it measured the inverters' production."""
-        read_at = int(min(end, meter.retired_at, self.horizon()) // METER_INTERVAL_S) * METER_INTERVAL_S
+        read_at = int(min(end, meter.retired_at, self.horizon(system)) // METER_INTERVAL_S) * METER_INTERVAL_S
         if read_at <= system.operational_at:
             return None
         return self.micro_energy(system.system_id, 0, read_at), read_at
@@ -182,5 +199,5 @@ class GroundTruth(Reports):
     def _metered(self, system: System, end: float) -> int:
         """Return the energy (Wh) of the meters' rows up to an instant (epoch seconds)."""
         late = max(meter.late for meter in system.meters)
-        begin, known = self._sums.before_day_of(system, min(end, self.horizon() - late))
+        begin, known = self._sums.before_day_of(system, min(end, self.horizon(system) - late))
         return known + sum(wh for _, wh, _ in self._intervals(system, begin, end))

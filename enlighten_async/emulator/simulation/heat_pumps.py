@@ -42,7 +42,7 @@ class HeatPumps:
 
     def mode(self, system_id: int) -> str:
         """Return the pump's mode at its last report: MODE_1 is off, MODE_2 is running."""
-        horizon = self._reports.horizon()
+        horizon = self._reports.horizon(self.heat_pump(system_id)[0])
         rows = self.rows(system_id, horizon - 2 * DAY_S, horizon)
         return "MODE_2" if rows and rows[-1]["wh_consumed"] > 0 else "MODE_1"
 
@@ -56,7 +56,7 @@ class HeatPumps:
     def _energies(
         self, system: System, pump: HeatPump, start: float, end: float
     ) -> Iterator[tuple[int, int]]:
-        low, high = max(start, system.operational_at), min(end, self._reports.horizon())
+        low, high = max(start, system.operational_at), min(end, self._reports.horizon(system))
         parts = pump.step // MICRO_INTERVAL_S
         for number, begin, first, last in day_slots(system, low, high, pump.step):
             wh = self._days.day(system, number)

@@ -1,6 +1,6 @@
 """Microinverters: power and reporting devices of a system in every five minutes.
 
-A row exists while the sun is up and the system is not in an outage: nights are never filled with zeros.
+A row exists while the sun is up and the system is not in an outage; of few systems also at night, with zeros.
 """
 
 from __future__ import annotations
@@ -113,6 +113,11 @@ def _make_day(seed: int, system: System, number: int) -> MicroDay:
         if slot not in missing:
             devices[here] = awake
         awake = array("l", [system.modules]) * MICRO_SLOTS_PER_SLOT
+    if made and system.micro_night_rows:
+        known = enumerate(devices)
+        devices = array(
+            "l", [0 if n // MICRO_SLOTS_PER_SLOT in missing else seen or system.modules for n, seen in known]
+        )
     return MicroDay(day_start(number, system.longitude), watts, devices)
 
 

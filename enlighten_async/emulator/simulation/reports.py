@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.emulator.simulation.consumption import ConsumptionMeters
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import date
 
-    from enlighten_async.clock import Clock
     from enlighten_async.emulator.simulation.consumption import ConsumptionDay
     from enlighten_async.emulator.simulation.microinverters import MicroDay
-    from enlighten_async.emulator.simulation.production import MeterDay, SystemDay
-    from enlighten_async.emulator.simulation.system import Meter, System
+    from enlighten_async.emulator.simulation.production import SystemDay
+    from enlighten_async.emulator.simulation.system import System
 
 Row: TypeAlias = dict[str, int]
 """One interval of a system, with the service's own names."""
@@ -33,13 +32,20 @@ Rows: TypeAlias = "Callable[[System, float, float], Iterator[tuple[int, ...]]]"
 """A function that gives the rows of a window, each with its end (epoch seconds) first."""
 
 
+class Moment(Protocol):
+    """The present: a clock, or an instant that has passed."""
+
+    def now(self) -> float:
+        """Return the time in epoch seconds."""
+
+
 class Reports:
     """All systems, and the intervals reported of them; retention, quota and permissions do not apply.
 
     Raises ValueError if two systems share an id.
     """
 
-    def __init__(self, fleet: Iterable[System], seed: int, clock: Clock, report_lag: float) -> None:
+    def __init__(self, fleet: Iterable[System], seed: int, clock: Moment, report_lag: float) -> None:
         systems = sorted(fleet, key=lambda system: system.system_id)
         self._systems = {system.system_id: system for system in systems}
         self._owned: dict[str, list[System]] = {}
@@ -99,7 +105,8 @@ class Reports:
 
     def stats(self, system_id: int, start: float, end: float) -> list[Row]:
         """Return the microinverters' rows with `start < end_at <= end` reported by now."""
-        rows = self._inverters.rows(self.system(system_id), start, end, self.horizon())
+        system = self.system(system_id)
+        rows = self._inverters.rows(system, start, end, self.horizon(system))
         return [
             {"end_at": at, "devices_reporting": devices, "powr": watts, "enwh": enwh(watts)}
             for at, watts, devices in rows
@@ -107,7 +114,7 @@ class Reports:
 
     def consumption_stats(self, system_id: int, start: float, end: float) -> list[Row]:
         """Return the consumption meter's rows with `start < end_at <= end` reported by now."""
-        rows = self._consumption.rows(self.system(system_id), start, end, self.horizon())
+        rows = self._consumption_rows(self.system(system_id), start, end)
         return [{"end_at": at, "devices_reporting": 1, "enwh": wh} for at, wh in rows]
 
     def energy(self, system_id: int, start: float, end: float) -> int:
@@ -122,14 +129,15 @@ class Reports:
 
     def micro_energy(self, system_id: int, start: float, end: float) -> int:
         """Return the energy (Wh) of the microinverters' rows with `start < end_at <= end` reported by now."""
-        return self._inverters.energy(self.system(system_id), start, end, self.horizon())
+        system = self.system(system_id)
+        return self._inverters.energy(system, start, end, self.horizon(system))
 
     def first_interval(self, system_id: int) -> int | None:
         """Return the end of the system's first interval (epoch seconds)."""
         system = self.system(system_id)
         if not system.meters:
             return self.first_stat(system_id)
-        return next((at for at, _, _ in self._intervals(system, 0, self.horizon())), None)
+        return next((at for at, _, _ in self._intervals(system, 0, self.horizon(system))), None)
 
     def last_interval(self, system_id: int) -> int | None:
         """Return the end of the newest interval reported by now (epoch seconds)."""
@@ -138,7 +146,8 @@ class Reports:
 
     def first_stat(self, system_id: int) -> int | None:
         """Return the end of the microinverters' first interval (epoch seconds)."""
-        rows = self._inverters.rows(self.system(system_id), 0, self.horizon(), self.horizon())
+        system = self.system(system_id)
+        rows = self._micro_rows(system, 0, self.horizon(system))
         return next((at for at, _, _ in rows), None)
 
     def last_stat(self, system_id: int) -> int | None:
@@ -148,7 +157,8 @@ class Reports:
 
     def first_consumption(self, system_id: int) -> int | None:
         """Return the end of the first interval of consumption (epoch seconds)."""
-        rows = self._consumption.rows(self.system(system_id), 0, self.horizon(), self.horizon())
+        system = self.system(system_id)
+        rows = self._consumption_rows(system, 0, self.horizon(system))
         return next((at for at, _ in rows), None)
 
     def last_consumption(self, system_id: int) -> int | None:
@@ -212,22 +222,33 @@ class Reports:
             return SLOTS_PER_DAY
         return max(0, min(SLOTS_PER_DAY, (start - day_start(number, system.longitude)) // METER_INTERVAL_S))
 
-    def horizon(self) -> float:
-        """Return the instant up to which punctual devices have reported (epoch seconds)."""
-        return self._clock.now() - self.report_lag
+    def horizon(self, system: System | None = None) -> float:
+        """Return the instant up to which a system's punctual devices have reported (epoch seconds).
+
+        `None`: devices with a line of their own, which no gateway keeps waiting.
+        """
+        now = self._clock.now()
+        backlogs = () if system is None else system.backlogs
+        return min(
+            (backlog.reached(now, self.report_lag) for backlog in backlogs), default=now - self.report_lag
+        )
+
+    def is_uploading(self, system: System) -> bool:
+        """Return whether a gateway is connected again and has not yet uploaded all it has kept."""
+        return any(backlog.is_uploading(self._clock.now()) for backlog in system.backlogs)
 
     def _last_row_end(self, system: System, rows: Rows) -> int | None:
-        return last_row_end(system, self.horizon(), partial(rows, system))
+        return last_row_end(system, self.horizon(system), partial(rows, system))
 
     def _consumption_rows(self, system: System, start: float, end: float) -> Iterator[tuple[int, int]]:
-        return self._consumption.rows(system, start, end, self.horizon())
+        return self._consumption.rows(system, start, end, self.horizon(system))
 
     def _micro_rows(self, system: System, start: float, end: float) -> Iterator[tuple[int, int, int]]:
-        return self._inverters.rows(system, start, end, self.horizon())
+        return self._inverters.rows(system, start, end, self.horizon(system))
 
     def _days(self, system: System, start: float, end: float) -> Iterator[tuple[SystemDay, int, int]]:
         """Yield each day of a window with the first slot in it and the first one after it."""
-        low, high = max(start, system.metered_from), min(end, self.horizon())
+        low, high = max(start, system.metered_from), min(end, self.horizon(system))
         for number, _, first, last in day_slots(system, low, high, METER_INTERVAL_S):
             yield self._meter_days_made.day(system, number), first, last
 
@@ -239,7 +260,7 @@ class Reports:
         self, system: System, day: SystemDay, first: int, last: int
     ) -> Iterator[tuple[int, int, int]]:
         """Yield end, energy (Wh) and reporting devices of the slots of a day that have a row."""
-        horizon = self.horizon()
+        horizon = self.horizon(system)
         meters = list(zip(system.meters, day.meters, strict=True))
         for slot in range(first, last):
             if slot in day.missing:
@@ -251,10 +272,9 @@ class Reports:
 
     def _meter_rows(self, system: System, index: int, start: float, end: float) -> Iterator[tuple[int, int]]:
         """Yield end and energy (Wh) of one meter's rows."""
-        meter = system.meters[index]
         for day, first, last in self._days(system, start, end):
             read = day.meters[index]
-            for slot in self._slots(meter, day, read, first, last):
+            for slot in self._slots(system, index, day, first, last):
                 yield day.start + (slot + 1) * METER_INTERVAL_S, read.wh[slot]
 
     def _channel_rows(
@@ -262,7 +282,7 @@ class Reports:
     ) -> Iterator[ChannelRow]:
         meter = system.meters[index]
         days = [
-            (day.start, day.meters[index], self._slots(meter, day, day.meters[index], first, last))
+            (day.start, day.meters[index], self._slots(system, index, day, first, last))
             for day, first, last in self._days(system, start, end)
         ]
         for channel in range(meter.listed):
@@ -278,8 +298,8 @@ class Reports:
                         "curr_w": None if blank else trace.watts[slot],
                     }
 
-    def _slots(self, meter: Meter, day: SystemDay, read: MeterDay, first: int, last: int) -> list[int]:
-        """Return the slots of a day for which this meter has rows."""
-        until = (self.horizon() - meter.late - day.start) // METER_INTERVAL_S
-        missing = day.missing | read.missing
+    def _slots(self, system: System, index: int, day: SystemDay, first: int, last: int) -> list[int]:
+        """Return the slots of a day for which the meter with this index has rows."""
+        until = (self.horizon(system) - system.meters[index].late - day.start) // METER_INTERVAL_S
+        missing = day.missing | day.meters[index].missing
         return [slot for slot in range(first, min(last, int(until))) if slot not in missing]

@@ -179,7 +179,7 @@ class Storage:
     def readings(self, system_id: int, end: float) -> list[dict[str, str | int]]:
         """Return the storage meter's last reading (Wh, since it was installed) up to an instant."""
         system = self._reports.system(system_id)
-        end = min(end, self._reports.horizon())
+        end = min(end, self._reports.horizon(system))
         read_at = self.last_row(system_id, end)
         if read_at is None:
             return []
@@ -196,11 +196,12 @@ class Storage:
     def first_row(self, system_id: int) -> int | None:
         """Return the end of the batteries' first interval (epoch seconds)."""
         system = self._reports.system(system_id)
-        return next((at for at, *_ in self._slots(system, 0, self._reports.horizon())), None)
+        return next((at for at, *_ in self._slots(system, 0, self._reports.horizon(system))), None)
 
     def last_row(self, system_id: int, end: float | None = None) -> int | None:
         """Return the end of the batteries' newest interval by now, or up to an instant (epoch seconds)."""
-        system, horizon = self._reports.system(system_id), self._reports.horizon()
+        system = self._reports.system(system_id)
+        horizon = self._reports.horizon(system)
         until = horizon if end is None else min(end, horizon)
         return last_row_end(
             system, until, lambda low, high: ((at,) for at, *_ in self._slots(system, low, high))
@@ -210,7 +211,7 @@ class Storage:
         """Return a battery's newest row; KeyError if there is no such battery."""
         system = self._reports.system(system_id)
         late = batteries(system)[self._index(system, serial)].late
-        last = self.last_row(system_id, self._reports.horizon() - late)
+        last = self.last_row(system_id, self._reports.horizon(system) - late)
         rows = [] if last is None else self.device_rows(system_id, serial, last - METER_INTERVAL_S, last)
         return rows[-1] if rows else None
 
@@ -218,7 +219,7 @@ class Storage:
         """Return time (epoch seconds) and mean power (W, out of the battery) of a battery's last report."""
         system = self._reports.system(system_id)
         index = self._index(system, serial)
-        until = self._reports.horizon() - batteries(system)[index].late
+        until = self._reports.horizon(system) - batteries(system)[index].late
         last = self.last_row(system_id, until)
         if last is None:
             return None
@@ -236,7 +237,7 @@ class Storage:
         self, system: System, start: float, end: float
     ) -> Iterator[tuple[int, int, StorageDay, list[int]]]:
         """Yield end and slot of each row, its day, and the batteries that have reported by now."""
-        horizon, delays = self._reports.horizon(), [battery.late for battery in batteries(system)]
+        horizon, delays = self._reports.horizon(system), [battery.late for battery in batteries(system)]
         if not delays:
             return
         low, high = max(start, system.operational_at), min(end, horizon)
@@ -255,7 +256,7 @@ class Storage:
     def _lifetime(self, system: System, name: str, end: float) -> int:
         """Return the energy (Wh) reported from the start of service to an instant."""
         late = max(battery.late for battery in batteries(system))
-        begin, known = self._sums[name].before_day_of(system, min(end, self._reports.horizon() - late))
+        begin, known = self._sums[name].before_day_of(system, min(end, self._reports.horizon(system) - late))
         return known + sum(wh for _, wh in self._energies(system, name, begin, end))
 
     def _make_cycle(self, system: System, number: int) -> list[BatteryFlow]:

@@ -81,6 +81,38 @@ class Envoy:
     reported: bool = True
 
 
+@frozen
+class Backlog:
+    """A time without connection to the service, and the upload of what the gateway has kept of it.
+
+    Meanwhile the gateway goes on measuring. Once it is back it uploads all it has kept, the oldest first and
+    at a constant speed, and the present comes last; it counts as reporting all the while.
+
+    Attributes:
+        start: the connection was lost (epoch seconds).
+        end: it came back (epoch seconds).
+        upload_s: seconds from then on until everything is uploaded.
+    """
+
+    start: float
+    end: float
+    upload_s: float
+
+    def is_uploading(self, now: float) -> bool:
+        """Return whether the gateway is connected again, and has not yet uploaded all it has kept."""
+        return self.end <= now < self.end + self.upload_s
+
+    def reached(self, now: float, lag: float) -> float:
+        """Return the instant up to which the service has data, `lag` seconds after it is measured."""
+        begin = min(self.start, now) - lag
+        if now < self.end:
+            return begin
+        if not self.is_uploading(now):
+            return now - lag
+        kept = self.end + self.upload_s - self.start
+        return begin + kept * (now - self.end) / self.upload_s
+
+
 @frozen(kw_only=True)
 class Battery:
     """A battery, of the present kind (Encharge) or the older one (AC Battery).
@@ -186,9 +218,13 @@ class System:
         timezone: an IANA name, legacy names included.
         size_w: peak power of its panels (W).
         operational_at: start of service (epoch seconds): no interval ends before.
+        declared_at: start of service as somebody has set it by hand, the one that answers show; `None`: the
+            real one.
         meters: none means that production is known from the microinverters alone.
         night_rows: whether its meters report rows at night.
+        micro_night_rows: whether its microinverters have rows at night: zeros.
         outages: chance per day that the whole system misses some rows.
+        backlogs: times without connection whose data arrive later; of two that overlap the later data count.
         installer: the installer's name, for the filter of that name.
         metered_at: installation of its meters (epoch seconds); `None`: together with the system.
         retired_meters: meters that measured its production before.
@@ -225,9 +261,12 @@ class System:
     size_w: int = 6000
     modules: int = 20
     operational_at: int = 1_600_000_000
+    declared_at: int | None = None
     meters: tuple[Meter, ...] = ()
     night_rows: bool = True
+    micro_night_rows: bool = False
     outages: float = 0.0
+    backlogs: tuple[Backlog, ...] = ()
     installer: str | None = None
     metered_at: int | None = None
     retired_meters: tuple[RetiredMeter, ...] = ()
@@ -242,6 +281,11 @@ class System:
     storage: StorageSettings = StorageSettings()
     ev_chargers: tuple[EvCharger, ...] = ()
     heat_pump: HeatPump | None = None
+
+    @property
+    def shown_operational_at(self) -> int:
+        """The start of service that answers show (epoch seconds)."""
+        return self.operational_at if self.declared_at is None else self.declared_at
 
     @property
     def metered_from(self) -> int:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
 
+from enlighten_async.emulator.content_drifts import Occasion
+from enlighten_async.emulator.drift import Drift
 from enlighten_async.emulator.local_time import BadMomentError, with_iso_timestamps
 from enlighten_async.emulator.messages import Request, Response, error_response, json_response, jsonp_response
 from enlighten_async.emulator.service import Service
@@ -48,8 +50,11 @@ class ApiV2:
 
     def quota_exceeded(self, _: Request, exceeded: QuotaExceeded) -> Response:
         """Return the response to a request beyond the quota."""
-        content = {"reason": "409", "message": [f"Usage limit exceeded for plan {exceeded.plan}"]}
-        return json_response(409, content | exceeded.fields)
+        drifts = self.service.drifts
+        status = 429 if Drift.OTHER_STATUS in drifts else 409
+        content = {"reason": str(status), "message": [f"Usage limit exceeded for plan {exceeded.plan}"]}
+        fields = {} if Drift.SHORT_REJECTIONS in drifts else exceeded.fields
+        return self.service.with_retry_after(json_response(status, content | fields), exceeded)
 
     def respond(self, request: Request) -> Response:
         """Return the service's response to a request with an accepted key."""
@@ -87,6 +92,9 @@ class ApiV2:
             content = history.without_later_fields(name, content)
         if system_id is not None and request.get("datetime_format") == "iso8601":
             content = with_iso_timestamps(content, chosen[0].timezone)
+        if status == 200:
+            zone = chosen[0].timezone if system_id is not None else None
+            content = Occasion(request, self.service.now(), zone).drifted(content, self.service.drifts)
         return json_response(status, content)
 
 

@@ -57,7 +57,7 @@ def _row(service: Service[V2History], request: Request, system: System) -> objec
         "status": system.status,
         "timezone": system.timezone,
         "country": system.country,
-        "state": system.state,
+        **({} if system.state is None else {"state": system.state}),
         "city": system.city,
         "postal_code": system.postal_code,
     }

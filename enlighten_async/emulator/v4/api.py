@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from enlighten_async.emulator.content_drifts import Occasion
+from enlighten_async.emulator.drift import Drift
 from enlighten_async.emulator.local_time import BadMomentError
 from enlighten_async.emulator.messages import JSON_TYPE, json_response
 from enlighten_async.emulator.v4 import errors
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.v4.apps import Apps
     from enlighten_async.emulator.v4.endpoint import Route, ServiceV4
     from enlighten_async.emulator.v4.tokens import Token, Tokens
-
-NAMED_BY_DATA = {"evse_power"}
-"""Fields with objects whose fields are named by serial numbers: there every name has a meaning."""
 
 
 @frozen
@@ -67,12 +66,12 @@ class ApiV4:
         """Return the response to a request beyond the quota; only some operations name the window."""
         route, _ = find_route(request)
         details = f"Usage limit exceeded for plan {exceeded.plan}"
-        names_limit = route is None or route.names_limit
-        error = ApiError(429, details, more=exceeded.fields if names_limit else None)
-        response = _error_response(route, error)
-        if not self.service.options.retry_after:
-            return response
-        return response.with_header("Retry-After", str(int(exceeded.period.end - self.service.now()) + 1))
+        names_limit = (
+            route is None or route.names_limit
+        ) and Drift.SHORT_REJECTIONS not in self.service.drifts
+        status = 409 if Drift.OTHER_STATUS in self.service.drifts else 429
+        error = ApiError(status, details, more=exceeded.fields if names_limit else None)
+        return self.service.with_retry_after(_error_response(route, error), exceeded)
 
     def respond(self, request: Request) -> Response:
         """Return the service's response to a request that was admitted and counted."""
@@ -83,8 +82,6 @@ class ApiV4:
             return _error_response(route, error)
         except (BadMomentError, OverflowError) as bad:  # a date with no day after it overflows
             return _error_response(route, ApiError(422, invalid_request(f"Failed to parse date {bad}")))
-        if self.service.options.unknown_fields:
-            content = _with_unknown_fields(content)
         return json_response(200, content, _media(route))
 
     def _content(self, request: Request, route: Route | None, names: dict[str, str]) -> object:
@@ -100,7 +97,8 @@ class ApiV4:
         system = self._system(names["id"], token.user_id) if "id" in names else None
         owned = self.service.truth.systems(token.user_id)
         checked = EndpointRequest(request, owned, system, names.get("serial", ""))
-        return route.endpoint(self.service, checked)
+        occasion = Occasion(request, self.service.now(), system.timezone if system else None)
+        return occasion.drifted(route.endpoint(self.service, checked), self.service.drifts)
 
     def _check_key(self, request: Request) -> Token:
         """Return the token of a request.
@@ -136,16 +134,3 @@ def _error_response(route: Route | None, error: ApiError) -> Response:
 
 def _media(route: Route | None) -> str:
     return JSON_TYPE if route is None else route.media
-
-
-def _with_unknown_fields(content: object) -> object:
-    """Return the same content with one undocumented field more in every object."""
-    if isinstance(content, list):
-        return [_with_unknown_fields(item) for item in content]
-    if isinstance(content, dict):
-        extended = {
-            name: value if name in NAMED_BY_DATA else _with_unknown_fields(value)
-            for name, value in content.items()
-        }
-        return extended | {"not_heard_of": [{}]}
-    return content

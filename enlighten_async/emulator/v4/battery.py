@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from enlighten_async.emulator.drift import Drift, pick
 from enlighten_async.emulator.local_time import parse_moment
 from enlighten_async.emulator.simulation.storage import batteries
 from enlighten_async.emulator.simulation.sun import METER_INTERVAL_S
 from enlighten_async.emulator.v4.daily import RequestedDays, requested_days
 from enlighten_async.emulator.v4.errors import ApiError, not_found
 from enlighten_async.emulator.v4.granularity import requested_window
-from enlighten_async.emulator.v4.quirks import pick
 from enlighten_async.emulator.v4.telemetry import telemetry_content
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def storage_meter_readings(service: ServiceV4, request: EndpointRequest) -> Row:
 def battery_settings(service: ServiceV4, request: EndpointRequest) -> Row:
     """Respond with the settings of the batteries; the spelling of the mode varies by system."""
     row = _settings(request, service.truth.settings.battery_settings(request.system.system_id))
-    if service.options.quirks and pick(2, request.system.system_id, "mode"):
+    if Drift.RECORDED_TYPES in service.drifts and pick(2, request.system.system_id, "mode"):
         row["battery_mode"] = str(row["battery_mode"]).replace("-", " - ").title()
     return row
 

@@ -62,7 +62,7 @@ class RequestedDays:
 def energy_lifetime(service: ServiceV4, request: EndpointRequest) -> Row:
     """Respond with the production of each day: the inverters' until the meters start."""
     system_id, truth = request.system.system_id, service.truth
-    days = requested_days(service, request, in_future=None)
+    days = requested_days(service, request, not_over=None)
     content: Row = {"system_id": system_id, "start_date": days.start}
     if switch := truth.meter_start_date(system_id):
         content["meter_start_date"] = switch.isoformat()
@@ -89,14 +89,15 @@ def consumption_lifetime(service: ServiceV4, request: EndpointRequest) -> Row:
 
 
 def requested_days(
-    service: ServiceV4, request: EndpointRequest, in_future: str | None = DATE_IN_FUTURE
+    service: ServiceV4, request: EndpointRequest, not_over: str | None = DATE_IN_FUTURE
 ) -> RequestedDays:
     """Return the requested days: by default from the first day of service until yesterday.
 
     Args:
         service: the service.
         request: the request.
-        in_future: details of the error for a day that is not over; `None`: those for a range out of order.
+        not_over: details of the error for a day that is not over; `None`: those for a range out of order, or
+            in the future if it begins after today.
 
     Raises:
         ApiError: a day is not over, or the last comes before the first.
@@ -106,13 +107,13 @@ def requested_days(
     begun = local_date(system.operational_at, system.timezone)
     first, last = parse_date(request.get("start_date")), parse_date(request.get("end_date"))
     newest = service.newest_day(system)
+    if first is not None and first > today:
+        raise ApiError(422, not_over or DATE_IN_FUTURE)
     if last is None:
         ended = today - timedelta(days=1)
         last = today if first == today else min(ended, newest or ended)
     elif last >= today or (first or begun) > today:
-        raise ApiError(422, in_future or bad_range(first or begun, last))
-    if first is not None and first > today:
-        raise ApiError(422, in_future or bad_range(first, last))
+        raise ApiError(422, not_over or bad_range(first or begun, last))
     named = request.get("start_date") or request.get("end_date")
     shown = None if newest is None and first is None else max(first or begun, begun)
     if named and shown is not None and shown > last:

@@ -144,7 +144,7 @@ def _consumption_rows(
 def _consumption_days(
     service: ServiceV4, request: EndpointRequest, values: Callable[[int, date, date], list[int]]
 ) -> Row:
-    days = requested_days(service, request, in_future=INVALID_DAYS)
+    days = requested_days(service, request, not_over=INVALID_DAYS)
     return {
         "system_id": request.system.system_id,
         "start_date": days.start,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+from enlighten_async.emulator.drift import Drift, pick
 from enlighten_async.emulator.local_time import parse_moment
 from enlighten_async.emulator.simulation.devices import (
     battery_id,
@@ -17,7 +18,7 @@ from enlighten_async.emulator.simulation.devices import (
 from enlighten_async.emulator.v4.chargers import charger_rows
 from enlighten_async.emulator.v4.endpoint import V4_MAX_PAGE_SIZE
 from enlighten_async.emulator.v4.errors import ApiError, not_found
-from enlighten_async.emulator.v4.quirks import cellular_modem, inverter_quirks, pick
+from enlighten_async.emulator.v4.quirks import cellular_modem, inverter_quirks
 
 if TYPE_CHECKING:
     from enlighten_async.emulator.simulation.system import Envoy, HeatPump, System
@@ -36,7 +37,7 @@ def list_devices(service: ServiceV4, request: EndpointRequest) -> Row:
     found = {
         "micros": _micros(system, last),
         "meters": _meters(system, last),
-        "gateways": _gateways(system, last, quirks=service.options.quirks),
+        "gateways": _gateways(system, last, quirks=Drift.RECORDED_TYPES in service.drifts),
         **_other_devices(service, system, last),
     }
     there = {kind: devices for kind, devices in found.items() if devices}
@@ -128,7 +129,7 @@ def _other_devices(service: ServiceV4, system: System, last: object) -> dict[str
             for index, each in enumerate(system.batteries)
         ],
         "ev_chargers": [
-            _charger_quirks(row, system) if service.options.quirks else row
+            _charger_quirks(row, system) if Drift.RECORDED_TYPES in service.drifts else row
             for row in charger_rows(service, system)
         ],
         "heat_pump": [_heat_pump(system.heat_pump, last)] if system.heat_pump else [],
@@ -185,7 +186,7 @@ def production_meter_readings(service: ServiceV4, request: EndpointRequest) -> R
 
 
 def inverters_summary(service: ServiceV4, request: EndpointRequest) -> list[Row]:
-    """Respond with a page of the inverters by gateway, each with its energy before today.
+    """Respond with the inverters by gateway, each with its energy before today: all, or a page if asked to.
 
     The first page has the gateways without any inverter as well.
     """
@@ -193,7 +194,7 @@ def inverters_summary(service: ServiceV4, request: EndpointRequest) -> list[Row]
     rows = [_inverter(service, system, row) for row in service.truth.inverters(system.system_id)]
     rows = [row for serial in serials for row in rows if row["envoy_serial_number"] == serial]
     busy = {row["envoy_serial_number"] for row in rows}
-    page, size = request.page(V4_MAX_PAGE_SIZE) if service.options.inverters_paged else (1, len(rows))
+    page, size = _requested_page(service, request) or (1, len(rows))
     shown = rows[(page - 1) * size : page * size]
     named = {row["envoy_serial_number"] for row in shown}
     return [
@@ -220,11 +221,17 @@ def _requested_gateways(request: EndpointRequest) -> tuple[System, list[str]]:
             return system, [serial]
         if not serial and site == str(system.system_id):
             return system, serials
-    missing = not_found("Envoy" if serial else "System", serial or site)
-    raise ApiError(422, missing.details)
+    text = not_found("Envoy", serial).details if serial else f"Couldn't find Site with 'id'={site}"
+    raise ApiError(422, text)
+
+
+def _requested_page(service: ServiceV4, request: EndpointRequest) -> tuple[int, int] | None:
+    """Return number and size of the page of inverters; `None`: all of them, as no page is asked for."""
+    asked = request.get("page") or request.get("size")
+    return request.page(V4_MAX_PAGE_SIZE) if asked and service.options.inverters_paged else None
 
 
 def _inverter(service: ServiceV4, system: System, row: Row) -> Row:
     at = row["last_report_date"]
     row = row | {"last_report_date": None if at is None else int(datetime.fromisoformat(str(at)).timestamp())}
-    return inverter_quirks(row, system) if service.options.quirks else row
+    return inverter_quirks(row, system) if Drift.RECORDED_TYPES in service.drifts else row

@@ -12,6 +12,7 @@ STATUS_TEXTS = {
     401: "Not Authorized",
     403: "Forbidden",
     404: "Not Found",
+    409: "Too Many Requests",
     422: "Unprocessable Entity",
     429: "Too Many Requests",
     500: "Internal Server Error",

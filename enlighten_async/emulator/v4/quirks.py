@@ -1,12 +1,12 @@
-"""Quirks of v4: options for undocumented behaviour, and fields that differ from their documentation."""
+"""Quirks of v4: options for undocumented behaviour, and fields of other types than documented."""
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from attrs import frozen
 
+from enlighten_async.emulator.drift import pick
 from enlighten_async.emulator.local_time import iso, local_date
 
 if TYPE_CHECKING:
@@ -14,53 +14,37 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, object]
 
-CONNECTION_SPELLINGS = {"wifi": "Wi-Fi", "cellular": "Cellular", "ethernet": "Ethernet"}
-
 
 @frozen(kw_only=True)
 class V4Options:
     """Behaviour of v4 where sources disagree or none is known.
 
     Attributes:
-        quirks: whether fields have other types than documented, as recorded responses show; the id of a
-            system decides which of its fields.
-        unknown_fields: whether every object has a field that is not documented.
         rgm_week: treatment of more than seven days of rgm_stats: refused, or clipped.
         micro_week: extent of a week of production_micro: the whole of it, its first day, or its first day
             with an `end_at` that claims the whole.
-        inverters_paged: whether inverters_summary_by_envoy_or_site obeys page and size.
+        inverters_paged: whether inverters_summary_by_envoy_or_site obeys page and size where they are given.
         search_size: number of systems on a page of a search: documentation says both 1000 and 100.
         yesterday_from: the local hour from which lifetimes include yesterday.
         yesterday_until: lifetimes until that hour: a series that is one element short, or a zero.
-        retry_after: whether 429 carries a Retry-After.
         deny: whether owners deny access in the login.
     """
 
-    quirks: bool = True
-    unknown_fields: bool = False
     rgm_week: Literal["refused", "clipped"] = "refused"
     micro_week: Literal["whole", "day", "claimed"] = "whole"
     inverters_paged: bool = True
     search_size: int = 1000
     yesterday_from: float = 0.0
     yesterday_until: Literal["short", "zero"] = "short"
-    retry_after: bool = False
     deny: bool = False
 
 
-def pick(options: int, *of: object) -> int:
-    """Return a number below `options`, the same one each time for the same arguments."""
-    return zlib.crc32("/".join(map(str, of)).encode()) % options
-
-
 def system_quirks(row: Row, system: System) -> Row:
-    """Return a system in a list with fields that are null, numbers or spelled differently."""
+    """Return a system in a list with fields that are null or numbers; its id decides which."""
     kind = pick(3, system.system_id, "system")
-    if pick(2, system.system_id, "spelling"):
-        row["connection_type"] = CONNECTION_SPELLINGS.get(system.connection_type, system.connection_type)
     row |= {
         "attachment_type": None if kind else row["attachment_type"],
-        "interconnect_date": (None, row["interconnect_date"], system.operational_at)[kind],
+        "interconnect_date": (None, row["interconnect_date"], system.shown_operational_at)[kind],
     }
     if system.reference is None and kind == 2:
         row |= {"reference": None, "other_references": row.get("other_references")}
@@ -96,4 +80,4 @@ def cellular_modem(system: System, number: int, *, quirks: bool) -> Row | None:
 
 def interconnect_date(system: System) -> str:
     """Return the date from which a system may export to the grid, in the documented format."""
-    return local_date(system.operational_at, system.timezone).isoformat()
+    return local_date(system.shown_operational_at, system.timezone).isoformat()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from enlighten_async.emulator.drift import Drift
 from enlighten_async.emulator.local_time import parse_date
 from enlighten_async.emulator.service import DATE_IN_FUTURE
 from enlighten_async.emulator.simulation.devices import envoys
@@ -72,11 +73,14 @@ def summary(service: ServiceV4, request: EndpointRequest) -> Row:
 
 def _powers(system: System) -> Row:
     """Return the fields v4 adds to a summary for a system's equipment; power in W, capacity in Wh."""
-    row: Row = {} if system.nmi is None else {"nmi": system.nmi}
-    if owned := batteries(system):
-        power = sum(battery.power_w for battery in owned)
-        row |= dict.fromkeys(("battery_charge_w", "battery_discharge_w"), power)
-        row["battery_capacity_wh"] = sum(battery.capacity_wh for battery in owned)
+    owned = batteries(system)
+    power = sum(battery.power_w for battery in owned)
+    row: Row = {
+        "nmi": system.nmi,
+        "battery_charge_w": power,
+        "battery_discharge_w": power,
+        "battery_capacity_wh": sum(battery.capacity_wh for battery in owned),
+    }
     if system.ev_chargers:
         row["evse_power"] = [
             {charger.serial: {"evse_max_charge_w": charger.power_w, "evse_min_charge_w": MIN_EV_CHARGE_W}}
@@ -103,7 +107,7 @@ def system_row(service: ServiceV4, system: System) -> Row:
         row["reference"] = system.reference
     if system.other_references:
         row["other_references"] = list(system.other_references)
-    return system_quirks(row, system) if service.options.quirks else row
+    return system_quirks(row, system) if Drift.RECORDED_TYPES in service.drifts else row
 
 
 def _address(system: System) -> Row:

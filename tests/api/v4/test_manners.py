@@ -21,8 +21,7 @@ MANNERS = {
     "a week of inverters is a day, and says so": V4Options(micro_week="day"),
     "a week of inverters is a day, and says otherwise": V4Options(micro_week="claimed"),
     "more than a week of meters is cut": V4Options(rgm_week="clipped"),
-    "inverters come on pages": V4Options(inverters_paged=True),
-    "fields nobody has heard of": V4Options(unknown_fields=True),
+    "inverters come on no pages": V4Options(inverters_paged=False),
     "yesterday comes late, as nothing": V4Options(yesterday_from=23, yesterday_until="short"),
     "yesterday comes late, as zero": V4Options(yesterday_from=23, yesterday_until="zero"),
 }

@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.api.v4.events import RETENTION_MARGIN_S, RETENTION_S, WEEK
-from enlighten_async.emulator import Fault, System
-from enlighten_async.emulator.v4.quirks import V4Options
+from enlighten_async.emulator import Drift, Fault, System
 from enlighten_async.errors import InputError, NotFound, NotSupported, ServerError
 from enlighten_async.models import BatterySettings, EvChargerSession, Events, Reason
 from tests.effort import SEED, examples
@@ -25,6 +24,11 @@ SYSTEMS = 16
 DAY = 86_400
 
 NUMBERS = st.sampled_from(range(SYSTEMS))
+DRIFTS: tuple[set[Drift], ...] = (
+    {Drift.RECORDED_TYPES},
+    {Drift.RECORDED_TYPES, Drift.UNKNOWN_FIELDS},
+    set(),
+)
 
 
 @cache
@@ -34,7 +38,7 @@ def world(kind: int = 0) -> World:
     Of three kinds: its answers drift from what is documented, or have fields nobody has heard of besides,
     or are as documented.
     """
-    return World(systems=SYSTEMS, seed=SEED, v4_options=V4Options(quirks=kind < 2, unknown_fields=kind == 1))
+    return World(systems=SYSTEMS, seed=SEED, drifts=DRIFTS[kind])
 
 
 @pytest.fixture(params=range(3))
@@ -217,7 +221,7 @@ async def test_devices(number: int, chosen: World) -> None:
         assert [device.serial_number for device in devices] == [thing.serial for thing in truth]
     assert len(got.heat_pump) == (each.heat_pump is not None)
     assert all(device.active for device in got.devices)
-    assert not got.others or chosen.emulator.v4_options.unknown_fields
+    assert not got.others or Drift.UNKNOWN_FIELDS in chosen.emulator.drifts
     assert (found.system_id, found.system_name) == (each.system_id, each.name)
 
 
@@ -231,7 +235,7 @@ async def test_last_reports(number: int, chosen: World) -> None:
     for kind in ("meters", "encharges", "heat_pump", "evse"):
         rows = truth.get(kind.replace("_", "-"), [])
         same(getattr(got, kind), [{n: None if v == "" else v for n, v in row.items()} for row in rows])
-    assert not got.others or chosen.emulator.v4_options.unknown_fields
+    assert not got.others or Drift.UNKNOWN_FIELDS in chosen.emulator.drifts
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.emulator import Fault, V4Options
+from enlighten_async.emulator import Drift, Fault, V4Options
 from enlighten_async.emulator.simulation.devices import inverters
 from enlighten_async.emulator.simulation.storage import batteries
 from enlighten_async.emulator.simulation.system import System
@@ -412,7 +412,9 @@ async def test_any_days_are_the_truth(name: str, back: int, length: int, number:
 @pytest.mark.parametrize("week", ["whole", "day"])
 async def test_manners_do_not_matter(week: Any) -> None:
     """Fields of other types, and fields nobody has heard of."""
-    here = World(systems=SYSTEMS, seed=SEED, v4_options=V4Options(unknown_fields=True, micro_week=week))
+    here = World(
+        systems=SYSTEMS, seed=SEED, drifts={Drift.UNKNOWN_FIELDS}, v4_options=V4Options(micro_week=week)
+    )
     system = next(each for each in here.emulator.truth.systems() if each.batteries and each.ev_chargers)
     answer = await here.v4().battery(system.system_id, **here.days(9))
     rows = here.emulator.truth.storage.rows(system.system_id, answer.window.start, answer.window.end)

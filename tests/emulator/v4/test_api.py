@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from enlighten_async.emulator import App, Emulator, Fault, Quota, System, V4Options
+from enlighten_async.emulator import App, Drift, Emulator, Fault, Quota, System
 from enlighten_async.emulator.v4.apps import CONFIGURATIONS, CONSUMPTION, DETAILS, DEVICES, EV, PRODUCTION
 from enlighten_async.emulator.v4.routes import V4_ROUTES
 from enlighten_async.testing import FakeClock
@@ -206,7 +206,7 @@ async def test_refusals_of_the_quota_come_in_two_lengths(clock: FakeClock, conne
             wanted = brief | ({} if route.path in SHORT else window)
             assert answer.json() == (wanted | {"code": "429"} if route.ev else wanted), path
             assert "retry-after" not in answer.headers
-        emulator.v4_options = V4Options(retry_after=True)
+        emulator.drifts = {Drift.RETRY_AFTER}
         answer = await client.get("/systems")
     assert int(answer.headers["retry-after"]) == minute + 60 - int(clock.now()) + 1
     assert emulator.counts.rejected == len(V4_ROUTES) + 1
@@ -267,7 +267,7 @@ async def test_a_token_may_end_on_the_way(clock: FakeClock, connect_v4: Connect)
 
 async def test_unknown_fields_everywhere(clock: FakeClock, connect_v4: Connect) -> None:
     """The option adds an undocumented field to every object."""
-    async with connect_v4(Emulator(clock=clock, v4_options=V4Options(unknown_fields=True))) as client:
+    async with connect_v4(Emulator(clock=clock, drifts={Drift.UNKNOWN_FIELDS})) as client:
         content = (await client.get("/systems")).json()
         summary = (await client.get("/systems/1765/summary")).json()
     assert content["not_heard_of"] == content["systems"][0]["address"]["not_heard_of"] == [{}]

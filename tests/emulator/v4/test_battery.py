@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.emulator import Emulator, Quota, System, V4Options
+from enlighten_async.emulator import Emulator, Quota, System
 from enlighten_async.emulator.local_time import local_date
 from enlighten_async.emulator.simulation.storage import batteries
 from enlighten_async.testing import FakeClock
@@ -137,7 +137,7 @@ async def test_batteries_that_are_not_there(connect_v4: Connect, kind: str) -> N
 
 
 async def test_without_batteries(connect_v4: Connect) -> None:
-    """There are no rows, no state of charge, no readings, and no figures in the summary."""
+    """There are no rows, no state of charge, no readings, and zeros in the summary."""
     bare = System(system_id=8)
     async with connect_v4(Emulator(clock=FakeClock(NOW), fleet=[bare])) as client:
         content = (await client.get("/systems/8/telemetry/battery")).json()
@@ -146,7 +146,9 @@ async def test_without_batteries(connect_v4: Connect) -> None:
     assert (content["total_devices"], content["intervals"]) == (0, [])
     assert content["last_reported_aggregate_soc"] is None
     assert readings["meter_readings"] == []
-    assert not any(name.startswith(("battery", "evse", "nmi")) for name in summary)
+    assert "evse_power" not in summary
+    assert summary["nmi"] is None
+    assert not any(summary[f"battery_{name}"] for name in ("charge_w", "discharge_w", "capacity_wh"))
 
 
 async def test_what_owners_do_not_share(connect_v4: Connect) -> None:
@@ -162,9 +164,7 @@ async def test_what_owners_do_not_share(connect_v4: Connect) -> None:
 async def test_devices_and_summary_show_them(connect_v4: Connect) -> None:
     """By type, under their serial numbers; power and capacity of all batteries together."""
     systems = EMULATOR.truth.systems()
-    emulator = Emulator(
-        clock=FakeClock(NOW), fleet=systems, quota=Quota.UNLIMITED, v4_options=V4Options(quirks=False)
-    )
+    emulator = Emulator(clock=FakeClock(NOW), fleet=systems, quota=Quota.UNLIMITED, drifts=())
     async with connect_v4(emulator, systems[0].user_id) as client:
         for system in systems:
             devices = (await client.get(f"/systems/{system.system_id}/devices")).json()["devices"]
@@ -217,9 +217,7 @@ async def test_settings(connect_v4: Connect) -> None:
 
 async def test_settings_without_quirks(connect_v4: Connect) -> None:
     """The mode is spelled as documented."""
-    emulator = Emulator(
-        clock=FakeClock(NOW), systems=16, quota=Quota.UNLIMITED, v4_options=V4Options(quirks=False)
-    )
+    emulator = Emulator(clock=FakeClock(NOW), systems=16, quota=Quota.UNLIMITED, drifts=())
     stored = [system for system in emulator.truth.systems() if batteries(system)]
     async with connect_v4(emulator) as client:
         found = [await ask(client, f"config/{s.system_id}/battery_settings") for s in stored]

@@ -25,7 +25,7 @@ PLAIN = Emulator(
     systems=len(SYSTEM_KINDS),
     users=2,
     quota=Quota.UNLIMITED,
-    v4_options=V4Options(quirks=False),
+    drifts=(),
 )
 EACH = pytest.mark.parametrize("number", range(len(SYSTEM_KINDS)))
 
@@ -133,8 +133,22 @@ async def test_a_gateway_is_heeded_before_a_site(connect_v4: Connect) -> None:
         assert len(flat(mine)) == system.modules
         assert none == [{"signal_strength": 0, "micro_inverters": []}]
         assert (await ask(envoy_serial_number=theirs))[0] == 422
-        assert (await ask(site_id=1))[0] == 422
+        status, content = await ask(site_id=-1)
+        assert (status, content["details"]) == (422, "Couldn't find Site with 'id'=-1")
         assert (await ask())[1]["details"] == "Envoy serial number or Site id mandatory"
+
+
+async def test_pages_of_inverters_come_only_where_asked_for(connect_v4: Connect) -> None:
+    """As in a recorded answer; ten on a page if its number alone is given."""
+    system = PLAIN.truth.systems(PLAIN.demo_user)[0]
+    async with connect_v4(PLAIN) as client:
+
+        async def count(**params: int) -> int:
+            answer = await client.get(PATH, params={"site_id": system.system_id, **params})
+            return len(flat(answer.json()))
+
+        assert await count() == system.modules > 10
+        assert [await count(page=1), await count(size=11)] == [10, 11]
 
 
 async def test_pages_of_inverters_may_be_ignored(connect_v4: Connect) -> None:

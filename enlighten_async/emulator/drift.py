@@ -1,0 +1,103 @@
+"""Drifts: ways in which the service departs from its documentation, each to be switched on or off."""
+
+from __future__ import annotations
+
+import zlib
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from enlighten_async.emulator.faults import OUTAGE_FORMS, Fault
+from enlighten_async.emulator.simulation.sun import DAY_S
+from enlighten_async.emulator.simulation.system import Backlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from enlighten_async.emulator.simulation.system import System
+
+OFFLINE_S, UPLOAD_S = 3 * DAY_S, 1 * DAY_S  # of a gateway that comes back when the emulator starts
+DECLARED_AFTER_S = 40 * DAY_S  # between the first energy and the day somebody has set
+OUTAGE_EVERY_S, OUTAGE_LASTS_S = 6 * 3600, 1200
+
+
+class Drift(StrEnum):
+    """One way in which the service departs from its documentation.
+
+    All apply from the next answer on, but `BACKLOG` and `HAND_SET_DATE`, which shape the systems an emulator
+    begins with.
+    """
+
+    RECORDED_TYPES = "recorded-types"
+    UNKNOWN_FIELDS = "unknown-fields"
+    ODD_FIELDS = "odd-fields"
+    MILLISECONDS = "milliseconds"
+    NESTED_SERIES = "nested-series"
+    OFF_GRID = "off-grid"
+    FINE_GRID = "fine-grid"
+    DUPLICATES = "duplicates"
+    NULL_LISTS = "null-lists"
+    CUT_LISTS = "cut-lists"
+    BACKLOG = "backlog"
+    HAND_SET_DATE = "hand-set-date"
+    OUTAGES = "outages"
+    SHORT_REJECTIONS = "short-rejections"
+    OTHER_STATUS = "other-status"
+    RETRY_AFTER = "retry-after"
+
+
+DRIFTS: dict[Drift, str] = {
+    Drift.RECORDED_TYPES: "fields of v4 are null or of other types, as recordings show",
+    Drift.UNKNOWN_FIELDS: "every object has a field that is not documented",
+    Drift.ODD_FIELDS: "numbers are text, texts are numbers, dates cannot be read; in minor fields",
+    Drift.MILLISECONDS: "instants of reports are in milliseconds",
+    Drift.NESTED_SERIES: "flat series come nested by day, nested ones flat",
+    Drift.OFF_GRID: "the rows of every fourth hour end a minute early",
+    Drift.FINE_GRID: "rows are of a third or a fifth of their interval",
+    Drift.DUPLICATES: "every third row comes twice, once with nulls",
+    Drift.NULL_LISTS: "some series are null in place of their rows, until the next half hour",
+    Drift.CUT_LISTS: "pages of v4 lack their last item, though the total counts it",
+    Drift.BACKLOG: "half of the gateways were offline and upload what they kept, the oldest first",
+    Drift.HAND_SET_DATE: "half of the systems say that service began 40 days later, or earlier",
+    Drift.OUTAGES: "20 minutes of every 6 hours the service fails: web pages, 5xx, resets, silence",
+    Drift.SHORT_REJECTIONS: "rejections do not name the period and the limit",
+    Drift.OTHER_STATUS: "rejections are 429 in v2 and 409 in v4",
+    Drift.RETRY_AFTER: "rejections carry a Retry-After",
+}
+"""The effect of each."""
+
+DEFAULT_DRIFTS = frozenset({Drift.RECORDED_TYPES})
+
+OUTAGES = tuple(Fault.outage(form) for form in OUTAGE_FORMS)
+
+
+def pick(options: int, *of: object) -> int:
+    """Return a number below `options`, the same one each time for the same arguments."""
+    return zlib.crc32("/".join(map(str, of)).encode()) % options
+
+
+def drifted_fleet(fleet: Iterable[System], drifts: frozenset[Drift], now: float) -> tuple[System, ...]:
+    """Return the systems with the backlogs and dates of these drifts; every second system has them.
+
+    Args:
+        fleet: the systems.
+        drifts: the drifts that are on.
+        now: when the emulator starts (epoch seconds).
+    """
+    systems = list(fleet)
+    for index in range(0, len(systems), 2):
+        system = systems[index]
+        if Drift.BACKLOG in drifts and not system.backlogs:
+            system = evolve(system, backlogs=(Backlog(now - OFFLINE_S, now, UPLOAD_S),))
+        if Drift.HAND_SET_DATE in drifts and system.declared_at is None:
+            later = DECLARED_AFTER_S if index % 4 == 0 else -DECLARED_AFTER_S
+            system = evolve(system, declared_at=system.operational_at + later)
+        systems[index] = system
+    return tuple(systems)
+
+
+def outage_at(now: float) -> Fault | None:
+    """Return the fault of `Drift.OUTAGES` at an instant (epoch seconds); each outage has the next form."""
+    number, since = divmod(now, OUTAGE_EVERY_S)
+    return OUTAGES[int(number) % len(OUTAGES)] if since < OUTAGE_LASTS_S else None
