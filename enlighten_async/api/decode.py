@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from math import inf, isfinite, nan
 from types import GenericAlias, MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
@@ -15,7 +16,7 @@ from attrs import evolve, fields
 from enlighten_async.errors import DecodeError, NotFound
 from enlighten_async.models.convert import UnreadableError, structure
 from enlighten_async.models.intervals import Meta
-from enlighten_async.windows import FIRST_MILLISECOND, as_datetime
+from enlighten_async.windows import END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
 
 logger = logging.getLogger("enlighten_async")
@@ -25,6 +26,9 @@ MAX_OBJECTS, MAX_VALUES = 300_000, 1_500_000
 
 MAX_MENDED = 100_000
 """Objects of a body that is mended: it takes much more memory and time than one that is as documented."""
+
+MAX_LOST_ROWS = 100
+"""Rows of an answer that may be unreadable, and not all of a list; with more, all of the answer is."""
 
 _SMALL_BODY = 65_536
 """Bytes of a body that cannot have too many of them."""
@@ -41,22 +45,67 @@ def mended(body: bytes) -> bytes | None:
     """
     if body.count(b"{") > MAX_MENDED:
         return None
+    lost: list[object] = []
     try:
-        changed = msgspec.json.encode(_mended("", msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))))
+        better = _mended("", msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK)), lost)
+        if isinstance(better, dict) and lost:
+            better["rows_left_out"] = len(lost)
+        changed = msgspec.json.encode(better)
     except (ValueError, OverflowError, RecursionError):
         return None
     return None if changed == body else changed
 
 
-def _mended(name: str, value: Any) -> Any:
+def _mended(name: str, value: Any, lost: list[object]) -> Any:
     if name in _MENDED:
         return None if value is None else _MENDED[name](value)
     if isinstance(value, dict):
-        return {key: _mended(key, inner) for key, inner in value.items()}
+        return {key: _mended(key, inner, lost) for key, inner in value.items()}
+    if isinstance(value, list) and name in _ROWS:
+        return _mended_rows(value, lost)
     if isinstance(value, list):
-        return [_mended("", inner) for inner in value]
+        return [_mended("", inner, lost) for inner in value]
     moment = instant(value) if name in _INSTANTS else None
     return value if moment is None else moment
+
+
+def _mended_rows(listed: list[Any], lost: list[object]) -> list[Any]:
+    """Return rows as far as they can be read; where they come in a list for each local day, as one list."""
+    by_day = any(isinstance(each, list) for each in listed)
+    days = [each or [] for each in listed] if by_day else [listed]
+    rows = [row for day in days for row in (day if isinstance(day, list) else [day])]
+    readable = []
+    for row in rows:
+        known = (
+            {name: _mended_figure(name, value) for name, value in row.items()}
+            if isinstance(row, dict)
+            else {}
+        )
+        if all(isinstance(known.get(name, 0), int) for name in _WHOLE) and "end_at" in known:
+            readable.append(known)
+        else:
+            lost.append(row)
+            if len(lost) > MAX_LOST_ROWS:
+                raise ValueError("too many rows that cannot be read")
+    if len(rows) > len(readable) == 0:
+        raise ValueError("no row can be read")
+    return readable
+
+
+def _mended_figure(name: str, value: Any) -> Any:
+    """Return a figure of a row, also where it comes as a text; null if it cannot be read."""
+    if isinstance(value, dict):
+        return {key: _mended_figure(key, inner) for key, inner in value.items()}
+    moment = instant(value) if name == "end_at" else None
+    value = value if moment is None else moment
+    try:
+        number = float(value) if isinstance(value, str | int | float) else nan
+    except (ValueError, OverflowError):
+        number = nan
+    least, most = _WHOLE.get(name, (-inf, inf))
+    if not (isfinite(number) and least <= number <= most):
+        return None
+    return int(number) if number.is_integer() else number
 
 
 def _mended_meta(raw: object) -> dict[str, object] | None:
@@ -80,6 +129,14 @@ def _mended_text(raw: object) -> str | None:
     """Return a text, or a number as one; `None` for anything else."""
     return str(raw) if isinstance(raw, int | str) and not isinstance(raw, bool) else None
 
+
+_ROWS = frozenset({"intervals", "consumption"})
+"""Names of lists of rows."""
+
+_WHOLE: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"end_at": (0, END_OF_SECONDS - 1), "channel": (0, 32_767)}
+)
+"""The whole numbers that tell one row from another, with the least and the most that they can be."""
 
 _MENDED: Mapping[str, Callable[[object], object]] = MappingProxyType(
     {"meta": _mended_meta, "total_devices": _mended_count, "envoy_serial_number": _mended_text}

@@ -17,7 +17,13 @@ from msgspec import defstruct
 
 from enlighten_async.api.decode import check_system, decode_error, mended, parse_json
 from enlighten_async.api.ranges import SeriesLimits
-from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, requested_range
+from enlighten_async.api.requested_range import (
+    RawBody,
+    RawRow,
+    RequestedRange,
+    finer_grid,
+    requested_range,
+)
 from enlighten_async.errors import DecodeError
 from enlighten_async.models.intervals import KEEP_NEWEST, IntervalStats
 from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
@@ -294,6 +300,7 @@ def _meters(range_: RequestedRange, meters: Sequence[RawMeter]) -> tuple[MeterIn
     for meter in meters:
         serial, envoy = str(meter.meter_serial_number), meter.envoy_serial_number
         rows.setdefault(serial, []).extend(meter.intervals or ())
+        range_.left_out |= meter.intervals is None
         envoys[serial] = None if envoy is None else str(envoy)
     return tuple(MeterIntervals(serial, envoys[serial], _channels(range_, rows[serial])) for serial in rows)
 
@@ -303,7 +310,7 @@ def _channels(range_: RequestedRange, rows: list[RawRow]) -> Series[ChannelInter
     rows = range_.within(rows)
     channels, ends = _channels_and_ends(rows)
     if not _regular(range_, channels, ends):
-        rows = range_.sort_unique(rows, _CHANNEL_AND_END)
+        rows = range_.tidied(rows, _CHANNEL_AND_END, finer_grid(ends, range_.limits.grid))
         channels, ends = _channels_and_ends(rows)
     return Series.of(ChannelInterval, channels, ends, *columns(ChannelInterval, rows))
 

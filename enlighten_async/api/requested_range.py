@@ -6,13 +6,16 @@ differs is sorted row by row.
 
 from __future__ import annotations
 
+import logging
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from operator import attrgetter, lt
 from typing import Annotated, Any, TypedDict, TypeVar
 
 import msgspec
-from attrs import define, field
+from attrs import define, evolve, field
+from msgspec.structs import replace
 
 from enlighten_async.api.decode import decode_error
 from enlighten_async.api.ranges import HOUR, SeriesLimits
@@ -44,13 +47,17 @@ class RawMeta(msgspec.Struct, gc=False):
 
 
 class RawBody(msgspec.Struct, gc=False):
-    """An answer as the service sends it, but for its rows; some declare the range they are for."""
+    """An answer as the service sends it, but for its rows; some declare the range they are for.
+
+    `rows_left_out` is ours: of an answer that was mended, the number of rows that cannot be read.
+    """
 
     system_id: int
     total_devices: int | None = None
     meta: RawMeta | None = None
     start_at: Epoch | None = None
     end_at: Epoch | None = None
+    rows_left_out: int = 0
 
 
 class Metadata(TypedDict):
@@ -68,6 +75,11 @@ R = TypeVar("R", bound=RawRow)
 
 _END = attrgetter("end_at")
 
+FINER_GRIDS_S = (300, 60)
+"""Seconds of intervals that are taken for those of a finer grid."""
+
+logger = logging.getLogger("enlighten_async")
+
 
 @define
 class RequestedRange:
@@ -79,7 +91,8 @@ class RequestedRange:
         until: the end of what may have been answered beyond it.
         ends: the ends of its intervals, epoch seconds.
         newest: the end of the newest row there was, also beyond the range.
-        notes: descriptions of rows that were left out.
+        left_out: whether rows were left out, so that the answer is not complete.
+        notes: descriptions of rows that were left out, or changed.
     """
 
     limits: SeriesLimits
@@ -87,6 +100,7 @@ class RequestedRange:
     until: int = 0
     ends: array[int] = field(init=False)
     newest: int | None = field(init=False, default=None)
+    left_out: bool = field(init=False, default=False)
     notes: list[str] = field(init=False, factory=list)
 
     @ends.default
@@ -95,11 +109,14 @@ class RequestedRange:
         return array("q", range(self.window.start + grid, self.window.end + 1, grid))
 
     def align(self, rows: list[R]) -> tuple[array[int], list[R]]:
-        """Return a system's rows in order of time, and their ends."""
+        """Return a system's rows in order of time, each on the grid, and their ends."""
         rows = self.within(rows)
         ends = array("q", [row.end_at for row in rows])
         if not self.is_sorted(ends):
-            rows = self.sort_unique(rows, _END)
+            grid = finer_grid(ends, self.limits.grid)
+            if grid < self.limits.grid:  # they are kept as they come: there is no guess in that
+                self.limits, self.ends = evolve(self.limits, grid=grid), array("q")
+            rows = self.tidied(rows, _END, grid)
             ends = array("q", [row.end_at for row in rows])
         return ends, rows
 
@@ -119,21 +136,69 @@ class RequestedRange:
             and not any(end % grid for end in ends)
         )
 
-    def sort_unique(self, rows: list[R], order: Callable[[R], Any]) -> list[R]:
-        """Return rows in order, each once (its last word), and only what was asked for."""
-        start, end, grid = self.window.start, self.window.end, self.limits.grid
-        inside = [row for row in rows if start < row.end_at <= end and row.end_at % grid == 0]
-        if len(inside) < len(rows):
-            self.notes.append(
-                f"rows outside the asked range or off the {grid // 60}-minute grid were left out"
-            )
-        once = {order(row): row for row in inside}
-        if len(once) < len(inside):
-            self.notes.append("intervals that came twice were taken once, the later row of the two")
-        return [once[key] for key in sorted(once)]
+    def tidied(self, rows: list[R], order: Callable[[R], Any], grid: int) -> list[R]:
+        """Return rows in order, each once, on a grid, and only those of the window.
 
-    def metadata(self, body: RawBody, ends: Sequence[int], response: Response) -> Metadata:
-        """Return an answer's attributes but for its rows, which have been aligned before."""
+        A row off the grid is kept at the end of the interval that it falls in, where it is alone. Of rows
+        that come twice each value is kept that is not null; of two values the later.
+
+        Args:
+            rows: the rows.
+            order: the identity of a row and its place in the order.
+            grid: seconds from one of their intervals to the next.
+        """
+        start, end = self.window.start, self.window.end
+        inside = [row for row in rows if start < row.end_at <= end]
+        if len(inside) < len(rows):
+            self._leave_out("rows of another time than was asked for")
+        once: dict[Any, R] = {}
+        for row in inside:
+            before = once.get(order(row))
+            once[order(row)] = row if before is None else self._merged(before, row)
+        on_grid: dict[Any, R] = {order(row): row for row in once.values() if row.end_at % grid == 0}
+        for row in once.values():
+            if row.end_at % grid:
+                self._keep_off_grid(row, on_grid, order, grid)
+        return [on_grid[key] for key in sorted(on_grid)]
+
+    def _merged(self, before: R, row: R) -> R:
+        """Return one row for two of the same interval: a null never replaces a value."""
+        self.notes.append("intervals that came twice were taken once, of two values the later")
+        told = {name: value for name in row.__struct_fields__ if (value := getattr(row, name)) is not None}
+        return replace(before, **told)
+
+    def _keep_off_grid(self, row: R, kept: dict[Any, R], order: Callable[[R], Any], grid: int) -> None:
+        """Keep a row off the grid in the interval that it falls in, unless that has a row."""
+        moved = replace(row, end_at=row.end_at + -row.end_at % grid)
+        if order(moved) in kept:
+            self._leave_out("rows that fall in the interval of another row")
+        else:
+            self.notes.append(
+                f"rows off the {grid // 60}-minute grid were kept for the interval they fall in"
+            )
+            kept[order(moved)] = moved
+
+    def _leave_out(self, what: str) -> None:
+        self.left_out = True
+        self.notes.append(f"{what} were left out")
+
+    def metadata(
+        self, body: RawBody, ends: Sequence[int], response: Response, *, quiet: bool = False
+    ) -> Metadata:
+        """Return an answer's attributes but for its rows, which have been aligned before.
+
+        Args:
+            body: the answer, but for its rows.
+            ends: the ends of the rows.
+            response: the response.
+            quiet: whether it is not logged that rows were left out, as the caller does that.
+        """
+        if getattr(body, "intervals", ()) is None and body.total_devices != 0:
+            self._leave_out("no list of rows came: they")
+        if body.rows_left_out:
+            self._leave_out("rows that cannot be read")
+        if self.left_out and not quiet:
+            warn_left_out(self.limits, body.system_id, self.notes)
         return Metadata(
             system_id=body.system_id,
             total_devices=body.total_devices or 0,
@@ -154,10 +219,14 @@ class RequestedRange:
         if started is None and body.start_at is not None and body.start_at > self.window.start:
             started = body.start_at  # the service moves a start to where data begins
         blanks = missing(self.window, ends, grid)
-        if body.total_devices == 0 and self.limits.counted and not ends:
+        if self.left_out and not ends:
+            gaps = [Gap(self.window, Reason.LEFT_OUT)]
+        elif body.total_devices == 0 and self.limits.counted and not ends:
             gaps = [Gap(blank, Reason.NO_DEVICE) for blank in blanks]
         else:
             gaps = [gap for blank in blanks for gap in explained(blank, grid, started, until)]
+        if self.left_out and ends:  # an empty gap bears the reason: it is not known what they were of
+            gaps.append(Gap(Window(self.window.end, self.window.end), Reason.LEFT_OUT))
         return Coverage(
             self.window,
             grid,
@@ -166,6 +235,22 @@ class RequestedRange:
             reported_until=None if until is None else as_datetime(until),
             notes=tuple(dict.fromkeys(self.notes)),
         )
+
+
+def warn_left_out(limits: SeriesLimits, system_id: int, notes: Iterable[str]) -> None:
+    """Log that an answer has rows that could not be kept."""
+    what = "; ".join(dict.fromkeys(notes))
+    logger.warning("an answer of %s about system %d is not complete: %s", limits.name, system_id, what)
+
+
+def finer_grid(ends: Iterable[int], grid: int) -> int:
+    """Return the seconds from most rows to the next, where that is a finer grid on which all of them lie."""
+    ordered = sorted(set(ends))
+    steps = [b - a for a, b in pairwise(ordered)]
+    for finer in FINER_GRIDS_S:
+        if finer < grid and 2 * steps.count(finer) > len(steps) and not any(end % finer for end in ordered):
+            return finer
+    return grid
 
 
 def requested_range(
@@ -202,8 +287,8 @@ def _declared_range(limits: SeriesLimits, body: RawBody) -> Window | None:
 
 
 def _spanned(limits: SeriesLimits, rows: Sequence[RawRow], response: Response) -> Window:
-    """Return the range from the first row to the last."""
-    ends = [row.end_at for row in rows if row.end_at % limits.grid == 0]
+    """Return the range from the first row to the last, on the grid."""
+    ends = [row.end_at + -row.end_at % limits.grid for row in rows]
     window = Window(min(ends) - limits.grid, max(ends)) if ends else Window(0, 0)
     if window.seconds > limits.longest:
         hours = limits.longest // HOUR

@@ -98,9 +98,12 @@ class Coverage:
         return self._gaps
 
     def cut(self, window: Window) -> Self:
-        """Return the coverage of a part of the range."""
-        pieces = (Gap(window.clip(gap.window), gap.reason) for gap in self._gaps)
-        return evolve(self, window=window, gaps=tuple(piece for piece in pieces if piece.window.seconds))
+        """Return the coverage of a part of the range; what was left out may have been of any part."""
+        pieces = [Gap(window.clip(gap.window), gap.reason) for gap in self._gaps]
+        gaps = [piece for piece in pieces if piece.window.seconds]
+        if any(gap.reason is Reason.LEFT_OUT for gap in self._gaps if not gap.window.seconds):
+            gaps.append(Gap(Window(window.end, window.end), Reason.LEFT_OUT))
+        return evolve(self, window=window, gaps=tuple(gaps))
 
 
 def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:

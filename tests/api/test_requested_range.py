@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 import pytest
 from attrs import evolve
 
+from enlighten_async.api.decode_series import raw_row
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import RawBody, RawMeta, RawRow, RequestedRange, requested_range
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Reason
+from enlighten_async.models.telemetry import ConsumptionInterval
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Response
 
@@ -25,7 +28,7 @@ LATER = Response(200, b"", date=float(START + 10 * DAY))
 
 def rows(*places: float) -> list[RawRow]:
     """Return rows that end so many intervals after the start."""
-    return [RawRow(START + int(place * GRID)) for place in places]
+    return [RawRow(START + round(place * GRID)) for place in places]
 
 
 def body(**more: object) -> RawBody:
@@ -77,7 +80,7 @@ def test_a_window_ends_where_an_answer_declares(
         (None, W.end, (1, 3), Window(START, START + 3 * GRID)),
         (W.end, START, (2,), Window(START + GRID, START + 2 * GRID)),
         (START, START + 2 * DAY, (1,), Window(START, START + GRID)),
-        (None, None, (0.5, 2), Window(START + GRID, START + 2 * GRID)),
+        (None, None, (1.5, 2), Window(START + GRID, START + 2 * GRID)),
         (None, None, (), Window(0, 0)),
     ],
 )
@@ -105,23 +108,34 @@ def test_rows_too_far_apart_are_no_answer() -> None:
         ((2, 1), [1, 2], 0),
         ((1, 1, 2), [1, 2], 1),
         ((0, 1, 5), [1], 1),
-        ((1, 1.5), [1], 1),
-        ((5, 1, 1, 0.5), [1], 2),
+        ((1, 1.5), [1, 2], 1),  # a row off the grid is kept in its own interval
+        ((1, 2, 1.5), [1, 2], 1),  # but for one that has a row
+        ((5, 1, 1, 0.5), [1], 3),
+        ((1 / 3, 2 / 3, 1, 4 / 3), [1 / 3, 2 / 3, 1, 4 / 3], 0),  # a finer grid
+        ((1 / 3, 1, 2, 3, 4), [1, 2, 3, 4], 1),  # of which one row is no sign
     ],
 )
 def test_rows_are_aligned(places: tuple[float, ...], expected: list[int], notes: int) -> None:
     """In order, each once, on the grid and within the window; else it is noted."""
     range_ = RequestedRange(SILENT, W)
     ends, aligned = range_.align(rows(*places))
-    assert ends == array("q", [START + place * GRID for place in expected])
+    assert ends == array("q", [START + round(place * GRID) for place in expected])
     assert [row.end_at for row in aligned] == list(ends)
-    assert len(range_.notes) == notes
+    assert len(set(range_.notes)) == notes
+    assert range_.left_out == any("left out" in note for note in range_.notes)
 
 
-def test_of_rows_that_come_twice_the_later_one_counts() -> None:
-    """The service's last word."""
-    first, second = rows(1, 1)
-    assert RequestedRange(SILENT, W).align([first, second])[1][0] is second
+@pytest.mark.parametrize(
+    ("first", "second", "merged"),
+    [((1, 2), (3, 4), (3, 4)), ((1, 2), (3, None), (3, 2)), ((None, 2), (1, None), (1, 2)), ((1, 2),) * 3],
+)
+def test_of_rows_that_come_twice_the_later_values_count(
+    first: tuple[float | None, ...], second: tuple[float | None, ...], merged: tuple[float | None, ...]
+) -> None:
+    """The service's last word; but a null never replaces a value."""
+    row: Any = raw_row(ConsumptionInterval)
+    made = [row(START + GRID, *values) for values in (first, second, merged)]
+    assert RequestedRange(SILENT, W).align(made[:2])[1] == made[2:]
 
 
 def test_rows_beyond_the_window_tell_of_reports() -> None:

@@ -10,7 +10,13 @@ from enlighten_async.api import decode_series as series
 from enlighten_async.api.decode import decode_error
 from enlighten_async.api.decode_series import SeriesDecoder
 from enlighten_async.api.ranges import SeriesLimits
-from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, requested_range
+from enlighten_async.api.requested_range import (
+    RawBody,
+    RawRow,
+    RequestedRange,
+    requested_range,
+    warn_left_out,
+)
 from enlighten_async.models import MicroInterval, MicrosTelemetry, MicroTelemetry
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.windows import Window
@@ -60,18 +66,23 @@ def micros(
         raise decode_error(response, "$.devices", f"more than {series.MAX_DEVICES} devices")
     for each in body.devices or ():
         rows.setdefault(str(each.serial_number), []).extend(each.intervals or ())
+        body.rows_left_out += each.intervals is None
     listed = [row for each in rows.values() for row in each]
     range_ = requested_range(limits, window, body, listed, response)
     devices = tuple(_device(range_, body, response, *each) for each in rows.items())
     reported = (each.coverage.reported_until for each in devices)
-    no_device = Gap(range_.window, Reason.NO_DEVICE)
+    notes = tuple(dict.fromkeys(note for each in devices for note in each.coverage.notes))
+    gaps = [Gap(range_.window, Reason.NO_DEVICE)] if body.total_devices == 0 and not devices else []
+    if any(gap.reason is Reason.LEFT_OUT for each in devices for gap in each.coverage.gaps()):
+        gaps.append(Gap(Window(range_.window.end, range_.window.end), Reason.LEFT_OUT))
+        warn_left_out(limits, system_id, notes)
     coverage = Coverage(
         range_.window,
         limits.grid,
-        (no_device,) if body.total_devices == 0 and not devices else (),
+        tuple(gaps),
         as_of=series.parse_moment(response.date),
         reported_until=max((at for at in reported if at), default=None),
-        notes=tuple(dict.fromkeys(note for each in devices for note in each.coverage.notes)),
+        notes=notes,
     )
     return MicrosTelemetry(system_id, body.total_devices or 0, None, range_.window, None, devices, coverage)
 
@@ -82,7 +93,7 @@ def _device(
     """Return one of the listed devices, for the range that the whole of the answer is for."""
     own = RequestedRange(range_.limits, range_.window, range_.until)
     ends, rows = own.align(rows)
-    metadata = own.metadata(body, ends, response)
+    metadata = own.metadata(body, ends, response, quiet=True)
     metadata["total_devices"] = 1
     intervals = series.series_of(MicroInterval, ends, rows)
     return MicroTelemetry(intervals=intervals, serial_number=serial, **metadata)

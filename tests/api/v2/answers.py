@@ -110,17 +110,18 @@ class Scribe:
         return {name: told[name] for name in names} | ({"new": {"a": [1]}} if self.rng.random() < 0.2 else {})
 
     def listed(self, name: str, rows: list[Row]) -> Row:
-        """Return rows as a field; without any, it may be null or left out."""
+        """Return rows as a field."""
         if self.shuffled:
             self.rng.shuffle(rows)
         if self.stale and rows:
             place = self.rng.randrange(len(rows))
-            rows.insert(self.rng.randint(0, place), {**rows[place], "wh_del": 77_777})
+            energy = None if rows[place].get("wh_del") is None else 77_777
+            rows.insert(self.rng.randint(0, place), {**rows[place], "wh_del": energy})
         if self.foreign:
             start, end = self.window.start, self.window.end
-            for other in self.rng.sample((start, end + GRID, start + 1, end - 1, 0, 253_402_300_799), 3):
+            for other in self.rng.sample((start, end + GRID, start - 1, end + 1, 0, 9_999_999_999), 3):
                 rows.insert(self.rng.randint(0, len(rows)), {"channel": 1, "end_at": other, "wh_del": 88_888})
-        return {name: rows} if rows else self.rng.choice([{name: []}, {name: None}, {}])
+        return {name: rows}
 
 
 @st.composite

@@ -158,7 +158,7 @@ def test_an_empty_window_within_retention_is_asked_for_once() -> None:
     """The service speaks for the whole of it."""
     result, asked = run(
         outlined(start_at=START, end_at=START + DAY),
-        lambda _: answer({"system_id": SYSTEM, "total_devices": 1}, date=NOW),
+        lambda _: answer({"system_id": SYSTEM, "total_devices": 1, "intervals": []}, date=NOW),
     )
     assert len(asked) == 1
     assert set(reasons(result.coverage).values()) == {Reason.NO_ROW}

@@ -12,7 +12,6 @@ from enlighten_async import models
 from enlighten_async.api.decode_series import SeriesDecoder, parse_percent, raw_row
 from enlighten_async.api.v4 import decode_series as v4
 from enlighten_async.api.v4.series import telemetry
-from enlighten_async.errors import DecodeError
 from enlighten_async.windows import Window
 from tests.api.v2.answers import GRID, START, SYSTEM, answer
 
@@ -74,12 +73,12 @@ def test_rows_may_come_by_the_day(decoder: SeriesDecoder[Any]) -> None:
         assert part.intervals.columns[column].tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("decoder", [v4.micro, v4.storage_telemetry])
-def test_other_rows_may_not(decoder: SeriesDecoder[Any]) -> None:
-    """A list in place of a row is an error that tells where."""
-    with pytest.raises(DecodeError) as caught:
-        decoded(decoder, [[{"end_at": ENDS[0]}]])
-    assert caught.value.path == "$.intervals[0]"
+@pytest.mark.parametrize("decoder", [v4.micro, v4.storage_telemetry, v4.production_meter, v4.battery])
+def test_other_rows_too(decoder: SeriesDecoder[Any]) -> None:
+    """The service has answered production meters in both shapes."""
+    part = decoded(decoder, [[{"end_at": ENDS[0]}], [{"end_at": ENDS[1]}]])
+    assert part == decoded(decoder, [{"end_at": ENDS[0]}, {"end_at": ENDS[1]}])
+    assert len(part.intervals) == 2
 
 
 @pytest.mark.parametrize(

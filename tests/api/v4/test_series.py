@@ -101,7 +101,7 @@ def test_a_week_that_is_a_day_is_asked_for_by_days(sample: Sample, echo: Any) ->
 @examples(60)
 @given(data=st.data())
 def test_exactly_the_rows_inside(sample: Sample, data: st.DataObject) -> None:
-    """Whatever their order, doubled or foreign; nulls are kept; the last word counts."""
+    """Whatever their order, doubled or foreign; nulls are kept; the last value counts."""
     rng = data.draw(st.randoms(use_true_random=False))
     window = Window(W.start, W.start + data.draw(st.integers(0, 12)) * 900)
     there = [end for end in sample.ends(window) if rng.random() < 0.7]
@@ -112,8 +112,9 @@ def test_exactly_the_rows_inside(sample: Sample, data: st.DataObject) -> None:
         else sample.row(end, *sample.values(end))
         for end in there
     ]
-    stale = [sample.row(end, *[7] * len(sample.figures)) for end in there if rng.random() < 0.2]
-    foreign = [{"end_at": at} for at in (window.start, window.end + 8 * DAY, window.start + 1)]
+    doubled = [end for end in there if end not in nulls and rng.random() < 0.2]
+    stale = [sample.row(end, *[7] * len(sample.figures)) for end in doubled]
+    foreign = [{"end_at": at} for at in (window.start, window.end + 8 * DAY, window.start - 1)]
     foreign = foreign[: rng.randrange(4)]
     mixed = foreign + rows
     rng.shuffle(mixed)
