@@ -197,6 +197,7 @@ class Fetcher:
         costs: counts what the query spends.
         failures: the failures so far, in order.
         deadline: monotonic time after which nothing more is sent; `None` sets no limit.
+        paused: whether nothing more is sent for now; a segment stands where it was then.
     """
 
     session: Session
@@ -205,7 +206,8 @@ class Fetcher:
     costs: Costs
     failures: list[EnlightenError]
     deadline: float | None = None
-    _waiting: set[anyio.CancelScope] = Factory(set)
+    paused: bool = False
+    _waiting: dict[anyio.CancelScope, bool] = Factory(dict)
 
     @property
     def ended(self) -> bool:
@@ -230,7 +232,7 @@ class Fetcher:
             await self._wait_for(other, segment, request)
             return
         with session.in_flight.entered(key, request.window, options.rank) as shared:
-            while segment.request is request:
+            while segment.request is request and not self.paused:
                 permit = await self._acquire(segment)
                 if permit is None or not await self._still_needed(segment, request, key, shared, permit[0]):
                     return
@@ -295,7 +297,7 @@ class Fetcher:
         with self._interruptible() as scope:
             await other.wait()
         if scope.cancelled_caught:
-            segment.skip(Reason.REFUSED)
+            self._cut_off(segment)
         elif (part := other.share(request.wanted)) is not None:
             self._accept(segment, part)
         elif other.failure is not None:
@@ -323,8 +325,13 @@ class Fetcher:
             self._refuse(segment, refusal)
         else:
             if permit is None:
-                segment.skip(Reason.REFUSED)
+                self._cut_off(segment)
         return permit
+
+    def _cut_off(self, segment: SegmentState) -> None:
+        """End a segment whose wait an error of the query cut off; one of a stream may go on later."""
+        if not self.paused:
+            segment.skip(Reason.REFUSED)
 
     def _refuse(self, segment: SegmentState, refusal: EnlightenError) -> None:
         """End a segment that may not send: by the failure of its last attempt, if there was one."""
@@ -597,7 +604,7 @@ class Fetcher:
         if seconds > LOGGED_WAIT_S:
             until = f"{as_datetime(self.session.limiter.now() + seconds):%Y-%m-%d %H:%M:%S}"
             logger.info("waiting %.0f s (retry) until %s UTC", seconds, until)
-        with self._interruptible() as scope:
+        with self._interruptible(pausable=False) as scope:
             await self.session.clock.sleep(seconds)
             self.costs.wait("retry", seconds)
         if scope.cancelled_caught:
@@ -610,12 +617,23 @@ class Fetcher:
             for scope in self._waiting:
                 scope.cancel()
 
+    def pause(self) -> None:
+        """Send nothing more for now: whoever waits to send stops, and goes on when it is fetched again."""
+        self.paused = True
+        for scope, pausable in self._waiting.items():
+            if pausable:
+                scope.cancel()
+
     @contextmanager
-    def _interruptible(self) -> Iterator[anyio.CancelScope]:
-        """Mark a wait before sending, which an error that ends the query puts an end to."""
+    def _interruptible(self, *, pausable: bool = True) -> Iterator[anyio.CancelScope]:
+        """Mark a wait before sending, which an error that ends the query puts an end to.
+
+        Args:
+            pausable: whether `pause` does so too; a pause before a retry has to be kept.
+        """
         with anyio.CancelScope() as scope:
-            self._waiting.add(scope)
+            self._waiting[scope] = pausable
             try:
                 yield scope
             finally:
-                self._waiting.discard(scope)
+                del self._waiting[scope]

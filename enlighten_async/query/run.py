@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
 import anyio
@@ -80,34 +81,46 @@ class Runner:
         self._probed = True
         await self._prune()
 
-    async def fetch_side_by_side(self, segments: Iterable[SegmentState]) -> None:
-        """Fetch segments to their ends, as many at once as the session allows."""
-        segments = list(segments)
+    async def fetch_side_by_side(
+        self, segments: Iterable[SegmentState], until: SegmentState | None = None
+    ) -> None:
+        """Fetch segments to their ends, as many at once as the session allows.
+
+        Args:
+            segments: the segments, oldest first.
+            until: one of them with whose end nothing more is sent; `None`: all are fetched.
+        """
+        segments, self.fetcher.paused = list(segments), False
         await self.fetcher.serve_cached(
             [each for each in segments if each.cached and each.request is not None]
         )
         queue = deque(segment for segment in segments if segment.request is not None)
         workers = min(len(queue), self.fetcher.session.max_concurrency)
         if workers == 1:
-            await self._work(queue)
+            await self._work(queue, until)
         elif workers:
             async with anyio.create_task_group() as group:
                 for _ in range(workers):
-                    group.start_soon(self._worker, queue, group.cancel_scope)
+                    group.start_soon(self._worker, queue, until, group.cancel_scope)
         if self._crash is not None:
             crash, self._crash = self._crash, None
             raise crash
 
     async def next_parts(self) -> list[Part] | None:
-        """Return the next few parts, oldest first, and forget them; `None` at the end."""
+        """Return the next few parts, oldest first, and forget them; `None` at the end.
+
+        Those after the next one are fetched ahead. What of them waits to be sent when it is there goes on
+        waiting in the next call: no part is held back for the sake of another.
+        """
         if len(self.segments) == 1:
             return await self._next_page(self.segments[0])
         if self._handed_out >= len(self.segments):
             return None
-        batch = self.segments[self._handed_out :][: self.fetcher.session.max_concurrency]
-        await self.fetch_side_by_side(batch)
-        self._handed_out += len(batch)
-        return [part for segment in batch for part in segment.hand_out()]
+        ahead = self.segments[self._handed_out :][: self.fetcher.session.max_concurrency]
+        await self.fetch_side_by_side(ahead, until=ahead[0])
+        done = list(takewhile(lambda segment: segment.request is None, ahead))
+        self._handed_out += len(done)
+        return [part for segment in done for part in segment.hand_out()]
 
     async def _next_page(self, segment: SegmentState) -> list[Part] | None:
         """Return the next part of a segment that stands alone, as soon as it is there."""
@@ -157,22 +170,24 @@ class Runner:
             if segment.request is not None:
                 segment.skip(Reason.REFUSED)
 
-    async def _worker(self, queue: deque[SegmentState], scope: anyio.CancelScope) -> None:
+    async def _worker(
+        self, queue: deque[SegmentState], until: SegmentState | None, scope: anyio.CancelScope
+    ) -> None:
         """Work; a fault that is not ours ends the others and is raised as it is, not in a group."""
         try:
-            await self._work(queue)
+            await self._work(queue, until)
         except anyio.get_cancelled_exc_class():
             raise
         except BaseException as crash:  # noqa: BLE001 - raised again by `fetch_side_by_side`
             self._crash = crash
             scope.cancel()
 
-    async def _work(self, queue: deque[SegmentState]) -> None:
+    async def _work(self, queue: deque[SegmentState], until: SegmentState | None) -> None:
         """Fetch one segment after another; where another process has been already, go on at the other end.
 
         So processes that ask for the same range at the same time meet in the middle of it.
         """
-        while queue:
+        while queue and not self.fetcher.paused:
             backwards = self._backwards
             segment = queue.pop() if backwards else queue.popleft()
             if self.fetcher.ended:
@@ -181,7 +196,9 @@ class Runner:
             window = segment.request and segment.request.window
             if window and self.plan.is_outdated(window):
                 segment.renew()
-            while segment.request is not None:
+            while segment.request is not None and not self.fetcher.paused:
                 await self.fetcher.fetch(segment, segment.request)
+            if until is not None and until.request is None:
+                self.fetcher.pause()
             if segment.late_hit:
                 self._backwards = not backwards

@@ -11,8 +11,8 @@ import anyio
 import pytest
 import trio
 
-from enlighten_async import BudgetExceeded, NotFound, Reason, UsageError
-from enlighten_async.emulator import Quota
+from enlighten_async import BudgetExceeded, NotFound, Plan, Reason, UsageError
+from enlighten_async.emulator import Fault, Quota
 from tests.world import World
 
 
@@ -378,3 +378,34 @@ async def test_instants_of_any_zone_mean_the_same(world: World) -> None:
     b = await client.rgm_stats(world.system, start_at=end - timedelta(days=1), end_at=end)
     assert a == b
     assert a.window.end == now // 900 * 900
+
+
+@pytest.mark.parametrize("minute", [3, 10])
+async def test_a_part_of_a_stream_does_not_wait_for_younger_ones(minute: int) -> None:
+    """Each minute's parts come in that minute; what is fetched ahead is not sent twice."""
+    world = World(quota=Quota(minute=minute))
+    async with world.client(plan=Plan(minute=minute)) as client:
+        query = client.rgm_stats(world.system, **world.days(7 * 14))
+        came = [(world.clock.now(), part.window.start) async for part in query]
+    assert [start for _, start in came] == sorted(start for _, start in came)
+    assert query.receipt.sent == len(came) == 14
+    minutes = [int(moment // 60) - int(came[0][0] // 60) for moment, _ in came]
+    # The newest part is fetched first, and handed out last.
+    assert all(minutes.count(number) <= minute for number in set(minutes))
+    assert minutes[0] == 0
+    assert minutes.count(0) >= minute - 1
+    assert world.emulator.counts.rejected == 0
+
+
+async def test_a_slow_part_ahead_does_not_hold_back_those_before_it() -> None:
+    """A request that waits to be sent again goes on in the next call."""
+    world = World()
+    async with world.client(max_concurrency=4) as client:
+        query = client.rgm_stats(world.system, **world.days(7 * 9))
+        parts, stream = [], aiter(query)
+        parts.append(await anext(stream))
+        world.emulator.inject(Fault(status=500, body="{}", times=1))
+        parts += [part async for part in stream]
+    assert len(parts) == 9
+    assert all(part.coverage.complete for part in parts)
+    assert query.receipt.sent == 10
