@@ -72,7 +72,7 @@ def _mended(name: str, value: Any, lost: list[object]) -> Any:
 def _mended_rows(listed: list[Any], lost: list[object]) -> list[Any]:
     """Return rows as far as they can be read; where they come in a list for each local day, as one list."""
     by_day = any(isinstance(each, list) for each in listed)
-    days = [each or [] for each in listed] if by_day else [listed]
+    days = listed if by_day else [listed]
     rows = [row for day in days for row in (day if isinstance(day, list) else [day])]
     readable = []
     for row in rows:

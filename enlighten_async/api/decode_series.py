@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import isfinite
 from operator import attrgetter
@@ -17,13 +17,7 @@ from msgspec import defstruct
 
 from enlighten_async.api.decode import check_system, decode_error, mended, parse_json
 from enlighten_async.api.ranges import SeriesLimits
-from enlighten_async.api.requested_range import (
-    RawBody,
-    RawRow,
-    RequestedRange,
-    finer_grid,
-    requested_range,
-)
+from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, flat, requested_range
 from enlighten_async.errors import DecodeError
 from enlighten_async.models.intervals import KEEP_NEWEST, IntervalStats
 from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
@@ -122,9 +116,15 @@ def _source(path: tuple[str, ...]) -> str:
     return f"lambda rows: [NAN if {known} else value for row in rows]"
 
 
-def optional_list(item: object) -> object:
+def optional_list(item: object) -> Any:
     """Return the type of a list that may be null; mypy takes no variable for a type, msgspec does."""
     return GenericAlias(list, (item,)) | None
+
+
+def row_list(row: type) -> Any:
+    """Return the type of a list of rows as the service sends them, or of such a list for each local day."""
+    raw = raw_row(row)
+    return optional_list(optional_list(raw | None) | raw)
 
 
 def parse_percent(raw: str | float | None) -> float | None:
@@ -162,14 +162,12 @@ class SeriesDecoder(Generic[S]):
     Attributes:
         model: the model; its attributes of which the newest value is kept stand beside the rows.
         rows: name of the list of rows.
-        by_day: whether there may be a list of rows for each local day.
         one_device: whether the answer is about one device, which not all such answers count.
         own_grid: whether intervals have 5 or 15 minutes, as `interval_duration` or the rows tell.
     """
 
     model: type[S]
     rows: str = field(default="intervals", kw_only=True)
-    by_day: bool = field(default=False, kw_only=True)
     one_device: bool = field(default=False, kw_only=True)
     own_grid: bool = field(default=False, kw_only=True)
     _beside: Mapping[str, Callable[[Any], object]] = field(init=False, eq=False, repr=False)
@@ -181,8 +179,7 @@ class SeriesDecoder(Generic[S]):
 
     @_decoder.default
     def _new_decoder(self) -> msgspec.json.Decoder[RawSeries]:
-        row = raw_row(row_class(self.model))
-        rows = optional_list(optional_list(row) | row if self.by_day else row)
+        rows = row_list(row_class(self.model))
         beside = [(name, kind, None) for name, kind, _ in self._fields_beside()]
         duration = [("interval_duration", str | None, None)] if self.own_grid else []
         body = defstruct(
@@ -216,13 +213,13 @@ class SeriesDecoder(Generic[S]):
             DecodeError: the answer is not what the service documents, or of another system.
         """
         body = parse_body(self._decoder, response, system_id)
-        raw_rows: list[RawRow] = body.intervals or []
-        if self.by_day:
-            raw_rows = _flat(raw_rows)
+        rows, ends, understood = flat(body.intervals)
         if self.own_grid:
-            limits = evolve(limits, grid=_grid(body, raw_rows))
-        range_ = requested_range(limits, window, body, raw_rows, response)
-        ends, rows = range_.align(raw_rows)
+            limits = evolve(limits, grid=_grid(body, ends))
+        range_ = requested_range(limits, window, body, ends, response)
+        if not understood:
+            range_.leave_out_nulls(body)
+        rows, ends = range_.align(rows, ends)
         metadata = range_.metadata(body, ends, response)
         if self.one_device:
             metadata["total_devices"] = 1
@@ -236,17 +233,12 @@ def series_of(row: type[T], ends: array[int], rows: Sequence[RawRow]) -> Series[
     return Series.of(row, ends, *columns(row, rows))
 
 
-def _flat(rows: Iterable[Any]) -> list[Any]:
-    """Return the rows of an answer that come in a list for each local day, or as one list."""
-    return [row for each in rows if each for row in (each if isinstance(each, list) else [each])]
-
-
-def _grid(body: RawSeries, rows: Sequence[RawRow]) -> int:
+def _grid(body: RawSeries, ends: Sequence[int]) -> int:
     """Return the seconds of the intervals of an answer: as it declares, or else as its rows show."""
     declared = _MINUTES.fullmatch(getattr(body, "interval_duration", None) or "")
     if declared:
         return 60 * int(declared[1])
-    return FINE_GRID_S if any(row.end_at % COARSE_GRID_S for row in rows) else COARSE_GRID_S
+    return FINE_GRID_S if any(end % COARSE_GRID_S for end in ends) else COARSE_GRID_S
 
 
 stats = SeriesDecoder(Stats)
@@ -258,21 +250,20 @@ class RawMeter(msgspec.Struct, gc=False):
 
     meter_serial_number: str | int
     envoy_serial_number: str | int | None = None
-    intervals: list[RawRow] | None = None
+    intervals: list[Any] | None = None
 
 
-class RawRgmStats(RawBody, gc=False):
-    """An answer with rows of a system and of each of its meters."""
+class RawRgmStats(RawSeries, gc=False):
+    """An answer with rows of a system and of each of its meters, which came later than the system's."""
 
-    intervals: list[RawRow] | None = None
-    meter_intervals: list[RawMeter] | None = None
+    meter_intervals: list[RawMeter] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 def _rgm_stats_decoder() -> msgspec.json.Decoder[RawRgmStats]:
-    channels = ("intervals", optional_list(raw_row(ChannelInterval)), None)
+    channels = ("intervals", row_list(ChannelInterval), None)
     meters = optional_list(defstruct("RawMeter", [channels], bases=(RawMeter,), gc=False))
-    rows = ("intervals", optional_list(raw_row(RgmInterval)), None)
-    body = [rows, ("meter_intervals", meters, None)]
+    rows = ("intervals", row_list(RgmInterval), None)
+    body = [rows, ("meter_intervals", meters | msgspec.UnsetType, msgspec.UNSET)]
     return msgspec.json.Decoder(defstruct("RawRgmStats", body, bases=(RawRgmStats,), gc=False))
 
 
@@ -283,34 +274,43 @@ _CHANNEL_AND_END = attrgetter("channel", "end_at")
 def rgm_stats(limits: SeriesLimits, response: Response, system_id: int, window: Window | None) -> RgmStats:
     """Decode an answer with rows of a system and of each of its meters, as a `SeriesDecoder` does."""
     body = parse_body(_RGM_STATS, response, system_id)
-    range_ = requested_range(limits, window, body, body.intervals, response)
-    ends, rows = range_.align(body.intervals or [])
+    rows, ends, understood = flat(body.intervals)
+    range_ = requested_range(limits, window, body, ends, response)
+    rows, ends = range_.align(rows, ends)
     intervals = series_of(RgmInterval, ends, rows)
     listed = body.meter_intervals or []
     if len(listed) > MAX_DEVICES:
         raise decode_error(response, "$.meter_intervals", f"more than {MAX_DEVICES} meters")
-    meters = _meters(range_, listed)
+    if not understood or body.meter_intervals is None:
+        range_.leave_out_nulls(body)
+    meters = _meters(range_, body, listed)
     return RgmStats(intervals=intervals, meter_intervals=meters, **range_.metadata(body, ends, response))
 
 
-def _meters(range_: RequestedRange, meters: Sequence[RawMeter]) -> tuple[MeterIntervals, ...]:
+def _meters(range_: RequestedRange, body: RawBody, meters: Sequence[RawMeter]) -> tuple[MeterIntervals, ...]:
     """Return each meter once, though it may be listed again under another gateway."""
-    rows: dict[str, list[RawRow]] = {}
+    rows: dict[str, tuple[list[RawRow], array[int]]] = {}
     envoys: dict[str, str | None] = {}
     for meter in meters:
         serial, envoy = str(meter.meter_serial_number), meter.envoy_serial_number
-        rows.setdefault(serial, []).extend(meter.intervals or ())
-        range_.left_out |= meter.intervals is None
-        envoys[serial] = None if envoy is None else str(envoy)
-    return tuple(MeterIntervals(serial, envoys[serial], _channels(range_, rows[serial])) for serial in rows)
+        found, ends, understood = flat(meter.intervals)
+        if not understood:
+            range_.leave_out_nulls(body)
+        if serial in rows:
+            found, ends = rows[serial][0] + found, rows[serial][1] + ends
+        rows[serial] = found, ends
+        envoys[serial] = envoys.get(serial) if envoy is None else str(envoy)
+    return tuple(MeterIntervals(serial, envoys[serial], _channels(range_, *rows[serial])) for serial in rows)
 
 
-def _channels(range_: RequestedRange, rows: list[RawRow]) -> Series[ChannelInterval]:
+def _channels(range_: RequestedRange, rows: list[Any], ends: array[int]) -> Series[ChannelInterval]:
     """Return a meter's rows, channel by channel, each in order of time."""
-    rows = range_.within(rows)
-    channels, ends = _channels_and_ends(rows)
+    channels = array("h", [row.channel for row in rows])
     if not _regular(range_, channels, ends):
-        rows = range_.tidied(rows, _CHANNEL_AND_END, finer_grid(ends, range_.limits.grid))
+        rows = range_.within(rows)
+        channels, ends = _channels_and_ends(rows)
+    if not _regular(range_, channels, ends):
+        rows = range_.tidied(rows, _CHANNEL_AND_END, range_.grid_of(ends))
         channels, ends = _channels_and_ends(rows)
     return Series.of(ChannelInterval, channels, ends, *columns(ChannelInterval, rows))
 

@@ -6,7 +6,6 @@ differs is sorted row by row.
 
 from __future__ import annotations
 
-import logging
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -17,9 +16,9 @@ import msgspec
 from attrs import define, evolve, field
 from msgspec.structs import replace
 
-from enlighten_async.api.decode import decode_error
+from enlighten_async.api.decode import decode_error, logger
 from enlighten_async.api.ranges import HOUR, SeriesLimits
-from enlighten_async.models.coverage import Coverage, Gap, Reason, explained, join, missing
+from enlighten_async.models.coverage import Coverage, Gap, Reason, explained, join, missing, nothing_missing
 from enlighten_async.models.intervals import Meta
 from enlighten_async.windows import END_OF_SECONDS, Window, as_datetime, floor
 from enlighten_async.wire import Response
@@ -72,13 +71,12 @@ class Metadata(TypedDict):
 
 
 R = TypeVar("R", bound=RawRow)
+V = TypeVar("V", bound=msgspec.Struct)
 
 _END = attrgetter("end_at")
 
-FINER_GRIDS_S = (300, 60)
-"""Seconds of intervals that are taken for those of a finer grid."""
-
-logger = logging.getLogger("enlighten_async")
+FINER_GRIDS_S = frozenset({60, 300})
+"""Seconds of intervals that rows may have in place of longer ones."""
 
 
 @define
@@ -91,8 +89,9 @@ class RequestedRange:
         until: the end of what may have been answered beyond it.
         ends: the ends of its intervals, epoch seconds.
         newest: the end of the newest row there was, also beyond the range.
-        left_out: whether rows were left out, so that the answer is not complete.
-        notes: descriptions of rows that were left out, or changed.
+        left_out: whether something was left out, so that the answer is not complete.
+        unplaced: whether that may have been of any interval that has no row.
+        notes: descriptions of what was left out or changed.
     """
 
     limits: SeriesLimits
@@ -101,6 +100,7 @@ class RequestedRange:
     ends: array[int] = field(init=False)
     newest: int | None = field(init=False, default=None)
     left_out: bool = field(init=False, default=False)
+    unplaced: bool = field(init=False, default=False)
     notes: list[str] = field(init=False, factory=list)
 
     @ends.default
@@ -108,17 +108,18 @@ class RequestedRange:
         grid = self.limits.grid
         return array("q", range(self.window.start + grid, self.window.end + 1, grid))
 
-    def align(self, rows: list[R]) -> tuple[array[int], list[R]]:
+    def align(self, rows: list[R], ends: array[int]) -> tuple[list[R], array[int]]:
         """Return a system's rows in order of time, each on the grid, and their ends."""
-        rows = self.within(rows)
-        ends = array("q", [row.end_at for row in rows])
         if not self.is_sorted(ends):
-            grid = finer_grid(ends, self.limits.grid)
-            if grid < self.limits.grid:  # they are kept as they come: there is no guess in that
+            rows = self.within(rows)
+            ends = array("q", [row.end_at for row in rows])
+        if not self.is_sorted(ends):
+            grid = self.grid_of(ends)
+            if grid < self.limits.grid:
                 self.limits, self.ends = evolve(self.limits, grid=grid), array("q")
             rows = self.tidied(rows, _END, grid)
             ends = array("q", [row.end_at for row in rows])
-        return ends, rows
+        return rows, ends
 
     def within(self, rows: list[R]) -> list[R]:
         """Return rows without those that the service answers beyond the window, as it may."""
@@ -136,51 +137,74 @@ class RequestedRange:
             and not any(end % grid for end in ends)
         )
 
-    def tidied(self, rows: list[R], order: Callable[[R], Any], grid: int) -> list[R]:
-        """Return rows in order, each once, on a grid, and only those of the window.
+    def grid_of(self, ends: Iterable[int]) -> int:
+        """Return the seconds of the intervals of rows, by their ends: as a rule those of the series."""
+        grid, finer = self.limits.grid, finer_grid(ends, self.limits.grid)
+        if finer < grid:
+            self.notes.append(f"rows of {finer} seconds came in place of {grid}, and were taken as they came")
+        return finer
 
-        A row off the grid is kept at the end of the interval that it falls in, where it is alone. Of rows
-        that come twice each value is kept that is not null; of two values the later.
+    def tidied(self, rows: list[R], order: Callable[[R], Any], grid: int) -> list[R]:
+        """Return the rows of the window in order, each once and on a grid.
+
+        A row off the grid is kept in the interval that it ends in, where it is the only one. Of rows that
+        come twice each value is kept that is not null; of two values the later.
 
         Args:
             rows: the rows.
-            order: the identity of a row and its place in the order.
+            order: the identity of a row, and its place in the order.
             grid: seconds from one of their intervals to the next.
         """
         start, end = self.window.start, self.window.end
         inside = [row for row in rows if start < row.end_at <= end]
         if len(inside) < len(rows):
-            self._leave_out("rows of another time than was asked for")
+            self.leave_out("rows of another time than was asked for", unplaced=True)
         once: dict[Any, R] = {}
         for row in inside:
             before = once.get(order(row))
             once[order(row)] = row if before is None else self._merged(before, row)
-        on_grid: dict[Any, R] = {order(row): row for row in once.values() if row.end_at % grid == 0}
+        kept = {key: row for key, row in once.items() if row.end_at % grid == 0}
         for row in once.values():
             if row.end_at % grid:
-                self._keep_off_grid(row, on_grid, order, grid)
-        return [on_grid[key] for key in sorted(on_grid)]
+                self._keep_off_grid(row, kept, order, grid)
+        return [kept[key] for key in sorted(kept)]
 
-    def _merged(self, before: R, row: R) -> R:
-        """Return one row for two of the same interval: a null never replaces a value."""
-        self.notes.append("intervals that came twice were taken once, of two values the later")
-        told = {name: value for name in row.__struct_fields__ if (value := getattr(row, name)) is not None}
+    def _merged(self, before: V, row: V) -> V:
+        """Return one row of two for the same interval: a null never replaces a value."""
+        told, kept = {}, "intervals that came twice were taken once"
+        for name in row.__struct_fields__:
+            old, new = getattr(before, name), getattr(row, name)
+            if isinstance(old, msgspec.Struct) and isinstance(new, msgspec.Struct):
+                told[name] = self._merged(old, new)
+            elif new is not None:
+                told[name] = new
+                kept += "" if old is None or old == new else ", of two values the later"
+        self.notes.append(kept)
         return replace(before, **told)
 
     def _keep_off_grid(self, row: R, kept: dict[Any, R], order: Callable[[R], Any], grid: int) -> None:
-        """Keep a row off the grid in the interval that it falls in, unless that has a row."""
-        moved = replace(row, end_at=row.end_at + -row.end_at % grid)
+        """Keep a row off the grid in the interval that it ends in, unless that has a row."""
+        moved = replace(row, end_at=ceil(row.end_at, grid))
         if order(moved) in kept:
-            self._leave_out("rows that fall in the interval of another row")
-        else:
-            self.notes.append(
-                f"rows off the {grid // 60}-minute grid were kept for the interval they fall in"
-            )
-            kept[order(moved)] = moved
+            self.leave_out("rows that ended in the interval of another row")
+            return
+        kept[order(moved)] = moved
+        self.notes.append(f"rows off the {grid // 60}-minute grid were taken for the intervals they ended in")
 
-    def _leave_out(self, what: str) -> None:
-        self.left_out = True
+    def leave_out(self, what: str, *, unplaced: bool = False) -> None:
+        """Note that the answer is not complete, as something of it was left out.
+
+        Args:
+            what: description of it.
+            unplaced: whether it may have been of any interval that has no row.
+        """
+        self.left_out, self.unplaced = True, self.unplaced or unplaced
         self.notes.append(f"{what} were left out")
+
+    def leave_out_nulls(self, body: RawBody) -> None:
+        """Note that there was null in place of rows, unless there is no device that they could be of."""
+        if body.total_devices != 0 or not self.limits.counted:
+            self.leave_out("nulls in place of rows", unplaced=True)
 
     def metadata(
         self, body: RawBody, ends: Sequence[int], response: Response, *, quiet: bool = False
@@ -191,12 +215,10 @@ class RequestedRange:
             body: the answer, but for its rows.
             ends: the ends of the rows.
             response: the response.
-            quiet: whether it is not logged that rows were left out, as the caller does that.
+            quiet: whether it is not logged that something was left out, as the caller does that.
         """
-        if getattr(body, "intervals", ()) is None and body.total_devices != 0:
-            self._leave_out("no list of rows came: they")
         if body.rows_left_out:
-            self._leave_out("rows that cannot be read")
+            self.leave_out("rows that cannot be read", unplaced=True)
         if self.left_out and not quiet:
             warn_left_out(self.limits, body.system_id, self.notes)
         return Metadata(
@@ -219,14 +241,14 @@ class RequestedRange:
         if started is None and body.start_at is not None and body.start_at > self.window.start:
             started = body.start_at  # the service moves a start to where data begins
         blanks = missing(self.window, ends, grid)
-        if self.left_out and not ends:
-            gaps = [Gap(self.window, Reason.LEFT_OUT)]
+        if self.unplaced:
+            gaps = [Gap(blank, Reason.LEFT_OUT) for blank in blanks]
         elif body.total_devices == 0 and self.limits.counted and not ends:
             gaps = [Gap(blank, Reason.NO_DEVICE) for blank in blanks]
         else:
             gaps = [gap for blank in blanks for gap in explained(blank, grid, started, until)]
-        if self.left_out and ends:  # an empty gap bears the reason: it is not known what they were of
-            gaps.append(Gap(Window(self.window.end, self.window.end), Reason.LEFT_OUT))
+        if self.left_out and not (self.unplaced and blanks):
+            gaps.append(nothing_missing(self.window))
         return Coverage(
             self.window,
             grid,
@@ -238,36 +260,58 @@ class RequestedRange:
 
 
 def warn_left_out(limits: SeriesLimits, system_id: int, notes: Iterable[str]) -> None:
-    """Log that an answer has rows that could not be kept."""
+    """Log that something of an answer was left out."""
     what = "; ".join(dict.fromkeys(notes))
     logger.warning("an answer of %s about system %d is not complete: %s", limits.name, system_id, what)
 
 
+def flat(raw: list[Any] | None) -> tuple[list[Any], array[int], bool]:
+    """Return the rows of one list, or of a list for each local day, their ends, and whether none was null."""
+    rows = raw or []
+    try:
+        return rows, array("q", [row.end_at for row in rows]), raw is not None
+    except AttributeError:  # lists and nulls have no end: nothing is spent on rows of the usual shape
+        nested = any(isinstance(each, list) for each in rows)
+    if nested:
+        return flat([row for each in rows for row in (each if isinstance(each, list) else [each])])
+    return (*flat([row for row in rows if row is not None])[:2], False)
+
+
 def finer_grid(ends: Iterable[int], grid: int) -> int:
-    """Return the seconds from most rows to the next, where that is a finer grid on which all of them lie."""
+    """Return the seconds of the intervals of rows: fewer than the grid's if they fill a finer one.
+
+    Rows fill a grid if all of them lie on it and half of them, two at least, follow right after another.
+    """
     ordered = sorted(set(ends))
     steps = [b - a for a, b in pairwise(ordered)]
-    for finer in FINER_GRIDS_S:
-        if finer < grid and 2 * steps.count(finer) > len(steps) and not any(end % finer for end in ordered):
-            return finer
-    return grid
+    step = min(steps, default=grid)
+    fits = step < grid and step in FINER_GRIDS_S and not any(end % step for end in ordered)
+    return step if fits and steps.count(step) >= max(2, len(steps) / 2) else grid
+
+
+def ceil(moment: int, grid: int) -> int:
+    """Return the first moment of the grid at or after this one."""
+    return moment + -moment % grid
 
 
 def requested_range(
     limits: SeriesLimits,
     window: Window | None,
     body: RawBody,
-    rows: Sequence[RawRow] | None,
+    ends: Sequence[int],
     response: Response,
 ) -> RequestedRange:
     """Return the range that was asked for, or the one an answer spans where it was left to the service."""
     declared = None if body.end_at is None else floor(body.end_at, limits.grid)
     if window is None:
-        window = _declared_range(limits, body) or _spanned(limits, rows or (), response)
+        window = _declared_range(limits, body, ends) or _spanned(limits, ends, response)
         return RequestedRange(limits, window, window.end)
     longest = window.start + limits.span if limits.may_overrun else 0
     if limits.cut != "declared" or declared is None:
         return RequestedRange(limits, window, longest)
+    if window.start < declared < window.end:  # rows that go on tell more than the declared end
+        inside = (end for end in ends if declared < end <= window.end)
+        declared = ceil(max(inside, default=declared), limits.grid)
     if not window.start < declared < window.end or _by_now(limits, declared, response):
         return RequestedRange(limits, window, max(longest, declared))
     return RequestedRange(limits, Window(window.start, declared), declared)
@@ -278,18 +322,20 @@ def _by_now(limits: SeriesLimits, end: int, response: Response) -> bool:
     return response.date is None or end + 2 * limits.grid >= response.date
 
 
-def _declared_range(limits: SeriesLimits, body: RawBody) -> Window | None:
-    """Return the range that an answer declares, if it is no longer than the service allows."""
+def _declared_range(limits: SeriesLimits, body: RawBody, ends: Sequence[int]) -> Window | None:
+    """Return the range that an answer declares, if the service allows it and some of its rows lie in it."""
     if body.start_at is None or body.end_at is None:
         return None
     window = Window(floor(body.start_at, limits.grid), floor(body.end_at, limits.grid))
-    return window if 0 <= window.end - window.start <= limits.longest else None
+    if not 0 <= window.end - window.start <= limits.longest:
+        return None
+    return window if not ends or any(window.start < end <= window.end for end in ends) else None
 
 
-def _spanned(limits: SeriesLimits, rows: Sequence[RawRow], response: Response) -> Window:
+def _spanned(limits: SeriesLimits, ends: Sequence[int], response: Response) -> Window:
     """Return the range from the first row to the last, on the grid."""
-    ends = [row.end_at + -row.end_at % limits.grid for row in rows]
-    window = Window(min(ends) - limits.grid, max(ends)) if ends else Window(0, 0)
+    first, last = ceil(min(ends, default=0), limits.grid), ceil(max(ends, default=0), limits.grid)
+    window = Window(first - limits.grid, last) if ends else Window(0, 0)
     if window.seconds > limits.longest:
         hours = limits.longest // HOUR
         raise decode_error(

@@ -107,6 +107,8 @@ def receipt(spent: Receipt) -> str:
 def coverage(covered: Coverage) -> str:
     """Return a coverage in one line."""
     state = "complete" if covered.complete else "incomplete"
+    if covered.is_empty:
+        state = "complete, as nothing exists of this range"
     counts = f"{number(covered.got)} of {number(covered.expected)} intervals"
     return f"{state}: {counts}{by_reason(missing(covered.gaps(), covered.grid))}"
 

@@ -27,7 +27,10 @@ class Reason(StrEnum):
     BEFORE_OPERATION = "before_operation"
     """The system was not yet in operation."""
     LEFT_OUT = "left_out"
-    """Rows came for it that could not be told apart or understood."""
+    """Rows came that could not be told apart or understood.
+
+    A gap of no length has this reason where they may have been of intervals that have a row.
+    """
     UNAVAILABLE = "unavailable"
     """The service said that the data is not available for now (errorCode 7), or answered so little of it at a
     time that the rest was given up."""
@@ -42,7 +45,7 @@ _INCOMPLETE = frozenset({Reason.LEFT_OUT, Reason.UNAVAILABLE, Reason.REFUSED, Re
 
 @frozen
 class Gap:
-    """A range of time without rows, and the reason."""
+    """A range of time without rows, and the reason; of no length where rows were left out beside others."""
 
     window: Window
     reason: Reason
@@ -68,7 +71,7 @@ class Coverage:
         gaps: the gaps, in order of time, neighbours with one reason joined.
         as_of: when the oldest part of the answer was fetched (aware UTC).
         reported_until: end of the data that the service had when asked (aware UTC), where known.
-        notes: descriptions of what the service sent that does not belong in the answer.
+        notes: descriptions of what the service sent that was left out of the answer, or changed.
     """
 
     window: Window
@@ -80,8 +83,20 @@ class Coverage:
 
     @property
     def complete(self) -> bool:
-        """True if every window was answered: none refused, failed or unavailable."""
+        """True if every window was answered and understood: none refused, failed or unavailable.
+
+        It is true as well of a range of which nothing exists: then `is_empty` is true too.
+        """
         return not any(gap.reason in _INCOMPLETE for gap in self._gaps)
+
+    @property
+    def is_empty(self) -> bool:
+        """True if the answer is complete, and has no row, since nothing exists of the range.
+
+        The range has no length, as it lies in the future, say: then `expected` is 0. Or it lies before the
+        system or after its last report, or the system has no such device: then `gaps` tells so.
+        """
+        return self.complete and not self.got
 
     @property
     def expected(self) -> int:
@@ -99,11 +114,16 @@ class Coverage:
 
     def cut(self, window: Window) -> Self:
         """Return the coverage of a part of the range; what was left out may have been of any part."""
-        pieces = [Gap(window.clip(gap.window), gap.reason) for gap in self._gaps]
+        pieces = (Gap(window.clip(gap.window), gap.reason) for gap in self._gaps)
         gaps = [piece for piece in pieces if piece.window.seconds]
-        if any(gap.reason is Reason.LEFT_OUT for gap in self._gaps if not gap.window.seconds):
-            gaps.append(Gap(Window(window.end, window.end), Reason.LEFT_OUT))
+        if not all(gap.window.seconds for gap in self._gaps):
+            gaps.append(nothing_missing(window))
         return evolve(self, window=window, gaps=tuple(gaps))
+
+
+def nothing_missing(window: Window) -> Gap:
+    """Return the gap of no length that says that rows were left out, though each interval may have one."""
+    return Gap(Window(window.end, window.end), Reason.LEFT_OUT)
 
 
 def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:

@@ -122,8 +122,9 @@ def _by_meter(parts: Iterable[RgmStats]) -> tuple[MeterIntervals, ...]:
     pieces: dict[str, dict[int, list[Series[ChannelInterval]]]] = {}
     for part in parts:
         for meter in part.meter_intervals:
-            envoys[meter.meter_serial_number] = meter.envoy_serial_number
-            channels = pieces.setdefault(meter.meter_serial_number, {})
+            serial = meter.meter_serial_number
+            envoys[serial] = meter.envoy_serial_number or envoys.get(serial)
+            channels = pieces.setdefault(serial, {})
             for channel in meter.channels:
                 channels.setdefault(channel, []).append(meter.channel(channel))
     return tuple(

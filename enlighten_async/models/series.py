@@ -189,3 +189,14 @@ def concatenated(pieces: Sequence[Series[R_co]]) -> Series[R_co]:
             for name, column in first.items()
         },
     )
+
+
+def overlaid(first: Series[R_co], second: Series[R_co]) -> Series[R_co]:
+    """Return the rows of two series by their ends: of two values the second's, unless that one is null."""
+    rows: dict[int, list[float]] = {}
+    for series in (first, second):
+        for row in zip(*series._columns.values(), strict=True):
+            end = row[list(series._columns).index("end_at")]
+            before = rows.get(end, row)
+            rows[end] = [old if new != new else new for old, new in zip(before, row, strict=True)]  # noqa: PLR0124
+    return Series.of(first._row, *zip(*(rows[end] for end in sorted(rows)), strict=True))

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 from attrs import evolve, field, frozen
 
 from enlighten_async.models.convert import RowSequence
-from enlighten_async.models.coverage import Coverage, Gap, Reason, join
+from enlighten_async.models.coverage import Coverage, Gap, Reason, combined, join, nothing_missing
 from enlighten_async.models.intervals import KEEP_NEWEST, IntervalStats, SeriesResult, Sum, Unit, merge_parts
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import WIRE_PATH
-from enlighten_async.windows import Window
+from enlighten_async.models.series import WIRE_PATH, overlaid
+from enlighten_async.windows import Window, without
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -374,7 +374,7 @@ class MicrosTelemetry(SeriesResult, RowSequence[MicroTelemetry]):
 
 
 def _merge_device(pieces: list[MicroTelemetry], coverage: Coverage) -> MicroTelemetry:
-    """Join the pieces of one device: of two for the same time, as it moved to another page, the first."""
+    """Join the pieces of one device; two are for the same time where it is listed on two pages."""
     side_by_side: list[MicroTelemetry] = []
     gaps: list[Gap] = []
     reached = coverage.window.start
@@ -382,12 +382,38 @@ def _merge_device(pieces: list[MicroTelemetry], coverage: Coverage) -> MicroTele
         if piece.window.start >= reached:
             gaps += _unlisted(Window(reached, piece.window.start), coverage.gaps())
             side_by_side.append(piece)
-            reached = piece.window.end
+        else:
+            side_by_side[-1] = _overlaid(side_by_side[-1], piece)
+        reached = side_by_side[-1].window.end
     gaps += _unlisted(Window(reached, coverage.window.end), coverage.gaps())
     first = pieces[0]
     own = evolve(coverage, gaps=(), notes=())
     empty = MicroTelemetry.empty(first.system_id, own, serial_number=first.serial_number)
     return merge_parts(side_by_side, empty, gaps)
+
+
+def _overlaid(first: MicroTelemetry, second: MicroTelemetry) -> MicroTelemetry:
+    """Join two pieces of one device that share time: a null never replaces a value.
+
+    Args:
+        first: the piece that starts first.
+        second: the other one; of two values its own counts.
+    """
+    one, other = first.coverage, second.coverage
+    window = Window(first.window.start, max(first.window.end, second.window.end))
+    grid = other.grid
+    there = [Window(end - grid, end) for end in second.intervals.columns["end_at"]]
+    gaps = [Gap(blank, gap.reason) for gap in one.gaps() for blank in without(gap.window, there)]
+    gaps += other.cut(Window(first.window.end, window.end)).gaps()
+    if not (one.complete and other.complete):
+        gaps.append(nothing_missing(window))
+    joined = combined([one, other], window, min(one.grid, grid), ())
+    return evolve(
+        first,
+        window=window,
+        intervals=overlaid(first.intervals, second.intervals),
+        coverage=evolve(joined, gaps=join(gaps)),
+    )
 
 
 def _unlisted(window: Window, gaps: Iterable[Gap]) -> list[Gap]:
@@ -404,9 +430,10 @@ def _unlisted(window: Window, gaps: Iterable[Gap]) -> list[Gap]:
 
 def _disjoint(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
     """Return gaps that share no time; where several do, the first one's reason is kept."""
-    left: list[Gap] = []
+    gaps = sorted(gaps, key=lambda gap: gap.window)
+    left = [gap for gap in gaps if not gap.window.seconds]
     reached = 0
-    for gap in sorted(gaps, key=lambda gap: gap.window):
+    for gap in gaps:
         start = max(gap.window.start, reached)
         if start < gap.window.end:
             left.append(Gap(Window(start, gap.window.end), gap.reason))

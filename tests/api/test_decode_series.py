@@ -66,11 +66,12 @@ def reasons(stats: RgmStats) -> dict[int, Reason]:
 @examples(400)
 @given(case=cases())
 def test_exactly_the_rows_inside(case: Case) -> None:
-    """Whatever their order; the last word counts; what does not belong is left out and noted."""
+    """Whatever their order; the last word counts; what does not belong is left out, and told."""
     stats = rgm_stats(answer(case.body), SYSTEM, case.window)
     assert site(stats) == case.site
     assert meters(stats) == case.meters
-    assert len(stats.coverage.notes) == case.notes
+    assert bool(stats.coverage.notes) is case.notes
+    assert stats.coverage.complete is case.complete
     assert (stats.system_id, stats.window, stats.timezone) == (SYSTEM, case.window, None)
     assert set(reasons(stats)) == set(ends(case.window)) - set(case.site)
     assert stats.coverage.got == len(case.site)

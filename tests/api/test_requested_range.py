@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from attrs import evolve
 
-from enlighten_async.api.decode_series import raw_row
+from enlighten_async.api.decode_series import RawFigure
 from enlighten_async.api.ranges import SeriesLimits
-from enlighten_async.api.requested_range import RawBody, RawMeta, RawRow, RequestedRange, requested_range
+from enlighten_async.api.requested_range import (
+    RawBody,
+    RawMeta,
+    RawRow,
+    RequestedRange,
+    finer_grid,
+    flat,
+    requested_range,
+)
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Reason
-from enlighten_async.models.telemetry import ConsumptionInterval
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Response
 
@@ -26,9 +34,14 @@ TOLD = evolve(SILENT, cut="declared", may_overrun=True)
 LATER = Response(200, b"", date=float(START + 10 * DAY))
 
 
+def times(*places: float) -> array[int]:
+    """Return ends so many intervals after the start."""
+    return array("q", [START + int(place * GRID) for place in places])
+
+
 def rows(*places: float) -> list[RawRow]:
     """Return rows that end so many intervals after the start."""
-    return [RawRow(START + round(place * GRID)) for place in places]
+    return [RawRow(end) for end in times(*places)]
 
 
 def body(**more: object) -> RawBody:
@@ -75,28 +88,29 @@ def test_a_window_ends_where_an_answer_declares(
 @pytest.mark.parametrize(
     ("start_at", "end_at", "ends", "expected"),
     [
-        (START, W.end, (9,), W),
+        (START, W.end, (1, 9), W),
         (START + 1, W.end + 1, (), W),
         (None, W.end, (1, 3), Window(START, START + 3 * GRID)),
         (W.end, START, (2,), Window(START + GRID, START + 2 * GRID)),
         (START, START + 2 * DAY, (1,), Window(START, START + GRID)),
-        (None, None, (1.5, 2), Window(START + GRID, START + 2 * GRID)),
+        (START, W.end, (9, 10), Window(START + 8 * GRID, START + 10 * GRID)),
+        (None, None, (0.5, 2), Window(START, START + 2 * GRID)),
         (None, None, (), Window(0, 0)),
     ],
 )
 def test_without_a_window_an_answer_tells_its_range(
     start_at: int | None, end_at: int | None, ends: tuple[float, ...], expected: Window
 ) -> None:
-    """As it declares, if that is a range that the service answers; else by its rows on the grid."""
+    """As it declares, if that is a range that the service answers and has rows in it; else by its rows."""
     told = body(start_at=start_at, end_at=end_at)
-    assert requested_range(SILENT, None, told, rows(*ends), LATER).window == expected
+    assert requested_range(SILENT, None, told, times(*ends), LATER).window == expected
 
 
 def test_rows_too_far_apart_are_no_answer() -> None:
     """A day of 25 hours is the longest."""
-    assert requested_range(SILENT, None, body(), rows(1, 100), LATER).window.seconds == 25 * HOUR
+    assert requested_range(SILENT, None, body(), times(1, 100), LATER).window.seconds == 25 * HOUR
     with pytest.raises(DecodeError, match="more than 25 hours"):
-        requested_range(SILENT, None, body(), rows(1, 101), LATER)
+        requested_range(SILENT, None, body(), times(1, 101), LATER)
 
 
 @pytest.mark.parametrize(
@@ -107,41 +121,164 @@ def test_rows_too_far_apart_are_no_answer() -> None:
         ((), [], 0),
         ((2, 1), [1, 2], 0),
         ((1, 1, 2), [1, 2], 1),
-        ((0, 1, 5), [1], 1),
-        ((1, 1.5), [1, 2], 1),  # a row off the grid is kept in its own interval
-        ((1, 2, 1.5), [1, 2], 1),  # but for one that has a row
-        ((5, 1, 1, 0.5), [1], 3),
-        ((1 / 3, 2 / 3, 1, 4 / 3), [1 / 3, 2 / 3, 1, 4 / 3], 0),  # a finer grid
-        ((1 / 3, 1, 2, 3, 4), [1, 2, 3, 4], 1),  # of which one row is no sign
+        ((1, 1.5), [1, 2], 1),
+        ((0.5, 1.2, 4), [1, 2, 4], 1),
     ],
 )
 def test_rows_are_aligned(places: tuple[float, ...], expected: list[int], notes: int) -> None:
     """In order, each once, on the grid and within the window; else it is noted."""
     range_ = RequestedRange(SILENT, W)
-    ends, aligned = range_.align(rows(*places))
-    assert ends == array("q", [START + round(place * GRID) for place in expected])
+    aligned, ends = range_.align(rows(*places), times(*places))
+    assert ends == array("q", [START + place * GRID for place in expected])
     assert [row.end_at for row in aligned] == list(ends)
-    assert len(set(range_.notes)) == notes
-    assert range_.left_out == any("left out" in note for note in range_.notes)
+    assert (len(set(range_.notes)), range_.left_out) == (notes, False)
+
+
+@pytest.mark.parametrize(
+    ("places", "expected", "gaps"),
+    [
+        ((0, 1, 5), [1], [(1, 4)]),  # of another window: it is not known what they were in place of
+        ((0, 1, 2, 3, 4), [1, 2, 3, 4], [(4, 4)]),  # each interval has its row, and yet
+        ((0, 5), [], [(0, 4)]),
+        ((1, 2, 1.5), [1, 2], [(4, 4)]),  # two in one interval
+        ((1, 1.3, 1.6), [1, 2], [(4, 4)]),
+        ((5, 1, 1, 0.5), [1], [(1, 4)]),
+    ],
+)
+def test_what_is_left_out_is_told(
+    places: tuple[float, ...],
+    expected: list[int],
+    gaps: list[tuple[int, int]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """By gaps with the reason, one of no length where each interval has a row, and by one warning."""
+    range_ = RequestedRange(SILENT, W)
+    aligned, ends = range_.align(rows(*places), times(*places))
+    coverage = range_.metadata(body(), ends, LATER)["coverage"]
+    assert [row.end_at for row in aligned] == list(ends) == list(times(*expected))
+    assert coverage.got == len(expected)
+    told = [gap.window for gap in coverage.gaps() if gap.reason is Reason.LEFT_OUT]
+    assert told == [Window(START + first * GRID, START + last * GRID) for first, last in gaps]
+    assert not coverage.complete
+    assert coverage.notes
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("enlighten_async", "WARNING")
+    assert "system 7" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("ends", "grid"),
+    [
+        ((), 900),
+        ((300, 600, 900, 1200), 300),
+        ((300, 600, 900, 1800, 2100), 300),  # one gap
+        ((60, 120, 180), 60),
+        ((600, 900), 900),  # two may be one that came twice
+        ((450, 900, 1350), 900),  # no such intervals are known
+        ((30, 60, 90), 900),  # finer than any
+        ((900, 1800, 2100, 2400, 2700, 3600, 4500, 5400, 6300), 900),  # some rows between others are no grid
+        ((310, 610, 910), 900),  # on no grid
+        ((400, 800, 1200), 900),  # of which 900 is no multiple
+        ((900, 1800), 900),
+        ((900, 2700), 900),
+        ((300,), 900),
+    ],
+)
+def test_rows_that_fill_a_finer_grid_are_on_that(ends: tuple[int, ...], grid: int) -> None:
+    """In any order, and also if some come twice."""
+    assert finer_grid((*reversed(ends), *ends), 900) == grid
+
+
+class Figures(RawRow, gc=False):
+    """A row with values, one of them nested."""
+
+    wh: float | None = None
+    w: float | None = None
+    charge: RawFigure | None = None
 
 
 @pytest.mark.parametrize(
     ("first", "second", "merged"),
-    [((1, 2), (3, 4), (3, 4)), ((1, 2), (3, None), (3, 2)), ((None, 2), (1, None), (1, 2)), ((1, 2),) * 3],
+    [
+        ({"wh": 1}, {"wh": 1}, {"wh": 1}),
+        ({"wh": 1, "w": 2}, {}, {"wh": 1, "w": 2}),
+        ({}, {"wh": 1}, {"wh": 1}),
+        ({"wh": 1}, {"w": 2}, {"wh": 1, "w": 2}),
+        ({"wh": 0}, {"wh": None}, {"wh": 0}),
+        ({"charge": RawFigure(5, None, 2)}, {}, {"charge": RawFigure(5, None, 2)}),
+        ({"charge": RawFigure(5, None, 2)}, {"charge": RawFigure()}, {"charge": RawFigure(5, None, 2)}),
+        ({"charge": RawFigure(5)}, {"charge": RawFigure(None, 9)}, {"charge": RawFigure(5, 9)}),
+    ],
 )
-def test_of_rows_that_come_twice_the_later_values_count(
-    first: tuple[float | None, ...], second: tuple[float | None, ...], merged: tuple[float | None, ...]
+def test_of_rows_that_come_twice_all_values_are_kept(
+    first: dict[str, Any], second: dict[str, Any], merged: dict[str, Any]
 ) -> None:
-    """The service's last word; but a null never replaces a value."""
-    row: Any = raw_row(ConsumptionInterval)
-    made = [row(START + GRID, *values) for values in (first, second, merged)]
-    assert RequestedRange(SILENT, W).align(made[:2])[1] == made[2:]
+    """A null never replaces a value, in either order, nor one that lies deeper."""
+    for one, other in ((first, second), (second, first)):
+        range_ = RequestedRange(SILENT, W)
+        doubled = [Figures(START + GRID, **one), Figures(START + GRID, **other)]
+        assert range_.align(doubled, times(1, 1))[0] == [Figures(START + GRID, **merged)]
+        assert set(range_.notes) == {"intervals that came twice were taken once"}
+
+
+def test_of_two_values_the_later_one_counts() -> None:
+    """The service's last word, which is noted."""
+    range_ = RequestedRange(SILENT, W)
+    doubled = [Figures(START + GRID, 1, 2), Figures(START + GRID, 3)]
+    assert range_.align(doubled, times(1, 1))[0] == [Figures(START + GRID, 3, 2)]
+    assert range_.notes == ["intervals that came twice were taken once, of two values the later"]
+
+
+@pytest.mark.parametrize("null", [False, True])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda rows: rows,
+        lambda rows: [rows],
+        lambda rows: [rows[:1], [], rows[1:]],
+        lambda rows: [*rows[:2], rows[2:]],
+        lambda rows: [[], []],
+        lambda rows: [],
+    ],
+)
+def test_both_shapes_of_a_list_of_rows(shape: Callable[[list[Any]], list[Any]], *, null: bool) -> None:
+    """One list, or one for each day; it is told if there was null among them."""
+    given = rows(1, 2, 3)
+    shaped = shape(given)
+    expected = given if any(shaped) else []
+    found, ends, understood = flat([*shaped, None] if null else shaped)
+    assert (found, list(ends), understood) == (expected, [row.end_at for row in expected], not null)
+
+
+def test_null_in_place_of_a_list_is_not_understood() -> None:
+    """There may have been rows; not if there is no device."""
+    assert flat(None) == ([], array("q"), False)
+    assert flat([[*rows(1), None]]) == (rows(1), times(1), False)
+    for devices, counted, left_out in (
+        (1, True, True),
+        (None, True, True),
+        (0, True, False),
+        (0, False, True),
+    ):
+        range_ = RequestedRange(evolve(SILENT, counted=counted), W)
+        range_.leave_out_nulls(body(total_devices=devices))
+        coverage = range_.metadata(body(total_devices=devices), (), LATER)["coverage"]
+        assert coverage.complete is not left_out
+        assert {gap.reason for gap in coverage.gaps()} == {Reason.LEFT_OUT if left_out else Reason.NO_DEVICE}
+
+
+def test_rows_beyond_the_end_that_an_answer_declares_are_of_it() -> None:
+    """They tell more than the declared end."""
+    told = body(start_at=START, end_at=START + 2 * GRID)
+    for places, end in (((1, 2), 2), ((1, 2, 3), 3), ((1, 2, 2.5), 3), ((1, 4), 4), ((1, 9), 2)):
+        range_ = requested_range(TOLD, W, told, times(*places), LATER)
+        assert range_.window == Window(START, START + end * GRID)
 
 
 def test_rows_beyond_the_window_tell_of_reports() -> None:
     """They are left out without a note where the service may answer them."""
     range_ = RequestedRange(TOLD, W, START + DAY)
-    ends, _ = range_.align(rows(1, 2, 7))
+    _, ends = range_.align(rows(1, 2, 7), times(1, 2, 7))
     coverage = range_.metadata(body(), ends, LATER)["coverage"]
     assert (list(ends), range_.notes) == ([START + GRID, START + 2 * GRID], [])
     assert coverage.reported_until is not None

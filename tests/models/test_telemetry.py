@@ -54,8 +54,8 @@ def reasons(coverage: Coverage) -> list[tuple[int, int, str]]:
         ([page(FIRST, device("a", FIRST, 1)), page(SECOND, device("a", SECOND, 2))], {"a": [1, 6]}),
         ([page(SECOND, device("a", SECOND, 2)), page(FIRST, device("a", FIRST, 1))], {"a": [1, 6]}),
         ([page(FIRST, device("b", FIRST, 1)), page(FIRST, device("a", FIRST, 2))], {"b": [1], "a": [2]}),
-        ([page(FIRST, device("a", FIRST, 1)), page(FIRST, device("a", FIRST, 1, 2))], {"a": [1]}),
-        ([page(ALL, device("a", ALL, 1)), page(SECOND, device("a", SECOND, 2))], {"a": [1]}),
+        ([page(FIRST, device("a", FIRST, 1)), page(FIRST, device("a", FIRST, 1, 2))], {"a": [1, 2]}),
+        ([page(ALL, device("a", ALL, 1)), page(SECOND, device("a", SECOND, 2))], {"a": [1, 6]}),
     ],
     ids=[
         "no part",
@@ -63,8 +63,8 @@ def reasons(coverage: Coverage) -> list[tuple[int, int, str]]:
         "side by side",
         "in any order",
         "other devices, in the order of pages",
-        "listed twice: the first",
-        "overlap: the first that begins",
+        "listed twice: the rows of both",
+        "overlap: the rows of both",
     ],
 )
 def test_devices_are_joined(parts: list[MicrosTelemetry], expected: dict[str, list[int]]) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 from msgspec import defstruct
 
@@ -14,18 +18,19 @@ from enlighten_async.api.requested_range import (
     RawBody,
     RawRow,
     RequestedRange,
+    flat,
     requested_range,
     warn_left_out,
 )
 from enlighten_async.models import MicroInterval, MicrosTelemetry, MicroTelemetry
-from enlighten_async.models.coverage import Coverage, Gap, Reason
+from enlighten_async.models.coverage import Coverage, Gap, Reason, nothing_missing
 from enlighten_async.windows import Window
 from enlighten_async.wire import Response
 
 production_meter = SeriesDecoder(models.ProductionMeter)
 battery = SeriesDecoder(models.Battery)
-energy_import = SeriesDecoder(models.EnergyImportTelemetry, by_day=True)
-energy_export = SeriesDecoder(models.EnergyExportTelemetry, by_day=True)
+energy_import = SeriesDecoder(models.EnergyImportTelemetry)
+energy_export = SeriesDecoder(models.EnergyExportTelemetry)
 micro = SeriesDecoder(MicroTelemetry, one_device=True)
 storage_telemetry = SeriesDecoder(models.StorageTelemetry, one_device=True)
 evse = SeriesDecoder(models.EvseTelemetry, one_device=True, own_grid=True)
@@ -37,7 +42,7 @@ class RawMicro(msgspec.Struct, gc=False):
     """A microinverter as the service sends it."""
 
     serial_number: str | int
-    intervals: list[RawRow] | None = None
+    intervals: list[Any] | None = None
 
 
 class RawMicros(RawBody, gc=False):
@@ -47,7 +52,7 @@ class RawMicros(RawBody, gc=False):
 
 
 def _micros_decoder() -> msgspec.json.Decoder[RawMicros]:
-    rows = ("intervals", series.optional_list(series.raw_row(MicroInterval)), None)
+    rows = ("intervals", series.row_list(MicroInterval), None)
     devices = series.optional_list(defstruct("RawMicro", [rows], bases=(RawMicro,), gc=False))
     body = defstruct("RawMicros", [("devices", devices, None)], bases=(RawMicros,), gc=False)
     return msgspec.json.Decoder(body)
@@ -62,24 +67,28 @@ def micros(
     """Decode one page with the rows of microinverters, one by one, as a `SeriesDecoder` does."""
     body = series.parse_body(_MICROS, response, system_id)
     rows: dict[str, list[RawRow]] = {}
+    null: set[str] = set()
     if len(body.devices or ()) > series.MAX_DEVICES:
         raise decode_error(response, "$.devices", f"more than {series.MAX_DEVICES} devices")
+    ends = array("q")
     for each in body.devices or ():
-        rows.setdefault(str(each.serial_number), []).extend(each.intervals or ())
-        body.rows_left_out += each.intervals is None
-    listed = [row for each in rows.values() for row in each]
-    range_ = requested_range(limits, window, body, listed, response)
-    devices = tuple(_device(range_, body, response, *each) for each in rows.items())
+        serial, (found, times, understood) = str(each.serial_number), flat(each.intervals)
+        rows.setdefault(serial, []).extend(found)
+        ends += times
+        null |= set() if understood else {serial}
+    range_ = requested_range(limits, window, body, ends, response)
+    devices = tuple(
+        _device(range_, body, response, serial, found, null=serial in null) for serial, found in rows.items()
+    )
     reported = (each.coverage.reported_until for each in devices)
     notes = tuple(dict.fromkeys(note for each in devices for note in each.coverage.notes))
-    gaps = [Gap(range_.window, Reason.NO_DEVICE)] if body.total_devices == 0 and not devices else []
-    if any(gap.reason is Reason.LEFT_OUT for each in devices for gap in each.coverage.gaps()):
-        gaps.append(Gap(Window(range_.window.end, range_.window.end), Reason.LEFT_OUT))
-        warn_left_out(limits, system_id, notes)
+    gaps = _gaps(range_.window, body, devices)
+    if any(gap.reason is Reason.LEFT_OUT for gap in gaps):
+        warn_left_out(limits, system_id, notes or ("its list of devices is null",))
     coverage = Coverage(
         range_.window,
         limits.grid,
-        tuple(gaps),
+        gaps,
         as_of=series.parse_moment(response.date),
         reported_until=max((at for at in reported if at), default=None),
         notes=notes,
@@ -87,12 +96,29 @@ def micros(
     return MicrosTelemetry(system_id, body.total_devices or 0, None, range_.window, None, devices, coverage)
 
 
+def _gaps(window: Window, body: RawMicros, devices: Sequence[MicroTelemetry]) -> tuple[Gap, ...]:
+    """Return the gaps of a page. Its devices have gaps of their own; the page tells if rows were left out."""
+    if body.total_devices == 0 and not devices:
+        return (Gap(window, Reason.NO_DEVICE),)
+    if body.devices is None:
+        return (Gap(window, Reason.LEFT_OUT),)
+    return () if all(each.coverage.complete for each in devices) else (nothing_missing(window),)
+
+
 def _device(
-    range_: RequestedRange, body: RawBody, response: Response, serial: str, rows: list[RawRow]
+    range_: RequestedRange,
+    body: RawBody,
+    response: Response,
+    serial: str,
+    rows: list[RawRow],
+    *,
+    null: bool,
 ) -> MicroTelemetry:
     """Return one of the listed devices, for the range that the whole of the answer is for."""
     own = RequestedRange(range_.limits, range_.window, range_.until)
-    ends, rows = own.align(rows)
+    if null:
+        own.leave_out_nulls(body)
+    rows, ends = own.align(rows, array("q", [row.end_at for row in rows]))
     metadata = own.metadata(body, ends, response, quiet=True)
     metadata["total_devices"] = 1
     intervals = series.series_of(MicroInterval, ends, rows)

@@ -242,8 +242,8 @@ class MicrosPages(Pages[MicrosTelemetry, int]):
         return frozenset(device.serial_number for device in part.devices)
 
     def is_cut(self, parts: Sequence[MicrosTelemetry]) -> bool:
-        """Tell whether a part has gaps: it is not known which microinverters it would have listed."""
-        return not all(part.coverage.complete for part in parts)
+        """Tell whether a part lists no microinverter, and is not complete: it may have had to list some."""
+        return not all(part.devices or part.coverage.complete for part in parts)
 
     def next_cursor(self, cursor: int, parts: Sequence[MicrosTelemetry], seen: Seen) -> int | None:
         """Return the number of the next page, by the service's count, or by whether this page is full."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
-from attrs import frozen
+from attrs import Factory, frozen
 from hypothesis import strategies as st
 
 from enlighten_async.windows import Window
@@ -62,14 +62,16 @@ class Case:
         body: the answer.
         site: energy and devices reporting by end.
         meters: serial number to energy and power by channel and end.
-        notes: how many kinds of faults it has.
+        notes: whether it has faults.
+        complete: whether none of them leaves something out.
     """
 
     window: Window
     body: Row
     site: dict[int, tuple[Any, Any]]
     meters: dict[str, dict[tuple[int, int], tuple[Any, Any]]]
-    notes: int
+    notes: bool
+    complete: bool
 
 
 ENERGY = (None, 0, 250, 900, 0.0, 63.00000000000001, 21.5)
@@ -87,6 +89,7 @@ class Scribe:
         shuffled: whether rows come in any order.
         stale: whether one row came before, with other values.
         foreign: whether there are rows that do not belong.
+        null: for each list without rows whether it was null or left out.
     """
 
     rng: Random
@@ -94,6 +97,7 @@ class Scribe:
     shuffled: bool
     stale: bool
     foreign: bool
+    null: list[bool] = Factory(list)
 
     def values(self, keys: Iterable[Any], density: float, other: Sequence[Any]) -> dict[Any, tuple[Any, Any]]:
         """Choose energy, and power or devices, for some of the keys."""
@@ -110,18 +114,20 @@ class Scribe:
         return {name: told[name] for name in names} | ({"new": {"a": [1]}} if self.rng.random() < 0.2 else {})
 
     def listed(self, name: str, rows: list[Row]) -> Row:
-        """Return rows as a field."""
+        """Return rows as a field; without any, it may be null or left out."""
         if self.shuffled:
             self.rng.shuffle(rows)
         if self.stale and rows:
             place = self.rng.randrange(len(rows))
-            energy = None if rows[place].get("wh_del") is None else 77_777
-            rows.insert(self.rng.randint(0, place), {**rows[place], "wh_del": energy})
+            if rows[place].get("wh_del") is not None:  # it would be the only value there is
+                rows.insert(self.rng.randint(0, place), {**rows[place], "wh_del": 77_777})
         if self.foreign:
             start, end = self.window.start, self.window.end
             for other in self.rng.sample((start, end + GRID, start - 1, end + 1, 0, 9_999_999_999), 3):
                 rows.insert(self.rng.randint(0, len(rows)), {"channel": 1, "end_at": other, "wh_del": 88_888})
-        return {name: rows}
+        told: Row = {name: rows} if rows else self.rng.choice([{name: []}, {name: None}, {}])
+        self.null.append(told.get(name) is None)
+        return told
 
 
 @st.composite
@@ -151,5 +157,5 @@ def cases(draw: st.DrawFn) -> Case:
     ]
     rows = [scribe.row(end_at=end, wh_del=wh, devices_reporting=n) for end, (wh, n) in site.items()]
     body = {"system_id": SYSTEM, "new": None, "meter_intervals": listings, **scribe.listed("intervals", rows)}
-    notes = scribe.foreign + (scribe.stale and bool(site or any(meters.values())))
-    return Case(window, body, site, meters, notes)
+    complete = not scribe.foreign and not any(scribe.null)
+    return Case(window, body, site, meters, "77777" in json.dumps(body) or not complete, complete)

@@ -63,24 +63,6 @@ def test_a_share_comes_as_text(raw: str | float | None, expected: float | None) 
     assert part.last_reported_aggregate_soc == expected
 
 
-@pytest.mark.parametrize("decoder", [v4.energy_import, v4.energy_export])
-def test_rows_may_come_by_the_day(decoder: SeriesDecoder[Any]) -> None:
-    """In a list for each, in one list, or mixed; days may be null."""
-    column = "wh_imported" if decoder is v4.energy_import else "wh_exported"
-    first, second = ({"end_at": end, column: place} for place, end in enumerate(ENDS))
-    for rows in ([[first], [second]], [first, second], [None, [first], second], [[first, second], []]):
-        part = decoded(decoder, rows)
-        assert part.intervals.columns[column].tolist() == [0, 1]
-
-
-@pytest.mark.parametrize("decoder", [v4.micro, v4.storage_telemetry, v4.production_meter, v4.battery])
-def test_other_rows_too(decoder: SeriesDecoder[Any]) -> None:
-    """The service has answered production meters in both shapes."""
-    part = decoded(decoder, [[{"end_at": ENDS[0]}], [{"end_at": ENDS[1]}]])
-    assert part == decoded(decoder, [{"end_at": ENDS[0]}, {"end_at": ENDS[1]}])
-    assert len(part.intervals) == 2
-
-
 @pytest.mark.parametrize(
     ("declared", "ends", "grid"),
     [

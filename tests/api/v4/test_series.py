@@ -101,7 +101,7 @@ def test_a_week_that_is_a_day_is_asked_for_by_days(sample: Sample, echo: Any) ->
 @examples(60)
 @given(data=st.data())
 def test_exactly_the_rows_inside(sample: Sample, data: st.DataObject) -> None:
-    """Whatever their order, doubled or foreign; nulls are kept; the last value counts."""
+    """Whatever their order, doubled or foreign; the last word counts, but a null replaces no value."""
     rng = data.draw(st.randoms(use_true_random=False))
     window = Window(W.start, W.start + data.draw(st.integers(0, 12)) * 900)
     there = [end for end in sample.ends(window) if rng.random() < 0.7]
@@ -112,34 +112,37 @@ def test_exactly_the_rows_inside(sample: Sample, data: st.DataObject) -> None:
         else sample.row(end, *sample.values(end))
         for end in there
     ]
-    doubled = [end for end in there if end not in nulls and rng.random() < 0.2]
-    stale = [sample.row(end, *[7] * len(sample.figures)) for end in doubled]
+    stale = {end: sample.row(end, *[7] * len(sample.figures)) for end in there if rng.random() < 0.2}
     foreign = [{"end_at": at} for at in (window.start, window.end + 8 * DAY, window.start - 1)]
     foreign = foreign[: rng.randrange(4)]
     mixed = foreign + rows
     rng.shuffle(mixed)
-    part = sample.ask().request(window).decode(answer(sample.body([], **{sample.rows_in: stale + mixed})))
+    body = sample.body([], **{sample.rows_in: [*stale.values(), *mixed]})
+    part = sample.ask().request(window).decode(answer(body))
     got = {int(row[0]): row[1:] for row in sample.rows(part)}
     assert list(got) == there
     for end, values in got.items():
         known = [None if value != value else value for value in values]  # noqa: PLR0124 - NaN is null
-        assert known == ([None] * len(values) if end in nulls else list(sample.values(end)))
-    assert len(part.coverage.notes) == bool(stale) + bool(foreign)
+        null = [7 if end in stale else None] * len(values)
+        assert known == (null if end in nulls else list(sample.values(end)))
+    assert bool(part.coverage.notes) == bool(stale or foreign)
+    assert part.coverage.complete is not bool(foreign)
     assert set(sample.reasons(part)) == set(sample.ends(window)) - set(there)
 
 
-@pytest.mark.parametrize("sample", NESTED, ids=lambda sample: sample.name)
+@each
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Los_Angeles", "Asia/Kathmandu"])
 def test_a_list_for_each_local_day_is_one_list(sample: Sample, zone: str) -> None:
-    """Or one list as it is; empty and null days among them."""
+    """Or one list as it is; empty days among them, and null ones, of which nothing is known."""
     window = Window(W.start, W.start + 3 * DAY)
     body = sample.body(sample.ends(window))
     flat = sample.ask().request(window).decode(answer(body))
-    days = nested_by_day(body["intervals"], zone)
+    days = nested_by_day(body[sample.rows_in], zone)
     assert len(days) == 4
-    for told in (days, [[], *days, None], [*days[0], *days[1:]]):
-        part = sample.ask().request(window).decode(answer({**body, "intervals": told}))
-        assert (part, part.coverage) == (flat, flat.coverage)
+    for told in (days, [[], *days], [*days[0], *days[1:]], [[], *days, None]):
+        part = sample.ask().request(window).decode(answer({**body, sample.rows_in: told}))
+        assert part == flat
+        assert (part.coverage == flat.coverage) is part.coverage.complete is (told[-1] is not None)
     assert sample.rows(flat) == sample.truth(sample.ends(window))
 
 
