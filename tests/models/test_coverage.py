@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,3 +83,31 @@ def test_a_gap_tells_its_ends_in_utc() -> None:
         datetime(1970, 1, 1, tzinfo=UTC),
         datetime(1970, 1, 1, 0, 15, tzinfo=UTC),
     )
+
+
+def test_what_was_left_out_makes_every_part_incomplete() -> None:
+    """It is not known what part of the range it was of."""
+    whole = Window(0, 4 * GRID)
+    coverage = Coverage(whole, GRID, (Gap(Window(whole.end, whole.end), Reason.LEFT_OUT),))
+    assert not coverage.complete
+    for part in (Window(0, GRID), Window(GRID, 2 * GRID), whole):
+        assert not coverage.cut(part).complete
+        assert coverage.cut(part).got == part.seconds // GRID
+
+
+@pytest.mark.parametrize(
+    ("size", "gaps", "empty"),
+    [
+        (0, [], True),
+        (2, [(0, 2, Reason.BEFORE_OPERATION)], True),
+        (2, [(0, 1, Reason.BEYOND_RETENTION), (1, 2, Reason.NOT_REPORTED_YET)], True),
+        (2, [(0, 2, Reason.NO_DEVICE)], True),
+        (2, [(0, 2, Reason.FAILED)], False),
+        (2, [(0, 1, Reason.BEFORE_OPERATION)], False),
+        (2, [], False),
+    ],
+)
+def test_a_range_of_which_nothing_exists(size: int, gaps: list[tuple[int, int, Reason]], empty: bool) -> None:
+    """It is complete, which says nothing: the coverage tells."""
+    made = tuple(Gap(Window(a * GRID, b * GRID), reason) for a, b, reason in gaps)
+    assert Coverage(Window(0, size * GRID), GRID, made).is_empty == empty
