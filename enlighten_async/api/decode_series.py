@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from math import isfinite
 from operator import attrgetter
 from types import GenericAlias, MappingProxyType
@@ -238,7 +239,11 @@ def _grid(body: RawSeries, ends: Sequence[int]) -> int:
     declared = _MINUTES.fullmatch(getattr(body, "interval_duration", None) or "")
     if declared:
         return 60 * int(declared[1])
-    return FINE_GRID_S if any(end % COARSE_GRID_S for end in ends) else COARSE_GRID_S
+    if not any(end % COARSE_GRID_S for end in ends):
+        return COARSE_GRID_S
+    # Rows off either grid tell by how close they are.
+    close = any(b - a < COARSE_GRID_S for a, b in pairwise(sorted(ends)))
+    return FINE_GRID_S if close or not any(end % FINE_GRID_S for end in ends) else COARSE_GRID_S
 
 
 stats = SeriesDecoder(Stats)

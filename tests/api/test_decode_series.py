@@ -19,7 +19,7 @@ from enlighten_async.models import Meta, Reason, RgmStats
 from enlighten_async.windows import Window
 from enlighten_async.wire import Response
 from tests.api.mutated import mutated
-from tests.api.v2.answers import DATE, GRID, START, SYSTEM, Case, answer, cases, dense, ends
+from tests.api.v2.answers import DATE, GRID, START, SYSTEM, Case, Row, answer, cases, dense, ends
 from tests.effort import examples
 
 DAY = Window(START, START + 96 * GRID)
@@ -178,6 +178,41 @@ def test_a_meter_listed_twice_is_one() -> None:
     (meter,) = rgm_stats(answer(second), SYSTEM, DAY).meter_intervals
     assert (meter.meter_serial_number, meter.envoy_serial_number) == ("120", "2")
     assert len(meter.intervals) == 3 * 96
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_meter_under_two_gateways_keeps_all_its_values(order: int) -> None:
+    """One lists the values of one half and nulls else, the other the rest; and one does not know its own."""
+    window, listings = Window(START, START + 4 * GRID), []
+    for gateway, known in (("1", {1, 2}), (None, {3, 4})):
+        rows = [
+            {"channel": 1, "end_at": START + n * GRID, "wh_del": n if n in known else None}
+            for n in range(1, 5)
+        ]
+        listings.append({"meter_serial_number": "9", "envoy_serial_number": gateway, "intervals": rows})
+    body = dense(window, meters=0) | {"total_devices": 1, "meter_intervals": listings[::order]}
+    stats = rgm_stats(answer(body), SYSTEM, window)
+    (meter,) = stats.meter_intervals
+    assert [row.wh_del for row in meter.intervals] == [1, 2, 3, 4]
+    assert (meter.envoy_serial_number, stats.coverage.complete) == ("1", True)
+
+
+@pytest.mark.parametrize(
+    ("told", "complete"),
+    [
+        ({"meter_intervals": None}, False),
+        ({"meter_intervals": [{"meter_serial_number": "9", "intervals": None}]}, False),
+        ({"meter_intervals": [{"meter_serial_number": "9"}]}, False),
+        ({"meter_intervals": [{"meter_serial_number": "9", "intervals": []}]}, True),
+        ({"meter_intervals": []}, True),
+        ({}, True),  # answers had no rows of meters before 2020
+    ],
+)
+def test_null_rows_of_meters_are_not_understood(told: Row, *, complete: bool) -> None:
+    """The rows of the system are kept; it is told that something is missing."""
+    body = {name: value for name, value in dense(DAY).items() if name != "meter_intervals"}
+    stats = rgm_stats(answer(body | told), SYSTEM, DAY)
+    assert (len(stats.intervals), stats.coverage.complete) == (96, complete)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from enlighten_async.api.decode_series import RawFigure
 from enlighten_async.api.ranges import SeriesLimits
@@ -24,6 +26,7 @@ from enlighten_async.errors import DecodeError
 from enlighten_async.models import Reason
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Response
+from tests.effort import examples
 
 GRID = 900
 START = 1_750_000_500
@@ -219,6 +222,40 @@ def test_of_rows_that_come_twice_all_values_are_kept(
         doubled = [Figures(START + GRID, **one), Figures(START + GRID, **other)]
         assert range_.align(doubled, times(1, 1))[0] == [Figures(START + GRID, **merged)]
         assert set(range_.notes) == {"intervals that came twice were taken once"}
+
+
+@examples(400)
+@given(
+    given_rows=st.lists(
+        st.tuples(st.sampled_from([*range(-2, 25)]), st.sampled_from([0, 0, 0, 1, 60, 450]), st.booleans()),
+        max_size=24,
+    )
+)
+def test_no_value_is_lost_silently(given_rows: list[tuple[int, int, bool]]) -> None:
+    """Of rows on and off a grid, doubled, shuffled, null, of another window: it is kept, or it is told."""
+    doubled = [
+        Figures(START + place * 300 - early, wh=None if null else float(2**n))
+        for n, (place, early, null) in enumerate(given_rows)
+    ]
+    range_ = RequestedRange(SILENT, W)
+    aligned, ends = range_.align(list(doubled), array("q", [row.end_at for row in doubled]))
+    coverage = range_.metadata(body(total_devices=1), ends, LATER)["coverage"]
+    assert list(ends) == sorted(set(ends))
+    assert not any(end % coverage.grid for end in ends)
+    assert coverage.got == len(ends)
+    kept = {row.wh for row in aligned if row.wh is not None}  # each value is told apart from all others
+    last = {row.end_at: row.wh for row in doubled if row.wh is not None}
+    assert kept <= set(last.values())
+    assert coverage.complete is not range_.left_out
+    if coverage.complete:
+        assert kept == set(last.values())
+        assert all(W.start < end <= W.end for end in last)
+    else:
+        assert Reason.LEFT_OUT in {gap.reason for gap in coverage.gaps()}
+        assert coverage.notes
+    for end, value in last.items():
+        if W.start < end <= W.end and end % coverage.grid == 0:
+            assert value in kept  # a row on the grid is always kept
 
 
 def test_of_two_values_the_later_one_counts() -> None:

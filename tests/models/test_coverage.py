@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enlighten_async.models import Coverage, Gap, Reason
-from enlighten_async.models.coverage import explained, join, missing
+from enlighten_async.models.coverage import combined, explained, join, missing, nothing_missing
 from enlighten_async.windows import Window
 
 GRID = 900
@@ -76,6 +76,19 @@ def test_complete_means_that_every_window_was_answered() -> None:
     assert incomplete == {Reason.LEFT_OUT, Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED}
 
 
+def test_what_was_left_out_may_have_been_of_any_part() -> None:
+    """Unless it is known of which intervals."""
+    window, half = Window(0, 1800), Window(0, 900)
+    for gap, complete in (
+        (nothing_missing(window), False),
+        (Gap(half, Reason.LEFT_OUT), False),
+        (Gap(Window(900, 1800), Reason.LEFT_OUT), True),
+    ):
+        whole = Coverage(window, GRID, (gap,))
+        assert (whole.complete, whole.cut(half).complete) == (False, complete)
+        assert combined([whole], window, GRID, ()).gaps() == (gap,)
+
+
 def test_a_gap_tells_its_ends_in_utc() -> None:
     """As aware datetimes."""
     gap = Gap(Window(0, 900), Reason.NO_ROW)
@@ -103,6 +116,8 @@ def test_what_was_left_out_makes_every_part_incomplete() -> None:
         (2, [(0, 1, Reason.BEYOND_RETENTION), (1, 2, Reason.NOT_REPORTED_YET)], True),
         (2, [(0, 2, Reason.NO_DEVICE)], True),
         (2, [(0, 2, Reason.FAILED)], False),
+        (2, [(0, 2, Reason.LEFT_OUT)], False),
+        (0, [(0, 0, Reason.LEFT_OUT)], False),
         (2, [(0, 1, Reason.BEFORE_OPERATION)], False),
         (2, [], False),
     ],

@@ -8,9 +8,9 @@ import pytest
 from attrs import evolve
 
 from enlighten_async.models import Coverage, Gap, MicroInterval, MicrosTelemetry, MicroTelemetry, Reason
-from enlighten_async.models.coverage import missing
+from enlighten_async.models.coverage import missing, nothing_missing
 from enlighten_async.models.intervals import merge_parts
-from enlighten_async.models.series import Series
+from enlighten_async.models.series import NAN, Series
 from enlighten_async.windows import Window
 
 GRID = 300
@@ -70,6 +70,30 @@ def reasons(coverage: Coverage) -> list[tuple[int, int, str]]:
 def test_devices_are_joined(parts: list[MicrosTelemetry], expected: dict[str, list[int]]) -> None:
     """Each with all of its rows, none twice."""
     assert {each.serial_number: places(each) for each in merged(parts)} == expected
+
+
+def test_of_a_device_listed_twice_no_value_is_lost() -> None:
+    """A null never replaces a value; of two values the later counts; what has a row is no gap."""
+    nulls, some = device("a", ALL, 1, 2, 5), device("a", SECOND, 1, 3)
+    first = evolve(nulls, intervals=Series.of(MicroInterval, [300, 600, 1500], [7, NAN, 8], [NAN, 6, NAN]))
+    second = evolve(some, intervals=Series.of(MicroInterval, [1500, 2100], [NAN, 1], [2, 3]))
+    for pages in ((page(ALL, first), page(SECOND, second)), (page(SECOND, second), page(ALL, first))):
+        (joined,) = merged(pages)
+        assert [(row.powr, row.enwh) for row in joined.intervals] == [(7, None), (None, 6), (8, 2), (1, 3)]
+        assert reasons(joined.coverage) == [(2, 4, "no_row"), (5, 6, "no_row"), (7, 12, "no_row")]
+
+
+def test_what_was_left_out_of_a_page_is_told_of_the_whole() -> None:
+    """By a gap of no length, which is none of the other devices."""
+    odd = device("a", FIRST, 1, 2, 3, 4)
+    odd = evolve(odd, coverage=evolve(odd.coverage, gaps=(nothing_missing(FIRST),)))
+    first = page(FIRST, odd, device("b", FIRST, 1, 2, 3, 4))
+    first = evolve(first, coverage=evolve(first.coverage, gaps=(nothing_missing(FIRST),)))
+    whole = merged([first, page(SECOND, device("b", SECOND, 1, 2, 3, 4))], Gap(THIRD, Reason.NO_ROW))
+    assert not whole.coverage.complete
+    assert {each.serial_number: each.coverage.complete for each in whole} == {"a": False, "b": True}
+    twice = merged([page(FIRST, odd), page(FIRST, device("a", FIRST, 1, 2, 3, 4))])
+    assert not twice.devices[0].coverage.complete
 
 
 def test_a_device_that_was_not_listed_has_no_rows() -> None:

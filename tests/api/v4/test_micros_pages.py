@@ -309,3 +309,29 @@ def test_an_answer_that_cannot_be_read() -> None:
     with pytest.raises(DecodeError) as caught:
         PagedSeriesRequests(MICROS_TELEMETRY, SYSTEM, {}).request(W).decode(answer(spoiled))
     assert caught.value.path == "$.devices[0].intervals[0].end_at"
+
+
+def test_pages_of_which_rows_are_left_out_are_followed() -> None:
+    """Without a count of the devices, a full page is followed by another, whatever is odd in it."""
+    serials = [str(100 + n) for n in range(MICROS_PER_PAGE + 3)]
+
+    def server(request: Request[Any]) -> Response:
+        number = int(dict(request.params)["page"])
+        shown = serials[(number - 1) * MICROS_PER_PAGE : number * MICROS_PER_PAGE]
+        devices = [listed(serial, ends(W)) for serial in shown]
+        devices[0]["intervals"] = None
+        return answer({**body(devices), "total_devices": None})
+
+    result, asked = run(outlined(start_at=W.start, end_at=W.end), server)
+    assert [device.serial_number for device in result] == serials
+    assert (len(asked), result.coverage.complete) == (2, False)
+    odd = {serials[0], serials[MICROS_PER_PAGE]}
+    assert {each.serial_number for each in result if not each.coverage.complete} == odd
+
+
+def test_a_null_list_of_devices_is_not_understood() -> None:
+    """Unless there is none."""
+    for total, reason in ((5, Reason.LEFT_OUT), (None, Reason.LEFT_OUT), (0, Reason.NO_DEVICE)):
+        told = {"system_id": SYSTEM, "total_devices": total, "devices": None}
+        part = PagedSeriesRequests(MICROS_TELEMETRY, SYSTEM, {}).request(W).decode(answer(told))
+        assert [gap.reason for gap in part.coverage.gaps()] == [reason]
