@@ -110,10 +110,10 @@ class RequestedRange:
 
     def align(self, rows: list[R], ends: array[int]) -> tuple[list[R], array[int]]:
         """Return a system's rows in order of time, each on the grid, and their ends."""
+        if ends and ends[-1] > self.window.end:
+            rows, ends = self.within(rows, ends)
         if not self.is_sorted(ends):
-            rows = self.within(rows)
-            ends = array("q", [row.end_at for row in rows])
-        if not self.is_sorted(ends):
+            rows, ends = self.within(rows, ends)
             grid = self.grid_of(ends)
             if grid < self.limits.grid:
                 self.limits, self.ends = evolve(self.limits, grid=grid), array("q")
@@ -121,12 +121,17 @@ class RequestedRange:
             ends = array("q", [row.end_at for row in rows])
         return rows, ends
 
-    def within(self, rows: list[R]) -> list[R]:
+    def within(self, rows: list[R], ends: array[int]) -> tuple[list[R], array[int]]:
         """Return rows without those that the service answers beyond the window, as it may."""
-        if not rows or self.until <= self.window.end:
-            return rows
-        self.newest = max(self.newest or 0, *(row.end_at for row in rows if row.end_at <= self.until), 0)
-        return [row for row in rows if not self.window.end < row.end_at <= self.until]
+        if self.until <= self.window.end:
+            return rows, ends
+        last, until = self.window.end, self.until
+        newest = max(ends, default=0)
+        if newest > until:
+            newest = max((end for end in ends if end <= until), default=0)
+        self.newest = max(self.newest or 0, newest)
+        rows = [row for row in rows if not last < row.end_at <= until]
+        return rows, array("q", [row.end_at for row in rows])
 
     def is_sorted(self, ends: array[int]) -> bool:
         """Return whether rows are in order, each once, and all of them were asked for."""
