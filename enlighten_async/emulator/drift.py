@@ -53,7 +53,7 @@ DRIFTS: dict[Drift, str] = {
     Drift.ODD_FIELDS: "numbers are text, texts are numbers, dates cannot be read; in minor fields",
     Drift.MILLISECONDS: "instants of reports are in milliseconds",
     Drift.NESTED_SERIES: "flat series come nested by day, nested ones flat",
-    Drift.OFF_GRID: "the rows of every fourth hour end a minute early",
+    Drift.OFF_GRID: "the rows of every fourth hour end half a minute early",
     Drift.FINE_GRID: "rows are of a third or a fifth of their interval",
     Drift.DUPLICATES: "every third row comes twice, once with nulls",
     Drift.NULL_LISTS: "some series are null in place of their rows, until the next half hour",

@@ -81,7 +81,7 @@ def test_names_are_checked() -> None:
     ("drift", "rows", "ends"),
     [
         (Drift.NESTED_SERIES, 1, None),
-        (Drift.OFF_GRID, 1, {0, 60, 240, 840}),
+        (Drift.OFF_GRID, 1, {0, 270, 870}),
         (Drift.FINE_GRID, 3, None),
         (Drift.DUPLICATES, 4 / 3, None),
     ],
@@ -104,7 +104,7 @@ async def test_rows_in_another_shape(
                 assert energies[0] == pytest.approx(energies[1])
             assert all(SPAN["start_at"] < row["end_at"] <= SPAN["end_at"] for row in second)
             if ends is not None:
-                assert {row["end_at"] % 900 for row in second} - {300, 600, 540} <= ends
+                assert {row["end_at"] % 900 for row in second} - {300, 600, 570} <= ends
     emulator.drifts = frozenset()
     assert await answers(emulator, connect, connect_v4) == plain
 
