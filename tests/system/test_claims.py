@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, EnlightenError
 from enlighten_async.emulator import DRIFTS, Backlog, Drift, System
-from enlighten_async.emulator.local_time import local_midnight
+from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.emulator.simulation.fleet import SYSTEM_KINDS
 from enlighten_async.emulator.simulation.ground_truth import GroundTruth
 from tests.effort import SEED, examples
@@ -61,9 +61,10 @@ SERIES = {
 }
 PATHS = {"production_micro": "stats", "consumption_meter": "consumption_stats"}
 DAYS = {"energy_lifetime": GroundTruth.lifetime_days, "consumption_lifetime": GroundTruth.consumption_days}
+READINGS = "production_meter_readings"
 NAMES = {
-    "v2": ("stats", "rgm_stats", "consumption_stats", *DAYS, "summary", "systems"),
-    "v4": (*SERIES, *DAYS, "summary", "systems"),
+    "v2": ("stats", "rgm_stats", "consumption_stats", *DAYS, READINGS, "summary", "systems"),
+    "v4": (*SERIES, *DAYS, READINGS, "summary", "systems"),
 }
 
 
@@ -232,7 +233,7 @@ class Checked:
             if finally_:
                 assert self._claims(answer), answer.coverage
             if self._claims(answer):
-                self._check(step.name, answer, finally_=finally_)
+                self._check(step.name, answer, end, finally_=finally_)
 
     def _query(self, name: str, start: float, end: float) -> Any:
         if name == "systems":
@@ -243,6 +244,8 @@ class Checked:
         if name == "summary":
             zone = ZoneInfo(self.story.system.timezone)
             return method(self.number, summary_date=datetime.fromtimestamp(start, zone).date())
+        if name == READINGS:
+            return method(self.number, end_at=end)
         return method(self.number, start_at=start, end_at=end)
 
     def _is_denied(self, name: str) -> bool:
@@ -255,13 +258,15 @@ class Checked:
         coverage = getattr(answer, "coverage", None)
         return bool(getattr(answer, "complete", True) if coverage is None else coverage.complete)
 
-    def _check(self, name: str, answer: Any, *, finally_: bool) -> None:
+    def _check(self, name: str, answer: Any, end: float, *, finally_: bool) -> None:
         if name == "systems":
             assert [each.system_id for each in answer] == [each.system_id for each in self.truth.systems()]
         elif name in DAYS:
             self._check_days(name, answer, finally_=finally_)
         elif name == "summary":
             self._check_summary(answer, finally_=finally_)
+        elif name == READINGS:
+            self._check_readings(answer, end, finally_=finally_)
         else:
             self._check_series(name, answer, finally_=finally_)
 
@@ -276,6 +281,10 @@ class Checked:
         if not days:
             return
         first, last = next(iter(answer)).date, list(answer)[-1].date
+        if finally_:
+            today = local_date(self.world.clock.now(), self.story.system.timezone)
+            begun = local_date(self.story.system.operational_at, self.story.system.timezone)
+            assert (first, last) == (begun, today - timedelta(days=1))
         times = self._times(name, finally_=finally_)
         assert days in [DAYS[name](self.truth.at(at), self.number, first, last) for at in times]
 
@@ -284,6 +293,14 @@ class Checked:
         span = [local_midnight(answer.summary_date, zone, later) for later in (0, 1)]
         times = self._times("summary", finally_=finally_)
         assert answer.energy_today in [self.truth.at(at).produced(self.number, *span) for at in times]
+
+    def _check_readings(self, answer: Any, end: float, *, finally_: bool) -> None:
+        read = [
+            {"serial_number": each.serial_number, "value": each.value, "read_at": each.read_at.timestamp()}
+            for each in answer
+        ]
+        times = self._times(READINGS, finally_=finally_)
+        assert read in [self.truth.at(at).meter_readings(self.number, end) for at in times]
 
     def _check_series(self, name: str, answer: Any, *, finally_: bool) -> None:
         series, window = SERIES[name], answer.window
@@ -328,6 +345,22 @@ async def test_what_is_late_is_missed_for_no_longer_than_it_is_late(version: str
     uploading = (Backlog(NOW - 9 * DAY, NOW, 3 * DAY),)
     step = Step(after=25, name=name, back=8 * 24, length=6 * 24, streamed=False, reopened=True)
     await tell(Story(version, 0, uploading, None, frozenset(), [step, step]))
+
+
+@pytest.mark.parametrize(
+    "drift", [Drift.NULL_LISTS, Drift.DUPLICATES, Drift.FINE_GRID, Drift.OFF_GRID, Drift.NESTED_SERIES]
+)
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [(version, name) for version, names in NAMES.items() for name in names if name in SERIES],
+)
+async def test_rows_in_another_shape_are_kept_or_missed(version: str, name: str, drift: Drift) -> None:
+    """In every series, hour by hour; streamed in the end."""
+    steps = [
+        Step(after=after, name=name, back=110, length=30, streamed=after > 1, reopened=False)
+        for after in (0, 1, 1, 1, 25)
+    ]
+    await tell(Story(version, 0, (), None, frozenset({drift}), steps))
 
 
 @examples(25)

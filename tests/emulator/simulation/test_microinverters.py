@@ -32,3 +32,18 @@ def test_any_way_to_cut_time_gives_the_same_rows(cuts: list[int]) -> None:
     parts = [row for a, b in pairwise(cuts) for row in truth.stats(7, a, b)]
     assert parts == truth.stats(7, cuts[0], cuts[-1])
     assert sum(row["enwh"] for row in parts) == truth.micro_energy(7, cuts[0], cuts[-1])
+
+
+def test_nights_of_some_systems_are_zeros() -> None:
+    """288 rows a day, with all devices; production stays the same."""
+    dense = make(FakeClock(NOW), System(system_id=7, micro_night_rows=True)).truth
+    sparse = make(FakeClock(NOW)).truth
+    day = NOW - 5 * DAY, NOW - 4 * DAY
+    rows = {row["end_at"]: row for row in dense.stats(7, *day)}
+    assert len(rows) == 288
+    by_day = {row["end_at"]: row for row in sparse.stats(7, *day)}
+    assert 0 < len(by_day) < 288
+    assert {end: rows[end] for end in by_day} == by_day
+    nights = [row for end, row in rows.items() if end not in by_day]
+    assert {(row["powr"], row["enwh"], row["devices_reporting"]) for row in nights} == {(0, 0, 20)}
+    assert dense.micro_energy(7, 0, NOW) == sparse.micro_energy(7, 0, NOW)
