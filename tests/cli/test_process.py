@@ -164,6 +164,22 @@ def test_the_emulator_serves_until_ctrl_c() -> None:
         assert server.returncode == 0
 
 
+def test_the_emulator_drifts_as_it_is_told() -> None:
+    """Ways are added to those that are on by default, and taken away from them."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = ("--drift", "unknown-fields", "--no-drift", "recorded-types", "--systems", "9")
+    with started("emulator", "--port", str(port), *words):
+        until(lambda: _listens(port))
+        url = f"http://127.0.0.1:{port}"
+        form = {"grant_type": "password", "username": Emulator().demo_user, "password": "any"}
+        token = httpx.post(f"{url}/oauth/token", data=form, auth=("any", "any")).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        listed = httpx.get(f"{url}/api/v4/systems?key=any", headers=headers).json()["systems"]
+    assert {type(row["interconnect_date"]) for row in listed} == {str}
+    assert all("not_heard_of" in row for row in listed)
+
+
 def _check_v4(printed: IO[str], port: int) -> None:
     """See that what is printed of v4 works: a token for a password, systems for the token, a code."""
     lines = [printed.readline().strip() for _ in range(11)]
