@@ -99,7 +99,7 @@ def _mended_figure(name: str, value: Any) -> Any:
     moment = instant(value) if name == "end_at" else None
     value = value if moment is None else moment
     try:
-        number = float(value) if isinstance(value, str | int | float) else nan
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else nan
     except (ValueError, OverflowError):
         number = nan
     least, most = _WHOLE.get(name, (-inf, inf))

@@ -340,3 +340,24 @@ def test_columns_take_at_most_26_bytes_a_row() -> None:
     for series in (stats.intervals, *(meter.intervals for meter in stats.meter_intervals)):
         assert sum(column.nbytes for column in series.columns.values()) <= 26 * len(series)
         assert all(column.readonly for column in series.columns.values())
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ("12.5", 12.5),
+        (" 7 ", 7),
+        (7.0, 7),
+        (True, None),
+        ("N/A", None),
+        ("", None),
+        ("nan", None),
+        ([1], None),
+    ],
+)
+def test_a_figure_of_another_kind_costs_itself_alone(told: object, read: float | None) -> None:
+    """It becomes the number that it stands for, or null; the other rows stay as they are."""
+    rows = [{"end_at": START + GRID, "wh_del": told}, {"end_at": START + 2 * GRID, "wh_del": 3}]
+    body = {"system_id": SYSTEM, "total_devices": 1, "intervals": rows}
+    stats = rgm_stats(answer(body), SYSTEM, Window(START, START + 2 * GRID))
+    assert [row.wh_del for row in stats.intervals] == [read, 3]
