@@ -362,20 +362,22 @@ class RateLimiter:
             return None
         if not self._concurrency.enter():
             return Wait("in_flight")
-        ticket = next(_tickets)
+        ticket, granted = next(_tickets), False
         try:
             now = self._clock.monotonic()
             wait = await self._store.take(ticket, self._plan, now, waiter.priority, waiter.path, self._sender)
+            granted = wait is None
         except BaseException:
             # A cancelled `take` may have taken: giving back what was not taken does no harm.
             unsent = Settlement(None, self._clock.monotonic())
             self._store.update(lambda state: state.settle(ticket, unsent))
-            self._concurrency.leave()
             raise
-        if wait is None:
-            return Grant(ticket, self._settle)
-        self._concurrency.leave()
-        return wait
+        finally:
+            if not granted:
+                self._concurrency.leave()
+                if self._queue.head is not waiter:  # who became the head meanwhile may wait for this place
+                    self._queue.wake_head()
+        return Grant(ticket, self._settle) if wait is None else wait
 
     def _settle(self, grant: Grant, sent_at: float | None, response: Response | None) -> None:
         now = self._clock.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from typing import Any
 
 import anyio
 import pytest
@@ -13,6 +14,7 @@ from enlighten_async.limiter import (
     MemoryQuotaStore,
     Plan,
     RateLimiter,
+    Wait,
 )
 from enlighten_async.testing import FakeClock
 from tests.limiter.fake_server import (
@@ -208,6 +210,53 @@ async def test_max_wait_ends_a_wait_of_unknown_length() -> None:
     for grant in grants:
         grant.settle()
     assert repr(limiter) == "<RateLimiter in_flight=0/10 queued=0>"
+
+
+class SlowStore(MemoryQuotaStore):
+    """A store that waits before its first answer, as one in a file does, and then refuses.
+
+    Attributes:
+        asked: set when it is asked first.
+        answer: lets it answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answer = anyio.Event(), anyio.Event()
+
+    async def take(self, ticket: int, plan: Plan, now: float, *further: Any) -> Wait | None:
+        """Answer the first at a time of the test's choice: it has to wait for an hour."""
+        if self.asked.is_set():
+            return await super().take(ticket, plan, now, *further)
+        self.asked.set()
+        await self.answer.wait()
+        return Wait("throttled", now + 3600, certain=True, period="minute")
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_place_that_is_given_back_goes_to_who_became_the_head_meanwhile(*, cancelled: bool) -> None:
+    """The store was still asked for one request when an earlier one, to be repeated, joined the queue."""
+    clock, store = FakeClock(autojump=False), SlowStore()
+    limiter = RateLimiter(store=store, plan=Plan(minute=10), clock=clock, max_in_flight=1)
+    earlier, later = limiter.waiter(), limiter.waiter()
+    scope = anyio.CancelScope()
+
+    async def ask_later() -> None:
+        with scope, pytest.raises(BudgetExceeded):
+            await limiter.acquire(later, max_wait=1)
+
+    async def ask_earlier() -> None:
+        (await limiter.acquire(earlier)).settle()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask_later)
+            await store.asked.wait()
+            tasks.start_soon(ask_earlier)
+            await anyio.wait_all_tasks_blocked()
+            assert limiter.waiting == Wait("in_flight")
+            scope.cancel() if cancelled else store.answer.set()
+    assert repr(limiter) == "<RateLimiter in_flight=0/1 queued=0>"
 
 
 async def test_left_and_forecast_follow_the_windows() -> None:
