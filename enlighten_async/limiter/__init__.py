@@ -1,7 +1,7 @@
 """The rate limiter: keeps step with the server's own windows, so that a key is not rejected."""
 
 from enlighten_async.limiter.bucket import MINUTE, MONTH, TokenBucket, UsageWarning, runs_out
-from enlighten_async.limiter.decision import Settlement, Wait
+from enlighten_async.limiter.decision import Settlement, Take, Wait
 from enlighten_async.limiter.key_state import KeySnapshot, KeyState
 from enlighten_async.limiter.limiter import LOGGED_WAIT_S, Grant, RateLimiter
 from enlighten_async.limiter.plan import RANKS, Plan, Priority
@@ -26,6 +26,7 @@ __all__ = [
     "ServerClock",
     "Settlement",
     "SqliteQuotaStore",
+    "Take",
     "TokenBucket",
     "UsageWarning",
     "Wait",

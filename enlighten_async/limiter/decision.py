@@ -8,6 +8,7 @@ from attrs import frozen
 
 if TYPE_CHECKING:
     from enlighten_async.limiter.outage import FailureRun
+    from enlighten_async.limiter.plan import Plan
 
 
 class Sender(NamedTuple):
@@ -24,6 +25,25 @@ class Sender(NamedTuple):
 
 ANYBODY = Sender(0, 0)
 """A caller without a limiter."""
+
+
+@frozen
+class Take:
+    """The question whether a request may be put in flight.
+
+    Attributes:
+        ticket: this process's number of the request.
+        plan: the caller's.
+        rank: the request's class: how many classes go before it.
+        path: the path that it asks.
+        sender: the limiter that asks.
+    """
+
+    ticket: int
+    plan: Plan
+    rank: int = 0
+    path: str = ""
+    sender: Sender = ANYBODY
 
 
 @frozen

@@ -27,7 +27,7 @@ from enlighten_async.limiter.bucket import (
     forecast,
     usage_warning,
 )
-from enlighten_async.limiter.decision import ANYBODY, Sender, Settlement, Wait
+from enlighten_async.limiter.decision import Sender, Settlement, Take, Wait
 from enlighten_async.limiter.outage import CALM, Failure, FailureRun
 from enlighten_async.limiter.plan import Reservations
 from enlighten_async.limiter.record import ClockReading, LiveSender, PendingRequest, Record
@@ -142,16 +142,9 @@ class KeyState:
 
     # Taking and settling
 
-    def take(
-        self,
-        ticket: int,
-        plan: Plan,
-        now: float,
-        rank: int = 0,
-        path: str = "",
-        sender: Sender = ANYBODY,
-    ) -> Wait | None:
-        """Put a request for a path in flight and return `None`, or return the reason why it has to wait."""
+    def take(self, asked: Take, now: float) -> Wait | None:
+        """Put a request in flight and return `None`, or return the reason why it has to wait."""
+        plan, rank, path, sender = asked.plan, asked.rank, asked.path, asked.sender
         in_flight = len(self._pending)
         wait = None if self.outage is CALM else self._outage_wait(path, now)
         if wait is not None:
@@ -167,7 +160,7 @@ class KeyState:
         asks = wait is None and sender.most and (in_flight or not alone)
         wait = self._place_wait(sender, now, rank) if asks else wait
         if wait is None:
-            self.admit(ticket, now, most=sender.most)
+            self.admit(asked.ticket, now, most=sender.most)
             if self.outage is not CALM:
                 self.outage = self.outage.sent(path, self._newest, now + self._ahead)
             if self._reservations.spans:

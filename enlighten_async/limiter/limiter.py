@@ -13,7 +13,7 @@ from attrs import Factory, define, field
 
 from enlighten_async.errors import BudgetExceeded, EnlightenError, InputError, QuotaExhausted, UsageError
 from enlighten_async.limiter.bucket import MINUTE, RETRY_AFTER, runs_out
-from enlighten_async.limiter.decision import Sender, Settlement, Wait
+from enlighten_async.limiter.decision import Sender, Settlement, Take, Wait
 from enlighten_async.limiter.outage import CALM, Failure, FailureRun
 from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
 from enlighten_async.windows import as_datetime
@@ -364,8 +364,8 @@ class RateLimiter:
             return Wait("in_flight")
         ticket, granted = next(_tickets), False
         try:
-            now = self._clock.monotonic()
-            wait = await self._store.take(ticket, self._plan, now, waiter.priority, waiter.path, self._sender)
+            asked = Take(ticket, self._plan, waiter.priority, waiter.path, self._sender)
+            wait = await self._store.take(asked, self._clock.monotonic())
             granted = wait is None
         except BaseException:
             # A cancelled `take` may have taken: giving back what was not taken does no harm.

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from attrs import define, frozen
 
-from enlighten_async.limiter.decision import ANYBODY
 from enlighten_async.limiter.key_state import KeyState
 
 if TYPE_CHECKING:
-    from enlighten_async.limiter.decision import Sender, Wait
-    from enlighten_async.limiter.plan import Plan
+    from enlighten_async.limiter.decision import Take, Wait
     from enlighten_async.limiter.record import Record
 
 T = TypeVar("T")
@@ -27,24 +25,16 @@ MAX_UPDATES = 100_000
 
 @define(eq=False)
 class PendingTake:
-    """A token asked for, to be decided in the next transaction.
+    """A question to be decided in the next transaction.
 
     Attributes:
-        ticket: this process's number of the request.
-        plan: the caller's.
-        now: monotonic time when it was asked for; the decision is taken later than that.
-        rank: the request's class.
-        path: the path that it asks.
-        sender: the limiter that asked.
+        asked: the question.
+        now: monotonic time when it was asked; the decision is taken later than that.
         withdrawn: whether nobody waits for the decision any more, so that it must not be taken.
     """
 
-    ticket: int
-    plan: Plan
+    asked: Take
     now: float
-    rank: int
-    path: str = ""
-    sender: Sender = ANYBODY
     withdrawn: bool = False
 
 
@@ -109,23 +99,23 @@ class SharedKeyState:
             self._note(change)
             return result
 
-    def take(self, asked: PendingTake, now: float) -> Wait | None:
+    def take(self, asked: Take, now: float) -> Wait | None:
         """Take the decision here and now, by what is known: nothing can be written."""
         with self._lock:
             self._current.expire(now)
-            wait = self._current.take(asked.ticket, asked.plan, now, asked.rank, asked.path, asked.sender)
+            wait = self._current.take(asked, now)
             if wait is None:
                 # It will have left by the time of the commit, whatever others have spent.
                 self._note(lambda state: state.admit(asked.ticket, now, most=asked.sender.most))
             return wait
 
-    def withdraw(self, asked: PendingTake) -> None:
+    def withdraw(self, pending: PendingTake) -> None:
         """Let a decision that was not begun not be taken."""
         with self._lock:
-            asked.withdrawn = True
+            pending.withdrawn = True
 
     def draft(
-        self, record: Record | None, now: float, wall: float, asked: PendingTake | None, *, moved: bool
+        self, record: Record | None, now: float, wall: float, pending: PendingTake | None, *, moved: bool
     ) -> Draft:
         """Return the persisted state with the updates noted here and, if asked for, a decision.
 
@@ -133,12 +123,12 @@ class SharedKeyState:
             record: the persisted record; `None`: there is none.
             now: monotonic time.
             wall: the local wall clock's time.
-            asked: the token asked for.
+            pending: the question, if there is one.
             moved: whether it is another file than before.
         """
         with self._lock:
             state, updates = self._committed.fork(), tuple(self._updates)
-            take = None if asked is None or asked.withdrawn else asked
+            asked = None if pending is None or pending.withdrawn else pending.asked
         if moved:
             state.move(record, now, wall)
         elif record is not None:
@@ -146,9 +136,9 @@ class SharedKeyState:
         for update in updates:
             update(state)
         wait = None
-        if take is not None:
+        if asked is not None:
             state.expire(now)
-            wait = state.take(take.ticket, take.plan, now, take.rank, take.path, take.sender)
+            wait = state.take(asked, now)
         return Draft(state, len(updates), wait)
 
     def commit(self, draft: Draft) -> None:

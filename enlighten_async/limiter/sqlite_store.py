@@ -16,7 +16,6 @@ import anyio
 
 from enlighten_async import state
 from enlighten_async.errors import EnlightenError, UsageError
-from enlighten_async.limiter.decision import ANYBODY
 from enlighten_async.limiter.key_state import LATE_COUNT_S, KeyState
 from enlighten_async.limiter.record import Record
 from enlighten_async.limiter.shared_state import PendingTake, SharedKeyState
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from enlighten_async.clock import Clock
-    from enlighten_async.limiter.decision import Sender, Wait
-    from enlighten_async.limiter.plan import Plan
+    from enlighten_async.limiter.decision import Take, Wait
     from enlighten_async.limiter.shared_state import Draft
     from enlighten_async.state import StateFile
 
@@ -96,15 +94,7 @@ class SqliteQuotaStore:
         """Expect requests to take so long, if that is longer than what was expected."""
         self._state.extend_life(_life(timeout))
 
-    async def take(
-        self,
-        ticket: int,
-        plan: Plan,
-        now: float,
-        rank: int = 0,
-        path: str = "",
-        sender: Sender = ANYBODY,
-    ) -> Wait | None:
+    async def take(self, asked: Take, now: float) -> Wait | None:
         """Put a request in flight and return `None`, or return why it has to wait.
 
         It is on the disk when this returns, and all that was noted before with it.
@@ -113,16 +103,16 @@ class SqliteQuotaStore:
             InputError: the file was made by a newer version of this package or by another program.
             UsageError: nobody waits for the answer, and it could not be kept: the disk is full, say.
         """
-        asked = PendingTake(ticket, plan, now, rank, path, sender)
+        pending = PendingTake(asked, now)
         try:
-            return (await self._commit(asked, TAKE_TIMEOUT_S)).wait
+            return (await self._commit(pending, TAKE_TIMEOUT_S)).wait
         except state.DatabaseUnavailable as error:
             self._outage.begin(error)
-            if rank and not isinstance(error, state.DatabaseLocked):
+            if asked.rank and not isinstance(error, state.DatabaseLocked):
                 raise self._refusal(error) from None
-            return self._state.take(asked, self._now(asked))
+            return self._state.take(asked, self._now(pending))
         except BaseException:
-            self._state.withdraw(asked)
+            self._state.withdraw(pending)
             raise
 
     def update(self, change: Callable[[KeyState], T]) -> T:
@@ -154,23 +144,23 @@ class SqliteQuotaStore:
         with anyio.CancelScope(shield=True):
             await state.in_thread(self.file.release)
 
-    async def _commit(self, asked: PendingTake | None, timeout_s: float) -> Draft:
+    async def _commit(self, pending: PendingTake | None, timeout_s: float) -> Draft:
         """Write everything down in a thread, as soon as nobody else is at it.
 
         Raises:
             DatabaseUnavailable: that is not possible.
         """
         timeout_s = 0.0 if self._outage else timeout_s  # waited for once, not by each request
-        draft = await state.retry_while_busy(partial(self._write, asked), self._clock, timeout_s)
+        draft = await state.retry_while_busy(partial(self._write, pending), self._clock, timeout_s)
         self._outage.end()
         return draft
 
-    def _write(self, asked: PendingTake | None) -> Draft:
+    def _write(self, pending: PendingTake | None) -> Draft:
         """Write everything down in one transaction; blocks."""
         with self._turn:
-            if asked is not None and asked.rank:
+            if pending is not None and pending.asked.rank:
                 self._require_room()
-            draft, home = self.file.transact(partial(self._transaction, asked))
+            draft, home = self.file.transact(partial(self._transaction, pending))
             self._home = home
             self._state.commit(draft)
             return draft
@@ -199,22 +189,24 @@ class SqliteQuotaStore:
             "backfill: make room on the disk, or name another state file"
         )
 
-    def _transaction(self, asked: PendingTake | None, connection: sqlite3.Connection) -> tuple[Draft, object]:
+    def _transaction(
+        self, pending: PendingTake | None, connection: sqlite3.Connection
+    ) -> tuple[Draft, object]:
         found = state.salt(connection)
         key, home = self._name(found), (self.file.identity, found)
-        now, wall = self._now(asked), self._clock.now()
+        now, wall = self._now(pending), self._clock.now()
         before = _read(connection, key)
         moved = self._home is not None and self._home != home
-        draft = self._state.draft(before, now, wall, asked, moved=moved)
+        draft = self._state.draft(before, now, wall, pending, moved=moved)
         record = draft.state.dump(now, wall)
         if before is None or record.is_news_to(before):
             connection.execute("INSERT OR REPLACE INTO quota VALUES (?, ?)", (key, record.encode()))
         return draft, home
 
-    def _now(self, asked: PendingTake | None) -> float:
+    def _now(self, pending: PendingTake | None) -> float:
         """Return the monotonic time at this moment: a decision may have waited for its turn."""
         now = self._clock.monotonic()
-        return now if asked is None else max(now, asked.now)
+        return now if pending is None else max(now, pending.now)
 
 
 def _read(connection: sqlite3.Connection, key: bytes) -> Record | None:

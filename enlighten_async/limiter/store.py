@@ -10,12 +10,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 from weakref import WeakSet, WeakValueDictionary
 
-from enlighten_async.limiter.decision import ANYBODY
 from enlighten_async.limiter.key_state import KeyState
 
 if TYPE_CHECKING:
-    from enlighten_async.limiter.decision import Sender, Wait
-    from enlighten_async.limiter.plan import Plan
+    from enlighten_async.limiter.decision import Take, Wait
 
 T = TypeVar("T")
 
@@ -33,15 +31,7 @@ class QuotaStore(Protocol):
     the safe side.
     """
 
-    async def take(
-        self,
-        ticket: int,
-        plan: Plan,
-        now: float,
-        rank: int = 0,
-        path: str = "",
-        sender: Sender = ANYBODY,
-    ) -> Wait | None:
+    async def take(self, asked: Take, now: float) -> Wait | None:
         """Put a request in flight and return `None`, or return why it has to wait: `KeyState.take`, atomic.
 
         If it is cancelled, the caller settles the ticket, whether or not it was taken.
@@ -88,18 +78,10 @@ class MemoryQuotaStore:
     def __repr__(self) -> str:
         return f"<MemoryQuotaStore {self._state!r}>"
 
-    async def take(
-        self,
-        ticket: int,
-        plan: Plan,
-        now: float,
-        rank: int = 0,
-        path: str = "",
-        sender: Sender = ANYBODY,
-    ) -> Wait | None:
+    async def take(self, asked: Take, now: float) -> Wait | None:
         """Put a request in flight and return `None`, or return why it has to wait; never suspends."""
         with self._lock:
-            return self._state.take(ticket, plan, now, rank, path, sender)
+            return self._state.take(asked, now)
 
     def update(self, change: Callable[[KeyState], T]) -> T:
         """Change the state, or read it."""

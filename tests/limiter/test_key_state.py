@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import Throttled
-from enlighten_async.limiter import RANKS, KeyState, MemoryQuotaStore, Plan, Settlement, UsageWarning
+from enlighten_async.limiter import RANKS, KeyState, MemoryQuotaStore, Plan, Settlement, Take, UsageWarning
 from enlighten_async.limiter.decision import Sender
 from enlighten_async.limiter.key_state import CLAIM_S, GUARD_S, LATE_COUNT_S, MAX_GUARD_S, PLACE_POLL_S
 from enlighten_async.limiter.plan import RESERVATION_S
@@ -26,7 +26,7 @@ INTERACTIVE, POLL, BACKFILL = RANKS.values()
 def state_at_40_s(limit: int) -> tuple[KeyState, Plan]:
     """Return a state that knows the time: 1,000 s at the second 40 of a minute."""
     state, plan = KeyState(), Plan(minute=limit)
-    state.take(1, plan, 999.9)
+    state.take(Take(1, plan), 999.9)
     state.settle(1, Settlement(999.9, 1000.0, landed=True, accepted=True, date=DATE))
     return state, plan
 
@@ -60,7 +60,7 @@ def test_which_minutes_a_request_is_charged_to(settlement: Settlement, minutes: 
     """All in which the server may have counted it."""
     state, plan = state_at_40_s(10)
     before = state._charged["minute"][MINUTE_40]
-    assert state.take(2, plan, 1000.0) is None
+    assert state.take(Take(2, plan), 1000.0) is None
     state.settle(2, settlement)
     charged = {MINUTE_40: before, **state._charged["minute"]}
     charged[MINUTE_40] -= before
@@ -85,11 +85,11 @@ def test_when_a_minute_is_full(used: int, in_flight: int, rank: int, reason: str
     """Of 10: counted, in flight, and held back for the classes above."""
     state, plan = state_at_40_s(10)
     for ticket in range(2, used + 1):
-        assert state.take(ticket, plan, 1000.0) is None
+        assert state.take(Take(ticket, plan), 1000.0) is None
         state.settle(ticket, Settlement(1000.0, 1000.1, landed=True, accepted=True, date=DATE))
     for ticket in range(100, 100 + in_flight):
-        assert state.take(ticket, plan, 1000.2) is None
-    wait = state.take(200, plan, 1000.3, rank)
+        assert state.take(Take(ticket, plan), 1000.2) is None
+    wait = state.take(Take(200, plan, rank), 1000.3)
     assert (wait and wait.reason) == reason
 
 
@@ -108,16 +108,16 @@ def test_when_a_rejection_closes_what(
 ) -> None:
     """The window that the server names; then one request at a time, until one is accepted."""
     state, plan = state_at_40_s(10)
-    state.take(2, plan, 1000.0)
+    state.take(Take(2, plan), 1000.0)
     state.settle(2, Settlement(1000.0, 1000.1, landed=True, date=DATE))
     state.record_rejection(2, rejection(period=period, period_end=end), plan, 1000.1)
     assert state.snapshot(plan, 1000.1).blocked_until == blocked
-    wait = state.take(3, plan, 1000.2)
+    wait = state.take(Take(3, plan), 1000.2)
     assert wait is not None
     assert (wait.reason, wait.until) == (reason, blocked[period or "minute"])
     assert wait.at is not None
-    assert state.take(4, plan, wait.at) is None
-    again = state.take(5, plan, wait.at)
+    assert state.take(Take(4, plan), wait.at) is None
+    again = state.take(Take(5, plan), wait.at)
     assert again is not None
     assert again.reason == "doubt"
 
@@ -127,7 +127,7 @@ def test_the_guard_doubles_where_our_count_is_contradicted() -> None:
     state, plan = state_at_40_s(10)
     guards = []
     for ticket in range(2, 8):
-        assert state.take(ticket, plan, 1000.0 + 100 * ticket) is None
+        assert state.take(Take(ticket, plan), 1000.0 + 100 * ticket) is None
         state.settle(ticket, Settlement(1000.0 + 100 * ticket, 1000.0 + 100 * ticket))
         for _ in range(2):
             error = rejection(period="minute", limit=10)
@@ -143,7 +143,7 @@ def test_when_most_of_the_month_is_used_up(limit: int, used: int, share: float |
     """At 80 and at 95 %; each is told once."""
     state, plan = KeyState(), Plan(month=limit)
     for ticket in range(used):
-        assert state.take(ticket, plan, 1000.0) is None
+        assert state.take(Take(ticket, plan), 1000.0) is None
         state.settle(ticket, Settlement(1000.0, 1000.1, landed=True, accepted=True, date=DATE))
     warning = state.usage_warning(plan, 1000.1)
     assert (warning and warning.share) == share
@@ -162,7 +162,7 @@ def test_a_ticket_settled_twice_or_never_taken_changes_nothing() -> None:
     state.settle(7, Settlement(None, 0.0))
     state.settle(8, Settlement(0.0, 0.1, landed=True, accepted=True, date=1_750_000_000))
     assert state.left(plan, 1.0) == {"minute": 3}
-    assert state.take(9, plan, 1.0) is None
+    assert state.take(Take(9, plan), 1.0) is None
     for _ in range(2):
         state.settle(9, Settlement(1.0, 1.1, landed=True, accepted=True, date=1_750_000_001))
     assert state.left(plan, 2.0) == {"minute": 2}
@@ -171,33 +171,33 @@ def test_a_ticket_settled_twice_or_never_taken_changes_nothing() -> None:
 def test_who_waited_takes_what_comes_free() -> None:
     """Whoever of a lower class looks first at the window's start lets them go first."""
     state, plan = state_at_40_s(1)
-    waits = [state.take(2, plan, 1001.0, rank) for rank in (INTERACTIVE, BACKFILL)]
+    waits = [state.take(Take(2, plan, rank), 1001.0) for rank in (INTERACTIVE, BACKFILL)]
     assert waits[0] is not None
     assert waits[0].at is not None
     assert waits[0] == waits[1]
-    again = state.take(3, plan, waits[0].at, BACKFILL)
+    again = state.take(Take(3, plan, BACKFILL), waits[0].at)
     assert again is not None
     assert (again.reason, again.certain) == ("priority", False)
-    assert state.take(4, plan, waits[0].at + 1, INTERACTIVE) is None
+    assert state.take(Take(4, plan, INTERACTIVE), waits[0].at + 1) is None
     state.settle(4, Settlement(None, waits[0].at + 2))
-    assert state.take(5, plan, waits[0].at + 2, BACKFILL) is None
+    assert state.take(Take(5, plan, BACKFILL), waits[0].at + 2) is None
 
 
 def test_a_claim_of_who_has_gone_ends() -> None:
     """Whoever gave up holds nobody back for longer than a late riser would need."""
     state, plan = state_at_40_s(1)
-    wait = state.take(2, plan, 1001.0, INTERACTIVE)
+    wait = state.take(Take(2, plan, INTERACTIVE), 1001.0)
     assert wait is not None
     assert wait.at is not None
-    assert state.take(3, plan, wait.at + RESERVATION_S - 0.01, BACKFILL) is not None
-    assert state.take(3, plan, wait.at + RESERVATION_S, BACKFILL) is None
+    assert state.take(Take(3, plan, BACKFILL), wait.at + RESERVATION_S - 0.01) is not None
+    assert state.take(Take(3, plan, BACKFILL), wait.at + RESERVATION_S) is None
 
 
 @pytest.mark.parametrize(("limit", "guard"), [(10, 2 * GUARD_S), (7, GUARD_S)])
 def test_what_the_service_says_is_read_by_the_plan(limit: int, guard: float) -> None:
     """A limit below the plan's explains a rejection, be it above the budget; the plan's own does not."""
     state, plan = KeyState(), Plan(minute=10).capped(minute=5)
-    state.take(1, plan, 999.9)
+    state.take(Take(1, plan), 999.9)
     state.settle(1, Settlement(999.9, 1000.0, landed=True, date=DATE))
     error = Throttled("over the limit", status=409)
     error.period, error.limit = "minute", limit
@@ -210,9 +210,9 @@ def test_a_snapshot_tells_all_that_is_known() -> None:
     """Counts at the most, limits in force, what the server said, and the time."""
     state, plan = KeyState(), Plan(minute=10, month=1000).capped(month=500)
     assert state.snapshot(plan, 999.0).earliest is None
-    state.take(1, plan, 999.9)
+    state.take(Take(1, plan), 999.9)
     state.settle(1, Settlement(999.9, 1000.0, landed=True, accepted=True, date=DATE))
-    state.take(2, plan, 1001.0)
+    state.take(Take(2, plan), 1001.0)
     snapshot = state.snapshot(plan, 1001.0)
     assert snapshot.used == {"minute": 2, "month": 2}
     assert (snapshot.limits, snapshot.in_flight) == ({"minute": 10, "month": 500}, 1)
@@ -231,7 +231,7 @@ def test_a_snapshot_tells_all_that_is_known() -> None:
 
 def reject_at(state: KeyState, plan: Plan, number: int, now: float, **facts: object) -> None:
     """Send a request at a moment (monotonic) that the server rejects."""
-    assert state.take(number, plan, now) is None
+    assert state.take(Take(number, plan), now) is None
     state.settle(number, Settlement(now, now, landed=True, date=int(DATE + now - 1000)))
     state.record_rejection(number, rejection(**facts), plan, now)
 
@@ -244,7 +244,7 @@ def test_several_minutes_of_rejections_without_a_period_are_the_months() -> None
         reject_at(state, plan, number, 1000.0 + 80 * number)
     now = 1400.0
     for number in range(6, 30):
-        wait = state.take(number, plan, now + 1)
+        wait = state.take(Take(number, plan), now + 1)
         assert wait is not None
         assert wait.at is not None
         assert (wait.reason, wait.period, wait.certain) == ("month", "", True)
@@ -254,7 +254,7 @@ def test_several_minutes_of_rejections_without_a_period_are_the_months() -> None
         reject_at(state, plan, number, now)
     assert state.left(plan, now)["month"] == 0
     now += 3600
-    assert state.take(30, plan, now) is None
+    assert state.take(Take(30, plan), now) is None
     state.settle(30, Settlement(now, now, landed=True, accepted=True, date=int(DATE + now - 1000)))
     assert state.left(plan, now)["month"] > 900
     assert state.snapshot(plan, now).blocked_until == {}
@@ -274,7 +274,7 @@ def test_the_rejections_of_one_burst_are_one_minutes() -> None:
     """However many they are, and although the last come in a later minute."""
     state, plan = state_at_40_s(10)
     for number in range(2, 11):
-        assert state.take(number, plan, 1000.1) is None
+        assert state.take(Take(number, plan), 1000.1) is None
     for number in range(2, 11):
         now = 1000.2 + 60 * (number // 2)
         state.settle(number, Settlement(1000.1, now, landed=True, date=int(DATE + now - 1000)))
@@ -316,7 +316,7 @@ def test_never_more_in_flight_than_the_smallest_limit_of_those_that_live(
         elif what == "take":
             ticket += 1
             live = [most[who], *(most[n] for n in range(4) if now - asked[n] < 34 and state.clock.known)]
-            if state.take(ticket, plan, now, rank, sender=sender) is None:
+            if state.take(Take(ticket, plan, rank, sender=sender), now) is None:
                 flying[who].append(ticket)
                 assert len(state._pending) <= min(live)
                 asked[who] = now
@@ -332,25 +332,25 @@ def test_who_waits_for_a_place_gets_the_next_one() -> None:
     """However fast the other asks again; a class above goes first all the same."""
     state, plan = state_at_40_s(1000)
     busy, slow = Sender(1, 1), Sender(2, 5)
-    assert state.take(10, plan, 1000.1, POLL, sender=busy) is None
-    wait = state.take(11, plan, 1000.2, POLL, sender=slow)
+    assert state.take(Take(10, plan, POLL, sender=busy), 1000.1) is None
+    wait = state.take(Take(11, plan, POLL, sender=slow), 1000.2)
     assert wait is not None
     assert (wait.reason, wait.certain, wait.at) == ("in_flight", False, 1000.2 + PLACE_POLL_S)
     state.settle(10, Settlement(None, 1000.25))
-    assert state.take(12, plan, 1000.25, POLL, sender=busy) is not None
-    assert state.take(13, plan, 1000.3, POLL, sender=slow) is None
-    assert state.take(14, plan, 1000.35, POLL, sender=busy) is not None
+    assert state.take(Take(12, plan, POLL, sender=busy), 1000.25) is not None
+    assert state.take(Take(13, plan, POLL, sender=slow), 1000.3) is None
+    assert state.take(Take(14, plan, POLL, sender=busy), 1000.35) is not None
     state.settle(13, Settlement(None, 1000.4))
-    assert state.take(15, plan, 1000.4, INTERACTIVE, sender=slow) is None
+    assert state.take(Take(15, plan, INTERACTIVE, sender=slow), 1000.4) is None
     state.settle(15, Settlement(None, 1000.5))
-    assert state.take(16, plan, 1000.5 + CLAIM_S + RESERVATION_S, BACKFILL, sender=slow) is None
+    assert state.take(Take(16, plan, BACKFILL, sender=slow), 1000.5 + CLAIM_S + RESERVATION_S) is None
 
 
 async def test_there_is_no_alarm_before_the_time_is_known_nor_without_a_limit() -> None:
     """Nothing is counted then, and nothing can be used up."""
     store, plan = MemoryQuotaStore(), Plan(month=1)
     assert warn(store, plan, 0.0) is None
-    await store.take(1, plan, 999.9)
+    await store.take(Take(1, plan), 999.9)
     settle(store, 1, Settlement(999.9, 1000.0, landed=True, accepted=True, date=DATE))
     assert warn(store, Plan(minute=1), 1000.0) is None
     assert warn(store, plan, 1000.0) == UsageWarning(24305, 0.95, 1, 1, MONTH_END)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import Any
 
 import anyio
 import pytest
@@ -14,6 +13,7 @@ from enlighten_async.limiter import (
     MemoryQuotaStore,
     Plan,
     RateLimiter,
+    Take,
     Wait,
 )
 from enlighten_async.testing import FakeClock
@@ -224,10 +224,10 @@ class SlowStore(MemoryQuotaStore):
         super().__init__()
         self.asked, self.answer = anyio.Event(), anyio.Event()
 
-    async def take(self, ticket: int, plan: Plan, now: float, *further: Any) -> Wait | None:
+    async def take(self, asked: Take, now: float) -> Wait | None:
         """Answer the first at a time of the test's choice: it has to wait for an hour."""
         if self.asked.is_set():
-            return await super().take(ticket, plan, now, *further)
+            return await super().take(asked, now)
         self.asked.set()
         await self.answer.wait()
         return Wait("throttled", now + 3600, certain=True, period="minute")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from enlighten_async.limiter import KeyState, Plan, Settlement
+from enlighten_async.limiter import KeyState, Plan, Settlement, Take
 from enlighten_async.limiter.record import Record
 from enlighten_async.limiter.shared_state import MAX_UPDATES, PendingTake, SharedKeyState
 
@@ -36,11 +36,11 @@ def month_left(state: SharedKeyState) -> int:
 def test_an_update_is_in_effect_at_once_and_committed_once() -> None:
     """Also what is noted while the commit is under way."""
     state = SharedKeyState(35.0)
-    record = written(state, None, PendingTake(1, PLAN, NOW, 0))
+    record = written(state, None, PendingTake(Take(1, PLAN), NOW))
     assert (len(record.pending), state.pending) == (1, False)
     state.update(landed(1))
     assert (month_left(state), state.pending) == (99, True)
-    record = written(state, record, PendingTake(2, PLAN, NOW, 0))
+    record = written(state, record, PendingTake(Take(2, PLAN), NOW))
     draft = state.draft(record, NOW, DATE, None, moved=False)
     state.update(landed(2))  # noted meanwhile
     state.commit(draft)
@@ -52,11 +52,11 @@ def test_an_update_is_in_effect_at_once_and_committed_once() -> None:
 def test_updates_are_applied_to_what_others_have_written() -> None:
     """Neither process's requests are lost."""
     one, other = SharedKeyState(35.0), SharedKeyState(35.0)
-    record = written(one, None, PendingTake(1, PLAN, NOW, 0))
+    record = written(one, None, PendingTake(Take(1, PLAN), NOW))
     one.update(landed(1))
-    record = written(one, record, PendingTake(2, PLAN, NOW, 0))
+    record = written(one, record, PendingTake(Take(2, PLAN), NOW))
     one.update(landed(2))
-    record = written(other, record, PendingTake(1, PLAN, NOW, 0))
+    record = written(other, record, PendingTake(Take(1, PLAN), NOW))
     other.update(landed(1))
     record = written(other, record)
     assert (record.charged["month"], len(record.pending)) == ({24305: 2}, 1)
@@ -67,7 +67,7 @@ def test_updates_are_applied_to_what_others_have_written() -> None:
 
 def test_a_withdrawn_decision_is_not_taken() -> None:
     """Nobody would settle it."""
-    state, asked = SharedKeyState(35.0), PendingTake(1, PLAN, NOW, 0)
+    state, asked = SharedKeyState(35.0), PendingTake(Take(1, PLAN), NOW)
     state.withdraw(asked)
     assert written(state, None, asked).pending == ()
 
@@ -75,8 +75,8 @@ def test_a_withdrawn_decision_is_not_taken() -> None:
 def test_a_request_that_left_while_nothing_could_be_written_is_written_later() -> None:
     """Whatever others have spent meanwhile."""
     state, plan = SharedKeyState(35.0), Plan(month=1)
-    assert state.take(PendingTake(1, plan, NOW, 0), NOW) is None
-    assert state.take(PendingTake(2, plan, NOW, 0), NOW) is not None
+    assert state.take(Take(1, plan), NOW) is None
+    assert state.take(Take(2, plan), NOW) is not None
     full = Record(charged={"month": {24305: 1}}, newest=4)
     assert [request.number for request in written(state, full).pending] == [5]
 

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from enlighten_async.errors import InputError, UsageError
-from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore
+from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore, Take
 from enlighten_async.limiter.decision import Sender
 from enlighten_async.limiter.sqlite_store import MIN_ROOM_BYTES
 from enlighten_async.state import DatabaseUnavailable, StateFile
@@ -49,7 +49,7 @@ async def use(store: SqliteQuotaStore, *tickets: int) -> list[bool]:
     """Use up requests, one after another; tell which of them could be."""
     granted = []
     for ticket in tickets:
-        granted.append(await store.take(ticket, PLAN, NOW) is None)
+        granted.append(await store.take(Take(ticket, PLAN), NOW) is None)
         settle(store, ticket, landed())
     await store.sync()
     return granted
@@ -80,13 +80,13 @@ async def test_a_file_of_an_earlier_version_keeps_its_counts(path: Path, named: 
     )
     await first.aclose()
     store = sqlite_store(path, a_clock())
-    assert await store.take(9, PLAN, NOW) is not None
+    assert await store.take(Take(9, PLAN), NOW) is not None
     for plan in (PLAN, Plan(minute=100, month=10_000)):
         snapshot = store.read(lambda state, plan=plan: state.snapshot(plan, NOW))
         assert (snapshot.used, snapshot.in_flight) == ({"minute": 5, "month": 41}, 1)
         assert snapshot.blocked_until == ({} if named and plan is not PLAN else {"month": 1751328000.0})
     store.update(lambda state: state.forget_limits())
-    assert await store.take(10, PLAN, NOW) is None
+    assert await store.take(Take(10, PLAN), NOW) is None
     settle(store, 10, landed())
     await store.aclose()
     assert (await seen(path))["month"] == 100 - 42
@@ -152,7 +152,7 @@ async def test_a_deleted_file_is_begun_with_what_is_known(path: Path) -> None:
     """Nothing that was spent is forgotten; what is in flight stays so."""
     store = sqlite_store(path, a_clock())
     await use(store, 1, 2, 3)
-    assert await store.take(4, PLAN, NOW) is None
+    assert await store.take(Take(4, PLAN), NOW) is None
     path.unlink()
     assert await use(store, 5) == [True]
     assert await seen(path) == {"month": 95, "minute": 5}
@@ -241,10 +241,10 @@ async def test_a_request_across_a_fault(path: Path, tmp_path: Path) -> None:
     folder.mkdir()
     store = sqlite_store(folder / "state.db", a_clock())
     await use(store, 1)
-    assert await store.take(2, PLAN, NOW) is None
+    assert await store.take(Take(2, PLAN), NOW) is None
     folder.rename(tmp_path / "away")
     settle(store, 2, landed())
-    assert await store.take(3, PLAN, NOW) is None
+    assert await store.take(Take(3, PLAN), NOW) is None
     (tmp_path / "away").rename(folder)
     await store.sync(refresh=True)
     assert await seen(folder / "state.db") == {"month": 97, "minute": 7}
@@ -260,7 +260,7 @@ async def test_a_newer_file_is_refused_before_anything_is_sent(path: Path) -> No
     store.file.transact(lambda connection: connection.execute("PRAGMA user_version = 99"))
     await store.aclose()
     with pytest.raises(InputError, match="newer version"):
-        await store.take(2, PLAN, NOW)
+        await store.take(Take(2, PLAN), NOW)
     settle(store, 2, Settlement(None, NOW))
     await store.aclose()
 
@@ -269,7 +269,7 @@ async def test_a_child_process_begins_anew(path: Path) -> None:
     """What its parent has noted is written by the parent, once; what both may spend is in the file."""
     parent, child = (sqlite_store(path, a_clock()) for _ in range(2))
     for store in (parent, child):  # the child is what a fork would have copied
-        assert await store.take(1 if store is parent else 2, PLAN, NOW) is None
+        assert await store.take(Take(1 if store is parent else 2, PLAN), NOW) is None
         settle(store, 1 if store is parent else 2, landed())
     child._turn.acquire()
     child.begin_anew()
@@ -295,7 +295,7 @@ class Crowded(StateFile):
 async def take(store: SqliteQuotaStore, ticket: int, rank: int) -> bool:
     """Tell whether a request of a class is granted, and end it; it is not left in flight if it is refused."""
     try:
-        granted = await store.take(ticket, PLAN, NOW, rank) is None
+        granted = await store.take(Take(ticket, PLAN, rank), NOW) is None
     except UsageError as refusal:
         granted, told = False, str(refusal)
         assert told.startswith(str(store.file.path))
@@ -364,13 +364,13 @@ async def test_the_place_of_a_killed_process_comes_free(path: Path) -> None:
     clock, killed, other = a_clock(), Sender(1, 1), Sender(2, 2)
     first, second = sqlite_store(path, clock), sqlite_store(path, clock)
     await use(first, 1)
-    assert await first.take(2, PLAN, clock.monotonic(), sender=killed) is None  # and is killed
+    assert await first.take(Take(2, PLAN, sender=killed), clock.monotonic()) is None  # and is killed
     began = clock.monotonic()
-    while (wait := await second.take(3, PLAN, clock.monotonic(), sender=other)) is not None:
+    while (wait := await second.take(Take(3, PLAN, sender=other), clock.monotonic())) is not None:
         assert (wait.reason, wait.in_flight) == ("in_flight", 1)
         await clock.sleep(0.5)
     assert TIMEOUT_S + 5 <= clock.monotonic() - began < TIMEOUT_S + 10
-    assert await second.take(4, PLAN, clock.monotonic(), sender=other) is None
-    assert await second.take(5, PLAN, clock.monotonic(), sender=other) is not None
+    assert await second.take(Take(4, PLAN, sender=other), clock.monotonic()) is None
+    assert await second.take(Take(5, PLAN, sender=other), clock.monotonic()) is not None
     for store in (first, second):
         await store.aclose()

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import Throttled
-from enlighten_async.limiter import MemoryQuotaStore, Plan, QuotaStore, Settlement, shared_store
+from enlighten_async.limiter import MemoryQuotaStore, Plan, QuotaStore, Settlement, Take, shared_store
 from enlighten_async.limiter.store import MAX_RECENT_STORES
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
@@ -65,7 +65,7 @@ def rejection(period: str = "minute", limit: int | None = 10, end: float | None 
 async def used(store: Any, count: int = 1, at: float = NOW) -> None:
     """Use up so many requests, one after another."""
     for ticket in range(count):
-        assert await store.take(ticket, PLAN, at) is None
+        assert await store.take(Take(ticket, PLAN), at) is None
         settle(store, ticket, landed(at))
 
 
@@ -78,12 +78,12 @@ async def test_before_the_time_is_known_as_many_go_as_fit_any_minute(make: Make)
     """Whichever minute they fall in, and both if it turns meanwhile; the next waits for one of them."""
     store = make()
     for ticket in range(10):
-        assert await store.take(ticket, PLAN, NOW) is None
-    wait = await store.take(10, PLAN, NOW)
+        assert await store.take(Take(ticket, PLAN), NOW) is None
+    wait = await store.take(Take(10, PLAN), NOW)
     assert wait is not None
     assert (wait.reason, wait.certain, wait.in_flight) == ("in_flight", False, 10)
     settle(store, 1, landed())
-    assert await store.take(10, PLAN, NOW) is not None
+    assert await store.take(Take(10, PLAN), NOW) is not None
     assert left(store, PLAN, NOW)["minute"] == 0
 
 
@@ -91,10 +91,10 @@ async def test_before_the_time_is_known_a_rejection_leaves_one_at_a_time(make: M
     """What is rejected shows that somebody else was there: the others would be as well."""
     store = make()
     for ticket in range(3):
-        assert await store.take(ticket, PLAN, NOW) is None
+        assert await store.take(Take(ticket, PLAN), NOW) is None
     settle(store, 0, landed(accepted=False))
     reject(store, 0, rejection(), PLAN, NOW)
-    wait = await store.take(4, PLAN, NOW)
+    wait = await store.take(Take(4, PLAN), NOW)
     assert (wait and wait.reason) == "doubt"
 
 
@@ -103,7 +103,7 @@ async def test_what_was_not_sent_is_given_back(make: Make) -> None:
     store = make()
     await used(store)
     for ticket, outcome in ((5, Settlement(None, NOW)), (6, Settlement(NOW, NOW))):
-        assert await store.take(ticket, PLAN, NOW) is None
+        assert await store.take(Take(ticket, PLAN), NOW) is None
         settle(store, ticket, outcome)
     await store.sync()
     assert left(store, PLAN, NOW) == {"month": 98, "minute": 8}
@@ -122,7 +122,7 @@ async def test_a_request_is_charged_once(make: Make) -> None:
 async def test_what_is_settled_shows_at_once(make: Make) -> None:
     """Without waiting for anything: the counts, and the server's time."""
     store = make()
-    assert await store.take(1, PLAN, NOW) is None
+    assert await store.take(Take(1, PLAN), NOW) is None
     settle(store, 1, landed(NOW + 2))
     assert left(store, PLAN, NOW + 2) == {"month": 99, "minute": 9}
     assert DATE + 2 <= store.read(lambda state: state.ready_at(PLAN, 0, NOW + 2, 0.0)) <= DATE + 4
@@ -132,12 +132,12 @@ async def test_a_full_minute_says_when_it_ends(make: Make) -> None:
     """No eleventh request leaves before the next minute has begun for sure, guard included."""
     store = make()
     await used(store, 10)
-    wait = await store.take(11, PLAN, NOW)
+    wait = await store.take(Take(11, PLAN), NOW)
     assert (wait.reason, wait.period, wait.limit, wait.certain) == ("minute", "minute", 10, True)
     assert wait.until == DATE + 50
     assert wait.at is not None
     assert NOW + 50 <= wait.at <= NOW + 52.2
-    assert await store.take(12, PLAN, wait.at) is None
+    assert await store.take(Take(12, PLAN), wait.at) is None
 
 
 async def test_what_is_in_flight_counts(make: Make) -> None:
@@ -145,8 +145,8 @@ async def test_what_is_in_flight_counts(make: Make) -> None:
     store = make()
     await used(store)
     for ticket in range(1, 10):
-        assert await store.take(ticket, PLAN, NOW) is None
-    wait = await store.take(10, PLAN, NOW)
+        assert await store.take(Take(ticket, PLAN), NOW) is None
+    wait = await store.take(Take(10, PLAN), NOW)
     assert (wait.certain, wait.in_flight) == (False, 9)
     assert left(store, PLAN, NOW) == {"month": 90, "minute": 0}
 
@@ -155,22 +155,22 @@ async def test_a_full_month_ends_with_the_month(make: Make) -> None:
     """The wait names the next month; it starts by itself."""
     store, plan = make(), Plan(minute=1000, month=3)
     for ticket in range(3):
-        assert await store.take(ticket, plan, NOW) is None
+        assert await store.take(Take(ticket, plan), NOW) is None
         settle(store, ticket, landed())
-    wait = await store.take(9, plan, NOW)
+    wait = await store.take(Take(9, plan), NOW)
     assert (wait.reason, wait.certain, wait.limit) == ("month", True, 3)
     assert wait.until == 1_751_328_000  # 2025-07-01T00:00Z
-    assert await store.take(10, plan, wait.at) is None
+    assert await store.take(Take(10, plan), wait.at) is None
 
 
 async def test_the_servers_word_shuts_the_window(make: Make) -> None:
     """Until the end that it names."""
     store = make()
     await used(store, 2)
-    assert await store.take(7, PLAN, NOW) is None
+    assert await store.take(Take(7, PLAN), NOW) is None
     settle(store, 7, landed(accepted=False))
     reject(store, 7, rejection(end=DATE + 50), PLAN, NOW)
-    wait = await store.take(8, PLAN, NOW)
+    wait = await store.take(Take(8, PLAN), NOW)
     assert (wait.reason, wait.until) == ("throttled", DATE + 50)
     assert left(store, PLAN, NOW)["minute"] == 0
 
@@ -179,10 +179,10 @@ async def test_the_servers_word_on_the_month_corrects_the_count(make: Make) -> N
     """However little we had counted, nothing leaves in this month any more."""
     store = make()
     await used(store)
-    assert await store.take(7, PLAN, NOW) is None
+    assert await store.take(Take(7, PLAN), NOW) is None
     settle(store, 7, landed(accepted=False))
     reject(store, 7, rejection("month", 100, 1_751_328_000), PLAN, NOW)
-    wait = await store.take(8, PLAN, NOW)
+    wait = await store.take(Take(8, PLAN), NOW)
     assert (wait.reason, wait.period, wait.until) == ("month", "month", 1_751_328_000)
     assert left(store, PLAN, NOW)["month"] == 0
 
@@ -191,25 +191,25 @@ async def test_a_lower_limit_is_obeyed_and_one_goes_at_a_time(make: Make) -> Non
     """After a rejection nothing is sure, until a later request is accepted."""
     store = make()
     await used(store)
-    assert await store.take(7, PLAN, NOW) is None
+    assert await store.take(Take(7, PLAN), NOW) is None
     settle(store, 7, landed(accepted=False))
     reject(store, 7, rejection(limit=5, end=DATE + 50), PLAN, NOW)
     later = NOW + 60
-    assert await store.take(8, PLAN, later) is None
-    assert (await store.take(9, PLAN, later)).reason == "doubt"
+    assert await store.take(Take(8, PLAN), later) is None
+    assert (await store.take(Take(9, PLAN), later)).reason == "doubt"
     settle(store, 8, landed(later))
     for ticket in range(10, 14):
-        assert await store.take(ticket, PLAN, later) is None
-    assert (await store.take(15, PLAN, later)).limit == 5
+        assert await store.take(Take(ticket, PLAN), later) is None
+    assert (await store.take(Take(15, PLAN), later)).limit == 5
 
 
 async def test_a_share_is_held_back_from_the_classes_below(make: Make) -> None:
     """History may use less of a minute than somebody who waits."""
     store = make()
     await used(store)
-    granted = [await store.take(ticket, PLAN, NOW, 2) is None for ticket in range(20, 30)]
+    granted = [await store.take(Take(ticket, PLAN, 2), NOW) is None for ticket in range(20, 30)]
     assert granted.count(True) == 7
-    assert await store.take(40, PLAN, NOW, 0) is None
+    assert await store.take(Take(40, PLAN, 0), NOW) is None
 
 
 @pytest.mark.parametrize("plan", [Plan(), Plan(minute=5), Plan(month=5)])
@@ -223,7 +223,7 @@ async def test_an_alarm_is_raised_once(make: Make) -> None:
     """When 80 % of the month are used up."""
     store, plan = make(), Plan(month=5)
     for ticket in range(4):
-        assert await store.take(ticket, plan, NOW) is None
+        assert await store.take(Take(ticket, plan), NOW) is None
         settle(store, ticket, landed())
     assert warn(store, plan, NOW).used == 4
     await store.sync()
@@ -236,7 +236,7 @@ async def test_a_cancelled_take_leaves_nothing_behind(make: Make) -> None:
     await used(store)
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await store.take(50, PLAN, NOW)
+        await store.take(Take(50, PLAN), NOW)
     settle(store, 50, Settlement(None, NOW))
     await store.sync(refresh=True)
     assert left(store, PLAN, NOW) == {"month": 99, "minute": 9}
@@ -246,13 +246,13 @@ async def test_a_cancelled_take_leaves_nothing_behind(make: Make) -> None:
 def test_threads_take_no_more_than_there_is(make: Make) -> None:
     """Limiters in several event loops of one process share a store."""
     store, plan = make(), Plan(minute=50)
-    anyio.run(store.take, 0, plan, NOW)
+    anyio.run(store.take, Take(0, plan), NOW)
     settle(store, 0, landed())
     taken: list[int] = []
 
     async def take(first: int) -> None:
         tickets = range(first, first + 40)
-        taken.extend([ticket for ticket in tickets if await store.take(ticket, plan, NOW) is None])
+        taken.extend([ticket for ticket in tickets if await store.take(Take(ticket, plan), NOW) is None])
 
     threads = [threading.Thread(target=anyio.run, args=(take, 1000 * n)) for n in range(1, 5)]
     for thread in threads:
@@ -286,7 +286,7 @@ async def test_all_stores_decide_alike(tmp_path_factory: pytest.TempPathFactory,
         if event == "wait":
             clock.advance(number)
         elif event == "take":
-            one, other = [await store.take(ticket, plan, now, number) for store in (kept, plain)]
+            one, other = [await store.take(Take(ticket, plan, number), now) for store in (kept, plain)]
             assert (one and one.reason) == (other and other.reason)
             flying += [ticket] if one is None else []
         elif flying:
@@ -351,7 +351,7 @@ async def test_a_child_process_has_nothing_of_its_parents_in_flight(kind: str, t
         if kind == "memory"
         else sqlite_store(tmp_path / "a.db", FakeClock(now=DATE, monotonic=NOW))
     )
-    store.update(lambda state: state.take(1, PLAN, NOW))
+    store.update(lambda state: state.take(Take(1, PLAN), NOW))
     assert left(store, PLAN, NOW)["minute"] == 9
     store.begin_anew()
     assert left(store, PLAN, NOW)["minute"] == 10

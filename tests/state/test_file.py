@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from enlighten_async.errors import InputError
-from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore
+from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore, Take
 from enlighten_async.state import (
     DatabaseBusy,
     DatabaseCorrupt,
@@ -418,7 +418,7 @@ async def test_counts_and_pending_writes_are_one_transaction(path: Path, file: S
     clock = FakeClock()
     quota = SqliteQuotaStore(file, lambda salt: salt[:8], clock=clock)
     now = clock.monotonic()
-    assert await quota.take(1, PLAN, now) is None
+    assert await quota.take(Take(1, PLAN), now) is None
     settlement = Settlement(now, now, int(clock.now()), True, True, int(clock.now()))
     quota.update(lambda state: state.settle(1, settlement))
     file.pending.add(writing("reply"))

@@ -9,8 +9,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from enlighten_async.errors import BudgetExceeded, QuotaExhausted
-from enlighten_async.limiter import MemoryQuotaStore, Plan, Wait
-from enlighten_async.limiter.decision import ANYBODY, Sender
+from enlighten_async.limiter import MemoryQuotaStore, Plan, Take, Wait
 from enlighten_async.testing import FakeClock
 from tests.limiter.fake_server import IDLE, build, purchase
 
@@ -20,12 +19,10 @@ STEPS = range(24)
 class SlowStore(MemoryQuotaStore):
     """A store that has to wait before and after its decision, as one in a file does."""
 
-    async def take(
-        self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "", sender: Sender = ANYBODY
-    ) -> Wait | None:
+    async def take(self, asked: Take, now: float) -> Wait | None:
         """Decide between two waits."""
         await checkpoint()
-        wait = await super().take(ticket, plan, now, rank, path, sender)
+        wait = await super().take(asked, now)
         await checkpoint()
         return wait
 
@@ -117,10 +114,8 @@ async def test_what_settles_while_the_store_decides_is_not_missed() -> None:
     """The head is told to look again although it does not wait yet."""
 
     class Stuck(MemoryQuotaStore):
-        async def take(
-            self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "", sender: Sender = ANYBODY
-        ) -> Wait | None:
-            wait = await super().take(ticket, plan, now, rank, path, sender)
+        async def take(self, asked: Take, now: float) -> Wait | None:
+            wait = await super().take(asked, now)
             if wait is not None:
                 await server.clock.sleep(5)
             return wait
@@ -142,10 +137,8 @@ async def test_a_store_that_fails_loses_nothing() -> None:
     class Broken(MemoryQuotaStore):
         broken = True
 
-        async def take(
-            self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "", sender: Sender = ANYBODY
-        ) -> Wait | None:
-            wait = await super().take(ticket, plan, now, rank, path, sender)
+        async def take(self, asked: Take, now: float) -> Wait | None:
+            wait = await super().take(asked, now)
             if self.broken:
                 raise OSError("disk full")
             return wait

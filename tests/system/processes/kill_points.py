@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from enlighten_async.clock import Clock
-from enlighten_async.limiter import Plan, SqliteQuotaStore
-from enlighten_async.limiter.decision import ANYBODY, Sender, Wait
+from enlighten_async.limiter import SqliteQuotaStore
+from enlighten_async.limiter.decision import Take, Wait
 from enlighten_async.state import StateFile
 
 BEFORE_DEBIT, AFTER_DEBIT = "before the debit", "after the debit"
@@ -103,12 +103,10 @@ class Debits(SqliteQuotaStore):
         super().__init__(file, name, clock=clock)
         self._reaper = reaper
 
-    async def take(
-        self, ticket: int, plan: Plan, now: float, rank: int = 0, path: str = "", sender: Sender = ANYBODY
-    ) -> Wait | None:
+    async def take(self, asked: Take, now: float) -> Wait | None:
         """Put a request in flight."""
         self._reaper.at(BEFORE_DEBIT)
-        wait = await super().take(ticket, plan, now, rank, path, sender)
+        wait = await super().take(asked, now)
         if wait is None:
             self._reaper.at(AFTER_DEBIT)
         return wait
