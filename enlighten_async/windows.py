@@ -7,7 +7,7 @@ that share an edge share no interval.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import TypeAlias
@@ -140,6 +140,15 @@ def time_zone(name: str) -> ZoneInfo:
         raise InputError(
             f"time zone {name!r} is not known: pass an IANA name such as 'Europe/Berlin'"
         ) from None
+
+
+def known_zone(names: Mapping[int, str], system_id: int | None) -> ZoneInfo | None:
+    """Return the time zone of a system, where it is known by a name that is one."""
+    name = None if system_id is None else names.get(system_id)
+    try:
+        return None if name is None else time_zone(name)
+    except InputError:
+        return None
 
 
 def local_days(first: date, last: date, zone: ZoneInfo) -> Window:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from attrs import evolve, field, frozen
 
 from enlighten_async.api import decode
-from enlighten_async.api.error_bodies import INVALID_RANGE, says_no_device
+from enlighten_async.api.error_bodies import FUTURE_RANGE, INVALID_RANGE, says_no_device
 from enlighten_async.api.single import OneRequestPlan
 from enlighten_async.cache import absent_until, day_end_anywhere, valid_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError
@@ -22,9 +22,6 @@ from enlighten_async.models.coverage import Reason
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.windows import as_datetime, calendar_day
 from enlighten_async.wire import Params, Request, Requests, Response
-
-FUTURE_DATE_TEXT = "Requested date is in the future"
-"""Text of a 422 for days to come; some endpoints say it of today."""
 
 L = TypeVar("L", bound=Lifetime[Any])
 
@@ -83,7 +80,7 @@ class DateRange:
         """Tell whether an error says that the last day has not come yet, by the service's clock."""
         now = decode.fetched_at(error.response)
         begun = now is not None and (self.start_date is None or self.start_date <= now.date())
-        return begun and self.end_date is not None and FUTURE_DATE_TEXT in str(error)
+        return begun and self.end_date is not None and FUTURE_RANGE in str(error)
 
 
 def may_be_today(day: date, error: RangeError) -> bool:

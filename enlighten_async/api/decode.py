@@ -11,7 +11,7 @@ from types import GenericAlias, MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
-from attrs import evolve, fields
+from attrs import Factory, define, evolve, fields
 
 from enlighten_async.errors import DecodeError, NotFound
 from enlighten_async.models.convert import UnreadableError, structure
@@ -21,94 +21,109 @@ from enlighten_async.wire import BYTE_ORDER_MARK, Response
 
 logger = logging.getLogger("enlighten_async")
 
-MAX_OBJECTS, MAX_VALUES = 300_000, 1_500_000
+MAX_BODY_OBJECTS, MAX_BODY_VALUES = 300_000, 1_500_000
 """Objects and values that a body of a legal size may have: rows have 50 bytes and more, and figures 10."""
 
-MAX_MENDED = 100_000
-"""Objects of a body that is mended: it takes much more memory and time than one that is as documented."""
+MAX_NORMALIZED = 100_000
+"""Objects of a body that is normalized: it takes much more memory and time than one that is as documented."""
 
 MAX_LOST_ROWS = 100
 """Rows of an answer that may be unreadable, and not all of a list; with more, all of the answer is."""
 
-_SMALL_BODY = 65_536
+_SMALL_BODY_BYTES = 65_536
 """Bytes of a body that cannot have too many of them."""
 
 _INSTANTS = frozenset({"end_at", "last_report_at", "last_energy_at", "operational_at"})
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
-def mended(body: bytes) -> bytes | None:
-    """Return an answer in intervals with what can be mended in it; `None` if that is nothing.
+@define
+class Odd:
+    """The oddities of an answer in intervals that was normalized.
+
+    Attributes:
+        rows: the number of rows that cannot be read.
+        figures: names of figures in rows that cannot be read, in order.
+    """
+
+    rows: int = 0
+    figures: dict[str, None] = Factory(dict)
+
+
+def normalized(body: bytes) -> bytes | None:
+    """Return an answer in intervals in its documented form, as far as possible; `None` if nothing changes.
 
     Instants in ISO 8601 and in milliseconds become epoch seconds; a time without an offset names no instant
     and stays as it is. The state of the system, and its number of devices, become what can be read of them.
+    Figures of rows become numbers, or null.
     """
-    if body.count(b"{") > MAX_MENDED:
+    if body.count(b"{") > MAX_NORMALIZED:
         return None
-    lost: list[object] = []
+    odd = Odd()
     try:
-        better = _mended("", msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK)), lost)
-        if isinstance(better, dict) and lost:
-            better["rows_left_out"] = len(lost)
+        better = _normalized("", msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK)), odd)
+        if isinstance(better, dict):
+            better |= {"rows_left_out": odd.rows} if odd.rows else {}
+            better |= {"unread_figures": ", ".join(odd.figures)} if odd.figures else {}
         changed = msgspec.json.encode(better)
     except (ValueError, OverflowError, RecursionError):
         return None
     return None if changed == body else changed
 
 
-def _mended(name: str, value: Any, lost: list[object]) -> Any:
-    if name in _MENDED:
-        return None if value is None else _MENDED[name](value)
+def _normalized(name: str, value: Any, odd: Odd) -> Any:
+    if name in _NORMALIZED:
+        return None if value is None else _NORMALIZED[name](value)
     if isinstance(value, dict):
-        return {key: _mended(key, inner, lost) for key, inner in value.items()}
+        return {key: _normalized(key, inner, odd) for key, inner in value.items()}
     if isinstance(value, list) and name in _ROWS:
-        return _mended_rows(value, lost)
+        return _normalized_rows(value, odd)
     if isinstance(value, list):
-        return [_mended("", inner, lost) for inner in value]
+        return [_normalized("", inner, odd) for inner in value]
     moment = instant(value) if name in _INSTANTS else None
     return value if moment is None else moment
 
 
-def _mended_rows(listed: list[Any], lost: list[object]) -> list[Any]:
-    """Return rows as far as they can be read; where they come in a list for each local day, as one list."""
-    by_day = any(isinstance(each, list) for each in listed)
-    days = listed if by_day else [listed]
-    rows = [row for day in days for row in (day if isinstance(day, list) else [day])]
-    readable = []
-    for row in rows:
-        known = (
-            {name: _mended_figure(name, value) for name, value in row.items()}
-            if isinstance(row, dict)
-            else {}
-        )
+def _normalized_rows(listed: list[Any], odd: Odd) -> list[Any]:
+    """Return rows, or a list of rows for each local day, as far as they can be read; nulls stay."""
+    readable: list[Any] = []
+    for row in listed:
+        if row is None or isinstance(row, list):
+            readable.append(row and _normalized_rows(row, odd))
+            continue
+        fields_ = row if isinstance(row, dict) else {}
+        known = {name: _normalized_figure(name, value, odd) for name, value in fields_.items()}
         if all(isinstance(known.get(name, 0), int) for name in _WHOLE) and "end_at" in known:
             readable.append(known)
         else:
-            lost.append(row)
-            if len(lost) > MAX_LOST_ROWS:
+            odd.rows += 1
+            if odd.rows > MAX_LOST_ROWS:
                 raise ValueError("too many rows that cannot be read")
-    if len(rows) > len(readable) == 0:
+    if len(listed) > len(readable) == 0:
         raise ValueError("no row can be read")
     return readable
 
 
-def _mended_figure(name: str, value: Any) -> Any:
+def _normalized_figure(name: str, value: Any, odd: Odd) -> Any:
     """Return a figure of a row, also where it comes as a text; null if it cannot be read."""
     if isinstance(value, dict):
-        return {key: _mended_figure(key, inner) for key, inner in value.items()}
+        return {key: _normalized_figure(key, inner, odd) for key, inner in value.items()}
     moment = instant(value) if name == "end_at" else None
     value = value if moment is None else moment
+    is_text_or_number = isinstance(value, str | int | float) and not isinstance(value, bool)
     try:
-        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else nan
+        number = float(value) if is_text_or_number else nan
     except (ValueError, OverflowError):
         number = nan
     least, most = _WHOLE.get(name, (-inf, inf))
-    if not (isfinite(number) and least <= number <= most):
-        return None
-    return int(number) if number.is_integer() else number
+    if isfinite(number) and least <= number <= most:
+        return int(number) if number.is_integer() else number
+    if isinstance(value, str | bool):
+        odd.figures[name] = None
+    return None
 
 
-def _mended_meta(raw: object) -> dict[str, object] | None:
+def _normalized_meta(raw: object) -> dict[str, object] | None:
     """Return the state of a system as far as it can be read, its instants as epoch seconds."""
     try:
         meta, odd = structure(raw, Meta)
@@ -120,12 +135,12 @@ def _mended_meta(raw: object) -> dict[str, object] | None:
     return {"status": meta.status, **epochs}
 
 
-def _mended_count(raw: object) -> int | None:
+def _normalized_count(raw: object) -> int | None:
     """Return a number of devices; `None` for anything else."""
     return raw if isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw < 2**31 else None
 
 
-def _mended_text(raw: object) -> str | None:
+def _normalized_text(raw: object) -> str | None:
     """Return a text, or a number as one; `None` for anything else."""
     return str(raw) if isinstance(raw, int | str) and not isinstance(raw, bool) else None
 
@@ -138,8 +153,8 @@ _WHOLE: Mapping[str, tuple[float, float]] = MappingProxyType(
 )
 """The whole numbers that tell one row from another, with the least and the most that they can be."""
 
-_MENDED: Mapping[str, Callable[[object], object]] = MappingProxyType(
-    {"meta": _mended_meta, "total_devices": _mended_count, "envoy_serial_number": _mended_text}
+_NORMALIZED: Mapping[str, Callable[[object], object]] = MappingProxyType(
+    {"meta": _normalized_meta, "total_devices": _normalized_count, "envoy_serial_number": _normalized_text}
 )
 """The functions for fields beside the rows, by their names: no value of theirs costs the rows."""
 
@@ -233,7 +248,9 @@ def items(model: type[T], response: Response) -> tuple[T, ...]:
 def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
     """Parse a body; raise `DecodeError` with the path to the first error in it."""
     body = response.body.removeprefix(BYTE_ORDER_MARK)
-    if len(body) > _SMALL_BODY and (body.count(b"{") > MAX_OBJECTS or body.count(b",") > MAX_VALUES):
+    if len(body) > _SMALL_BODY_BYTES and (
+        body.count(b"{") > MAX_BODY_OBJECTS or body.count(b",") > MAX_BODY_VALUES
+    ):
         raise decode_error(response, "$", "it has more objects or values than any answer")
     try:
         return decoder.decode(body)

@@ -16,7 +16,7 @@ import msgspec
 from attrs import evolve, field, fields, frozen
 from msgspec import defstruct
 
-from enlighten_async.api.decode import check_system, decode_error, mended, parse_json
+from enlighten_async.api.decode import check_system, decode_error, normalized, parse_json, warn_of
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, flat, requested_range
 from enlighten_async.errors import DecodeError
@@ -55,7 +55,7 @@ _END = attrgetter("end_at")
 
 
 def parse_body(decoder: msgspec.json.Decoder[B], response: Response, system_id: int) -> B:
-    """Parse an answer, as it is documented or as far as it can be mended.
+    """Parse an answer, as it is documented or as far as it can be normalized.
 
     Raises:
         DecodeError: the answer is not what the service documents, or of another system.
@@ -63,7 +63,7 @@ def parse_body(decoder: msgspec.json.Decoder[B], response: Response, system_id: 
     try:
         body = parse_json(decoder, response)
     except DecodeError as error:
-        better = mended(response.body)
+        better = normalized(response.body)
         if better is None:
             raise
         failure = error
@@ -74,6 +74,7 @@ def parse_body(decoder: msgspec.json.Decoder[B], response: Response, system_id: 
     except DecodeError as error:
         failure = DecodeError(str(error), path=error.path, response=response)
     else:
+        warn_of(body.unread_figures.split(", ") if body.unread_figures else ())
         return check_system(body, system_id, response)
     raise failure
 

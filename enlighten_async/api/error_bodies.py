@@ -10,7 +10,7 @@ import msgspec
 
 from enlighten_async.api.decode import instant
 from enlighten_async.errors import APIError, EnlightenError, RangeError, ServerError, Throttled
-from enlighten_async.windows import END_OF_TIME, as_datetime
+from enlighten_async.windows import DAY, END_OF_TIME, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
 
 UNAVAILABLE = 7
@@ -22,6 +22,19 @@ MAX_ERROR_BYTES = 65_536
 INVALID_RANGE = "invalid for this system"
 """Text of an error about a range for which there is nothing, whatever its status."""
 
+FUTURE_RANGE = "is in the future"
+"""Text of an error about a range, or days, of which there is nothing yet; some endpoints say it of today."""
+
+_TOO_LONG = re.compile(
+    r"(?:more|longer|greater) than|exceed\w*|at most|maximum(?: of)?|too (?:long|large)", re.IGNORECASE
+)
+"""Texts of errors about a range that is longer than one request may ask for."""
+
+_LENGTH = re.compile(r"(\d+|\ba|\bone) ?-?(hour|day|week)", re.IGNORECASE)
+"""The length that such a text names, as the longest that one request may ask for."""
+
+_SECONDS = {"hour": 3600, "day": DAY, "week": 7 * DAY}
+
 _NO_DEVICE = re.compile(
     r"\b(?:no|not contain any) active and enabled|(?:\bno|n't have(?: any)?) encharges", re.IGNORECASE
 )
@@ -31,6 +44,19 @@ _NO_DEVICE = re.compile(
 def says_no_device(error: EnlightenError) -> bool:
     """Tell whether an error says, under any status, that a system has no device of the kind asked about."""
     return isinstance(error, APIError) and _NO_DEVICE.search(str(error)) is not None
+
+
+def longest_range(error: EnlightenError) -> int | None:
+    """Return the seconds that one request may ask for, by an error about a range that is too long.
+
+    A day, if it names no length; `None` for any other error.
+    """
+    text = str(error)
+    if not isinstance(error, RangeError) or not _TOO_LONG.search(text):
+        return None
+    named = _LENGTH.search(text)
+    number = int(named[1]) if named and named[1].isdigit() else 1
+    return number * _SECONDS[named[2].lower()] if named else DAY
 
 
 def kind_of(

@@ -18,7 +18,16 @@ from msgspec.structs import replace
 
 from enlighten_async.api.decode import decode_error, logger
 from enlighten_async.api.ranges import HOUR, SeriesLimits
-from enlighten_async.models.coverage import Coverage, Gap, Reason, explained, join, missing, nothing_missing
+from enlighten_async.models.coverage import (
+    Coverage,
+    Gap,
+    Reason,
+    earlier,
+    explained,
+    join,
+    missing,
+    nothing_missing,
+)
 from enlighten_async.models.intervals import Meta
 from enlighten_async.windows import END_OF_SECONDS, Window, as_datetime, floor
 from enlighten_async.wire import Response
@@ -48,7 +57,8 @@ class RawMeta(msgspec.Struct, gc=False):
 class RawBody(msgspec.Struct, gc=False):
     """An answer as the service sends it, but for its rows; some declare the range they are for.
 
-    `rows_left_out` is ours: of an answer that was mended, the number of rows that cannot be read.
+    Two fields are ours, of an answer that was normalized: `rows_left_out`, the number of rows that cannot be
+    read, and `unread_figures`, the names of figures that cannot be and are null.
     """
 
     system_id: int
@@ -57,6 +67,7 @@ class RawBody(msgspec.Struct, gc=False):
     start_at: Epoch | None = None
     end_at: Epoch | None = None
     rows_left_out: int = 0
+    unread_figures: str = ""
 
 
 class Metadata(TypedDict):
@@ -224,12 +235,18 @@ class RequestedRange:
         """
         if body.rows_left_out:
             self.leave_out("rows that cannot be read", unplaced=True)
+        if body.unread_figures:
+            self.notes.append(f"figures that cannot be read are null: {body.unread_figures}")
         if self.left_out and not quiet:
             warn_left_out(self.limits, body.system_id, self.notes)
+        raw = body.meta
+        moments = (raw.last_report_at, raw.last_energy_at, raw.operational_at) if raw else ()
         return Metadata(
             system_id=body.system_id,
             total_devices=body.total_devices or 0,
-            meta=_meta(body.meta),
+            meta=None
+            if raw is None
+            else Meta(raw.status, *(None if at is None else as_datetime(at) for at in moments)),
             window=self.window,
             timezone=None,
             coverage=self._coverage(body, ends, response.date),
@@ -237,11 +254,9 @@ class RequestedRange:
 
     def _coverage(self, body: RawBody, ends: Sequence[int], date: float | None) -> Coverage:
         meta, grid = body.meta or RawMeta(), self.limits.grid
-        # A gateway that comes back counts as reporting while it uploads its backlog, oldest first: data ends
-        # at the earlier of both. The newest row tells where neither is known.
-        told = [at for at in (meta.last_report_at, meta.last_energy_at) if at and at > 0]
-        rows = [at for at in (*ends[-1:], self.newest) if at]
-        until = min(told) if told else max(rows, default=None)
+        until = earlier(meta.last_report_at, meta.last_energy_at)
+        if until is None:  # the newest row tells
+            until = max((at for at in (*ends[-1:], self.newest) if at), default=None)
         started = meta.operational_at
         if started is None and body.start_at is not None and body.start_at > self.window.start:
             started = body.start_at  # the service moves a start to where data begins
@@ -347,10 +362,3 @@ def _spanned(limits: SeriesLimits, ends: Sequence[int], response: Response) -> W
             response, "$.intervals", f"the rows of one answer lie more than {hours} hours apart"
         )
     return window
-
-
-def _meta(meta: RawMeta | None) -> Meta | None:
-    if meta is None:
-        return None
-    moments = (meta.last_report_at, meta.last_energy_at, meta.operational_at)
-    return Meta(meta.status, *(None if at is None else as_datetime(at) for at in moments))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -11,33 +10,20 @@ from zoneinfo import ZoneInfo
 
 from attrs import Factory, define, evolve, field, frozen
 
-from enlighten_async.api.error_bodies import INVALID_RANGE, says_no_device
+from enlighten_async.api.error_bodies import FUTURE_RANGE, INVALID_RANGE, longest_range, says_no_device
 from enlighten_async.api.ranges import HOUR, Range, SeriesLimits, TimeRange
 from enlighten_async.cache import SeriesIndex, split_window_by_week
-from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, Unavailable
+from enlighten_async.errors import APIError, EnlightenError, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Gap, Reason, data_begins, explained
 from enlighten_async.models.intervals import SeriesResult, merge_parts
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import QueryPlan, Segment, Segments
-from enlighten_async.windows import DAY, Window, as_datetime, floor, local_days, time_zone, without
+from enlighten_async.windows import DAY, Window, as_datetime, floor, known_zone, local_days, without
 from enlighten_async.wire import Request, Response, SeriesKey, WindowRequests
 
 S = TypeVar("S", bound=SeriesResult)
 
-FUTURE_RANGE = "is in the future"
-"""Text of an error about a range for which there is nothing yet."""
-
-_TOO_LONG = re.compile(
-    r"(?:more|longer|greater) than|exceed\w*|at most|maximum(?: of)?|too (?:long|large)", re.IGNORECASE
-)
-"""Texts of errors about a range that is longer than one request may ask for."""
-
-_LENGTH = re.compile(r"(\d+|\ba|\bone) ?-?(hour|day|week)", re.IGNORECASE)
-"""The length that such a text names, as the longest that one request may ask for."""
-
-_SECONDS = {"hour": HOUR, "day": DAY, "week": 7 * DAY}
-
-MAX_CLOCK_ERROR_S = HOUR
+CLOCK_BEHIND_S = HOUR
 """Seconds by which our clock may be behind the service's before more is asked for, up to its now."""
 
 MAX_SMALL_STEPS = 3
@@ -84,11 +70,7 @@ class SeriesRequests(Generic[S]):
     @property
     def zone(self) -> ZoneInfo | None:
         """The system's time zone, where it is known and has a name that we know."""
-        name = self.time_zones.get(self.system_id)
-        try:
-            return None if name is None else time_zone(name)
-        except InputError:
-            return None
+        return known_zone(self.time_zones, self.system_id)
 
     @property
     def series(self) -> SeriesKey[S] | None:
@@ -135,7 +117,7 @@ class SeriesRequests(Generic[S]):
                 window = Window(answered.end, window.end)
             else:  # its end has not come yet, by the clock of the service
                 window, newest = Window(window.start, answered.start), True
-            if newest and fetched and fetched.timestamp() >= window.end + MAX_CLOCK_ERROR_S and asked:
+            if newest and fetched and fetched.timestamp() >= window.end + CLOCK_BEHIND_S and asked:
                 window = self._later(window, fetched.timestamp(), asked)
         if window.start == window.end:
             return None
@@ -298,19 +280,13 @@ class SeriesRequests(Generic[S]):
 
     def _too_long(self, error: APIError, window: Window) -> S | None:
         """Return a part for nothing of a window that is refused as too long: it is asked for in pieces."""
-        text = str(error)
-        if not isinstance(error, RangeError) or not _TOO_LONG.search(text):
-            return None
-        named = _LENGTH.search(text)
-        number = int(named[1]) if named and named[1].isdigit() else 1
-        span = number * _SECONDS[named[2].lower()] if named else DAY
-        if span >= window.seconds:
+        span = longest_range(error)
+        if span is not None and span >= window.seconds:
             span = DAY  # a request may name a longer span than its window, such as a week
-        if span >= window.seconds:
+        if span is None or span >= window.seconds:
             return None
         self.facts.span = min(self.facts.span, span)
-        nothing = Window(window.start, window.start)
-        return self.empty((), nothing)
+        return self.empty((), Window(window.start, window.start))
 
     def _outside_data(self, error: APIError, window: Window | None, date: float | None) -> S | None:
         """Return the empty part of a range that lies outside of a system's data, if the range is known."""
@@ -321,10 +297,10 @@ class SeriesRequests(Generic[S]):
             return None if today is None else self.empty([Gap(today, Reason.NOT_REPORTED_YET)], today)
         grid, first, last = self.endpoint.limits.grid, facts.first_interval, facts.last_interval
         # Both are ends of intervals that exist: the first one began one interval before.
-        started = self._data_begins(asked) if first is None else first - grid
+        started = self._begins_after(asked) if first is None else first - grid
         return self.empty(explained(asked, grid, started, last), asked, last)
 
-    def _data_begins(self, window: Window) -> int | None:
+    def _begins_after(self, window: Window) -> int | None:
         """Return when data begins, at the earliest, if an invalid range lies before a valid one."""
         valid = self.facts.valid_from
         return window.end if valid is not None and window.end <= valid else None
@@ -522,5 +498,5 @@ def _fetched(part: S, date: float | None) -> S:
 
 def _may_have_reported(part: SeriesResult, until: int) -> bool:
     """Tell whether a system is known to have reported up to then, or may have."""
-    reported = part.meta.last_report_at if part.meta else None
+    reported = part.meta.reported_until if part.meta else None
     return reported is None or reported.timestamp() >= until

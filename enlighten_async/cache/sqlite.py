@@ -23,7 +23,7 @@ from enlighten_async.cache.pieces import WEEK, CachedPart, overlay, parts_within
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.intervals import SeriesResult
-from enlighten_async.state import DatabaseUnavailable, OutageLog, retry_while_busy, salt
+from enlighten_async.state import DatabaseUnavailable, FaultLog, retry_while_busy, salt
 from enlighten_async.windows import Window, floor
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
 
@@ -203,7 +203,7 @@ class SqliteCache:
     def __init__(self, file: StateFile, *, clock: Clock) -> None:
         self.file = file
         self._clock = clock
-        self._outage = OutageLog(
+        self._faults = FaultLog(
             file,
             meanwhile="answers are not cached meanwhile, and cached ones may be requested again",
             after="answers are cached again",
@@ -287,14 +287,14 @@ class SqliteCache:
     async def _in_thread(self, work: Callable[[], T], otherwise: T) -> T:
         """Do blocking work in a thread; if the file cannot be used, log it and return `otherwise`."""
         # During an outage nobody waits for the file again: one attempt tells whether it is over.
-        timeout_s = 0.0 if self._outage else CACHE_LOCK_TIMEOUT_S
+        timeout_s = 0.0 if self._faults else CACHE_LOCK_TIMEOUT_S
         try:
             found = await retry_while_busy(work, self._clock, timeout_s)
         except DatabaseUnavailable as fault:
-            self._outage.begin(fault)
+            self._faults.begin(fault)
             return otherwise
         if self.file.pending.fault is None:
-            self._outage.end()
+            self._faults.end()
         else:
-            self._outage.begin(self.file.pending.fault)
+            self._faults.begin(self.file.pending.fault)
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 EXTRA = frozenset({"click", "rich", "uvicorn"})
-"""What the extra `cli` brings; everything else is there anyway."""
+"""The packages of the extra `cli`; everything else is there anyway."""
 
 MISSING = 'error: {name} is not installed, which the command line needs: pip install "enlighten-async[cli]"'
 

@@ -184,7 +184,7 @@ def _length(error: Throttled) -> float:
 def outgrown(period: str, heard: PlanLimits, limits: PlanLimits) -> bool:
     """Tell whether a plan allows more than the one under which the server said something of a period.
 
-    What a rejection says holds for the plan that the key had then; a client with a bigger one has it since.
+    The words of a rejection hold for the plan that the key had then; a client with a bigger one has it since.
     Periods without a limit in plans, such as the hour, go by both limits.
 
     Args:

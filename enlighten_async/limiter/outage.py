@@ -33,7 +33,7 @@ FIRST_HOUR_S = 3600.0
 """Seconds after the first failure from which on probes are rare."""
 LATER_GAP_S = 3570.0
 """Seconds between those."""
-MAX_RETRY_AFTER_S = 86_400.0
+MAX_REST_S = 86_400.0
 """Seconds for which the service is left alone at the most, whatever its `Retry-After` says."""
 MAX_TARGETS = 32
 """Targets remembered that failed last time."""
@@ -59,7 +59,7 @@ _KINDS: Mapping[str, type[errors.EnlightenError]] = {
 
 
 def target_of(path: str) -> str:
-    """Return what a path asks: its endpoint and system, without further ids such as serial numbers."""
+    """Return the target of a path: endpoint and system, without further ids such as serial numbers."""
     head, rest = path.split("/")[:3], path.split("/")[3:]
     return "/".join([*head, *(word for word in rest if not any(letter.isdigit() for letter in word))])
 
@@ -81,7 +81,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def of(cls, error: errors.EnlightenError) -> Failure:
-        """Return what is kept of an error."""
+        """Return the failure that is kept of an error."""
         kind = next((each.__name__ for each in type(error).__mro__ if each.__name__ in _KINDS), "ServerError")
         status, code = getattr(error, "status", 0), getattr(error, "error_code", None)
         return cls(kind, str(error)[:MAX_TEXT], status, code)
@@ -240,7 +240,7 @@ class Outage(msgspec.Struct, frozen=True, omit_defaults=True):
         target = target_of(path)
         service = self.service.failed(target, failure, now, FAILURES, TARGETS)
         if rest > 0:
-            service = service.left_alone(now, min(rest, MAX_RETRY_AFTER_S))
+            service = service.left_alone(now, min(rest, MAX_REST_S))
         own = self.targets.get(target, FailureRun()).failed(
             target, failure, now, max(TARGET_FAILURES, attempts), 1
         )

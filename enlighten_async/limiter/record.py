@@ -58,7 +58,7 @@ class LiveSender(msgspec.Struct, frozen=True):
     claim: tuple[float, float, int] | None = None
 
     def shifted(self, seconds: float) -> LiveSender:
-        """Return it with its times on another clock."""
+        """Return the same with its times on another clock."""
         claim = self.claim and (self.claim[0] + seconds, self.claim[1] + seconds, self.claim[2])
         return LiveSender(self.most, self.until + seconds, claim)
 

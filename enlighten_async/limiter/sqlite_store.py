@@ -70,13 +70,13 @@ class SqliteQuotaStore:
         self._state = SharedKeyState(_life(timeout))
         self._home: object = None  # identity of the file written last: another may have taken its place
         self._turn = Lock()  # held by threads at the disk, never by an event loop
-        self._outage = state.OutageLog(
+        self._faults = state.FaultLog(
             file,
             meanwhile="what is spent is counted in memory, by this process alone, and written when that is "
             "possible again",
             after="what was spent meanwhile is written",
         )
-        self._full = state.OutageLog(
+        self._full = state.FaultLog(
             file,
             meanwhile="queries of priority poll and backfill are refused",
             after="queries of every priority are sent",
@@ -107,7 +107,7 @@ class SqliteQuotaStore:
         try:
             return (await self._commit(pending, TAKE_TIMEOUT_S)).wait
         except state.DatabaseUnavailable as error:
-            self._outage.begin(error)
+            self._faults.begin(error)
             if asked.rank and not isinstance(error, state.DatabaseLocked):
                 raise self._refusal(error) from None
             return self._state.take(asked, self._now(pending))
@@ -134,7 +134,7 @@ class SqliteQuotaStore:
             try:
                 await self._commit(None, SYNC_TIMEOUT_S)
             except state.DatabaseUnavailable as error:
-                self._outage.begin(error)
+                self._faults.begin(error)
             except EnlightenError as error:
                 logger.debug("nothing was written: %s", error)
 
@@ -150,9 +150,9 @@ class SqliteQuotaStore:
         Raises:
             DatabaseUnavailable: that is not possible.
         """
-        timeout_s = 0.0 if self._outage else timeout_s  # waited for once, not by each request
+        timeout_s = 0.0 if self._faults else timeout_s  # waited for once, not by each request
         draft = await state.retry_while_busy(partial(self._write, pending), self._clock, timeout_s)
-        self._outage.end()
+        self._faults.end()
         return draft
 
     def _write(self, pending: PendingTake | None) -> Draft:

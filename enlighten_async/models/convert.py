@@ -107,7 +107,7 @@ _QUARTER_HOUR_S: Final = 900
 _converter = Converter(detailed_validation=False)
 
 _odd_fields: ContextVar[dict[str, None]] = ContextVar("_odd_fields")
-"""The fields, in order, whose values had to be bent in the answer that is being structured."""
+"""The fields, in order, whose values had to be converted in the answer that is being structured."""
 
 
 class UnreadableError(ValueError):
@@ -123,7 +123,7 @@ class UnreadableError(ValueError):
 
 
 def structure(raw: object, model: type[T]) -> tuple[T, tuple[str, ...]]:
-    """Return plain values of the service as a model, and the fields whose values had to be bent.
+    """Return plain values of the service as a model, and the fields whose values had to be converted.
 
     Raises:
         UnreadableError: at the first value that cannot be read and cannot be done without.
@@ -398,8 +398,8 @@ def _values(raw: object, kind: Any, name: str) -> tuple[object, ...]:
         return tuple(listed)
     _odd_fields.get()[name] = None
     near = _nearest(item)
-    bent = [each if type(each) in kinds else near(each) for each in listed]
-    return tuple(bent if NoneType in kinds else [each for each in bent if each is not None])
+    converted = [each if type(each) in kinds else near(each) for each in listed]
+    return tuple(converted if NoneType in kinds else [each for each in converted if each is not None])
 
 
 def _from_object(model: type[T]) -> Callable[[object, object], T]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
-from typing import Self
+from typing import Self, TypeVar
 
 from attrs import evolve, frozen
 
@@ -132,6 +132,18 @@ def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
         return []
     edges = [window.start, *ends, window.end + grid]
     return [Window(a, b - grid) for a, b in pairwise(edges) if b - a > grid]
+
+
+M = TypeVar("M", datetime, float)
+
+
+def earlier(last_report_at: M | None, last_energy_at: M | None) -> M | None:
+    """Return the end of the data that a system has reported: the earlier of both, or the one that is known.
+
+    A gateway that comes back uploads its backlog, oldest first, and counts as reporting meanwhile.
+    """
+    told = (last_report_at, last_energy_at)
+    return min((at for at in told if at is not None), default=None)
 
 
 def data_begins(coverage: Coverage) -> int | None:

@@ -13,7 +13,7 @@ from attrs import define, evolve, field, fields, frozen
 
 from enlighten_async.errors import InputError
 from enlighten_async.models.convert import ToDict
-from enlighten_async.models.coverage import Coverage, Gap, combined
+from enlighten_async.models.coverage import Coverage, Gap, combined, earlier
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, concatenated, row_class
 from enlighten_async.windows import DAY, Window, steady, time_zone
@@ -37,12 +37,8 @@ class Meta:
 
     @property
     def reported_until(self) -> datetime | None:
-        """End of the data that it had reported: the earlier of both moments, or the one that is known.
-
-        A gateway that comes back uploads its backlog, oldest first, and counts as reporting meanwhile.
-        """
-        told = (self.last_report_at, self.last_energy_at)
-        return min((at for at in told if at is not None), default=None)
+        """End of the data that it had reported: the earlier of its last report and its last energy."""
+        return earlier(self.last_report_at, self.last_energy_at)
 
 
 Unit: TypeAlias = Literal["hour", "day", "month"]

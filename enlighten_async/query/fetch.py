@@ -29,7 +29,7 @@ from enlighten_async.query.plan import Part
 from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.retry import is_outage, is_overload
 from enlighten_async.state import in_thread
-from enlighten_async.transport import Credentials, Exchange, run_shielded
+from enlighten_async.transport import LARGE_BODY_BYTES, Credentials, Exchange, run_shielded
 from enlighten_async.windows import DAY, Window, as_datetime
 from enlighten_async.wire import ReplyKey, Request, Response, WindowRequests
 
@@ -41,9 +41,6 @@ MAX_CLOCK_ERROR_S = DAY
 """Seconds by which the service's time of an answer may differ from our own clock's to be believed."""
 GIVEN_UP_S = 1.0
 """Seconds without an answer after which a request that its caller gives up tells of a service that hangs."""
-
-LARGE_BODY_BYTES = 1024 * 1024
-"""Largest body that is decoded in the event loop, which takes up to a tenth of a second."""
 
 _JSON_BEGINS = frozenset({b"{", b"["})
 

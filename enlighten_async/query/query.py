@@ -25,7 +25,7 @@ import anyio
 from attrs import evolve, frozen
 
 from enlighten_async.cache import CachedSpan, SeriesIndex
-from enlighten_async.errors import BudgetExceeded, DecodeError, EnlightenError, InputError, UsageError
+from enlighten_async.errors import BudgetExceeded, DecodeError, EnlightenError, UsageError
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Estimate, Receipt
 from enlighten_async.query.estimate import check_budget, estimate
@@ -34,7 +34,7 @@ from enlighten_async.query.plan import QueryPlan, Segment, Segments
 from enlighten_async.query.run import Runner
 from enlighten_async.query.session import ApiVersion, QueryOptions, Session
 from enlighten_async.retry import is_outage
-from enlighten_async.windows import Window, as_datetime, time_zone
+from enlighten_async.windows import Window, as_datetime, known_zone
 
 I_co = TypeVar("I_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
@@ -288,7 +288,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     @property
     def _zone_unknown(self) -> bool:
         system_id = self._plan.zone_of
-        return system_id is not None and _zone_info(self._session.api.time_zones, system_id) is None
+        return system_id is not None and known_zone(self._session.api.time_zones, system_id) is None
 
     def _time_zone_runner(self, system_id: int) -> Runner:
         plan = TimeZonePlan(self._session.api, system_id, self._session.api.time_zones)
@@ -306,14 +306,14 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             name = request and await runner.fetcher.cached_part(session.cache, request)
             if name:
                 session.api.time_zones[system_id] = name
-        return _zone_info(session.api.time_zones, system_id)
+        return known_zone(session.api.time_zones, system_id)
 
     async def _time_zone(self, system_id: int) -> ZoneInfo | None:
         """Return a system's time zone, asked for by the first query that needs it; `None` if that failed."""
         if system_id not in self._session.api.time_zones:
             await self._time_zone_runner(system_id).run()
         zones = self._session.api.time_zones
-        zone = _zone_info(zones, system_id)
+        zone = known_zone(zones, system_id)
         if zone is None and system_id in zones:
             text = f"time zone {zones[system_id]!r:.60} of the service, for system {system_id}, is not"
             self._failures.append(DecodeError(f"{text} known here: give start_at/end_at, which need none"))
@@ -401,12 +401,3 @@ def first_cause(failures: Sequence[EnlightenError], partial: object, receipt: Re
     error.causes = (error, *(failure for failure in failures if failure is not error))
     error.receipt = receipt
     return error
-
-
-def _zone_info(zones: Mapping[int, str], system_id: int | None) -> ZoneInfo | None:
-    """Return the time zone of a system, where it is known by a name that is one."""
-    name = None if system_id is None else zones.get(system_id)
-    try:
-        return None if name is None else time_zone(name)
-    except InputError:
-        return None

@@ -109,8 +109,8 @@ class Runner:
     async def next_parts(self) -> list[Part] | None:
         """Return the next few parts, oldest first, and forget them; `None` at the end.
 
-        Those after the next one are fetched ahead. What of them waits to be sent when it is there goes on
-        waiting in the next call: no part is held back for the sake of another.
+        Those after the next one are fetched ahead. When that one is there, those that still wait to be sent
+        are put off until the next call: no part is held back for the sake of another.
         """
         if len(self.segments) == 1:
             return await self._next_page(self.segments[0])

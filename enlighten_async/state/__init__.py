@@ -1,6 +1,6 @@
 """The state file: one SQLite database for the data that the processes of a machine share."""
 
-from enlighten_async.state.file import OutageLog, PendingWrites, StateFile, state_file
+from enlighten_async.state.file import FaultLog, PendingWrites, StateFile, state_file
 from enlighten_async.state.inspect import (
     INSPECT_LOCK_TIMEOUT_S,
     CorruptFileError,
@@ -23,7 +23,7 @@ __all__ = [
     "DatabaseLocked",
     "DatabaseUnavailable",
     "ExistingFile",
-    "OutageLog",
+    "FaultLog",
     "PendingWrites",
     "StateFile",
     "describe",

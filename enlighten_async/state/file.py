@@ -136,7 +136,7 @@ class PendingWrites:
                 self._waiting.pop(number, None)
 
 
-class OutageLog:
+class FaultLog:
     """Outage of the state file for one of its uses: true while it lasts, one warning at each end.
 
     Args:

@@ -11,10 +11,11 @@ from enlighten_async.transport.connections import (
 )
 from enlighten_async.transport.credentials import Credentials, Redactor, Secret
 from enlighten_async.transport.exchange import Exchange
-from enlighten_async.transport.http import Transport, service_of
+from enlighten_async.transport.http import LARGE_BODY_BYTES, Transport, service_of
 from enlighten_async.transport.origin import Origin, origin
 
 __all__ = [
+    "LARGE_BODY_BYTES",
     "ConnectionOptions",
     "Credentials",
     "Exchange",

@@ -157,7 +157,7 @@ def _parse_proxy(secret: Secret) -> Proxy | str:
 
 
 class ConnectionOptions(TypedDict, total=False):
-    """How connections are made.
+    """Options of the connections.
 
     Attributes:
         proxy: URL of a proxy, "" for none; by default as the environment says.
@@ -171,7 +171,7 @@ class ConnectionOptions(TypedDict, total=False):
 
 
 class NetworkOptions(ConnectionOptions, total=False):
-    """How the service is reached, for the client and for `OAuth`.
+    """Options of the way to the service, for the client and for `OAuth`.
 
     Attributes:
         base_url: where the API is; an emulator's address, say. https, unless it is this machine.
@@ -294,7 +294,7 @@ class SelfClosingConnection(httpcore2.AsyncConnectionInterface):
 
 
 KEEPALIVE_S = 10.0
-"""How long an idle connection is kept; servers close theirs after 15 seconds and more."""
+"""Seconds for which an idle connection is kept; servers close theirs after 15 seconds and more."""
 
 _PHASES: dict[str, Phase] = {
     "http11.send_request_headers.started": "send",

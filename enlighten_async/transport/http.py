@@ -39,7 +39,11 @@ USER_AGENT = _user_agent()
 
 
 LARGE_BODY_BYTES, MAX_LARGE_BODIES = 1024 * 1024, 6
-"""Bodies larger than this are held by so many exchanges at a time; the others wait before they read on."""
+"""Bodies larger than this are held by so many exchanges at a time; the others wait before they read on.
+
+To decode a body of this size in the event loop takes up to a tenth of a second: larger ones are decoded in a
+thread.
+"""
 
 
 class WrongOriginError(Exception):

@@ -138,11 +138,11 @@ def test_a_body_with_too_many_values_is_not_even_parsed(body: bytes) -> None:
     assert (parsed, caught.value.passing) == ([], False)
 
 
-def test_an_odd_body_of_many_objects_is_not_mended() -> None:
+def test_an_odd_body_of_many_objects_is_not_normalized() -> None:
     """That takes much more memory than to parse what is as documented."""
     row = b'{"end_at": "2025-06-15T12:00:00Z"}'
-    assert decode.mended(b"[" + row + b"]") == b'[{"end_at":1749988800}]'
-    assert decode.mended(b"[" + b",".join([row] * 100_001) + b"]") is None
+    assert decode.normalized(b"[" + row + b"]") == b'[{"end_at":1749988800}]'
+    assert decode.normalized(b"[" + b",".join([row] * 100_001) + b"]") is None
 
 
 NAMES = st.sampled_from(

@@ -19,7 +19,7 @@ from enlighten_async.errors import (
 )
 from enlighten_async.limiter.outage import (
     CALM,
-    MAX_RETRY_AFTER_S,
+    MAX_REST_S,
     MAX_TARGETS,
     Failure,
     Outage,
@@ -188,7 +188,7 @@ def test_the_service_is_left_alone_as_long_as_it_asks() -> None:
     assert failed(A, A, B, outage=outage, now=1.0).closed(B, 299.0)
     assert failed(A, A, B).failed(A, BROKEN, 1.0, rest=900.0).closed(B, 899.0)
     assert failed(A, A, B).failed(A, BROKEN, 1.0, rest=5.0).closed(B, 59.0)
-    assert CALM.failed(A, BROKEN, 0.0, rest=1e9).closed(B, MAX_RETRY_AFTER_S + 1) is None
+    assert CALM.failed(A, BROKEN, 0.0, rest=1e9).closed(B, MAX_REST_S + 1) is None
 
 
 def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:

@@ -279,7 +279,7 @@ def test_a_quantity_of_another_kind_is_refused(wrong: object) -> None:
     ],
 )
 def test_identity_is_strict(raw: object, model: type[Any], path: tuple[object, ...]) -> None:
-    """As is a list that an answer is for: no value is bent into shape."""
+    """As is a list that an answer is for: no value is converted."""
     with pytest.raises(UnreadableError) as caught:
         structure(raw, model)
     assert caught.value.path == path

@@ -15,7 +15,7 @@ from enlighten_async import DecodeError
 from enlighten_async.api.decode import decode_error
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.models import EventTypes
-from enlighten_async.query.fetch import LARGE_BODY_BYTES
+from enlighten_async.transport import LARGE_BODY_BYTES
 from enlighten_async.wire import Request, Response, never_final
 from tests.world import World
 

@@ -6,13 +6,14 @@ from datetime import date, timedelta
 from typing import Any
 
 from enlighten_async.api import daily, decode
+from enlighten_async.api.error_bodies import FUTURE_RANGE
 from enlighten_async.api.v4.systems import quote_segment
 from enlighten_async.errors import APIError, NotFound, RangeError
 from enlighten_async.models import lifetime
 from enlighten_async.models.coverage import Reason
 from enlighten_async.wire import Params
 
-NOT_OVER_TEXTS = (daily.FUTURE_DATE_TEXT, "Invalid date/time range", "Invalid start_date")
+NOT_OVER_TEXTS = (FUTURE_RANGE, "Invalid date/time range", "Invalid start_date")
 """Texts of errors for days that are not over, each family of endpoints with its own; also for other days."""
 
 NO_HEAT_PUMP_TEXT = "heat pump not found"
