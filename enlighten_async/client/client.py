@@ -36,7 +36,7 @@ from enlighten_async.client.options import (
 from enlighten_async.client.quota_stores import for_file, for_process
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
-from enlighten_async.limiter import Plan, QuotaStore, RateLimiter
+from enlighten_async.limiter import MAX_IN_FLIGHT, Plan, QuotaStore, RateLimiter
 from enlighten_async.models.receipt import QuotaStatus
 from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.oauth.oauth import CLIENT_ID
@@ -152,7 +152,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         interval_cache: IntervalCache | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | None = 30.0,
-        max_concurrency: int = 10,
+        max_concurrency: int = MAX_IN_FLIGHT,
         clock: Clock | None = None,
         **connection: Unpack[ConnectionOptions],
     ) -> None:

@@ -37,8 +37,9 @@ class ClientOptions(NetworkOptions, total=False):
             kept in memory, shared by all clients of this process on the same key.
         interval_cache: the cache of answers, in place of the state file; without either nothing is cached.
         retry: the policy for failures that may pass.
-        max_concurrency: requests in flight at once, at most; 10 by default. It holds for all clients together
-            that share counts, on this machine by a state file: the smallest number of those that live does.
+        max_concurrency: requests in flight at once, at most; 6 by default. So many may be lost when the
+            service goes down. It holds for all clients together that share counts, on this machine by a
+            state file: the smallest number of those that live does.
         base_url, timeout, proxy, verify, transport, clock: see `NetworkOptions`.
     """
 

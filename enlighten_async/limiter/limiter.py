@@ -14,7 +14,7 @@ from attrs import Factory, define, field
 from enlighten_async.errors import BudgetExceeded, EnlightenError, InputError, QuotaExhausted, UsageError
 from enlighten_async.limiter.bucket import MINUTE, RETRY_AFTER, runs_out
 from enlighten_async.limiter.decision import Sender, Settlement, Take, Wait
-from enlighten_async.limiter.outage import CALM, Failure, FailureRun
+from enlighten_async.limiter.outage import CALM, MAX_IN_FLIGHT, Failure, FailureRun
 from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
 from enlighten_async.windows import as_datetime
 
@@ -149,13 +149,15 @@ class RateLimiter:
             store: the smallest number of those that live holds for all.
 
     Attributes:
-        answers: responses so far, whatever they said.
+        answered_at: monotonic time of the last response, whatever it said.
 
     Raises:
         InputError: the plan is not resolved, or `max_in_flight` is below 1.
     """
 
-    def __init__(self, *, store: QuotaStore, plan: Plan, clock: Clock, max_in_flight: int = 10) -> None:
+    def __init__(
+        self, *, store: QuotaStore, plan: Plan, clock: Clock, max_in_flight: int = MAX_IN_FLIGHT
+    ) -> None:
         if not plan.is_resolved:
             raise InputError(f"plan {plan.name!r} has no limits yet: use plan.resolved(table)")
         self._store = store
@@ -167,7 +169,7 @@ class RateLimiter:
         self._numbers = count()
         self._wait_times = WaitTimes()
         self._log = QuotaLog()
-        self.answers = 0
+        self.answered_at = -math.inf
 
     def __repr__(self) -> str:
         in_flight = f"{self._concurrency.count}/{self._concurrency.limit}"
@@ -348,6 +350,18 @@ class RateLimiter:
     def _refused(self, run: FailureRun, now: float) -> EnlightenError:
         return run.refusal(self._store.read(lambda state: state.outage_time(now)), self.now())
 
+    def failure_since(self, began: float, text: str) -> EnlightenError | None:
+        """Return the last failure, if requests have failed and nobody was answered since.
+
+        Args:
+            began: monotonic time since when nobody was answered.
+            text: what came of it for the caller; the text of the failure is added.
+        """
+        last = self._store.read(lambda state: state.outage.service.last)
+        if last is None or self.answered_at > began:
+            return None
+        return last.error(f"{text}; the last failure: {last.text}")
+
     def overloaded(self, grant: Grant | None = None) -> None:
         """Halve the requests that may be in flight after the server said that they are too many (503).
 
@@ -384,7 +398,7 @@ class RateLimiter:
         if response is None:
             settlement = Settlement(sent_at, now)
         else:
-            self.answers += 1
+            self.answered_at = response.received_at
             settlement = Settlement(
                 sent_at=response.sent_at if sent_at is None else sent_at,
                 ended_at=response.received_at,
@@ -478,7 +492,7 @@ class RateLimiter:
         """Raise if so many are ahead in the queue that it takes longer than the caller waits."""
         ahead = self._queue.ahead(waiter)
         # The head's wait is known better, and before the first response the time is not known at all.
-        if not ahead or not self.answers:
+        if not ahead or self.answered_at == -math.inf:
             return
         opens = self._forecast(ahead + 1, waiter.priority)
         if opens - self.now() > max_wait:

@@ -37,6 +37,9 @@ MAX_REST_S = 86_400.0
 """Seconds for which the service is left alone at the most, whatever its `Retry-After` says."""
 MAX_TARGETS = 32
 """Targets remembered that failed last time."""
+MAX_IN_FLIGHT = 6
+"""Requests in flight at the most, unless the caller says otherwise: so many are lost when the service goes
+down under a busy client, and they are more than any plan needs."""
 SLOW_START = 4
 """Requests that may be in flight after a pause: if the service is down, so many are lost."""
 MAX_TEXT = 400

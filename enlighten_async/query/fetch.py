@@ -411,7 +411,7 @@ class Fetcher:
         """
         session, exchange = self.session, Exchange(request, credentials)
         failure: EnlightenError | None = None
-        before = session.limiter.answers, session.clock.monotonic()
+        began = session.clock.monotonic()
         try:
             await session.transport.send(exchange)
         except TransportError as error:
@@ -427,7 +427,7 @@ class Fetcher:
                 elif response is not None:
                     failure = self._receive(segment, request, shared, grant, response)
                 else:
-                    self._count_unanswered(segment, request, grant, failure, sent_at, before)
+                    self._count_unanswered(segment, request, grant, failure, sent_at, began)
             finally:
                 if exchange.place is not None:
                     exchange.release()
@@ -503,7 +503,7 @@ class Fetcher:
         grant: Grant,
         failure: EnlightenError | None,
         sent_at: float | None,
-        before: tuple[int, float],
+        began: float,
     ) -> None:
         """Count a request that left and got no whole answer, unless its caller was only impatient.
 
@@ -513,11 +513,13 @@ class Fetcher:
             grant: its permission, settled.
             failure: why it got no answer; `None`: its caller gave up.
             sent_at: monotonic time when it left, if it did.
-            before: when it began, the number of answers to anybody, and the monotonic time.
+            began: monotonic time when it began.
         """
-        limiter, seconds = self.session.limiter, self.session.clock.monotonic() - before[1]
-        silent = limiter.answers == before[0]
-        if failure is None and sent_at is not None and silent and seconds >= GIVEN_UP_S:
+        limiter, now = self.session.limiter, self.session.clock.monotonic()
+        seconds, silent = now - began, limiter.answered_at <= began
+        # That one answer is slow is no sign; that nobody was answered in the second half of the wait is.
+        given_up = failure is None and seconds >= GIVEN_UP_S and limiter.answered_at < now - seconds / 2
+        if given_up and sent_at is not None:
             text = f"no answer within {seconds:.1f} s to {request.method} {request.path}: given up"
             self._count_failure(segment, request, grant, RequestTimeout(text, sent=True, phase="wait"))
         elif failure is not None and sent_at is not None and is_outage(failure):

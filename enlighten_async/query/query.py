@@ -225,7 +225,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         # What waits to be repeated has failed before: that is the cause.
         segments = self._runner.segments if self._runner else ()
         self._failures.extend(each.failure for each in segments if each.request and each.failure)
-        self._failures.append(BudgetExceeded(f"not done within max_wait={allowed} s"))
+        text = f"not done within max_wait={allowed} s"
+        self._failures.append(self._session.limiter.failure_since(began, text) or BudgetExceeded(text))
 
     async def _prepared(self) -> Runner | None:
         """Return the runner, made when it is first needed; `None` if it may not begin."""

@@ -11,7 +11,7 @@ from attrs import Factory, define, field, frozen
 from enlighten_async.cache import IntervalCache
 from enlighten_async.clock import Clock
 from enlighten_async.errors import EnlightenError
-from enlighten_async.limiter import RANKS, Plan, Priority, RateLimiter
+from enlighten_async.limiter import MAX_IN_FLIGHT, RANKS, Plan, Priority, RateLimiter
 from enlighten_async.query.in_flight import InFlight
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import Credentials, Secret, Transport
@@ -115,7 +115,7 @@ class Session:
     transport: Transport
     clock: Clock
     retry: RetryPolicy
-    max_concurrency: int = 10
+    max_concurrency: int = MAX_IN_FLIGHT
     decoding: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None
     in_flight: InFlight = Factory(InFlight)

@@ -332,7 +332,7 @@ class Transport:
         base_url: str,
         clock: Clock,
         timeout: float | None = 30.0,
-        max_connections: int = 10,
+        max_connections: int,
         proxy: str | Secret | None = None,
         verify: Verify = True,
         transport: httpx.AsyncBaseTransport | None = None,

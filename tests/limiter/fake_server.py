@@ -205,7 +205,8 @@ def build(
 
 def beside(limiter: RateLimiter, server: FakeServer, plan: Plan | None = None) -> RateLimiter:
     """Return another limiter on the same store, as of another client."""
-    return RateLimiter(store=limiter._store, plan=plan or limiter.plan, clock=server.clock)
+    plan = plan or limiter.plan
+    return RateLimiter(store=limiter._store, plan=plan, clock=server.clock, max_in_flight=10)
 
 
 def rejection(**facts: object) -> Throttled:

@@ -15,9 +15,8 @@ BASE = "https://api.example.com/api/v2"
 
 def mocked(handler: Callable[[httpx.Request], Any], **settings: Any) -> Transport:
     """Return a transport whose requests the handler answers."""
-    return Transport(
-        **{"base_url": BASE, "clock": SystemClock(), "transport": httpx.MockTransport(handler), **settings}
-    )
+    basic = {"base_url": BASE, "clock": SystemClock(), "max_connections": 10}
+    return Transport(**{**basic, "transport": httpx.MockTransport(handler), **settings})
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

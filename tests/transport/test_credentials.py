@@ -413,6 +413,7 @@ async def test_cancel_keeps_nothing_of_what_was_handled_below(question, exchange
     transport = Transport(
         base_url="https://api.example.com",
         clock=SystemClock(),
+        max_connections=1,
         transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=Breaking())),
     )
     shown = ""
@@ -458,7 +459,10 @@ async def test_users_transport_hears_the_secrets_and_nobody_else(log, exchange) 
 
     shown = ""
     transport = Transport(
-        base_url="https://api.example.com", clock=SystemClock(), transport=httpx.MockTransport(handler)
+        base_url="https://api.example.com",
+        clock=SystemClock(),
+        max_connections=1,
+        transport=httpx.MockTransport(handler),
     )
     async with aclosing(transport):
         response = await transport.send(exchange)

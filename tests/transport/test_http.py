@@ -216,7 +216,7 @@ async def test_asgi_app_is_asked_in_process(exchange) -> None:
 
     asgi = httpx.ASGITransport(app=app)
     async with aclosing(
-        Transport(base_url="http://enphase/", clock=SystemClock(), transport=asgi)
+        Transport(base_url="http://enphase/", clock=SystemClock(), max_connections=1, transport=asgi)
     ) as transport:
         assert (await transport.send(exchange)).body == b"start_at=1"
         assert transport.service is app
@@ -241,7 +241,7 @@ async def test_respx_in_place_of_our_transport(exchange, new_exchange) -> None:
             json={"period": "minute"},
             headers={"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Set-Cookie": "a=b; path=/"},
         )
-        async with aclosing(Transport(base_url=BASE, clock=SystemClock())) as transport:
+        async with aclosing(Transport(base_url=BASE, clock=SystemClock(), max_connections=1)) as transport:
             await transport.send(new_exchange())
             response = await transport.send(exchange)
         assert "cookie" not in router.calls.last.request.headers
@@ -254,7 +254,7 @@ async def test_respx_sees_no_form() -> None:
     ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
     with respx.mock(using="httpx") as router:
         router.post(f"{BASE}/token").respond(json={"a": 1})
-        async with aclosing(Transport(base_url=BASE, clock=SystemClock())) as transport:
+        async with aclosing(Transport(base_url=BASE, clock=SystemClock(), max_connections=1)) as transport:
             response = await transport.send(Exchange(ask, FORM))
         assert router.calls.last.request.content == b""
     assert json.loads(response.body) == {"a": 1}

@@ -20,7 +20,9 @@ QUESTION = Request("stats", "/systems/7/stats", (), lambda _: None)
 def answering(size: int) -> Transport:
     """Return a transport to a service whose answers have this size."""
     service = httpx.MockTransport(lambda _: httpx.Response(200, content=bytes(size)))
-    return Transport(base_url="http://127.0.0.1:9/api/v2", clock=SystemClock(), transport=service)
+    return Transport(
+        base_url="http://127.0.0.1:9/api/v2", clock=SystemClock(), max_connections=1, transport=service
+    )
 
 
 def asked() -> Exchange:
