@@ -18,12 +18,17 @@ from enlighten_async.api.error_bodies import FUTURE_RANGE, INVALID_RANGE, says_n
 from enlighten_async.api.single import OneRequestPlan
 from enlighten_async.cache import absent_until, day_end_anywhere, valid_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError
-from enlighten_async.models.coverage import Reason
-from enlighten_async.models.lifetime import Lifetime
+from enlighten_async.models.coverage import Gap, Reason, nothing_missing
+from enlighten_async.models.lifetime import Lifetime, days_of_utc
 from enlighten_async.windows import as_datetime, calendar_day
 from enlighten_async.wire import Params, Request, Requests, Response
 
 L = TypeVar("L", bound=Lifetime[Any])
+
+_EASTERNMOST = timedelta(hours=14)
+"""What the clocks of the easternmost time zone are ahead of UTC."""
+
+_NOTHING_REPORTED = as_datetime(0)
 
 
 @frozen
@@ -87,6 +92,11 @@ def may_be_today(day: date, error: RangeError) -> bool:
     """Tell whether a day may be the system's today: in any time zone, that is within a day of UTC's."""
     now = decode.fetched_at(error.response)
     return now is not None and abs(day - now.date()) <= timedelta(days=1)
+
+
+def _today(part: Lifetime[Any]) -> date:
+    """Return the last day that has begun anywhere when an answer was fetched, as far as that is known."""
+    return date.max if part.as_of is None else (part.as_of + _EASTERNMOST).date()
 
 
 def _not_reported_yet(_part: object) -> Reason:
@@ -182,7 +192,7 @@ class DailyPlan(OneRequestPlan[L]):
         )
 
     def _decode(self, response: Response) -> L:
-        endpoint, start, last = self.endpoint, self.days.start_date, self.days.end_date
+        endpoint, start = self.endpoint, self.days.start_date
         known = {
             "system_id": self.system_id,
             "start_date": None if start is None else str(start),
@@ -191,9 +201,43 @@ class DailyPlan(OneRequestPlan[L]):
         part = decode.value(
             endpoint.model, response, shape=endpoint.shape, defaults=known, system_id=self.system_id
         )
-        if last is not None:
-            part = part.ended(last)
-        return part if len(part) else evolve(part, start_date=None, reason=endpoint.empty_reason(part))
+        return self._fitted(part)
+
+    def _fitted(self, part: L) -> L:
+        """Return an answer with the days that were asked for, and with the gaps of those that it lacks."""
+        first, today = self.days.start_date or date.min, _today(part)
+        fitted, notes = part.within(first, min(self.days.end_date or today, today)), list[str]()
+        if part.start_date is not None and len(part):
+            notes += ["days before those that were asked for were left out"] * (part.start_date < first)
+            notes += ["days that have not begun were left out"] * (
+                len(part) > (today - part.start_date).days + 1
+            )
+        if notes:
+            decode.warn_incomplete(self.endpoint.name, self.system_id, notes)
+        if not len(fitted):
+            reason = Reason.LEFT_OUT if notes else self.endpoint.empty_reason(part)
+            return self._without_days(evolve(fitted, start_date=None, notes=tuple(notes)), reason)
+        left_out = [nothing_missing(fitted.days)] if notes else []
+        return evolve(fitted, missing=(*self._missing(fitted), *left_out), notes=tuple(notes))
+
+    def _without_days(self, part: L, reason: Reason) -> L:
+        """Return an answer that has no days, with the reason."""
+        missing = tuple(evolve(gap, reason=reason) for gap in self._missing(part))
+        return evolve(part, reason=reason, missing=missing)
+
+    def _missing(self, part: L) -> list[Gap]:
+        """Return the gaps of an answer, as far as it is known which days were asked for."""
+        asked, last, gaps = self.days.start_date, self.days.end_date, list[Gap]()
+        start = part.start_date or asked
+        if asked is not None and start is not None:
+            began = part.meta.operational_at if part.meta else None
+            reason = Reason.BEFORE_OPERATION if began and began.date() > asked else Reason.NO_ROW
+            gaps.append(Gap(days_of_utc(asked, (start - asked).days), reason))
+        if start is not None and last is not None:
+            end = start + timedelta(days=len(part))
+            days = (min(last, _today(part)) - end).days + 1
+            gaps.append(Gap(days_of_utc(end, days), Reason.NOT_REPORTED_YET))
+        return [gap for gap in gaps if gap.window.seconds]
 
     def _empty_answer_for(self, error: EnlightenError) -> L | None:
         if not isinstance(error, APIError):
@@ -205,13 +249,16 @@ class DailyPlan(OneRequestPlan[L]):
 
     def _empty(self, reason: Reason, error: APIError) -> L:
         as_of = decode.fetched_at(error.response)
-        return self.endpoint.model.empty(self.system_id, reason, as_of, **self.endpoint.defaults)
+        part = self.endpoint.model.empty(self.system_id, reason, as_of, **self.endpoint.defaults)
+        return self._without_days(part, reason)
 
     def _valid_until(self, part: L, fetched: float, since: float | None) -> float:
         """Return up to when (epoch seconds) a response will do: for ever where its last day is final."""
         if part.reason is not None:
             return absent_until(part.reason, fetched, since)
         reported = part.meta.reported_until if part.meta else None
+        if any(gap.reason in {Reason.NOT_REPORTED_YET, Reason.LEFT_OUT} for gap in part.missing):
+            reported = _NOTHING_REPORTED  # so that it is not final
         last = self.days.end_date
         return fetched if last is None else valid_until(day_end_anywhere(last), fetched, reported, since)
 

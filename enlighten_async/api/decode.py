@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from math import inf, isfinite, nan
 from types import GenericAlias, MappingProxyType
@@ -163,6 +163,12 @@ def warn_of(odd: Sequence[str]) -> None:
     """Log that fields of an answer had other values than the service documents, if any had."""
     if odd:
         logger.warning("an answer has values of another kind than documented, in %s", ", ".join(odd[:20]))
+
+
+def warn_incomplete(endpoint: str, system_id: int, notes: Iterable[str]) -> None:
+    """Log that something of an answer was left out."""
+    what = "; ".join(dict.fromkeys(notes))
+    logger.warning("an answer of %s about system %d is not complete: %s", endpoint, system_id, what)
 
 
 def instant(value: object) -> int | None:

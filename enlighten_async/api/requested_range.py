@@ -16,7 +16,7 @@ import msgspec
 from attrs import define, evolve, field
 from msgspec.structs import replace
 
-from enlighten_async.api.decode import decode_error, logger
+from enlighten_async.api.decode import decode_error, warn_incomplete
 from enlighten_async.api.ranges import HOUR, SeriesLimits
 from enlighten_async.models.coverage import (
     Coverage,
@@ -238,7 +238,7 @@ class RequestedRange:
         if body.unread_figures:
             self.notes.append(f"figures that cannot be read are null: {body.unread_figures}")
         if self.left_out and not quiet:
-            warn_left_out(self.limits, body.system_id, self.notes)
+            warn_incomplete(self.limits.name, body.system_id, self.notes)
         raw = body.meta
         moments = (raw.last_report_at, raw.last_energy_at, raw.operational_at) if raw else ()
         return Metadata(
@@ -277,12 +277,6 @@ class RequestedRange:
             reported_until=None if until is None else as_datetime(until),
             notes=tuple(dict.fromkeys(self.notes)),
         )
-
-
-def warn_left_out(limits: SeriesLimits, system_id: int, notes: Iterable[str]) -> None:
-    """Log that something of an answer was left out."""
-    what = "; ".join(dict.fromkeys(notes))
-    logger.warning("an answer of %s about system %d is not complete: %s", limits.name, system_id, what)
 
 
 def flat(raw: list[Any] | None) -> tuple[list[Any], array[int], bool]:

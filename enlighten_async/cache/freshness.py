@@ -91,7 +91,8 @@ def absent_until(reason: Reason, fetched: float, since: float | None = None) -> 
     """
     if reason is Reason.UNAVAILABLE:
         return fetched
-    return recheck_at(fetched, since) if reason is Reason.NOT_REPORTED_YET else fetched + ABSENCE_MEMORY_S
+    passing = reason in {Reason.NOT_REPORTED_YET, Reason.LEFT_OUT}
+    return recheck_at(fetched, since) if passing else fetched + ABSENCE_MEMORY_S
 
 
 def day_end_anywhere(day: date) -> float:

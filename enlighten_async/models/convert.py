@@ -98,7 +98,7 @@ STRICT: Final = MappingProxyType({"strict": True})
 PICKED: Final = MappingProxyType({"strict": True, "picked": True})
 """The same of a list of objects, but that a few of them which cannot be read are left out."""
 
-_NOT_SENT: Final = frozenset({"as_of", "complete", "reason", "receipt"})
+_NOT_SENT: Final = frozenset({"as_of", "complete", "missing", "notes", "reason", "receipt"})
 """Attributes of answers which the service does not send; values it may send by these names are ignored."""
 
 _QUARTER_HOUR_S: Final = 900

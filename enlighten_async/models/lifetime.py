@@ -60,6 +60,15 @@ def _on_the_calendar(lifetime: Lifetime[ToDict], _: Attribute[datetime.date | No
         raise ValueError("values without a start_date")
 
 
+_NO_DAY = datetime.date(1970, 1, 1)
+
+
+def days_of_utc(first: datetime.date, count: int) -> Window:
+    """Return local days as days of UTC, so that they can be counted; none if there are fewer than one."""
+    start = int(datetime.datetime.combine(first, datetime.time(), datetime.UTC).timestamp())
+    return Window(start, start + max(0, count) * DAY)
+
+
 @frozen
 class Lifetime(RowSequence[D_co]):
     """Figures of a system, day by day: a sequence of days, without gaps.
@@ -71,6 +80,8 @@ class Lifetime(RowSequence[D_co]):
         start_date: local day of the first value; null if there are no values.
         meta: the system's state; null in answers of the first years, and where `reason` is set.
         reason: why there are no days, also in `coverage`; null if there are.
+        missing: the gaps of what was asked for, where that is known; those of `coverage`.
+        notes: descriptions of what the service sent that was left out.
         as_of: when it was fetched (aware UTC).
         receipt: cost of the query.
     """
@@ -82,6 +93,8 @@ class Lifetime(RowSequence[D_co]):
     start_date: datetime.date | None = field(validator=_on_the_calendar)
     meta: Meta | None = field(default=None, kw_only=True)
     reason: Reason | None = field(default=None, kw_only=True)
+    missing: tuple[Gap, ...] = field(default=(), eq=False, kw_only=True)
+    notes: tuple[str, ...] = field(default=(), eq=False, kw_only=True)
     as_of: datetime.datetime | None = field(default=None, eq=False, kw_only=True)
     receipt: Receipt = field(factory=Receipt, eq=False, kw_only=True)
 
@@ -91,30 +104,36 @@ class Lifetime(RowSequence[D_co]):
         values: dict[str, Any] = {**dict.fromkeys(cls._columns, ()), **known}
         return cls(system_id, None, **values, reason=reason, as_of=as_of)
 
-    def ended(self, last: datetime.date) -> Self:
-        """Return the answer without the days after this one."""
+    def within(self, first: datetime.date, last: datetime.date) -> Self:
+        """Return the answer without the days before the first and after the last."""
         if self.start_date is None:
             return self
+        skipped = min(max(0, (first - self.start_date).days), len(self))
         count = max(0, (last - self.start_date).days + 1)
-        columns: dict[str, Any] = {name: getattr(self, name)[:count] for name in self._columns}
-        return evolve(self, **columns)
+        columns: dict[str, Any] = {name: getattr(self, name)[skipped:count] for name in self._columns}
+        return evolve(self, start_date=self.start_date + datetime.timedelta(days=skipped), **columns)
+
+    @property
+    def days(self) -> Window:
+        """Its days, each as a day of UTC."""
+        return days_of_utc(self.start_date or _NO_DAY, len(self))
 
     def __len__(self) -> int:
         return max(len(getattr(self, column)) for column in self._columns)
 
     @property
     def coverage(self) -> Coverage:
-        """The coverage: its days, each as a day of UTC.
+        """The coverage: the days that were asked for, each as a day of UTC.
 
-        It has no gaps. One without days has an empty gap, which bears the reason.
+        One without days has a gap, which bears the reason; an empty one, where it is not known of which days.
         """
-        first = self.start_date or datetime.date(1970, 1, 1)
-        days = (first, first + datetime.timedelta(days=len(self)))
-        midnights = [datetime.datetime.combine(day, datetime.time(), datetime.UTC) for day in days]
-        window = Window(*(int(midnight.timestamp()) for midnight in midnights))
-        gaps = () if self.reason is None else (Gap(window, self.reason),)
+        gaps = self.missing
+        if self.reason is not None and not gaps:
+            gaps = (Gap(self.days, self.reason),)
+        spans = [*(gap.window for gap in gaps), *([self.days] if len(self) else [])] or [self.days]
+        window = Window(min(span.start for span in spans), max(span.end for span in spans))
         reported = self.meta.reported_until if self.meta else None
-        return Coverage(window, DAY, gaps, as_of=self.as_of, reported_until=reported)
+        return Coverage(window, DAY, gaps, as_of=self.as_of, reported_until=reported, notes=self.notes)
 
     def _row(self, place: int) -> D_co:
         # Where there are values there is a start: it was checked.

@@ -122,8 +122,8 @@ def test_what_an_answer_leaves_out_is_known_from_the_question(left_out: dict[str
     """The service left out the system now and then."""
     plan = consumption_lifetime(7, start_date=date(2025, 6, 1))
     assert told(plan, {**left_out, "consumption": [4]}) == ConsumptionLifetime(7, date(2025, 6, 1), (4,))
-    said = {"system_id": 7, "start_date": "2025-05-01", "consumption": [4]}
-    assert told(plan, said) == ConsumptionLifetime(7, date(2025, 5, 1), (4,))
+    said = {"system_id": 7, "start_date": "2025-06-03", "consumption": [4]}
+    assert told(plan, said) == ConsumptionLifetime(7, date(2025, 6, 3), (4,))
 
 
 @both
@@ -155,6 +155,76 @@ def test_what_cannot_be_read_is_an_error(body: object, path: str) -> None:
     error = told(energy_lifetime(7), body)
     assert isinstance(error, DecodeError)
     assert error.path == path
+
+
+FIRST, LAST = date(2025, 5, 2), date(2025, 5, 8)
+WEEK = {"start_date": FIRST, "end_date": LAST}
+HEAD, TAIL, OUT = Reason.NO_ROW, Reason.NOT_REPORTED_YET, Reason.LEFT_OUT
+
+
+@both
+@pytest.mark.parametrize(
+    ("start", "count", "held", "gaps"),
+    [
+        ("2025-05-02", 7, (2, 7), []),
+        ("2025-05-02", 9, (2, 7), []),  # the service took no notice of the last day
+        ("2025-05-02", 3, (2, 3), [(TAIL, 4)]),
+        ("2025-05-04", 5, (4, 5), [(HEAD, 2)]),
+        ("2025-05-04", 2, (4, 2), [(HEAD, 2), (TAIL, 3)]),
+        ("2025-05-01", 8, (2, 7), [(OUT, 0)]),
+        ("2025-05-01", 3, (2, 2), [(TAIL, 5), (OUT, 0)]),
+        ("2020-01-01", 7, None, [(OUT, 7)]),
+        ("2025-05-02", 0, None, [(TAIL, 7)]),
+        ("2025-05-02", 400, (2, 7), [(OUT, 0)]),  # days that have not begun: what are the others worth?
+        ("2030-01-01", 7, None, [(OUT, 7)]),
+    ],
+)
+def test_days_that_were_asked_for_and_no_others(
+    lifetime: Any, start: str, count: int, held: tuple[int, int] | None, gaps: list[tuple[Reason, int]]
+) -> None:
+    """Each asked day has a value or a gap, and a day that was not asked for is not given out as one."""
+    name = "production" if lifetime is energy_lifetime else "consumption"
+    plan = lifetime(7, **WEEK)
+    part = told(plan, {"system_id": 7, "start_date": start, name: [5] * count})
+    days = [] if held is None else [date(2025, 5, held[0]) + timedelta(days=n) for n in range(held[1])]
+    assert [day.date for day in part] == days
+    coverage = part.coverage
+    assert [(gap.reason, gap.window.seconds // 86_400) for gap in coverage.gaps()] == gaps
+    assert (coverage.expected, coverage.got) == (7, len(days))
+    assert coverage.complete == all(reason is not OUT for reason, _ in gaps)
+    assert bool(coverage.notes) == any(reason is OUT for reason, _ in gaps)
+    valid_until, now = asked(plan).valid_until, DATE + 0.0
+    whole = not any(reason in {TAIL, OUT} for reason, _ in gaps)
+    assert (valid_until(part, now + 40 * 86_400, None) == float("inf")) == whole
+
+
+@both
+@pytest.mark.parametrize(("began", "reason"), [(3, Reason.BEFORE_OPERATION), (1, Reason.NO_ROW)])
+def test_a_later_start_is_that_of_operation_if_the_answer_says_so(
+    lifetime: Any, began: int, reason: Reason
+) -> None:
+    """Otherwise there is just no value."""
+    name = "production" if lifetime is energy_lifetime else "consumption"
+    meta = {"status": "normal", "operational_at": datetime(2025, 5, began, 20, tzinfo=UTC).timestamp()}
+    part = told(
+        lifetime(7, **WEEK), {"system_id": 7, "start_date": "2025-05-04", name: [5] * 5, "meta": meta}
+    )
+    assert [gap.reason for gap in part.coverage.gaps()] == [reason]
+
+
+@both
+def test_days_that_have_not_begun(lifetime: Any) -> None:
+    """They are left out without an end as well; in the east it may be tomorrow already."""
+    name = "production" if lifetime is energy_lifetime else "consumption"
+    body = {"system_id": 7, "start_date": str(TODAY), name: [5] * 5_000}
+    part = told(lifetime(7), body)
+    assert [day.date for day in part][1:] == [TODAY + timedelta(1)] * (NOW.hour >= 10)
+    assert not part.coverage.complete
+    assert part.coverage.notes == ("days that have not begun were left out",)
+    assert len(told(lifetime(7), body, date=None)) == 5_000  # nobody knows what day it is
+    ahead = told(lifetime(7, start_date=TODAY, end_date=date(9998, 1, 1)), {**body, name: [5]})
+    assert ahead.coverage.complete
+    assert ahead.coverage.expected in {1, 2}
 
 
 def invalid(**days: object) -> dict[str, object]:

@@ -11,7 +11,7 @@ from msgspec import defstruct
 
 from enlighten_async import models
 from enlighten_async.api import decode_series as series
-from enlighten_async.api.decode import decode_error
+from enlighten_async.api.decode import decode_error, warn_incomplete
 from enlighten_async.api.decode_series import SeriesDecoder
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import (
@@ -20,7 +20,6 @@ from enlighten_async.api.requested_range import (
     RequestedRange,
     flat,
     requested_range,
-    warn_left_out,
 )
 from enlighten_async.models import MicroInterval, MicrosTelemetry, MicroTelemetry
 from enlighten_async.models.coverage import Coverage, Gap, Reason, nothing_missing
@@ -84,7 +83,7 @@ def micros(
     notes = tuple(dict.fromkeys(note for each in devices for note in each.coverage.notes))
     gaps = _gaps(range_.window, body, devices)
     if any(gap.reason is Reason.LEFT_OUT for gap in gaps):
-        warn_left_out(limits, system_id, notes or ("its list of devices is null",))
+        warn_incomplete(limits.name, system_id, notes or ("its list of devices is null",))
     coverage = Coverage(
         range_.window,
         limits.grid,
