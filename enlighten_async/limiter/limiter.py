@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from attrs import Factory, define, field
 
-from enlighten_async.errors import BudgetExceeded, EnlightenError, InputError, QuotaExhausted, UsageError
+from enlighten_async.errors import (
+    BudgetExceeded,
+    EnlightenError,
+    InputError,
+    QuotaExhausted,
+    RequestTimeout,
+    UsageError,
+)
 from enlighten_async.limiter.bucket import MINUTE, RETRY_AFTER, runs_out
 from enlighten_async.limiter.decision import Sender, Settlement, Take, Wait
 from enlighten_async.limiter.outage import CALM, MAX_IN_FLIGHT, Failure, FailureRun
@@ -351,16 +358,19 @@ class RateLimiter:
         return run.refusal(self._store.read(lambda state: state.outage_time(now)), self.now())
 
     def failure_since(self, began: float, text: str) -> EnlightenError | None:
-        """Return the last failure, if requests have failed and nobody was answered since.
+        """Return the last failure, or that nothing comes, if nobody was answered since; else `None`.
 
         Args:
             began: monotonic time since when nobody was answered.
-            text: what came of it for the caller; the text of the failure is added.
+            text: what came of it for the caller; the failure is added.
         """
-        last = self._store.read(lambda state: state.outage.service.last)
-        if last is None or self.answered_at > began:
+        if self.answered_at > began:
             return None
-        return last.error(f"{text}; the last failure: {last.text}")
+        last = self._store.read(lambda state: state.outage.service.last)
+        if last is not None:
+            return last.error(f"{text}; the last failure: {last.text}")
+        in_flight = self._concurrency.count
+        return RequestTimeout(f"{text}; no answer yet to {in_flight} in flight") if in_flight else None
 
     def overloaded(self, grant: Grant | None = None) -> None:
         """Halve the requests that may be in flight after the server said that they are too many (503).
