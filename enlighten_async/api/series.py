@@ -134,10 +134,11 @@ class SeriesRequests(Generic[S]):
     def _later(self, rest: Window, now: float, asked: Range) -> Window:
         """Return the rest of a window that ends by our now, as far as the range that the caller gave goes.
 
-        It is asked for up to the service's now where our clock is far behind it.
+        It is asked for up to the service's now where our clock is far behind it, request by request: the
+        next answer may show that the time of this one was wrong.
         """
         grid = self.endpoint.limits.grid
-        end = min(floor(now, grid), asked.until(self.zone, grid))
+        end = min(floor(now, grid), asked.until(self.zone, grid), rest.start + self.facts.span)
         return Window(rest.start, max(rest.end, end))
 
     def request(
@@ -428,7 +429,16 @@ class SeriesPlan(QueryPlan[S, S]):
             return Reason.NO_DEVICE
         # An answer that has `meta` may call it so by the day of operation, which may have been set by hand.
         began = None if part.meta else data_begins(part.coverage)
-        return Reason.BEFORE_OPERATION if began is not None and window.end <= began else None
+        if began is not None and window.end <= began:
+            return Reason.BEFORE_OPERATION
+        now = part.coverage.as_of
+        future = bool(gaps) and gaps[0].window == part.window and gaps[0].reason is Reason.NOT_REPORTED_YET
+        # Not by the time of an answer alone, which may be wrong: the service has also said so.
+        return (
+            Reason.NOT_REPORTED_YET
+            if future and not part.meta and now and window.start >= now.timestamp()
+            else None
+        )
 
     def is_outdated(self, window: Window) -> bool:
         """Tell whether a window is longer than one request may ask for, as the service has told meanwhile."""

@@ -31,7 +31,7 @@ from enlighten_async.limiter.decision import Sender, Settlement, Take, Wait
 from enlighten_async.limiter.outage import CALM, Failure, FailureRun
 from enlighten_async.limiter.plan import Reservations
 from enlighten_async.limiter.record import ClockReading, LiveSender, PendingRequest, Record
-from enlighten_async.limiter.server_clock import DATE_SLACK_S, ServerClock, from_peer
+from enlighten_async.limiter.server_clock import DATE_SLACK_S, FAR_S, ServerClock, from_peer
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
@@ -604,7 +604,9 @@ class KeyState:
             if most == math.inf:
                 self.clock = self.clock if self.clock.known else ServerClock(least, most, now)
             elif not (reading.guessed and self.clock.known):
-                self.clock = evolve(self.clock.narrow(least, most, now), guessed=reading.guessed)
+                clock = self.clock.narrow(least, most, now)
+                doubtful = abs(clock.latest(now) - wall) > FAR_S
+                self.clock = evolve(clock, guessed=reading.guessed, doubtful=doubtful)
         self._by_wall = 0.0 if self.clock.known else self._by_wall
         self._reading, self._read_at = reading, now
 

@@ -202,6 +202,11 @@ class RateLimiter:
         monotonic, wall = self._clock.monotonic(), self._clock.now()
         return self._store.read(lambda state: state.now(monotonic, wall))
 
+    @property
+    def doubts_time(self) -> bool:
+        """Whether one response alone has told the server's time, far off our own."""
+        return self._store.read(lambda state: state.clock.doubtful)
+
     def snapshot(self) -> KeySnapshot:
         """Return the counts of the key."""
         now = self._clock.monotonic()

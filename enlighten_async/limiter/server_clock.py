@@ -20,6 +20,8 @@ MAX_DATE_S = 1e11
 """Epoch seconds; a `Date` from here on (or below 0) is no time at all."""
 SAME_CLOCKS_S = 2.0
 """Seconds that (wall clock - monotonic clock) may differ between two readers of the same clocks."""
+FAR_S = 86_400.0
+"""Seconds between a `Date` and the local wall clock from which on one response does not tell the time."""
 WALL_STEP_S = 900.0
 """Seconds by which a wall clock may have been set between two readings that tell how much time passed."""
 
@@ -39,6 +41,8 @@ class ServerClock:
         at: monotonic time of the observation it stems from.
         guessed: whether it stems from the local wall clock only.
         resets: how often a response contradicted what was known, and was believed.
+        doubtful: whether one response alone has told it, far off the local wall clock: either may be wrong.
+        rival: what the last response told instead, far off the local wall clock, and is not believed yet.
     """
 
     least: float = -math.inf
@@ -46,6 +50,8 @@ class ServerClock:
     at: float = 0.0
     guessed: bool = False
     resets: int = 0
+    doubtful: bool = False
+    rival: ServerClock | None = None
 
     @property
     def known(self) -> bool:
@@ -71,11 +77,23 @@ class ServerClock:
             date: its `Date` header (epoch seconds, whole), if it had one.
             sent: monotonic time when the request left.
             received: monotonic time when the response was whole.
-            wall: the local wall clock's time at `received`, used only where there is no `Date`.
+            wall: the local wall clock's time at `received`. It is used where there is no `Date`; and one that
+                is far off it, as a proxy may have it, is not believed against what is known until the next
+                response tells the same.
         """
         if date is None or not 0 <= date < MAX_DATE_S:
             return self._guess(received, wall)
-        return self.narrow(date - received, date + 1 + DATE_SLACK_S - sent, received)
+        told = ServerClock(date - received, date + 1 + DATE_SLACK_S - sent, received)
+        clock = self.narrow(told.least, told.most, received)
+        if abs(date - wall) > FAR_S:
+            contradicts = clock.resets > self.resets
+            if not self.known or self.guessed or (contradicts and self.doubtful):
+                return evolve(clock, doubtful=True)
+            if contradicts and (
+                self.rival is None or self.rival.narrow(told.least, told.most, received).resets
+            ):
+                return evolve(self, rival=told)
+        return evolve(clock, doubtful=False, rival=None) if clock.doubtful or clock.rival else clock
 
     def narrow(self, least: float, most: float, received: float) -> ServerClock:
         """Return the clock after a statement that (server's time - monotonic time) is between two values.

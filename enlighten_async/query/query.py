@@ -34,7 +34,7 @@ from enlighten_async.query.plan import QueryPlan, Segment, Segments
 from enlighten_async.query.run import Runner
 from enlighten_async.query.session import ApiVersion, QueryOptions, Session
 from enlighten_async.retry import is_outage
-from enlighten_async.windows import Window, as_datetime, known_zone
+from enlighten_async.windows import DAY, Window, as_datetime, known_zone
 
 I_co = TypeVar("I_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
@@ -252,13 +252,19 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             self._failures.append(refusal)
         return runner
 
-    async def _lay_out(self, zone: ZoneInfo | None) -> Runner:
-        """Return a runner of the segments as they are at this moment."""
+    async def _lay_out(self, zone: ZoneInfo | None, now: float | None = None) -> Runner:
+        """Return a runner of the segments as they are at a moment; by default now, by the service's clock.
+
+        Where that is in doubt, they end by the earlier of its time and ours; by the later one where that
+        would ask for nothing. The next answer tells which of both is wrong.
+        """
         session, options, series = self._session, self._options, self._plan.series
         spans: tuple[CachedSpan, ...] = ()
         if session.cache is not None and series is not None:
             spans = await session.cache.spans(options.scope, series)
-        now = session.limiter.now()
+        told, own = session.limiter.now(), session.clock.now()
+        doubtful = now is None and abs(told - own) > DAY and session.limiter.doubts_time
+        now = (min(told, own) if doubtful else told) if now is None else now
         index = SeriesIndex(
             spans,
             grid=series.grid if series else 1,
@@ -267,7 +273,10 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             exhaustive=options.exhaustive,
         )
         fetcher = Fetcher(session, options, index, self._costs, self._failures, self._deadline)
-        return Runner(self._plan, self._plan.segments(now, zone, index), fetcher)
+        runner = Runner(self._plan, self._plan.segments(now, zone, index), fetcher)
+        if doubtful and all(each.cached for each in runner.pending):
+            return await self._lay_out(zone, max(told, own))
+        return runner
 
     async def _price(self, runner: Runner) -> Estimate:
         replies, fetcher, cache = 0, runner.fetcher, self._session.cache

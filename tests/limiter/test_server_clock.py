@@ -21,7 +21,7 @@ ROUNDING = 1e-5
 def hear(clock: ServerClock, ahead: float, left: float, out: float, back: float) -> ServerClock:
     """Let a request leave then, and its answer come back."""
     date = math.floor(ahead + left + out)
-    return clock.observe(date, left, left + out + back, wall=0.0)
+    return clock.observe(date, left, left + out + back, wall=ahead + left + out + back)
 
 
 @given(replies=REPLIES, drift=st.floats(-1.8e-4, 1.8e-4))
@@ -76,6 +76,38 @@ def test_a_reply_that_contradicts_is_believed(step: float) -> None:
     clock = hear(clock, AHEAD + step, 10.0, 0.1, 0.1)
     assert clock.resets == 1
     assert clock.earliest(20.0) <= AHEAD + step + 20 <= clock.latest(20.0)
+
+
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize("off", [-400 * DAY, -5 * DAY, 5 * DAY, 3650 * DAY])
+def test_one_reply_far_off_our_own_clock_is_not_believed(off: float) -> None:
+    """Against what is known: a proxy's clock may have set its `Date`. The next that tells the same is."""
+    known = hear(hear(ServerClock(), AHEAD, 0.0, 0.1, 0.1), AHEAD, 5.0, 0.1, 0.1)
+    wall = AHEAD + 10
+    odd = known.observe(math.floor(AHEAD + off + 10), 10.0, 10.2, wall)
+    assert (odd.least, odd.most, odd.resets, odd.doubtful) == (known.least, known.most, 0, False)
+    well = odd.observe(math.floor(AHEAD + 20), 20.0, 20.2, wall + 10)
+    again = well.observe(math.floor(AHEAD + off + 30), 30.0, 30.2, wall + 20)
+    assert (well.rival, again.resets) == (None, 0)
+    other = again.observe(math.floor(AHEAD + 2 * off + 35), 35.0, 35.2, wall + 25)
+    assert other.resets == 0
+    moved = other.observe(math.floor(AHEAD + 2 * off + 40), 40.0, 40.2, wall + 30)
+    assert (moved.resets, moved.rival, moved.doubtful) == (1, None, False)
+    assert moved.earliest(50.0) <= AHEAD + 2 * off + 50 <= moved.latest(50.0)
+
+
+@pytest.mark.parametrize("off", [-400 * DAY, -5 * DAY, 5 * DAY, 3650 * DAY])
+def test_the_first_reply_is_doubtful_if_it_is_far_off_our_own_clock(off: float) -> None:
+    """Either may be wrong: the next reply tells."""
+    first = ServerClock().observe(math.floor(AHEAD + off), 0.0, 0.2, wall=AHEAD)
+    assert (first.known, first.doubtful) == (True, True)
+    assert not first.observe(math.floor(AHEAD + off + 10), 10.0, 10.2, wall=AHEAD + 10).doubtful
+    well = first.observe(math.floor(AHEAD + 10), 10.0, 10.2, wall=AHEAD + 10)
+    assert (well.doubtful, well.resets) == (False, 1)
+    third = first.observe(math.floor(AHEAD + 3 * off), 10.0, 10.2, wall=AHEAD + 10)
+    assert (third.doubtful, third.resets) == (True, 1)
 
 
 def test_a_reply_that_says_nothing_new_costs_no_copy() -> None:

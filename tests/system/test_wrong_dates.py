@@ -1,0 +1,90 @@
+"""One `Date` that is wrong, as a proxy's clock may set it: it hides no data, and costs next to nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enlighten_async import EnlightenClient
+from tests.cache_setup import DAY, check
+from tests.world import World
+
+VERSIONS = pytest.mark.parametrize("version", ["v2", "v4"])
+WRONG = pytest.mark.parametrize("off", [-400 * DAY, -5 * DAY, 5 * DAY, 400 * DAY, 3650 * DAY])
+
+
+def opened(world: World, version: str, **options: Any) -> EnlightenClient:
+    """Open a client."""
+    return world.client(**options) if version == "v2" else world.v4(**options)
+
+
+async def told_wrong(world: World, client: EnlightenClient, off: float) -> None:
+    """Let one answer have a wrong `Date`."""
+    world.emulator.date_skew = off
+    await client.with_options(max_age=0).envoys(world.system)
+    world.emulator.date_skew = 0
+
+
+@VERSIONS
+@WRONG
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("warm", [False, True])
+async def test_the_next_range_is_asked_for(version: str, off: float, streamed: bool, warm: bool) -> None:
+    """Whether the service's time was known before, or that was the first answer; with a given end or none."""
+    for given in ({}, {"end_at": None}):
+        world = World()
+        async with opened(world, version) as client:
+            for _ in range(2 * warm):
+                await client.envoys(world.system)
+            await told_wrong(world, client, off)
+            query = client.rgm_stats(world.system, **world.days(2) | given)
+            parts = [part async for part in query] if streamed else [await query]
+            assert sum(len(part.intervals) for part in parts) > 100
+            assert parts[-1].window.end == world.clock.now() // 900 * 900
+            for part in parts:
+                check(world, "rgm_stats", part)
+
+
+@VERSIONS
+@WRONG
+async def test_so_it_is_in_another_process(version: str, off: float, tmp_path: Path) -> None:
+    """The file has only the wrong time."""
+    world = World()
+    async with opened(world, version, state=tmp_path / "state.db") as client:
+        await told_wrong(world, client, off)
+    async with opened(world, version, state=tmp_path / "state.db") as client:
+        answer = await client.rgm_stats(world.system, **world.days(2))
+    assert len(answer.intervals) > 100
+    check(world, "rgm_stats", answer)
+
+
+@VERSIONS
+@pytest.mark.parametrize("days", [5, 40, 400])
+async def test_a_date_that_is_ahead_adds_one_request(version: str, days: int) -> None:
+    """The next answer tells that the rest has not come yet."""
+    world = World()
+    world.emulator.date_skew = days * DAY
+    async with opened(world, version) as client:
+        query = client.rgm_stats(world.system, start_at=world.clock.now() - 2 * DAY)
+        async for _ in query:
+            world.emulator.date_skew = 0
+        answer = await client.rgm_stats(world.system, start_at=world.clock.now() - 2 * DAY)
+    assert world.emulator.counts.sent <= 3
+    assert answer.window.end == world.clock.now() // 900 * 900
+    check(world, "rgm_stats", answer)
+
+
+@VERSIONS
+@pytest.mark.parametrize("days", [5, 40, 300])
+async def test_what_has_not_come_yet_is_left_out(version: str, days: int) -> None:
+    """By a clock of ours that is ahead: the refusal of the newest window tells of the others."""
+    world = World()
+    clock = world.clock.skewed(days * DAY)
+    async with opened(
+        world, version, clock=clock, **({"oauth": world.oauth()} if version == "v4" else {})
+    ) as client:
+        answer = await client.rgm_stats(world.system, start_at=world.clock.now() - 2 * DAY)
+    assert len(answer.intervals) > 100
+    assert world.emulator.counts.sent <= 3
