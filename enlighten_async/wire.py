@@ -80,7 +80,7 @@ class Response:
         sent_at: monotonic time when the request left.
         received_at: monotonic time when the body was whole.
         retry_after: seconds after `date` for which the service wants to be left alone, if it said.
-        same_since: of a cached response: time (epoch seconds) of the first one in a row with this body;
+        same_since: of a cached response: time (epoch seconds) of the first one in a row that told the same;
             `None` if this is the first.
     """
 

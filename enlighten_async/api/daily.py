@@ -28,8 +28,6 @@ L = TypeVar("L", bound=Lifetime[Any])
 _EASTERNMOST = timedelta(hours=14)
 """What the clocks of the easternmost time zone are ahead of UTC."""
 
-_NOTHING_REPORTED = as_datetime(0)
-
 
 @frozen
 class DateRange:
@@ -256,11 +254,12 @@ class DailyPlan(OneRequestPlan[L]):
         """Return up to when (epoch seconds) a response will do: for ever where its last day is final."""
         if part.reason is not None:
             return absent_until(part.reason, fetched, since)
-        reported = part.meta.reported_until if part.meta else None
-        if any(gap.reason in {Reason.NOT_REPORTED_YET, Reason.LEFT_OUT} for gap in part.missing):
-            reported = _NOTHING_REPORTED  # so that it is not final
         last = self.days.end_date
-        return fetched if last is None else valid_until(day_end_anywhere(last), fetched, reported, since)
+        if last is None:
+            return fetched
+        open_gaps = {gap.reason for gap in part.missing} & {Reason.NOT_REPORTED_YET, Reason.LEFT_OUT}
+        whole = part.has_all_figures and not open_gaps
+        return valid_until(day_end_anywhere(last), fetched, part.meta, since, whole=whole)
 
 
 def production_params(production: Literal["all"] | None) -> Params:

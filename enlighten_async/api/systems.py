@@ -140,18 +140,28 @@ def summary_plan(
         "summary",
         f"/systems/{system_id}/summary",
         () if day is None else (("summary_date", str(day)),),
-        partial(decode.value, Summary, shape=shape, system_id=system_id),
+        partial(_summary, system_id, day, shape),
         valid_until=partial(_summary_valid_until, day),
     )
     return SinglePlan(request)
+
+
+def _summary(system_id: int, day: date | None, shape: decode.Shape | None, response: Response) -> Summary:
+    """Decode a summary; raise `DecodeError` if it is of another system or day."""
+    summary = decode.value(Summary, response, shape=shape, system_id=system_id)
+    if day is not None and summary.summary_date not in {None, day}:
+        message = f"asked for {day}, answered for {summary.summary_date}"
+        raise decode.decode_error(response, "$.summary_date", message)
+    return summary
 
 
 def _summary_valid_until(day: date | None, summary: Summary, fetched: float, since: float | None) -> float:
     """Return up to when (epoch seconds) a response will do: for ever where its day is final."""
     if day is None:
         return fetched
-    reported = Meta(None, summary.last_report_at, summary.last_interval_end_at).reported_until
-    return valid_until(day_end_anywhere(day), fetched, reported, since)
+    meta = Meta(None, summary.last_report_at, summary.last_interval_end_at)
+    whole = summary.summary_date is not None and summary.energy_today is not None
+    return valid_until(day_end_anywhere(day), fetched, meta, since, whole=whole)
 
 
 def search_system_id_plan(serial_num: object, *, path: str) -> SinglePlan[SystemId]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from datetime import UTC, date, datetime, time
 from functools import cached_property
-from itertools import accumulate
 
 from attrs import define, field, frozen
 
-from enlighten_async.models.coverage import Reason
+from enlighten_async.models.coverage import Reason, earlier
+from enlighten_async.models.intervals import Meta
 from enlighten_async.windows import DAY, Window, floor
 
 HORIZON_S = 3 * DAY
@@ -24,10 +25,34 @@ RECHECK_S = 3600
 As long as no answer tells more, they double with each answer, up to a day.
 """
 
+_LAST_REPORT = re.compile(rb'"last_report_at"\s*:\s*[^,}]*')
+
 ABSENCE_MEMORY_S = DAY
 """Seconds for which an answer "there is nothing" holds, such as that there is no such device."""
 
 FOR_EVER, NEVER = float("inf"), float("-inf")
+
+
+def told_until(meta: Meta | None, fetched: float) -> float | None:
+    """Return the time (epoch seconds) up to which all data has come, by a system's state; `None`: untold.
+
+    The last report alone does not tell that, as a gateway makes reports while it uploads its backlog: it
+    only tells that nothing later has come.
+
+    Args:
+        meta: the state of the system; `None` where the answer has none.
+        fetched: time of the answer, epoch seconds.
+    """
+    told = None if meta is None else earlier(meta.last_report_at, meta.last_energy_at)
+    if meta is None or told is None:
+        return None
+    until = told.timestamp()
+    return until if meta.last_energy_at is not None or until < fetched - UNTOLD_HORIZON_S else None
+
+
+def tells_the_same(body: bytes, before: bytes) -> bool:
+    """Tell whether a reply is the one before it but for the last report, which goes on without data."""
+    return body == before or _LAST_REPORT.sub(b"", body) == _LAST_REPORT.sub(b"", before)
 
 
 def final_until(fetched: float, reported_until: float | None) -> float:
@@ -61,7 +86,7 @@ def recheck_at(fetched: float, since: float | None = None) -> float:
 
 
 def valid_until(
-    end: float, fetched: float, reported_until: datetime | None, since: float | None = None
+    end: float, fetched: float, meta: Meta | None, since: float | None = None, *, whole: bool = True
 ) -> float:
     """Return the time (epoch seconds) until which an answer about time up to `end` may be served.
 
@@ -71,12 +96,11 @@ def valid_until(
     Args:
         end: end of the time it is about, epoch seconds.
         fetched: time of the answer, epoch seconds.
-        reported_until: time up to which the system had reported then, energy included; `None` if it does
-            not tell.
+        meta: the state of the system then; `None` if it does not tell.
         since: time since which answers have been the same, epoch seconds; `None`: this one is the first.
+        whole: whether it has every figure that was asked for; else it is never final.
     """
-    reported = None if reported_until is None else reported_until.timestamp()
-    if end <= final_until(fetched, reported):
+    if whole and end <= final_until(fetched, told_until(meta, fetched)):
         return FOR_EVER
     return recheck_at(fetched, since) if end <= fetched - HORIZON_S else fetched
 
@@ -167,9 +191,9 @@ class SeriesIndex:
     def _known_until(self, span: CachedSpan) -> float:
         """Return the time (epoch seconds) up to which a span is final, or not worth another request yet."""
         reported, left_out = self._reported_until(span), span.empty_reason is Reason.LEFT_OUT
-        _, reports = self._reports
+        newest = self._reports[-1][1] if self._reports else None
         # Where a younger answer tells of more, what was missing may have come; not what was left out.
-        outdated = bool(reports) and not left_out and (reported is None or reports[-1] > reported)
+        outdated = newest is not None and not left_out and (reported is None or newest > reported)
         if not outdated and self.now < recheck_at(span.fetched, span.since):
             return span.fetched - HORIZON_S
         return NEVER if left_out else final_until(span.fetched, reported)
@@ -221,18 +245,17 @@ class SeriesIndex:
     def _reported_until(self, span: CachedSpan) -> float | None:
         """Return the time up to which the system had reported when a span was fetched.
 
-        Any answer that is not younger than the span may tell; a younger one may not: the system may have
+        Its own answer, or else the last one before it that tells. A younger one may not: the system may have
         filled the span after it was fetched.
         """
-        times, reports = self._reports
-        place = bisect_right(times, span.fetched)
-        known = (reports[place - 1] if place else None, span.reported_until)
-        return max((until for until in known if until is not None), default=None)
+        if span.reported_until is not None:
+            return span.reported_until
+        place = bisect_right(self._reports, (span.fetched, FOR_EVER))
+        return self._reports[place - 1][1] if place else None
 
     @cached_property
-    def _reports(self) -> tuple[list[float], list[float]]:
-        """Times of answers, ascending, and for each how far it or an older one saw the system report."""
-        known = sorted(
+    def _reports(self) -> list[tuple[float, float]]:
+        """Times of the answers that tell, ascending, and how far each saw the system report."""
+        return sorted(
             (span.fetched, span.reported_until) for span in self.spans if span.reported_until is not None
         )
-        return [fetched for fetched, _ in known], list(accumulate((until for _, until in known), max))

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from enlighten_async.cache.freshness import CachedSpan
+from enlighten_async.cache.freshness import CachedSpan, tells_the_same
 from enlighten_async.cache.pieces import WEEK, CachedPart, overlay, parts_within, split_by_week
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import Window, floor
@@ -49,7 +49,7 @@ class MemoryCache:
         """Cache a reply that is no series, unless a newer one is cached."""
         before = self._replies.get((scope, key))
         if before is None or (before.date or 0.0) <= (response.date or 0.0):
-            same = before is not None and before.body == response.body
+            same = before is not None and tells_the_same(response.body, before.body)
             since = (before.same_since or before.date) if before is not None and same else None
             self._replies[scope, key] = evolve(response, same_since=since)
 

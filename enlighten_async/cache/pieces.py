@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from attrs import evolve, frozen
 
-from enlighten_async.cache.freshness import CachedSpan
+from enlighten_async.cache.freshness import CachedSpan, told_until
 from enlighten_async.models.coverage import Coverage, Reason, data_begins
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import DAY, Window, floor, without
@@ -61,7 +61,7 @@ def split_by_week(part: P, fetched: float) -> Iterator[CachedPart[P]]:
         part: the answer.
         fetched: time of the answer, epoch seconds.
     """
-    coverage, reported_until = part.coverage, _reported_until(part)
+    coverage, reported_until = part.coverage, _reported_until(part, fetched)
     # An answer with `meta` may call time before operation by a day that was set by hand.
     begins = None if part.meta else data_begins(coverage)
     unanswered = [gap.window for gap in coverage.gaps() if gap.reason in _UNANSWERED]
@@ -73,7 +73,7 @@ def split_by_week(part: P, fetched: float) -> Iterator[CachedPart[P]]:
             yield CachedPart(span, piece)
 
 
-def _reported_until(part: SeriesResult) -> float | None:
+def _reported_until(part: SeriesResult, fetched: float) -> float | None:
     """Return the time (epoch seconds) up to which all of a system's devices had reported, where it is told.
 
     Only the system's state tells. Its newest row does not: with several devices, or gateways, rows of one
@@ -81,8 +81,8 @@ def _reported_until(part: SeriesResult) -> float | None:
     devices had fallen silent before: their intervals come after the outage, so the last `DEVICE_LAG_S` may
     still change.
     """
-    told = part.meta.reported_until if part.meta else None
-    return None if told is None else told.timestamp() - DEVICE_LAG_S
+    told = told_until(part.meta, fetched)
+    return None if told is None else told - DEVICE_LAG_S
 
 
 def _empty_reason(coverage: Coverage, reported_until: float | None) -> Reason | None:
@@ -110,14 +110,15 @@ def overlay(
 
     Args:
         cached: the cached parts of the week, in order of time.
-        new: the new part, within the week; it wins over one that was fetched at the same time.
+        new: the new part, within the week; it wins over one that was fetched at the same time. One of which
+            rows were left out does not replace what is final.
         join: joins parts that lie side by side, oldest first.
     """
     stay, newer = [], []
-    cached = list(cached)
+    cached, left_out = list(cached), new.span.empty_reason is Reason.LEFT_OUT
     new = evolve(new, span=evolve(new.span, since=_same_since(new.span, [each.span for each in cached])))
     for each in cached:
-        if each.span.fetched > new.span.fetched:
+        if each.span.fetched > new.span.fetched or (left_out and each.span.final):
             newer.append(each.window)
             stay.append(each)
         else:

@@ -18,7 +18,7 @@ import anyio
 from attrs import frozen
 
 from enlighten_async.cache.codec import COMPRESSION_LEVEL, Unreadable, decode, encode
-from enlighten_async.cache.freshness import CachedSpan
+from enlighten_async.cache.freshness import CachedSpan, tells_the_same
 from enlighten_async.cache.pieces import WEEK, CachedPart, overlay, parts_within, split_by_week
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models.coverage import Reason
@@ -66,9 +66,8 @@ _REPLY = """
     WHERE account = ? AND endpoint = ? AND asked = ?
 """
 _PUT_REPLY = """
-    INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO UPDATE
-    SET since = CASE WHEN excluded.body = body THEN coalesce(since, fetched) END,
-        fetched = excluded.fetched, final = excluded.final, status = excluded.status,
+    INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+    SET since = excluded.since, fetched = excluded.fetched, final = excluded.final, status = excluded.status,
         content_type = excluded.content_type, body = excluded.body
     WHERE excluded.fetched >= fetched
 """
@@ -120,8 +119,12 @@ class Tables:
         self, scope: bytes, key: ReplyKey[Any], response: Response, fetched: float, *, final: bool
     ) -> None:
         """Write a reply in place of an older one."""
+        found = self.reply(scope, key)
+        before, since = None if found is None else response_of(found), None
+        if before is not None and tells_the_same(response.body, before.body):
+            since = before.date if before.same_since is None else before.same_since
         body = zlib.compress(response.body, COMPRESSION_LEVEL)
-        row = fetched, final, response.status, response.content_type, body
+        row = fetched, final, response.status, response.content_type, body, since
         self.connection.execute(_PUT_REPLY, (*self._reply(scope, key), *row))
 
     def _touching(self, key: Row, window: Window) -> list[Row]:

@@ -118,6 +118,13 @@ class Lifetime(RowSequence[D_co]):
         """Its days, each as a day of UTC."""
         return days_of_utc(self.start_date or _NO_DAY, len(self))
 
+    @property
+    def has_all_figures(self) -> bool:
+        """Whether each of its days has a figure: in the first column, and in the others that were sent."""
+        main, *others = (getattr(self, name) for name in self._columns)
+        given = (main, *filter(None, others))
+        return all(len(each) == len(self) and None not in each for each in given)
+
     def __len__(self) -> int:
         return max(len(getattr(self, column)) for column in self._columns)
 

@@ -18,6 +18,9 @@ APPLICATION_ID = 0x454E4C41
 DEVICE_LAG_S = 3600
 """Seconds from the first of a system's devices that reports an interval to the last, by that time's rule."""
 
+UNTOLD_HORIZON_S = 30 * 86_400
+"""Seconds after which an answer is final that does not tell of the last energy, by that time's rule."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -139,9 +142,9 @@ def told_until(body: bytes, fetched: float, stop: int) -> float | None:
         fetched: time of the newest answer, epoch seconds.
         stop: its end, epoch seconds.
     """
-    as_of, *known = _moments(body)
-    told = min((at for at in known if at is not None), default=None)
-    if told is None:
+    as_of, report, energy = _moments(body)
+    told = min((at for at in (report, energy) if at is not None), default=None)
+    if told is None or (energy is None and told >= fetched - UNTOLD_HORIZON_S):
         return None
     reported = told - DEVICE_LAG_S
     return reported if reported < stop or as_of is None or as_of > fetched - 1 else None

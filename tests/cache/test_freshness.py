@@ -18,8 +18,8 @@ from enlighten_async.cache import (
     recheck_at,
     valid_until,
 )
-from enlighten_async.cache.freshness import UNTOLD_HORIZON_S, final_until
-from enlighten_async.models import Reason
+from enlighten_async.cache.freshness import UNTOLD_HORIZON_S, final_until, tells_the_same, told_until
+from enlighten_async.models import Meta, Reason
 from enlighten_async.windows import DAY
 from tests.cache.parts import GRID, MONDAY, NOW, hours
 
@@ -127,19 +127,31 @@ def test_servable(span: dict[str, object], max_age: float | None, served: float)
     assert index(made, max_age=max_age).servable(made) == hours(0, served)
 
 
+SIX = MONDAY + 6 * HOUR
+
+
 @pytest.mark.parametrize(
-    ("other_fetched", "other_reported", "served"),
+    ("own", "other_fetched", "other_reported", "served"),
     [
-        (MONDAY_END + HORIZON_S, MONDAY_END, 24),  # fetched at the same time: it tells of the same moment
-        (MONDAY_END + HORIZON_S - 1, MONDAY_END, 24),  # an older answer saw that much already
-        (MONDAY_END + HORIZON_S + 1, LATER, 6),  # a younger one: the hours since may have been filled later
-        (MONDAY_END + HORIZON_S, MONDAY, 6),  # it knows less
-        (MONDAY_END + HORIZON_S, None, 6),
+        (
+            None,
+            MONDAY_END + HORIZON_S,
+            MONDAY_END,
+            24,
+        ),  # fetched at the same time: it tells of the same moment
+        (None, MONDAY_END + HORIZON_S - 1, MONDAY_END, 24),  # an older answer saw that much already
+        (None, MONDAY_END + HORIZON_S + 1, LATER, 0),  # a younger one: what came since may have filled it
+        (SIX, MONDAY_END + HORIZON_S + 1, LATER, 6),
+        (SIX, MONDAY_END + HORIZON_S - 1, MONDAY_END, 6),  # what was said before was wrong, or is taken back
+        (SIX, MONDAY_END + HORIZON_S, MONDAY, 6),  # it knows less
+        (SIX, MONDAY_END + HORIZON_S, None, 6),
     ],
 )
-def test_reports_of_other_answers(other_fetched: float, other_reported: float | None, served: int) -> None:
-    """Any answer tells how far the system had reported, but only for spans that are no older."""
-    span = CachedSpan(hours(0, 24), MONDAY_END + HORIZON_S, MONDAY + 6 * HOUR)
+def test_reports_of_other_answers(
+    own: float | None, other_fetched: float, other_reported: float | None, served: int
+) -> None:
+    """One that does not tell how far the system had reported is judged by what was told before it."""
+    span = CachedSpan(hours(0, 24), MONDAY_END + HORIZON_S, own)
     other = CachedSpan(hours(24, 25), other_fetched, other_reported)
     assert index(span, other).servable(span) == hours(0, served)
 
@@ -283,7 +295,46 @@ def test_known_empty(
 def test_valid_until(fetched: float, reported: float | None, until: float) -> None:
     """An answer about Monday that is final may be served for ever, another one only at its moment."""
     told = None if reported is None else datetime.fromtimestamp(reported, UTC)
-    assert valid_until(MONDAY_END, fetched, told) == until
+    assert valid_until(MONDAY_END, fetched, Meta(None, told, told)) == until
+    asked_again = min(until, recheck_at(fetched)) if fetched - HORIZON_S >= MONDAY_END else fetched
+    assert valid_until(MONDAY_END, fetched, Meta(None, told, told), whole=False) == asked_again
+
+
+@pytest.mark.parametrize(
+    ("report", "energy", "until"),
+    [
+        (LATER, MONDAY, MONDAY),
+        (MONDAY, LATER, MONDAY),
+        (None, MONDAY, MONDAY),
+        (LATER, None, None),  # a gateway reports, and may have a backlog
+        (LATER - UNTOLD_HORIZON_S, None, None),
+        (LATER - UNTOLD_HORIZON_S - 1, None, LATER - UNTOLD_HORIZON_S - 1),  # nothing later has come
+        (None, None, None),
+    ],
+)
+def test_told_until(report: float | None, energy: float | None, until: float | None) -> None:
+    """Energy tells what has come; reports alone only what has not."""
+    moments = [None if told is None else datetime.fromtimestamp(told, UTC) for told in (report, energy)]
+    assert told_until(Meta("normal", *moments), LATER) == until
+    assert told_until(None, LATER) is None
+
+
+REPLY = b'{"production": [1, 0], "meta": {"last_report_at": 1750000000, "last_energy_at": 1749000000}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "same"),
+    [
+        (REPLY, True),
+        (REPLY.replace(b"1750000000", b"1750003600"), True),
+        (REPLY.replace(b"1750000000", b"null"), True),
+        (REPLY.replace(b"1749000000", b"1749003600"), False),
+        (REPLY.replace(b"[1, 0]", b"[1, 2]"), False),
+    ],
+)
+def test_tells_the_same(body: bytes, same: bool) -> None:
+    """A gateway goes on reporting while a system stands still."""
+    assert tells_the_same(body, REPLY) is same
 
 
 @pytest.mark.parametrize(

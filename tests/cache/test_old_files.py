@@ -102,7 +102,7 @@ def blob(
         "meta": {
             "status": "normal",
             "last_report_at": int(NOW) * micro,
-            "last_energy_at": None,
+            "last_energy_at": int(NOW) * micro,
             "operational_at": STARTED * micro,
             **moments,
         },
@@ -164,7 +164,9 @@ async def test_its_data_is_served(path: Path) -> None:
     found = await cache.get(SCOPE, SERIES, hours(0, 9))
     part = stats_part(FULL, 2.0, reported=NOW - LAG)
     assert part.meta is not None
-    assert found[0] == CachedPart(full, evolve(part, meta=evolve(part.meta, last_energy_at=None)))
+    assert found[0] == CachedPart(
+        full, evolve(part, meta=evolve(part.meta, last_energy_at=part.meta.last_report_at))
+    )
     assert (found[1].span, len(found[1].part.intervals)) == (empty, 0)
     assert found[1].part.coverage.gaps() == (Gap(EMPTY, Reason.NO_ROW),)
     assert await cache.reply(SCOPE, REPLY) == response()
@@ -202,10 +204,12 @@ DAY_END = FULL.end + LAG
     ("meta", "as_of", "fetched", "told"),
     [
         ({}, NOW, NOW, NOW - LAG),
+        ({"last_energy_at": None}, NOW, NOW, None),  # reports alone tell nothing of a backlog
+        ({"last_energy_at": None, "last_report_at": FULL.end}, NOW, NOW, FULL.end - LAG),
         ({"last_energy_at": NOW - 900}, NOW, NOW, NOW - 900 - LAG),
         ({"last_energy_at": FULL.start - 5}, NOW, NOW, FULL.start - 5 - LAG),  # a backlog was being uploaded
         ({"last_report_at": None, "last_energy_at": DAY_END}, NOW, NOW, FULL.end),
-        ({"last_report_at": None}, NOW, NOW, None),
+        ({"last_report_at": None, "last_energy_at": None}, NOW, NOW, None),
         # joined from several answers: the oldest of them counts, and what the newest told is not its own
         ({}, NOW - 9 * LAG, NOW - 9 * LAG, None),
         ({"last_energy_at": FULL.start}, NOW - 9 * LAG, NOW - 9 * LAG, FULL.start - LAG),

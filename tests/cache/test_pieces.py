@@ -163,6 +163,19 @@ def test_of_answers_of_the_same_moment_the_later_one_wins() -> None:
     assert told(overlay([cached_part(2, 6, 1)], new, join)) == [(2, 6, 7.0)]
 
 
+@pytest.mark.parametrize(("final", "kept"), [(True, [(2, 6), (6, 8)]), (False, [(2, 8)])])
+def test_what_was_left_out_replaces_nothing_that_is_final(final: bool, kept: list[tuple[int, int]]) -> None:
+    """It was paid for and understood, and does not change any more."""
+    fetched, window = MONDAY + 9 * DAY, hours(2, 6)
+    before = CachedSpan(window, fetched, window.end if final else window.end - 1)
+    after = CachedSpan(hours(2, 8), fetched + 60, fetched, empty_reason=Reason.LEFT_OUT)
+    new = CachedPart(after, stats_part(hours(2, 8), ends=[], empty=Reason.LEFT_OUT))
+    found = overlay([CachedPart(before, stats_part(window))], new, join)
+    assert [each.window for each in found] == [hours(*each) for each in kept]
+    assert found[-1].span.empty_reason is Reason.LEFT_OUT
+    assert (found[0].span == before) is final
+
+
 def test_overlay_over_several() -> None:
     """Each of them is kept where it is newer, and cut where it is older."""
     cached = [cached_part(0, 2, 1), cached_part(2, 4, 9), cached_part(5, 8, 1)]

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
+from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
+import httpx
+import pytest
+
+from enlighten_async import DecodeError, EnlightenClient
 from tests.world import World
+
+DAY, HOUR = 86_400, 3600
+FIRST, LAST = date(2025, 6, 1), date(2025, 6, 4)
+VERSIONS = pytest.mark.parametrize("version", ["v2", "v4"])
+ENDPOINTS = pytest.mark.parametrize("name", ["energy_lifetime", "consumption_lifetime", "summary"])
+FIGURES = {"energy_lifetime": "production", "consumption_lifetime": "consumption", "summary": "energy_today"}
 
 
 async def test_the_file_knows_which_answers_are_final(tmp_path: Path) -> None:
@@ -26,3 +39,135 @@ async def test_the_file_knows_which_answers_are_final(tmp_path: Path) -> None:
         ("summary", 200, 1),
         ("systems", 200, 0),
     ]
+
+
+class Answering:
+    """A client of a service that knows the days of one system, and may answer otherwise for a while.
+
+    Attributes:
+        sent: number of requests so far.
+        energy: the last energy that it tells of, epoch seconds.
+        change: changes the content of an answer; `None` where all is well.
+    """
+
+    def __init__(self, version: str, name: str, state: Path) -> None:
+        self.world, self.name, self.sent = World(), name, 0
+        self.energy: float | None = self.world.clock.now() - HOUR
+        self.change: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+        make = self.world.v4 if version == "v4" else self.world.client
+        self.client: EnlightenClient = make(transport=httpx.MockTransport(self.answer), state=state)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Return the true answer, or a changed one."""
+        self.sent += 1
+        now = self.world.clock.now()
+        told = {"last_report_at": int(now) - 60, "last_energy_at": self.energy and int(self.energy)}
+        content: dict[str, Any] = {"system_id": 7, "meta": told}
+        if self.name == "summary":
+            moments = {"last_report_at": int(now) - 60, "last_interval_end_at": told["last_energy_at"]}
+            content = {"system_id": 7, "summary_date": str(LAST), "energy_today": 4, **moments}
+        else:
+            content |= {"start_date": str(FIRST), FIGURES[self.name]: [1, 2, 3, 4]}
+        if self.change is not None:
+            content = self.change(content)
+        return httpx.Response(200, json=content, headers={"date": formatdate(now, usegmt=True)})
+
+    async def ask(self, max_age: float | None = None) -> Any:
+        """Ask for the days that are over."""
+        client = self.client.with_options(max_age=max_age)
+        if self.name == "summary":
+            return (await client.summary(7, summary_date=LAST)).energy_today
+        method = getattr(client, self.name)
+        return [day.wh for day in await method(7, start_date=FIRST, end_date=LAST)]
+
+    @property
+    def truth(self) -> Any:
+        """What the service has of these days."""
+        return 4 if self.name == "summary" else [1, 2, 3, 4]
+
+
+def changed(name: str, value: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return a change of the figures of an answer."""
+    return lambda content: content | {FIGURES[name]: value}
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("energy_lifetime", [1, 2]),
+        ("energy_lifetime", [1, None, 3, 4]),
+        ("energy_lifetime", [1, "N/A", 3, 4]),
+        ("consumption_lifetime", [1, 2, 3]),
+        ("consumption_lifetime", [1, 2, 3, None]),
+        ("summary", None),
+        ("summary", "N/A"),
+    ],
+)
+async def test_figures_that_are_missing_are_asked_for_again(
+    tmp_path: Path, version: str, name: str, figures: object
+) -> None:
+    """Of days that are over, on a system that has reported them: after an hour, and never after that."""
+    service = Answering(version, name, tmp_path / "state.db")
+    service.change = changed(name, figures)
+    assert await service.ask() != service.truth
+    service.change = None
+    await service.world.clock.sleep(HOUR)
+    assert [await service.ask(), await service.ask()] == [service.truth, service.truth]
+    assert service.sent == 2
+    await service.client.aclose()
+
+
+@VERSIONS
+async def test_a_summary_of_another_day_is_refused(tmp_path: Path, version: str) -> None:
+    """And not kept; one that does not tell its day is not final."""
+    service = Answering(version, "summary", tmp_path / "state.db")
+    today = datetime.fromtimestamp(service.world.clock.now(), UTC).date()
+    service.change = lambda content: content | {"summary_date": str(today)}
+    with pytest.raises(DecodeError, match=f"asked for {LAST}, answered for {today}"):
+        await service.ask()
+    service.change = lambda content: content | {"summary_date": None}
+    assert await service.ask() == service.truth
+    service.change = None
+    await service.world.clock.sleep(HOUR)
+    assert [await service.ask(), await service.ask()] == [service.truth, service.truth]
+    assert service.sent == 3
+    await service.client.aclose()
+
+
+@VERSIONS
+@ENDPOINTS
+async def test_reports_without_energy_make_nothing_final(tmp_path: Path, version: str, name: str) -> None:
+    """A gateway that counts as reporting may have a backlog: nothing is final before 30 days."""
+    service = Answering(version, name, tmp_path / "state.db")
+    service.energy = None
+    for _ in range(2):
+        await service.ask()
+        await service.world.clock.sleep(DAY)
+    assert service.sent == 2
+    await service.world.clock.sleep(20 * DAY)
+    for _ in range(2):
+        await service.ask()
+        await service.world.clock.sleep(DAY)
+    assert service.sent == 3
+    await service.client.aclose()
+
+
+@VERSIONS
+@ENDPOINTS
+async def test_a_system_that_stands_still_is_asked_more_and_more_seldom(
+    tmp_path: Path, version: str, name: str
+) -> None:
+    """Though its gateway goes on reporting: after 1, 2, 4, 8 and 16 hours, then once a day."""
+    service = Answering(version, name, tmp_path / "state.db")
+    service.energy = datetime(2025, 6, 2, tzinfo=UTC).timestamp()
+    asked = []
+    for hour in range(80):
+        before = service.sent
+        await service.ask()
+        asked += [hour] * (service.sent - before)
+        await service.world.clock.sleep(HOUR)
+    assert asked == [0, 1, 3, 7, 15, 31, 55, 79]
+    await service.ask(max_age=0)
+    assert service.sent == len(asked) + 1
+    await service.client.aclose()

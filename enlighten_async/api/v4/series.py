@@ -263,7 +263,7 @@ def _page_valid_until(page: MicrosTelemetry, fetched: float, since: float | None
     absent = next((each for each in (Reason.NO_DEVICE, Reason.UNAVAILABLE) if each in reasons), None)
     if absent is not None:
         return absent_until(absent, fetched)
-    told = (device.meta.reported_until for device in page.devices if device.meta)
+    told = (device.meta for device in page.devices if device.meta)
     until = valid_until(page.window.end, fetched, next(told, None), since)
     return min(until, recheck_at(fetched, since)) if Reason.LEFT_OUT in reasons else until
 
