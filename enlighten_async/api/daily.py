@@ -165,17 +165,17 @@ class DailyPlan(OneRequestPlan[L]):
 
     def asked(self, request: Request[L]) -> Requests[L]:
         """Ask for the days; and once more without their last one, if it is ahead of the service's time."""
-        ahead: list[APIError] = []
-        yield evolve(request, empty_answer_for=partial(self._ahead_or_empty, ahead))
-        if ahead:
+        ahead: list[L] = []  # a cached answer may have said so that is too old to be served
+        part = yield evolve(request, empty_answer_for=partial(self._ahead_or_empty, ahead))
+        if any(part is each for each in ahead):
             yield self._request(evolve(self.days, end_date=None))
 
-    def _ahead_or_empty(self, ahead: list[APIError], error: EnlightenError) -> L | None:
+    def _ahead_or_empty(self, ahead: list[L], error: EnlightenError) -> L | None:
         """Return the empty part of an error; one for days that are ahead is noted."""
         part = self._empty_answer_for(error)
         if part is None and isinstance(error, APIError) and self.days.is_ahead(error):
-            ahead.append(error)
             part = self._empty(Reason.NOT_REPORTED_YET, error)
+            ahead.append(part)
         return part
 
     def _request(self, days: DateRange) -> Request[L]:

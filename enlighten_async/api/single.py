@@ -98,6 +98,49 @@ def system_plan(
 M = TypeVar("M", bound=readings.MeterReadings | readings.StorageMeterReadings)
 
 
+@frozen
+class ReadingsPlan(OneRequestPlan[M]):
+    """The plan of a query for the last readings of a system's meters.
+
+    Attributes:
+        request: the request for the readings of now.
+        end: readings after it do not count, epoch seconds; `None`: now.
+        nothing: an answer without readings, for an end that has not come yet.
+    """
+
+    request: Request[M]
+    end: int | None
+    nothing: M
+
+    def request_at(self, now: float) -> Request[M]:
+        """Return the request for the readings of the end."""
+        return self._request(self.end)
+
+    def asked(self, request: Request[M]) -> Requests[M]:
+        """Ask for the readings; and once more for those of now, if the end is ahead of the service's time."""
+        part = yield request
+        if part is self.nothing:
+            yield self._request(None)
+
+    def _request(self, end: int | None) -> Request[M]:
+        params = () if end is None else (("end_at", str(end)),)
+        empty = self.request.empty_answer_for if end is None else self._empty_answer_for
+        return evolve(self.request, params=params, empty_answer_for=empty, valid_until=self._valid_until)
+
+    def _empty_answer_for(self, error: EnlightenError) -> M | None:
+        """Return the empty answer that an error stands for, also one that says that the end is ahead."""
+        now = decode.fetched_at(error.response) if isinstance(error, APIError) else None
+        ahead = now is not None and self.end is not None and now.timestamp() < self.end
+        if ahead and error_bodies.FUTURE_RANGE in str(error):
+            return self.nothing
+        return self.request.empty_answer_for(error)
+
+    def _valid_until(self, part: M, fetched: float, _since: float | None) -> float:
+        """Return up to when (epoch seconds) a response will do: one that there are no meters, for a while."""
+        absent = part.meta is None and not part.meter_readings and part is not self.nothing
+        return absent_until(Reason.NO_DEVICE, fetched) if absent else fetched
+
+
 def readings_plan(
     model: type[M],
     endpoint: str,
@@ -105,29 +148,23 @@ def readings_plan(
     end_at: Moment | None,
     *,
     shape: decode.Shape | None = None,
-) -> SinglePlan[M]:
+) -> ReadingsPlan[M]:
     """Return the plan of a query for the last readings of a system's meters.
 
     Args:
         model: the class of the answer.
         endpoint: the API's name of the endpoint.
         system_id: the system.
-        end_at: readings after it do not count; now if not given.
+        end_at: readings after it do not count; now if not given, or if that is earlier.
         shape: turns the response into the fields of the model.
 
     Raises:
         InputError: `end_at` is not an instant.
     """
-    params = () if end_at is None else (("end_at", str(int(epoch(end_at, "end_at")))),)
-    request = system_plan(model, endpoint, system_id, params=params, shape=shape).request
+    end = None if end_at is None else int(epoch(end_at, "end_at"))
+    request = system_plan(model, endpoint, system_id, shape=shape).request
     empty = partial(_no_readings, model, system_id)
-    return SinglePlan(evolve(request, empty_answer_for=empty, valid_until=_readings_valid_until))
-
-
-def _readings_valid_until(part: M, fetched: float, _since: float | None) -> float:
-    """Return up to when (epoch seconds) a response will do: one that there are no meters, for a while."""
-    absent = part.meta is None and not part.meter_readings
-    return absent_until(Reason.NO_DEVICE, fetched) if absent else fetched
+    return ReadingsPlan(evolve(request, empty_answer_for=empty), end, model(system_id))
 
 
 def _no_readings(model: type[M], system_id: int, error: EnlightenError) -> M | None:

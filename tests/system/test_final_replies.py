@@ -171,3 +171,26 @@ async def test_a_system_that_stands_still_is_asked_more_and_more_seldom(
     await service.ask(max_age=0)
     assert service.sent == len(asked) + 1
     await service.client.aclose()
+
+
+async def test_days_that_were_ahead_are_asked_for_once_when_they_have_come(tmp_path: Path) -> None:
+    """What the service said of them before is too old by then, and costs no second request."""
+    service = Answering("v2", "energy_lifetime", tmp_path / "state.db")
+    tomorrow = datetime.fromtimestamp(service.world.clock.now() + DAY, UTC).date()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        now = service.world.clock.now()
+        response = service.answer(request)
+        if request.url.params.get("end_date", "") < str(datetime.fromtimestamp(now, UTC).date()):
+            return response
+        told = {"reason": "422", "message": ["Requested date is in the future"]}
+        return httpx.Response(422, json=told, headers={"date": formatdate(now, usegmt=True)})
+
+    sent = []
+    async with service.world.client(transport=httpx.MockTransport(answer), state=tmp_path / "s.db") as client:
+        for _ in range(2):
+            days = await client.energy_lifetime(7, start_date=FIRST, end_date=tomorrow)
+            sent.append(days.receipt.sent)
+            await service.world.clock.sleep(3 * DAY)
+    assert sent == [2, 1]
+    await service.client.aclose()
