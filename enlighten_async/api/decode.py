@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from math import inf, isfinite, nan
 from types import GenericAlias, MappingProxyType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 from attrs import Factory, define, evolve, fields
 
 from enlighten_async.errors import DecodeError, NotFound
-from enlighten_async.models.convert import UnreadableError, structure
+from enlighten_async.models.convert import UnreadableError, no_value, structure, whole_number
 from enlighten_async.models.intervals import Meta
 from enlighten_async.windows import END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
@@ -32,6 +33,9 @@ MAX_LOST_ROWS = 100
 
 _SMALL_BODY_BYTES = 65_536
 """Bytes of a body that cannot have too many of them."""
+
+_LENIENT_BYTES = 4 << 20
+"""Bytes of the largest body that is read where it is no JSON in UTF-8."""
 
 _INSTANTS = frozenset({"end_at", "last_report_at", "last_energy_at", "operational_at"})
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -54,19 +58,19 @@ def normalized(body: bytes) -> bytes | None:
     """Return an answer in intervals in its documented form, as far as possible; `None` if nothing changes.
 
     Instants in ISO 8601 and in milliseconds become epoch seconds; a time without an offset names no instant
-    and stays as it is. The state of the system, and its number of devices, become what can be read of them.
-    Figures of rows become numbers, or null.
+    and stays as it is. What is told beside the rows becomes what can be read of it, and figures of rows
+    become numbers, or null.
     """
     if body.count(b"{") > MAX_NORMALIZED:
         return None
     odd = Odd()
     try:
-        better = _normalized("", msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK)), odd)
+        better = _normalized("", _any_json(body.removeprefix(BYTE_ORDER_MARK)), odd)
         if isinstance(better, dict):
             better |= {"rows_left_out": odd.rows} if odd.rows else {}
             better |= {"unread_figures": ", ".join(odd.figures)} if odd.figures else {}
         changed = msgspec.json.encode(better)
-    except (ValueError, OverflowError, RecursionError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return None
     return None if changed == body else changed
 
@@ -106,7 +110,7 @@ def _normalized_rows(listed: list[Any], odd: Odd) -> list[Any]:
 
 def _normalized_figure(name: str, value: Any, odd: Odd) -> Any:
     """Return a figure of a row, also where it comes as a text; null if it cannot be read."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and (name in _PARTS or not name):
         return {key: _normalized_figure(key, inner, odd) for key, inner in value.items()}
     moment = instant(value) if name == "end_at" else None
     value = value if moment is None else moment
@@ -117,8 +121,9 @@ def _normalized_figure(name: str, value: Any, odd: Odd) -> Any:
         number = nan
     least, most = _WHOLE.get(name, (-inf, inf))
     if isfinite(number) and least <= number <= most:
-        return int(number) if number.is_integer() else number
-    if isinstance(value, str | bool):
+        figure = int(number) if number.is_integer() else number
+        return {_PARTS[name]: figure} if name in _PARTS else figure
+    if isinstance(value, str | bool | dict):
         odd.figures[name] = None
     return None
 
@@ -145,6 +150,14 @@ def _normalized_text(raw: object) -> str | None:
     return str(raw) if isinstance(raw, int | str) and not isinstance(raw, bool) else None
 
 
+def _normalized_moment(raw: object) -> int | None:
+    """Return an instant that an answer declares, as epoch seconds; `None` for anything else."""
+    moment = instant(raw)
+    if moment is None and isinstance(raw, int | float) and 0 < raw < END_OF_SECONDS:
+        moment = None if isinstance(raw, bool) else int(raw)
+    return moment
+
+
 _ROWS = frozenset({"intervals", "consumption"})
 """Names of lists of rows."""
 
@@ -153,8 +166,18 @@ _WHOLE: Mapping[str, tuple[float, float]] = MappingProxyType(
 )
 """The whole numbers that tell one row from another, with the least and the most that they can be."""
 
+_PARTS: Mapping[str, str] = MappingProxyType({"charge": "enwh", "discharge": "enwh", "soc": "percent"})
+"""The figures of rows that are objects, each with the part of it that a plain number stands for."""
+
 _NORMALIZED: Mapping[str, Callable[[object], object]] = MappingProxyType(
-    {"meta": _normalized_meta, "total_devices": _normalized_count, "envoy_serial_number": _normalized_text}
+    {
+        "end_at": _normalized_moment,
+        "envoy_serial_number": _normalized_text,
+        "meta": _normalized_meta,
+        "start_at": _normalized_moment,
+        "system_id": whole_number,
+        "total_devices": _normalized_count,
+    }
 )
 """The functions for fields beside the rows, by their names: no value of theirs costs the rows."""
 
@@ -262,11 +285,45 @@ def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
         return decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         message = str(error) or type(error).__name__
+    if decoder is _ANY_JSON and (found := _read_leniently(body)) is not None:
+        return cast("T", found)
     if _CUT_OFF in message:  # msgspec says so of an empty body too
         found = "cut off in the middle" if response.body.strip() else "empty"
         raise decode_error(response, "$", f"the body is {found}, ask again", passing=True)
     path = _PATH.search(message)
     raise decode_error(response, path.group(1) if path else "$", message)
+
+
+def _any_json(body: bytes) -> object:
+    """Return JSON of any content; `ValueError` for what is none."""
+    try:
+        return msgspec.json.decode(body)
+    except ValueError:
+        found = _read_leniently(body)
+    if found is None:
+        raise ValueError("no JSON")
+    return found
+
+
+def _read_leniently(body: bytes) -> object:
+    """Return JSON with characters or numbers that cannot be read, or of UTF-16; `None` for what is none.
+
+    Such characters are replaced, and such numbers are null: they cost one field, not the answer.
+    """
+    if len(body) > _LENIENT_BYTES:
+        return None
+    text = body.decode(json.detect_encoding(body), "replace")
+    try:
+        found: object = json.loads(text, parse_float=_finite, parse_constant=no_value)
+    except (ValueError, RecursionError):
+        return None
+    logger.warning("an answer has characters or numbers that cannot be read: they were replaced, or are null")
+    return found
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if isfinite(number) else None
 
 
 def decode_error(response: Response, path: str, message: str, *, passing: bool = False) -> DecodeError:

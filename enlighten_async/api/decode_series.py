@@ -43,9 +43,13 @@ class RawFigure(msgspec.Struct, gc=False):
 
 
 class RawSeries(RawBody, gc=False):
-    """An answer with a list of rows, or, of some endpoints, with one list for each local day."""
+    """An answer with a list of rows, or, of some endpoints, with one list for each local day.
+
+    `serial_number` is that of the device which it is about, where it is about one and says so.
+    """
 
     intervals: list[Any] | None = None
+    serial_number: Any = None
 
 
 T = TypeVar("T")
@@ -212,9 +216,11 @@ class SeriesDecoder(Generic[S]):
             device: `serial_number` of the device asked about, if it is about one.
 
         Raises:
-            DecodeError: the answer is not what the service documents, or of another system.
+            DecodeError: the answer is not what the service documents, or of another system or device.
         """
         body = parse_body(self._decoder, response, system_id)
+        if self.one_device and body.serial_number is not None and device:
+            _check_device(body.serial_number, device["serial_number"], response)
         rows, ends, understood = flat(body.intervals)
         if self.own_grid:
             limits = evolve(limits, grid=_grid(body, ends))
@@ -228,6 +234,17 @@ class SeriesDecoder(Generic[S]):
         own: dict[str, Any] = {name: parse(getattr(body, name)) for name, parse in self._beside.items()}
         intervals = series_of(row_class(self.model), ends, rows)
         return self.model(intervals=intervals, **metadata, **own, **device)
+
+
+def _check_device(answered: object, serial: str, response: Response) -> None:
+    """Raise `DecodeError` if an answer is about another device; a number has lost its leading zeros."""
+    if isinstance(answered, str | int) and _bare(str(answered)) != _bare(serial):
+        message = f"asked for the device {serial}, answered for another one"
+        raise decode_error(response, "$.serial_number", message)
+
+
+def _bare(serial: str) -> str:
+    return serial.strip().lstrip("0").casefold()
 
 
 def series_of(row: type[T], ends: array[int], rows: Sequence[RawRow]) -> Series[T]:

@@ -247,6 +247,19 @@ def _integer(raw: object, _: object) -> int:
     return int(raw)
 
 
+def whole_number(raw: object) -> int:
+    """Return the number by which the service knows a thing, which may come as a text of digits."""
+    if isinstance(raw, str) and len(raw) < _ID_DIGITS and raw.isascii() and raw.isdigit():
+        return int(raw)
+    number = _integer(raw, None)
+    if number < 0:
+        raise ValueError("less than 0")
+    return number
+
+
+_ID_DIGITS: Final = 19
+
+
 def _day(raw: object, _: object) -> date:
     """Return a local date, which comes as such, or as its midnight in ISO 8601 or epoch seconds."""
     if isinstance(raw, str):
@@ -448,6 +461,8 @@ def _reader(each: Attribute[Any], name: str) -> Callable[[object], object]:
     parse: Callable[[object], object] | None = each.metadata.get(PARSE)
     if parse is not None:
         return parse
+    if kind is int and each.default is NOTHING:
+        return whole_number
     if _is_tuple(kind):
         left_out = MAX_LEFT_OUT if "picked" in each.metadata else 0
         if has(kind.__args__[0]):

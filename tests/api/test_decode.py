@@ -96,7 +96,7 @@ def test_a_summary() -> None:
 @pytest.mark.parametrize(
     ("read", "body", "path"),
     [
-        (systems, {"systems": [{"system_id": "8"}]}, "$.systems[0].system_id"),
+        (systems, {"systems": [{"system_id": "8a"}]}, "$.systems[0].system_id"),
         (systems, {"systems": [{"system_name": "a @ $.b"}]}, "$.systems[0].system_id"),
         (systems, {"systems": [7]}, "$.systems[0]"),
         (systems, {"systems": {}}, "$.systems"),
@@ -108,7 +108,8 @@ def test_a_summary() -> None:
         (systems, b"[" * 100_000, "$"),
         (systems, b"\xff", "$"),
         (summary, {"modules": 1}, "$.system_id"),
-        (summary, {"system_id": "7"}, "$.system_id"),
+        (summary, {"system_id": "7.0"}, "$.system_id"),
+        (summary, {"system_id": -7}, "$.system_id"),
         (summary, {"system_id": 7.5}, "$.system_id"),
         (summary, None, "$"),
         (summary, b"", "$"),

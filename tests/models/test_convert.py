@@ -257,7 +257,7 @@ def test_a_quantity_of_another_kind_is_refused(wrong: object) -> None:
 @pytest.mark.parametrize(
     ("raw", "model", "path"),
     [
-        ({"system_id": "7"}, System, ("system_id",)),
+        ({"system_id": "7a"}, System, ("system_id",)),
         ({"system_id": True}, System, ("system_id",)),
         ({"system_id": 7.5}, System, ("system_id",)),
         ({"system_id": None}, System, ("system_id",)),

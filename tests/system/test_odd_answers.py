@@ -207,6 +207,100 @@ async def test_the_same_answer_of_the_system_is_taken(version: str, ask: Any, co
     assert answer.system_id == 7
 
 
+@pytest.mark.parametrize(("version", "ask", "content"), EVERY)
+@pytest.mark.parametrize("number", ["7", "007", 7.0])
+async def test_the_number_of_the_system_may_come_in_another_form(
+    version: str, ask: Any, content: Any, number: object
+) -> None:
+    """It is the same number."""
+    assert (await ask(opened(version, {"system_id": number, **content}))).system_id == 7
+
+
+@both
+async def test_systems_without_a_number_are_left_out(version: str) -> None:
+    """Or with one that stands for none."""
+    systems = [{"system_id": number} for number in (-1, "8", None, 9, "n/a")]
+    answer = await opened(version, {"systems": systems, "total": 5}).systems()
+    assert ([system.system_id for system in answer.systems], answer.complete) == ([8, 9], False)
+
+
+DEVICE = "000000000012"
+OF_DEVICE: dict[str, Any] = {
+    "micro_telemetry": lambda c: c.micro_telemetry(7, DEVICE, **TIME),
+    "encharge_telemetry": lambda c: c.encharge_telemetry(7, DEVICE, **TIME),
+    "acb_telemetry": lambda c: c.acb_telemetry(7, DEVICE, **TIME),
+    "evse_telemetry": lambda c: c.evse_telemetry(7, DEVICE, **TIME),
+}
+
+
+@pytest.mark.parametrize("ask", OF_DEVICE.values(), ids=OF_DEVICE)
+@pytest.mark.parametrize("said", [DEVICE, 12, " 12", None, [], "000000000013", 13])
+async def test_an_answer_of_another_device_is_refused(ask: Any, said: Any) -> None:
+    """Leading zeros apart, which a number does not have."""
+    query = ask(opened("v4", {"system_id": 7, "serial_number": said, "intervals": []}))
+    if said in (13, "000000000013"):
+        with pytest.raises(DecodeError, match=f"asked for the device {DEVICE}, answered for another"):
+            await query
+    else:
+        assert (await query).serial_number == DEVICE
+
+
+BROKEN_BYTES = {
+    "latin-1": (b'"P\xe9taluma"', "utf-8"),
+    "cut character": (b'"P\xc3"', "utf-8"),
+    "no number": (b"NaN", "utf-8"),
+    "too large": (b"-1e999", "utf-8"),
+    "utf-16": (b'"Petaluma"', "utf-16"),
+}
+
+
+@both
+@pytest.mark.parametrize(("value", "encoding"), BROKEN_BYTES.values(), ids=BROKEN_BYTES)
+async def test_bytes_that_cannot_be_read_cost_one_field(
+    version: str, value: bytes, encoding: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not a fleet, nor a week."""
+    systems = b'{"systems": [{"system_id": 7, "city": %s}, {"system_id": 8}], "total": 2}' % value
+    row = b'{"end_at": %d, "wh_del": 5, "city": %s}' % (TIME["end_at"], value)
+    rows = b'{"system_id": 7, "meter_intervals": [], "intervals": [%s]}' % row
+    encoded = [
+        body.decode("latin-1").encode(encoding) if encoding != "utf-8" else body for body in (systems, rows)
+    ]
+    fleet = await opened(version, encoded[0]).systems()
+    assert ([system.system_id for system in fleet], fleet.complete) == ([7, 8], True)
+    week = await opened(version, encoded[1]).rgm_stats(7, **TIME)
+    assert [row.wh_del for row in week.intervals] == [5]
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any("cannot be read" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("name", ["start_at", "end_at"])
+@pytest.mark.parametrize(
+    "said", [1, 1000, 1.0, 1000.0, "", "N/A", "soon", 0, -1, True, [], {}, 1e300, "2025-06-15T12:20:00Z"]
+)
+async def test_the_range_that_an_answer_declares_does_not_cost_its_rows(name: str, said: Any) -> None:
+    """It repeats the question; also in milliseconds, or as a fraction."""
+    value = said * TIME[name] if type(said) in (int, float) and said in (1, 1000) else said
+    rows = [{"end_at": end, "wh_del": 5} for end in range(TIME["start_at"] + 900, TIME["end_at"] + 1, 900)]
+    body = {"system_id": 7, "total_devices": 1, **TIME, "intervals": rows, name: value}
+    answer = await opened("v4", body).production_meter(7, **TIME)
+    assert (answer.coverage.got, answer.coverage.complete) == (len(rows), True)
+
+
+async def test_figures_of_another_shape_cost_one_figure() -> None:
+    """A number where an object is documented is its value; an object in place of a number is none."""
+    rows = [
+        {"end_at": TIME["end_at"] - 900, "charge": 5, "discharge": {"enwh": {}}, "soc": "97"},
+        {"end_at": TIME["end_at"], "charge": {"enwh": 6}, "discharge": {"enwh": 7}, "soc": {"percent": 98}},
+    ]
+    answer = await opened("v4", {"system_id": 7, "intervals": rows}).battery(7, **TIME)
+    assert [(row.charge, row.discharge, row.soc) for row in answer.intervals] == [(5, None, 97), (6, 7, 98)]
+    meter = [{"end_at": TIME["end_at"], "wh_del": {"value": 5, "units": "kWh"}}]
+    answer = await opened("v4", {"system_id": 7, "intervals": meter}).production_meter(7, **TIME)
+    assert [row.wh_del for row in answer.intervals] == [None]
+    assert answer.coverage.notes == ("figures that cannot be read are null: wh_del",)
+
+
 @both
 async def test_a_cached_answer_of_another_system_is_not_served(version: str, tmp_path: Path) -> None:
     """One that an older version had kept is asked for again."""

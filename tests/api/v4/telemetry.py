@@ -139,7 +139,7 @@ SAMPLES = (
         ("powr", "enwh"),
         lambda end, powr, enwh: {"end_at": end, "powr": powr, "enwh": enwh},
         (SERIAL,),
-        told={"total_devices": 1, "serial_number": "123"},
+        told={"total_devices": 1, "serial_number": "12 3#?"},
         grid=300,
     ),
     Sample(
