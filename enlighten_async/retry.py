@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, nan
+from math import nan
 from typing import Any, TypeAlias
 
 from attrs import Attribute, field, frozen
@@ -22,18 +22,21 @@ MAX_UNREADABLE = 2
 """Times a request is sent whose answer is empty or cut: if not by the way, it is so on purpose."""
 
 
+LARGEST = 1_000_000_000
+"""Attempts, or seconds of a pause, at the most; a figure beyond it is a mistake."""
+
 _Check: TypeAlias = "Callable[[RetryPolicy, Attribute[Any], object], None]"
 
 
-def _within(least: int, most: int | None, *kinds: type) -> _Check:
+def _within(least: int, most: int, *kinds: type) -> _Check:
     """Return a check that a value is a number of these kinds, from the least to the most."""
 
     def check(_: RetryPolicy, attribute: Attribute[Any], value: object) -> None:
         number = value if isinstance(value, int | float) and type(value) in kinds else nan
         # NaN is in no order with any number.
-        if not least <= number < inf or (most is not None and number > most):
+        if not least <= number <= most:
             kind = "a whole number" if kinds == (int,) else "a number"
-            limits = f"{least} or more" if most is None else f"from {least} to {most}"
+            limits = f"from {least} to {most}" if most == 1 else f"{least} or more"
             raise InputError(f"{attribute.name} must be {kind}, {limits}, not {value!r}")
 
     return check
@@ -51,9 +54,9 @@ class RetryPolicy:
             finds none left is not made.
     """
 
-    attempts: int = field(default=3, validator=_within(1, None, int))
-    base: float = field(default=0.5, validator=_within(0, None, int, float))
-    cap: float = field(default=20.0, validator=_within(0, None, int, float))
+    attempts: int = field(default=3, validator=_within(1, LARGEST, int))
+    base: float = field(default=0.5, validator=_within(0, LARGEST, int, float))
+    cap: float = field(default=20.0, validator=_within(0, LARGEST, int, float))
     share: float = field(default=0.1, validator=_within(0, 1, int, float))
 
     def allows(self, failures: int, error: EnlightenError | None = None) -> bool:

@@ -44,7 +44,18 @@ def test_a_request_is_sent_as_often_as_allowed(policy: RetryPolicy, failures: in
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"attempts": 0}, {"base": -1}, {"cap": -1}, {"share": -0.1}, {"share": 1.1}], ids=str
+    "wrong",
+    [
+        {"attempts": 0},
+        {"attempts": 10**30},
+        {"base": -1},
+        {"base": 1e300},
+        {"cap": -1},
+        {"cap": 10**30},
+        {"share": -0.1},
+        {"share": 1.1},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
 )
 def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     """When it is made."""

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from enlighten_async.cache import IntervalCache
 from enlighten_async.errors import InputError
-from enlighten_async.limiter import RANKS, Plan, Priority, QuotaStore
+from enlighten_async.limiter import MAX_REQUESTS, RANKS, Plan, Priority, QuotaStore
 from enlighten_async.oauth.oauth import BASE_URL_VARIABLE, CLIENT_ID, CLIENT_SECRET, NAMES
 from enlighten_async.query import QueryOptions
 from enlighten_async.retry import RetryPolicy
@@ -106,7 +106,7 @@ def changed(options: QueryOptions, changes: ViewOptions) -> QueryOptions:
 def _seconds(name: str, given: timedelta | float | None) -> float | None:
     """Return a length of time in seconds; refuse one below 0, or without end."""
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
-    if seconds is not None and not (is_number(seconds) and 0 <= seconds < float("inf")):
+    if seconds is not None and not (is_number(seconds) and seconds >= 0):
         raise InputError(f"{name} must be a timedelta or seconds, 0 or more, or None, not {given!r}")
     return seconds
 
@@ -157,7 +157,7 @@ def check_version(base_url: str, version: str) -> None:
 
 
 def _is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and value <= MAX_REQUESTS
 
 
 def check_used(requests: object) -> None:

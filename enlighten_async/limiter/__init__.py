@@ -5,7 +5,7 @@ from enlighten_async.limiter.decision import Settlement, Take, Wait
 from enlighten_async.limiter.key_state import KeySnapshot, KeyState
 from enlighten_async.limiter.limiter import LOGGED_WAIT_S, Grant, RateLimiter
 from enlighten_async.limiter.outage import MAX_IN_FLIGHT
-from enlighten_async.limiter.plan import RANKS, Plan, Priority
+from enlighten_async.limiter.plan import MAX_REQUESTS, RANKS, Plan, Priority
 from enlighten_async.limiter.queue import Waiter
 from enlighten_async.limiter.server_clock import ServerClock
 from enlighten_async.limiter.sqlite_store import SqliteQuotaStore
@@ -14,6 +14,7 @@ from enlighten_async.limiter.store import MemoryQuotaStore, QuotaStore, shared_s
 __all__ = [
     "LOGGED_WAIT_S",
     "MAX_IN_FLIGHT",
+    "MAX_REQUESTS",
     "MINUTE",
     "MONTH",
     "RANKS",

@@ -245,6 +245,7 @@ class RateLimiter:
 
     async def set_month_used(self, used: int) -> None:
         """Take the number of requests that the service has counted in the running month."""
+        await self.refresh()  # a file that is not ours is told before anything is noted for it
         now, wall = self._clock.monotonic(), self._clock.now()
         self._store.update(lambda state: state.set_month_used(used, now, wall))
         await self._store.sync()
@@ -252,6 +253,7 @@ class RateLimiter:
 
     async def forget_limits(self) -> None:
         """Forget the limits and blocks that the server named."""
+        await self.refresh()
         self._store.update(lambda state: state.forget_limits())
         await self._store.sync()
         self._queue.wake_head()

@@ -24,11 +24,15 @@ NEXT_RESERVATION_S = 1.0
 """Seconds for which a reservation of the next token holds; who still waits has renewed it then."""
 
 
+MAX_REQUESTS = 10**12
+"""Requests of a period at the most; a figure beyond it is a mistake."""
+
+
 def _positive(_: Plan, attribute: Attribute[int | None], value: object) -> None:
     """Raise `InputError` for a value that is no number of requests."""
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_REQUESTS:
         raise InputError(
             f"{attribute.name} must be a whole number of requests above 0, or None, not {value!r}"
         )

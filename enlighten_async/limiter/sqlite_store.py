@@ -126,7 +126,11 @@ class SqliteQuotaStore:
     async def sync(self, *, refresh: bool = False) -> None:
         """Write what was noted; with `refresh`, also learn what others have spent where nothing was.
 
-        No cancel cuts it off, and no error of the file is raised.
+        No cancel cuts it off. Where the file cannot be used, what was noted is written later.
+
+        Raises:
+            InputError: with `refresh`, that the file was made by another program or a newer version of this
+                package: nothing is ever written there.
         """
         if not refresh and not self._state.pending:
             return
@@ -136,6 +140,8 @@ class SqliteQuotaStore:
             except state.DatabaseUnavailable as error:
                 self._faults.begin(error)
             except EnlightenError as error:
+                if refresh:
+                    raise
                 logger.debug("nothing was written: %s", error)
 
     async def aclose(self) -> None:

@@ -54,7 +54,8 @@ class QuotaStore(Protocol):
         """Write what was noted; with `refresh`, also learn what others have spent where nothing was.
 
         It is called when requests are settled and nobody is about to take: also in the midst of a
-        cancellation, which must not cut it off. It raises nothing, and does not take long.
+        cancellation, which must not cut it off, and does not take long. It raises nothing but, with
+        `refresh`, an error of what can never be used.
         """
         ...
 

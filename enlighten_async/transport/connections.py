@@ -206,7 +206,7 @@ def check_network(
         raise InputError(
             f"clock must have the methods of enlighten_async.clock.Clock; {_kind(clock)} has them not"
         )
-    if not isinstance(verify, bool | str | ssl.SSLContext):
+    if not isinstance(verify, bool | str | ssl.SSLContext) or verify == "":
         raise InputError(f"verify must be True, the path of a CA file, or a context, not {_kind(verify)}")
     if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
         raise InputError(
@@ -215,9 +215,13 @@ def check_network(
         )
 
 
+LARGEST_NUMBER = 1e15
+"""Seconds at the most, some 30 million years: clocks can add them up, and files can keep the sum."""
+
+
 def is_number(value: object) -> TypeGuard[float]:
-    """Tell whether a value is a number, `True` and `False` left out."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Tell whether a value is a number to reckon with, `True` and `False` and infinity left out."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
 def _kind(value: object) -> str:

@@ -32,11 +32,11 @@ WRONG: dict[str, list[Any]] = {
     "quota_store": [5, "store", object(), MemoryTokenStore()],
     "interval_cache": [5, "cache", object()],
     "retry": [3, "often", RetryPolicy],
-    "timeout": [0, -1, "30", True, float("nan"), timedelta(seconds=5)],
-    "max_concurrency": [0, -1, 1.5, True, "3", None, float("inf")],
+    "timeout": [0, -1, "30", True, float("nan"), float("inf"), 10**30, 1e300, timedelta(seconds=5)],
+    "max_concurrency": [0, -1, 1.5, True, "3", None, float("inf"), 10**30],
     "clock": [5, SystemClock, object(), time],
     "transport": [5, httpx.AsyncHTTPTransport, httpx.HTTPTransport(), httpx.AsyncClient()],
-    "verify": [5, None, b"x", object()],
+    "verify": [5, None, b"x", "", object()],
     "proxy": [5, b"http://h", object(), "h:port"],
 }
 
@@ -85,10 +85,10 @@ def test_an_option_that_there_is_not_is_named(world: World) -> None:
     [
         *[
             ("max_wait", value)
-            for value in (-1, "5", True, float("nan"), float("inf"), timedelta(seconds=-1))
+            for value in (-1, "5", True, float("nan"), float("inf"), 10**30, timedelta(seconds=-1))
         ],
         *[("max_age", value) for value in (-1, "5", True, float("nan"), float("inf"), timedelta(seconds=-1))],
-        *[("max_requests", value) for value in (-1, 1.5, True, "3")],
+        *[("max_requests", value) for value in (-1, 1.5, True, "3", 10**30)],
         *[("exhaustive", value) for value in (1, "no", None)],
         *[("priority", value) for value in (None, [], "high", 1)],
         *[("user_id", value) for value in (5, "", b"x")],

@@ -46,7 +46,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         Plan(name="Terawatt").resolved(TABLE)
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, True, "10", float("inf")])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "10", float("inf"), 10**30])
 @pytest.mark.parametrize("period", ["minute", "month"])
 def test_limits_are_whole_numbers_above_zero(period: str, value: object) -> None:
     """Anything else is refused when the plan is made."""

@@ -87,7 +87,7 @@ async def test_a_month_used_up_elsewhere_is_used_up(
     assert (await client.quota()).month.used == 1
 
 
-@pytest.mark.parametrize("figure", [-1, 1.5, True, "7", None])
+@pytest.mark.parametrize("figure", [-1, 1.5, True, "7", None, 10**30])
 async def test_what_is_no_figure(world: World, make: Callable[..., EnlightenClient], figure: Any) -> None:
     """It is refused with what to give, and nothing changes."""
     client = make()

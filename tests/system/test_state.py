@@ -189,6 +189,26 @@ async def test_a_file_that_is_not_ours_is_refused_before_anything_is_sent(
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("newer", [False, True])
+@pytest.mark.parametrize("version", ["v2", "v4"])
+async def test_no_figures_are_told_or_taken_for_a_file_that_is_not_ours(
+    path: Path, version: str, newer: bool
+) -> None:
+    """Counts that nothing is known of are not told to be 0, and a figure that is not kept is not accepted."""
+    world = World()
+    path.write_bytes(b"my thesis" * 400)
+    if newer:
+        path.unlink()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    async with (world.client if version == "v2" else world.v4)(state=path) as client:
+        for ask in (client.quota, lambda: client.set_month_used(900), client.forget_limits):
+            with pytest.raises(InputError, match="name another file|newer version"):
+                await ask()
+    assert path.read_bytes() == before
+
+
 async def test_a_broken_file_fails_no_query(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """If it was ours it is set aside, and so it is said."""
     world = World()
