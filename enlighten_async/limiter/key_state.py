@@ -363,7 +363,10 @@ class KeyState:
         self._newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
         self._elsewhere = record.elsewhere
         self._pending = {request.number: request for request in record.pending}
-        self._seen = {number: self._seen.get(number, now) for number in self._pending}
+        self._seen = {
+            number: self._seen.get(number, now - _age(each.written, wall))
+            for number, each in self._pending.items()
+        }
         # Persisted times are the wall clock's: another process's monotonic clock is another.
         self.outage, self._ahead = CALM if record.outage == CALM else record.outage, wall - now
         self.guard, self._guard_until = record.guard
@@ -380,7 +383,7 @@ class KeyState:
         while len(self._unplaced) > record.unplaced:
             self._unplaced.popleft()
         while len(self._unplaced) < record.unplaced:
-            self._unplaced.append(_any_time_before(now))
+            self._unplaced.append(_any_time_before(now - _age(record.unplaced_at, wall)))
         if self.clock.known:
             self._place()
         self.expire(now)
@@ -396,8 +399,14 @@ class KeyState:
             charged={period: dict(windows) for period, windows in self._charged.items()},
             blocked=dict(self._blocks.ends),
             learned=dict(self._limits.learned),
-            pending=tuple(self._pending.values()),
+            pending=tuple(
+                each if each.until or each.written else replace(each, written=wall)
+                for each in self._pending.values()
+            ),
             unplaced=len(self._unplaced),
+            unplaced_at=round(wall - now + max(each.ended_at for each in self._unplaced))
+            if self._unplaced
+            else 0.0,
             newest=self._newest,
             doubt=self._doubt,
             guard=(self.guard, self._guard_until),
@@ -567,7 +576,8 @@ class KeyState:
         latest = self.clock.latest(now) + self.guard if known else math.inf
         if since is None or until is None:
             if not known:
-                self._unplaced.append(_any_time_before(now))
+                over = self._seen.get(request.number, now) + request.life
+                self._unplaced.append(_any_time_before(min(now, over)))
                 return
             since, until = self._earliest(self._seen.get(request.number, now)), latest
         oldest = self._earliest(now) - MAX_GUARD_S
@@ -635,6 +645,11 @@ def _rechecked(wait: Wait, now: float) -> Wait:
         return wait  # the caller is told, and does not wait
     at = now + CLOCK_POLL_S
     return evolve(wait, at=at if wait.at is None else min(at, wait.at), certain=False)
+
+
+def _age(written: float, wall: float) -> float:
+    """Return the seconds since something was written down, by the wall clock; 0 where it does not tell."""
+    return max(0.0, wall - written) if written else 0.0
 
 
 def _any_time_before(now: float) -> Settlement:

@@ -34,6 +34,8 @@ class PendingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
         until: the latest (epoch seconds), where that was known.
         life: seconds after which it is over for sure, seen from its first reader.
         most: requests that its sender lets be in flight at once; 0: any.
+        written: where the server's time was not known, the wall clock's when it was first written down; 0:
+            not yet.
     """
 
     number: int
@@ -41,6 +43,7 @@ class PendingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     until: float | None
     life: float
     most: int = 0
+    written: float = 0.0
 
 
 class LiveSender(msgspec.Struct, frozen=True):
@@ -118,6 +121,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         learned: the limits that it named, by period.
         pending: the requests in flight.
         unplaced: requests without a response, sent before anybody knew the server's time.
+        unplaced_at: the wall clock's time when the last of them was given up; 0: there is none.
         newest: the highest number given to a request so far.
         doubt: requests up to this number prove nothing about the limit; `None`: it is not in doubt.
         guard: seconds by which `Date` and the server's counter are taken to differ, and until when
@@ -138,6 +142,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     learned: dict[str, LearnedLimit] = {}
     pending: tuple[PendingRequest, ...] = ()
     unplaced: int = 0
+    unplaced_at: float = 0.0
     newest: int = 0
     doubt: int | None = None
     guard: tuple[float, float] = (0.0, 0.0)
@@ -201,6 +206,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
             senders={**other.senders, **self.senders},
             learned={**other.learned, **self.learned},
             unplaced=max(self.unplaced, other.unplaced),
+            unplaced_at=max(self.unplaced_at, other.unplaced_at),
             newest=max(self.newest, other.newest),
             doubt=self.doubt if other.doubt is None else other.doubt,
             guard=max(self.guard, other.guard),

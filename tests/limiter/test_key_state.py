@@ -355,3 +355,47 @@ async def test_there_is_no_alarm_before_the_time_is_known_nor_without_a_limit() 
     assert warn(store, Plan(minute=1), 1000.0) is None
     assert warn(store, plan, 1000.0) == UsageWarning(24305, 0.95, 1, 1, MONTH_END)
     assert warn(store, plan, 1000.0) is None
+
+
+# Processes that live shorter than a request may take
+
+
+LIFE_S, WALL = 35.0, 1_750_000_000.0
+
+
+def read_by_others(record: Record, *, each_s: float, first: int, last: int) -> tuple[Record, KeyState, float]:
+    """Let a process of its own read a record every so many seconds, with a monotonic clock of its own."""
+    for number in range(first, last + 1):
+        state, now = KeyState(LIFE_S), 5_000.0 * number
+        state.load(record, now, WALL + each_s * number)
+        record = Record.decode(state.dump(now, WALL + each_s * number).encode())
+    return record, state, now
+
+
+def test_requests_of_the_killed_end_for_readers_that_live_shortly() -> None:
+    """Nobody knew the server's time: without a common age they would hold all places for ever."""
+    killed, plan = KeyState(LIFE_S), Plan(minute=100)
+    for ticket in range(6):
+        assert killed.take(Take(ticket, plan, sender=Sender(1, 6)), 1000.0) is None
+    record, state, now = read_by_others(killed.dump(1000.0, WALL), each_s=10, first=1, last=3)
+    assert len(record.pending) == 6
+    assert state.take(Take(1, plan, sender=Sender(2, 6)), now) is not None
+    record, state, now = read_by_others(record, each_s=10, first=4, last=5)
+    assert (record.pending, record.unplaced) == ((), 6)
+    assert state.take(Take(1, plan, sender=Sender(3, 6)), now) is None
+
+
+def test_unanswered_requests_fill_a_minute_once() -> None:
+    """Not that of every process anew which reads of them before anybody knows the server's time."""
+    given_up, plan = KeyState(LIFE_S), Plan(minute=10)
+    for ticket in range(10):
+        assert given_up.take(Take(ticket, plan), 1000.0) is None
+        given_up.settle(ticket, Settlement(1000.0, 1030.0))
+    record = given_up.dump(1030.0, WALL)
+    for after, waits in ((1, True), (60, True), (70, False), (3600, False)):
+        state = KeyState(LIFE_S)
+        state.load(record, 7.0, WALL + after)
+        assert (state.take(Take(1, plan), 7.0) is not None) is waits
+    state = KeyState(LIFE_S)
+    state.load(record, 7.0, WALL - 3600)  # a clock that was set back tells nothing
+    assert state.take(Take(1, plan), 7.0) is not None
