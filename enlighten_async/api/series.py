@@ -39,11 +39,13 @@ class RangeFacts:
             service named when it refused a range as too long.
         valid_from: start of the earliest range so far that the service took for valid, epoch seconds.
         patience: small steps in a row after which the rest of a window is given up.
+        answered: windows that the service has answered itself; cached parts are as short as they may be.
     """
 
     span: int
     valid_from: int | None = None
     patience: int = MAX_SMALL_STEPS
+    answered: set[Window] = Factory(set)
 
 
 @frozen
@@ -111,8 +113,8 @@ class SeriesRequests(Generic[S]):
             answered, fetched = part.window, part.coverage.as_of
             if part.meta or part.total_devices:
                 facts.valid_from = min(answered.start, facts.valid_from or answered.start)
-            small = 0 < answered.end - answered.start < min(DAY - HOUR, window.end - window.start)
-            steps = steps + 1 if small else 0
+            short = 0 < answered.end - answered.start < min(DAY - HOUR, window.end - window.start)
+            steps = steps + 1 if short and piece in facts.answered else 0
             if answered.start == window.start:
                 window = Window(answered.end, window.end)
             else:  # its end has not come yet, by the clock of the service
@@ -188,6 +190,7 @@ class SeriesRequests(Generic[S]):
     def _part(self, response: Response, window: Window) -> S:
         """Return the part of a response, for as much of its window as it speaks for."""
         endpoint, limits = self.endpoint, self.endpoint.limits
+        self.facts.answered.add(window)
         part = endpoint.decode(limits, response, self.system_id, window, **endpoint.attributes)
         if limits.cut == "error" and (response.date is None or window.start >= limits.oldest(response.date)):
             return part  # the service refuses what it does not answer in full
@@ -240,6 +243,8 @@ class SeriesRequests(Generic[S]):
         if not isinstance(error, APIError):
             return None
         date = None if error.response is None else error.response.date
+        if window is not None:
+            self.facts.answered.add(window)
         part = self._empty_range(error, window, date)
         if part is None:
             part = self._empty_for_reason(error, window, date)

@@ -196,3 +196,28 @@ async def test_what_is_final_stays_until_it_is_bought_again_by_force(cache_setup
         again = await client.rgm_stats(world.system, **span)
     assert (forced.receipt.sent, again.receipt.sent) == (2, 0)
     assert again == forced
+
+
+@versions
+@pytest.mark.parametrize("name", ["stats", "rgm_stats", "consumption_stats"])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_was_bought_hour_by_hour_is_served_as_a_whole(
+    cache_setup: CacheSetup, version: str, name: str, streamed: bool
+) -> None:
+    """However short the cached parts are, they are no small steps of the service."""
+    world, began = World(now=1_750_000_500), 1_750_000_500
+    async with cache_setup.client(world, version=version) as client:
+        for _ in range(12):
+            world.clock.advance(HALF_AN_HOUR * 2)
+            now = world.clock.now()
+            await getattr(client, name)(world.system, start_at=now - 2 * HALF_AN_HOUR, end_at=now)
+        sent = world.emulator.counts.sent
+        recent = client.with_options(max_age=DAY)
+        query = getattr(recent, name)(world.system, start_at=began, end_at=world.clock.now())
+        parts = [part async for part in query] if streamed else [await query]
+    assert world.emulator.counts.sent == sent
+    assert all(part.coverage.complete for part in parts)
+    assert (parts[0].window.start, parts[-1].window.end) == (
+        began // 900 * 900,
+        began // 900 * 900 + 12 * 3600,
+    )
