@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeGuard, TypeVar
 from urllib.parse import urlencode
 
 from attrs import field, frozen
@@ -15,6 +15,17 @@ P = TypeVar("P")
 
 Params: TypeAlias = tuple[tuple[str, str], ...]
 """Parameters of a request in order, as names and values."""
+
+
+MAX_TEXT_CHARS = 1000
+"""Characters of a text in a URL, at the most: no name or number is longer, and URLs have an end."""
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Tell whether a value is a text that can stand in a URL: not blank, not long, all of it characters."""
+    if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT_CHARS:
+        return False
+    return value == value.encode("utf-8", "ignore").decode()  # without the halves of surrogate pairs
 
 
 @frozen

@@ -268,6 +268,6 @@ def production_params(production: Literal["all"] | None) -> Params:
     Raises:
         InputError: it is neither "all" nor left out.
     """
-    if production not in {None, "all"}:
+    if production not in (None, "all"):
         raise InputError(f"production must be 'all' or left out, not {production!r}")
     return () if production is None else (("production", "all"),)

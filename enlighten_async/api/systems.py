@@ -22,7 +22,7 @@ from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.systems import Summary, System, SystemId, Systems, SystemsPage
 from enlighten_async.query.plan import Part, Segments
 from enlighten_async.windows import Window, calendar_day
-from enlighten_async.wire import Request, Response
+from enlighten_async.wire import Request, Response, is_text
 
 Filter: TypeAlias = str | Collection[str] | None
 """A value, or several of which one must match; `None` lets all pass."""
@@ -117,9 +117,9 @@ def filter_values(name: str, given: object) -> tuple[str, ...]:
 def _filter_value(name: str, value: object) -> str:
     if name == "system_id" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{name} must be a text that is not empty, or several, not {value!r}")
-    return str(value)
+    if not is_text(value):
+        raise InputError(f"{name} must be a text that is not empty, or several, not {value!r:.80}")
+    return value
 
 
 def summary_plan(
@@ -193,8 +193,9 @@ def serial_number(given: object, name: str) -> str:
     Raises:
         InputError: it is not a text.
     """
-    if not isinstance(given, str) or not given.strip():
+    if not is_text(given):
         raise InputError(
-            f"{name} must be a text such as '121112607295', as serial numbers can begin with 0, not {given!r}"
+            f"{name} must be a text such as '121112607295', as serial numbers can begin with 0, "
+            f"not {given!r:.80}"
         )
     return given.strip()

@@ -39,14 +39,14 @@ from enlighten_async.errors import InputError
 from enlighten_async.limiter import MAX_IN_FLIGHT, Plan, QuotaStore, RateLimiter
 from enlighten_async.models.receipt import QuotaStatus
 from enlighten_async.oauth import KeyIn, OAuth
-from enlighten_async.oauth.oauth import CLIENT_ID
+from enlighten_async.oauth.oauth import CLIENT_ID, environment
 from enlighten_async.query import CredentialsProvider, QueryOptions, Session, quota_status
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import (
     ConnectionOptions,
     Secret,
     Transport,
-    hide_proxy,
+    hide_secrets,
     origin,
     run_shielded,
 )
@@ -83,7 +83,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
     def __init__(
         self, api_key: str | Secret, user_id: str | Secret, **options: Unpack[ClientOptions]
     ) -> None:
-        hide_proxy(options)
+        hide_secrets(options)
         key, user = Secret(api_key), Secret(user_id)
         del api_key, user_id  # a traceback that shows variables must not show these
         api = v2.ApiV2(official=options.setdefault("base_url", v2.BASE_URL) == v2.BASE_URL)
@@ -118,7 +118,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         Raises:
             InputError: an argument is wrong; the text says what to do.
         """
-        hide_proxy(options)
+        hide_secrets(options)
         key = Secret(api_key)
         del api_key
         if not isinstance(oauth, OAuth):
@@ -202,8 +202,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
         Raises:
             InputError: a variable is missing.
         """
-        hide_proxy(options)
-        found = variables(os.environ if environ is None else environ)
+        hide_secrets(options)
+        found = variables(environment(environ))
         del environ  # as above, for tracebacks
         check_variables(found)
         if found[BASE_URL]:
@@ -240,6 +240,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         Raises:
             InputError: an option is wrong.
         """
+        user_id = None if user_id is None else Secret(user_id)  # as above, for tracebacks
         view = copy(self)
         view._owner = False
         view._options = changed(view._options, changes)

@@ -20,8 +20,10 @@ from enlighten_async.oauth.token_store import (
     UserTokenStore,
     user_token_file,
 )
-from enlighten_async.transport import NetworkOptions, Secret, Verify, check_network, hide_proxy, origin
+from enlighten_async.transport import NetworkOptions, Secret, Verify, check_network, hide_secrets, origin
 from enlighten_async.transport.connections import proxy_for
+from enlighten_async.transport.origin import without_secrets
+from enlighten_async.wire import is_text
 
 if TYPE_CHECKING:
     import httpx
@@ -83,6 +85,7 @@ class OAuth:
         clock: Clock | None = None,
     ) -> None:
         secret, proxy = Secret(client_secret), None if proxy is None else Secret(proxy)
+        base_url = without_secrets(base_url)
         del client_secret  # a traceback that shows variables must not show it
         check_network(timeout, clock, verify, transport)
         # No colon: it ends the id in the header.
@@ -123,9 +126,10 @@ class OAuth:
         Raises:
             InputError: a variable is missing.
         """
-        hide_proxy(options)
-        known = {name: Secret((os.environ if environ is None else environ).get(name, "")) for name in NAMES}
-        del environ  # as above, for tracebacks
+        hide_secrets(options)
+        found = environment(environ)
+        known = {name: Secret(found.get(name, "")) for name in NAMES}
+        del environ, found  # as above, for tracebacks
         if missing := [name for name in (CLIENT_ID, CLIENT_SECRET) if not known[name]]:
             raise InputError(f"set {' and '.join(missing)} in the environment")
         if known[BASE_URL_VARIABLE]:
@@ -160,6 +164,8 @@ class OAuth:
             InputError: an argument is wrong.
         """
         redirect = self._redirect(redirect_uri)
+        if state is not None and not is_text(state):
+            raise InputError("state must be a text that comes back unchanged: make it random")
         query = {"response_type": "code", "client_id": self._endpoint.client_id, "redirect_uri": redirect}
         if state is not None:
             query["state"] = state
@@ -241,7 +247,7 @@ class OAuth:
             raise InputError(
                 "api_key must be a text without spaces, as the portal shows it; it is not shown here"
             )
-        if key_in not in {"query", "header"}:
+        if key_in not in ("query", "header"):
             raise InputError(f'key_in must be "query" or "header", not {key_in!r}')
         return AccountCredentials(self._session(user_id), key, key_in=key_in)
 
@@ -259,22 +265,34 @@ class OAuth:
             session = self._sessions.setdefault(user_id, new)  # atomic, so that all threads share one
         return session
 
-    def _redirect(self, redirect_uri: str | None) -> str:
+    def _redirect(self, redirect_uri: object) -> str:
         if redirect_uri is None:
             return self.default_redirect
+        text = redirect_uri if isinstance(redirect_uri, str) else ""
         try:
-            parts = urlsplit(redirect_uri)
+            parts = urlsplit(text)
         except ValueError:
             parts = urlsplit("")
-        if not parts.scheme or not re.fullmatch(r"[!-~]+", redirect_uri) or parts.fragment:
+        if not parts.scheme or not re.fullmatch(r"[!-~]+", text) or parts.fragment:
             raise InputError("redirect_uri must be a whole URL, such as 'https://example.com/callback'")
-        return redirect_uri
+        return text
+
+
+def environment(given: object) -> Mapping[str, str | Secret]:
+    """Return the environment that is given, or else that of the process.
+
+    Raises:
+        InputError: it is no environment; the text does not show it.
+    """
+    if given is None:
+        return os.environ
+    if isinstance(given, Mapping):
+        return given
+    raise InputError(f"environ must map names to texts, such as os.environ, not be a {type(given).__name__}")
 
 
 def _store(tokens: object, clock: Clock) -> TokenStore:
     if isinstance(tokens, str | os.PathLike):
-        if tokens == "":
-            raise InputError('tokens must be the path of a file, such as "tokens.json", not empty')
         return FileTokenStore(tokens, clock=clock)
     if isinstance(tokens, TokenStore) and not isinstance(tokens, type):
         ours = type(tokens) in {FileTokenStore, MemoryTokenStore}  # a subclass may do anything

@@ -51,7 +51,7 @@ _locks: RunVar[WeakKeyDictionary[TokenSession, anyio.Lock]] = RunVar("enlighten_
 
 @frozen
 class _Unsaved:
-    """Tokens that could not be saved.
+    """Tokens that could not be saved, or are being saved.
 
     Attributes:
         tokens: the tokens.
@@ -86,7 +86,7 @@ class TokenCache:
 
     @property
     def has_unsaved(self) -> bool:
-        """Whether the current tokens could not be saved."""
+        """Whether the newest tokens are not saved, or not yet."""
         return self._unsaved is not None
 
     def current(self) -> Tokens | None:
@@ -133,12 +133,15 @@ class TokenCache:
 
         The service may have ended the old tokens by now, so the new ones must not be lost.
         """
-        failure, unsaved = await self._failure_to_save(tokens), self._unsaved
+        unsaved = self._unsaved
+        self.put_off(tokens)  # whatever ends the attempt, a later one finds them
+        failure = await self._failure_to_save(tokens)
         if failure is None:
             self._stored, self._unsaved = tokens, None
             if unsaved is not None:
                 logger.info("account %s: the tokens that could not be saved are saved", self.account)
         else:
+            self._unsaved = unsaved
             self.put_off(tokens)
             if unsaved is None:
                 logger.warning(

@@ -184,7 +184,15 @@ class UserTokenStore:
     async def load(self, account: str) -> Tokens | None:
         """Return the tokens saved last."""
         with self._errors("load"):
-            return await self._store.load(account)
+            tokens = await self._store.load(account)
+        if tokens is None or isinstance(tokens, Tokens):
+            return tokens
+        kind = type(tokens).__name__
+        del tokens  # a traceback that shows variables must not show them
+        raise UsageError(
+            f"the token store failed: {type(self._store).__name__}.load returned a {kind}: it must return "
+            "Tokens, such as from `Tokens.of`, or None"
+        )
 
     async def save(self, account: str, tokens: Tokens) -> None:
         """Save the tokens."""
@@ -197,7 +205,11 @@ class UserTokenStore:
         async with AsyncExitStack() as stack:
             with self._errors("lock"):
                 await stack.enter_async_context(self._store.lock(account))
-            yield
+            try:
+                yield
+            finally:
+                with self._errors("lock"):
+                    await stack.aclose()
 
     async def remove(self, account: str) -> None:
         """Remove the account's tokens."""
@@ -260,6 +272,15 @@ class MemoryTokenStore:
         self._tokens.pop(account, None)
 
 
+def _real_path(path: object) -> Path:
+    """Return the file itself: a link to it would be replaced, and a relative path changes its meaning."""
+    # A null character, a lone surrogate and an unknown user's home folder make no path.
+    with suppress(ValueError, RuntimeError):
+        if isinstance(path, str | os.PathLike) and (text := os.fspath(path)) and isinstance(text, str):
+            return Path(os.path.realpath(Path(text).expanduser()))
+    raise InputError(f'tokens must be the path of a file, such as "tokens.json", not {path!r}')
+
+
 @frozen(eq=False)
 class _Accounts:
     """Tokens in plain text by account, as the file holds them; not shown by `repr`."""
@@ -277,11 +298,13 @@ class FileTokenStore:
     Args:
         path: the file; it is made when the first tokens are saved.
         clock: the source of time, for waiting.
+
+    Raises:
+        InputError: it is no path.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
-        # A symbolic link would be replaced by the file, and a relative path changes its meaning.
-        self.path = Path(os.path.realpath(Path(path).expanduser()))
+        self.path = _real_path(path)
         self._clock = clock or SystemClock()
 
     def __repr__(self) -> str:
@@ -453,7 +476,16 @@ def _restrict(descriptor: int, path: Path) -> None:
 
 
 def user_token_file() -> Path:
-    """Return the default file of tokens, in the user's configuration folder, which is made if need be."""
+    """Return the default file of tokens, in the user's configuration folder, which is made if need be.
+
+    Raises:
+        InputError: it cannot be made.
+    """
     folder = user_config_path("enlighten", appauthor=False)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / "tokens.json"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+    else:
+        return folder / "tokens.json"
+    raise InputError(f"{folder} cannot be made ({reason}): name a file for the tokens in ENLIGHTEN_TOKENS")

@@ -5,7 +5,7 @@ from enlighten_async.transport.connections import (
     NetworkOptions,
     Verify,
     check_network,
-    hide_proxy,
+    hide_secrets,
     is_number,
     run_shielded,
 )
@@ -26,7 +26,7 @@ __all__ = [
     "Transport",
     "Verify",
     "check_network",
-    "hide_proxy",
+    "hide_secrets",
     "is_number",
     "origin",
     "run_shielded",

@@ -24,7 +24,7 @@ from enlighten_async.errors import InputError
 from enlighten_async.state.threads import in_thread
 from enlighten_async.transport.credentials import Secret
 from enlighten_async.transport.exchange import Exchange, Phase, RawResponse
-from enlighten_async.transport.origin import Origin, is_loopback
+from enlighten_async.transport.origin import Origin, is_loopback, without_secrets
 
 T = TypeVar("T")
 
@@ -184,10 +184,12 @@ class NetworkOptions(ConnectionOptions, total=False):
     clock: Clock | None
 
 
-def hide_proxy(options: ConnectionOptions) -> None:
-    """Replace a proxy's URL by a secret: it may hold a password, which no traceback must show."""
+def hide_secrets(options: NetworkOptions) -> None:
+    """Hide what may be a password in the URLs of a proxy and of the API, which no traceback must show."""
     if options.get("proxy") is not None:
         options["proxy"] = Secret(options["proxy"] or "")
+    if "base_url" in options:
+        options["base_url"] = without_secrets(options["base_url"])
 
 
 def check_network(

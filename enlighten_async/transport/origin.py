@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
@@ -66,6 +67,16 @@ def origin(base_url: str, *, any_http: bool = False) -> Origin:
     if parts.scheme == "http" and not (any_http or is_loopback(host)):
         raise InputError(f"base_url must be https, as http shows the API key to anybody on the way to {host}")
     return Origin(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
+
+
+def without_secrets(base_url: str) -> str:
+    """Return a base URL with a mask for its password and query, which no base URL may have."""
+    text = f"{base_url}"  # it may be of any type, which is told later
+    masked = _SECRET_PARTS.sub("***", text)
+    return base_url if masked == text else masked
+
+
+_SECRET_PARTS = re.compile(r"(?<=//)[^/?#]*(?=@)|(?<=[?#]).+")
 
 
 def _split(base_url: str) -> tuple[SplitResult, int | None]:

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from anyio.lowlevel import checkpoint
 
@@ -61,7 +61,7 @@ class Store:
     def __init__(self, inner: TokenStore | None = None) -> None:
         self.inner = inner or MemoryTokenStore()
         self.calls: list[str] = []
-        self.broken: dict[str, Exception] = {}
+        self.broken: dict[str, BaseException] = {}
 
     def _called(self, name: str) -> None:
         self.calls.append(name)
@@ -76,9 +76,13 @@ class Store:
         self._called("save")
         await self.inner.save(account, tokens)
 
-    def lock(self, account: str) -> AbstractAsyncContextManager[Any]:
+    @asynccontextmanager
+    async def lock(self, account: str) -> AsyncIterator[None]:
         self._called("lock")
-        return self.inner.lock(account)
+        async with self.inner.lock(account):
+            yield
+        if "unlock" in self.broken:
+            raise self.broken["unlock"]
 
     async def remove(self, account: str) -> None:
         self._called("remove")

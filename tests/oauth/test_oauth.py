@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
 
+from enlighten_async import EnlightenClient
 from enlighten_async.errors import (
     AuthenticationError,
     InputError,
@@ -61,14 +63,63 @@ def test_the_owner_is_led_where_the_caller_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "redirect", ["", "/callback", "example.com", "https://a b", "https://a/#x", "https://[", "a\n:"]
+    "redirect",
+    [
+        "",
+        "/callback",
+        "example.com",
+        "https://a b",
+        "https://a/#x",
+        "https://[",
+        "a\n:",
+        5,
+        [],
+        b"https://a/",
+    ],
 )
-async def test_a_wrong_redirect_is_refused(redirect: str) -> None:
+async def test_a_wrong_redirect_is_refused(redirect: Any) -> None:
     for oauth in (made(), made(base_url="https://example.com")):
         with pytest.raises(InputError, match="redirect_uri"):
             oauth.authorization_url(redirect_uri=redirect)
         with pytest.raises(InputError, match="redirect_uri"):
             await oauth.exchange("anna", CODE, redirect_uri=redirect)
+
+
+@pytest.mark.parametrize("state", ["", 5, b"x", [], "\ud800", "x" * 2000])
+def test_a_state_that_would_not_come_back_unchanged_is_refused(state: Any) -> None:
+    with pytest.raises(InputError, match="state must be a text"):
+        made().authorization_url(state=state)
+
+
+@pytest.mark.parametrize("way", ["file", "tokens"])
+@pytest.mark.parametrize("path", ["", "\x00", "\ud800", "~nobody-of-this-name/t", b"t.json", b"", 5, None])
+def test_what_is_no_path_is_refused(path: Any, way: str) -> None:
+    with pytest.raises(InputError, match="tokens must be"):
+        _ = FileTokenStore(path) if way == "file" else made(tokens=path)
+
+
+@pytest.mark.parametrize("environ", [5, "KEY", ["KEY"], object(), True])
+def test_what_is_no_environment_is_refused(environ: Any) -> None:
+    for make in (OAuth.from_env, EnlightenClient.from_env):
+        with pytest.raises(InputError, match=r"environ must map names to texts, such as os\.environ"):
+            make(environ)
+
+
+def test_a_folder_for_settings_that_cannot_be_made_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    environ = {"ENLIGHTEN_CLIENT_ID": "id", "ENLIGHTEN_CLIENT_SECRET": "secret", "ENLIGHTEN_API_KEY": "key"}
+    for make in (OAuth.from_env, EnlightenClient.from_env):
+        with pytest.raises(InputError, match="cannot be made .*: name a file for the tokens"):
+            make(environ)
+
+
+@pytest.mark.parametrize("key_in", [None, [], "body", 5])
+def test_a_key_goes_into_query_or_header(key_in: Any) -> None:
+    with pytest.raises(InputError, match="key_in must be"):
+        made().access("anna", KEY, key_in=key_in)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from anyio.lowlevel import checkpoint
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -452,6 +454,68 @@ async def test_errors_of_a_users_store_become_ours_with_theirs_as_the_cause(meth
     del case.store.broken[method]
     await case.access.refresh()
     assert case.access.current() is not None
+
+
+@pytest.mark.parametrize("found", ["CANARY", {"access_token": "CANARY"}, 5])
+async def test_a_users_store_that_returns_no_tokens_is_told_what_to_return(found: Any) -> None:
+    case = Case()
+    await case.begin()
+
+    async def load(_: str) -> Any:
+        return found
+
+    case.store.load = load  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match=rf"Store.load returned a {type(found).__name__}: .*`Tokens.of`"):
+        await case.access.refresh()
+    assert case.authority.forms == []
+
+
+async def test_a_lock_that_cannot_be_given_back_is_told_in_our_words_and_costs_no_token() -> None:
+    case = Case()
+    await case.begin()
+    case.store.broken["unlock"] = LookupError("CANARY")
+    with pytest.raises(UsageError, match=r"Store.lock raised LookupError$") as caught:
+        await case.access.refresh()
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert case.access.current() is not None
+    assert token(case.access.current()) == (await case.kept()).access_token.reveal()
+
+
+@pytest.mark.parametrize("end", [asyncio.CancelledError, GeneratorExit])
+async def test_tokens_whose_save_was_ended_by_the_store_are_saved_later(end: type[BaseException]) -> None:
+    """Such as by a database's own task that was cancelled."""
+    case = Case()
+    await case.begin()
+    case.store.broken["save"] = end()
+    with pytest.raises(end):
+        await case.access.refresh()
+    del case.store.broken["save"]
+    await case.oauth.save_unsaved()
+    assert (await case.kept()).refresh_token == Secret(case.authority.issued[-1])
+    await case.access.refresh()
+    assert case.authority.refreshes == 1
+
+
+async def test_a_close_in_the_midst_of_a_save_saves_again_what_fails() -> None:
+    case = Case()
+    await case.begin()
+    saving, closing = anyio.Event(), anyio.Event()
+    save = case.store.inner.save
+
+    async def slow(account: str, tokens: Tokens) -> None:
+        case.store.inner.save = save  # type: ignore[method-assign]
+        saving.set()
+        await closing.wait()
+        raise OSError(28, "No space left on device")
+
+    case.store.inner.save = slow  # type: ignore[method-assign]
+    async with anyio.create_task_group() as group:
+        group.start_soon(case.access.refresh)
+        await saving.wait()
+        group.start_soon(case.oauth.save_unsaved)
+        await checkpoint()
+        closing.set()
+    assert (await case.kept()).refresh_token == Secret(case.authority.issued[-1])
 
 
 @pytest.mark.parametrize(

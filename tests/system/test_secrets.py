@@ -15,6 +15,7 @@ from enlighten_async import EnlightenClient, EnlightenError, InputError, Plan, R
 from enlighten_async.clock import SystemClock
 from enlighten_async.emulator import Emulator, Fault, Quota
 from enlighten_async.limiter import MemoryQuotaStore
+from enlighten_async.oauth import MemoryTokenStore, OAuth
 from tests.system.exposed_text import logged, shown, shown_inside
 
 KEY, USER = "5ec2e7c0ffee4d1e9a0b6f7788aabbcc", "4d7a45774e6a41320a"
@@ -86,7 +87,14 @@ async def test_no_secret_in_what_succeeds(
 
 
 @pytest.mark.parametrize(
-    "options", [{"base_url": "http://example.com"}, {"timeout": -1}, {"plan": Plan(name="Joule")}]
+    "options",
+    [
+        {"base_url": "http://example.com"},
+        {"base_url": f"https://name:{KEY}@example.com/api/v2"},
+        {"base_url": f"https://example.com/api/v2?key={KEY}"},
+        {"timeout": -1},
+        {"plan": Plan(name="Joule")},
+    ],
 )
 def test_no_secret_in_the_frames_of_a_client_that_is_not_made(options: dict[str, Any]) -> None:
     """A setting is wrong: the traceback shows it, and not the credentials given beside it."""
@@ -94,10 +102,27 @@ def test_no_secret_in_the_frames_of_a_client_that_is_not_made(options: dict[str,
     for make in (
         lambda: EnlightenClient(KEY, USER, **options),
         lambda: EnlightenClient.from_env(environ, **options),
+        lambda: EnlightenClient.v4(KEY, oauth=OAuth("id", USER, tokens=MemoryTokenStore()), **options),
     ):
         with pytest.raises(InputError) as caught:
             make()
         assert clean(shown_inside(caught.value, __file__))
+
+
+@pytest.mark.parametrize("url", [f"https://name:{KEY}@example.com/api/v4", f"https://example.com/?key={KEY}"])
+def test_no_secret_in_the_frames_of_an_application_that_is_not_made(url: str) -> None:
+    """Nor in the text of the error."""
+    with pytest.raises(InputError, match="base_url") as caught:
+        OAuth("id", USER, tokens=MemoryTokenStore(), base_url=url)
+    assert clean(shown_inside(caught.value, __file__) + str(caught.value))
+
+
+@pytest.mark.parametrize("user", [USER + " ", USER + "\n", [USER], USER.encode()])
+def test_no_user_id_in_the_frames_of_a_view_that_is_not_made(user: Any) -> None:
+    """It was pasted with a blank, for example."""
+    with pytest.raises(InputError, match="user_id") as caught:
+        EnlightenClient(KEY, USER).with_options(user_id=user)
+    assert clean(shown_inside(caught.value, __file__) + str(caught.value))
 
 
 def test_a_malformed_key_is_not_shown() -> None:

@@ -51,11 +51,8 @@ def quote_segment(given: object, name: str) -> str:
     """
     serial = serial_number(given, name)
     if not serial.isprintable() or "/" in serial or "\\" in serial or not serial.strip("."):
-        raise InputError(f"{name} must be a serial number such as '202312100006', not {given!r}")
-    try:
-        return quote(serial, safe="")
-    except UnicodeEncodeError:
-        raise InputError(f"{name} must be a serial number such as '202312100006', not {given!r}") from None
+        raise InputError(f"{name} must be a serial number such as '202312100006', not {given!r:.80}")
+    return quote(serial, safe="")
 
 
 @frozen
