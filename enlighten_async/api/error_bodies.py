@@ -26,7 +26,9 @@ FUTURE_RANGE = "is in the future"
 """Text of an error about a range, or days, of which there is nothing yet; some endpoints say it of today."""
 
 _TOO_LONG = re.compile(
-    r"(?:more|longer|greater) than|exceed\w*|at most|maximum(?: of)?|too (?:long|large)", re.IGNORECASE
+    r"(?:more|longer|greater|wider) than|less than (?:\d|an? |one )|exceed\w*|at most|no more|limited to"
+    r"|\bmax(?:imum)?\b|too (?:long|large|wide)|multi-?day",
+    re.IGNORECASE,
 )
 """Texts of errors about a range that is longer than one request may ask for."""
 
@@ -44,6 +46,12 @@ _NO_DEVICE = re.compile(
 def says_no_device(error: EnlightenError) -> bool:
     """Tell whether an error says, under any status, that a system has no device of the kind asked about."""
     return isinstance(error, APIError) and _NO_DEVICE.search(str(error)) is not None
+
+
+def is_about_range(text: str) -> bool:
+    """Tell whether the text of an error is about the range that was asked for, whatever its status."""
+    too_long = "range" in text.lower() and _TOO_LONG.search(text) is not None
+    return too_long or INVALID_RANGE in text or FUTURE_RANGE in text
 
 
 def longest_range(error: EnlightenError) -> int | None:

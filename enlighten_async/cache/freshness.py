@@ -32,6 +32,9 @@ ABSENCE_MEMORY_S = DAY
 
 FOR_EVER, NEVER = float("inf"), float("-inf")
 
+_PASSING = frozenset({Reason.LEFT_OUT, Reason.NOT_REPORTED_YET})
+"""The reasons for which there is nothing that a later answer may end at any time."""
+
 
 def told_until(meta: Meta | None, fetched: float) -> float | None:
     """Return the time (epoch seconds) up to which all data has come, by a system's state; `None`: untold.
@@ -115,8 +118,7 @@ def absent_until(reason: Reason, fetched: float, since: float | None = None) -> 
     """
     if reason is Reason.UNAVAILABLE:
         return fetched
-    passing = reason in {Reason.NOT_REPORTED_YET, Reason.LEFT_OUT}
-    return recheck_at(fetched, since) if passing else fetched + ABSENCE_MEMORY_S
+    return recheck_at(fetched, since) if reason in _PASSING else fetched + ABSENCE_MEMORY_S
 
 
 def day_end_anywhere(day: date) -> float:
@@ -182,7 +184,7 @@ class SeriesIndex:
         nothing = Window(window.start, window.start)
         if self.max_age == 0:
             return nothing
-        if span.empty_reason not in {None, Reason.LEFT_OUT}:
+        if span.empty_reason is not None and span.empty_reason not in _PASSING:
             return window if span.fetched + ABSENCE_MEMORY_S > self.now else nothing
         known = self._known_until(span)
         until = floor(known, self.grid) if known > window.start else window.start
@@ -196,7 +198,7 @@ class SeriesIndex:
         outdated = newest is not None and not left_out and (reported is None or newest > reported)
         if not outdated and self.now < recheck_at(span.fetched, span.since):
             return span.fetched - HORIZON_S
-        return NEVER if left_out else final_until(span.fetched, reported)
+        return NEVER if span.empty_reason in _PASSING else final_until(span.fetched, reported)
 
     def is_fresh(self, fetched: float) -> bool:
         """Tell whether an answer of this time (epoch seconds) may be served, final or not.

@@ -25,7 +25,9 @@ DEVICE_LAG_S = 3600
 """Seconds from the first of a system's devices that reports an interval to the last of them."""
 
 _UNANSWERED = frozenset({Reason.BEYOND_RETENTION, Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
-_NOTHING_THERE = frozenset({Reason.NO_DEVICE, Reason.NO_ROW, Reason.BEFORE_OPERATION})
+_NOTHING_THERE = frozenset(
+    {Reason.NO_DEVICE, Reason.NO_ROW, Reason.BEFORE_OPERATION, Reason.NOT_REPORTED_YET}
+)
 
 
 @frozen

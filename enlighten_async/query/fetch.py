@@ -17,6 +17,7 @@ from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, Interv
 from enlighten_async.errors import (
     BudgetExceeded,
     EnlightenError,
+    RangeError,
     RequestTimeout,
     Throttled,
     TokenRefused,
@@ -545,7 +546,7 @@ class Fetcher:
         error = self.session.api.error_for(response, request.endpoint)
         part = request.empty_answer_for(error)
         if failure is not None and part is None:
-            raise failure
+            raise error if isinstance(error, RangeError) else failure
         return part, error
 
     def _cache(self, cache: IntervalCache, request: Request[Part], part: Part, response: Response) -> None:

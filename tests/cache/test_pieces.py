@@ -90,7 +90,8 @@ def test_split_by_week(window: Span, unanswered: Span | None, pieces: list[Span]
         (Reason.NO_ROW, MONDAY + 4 * HOUR, (), None),  # final some day, like a window with rows
         (Reason.NO_DEVICE, None, (), Reason.NO_DEVICE),
         (Reason.NO_DEVICE, MONDAY + 4 * HOUR, (), Reason.NO_DEVICE),
-        (Reason.NOT_REPORTED_YET, None, (), None),  # it will come
+        (Reason.NOT_REPORTED_YET, None, (), Reason.NOT_REPORTED_YET),  # it will come
+        (Reason.NOT_REPORTED_YET, MONDAY + 4 * HOUR, (), None),
         (Reason.BEFORE_OPERATION, None, (), Reason.BEFORE_OPERATION),
         (Reason.NO_ROW, None, (MONDAY + GRID,), None),  # not all of it is empty
         (Reason.NO_DEVICE, None, (MONDAY + GRID,), None),

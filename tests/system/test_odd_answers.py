@@ -104,9 +104,44 @@ async def test_an_invalid_range_means_the_same_under_any_status(version: str, st
     """Of days before anything was reported, it says so."""
     client = opened(version, {"reason": INVALID, "message": INVALID, "details": INVALID}, status)
     assert (await client.energy_lifetime(7)).reason is Reason.NOT_REPORTED_YET
-    if status != 200:
-        with pytest.raises(RangeError):
-            await client.summary(7)
+    with pytest.raises(RangeError):
+        await client.summary(7)
+
+
+@both
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 422, 500, 503])
+@pytest.mark.parametrize(
+    ("text", "days", "requests"),
+    [
+        ("Requested date range cannot be more than 2 days", 2, 4),
+        ("Range too wide: max 3 days", 3, 3),
+        ("The date range should be less than 3 days", 2, 7),  # by days, then
+        ("multi-day ranges are rejected", 1, 7),
+        ("date range is limited to one day", 1, 7),
+    ],
+)
+async def test_a_range_that_is_too_long_means_the_same_under_any_status(
+    version: str, status: int, text: str, days: int, requests: int
+) -> None:
+    """It is asked for in shorter ones, after one request, or two where the text does not tell how short."""
+    world, sent = World(), 0
+    start, end = TIME["end_at"] - 6 * 86_400, TIME["end_at"]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal sent
+        sent += 1
+        first, last = (int(request.url.params.get(name, end)) for name in ("start_at", "end_at"))
+        headers = {"date": formatdate(world.clock.now(), usegmt=True)}
+        if last - first > days * 86_400:
+            body = {"message": text} if version == "v2" else {"message": "No", "details": text}
+            return httpx.Response(status, json=body, headers=headers)
+        rows = [{"end_at": moment, "wh_del": 5} for moment in range(first + 900, last + 1, 900)]
+        return httpx.Response(200, json={"system_id": 7, "intervals": rows}, headers=headers)
+
+    open_ = world.v4 if version == "v4" else world.client
+    stats = await open_(transport=httpx.MockTransport(answer)).rgm_stats(7, start_at=start, end_at=end)
+    assert (len(stats.intervals), stats.coverage.complete) == (6 * 96, True)
+    assert sent <= requests + 1
 
 
 @both
@@ -333,6 +368,42 @@ async def test_instants_in_milliseconds_are_read_as_such(version: str, ago: int)
     assert [row.wh_del for row in answer.intervals] == [3, 2, 1, 0]
     assert answer.meta == Meta("normal", datetime.fromtimestamp(end, UTC))
     assert answer.coverage.complete
+
+
+@both
+@pytest.mark.parametrize("ago", [5, 40])
+@pytest.mark.parametrize("told", ["is in the future", "range is invalid for this system"])
+async def test_what_is_called_not_reported_yet_is_asked_for_again(
+    version: str, ago: int, told: str, tmp_path: Path
+) -> None:
+    """However old it is: data that comes late may fill it. Not at once, and not for ever more often."""
+    world, sent = World(), 0
+    start, end = TIME["end_at"] - (ago + 1) * 86_400, TIME["end_at"] - ago * 86_400
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal sent
+        sent += 1
+        headers = {"date": formatdate(world.clock.now(), usegmt=True)}
+        if sent > 1:
+            rows = [{"end_at": moment, "wh_del": 5} for moment in range(start + 900, end + 1, 900)]
+            return httpx.Response(200, json={"system_id": 7, "intervals": rows}, headers=headers)
+        text = f"Requested date {told}" + f" {{:first_interval=>1400000000, :last_interval=>{start}}}" * (
+            version == "v4"
+        )
+        facts = {"first_interval": 1_400_000_000, "last_interval": start}
+        body = {"reason": text, **facts} if version == "v2" else {"details": text, "code": 422}
+        return httpx.Response(422, json=body, headers=headers)
+
+    open_ = world.v4 if version == "v4" else world.client
+    client = open_(transport=httpx.MockTransport(answer), state=tmp_path / "state.db", retry=ONCE)
+    for after, rows, requests in ((0, 0, 1), (600, 0, 1), (7200, 96, 2)):
+        await world.clock.sleep(after)
+        stats = await client.rgm_stats(7, start_at=start, end_at=end)
+        assert (len(stats.intervals), sent) == (rows, requests)
+        assert {gap.reason for gap in stats.coverage.gaps()} == (
+            {Reason.NOT_REPORTED_YET} if not rows else set()
+        )
+    await client.aclose()
 
 
 @both

@@ -42,7 +42,7 @@ def error_for(response: Response, *, official: bool) -> errors.EnlightenError:
 
 
 def _kind(response: Response, body: Mapping[str, object], text: str) -> tuple[type[errors.APIError], str]:
-    if bodies.INVALID_RANGE in text:
+    if bodies.is_about_range(text):
         return _ERRORS[422]
     if response.status == 500 and body.get("errorCode") == bodies.UNAVAILABLE:
         return errors.Unavailable, "the service does not have this data for now; ask again later"

@@ -99,7 +99,7 @@ def error_for(response: Response, endpoint: str) -> errors.EnlightenError:
 
 def _kind(response: Response, body: Mapping[str, object], text: str) -> tuple[type[errors.APIError], str]:
     status = response.status
-    if bodies.INVALID_RANGE in text:
+    if bodies.is_about_range(text):
         return _ERRORS[422]
     if status == 401:
         fitting = (row for row in _UNAUTHORIZED if row[0] in text.lower())
