@@ -25,8 +25,11 @@ logger = logging.getLogger("enlighten_async")
 MAX_BODY_OBJECTS, MAX_BODY_VALUES = 300_000, 1_500_000
 """Objects and values that a body of a legal size may have: rows have 50 bytes and more, and figures 10."""
 
-MAX_NORMALIZED = 100_000
-"""Objects of a body that is normalized: it takes much more memory and time than one that is as documented."""
+MAX_ANY_VALUES = 300_000
+"""The same of values of any names: to make an object of each of them keeps other threads waiting."""
+
+MAX_NORMALIZED, MAX_NORMALIZED_BYTES = 100_000, 4_000_000
+"""Objects and bytes of a body that is normalized: it takes much more memory and time than to parse it."""
 
 MAX_LOST_ROWS = 100
 """Rows of an answer that may be unreadable, and not all of a list; with more, all of the answer is."""
@@ -36,6 +39,9 @@ _SMALL_BODY_BYTES = 65_536
 
 _LENIENT_BYTES = 4 << 20
 """Bytes of the largest body that is read where it is no JSON in UTF-8."""
+
+_KEPT_BODY_BYTES = 1 << 20
+"""Bytes kept of a body that has too many of them: errors may be many, and are kept for long."""
 
 _INSTANTS = frozenset({"end_at", "last_report_at", "last_energy_at", "operational_at"})
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -61,7 +67,7 @@ def normalized(body: bytes) -> bytes | None:
     and stays as it is. What is told beside the rows becomes what can be read of it, and figures of rows
     become numbers, or null.
     """
-    if body.count(b"{") > MAX_NORMALIZED:
+    if body.count(b"{") > MAX_NORMALIZED or len(body) > MAX_NORMALIZED_BYTES:
         return None
     odd = Odd()
     try:
@@ -278,9 +284,11 @@ def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
     """Parse a body; raise `DecodeError` with the path to the first error in it."""
     body = response.body.removeprefix(BYTE_ORDER_MARK)
     if len(body) > _SMALL_BODY_BYTES and (
-        body.count(b"{") > MAX_BODY_OBJECTS or body.count(b",") > MAX_BODY_VALUES
+        body.count(b"{") > MAX_BODY_OBJECTS
+        or body.count(b",") > (MAX_ANY_VALUES if decoder is _ANY_JSON else MAX_BODY_VALUES)
     ):
-        raise decode_error(response, "$", "it has more objects or values than any answer")
+        beginning = evolve(response, body=response.body[:_KEPT_BODY_BYTES])
+        raise decode_error(beginning, "$", "it has more objects or values than any answer")
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:

@@ -15,6 +15,7 @@ from attrs import Factory, define, evolve
 
 from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, IntervalCache, SeriesIndex
 from enlighten_async.errors import (
+    APIError,
     BudgetExceeded,
     EnlightenError,
     RangeError,
@@ -98,7 +99,7 @@ class DecodedOnce:
         try:
             self._part = self.decode(response)
         except EnlightenError as failure:
-            self._failure = failure
+            self._failure = failure.with_traceback(None)  # whose frames hold the body, and this
 
     def __call__(self, response: Response) -> Part:
         """Return the part of the response that was decoded, or raise its error."""
@@ -451,6 +452,8 @@ class Fetcher:
             await run_shielded(partial(self._decode, decoded, response))
         finally:
             failure = self._receive(segment, evolve(request, decode=decoded), shared, grant, response)
+            if isinstance(failure, APIError):  # which holds no data, and may be kept for long
+                failure.response = evolve(response, body=response.body[:LARGE_BODY_BYTES])
         return failure
 
     def _receive(

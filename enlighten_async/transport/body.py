@@ -124,6 +124,7 @@ class Body:
     _received: int = field(default=0, init=False)
     size: int = field(default=0, init=False)
     _chunks: list[bytes] = field(factory=list, init=False)
+    _left: bytes = field(default=b"", init=False)
     _gunzip: zlib._Decompress | None = field(init=False)
 
     @_gunzip.default
@@ -135,8 +136,13 @@ class Body:
             return zlib.decompressobj(_GZIP_WBITS)
         raise BodyError("the body is in an encoding that was not asked for; only gzip was")
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+    def feed(self, chunk: bytes, most: int = MAX_BODY_BYTES) -> None:
+        """Take the next bytes.
+
+        Args:
+            chunk: the bytes.
+            most: decoded bytes, about, up to which they are decompressed; `go_on` does the rest of them.
+        """
         self._received += len(chunk)
         if self._received > MAX_BODY_BYTES:
             raise BodyError(f"the body is larger than {MAX_BODY_BYTES} bytes")
@@ -144,7 +150,12 @@ class Body:
             self._chunks.append(chunk)
             self.size = self._received
         elif chunk:
-            self._decompress(self._gunzip, chunk)
+            self._decompress(self._gunzip, chunk, most)
+
+    def go_on(self) -> None:
+        """Decompress what `feed` has left."""
+        if self._gunzip is not None and self._left:
+            self._decompress(self._gunzip, self._left, MAX_BODY_BYTES)
 
     def finish(self) -> bytes:
         """Return the whole body."""
@@ -158,8 +169,12 @@ class Body:
             raise BodyError(f"the gzip body is cut off after {self._received} bytes", passing=True)
         return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
-    def _decompress(self, gunzip: zlib._Decompress, data: bytes) -> None:
+    def _decompress(self, gunzip: zlib._Decompress, data: bytes, most: int) -> None:
+        self._left = b""
         while data and not gunzip.eof:
+            if self.size > most:
+                self._left = data
+                return
             try:
                 chunk = gunzip.decompress(data, _DECOMPRESS_STEP_BYTES)
             except zlib.error as error:

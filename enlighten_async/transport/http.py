@@ -19,7 +19,7 @@ import httpx
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
-from enlighten_async.transport.body import Body, BodyError, Head
+from enlighten_async.transport.body import MAX_BODY_BYTES, Body, BodyError, Head
 from enlighten_async.transport.connections import Pool, Verify, proxy_for
 from enlighten_async.transport.credentials import Redactor, Secret, install_filter
 from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
@@ -101,10 +101,11 @@ class CredentialTransport(httpx.AsyncBaseTransport):
         chunks = aiter(raw.stream)
         try:
             async for chunk in chunks:
-                body.feed(chunk)
+                body.feed(chunk, LARGE_BODY_BYTES if exchange.place is None else MAX_BODY_BYTES)
                 if body.size > LARGE_BODY_BYTES and exchange.place is None:
                     await self._large.acquire()
                     exchange.place = self._large
+                    body.go_on()
             return complete(exchange, raw.status, head, body.finish(), self._clock.monotonic())
         finally:
             # The event loop would finish a generator that is left half-way in a task of its own.

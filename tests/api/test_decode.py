@@ -137,6 +137,15 @@ def test_a_body_with_too_many_values_is_not_even_parsed(body: bytes) -> None:
     with pytest.raises(DecodeError, match="more objects or values") as caught:
         decode.parse_json(Parser(), answer(body))  # type: ignore[arg-type]
     assert (parsed, caught.value.passing) == ([], False)
+    assert caught.value.response is not None
+    assert len(caught.value.response.body) <= 1 << 20  # errors may be many, and are kept for long
+
+
+def test_a_body_of_many_names_is_not_made_into_objects() -> None:
+    """That keeps the event loop waiting, in whatever thread it is done; rows are read without it."""
+    many = b"{" + b",".join(b'"%d":1' % number for number in range(300_002)) + b"}"
+    with pytest.raises(DecodeError, match="more objects or values"):
+        summary(answer(many))
 
 
 def test_an_odd_body_of_many_objects_is_not_normalized() -> None:
@@ -144,6 +153,8 @@ def test_an_odd_body_of_many_objects_is_not_normalized() -> None:
     row = b'{"end_at": "2025-06-15T12:00:00Z"}'
     assert decode.normalized(b"[" + row + b"]") == b'[{"end_at":1749988800}]'
     assert decode.normalized(b"[" + b",".join([row] * 100_001) + b"]") is None
+    digits = b"9" * 4000
+    assert decode.normalized(b"[" + row + b"," + b",".join([digits] * 1_001) + b"]") is None
 
 
 NAMES = st.sampled_from(

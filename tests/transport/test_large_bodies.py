@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import gzip
+import tracemalloc
 import weakref
 
 import anyio
@@ -80,3 +82,33 @@ async def test_a_large_body_is_freed_with_its_exchange() -> None:
         assert body() is None
     finally:
         gc.enable()
+
+
+async def test_a_small_body_that_unpacks_to_a_large_one_waits_before_it_is_unpacked() -> None:
+    """It comes in one piece: so many of them at once would fill the memory."""
+    whole = b'{"a":' * 2_000_000
+    packed = gzip.compress(whole)
+    head = {"content-encoding": "gzip", "content-length": str(len(packed))}
+    # Not as `content`, which httpx would unpack.
+    service = httpx.MockTransport(
+        lambda _: httpx.Response(200, stream=httpx.ByteStream(packed), headers=head)
+    )
+    transport = Transport(
+        base_url="http://127.0.0.1:9/api/v2", clock=SystemClock(), max_connections=1, transport=service
+    )
+    held = [asked() for _ in range(MAX_LARGE_BODIES)]
+    for exchange in held:
+        await transport.send(exchange)
+    tracemalloc.start()
+    late = [asked() for _ in range(8)]
+    async with anyio.create_task_group() as group:
+        for exchange in late:
+            group.start_soon(transport.send, exchange)
+        await anyio.wait_all_tasks_blocked()
+        assert tracemalloc.get_traced_memory()[1] < len(late) * 2 * LARGE_BODY_BYTES
+        tracemalloc.stop()
+        for exchange in [*held, *late]:
+            while exchange.response is None:
+                await anyio.lowlevel.checkpoint()
+            assert exchange.response.body == whole
+            exchange.release()
