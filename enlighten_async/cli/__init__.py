@@ -20,4 +20,6 @@ def main() -> None:
         name = (error.name or "").partition(".")[0]
         if name not in EXTRA:
             raise
+    except OSError as error:  # of a text of click's own, such as --help: the disk of its output is full
+        sys.exit(f"error: {error.strerror or error}")
     sys.exit(MISSING.format(name=name))

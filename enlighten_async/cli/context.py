@@ -78,10 +78,10 @@ class _ClosedStdout(io.StringIO):
 def _stdout() -> Console:
     if sys.stdout is None:
         return PipeConsole(file=_ClosedStdout(), highlight=False, markup=False, emoji=False)
-    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return PipeConsole(
-        highlight=False, markup=False, emoji=False, width=PIPED_WIDTH_COLUMNS if piped else None
-    )
+    columns = os.environ.get("COLUMNS", "")
+    told = columns.isdecimal() and int(columns) > 0  # some set 0 where they do not know
+    width = None if told or sys.stdout.isatty() else PIPED_WIDTH_COLUMNS
+    return PipeConsole(highlight=False, markup=False, emoji=False, width=width)
 
 
 def _stderr() -> Console:

@@ -220,6 +220,7 @@ def login(
 async def _log_in(
     context: CommandContext, account: str, redirect_uri: str | None, port: int, state: str, *, browser: bool
 ) -> None:
+    _oauth(context).authorization_url(redirect_uri=redirect_uri)  # a wrong address is told before all else
     path = CALLBACK_PATH if redirect_uri is None else urlsplit(redirect_uri).path or "/"
     response: AuthorizationResponse | None = None
     with callback_server(port, path, state) as server:
@@ -277,9 +278,17 @@ def _pasted(text: str, state: str) -> AuthorizationResponse | None:
 
 
 def _prompt() -> str:
+    """Return what is typed, hidden at a terminal; nothing if the input has ended."""
     try:
-        return str(click.prompt(PROMPT, hide_input=True, default="", show_default=False, err=True)).strip()
-    except click.Abort:
+        if sys.stdin is not None and sys.stdin.isatty():
+            return str(
+                click.prompt(PROMPT, hide_input=True, default="", show_default=False, err=True)
+            ).strip()
+        click.echo(f"{PROMPT}:", err=True)
+        return "" if sys.stdin is None else sys.stdin.readline().strip()
+    except (click.Abort, KeyboardInterrupt) as abort:
+        if isinstance(abort.__context__, EOFError):
+            return ""
         click.echo("error: interrupted", err=True)
         sys.exit(exit_codes.INTERRUPTED)
 

@@ -200,11 +200,21 @@ def test_who_does_not_consent_may_paste_that(login: Login) -> None:
     assert (done.exit_code, "access_denied" in done.stderr) == (3, True)
 
 
+@pytest.mark.parametrize("paste", [False, True])
+@pytest.mark.parametrize("redirect", ["http://[x", "callback", "http://a b/"])
+def test_a_wrong_address_to_be_led_to_is_refused(login: Login, redirect: str, paste: bool) -> None:
+    """In one line, before a page is opened."""
+    done = login("--redirect-uri", redirect, *(["--paste"] if paste else []))
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("error: redirect_uri must be a whole URL")
+    assert login.opened == []
+
+
 @pytest.mark.parametrize("typed", ["\n", "n0code\n", "https://x/?code=abc\n", "?error=x&error=y\n", ""])
 def test_what_is_no_code_is_refused(login: Login, typed: str) -> None:
     """With a line that says what to do."""
     done = login("--paste", "--no-browser", typed=typed)
-    assert done.exit_code == (3 if typed else 130)
+    assert done.exit_code == 3
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert not login.path.exists()
 

@@ -98,6 +98,42 @@ def test_a_signal_ends_it_at_once(emulator: Emulator, number: str, code: int) ->
 
 
 @posix
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["store", "prune", "--help"]])
+def test_a_full_disk_is_told_in_one_line(words: list[str]) -> None:
+    """Also for what is printed before a command begins."""
+    command = [sys.executable, "-m", "enlighten_async", *words]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
+@posix
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_login_without_an_input_is_told_to_be_run_again(closed: bool, tmp_path: Path) -> None:
+    """There is no terminal, and perhaps no stdin at all."""
+    url = {"ENLIGHTEN_BASE_URL": "http://127.0.0.1:9/api/v4", "ENLIGHTEN_TOKENS": str(tmp_path / "t.json")}
+    env = {**os.environ, "ENLIGHTEN_CLIENT_ID": "id", "ENLIGHTEN_CLIENT_SECRET": "secret", **url}
+    command = f"{shlex.quote(sys.executable)} -m enlighten_async login --paste --no-browser"
+    shell = f"{command} <&-" if closed else f"{command} </dev/null"
+    done = subprocess.run(shell, shell=True, env=env, capture_output=True, text=True, check=False)  # noqa: S602
+    assert done.returncode == 3
+    assert "Warning" not in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("that belongs to this login: run it again")
+
+
+@posix
+@pytest.mark.parametrize("columns", ["0", "-1", "many", ""])
+def test_a_width_that_is_none_hides_no_table(columns: str) -> None:
+    """Some programs set COLUMNS to 0."""
+    env = environment("http://127.0.0.1:9/api/v2", "user", COLUMNS=columns)
+    with started("--no-state", "quota", env=env) as process:
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (0, "")
+    assert "minute" in out
+    assert "month" in out
+
+
+@posix
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_leaves_is_no_fault(emulator: Emulator, unbuffered: str) -> None:
     """As with any tool that writes to `head`; told while writing, or only when the buffer is emptied."""
