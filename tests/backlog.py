@@ -45,6 +45,7 @@ class BacklogService:
         ahead: seconds by which its `Date` is ahead of time.
         revised: what is added to each figure, as late reports correct it.
         off_grid: seconds by which its rows are off the grid.
+        nulls: whether it answers null in place of rows.
     """
 
     clock: FakeClock
@@ -54,6 +55,7 @@ class BacklogService:
     ahead: float = 0.0
     revised: int = 0
     off_grid: int = 0
+    nulls: bool = False
 
     @property
     def front(self) -> float:
@@ -112,6 +114,8 @@ class BacklogService:
         ]
         devices = [{"serial_number": "1", "intervals": rows}]
         lists: dict[str, Any] = {"intervals": rows, "meter_intervals": [], "devices": devices}
+        if self.nulls:
+            lists = dict.fromkeys(lists)
         return {"total_devices": 1, "start_at": start, "end_at": end, **lists, "meta": meta}
 
     def wh(self, day: date) -> int:

@@ -306,9 +306,12 @@ async def test_the_summary_of_a_past_day_is_not_final(version: str, tmp_path: Pa
 
 @versions
 @pytest.mark.parametrize(("age", "final"), [(5, False), (28, False), (33, True)])
-async def test_what_does_not_tell_is_not_final_for_a_month(version: str, age: float, final: bool) -> None:
+@pytest.mark.parametrize("tells", [(), ("last_report_at",)])
+async def test_what_does_not_tell_of_energy_is_not_final_for_a_month(
+    version: str, age: float, final: bool, tells: tuple[str, ...]
+) -> None:
     """Neither summaries nor lifetimes; then it is. Intervals of which there was none are asked for daily."""
-    service = BacklogService(FakeClock(now=NOW), [(0, NOW - 40 * DAY)], tells=())
+    service = BacklogService(FakeClock(now=NOW), [(0, NOW - 40 * DAY)], tells=tells)
     day = datetime.fromtimestamp(NOW - (age + 1) * DAY, UTC).date()
     async with opener(service, version, None)() as client:
         for fronts in ([(0, NOW - 40 * DAY)], []):
@@ -320,6 +323,42 @@ async def test_what_does_not_tell_is_not_final_for_a_month(version: str, age: fl
     known = 0 if final else service.wh(day)
     assert [summary.energy_today, *lifetime.production] == [known, known]
     assert figures([answer]) == truth(days(age + 2, age), 900)
+
+
+@series
+@stores
+async def test_the_answer_itself_says_what_had_been_reported(
+    version: str, name: str, durable: bool, tmp_path: Path
+) -> None:
+    """Not an older one, which told of energy of days to come."""
+    service = BacklogService(FakeClock(now=NOW), [(0, NOW + 9 * DAY)])
+    async with opener(service, version, tmp_path / "state.db" if durable else None)() as client:
+        await getattr(client, name)(SYSTEM, **days(3, 2))
+        service.fronts = [(0, LOST)]
+        service.clock.advance(HOUR)
+        await getattr(client, name)(SYSTEM, **days(6, 4))
+        service.fronts = []
+        service.clock.advance(2 * DAY)
+        answer = await getattr(client, name)(SYSTEM, **days(6, 4))
+    assert figures([answer]) == truth(days(6, 4), answer.coverage.grid)
+
+
+@series
+@stores
+async def test_what_is_final_outlives_an_answer_of_nulls(
+    version: str, name: str, durable: bool, tmp_path: Path
+) -> None:
+    """That a caller has asked for anew: what had been paid for is served, and costs nothing."""
+    service, window = BacklogService(FakeClock(now=NOW)), days(50, 48)
+    async with opener(service, version, tmp_path / "state.db" if durable else None)() as client:
+        await getattr(client, name)(SYSTEM, **window)
+        service.nulls = True
+        answer = await getattr(client.with_options(max_age=0), name)(SYSTEM, **window)
+        assert not answer.coverage.complete
+        answer = await getattr(client, name)(SYSTEM, **window)
+    assert answer.receipt.sent == 0
+    assert answer.coverage.complete
+    assert figures([answer]) == truth(window, answer.coverage.grid)
 
 
 @versions
