@@ -54,17 +54,23 @@ def is_about_range(text: str) -> bool:
     return too_long or INVALID_RANGE in text or FUTURE_RANGE in text
 
 
-def longest_range(error: EnlightenError) -> int | None:
+def longest_range(error: EnlightenError, asked: int) -> int | None:
     """Return the seconds that one request may ask for, by an error about a range that is too long.
 
-    A day, if it names no length; `None` for any other error.
+    A day, if it names no length, or one that was not exceeded, such as a week; `None` for any other error.
+
+    Args:
+        error: the error.
+        asked: seconds of the range that was asked for.
     """
     text = str(error)
     if not isinstance(error, RangeError) or not _TOO_LONG.search(text):
         return None
     named = _LENGTH.search(text)
     number = int(named[1]) if named and named[1].isdigit() else 1
-    return number * _SECONDS[named[2].lower()] if named else DAY
+    span = number * _SECONDS[named[2].lower()] if named else DAY
+    span = span if 0 < span < asked else DAY
+    return span if span < asked else None
 
 
 def kind_of(

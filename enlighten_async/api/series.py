@@ -286,10 +286,8 @@ class SeriesRequests(Generic[S]):
 
     def _too_long(self, error: APIError, window: Window) -> S | None:
         """Return a part for nothing of a window that is refused as too long: it is asked for in pieces."""
-        span = longest_range(error)
-        if span is not None and span >= window.seconds:
-            span = DAY  # a request may name a longer span than its window, such as a week
-        if span is None or span >= window.seconds:
+        span = longest_range(error, window.seconds)
+        if span is None:
             return None
         self.facts.span = min(self.facts.span, span)
         return self.empty((), Window(window.start, window.start))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime
 from email.utils import formatdate
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,37 @@ async def test_a_range_that_is_too_long_means_the_same_under_any_status(
     stats = await open_(transport=httpx.MockTransport(answer)).rgm_stats(7, start_at=start, end_at=end)
     assert (len(stats.intervals), stats.coverage.complete) == (6 * 96, True)
     assert sent <= requests + 1
+
+
+@pytest.mark.parametrize("name", ["events", "alarms"])
+@pytest.mark.parametrize(("text", "days"), [("range cannot be more than 2 days", 2), ("range too long", 1)])
+async def test_logs_of_a_range_that_is_too_long_come_in_shorter_ones(name: str, text: str, days: int) -> None:
+    """Every second of it once."""
+    world, asked = World(), list[tuple[int, int]]()
+    start, end = TIME["end_at"] - 10 * 86_400, TIME["end_at"]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        first, last = (int(request.url.params[name]) for name in ("start_time", "end_time"))
+        headers = {"date": formatdate(world.clock.now(), usegmt=True)}
+        if last - first > days * 86_400:
+            return httpx.Response(422, json={"message": "No", "details": text}, headers=headers)
+        asked.append((first, last))
+        return httpx.Response(200, json={"system_id": 7, name: []}, headers=headers)
+
+    client = world.v4(transport=httpx.MockTransport(answer))
+    log = await getattr(client, name)(7, start_time=start, end_time=end)
+    assert (log.coverage.complete, log.coverage.window.seconds) == (True, end - start)
+    edges = sorted(asked)
+    assert (edges[0][0], edges[-1][1]) == (start, end)
+    assert all(before[1] == after[0] for before, after in pairwise(edges))
+
+
+async def test_a_log_that_is_always_too_long_is_an_error() -> None:
+    """After a few requests, not many."""
+    client = opened("v4", {"message": "No", "details": "range cannot be more than 0 days"}, 422)
+    with pytest.raises(RangeError) as caught:
+        await client.events(7, start_time=TIME["end_at"] - 10 * 86_400)
+    assert caught.value.receipt.sent <= 6
 
 
 @both

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from enlighten_async.api import decode
+from enlighten_async.api.error_bodies import longest_range
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.cache import SeriesIndex
 from enlighten_async.errors import EnlightenError, InputError, RangeError
@@ -19,7 +20,7 @@ from enlighten_async.models.coverage import Coverage, Gap, Reason, combined
 from enlighten_async.models.events import Alarm, Alarms, Event, Events, EventTypes, OpenAlarms, OpenEvents
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
-from enlighten_async.windows import DAY, Moment, Window, as_datetime, epoch, split
+from enlighten_async.windows import DAY, Moment, Window, as_datetime, epoch, split, without
 from enlighten_async.wire import Params, Request, Requests, Response
 
 WEEK = 7 * DAY
@@ -138,23 +139,22 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         return (part,)
 
     def _requests(self, window: Window) -> Requests[A]:
-        """Ask for a window, and for the rest of it where a response spoke for one end of it only."""
-        while window.start < window.end:
-            part = yield self._request(window)
-            answered = part.coverage.window
-            if answered.start == window.start:
-                window = Window(answered.end, window.end)
-            else:
-                window = Window(window.start, answered.start)
+        """Ask for a window, and for what a response did not speak for, in shorter ones if it was too long."""
+        left = [window] if window.seconds else []
+        while left:
+            asked, spans = left.pop(), list[int]()
+            part = yield self._request(asked, spans)
+            rest = without(asked, [part.coverage.window])
+            left += [piece for each in rest[::-1] for piece in split(each, min(spans, default=WEEK))[::-1]]
 
-    def _request(self, window: Window) -> Request[A]:
+    def _request(self, window: Window, spans: list[int]) -> Request[A]:
         return Request(
             self.log.name,
             f"/systems/{self.system_id}/{self.log.name}",
             (("start_time", str(window.start)), ("end_time", str(window.end)), *self.params),
             partial(self._decode, window),
             window,
-            partial(self._empty_answer_for, window),
+            partial(self._empty_answer_for, window, spans),
         )
 
     def _decode(self, window: Window, response: Response) -> A:
@@ -165,8 +165,14 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         coverage = Coverage(window, 1, as_of=page.as_of)
         return self.log.answer(page.system_id, tuple(page), coverage, page.as_of)
 
-    def _empty_answer_for(self, window: Window, error: EnlightenError) -> A | None:
-        """Return the part for the end of a window for which there can be nothing, if a 422 is about that."""
+    def _empty_answer_for(self, window: Window, spans: list[int], error: EnlightenError) -> A | None:
+        """Return the part for the end of a window for which there can be nothing, if a 422 is about that.
+
+        Or for nothing of it, if it is too long; how long it may be is added to the spans.
+        """
+        if (span := longest_range(error, window.seconds)) is not None:
+            spans.append(span)
+            return self.log.answer(self.system_id, (), Coverage(Window(window.start, window.start), 1), None)
         response = error.response if isinstance(error, RangeError) else None
         if response is None or response.status != 422 or response.date is None:
             return None
