@@ -3,10 +3,15 @@
 Put `pytest_plugins = ["enlighten_async.testing.fixtures"]` into your `conftest.py`. They are plain
 (not async) fixtures, so they serve pytest-asyncio, anyio and trio alike. To change the service's data,
 override `enlighten_emulator` with an `Emulator` of your own on `enlighten_clock`.
+
+With the plugin no test sends a request to a host other than this machine: see `enlighten_no_network`.
 """
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+import httpcore2
 import pytest
 
 from enlighten_async.client import EnlightenClient
@@ -15,8 +20,33 @@ from enlighten_async.limiter import Plan
 from enlighten_async.oauth import OAuth
 from enlighten_async.testing.clock import FakeClock
 from enlighten_async.testing.token_store import EmulatorTokenStore
+from enlighten_async.transport import ServicePool, is_loopback
 
 API_KEY = "0123456789abcdef0123456789abcdef"
+
+
+def _refused(host: str) -> NoReturn:
+    """Raise the error of a request that would leave this machine."""
+    raise AssertionError(
+        f"this test would have sent a request to {host}: give the client transport=emulator.transport(), "
+        "mock the request by respx, or override the fixture enlighten_no_network if a real one is meant"
+    )
+
+
+@pytest.fixture(autouse=True)
+def enlighten_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every connection of a client to a host other than this machine fails at once, by an AssertionError.
+
+    A transport of your own is not watched. Override the fixture, in a module or for a folder, where
+    requests to the service are meant.
+    """
+    connect = ServicePool.create_connection
+
+    def to_this_machine(pool: ServicePool, origin: httpcore2.Origin) -> httpcore2.AsyncConnectionInterface:
+        host = origin.host.decode("ascii")
+        return connect(pool, origin) if is_loopback(host) else _refused(host)
+
+    monkeypatch.setattr(ServicePool, "create_connection", to_this_machine)
 
 
 @pytest.fixture

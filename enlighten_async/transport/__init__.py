@@ -3,6 +3,7 @@
 from enlighten_async.transport.connections import (
     ConnectionOptions,
     NetworkOptions,
+    ServicePool,
     Verify,
     check_network,
     hide_secrets,
@@ -12,7 +13,7 @@ from enlighten_async.transport.connections import (
 from enlighten_async.transport.credentials import Credentials, Redactor, Secret
 from enlighten_async.transport.exchange import Exchange
 from enlighten_async.transport.http import LARGE_BODY_BYTES, Transport, service_of
-from enlighten_async.transport.origin import Origin, origin
+from enlighten_async.transport.origin import Origin, is_loopback, origin
 
 __all__ = [
     "LARGE_BODY_BYTES",
@@ -23,10 +24,12 @@ __all__ = [
     "Origin",
     "Redactor",
     "Secret",
+    "ServicePool",
     "Transport",
     "Verify",
     "check_network",
     "hide_secrets",
+    "is_loopback",
     "is_number",
     "origin",
     "run_shielded",

@@ -231,7 +231,15 @@ def _kind(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
 
 
-class ProxiedPool(httpcore2.AsyncConnectionPool):
+class ServicePool(httpcore2.AsyncConnectionPool):
+    """A pool whose methods a mock can replace, and those of no other user of httpcore2."""
+
+    # Attributes of this very class; a call through them takes no frame more than without them.
+    handle_async_request = httpcore2.AsyncConnectionPool.handle_async_request
+    create_connection = httpcore2.AsyncConnectionPool.create_connection
+
+
+class ProxiedPool(ServicePool):
     """A pool whose connections are `SelfClosingConnection`."""
 
     def create_connection(self, origin: httpcore2.Origin) -> httpcore2.AsyncConnectionInterface:
@@ -297,6 +305,13 @@ class SelfClosingConnection(httpcore2.AsyncConnectionInterface):
     def can_multiplex(self) -> bool:
         """Tell whether the connection takes several requests at a time."""
         return self._inner.can_multiplex()
+
+
+def show_to_respx() -> None:
+    """Have respx, where a test has imported it, answer the requests of the pools while it mocks."""
+    mocks = sys.modules.get("respx.mocks")
+    if mocks is not None:
+        mocks.HTTPCoreMocker.add_targets(f"{__name__}.{ServicePool.__name__}")
 
 
 KEEPALIVE_S = 10.0
@@ -380,7 +395,7 @@ class Pool:
         return self._pool
 
     def _build(self) -> httpcore2.AsyncConnectionPool:
-        kind = ProxiedPool if self._proxy else httpcore2.AsyncConnectionPool
+        kind = ProxiedPool if self._proxy else ServicePool
         return kind(
             ssl_context=ssl_context(self._verify) if self._origin.scheme == "https" else None,
             proxy=self._proxy.to_httpcore(self._verify) if self._proxy else None,

@@ -20,7 +20,7 @@ import httpx
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
 from enlighten_async.transport.body import MAX_BODY_BYTES, Body, BodyError, Head
-from enlighten_async.transport.connections import Pool, Verify, proxy_for
+from enlighten_async.transport.connections import Pool, Verify, proxy_for, show_to_respx
 from enlighten_async.transport.credentials import Redactor, Secret, install_filter
 from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
 from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, origin
@@ -340,6 +340,7 @@ class Transport:
         user_agent: str | None = None,
     ) -> None:
         install_filter()
+        show_to_respx()
         proxy = None if proxy is None else Secret(proxy)  # a traceback that shows variables must not show it
         where = origin(base_url, any_http=transport is not None)
         route = proxy_for(where, proxy) if transport is None else None
@@ -429,12 +430,19 @@ class Transport:
         if isinstance(error, InputError) or not isinstance(error, Exception):
             # The CA file, read when it is first needed; or a cancel, which stays the same object.
             return strip_frames(error)
+        if isinstance(error, AssertionError):
+            # Of a mock that does not know this request; its text names the URL, as it would have left.
+            error.args = (self._masked(exchange, str(error)),)
+            return strip_frames(error) if self._uses_pool else error
         if not (self._uses_pool or isinstance(error, NETWORK_ERRORS)):
             return error  # a bug of the user's transport
-        why = self._redactor.text(exchange.credentials.redactor.text(reason(error)))
-        text = f"no whole answer to {self._describe(exchange)}: {why}"
+        text = f"no whole answer to {self._describe(exchange)}: {self._masked(exchange, reason(error))}"
         sent = exchange.sent_at is not None
         return TransportError(text, sent=sent, phase=exchange.phase, passing=may_pass(error))
+
+    def _masked(self, exchange: Exchange, text: str) -> str:
+        """Return a text of others with the secrets in it masked."""
+        return self._redactor.text(exchange.credentials.redactor.text(text))
 
     def _timeout_error(self, exchange: Exchange) -> RequestTimeout:
         text = f"no whole answer within {self._timeout:g} s to {self._describe(exchange)}"

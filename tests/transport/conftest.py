@@ -150,3 +150,8 @@ def connect(server: Server) -> Callable[..., Transport]:
         return Transport(**{**basic, **settings})
 
     return connect
+
+
+@pytest.fixture
+def enlighten_no_network() -> None:
+    """Let connections be attempted to hosts that do not exist, and to those behind a proxy of the test's."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import httpcore2
 import httpx
 import pytest
 import respx
@@ -24,6 +25,7 @@ from enlighten_async.errors import TransportError, UsageError
 from enlighten_async.transport import (
     Credentials,
     Exchange,
+    ServicePool,
     Transport,
     service_of,
 )
@@ -248,6 +250,36 @@ async def test_respx_in_place_of_our_transport(exchange, new_exchange) -> None:
     assert (response.status, response.content_type, response.date) == (409, "application/json", 784111777.0)
     assert exchange.sent_at is not None
     assert exchange.response is response
+
+
+async def test_plain_respx_sees_what_leaves(exchange, new_exchange) -> None:
+    async with aclosing(Transport(base_url=BASE, clock=SystemClock(), max_connections=1)) as transport:
+        with respx.mock as router:
+            route = router.get(f"{BASE}/systems/1765/stats", params={"key": "k3y/CANARY+7f8e=="})
+            route.side_effect = [httpx.ReadError("gone"), httpx.Response(200, json={"a": 1})]
+            with pytest.raises(TransportError, match="gone"):
+                await transport.send(new_exchange())
+            assert (await transport.send(exchange)).body == b'{"a":1}'
+            assert route.call_count == 2
+        assert ServicePool.handle_async_request is httpcore2.AsyncConnectionPool.handle_async_request
+
+
+@pytest.mark.parametrize("using", ["httpcore", "httpx"])
+async def test_a_request_that_no_mock_knows_fails_as_the_mock_says(using, exchange) -> None:
+    with respx.mock(using=using):
+        async with aclosing(Transport(base_url=BASE, clock=SystemClock(), max_connections=1)) as transport:
+            with pytest.raises(AssertionError, match="not mocked") as caught:
+                await transport.send(exchange)
+    assert "CANARY" not in str(caught.value)
+    assert exchange.sent_at is None
+
+
+async def test_respx_leaves_other_pools_alone() -> None:
+    Transport(base_url=BASE, clock=SystemClock(), max_connections=1)
+    plain = httpcore2.AsyncConnectionPool.handle_async_request
+    with respx.mock:
+        assert httpcore2.AsyncConnectionPool.handle_async_request is plain
+        assert ServicePool.handle_async_request is not plain
 
 
 async def test_respx_sees_no_form() -> None:
