@@ -119,7 +119,8 @@ class SeriesRequests(Generic[S]):
                 window = Window(answered.end, window.end)
             else:  # its end has not come yet, by the clock of the service
                 window, newest = Window(window.start, answered.start), True
-            if newest and fetched and fetched.timestamp() >= window.end + CLOCK_BEHIND_S and asked:
+            behind = newest and fetched and fetched.timestamp() >= window.end + CLOCK_BEHIND_S
+            if behind and fetched and asked and not _has_not_come(part):
                 window = self._later(window, fetched.timestamp(), asked)
         if window.start == window.end:
             return None
@@ -434,14 +435,9 @@ class SeriesPlan(QueryPlan[S, S]):
         began = None if part.meta else data_begins(part.coverage)
         if began is not None and window.end <= began:
             return Reason.BEFORE_OPERATION
-        now = part.coverage.as_of
-        future = bool(gaps) and gaps[0].window == part.window and gaps[0].reason is Reason.NOT_REPORTED_YET
         # Not by the time of an answer alone, which may be wrong: the service has also said so.
-        return (
-            Reason.NOT_REPORTED_YET
-            if future and not part.meta and now and window.start >= now.timestamp()
-            else None
-        )
+        now = part.coverage.as_of if _has_not_come(part) else None
+        return Reason.NOT_REPORTED_YET if now and window.start >= now.timestamp() else None
 
     def is_outdated(self, window: Window) -> bool:
         """Tell whether a window is longer than one request may ask for, as the service has told meanwhile."""
@@ -451,6 +447,13 @@ class SeriesPlan(QueryPlan[S, S]):
         """Tell whether a window lies before the day of operation, which may have been set by hand."""
         started = newest.meta.operational_at if newest.meta else None
         return started is not None and window.end <= started.timestamp()
+
+
+def _has_not_come(part: SeriesResult) -> bool:
+    """Tell whether a part stands for a refusal of its whole range, which has not come yet."""
+    gaps = part.coverage.gaps()
+    whole = bool(gaps) and gaps[0].window == part.window
+    return whole and not part.meta and gaps[0].reason is Reason.NOT_REPORTED_YET
 
 
 def _split(

@@ -45,6 +45,8 @@ IN_FLIGHT_POLL_S = 0.1
 """Seconds after which the head asks again while another client of the store has requests in flight."""
 SHORT_REST_S = 20.0
 """Seconds that callers wait where the service asks for so much rest (`Retry-After`); of more they hear."""
+TIME_HOLDS_S = 3600.0
+"""Seconds for which the server's time holds that responses have told, where it is far off our own."""
 SENDER_BITS = 48
 """Bits of a limiter's random number."""
 TOO_MANY = frozenset({409, 429, 503})
@@ -204,8 +206,12 @@ class RateLimiter:
 
     @property
     def doubts_time(self) -> bool:
-        """Whether one response alone has told the server's time, far off our own."""
-        return self._store.read(lambda state: state.clock.doubtful)
+        """Whether the server's time may be wrong where it is far off ours.
+
+        One response alone has told it, or none has for long: several in a row may have been wrong too.
+        """
+        before = self._clock.monotonic() - TIME_HOLDS_S
+        return self._store.read(lambda state: state.clock.doubtful or state.clock.at < before)
 
     def snapshot(self) -> KeySnapshot:
         """Return the counts of the key."""

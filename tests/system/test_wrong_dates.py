@@ -88,3 +88,29 @@ async def test_what_has_not_come_yet_is_left_out(version: str, days: int) -> Non
         answer = await client.rgm_stats(world.system, start_at=world.clock.now() - 2 * DAY)
     assert len(answer.intervals) > 100
     assert world.emulator.counts.sent <= 3
+
+
+@VERSIONS
+@pytest.mark.parametrize("days", [-400, -5, 400])
+async def test_several_wrong_dates_hide_nothing_for_long(version: str, days: int, tmp_path: Path) -> None:
+    """After an hour a range is asked for that does not exist by them."""
+    world = World()
+    async with opened(world, version, state=tmp_path / "state.db") as client:
+        for _ in range(3):
+            await told_wrong(world, client, days * DAY)
+        await client.rgm_stats(world.system, **world.days(2))
+        world.clock.advance(3700)
+        answer = await client.rgm_stats(world.system, **world.days(2))
+    assert len(answer.intervals) > 100
+    check(world, "rgm_stats", answer)
+
+
+@pytest.mark.parametrize("name", ["rgm_stats", "battery", "energy_import_telemetry", "stats"])
+async def test_dates_that_are_ahead_do_not_prolong_a_range_that_is_refused(name: str) -> None:
+    """The service says that the rest is in the future, whatever its own `Date` says."""
+    world = World()
+    world.emulator.date_skew = 400 * DAY
+    async with world.v4() as client:
+        answer = await getattr(client, name)(world.system, start_at=world.clock.now() - 2 * DAY)
+    assert answer.coverage.got > 10
+    assert world.emulator.counts.sent <= 3
