@@ -141,7 +141,7 @@ class APIError(EnlightenError):
 
     Attributes:
         status: HTTP status of the answer.
-        response: the answer as it came, known secrets masked.
+        response: the answer as it came, known secrets masked; of a large body the first mebibyte.
         error_code: the service's own number for what went wrong (`errorCode`), where it gives one.
     """
 
@@ -318,7 +318,8 @@ class DecodeError(EnlightenError):
 
     Attributes:
         path: where in the body it went wrong, such as `$.intervals[0].end_at`.
-        response: the answer as it came, known secrets masked.
+        response: the answer as it came, known secrets masked; of one with more values than any answer may
+            have, the first mebibyte.
         passing: whether the body is empty or cut off, so that the next one may be whole.
     """
 
