@@ -7,7 +7,7 @@ from enlighten_async.errors import *  # noqa: F403 - every error is public
 from enlighten_async.limiter import Plan
 from enlighten_async.models import *  # noqa: F403 - every model is public
 from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth, Tokens, TokenStore
-from enlighten_async.query import Progress, Query
+from enlighten_async.query import Progress, Query, RequestEvent, ResponseEvent
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.windows import Window
 
@@ -19,6 +19,8 @@ __all__ = [
     "Plan",
     "Progress",
     "Query",
+    "RequestEvent",
+    "ResponseEvent",
     "RetryPolicy",
     "TokenStore",
     "Tokens",

@@ -31,7 +31,8 @@ NAMES = """
     MeterReading MicroInterval MicroInverter MicroTelemetry MicrosTelemetry MissingAccessControl
     MonthlyMeterReading MonthlyProduction NotFound NotSupported OAuth OpenAlarms OpenEvents
     PermissionDenied Plan ProductionMeter ProductionMeterReadings Progress Query QuotaExhausted
-    QuotaStatus QuotaWindow RangeError Reason ReauthorizationRequired Receipt RequestTimeout RetryPolicy
+    QuotaStatus QuotaWindow RangeError Reason ReauthorizationRequired Receipt RequestEvent RequestTimeout
+    ResponseEvent RetryPolicy
     RgmInterval RgmStats Series ServerError ServiceRetired Stats StatsInterval StorageInterval
     StorageMeterReading StorageMeterReadings StorageTelemetry StormGuard Sum Summary System SystemDetails
     SystemDevice SystemId Systems Throttled TokenRefused TokenStore Tokens TransportError Unavailable
@@ -110,6 +111,7 @@ def test_importing_the_package_leaves_extras_and_the_emulator_alone() -> None:
     heavy = {
         "uvicorn",
         "pytest",
+        "opentelemetry",
         "enlighten_async.cli",
         "enlighten_async.emulator",
         "enlighten_async.testing",

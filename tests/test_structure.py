@@ -32,9 +32,9 @@ def signature(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     return f"{ast.unparse(function.args)} -> {ast.unparse(function.returns) if function.returns else ''}"
 
 
-def test_there_are_at_most_120_modules() -> None:
+def test_there_are_at_most_140_modules() -> None:
     """Without the emulator."""
-    assert 50 < len(MODULES) <= 120
+    assert 50 < len(MODULES) <= 140
 
 
 def test_imports_are_at_most_seven_percent_of_the_lines() -> None:

@@ -40,7 +40,15 @@ from enlighten_async.limiter import MAX_IN_FLIGHT, Plan, QuotaStore, RateLimiter
 from enlighten_async.models.receipt import QuotaStatus
 from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.oauth.oauth import CLIENT_ID, environment
-from enlighten_async.query import CredentialsProvider, QueryOptions, Session, quota_status
+from enlighten_async.query import (
+    CredentialsProvider,
+    Hooks,
+    QueryOptions,
+    RequestHook,
+    ResponseHook,
+    Session,
+    quota_status,
+)
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import (
     ConnectionOptions,
@@ -57,6 +65,13 @@ DEFAULT_ACCOUNT = "default"
 """The name of the only account where there is but one."""
 
 logger = logging.getLogger("enlighten_async")
+
+
+def _resolved(plan: Plan | None, api: Api) -> Plan:
+    """Return a plan with the limits that a version of the API gives it; by default the free one."""
+    if plan is None:
+        logger.info("no plan given: keeping to the free one, Watt; pass plan= if the key has another")
+    return (plan or Plan.WATT).resolved(api.plans)
 
 
 class EnlightenClient(Endpoints, EndpointsV4):
@@ -154,14 +169,13 @@ class EnlightenClient(Endpoints, EndpointsV4):
         timeout: float | None = 30.0,
         max_concurrency: int = MAX_IN_FLIGHT,
         clock: Clock | None = None,
+        on_request: RequestHook | None = None,
+        on_response: ResponseHook | None = None,
         **connection: Unpack[ConnectionOptions],
     ) -> None:
         """Set it up for one version of the API."""
         credentials(user)  # are checked, before anything is made for them
-        if plan is None:
-            logger.info("no plan given: keeping to the free one, Watt; pass plan= if the key has another")
-        plan = (plan or Plan.WATT).resolved(api.plans)
-        clock, retry = clock or SystemClock(), retry or RetryPolicy()
+        plan, clock, retry = _resolved(plan, api), clock or SystemClock(), retry or RetryPolicy()
         sender = Transport(
             base_url=base_url, clock=clock, timeout=timeout, max_connections=max_concurrency, **connection
         )
@@ -176,6 +190,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
             clock=clock,
             retry=retry,
             max_concurrency=max_concurrency,
+            hooks=Hooks(on_request, on_response) if on_request or on_response else None,
             cache=interval_cache or (None if in_file is None else SqliteCache(in_file.file, clock=clock)),
         )
 

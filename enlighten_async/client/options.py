@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,7 +15,7 @@ from enlighten_async.cache import IntervalCache
 from enlighten_async.errors import InputError
 from enlighten_async.limiter import MAX_REQUESTS, RANKS, Plan, Priority, QuotaStore
 from enlighten_async.oauth.oauth import BASE_URL_VARIABLE, CLIENT_ID, CLIENT_SECRET, NAMES
-from enlighten_async.query import QueryOptions
+from enlighten_async.query import QueryOptions, RequestHook, ResponseHook
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import NetworkOptions, Secret, check_network, is_number, origin
 
@@ -40,6 +41,10 @@ class ClientOptions(NetworkOptions, total=False):
         max_concurrency: requests in flight at once, at most; 6 by default. So many may be lost when the
             service goes down. It holds for all clients together that share counts, on this machine by a
             state file: the smallest number of those that live does.
+        on_request: a function that is called with a `RequestEvent` before each request leaves.
+        on_response: a function that is called with a `ResponseEvent` when a request is over, and for each
+            part of an answer that took none. Both are called in the task of the query and must not wait; an
+            error of theirs is logged.
         base_url, timeout, proxy, verify, transport, clock: see `NetworkOptions`.
     """
 
@@ -49,6 +54,8 @@ class ClientOptions(NetworkOptions, total=False):
     interval_cache: IntervalCache | None
     retry: RetryPolicy | None
     max_concurrency: int
+    on_request: RequestHook | None
+    on_response: ResponseHook | None
 
 
 class ViewOptions(TypedDict, total=False):
@@ -139,12 +146,21 @@ def check_options(options: ClientOptions, version: str) -> None:
         value = given.get(name)
         if value is not None and (isinstance(value, type) or not isinstance(value, kind) or value == ""):
             raise InputError(f"{name} must be {words}, or None, not {value!r}")
+    for name in ("on_request", "on_response"):
+        check_hook(name, given.get(name))
     most = given.get("max_concurrency", 1)
     if not _is_whole(most) or most < 1:
         raise InputError(f"max_concurrency must be a whole number above 0, not {most!r}")
     network = ("timeout", "clock", "verify", "transport")
     check_network(**{name: given[name] for name in network if name in given})
     check_version(options["base_url"], version)
+
+
+def check_hook(name: str, hook: object) -> None:
+    """Raise `InputError` for what cannot be called, or would have to be awaited."""
+    kinds = (hook, getattr(type(hook), "__call__", None))  # noqa: B004 - to look at it, not to call it
+    if hook is not None and (not callable(hook) or any(map(inspect.iscoroutinefunction, kinds))):
+        raise InputError(f"{name} must be a function that is not async, or None, not {hook!r}")
 
 
 def check_version(base_url: str, version: str) -> None:

@@ -1,6 +1,7 @@
 """Queries: planned, priced, run and answered; each request through the limiter and back."""
 
 from enlighten_async.query.estimate import quota_status
+from enlighten_async.query.hooks import Hooks, RequestEvent, RequestHook, ResponseEvent, ResponseHook
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
 from enlighten_async.query.query import Progress, Query
 from enlighten_async.query.session import (
@@ -13,11 +14,16 @@ from enlighten_async.query.session import (
 __all__ = [
     "ApiVersion",
     "CredentialsProvider",
+    "Hooks",
     "Part",
     "Progress",
     "Query",
     "QueryOptions",
     "QueryPlan",
+    "RequestEvent",
+    "RequestHook",
+    "ResponseEvent",
+    "ResponseHook",
     "Segment",
     "Segments",
     "Session",

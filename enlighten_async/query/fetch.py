@@ -26,6 +26,7 @@ from enlighten_async.errors import (
 )
 from enlighten_async.limiter import LOGGED_WAIT_S, Grant, Waiter
 from enlighten_async.models.coverage import Gap, Reason
+from enlighten_async.query.hooks import Hooks, ObservedRequest, RequestEvent, ResponseEvent, described
 from enlighten_async.query.in_flight import SharedRequest
 from enlighten_async.query.plan import Part
 from enlighten_async.query.session import QueryOptions, Session
@@ -307,6 +308,10 @@ class Fetcher:
     def _accept(self, segment: SegmentState, part: Part) -> None:
         """Give a segment a part that had been paid for."""
         self.costs.from_cache += 1
+        hooks = self.session.hooks
+        if hooks is not None and segment.request is not None:
+            about = self._described(segment.request)
+            hooks.response(ResponseEvent(**about, attempt=1, waited=0.0, from_cache=True))
         segment.accept(part)
 
     # Through the limiter
@@ -413,7 +418,9 @@ class Fetcher:
         """
         session, exchange = self.session, Exchange(request, credentials)
         failure: EnlightenError | None = None
-        began = session.clock.monotonic()
+        began, observed = session.clock.monotonic(), None
+        if session.hooks is not None or logger.isEnabledFor(logging.DEBUG):
+            observed = self._observe(segment, request, grant, began)
         try:
             await session.transport.send(exchange)
         except TransportError as error:
@@ -433,10 +440,25 @@ class Fetcher:
             finally:
                 if exchange.place is not None:
                     exchange.release()
+                if observed is not None:
+                    observed.end(exchange, failure, session.clock.monotonic())
                 await session.limiter.sync()
                 if session.cache is not None:
                     await session.cache.flush()
         return failure
+
+    def _observe(
+        self, segment: SegmentState, request: Request[Part], grant: Grant, began: float
+    ) -> ObservedRequest:
+        """Tell the hooks that a request is about to leave; what is returned tells of its end."""
+        hooks, attempt = self.session.hooks or Hooks(), 1 + segment.failures + segment.rejections
+        about, waited = self._described(request), sum(grant.waited.values())
+        event = RequestEvent(**about, attempt=attempt + segment.refreshed, waited=waited)
+        hooks.request(event)
+        return ObservedRequest(hooks, event, began)
+
+    def _described(self, request: Request[Part]) -> dict[str, Any]:
+        return described(request, self.session.transport.origin.base, self.session.clock.now())
 
     async def _receive_large(
         self,

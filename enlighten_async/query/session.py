@@ -12,6 +12,7 @@ from enlighten_async.cache import IntervalCache
 from enlighten_async.clock import Clock
 from enlighten_async.errors import EnlightenError
 from enlighten_async.limiter import MAX_IN_FLIGHT, RANKS, Plan, Priority, RateLimiter
+from enlighten_async.query.hooks import Hooks
 from enlighten_async.query.in_flight import InFlight
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import Credentials, Secret, Transport
@@ -108,6 +109,7 @@ class Session:
         cache: answers paid for before; `None` if nothing is cached.
         in_flight: requests of this process that are not answered yet.
         warned: whether the log was told that `max_age` has nothing to keep answers in.
+        hooks: the user's callbacks; `None` if there are none.
     """
 
     api: ApiVersion
@@ -120,3 +122,4 @@ class Session:
     cache: IntervalCache | None = None
     in_flight: InFlight = Factory(InFlight)
     warned: bool = False
+    hooks: Hooks | None = None
