@@ -235,15 +235,24 @@ class Fetcher:
             while segment.request is request and not self.paused:
                 permit = await self._acquire(segment)
                 if permit is None or not await self._still_needed(segment, request, key, shared, permit[0]):
-                    return
+                    break
                 shared.sent = True
                 failure = await self._send_once(segment, request, shared, *permit)
                 if failure is not None:
                     await self._retry_or_fail(segment, failure, permit[1])
-            if segment.error is not None and not segment.repeatable:  # nor for another query
+            if segment.error is not None and (not segment.repeatable or self._is_theirs(segment.error)):
                 shared.failure = segment.error
 
     # From the cache, and from other queries
+
+    def _is_theirs(self, error: EnlightenError) -> bool:
+        """Tell whether an error is also that of the queries that wait for the request, each in vain.
+
+        The service refuses who asks, or there is no token or no connection; and not for a lack of time.
+        """
+        refused = error.ends_query and isinstance(error, APIError)
+        unsent = isinstance(error, TransportError) and (error.ends_query or not error.sent)
+        return (refused or unsent) and (self.deadline is None or not error.passing)
 
     async def cached_part(self, cache: IntervalCache, request: Request[Part]) -> Part | None:
         """Return the cached beginning of what a request wants, as far as it may be served."""

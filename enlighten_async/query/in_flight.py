@@ -23,7 +23,7 @@ class SharedRequest:
         rank: the number of classes that go before it at the limiter.
         sent: whether it has passed the limiter.
         part: the part that it got, if it did.
-        failure: why it got none, if the service is down.
+        failure: why it got none, if it is of no use that another query sends it.
         over: set when it is over, whether or not it has got its part; made when somebody waits for it.
     """
 
@@ -59,7 +59,7 @@ class InFlight:
     """All requests under way of those who share it, in one event loop.
 
     A query that wants the same part waits for it. If the request is cancelled or fails, all who wait are
-    woken, and the first of them sends it; if the service is down, all of them are told.
+    woken, and the first of them sends it; if the service is down or cannot be reached, all are told.
     """
 
     _shared: dict[Hashable, list[SharedRequest]] = Factory(dict)

@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from anyio.lowlevel import checkpoint
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, Plan, Query
 from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Fault
-from enlighten_async.errors import EnlightenError, NotFound, ServerError
+from enlighten_async.errors import EnlightenError, NotFound, RequestTimeout, ServerError, TransportError
 from enlighten_async.limiter import RANKS
+from enlighten_async.oauth import OAuth
 from enlighten_async.retry import RetryPolicy
+from enlighten_async.testing import EmulatorTokenStore
 from tests.cache_setup import DAY, CacheSetup, check
 from tests.effort import examples
 from tests.world import World
@@ -183,6 +187,62 @@ async def test_if_the_buyer_fails_the_others_buy_themselves(late: float) -> None
     for answer in whole:
         check(world, "rgm_stats", answer)
     assert world.emulator.counts.sent <= 2 * WINDOWS
+
+
+@pytest.mark.parametrize("state", [False, True])
+@pytest.mark.parametrize("failure", ["no connection", "no token", "unknown"])
+async def test_what_fails_for_all_is_told_to_all_at_once(failure: str, state: bool, tmp_path: Path) -> None:
+    """Not to one after another, each after attempts of its own."""
+    world, attempts = World(), 0
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        nonlocal attempts
+        attempts += 1
+        if failure == "unknown":
+            return httpx.Response(404, json={"reason": "404", "message": ["Not found"]})
+        if failure == "no connection":
+            raise httpx.ConnectError("refused")
+        await world.clock.sleep(10_000)
+        raise AssertionError
+
+    service = httpx.MockTransport(handle)
+    tokens: Any = EmulatorTokenStore(world.emulator)
+    if failure == "no token":
+        first = await tokens.load("default")
+        await tokens.save("default", evolve(first, expires_at=world.clock.now() - 1))
+    oauth = OAuth("client", "secret", tokens=tokens, transport=service, clock=world.clock)
+    kept = {"state": tmp_path / "enlighten.db"} if state else {}
+    errors = list[EnlightenError]()
+
+    async def ask(client: EnlightenClient) -> None:
+        with pytest.raises(EnlightenError) as caught:
+            await client.summary(world.system)
+        errors.append(caught.value)
+
+    began = world.clock.monotonic()
+    async with (
+        EnlightenClient.v4("key", oauth=oauth, transport=service, clock=world.clock, **kept) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(20):
+            tasks.start_soon(ask, client)
+    kind = {"no connection": TransportError, "no token": RequestTimeout, "unknown": NotFound}[failure]
+    assert [type(error) for error in errors] == 20 * [kind]
+    assert len({id(error) for error in errors}) == 20
+    assert attempts == (1 if failure == "unknown" else 3)
+    assert world.clock.monotonic() - began < 100
+
+
+async def test_who_may_send_no_more_ends_nobody_elses_query() -> None:
+    """A limit is its caller's own."""
+    world = World(latency=1.0)
+    client = world.client(plan=Plan(minute=1000))
+    answers = list[Any]()
+    poor = client.with_options(max_requests=0)
+    async with anyio.create_task_group() as tasks:
+        for each in (poor, client, poor, client):
+            tasks.start_soon(asked, each.summary(world.system), answers)
+    assert sorted(type(answer).__name__ for answer in answers) == 2 * ["BudgetExceeded"] + 2 * ["Summary"]
 
 
 async def test_an_interactive_query_does_not_wait_for_a_backfill_at_the_gate(cache_setup: CacheSetup) -> None:
