@@ -7,24 +7,37 @@ from enlighten_async.errors import *  # noqa: F403 - every error is public
 from enlighten_async.limiter import Plan
 from enlighten_async.models import *  # noqa: F403 - every model is public
 from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth, Tokens, TokenStore
-from enlighten_async.query import Progress, Query, RequestEvent, ResponseEvent
+from enlighten_async.query import (
+    Answered,
+    Failed,
+    Progress,
+    Query,
+    QueryPool,
+    RequestEvent,
+    ResponseEvent,
+    as_completed,
+)
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.windows import Window
 
 __all__ = [
+    "Answered",
     "EnlightenClient",
+    "Failed",
     "FileTokenStore",
     "MemoryTokenStore",
     "OAuth",
     "Plan",
     "Progress",
     "Query",
+    "QueryPool",
     "RequestEvent",
     "ResponseEvent",
     "RetryPolicy",
     "TokenStore",
     "Tokens",
     "Window",
+    "as_completed",
     "authorization_url",
     "parse_redirect",
 ]

@@ -18,25 +18,26 @@ from enlighten_async import cache, limiter, oauth, testing, transport
 MODULES = (cache, limiter, oauth, testing, transport)
 
 NAMES = """
-    APIError Alarm AlarmEvent Alarms AuthenticationError Battery BatteryDay BatteryInterval
+    APIError Alarm AlarmEvent Alarms Answered AuthenticationError Battery BatteryDay BatteryInterval
     BatteryLifetime BatterySettings BudgetExceeded CellularModem ChannelInterval ConsumedInterval
     ConsumptionInterval ConsumptionLifetime ConsumptionMeterReadings ConsumptionStats Coverage DecodeError
     Device Devices EnergyExportInterval EnergyExportLifetime EnergyExportTelemetry EnergyImportInterval
     EnergyImportLifetime EnergyImportTelemetry EnergyLifetime EnlightenClient EnlightenError Envoy
     EnvoyInverters Envoys Estimate EvChargerEvent EvChargerEvents EvChargerInterval EvChargerLifetime
     EvChargerSchedule EvChargerSchedules EvChargerSession EvChargerSessions EvChargerTelemetry EvChargers
-    EvChargingTime Event EventType EventTypes Events EvseLifetime EvsePower EvseTelemetry FileTokenStore Gap
+    EvChargingTime Event EventType EventTypes Events EvseLifetime EvsePower EvseTelemetry Failed
+    FileTokenStore Gap
     GridStatus HpLifetime HpTelemetry InputError Inventory InvertersSummary KeyMismatch KeyMissing
     LatestReport LatestTelemetry LifetimeDay Load LoadControl MemoryTokenStore Meta MeterIntervals
     MeterReading MicroInterval MicroInverter MicroTelemetry MicrosTelemetry MissingAccessControl
     MonthlyMeterReading MonthlyProduction NotFound NotSupported OAuth OpenAlarms OpenEvents
-    PermissionDenied Plan ProductionMeter ProductionMeterReadings Progress Query QuotaExhausted
+    PermissionDenied Plan ProductionMeter ProductionMeterReadings Progress Query QueryPool QuotaExhausted
     QuotaStatus QuotaWindow RangeError Reason ReauthorizationRequired Receipt RequestEvent RequestTimeout
     ResponseEvent RetryPolicy
     RgmInterval RgmStats Series ServerError ServiceRetired Stats StatsInterval StorageInterval
     StorageMeterReading StorageMeterReadings StorageTelemetry StormGuard Sum Summary System SystemDetails
     SystemDevice SystemId Systems Throttled TokenRefused TokenStore Tokens TransportError Unavailable
-    UsageError Window authorization_url parse_redirect
+    UsageError Window as_completed authorization_url parse_redirect
 """
 
 

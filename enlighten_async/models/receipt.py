@@ -32,6 +32,18 @@ class Receipt:
     waited: Mapping[str, float] = Factory(dict)
     left: Mapping[str, int] = Factory(dict)
 
+    def __add__(self, later: Receipt) -> Receipt:
+        """Return the cost of both; the requests left are those after the later one."""
+        reasons = {**self.waited, **later.waited}
+        return Receipt(
+            sent=self.sent + later.sent,
+            rejected=self.rejected + later.rejected,
+            retried=self.retried + later.retried,
+            from_cache=self.from_cache + later.from_cache,
+            waited={each: self.waited.get(each, 0.0) + later.waited.get(each, 0.0) for each in reasons},
+            left=later.left or self.left,
+        )
+
 
 @frozen
 class Estimate(ToDict):

@@ -3,6 +3,7 @@
 from enlighten_async.query.estimate import quota_status
 from enlighten_async.query.hooks import Hooks, RequestEvent, RequestHook, ResponseEvent, ResponseHook
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
+from enlighten_async.query.pool import Answered, Failed, Outcome, QueryPool, as_completed
 from enlighten_async.query.query import Progress, Query
 from enlighten_async.query.session import (
     ApiVersion,
@@ -12,14 +13,18 @@ from enlighten_async.query.session import (
 )
 
 __all__ = [
+    "Answered",
     "ApiVersion",
     "CredentialsProvider",
+    "Failed",
     "Hooks",
+    "Outcome",
     "Part",
     "Progress",
     "Query",
     "QueryOptions",
     "QueryPlan",
+    "QueryPool",
     "RequestEvent",
     "RequestHook",
     "ResponseEvent",
@@ -27,5 +32,6 @@ __all__ = [
     "Segment",
     "Segments",
     "Session",
+    "as_completed",
     "quota_status",
 ]

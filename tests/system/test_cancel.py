@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-import trio
 from anyio.lowlevel import checkpoint
 
 from enlighten_async import Query
 from enlighten_async.emulator import Quota
+from tests.tasks import living
 from tests.world import World
 
 DAYS, WINDOWS, AT_ONCE = 70, 10, 4
@@ -96,16 +96,6 @@ class Trial:
         assert self.world.emulator.counts.sent - before == WINDOWS - self.arrived
         truth = self.world.emulator.truth.rgm_stats(self.world.system, answer.window.start, answer.window.end)
         assert [row.end_at.timestamp() for row in answer.intervals] == [row["end_at"] for row in truth]
-
-
-def living(backend: str) -> int:
-    """Return how many tasks live in this event loop, the fake clock's own not counted."""
-    if backend == "asyncio":
-        return len(asyncio.all_tasks())
-    tasks = [trio.lowlevel.current_root_task()]
-    for task in tasks:
-        tasks += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-    return sum(task.name != "FakeClock" for task in tasks)
 
 
 async def cut_after_steps(trial: Trial, use: Use, steps: int) -> bool:

@@ -7,6 +7,7 @@ from typing import assert_type
 
 from enlighten_async import (
     Alarms,
+    Answered,
     Battery,
     BatteryDay,
     BatteryInterval,
@@ -17,6 +18,7 @@ from enlighten_async import (
     Devices,
     EnergyImportInterval,
     EnlightenClient,
+    EnlightenError,
     Envoys,
     Estimate,
     EvChargerEvent,
@@ -24,6 +26,7 @@ from enlighten_async import (
     Event,
     Events,
     EventTypes,
+    Failed,
     Inventory,
     InvertersSummary,
     LatestTelemetry,
@@ -31,6 +34,7 @@ from enlighten_async import (
     MicroInterval,
     MicroTelemetry,
     ProductionMeterReadings,
+    Receipt,
     RgmInterval,
     RgmStats,
     Series,
@@ -45,6 +49,7 @@ from enlighten_async import (
     SystemDevice,
     SystemId,
     Systems,
+    as_completed,
 )
 
 
@@ -127,3 +132,24 @@ async def telemetry(client: EnlightenClient) -> None:
         assert_type(part, StorageTelemetry)
     assert_type((await client.hp_lifetime(1765))[0], LifetimeDay)
     assert_type((await client.battery_lifetime(1765))[0], BatteryDay)
+
+
+async def many(client: EnlightenClient) -> None:
+    """The outcomes of a pool are told apart by their type, and keep that of the answers."""
+    async with as_completed(client.rgm_stats(each) for each in (1, 2)) as outcomes:
+        assert_type(outcomes.receipt, Receipt)
+        async for outcome in outcomes:
+            if isinstance(outcome, Answered):
+                assert_type(outcome.answer, RgmStats)
+            else:
+                assert_type(outcome.error, EnlightenError)
+                assert_type(outcome.query.partial(), RgmStats | None)
+    async with as_completed([client.systems()], ordered=True) as lists:
+        assert_type([outcome async for outcome in lists], list[Answered[Systems] | Failed[Systems]])
+    async with as_completed(client.summary(each.system_id) async for each in client.systems()) as days:
+        async for day in days:
+            match day:
+                case Answered(answer=answer):
+                    assert_type(answer, Summary)
+                case Failed(error=error):
+                    assert_type(error, EnlightenError)
