@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import click
 
@@ -14,7 +15,7 @@ from enlighten_async.cli.progress import shown_progress
 
 if TYPE_CHECKING:
     from enlighten_async.demo import Demo
-    from enlighten_async.emulator import Drift, Emulator, Quota
+    from enlighten_async.emulator import Drift, Emulator, Fault, Quota
     from enlighten_async.models import Sum
 
 ROTATIONS = ["strict", "lenient"]
@@ -52,6 +53,11 @@ or a code, which the consent of an owner gives (add &user=ID for another user):
   export ENLIGHTEN_API_KEY=any ENLIGHTEN_CLIENT_ID=any ENLIGHTEN_CLIENT_SECRET=any
   export ENLIGHTEN_TOKENS=emulated.json ENLIGHTEN_BASE_URL={host}/api/v4
   enlighten login && enlighten systems
+
+What it counted, faults, latency, tokens and time, at will (the service has no such path):
+
+  curl {host}/_emulator
+  curl {host}/_emulator/faults -H 'Content-Type: application/json' -d '{{"name": "drop", "times": 2}}'
 """
 
 
@@ -65,13 +71,53 @@ def _drifts(_: click.Context, parameter: click.Parameter, names: tuple[str, ...]
     return frozenset(map(Drift, names))
 
 
+def _faults(_: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[Fault]:
+    """Return the faults of these texts."""
+    from enlighten_async.emulator import parse_fault  # noqa: PLC0415 - only this command needs it
+
+    try:
+        return [parse_fault(text) for text in texts]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
+
+
+def _moment(_: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """Return the epoch seconds of an instant; one without an offset is in UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise click.BadParameter("write an instant such as 2026-05-01T12:00", param=parameter) from None
+
+
+class EmulatorOptions(TypedDict):
+    """Options of the emulator itself, as the command line has them."""
+
+    plan: str
+    seed: int
+    users: int
+    systems: int
+    latency: float
+    jitter: float
+    rotation: Literal["strict", "lenient"]
+    faults: list[Fault]
+    token_ttl: float | None
+    now: float | None
+    added: frozenset[Drift]
+    removed: frozenset[Drift]
+
+
 class EmulatorCommand(click.Command):
-    """A command whose help lists the drifts."""
+    """A command whose help lists the faults and the drifts."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the names of the drifts and what they do."""
-        from enlighten_async.emulator import DEFAULT_DRIFTS, DRIFTS  # noqa: PLC0415 - only needed here
+        """Write the names of the faults, and the names of the drifts and what they do."""
+        from enlighten_async.emulator import DEFAULT_DRIFTS, DRIFTS, FAULTS  # noqa: PLC0415 - only needed here
 
+        with formatter.section("Faults"):
+            formatter.write_text(f"{', '.join(FAULTS)}.")
         with formatter.section("Drifts"):
             formatter.write_dl(
                 [
@@ -95,6 +141,35 @@ class EmulatorCommand(click.Command):
     show_default=True,
     help="Seconds that an answer takes.",
 )
+@click.option(
+    "--jitter",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Seconds by which the latency varies, up or down.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    metavar="NAME[,times=N,...]",
+    callback=_faults,
+    multiple=True,
+    help="Fail: drop,times=2,path=rgm_stats, say. Options: times (a number, or always), after, path, delay,"
+    " status, body, retry_after; may be given again.",
+)
+@click.option(
+    "--token-ttl",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Life of an access token of v4.  [default: a day]",
+)
+@click.option(
+    "--now",
+    metavar="INSTANT",
+    callback=_moment,
+    help="Time at the start, such as 2026-05-01T12:00 (UTC).  [default: that of this machine]",
+)
+@click.option("--log/--no-log", default=True, show_default=True, help="Show each request, without its key.")
 @click.option(
     "--rotation",
     type=click.Choice(ROTATIONS),
@@ -120,38 +195,58 @@ class EmulatorCommand(click.Command):
 )
 @click.pass_obj
 def emulator(
-    context: CommandContext,
-    host: str,
-    port: int,
-    plan: str,
-    seed: int,
-    users: int,
-    systems: int,
-    latency: float,
-    rotation: Literal["strict", "lenient"],
-    added: frozenset[Drift],
-    removed: frozenset[Drift],
+    context: CommandContext, host: str, port: int, log: bool, **options: Unpack[EmulatorOptions]
 ) -> None:
     """Serve an emulator of the service on this machine, for trying things out."""
-    from enlighten_async.emulator import DEFAULT_DRIFTS, Emulator, Quota  # noqa: PLC0415 - only needed here
-
-    quota: Quota = getattr(Quota, plan.upper())
-    service = Emulator(
-        seed=seed,
-        users=users,
-        systems=systems,
-        quota=quota,
-        latency=latency,
-        rotation=rotation,
-        drifts=(DEFAULT_DRIFTS | added) - removed,
-    )
+    service = emulator_of(**options)
+    if log:
+        service.access_log = lambda access: context.report(str(access))
 
     async def work() -> None:
         _check_free(host, port)
         click.echo(_banner(service, f"http://{f'[{host}]' if ':' in host else host}:{port}"))
-        await service.serve(host, port)
+        try:
+            await service.serve(host, port)
+        finally:
+            for line in summary(service):
+                context.report(line)
 
     context.run(work, until_interrupted=True)
+
+
+def emulator_of(**options: Unpack[EmulatorOptions]) -> Emulator:
+    """Return the emulator of a command line."""
+    from enlighten_async import emulator as emulators  # noqa: PLC0415 - only needed here
+
+    service = emulators.Emulator(
+        seed=options["seed"],
+        users=options["users"],
+        systems=options["systems"],
+        quota=getattr(emulators.Quota, options["plan"].upper()),
+        latency=emulators.jittered(options["latency"], options["jitter"]),
+        rotation=options["rotation"],
+        faults=options["faults"],
+        clock=emulators.ServiceClock(options["now"]),
+        drifts=(emulators.DEFAULT_DRIFTS | options["added"]) - options["removed"],
+    )
+    service.token_ttl = options["token_ttl"] or service.token_ttl
+    return service
+
+
+def summary(service: Emulator) -> list[str]:
+    """Return what an emulator has counted, in lines."""
+    counts = service.counts
+    busiest = max((counts.windows + counts.rejected_windows).values(), default=0)
+    served = f"{counts.served:,} within the quota, {counts.rejected:,} rejected"
+    lines = [f"requests  {counts.sent:,}: {served}; at most {busiest:,} in a minute"]
+    if counts.by_status:
+        told = (f"{status}: {number:,}" for status, number in sorted(counts.by_status.items()))
+        lines.append(f"status    {', '.join(told)}")
+    if counts.tokens:
+        refused = counts.refused_tokens
+        told = (f"{grant} {number:,} ({refused[grant]:,} refused)" for grant, number in counts.tokens.items())
+        lines.append(f"tokens    {', '.join(told)}")
+    return lines
 
 
 def _check_free(host: str, port: int) -> None:

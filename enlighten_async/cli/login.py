@@ -41,7 +41,22 @@ SHUTDOWN_POLL_S = 0.05
 HOST = "127.0.0.1"
 CALLBACK_PATH = "/callback"
 
-PAGE = "<!doctype html><title>enlighten</title><p>{text}</p>\n"
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>enlighten login</title><style>
+:root{{color-scheme:light dark;--page:#f3f5f7;--card:#fff;--text:#1b232b;--soft:#566370;--line:#d5dbe1}}
+@media (prefers-color-scheme:dark){{:root{{--page:#12171c;--card:#1c232a;--text:#e8edf1;--soft:#a3b0bb;
+--line:#36414b}}}}
+body{{box-sizing:border-box;margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;
+background:var(--page);color:var(--text);font:1rem/1.5 system-ui,sans-serif}}
+main{{max-width:27rem;padding:1.5rem;background:var(--card);border:1px solid var(--line);border-radius:12px}}
+h1{{margin:0 0 .5rem;font-size:1.375rem;line-height:1.25}}p{{margin:0 0 .75rem}}
+.soft{{margin:0;color:var(--soft);font-size:.875rem}}
+</style></head><body><main><h1>{title}</h1><p>{text}</p>
+<p class="soft">This page is from the command <code>enlighten login</code> on this computer.</p>
+</main></body></html>
+"""
+TITLES = {HTTPStatus.OK: "Login at Enlighten", HTTPStatus.BAD_REQUEST: "Another login"}
 CODE_RECEIVED = "The code has arrived: you can close this page and go back to the terminal."
 LOGIN_REFUSED = "The login was refused: you can close this page and go back to the terminal."
 OTHER_LOGIN = "This address does not belong to the login that is waited for."
@@ -141,13 +156,13 @@ class _CallbackHandler(BaseHTTPRequestHandler):
         """Log nothing: the address holds the code."""
 
     def _send(self, status: HTTPStatus, text: str) -> None:
-        body = PAGE.format(text=text).encode()
+        body = PAGE.format(title=TITLES.get(status, "Nothing here"), text=text).encode()
         self.send_response(status)
         for name, value in {
             "Content-Type": "text/html; charset=utf-8",
             "Content-Length": str(len(body)),
             "Cache-Control": "no-store",
-            "Content-Security-Policy": "default-src 'none'",
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
             "Referrer-Policy": "no-referrer",
             "Connection": "close",
         }.items():

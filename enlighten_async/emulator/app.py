@@ -8,13 +8,13 @@ from email.utils import formatdate
 from random import Random
 from typing import TYPE_CHECKING, TypeAlias
 
-from enlighten_async.clock import SystemClock
-from enlighten_async.emulator import asgi
+from enlighten_async.emulator import admin, asgi
 from enlighten_async.emulator.drift import DEFAULT_DRIFTS, Drift, drifted_fleet, outage_at
 from enlighten_async.emulator.faults import Fault, FaultInjector
 from enlighten_async.emulator.quota import Quota, QuotaCounter
-from enlighten_async.emulator.request_log import RequestLog
+from enlighten_async.emulator.request_log import Access, RequestLog
 from enlighten_async.emulator.service import OptionsT, Service
+from enlighten_async.emulator.service_clock import ServiceClock
 from enlighten_async.emulator.simulation.fleet import build_fleet, user_ids
 from enlighten_async.emulator.simulation.ground_truth import GroundTruth
 from enlighten_async.emulator.simulation.sun import DAY_S
@@ -76,7 +76,12 @@ class Emulator:
         rotation: whether a refresh token is invalid once it was used ("strict"), or stays valid ("lenient").
         v4_options: behaviour of v4 that is undocumented or disputed; may be replaced at any time.
         drifts: departures from the documentation that are on, or their names; may be replaced at any time.
+
+    Attributes:
+        access_log: is called with each request that is over; `None`: nobody is.
     """
+
+    access_log: Callable[[Access], object] | None = None
 
     def __init__(
         self,
@@ -102,7 +107,7 @@ class Emulator:
         v4_options: V4Options | None = None,
         drifts: Iterable[Drift | str] = DEFAULT_DRIFTS,
     ) -> None:
-        self.clock: Clock = clock or SystemClock()
+        self.clock: Clock = clock or ServiceClock()
         on, now = frozenset(map(Drift, drifts)), self.clock.now()
         built = drifted_fleet(build_fleet(seed, users, systems, now) if fleet is None else fleet, on, now)
         self.truth = GroundTruth(built, seed, self.clock, report_lag)
@@ -167,6 +172,23 @@ class Emulator:
         self._v4.options = options
 
     @property
+    def token_ttl(self) -> float:
+        """Seconds for which an access token of v4 lives; may be replaced, for the tokens to come."""
+        return self._tokens.access_ttl
+
+    @token_ttl.setter
+    def token_ttl(self, seconds: float) -> None:
+        self._tokens.access_ttl = seconds
+
+    @property
+    def latency_and_jitter(self) -> tuple[float, float]:
+        """The mean latency, and by how much it varies either way (seconds); (0, 0) if a function draws it."""
+        if callable(self.latency):
+            return 0.0, 0.0
+        least, most = self.latency if isinstance(self.latency, tuple) else (self.latency, self.latency)
+        return round((least + most) / 2, 6), round((most - least) / 2, 6)
+
+    @property
     def drifts(self) -> frozenset[Drift]:
         """The departures from the documentation that are on; they may be replaced at any time."""
         return self._v4.drifts
@@ -188,6 +210,10 @@ class Emulator:
     def inject(self, *faults: Fault) -> None:
         """Inject these faults from now on; the list `faults` holds all of them and may be changed."""
         self.faults.extend(faults)
+
+    def seen(self, fault: Fault) -> int:
+        """Return the number of requests that a fault has matched."""
+        return self._fault_injector.seen(fault)
 
     def grant(self, user_id: str, client_id: str | None = None) -> dict[str, object]:
         """Return tokens of a user, as the token endpoint responds with them, without any login.
@@ -232,6 +258,18 @@ class Emulator:
 
         Raises DroppedError if the connection is to be closed instead.
         """
+        if admin.is_admin(request):
+            return admin.respond(self, request)
+        at, began, status = self.clock.now(), self.clock.monotonic(), None
+        try:
+            response = await self._respond(request)
+            status = response.status
+        finally:
+            if self.access_log is not None:
+                self.access_log(Access.of(request, at, status, self.clock.monotonic() - began))
+        return response
+
+    async def _respond(self, request: Request) -> Response:
         latency = _draw(self.latency, self._random)
         await self._wait(latency * LATENCY_SHARE_EACH_WAY)
         handling = latency * (1 - 2 * LATENCY_SHARE_EACH_WAY)

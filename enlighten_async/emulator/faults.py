@@ -68,6 +68,7 @@ class Fault:
         transform: changes the finished response.
         start: it applies from this instant on (epoch seconds, by the emulator's clock).
         end: it applies until this instant.
+        name: how the fault is called where faults are listed.
     """
 
     status: int | None = None
@@ -84,6 +85,7 @@ class Fault:
     transform: Transform | None = None
     start: float = -math.inf
     end: float = math.inf
+    name: str = ""
 
     def matches(self, request: Request, now: float) -> bool:
         """Return whether the fault may apply to a request at this instant (epoch seconds)."""
@@ -206,6 +208,10 @@ class FaultInjector:
 
     def __init__(self) -> None:
         self._seen: WeakKeyDictionary[Fault, int] = WeakKeyDictionary()
+
+    def seen(self, fault: Fault) -> int:
+        """Return the number of requests that a fault has matched."""
+        return self._seen.get(fault, 0)
 
     def next_fault(
         self, faults: Iterable[Fault], request: Request, now: float, *, counted: bool | None = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from enlighten_async.emulator.quota import minute_of
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.messages import Request, Response
 
 MAX_LOG_ENTRIES = 10_000
+CREDENTIALS = frozenset({"key", "user_id"})
+LOGIN_PARAMS = ("grant_type", "response_type")
 
 
 @define
@@ -30,6 +34,43 @@ class LoggedRequest:
     path: str
     params: dict[str, str]
     status: int | None = None
+
+
+@frozen
+class Access:
+    """One request as an access log tells it, without credentials.
+
+    Attributes:
+        at: time of arrival (epoch seconds, by the emulator's clock).
+        method: HTTP method.
+        path: the path of the URL.
+        params: the parameters without credentials; repeated ones are joined by commas.
+        status: status of the response; `None` if the connection was dropped, or the caller has left.
+        seconds: from the arrival to the response.
+    """
+
+    at: float
+    method: str
+    path: str
+    params: dict[str, str]
+    status: int | None
+    seconds: float
+
+    @classmethod
+    def of(cls, request: Request, at: float, status: int | None, seconds: float) -> Access:
+        """Return what the log tells of a request; of a login, only what is asked for."""
+        given = {name: ",".join(values) for name, values in request.params.items()}
+        if request.path.startswith("/oauth/"):
+            shown = {name: given[name] for name in LOGIN_PARAMS if name in given}
+        else:
+            shown = {name: value for name, value in given.items() if name not in CREDENTIALS}
+        return cls(at, request.method, request.path, shown, status, seconds)
+
+    def __str__(self) -> str:
+        query = f"?{urlencode(self.params, safe=',')}" if self.params else ""
+        status = "no response" if self.status is None else str(self.status)
+        at = datetime.fromtimestamp(self.at, UTC)
+        return f"{at:%H:%M:%S} {self.method} {self.path}{query} {status} {1000 * self.seconds:.0f} ms"
 
 
 @define

@@ -130,6 +130,7 @@ def test_the_owner_logs_in_and_the_tokens_are_kept(login: Login) -> None:
     page = login.pages.get(timeout=10)
     assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
     assert "close this page" in page.text
+    assert "default-src 'none'; style-src 'unsafe-inline'" in page.headers["content-security-policy"]
     kept = login.stored()["default"]
     code = parse_qs(page.url.query.decode())["code"][0]
     for secret in (SECRET, kept["access_token"], kept["refresh_token"], code):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import socket
@@ -196,8 +197,15 @@ def test_the_emulator_serves_until_ctrl_c() -> None:
         wanted = f"error: cannot listen at 127.0.0.1 port {port}: choose another --host or --port"
         assert said == ("", f"{wanted}\n")
         server.send_signal(signal.SIGINT)
-        server.communicate(timeout=PATIENCE)
+        _, told = server.communicate(timeout=PATIENCE)
         assert server.returncode == 0
+    assert re.search(r"^\d\d:\d\d:\d\d GET /api/v2/systems\?limit=\d+ 200 \d+ ms$", told, re.MULTILINE)
+    assert "key=" not in told
+    assert told.splitlines()[-3:] == [
+        "requests  2: 2 within the quota, 0 rejected; at most 2 in a minute",
+        "status    200: 2",
+        "tokens    password 1 (0 refused)",
+    ]
 
 
 def test_the_emulator_drifts_as_it_is_told() -> None:
@@ -228,7 +236,7 @@ def _check_v4(printed: IO[str], port: int) -> None:
     name, value = header.replace("$TOKEN", token).split(": ")
     assert httpx.get(url, headers={name: value}).json()["total"] == 3
     shown = httpx.get(lines[10], follow_redirects=True)
-    assert "<pre>" in shown.text
+    assert "<output>" in shown.text
 
 
 @pytest.mark.parametrize(("missing", "words"), [("click", "demo"), ("rich", "demo"), ("uvicorn", "demo")])

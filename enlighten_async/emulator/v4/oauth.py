@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from html import escape
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from attrs import frozen
 
 from enlighten_async.emulator.messages import Response, json_response, parse_form
+from enlighten_async.emulator.pages import code_page, consent_page, refused_page
 from enlighten_async.emulator.v4.tokens import user_name
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ class OAuth:
         return _oauth_error(404, "not_found", "No such page")
 
     def _authorize(self, request: Request) -> Response:
-        """Redirect the owner with a code; they consent at once, as the demo user or as `user`."""
+        """Redirect the owner with a code, as the demo user or as `user`.
+
+        A browser, which accepts HTML, is shown a page first, to consent; a program consents at once.
+        """
         redirect_uri = request.get("redirect_uri")
         user = request.get("user") or self.owner
         if not redirect_uri:
@@ -57,6 +60,10 @@ class OAuth:
             return _oauth_error(401, "invalid_client", "No client with requested id")
         if request.get("response_type") != "code":
             return _oauth_error(400, "unsupported_response_type", "Unsupported response types")
+        if "text/html" in request.headers.get("accept", "") and not (
+            request.get("allow") or request.get("deny")
+        ):
+            return self._ask_owner(request, user)
         if self.service.options.deny or request.get("deny") or user not in self.users:
             added = {"error": "access_denied", "error_description": "User denied access"}
         else:
@@ -67,9 +74,15 @@ class OAuth:
 
     def _show_code(self, request: Request) -> Response:
         """Show the code to an owner who has to copy it into the application by hand."""
-        shown = escape(request.get("code") or request.get("error") or "nothing")
-        page = f"<!DOCTYPE html><html><body><p>Authorization code:</p><pre>{shown}</pre></body></html>"
-        return Response(headers=(("Content-Type", "text/html; charset=utf-8"),), body=page.encode())
+        code = request.get("code")
+        return code_page(code) if code else refused_page(request.get("error") or "it asked for none")
+
+    def _ask_owner(self, request: Request, user: str) -> Response:
+        """Show the page on which an owner consents."""
+        names = ("response_type", "client_id", "redirect_uri", "state")
+        kept = {name: request.get(name) for name in names if name in request.params}
+        users = ((each, user_name(each)) for each in self.users)
+        return consent_page(request.get("client_id"), request.get("redirect_uri"), kept, users, user)
 
     def _token(self, request: Request) -> Response:
         """Issue tokens to a client that names a grant; parameters come in the query or as a form."""

@@ -74,10 +74,12 @@ class Tokens:
         seed: seed of their texts.
         clock: the clock of their expiry.
         rotation: whether a refresh token is invalid once it was used ("strict"), or stays valid ("lenient").
+        access_ttl: seconds an access token lives.
     """
 
-    def __init__(self, seed: int, clock: Clock, rotation: Rotation) -> None:
+    def __init__(self, seed: int, clock: Clock, rotation: Rotation, access_ttl: float = ACCESS_TTL_S) -> None:
         self.rotation = rotation
+        self.access_ttl = access_ttl
         self._random = Random(f"{seed}/tokens")
         self._clock = clock
         self._access: dict[str, Token] = {}
@@ -130,15 +132,15 @@ class Tokens:
         jti, ati = self._jti(), self._jti()
         user = _user_fields(user_id)
         claims = user | CLAIMS | {"user_name": user_name(user_id), "client_id": client_id}
-        access = self._write(claims | {"exp": int(now + ACCESS_TTL_S), "jti": ati})
+        access = self._write(claims | {"exp": int(now + self.access_ttl), "jti": ati})
         refresh = self._write(claims | {"exp": int(now + REFRESH_TTL_S), "jti": jti, "ati": ati})
-        self._access[access] = Token(user_id, client_id, now + ACCESS_TTL_S)
+        self._access[access] = Token(user_id, client_id, now + self.access_ttl)
         self._refresh[refresh] = Token(user_id, client_id, now + REFRESH_TTL_S)
         return {
             "access_token": access,
             "token_type": "bearer",
             "refresh_token": refresh,
-            "expires_in": ACCESS_TTL_S,
+            "expires_in": int(self.access_ttl),
             "scope": "read write",
             "is_internal_app": False,
             "jti": ati,

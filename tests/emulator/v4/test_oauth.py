@@ -174,9 +174,35 @@ async def test_the_code_may_be_shown_to_be_carried_by_hand(clock: FakeClock) -> 
         shown = await client.get(sent.headers["location"])
         evil = await client.get("/oauth/redirect_uri", params={"code": "<script>"})
     code = dict(parse_qsl(urlsplit(sent.headers["location"]).query))["code"]
-    assert f"<pre>{code}</pre>" in shown.text
+    assert f"<output>{code}</output>" in shown.text
     assert len(code) == 6
     assert "<script>" not in evil.text
+
+
+async def test_a_browser_is_asked_first(clock: FakeClock) -> None:
+    """By a page that names application, owners and destination, runs no script and quotes nothing raw."""
+    emulator, evil = Emulator(clock=clock, users=2), '"><script>alert(1)</script>'
+    browser = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+    asked = {
+        "response_type": "code",
+        "client_id": evil,
+        "redirect_uri": "http://127.0.0.1:8710/back",
+        "state": evil,
+    }
+    async with service(emulator) as client:
+        page = await client.get("/oauth/authorize", params=asked, headers=browser)
+        allowed = await client.get("/oauth/authorize", params={**asked, "allow": "1"}, headers=browser)
+        denied = await client.get("/oauth/authorize", params={**asked, "deny": "1"}, headers=browser)
+        refused = await client.get("/oauth/redirect_uri", params={"error": evil}, headers=browser)
+    policy = page.headers["content-security-policy"]
+    assert (page.status_code, policy.startswith("default-src 'none';")) == (200, True)
+    assert "script" not in policy
+    assert "<script" not in page.text + refused.text
+    assert all(user_name(user) in page.text for user in emulator.users)
+    assert "127.0.0.1:8710" in page.text
+    assert "Emulator for tests" in page.text
+    assert allowed.headers["location"].startswith("http://127.0.0.1:8710/back?code=")
+    assert "error=access_denied" in denied.headers["location"]
 
 
 async def test_installers_log_in_by_password(clock: FakeClock) -> None:
