@@ -4,6 +4,7 @@ from enlighten_async import errors, models
 from enlighten_async.api.v2.authorization import authorization_url, parse_redirect
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import *  # noqa: F403 - every error is public
+from enlighten_async.export import Table, concat
 from enlighten_async.limiter import Plan
 from enlighten_async.models import *  # noqa: F403 - every model is public
 from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth, Tokens, TokenStore
@@ -34,11 +35,13 @@ __all__ = [
     "RequestEvent",
     "ResponseEvent",
     "RetryPolicy",
+    "Table",
     "TokenStore",
     "Tokens",
     "Window",
     "as_completed",
     "authorization_url",
+    "concat",
     "parse_redirect",
 ]
 __all__ += errors.__all__

@@ -36,8 +36,8 @@ NAMES = """
     ResponseEvent RetryPolicy
     RgmInterval RgmStats Series ServerError ServiceRetired Stats StatsInterval StorageInterval
     StorageMeterReading StorageMeterReadings StorageTelemetry StormGuard Sum Summary System SystemDetails
-    SystemDevice SystemId Systems Throttled TokenRefused TokenStore Tokens TransportError Unavailable
-    UsageError Window as_completed authorization_url parse_redirect
+    SystemDevice SystemId Systems Table Throttled TokenRefused TokenStore Tokens TransportError Unavailable
+    UsageError Window as_completed authorization_url concat parse_redirect
 """
 
 

@@ -20,6 +20,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.series import Series
+from enlighten_async.models.tabular import Tabular
 from enlighten_async.windows import DAY, END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 
 MAX_VALUES, MAX_OBJECTS, MAX_LEFT_OUT = 1_000_000, 50_000, 100
@@ -155,7 +156,7 @@ class ToDict:
         return unstructure(self)
 
 
-class RowSequence(ToDict, Sequence[R_co], Generic[R_co]):
+class RowSequence(ToDict, Tabular, Sequence[R_co], Generic[R_co]):
     """A model that is a sequence of rows as well; a slice of it is a tuple of rows."""
 
     __slots__ = ()

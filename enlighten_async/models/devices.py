@@ -22,6 +22,7 @@ from enlighten_async.models.convert import (
 )
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.tabular import Tabular
 
 _POWER = quantity_parser({"W": 1, "kW": 1000, "MW": 1_000_000})
 _ENERGY = quantity_parser(
@@ -91,7 +92,7 @@ class Device(ToDict):
 
 
 @frozen
-class Inventory(ToDict):
+class Inventory(ToDict, Tabular):
     """The active devices of a system; retired ones are not listed.
 
     Attributes:
@@ -252,7 +253,7 @@ class SystemDevice(ToDict):
 
 
 @frozen
-class Devices(ToDict):
+class Devices(ToDict, Tabular):
     """The devices of a system, kind by kind; a kind of which it has none is empty.
 
     Attributes:

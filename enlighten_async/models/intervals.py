@@ -16,6 +16,7 @@ from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage, Gap, combined, earlier
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, concatenated, row_class
+from enlighten_async.models.tabular import Tabular
 from enlighten_async.windows import DAY, Window, steady, time_zone
 
 
@@ -146,7 +147,7 @@ KEEP_NEWEST: Final = "keep_newest"
 
 
 @frozen
-class SeriesResult(ToDict):
+class SeriesResult(ToDict, Tabular):
     """The data of a system over a range of time.
 
     Attributes:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from enlighten_async.models.convert import STRICT, RowSequence, ToDict
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.tabular import Tabular
 
 
 @frozen
@@ -113,7 +114,7 @@ class MonthlyMeterReading(ToDict):
 
 
 @frozen
-class MonthlyProduction(ToDict):
+class MonthlyProduction(ToDict, Tabular):
     """The production of a system in a month. Deprecated by the service.
 
     Attributes:

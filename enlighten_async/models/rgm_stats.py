@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from attrs import evolve, field, frozen
 
@@ -14,6 +14,9 @@ from enlighten_async.models.intervals import IntervalStats, within
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, concatenated
 from enlighten_async.windows import Window
+
+if TYPE_CHECKING:
+    from enlighten_async.export import Table
 
 
 @frozen
@@ -101,6 +104,17 @@ class RgmStats(IntervalStats[RgmInterval]):
     meter_intervals: tuple[MeterIntervals, ...]
     coverage: Coverage = field(eq=False)
     receipt: Receipt = field(factory=Receipt, eq=False)
+
+    def meter_table(self) -> Table:
+        """Return the rows of all channels of all meters as one table, meter by meter.
+
+        Its columns are `system_id`, `meter_serial_number`, `envoy_serial_number`, `channel`, `end_at`,
+        `wh_del` (Wh) and `curr_w` (W). It has `to_polars()`, `to_pandas()`, `to_arrow()` and
+        `__arrow_c_stream__`, as the answer has for the rows of the whole system.
+        """
+        from enlighten_async.export import meter_table  # noqa: PLC0415 - only exports need it
+
+        return meter_table(self)
 
     @classmethod
     def _without_rows(cls) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from datetime import datetime
 from functools import cache
 from operator import call
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_args, get_type_hints, overload
 
 from attrs import fields, frozen
 
+from enlighten_async.models.tabular import Tabular
 from enlighten_async.windows import as_datetime
 
 R = TypeVar("R")
@@ -105,14 +106,31 @@ def row_class(model: type) -> type[Any]:
     return next(row for base in bases for row in get_args(base) if isinstance(row, type))
 
 
-class Series(Sequence[R_co], Generic[R_co]):
+class Columns(dict[str, "memoryview[int] | memoryview[float]"]):
+    """Attribute names to read-only views of the raw numbers of a series.
+
+    `end_at` (epoch seconds) and `channel` are integers; all others are floats, null as NaN. No copy is made;
+    numpy and polars take such views as they are.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, name: Literal["end_at", "channel"], /) -> memoryview[int]: ...  # type: ignore[overload-overlap]
+        @overload
+        def __getitem__(self, name: str, /) -> memoryview[float]: ...
+        def __getitem__(self, name: str, /) -> memoryview[int] | memoryview[float]: ...
+
+
+class Series(Tabular, Sequence[R_co], Generic[R_co]):
     """An immutable sequence of rows, kept as one `array` per attribute.
 
     Indexing and iterating build rows; a slice is a `Series` again.
 
     Attributes:
-        columns: attribute name to a read-only view of its raw numbers: instants in epoch seconds,
-            null as NaN. No copy is made; numpy and polars take such views as they are.
+        columns: each attribute's raw numbers.
     """
 
     __slots__ = ("_columns", "_row")
@@ -139,9 +157,9 @@ class Series(Sequence[R_co], Generic[R_co]):
         )
 
     @property
-    def columns(self) -> Mapping[str, memoryview]:
-        """Return each attribute's raw numbers, read-only."""
-        return {name: memoryview(column).toreadonly() for name, column in self._columns.items()}
+    def columns(self) -> Columns:
+        """Each attribute's raw numbers, read-only: instants in epoch seconds, null as NaN."""
+        return Columns((name, memoryview(column).toreadonly()) for name, column in self._columns.items())
 
     def __len__(self) -> int:
         return len(next(iter(self._columns.values())))

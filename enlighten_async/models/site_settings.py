@@ -21,6 +21,7 @@ from enlighten_async.models.convert import (
 )
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.tabular import Tabular
 
 
 @frozen
@@ -168,7 +169,7 @@ class LatestReport(ToDict):
 
 
 @frozen
-class LatestTelemetry(ToDict):
+class LatestTelemetry(ToDict, Tabular):
     """The last reports of a system's devices; a kind of which it has none is empty.
 
     Attributes:

@@ -49,7 +49,9 @@ from enlighten_async import (
     SystemDevice,
     SystemId,
     Systems,
+    Table,
     as_completed,
+    concat,
 )
 
 
@@ -153,3 +155,15 @@ async def many(client: EnlightenClient) -> None:
                     assert_type(answer, Summary)
                 case Failed(error=error):
                     assert_type(error, EnlightenError)
+
+
+async def columns(client: EnlightenClient) -> None:
+    """The numbers of a series are typed as what they are; answers are tables."""
+    stats = await client.rgm_stats(1765)
+    assert_type(stats.intervals.columns["end_at"], memoryview[int])
+    assert_type(stats.intervals.columns["wh_del"], memoryview[float])
+    assert_type(stats.intervals.columns["wh_del"][0], float)
+    assert_type(stats.meter_intervals[0].intervals.columns["channel"], memoryview[int])
+    assert_type(stats.meter_table(), Table)
+    assert_type(concat([stats, stats]), Table)
+    assert_type(concat(part.intervals for part in [stats]), Table)
