@@ -60,6 +60,16 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def dataframes(session: nox.Session) -> None:
+    """Answers in polars, pandas, DuckDB and pyarrow: first without pyarrow, then with it."""
+    session.install(*group("tests"), *group("types"), *group("dataframes"), ".[cli,trio]")
+    session.run("pytest", "-m", "dataframes", "tests/export", *session.posargs)
+    session.install("pyarrow>=17")
+    session.run("pytest", "-m", "dataframes", *session.posargs)
+    session.run("pytest", "tests/typing/test_docs_types.py", *session.posargs)
+
+
+@nox.session
 def smoke(session: nox.Session) -> None:
     """The benchmarks, just long enough to see that all contenders give the same numbers; and the demo."""
     session.install(*group("bench"), ".[cli]")

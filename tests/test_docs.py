@@ -22,6 +22,9 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+DATA_FRAMES = ROOT / "docs" / "data-frames.md"
+"""A page whose code needs libraries that the default tests go without."""
+
 MAX_README_BYTES = 9_000
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -82,7 +85,11 @@ async def log_in(emulator: Emulator) -> None:
     await FileTokenStore("tokens.json").save("default", tokens)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(each, marks=pytest.mark.dataframes) if each == DATA_FRAMES else each for each in PAGES],
+    ids=name,
+)
 @pytest.mark.usefixtures("reader")
 def test_the_code_of_a_page_runs(page: Path) -> None:
     """Block after block, in one namespace, as a reader would paste it."""
