@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import shlex
 from collections.abc import Iterator
@@ -69,6 +70,8 @@ def commands() -> list[str]:
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A reader in a folder of their own, after `enlighten login`; the service is an emulator."""
     monkeypatch.chdir(tmp_path)
+    log = logging.getLogger("enlighten_async")
+    level = log.level  # a page may have set it
     emulator = Emulator(quota=Quota.UNLIMITED)
     environment = {"API_KEY": "any", "CLIENT_ID": "client", "CLIENT_SECRET": "any", "TOKENS": "tokens.json"}
     with emulator.running(version="v4") as url:
@@ -76,6 +79,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.setenv(f"ENLIGHTEN_{variable}", value)
         asyncio.run(log_in(emulator))
         yield
+    log.setLevel(level)
 
 
 async def log_in(emulator: Emulator) -> None:
