@@ -7,7 +7,7 @@ from enlighten_async.errors import *  # noqa: F403 - every error is public
 from enlighten_async.export import Table, concat
 from enlighten_async.limiter import Plan
 from enlighten_async.models import *  # noqa: F403 - every model is public
-from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth, Tokens, TokenStore
+from enlighten_async.oauth import FileTokenStore, LoginRequest, MemoryTokenStore, OAuth, Tokens, TokenStore
 from enlighten_async.query import (
     Answered,
     Failed,
@@ -26,6 +26,7 @@ __all__ = [
     "EnlightenClient",
     "Failed",
     "FileTokenStore",
+    "LoginRequest",
     "MemoryTokenStore",
     "OAuth",
     "Plan",

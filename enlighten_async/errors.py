@@ -176,7 +176,8 @@ class ReauthorizationRequired(AuthenticationError):
 
     Attributes:
         account: the caller's own name of the account.
-        url: the page to open; it leads to a code for `OAuth.exchange`.
+        url: the page to open; it leads to `OAuth.redirect_uri` with a code for `OAuth.exchange`. It carries
+            no state: a web application sends the owner to `OAuth.begin_login().url` instead.
         reason: why, in a few words.
     """
 

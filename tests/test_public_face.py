@@ -28,7 +28,8 @@ NAMES = """
     EvChargingTime Event EventType EventTypes Events EvseLifetime EvsePower EvseTelemetry Failed
     FileTokenStore Gap
     GridStatus HpLifetime HpTelemetry InputError Inventory InvertersSummary KeyMismatch KeyMissing
-    LatestReport LatestTelemetry LifetimeDay Load LoadControl MemoryTokenStore Meta MeterIntervals
+    LatestReport LatestTelemetry LifetimeDay Load LoadControl LoginRequest MemoryTokenStore Meta
+    MeterIntervals
     MeterReading MicroInterval MicroInverter MicroTelemetry MicrosTelemetry MissingAccessControl
     MonthlyMeterReading MonthlyProduction NotFound NotSupported OAuth OpenAlarms OpenEvents
     PermissionDenied Plan ProductionMeter ProductionMeterReadings Progress Query QueryPool QuotaExhausted

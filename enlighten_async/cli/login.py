@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
 import socketserver
@@ -13,11 +12,10 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NoReturn
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import anyio
 import click
-from attrs import frozen
 
 from enlighten_async.cli import exit_codes
 from enlighten_async.cli.context import CommandContext
@@ -26,6 +24,7 @@ from enlighten_async.cli.formatting import printable
 from enlighten_async.client import DEFAULT_ACCOUNT
 from enlighten_async.errors import AuthenticationError
 from enlighten_async.oauth import OAuth, Tokens
+from enlighten_async.oauth.authorization import AuthorizationResponse, parse_redirect
 from enlighten_async.oauth.session import expiry
 from enlighten_async.transport import Secret
 
@@ -63,28 +62,6 @@ OTHER_LOGIN = "This address does not belong to the login that is waited for."
 NOT_FOUND = "There is nothing here."
 
 PROMPT = "The code, or the address you were led to (it is not shown)"
-
-
-@frozen
-class AuthorizationResponse:
-    """Query of the redirect with which the owner comes back (RFC 6749, 4.1.2).
-
-    Attributes:
-        code: the code; empty if there is none.
-        error: OAuth's error code, such as "access_denied"; empty if there is a code.
-    """
-
-    code: Secret
-    error: str = ""
-
-
-def parse_redirect(query: str, state: str) -> AuthorizationResponse | None:
-    """Return the response in the query of a redirect; `None` if it belongs to no login, or to another one."""
-    fields = {name: values[0] for name, values in parse_qs(query).items() if len(values) == 1}
-    if not hmac.compare_digest(fields.get("state", "").encode(), state.encode()):
-        return None
-    code, error = Secret(fields.get("code", "")), fields.get("error", "")
-    return AuthorizationResponse(code, error) if code or error else None
 
 
 class CallbackServer(ThreadingHTTPServer):

@@ -259,11 +259,14 @@ class EnlightenClient(Endpoints, EndpointsV4):
         view = copy(self)
         view._owner = False
         view._options = changed(view._options, changes)
-        if view._options.max_age and self._session.cache is None and not self._session.warned:
+        names = ("max_age", "stale_if_error")
+        named = next((name for name in names if getattr(view._options, name)), None)
+        if named and self._session.cache is None and not self._session.warned:
             self._session.warned = True
             logger.warning(
-                "max_age has no effect: there is nothing to keep answers in; give the client state= (a file) "
-                "or interval_cache=MemoryCache()"
+                "%s has no effect: there is nothing to keep answers in; give the client state= (a file) "
+                "or interval_cache=MemoryCache()",
+                named,
             )
         if user_id is not None:
             other = self._options_of(user_id, self._session.transport)

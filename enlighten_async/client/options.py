@@ -65,6 +65,8 @@ class ViewOptions(TypedDict, total=False):
         max_wait: how long a whole query may take (seconds, or a timedelta), queue, network and retries
             included; `None`: any time.
         max_requests: requests a query may take; `None`: any.
+        only_cached: send nothing. A query is answered at once if all it asks for is cached, as young as
+            `max_age` wants it; else it raises `BudgetExceeded`, with what is cached as `partial`.
         exhaustive: ask also for windows which the newest answer shows to be empty.
         priority: "interactive" (as a client is at first), "poll" for regular reading, "backfill" for
             history. They go in this order, in all clients that share counts; and for each class above, a
@@ -74,13 +76,20 @@ class ViewOptions(TypedDict, total=False):
             pays for all anew; `None`: only final answers are served from the cache, and those older than
             the horizon that a system which stands still has not completed, for an hour at first and a day
             at most. Without `state` or `interval_cache` there is no cache: the log says so once.
+        stale_if_error: how old (seconds, or a timedelta) a cached answer may be that stands in place of an
+            error: where the service fails or cannot be reached, the quota is used up or the limits of this
+            view do not suffice. All of the answer has to be cached; `receipt.failure` tells the error, and
+            `coverage.as_of` the age. Errors that tell that something may not be read, such as of a login
+            that has ended, are raised in any case, and so are those of streams. `None`: every error is.
     """
 
     max_wait: timedelta | float | None
     max_requests: int | None
+    only_cached: bool
     exhaustive: bool
     priority: Priority
     max_age: timedelta | float | None
+    stale_if_error: timedelta | float | None
 
 
 def changed(options: QueryOptions, changes: ViewOptions) -> QueryOptions:
@@ -92,11 +101,12 @@ def changed(options: QueryOptions, changes: ViewOptions) -> QueryOptions:
     """
     if unknown := changes.keys() - ViewOptions.__annotations__.keys():
         raise TypeError(f"with_options() got an unexpected keyword argument {min(unknown)!r}")
-    priority, exhaustive = changes.get("priority", options.priority), changes.get("exhaustive", False)
+    priority = changes.get("priority", options.priority)
     if priority not in tuple(RANKS):
         raise InputError(f"priority must be one of {', '.join(RANKS)}, not {priority!r}")
-    if not isinstance(exhaustive, bool):
-        raise InputError(f"exhaustive must be True or False, not {exhaustive!r}")
+    for name in ("exhaustive", "only_cached"):
+        if not isinstance(flag := changes.get(name, False), bool):
+            raise InputError(f"{name} must be True or False, not {flag!r}")
     most = changes.get("max_requests")
     if most is not None and not (_is_whole(most) and most >= 0):
         raise InputError(f"max_requests must be a whole number, 0 or more, or None, not {most!r}")
@@ -104,9 +114,11 @@ def changed(options: QueryOptions, changes: ViewOptions) -> QueryOptions:
         options,
         max_wait=_seconds("max_wait", changes.get("max_wait", options.max_wait)),
         max_requests=changes.get("max_requests", options.max_requests),
+        only_cached=changes.get("only_cached", options.only_cached),
         exhaustive=changes.get("exhaustive", options.exhaustive),
         priority=priority,
         max_age=_seconds("max_age", changes.get("max_age", options.max_age)),
+        stale_if_error=_seconds("stale_if_error", changes.get("stale_if_error", options.stale_if_error)),
     )
 
 

@@ -23,6 +23,8 @@ class Receipt:
             "in_flight" (others' requests), "priority" (more urgent ones), "retry" (back-off). Waits that
             overlap are added up.
         left: requests left in the running window of the plan, by period, when the query ended.
+        failure: text of the error in place of which a cached answer stands (`stale_if_error`); empty if none
+            does.
     """
 
     sent: int = 0
@@ -31,6 +33,7 @@ class Receipt:
     from_cache: int = 0
     waited: Mapping[str, float] = Factory(dict)
     left: Mapping[str, int] = Factory(dict)
+    failure: str = ""
 
     def __add__(self, later: Receipt) -> Receipt:
         """Return the cost of both; the requests left are those after the later one."""
@@ -42,6 +45,7 @@ class Receipt:
             from_cache=self.from_cache + later.from_cache,
             waited={each: self.waited.get(each, 0.0) + later.waited.get(each, 0.0) for each in reasons},
             left=later.left or self.left,
+            failure=self.failure or later.failure,
         )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self, TypeAlias, Unpack
 from urllib.parse import urlencode, urlsplit
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import AuthenticationError, InputError
+from enlighten_async.oauth.authorization import STATE_BYTES, LoginRequest, code_of, response_of
 from enlighten_async.oauth.session import AccountCredentials, KeyIn, TokenSession
 from enlighten_async.oauth.token_endpoint import OAuthError, TokenEndpoint
 from enlighten_async.oauth.token_store import (
@@ -47,19 +49,23 @@ class OAuthOptions(NetworkOptions, total=False):
     """The options of `OAuth`, as its docstring explains them."""
 
     tokens: str | os.PathLike[str] | TokenStore
+    redirect_uri: str | None
 
 
 class OAuth:
     """OAuth2 login and tokens of the accounts of one application (v4).
 
-    An owner opens `authorization_url` and comes back with a code, `exchange` turns the code into tokens,
-    and from then on clients refresh them by themselves: ahead of their end, once for all tasks and
-    processes that share the store. The object belongs to no event loop and needs no closing.
+    In a web application `begin_login` gives the page to which the owner is sent, and `complete_login` takes
+    the address with which the owner comes back. Elsewhere an owner opens `authorization_url` and brings a
+    code for `exchange`. From then on clients refresh the tokens by themselves: ahead of their end, once for
+    all tasks and processes that share the store. The object belongs to no event loop and needs no closing.
 
     Args:
         client_id: the application's client id, as the developer portal shows it.
         client_secret: the application's client secret.
         tokens: a path, for a file that only its owner can read, or any `TokenStore`.
+        redirect_uri: URL of the application to which owners come back after the login, as it is registered
+            in the developer portal; by default the service's own page, which shows them the code.
         base_url: the API's URL, as the client takes it; OAuth's pages are on the same host.
         timeout: seconds for one request for tokens; `None` for a minute, as it cannot be cancelled.
         proxy: URL of a proxy, "" for none; by default the environment's.
@@ -77,6 +83,7 @@ class OAuth:
         client_secret: str | Secret,
         *,
         tokens: str | os.PathLike[str] | TokenStore,
+        redirect_uri: str | None = None,
         base_url: str = BASE_URL,
         timeout: float | None = 30.0,
         proxy: str | Secret | None = None,
@@ -88,18 +95,13 @@ class OAuth:
         base_url = without_secrets(base_url)
         del client_secret  # a traceback that shows variables must not show it
         check_network(timeout, clock, verify, transport)
-        # No colon: it ends the id in the header.
-        if not Secret(client_id).is_visible_ascii or ":" in client_id:
-            raise InputError(
-                "client_id must be the application's client id, as the developer portal shows it"
-            )
-        if not secret or not isinstance(secret.reveal(), str):
-            raise InputError("client_secret must be the application's client secret")
+        _check_application(client_id, secret)
         self._clock = clock or SystemClock()
         self._store = _store(tokens, self._clock)
         where = origin(base_url, any_http=transport is not None)
         proxy_for(where, proxy)  # that it is wrong is told here, not by the first refresh
         self._root = f"{where}/oauth"
+        self._redirect_uri = f"{self._root}/redirect_uri" if redirect_uri is None else checked(redirect_uri)
         self._endpoint = TokenEndpoint(
             base_url=self._root,
             client_id=client_id,
@@ -147,23 +149,53 @@ class OAuth:
         return self._root.removesuffix("/oauth")
 
     @property
-    def default_redirect(self) -> str:
-        """URL of the service's own page, which shows the code to the owner."""
-        return f"{self._root}/redirect_uri"
+    def redirect_uri(self) -> str:
+        """URL to which owners come back; by default the service's own page, which shows the code."""
+        return self._redirect_uri
+
+    def begin_login(self) -> LoginRequest:
+        """Return the page to which a web application sends an owner, with a new random state.
+
+        Keep the state with the owner's session (a cookie that is signed, or on the server), and send the
+        browser to the URL: it comes back to `redirect_uri`.
+        """
+        state = secrets.token_urlsafe(STATE_BYTES)
+        return LoginRequest(self.authorization_url(state=state), state)
+
+    async def complete_login(self, user_id: str, url: str, *, state: str | None) -> Tokens:
+        """Turn the address with which an owner came back into tokens, and save them.
+
+        The state shows that it is this browser's own login. Without that check anybody could lead an owner
+        to your page with a code or an address of their own.
+
+        Args:
+            user_id: your own name for the account; it is not sent, but shown in logs and errors.
+            url: the address of the request, whole or without its host.
+            state: the state of the login, as the session has it; take it out of there. `None`: it has none.
+
+        Raises:
+            InputError: it belongs to no login of this session: begin a new one. Nothing was sent.
+            AuthenticationError: the owner has not consented, or the code or the application is not accepted.
+            UsageError: the tokens could not be saved.
+            EnlightenError: the token endpoint failed.
+        """
+        response = response_of(url, state)
+        del url, state  # a traceback that shows variables must not show them
+        return await self.exchange(user_id, code_of(response))
 
     def authorization_url(self, *, redirect_uri: str | None = None, state: str | None = None) -> str:
         """Return the URL of the page on which an owner logs in and consents.
 
         Args:
             redirect_uri: URL the page leads to, with `code` (or `error`) and `state` in its query; by
-                default `default_redirect`.
+                default that of this object.
             state: text that comes back unchanged: make it random, keep it with the user's session, and
                 compare (RFC 6749, 10.12).
 
         Raises:
             InputError: an argument is wrong.
         """
-        redirect = self._redirect(redirect_uri)
+        redirect = self._redirect_uri if redirect_uri is None else checked(redirect_uri)
         if state is not None and not is_text(state):
             raise InputError("state must be a text that comes back unchanged: make it random")
         query = {"response_type": "code", "client_id": self._endpoint.client_id, "redirect_uri": redirect}
@@ -190,7 +222,8 @@ class OAuth:
         if not secret:
             raise InputError("code must be the code that the owner came back with")
         form: _Form = [("grant_type", "authorization_code"), ("code", secret)]
-        form.append(("redirect_uri", self._redirect(redirect_uri)))
+        redirect = self._redirect_uri if redirect_uri is None else checked(redirect_uri)
+        form.append(("redirect_uri", redirect))
         return await self._session(user_id).login(form, _code_error)
 
     async def password(self, user_id: str, username: str | Secret, password: str | Secret) -> Tokens:
@@ -265,17 +298,21 @@ class OAuth:
             session = self._sessions.setdefault(user_id, new)  # atomic, so that all threads share one
         return session
 
-    def _redirect(self, redirect_uri: object) -> str:
-        if redirect_uri is None:
-            return self.default_redirect
-        text = redirect_uri if isinstance(redirect_uri, str) else ""
-        try:
-            parts = urlsplit(text)
-        except ValueError:
-            parts = urlsplit("")
-        if not parts.scheme or not re.fullmatch(r"[!-~]+", text) or parts.fragment:
-            raise InputError("redirect_uri must be a whole URL, such as 'https://example.com/callback'")
-        return text
+
+def checked(redirect_uri: object) -> str:
+    """Return a redirect URI that is a whole URL.
+
+    Raises:
+        InputError: it is none.
+    """
+    text = redirect_uri if isinstance(redirect_uri, str) else ""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if not parts.scheme or not re.fullmatch(r"[!-~]+", text) or parts.fragment:
+        raise InputError("redirect_uri must be a whole URL, such as 'https://example.com/callback'")
+    return text
 
 
 def environment(given: object) -> Mapping[str, str | Secret]:
@@ -289,6 +326,14 @@ def environment(given: object) -> Mapping[str, str | Secret]:
     if isinstance(given, Mapping):
         return given
     raise InputError(f"environ must map names to texts, such as os.environ, not be a {type(given).__name__}")
+
+
+def _check_application(client_id: str, secret: Secret) -> None:
+    # No colon: it ends the id in the header.
+    if not Secret(client_id).is_visible_ascii or ":" in client_id:
+        raise InputError("client_id must be the application's client id, as the developer portal shows it")
+    if not secret or not isinstance(secret.reveal(), str):
+        raise InputError("client_secret must be the application's client secret")
 
 
 def _store(tokens: object, clock: Clock) -> TokenStore:

@@ -396,8 +396,9 @@ class TokenSession:
         url = self._login_url()
         return ReauthorizationRequired(
             f"account {self.account} has to log in: {reason}. Open {url} and give the code it leads to to "
-            "OAuth.exchange. A refresh token ends after 30 days, when another program uses it, when the "
-            "answer to its use is lost, and when a program is killed between that and saving the next one",
+            "OAuth.exchange; a web page sends the owner to OAuth.begin_login().url instead. A refresh token "
+            "ends after 30 days, when another program uses it, when the answer to its use is lost, and when "
+            "a program is killed between that and saving the next one",
             status=status,
             account=self.account,
             url=url,

@@ -61,7 +61,7 @@ def check_budget(price: Estimate, options: QueryOptions, now: float) -> None:
         BudgetExceeded: it may take more requests than `max_requests`, or the plan makes it wait longer
             than `max_wait`.
     """
-    most, requests, seconds = price.at_most or price.at_least, options.max_requests, options.max_wait
+    most, requests, seconds = price.at_most or price.at_least, options.allowed, options.max_wait
     if requests is not None and most > requests:
         raise BudgetExceeded(
             f"this may take {most} requests, more than max_requests={requests}: ask for a shorter range"

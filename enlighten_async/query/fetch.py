@@ -61,6 +61,7 @@ class Costs:
         retried: of these, the ones that repeated one that failed.
         from_cache: parts that had been paid for before, or by another query meanwhile.
         waited: seconds, by reason.
+        failure: text of the error in place of which a cached answer stands.
     """
 
     granted: int = 0
@@ -69,6 +70,7 @@ class Costs:
     retried: int = 0
     from_cache: int = 0
     waited: dict[str, float] = Factory(dict)
+    failure: str = ""
 
     def count(self, grant: Grant, *, sent: bool, again: bool = False) -> None:
         """Count an attempt that is over: whether it was sent, and whether it repeated one that failed."""
@@ -227,8 +229,10 @@ class Fetcher:
                 return
         about = request.series or (request.method, request.path, request.params, request.body)
         key = options.scope, about
-        # A caller who wants nothing cached does not take the part of an earlier request either.
-        if options.max_age != 0 and (other := session.in_flight.find(key, request.wanted, options.rank)):
+        # A caller who wants nothing cached does not take the part of an earlier request either, and one who
+        # wants nothing sent does not wait for it.
+        sharing = options.max_age != 0 and options.allowed != 0
+        if sharing and (other := session.in_flight.find(key, request.wanted, options.rank)):
             await self._wait_for(other, segment, request)
             return
         with session.in_flight.entered(key, request.window, options.rank) as shared:
@@ -329,8 +333,8 @@ class Fetcher:
         """Wait for credentials and at the limiter; `None`: the segment has ended, nothing more is sent."""
         permit = None
         try:
-            if self.options.max_requests is not None:
-                self._check_max_requests(self.options.max_requests)
+            if self.options.allowed is not None:
+                self._check_allowed(self.options.allowed)
             with self._interruptible():
                 permit = await self._permit(segment)
                 self.costs.granted += 1
@@ -406,7 +410,12 @@ class Fetcher:
         """Return the seconds until the deadline."""
         return max(0.0, deadline - self.session.clock.monotonic())
 
-    def _check_max_requests(self, allowed: int) -> None:
+    def _check_allowed(self, allowed: int) -> None:
+        if allowed == 0:
+            raise BudgetExceeded(
+                "not all of this is cached, as young as max_age wants it, and nothing may be sent "
+                "(only_cached): allow requests, or give a longer max_age"
+            )
         if self.costs.sent + self.costs.granted >= allowed:
             raise BudgetExceeded(f"max_requests={allowed} are spent, and it takes more")
 

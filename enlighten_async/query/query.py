@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import (
     AsyncIterator,
@@ -15,7 +16,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
@@ -25,7 +26,17 @@ import anyio
 from attrs import evolve, frozen
 
 from enlighten_async.cache import CachedSpan, SeriesIndex
-from enlighten_async.errors import BudgetExceeded, DecodeError, EnlightenError, UsageError
+from enlighten_async.errors import (
+    BudgetExceeded,
+    DecodeError,
+    EnlightenError,
+    QuotaExhausted,
+    ServerError,
+    Throttled,
+    TransportError,
+    Unavailable,
+    UsageError,
+)
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.receipt import Estimate, Receipt
 from enlighten_async.query.estimate import check_budget, estimate
@@ -39,6 +50,15 @@ from enlighten_async.windows import DAY, Window, as_datetime, known_zone
 I_co = TypeVar("I_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
 I = TypeVar("I")  # noqa: E741 - an item
+
+
+PASSING_ERRORS = (
+    *(TransportError, ServerError, Unavailable, Throttled),
+    *(QuotaExhausted, BudgetExceeded, DecodeError),
+)
+"""Errors that say nothing about the owner, the system or the call: a cached answer may stand for them."""
+
+logger = logging.getLogger("enlighten_async")
 
 
 @frozen
@@ -136,6 +156,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             from_cache=costs.from_cache,
             waited=dict(costs.waited),
             left=self._session.limiter.left(),
+            failure=costs.failure,
         )
 
     @property
@@ -189,6 +210,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                     if runner is not None:
                         await runner.run()
                 self._conclude(self._merged)
+                if self._options.stale_if_error is not None and isinstance(self._error, PASSING_ERRORS):
+                    await self._stand_in(self._error, self._options.stale_if_error)
         if self._error is not None:
             raise self._error.with_traceback(None)
         return cast("T_co", self._answer)
@@ -234,7 +257,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         if runner is not None:
             runner.fetcher.deadline = self._deadline
             return runner
-        if options.max_requests is not None or options.max_wait is not None:
+        if options.allowed != 0 and (options.allowed is not None or options.max_wait is not None):
             runner = await self._within_budget()
         if not self._failures and (runner is None or self._zone_unknown):
             zone = None if self._plan.zone_of is None else await self._time_zone(self._plan.zone_of)
@@ -339,6 +362,16 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             segment.parts = []
         if self._failures:
             self._error = first_cause(self._failures, self._answer, self.receipt)
+
+    async def _stand_in(self, error: EnlightenError, max_age: float) -> None:
+        """Let the cached answer stand for an error, if all of it is cached and young enough."""
+        max_age = max(max_age, self._options.max_age or 0.0)
+        options = evolve(self._options, only_cached=True, max_age=max_age, max_wait=None, stale_if_error=None)
+        cached = Query(self._session, options, self._plan)
+        cached._costs = evolve(self._costs, failure=str(error))
+        with suppress(EnlightenError):
+            self._answer, self._error, self._costs = await cached, None, cached._costs
+            logger.info("answered from the cache, since the query failed: %s", error)
 
 
 class Stream(AsyncIterator[I], Generic[I]):

@@ -76,22 +76,32 @@ class QueryOptions:
         credentials: prove whose data is asked for.
         max_wait: seconds the whole query may take; `None` sets no limit.
         max_requests: requests it may take; `None` sets no limit.
+        only_cached: whether nothing is sent.
         exhaustive: whether windows are asked for that the newest answer shows to be empty.
         priority: the class of its requests; those of a class above go first.
         max_age: seconds for which a cached answer will do although it may still change; 0: no cached answer
             will; `None`: those that do not change any more.
+        stale_if_error: seconds for which a cached answer will do in place of an error that passes; `None`:
+            none will.
         scope: a digest of who is asking, under which answers are cached.
         rank: the number of classes that go first, by the priority.
+        allowed: requests it may take, `only_cached` included.
     """
 
     credentials: CredentialsProvider
     max_wait: float | None = None
     max_requests: int | None = None
+    only_cached: bool = False
     exhaustive: bool = False
     priority: Priority = "interactive"
     max_age: float | None = None
+    stale_if_error: float | None = None
     scope: bytes = field(default=b"", repr=False)
     rank: int = field(init=False, default=Factory(lambda self: RANKS[self.priority], takes_self=True))
+    allowed: int | None = field(init=False, default=Factory(lambda self: self._allowed(), takes_self=True))
+
+    def _allowed(self) -> int | None:
+        return 0 if self.only_cached else self.max_requests
 
 
 @define(eq=False)
@@ -108,7 +118,7 @@ class Session:
         decoding: held while a large body is decoded.
         cache: answers paid for before; `None` if nothing is cached.
         in_flight: requests of this process that are not answered yet.
-        warned: whether the log was told that `max_age` has nothing to keep answers in.
+        warned: whether the log was told that there is nothing to keep answers in.
         hooks: the user's callbacks; `None` if there are none.
     """
 

@@ -22,9 +22,10 @@ from click.testing import CliRunner, Result
 
 from enlighten_async.cli.app import cli
 from enlighten_async.cli.context import CommandContext
-from enlighten_async.cli.login import AuthorizationResponse, callback_server, parse_redirect
+from enlighten_async.cli.login import callback_server
 from enlighten_async.emulator import Emulator
 from enlighten_async.oauth import FileTokenStore
+from enlighten_async.oauth.authorization import AuthorizationResponse
 from enlighten_async.transport import Secret
 
 ID, SECRET = "c1ient", "s3cret-CANARY"
@@ -273,23 +274,6 @@ def test_a_missing_folder_costs_no_login(login: Login, tmp_path: Path) -> None:
     done = login()
     assert (done.exit_code, login.opened) == (2, [])
     assert "does not exist" in done.stderr
-
-
-def test_queries_that_belong_to_the_login() -> None:
-    """Have its state, and a code or an error, once each."""
-    assert parse_redirect("code=abc&state=x", "x") == AuthorizationResponse(Secret("abc"))
-    assert parse_redirect("error=access_denied&state=x", "x") == AuthorizationResponse(
-        Secret(""), "access_denied"
-    )
-    for wrong in (
-        "",
-        "code=abc",
-        "code=abc&state=y",
-        "state=x",
-        "code=a&code=b&state=x",
-        "code=a&state=x&state=x",
-    ):
-        assert parse_redirect(wrong, "x") is None
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -91,6 +91,8 @@ def test_an_option_that_there_is_not_is_named(world: World) -> None:
         *[("max_requests", value) for value in (-1, 1.5, True, "3", 10**30)],
         *[("exhaustive", value) for value in (1, "no", None)],
         *[("priority", value) for value in (None, [], "high", 1)],
+        *[("only_cached", value) for value in (1, "no", None)],
+        *[("stale_if_error", value) for value in (-1, "5", True, float("inf"))],
         *[("user_id", value) for value in (5, "", b"x")],
     ],
 )

@@ -49,6 +49,7 @@ PLAIN_RECEIPT = {
     "from_cache": 0,
     "waited": {"minute": 1.5},
     "left": {"minute": 8, "month": 9998},
+    "failure": "",
 }
 META = Meta("normal", NOON, None, datetime(2008, 1, 26, tzinfo=UTC))
 PLAIN_META = {
