@@ -388,6 +388,11 @@ class SeriesPlan(QueryPlan[S, S]):
             return Segments((Segment(requests.segment(None)),), open_ended=requests.endpoint.paged)
         asked = self.range or Range.today(now, zone)
         window, newest = asked.window(now, zone, limits.grid), floor(now, limits.grid)
+        if (
+            not window.seconds and cached.doubts_time and cached.doubts_time()
+        ):  # the range may have begun by the service's clock
+            end = min(window.start + limits.span, asked.until(zone, limits.grid))
+            window = Window(window.start, end)
         to_ask, known, unasked = _split(limits, window, now, zone, cached, local=asked.local)
         bounds = Window(to_ask[0].start, to_ask[-1].end) if to_ask else Window(0, 0)
         windows = sorted([(each, False) for each in to_ask] + [(each, True) for each in known])

@@ -89,9 +89,23 @@ def with_count(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, "listed": len(listed) if isinstance(listed, list) else None}
 
 
-def systems_page(seen: Seen, shape: decode.Shape, response: Response) -> SystemsPage:
-    """Decode a page of systems, without those that pages before it have listed."""
+def systems_page(asked: Collection[int], seen: Seen, shape: decode.Shape, response: Response) -> SystemsPage:
+    """Decode a page of systems, without those that pages before it have listed.
+
+    Args:
+        asked: the numbers of the systems that were asked for; none: any.
+        seen: those that pages before it have listed.
+        shape: turns the page into the attributes of the model.
+        response: the page.
+
+    Raises:
+        DecodeError: it is not a list of systems, or one of them was not asked for.
+    """
     page = decode.value(SystemsPage, response, shape=shape)
+    other = next((each.system_id for each in page.systems if asked and each.system_id not in asked), None)
+    if other is not None:
+        text = f"asked for system {', '.join(map(str, asked))}, answered for {other}"
+        raise decode.decode_error(response, "$.systems", text)
     again = [each for each in page.systems if each.system_id in seen]
     if not again:
         return page

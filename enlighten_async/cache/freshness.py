@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 
@@ -168,6 +169,7 @@ class SeriesIndex:
         max_age: seconds for which also an answer that is not final may be served; 0: no cached answer may
             be; `None`: final ones only.
         exhaustive: whether also windows are requested that are known to be empty.
+        doubts_time: tells whether `now` may be wrong; `None`: it is not.
     """
 
     spans: tuple[CachedSpan, ...] = ()
@@ -175,6 +177,7 @@ class SeriesIndex:
     now: float = field(kw_only=True, default=0.0)
     max_age: float | None = field(kw_only=True, default=None)
     exhaustive: bool = field(kw_only=True, default=False)
+    doubts_time: Callable[[], bool] | None = field(kw_only=True, default=None)
 
     def servable(self, span: CachedSpan) -> Window:
         """Return the beginning of a span that may be served, possibly an empty window."""

@@ -204,14 +204,13 @@ class RateLimiter:
         monotonic, wall = self._clock.monotonic(), self._clock.now()
         return self._store.read(lambda state: state.now(monotonic, wall))
 
-    @property
     def doubts_time(self) -> bool:
-        """Whether the server's time may be wrong where it is far off ours.
+        """Tell whether the server's time may be wrong: no response has told it, or one alone.
 
-        One response alone has told it, or none has for long: several in a row may have been wrong too.
+        If none has for long, it may be wrong too: several in a row may have been.
         """
         before = self._clock.monotonic() - TIME_HOLDS_S
-        return self._store.read(lambda state: state.clock.doubtful or state.clock.at < before)
+        return self._store.read(lambda state: state.clock.doubts(before))
 
     def snapshot(self) -> KeySnapshot:
         """Return the counts of the key."""

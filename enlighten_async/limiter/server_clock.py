@@ -53,6 +53,10 @@ class ServerClock:
     doubtful: bool = False
     rival: ServerClock | None = None
 
+    def doubts(self, before: float) -> bool:
+        """Tell whether the time is not known, is told by one response alone, or was told before a moment."""
+        return not self.known or self.guessed or self.doubtful or self.at < before
+
     @property
     def known(self) -> bool:
         """Whether both ends are known."""

@@ -286,7 +286,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         if session.cache is not None and series is not None:
             spans = await session.cache.spans(options.scope, series)
         told, own = session.limiter.now(), session.clock.now()
-        doubtful = now is None and abs(told - own) > DAY and session.limiter.doubts_time
+        doubtful = now is None and abs(told - own) > DAY and session.limiter.doubts_time()
         now = (min(told, own) if doubtful else told) if now is None else now
         index = SeriesIndex(
             spans,
@@ -294,6 +294,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             now=max([now, *(span.fetched for span in spans)]),  # our clock may be behind
             max_age=options.max_age,
             exhaustive=options.exhaustive,
+            doubts_time=None if doubtful else session.limiter.doubts_time,
         )
         fetcher = Fetcher(session, options, index, self._costs, self._failures, self._deadline)
         runner = Runner(self._plan, self._plan.segments(now, zone, index), fetcher)

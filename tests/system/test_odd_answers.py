@@ -291,6 +291,16 @@ async def test_systems_without_a_number_are_left_out(version: str) -> None:
     assert ([system.system_id for system in answer.systems], answer.complete) == ([8, 9], False)
 
 
+@both
+@pytest.mark.parametrize("asked", [7, "7", [7, 9]])
+async def test_a_list_with_a_system_that_was_not_asked_for_is_refused(version: str, asked: Any) -> None:
+    """With it the filter was not obeyed."""
+    client = opened(version, {"systems": [{"system_id": 7}, {"system_id": 666}], "total": 2})
+    with pytest.raises(DecodeError, match="asked for system 7.*, answered for 666"):
+        await client.systems(system_id=asked)
+    assert [each.system_id for each in (await client.systems(status="normal")).systems] == [7, 666]
+
+
 DEVICE = "000000000012"
 OF_DEVICE: dict[str, Any] = {
     "micro_telemetry": lambda c: c.micro_telemetry(7, DEVICE, **TIME),

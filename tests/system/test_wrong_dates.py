@@ -114,3 +114,32 @@ async def test_dates_that_are_ahead_do_not_prolong_a_range_that_is_refused(name:
         answer = await getattr(client, name)(world.system, start_at=world.clock.now() - 2 * DAY)
     assert answer.coverage.got > 10
     assert world.emulator.counts.sent <= 3
+
+
+@VERSIONS
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("behind", [3 * 3600, 5 * DAY, 400 * DAY])
+async def test_a_range_that_has_not_begun_by_our_clock_is_asked_for(
+    version: str, streamed: bool, behind: float
+) -> None:
+    """A computer that has not set its clock yet knows nothing of the service's time."""
+    for hours in (2, 50):
+        world = World()
+        start = world.clock.now() // 900 * 900 - hours * 3600
+        async with opened(world, version, clock=world.clock.skewed(-behind)) as client:
+            query = client.rgm_stats(world.system, start_at=start)
+            parts = [part async for part in query] if streamed else [await query]
+            assert sum(len(part.intervals) for part in parts) >= 3 * hours
+            assert query.receipt.sent <= 1 + (hours * 3600 > behind)
+            for part in parts:
+                check(world, "rgm_stats", part)
+
+
+@VERSIONS
+async def test_a_range_that_has_not_begun_costs_one_request_at_most(version: str) -> None:
+    """Once the service has told its time, none."""
+    world = World()
+    start = world.clock.now() // 900 * 900 + 5 * DAY
+    async with opened(world, version) as client:
+        sent = [(await client.rgm_stats(world.system, start_at=start)).receipt.sent for _ in range(3)]
+    assert sent in ([1, 0, 0], [0, 0, 0])

@@ -94,7 +94,9 @@ class SystemsPlanV2(systems.SystemsPlan):
         params = (("limit", str(SYSTEMS_PER_PAGE)), *self.filters)
         if cursor != NO_CURSOR:
             params = (*params, ("next", cursor))
-        read = partial(systems.systems_page, seen, systems.with_count)
+        texts = [value for name, value in self.filters if name.startswith("system_id")]
+        asked = [int(value) for value in texts] if all(map(str.isdecimal, texts)) else []
+        read = partial(systems.systems_page, asked, seen, systems.with_count)
         return Request("systems", "/systems", params, read, valid_until=never_final)
 
 

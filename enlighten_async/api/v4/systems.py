@@ -73,7 +73,9 @@ class SystemsPlanV4(SystemsPlan):
     def request(self, cursor: str, seen: Seen) -> Request[SystemsPage]:
         """Return the request for a page."""
         params = (("page", cursor), ("size", str(SYSTEMS_PER_PAGE)))
-        read = partial(systems_page, seen, partial(_shape_page, int(cursor), len(seen)))
+        ids = self.criteria.get(_SEVERAL["system_id"])
+        asked = ids if isinstance(ids, list) else []
+        read = partial(systems_page, asked, seen, partial(_shape_page, int(cursor), len(seen)))
         if not self.criteria:
             return Request("systems", "/systems", (*params, ("sort_by", "id")), read, valid_until=never_final)
         body = msgspec.json.encode({"sort_by": "id", "system": self.criteria})
