@@ -4,7 +4,7 @@ from enlighten_async import errors, models
 from enlighten_async.api.v2.authorization import authorization_url, parse_redirect
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import *  # noqa: F403 - every error is public
-from enlighten_async.export import Table, concat
+from enlighten_async.export import Export, Table, concat, write
 from enlighten_async.limiter import Plan
 from enlighten_async.models import *  # noqa: F403 - every model is public
 from enlighten_async.oauth import FileTokenStore, LoginRequest, MemoryTokenStore, OAuth, Tokens, TokenStore
@@ -24,6 +24,7 @@ from enlighten_async.windows import Window
 __all__ = [
     "Answered",
     "EnlightenClient",
+    "Export",
     "Failed",
     "FileTokenStore",
     "LoginRequest",
@@ -44,6 +45,7 @@ __all__ = [
     "authorization_url",
     "concat",
     "parse_redirect",
+    "write",
 ]
 __all__ += errors.__all__
 __all__ += models.__all__

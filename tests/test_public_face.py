@@ -25,7 +25,7 @@ NAMES = """
     EnergyImportLifetime EnergyImportTelemetry EnergyLifetime EnlightenClient EnlightenError Envoy
     EnvoyInverters Envoys Estimate EvChargerEvent EvChargerEvents EvChargerInterval EvChargerLifetime
     EvChargerSchedule EvChargerSchedules EvChargerSession EvChargerSessions EvChargerTelemetry EvChargers
-    EvChargingTime Event EventType EventTypes Events EvseLifetime EvsePower EvseTelemetry Failed
+    EvChargingTime Event EventType EventTypes Events EvseLifetime EvsePower EvseTelemetry Export Failed
     FileTokenStore Gap
     GridStatus HpLifetime HpTelemetry InputError Inventory InvertersSummary KeyMismatch KeyMissing
     LatestReport LatestTelemetry LifetimeDay Load LoadControl LoginRequest MemoryTokenStore Meta
@@ -38,7 +38,7 @@ NAMES = """
     RgmInterval RgmStats Series ServerError ServiceRetired Stats StatsInterval StorageInterval
     StorageMeterReading StorageMeterReadings StorageTelemetry StormGuard Sum Summary System SystemDetails
     SystemDevice SystemId Systems Table Throttled TokenRefused TokenStore Tokens TransportError Unavailable
-    UsageError Window as_completed authorization_url concat parse_redirect
+    UsageError Window as_completed authorization_url concat parse_redirect write
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, MutableMapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, ClassVar, TypeAlias, TypedDict
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
@@ -46,6 +46,8 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
     Attributes:
         time_zones: names of systems' time zones; pages add to them.
     """
+
+    streams_answers: ClassVar[bool] = False
 
     time_zones: MutableMapping[int, str]
 

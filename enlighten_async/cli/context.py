@@ -23,10 +23,11 @@ from platformdirs import user_state_path
 from rich.console import Console
 
 from enlighten_async.cli import exit_codes
-from enlighten_async.cli.export import STDOUT_CLOSED
 from enlighten_async.cli.formatting import printable
 from enlighten_async.client import ClientOptions, EnlightenClient
 from enlighten_async.errors import EnlightenError
+
+STDOUT_CLOSED = "stdout is closed: write to a file with -o, or leave stdout open"
 
 PIPED_WIDTH_COLUMNS = 200
 """Columns of a table that goes to a file or a program: nothing is cut off there."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -13,40 +12,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from enlighten_async.models import Coverage, Gap, Receipt
+from enlighten_async.export.escapes import visible
+from enlighten_async.models import Coverage, Gap, Reason, Receipt
 
 UNITS = "kMGT"
 """Prefixes of byte sizes: thousands, millions, and so on."""
 
 BAR_STYLE = "yellow"
 
-HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode's categories of control, format (the bidirectional are among them), surrogate and separator."""
-
-JOINERS = "\u200c\u200d"
-"""Characters of the category of formats that some scripts and emoji are written with."""
-
 _LINE = str.maketrans(dict.fromkeys("\t\n\r", " "))
-
-
-def visible(text: str, *, kept: str = "") -> str:
-    """Return a text whose control and bidirectional characters are shown by their escapes.
-
-    They could steer a terminal, or make a text look like another one.
-
-    Args:
-        text: any text.
-        kept: characters that are left as they are.
-    """
-    return "".join(_escaped(char) if _is_hidden(char) and char not in kept else char for char in text)
-
-
-def _is_hidden(char: str) -> bool:
-    return char not in JOINERS and unicodedata.category(char) in HIDDEN
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
 
 
 def printable(text: str) -> str:
@@ -126,7 +100,7 @@ def missing(gaps: Iterable[Gap], grid: int) -> Counter[str]:
     return counts
 
 
-def by_reason(counts: Mapping[str, int]) -> str:
+def by_reason(counts: Mapping[str, int] | Mapping[Reason, int]) -> str:
     """Return counts of missing intervals by reason, in brackets; an empty text if there are none."""
     if not counts:
         return ""

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import click
 
 from enlighten_async.cli.formatting import UNITS
+from enlighten_async.export import SUFFIXES
 from enlighten_async.limiter import Plan
 
 Moment: TypeAlias = date | datetime
@@ -19,9 +20,7 @@ PLANS = {"watt": Plan.WATT, "kilowatt": Plan.KILOWATT, "megawatt": Plan.MEGAWATT
 
 SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d*)?)\s*([{UNITS}])?B?", re.IGNORECASE)
 
-OUTPUT_METAVAR = "FILE.csv|FILE.jsonl|-"
-
-FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+OUTPUT_METAVAR = "FILE.csv|FILE.jsonl|FILE.parquet|-"
 
 
 def plan(_context: click.Context, _option: click.Parameter, text: str | None) -> Plan | None:
@@ -52,9 +51,9 @@ def moment(_context: click.Context, _option: click.Parameter, text: str | None) 
 
 def output(_context: click.Context, _option: click.Parameter, text: str | None) -> Path | None:
     """Return the path of a file whose suffix is its format; `-` is stdout, in CSV."""
-    if text is None or text == "-" or Path(text).suffix.lower() in FORMATS:
+    if text is None or text == "-" or Path(text).suffix.lower() in SUFFIXES:
         return None if text is None else Path(text)
-    raise click.BadParameter(f"{text!r} must end with .csv or .jsonl, or be - for CSV on stdout")
+    raise click.BadParameter(f"{text!r} must end with .csv, .jsonl or .parquet, or be - for CSV on stdout")
 
 
 def size(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -13,7 +13,7 @@ from rich.progress import Progress as Display
 from rich.table import Column
 
 from enlighten_async.cli.formatting import left, number
-from enlighten_async.query import Progress, Query
+from enlighten_async.query import Progress
 
 UPDATE_INTERVAL_S = 0.2
 """Seconds between two updates of the display."""
@@ -27,6 +27,15 @@ REASONS = {
     "outage": "waiting as long as the service asks to be left alone",
     "priority": "waiting for queries of a higher priority",
 }
+
+
+class Running(Protocol):
+    """A query, or an export of any number of them."""
+
+    @property
+    def progress(self) -> Progress:
+        """The progress so far."""
+        ...
 
 
 def describe(progress: Progress) -> str:
@@ -43,7 +52,7 @@ def describe(progress: Progress) -> str:
 
 @asynccontextmanager
 async def shown_progress(
-    query: Query[Any, Any],
+    query: Running,
     console: Console,
     *,
     live: bool,
@@ -67,9 +76,7 @@ async def shown_progress(
                 await updates
 
 
-async def _update(
-    query: Query[Any, Any], display: Display, sleep: Callable[[float], Awaitable[None]]
-) -> None:
+async def _update(query: Running, display: Display, sleep: Callable[[float], Awaitable[None]]) -> None:
     bar = display.add_task("", total=None)
     while True:
         now = query.progress

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import errno
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, Final, TypedDict
 
 import click
-from attrs import Factory, define
 
 from enlighten_async.cli import formatting, params
-from enlighten_async.cli.context import CommandContext
+from enlighten_async.cli.context import STDOUT_CLOSED, CommandContext
 from enlighten_async.cli.estimate import show_price
-from enlighten_async.cli.export import Row, export_to
 from enlighten_async.cli.progress import shown_progress
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import EnlightenError
+from enlighten_async.export import Export, Format, write
 from enlighten_async.models import RgmStats, System
 from enlighten_async.query import Query
 from enlighten_async.windows import time_zone
 
-SYSTEM_FIELDS = (
-    "system_id",
-    "system_name",
-    "system_public_name",
-    "status",
-    "timezone",
-    "country",
-    "state",
-    "city",
-    "postal_code",
-    "reference",
-    "connection_type",
-    "operational_at",
-    "last_report_at",
-    "last_energy_at",
-)
-INTERVAL_FIELDS = ("end_at", "devices_reporting", "wh_del")
-METER_FIELDS = ("meter_serial_number", "channel", "end_at", "wh_del", "curr_w")
+STDOUT: Final = Path("-")
+"""The output that is stdout."""
 
 MAX_DAYS_COLUMNS = 70
 """Columns of the table of days, at most: longer bars are not easier to compare."""
@@ -54,7 +38,7 @@ def systems(context: CommandContext, output: Path | None) -> None:
     if output is None:
         context.run_with_client(lambda client: _show_systems(context, client))
         return
-    context.run_with_client(lambda client: _write_systems(context, client, output))
+    context.run_with_client(lambda client: _write(context, write(client.systems(), **target(output))))
 
 
 async def _show_systems(context: CommandContext, client: EnlightenClient) -> None:
@@ -63,32 +47,58 @@ async def _show_systems(context: CommandContext, client: EnlightenClient) -> Non
         answer = await query
     headings = ("system", "name", "town", "time zone", "status", "seen")
     rows = formatting.table(context.out, *headings, right=[0], wraps=[1, 2, 3])
-    for row in map(_system_row, answer):
-        town = ", ".join(str(part) for part in (row["city"], row["country"]) if part)
-        seen = str(row["last_report_at"] or "never")[:16].replace("T", " ")
-        name, zone, status = row["system_name"], row["timezone"], row["status"]
-        formatting.add_row(rows, [row["system_id"], name, town, zone, status, seen])
+    for system in answer:
+        town = ", ".join(part for part in (system.city, system.country) if part)
+        formatting.add_row(
+            rows, [system.system_id, system.system_name, town, system.timezone, *_health(system)]
+        )
     context.out.print(rows)
     context.report(f"{formatting.number(len(answer))} systems; {formatting.receipt(answer.receipt)}")
 
 
-async def _write_systems(context: CommandContext, client: EnlightenClient, output: Path) -> None:
-    query = client.systems()
-    with export_to(output, SYSTEM_FIELDS, context.report) as writer:
-        async with shown_progress(query, context.err, live=context.live):
-            async for system in query:
-                writer.write_all([_system_row(system)])
-    rows = f"{writer.path}: {formatting.number(writer.count)} rows"
-    context.report(f"{rows}; {formatting.receipt(query.receipt)}")
-
-
-def _system_row(system: System) -> Row:
-    """Return a system as one flat row; times as ISO 8601 in UTC."""
-    plain = system.to_dict()
-    meta = plain.pop("meta") or {}
+def _health(system: System) -> tuple[str | None, str]:
+    """Return the status of a system, and when it was last seen (UTC)."""
     # The API's documentation: use the status in `meta`, the one outside is deprecated.
-    flat = {**plain, **{name: value for name, value in cast("Row", meta).items() if value is not None}}
-    return {name: flat.get(name) for name in SYSTEM_FIELDS}
+    status = (system.meta and system.meta.status) or system.status
+    seen = system.meta and system.meta.last_report_at
+    return status, f"{seen:%Y-%m-%d %H:%M}" if seen else "never"
+
+
+class Target(TypedDict):
+    """The arguments of `write` that tell where to."""
+
+    target: Path | BinaryIO
+    format: Format | None
+
+
+def target(output: Path) -> Target:
+    """Return where an output goes: the file of that name, or stdout, in CSV.
+
+    Raises:
+        OSError: stdout is closed.
+    """
+    if output != STDOUT:
+        return Target(target=output, format=None)
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, STDOUT_CLOSED)
+    return Target(target=sys.stdout.buffer, format="csv")  # in UTF-8, whatever the terminal's encoding is
+
+
+async def _write(context: CommandContext, export: Export[Any]) -> None:
+    """Write a file, or to stdout, and report it."""
+    try:
+        async with shown_progress(export, context.err, live=context.live):
+            await export
+    except BaseException:
+        if export.rows and export.path != STDOUT:
+            kept = f"the {formatting.number(export.rows)} rows that arrived before the failure"
+            context.report(f"{kept} are in {export.path}")
+        raise
+    parts = [f"{export.path}: {formatting.number(export.rows)} rows"]
+    if export.expected:
+        counts = f"{formatting.number(export.got)} of {formatting.number(export.expected)} intervals"
+        parts.append(counts + formatting.by_reason(export.missing))
+    context.report("; ".join([*parts, formatting.receipt(export.receipt)]))
 
 
 @click.command("rgm-stats", short_help="Read a system's 15-minute intervals.")
@@ -130,7 +140,8 @@ def rgm_stats(
         if estimate:
             show_price(context, await query.estimate())
         elif output is not None:
-            await _write_intervals(context, query, output, meters=meters)
+            rows = RgmStats.meter_table if meters else None
+            await _write(context, write(query, rows=rows, **target(output)))
         else:
             await _show_intervals(context, query, timezone)
 
@@ -167,58 +178,3 @@ def _show_days(context: CommandContext, answer: RgmStats, timezone: str | None) 
     context.out.print(bars)
     total = formatting.kwh(sum(day.wh for day in days))
     context.out.print(f"total {total} kWh; {formatting.coverage(answer.coverage)}")
-
-
-@define
-class _StreamCoverage:
-    """Sum of the coverages of a stream's parts."""
-
-    got: int = 0
-    expected: int = 0
-    missing: Counter[str] = Factory(Counter)
-
-    def add(self, part: RgmStats) -> None:
-        """Add the coverage of a part."""
-        coverage = part.coverage
-        self.got += coverage.got
-        self.expected += coverage.expected
-        self.missing += formatting.missing(coverage.gaps(), coverage.grid)
-
-    def __str__(self) -> str:
-        counts = f"{formatting.number(self.got)} of {formatting.number(self.expected)} intervals"
-        return counts + formatting.by_reason(self.missing)
-
-
-async def _write_intervals(
-    context: CommandContext, query: Query[RgmStats, RgmStats], output: Path, *, meters: bool
-) -> None:
-    coverage, fields = _StreamCoverage(), METER_FIELDS if meters else INTERVAL_FIELDS
-    rows_of = _meter_rows if meters else _interval_rows
-    with export_to(output, fields, context.report) as writer:
-        try:
-            async with shown_progress(query, context.err, live=context.live):
-                async for part in query:
-                    coverage.add(part)
-                    writer.write_all(rows_of(part))
-        except BaseException:
-            # A stream yields parts in order: some that are paid for may wait for an older one.
-            if rest := query.partial():
-                writer.write_all(rows_of(rest))
-            raise
-    rows = f"{writer.path}: {formatting.number(writer.count)} rows"
-    context.report(f"{rows}; {coverage}; {formatting.receipt(query.receipt)}")
-
-
-def _interval_rows(part: RgmStats) -> Iterator[Row]:
-    """Yield the rows of the system."""
-    for interval in part.intervals:
-        values = interval.end_at.isoformat(), interval.devices_reporting, interval.wh_del
-        yield dict(zip(INTERVAL_FIELDS, values, strict=True))
-
-
-def _meter_rows(part: RgmStats) -> Iterator[Row]:
-    """Yield the rows of each meter, channel by channel."""
-    for meter in part.meter_intervals:
-        for at in meter.intervals:
-            values = meter.meter_serial_number, at.channel, at.end_at.isoformat(), at.wh_del, at.curr_w
-            yield dict(zip(METER_FIELDS, values, strict=True))

@@ -1,6 +1,19 @@
-"""Export: answers as tables of typed columns, which every format and library of data frames is given."""
+"""Export: answers as tables of typed columns, for files, formats and libraries of data frames."""
 
 from enlighten_async.export.answers import concat, meter_table, table_of
 from enlighten_async.export.table import Batch, DataType, Field, Table
+from enlighten_async.export.writers import SUFFIXES, Export, Format, write
 
-__all__ = ["Batch", "DataType", "Field", "Table", "concat", "meter_table", "table_of"]
+__all__ = [
+    "SUFFIXES",
+    "Batch",
+    "DataType",
+    "Export",
+    "Field",
+    "Format",
+    "Table",
+    "concat",
+    "meter_table",
+    "table_of",
+    "write",
+]

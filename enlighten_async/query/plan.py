@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
@@ -70,6 +70,9 @@ class QueryPlan(ABC, Generic[I_co, T_co]):
     A method of an `Api` returns one; its arguments are checked by then. The segments depend on the time, on
     the system's time zone and on what is cached: they are laid out once per run, for estimate and run alike.
     """
+
+    streams_answers: ClassVar[bool] = True
+    """Whether the items of a stream are answers themselves, of a part of the range; not rows of an answer."""
 
     @property
     def zone_of(self) -> int | None:

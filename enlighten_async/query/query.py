@@ -185,6 +185,18 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             return None
         return self._plan.merge(parts, runner.gaps(), self.receipt, runner.layout.window)
 
+    @property
+    def _streams_answers(self) -> bool:
+        """Whether the items of a stream are answers themselves, of a part of the range."""
+        return self._plan.streams_answers
+
+    def _rest(self) -> T_co | None:
+        """Return the answer without what a stream has handed out: its gaps; `None` if it is for no range."""
+        runner = self._runner
+        if runner is None or runner.layout.window is None:
+            return None
+        return self._plan.merge(runner.parts(), runner.gaps(), self.receipt, runner.layout.window)
+
     async def estimate(self) -> Estimate:
         """Return the price; that costs nothing itself.
 

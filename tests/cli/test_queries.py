@@ -49,7 +49,9 @@ def test_json_lines_hold_the_same_rows(enlighten: Commands, tmp_path: Path) -> N
     assert enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", path).exit_code == 0
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     truth = enlighten.world.emulator.truth.rgm_stats(1765, FIRST, LAST)
-    assert [{**row, "end_at": epoch(row["end_at"])} for row in rows] == truth
+    assert [{**row, "end_at": epoch(row["end_at"])} for row in rows] == [
+        {"system_id": 1765, **row} for row in truth
+    ]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -59,8 +61,11 @@ def test_meters_write_a_row_per_channel(enlighten: Commands, tmp_path: Path) -> 
     assert enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", path, "--meters").exit_code == 0
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     truth = enlighten.world.emulator.truth.meter_intervals(1765, FIRST, LAST)
+    serials = ("meter_serial_number", "envoy_serial_number")
     wanted = [
-        {"meter_serial_number": m["meter_serial_number"], **row} for m in truth for row in m["intervals"]
+        {"system_id": 1765, **{name: meter[name] for name in serials}, **row}
+        for meter in truth
+        for row in meter["intervals"]
     ]
 
     def by_time(row: dict[str, object]) -> tuple[object, object, object]:
@@ -121,8 +126,8 @@ def test_the_estimate_asks_for_nothing(enlighten: Commands) -> None:
         (["--start", "2025-06-03", "--end", "2025-06-01"], "swap them"),
         (["--end", "2025-06-03"], "start_date"),
         (["--start", "yesterday"], "2026-05-01T00:00Z"),
-        (["-o", "year.xlsx"], ".csv or .jsonl"),
-        (["-o", "year"], ".csv or .jsonl"),
+        (["-o", "year.xlsx"], "csv, .jsonl or .parquet"),
+        (["-o", "year"], "csv, .jsonl or .parquet"),
         (["--meters"], "-o FILE"),
         (["--timezone", "Mars/Olympus", "--start", "2025-06-01"], "Europe/Berlin"),
     ],
@@ -230,7 +235,7 @@ def test_files_hold_all_pages(tmp_path: Path, form: str) -> None:
     truth = enlighten.world.emulator.truth.systems()
     assert [int(row["system_id"]) for row in rows] == [system.system_id for system in truth]
     assert rows[0]["timezone"] == "America/Los_Angeles"
-    assert rows[0]["operational_at"].endswith("+00:00")
+    assert rows[0]["meta_operational_at"].endswith("+00:00")
     assert rows[0]["status"] == "normal"
 
 

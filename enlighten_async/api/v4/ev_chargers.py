@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from attrs import evolve, frozen
@@ -54,6 +54,8 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         path: where it is.
         params: parameters beside those of the page.
     """
+
+    streams_answers: ClassVar[bool] = False
 
     model: type[A]
     rows: str
