@@ -125,6 +125,13 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session
+def tools(session: nox.Session) -> None:
+    """What other tools see that mock, record or trace httpx; pytest-httpx, vcrpy, OpenTelemetry's."""
+    session.install(*group("tests"), *group("tools"), ".[cli,trio]")
+    session.run("pytest", "-rs", "tests/system/test_other_tools.py", *session.posargs)
+
+
+@nox.session
 def prism(session: nox.Session) -> None:
     """The client's requests, put to a mock server of the API: `nox -s prism -- v4.openapi.yaml`.
 

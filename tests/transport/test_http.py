@@ -274,6 +274,14 @@ async def test_a_request_that_no_mock_knows_fails_as_the_mock_says(using, exchan
     assert exchange.sent_at is None
 
 
+async def test_respx_sees_what_would_go_through_a_proxy(exchange) -> None:
+    proxied = Transport(base_url=BASE, clock=SystemClock(), max_connections=1, proxy="http://127.0.0.1:9")
+    with respx.mock as router:
+        router.get(f"{BASE}/systems/1765/stats").respond(json={"a": 1})
+        async with aclosing(proxied) as transport:
+            assert (await transport.send(exchange)).body == b'{"a":1}'
+
+
 async def test_respx_leaves_other_pools_alone() -> None:
     Transport(base_url=BASE, clock=SystemClock(), max_connections=1)
     plain = httpcore2.AsyncConnectionPool.handle_async_request
