@@ -79,6 +79,15 @@ async def test_a_request_is_a_span_of_the_conventions() -> None:
     }
 
 
+async def test_all_requests_of_a_query_belong_to_the_callers_span() -> None:
+    """Those that are fetched side by side, too."""
+    world, collected = World(latency=0.1), Collected()
+    with collected.tracers.get_tracer("mine").start_as_current_span("refresh") as mine:
+        await world.client(on_response=collected.hook).rgm_stats(world.system, **world.days(70))
+    *spans, _ = collected.spans
+    assert [span.parent.span_id for span in spans if span.parent] == [mine.get_span_context().span_id] * 10
+
+
 async def test_failures_and_repeats_are_spans_of_their_own() -> None:
     """With the error's type, a status, and the number of the repeat."""
     world, collected = World(), Collected()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from attrs import define, field, frozen
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_LOG_ENTRIES = 10_000
 CREDENTIALS = frozenset({"key", "user_id"})
+PATH_CHARS = "/:@!$&'()*+,;=~"
+"""Characters of a path that the access log shows as they are; a line break is none."""
 LOGIN_PARAMS = ("grant_type", "response_type")
 
 
@@ -70,7 +72,7 @@ class Access:
         query = f"?{urlencode(self.params, safe=',')}" if self.params else ""
         status = "no response" if self.status is None else str(self.status)
         at = datetime.fromtimestamp(self.at, UTC)
-        return f"{at:%H:%M:%S} {self.method} {self.path}{query} {status} {1000 * self.seconds:.0f} ms"
+        return f"{at:%H:%M:%S} {self.method} {quote(self.path, safe=PATH_CHARS)}{query} {status} {1000 * self.seconds:.0f} ms"
 
 
 @define

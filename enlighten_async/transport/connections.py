@@ -162,7 +162,8 @@ class ConnectionOptions(TypedDict, total=False):
     Attributes:
         proxy: URL of a proxy, "" for none; by default as the environment says.
         verify: `True` for the system's certificates, or a CA file, or a context.
-        transport: any httpx transport in place of our own, such as an emulator's.
+        transport: any httpx transport in place of our own, such as an emulator's; it gets complete requests,
+            with the credentials in query and headers.
     """
 
     proxy: str | Secret | None

@@ -141,6 +141,13 @@ async def test_time_moves_ahead(clock: FakeClock) -> None:
     assert (still.status_code, "cannot be moved" in still.json()["error"]) == (400, True)
 
 
+def test_a_line_of_the_access_log_is_one_line() -> None:
+    """Whatever is asked for: nobody can add a line, or move the cursor."""
+    access = Access(0.0, "GET", "/a b\n00:00:01 GET /forged \x1b[2J", {"q": "\r\n"}, 404, 0.0)
+    line = "00:00:00 GET /a%20b%0A00:00:01%20GET%20/forged%20%1B%5B2J?q=%0D%0A 404 0 ms"
+    assert str(access) == line
+
+
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
