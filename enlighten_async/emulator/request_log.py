@@ -71,8 +71,8 @@ class Access:
     def __str__(self) -> str:
         query = f"?{urlencode(self.params, safe=',')}" if self.params else ""
         status = "no response" if self.status is None else str(self.status)
-        at = datetime.fromtimestamp(self.at, UTC)
-        return f"{at:%H:%M:%S} {self.method} {quote(self.path, safe=PATH_CHARS)}{query} {status} {1000 * self.seconds:.0f} ms"
+        at, path = datetime.fromtimestamp(self.at, UTC), quote(self.path, safe=PATH_CHARS)
+        return f"{at:%H:%M:%S} {self.method} {path}{query} {status} {1000 * self.seconds:.0f} ms"
 
 
 @define

@@ -290,13 +290,14 @@ async def test_respx_leaves_other_pools_alone() -> None:
         assert ServicePool.handle_async_request is not plain
 
 
-async def test_respx_sees_no_form() -> None:
+@pytest.mark.parametrize(("using", "seen"), [("httpcore", FORM_FIELDS), ("httpx", b"")])
+async def test_respx_sees_a_form_where_it_sees_credentials(using, seen) -> None:
     ask: Request[Any] = Request("token", "/token", (), lambda _: None, method="POST")
-    with respx.mock(using="httpx") as router:
+    with respx.mock(using=using) as router:
         router.post(f"{BASE}/token").respond(json={"a": 1})
         async with aclosing(Transport(base_url=BASE, clock=SystemClock(), max_connections=1)) as transport:
             response = await transport.send(Exchange(ask, FORM))
-        assert router.calls.last.request.content == b""
+        assert router.calls.last.request.content == seen
     assert json.loads(response.body) == {"a": 1}
 
 
