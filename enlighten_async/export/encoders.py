@@ -28,7 +28,7 @@ ROW_GROUP_ROWS: Final = 65_536
 """Rows of a row group of Parquet: what is held in memory, wherever the parts of the answers begin and end."""
 
 STEP_ROWS: Final = 1_000
-"""Rows that are made into text at a time: another thread, such as an event loop's, may stand still meanwhile."""
+"""Rows that are made into text at a time: another thread, such as an event loop's, may wait meanwhile."""
 
 MAX_CELLS: Final = 4_096
 """Texts whose form in CSV is remembered: the serial number of a meter comes with each of its rows."""
