@@ -25,11 +25,12 @@ from rich.console import Console
 from enlighten_async.cli import exit_codes
 from enlighten_async.cli.formatting import printable
 from enlighten_async.client import ClientOptions, EnlightenClient
+from enlighten_async.clock import SystemClock
 from enlighten_async.errors import EnlightenError
 
 STDOUT_CLOSED = "stdout is closed: write to a file with -o, or leave stdout open"
 
-PIPED_WIDTH_COLUMNS = 200
+PIPED_WIDTH_COLUMNS = 1_000
 """Columns of a table that goes to a file or a program: nothing is cut off there."""
 
 END_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -120,6 +121,7 @@ class CommandContext:
         live: whether progress is shown, as stderr is a terminal.
         open_browser: opens a page in the user's browser.
         default_state: returns the state file to use if none was named; `None` for none.
+        now: returns the time, in epoch seconds.
     """
 
     connect: Connect = EnlightenClient.from_env
@@ -130,6 +132,7 @@ class CommandContext:
     live: bool = field(factory=_is_terminal)
     open_browser: Callable[[str], object] = webbrowser.open
     default_state: Callable[[], Path | None] = user_state_file
+    now: Callable[[], float] = Factory(lambda: SystemClock().now)
 
     @property
     def state(self) -> str | os.PathLike[str] | None:
@@ -162,7 +165,7 @@ class CommandContext:
             sys.stdout.reconfigure(errors="replace")
         ended: list[int] = []
         try:
-            with _end_signals_as_ctrl_c(ended):
+            with _end_signals_as_ctrl_c(ended), self._shown_log():
                 asyncio.run(work())
             click.echo(nl=False)  # flushes, where there is a stdout
         except BrokenPipeError:
@@ -173,14 +176,13 @@ class CommandContext:
                 self._end("interrupted", exit_codes.ended_by(ended))
         except ModuleNotFoundError:
             raise
-        except (EnlightenError, OSError) as error:
-            self._end(exit_codes.error_line(error), exit_codes.exit_code(error))
         except Exception as error:
-            logger.info("unexpected error", exc_info=error)
-            self._end(exit_codes.error_line(error), exit_codes.FAULT)
+            if not isinstance(error, EnlightenError | OSError):
+                logger.info("unexpected error", exc_info=error)
+            self._end(exit_codes.error_line(error), exit_codes.exit_code(error))
 
     @contextmanager
-    def show_log(self) -> Iterator[None]:
+    def _shown_log(self) -> Iterator[None]:
         """Show the package's log on stderr, as far as `verbose` says."""
         handler, before = _ConsoleHandler(self.err), logger.level
         if self.verbose:
@@ -193,7 +195,8 @@ class CommandContext:
             logger.setLevel(before)
 
     def _end(self, text: str, code: int) -> NoReturn:
-        click.echo(f"error: {text}", err=True)
+        if text:
+            click.echo(f"error: {text}", err=True)
         sys.exit(code)
 
 

@@ -2,90 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, cast, get_args
+from importlib import import_module
+from typing import Any, get_args
 
 import click
 
-from enlighten_async.cli import formatting, params
+from enlighten_async.cli import formatting
 from enlighten_async.cli.context import CommandContext
+from enlighten_async.cli.settings import accept_settings
 from enlighten_async.client import EnlightenClient
-from enlighten_async.errors import InputError
 from enlighten_async.limiter import Priority
 from enlighten_async.models import Estimate, QuotaStatus, QuotaWindow
 from enlighten_async.query import Query
 
-SERIES = (
-    "stats",
-    "rgm_stats",
-    "consumption_stats",
-    "production_meter",
-    "battery",
-    "energy_import_telemetry",
-    "energy_export_telemetry",
-)
-LIFETIMES = (
-    "energy_lifetime",
-    "consumption_lifetime",
-    "battery_lifetime",
-    "energy_import_lifetime",
-    "energy_export_lifetime",
-)
-NAMES: Mapping[str, str] = MappingProxyType({n.replace("_", "-"): n for n in (*SERIES, *LIFETIMES)})
-"""The client's methods by the names of the command line."""
+ENDPOINTS = "enlighten_async.cli.endpoints"
+"""Imports this module, for the prices."""
 
 PRIORITIES = get_args(Priority)
 
 
-@click.command(short_help="Show the price of a query.")
-@click.argument("name", metavar="SERIES", type=click.Choice(list(NAMES)))
-@click.argument("system_id", metavar="SYSTEM")
-@click.option("--start", callback=params.moment, metavar="DAY|INSTANT", help="First day.")
-@click.option("--end", callback=params.moment, metavar="DAY|INSTANT", help="Last day, inclusive.")
-@click.option("--priority", type=click.Choice(PRIORITIES), default="interactive", show_default=True)
-@click.pass_obj
-def estimate(
-    context: CommandContext,
-    name: str,
-    system_id: str,
-    start: params.Moment | None,
-    end: params.Moment | None,
-    priority: Priority,
-) -> None:
-    """Show the price of reading a series of a system, such as rgm-stats, stats or energy-lifetime.
+class Prices(click.Group):
+    """A command for each endpoint, which tells the price."""
 
-    Nothing is sent. Days and instants are given as to `enlighten rgm-stats`; lifetimes take days.
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the endpoints."""
+        return list(import_module(ENDPOINTS).endpoints())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of an endpoint."""
+        endpoint = import_module(ENDPOINTS).endpoints().get(cmd_name)
+        return endpoint and accept_settings(import_module(ENDPOINTS).command(endpoint, price=True))
+
+
+@click.group(cls=Prices, short_help="Show the price of a read.")
+def estimate() -> None:
+    """Show the price of a read, such as enlighten estimate rgm-stats 1765 --last 1y.
+
+    Nothing is sent. Arguments and options are those of the command that reads.
     """
-    span: dict[str, Any] = params.range_arguments(start, end)
-    method = NAMES[name]
 
-    async def work(client: EnlightenClient) -> None:
-        if method in LIFETIMES and any(isinstance(value, datetime) for value in span.values()):
-            raise InputError(f"{name} has values for days: give --start and --end as days")
-        view = client.with_options(priority=priority)
-        query = cast("Query[Any, Any]", getattr(view, method)(system_id, **span))
-        show_price(context, await query.estimate())
 
-    context.run_with_client(work)
+async def show_prices(context: CommandContext, queries: Sequence[Query[Any, Any]]) -> None:
+    """Show the prices of queries, and their sum if there are several."""
+    prices = [await query.estimate() for query in queries]
+    if len(prices) == 1:
+        show_price(context, prices[0])
+        return
+    most = [price.at_most for price in prices]
+    total = None if None in most else sum(each or 0 for each in most)
+    shares = [price.month_share or 0.0 for price in prices]
+    click.echo(_priced(total, sum(shares), max(price.ready_at for price in prices)))
 
 
 def show_price(context: CommandContext, price: Estimate) -> None:
     """Show a price in one line; remarks on it go to stderr."""
-    most = "an unknown number of" if price.at_most is None else f"at most {formatting.number(price.at_most)}"
-    share = "" if price.month_share is None else f", {price.month_share:.2%} of the month"
-    click.echo(f"{most} requests{share}; ready at {price.ready_at:%Y-%m-%d %H:%M:%S} UTC")
+    click.echo(_priced(price.at_most, price.month_share, price.ready_at))
     remarks = {
         f"at least {formatting.number(price.at_least)}": price.at_least != price.at_most,
         f"windows from cache: {formatting.number(price.from_cache)}": price.from_cache > 0,
         f"windows beyond retention, not requested: {formatting.number(price.pruned)}": price.pruned > 0,
         "that is more than is left this month": not price.fits,
-        f"cheaper: {price.cheaper}": price.cheaper is not None,
+        f"cheaper: {(price.cheaper or '').replace('_', '-')}": price.cheaper is not None,
     }
     for remark, applies in remarks.items():
         if applies:
             context.report(remark)
+
+
+def _priced(at_most: int | None, share: float | None, ready_at: datetime) -> str:
+    most = "an unknown number of requests"
+    if at_most is not None:
+        most = f"at most {formatting.count(at_most, 'request')}"
+    of_month = "" if share is None else f", {share:.2%} of the month"
+    return f"{most}{of_month}; ready at {ready_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @click.command(short_help="Show the quota that is left.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from enlighten_async import errors
@@ -12,11 +13,21 @@ from enlighten_async.cli.formatting import printable
 from enlighten_async.client import DEFAULT_ACCOUNT
 
 
+class Incomplete(errors.EnlightenError):
+    """Not all of the answers are there, or nothing: it was said what is missing.
+
+    Attributes:
+        failures: the failures, if it is for them.
+    """
+
+    failures: Sequence[errors.EnlightenError] = ()
+
+
 class LoginFailed(errors.AuthenticationError):
     """The login has failed; the text says what to do."""
 
 
-FAULT, USAGE, ACCESS, QUOTA, SERVICE = 1, 2, 3, 4, 5
+ERROR, USAGE, PARTIAL, QUOTA = 1, 2, 3, 4
 INTERRUPTED, BROKEN_PIPE = 130, 141
 """As shells report the end by a signal: 128 and its number (SIGINT, SIGPIPE); see `ended_by`."""
 
@@ -24,13 +35,11 @@ CODES: Mapping[type[errors.EnlightenError], int] = {
     errors.InputError: USAGE,
     errors.UsageError: USAGE,
     errors.RangeError: USAGE,
-    errors.AuthenticationError: ACCESS,
-    errors.PermissionDenied: ACCESS,
-    errors.NotFound: ACCESS,
+    errors.NotFound: PARTIAL,
+    Incomplete: PARTIAL,
     errors.BudgetExceeded: QUOTA,
     errors.QuotaExhausted: QUOTA,
     errors.Throttled: QUOTA,
-    errors.EnlightenError: SERVICE,
 }
 
 ADVICE: Mapping[type[errors.EnlightenError], str] = {
@@ -44,18 +53,46 @@ ADVICE: Mapping[type[errors.EnlightenError], str] = {
 }
 
 
+LOGIN = "ENLIGHTEN_CLIENT_ID, ENLIGHTEN_CLIENT_SECRET, then enlighten login"
+
+WORDS: Mapping[str, str | Callable[[re.Match[str]], str]] = {
+    r"only v4 of the API has this: .*": f"only version 4 of the API has this: log in to it ({LOGIN})",
+    r"\bsystem_id\b": "SYSTEM",
+    r"\b(start|end)_(?:at|date|time)(?:/\1_(?:at|date|time))?\b": r"--\1",
+    r"\b(base_url|max_age|max_requests|summary_date)\b(?:=[\w.]+)?": lambda found: (
+        f"--{found[1].replace('_', '-')}"
+    ),
+    r"\bplan=": "--plan ",
+    r"\bstate=": "--state ",
+}
+"""Words of the command line for those of Python, by patterns."""
+
+
+def incomplete(failures: Sequence[errors.EnlightenError], *, something: bool) -> Incomplete:
+    """Return the error of several questions of which some have failed, which was said of each."""
+    error = Incomplete()
+    error.failures, error.partial = failures, something or None
+    return error
+
+
 def ended_by(signals: Sequence[int]) -> int:
     """Return the exit code of a command that these signals have ended; without any it was Ctrl-C."""
     return 128 + signals[0] if signals else INTERRUPTED
 
 
 def exit_code(error: BaseException) -> int:
-    """Return the exit code of an error."""
-    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), FAULT)
+    """Return the exit code of an error; one that has come with a part of the answer has a code of its own."""
+    if isinstance(error, Incomplete) and error.failures:
+        worst = {exit_code(failure) for failure in error.failures}
+        return QUOTA if QUOTA in worst else PARTIAL if error.partial is not None else min(worst)
+    partly = isinstance(error, errors.EnlightenError) and error.partial is not None
+    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), PARTIAL if partly else ERROR)
 
 
 def error_line(error: Exception) -> str:
-    """Return an error as one line."""
+    """Return an error as one line; an empty one if all was said before."""
+    if isinstance(error, Incomplete):
+        return ""
     if isinstance(error, errors.EnlightenError):
         return printable(_explained(error))
     if isinstance(error, OSError):
@@ -69,13 +106,20 @@ def error_line(error: Exception) -> str:
 def _explained(error: errors.EnlightenError) -> str:
     if isinstance(error, errors.ReauthorizationRequired):
         return _login_needed(error)
-    text = str(error) or type(error).__name__
+    text = _in_options(str(error)) or type(error).__name__
     advice = next((ADVICE[kind] for kind in type(error).__mro__ if kind in ADVICE), "")
     if error.retry_at is not None:
         advice = f"try again after {error.retry_at:%Y-%m-%d %H:%M:%S} UTC"
     others = len(error.causes) - 1
     more = f" (and {others} more failures)" if others > 0 else ""
     return f"{text}{more}{f'; {advice}' if advice else ''}"
+
+
+def _in_options(text: str) -> str:
+    """Return a text of the client that names options of the command line in place of arguments."""
+    for pattern, words in WORDS.items():
+        text = re.sub(pattern, words, text)
+    return text
 
 
 def _login_needed(error: errors.ReauthorizationRequired) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import NoneType
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -14,11 +15,20 @@ from rich.text import Text
 
 from enlighten_async.export.escapes import visible
 from enlighten_async.models import Coverage, Gap, Reason, Receipt
+from enlighten_async.models.convert import ToDict
 
 UNITS = "kMGT"
 """Prefixes of byte sizes: thousands, millions, and so on."""
 
 BAR_STYLE = "yellow"
+
+NOTHING: tuple[object, ...] = (None, "", (), [])
+"""Values that are not worth a line of their own."""
+
+NUMBERS = (int, float, NoneType)
+
+MAX_CELL_COLUMNS, CELL_GAP_COLUMNS, MAX_SHORT = 24, 3, 1e6
+"""Columns that a text may claim in a crowded table, and those between two cells; the largest short number."""
 
 _LINE = str.maketrans(dict.fromkeys("\t\n\r", " "))
 
@@ -31,6 +41,11 @@ def printable(text: str) -> str:
 def number(count: float) -> str:
     """Return a count with separators of thousands."""
     return f"{count:,.0f}"
+
+
+def count(number_of: int, noun: str) -> str:
+    """Return a count of things: "1 row", "1,000 rows"."""
+    return f"{number(number_of)} {noun}{'' if number_of == 1 else 's'}"
 
 
 def size(count: int) -> str:
@@ -82,7 +97,7 @@ def coverage(covered: Coverage) -> str:
     """Return a coverage in one line."""
     state = "complete" if covered.complete else "incomplete"
     if covered.is_empty:
-        state = "complete, as nothing exists of this range"
+        state = "nothing there"
     counts = f"{number(covered.got)} of {number(covered.expected)} intervals"
     return f"{state}: {counts}{by_reason(missing(covered.gaps(), covered.grid))}"
 
@@ -132,6 +147,54 @@ def add_row(rows: Table, cells: Iterable[object]) -> None:
     rows.add_row(*map(_cell, cells))
 
 
+def facts(console: Console, names: Sequence[str], values: Sequence[object]) -> Table:
+    """Return one object as a table of names and values, those it does not have left out."""
+    empty = table(console, "", "", wraps=[1])
+    empty.show_header = False
+    for name, value in zip(names, values, strict=True):
+        if value not in NOTHING:
+            add_row(empty, [name, value])
+    return empty
+
+
+def fitted(
+    console: Console, names: Sequence[str], rows: Sequence[Sequence[object]]
+) -> tuple[Table, list[str]]:
+    """Return a table of the columns that the console has room for, and the names of the others.
+
+    Columns without any value are left out of both.
+    """
+    columns = list(zip(*([shown(value) for value in row] for row in rows), strict=True))
+    used = [place for place, column in enumerate(columns) if any(column)]
+    room, kept = console.width, list[int]()
+    for place in used:
+        room -= min(max(len(names[place]), *map(len, columns[place])), MAX_CELL_COLUMNS) + CELL_GAP_COLUMNS
+        if room < -CELL_GAP_COLUMNS and kept:
+            break
+        kept.append(place)
+    right = [at for at, place in enumerate(kept) if all(isinstance(row[place], NUMBERS) for row in rows)]
+    texts = [at for at in range(len(kept)) if at not in right]
+    filled = table(console, *(names[place] for place in kept), right=right, wraps=texts)
+    for row in zip(*(columns[place] for place in kept), strict=True):
+        add_row(filled, row)
+    return filled, [names[place] for place in used if place not in kept]
+
+
+def shown(value: object) -> str:
+    """Return a value as it is shown in a table: instants in UTC, to the minute."""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}" if abs(value) < MAX_SHORT else f"{value:.0f}"
+    if isinstance(value, tuple):
+        return ", ".join(map(shown, value))
+    if isinstance(value, ToDict):
+        return ", ".join(f"{name} {it}" for name, it in value.to_dict().items() if it not in NOTHING)
+    return "" if value is None else printable(str(value))
+
+
 def bar_table(
     console: Console,
     headings: Sequence[str],
@@ -169,4 +232,4 @@ def bar_table(
 def _cell(value: object) -> RenderableType:
     if isinstance(value, ProgressBar):
         return value
-    return "" if value is None else Text(printable(str(value)))
+    return Text(shown(value))

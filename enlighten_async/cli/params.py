@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from collections.abc import Collection
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import click
+from attrs import frozen
 
 from enlighten_async.cli.formatting import UNITS
+from enlighten_async.errors import InputError
 from enlighten_async.export import SUFFIXES
 from enlighten_async.limiter import Plan
-
-Moment: TypeAlias = date | datetime
-"""A whole local day, or an instant. (A datetime is a date too: test for it first.)"""
+from enlighten_async.windows import time_zone
 
 PLANS = {"watt": Plan.WATT, "kilowatt": Plan.KILOWATT, "megawatt": Plan.MEGAWATT, "partner": Plan.PARTNER}
 
 SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d*)?)\s*([{UNITS}])?B?", re.IGNORECASE)
 
-OUTPUT_METAVAR = "FILE.csv|FILE.jsonl|FILE.parquet|-"
+SPAN = re.compile(r"(\d{1,6})\s*([smhdwy]?)", re.IGNORECASE)
+
+SECONDS = MappingProxyType({"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400})
+"""Seconds of the units of a length of time; a year has 365 days."""
+
+OUTPUT_METAVAR = "FILE|-"
+
+FORMAT_NAMES = ("table", "json", "jsonl", "ndjson", "csv", "parquet")
+
+FORMATS = MappingProxyType({**SUFFIXES, ".json": "json"})
+"""Formats by the end of a file's name."""
 
 
-def plan(_context: click.Context, _option: click.Parameter, text: str | None) -> Plan | None:
+@frozen
+class DaysAgo:
+    """A local day, counted back from the system's today: "today" is 0, "yesterday" 1."""
+
+    days: int
+
+
+Moment: TypeAlias = DaysAgo | date | datetime
+"""A whole local day, or an instant. (A datetime is a date too: test for it first.)"""
+
+WORDS = MappingProxyType({"today": DaysAgo(0), "yesterday": DaysAgo(1)})
+
+
+def plan(text: str) -> Plan:
     """Return the plan of a name, or of limits such as 50/50000."""
-    if text is None:
-        return None
     if (name := text.strip().lower()) in PLANS:
         return PLANS[name]
     minute, _, month = text.partition("/")
@@ -38,22 +61,54 @@ def plan(_context: click.Context, _option: click.Parameter, text: str | None) ->
 
 
 def moment(_context: click.Context, _option: click.Parameter, text: str | None) -> Moment | None:
-    """Return a local day or an instant; the client refuses an instant without an offset."""
+    """Return a local day, or an instant with its offset."""
     if text is None:
         return None
+    if (word := text.strip().lower()) in WORDS:
+        return WORDS[word]
     for kind in (date, datetime):
         try:
-            return kind.fromisoformat(text.strip())
+            value = kind.fromisoformat(text.strip())
         except ValueError:
             continue
-    raise click.BadParameter(f"{text!r} is neither a day (2026-05-01) nor an instant (2026-05-01T00:00Z)")
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise click.BadParameter(f"{text!r} has no offset from UTC: add Z or, say, +02:00, or name a day")
+        return value
+    days = "a day (2026-05-01, today, yesterday)"
+    raise click.BadParameter(f"{text!r} is neither {days} nor an instant (2026-05-01T00:00Z)")
+
+
+def day(context: click.Context, option: click.Parameter, text: str | None) -> Moment | None:
+    """Return a local day."""
+    value = moment(context, option, text)
+    if isinstance(value, datetime):
+        raise click.BadParameter(f"{text!r} is an instant: give a day, such as 2026-05-01")
+    return value
+
+
+def zone(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    """Return the name of a time zone."""
+    try:
+        return None if text is None else str(time_zone(text))
+    except InputError:
+        wrong = f"{text!r} is no time zone that is known here: give a name such as Europe/Berlin"
+    raise click.BadParameter(wrong)
 
 
 def output(_context: click.Context, _option: click.Parameter, text: str | None) -> Path | None:
-    """Return the path of a file whose suffix is its format; `-` is stdout, in CSV."""
-    if text is None or text == "-" or Path(text).suffix.lower() in SUFFIXES:
-        return None if text is None else Path(text)
-    raise click.BadParameter(f"{text!r} must end with .csv, .jsonl or .parquet, or be - for CSV on stdout")
+    """Return the path of a file; `-` is stdout."""
+    return None if text is None else Path(text)
+
+
+def span(_context: click.Context, _option: click.Parameter, text: str | None) -> timedelta | None:
+    """Return a length of time: 30d, 12h, 90m, 2w or 1y; a number alone is seconds."""
+    if text is None:
+        return None
+    found = SPAN.fullmatch(text.strip())
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no length of time, such as 30d, 12h, 90m, 2w or 1y")
+    number, unit = found.groups()
+    return timedelta(seconds=int(number) * SECONDS[unit.lower() or "s"])
 
 
 def size(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
@@ -67,11 +122,77 @@ def size(_context: click.Context, _option: click.Parameter, text: str | None) ->
     return int(float(number) * 1000 ** (UNITS.lower().index(unit.lower()) + 1 if unit else 0))
 
 
-def range_arguments(start: Moment | None, end: Moment | None) -> dict[str, Moment]:
-    """Return the client's arguments of a range: instants as `start_at`, days as `start_date`."""
-    given = {"start": start, "end": end}
-    return {
-        f"{name}_{'at' if isinstance(value, datetime) else 'date'}": value
-        for name, value in given.items()
-        if value is not None
-    }
+@frozen
+class Period:
+    """The range of time of a command, as it was given.
+
+    Attributes:
+        start: first day, or an instant.
+        end: last day, inclusive, or an instant.
+        last: how long ago the range begins that ends now.
+    """
+
+    start: Moment | None = None
+    end: Moment | None = None
+    last: timedelta | None = None
+
+    def check(self, keywords: Collection[str]) -> None:
+        """Check the range against the keywords of the client's method.
+
+        Raises:
+            click.UsageError: the options do not fit together, or not the endpoint.
+        """
+        if self.last is not None and (self.start, self.end) != (None, None):
+            raise click.UsageError("--last ends now: leave out --start and --end, or give both of them")
+        if self.last is not None and not self.last:
+            raise click.UsageError("--last 0 is no time at all: give some, such as --last 30d")
+        instants = {isinstance(each, datetime) for each in (self.start, self.end) if each is not None}
+        if len(instants) == 2:
+            raise click.UsageError("give --start and --end both as days, or both as instants")
+        if True in instants and not _takes_instants(keywords):
+            raise click.UsageError("this has a value for each day: give days, such as 2026-05-01")
+        if {"start_at", "start_date"} <= set(keywords) and self.end is not None and self.start is None:
+            raise click.UsageError("--end needs --start: where the range begins")
+
+    @property
+    def needs_today(self) -> bool:
+        """Whether a day of it is counted from the system's today."""
+        return any(isinstance(each, DaysAgo) for each in (self.start, self.end))
+
+    def arguments(self, keywords: Collection[str], now: datetime, today: date) -> dict[str, Any]:
+        """Return the client's arguments of the range.
+
+        Args:
+            keywords: the keywords of its method.
+            now: the time.
+            today: the system's local day.
+
+        Raises:
+            InputError: the start is after the end.
+        """
+        start, end = _on(self.start, today), _on(self.end, today)
+        if self.last is not None:
+            start = now - self.last if _takes_instants(keywords) else today - self.last
+        if start is not None and end is not None and start > end:
+            raise InputError("--start is after --end: swap them")
+        given = {"start": start, "end": end}
+        return dict(_keyword(which, it, keywords) for which, it in given.items() if it is not None)
+
+
+def _takes_instants(keywords: Collection[str]) -> bool:
+    return any(each.endswith(("_at", "_time")) for each in keywords)
+
+
+def _on(moment: Moment | None, today: date) -> date | datetime | None:
+    return today - timedelta(days=moment.days) if isinstance(moment, DaysAgo) else moment
+
+
+def _keyword(which: str, value: date | datetime, keywords: Collection[str]) -> tuple[str, date | datetime]:
+    """Return the keyword and the value of one end of a range; a day is one of UTC where it takes instants."""
+    if not isinstance(value, datetime) and f"{which}_date" in keywords:
+        return f"{which}_date", value
+    name = next(each for each in (f"{which}_at", f"{which}_time") if each in keywords)
+    if not isinstance(value, datetime):
+        after = timedelta(days=which == "end")
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC) + after
+    return name, value

@@ -67,6 +67,13 @@ def meter_table(answer: models.RgmStats) -> Table:
     return Table((*key, *_series_fields(models.ChannelInterval)), tuple(batches), _metadata(answer))
 
 
+def object_table(kind: type, rows: Sequence[object]) -> Table:
+    """Return objects of one class as a table, a row each; objects within one lie flat in its row."""
+    own = leaves(kind)
+    batch = Batch(len(rows), tuple(columns.column_of(leaf.field.type, leaf.values(rows)) for leaf in own))
+    return Table(tuple(leaf.field for leaf in own), (batch,))
+
+
 # models.Series
 
 

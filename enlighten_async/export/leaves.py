@@ -10,6 +10,7 @@ from typing import Any, Final, TypeGuard, cast, get_args, get_origin, get_type_h
 from attrs import AttrsInstance, fields, frozen, has
 
 from enlighten_async.export.table import UNIT, DataType, Field, TypeName
+from enlighten_async.models.coverage import Reason
 from enlighten_async.models.series import once_per_class
 
 UNITS: Final[Mapping[str, str]] = MappingProxyType(
@@ -36,6 +37,7 @@ _TYPES: Final[Mapping[frozenset[object], TypeName]] = MappingProxyType(
         frozenset({float}): "float64",
         frozenset({int, float}): "float64",
         frozenset({str}): "text",
+        frozenset({Reason}): "text",
         frozenset({int, str}): "text",
         frozenset({datetime.date}): "date",
         frozenset({datetime.datetime}): "timestamp",
@@ -81,8 +83,9 @@ def _leaves_of(name: str, hint: object) -> Iterable[Leaf]:
 
 
 def _attributes(model: type) -> list[tuple[str, object]]:
-    hints = get_type_hints(model)
-    return [(each.name, hints[each.name]) for each in fields(cast("type[AttrsInstance]", model))]
+    hints, own = get_type_hints(model), fields(cast("type[AttrsInstance]", model))
+    # What tells of an answer as a whole (its cost, when it was fetched) takes no part in equality.
+    return [(each.name, hints[each.name]) for each in own if each.eq]
 
 
 def _field(name: str, hint: object) -> Field:

@@ -57,6 +57,7 @@ class Commands:
         context = CommandContext(
             connect=lambda **options: EnlightenClient.from_env(**emulated, **options),
             default_state=self.home,
+            now=self.world.clock.now,
             **wide,
         )
         runner = CliRunner(charset=self.charset)

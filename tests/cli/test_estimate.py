@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from enlighten_async.cli.estimate import NAMES
+from enlighten_async.cli.endpoints import endpoints
 from enlighten_async.emulator import Fault
 from tests.cli.conftest import Commands
 
 YEAR = ("--start", "2024-06-15T15:00Z", "--end", "2025-06-15T15:00Z")
-ApiV2 = ("stats", "rgm-stats", "consumption-stats", "energy-lifetime", "consumption-lifetime")
 
 
 @pytest.mark.parametrize(("name", "requests"), [("rgm-stats", 53), ("stats", 365), ("consumption-stats", 16)])
@@ -22,25 +21,35 @@ def test_every_series_has_its_price(enlighten: Commands, name: str, requests: in
     assert done.stdout.startswith(f"at most {requests} requests, ")
     assert done.stderr.splitlines()[:2] == ["at least 1", "windows beyond retention, not requested: 1"]
     assert "of the month; ready at 2025-06-15 15:" in done.stdout
-    assert "_lifetime request has a value for each day" in done.stderr
+    assert "-lifetime request has a value for each day" in done.stderr
 
 
 def test_a_lifetime_is_one_request(enlighten: Commands) -> None:
     """It takes days, and instants are refused with what to do."""
     done = enlighten("estimate", "energy-lifetime", 1765, "--start", "2024-06-15", "--end", "2025-06-14")
-    assert done.stdout.startswith("at most 1 requests, 0.01% of the month")
+    assert done.stdout.startswith("at most 1 request, 0.01% of the month")
     assert "cheaper" not in done.stderr
     wrong = enlighten("estimate", "energy-lifetime", 1765, *YEAR)
     assert (wrong.exit_code, enlighten.sent) == (2, 0)
-    assert "give --start and --end as days" in wrong.stderr
+    assert "is an instant: give a day" in wrong.stderr
 
 
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 def test_every_name_is_a_method_of_the_client(enlighten: Commands) -> None:
     """What only v4 has is said to be so."""
-    for name in NAMES:
-        done = enlighten("estimate", name, 1765, "--start", "2025-06-01", "--end", "2025-06-10")
-        assert done.exit_code == (0 if name in ApiV2 else 2)
-        assert ("only v4 of the API" in done.stderr) == (name not in ApiV2)
+    for name, endpoint in endpoints().items():
+        words = [1765] * sum(endpoint.arguments.values())
+        days = ["--start", "2025-01-01"] if "start" in endpoint.ends else []
+        done = enlighten("estimate", name, *words, *days)
+        assert (name, done.exit_code) == (name, 2 if endpoint.only_v4 else 0), done.output
+        assert ("only version 4 of the API" in done.stderr) == endpoint.only_v4
+    assert enlighten.sent == 0
+
+
+def test_several_systems_have_one_price(enlighten: Commands) -> None:
+    """The sum of all."""
+    done = enlighten("estimate", "rgm-stats", 1765, 1766, 1767, "--last", "1y")
+    assert done.stdout.startswith("at most 159 requests, 1.59% of the month; ready at")
     assert enlighten.sent == 0
 
 

@@ -157,7 +157,7 @@ def test_who_does_not_consent_is_said(login: Login) -> None:
     """In the terminal and in the browser."""
     login.visit = lambda url: f"{url}&deny=1"
     done = login()
-    assert (done.exit_code, done.stdout) == (3, "")
+    assert (done.exit_code, done.stdout) == (1, "")
     assert "access_denied" in done.stderr
     assert "refused" in login.pages.get(timeout=10).text
     assert not login.path.exists()
@@ -192,14 +192,14 @@ def test_an_address_of_another_login_is_refused(login: Login) -> None:
     """Its state is not the one that was given."""
     other = code_of(login_url(login))
     done = login("--paste", "--no-browser", typed=f"{other}\n")
-    assert (done.exit_code, "belongs to this login" in done.stderr) == (3, True)
+    assert (done.exit_code, "belongs to this login" in done.stderr) == (1, True)
 
 
 def test_who_does_not_consent_may_paste_that(login: Login) -> None:
     """It is said as such."""
     login.hands = Hands(lambda url: re.sub("code=[^&]*", "error=access_denied", url))
     done = login("--paste", typed=io.BufferedReader(login.hands))
-    assert (done.exit_code, "access_denied" in done.stderr) == (3, True)
+    assert (done.exit_code, "access_denied" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("paste", [False, True])
@@ -216,7 +216,7 @@ def test_a_wrong_address_to_be_led_to_is_refused(login: Login, redirect: str, pa
 def test_what_is_no_code_is_refused(login: Login, typed: str) -> None:
     """With a line that says what to do."""
     done = login("--paste", "--no-browser", typed=typed)
-    assert done.exit_code == 3
+    assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert not login.path.exists()
 

@@ -77,7 +77,7 @@ def test_from_the_login_to_the_data(tmp_path: Path) -> None:
             CliRunner().invoke(cli, words, env=env, catch_exceptions=False)
             for words in (["systems"], ["rgm-stats", "1765"], ["--base-url", url, "systems"])
         ]
-    assert (before.exit_code, before.stdout) == (3, "")
+    assert (before.exit_code, before.stdout) == (1, "")
     assert [each.exit_code for each in done] == [0, 0, 0], [each.output for each in done]
     assert done[0].stdout == done[2].stdout
     assert done[0].stdout.splitlines()[1].split()[:2] == ["1765", "Petaluma"]
@@ -105,9 +105,11 @@ def test_the_login_is_for_the_account_of_the_environment(tmp_path: Path) -> None
 
 
 def test_both_versions_list_the_same_systems(enlighten: CommandsV4) -> None:
-    """In tables that differ in nothing; what is left this month does."""
+    """In tables that differ only in the columns that one of them has; what is left this month does too."""
     new, old = enlighten("systems"), Commands()("systems")
-    assert new.stdout == old.stdout
+    both = list(zip(new.stdout.splitlines(), old.stdout.splitlines(), strict=True))
+    assert len(both) > 1
+    assert [more for more, less in both if not more.startswith(less.rstrip())] == []
     assert "left 999 this month, 9 this minute" in new.stderr
     assert "left 9,999 this month, 9 this minute" in old.stderr
 
@@ -126,7 +128,7 @@ def test_the_account_is_the_environments(tmp_path: Path) -> None:
     assert enlighten("systems").exit_code == 0
     enlighten.account = "bert"
     done = enlighten("systems")
-    assert done.exit_code == 3
+    assert done.exit_code == 1
     assert "run enlighten login --account bert" in done.stderr
 
 
@@ -135,7 +137,7 @@ def test_without_a_login_nothing_is_asked(tmp_path: Path, words: list[object]) -
     """One line says what to do."""
     enlighten = CommandsV4(tmp_path)
     done = enlighten(*words)
-    assert (done.exit_code, done.stdout, enlighten.sent) == (3, "", 0)
+    assert (done.exit_code, done.stdout, enlighten.sent) == (1, "", 0)
     assert done.stderr == (
         "error: account default has to log in: nobody has logged in yet; run enlighten login\n"
     )
@@ -146,7 +148,7 @@ def test_who_withdrew_has_to_log_in_again(enlighten: CommandsV4) -> None:
     assert enlighten("systems").exit_code == 0
     enlighten.world.emulator.revoke(enlighten.world.emulator.demo_user)
     done = enlighten("systems")
-    assert done.exit_code == 3
+    assert done.exit_code == 1
     assert done.stderr.endswith("run enlighten login\n")
     enlighten.login()
     assert enlighten("systems").exit_code == 0
@@ -159,7 +161,7 @@ def test_a_missing_access_control_is_named(tmp_path: Path) -> None:
     enlighten.login()
     assert enlighten("systems").exit_code == 0
     done = enlighten("rgm-stats", 1765, *FORTNIGHT)
-    assert (done.exit_code, done.stdout) == (3, "")
+    assert (done.exit_code, done.stdout) == (1, "")
     assert "'Site Level Production Monitoring'" in done.stderr
     assert "developer portal" in done.stderr
     assert "login" not in done.stderr
@@ -172,7 +174,7 @@ def test_a_key_of_another_application_is_told_apart(tmp_path: Path) -> None:
     enlighten.login()
     enlighten.key = "1" * 32
     done = enlighten("systems")
-    assert done.exit_code == 3
+    assert done.exit_code == 1
     assert "of one application" in done.stderr
     assert "enlighten login" not in done.stderr
 
@@ -184,7 +186,7 @@ def test_no_failure_shows_a_secret(enlighten: CommandsV4, fault: Fault) -> None:
     """Not even where the service repeats it, nor in the log."""
     enlighten.world.emulator.faults = [fault]
     done = enlighten("-vv", "systems")
-    assert done.exit_code == 5
+    assert done.exit_code == 1
     for secret in (KEY, SECRET, "eyJ", "@homes"):
         assert secret not in done.output
 

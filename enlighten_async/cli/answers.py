@@ -1,0 +1,342 @@
+"""Answers given out: as a table on the terminal, as documents of JSON, or as rows in a file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO, Protocol, Self, cast
+
+import click
+from attrs import Factory, define, frozen
+
+from enlighten_async.cli import formatting, params
+from enlighten_async.cli.context import STDOUT_CLOSED, CommandContext
+from enlighten_async.cli.exit_codes import Incomplete
+from enlighten_async.cli.rows import answer_table, has_rows, rows_of, sums_table
+from enlighten_async.client.options import ViewOptions
+from enlighten_async.export import Format, Table
+from enlighten_async.export.draft import Draft, Pipe
+from enlighten_async.models import Coverage, Receipt
+from enlighten_async.models.intervals import IntervalStats, Unit
+
+MAX_SUMS_COLUMNS = 78
+"""Columns of a table of sums, at most: longer bars are not easier to compare."""
+
+STARTS = MappingProxyType({"hour": "%Y-%m-%d %H:%M", "day": "%Y-%m-%d", "month": "%Y-%m"})
+"""Forms of the beginning of an hour, a day and a month."""
+
+STDOUT = Path("-")
+"""The output that is stdout."""
+
+
+@frozen(kw_only=True)
+class Reading:
+    """The way in which answers are given out.
+
+    Attributes:
+        view: the client's options for the question.
+        format_name: "table", "json", "jsonl", "csv" or "parquet".
+        output: the file; `-` is stdout.
+        by: unit of the sums; `None` for rows as they are.
+        timezone: zone of the sums; `None` for the system's.
+        price: whether only the price is told.
+        meters: whether rows are those of each meter's channels.
+        single: whether an answer is one object, without rows.
+    """
+
+    view: ViewOptions
+    format_name: str
+    output: Path
+    by: Unit | None
+    timezone: str | None
+    price: bool
+    meters: bool
+    single: bool
+
+    @classmethod
+    def taken_from(cls, given: dict[str, Any], answer: type, *, price: bool) -> Self:
+        """Return the reading that options ask for.
+
+        Args:
+            given: the options; those that are taken are removed.
+            answer: class of the answers.
+            price: whether only the price is told.
+
+        Raises:
+            click.UsageError: they do not fit together.
+        """
+        format_name, output = _format(given.pop("format_name", None), given.pop("output", None))
+        by, meters = given.pop("by", None), given.pop("meters", False)
+        if meters and (format_name == "table" or by is not None):
+            raise click.UsageError("--meters gives rows: use -o FILE or --format, and leave out --by")
+        view = {name: given.pop(name, None) for name in ("priority", "max_age", "max_requests")}
+        default: Unit | None = "day" if issubclass(answer, IntervalStats) and format_name == "table" else None
+        return cls(
+            view=cast("ViewOptions", {name: value for name, value in view.items() if value is not None}),
+            format_name=format_name,
+            output=output,
+            by=by or default,
+            timezone=given.pop("timezone", None),
+            price=given.pop("estimate", False) or price,
+            meters=meters,
+            single=not has_rows(answer),
+        )
+
+    @property
+    def gives_rows(self) -> bool:
+        """Whether rows of an answer were asked for, in place of the answer."""
+        return self.by is not None or self.meters
+
+    def table(self, answer: Any) -> Table:
+        """Return the rows of an answer: its own, those of its meters, or its sums."""
+        if self.by is not None:
+            return sums_table(answer, self.by, self.zone(answer))
+        rows: Table = answer.meter_table() if self.meters else answer_table(answer)
+        return rows
+
+    def zone(self, answer: Any) -> str:
+        """Return the name of the time zone in which an answer is summed."""
+        return self.timezone or answer.timezone or "UTC"
+
+    def target(self) -> tuple[Path | BinaryIO, Format]:
+        """Return where rows go, and their format.
+
+        Raises:
+            OSError: stdout is closed.
+        """
+        return (stdout() if self.output == STDOUT else self.output), cast("Format", self.format_name)
+
+
+def stdout() -> BinaryIO:
+    """Return stdout, for bytes: in UTF-8, whatever the encoding of the terminal is.
+
+    Raises:
+        OSError: it is closed.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, STDOUT_CLOSED)
+    return sys.stdout.buffer
+
+
+def _format(name: str | None, output: Path | None) -> tuple[str, Path]:
+    """Return the format, and the file it goes to; `-` is stdout."""
+    name = "jsonl" if name == "ndjson" else name
+    if output is None:
+        return name or "table", STDOUT
+    name = None if name == "table" else name  # a table is for the terminal
+    found = name or ("csv" if output == STDOUT else params.FORMATS.get(output.suffix.lower()))
+    if found is None:
+        suffixes = ", ".join(params.FORMATS)
+        raise click.UsageError(f"-o {output}: end the name with one of {suffixes}, or give --format")
+    return found, output
+
+
+@define
+class Covered:
+    """The coverage of all answers that were given out.
+
+    Attributes:
+        answers: number of answers, parts among them.
+        empty: whether none of them has anything, as nothing exists of the range or of such a device.
+        got: intervals that have a row.
+        expected: intervals of the ranges.
+        missing: intervals without a row, by reason.
+        incomplete: whether something was refused, failed or is not available for now.
+    """
+
+    answers: int = 0
+    empty: bool = True
+    got: int = 0
+    expected: int = 0
+    missing: Counter[str] = Factory(Counter)
+    incomplete: bool = False
+
+    def add(self, answer: object) -> None:
+        """Add the coverage of an answer or of a part of one, if it has any."""
+        self.answers += 1
+        covered = getattr(answer, "coverage", None)
+        self.empty &= (covered is not None and covered.is_empty) or bool(getattr(answer, "reason", None))
+        if isinstance(covered, Coverage):
+            self.got += covered.got
+            self.expected += covered.expected
+            self.missing += formatting.missing(covered.gaps(), covered.grid)
+            self.incomplete |= not covered.complete
+
+    def __str__(self) -> str:
+        if not self.expected:
+            return ""
+        state = "incomplete: " if self.incomplete else "nothing there: " if self.empty else "complete: "
+        counts = f"{formatting.number(self.got)} of {formatting.count(self.expected, 'interval')}"
+        return f"{state}{counts}{formatting.by_reason(self.missing)}"
+
+    def check(self) -> None:
+        """Raise `Incomplete` if not all is there, or nothing."""
+        if self.incomplete or (self.empty and self.answers):
+            raise Incomplete
+
+
+class Sink(Protocol):
+    """A place for answers."""
+
+    covered: Covered
+
+    def add(self, answer: Any) -> None:
+        """Take an answer."""
+        ...
+
+    def summary(self, receipt: Receipt) -> str:
+        """Return what was given out, and what it cost."""
+        ...
+
+
+@contextmanager
+def opened(context: CommandContext, reading: Reading, *, several: bool) -> Iterator[Sink]:
+    """Yield the place for the answers of a reading; they are there when the body is left, however it is."""
+    if reading.format_name == "json":
+        with _documents(context, reading, several=several) as documents:
+            yield documents
+        return
+    table = SumsSink if reading.by else RowsSink
+    sink = table(context, reading, several=several)
+    try:
+        yield sink
+    finally:
+        if sink.covered.answers:
+            sink.show()
+
+
+@contextmanager
+def _documents(context: CommandContext, reading: Reading, *, several: bool) -> Iterator[DocumentSink]:
+    """Yield a file of JSON, which gets its name when it is whole."""
+    file = Pipe(stdout()) if reading.output == STDOUT else Draft(reading.output)
+    sink = DocumentSink(reading, file, listed=several or reading.gives_rows)
+    try:
+        yield sink
+        sink.end()
+        file.commit()
+    except BaseException:
+        if not sink.covered.answers:
+            file.discard()
+            raise
+        sink.end()
+        if (kept := file.keep()) != STDOUT:
+            context.report(f"what arrived before the failure is in {kept}")
+        raise
+
+
+@define
+class DocumentSink:
+    """A file of JSON: an answer, or a list of answers, or of rows where those were asked for."""
+
+    reading: Reading
+    file: Draft | Pipe
+    listed: bool
+    covered: Covered = Factory(Covered)
+    count: int = 0
+
+    def add(self, answer: Any) -> None:
+        """Write an answer."""
+        self.covered.add(answer)
+        for item in self._items(answer):
+            before = ",\n" if self.count else "[" * self.listed
+            self.file.write(f"{before}{json.dumps(item, default=lambda at: at.isoformat())}".encode())
+            self.count += 1
+
+    def _items(self, answer: Any) -> Iterator[object]:
+        if not self.reading.gives_rows:
+            yield answer.to_dict()
+            return
+        table = self.reading.table(answer)
+        names = [each.name for each in table.fields]
+        yield from (dict(zip(names, row, strict=True)) for row in rows_of(table))
+
+    def end(self) -> None:
+        """Close the list."""
+        empty = "[" * (self.listed and not self.count)
+        self.file.write(f"{empty}{']' * self.listed}\n".encode())
+
+    def summary(self, receipt: Receipt) -> str:
+        """Return the coverage and the cost."""
+        path = "" if self.reading.output == STDOUT else str(self.reading.output)
+        return "; ".join(filter(None, (path, str(self.covered), formatting.receipt(receipt))))
+
+
+@define
+class RowsSink:
+    """A table of rows as they are."""
+
+    context: CommandContext
+    reading: Reading
+    several: bool
+    covered: Covered = Factory(Covered)
+    names: list[str] = Factory(list)
+    rows: list[tuple[object, ...]] = Factory(list)
+
+    def add(self, answer: Any) -> None:
+        """Keep the rows of an answer."""
+        self.covered.add(answer)
+        table = self.reading.table(answer)
+        self.names = [each.name for each in table.fields]
+        self.rows.extend(rows_of(table))
+
+    def show(self) -> None:
+        """Print the table, or one object value by value."""
+        out = self.context.out
+        if self.reading.single and not self.several:
+            out.print(formatting.facts(out, self.names, self.rows[0]))
+        elif self.rows:
+            table, hidden = formatting.fitted(out, self.names, self.rows)
+            out.print(table)
+            if hidden:
+                self.context.report(f"no room for {', '.join(hidden)}: --format csv gives all columns")
+        if coverage := str(self.covered):
+            out.print(coverage)
+
+    def summary(self, receipt: Receipt) -> str:
+        """Return the number of rows and the cost."""
+        return f"{formatting.count(len(self.rows), 'row')}; {formatting.receipt(receipt)}"
+
+
+@define
+class SumsSink:
+    """A table of energies by local hour, day or month."""
+
+    context: CommandContext
+    reading: Reading
+    several: bool
+    covered: Covered = Factory(Covered)
+    rows: list[Sequence[object]] = Factory(list)
+    values: list[float] = Factory(list)
+    zones: dict[str, None] = Factory(dict)
+
+    def add(self, answer: Any) -> None:
+        """Keep the sums of an answer."""
+        self.covered.add(answer)
+        zone, form = self.reading.zone(answer), STARTS[self.reading.by or "day"]
+        self.zones[zone] = None
+        for each in answer.sums(self.reading.by, timezone=zone):
+            energy = formatting.kwh(each.wh) if each.got else ""
+            row = (each.start.strftime(form), energy, f"{each.got} of {each.expected}")
+            self.rows.append((answer.system_id, *row) if self.several else row)
+            self.values.append(each.wh)
+
+    def show(self) -> None:
+        """Print the table, the total and the coverage."""
+        zone = next(iter(self.zones)) if len(self.zones) == 1 else "local"
+        headings = [f"{self.reading.by} ({zone})", "kWh", "intervals"]
+        out, columns = self.context.out, MAX_SUMS_COLUMNS
+        if self.several:
+            headings.insert(0, "system_id")
+        out.print(formatting.bar_table(out, headings, self.rows, self.values, max_columns=columns))
+        total = formatting.kwh(sum(self.values))
+        out.print("; ".join(filter(None, (f"total {total} kWh", str(self.covered)))))
+
+    def summary(self, receipt: Receipt) -> str:
+        """Return the cost."""
+        return formatting.receipt(receipt)

@@ -1,0 +1,166 @@
+"""Reading: a question to the client, and how its answer is given out: as a table, in a file, or its price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from attrs import frozen
+
+from enlighten_async.cli import formatting, params
+from enlighten_async.cli.answers import STDOUT, Covered, Reading, opened
+from enlighten_async.cli.context import CommandContext
+from enlighten_async.cli.estimate import show_prices
+from enlighten_async.cli.exit_codes import error_line, incomplete
+from enlighten_async.cli.progress import shown_progress
+from enlighten_async.client import EnlightenClient
+from enlighten_async.errors import EnlightenError, NotSupported
+from enlighten_async.export import Export, Table, write
+from enlighten_async.query import Failed, Query, as_completed
+from enlighten_async.windows import time_zone
+
+A_LIFE = timedelta(days=36_500)
+"""A time zone does not age."""
+
+
+@frozen(kw_only=True)
+class Question:
+    """A question to the client.
+
+    Attributes:
+        method: the client's method.
+        positional: values of each of its arguments: it is asked for each of the last one's.
+        everyone: whether it is asked for all systems.
+        period: the range of time.
+        range_keywords: the method's keywords of a range.
+        others: values of its other keywords.
+        of_systems: whether the first argument is a system.
+    """
+
+    method: str
+    positional: tuple[tuple[Any, ...], ...]
+    everyone: bool
+    period: params.Period
+    range_keywords: tuple[str, ...]
+    others: dict[str, Any]
+    of_systems: bool
+
+    def calls(self, systems: Sequence[int]) -> list[tuple[Any, ...]]:
+        """Return the arguments of each call; `systems` are all those there are, if all are asked for."""
+        if self.everyone:
+            return [(each,) for each in systems]
+        if not self.positional:
+            return [()]
+        *first, last = self.positional
+        return [(*(each[0] for each in first), value) for value in last]
+
+
+def read(context: CommandContext, question: Question, reading: Reading) -> None:
+    """Ask a question, and give out the answers as the reading says."""
+
+    async def work(client: EnlightenClient) -> None:
+        view = client.with_options(**reading.view)
+        systems = [each.system_id for each in await view.systems()] if question.everyone else []
+        calls = question.calls(systems)
+        queries = [await _query(context, view, question, call, free=reading.price) for call in calls]
+        if reading.price:
+            await show_prices(context, queries)
+        elif reading.format_name in {"table", "json"}:
+            await _give_out(context, [str(call[-1]) for call in calls if call], queries, reading)
+        else:
+            await _write(context, queries, reading)
+
+    context.run_with_client(work)
+
+
+async def _query(
+    context: CommandContext, client: EnlightenClient, question: Question, call: tuple[Any, ...], *, free: bool
+) -> Query[Any, Any]:
+    """Return one query, which is not sent yet; `free` says that nothing at all may be sent."""
+    now = datetime.fromtimestamp(context.now(), UTC)
+    today = now.date()
+    if question.period.needs_today and question.of_systems and not free:
+        today = await _local_day(context, client, call[0], now)
+    arguments = question.period.arguments(question.range_keywords, now, today)
+    query: Query[Any, Any] = getattr(client, question.method)(*call, **arguments, **question.others)
+    return query
+
+
+async def _local_day(context: CommandContext, client: EnlightenClient, system: Any, now: datetime) -> date:
+    """Return the day that it is where a system is; its zone costs at most what local days cost anyway."""
+    view = client if context.state is None else client.with_options(max_age=A_LIFE)
+    try:
+        name = (await view.system(system)).timezone
+    except NotSupported:
+        name = next((each.timezone for each in await view.systems(system_id=system)), None)
+    return now.astimezone(time_zone(name or "UTC")).date()
+
+
+async def _give_out(
+    context: CommandContext, names: Sequence[str], queries: Sequence[Query[Any, Any]], reading: Reading
+) -> None:
+    """Give out one answer after another, on the terminal or as documents; one that fails stops no other.
+
+    Raises:
+        EnlightenError: the only question has failed.
+        Incomplete: some have failed, which was said, or not all is there.
+    """
+    failures: list[EnlightenError] = []
+    several = len(queries) > 1
+    pool = as_completed(queries, ordered=True)
+    with opened(context, reading, several=several) as sink:
+        watched = pool if several else queries[0]
+        async with pool, shown_progress(watched, context.err, live=context.live):
+            async for outcome in pool:
+                answer = outcome.query.partial() if isinstance(outcome, Failed) else outcome.answer
+                if answer is not None:
+                    sink.add(answer)
+                if isinstance(outcome, Failed):
+                    failures.append(outcome.error)
+                    if several:
+                        context.report(f"error: {names[outcome.number]}: {error_line(outcome.error)}")
+        if failures:
+            raise incomplete(failures, something=bool(sink.covered.answers)) if several else failures[0]
+    context.report(sink.summary(pool.receipt))
+    sink.covered.check()
+
+
+async def _write(context: CommandContext, queries: Sequence[Query[Any, Any]], reading: Reading) -> None:
+    """Write the rows of the answers, as they come.
+
+    Raises:
+        Incomplete: not all is there.
+    """
+    reasons: list[object] = []
+
+    def rows(answer: Any) -> Table:
+        reasons.append(getattr(answer, "reason", None))
+        return reading.table(answer)
+
+    target, form = reading.target()
+    in_parts = len(queries) == 1 and reading.by is None  # a day may lie in two parts
+    export: Export[Any] = write(queries[0] if in_parts else queries, target, format=form, rows=rows)
+    try:
+        async with shown_progress(export, context.err, live=context.live):
+            await export
+    except BaseException as error:
+        _report_partial(context, export, error)
+        raise
+    empty = not export.got if export.expected else all(reasons)
+    covered = Covered(len(reasons), empty, export.got, export.expected, incomplete=not export.complete)
+    covered.missing.update(export.missing)
+    path = "" if export.path == STDOUT else f"{export.path}: "
+    rows_written = f"{path}{formatting.count(export.rows, 'row')}{'' if export.changed else ', as before'}"
+    receipt = formatting.receipt(export.receipt)
+    context.report("; ".join(filter(None, (rows_written, str(covered), receipt))))
+    covered.check()
+
+
+def _report_partial(context: CommandContext, export: Export[Any], error: BaseException) -> None:
+    """Tell where the rows are that arrived before a failure."""
+    if not export.rows and isinstance(error, EnlightenError):
+        error.partial = None
+    if export.rows and export.path != STDOUT:
+        kept = f"the {formatting.count(export.rows, 'row')} that arrived before the failure"
+        context.report(f"{kept} {'is' if export.rows == 1 else 'are'} in {export.path}")

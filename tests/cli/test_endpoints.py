@@ -1,0 +1,169 @@
+"""The commands of the endpoints: each is there, reads well, and reads what the client's method reads."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import io
+import json
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from enlighten_async import EnlightenClient
+from enlighten_async.cli.app import cli
+from enlighten_async.cli.endpoints import Endpoint, endpoints
+from enlighten_async.emulator import Quota, System
+from tests.cli.conftest import Commands
+from tests.cli.test_v4 import CommandsV4
+
+ENDPOINTS = list(endpoints().values())
+HELP_COLUMNS = 80
+
+
+def names(endpoint: Endpoint) -> str:
+    """Return the name of a test's case."""
+    return endpoint.name
+
+
+def command_help(*words: str) -> str:
+    """Return the help of a command at 80 columns."""
+    context = click.Context(cli, info_name="enlighten", terminal_width=HELP_COLUMNS - 2)
+    command: click.Command = cli
+    for word in words:
+        assert isinstance(command, click.Group)
+        found = command.get_command(context, word)
+        assert found is not None
+        command = found
+        context = click.Context(command, info_name=word, parent=context, terminal_width=HELP_COLUMNS - 2)
+    return command.get_help(context)
+
+
+def every_command(group: click.Group, *before: str) -> list[tuple[str, ...]]:
+    """Return the words of each command of a group, and of those below it."""
+    found: list[tuple[str, ...]] = [before]
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        deeper = every_command(command, *before, name) if isinstance(command, click.Group) else []
+        found += deeper or [(*before, name)]
+    return found
+
+
+def test_each_method_that_returns_a_query_has_a_command() -> None:
+    """Under its own name, and no other."""
+    methods = [
+        name
+        for name, method in inspect.getmembers(EnlightenClient, inspect.isfunction)
+        if not name.startswith("_") and str(inspect.signature(method).return_annotation).startswith("Query[")
+    ]
+    assert {each.method for each in ENDPOINTS} == set(methods)
+    assert len(methods) > 44
+
+
+@pytest.mark.parametrize("words", every_command(cli), ids=" ".join)
+def test_each_help_reads_well_at_80_columns(words: tuple[str, ...]) -> None:
+    """No line is longer; nothing in it is Python."""
+    text = command_help(*words)
+    assert max(map(len, text.splitlines())) <= HELP_COLUMNS
+    # The emulator names its drifts by the API's own words.
+    own = "" if words == ("emulator",) else re.sub(r"ENLIGHTEN_\w+", "", text)
+    assert (
+        re.findall(r"\w+_\w+|`(?!enlighten)\w+`|\bNone\b|\bTrue\b|\bFalse\b", own.replace("state_", "")) == []
+    )
+    assert not [line for line in text.splitlines() if line.endswith("...") and "[OPTIONS]" not in line]
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=names)
+def test_each_endpoint_answers_in_each_format(tmp_path: Path, endpoint: Endpoint) -> None:
+    """By version 4; a thing that this system does not have is told so."""
+    enlighten = CommandsV4(tmp_path, quota=Quota.UNLIMITED)
+    enlighten.login()
+    serial = enlighten.world.emulator.truth.systems()[0].system_id
+    words: list[object] = [
+        serial if "id" in each else "1" for each, needed in endpoint.arguments.items() if needed
+    ]
+    days = ["--start", "2025-06-10"] if "start" in endpoint.ends else []
+    for form in ("table", "csv", "ndjson", "json"):
+        done = enlighten(endpoint.name, *words, *days, "--format", form)
+        assert done.exit_code in {0, 1, 2, 3}, done.output
+        assert "unexpected" not in done.stderr
+        assert "Usage" not in done.stderr
+        if form == "json" and done.exit_code == 0:
+            assert json.loads(done.stdout)
+        if form == "csv" and done.exit_code == 0:
+            heading, *rows = csv.reader(io.StringIO(done.stdout))
+            assert {len(row) for row in rows} <= {len(heading)}
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_options_stand_before_the_command_or_after_it(enlighten: Commands, before: bool) -> None:
+    """All the same."""
+    option = ["--plan", "50/500"]
+    done = enlighten(*option, "systems") if before else enlighten("systems", *option)
+    assert done.exit_code == 0
+    assert "left 499 this month" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "start", "end"),
+    [
+        (["--last", "2d"], "2025-06-13T15:00+00:00", None),
+        (["--last", "36h"], "2025-06-14T03:00+00:00", None),
+        (["--start", "yesterday", "--end", "yesterday"], "2025-06-14T00:00-07:00", "2025-06-15T00:00-07:00"),
+        (["--start", "yesterday"], "2025-06-14T00:00-07:00", None),
+        (["--start", "2025-06-14T12:00Z"], "2025-06-14T12:00+00:00", None),
+    ],
+)
+def test_a_range_is_in_words_or_in_days(
+    enlighten: Commands, words: list[str], start: str, end: str | None
+) -> None:
+    """Days are the system's own."""
+    from datetime import datetime  # noqa: PLC0415 - only here
+
+    assert enlighten("rgm-stats", 1765, *words).exit_code == 0
+    asked = enlighten.world.emulator.log[-1].params
+    assert int(asked["start_at"]) == datetime.fromisoformat(start).timestamp()
+    if end is not None:
+        assert int(asked["end_at"]) == datetime.fromisoformat(end).timestamp()
+
+
+@pytest.mark.parametrize(("unit", "rows"), [("hour", 48), ("day", 2), ("month", 1)])
+def test_energies_by_hour_day_and_month(enlighten: Commands, unit: str, rows: int) -> None:
+    """In every format; to the Wh."""
+    days = ["--start", "2025-06-10", "--end", "2025-06-11"]
+    done = enlighten("rgm-stats", 1765, *days, "--by", unit, "--format", "json")
+    sums = json.loads(done.stdout)
+    assert len(sums) == rows
+    asked = enlighten.world.emulator.log[-1].params
+    truth = enlighten.world.emulator.truth.energy(1765, int(asked["start_at"]), int(asked["end_at"]))
+    assert sum(each["wh"] for each in sums) == truth
+    table = enlighten("rgm-stats", 1765, *days, "--by", unit).stdout
+    assert f"total {truth / 1000:.1f} kWh; complete: 192 of 192 intervals" in table
+
+
+def test_an_answer_that_is_young_enough_is_not_asked_for_again(enlighten: Commands, tmp_path: Path) -> None:
+    """--max-age; --max-requests 0 takes nothing else."""
+    state = ("--state", tmp_path / "state.db")
+    assert enlighten("systems", *state).exit_code == 0
+    assert enlighten("systems", *state, "--max-age", "15m", "--max-requests", "0").exit_code == 0
+    assert enlighten.sent == 1
+    assert enlighten("systems", *state, "--max-requests", "0").exit_code == 4
+    assert enlighten.sent == 1
+
+
+def test_names_of_strangers_harm_nothing(tmp_path: Path) -> None:
+    """Neither a terminal, nor a spreadsheet."""
+    name = "=cmd()<script>\x1b[2J\u202eevil\u2066 ☀ عربى"
+    enlighten = Commands(fleet=[System(system_id=7, name=name)])
+    for form in ("table", "csv"):
+        text = enlighten("systems", "--format", form).stdout
+        assert "<script>" in text
+        assert not set(text) & set("\x1b\u202e\u2066")
+    assert ",'=cmd()" in enlighten("systems", "-o", "-").stdout
+    for form in ("json", "ndjson"):
+        text = enlighten("systems", "--format", form).stdout
+        assert text.isascii()
+    assert json.loads(text)["system_name"] == name
