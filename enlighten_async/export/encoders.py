@@ -108,7 +108,7 @@ class ParquetEncoder(Encoder):
 
     def __init__(self) -> None:
         super().__init__()
-        load("nanoarrow")
+        load("nanoarrow", "parquet")
         load("pyarrow", "parquet")
         self._sink = _Sink()
         self._waiting: list[pyarrow.Table] = []
