@@ -1,6 +1,6 @@
 """The cache: intervals and replies already paid for, and which of them are final."""
 
-from enlighten_async.cache.base import IntervalCache
+from enlighten_async.cache.base import IntervalCache, MemoryCache
 from enlighten_async.cache.eviction import Evicted, EvictionReason, PruneReport, prune
 from enlighten_async.cache.freshness import (
     ABSENCE_MEMORY_S,
@@ -14,7 +14,6 @@ from enlighten_async.cache.freshness import (
     valid_until,
 )
 from enlighten_async.cache.inspection import EndpointStats, IntegrityReport, StateFileStats, stats, verify
-from enlighten_async.cache.memory import MemoryCache
 from enlighten_async.cache.pieces import CachedPart, split_window_by_week
 from enlighten_async.cache.sqlite import SqliteCache
 

@@ -1,13 +1,15 @@
-"""The protocol of an interval cache: intervals and replies already paid for."""
+"""The protocol of an interval cache, intervals and replies already paid for; and a cache in memory."""
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from enlighten_async.cache.freshness import CachedSpan
-from enlighten_async.cache.pieces import CachedPart
+from attrs import evolve
+
+from enlighten_async.cache.freshness import CachedSpan, tells_the_same
+from enlighten_async.cache.pieces import WEEK, CachedPart, overlay, parts_within, split_by_week
 from enlighten_async.models.intervals import SeriesResult
-from enlighten_async.windows import Window
+from enlighten_async.windows import Window, floor
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
 
 P = TypeVar("P", bound=SeriesResult)
@@ -63,3 +65,44 @@ class IntervalCache(Protocol):
     async def flush(self) -> None:
         """Write the pending writes; no cancel interrupts it, and it does not take long."""
         ...
+
+
+class MemoryCache:
+    """An `IntervalCache` in memory; it has no bound and evicts nothing."""
+
+    def __init__(self) -> None:
+        self._weeks: dict[tuple[bytes, SeriesKey[Any]], dict[int, list[CachedPart[Any]]]] = {}
+        self._replies: dict[tuple[bytes, ReplyKey[Any]], Response] = {}
+
+    async def spans(self, scope: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
+        """Return the cached spans of a series, in order of time."""
+        weeks = self._weeks.get((scope, series), {})
+        return tuple(each.span for _, week in sorted(weeks.items()) for each in week)
+
+    async def get(self, scope: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
+        """Return the cached parts of a window of a series, cut to it, in order of time."""
+        weeks = self._weeks.get((scope, series), {})
+        starts = range(floor(window.start, WEEK), window.end, WEEK)
+        return parts_within(window, (each for start in starts for each in weeks.get(start, ())))
+
+    def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
+        """Cache a part of a series."""
+        weeks = self._weeks.setdefault((scope, series), {})
+        for each in split_by_week(part, fetched):
+            start = floor(each.window.start, WEEK)
+            weeks[start] = overlay(weeks.get(start, ()), each, series.join)
+
+    async def reply(self, scope: bytes, key: ReplyKey[T]) -> Response | None:
+        """Return the newest cached reply."""
+        return self._replies.get((scope, key))
+
+    def put_reply(self, scope: bytes, key: ReplyKey[T], response: Response, *, final: bool = False) -> None:
+        """Cache a reply that is no series, unless a newer one is cached."""
+        before = self._replies.get((scope, key))
+        if before is None or (before.date or 0.0) <= (response.date or 0.0):
+            same = before is not None and tells_the_same(response.body, before.body)
+            since = (before.same_since or before.date) if before is not None and same else None
+            self._replies[scope, key] = evolve(response, same_since=since)
+
+    async def flush(self) -> None:
+        """Do nothing: memory has no disk."""

@@ -24,7 +24,7 @@ from enlighten_async.cli.formatting import printable
 from enlighten_async.client import DEFAULT_ACCOUNT
 from enlighten_async.errors import AuthenticationError
 from enlighten_async.oauth import OAuth, Tokens
-from enlighten_async.oauth.authorization import AuthorizationResponse, parse_redirect
+from enlighten_async.oauth.oauth import AuthorizationResponse, parse_redirect
 from enlighten_async.oauth.session import expiry
 from enlighten_async.transport import Secret
 

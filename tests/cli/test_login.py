@@ -25,7 +25,7 @@ from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.login import callback_server
 from enlighten_async.emulator import Emulator
 from enlighten_async.oauth import FileTokenStore
-from enlighten_async.oauth.authorization import AuthorizationResponse
+from enlighten_async.oauth.oauth import AuthorizationResponse
 from enlighten_async.transport import Secret
 
 ID, SECRET = "c1ient", "s3cret-CANARY"

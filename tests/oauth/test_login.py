@@ -14,7 +14,7 @@ import pytest
 from enlighten_async.emulator import Emulator
 from enlighten_async.errors import AuthenticationError, InputError, ReauthorizationRequired
 from enlighten_async.oauth import MemoryTokenStore, OAuth
-from enlighten_async.oauth.authorization import AuthorizationResponse, parse_redirect
+from enlighten_async.oauth.oauth import AuthorizationResponse, parse_redirect
 from enlighten_async.testing import FakeClock
 from enlighten_async.transport import Secret
 from tests.oauth.accounts import KEY
