@@ -104,7 +104,7 @@ def test_help_shows_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_importing_the_package_leaves_extras_and_the_emulator_alone() -> None:
     """Heavy things are imported when they are used."""
-    code = "import sys, enlighten_async; print(*sys.modules)"
+    code = "import sys; from enlighten_async import EnlightenClient; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -120,3 +120,24 @@ def test_importing_the_package_leaves_extras_and_the_emulator_alone() -> None:
         *("duckdb", "nanoarrow", "numpy", "pandas", "polars", "pyarrow"),
     }
     assert heavy.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize(
+    "words", [["--version"], ["-m", "enlighten_async", "--version"]], ids=["script", "-m"]
+)
+def test_the_version_is_told_without_the_client(words: list[str]) -> None:
+    """Nor httpx: whoever asks for no more waits for no more."""
+    script = ["-c", "import sys; from enlighten_async.cli import main; sys.argv[0] = 'enlighten'; main()"]
+    command = [sys.executable, "-X", "importtime", *(words if "-m" in words else [*script, *words])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("enlighten, version ")
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "enlighten_async.cli.app" in loaded
+    assert not loaded & {"httpx", "httpcore2", "enlighten_async.client", "rich", "anyio", "attrs"}
+
+
+def test_a_name_that_is_not_there_is_told() -> None:
+    """As of any module."""
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        enlighten_async.nothing  # noqa: B018 # type: ignore[attr-defined]
+    assert {"EnlightenClient", "errors"} <= set(dir(enlighten_async))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+INTERRUPTED = 130
+"""The exit code of Ctrl-C, as shells report it."""
 
 EXTRA = frozenset({"click", "rich", "uvicorn"})
 """The packages of the extra `cli`; everything else is there anyway."""
@@ -10,10 +15,21 @@ EXTRA = frozenset({"click", "rich", "uvicorn"})
 MISSING = 'error: {name} is not installed, which the command line needs: pip install "enlighten-async[cli]"'
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """End the process where Ctrl-C comes before a command has begun, such as while modules are loaded."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted\n")
+        sys.exit(INTERRUPTED)
+
+
 def main() -> None:
     """Run the command line; ends the process with its exit code."""
     try:
-        from enlighten_async.cli.app import cli  # noqa: PLC0415 - click and rich are optional
+        with interruptible():
+            from enlighten_async.cli.app import cli  # noqa: PLC0415 - click and rich are optional
 
         cli(prog_name="enlighten")
     except ModuleNotFoundError as error:

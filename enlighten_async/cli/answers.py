@@ -18,12 +18,13 @@ from attrs import Factory, define, frozen
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.context import STDOUT_CLOSED, CommandContext
 from enlighten_async.cli.exit_codes import Incomplete
-from enlighten_async.cli.rows import answer_table, has_rows, rows_of, sums_table
 from enlighten_async.client.options import ViewOptions
-from enlighten_async.export import Format, Table
+from enlighten_async.export import Format, Table, object_table
+from enlighten_async.export.columns import values_of
 from enlighten_async.export.draft import Draft, Pipe
 from enlighten_async.models import Coverage, Receipt
 from enlighten_async.models.intervals import IntervalStats, Unit
+from enlighten_async.models.tabular import Tabular
 
 MAX_SUMS_COLUMNS = 78
 """Columns of a table of sums, at most: longer bars are not easier to compare."""
@@ -33,6 +34,44 @@ STARTS = MappingProxyType({"hour": "%Y-%m-%d %H:%M", "day": "%Y-%m-%d", "month":
 
 STDOUT = Path("-")
 """The output that is stdout."""
+
+
+@frozen
+class LocalSum:
+    """The energy of one local hour, day or month.
+
+    Attributes:
+        system_id: the service's number of the system.
+        start: its beginning, with the offset of the time zone.
+        wh: energy, Wh.
+        got: intervals that have a value.
+        expected: intervals that the range has in it.
+    """
+
+    system_id: int
+    start: str
+    wh: float
+    got: int
+    expected: int
+
+
+def answer_table(answer: object) -> Table:
+    """Return the rows of an answer."""
+    return answer._table() if isinstance(answer, Tabular) else object_table(type(answer), [answer])
+
+
+def sums_table(answer: Any, unit: Unit, zone: str) -> Table:
+    """Return the energies of a series by local hour, day or month."""
+    sums = answer.sums(unit, timezone=zone)
+    rows = [LocalSum(answer.system_id, s.start.isoformat(), s.wh, s.got, s.expected) for s in sums]
+    return object_table(LocalSum, rows)
+
+
+def rows_of(table: Table) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of a table: instants as aware UTC datetimes, `None` for null."""
+    kinds = [each.type for each in table.fields]
+    for batch in table.batches:
+        yield from zip(*map(values_of, kinds, batch.columns), strict=True)
 
 
 @frozen(kw_only=True)
@@ -85,7 +124,7 @@ class Reading:
             timezone=given.pop("timezone", None),
             price=given.pop("estimate", False) or price,
             meters=meters,
-            single=not has_rows(answer),
+            single=not issubclass(answer, Tabular),
         )
 
     @property

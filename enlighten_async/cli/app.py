@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
+from typing import Any
 
 import click
 
+from enlighten_async.cli import interruptible
 from enlighten_async.cli.settings import accept_settings, context_of, settings
 
 EPILOG = """\b
@@ -57,6 +59,18 @@ class Enlighten(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; nothing else is loaded."""
         return _command(cmd_name)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Return the context; Ctrl-C while modules are loaded ends it as at any other time."""
+        with interruptible():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with interruptible():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, section by section."""

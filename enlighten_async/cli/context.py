@@ -28,6 +28,8 @@ from enlighten_async.client import ClientOptions, EnlightenClient
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import EnlightenError
 
+GO_ON = ": what has arrived is kept, and the same command goes on from there"
+
 STDOUT_CLOSED = "stdout is closed: write to a file with -o, or leave stdout open"
 
 PIPED_WIDTH_COLUMNS = 1_000
@@ -67,6 +69,11 @@ class _ConsoleHandler(logging.Handler):
         """Print one record."""
         for line in self.format(record).splitlines():
             self._console.print(printable(line), soft_wrap=True)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Tell whether a record is a request, or more than a detail."""
+    return record.levelno >= logging.INFO or hasattr(record, "event")
 
 
 class _ClosedStdout(io.StringIO):
@@ -115,7 +122,7 @@ class CommandContext:
     Attributes:
         connect: factory of the client.
         options: the client's options given on the command line.
-        verbose: part of the log that is shown: 0 nothing, 1 from INFO on, 2 all.
+        verbose: part of the log that is shown: 0 nothing, 1 each request and from INFO on, 2 all.
         out: stdout, for data.
         err: stderr, for everything else.
         live: whether progress is shown, as stderr is a terminal.
@@ -151,14 +158,21 @@ class CommandContext:
             async with self.connect(**options) as client:
                 await work(client)
 
-        self.run(with_client)
+        self.run(with_client, go_on="" if self.state is None else GO_ON)
 
-    def run(self, work: Callable[[], Coroutine[Any, Any, None]], *, until_interrupted: bool = False) -> None:
+    def run(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        *,
+        until_interrupted: bool = False,
+        go_on: str = "",
+    ) -> None:
         """Run a command; a failure ends the process with a line on stderr and an exit code.
 
         Args:
             work: the command.
             until_interrupted: whether Ctrl-C is the normal end of the command.
+            go_on: what to do after Ctrl-C, if there is more to do than to run it again.
         """
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A name that the terminal cannot encode must not end the command.
@@ -173,7 +187,7 @@ class CommandContext:
             sys.exit(exit_codes.BROKEN_PIPE)
         except KeyboardInterrupt:
             if ended or not until_interrupted:
-                self._end("interrupted", exit_codes.ended_by(ended))
+                self._end(f"interrupted{go_on}", exit_codes.ended_by(ended))
         except ModuleNotFoundError:
             raise
         except Exception as error:
@@ -186,8 +200,10 @@ class CommandContext:
         """Show the package's log on stderr, as far as `verbose` says."""
         handler, before = _ConsoleHandler(self.err), logger.level
         if self.verbose:
+            if self.verbose == 1:
+                handler.addFilter(_is_worth_a_line)
             logger.addHandler(handler)
-            logger.setLevel(logging.INFO if self.verbose == 1 else logging.DEBUG)
+            logger.setLevel(logging.DEBUG)
         try:
             yield
         finally:

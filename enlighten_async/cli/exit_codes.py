@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from enlighten_async import errors
+from enlighten_async.cli import INTERRUPTED
 from enlighten_async.cli.formatting import printable
 from enlighten_async.client import DEFAULT_ACCOUNT
 
@@ -28,7 +29,7 @@ class LoginFailed(errors.AuthenticationError):
 
 
 ERROR, USAGE, PARTIAL, QUOTA = 1, 2, 3, 4
-INTERRUPTED, BROKEN_PIPE = 130, 141
+BROKEN_PIPE = 141
 """As shells report the end by a signal: 128 and its number (SIGINT, SIGPIPE); see `ended_by`."""
 
 CODES: Mapping[type[errors.EnlightenError], int] = {

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import anyio
 import click
 
-from enlighten_async.cli import exit_codes
+from enlighten_async.cli import INTERRUPTED
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.exit_codes import LoginFailed
 from enlighten_async.cli.formatting import printable
@@ -282,7 +282,7 @@ def _prompt() -> str:
         if isinstance(abort.__context__, EOFError):
             return ""
         click.echo("error: interrupted", err=True)
-        sys.exit(exit_codes.INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _oauth(context: CommandContext) -> OAuth:

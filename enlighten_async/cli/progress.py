@@ -1,10 +1,11 @@
-"""Progress of a query, shown on stderr while it runs if that is a terminal."""
+"""Progress of a query on stderr: on a terminal all the time, elsewhere its long waits."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from rich.console import Console
@@ -12,21 +13,27 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Display
 from rich.table import Column
 
-from enlighten_async.cli.formatting import left, number
+from enlighten_async.cli.formatting import number
 from enlighten_async.query import Progress
 
 UPDATE_INTERVAL_S = 0.2
 """Seconds between two updates of the display."""
 
+LONG_WAIT_S = 5.0
+"""Seconds of a wait from which on it is told where there is no terminal."""
+
+BAR_COLUMNS = 16
+
 REASONS = {
-    "minute": "waiting for the next minute",
-    "month": "waiting for the next month",
-    "in_flight": "waiting for answers",
-    "throttled": "waiting, as the service asked for",
-    "doubt": "waiting for one answer, to be sure of the limit",
-    "outage": "waiting as long as the service asks to be left alone",
-    "priority": "waiting for queries of a higher priority",
+    "minute": "the next minute",
+    "month": "the next month",
+    "in_flight": "answers",
+    "throttled": "the service asked for it",
+    "doubt": "one answer, to be sure of the limit",
+    "outage": "an outage of the service",
+    "priority": "queries of a higher priority",
 }
+"""Reasons of waits, as they follow "waits for"; the most important word first."""
 
 
 class Running(Protocol):
@@ -39,15 +46,22 @@ class Running(Protocol):
 
 
 def describe(progress: Progress) -> str:
-    """Return a query's progress in one line."""
+    """Return a query's progress in one line: what is done, then until when it waits; the rest may be cut."""
     total = "?" if progress.total is None else number(progress.total)
-    parts = [f"{number(progress.done)} of {total} done", f"sent {number(progress.sent)}"]
-    if progress.left:
-        parts.append(left(progress.left))
+    parts = [f"{number(progress.done)} of {total} done"]
     if progress.waiting is not None:
-        until = "" if progress.until is None else f" until {progress.until.astimezone():%H:%M:%S}"
-        parts.append(REASONS.get(progress.waiting, progress.waiting) + until)
-    return " - ".join(parts)
+        parts.append(wait(progress))
+    return ", ".join([*parts, f"sent {number(progress.sent)}"])
+
+
+def wait(progress: Progress) -> str:
+    """Return until when a query waits, and for what: "waits until 15:09:00 for the next minute"."""
+    reason = REASONS.get(progress.waiting or "", progress.waiting)
+    if progress.until is None:
+        return f"waits for {reason}"
+    until = progress.until.astimezone()
+    far = progress.until - datetime.now(UTC) > timedelta(hours=12)
+    return f"waits until {until:{'%Y-%m-%d %H:%M' if far else '%H:%M:%S'}} for {reason}"
 
 
 @asynccontextmanager
@@ -57,17 +71,25 @@ async def shown_progress(
     *,
     live: bool,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AsyncIterator[None]:
-    """Show a query's progress while the body runs, if `live` and the console is a terminal; then erase it."""
-    if not live or not console.is_interactive:
-        yield
-        return
-    columns = (
-        BarColumn(bar_width=24),
-        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
-    )
-    with Display(*columns, console=console, transient=True, auto_refresh=False) as display:
-        updates = asyncio.create_task(_update(query, display, sleep))
+    """Show a query's progress while the body runs.
+
+    Where `live` and the console is a terminal: in a line that is erased in the end. Elsewhere a line tells
+    of each wait of more than `LONG_WAIT_S`.
+    """
+    with ExitStack() as stack:
+        if live and console.is_interactive:
+            columns = (
+                BarColumn(bar_width=BAR_COLUMNS),
+                TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            )
+            display = stack.enter_context(
+                Display(*columns, console=console, transient=True, auto_refresh=False)
+            )
+            updates = asyncio.create_task(_update(query, display, sleep))
+        else:
+            updates = asyncio.create_task(_tell_waits(query, console, sleep, now))
         try:
             yield
         finally:
@@ -79,6 +101,21 @@ async def shown_progress(
 async def _update(query: Running, display: Display, sleep: Callable[[float], Awaitable[None]]) -> None:
     bar = display.add_task("", total=None)
     while True:
-        now = query.progress
-        display.update(bar, completed=now.done, total=now.total, description=describe(now), refresh=True)
+        at = query.progress
+        display.update(bar, completed=at.done, total=at.total, description=describe(at), refresh=True)
+        await sleep(UPDATE_INTERVAL_S)
+
+
+async def _tell_waits(
+    query: Running,
+    console: Console,
+    sleep: Callable[[float], Awaitable[None]],
+    now: Callable[[], datetime],
+) -> None:
+    told: datetime | None = None
+    while True:
+        at = query.progress
+        if at.until is not None and at.until != told and (at.until - now()).total_seconds() > LONG_WAIT_S:
+            told = at.until
+            console.print(describe(at), soft_wrap=True)
         await sleep(UPDATE_INTERVAL_S)

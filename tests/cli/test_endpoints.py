@@ -154,6 +154,17 @@ def test_an_answer_that_is_young_enough_is_not_asked_for_again(enlighten: Comman
     assert enlighten.sent == 1
 
 
+@pytest.mark.parametrize(("option", "lines"), [("-v", 1), ("-vv", 1)])
+def test_each_request_is_shown(enlighten: Commands, option: str, lines: int) -> None:
+    """Endpoint, system, window, status, time and cost; never the key."""
+    done = enlighten("rgm-stats", 1765, "--last", "2d", option)
+    said = [line for line in done.stderr.splitlines() if "GET rgm_stats of system 1765" in line]
+    assert len(said) == lines
+    assert "200 in " in said[0]
+    assert "cost 1" in said[0]
+    assert enlighten.key not in done.output
+
+
 def test_names_of_strangers_harm_nothing(tmp_path: Path) -> None:
     """Neither a terminal, nor a spreadsheet."""
     name = "=cmd()<script>\x1b[2J\u202eevil\u2066 ☀ عربى"

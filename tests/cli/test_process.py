@@ -95,7 +95,7 @@ def test_a_signal_ends_it_at_once(emulator: Emulator, number: str, code: int) ->
         process.send_signal(getattr(signal, number))
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (code, "")
-    assert err == "error: interrupted\n"
+    assert err.startswith("error: interrupted")
 
 
 @posix

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,17 +26,17 @@ def terminal(**options: Any) -> Console:
 @pytest.mark.parametrize(
     ("progress", "said"),
     [
-        (Progress(0, None, 0, {}, None, None), "0 of ? done - sent 0"),
-        (Progress(1, 1, 1, {"minute": 9}, None, None), "1 of 1 done - sent 1 - left 9 this minute"),
+        (Progress(0, None, 0, {}, None, None), "0 of ? done, sent 0"),
+        (Progress(1, 1, 1, {"minute": 9}, None, None), "1 of 1 done, sent 1"),
         (
             Progress(12, 53, 13, LEFT, "in_flight", None),
-            "12 of 53 done - sent 13 - left 0 this minute, 9,947 this month - waiting for answers",
+            "12 of 53 done, waits for answers, sent 13",
         ),
         (
             Progress(10, 53, 10, {}, "minute", UNTIL),
-            f"10 of 53 done - sent 10 - waiting for the next minute until {UNTIL.astimezone():%H:%M:%S}",
+            f"10 of 53 done, waits until {UNTIL.astimezone():%H:%M:%S} for the next minute, sent 10",
         ),
-        (Progress(1, 2, 3, {}, "something new", None), "1 of 2 done - sent 3 - something new"),
+        (Progress(1, 2, 3, {}, "something new", None), "1 of 2 done, waits for something new, sent 3"),
     ],
 )
 def test_progress_in_words(progress: Progress, said: str) -> None:
@@ -59,8 +59,8 @@ async def test_each_look_is_shown() -> None:
         with anyio.fail_after(10):
             await looked.wait()
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "0 of 53 done - sent 0" in shown
-    assert "2 of 53 done - sent 20 - waiting for the next minute until" in shown
+    assert "0 of 53 done, sent 0" in shown
+    assert "2 of 53 done, waits until" in shown
     assert shown.endswith("\x1b[2K")
 
 
@@ -75,6 +75,40 @@ async def test_nothing_is_shown_where_nobody_watches(console: Console, live: boo
     async with shown_progress(query, console, live=live):  # type: ignore[arg-type]
         await anyio.lowlevel.checkpoint()
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+
+
+async def test_at_80_columns_the_end_of_the_wait_is_seen() -> None:
+    """With a bar, whatever the numbers are."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    far = Progress(1_012, 1_053, 1_020, LEFT, "minute", UNTIL)
+    async with shown_progress(SimpleNamespace(progress=far), console, live=True):  # type: ignore[arg-type]
+        await anyio.lowlevel.checkpoint()
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"1,012 of 1,053 done, waits until {UNTIL.astimezone():%H:%M:%S} for the next" in shown
+    assert shown.count("\u2501") >= 10
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(4, 0), (6, 1), (60, 1)])
+async def test_without_a_terminal_a_long_wait_is_one_line(seconds: int, lines: int) -> None:
+    """However long it lasts, and none for a short one."""
+    console, looks = Console(file=io.StringIO()), 0
+    query = SimpleNamespace(progress=Progress(10, 53, 10, LEFT, "minute", UNTIL))
+    enough = anyio.Event()
+
+    async def sleep(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            enough.set()
+        await anyio.lowlevel.checkpoint()
+
+    started = UNTIL - timedelta(seconds=seconds)
+    async with shown_progress(query, console, live=False, sleep=sleep, now=lambda: started):  # type: ignore[arg-type]
+        with anyio.fail_after(10):
+            await enough.wait()
+    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(said) == lines
+    assert all("10 of 53 done, waits until" in line for line in said)
 
 
 async def test_an_error_passes_as_it_is() -> None:

@@ -170,11 +170,13 @@ def test_ctrl_c_keeps_what_was_paid_for(enlighten: Commands, tmp_path: Path) -> 
         raise KeyboardInterrupt
 
     enlighten.world.emulator.inject(Fault(transform=interrupt, query={"start_at": str(int(FIRST))}))
-    done = enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", tmp_path / "a.csv")
+    done = enlighten("rgm-stats", 1765, *FORTNIGHT, "-o", tmp_path / "a.csv", "--state", tmp_path / "s.db")
     assert done.exit_code == 130
     kept = (tmp_path / "a.csv.partial").read_text().splitlines()
     assert len(kept) == 1 + 672
-    assert done.stderr.splitlines()[-1] == "error: interrupted"
+    assert done.stderr.splitlines()[-1] == (
+        "error: interrupted: what has arrived is kept, and the same command goes on from there"
+    )
 
 
 def test_nothing_is_left_of_nothing(enlighten: Commands, tmp_path: Path) -> None:

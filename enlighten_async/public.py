@@ -1,0 +1,51 @@
+"""The public names of the package, all in one place; `enlighten_async` loads them when one is first used."""
+
+from enlighten_async import errors, models
+from enlighten_async.api.v2.authorization import authorization_url, parse_redirect
+from enlighten_async.client import EnlightenClient
+from enlighten_async.errors import *  # noqa: F403 - every error is public
+from enlighten_async.export import Export, Table, concat, write
+from enlighten_async.limiter import Plan
+from enlighten_async.models import *  # noqa: F403 - every model is public
+from enlighten_async.oauth import FileTokenStore, LoginRequest, MemoryTokenStore, OAuth, Tokens, TokenStore
+from enlighten_async.query import (
+    Answered,
+    Failed,
+    Progress,
+    Query,
+    QueryPool,
+    RequestEvent,
+    ResponseEvent,
+    as_completed,
+)
+from enlighten_async.retry import RetryPolicy
+from enlighten_async.windows import Window
+
+__all__ = [
+    "Answered",
+    "EnlightenClient",
+    "Export",
+    "Failed",
+    "FileTokenStore",
+    "LoginRequest",
+    "MemoryTokenStore",
+    "OAuth",
+    "Plan",
+    "Progress",
+    "Query",
+    "QueryPool",
+    "RequestEvent",
+    "ResponseEvent",
+    "RetryPolicy",
+    "Table",
+    "TokenStore",
+    "Tokens",
+    "Window",
+    "as_completed",
+    "authorization_url",
+    "concat",
+    "parse_redirect",
+    "write",
+]
+__all__ += errors.__all__
+__all__ += models.__all__
