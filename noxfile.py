@@ -28,14 +28,15 @@ def lint(session: nox.Session) -> None:
     session.install(*group("lint"), ".[cli,trio]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("codespell", "enlighten_async", "tests", "benchmarks", *TEXTS)
+    session.run("codespell", "enlighten_async", "tests", "benchmarks", "examples", *TEXTS)
     session.run("lint-imports")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, in strict mode: the project's, and those of the documentation's code as a user's files."""
-    session.install(*group("types"), *group("tests"), *group("bench"), "nox", ".[cli,trio]")
+    groups = ("types", "tests", "bench", "backends")
+    session.install(*(each for name in groups for each in group(name)), "nox", ".[cli,trio]")
     session.run("mypy")
     session.run("pytest", "tests/typing")
 
@@ -129,6 +130,13 @@ def tools(session: nox.Session) -> None:
     """What other tools see that mock, record or trace httpx; pytest-httpx, vcrpy, OpenTelemetry's."""
     session.install(*group("tests"), *group("tools"), ".[cli,trio]")
     session.run("pytest", "-rs", "tests/system/test_other_tools.py", *session.posargs)
+
+
+@nox.session
+def backends(session: nox.Session) -> None:
+    """The examples of backends: FastAPI, Starlette, SQLAlchemy; uvicorn and gunicorn with four workers."""
+    session.install(*group("tests"), *group("backends"), ".[cli]")
+    session.run("pytest", "-m", "backends", "tests/examples", *session.posargs)
 
 
 @nox.session

@@ -21,7 +21,7 @@ from enlighten_async.testing import EmulatorTokenStore
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("*.md"))]
 TEXTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 DATA_FRAMES = ROOT / "docs" / "data-frames.md"
 """A page whose code needs libraries that the default tests go without."""

@@ -4,7 +4,7 @@ Each class tests one protocol. Derive a class of tests from it and say how yours
 
     class TestSqlTokenStore(TokenStoreContract):
         @asynccontextmanager
-        async def open_store(self) -> AsyncIterator[TokenStore]:
+        async def open_store(self) -> AsyncGenerator[TokenStore]:
             async with SqlTokenStore("postgresql+asyncpg://...") as store:
                 yield store
 

@@ -1,4 +1,4 @@
-"""The code of the documentation, as a user's own files: mypy and pyright in strict mode accept it."""
+"""The code of the docs and the examples, as a user's files: mypy and pyright in strict mode accept it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "notebook.md"]
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
 def modules(tmp_path: Path) -> list[str]:
-    """The code of each page as one module in a folder of the reader's, by their names."""
+    """The code of each page as one module, and the examples, in a folder of the reader's, by their names."""
     written = []
     for page in PAGES:
         if page.stem == "data-frames" and find_spec("polars") is None:
@@ -29,7 +30,14 @@ def modules(tmp_path: Path) -> list[str]:
             module = tmp_path / f"{page.stem.lower().replace('-', '_')}.py"
             module.write_text("\n\n".join(blocks), encoding="utf-8")
             written.append(module.name)
-    assert "readme.py" in written
+    for path in EXAMPLES:
+        module = (
+            tmp_path
+            / f"example_{path.relative_to(ROOT / 'examples').with_suffix('').as_posix().replace('/', '_')}.py"
+        )
+        module.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+        written.append(module.name)
+    assert {"readme.py", "notebook.py", "example_fastapi_backend_app.py"} <= set(written)
     return written
 
 
