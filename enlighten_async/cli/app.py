@@ -11,7 +11,15 @@ from typing import Any
 import click
 
 from enlighten_async.cli import interruptible
-from enlighten_async.cli.settings import accept_settings, context_of, settings
+from enlighten_async.cli.settings import (
+    CREDENTIALS,
+    OPTIONS,
+    PREFIX,
+    accept_settings,
+    config_file,
+    context_of,
+    settings,
+)
 
 EPILOG = """\b
 Exit codes:
@@ -25,8 +33,11 @@ Exit codes:
 MODULES: Mapping[str, str] = MappingProxyType(
     {
         "login": "login",
-        "estimate": "estimate",
-        "quota": "estimate",
+        "logout": "login",
+        "accounts": "login",
+        "doctor": "status",
+        "estimate": "endpoints",
+        "quota": "status",
         "store": "store",
         "demo": "emulator",
         "emulator": "emulator",
@@ -81,6 +92,15 @@ class Enlighten(click.Group):
             with formatter.section(title):
                 formatter.write_dl([(name, self._told(ctx, name)) for name in sorted(names)])
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the variables of the environment, and the exit codes."""
+        with formatter.section('Environment, and in lower case (plan = "kilowatt") the file of settings'):
+            formatter.write_dl([(f"{PREFIX}{name}", text) for name, text in CREDENTIALS.items()])
+            rest = ", ".join(f"{PREFIX}{each}" for each in OPTIONS)
+            formatter.write_text(f"Options: {rest}.")
+            formatter.write_text(f"The file is {config_file()}; if it holds a key, nobody else may read it.")
+        super().format_epilog(ctx, formatter)
+
     def _told(self, ctx: click.Context, name: str) -> str:
         command = self.get_command(ctx, name)
         return command.get_short_help_str(limit=100) if command else ""
@@ -98,12 +118,8 @@ def cli(click_context: click.Context) -> None:
     """Read solar production from Enphase's Enlighten Systems API, for the fewest requests.
 
     Its options may stand after the command as well. The credentials are taken from the environment
-    only. ENLIGHTEN_API_KEY is needed by all commands that send requests.
-
-    Version 4 of the API, the one that is live, needs ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET
-    as well, and that the owner of the systems logs in once: `enlighten login`. ENLIGHTEN_ACCOUNT names
-    the account, if it is not "default".
-
-    Version 2 needs ENLIGHTEN_USER_ID. Try `enlighten demo`, which needs nothing.
+    or from the file of settings, named below: the key of the application; for version 4 of the API,
+    the one that is live, also its id and its secret, and that the owner of the systems logs in once:
+    `enlighten login`. `enlighten doctor` checks all that, and `enlighten demo` needs nothing.
     """
     click_context.obj = context_of(click_context)

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import webbrowser
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -44,8 +44,10 @@ logger = logging.getLogger("enlighten_async")
 class Connect(Protocol):
     """Factory of the client, such as `EnlightenClient.from_env`."""
 
-    def __call__(self, **options: Unpack[ClientOptions]) -> EnlightenClient:
-        """Return a client with these options."""
+    def __call__(
+        self, environ: Mapping[str, str] | None, /, **options: Unpack[ClientOptions]
+    ) -> EnlightenClient:
+        """Return a client with these options, for the credentials in the environment."""
         ...
 
 
@@ -129,6 +131,7 @@ class CommandContext:
         open_browser: opens a page in the user's browser.
         default_state: returns the state file to use if none was named; `None` for none.
         now: returns the time, in epoch seconds.
+        config: variables of the file of settings, for those that the environment does not have.
     """
 
     connect: Connect = EnlightenClient.from_env
@@ -140,22 +143,32 @@ class CommandContext:
     open_browser: Callable[[str], object] = webbrowser.open
     default_state: Callable[[], Path | None] = user_state_file
     now: Callable[[], float] = Factory(lambda: SystemClock().now)
+    config: Mapping[str, str] = field(factory=dict, repr=False)
 
     @property
     def state(self) -> str | os.PathLike[str] | None:
         """The state file: the one that was named, or the default one."""
         return self.options["state"] if "state" in self.options else self.default_state()
 
+    @property
+    def environ(self) -> Mapping[str, str] | None:
+        """The environment with the settings of the file; `None` for the process's own, if there are none."""
+        return {**self.config, **os.environ} if self.config else None
+
     def report(self, text: str) -> None:
         """Print one line on stderr."""
         click.echo(printable(text), err=True)
+
+    def client(self) -> EnlightenClient:
+        """Return a client, which is to be closed."""
+        options: ClientOptions = {**self.options, "state": self.state}
+        return self.connect(self.environ, **options)
 
     def run_with_client(self, work: Callable[[EnlightenClient], Awaitable[None]]) -> None:
         """Run a command that needs the client."""
 
         async def with_client() -> None:
-            options: ClientOptions = {**self.options, "state": self.state}
-            async with self.connect(**options) as client:
+            async with self.client() as client:
                 await work(client)
 
         self.run(with_client, go_on="" if self.state is None else GO_ON)

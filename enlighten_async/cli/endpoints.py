@@ -17,6 +17,7 @@ from enlighten_async.api.systems import Filter
 from enlighten_async.cli import params
 from enlighten_async.cli.answers import Reading
 from enlighten_async.cli.reading import Question, read
+from enlighten_async.cli.settings import Setting, accept_settings
 from enlighten_async.client.endpoints import Endpoints
 from enlighten_async.client.endpoints_v4 import EndpointsV4
 from enlighten_async.limiter import RANKS
@@ -231,27 +232,30 @@ def _option(name: str, hint: Any, text: str | None) -> click.Option:
 def _options(endpoint: Endpoint, *, price: bool) -> list[click.Parameter]:
     """Return the options that say how the question is asked, and how the answer is given out."""
     asking: list[click.Parameter] = [
-        click.Option(
+        Setting(
             ["--priority"],
             type=click.Choice(PRIORITIES),
             envvar="ENLIGHTEN_PRIORITY",
+            show_envvar=True,
             help="Rank among the requests that wait.",
         ),
-        click.Option(
+        Setting(
             ["--max-age"],
             callback=params.span,
             metavar="SPAN",
             envvar="ENLIGHTEN_MAX_AGE",
+            show_envvar=True,
             help="Take a cached answer that is no older, such as 15m.",
         ),
     ]
     if price:
         return asking
-    budget = click.Option(
+    budget = Setting(
         ["--max-requests"],
         type=click.IntRange(min=0),
         metavar="N",
         envvar="ENLIGHTEN_MAX_REQUESTS",
+        show_envvar=True,
         help="Refuse the command if a system may take more; 0: only what is cached.",
     )
     asking += [budget, click.Option(["--estimate"], is_flag=True, help="Show the price, and send nothing.")]
@@ -277,10 +281,11 @@ def _views(endpoint: Endpoint) -> list[click.Parameter]:
 
 def _formats() -> list[click.Parameter]:
     return [
-        click.Option(
+        Setting(
             ["--format", "format_name"],
             type=click.Choice(params.FORMAT_NAMES),
             envvar="ENLIGHTEN_FORMAT",
+            show_envvar=True,
             help="Format of the answer.  [default: by the file's name, else table]",
         ),
         click.Option(
@@ -290,6 +295,27 @@ def _formats() -> list[click.Parameter]:
             help="Write a file: .csv, .jsonl, .json or .parquet; - is CSV on stdout.",
         ),
     ]
+
+
+class Prices(click.Group):
+    """A command for each endpoint, which tells the price."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the endpoints."""
+        return list(endpoints())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of an endpoint."""
+        endpoint = endpoints().get(cmd_name)
+        return None if endpoint is None else accept_settings(command(endpoint, price=True))
+
+
+@click.group(cls=Prices, short_help="Show the price of a read.")
+def estimate() -> None:
+    """Show the price of a read, such as enlighten estimate rgm-stats 1765 --last 1y.
+
+    Nothing is sent. Arguments and options are those of the command that reads.
+    """
 
 
 CLAUSE = re.compile(r"(?<=[.;])\s+")

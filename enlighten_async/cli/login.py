@@ -1,4 +1,4 @@
-"""`enlighten login`: the OAuth login of a system owner, with a redirect to this machine."""
+"""`enlighten login`, `logout` and `accounts`: the OAuth logins of system owners on this machine."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ import click
 
 from enlighten_async.cli import INTERRUPTED
 from enlighten_async.cli.context import CommandContext
-from enlighten_async.cli.exit_codes import LoginFailed
-from enlighten_async.cli.formatting import printable
+from enlighten_async.cli.exit_codes import Incomplete, LoginFailed
+from enlighten_async.cli.formatting import add_row, printable, shown, table
+from enlighten_async.cli.settings import Setting
 from enlighten_async.client import DEFAULT_ACCOUNT
-from enlighten_async.errors import AuthenticationError
-from enlighten_async.oauth import OAuth, Tokens
-from enlighten_async.oauth.oauth import AuthorizationResponse, parse_redirect
+from enlighten_async.errors import AuthenticationError, InputError
+from enlighten_async.oauth import FileTokenStore, OAuth, Tokens
+from enlighten_async.oauth.oauth import TOKENS, AuthorizationResponse, parse_redirect
 from enlighten_async.oauth.session import expiry
+from enlighten_async.oauth.token_store import user_token_file
 from enlighten_async.transport import Secret
+from enlighten_async.windows import as_datetime
 
 LOGIN_TIMEOUT_S = 600.0
 """Seconds to wait for the owner."""
@@ -174,6 +177,7 @@ def callback_server(port: int, path: str, state: str) -> Iterator[CallbackServer
 @click.command(short_help="Let the owner of systems log in, for version 4.")
 @click.option(
     "--account",
+    cls=Setting,
     default=DEFAULT_ACCOUNT,
     envvar="ENLIGHTEN_ACCOUNT",
     show_default=True,
@@ -287,4 +291,58 @@ def _prompt() -> str:
 
 def _oauth(context: CommandContext) -> OAuth:
     url = context.options.get("base_url")
-    return OAuth.from_env() if url is None else OAuth.from_env(base_url=url)
+    return OAuth.from_env(context.environ) if url is None else OAuth.from_env(context.environ, base_url=url)
+
+
+@click.command(short_help="Remove the tokens of an account.")
+@click.option(
+    "--account",
+    cls=Setting,
+    default=DEFAULT_ACCOUNT,
+    envvar="ENLIGHTEN_ACCOUNT",
+    show_default=True,
+    help="Your own name for the account.",
+)
+@click.pass_obj
+def logout(context: CommandContext, account: str) -> None:
+    """Remove the tokens of an account from this machine; nothing is sent.
+
+    The owner's consent stays at the service until they withdraw it there.
+    """
+
+    async def work() -> None:
+        store = token_store(context)
+        if account not in await store.accounts():
+            raise InputError(f"account {account} is not logged in; enlighten accounts lists those that are")
+        async with store.lock(account):
+            await store.remove(account)
+        click.echo(f"account {printable(account)} is logged out: its tokens are removed from {store.path}")
+
+    context.run(work)
+
+
+@click.command(short_help="List the accounts that are logged in.")
+@click.pass_obj
+def accounts(context: CommandContext) -> None:
+    """List the accounts that are logged in on this machine; nothing is sent, and no token is shown."""
+
+    async def work() -> None:
+        found = await token_store(context).accounts()
+        rows = table(context.out, "account", "tokens of", "access token ends", "login ends")
+        for name, tokens in found.items():
+            end = tokens.refresh_expires_at
+            ends = "unknown" if end is None else shown(as_datetime(end))
+            times = shown(as_datetime(tokens.obtained_at)), shown(as_datetime(tokens.expires_at))
+            add_row(rows, [name, *times, ends])
+        if not found:
+            context.report("nobody has logged in: run enlighten login")
+            raise Incomplete
+        context.out.print(rows)
+
+    context.run(work)
+
+
+def token_store(context: CommandContext) -> FileTokenStore:
+    """Return the store of the tokens that the commands use."""
+    environ = os.environ if context.environ is None else context.environ
+    return FileTokenStore(environ.get(TOKENS) or user_token_file())

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import click
 from attrs import frozen
 
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.answers import STDOUT, Covered, Reading, opened
 from enlighten_async.cli.context import CommandContext
-from enlighten_async.cli.estimate import show_prices
 from enlighten_async.cli.exit_codes import error_line, incomplete
 from enlighten_async.cli.progress import shown_progress
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import EnlightenError, NotSupported
 from enlighten_async.export import Export, Table, write
+from enlighten_async.models import Estimate
 from enlighten_async.query import Failed, Query, as_completed
 from enlighten_async.windows import time_zone
 
@@ -72,6 +73,41 @@ def read(context: CommandContext, question: Question, reading: Reading) -> None:
             await _write(context, queries, reading)
 
     context.run_with_client(work)
+
+
+async def show_prices(context: CommandContext, queries: Sequence[Query[Any, Any]]) -> None:
+    """Show the prices of queries, and their sum if there are several."""
+    prices = [await query.estimate() for query in queries]
+    if len(prices) == 1:
+        show_price(context, prices[0])
+        return
+    most = [price.at_most for price in prices]
+    total = None if None in most else sum(each or 0 for each in most)
+    shares = [price.month_share or 0.0 for price in prices]
+    click.echo(_priced(total, sum(shares), max(price.ready_at for price in prices)))
+
+
+def show_price(context: CommandContext, price: Estimate) -> None:
+    """Show a price in one line; remarks on it go to stderr."""
+    click.echo(_priced(price.at_most, price.month_share, price.ready_at))
+    remarks = {
+        f"at least {formatting.number(price.at_least)}": price.at_least != price.at_most,
+        f"windows from cache: {formatting.number(price.from_cache)}": price.from_cache > 0,
+        f"windows beyond retention, not requested: {formatting.number(price.pruned)}": price.pruned > 0,
+        "that is more than is left this month": not price.fits,
+        f"cheaper: {(price.cheaper or '').replace('_', '-')}": price.cheaper is not None,
+    }
+    for remark, applies in remarks.items():
+        if applies:
+            context.report(remark)
+
+
+def _priced(at_most: int | None, share: float | None, ready_at: datetime) -> str:
+    most = "an unknown number of requests"
+    if at_most is not None:
+        most = f"at most {formatting.count(at_most, 'request')}"
+    of_month = "" if share is None else f", {share:.2%} of the month"
+    return f"{most}{of_month}; ready at {ready_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 async def _query(

@@ -1,25 +1,121 @@
-"""Settings: the options of `enlighten` itself, which may stand before or after a command."""
+"""Settings: the options of `enlighten` itself, the environment's variables, and the file of both."""
 
 from __future__ import annotations
 
+import os
+import tomllib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from platformdirs import user_config_path
 
 if TYPE_CHECKING:
     from enlighten_async.cli.context import CommandContext
     from enlighten_async.client import ClientOptions
 
 
+PREFIX = "ENLIGHTEN_"
+
+CREDENTIALS: Mapping[str, str] = MappingProxyType(
+    {
+        "API_KEY": "key of the application",
+        "CLIENT_ID": "version 4: the application's id",
+        "CLIENT_SECRET": "version 4: its secret",
+        "TOKENS": "version 4: file of the tokens of logins",
+        "ACCOUNT": 'version 4: account to ask for, if it is not "default"',
+        "USER_ID": "version 2: user to ask for",
+        "CONFIG": "another file of settings",
+    }
+)
+"""What is no option, as the environment is not shown to others."""
+
+OPTIONS = (
+    *("BASE_URL", "PLAN", "STATE", "NO_STATE", "VERBOSE"),
+    *("FORMAT", "PRIORITY", "MAX_AGE", "MAX_REQUESTS"),
+)
+"""The options that have a variable too."""
+
+SECRET = frozenset({"API_KEY", "CLIENT_SECRET"})
+
+CONFIG = f"{PREFIX}CONFIG"
+
+
+class Setting(click.Option):
+    """An option that the environment may set, or else the file of settings."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the text of the variable; `None` if neither has it."""
+        found = super().resolve_envvar_value(ctx)
+        if found is not None or not isinstance(self.envvar, str):
+            return found
+        return config(ctx).get(self.envvar)
+
+
+def config(click_context: click.Context) -> Mapping[str, str]:
+    """Return the variables in the file of settings, which is read once.
+
+    Raises:
+        click.UsageError: it cannot be read, has what it must not have, or others may read a key in it.
+    """
+    meta = click_context.meta
+    if CONFIG not in meta:
+        meta[CONFIG] = read_config(config_file())
+    found: Mapping[str, str] = meta[CONFIG]
+    return found
+
+
+def config_file() -> Path:
+    """Return the path of the file of settings, which need not be there."""
+    named = os.environ.get(CONFIG)
+    return Path(named) if named else user_config_path("enlighten", appauthor=False) / "config.toml"
+
+
+def read_config(path: Path) -> Mapping[str, str]:
+    """Return the variables in a file of settings, by their names in the environment; none without a file.
+
+    Raises:
+        click.UsageError: see `config`.
+    """
+    try:
+        with path.open("rb") as file:
+            shared = os.name == "posix" and bool(os.fstat(file.fileno()).st_mode & 0o077)
+            found = tomllib.load(file)
+    except FileNotFoundError:
+        if os.environ.get(CONFIG):
+            raise click.UsageError(f"{path}, which {CONFIG} names, is not there") from None
+        return {}
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be read ({error.strerror})") from None
+    except ValueError as error:  # its text has a place, and may have a character, but no value
+        raise click.UsageError(f"{path} is no TOML ({error})") from None
+    return _variables(path, found, shared=shared)
+
+
+def _variables(path: Path, found: Mapping[str, object], *, shared: bool) -> Mapping[str, str]:
+    names = {name.upper().replace("-", "_"): value for name, value in found.items()}
+    known = {*CREDENTIALS, *OPTIONS} - {"CONFIG"}
+    if unknown := sorted(names.keys() - known):
+        listed = ", ".join(sorted(map(str.lower, known)))
+        raise click.UsageError(f"{path}: {unknown[0].lower()} is no setting; there are {listed}")
+    if odd := [name for name, value in names.items() if not isinstance(value, str | int | bool)]:
+        raise click.UsageError(f"{path}: {odd[0].lower()} has to be a text or a number")
+    if shared and (held := sorted(SECRET & names.keys())):
+        raise click.UsageError(f"{path} holds {held[0].lower()}, and others may read it: chmod 600 {path}")
+    return {f"{PREFIX}{name}": str(value) for name, value in names.items()}
+
+
 def context_of(click_context: click.Context) -> CommandContext:
     """Return the context of a command, made when it is first needed."""
-    from enlighten_async.cli.context import CommandContext  # noqa: PLC0415 - `--version` needs none
+    from attrs import evolve  # noqa: PLC0415 - `--version` needs none
+
+    from enlighten_async.cli.context import CommandContext  # noqa: PLC0415
 
     found: CommandContext = click_context.obj or CommandContext()
-    return found
+    return evolve(found, config=config(click_context))
 
 
 def _option(name: str) -> Callable[[Any], ClientOptions]:
@@ -92,9 +188,9 @@ def settings(*, first: bool) -> list[click.Parameter]:
             `--help` shows them.
     """
     return [
-        click.Option(
+        Setting(
             [*(["-v"] if name == "verbose" else []), f"--{name.replace('_', '-')}"],
-            envvar=f"ENLIGHTEN_{name.upper()}" if first else None,
+            envvar=f"{PREFIX}{name.upper()}" if first else None,
             show_envvar=True,
             hidden=not first,
             callback=_take,

@@ -328,6 +328,15 @@ class FileTokenStore:
         async with self._locked():
             await _to_its_end(partial(self._replace, account, tokens))
 
+    async def accounts(self) -> dict[str, Tokens]:
+        """Return the tokens of all accounts, by their names.
+
+        Raises:
+            InputError: the file cannot be read, or is not one of this class.
+        """
+        names = await in_thread(lambda: list(self._read().plain))
+        return {name: tokens for name in names if (tokens := await self.load(name)) is not None}
+
     async def remove(self, account: str) -> None:
         """Remove the account's tokens, if there are any.
 

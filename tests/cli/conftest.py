@@ -22,6 +22,7 @@ TERMINAL = ("COLUMNS", "LINES", "TERM", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIB
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Forget the terminal the tests are run in, and the user's own folder."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     for name in TERMINAL:
         monkeypatch.delenv(name, raising=False)
 
@@ -40,6 +41,7 @@ class Commands:
         charset: of the terminal.
         width: of the terminal; `None` where there is none.
         home: names the user's own state file.
+        now: the time, as the commands have it.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -49,15 +51,16 @@ class Commands:
         self.charset = "utf-8"
         self.width: int | None = None
         self.home: Callable[[], Path | None] = lambda: None
+        self.now: Callable[[], float] = self.world.clock.now
 
     def __call__(self, *words: object) -> Result:
         """Run `enlighten` with these words."""
         emulated: dict[str, Any] = {**self.way, "environ": self.environ}
         wide = {} if self.width is None else {"out": PipeConsole(width=self.width, force_terminal=True)}
         context = CommandContext(
-            connect=lambda **options: EnlightenClient.from_env(**emulated, **options),
+            connect=lambda _, **options: EnlightenClient.from_env(**emulated, **options),
             default_state=self.home,
-            now=self.world.clock.now,
+            now=self.now,
             **wide,
         )
         runner = CliRunner(charset=self.charset)

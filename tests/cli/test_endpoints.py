@@ -64,8 +64,9 @@ def test_each_method_that_returns_a_query_has_a_command() -> None:
 
 
 @pytest.mark.parametrize("words", every_command(cli), ids=" ".join)
-def test_each_help_reads_well_at_80_columns(words: tuple[str, ...]) -> None:
+def test_each_help_reads_well_at_80_columns(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """No line is longer; nothing in it is Python."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/home/me/.config")
     text = command_help(*words)
     assert max(map(len, text.splitlines())) <= HELP_COLUMNS
     # The emulator names its drifts by the API's own words.

@@ -92,7 +92,7 @@ def test_other_plans_are_refused(enlighten: Commands, plan: str) -> None:
 
 def test_missing_credentials_are_named() -> None:
     """By the names of their variables."""
-    context = CommandContext(connect=lambda **options: EnlightenClient.from_env({}, **options))
+    context = CommandContext(connect=lambda _, **options: EnlightenClient.from_env({}, **options))
     done = CliRunner().invoke(cli, ["systems"], obj=context)
     assert done.exit_code == 2
     assert done.stderr.startswith(

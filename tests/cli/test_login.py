@@ -381,3 +381,29 @@ def test_the_page_is_for_this_machine_only() -> None:
     """No other interface is listened at."""
     with callback_server(0, "/callback", "right") as server:
         assert server.socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_accounts_are_listed_and_logged_out(login: Login) -> None:
+    """Each by itself; no token is shown."""
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(cli, list(words), env=login.env, catch_exceptions=False)
+
+    nobody = run("accounts")
+    assert (nobody.exit_code, nobody.stdout) == (3, "")
+    assert "enlighten login" in nobody.stderr
+    assert login().exit_code == login("--account", "anna").exit_code == 0
+    listed = run("accounts")
+    assert listed.exit_code == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()[1:]] == ["default", "anna"]
+    assert not [
+        text
+        for tokens in login.stored().values()
+        for text in map(str, tokens.values())
+        if text in listed.output
+    ]
+    out = run("logout", "--account", "anna")
+    assert (out.exit_code, set(login.stored())) == (0, {"default"})
+    assert "anna is logged out" in out.stdout
+    again = run("logout", "--account", "anna")
+    assert (again.exit_code, "enlighten accounts" in again.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""`enlighten estimate` and `enlighten quota`: what is told, for nothing."""
+"""`enlighten estimate`, `quota` and `doctor`: what is told, for nothing."""
 
 from __future__ import annotations
 
@@ -94,3 +94,44 @@ def test_the_month_used_is_set_and_what_was_heard_forgotten(enlighten: Commands,
     assert (opened.stderr, opened.stdout.splitlines()[2].split()[:2]) == ("", ["month", "401"])
     assert enlighten(*state, "systems").exit_code == 0
     assert enlighten("quota", "--used", "-1").exit_code == 2
+
+
+def test_the_doctor_finds_nothing(
+    enlighten: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all is set up; no request is sent."""
+    for name, value in enlighten.environ.items():
+        monkeypatch.setenv(name, value)
+    state = ("--state", tmp_path / "state.db")
+    assert enlighten("systems", *state).exit_code == 0
+    done = enlighten("doctor", *state)
+    assert (done.exit_code, enlighten.sent) == (0, 1), done.output
+    assert {line.split()[0] for line in done.stdout.splitlines() if line.strip()} == {"ok"}
+    for found in ("version 2", "9,999 this month", "https://", "state.db", "1 cached"):
+        assert found in done.stdout
+    assert enlighten.key not in done.output
+
+
+def test_the_doctor_names_what_is_missing(
+    enlighten: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each thing in a line; the exit code tells."""
+    for name in ("API_KEY", "USER_ID", "CLIENT_SECRET", "ACCOUNT"):
+        monkeypatch.delenv(f"ENLIGHTEN_{name}", raising=False)
+    monkeypatch.setenv("ENLIGHTEN_CLIENT_ID", "client")
+    monkeypatch.setenv("ENLIGHTEN_TOKENS", str(tmp_path / "tokens.json"))
+    done = enlighten("doctor")
+    assert (done.exit_code, enlighten.sent) == (1, 0)
+    assert "set ENLIGHTEN_API_KEY and ENLIGHTEN_CLIENT_SECRET" in done.stdout
+    assert "nobody has logged in: run enlighten login" in done.stdout
+
+
+def test_the_doctor_sees_a_wrong_clock(enlighten: Commands, tmp_path: Path) -> None:
+    """By what the service said last."""
+    state = ("--state", tmp_path / "state.db")
+    assert enlighten("systems", *state).exit_code == 0
+    clock = enlighten.world.clock
+    wrong = clock.now() + 300
+    enlighten.now = lambda: wrong
+    done = enlighten("doctor", *state)
+    assert (done.exit_code, "s ahead of the service's: set it" in done.stdout) == (1, True)

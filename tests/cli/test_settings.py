@@ -1,0 +1,98 @@
+"""Settings: what the command line, the environment and the file of settings say, in this order."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from enlighten_async import EnlightenClient
+from enlighten_async.cli.app import cli
+from enlighten_async.cli.context import CommandContext
+from tests.cli.conftest import Commands
+
+posix = pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of settings, which only its owner may read."""
+    path = tmp_path / "config.toml"
+    path.touch(mode=0o600)
+    monkeypatch.setenv("ENLIGHTEN_CONFIG", str(path))
+    return path
+
+
+def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
+    enlighten: Commands, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the command and after it."""
+    file.write_text('plan = "50/700"\n')
+    assert "left 699 this month" in enlighten("systems").stderr
+    monkeypatch.setenv("ENLIGHTEN_PLAN", "50/600")
+    assert "left 598 this month" in enlighten("systems").stderr
+    assert "left 497 this month" in enlighten("--plan", "50/500", "systems").stderr
+    assert "left 496 this month" in enlighten("systems", "--plan", "50/500").stderr
+
+
+def test_options_of_the_reading_commands_have_variables_too(
+    enlighten: Commands, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as the format."""
+    file.write_text('format = "json"\nmax-requests = 0\n')
+    assert enlighten("systems").exit_code == 4
+    done = enlighten("systems", "--max-requests", 1)
+    assert done.stdout.startswith("{")
+    monkeypatch.setenv("ENLIGHTEN_FORMAT", "csv")
+    assert enlighten("systems", "--max-requests", 1).stdout.startswith("system_id,")
+
+
+def test_credentials_may_be_in_the_file(enlighten: Commands, file: Path) -> None:
+    """Then the environment needs none."""
+    file.write_text(f'api_key = "{enlighten.key}"\nuser_id = "{enlighten.world.emulator.demo_user}"\n')
+    context = CommandContext(
+        connect=lambda environ, **options: EnlightenClient.from_env(environ, **enlighten.way, **options),
+        default_state=lambda: None,
+    )
+    done = CliRunner().invoke(cli, ["systems"], obj=context, env=dict.fromkeys(enlighten.environ))
+    assert done.exit_code == 0, done.output
+    assert enlighten.key not in repr(context)
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_a_key_that_others_may_read_is_refused(enlighten: Commands, file: Path, mode: int) -> None:
+    """With the command that helps; what is no secret may be read by all."""
+    file.write_text('api_key = "CANARY"\n')
+    file.chmod(mode)
+    done = enlighten("systems")
+    assert (done.exit_code, enlighten.sent) == (2, 0)
+    assert f"chmod 600 {file}" in done.stderr
+    assert "CANARY" not in done.output
+    file.write_text('plan = "watt"\n')
+    assert enlighten("systems").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("plan = ", "is no TOML"),
+        ('plam = "watt"', "plam is no setting; there are account, api_key, base_url"),
+        ("plan = [1]", "plan has to be a text or a number"),
+        ('plan = "gigawatt"', "'gigawatt' is neither"),
+    ],
+)
+def test_a_wrong_file_is_one_line(enlighten: Commands, file: Path, text: str, said: str) -> None:
+    """That says what to do."""
+    file.write_text(text)
+    done = enlighten("systems")
+    assert (done.exit_code, enlighten.sent) == (2, 0)
+    assert said in " ".join(done.stderr.split())
+
+
+def test_a_named_file_that_is_not_there_is_told(enlighten: Commands, file: Path) -> None:
+    """It was meant to be there."""
+    file.unlink()
+    assert "is not there" in enlighten("systems").stderr
