@@ -68,6 +68,7 @@ def dataframes(session: nox.Session) -> None:
     session.install("pyarrow>=17")
     session.run("pytest", "-m", "dataframes", *session.posargs)
     session.run("pytest", "tests/typing/test_docs_types.py", *session.posargs)
+    session.run("python", "-m", "benchmarks.frames", "--smoke")
 
 
 @nox.session

@@ -7,8 +7,6 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate, chain, pairwise
-from math import isnan
-from operator import eq
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -60,28 +58,50 @@ def small_integers(values: array[int]) -> Column:
 
 def floats(values: array[float]) -> Column:
     """Return 64-bit floats, NaN as null, without a copy."""
-    nulls, validity = _nan_is_null(values)
+    nulls, validity = _validity(_finite(values))
     return Column(len(values), nulls, (validity, values))
 
 
 def integers(values: array[float]) -> Column:
     """Return integers that are kept as floats, NaN as null."""
-    nulls, validity = _nan_is_null(values)
-    return Column(len(values), nulls, (validity, _whole(values, nulls)))
+    flags = _finite(values)
+    nulls, validity = _validity(flags)
+    return Column(len(values), nulls, (validity, _whole(_filled(values, flags) if nulls else values)))
 
 
-def _whole(values: array[float], nulls: int) -> array[int]:
+def _finite(values: array[float]) -> bytes:
+    """Return a flag for each float: 0 where all eleven bits of the exponent are set, as those of NaN are.
+
+    They are in the two highest bytes. To look at these for all values at once takes a tenth of the time of
+    looking at each value.
+    """
+    high = values.tobytes()[_HIGHEST::8].translate(_NOT_ALL_OF_SEVEN)
+    low = values.tobytes()[_SECOND::8].translate(_NOT_ALL_OF_FOUR)
+    flags = int.from_bytes(high, "little") | int.from_bytes(low, "little")
+    return flags.to_bytes(len(values), "little")
+
+
+_HIGHEST, _SECOND = (7, 6) if sys.byteorder == "little" else (0, 1)
+_NOT_ALL_OF_SEVEN = bytes(byte & 0x7F != 0x7F for byte in range(256))
+_NOT_ALL_OF_FOUR = bytes(byte & 0xF0 != 0xF0 for byte in range(256))
+
+
+def _filled(values: array[float], flags: bytes) -> array[float]:
+    """Return values with another one in place of each null; it does not matter which."""
+    filled, place = values[:], flags.find(0)
+    there = flags.find(1)
+    other = values[there] if there >= 0 else 0.0
+    while place >= 0:
+        filled[place] = other
+        place = flags.find(0, place + 1)
+    return filled
+
+
+def _whole(values: array[float]) -> array[int]:
     first = values[:1]
-    if nulls:
-        return array("q", [int(each) if each == each else 0 for each in values])  # noqa: PLR0124 - NaN
     if values.tobytes() == first.tobytes() * len(values):  # such as a count of devices that all report
         return array("q", map(int, first)) * len(values)
     return array("q", map(float.__trunc__, values))
-
-
-def _nan_is_null(values: array[float]) -> tuple[int, bytes | None]:
-    # A sum is NaN as soon as one value is; values are finite else.
-    return _validity(bytes(map(eq, values, values))) if isnan(sum(values)) else (0, None)
 
 
 # Columns of one value

@@ -99,7 +99,7 @@ def test_integers_of_a_series_stay_integers(values: list[float]) -> None:
     assert same(values_of(DataType("int64"), integers(array("d", values))), expected)
 
 
-@given(values=NUMBERS)
+@given(values=NUMBERS | st.lists(st.just(NAN) | st.floats(allow_nan=False, allow_infinity=False)))
 def test_floats_of_a_series_are_not_copied(values: list[float]) -> None:
     """The buffer is the series' own column; NaN is null."""
     own = array("d", values)

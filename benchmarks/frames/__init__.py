@@ -1,0 +1,1 @@
+"""Benchmark of data frames against those made by hand."""
