@@ -187,6 +187,7 @@ class Covered:
         expected: intervals of the ranges.
         missing: intervals without a row, by reason.
         incomplete: whether something was refused, failed or is not available for now.
+        ranged: whether they are of a range of time.
     """
 
     answers: int = 0
@@ -195,6 +196,7 @@ class Covered:
     expected: int = 0
     missing: Counter[str] = Factory(Counter)
     incomplete: bool = False
+    ranged: bool = False
 
     def add(self, answer: object) -> None:
         """Add the coverage of an answer or of a part of one, if it has any."""
@@ -202,6 +204,7 @@ class Covered:
         covered = getattr(answer, "coverage", None)
         self.empty &= (covered is not None and covered.is_empty) or bool(getattr(answer, "reason", None))
         if isinstance(covered, Coverage):
+            self.ranged = True
             self.got += covered.got
             self.expected += covered.expected
             self.missing += formatting.missing(covered.gaps(), covered.grid)
@@ -209,7 +212,7 @@ class Covered:
 
     def __str__(self) -> str:
         if not self.expected:
-            return ""
+            return "nothing there: none of the range is over yet" if self.ranged else ""
         state = "incomplete: " if self.incomplete else "nothing there: " if self.empty else "complete: "
         counts = f"{formatting.number(self.got)} of {formatting.count(self.expected, 'interval')}"
         return f"{state}{counts}{formatting.by_reason(self.missing)}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from enlighten_async.cli import interruptible
 from enlighten_async.cli.settings import (
@@ -60,6 +63,20 @@ def _command(name: str) -> click.Command | None:
     return endpoint and accept_settings(import_module(ENDPOINTS).command(endpoint))
 
 
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """End the process with one line where a call is wrong: what is wrong, and the help to read."""
+    try:
+        yield
+    except click.UsageError as error:
+        if isinstance(error, NoArgsIsHelpError):
+            raise
+        command = error.ctx.command_path if error.ctx else "enlighten"
+        text = " ".join(error.format_message().split()).rstrip(".")
+        click.echo(f"error: {text}; {command} --help tells more", err=True)
+        sys.exit(error.exit_code)
+
+
 class Enlighten(click.Group):
     """The group of all commands; its help lists them by what they are for."""
 
@@ -75,12 +92,12 @@ class Enlighten(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Return the context; Ctrl-C while modules are loaded ends it as at any other time."""
-        with interruptible():
+        with interruptible(), _in_one_line():
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with interruptible():
+        with interruptible(), _in_one_line():
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

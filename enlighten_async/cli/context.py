@@ -69,7 +69,7 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
-        for line in self.format(record).splitlines():
+        for line in exit_codes.in_options(self.format(record)).splitlines():
             self._console.print(printable(line), soft_wrap=True)
 
 

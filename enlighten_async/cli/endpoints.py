@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cache
 from types import MappingProxyType, NoneType
@@ -31,9 +31,7 @@ ENDS = ("start", "end")
 RANGE = re.compile(r"(start|end)_(at|date|time)")
 """Keywords of a range of time."""
 
-PERIOD_HELP = MappingProxyType(
-    {"start": "First day of the range, or an instant.", "end": "Last day, inclusive, or an instant."}
-)
+PERIOD_HELP = MappingProxyType({"start": "First day of the range", "end": "Last day, inclusive"})
 
 UNITS = get_args(Unit)
 PRIORITIES = tuple(RANKS)
@@ -202,7 +200,7 @@ def _keywords(endpoint: Endpoint) -> list[click.Parameter]:
             [f"--{end}"],
             callback=params.day if days else params.moment,
             metavar="DAY" if days else "DAY|INSTANT",
-            help=PERIOD_HELP[end].replace(", or an instant", "" if days else ", or an instant"),
+            help=_period_help(end, keywords),
         )
         for end in endpoint.ends
     ]
@@ -211,6 +209,15 @@ def _keywords(endpoint: Endpoint) -> list[click.Parameter]:
         found.append(click.Option(["--last"], callback=params.span, metavar="SPAN", help=text))
     others = {name: hint for name, hint in endpoint.keywords.items() if name not in keywords}
     return [*found, *(_option(name, hint, told.get(name)) for name, hint in others.items())]
+
+
+def _period_help(end: str, keywords: Sequence[str]) -> str:
+    """Return the help of an end of a range, by the keywords that take it."""
+    text = PERIOD_HELP[end]
+    if not any(each.endswith(("_at", "_time")) for each in keywords):
+        return f"{text}."
+    of_utc = "" if f"{end}_date" in keywords else " (of UTC)"
+    return f"{text}{of_utc}, or an instant."
 
 
 def _option(name: str, hint: Any, text: str | None) -> click.Option:

@@ -46,7 +46,7 @@ CODES: Mapping[type[errors.EnlightenError], int] = {
 ADVICE: Mapping[type[errors.EnlightenError], str] = {
     LoginFailed: "",
     errors.AuthenticationError: "ENLIGHTEN_API_KEY, with ENLIGHTEN_USER_ID or the tokens, was sent: check it",
-    errors.RangeError: "choose another --start or --end",
+    errors.RangeError: "choose another day or range",
     errors.Throttled: "does another program use the key, or is --plan too large?",
     errors.TransportError: "check the network and --base-url, then run it again",
     errors.ServerError: "run it again later",
@@ -59,12 +59,9 @@ LOGIN = "ENLIGHTEN_CLIENT_ID, ENLIGHTEN_CLIENT_SECRET, then enlighten login"
 WORDS: Mapping[str, str | Callable[[re.Match[str]], str]] = {
     r"only v4 of the API has this: .*": f"only version 4 of the API has this: log in to it ({LOGIN})",
     r"\bsystem_id\b": "SYSTEM",
-    r"\b(start|end)_(?:at|date|time)(?:/\1_(?:at|date|time))?\b": r"--\1",
-    r"\b(base_url|max_age|max_requests|summary_date)\b(?:=[\w.]+)?": lambda found: (
-        f"--{found[1].replace('_', '-')}"
-    ),
-    r"\bplan=": "--plan ",
-    r"\bstate=": "--state ",
+    r"\b(start|end)_(?:at|date|time)\b": r"--\1",
+    r"\b(base_url|max_age|max_requests|summary_date|plan|state)=": lambda found: f"{_option(found[1])} ",
+    r"\b(base_url|max_age|max_requests|summary_date)\b": lambda found: _option(found[1]),
 }
 """Words of the command line for those of Python, by patterns."""
 
@@ -107,7 +104,7 @@ def error_line(error: Exception) -> str:
 def _explained(error: errors.EnlightenError) -> str:
     if isinstance(error, errors.ReauthorizationRequired):
         return _login_needed(error)
-    text = _in_options(str(error)) or type(error).__name__
+    text = in_options(str(error)) or type(error).__name__
     advice = next((ADVICE[kind] for kind in type(error).__mro__ if kind in ADVICE), "")
     if error.retry_at is not None:
         advice = f"try again after {error.retry_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -116,7 +113,11 @@ def _explained(error: errors.EnlightenError) -> str:
     return f"{text}{more}{f'; {advice}' if advice else ''}"
 
 
-def _in_options(text: str) -> str:
+def _option(keyword: str) -> str:
+    return f"--{keyword.replace('_', '-')}"
+
+
+def in_options(text: str) -> str:
     """Return a text of the client that names options of the command line in place of arguments."""
     for pattern, words in WORDS.items():
         text = re.sub(pattern, words, text)

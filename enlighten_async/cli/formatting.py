@@ -188,7 +188,7 @@ def shown(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}" if abs(value) < MAX_SHORT else f"{value:.0f}"
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return ", ".join(map(shown, value))
     if isinstance(value, ToDict):
         return ", ".join(f"{name} {it}" for name, it in value.to_dict().items() if it not in NOTHING)

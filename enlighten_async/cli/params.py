@@ -170,7 +170,7 @@ class Period:
         Raises:
             InputError: the start is after the end.
         """
-        start, end = _on(self.start, today), _on(self.end, today)
+        start, end = on_day(self.start, today), on_day(self.end, today)
         if self.last is not None:
             start = now - self.last if _takes_instants(keywords) else today - self.last
         if start is not None and end is not None and start > end:
@@ -183,8 +183,9 @@ def _takes_instants(keywords: Collection[str]) -> bool:
     return any(each.endswith(("_at", "_time")) for each in keywords)
 
 
-def _on(moment: Moment | None, today: date) -> date | datetime | None:
-    return today - timedelta(days=moment.days) if isinstance(moment, DaysAgo) else moment
+def on_day(value: Any, today: date) -> Any:
+    """Return a value; a day that is counted back from today as a date."""
+    return today - timedelta(days=value.days) if isinstance(value, DaysAgo) else value
 
 
 def _keyword(which: str, value: date | datetime, keywords: Collection[str]) -> tuple[str, date | datetime]:

@@ -15,7 +15,8 @@ from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.exit_codes import error_line, incomplete
 from enlighten_async.cli.progress import shown_progress
 from enlighten_async.client import EnlightenClient
-from enlighten_async.errors import EnlightenError, NotSupported
+from enlighten_async.client.options import ViewOptions
+from enlighten_async.errors import BudgetExceeded, EnlightenError, NotSupported
 from enlighten_async.export import Export, Table, write
 from enlighten_async.models import Estimate
 from enlighten_async.query import Failed, Query, as_completed
@@ -47,6 +48,12 @@ class Question:
     others: dict[str, Any]
     of_systems: bool
 
+    @property
+    def needs_today(self) -> bool:
+        """Whether some day is counted from the system's today."""
+        others = any(isinstance(each, params.DaysAgo) for each in self.others.values())
+        return others or self.period.needs_today
+
     def calls(self, systems: Sequence[int]) -> list[tuple[Any, ...]]:
         """Return the arguments of each call; `systems` are all those there are, if all are asked for."""
         if self.everyone:
@@ -61,8 +68,8 @@ def read(context: CommandContext, question: Question, reading: Reading) -> None:
     """Ask a question, and give out the answers as the reading says."""
 
     async def work(client: EnlightenClient) -> None:
-        view = client.with_options(**reading.view)
-        systems = [each.system_id for each in await view.systems()] if question.everyone else []
+        view = client.with_options(**_view(context, reading))
+        systems = await _systems(view, free=reading.price) if question.everyone else []
         calls = question.calls(systems)
         queries = [await _query(context, view, question, call, free=reading.price) for call in calls]
         if reading.price:
@@ -73,6 +80,31 @@ def read(context: CommandContext, question: Question, reading: Reading) -> None:
             await _write(context, queries, reading)
 
     context.run_with_client(work)
+
+
+def _view(context: CommandContext, reading: Reading) -> ViewOptions:
+    """Return the options of the question; one that has no effect is told, not taken."""
+    view = reading.view
+    if context.state is None and "max_age" in view:
+        context.report("--max-age has no effect without a state file")
+        view = {**view}
+        del view["max_age"]
+    return view
+
+
+async def _systems(client: EnlightenClient, *, free: bool) -> list[int]:
+    """Return the numbers of all systems; `free` says that nothing may be sent.
+
+    Raises:
+        BudgetExceeded: they are not cached.
+    """
+    view = client.with_options(max_age=A_LIFE, max_requests=0) if free else client
+    try:
+        return [each.system_id for each in await view.systems()]
+    except BudgetExceeded:
+        if not free:
+            raise
+    raise BudgetExceeded("it is not known which systems there are: run enlighten systems, which is kept")
 
 
 async def show_prices(context: CommandContext, queries: Sequence[Query[Any, Any]]) -> None:
@@ -116,10 +148,11 @@ async def _query(
     """Return one query, which is not sent yet; `free` says that nothing at all may be sent."""
     now = datetime.fromtimestamp(context.now(), UTC)
     today = now.date()
-    if question.period.needs_today and question.of_systems and not free:
+    if question.needs_today and question.of_systems and not free:
         today = await _local_day(context, client, call[0], now)
     arguments = question.period.arguments(question.range_keywords, now, today)
-    query: Query[Any, Any] = getattr(client, question.method)(*call, **arguments, **question.others)
+    others = {name: params.on_day(value, today) for name, value in question.others.items()}
+    query: Query[Any, Any] = getattr(client, question.method)(*call, **arguments, **others)
     return query
 
 

@@ -62,14 +62,15 @@ def check_budget(price: Estimate, options: QueryOptions, now: float) -> None:
             than `max_wait`.
     """
     most, requests, seconds = price.at_most or price.at_least, options.allowed, options.max_wait
+    counted = f"{most} request{'s' * (most != 1)}"
     if requests is not None and most > requests:
         raise BudgetExceeded(
-            f"this may take {most} requests, more than max_requests={requests}: ask for a shorter range"
+            f"this may take {counted}, more than max_requests={requests}: ask for a shorter range"
         )
     wait = price.ready_at.timestamp() - now
     if seconds is not None and wait > seconds:
         raise BudgetExceeded(
-            f"{most} requests take {wait:.0f} s on this plan, more than max_wait={seconds:g}: "
+            f"{counted} take{'s' * (most == 1)} {wait:.0f} s on this plan, more than max_wait={seconds:g}: "
             f"ask for a shorter range, or later",
             retry_at=price.ready_at,
         )

@@ -179,3 +179,70 @@ def test_names_of_strangers_harm_nothing(tmp_path: Path) -> None:
         text = enlighten("systems", "--format", form).stdout
         assert text.isascii()
     assert json.loads(text)["system_name"] == name
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frob"], "No such command 'frob'"),
+        (["rgm-stats"], "name systems, or else give --all; enlighten systems lists them"),
+        (["rgm-stats", 1765, "--all", "--last", "1d"], "name systems, or else give --all"),
+        (["rgm-stats", 1765, "--last", "soon"], "no length of time, such as 30d"),
+        (["rgm-stats", 1765, "--last", "0d"], "--last 30d"),
+        (["rgm-stats", 1765, "--last", "1d", "--end", "today"], "leave out --start and --end"),
+        (["rgm-stats", 1765, "--frob"], "No such option"),
+        (["rgm-stats", "\x1b[2J", "--last", "1d"], "SYSTEM must be"),
+        (["rgm-stats", 1765, "--meters"], "--meters gives rows"),
+        (["energy-lifetime", 1765, "--start", "2025-01-01T00:00Z"], "is an instant: give a day"),
+        (["monthly-production", 1765], "--start 2026-05-01"),
+        (["summary", 1765, "--summary-date", "2025-01-01T00:00Z"], "is an instant"),
+        (["energy-lifetime", 1765, "--production", "some"], "'some' is not 'all'"),
+        (["battery", 1765], "only version 4 of the API"),
+        (["estimate", "rgm-stats", "--all", "--last", "1d"], "run enlighten systems"),
+    ],
+)
+def test_a_wrong_call_is_one_line(enlighten: Commands, words: list[object], said: str) -> None:
+    """That says what to do, in the words of the command line; it costs nothing."""
+    done = enlighten(*words)
+    assert (done.exit_code in {2, 4}, done.stdout, enlighten.sent) == (True, "", 0), done.output
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert not re.findall(r"\w+_\w+|\x1b", re.sub(r"ENLIGHTEN_\w+", "", done.stderr))
+
+
+def test_yesterday_is_the_systems_own(enlighten: Commands) -> None:
+    """Also where it is no range."""
+    assert enlighten("summary", 1765, "--summary-date", "yesterday").exit_code == 0
+    assert enlighten.world.emulator.log[-1].params["summary_date"] == "2025-06-14"
+
+
+def test_several_systems_are_read_at_once(tmp_path: Path) -> None:
+    """Each has its rows in their order; one that fails stops no other, and the exit code tells."""
+    enlighten = Commands(systems=5)
+    first, second, *_ = (each.system_id for each in enlighten.world.emulator.truth.systems())
+    path = tmp_path / "two.csv"
+    done = enlighten("rgm-stats", second, first, "--last", "1d", "-o", path)
+    assert done.exit_code == 0, done.output
+    with path.open() as file:
+        assert list(dict.fromkeys(row["system_id"] for row in csv.DictReader(file))) == [
+            str(second),
+            str(first),
+        ]
+    both = json.loads(enlighten("summary", first, second, "--format", "json").stdout)
+    assert [each["system_id"] for each in both] == [first, second]
+    broken = enlighten("summary", first, 99, "--format", "json")
+    assert broken.exit_code == 3
+    assert [each["system_id"] for each in json.loads(broken.stdout)] == [first]
+    assert broken.stderr.startswith("error: 99: 404")
+    everyone = json.loads(enlighten("summary", "--all", "--format", "json").stdout)
+    assert len(everyone) == 5
+
+
+def test_of_nothing_it_is_said(enlighten: Commands) -> None:
+    """With an exit code of its own."""
+    for days in (("--start", "2020-01-01", "--end", "2020-01-02"), ("--start", "2030-01-01")):
+        done = enlighten("rgm-stats", 1765, *days)
+        assert done.exit_code == 3
+        assert "nothing there" in done.stdout
+    assert enlighten("summary", 99).exit_code == 3
