@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import pytest
 
 from enlighten_async import (
@@ -101,6 +102,24 @@ class _NoTokens:
         raise AssertionError(account)
 
     save = remove = lock = load
+
+
+async def test_what_another_query_fetches_is_not_waited_for() -> None:
+    """Though it would cost nothing: the caller wants an answer now."""
+    world = World(latency=10.0)
+    client = caching(world)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_awaited, client.summary(world.system))
+        await world.clock.sleep(1)
+        began = world.clock.monotonic()
+        with pytest.raises(BudgetExceeded, match="only_cached"):
+            await client.with_options(only_cached=True).summary(world.system)
+        assert world.clock.monotonic() == began
+    assert sent(world) == 1
+
+
+async def _awaited(query: Any) -> None:
+    await query
 
 
 async def test_a_later_view_may_send_again() -> None:
