@@ -85,6 +85,7 @@ class Reading:
         by: unit of the sums; `None` for rows as they are.
         timezone: zone of the sums; `None` for the system's.
         price: whether only the price is told.
+        as_json: whether the price is told as JSON.
         meters: whether rows are those of each meter's channels.
         single: whether an answer is one object, without rows.
     """
@@ -95,6 +96,7 @@ class Reading:
     by: Unit | None
     timezone: str | None
     price: bool
+    as_json: bool
     meters: bool
     single: bool
 
@@ -123,6 +125,7 @@ class Reading:
             by=by or default,
             timezone=given.pop("timezone", None),
             price=given.pop("estimate", False) or price,
+            as_json=given.pop("as_json", format_name == "json"),
             meters=meters,
             single=not issubclass(answer, Tabular),
         )

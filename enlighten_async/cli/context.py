@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
+import json
 import logging
 import os
 import signal
@@ -13,12 +14,13 @@ import threading
 import webbrowser
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, NoReturn, Protocol, Unpack
+from typing import IO, Any, NoReturn, Protocol, Unpack, cast
 
 import click
-from attrs import Factory, field, frozen
+from attrs import AttrsInstance, Factory, asdict, field, frozen, has
 from platformdirs import user_state_path
 from rich.console import Console
 
@@ -71,6 +73,13 @@ class _ConsoleHandler(logging.Handler):
         """Print one record."""
         for line in exit_codes.in_options(self.format(record)).splitlines():
             self._console.print(printable(line), soft_wrap=True)
+
+
+def _json(value: object) -> object:
+    """Return a value that JSON does not have in a form that it has."""
+    if has(type(value)):
+        return asdict(cast("AttrsInstance", value), recurse=False)
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
@@ -159,6 +168,10 @@ class CommandContext:
         """Print one line on stderr."""
         click.echo(printable(text), err=True)
 
+    def print_json(self, value: object) -> None:
+        """Print a value as JSON: instants in ISO 8601; in ASCII, so that no text steers a terminal."""
+        click.echo(json.dumps(value, default=_json, indent=2))
+
     def client(self) -> EnlightenClient:
         """Return a client, which is to be closed."""
         options: ClientOptions = {**self.options, "state": self.state}
@@ -237,9 +250,12 @@ def _end_signals_as_ctrl_c(ended: list[int]) -> Iterator[None]:
         ended: is given the number of each such signal that came.
     """
 
-    def end(number: int, _frame: FrameType | None) -> NoReturn:
+    def end(number: int, frame: FrameType | None) -> None:
         ended.append(number)
-        raise KeyboardInterrupt
+        ctrl_c = signal.getsignal(signal.SIGINT)
+        if not callable(ctrl_c):  # Ctrl-C is ignored, as in a job in the background
+            raise KeyboardInterrupt
+        ctrl_c(signal.SIGINT, frame)  # asyncio's own, in whichever task it comes
 
     main = threading.current_thread() is threading.main_thread()
     # A signal that is ignored stays so (`nohup`).

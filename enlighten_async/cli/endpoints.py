@@ -256,7 +256,7 @@ def _options(endpoint: Endpoint, *, price: bool) -> list[click.Parameter]:
         ),
     ]
     if price:
-        return asking
+        return [*asking, click.Option(["--json", "as_json"], is_flag=True, help="Print JSON.")]
     budget = Setting(
         ["--max-requests"],
         type=click.IntRange(min=0),

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NoReturn
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 import anyio
 import click
 
-from enlighten_async.cli import INTERRUPTED
+from enlighten_async.cli import INTERRUPTED, params
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.exit_codes import Incomplete, LoginFailed
 from enlighten_async.cli.formatting import add_row, printable, shown, table
@@ -322,8 +323,9 @@ def logout(context: CommandContext, account: str) -> None:
 
 
 @click.command(short_help="List the accounts that are logged in.")
+@params.as_json
 @click.pass_obj
-def accounts(context: CommandContext) -> None:
+def accounts(context: CommandContext, as_json: bool) -> None:
     """List the accounts that are logged in on this machine; nothing is sent, and no token is shown."""
 
     async def work() -> None:
@@ -337,9 +339,19 @@ def accounts(context: CommandContext) -> None:
         if not found:
             context.report("nobody has logged in: run enlighten login")
             raise Incomplete
-        context.out.print(rows)
+        if as_json:
+            context.print_json({name: _ends(tokens) for name, tokens in found.items()})
+        else:
+            context.out.print(rows)
 
     context.run(work)
+
+
+def _ends(tokens: Tokens) -> dict[str, datetime | None]:
+    """Return when tokens were received and when they end; none of them."""
+    names = ("obtained_at", "expires_at", "refresh_expires_at")
+    times: dict[str, float | None] = {name: getattr(tokens, name) for name in names}
+    return {name: None if at is None else as_datetime(at) for name, at in times.items()}
 
 
 def token_store(context: CommandContext) -> FileTokenStore:

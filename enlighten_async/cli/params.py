@@ -35,6 +35,10 @@ FORMATS = MappingProxyType({**SUFFIXES, ".json": "json"})
 """Formats by the end of a file's name."""
 
 
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+"""The option of commands whose answer is no data of a system."""
+
+
 @frozen
 class DaysAgo:
     """A local day, counted back from the system's today: "today" is 0, "yesterday" 1."""

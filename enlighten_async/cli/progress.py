@@ -25,15 +25,15 @@ LONG_WAIT_S = 5.0
 BAR_COLUMNS = 16
 
 REASONS = {
-    "minute": "the next minute",
-    "month": "the next month",
-    "in_flight": "answers",
-    "throttled": "the service asked for it",
-    "doubt": "one answer, to be sure of the limit",
-    "outage": "an outage of the service",
-    "priority": "queries of a higher priority",
+    "minute": "for the next minute",
+    "month": "for the next month",
+    "in_flight": "for answers",
+    "throttled": "as the service asks",
+    "doubt": "for one answer, to be sure of the limit",
+    "outage": "for the end of an outage",
+    "priority": "for queries of a higher priority",
 }
-"""Reasons of waits, as they follow "waits for"; the most important word first."""
+"""Reasons of waits, as they follow "waits until 15:09:00"."""
 
 
 class Running(Protocol):
@@ -56,12 +56,12 @@ def describe(progress: Progress) -> str:
 
 def wait(progress: Progress) -> str:
     """Return until when a query waits, and for what: "waits until 15:09:00 for the next minute"."""
-    reason = REASONS.get(progress.waiting or "", progress.waiting)
+    reason = REASONS.get(progress.waiting or "", f"for {progress.waiting}")
     if progress.until is None:
-        return f"waits for {reason}"
+        return f"waits {reason}"
     until = progress.until.astimezone()
     far = progress.until - datetime.now(UTC) > timedelta(hours=12)
-    return f"waits until {until:{'%Y-%m-%d %H:%M' if far else '%H:%M:%S'}} for {reason}"
+    return f"waits until {until:{'%Y-%m-%d %H:%M' if far else '%H:%M:%S'}} {reason}"
 
 
 @asynccontextmanager

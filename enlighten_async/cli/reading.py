@@ -73,7 +73,7 @@ def read(context: CommandContext, question: Question, reading: Reading) -> None:
         calls = question.calls(systems)
         queries = [await _query(context, view, question, call, free=reading.price) for call in calls]
         if reading.price:
-            await show_prices(context, queries)
+            await show_prices(context, queries, as_json=reading.as_json)
         elif reading.format_name in {"table", "json"}:
             await _give_out(context, [str(call[-1]) for call in calls if call], queries, reading)
         else:
@@ -107,9 +107,13 @@ async def _systems(client: EnlightenClient, *, free: bool) -> list[int]:
     raise BudgetExceeded("it is not known which systems there are: run enlighten systems, which is kept")
 
 
-async def show_prices(context: CommandContext, queries: Sequence[Query[Any, Any]]) -> None:
+async def show_prices(context: CommandContext, queries: Sequence[Query[Any, Any]], *, as_json: bool) -> None:
     """Show the prices of queries, and their sum if there are several."""
     prices = [await query.estimate() for query in queries]
+    if as_json:
+        listed = [price.to_dict() for price in prices]
+        context.print_json(listed[0] if len(listed) == 1 else listed)
+        return
     if len(prices) == 1:
         show_price(context, prices[0])
         return

@@ -12,7 +12,7 @@ import click
 from attrs import frozen
 
 from enlighten_async.cache import stats
-from enlighten_async.cli import formatting
+from enlighten_async.cli import formatting, params
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.login import token_store
 from enlighten_async.cli.settings import config_file
@@ -38,8 +38,9 @@ PRIORITIES = get_args(Priority)
     help="Set the requests used this month (UTC), by the developer portal's figure.",
 )
 @click.option("--forget", is_flag=True, help="Forget what the service said of limits and closed windows.")
+@params.as_json
 @click.pass_obj
-def quota(context: CommandContext, priority: Priority, used: int | None, forget: bool) -> None:
+def quota(context: CommandContext, priority: Priority, used: int | None, forget: bool, as_json: bool) -> None:
     """Show the requests used and left this minute and this month; nothing is sent.
 
     They are counted over all programs that share the state file. For a key that is used elsewhere too,
@@ -51,7 +52,11 @@ def quota(context: CommandContext, priority: Priority, used: int | None, forget:
             await client.forget_limits()
         if used is not None:
             await client.set_month_used(used)
-        _show_quota(context, await client.with_options(priority=priority).quota())
+        status = await client.with_options(priority=priority).quota()
+        if as_json:
+            context.print_json(status.to_dict())
+        else:
+            _show_quota(context, status)
 
     context.run_with_client(work)
 
@@ -91,8 +96,9 @@ class Finding:
 
 
 @click.command(short_help="Check that all is set up.")
+@params.as_json
 @click.pass_obj
-def doctor(context: CommandContext) -> None:
+def doctor(context: CommandContext, as_json: bool) -> None:
     """Check settings, credentials, logins, clock, plan and state file; no request is sent.
 
     The exit code is 1 if something has to be done.
@@ -100,11 +106,14 @@ def doctor(context: CommandContext) -> None:
 
     async def work() -> None:
         findings = [each async for each in _findings(context)]
-        rows = formatting.table(context.out, "", "", "", wraps=[2])
-        rows.show_header = False
-        for each in findings:
-            formatting.add_row(rows, ["ok" if each.fine else "!!", each.name, each.text])
-        context.out.print(rows)
+        if as_json:
+            context.print_json(findings)
+        else:
+            rows = formatting.table(context.out, "", "", "", wraps=[2])
+            rows.show_header = False
+            for each in findings:
+                formatting.add_row(rows, ["ok" if each.fine else "!!", each.name, each.text])
+            context.out.print(rows)
         if not all(each.fine for each in findings):
             sys.exit(1)
 

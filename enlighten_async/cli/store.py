@@ -41,10 +41,11 @@ def store() -> None:
 
 
 @store.command(short_help="Show the contents of the file.")
+@params.as_json
 @click.pass_obj
-def info(context: CommandContext) -> None:
+def info(context: CommandContext, as_json: bool) -> None:
     """Show the size of the file, and the cached data by endpoint."""
-    _run(context, lambda path: _info(context, path))
+    _run(context, lambda path: _info(context, path, as_json=as_json))
 
 
 @store.command("verify", short_help="Check that the file is sound.")
@@ -95,8 +96,11 @@ def _run(context: CommandContext, work: Callable[[str], Awaitable[None]]) -> Non
     context.run(on_file)
 
 
-async def _info(context: CommandContext, path: str) -> None:
+async def _info(context: CommandContext, path: str, *, as_json: bool) -> None:
     found = await in_thread(partial(stats, path))
+    if as_json:
+        context.print_json(found)
+        return
     context.out.print(_summary(found), soft_wrap=True)
     if found.series:
         rows = table(context.out, *SERIES, right=[1, 2, 3])

@@ -402,6 +402,7 @@ def test_accounts_are_listed_and_logged_out(login: Login) -> None:
         for text in map(str, tokens.values())
         if text in listed.output
     ]
+    assert run("accounts", "--json").stdout.count('"expires_at": "20') == 2
     out = run("logout", "--account", "anna")
     assert (out.exit_code, set(login.stored())) == (0, {"default"})
     assert "anna is logged out" in out.stdout

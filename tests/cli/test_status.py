@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,20 @@ def test_the_doctor_sees_a_wrong_clock(enlighten: Commands, tmp_path: Path) -> N
     enlighten.now = lambda: wrong
     done = enlighten("doctor", *state)
     assert (done.exit_code, "s ahead of the service's: set it" in done.stdout) == (1, True)
+
+
+def test_what_is_told_is_json_too(enlighten: Commands, tmp_path: Path) -> None:
+    """For programs; by the names of the library."""
+    state = ("--state", tmp_path / "state.db")
+    price = json.loads(enlighten("estimate", "rgm-stats", 1765, *YEAR, "--json").stdout)
+    assert price["at_most"] == 53
+    assert json.loads(enlighten("rgm-stats", 1765, *YEAR, "--estimate", "--format", "json").stdout) == price
+    assert len(json.loads(enlighten("estimate", "stats", 1765, 1766, *YEAR, "--json").stdout)) == 2
+    assert enlighten.sent == 0
+    assert enlighten("systems", *state).exit_code == 0
+    quota = json.loads(enlighten("quota", *state, "--json").stdout)
+    assert (quota["month"]["used"], quota["month"]["left"]) == (1, 9_999)
+    info = json.loads(enlighten("store", "info", *state, "--json").stdout)
+    assert [each["endpoint"] for each in info["replies"]] == ["systems"]
+    doctor = json.loads(enlighten("doctor", *state, "--json").stdout)
+    assert {"name", "text", "fine"} == doctor[0].keys()
