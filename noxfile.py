@@ -63,7 +63,8 @@ def slow(session: nox.Session) -> None:
 @nox.session
 def dataframes(session: nox.Session) -> None:
     """Answers in polars, pandas, DuckDB and pyarrow: first without pyarrow, then with it."""
-    session.install(*group("tests"), *group("types"), *group("dataframes"), ".[cli,trio]")
+    groups = ("tests", "types", "backends", "dataframes")
+    session.install(*(each for name in groups for each in group(name)), ".[cli,trio]")
     session.run("pytest", "-m", "dataframes", "tests/export", *session.posargs)
     session.install("pyarrow>=17")
     session.run("pytest", "-m", "dataframes", *session.posargs)
