@@ -41,12 +41,15 @@ def as_datetime(epoch: float) -> datetime:
         return datetime.fromtimestamp(min(max(epoch, 0.0), END_OF_TIME - 1), UTC)
 
 
-@frozen(order=True)
+@frozen(order=True, repr=False)
 class Window:
     """The time in `(start, end]`, in epoch seconds on a UTC grid."""
 
     start: int
     end: int
+
+    def __repr__(self) -> str:
+        return f"Window('{self.start_at:%Y-%m-%dT%H:%M:%SZ}', '{self.end_at:%Y-%m-%dT%H:%M:%SZ}')"
 
     @property
     def start_at(self) -> datetime:

@@ -12,7 +12,17 @@ from attrs import field, frozen
 
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Reason
-from enlighten_async.windows import DAY, END_OF_TIME, Moment, Window, calendar_day, epoch, floor, local_days
+from enlighten_async.windows import (
+    DAY,
+    END_OF_TIME,
+    Moment,
+    Window,
+    as_datetime,
+    calendar_day,
+    epoch,
+    floor,
+    local_days,
+)
 from enlighten_async.wire import Params
 
 HOUR = 3_600
@@ -194,6 +204,11 @@ def _midnight_after(start: int, zone: ZoneInfo) -> int:
     return local_days(today, today, zone).end
 
 
+def _shown(moment: float | date) -> str:
+    """Return a local day, or an instant in UTC, as ISO 8601."""
+    return str(moment) if isinstance(moment, date) else f"{as_datetime(moment):%Y-%m-%dT%H:%M:%SZ}"
+
+
 @frozen
 class Range:
     """A range as the caller gave it: two instants, or two local days; the end may be open.
@@ -207,6 +222,9 @@ class Range:
     start: float | date
     end: float | date | None
     local: bool = False
+
+    def __str__(self) -> str:
+        return " to ".join("now" if each is None else _shown(each) for each in (self.start, self.end))
 
     @classmethod
     def of(

@@ -378,6 +378,12 @@ class SeriesPlan(QueryPlan[S, S]):
     zone_of: int | None
     series: SeriesKey[S] | None
 
+    def question(self, now: float) -> str:
+        """Return the endpoint, the system and the range."""
+        requests = self.requests
+        of_range = "its today" if self.range is None else str(self.range)
+        return f"{requests.endpoint.limits.name} of system {requests.system_id}, {of_range}"
+
     def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
         """Return the fewest windows for all that is neither cached nor known to be empty."""
         requests, limits = self.requests, self.requests.endpoint.limits

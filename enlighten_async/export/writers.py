@@ -262,6 +262,8 @@ def write(
     Raises:
         InputError: the format is not known, or its library is not installed; nothing was sent.
     """
+    if isinstance(source, Query):
+        source.close()  # the export is awaited in its place
     stream = None if isinstance(target, str | PathLike) else target
     path = Path(target) if isinstance(target, str | PathLike) else Path("-")
     encoder = ENCODERS.get(format or str(SUFFIXES.get(path.suffix.lower())))

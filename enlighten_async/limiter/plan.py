@@ -68,6 +68,8 @@ class Plan:
     minute_cap: int | None = field(default=None, validator=_positive)
     month_cap: int | None = field(default=None, validator=_positive)
 
+    UNLIMITED: ClassVar[Plan]
+    """No limit at all, such as that of an emulator; the same as `Plan()`."""
     WATT: ClassVar[Plan]
     """Enphase's free plan; its limits depend on the version of the API."""
     KILOWATT: ClassVar[Plan]
@@ -122,6 +124,7 @@ class Plan:
         return min((n for n in numbers if n is not None), default=None)
 
 
+Plan.UNLIMITED = Plan()
 Plan.WATT = Plan(name="Watt")
 Plan.KILOWATT = Plan(name="Kilowatt")
 Plan.MEGAWATT = Plan(name="Megawatt")

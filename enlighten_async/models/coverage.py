@@ -43,12 +43,15 @@ class Reason(StrEnum):
 _INCOMPLETE = frozenset({Reason.LEFT_OUT, Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
 
 
-@frozen
+@frozen(repr=False)
 class Gap:
     """A range of time without rows, and the reason; of no length where rows were left out beside others."""
 
     window: Window
     reason: Reason
+
+    def __repr__(self) -> str:
+        return f"Gap({self.window!r}, {self.reason})"
 
     @property
     def start_at(self) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
@@ -83,6 +84,19 @@ class QueryPlan(ABC, Generic[I_co, T_co]):
     def series(self) -> SeriesKey[Any] | None:
         """The series under which the parts are cached; `None` where parts are not of a series."""
         return None
+
+    def question(self, now: float) -> str:
+        """Return what is asked for, in words; by default the first request.
+
+        Args:
+            now: epoch seconds.
+        """
+        segments = self.segments(now, None, SeriesIndex())
+        first = next((next(iter(each.requests), None) for each in segments.ordered), None)
+        if first is None:
+            return f"nothing of {segments.window!r}"
+        params = f"?{urlencode(first.params)}" if first.params else ""
+        return f"{first.method} {first.path}{params}"
 
     @abstractmethod
     def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable, Sized
 from contextlib import aclosing, nullcontext
 from types import TracebackType
 from typing import Generic, TypeAlias, TypeVar
@@ -107,6 +107,9 @@ class QueryPool(AsyncIterator[Outcome[T]]):
             self._group.cancel_scope.cancel()
             # An error of the body is not handed to the group, which would raise it in an `ExceptionGroup`.
             await self._group.__aexit__(None, None, None)
+        for query in self._queries if isinstance(self._queries, Collection) else ():
+            if isinstance(query, Query):
+                query.close()  # those that were not started need not be awaited
 
     def __aiter__(self) -> QueryPool[T]:
         """Return the pool itself.

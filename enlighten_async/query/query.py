@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import warnings
 from collections import deque
 from collections.abc import (
     AsyncIterator,
@@ -19,7 +21,7 @@ from collections.abc import (
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -106,12 +108,30 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._lock: anyio.Lock | None = None
         self._streamed = False
         self._failures: list[EnlightenError] = []
+        self._used = False
         self._over = False
         self._answer: T_co | None = None
         self._error: EnlightenError | None = None
 
     def __repr__(self) -> str:
-        return f"<Query {self.progress}>"
+        asked = self._plan.question(self._session.clock.now())
+        if self._over:
+            state = "answered" if self._error is None else f"failed: {type(self._error).__name__}"
+        else:
+            state = f"{self._costs.sent} sent so far" if self._used else "not asked yet"
+        return f"<Query {asked}: {state}>"
+
+    def __del__(self) -> None:
+        if not getattr(self, "_used", True) and not sys.is_finalizing():
+            text = f"{self!r} was never awaited: await it, or iterate it with `async for`"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+    if not TYPE_CHECKING:  # which has to find it wrong
+
+        def __getattr__(self, name: str) -> object:
+            text = f"a query has no attribute {name!r}"
+            hint = "" if name.startswith("_") else f", its answer may: (await query).{name}"
+            raise AttributeError(text + hint, name=name, obj=self)
 
     def __await__(self) -> Generator[Any, Any, T_co]:
         return self._run().__await__()
@@ -131,10 +151,12 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     def close(self) -> None:
         """End it as a coroutine; if it never started, there is nothing to end."""
+        self._used = True
         if self._coroutine is not None:
             self._coroutine.close()
 
     def _started(self) -> Coroutine[Any, Any, T_co]:
+        self._used = True
         if self._coroutine is None:
             self._coroutine = self._run()
         return self._coroutine
@@ -142,7 +164,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     def __aiter__(self) -> AsyncIterator[I_co]:
         if self._streamed or self._runner is not None:
             raise UsageError("this query is in use already: call the client's method again for a new one")
-        self._streamed = True
+        self._used = self._streamed = True
         return Stream(self._next_items)
 
     @property
@@ -202,12 +224,14 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
         If the system's time zone has to be asked for first, that request is counted in.
         """
+        self._used = True
         self._session.transport.check_usable()
         await self._session.limiter.refresh()
         return await self._price(await self._lay_out(await self._known_time_zone()))
 
     async def _run(self) -> T_co:
         """Run to the end, once; whoever comes meanwhile waits for the same answer."""
+        self._used = True
         if self._streamed:
             raise UsageError("this query is streamed already: call the client's method again for a new one")
         if not self._over:

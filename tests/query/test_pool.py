@@ -303,4 +303,13 @@ async def test_wrong_use_costs_nothing(world: World) -> None:
     with pytest.raises(UsageError, match="once"):
         async with outcomes:
             pass
+    query.close()
     assert world.emulator.counts.sent == 0
+
+
+async def test_queries_that_were_not_started_need_not_be_awaited(world: World) -> None:
+    """Whoever leaves the block has seen enough; no warning tells of the rest."""
+    client = world.client()
+    async with as_completed([client.summary(world.system) for _ in range(9)], limit=2) as outcomes:
+        await anext(outcomes)
+    gc.collect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ import anyio
 import pytest
 import trio
 
-from enlighten_async import BudgetExceeded, NotFound, Plan, Reason, RequestTimeout, UsageError
+from enlighten_async import BudgetExceeded, Gap, NotFound, Plan, Reason, RequestTimeout, UsageError, Window
 from enlighten_async.emulator import Fault, Quota
 from tests.world import World
 
@@ -410,3 +411,56 @@ async def test_a_slow_part_ahead_does_not_hold_back_those_before_it() -> None:
     assert len(parts) == 9
     assert all(part.coverage.complete for part in parts)
     assert query.receipt.sent == 10
+
+
+# A query that is not awaited
+
+
+def test_a_query_that_was_never_awaited_warns(world: World) -> None:
+    """By what it asks; one that was awaited, priced, streamed or closed does not."""
+    client = world.client()
+    with pytest.warns(RuntimeWarning, match="summary.* was never awaited"):
+        client.summary(world.system)
+
+
+@pytest.mark.parametrize("use", ["await", "estimate", "stream", "close"])
+async def test_a_query_that_was_used_does_not_warn(world: World, use: str) -> None:
+    """Nor one whose reader stopped early."""
+    query = world.client().rgm_stats(world.system, **world.days(20))
+    if use == "await":
+        await query
+    elif use == "estimate":
+        await query.estimate()
+    elif use == "stream":
+        await anext(aiter(query))
+    else:
+        query.close()
+    del query
+    gc.collect()
+
+
+async def test_an_attribute_of_the_answer_asked_of_the_query_hints_at_await(world: World) -> None:
+    """The query has none of its own."""
+    query: Any = world.client().summary(world.system)
+    with pytest.raises(AttributeError, match=r"\(await query\)\.energy_today"):
+        query.energy_today  # noqa: B018 - what a user may write
+    assert (await query).energy_today is not None
+
+
+async def test_a_query_shows_its_question(world: World) -> None:
+    """And how far it is."""
+    client = world.client()
+    day = client.rgm_stats(world.system, start_date=date(2025, 6, 1), end_date=date(2025, 6, 2))
+    since = client.stats(world.system, start_at=1_748_736_000)
+    summary = client.summary(world.system, summary_date=date(2025, 6, 1))
+    asked = f"rgm_stats of system {world.system}, 2025-06-01 to 2025-06-02"
+    assert repr(day) == f"<Query {asked}: not asked yet>"
+    assert "2025-06-01T00:00:00Z to now" in repr(since)
+    assert f"GET /systems/{world.system}/summary?summary_date=2025-06-01" in repr(summary)
+    await day
+    assert repr(day) == f"<Query {asked}: answered>"
+    since.close()
+    summary.close()
+    assert repr(Gap(Window(1_748_736_000, 1_748_736_900), Reason.NO_ROW)) == (
+        "Gap(Window('2025-06-01T00:00:00Z', '2025-06-01T00:15:00Z'), no_row)"
+    )

@@ -336,6 +336,8 @@ async def test_of_a_range_of_which_nothing_exists_it_is_told(of: Endpoint, range
             return getattr(client, of.name)(SYSTEM, *of.args, **range_)
 
     service = Ranged(of, FakeClock(NOW))
-    (answer,) = await asked(service, streamed=False)
+    async with service.client() as client:
+        await Service.query(service, client)  # tells the service's time
+        answer = await service.query(client)
     assert (answer.coverage.complete, answer.coverage.is_empty, answer.coverage.expected) == (True, True, 0)
-    assert service.sent == 0
+    assert service.sent == 1

@@ -81,7 +81,9 @@ async def test_no_secret_in_what_succeeds(
         systems = await client.systems()
         view = client.with_options(user_id=USER, max_wait=30)
         summary = await view.summary(systems[0].system_id)
-        assert clean(repr(systems) + repr(summary) + repr(view) + repr(client.systems()))
+        query = client.systems()
+        assert clean(repr(systems) + repr(summary) + repr(view) + repr(query))
+        query.close()
     assert any("HTTP Request" in record.getMessage() for record in caplog.records)
     assert clean(logged(caplog.records))
 

@@ -153,7 +153,9 @@ async def test_no_secret_in_what_succeeds(
         emulator.expire()
         view = client.with_options(user_id="default", max_wait=30)
         summary = await view.summary(systems[0].system_id)
-        seen = repr((tokens, systems, summary, view, client.systems(), await app.oauth.tokens("default")))
+        query = client.systems()
+        seen = repr((tokens, systems, summary, view, query, await app.oauth.tokens("default")))
+        query.close()
     assert emulator.counts.tokens["refresh_token"] >= 1
     assert app.leaks(seen) == []
     assert "HTTP Request" in (text := logged(caplog.records))
