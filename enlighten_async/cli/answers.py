@@ -25,6 +25,7 @@ from enlighten_async.export.draft import Draft, Pipe
 from enlighten_async.models import Coverage, Receipt
 from enlighten_async.models.intervals import IntervalStats, Unit
 from enlighten_async.models.tabular import Tabular
+from enlighten_async.windows import DAY
 
 MAX_SUMS_COLUMNS = 78
 """Columns of a table of sums, at most: longer bars are not easier to compare."""
@@ -190,7 +191,7 @@ class Covered:
         expected: intervals of the ranges.
         missing: intervals without a row, by reason.
         incomplete: whether something was refused, failed or is not available for now.
-        ranged: whether they are of a range of time.
+        grid: seconds of an interval; 0 where they are of no range of time.
     """
 
     answers: int = 0
@@ -199,7 +200,7 @@ class Covered:
     expected: int = 0
     missing: Counter[str] = Factory(Counter)
     incomplete: bool = False
-    ranged: bool = False
+    grid: int = 0
 
     def add(self, answer: object) -> None:
         """Add the coverage of an answer or of a part of one, if it has any."""
@@ -207,7 +208,7 @@ class Covered:
         covered = getattr(answer, "coverage", None)
         self.empty &= (covered is not None and covered.is_empty) or bool(getattr(answer, "reason", None))
         if isinstance(covered, Coverage):
-            self.ranged = True
+            self.grid = covered.grid
             self.got += covered.got
             self.expected += covered.expected
             self.missing += formatting.missing(covered.gaps(), covered.grid)
@@ -215,10 +216,12 @@ class Covered:
 
     def __str__(self) -> str:
         if not self.expected:
-            return "nothing there: none of the range is over yet" if self.ranged else ""
-        state = "incomplete: " if self.incomplete else "nothing there: " if self.empty else "complete: "
-        counts = f"{formatting.number(self.got)} of {formatting.count(self.expected, 'interval')}"
-        return f"{state}{counts}{formatting.by_reason(self.missing)}"
+            return "nothing there: none of the range is over yet" if self.grid else ""
+        state = "incomplete" if self.incomplete else "nothing there" if self.empty else "complete"
+        if self.grid == 1:  # of events, which are no intervals
+            return state + (f" ({', '.join(self.missing)})" if self.missing else "")
+        of = formatting.count(self.expected, "day" if self.grid == DAY else "interval")
+        return f"{state}: {formatting.number(self.got)} of {of}{formatting.by_reason(self.missing)}"
 
     def check(self) -> None:
         """Raise `Incomplete` if not all is there, or nothing."""
@@ -339,7 +342,10 @@ class RowsSink:
             table, hidden = formatting.fitted(out, self.names, self.rows)
             out.print(table)
             if hidden:
-                self.context.report(f"no room for {', '.join(hidden)}: --format csv gives all columns")
+                more = f" and {len(hidden) - 4} more" if len(hidden) > 4 else ""
+                self.context.report(
+                    f"no room for {', '.join(hidden[:4])}{more}: --format csv has all columns"
+                )
         if coverage := str(self.covered):
             out.print(coverage)
 

@@ -25,6 +25,14 @@ BAR_STYLE = "yellow"
 NOTHING: tuple[object, ...] = (None, "", (), [])
 """Values that are not worth a line of their own."""
 
+LATER = frozenset(
+    {
+        *("id", "system_public_name", "product_name", "part_number", "sku", "connection_type", "meta_status"),
+        *("country", "state", "postal_code", "modules", "size_w", "source", "manufacturer"),
+    }
+)
+"""Columns that come after the others, where not all of them may fit."""
+
 NUMBERS = (int, float, NoneType)
 
 MAX_CELL_COLUMNS, CELL_GAP_COLUMNS, MAX_SHORT = 24, 3, 1e6
@@ -162,14 +170,19 @@ def fitted(
 ) -> tuple[Table, list[str]]:
     """Return a table of the columns that the console has room for, and the names of the others.
 
-    Columns without any value are left out of both.
+    Columns without any value are left out of both. On a terminal those of `LATER` are the first to go, and
+    the system is not repeated in each row, if all are of one.
     """
     columns = list(zip(*([shown(value) for value in row] for row in rows), strict=True))
     used = [place for place, column in enumerate(columns) if any(column)]
-    room, kept = console.width, list[int]()
+    if console.is_terminal:
+        used.sort(key=lambda place: names[place] in LATER)
+        repeated = len(rows) > 1 and len(used) > 1 and len(set(columns[used[0]])) == 1
+        used = used[1:] if repeated and names[used[0]] == "system_id" else used
+    room, kept = console.width + CELL_GAP_COLUMNS, list[int]()
     for place in used:
         room -= min(max(len(names[place]), *map(len, columns[place])), MAX_CELL_COLUMNS) + CELL_GAP_COLUMNS
-        if room < -CELL_GAP_COLUMNS and kept:
+        if room < 0 and kept:
             break
         kept.append(place)
     right = [at for at, place in enumerate(kept) if all(isinstance(row[place], NUMBERS) for row in rows)]

@@ -206,9 +206,12 @@ async def _write(context: CommandContext, queries: Sequence[Query[Any, Any]], re
         Incomplete: not all is there.
     """
     reasons: list[object] = []
+    grids: set[int] = set()
 
     def rows(answer: Any) -> Table:
         reasons.append(getattr(answer, "reason", None))
+        if (coverage := getattr(answer, "coverage", None)) is not None:
+            grids.add(coverage.grid)
         return reading.table(answer)
 
     target, form = reading.target()
@@ -222,6 +225,7 @@ async def _write(context: CommandContext, queries: Sequence[Query[Any, Any]], re
         raise
     empty = not export.got if export.expected else all(reasons)
     covered = Covered(len(reasons), empty, export.got, export.expected, incomplete=not export.complete)
+    covered.grid = min(grids, default=0)
     covered.missing.update(export.missing)
     path = "" if export.path == STDOUT else f"{export.path}: "
     rows_written = f"{path}{formatting.count(export.rows, 'row')}{'' if export.changed else ', as before'}"

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from enlighten_async.cli.formatting import bar_table, printable
+from enlighten_async.cli.formatting import bar_table, fitted, printable
 
 ROWS = [["2025-01", "1,234.5"], ["2025-02", "617.3"], ["total", "1,851.8"]]
 
@@ -74,3 +74,33 @@ def test_control_characters_become_spaces() -> None:
 def test_characters_that_steer_are_shown(text: str, shown: str | None) -> None:
     """By their escapes; texts of all scripts stay as they are."""
     assert printable(text) == (text if shown is None else shown)
+
+
+DEVICES = ("system_id", "id", "name", "status", "model", "reference")
+DEVICE_ROWS = [(1765, 10 + n, f"inverter {n}", "normal", "M215", None) for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("width", "terminal", "columns", "hidden"),
+    [
+        (80, False, "system_id id name status model", []),
+        (80, True, "name status model id", []),
+        (26, True, "name status", ["model", "id"]),
+        (5, True, "name", ["status", "model", "id"]),
+    ],
+)
+def test_a_table_has_the_columns_that_fit(
+    width: int, terminal: bool, columns: str, hidden: list[str]
+) -> None:
+    """The most telling ones first; none is cut, none is empty."""
+    console = Console(width=width, force_terminal=terminal, file=io.StringIO())
+    table, left = fitted(console, DEVICES, DEVICE_ROWS)
+    assert [str(column.header) for column in table.columns] == columns.split()
+    assert left == hidden
+
+
+def test_of_several_systems_each_row_tells_its_own() -> None:
+    """Also on a terminal."""
+    console = Console(width=80, force_terminal=True, file=io.StringIO())
+    table, _ = fitted(console, DEVICES, [*DEVICE_ROWS, (1766, 9, "a", "b", "c", None)])
+    assert table.columns[0].header == "system_id"
