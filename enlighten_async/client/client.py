@@ -125,7 +125,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
 
         Args:
             api_key: the application's key.
-            oauth: the application, and the tokens of the owners who logged in.
+            oauth: the application, and the tokens of the owners who logged in. Its `base_url`, `proxy`,
+                `verify`, `transport` and `clock` hold for the client too, unless others are given here.
             user_id: whose systems are asked about: the name under which `oauth` has the owner's tokens.
             key_in: where the key goes, "query" or "header"; the service takes it in the query for sure.
             options: see `ClientOptions`.
@@ -138,7 +139,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
         del api_key
         if not isinstance(oauth, OAuth):
             raise InputError(_NO_OAUTH)
-        where = str(origin(options.setdefault("base_url", v4.BASE_URL), any_http=True))
+        options = {**oauth.network, **options}
+        where = str(origin(options["base_url"], any_http=True))
         if where != oauth.origin:
             raise InputError(f"oauth is for {oauth.origin}, base_url at {where}: give both the same base_url")
         api = v4.ApiV4()

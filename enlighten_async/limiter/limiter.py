@@ -519,7 +519,8 @@ class RateLimiter:
         opens = self._forecast(ahead + 1, waiter.priority)
         if opens - self.now() > max_wait:
             raise BudgetExceeded(
-                f"{ahead} requests are ahead in the queue: the wait is longer than max_wait",
+                f"{ahead} {'request is' if ahead == 1 else 'requests are'} ahead in the queue: the wait is "
+                "longer than max_wait",
                 retry_at=as_datetime(opens),
             )
 

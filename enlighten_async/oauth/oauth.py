@@ -133,6 +133,9 @@ class OAuth:
         proxy_for(where, proxy)  # that it is wrong is told here, not by the first refresh
         self._root = f"{where}/oauth"
         self._redirect_uri = f"{self._root}/redirect_uri" if redirect_uri is None else checked(redirect_uri)
+        self._network = NetworkOptions(
+            base_url=base_url, proxy=proxy, verify=verify, transport=transport, clock=clock
+        )
         self._endpoint = TokenEndpoint(
             base_url=self._root,
             client_id=client_id,
@@ -178,6 +181,11 @@ class OAuth:
     def origin(self) -> str:
         """Scheme, host and port of the service that the tokens are for."""
         return self._root.removesuffix("/oauth")
+
+    @property
+    def network(self) -> NetworkOptions:
+        """The way to the service, but for the timeout: a client takes it, so that it is given once."""
+        return self._network.copy()
 
     @property
     def redirect_uri(self) -> str:

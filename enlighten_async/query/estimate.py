@@ -68,7 +68,7 @@ def check_budget(price: Estimate, options: QueryOptions, now: float) -> None:
             f"this may take {counted}, more than max_requests={requests}: ask for a shorter range"
         )
     wait = price.ready_at.timestamp() - now
-    if seconds is not None and wait > seconds:
+    if seconds is not None and most and wait > seconds:  # what takes no request waits for nobody
         raise BudgetExceeded(
             f"{counted} take{'s' * (most == 1)} {wait:.0f} s on this plan, more than max_wait={seconds:g}: "
             f"ask for a shorter range, or later",

@@ -92,7 +92,6 @@ def from_environment() -> Backend:
     client = EnlightenClient.v4(
         env["ENLIGHTEN_API_KEY"],
         oauth=oauth,
-        base_url=env.get("ENLIGHTEN_BASE_URL", "https://api.enphaseenergy.com/api/v4"),
         plan=PLANS[env.get("ENLIGHTEN_PLAN", "watt")],
         state=env.get("ENLIGHTEN_STATE", "enlighten.db"),
     )

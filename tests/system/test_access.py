@@ -12,6 +12,7 @@ import pytest
 
 from enlighten_async import (
     AuthenticationError,
+    EnlightenClient,
     EnlightenError,
     InputError,
     KeyMismatch,
@@ -26,7 +27,7 @@ from enlighten_async.emulator import App, Fault, Quota
 from enlighten_async.emulator.v4.apps import DETAILS
 from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
 from enlighten_async.testing import EmulatorTokenStore
-from tests.world import API_KEY, World
+from tests.world import AMPLE, API_KEY, World
 
 
 @pytest.fixture
@@ -220,6 +221,24 @@ async def test_tokens_go_to_their_own_host_only(world: World) -> None:
     """A client for another one is not made."""
     with pytest.raises(InputError, match="give both the same base_url"):
         world.v4(base_url="https://elsewhere.example/api/v4")
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_the_way_to_the_service_is_given_once(own: bool) -> None:
+    """With `OAuth`; the client takes it from there, unless it is given another one."""
+    world, other = World(), World()
+    base_url = "https://proxy.example/api/v4"
+    oauth = world.oauth(base_url=base_url)
+    options: Any = {"transport": other.emulator.transport()} if own else {}
+    async with EnlightenClient.v4(API_KEY, oauth=oauth, plan=AMPLE, **options) as client:
+        assert repr(client) == "<EnlightenClient v4 at https://proxy.example>"
+        assert client._session.clock is world.clock
+        if own:
+            with pytest.raises(TokenRefused):  # the other service does not know the tokens of this one
+                await client.systems()
+        else:
+            assert (await client.systems()).complete
+    assert (len(world.emulator.log) > 0, len(other.emulator.log) > 0) == (not own, own)
 
 
 async def test_watt_is_a_tenth_of_what_it_was() -> None:

@@ -134,6 +134,20 @@ async def test_a_later_view_may_send_again() -> None:
         await again.rgm_stats(world.system, **world.days(60))
 
 
+async def test_what_is_cached_waits_for_nobody() -> None:
+    """A full minute, or others in the queue, are no reason to refuse what takes no request."""
+    world = World(latency=5.0)
+    client = caching(world, plan=Plan(minute=1))
+    now = await client.summary(world.system)
+    page = client.with_options(max_age=HOUR, max_wait=5)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_awaited, client.rgm_stats(world.system))
+        await world.clock.sleep(1)
+        assert await page.summary(world.system) == now
+        with pytest.raises(BudgetExceeded, match="^1 request takes .* s on this plan"):
+            await page.with_options(max_age=0).summary(world.system)
+
+
 # In place of an error
 
 
