@@ -7,6 +7,7 @@ import inspect
 import io
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -122,8 +123,6 @@ def test_a_range_is_in_words_or_in_days(
     enlighten: Commands, words: list[str], start: str, end: str | None
 ) -> None:
     """Days are the system's own."""
-    from datetime import datetime  # noqa: PLC0415 - only here
-
     assert enlighten("rgm-stats", 1765, *words).exit_code == 0
     asked = enlighten.world.emulator.log[-1].params
     assert int(asked["start_at"]) == datetime.fromisoformat(start).timestamp()
@@ -190,6 +189,7 @@ def test_names_of_strangers_harm_nothing(tmp_path: Path) -> None:
         (["rgm-stats", 1765, "--last", "soon"], "no length of time, such as 30d"),
         (["rgm-stats", 1765, "--last", "0d"], "--last 30d"),
         (["rgm-stats", 1765, "--last", "1d", "--end", "today"], "leave out --start and --end"),
+        (["quota", "\x1b[2J\u202e"], r"extra argument (\x1b[2J\u202e)"),
         (["rgm-stats", 1765, "--frob"], "No such option"),
         (["rgm-stats", "\x1b[2J", "--last", "1d"], "SYSTEM must be"),
         (["rgm-stats", 1765, "--meters"], "--meters gives rows"),
@@ -246,3 +246,14 @@ def test_of_nothing_it_is_said(enlighten: Commands) -> None:
         assert done.exit_code == 3
         assert "nothing there" in done.stdout
     assert enlighten("summary", 99).exit_code == 3
+
+
+def test_yesterday_is_not_that_of_utc(enlighten: Commands) -> None:
+    """In the evening of the system it is the next day there already."""
+    evening = datetime(2025, 6, 15, 3, tzinfo=UTC)  # 20:00 of June 14 in California
+    enlighten.now = evening.timestamp
+    assert enlighten("rgm-stats", 1765, "--start", "yesterday", "--end", "yesterday").exit_code == 0
+    asked = enlighten.world.emulator.log[-1].params
+    assert int(asked["start_at"]) == datetime.fromisoformat("2025-06-13T00:00-07:00").timestamp()
+    assert enlighten("summary", 1765, "--summary-date", "yesterday").exit_code == 0
+    assert enlighten.world.emulator.log[-1].params["summary_date"] == "2025-06-13"
