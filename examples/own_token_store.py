@@ -18,10 +18,10 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import JSON, Column, Float, MetaData, String, Table, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from enlighten_async import Tokens
@@ -117,8 +117,9 @@ class SqlTokenStore:
         mine = update(LOCKS).where(LOCKS.c.account == account, LOCKS.c.owner == owner)
         while True:
             await asyncio.sleep(self._lease_s / 3)
-            async with self._engine.begin() as connection:
-                await connection.execute(mine.values(until=time.time() + self._lease_s))
+            with suppress(SQLAlchemyError):  # there are two more attempts before the lease ends
+                async with self._engine.begin() as connection:
+                    await connection.execute(mine.values(until=time.time() + self._lease_s))
 
     async def _free(self, account: str, owner: str) -> None:
         mine = (LOCKS.c.account == account, LOCKS.c.owner == owner)

@@ -147,6 +147,8 @@ async def test_a_health_check_costs_no_request() -> None:
     async with site.open() as browser:
         for _ in range(20):
             assert (await browser.get("/health")).json()["status"] == "ok"
+        paths = (await browser.get("/openapi.json")).json()["paths"]
+    assert "/systems/{system_id}/energy" in paths
     assert not site.emulator.log
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
 from enlighten_async import EnlightenClient, OAuth, TokenStore
@@ -24,10 +25,10 @@ LEASE_S = 2.0
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SqlTokenStore]:
+async def opened(path: Path, lease_s: float = LEASE_S) -> AsyncIterator[SqlTokenStore]:
     """Open the database, as a process of its own does."""
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": 30})
-    store = SqlTokenStore(engine, lease_s=LEASE_S)
+    store = SqlTokenStore(engine, lease_s=lease_s)
     await store.create_tables()
     try:
         yield store
@@ -50,6 +51,19 @@ class TestSqlTokenStore(TokenStoreContract):
         """Open it once more."""
         async with opened(self.path) as store:
             yield store
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_lock_is_held_for_longer_than_its_lease(tmp_path: Path) -> None:
+    """As long as its holder lives: a renewal of tokens may take a minute and a half."""
+    async with opened(tmp_path / "tokens.db", 0.3) as one, opened(tmp_path / "tokens.db", 0.3) as other:
+        async with one.lock("anna"):
+            with anyio.move_on_after(1.5) as waiting:
+                async with other.lock("anna"):
+                    pass
+            assert waiting.cancelled_caught
+        async with other.lock("anna"):
+            pass
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
