@@ -198,3 +198,22 @@ def test_four_workers_keep_to_one_quota(tmp_path: Path) -> None:
         assert statuses <= {200, 503}
         assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 503)
         assert here.emulator.counts.rejected == 0
+
+
+def test_workers_that_are_killed_lose_what_was_in_flight_at_most(tmp_path: Path) -> None:
+    """The same export goes on where they were, in new processes."""
+    windows, in_flight = 29, 6  # of 200 days, by seven
+    with site(tmp_path, latency=0.3) as here:
+        address = f"{here.energy(0)}.csv"
+        with here.served(uvicorn(FASTAPI, free_port())) as (process, browser), ThreadPoolExecutor(1) as pool:
+            export = pool.submit(browser.get, address, params={"days": 200})
+            until(lambda: here.emulator.counts.sent >= windows // 2, "half of it is there")
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(PATIENCE_S)
+            assert isinstance(export.exception(PATIENCE_S), httpx.TransportError)
+        before = here.emulator.counts.sent
+        with here.served(uvicorn(FASTAPI, free_port())) as (_, browser):
+            rows = browser.get(address, params={"days": 200}).text.splitlines()
+        assert len(rows) > 199 * 96
+        assert windows <= here.emulator.counts.sent <= windows + in_flight + 1
+        assert before < windows
