@@ -41,6 +41,8 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "doctor": "status",
         "estimate": "endpoints",
         "quota": "status",
+        "report": "pictures",
+        "plot": "pictures",
         "store": "store",
         "demo": "emulator",
         "emulator": "emulator",

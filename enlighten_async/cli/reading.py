@@ -162,12 +162,21 @@ async def _query(
 
 async def _local_day(context: CommandContext, client: EnlightenClient, system: Any, now: datetime) -> date:
     """Return the day that it is where a system is; its zone costs at most what local days cost anyway."""
+    _, name = await name_and_zone(context, client, system)
+    return now.astimezone(time_zone(name or "UTC")).date()
+
+
+async def name_and_zone(
+    context: CommandContext, client: EnlightenClient, system: Any
+) -> tuple[str | None, str | None]:
+    """Return the name of a system and that of its time zone; one request, with a state file only once."""
     view = client if context.state is None else client.with_options(max_age=A_LIFE)
     try:
-        name = (await view.system(system)).timezone
-    except NotSupported:
-        name = next((each.timezone for each in await view.systems(system_id=system)), None)
-    return now.astimezone(time_zone(name or "UTC")).date()
+        details = await view.system(system)
+    except NotSupported:  # by version 2, which has lists only
+        found = next(iter(await view.systems(system_id=system)), None)
+        return (found.system_name, found.timezone) if found else (None, None)
+    return details.system_name, details.timezone
 
 
 async def _give_out(

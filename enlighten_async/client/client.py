@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+import secrets
+import weakref
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
 from copy import copy
+from functools import partial
 from hashlib import blake2b
 from types import TracebackType
 from typing import Self, Unpack
@@ -33,10 +36,17 @@ from enlighten_async.client.options import (
     network_options,
     variables,
 )
-from enlighten_async.client.quota_stores import for_file, for_process
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
-from enlighten_async.limiter import MAX_IN_FLIGHT, Plan, QuotaStore, RateLimiter
+from enlighten_async.limiter import (
+    MAX_IN_FLIGHT,
+    MemoryQuotaStore,
+    Plan,
+    QuotaStore,
+    RateLimiter,
+    SqliteQuotaStore,
+    shared_store,
+)
 from enlighten_async.models.receipt import QuotaStatus
 from enlighten_async.oauth import KeyIn, OAuth
 from enlighten_async.oauth.oauth import CLIENT_ID, environment
@@ -50,6 +60,7 @@ from enlighten_async.query import (
     quota_status,
 )
 from enlighten_async.retry import RetryPolicy
+from enlighten_async.state import state_file
 from enlighten_async.transport import (
     ConnectionOptions,
     Secret,
@@ -181,8 +192,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
         sender = Transport(
             base_url=base_url, clock=clock, timeout=timeout, max_connections=max_concurrency, **connection
         )
-        in_file = None if state is None else for_file(state, key, sender, clock, timeout)
-        store = quota_store or in_file or for_process(key, sender, clock)
+        in_file = None if state is None else _for_file(state, key, sender, clock, timeout)
+        store = quota_store or in_file or _for_process(key, sender, clock)
         self._api, self._credentials, self._in_file, self._owner = api, credentials, in_file, True
         self._options = self._options_of(user, sender)
         self._session = Session(
@@ -337,3 +348,61 @@ class EnlightenClient(Endpoints, EndpointsV4):
             if self._oauth is not None:
                 # Before all else, and whatever is cancelled: without them the owner has to log in again.
                 steps.push_async_callback(run_shielded, self._oauth.save_unsaved)
+
+
+_PEPPER = secrets.token_bytes(32)
+
+
+def _for_process(api_key: Secret, transport: Transport, clock: Clock) -> QuotaStore:
+    """Return the counts in memory that all clients of this process on one key share.
+
+    A service inside the process, such as an emulator, counts by itself, and so does a clock of its own.
+    """
+    return shared_store(_scope(api_key, transport, clock), MemoryQuotaStore)
+
+
+def _for_file(
+    path: str | os.PathLike[str], api_key: Secret, transport: Transport, clock: Clock, timeout: float | None
+) -> SqliteQuotaStore:
+    """Return the counts in a file that all clients of this machine on one key share.
+
+    Args:
+        path: the state file.
+        api_key: the application's key.
+        transport: the way to the service.
+        clock: the source of time.
+        timeout: seconds for one request.
+
+    Raises:
+        InputError: the file's folder does not exist.
+    """
+    file = state_file(path)
+    name = partial(_name, api_key, transport.origin.base, transport.service is not None)
+    store = shared_store(
+        (file.path, *_scope(api_key, transport, clock)),
+        lambda: SqliteQuotaStore(file, name, clock=clock, timeout=timeout),
+    )
+    store.extend_timeout(timeout)
+    return store
+
+
+def _scope(api_key: Secret, transport: Transport, clock: Clock) -> tuple[Hashable, ...]:
+    digest = blake2b(api_key.reveal().encode(), key=_PEPPER).digest()
+    time = None if isinstance(clock, SystemClock) else _identity(clock)
+    return digest, transport.origin, _identity(transport.service), time
+
+
+def _name(api_key: Secret, base: str, inside: bool, salt: bytes) -> bytes:
+    """Return the name of a key in a file: without the file nobody can tell whether it is a certain key's."""
+    what = f"{base}\0{'inside' if inside else ''}\0{api_key.reveal()}"
+    return blake2b(what.encode(), key=salt, digest_size=32).digest()
+
+
+def _identity(value: object) -> Hashable:
+    """Return a stand-in for an object that does not keep it alive, where that is possible."""
+    if value is None:
+        return None
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return id(value)

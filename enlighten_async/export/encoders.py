@@ -16,7 +16,7 @@ import msgspec
 from enlighten_async.errors import InputError
 from enlighten_async.export.columns import values_of
 from enlighten_async.export.escapes import cell, json_ascii
-from enlighten_async.export.extras import load
+from enlighten_async.export.frames import load
 from enlighten_async.export.table import Batch, Field, Table, TypeName
 from enlighten_async.models.series import to_number
 

@@ -1,24 +1,108 @@
-"""Data frames of tables: of polars and of pandas; and tables of pyarrow."""
+"""Tables for other libraries, all extras: Arrow's PyCapsules, data frames of polars and pandas, pyarrow.
+
+The capsules are made with nanoarrow; buffers are not copied.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from enlighten_async.errors import InputError
 from enlighten_async.export.columns import flags_of, values_of
-from enlighten_async.export.extras import load
-from enlighten_async.export.table import Column, Field, Table, TypeName
+from enlighten_async.export.table import Column, DataType, Field, Table, TypeName
 from enlighten_async.windows import time_zone
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+    from nanoarrow import Schema
+    from nanoarrow.c_array import CArray
+    from nanoarrow.c_schema import CSchema
 
 END, START = "end_at", "start_at"
 """Columns of the end and of the start of intervals."""
+
+
+_NAMES: Final[Mapping[TypeName, str]] = MappingProxyType(
+    {
+        "bool": "bool_",
+        "int16": "int16",
+        "int64": "int64",
+        "float64": "float64",
+        "text": "string",
+        "date": "date32",
+    }
+)
+"""Nanoarrow's functions that make types without parameters."""
+
+
+def load(library: str, extra: str = "arrow") -> Any:
+    """Import a library.
+
+    Args:
+        library: its name.
+        extra: the extra of this package that installs it.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return import_module(library)
+    except ModuleNotFoundError as error:
+        if error.name != library:
+            raise
+        missing = f'{library} is not installed: pip install "enlighten-async[{extra}]"'
+    raise InputError(missing)
+
+
+def schema_capsule(table: Table) -> object:
+    """Return the types of a table's columns as a capsule."""
+    return _schema_of(table).__arrow_c_schema__()
+
+
+def stream_capsule(table: Table) -> object:
+    """Return the rows of a table as a capsule, which can be read once."""
+    load("nanoarrow")
+    from nanoarrow.c_array_stream import CArrayStream  # noqa: PLC0415 - optional
+
+    schema = _schema_of(table)
+    rows = (Column(batch.length, 0, (None,), batch.columns) for batch in table.batches)
+    return CArrayStream.from_c_arrays([_array(schema, each) for each in rows], schema).__arrow_c_stream__()
+
+
+def _schema_of(table: Table) -> CSchema:
+    nanoarrow = load("nanoarrow")
+    return nanoarrow.c_schema(
+        nanoarrow.Schema(_type(DataType("struct", table.fields)), metadata=dict(table.metadata))
+    )
+
+
+def _type(kind: DataType) -> Schema:
+    nanoarrow = load("nanoarrow")
+    if kind.name == "timestamp":
+        return nanoarrow.timestamp("us", timezone="UTC")
+    if kind.name == "struct":
+        return nanoarrow.struct([_field(each) for each in kind.children])
+    if kind.name == "list":
+        return nanoarrow.list_(_field(kind.children[0]))
+    return getattr(nanoarrow, _NAMES[kind.name])()
+
+
+def _field(field: Field) -> Schema:
+    """Return a type with a name, whether it allows null, and its metadata."""
+    own = {"name": field.name, "nullable": field.nullable, "metadata": dict(field.metadata)}
+    return load("nanoarrow").Schema(_type(field.type), **own)
+
+
+def _array(schema: CSchema, column: Column) -> CArray:
+    children = [_array(schema.child(place), child) for place, child in enumerate(column.children)]
+    return load("nanoarrow").c_array_from_buffers(
+        schema, column.length, column.buffers, column.nulls, children=children, move=True
+    )
 
 
 def to_arrow(table: Table) -> pyarrow.Table:

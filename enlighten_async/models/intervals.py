@@ -46,6 +46,11 @@ Unit: TypeAlias = Literal["hour", "day", "month"]
 
 _HOUR_S = 3_600
 
+QUARTER_S = 900
+"""Seconds of a quarter of an hour, the cell of a profile."""
+
+QUARTERS = DAY // QUARTER_S
+
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -259,6 +264,77 @@ class IntervalStats(SeriesResult, Generic[R_co]):
         return sums(
             self.window, self.coverage.grid, columns["end_at"], columns[column], time_zone(name), unit
         )
+
+
+@frozen
+class Profile:
+    """Power by local day and quarter of an hour.
+
+    Attributes:
+        days: its local days, in order, without a gap.
+        watts: for each day 96 means of power, W, from midnight on; null where there is no value.
+        peak: the highest of them, W; null without values.
+        peak_at: when the quarter of the peak began, in local time; null without values.
+    """
+
+    days: tuple[date, ...]
+    watts: tuple[tuple[float | None, ...], ...]
+    peak: float | None
+    peak_at: datetime | None
+
+
+@frozen
+class _Cell:
+    """The intervals that begin in a quarter: sum of their means of power (W), number, first start."""
+
+    sum: float
+    count: int
+    start: int
+
+    @property
+    def watts(self) -> float:
+        return self.sum / self.count
+
+
+def profile(answer: IntervalStats[object], zone: ZoneInfo) -> Profile:
+    """Return the power of an answer by local day and quarter.
+
+    In the hour that a clock repeats, a quarter has the mean of both; one that it skips has no value.
+
+    Args:
+        answer: a series.
+        zone: time zone of the days.
+    """
+    cells: dict[tuple[int, int], _Cell] = {}
+    numbers = range(0)
+    for piece, offset in steady(answer.window, zone):
+        for start, watts in _means(answer, piece.start, piece.end):
+            second = start + offset
+            place = second // DAY, second % DAY // QUARTER_S
+            before = cells.get(place, _Cell(0.0, 0, start))
+            cells[place] = _Cell(before.sum + watts, before.count + 1, before.start)
+        begun, ended = (piece.start + offset) // DAY, (piece.end - 1 + offset) // DAY
+        numbers = range(numbers.start if numbers else begun, ended + 1)
+    peak = max(cells.values(), key=lambda cell: cell.watts, default=None)
+    return Profile(
+        tuple(date.fromordinal(_EPOCH_DAY + number) for number in numbers),
+        tuple(tuple(_watts(cells.get((day, quarter))) for quarter in range(QUARTERS)) for day in numbers),
+        None if peak is None else peak.watts,
+        None if peak is None else datetime.fromtimestamp(peak.start, zone),
+    )
+
+
+def _watts(cell: _Cell | None) -> float | None:
+    return None if cell is None else cell.watts
+
+
+def _means(answer: IntervalStats[object], start: int, end: int) -> Iterator[tuple[int, float]]:
+    """Yield start (epoch seconds) and mean power (W) of the intervals that begin in `[start, end)`."""
+    columns, grid = answer.intervals.columns, answer.coverage.grid
+    ends, energy = columns["end_at"], columns[answer._energy]
+    for place in range(bisect_right(ends, start + grid - 1), bisect_right(ends, end + grid - 1)):
+        if not isnan(wh := energy[place]):
+            yield ends[place] - grid, wh * _HOUR_S / grid
 
 
 S = TypeVar("S", bound=SeriesResult)

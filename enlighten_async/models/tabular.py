@@ -24,9 +24,9 @@ class Tabular:
 
     def __arrow_c_schema__(self) -> object:
         """Return the types of the columns by Arrow's PyCapsule interface."""
-        from enlighten_async.export import arrow  # noqa: PLC0415 - as above
+        from enlighten_async.export import frames  # noqa: PLC0415 - as above
 
-        return arrow.schema_capsule(self._table())
+        return frames.schema_capsule(self._table())
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Return the rows by Arrow's PyCapsule interface, in the table's own types.
@@ -34,9 +34,9 @@ class Tabular:
         Args:
             requested_schema: the types that a reader would prefer; it has to convert by itself.
         """
-        from enlighten_async.export import arrow  # noqa: PLC0415 - as above
+        from enlighten_async.export import frames  # noqa: PLC0415 - as above
 
-        return arrow.stream_capsule(self._table())
+        return frames.stream_capsule(self._table())
 
     def to_arrow(self) -> pyarrow.Table:
         """Return the rows as a table of pyarrow.

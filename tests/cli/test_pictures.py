@@ -1,0 +1,128 @@
+"""`enlighten report` and `enlighten plot`: the page in its file, and the chart in the terminal."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import click
+import pytest
+
+from enlighten_async.cli.app import cli
+from enlighten_async.emulator import Fault
+from tests.cli.conftest import Commands
+
+WEEK = ("--start", "2025-06-08", "--end", "2025-06-14")
+
+
+def test_a_page_is_written_whole(enlighten: Commands, tmp_path: Path) -> None:
+    """In one file, with the system's name and the energy that the service knows; for two requests."""
+    path = tmp_path / "week.html"
+    done = enlighten("report", 1765, *WEEK, "-o", path)
+    assert (done.exit_code, done.stdout.strip()) == (0, "")
+    assert f"{path}: complete: 672 of 672 intervals; sent 1" in done.stderr
+    assert enlighten.sent == 2
+    text = path.read_text(encoding="utf-8")
+    truth = enlighten.world.emulator.truth.energy(1765, 1_749_366_000, 1_749_970_800)
+    assert "<bdi>Petaluma roof 1</bdi>" in text
+    assert f"{truth / 1000:,.1f}<span" in text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_last_days_are_the_default(enlighten: Commands, tmp_path: Path) -> None:
+    """365 of them for a page, 30 for a chart; --last names others."""
+    assert enlighten("report", 1765, "-o", tmp_path / "year.html").exit_code == 0
+    assert enlighten.sent == 54
+    assert "17 Mar 2025 to 15 Jun 2025" in enlighten("report", 1765, "--last", "90d", "-o", "-").stdout
+    assert "16 May" in enlighten("plot", 1765).stdout
+
+
+def test_stdout_is_utf_8(enlighten: Commands) -> None:
+    """As the page says, whatever the terminal is."""
+    enlighten.charset = "ascii"
+    done = enlighten("report", 1765, *WEEK, "-o", "-")
+    assert done.exit_code == 0
+    assert "·".encode() in done.stdout_bytes
+    assert done.stdout_bytes.startswith(b"<!DOCTYPE html>")
+
+
+def test_after_a_failure_the_old_page_stays(enlighten: Commands, tmp_path: Path) -> None:
+    """A page about what arrived is beside it, and the exit code tells."""
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    enlighten.world.emulator.inject(Fault(status=403, after=3, times=math.inf))
+    done = enlighten("report", 1765, "--last", "60d", "-o", path)
+    assert done.exit_code != 0
+    assert path.read_text() == "old"
+    partial = (tmp_path / "page.html.partial").read_text(encoding="utf-8")
+    assert "Incomplete" in partial
+    assert "page.html.partial" in done.stderr
+
+
+def test_a_wrong_call_costs_nothing(enlighten: Commands, tmp_path: Path) -> None:
+    """And says in a line what to do."""
+    for words in (
+        ("report", 1765),
+        ("report", 1765, "-o", tmp_path / "none" / "page.html"),
+        ("report", 1765, "-o", tmp_path),
+        ("report", 1765, "-o", "-", "--last", "3d", "--start", "2025-06-01"),
+        ("report", 1765, "-o", "-", "--timezone", "Mars/Olympus"),
+        ("report", "roof", "-o", "-"),
+        ("plot", 1765, "--end", "2025-06-01"),
+        ("plot", 1765, "--start", "2025-06-02", "--end", "2025-06-01"),
+        ("plot", 1765, "--series", "moonlight"),
+    ):
+        done = enlighten(*words)
+        assert done.exit_code in {1, 2}
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert "Traceback" not in done.stderr
+    assert enlighten.sent == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_system_without_meters_has_nothing_to_show(enlighten: Commands) -> None:
+    """Its chart is empty; the exit code tells so."""
+    done = enlighten("plot", 1765, "--series", "stats", "--start", "2005-06-01", "--end", "2005-06-03")
+    assert done.exit_code == 3
+    assert "nothing there" in done.stderr
+
+
+@pytest.mark.parametrize(("width", "charset"), [(80, "utf-8"), (40, "utf-8"), (80, "ascii"), (40, "ascii")])
+def test_a_chart_fits_the_terminal(
+    enlighten: Commands, width: int, charset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its width and its characters; without colour, if that is wished."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    enlighten.width, enlighten.charset = width, charset
+    for words in (
+        ("--last", "30d"),
+        ("--start", "2025-06-14", "--end", "2025-06-14"),
+        ("--by", "month", "--last", "90d"),
+    ):
+        done = enlighten("plot", 1765, *words)
+        assert done.exit_code == 0
+        assert max(map(len, click.unstyle(done.stdout).splitlines())) <= width
+        assert "\x1b[3" not in done.stdout
+        assert done.stdout.isascii() == (charset == "ascii")
+        assert "kWh" in done.stdout
+
+
+def test_a_day_is_a_curve_and_more_are_bars(enlighten: Commands) -> None:
+    """By the power of its quarters, unless --by says otherwise."""
+    day = ("--start", "2025-06-14", "--end", "2025-06-14")
+    assert "kW (America/Los_Angeles)" in enlighten("plot", 1765, *day).stdout
+    assert "06:00" in enlighten("plot", 1765, *day).stdout
+    assert "kWh per hour" in enlighten("plot", 1765, *day, "--by", "hour").stdout
+    assert "kWh per day" in enlighten("plot", 1765, *WEEK).stdout
+
+
+@pytest.mark.parametrize("name", ["report", "plot"])
+def test_the_help_reads_well(name: str) -> None:
+    """In 80 columns, without Python."""
+    command = cli.get_command(cli.make_context("enlighten", ["--help"], resilient_parsing=True), name)
+    assert command is not None
+    text = command.get_help(
+        command.make_context(name, ["1", "-o", "-"][: 3 if name == "report" else 1], resilient_parsing=True)
+    )
+    assert max(map(len, text.splitlines())) <= 80
+    assert "start_at" not in text

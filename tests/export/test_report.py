@@ -1,0 +1,245 @@
+"""The page about an answer: whole in itself, without scripts, and true."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from datetime import UTC, date, datetime
+from html.parser import HTMLParser
+
+import pytest
+from attrs import evolve
+
+from enlighten_async import (
+    Coverage,
+    Gap,
+    Reason,
+    Receipt,
+    RgmInterval,
+    RgmStats,
+    Series,
+    Stats,
+    StatsInterval,
+)
+from enlighten_async.errors import InputError
+from enlighten_async.export.report import report
+from enlighten_async.models.intervals import IntervalStats, profile
+from enlighten_async.windows import Window, time_zone
+from tests.world import World
+
+NAMES = {
+    "script": "<script>alert(1)</script>",
+    "closing": "</title></style></h1><img src=x onerror=alert(1)>",
+    "quotes": '"\' onload="x',
+    "formula": '=cmd|"/c calc"!A1',
+    "control": "a\x00\x1b[2J\x07\nb",
+    "direction": "abc\u202egnp.exe\u2066",
+    "surrogate": "half \ud83d of one",
+    "emoji": "☀️👩\u200d🔧 roof",
+    "arabic": "بيت الشمس",
+    "entity": "&lt;b&gt; &amp;amp;",
+}
+
+START = int(datetime(2025, 3, 1, 8, tzinfo=UTC).timestamp())
+
+
+def answer(
+    hours: int = 96,
+    *,
+    gaps: tuple[Gap, ...] = (),
+    wh: float | None = 250.0,
+    zone: str | None = "America/Los_Angeles",
+) -> RgmStats:
+    """Return an answer of so many hours with the same energy in each quarter, from a local midnight on."""
+    window = Window(START, START + hours * 3600)
+    missing = [gap.window for gap in gaps]
+    ends = [
+        end
+        for end in range(window.start + 900, window.end + 1, 900)
+        if not any(gap.start < end <= gap.end for gap in missing)
+    ]
+    values = [float("nan") if wh is None else wh] * len(ends)
+    rows = Series.of(RgmInterval, ends, [1.0] * len(ends), values)
+    return RgmStats(1765, 1, None, window, zone, rows, (), Coverage(window, 900, gaps), Receipt(sent=3))
+
+
+class Page(HTMLParser):
+    """The tags, attributes and texts of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag."""
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        """Note a text."""
+        self.texts.append(data)
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_name_is_a_text_and_nothing_else(name: str) -> None:
+    """Whatever is in it, the page has the same tags and attributes, and can be stored."""
+    plain, odd = Page(report(answer(), name="plain")), Page(report(answer(), name=name))
+    assert odd.tags == plain.tags
+    assert [each for each, _ in odd.attributes] == [each for each, _ in plain.attributes]
+    page = report(answer(), name=name)
+    page.encode()
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", page)
+
+
+def test_names_of_all_scripts_are_shown_as_they_are() -> None:
+    """Emoji with their joiners, and letters from right to left, which are set apart from the rest."""
+    for name in (NAMES["emoji"], NAMES["arabic"], NAMES["formula"], NAMES["entity"]):
+        assert name in Page(report(answer(), name=name)).texts
+        assert "bdi" in Page(report(answer(), name=name)).tags
+
+
+@pytest.mark.parametrize("hours", [0, 24, 96])
+def test_the_page_needs_nothing_else(hours: int) -> None:
+    """No script, no reference, no style but its own, whose hash is all that its policy lets pass."""
+    text = report(answer(hours))
+    page = Page(text)
+    assert {"script", "link", "img", "iframe", "object", "embed", "a", "use", "image", "form"}.isdisjoint(
+        page.tags
+    )
+    for name, value in page.attributes:
+        assert not name.startswith("on")
+        assert name not in {"style", "href", "xlink:href", "src", "srcset", "action"}
+        assert "://" not in value
+    assert not re.search(r"url\(|@import|javascript:", text)
+    style = re.search(r"<style>(.*)</style>", text, re.DOTALL)
+    assert style
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    policies = [value for name, value in page.attributes if name == "content" and "default-src" in value]
+    assert policies == [
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    ]
+
+
+def test_the_figures_are_those_of_the_answer() -> None:
+    """Energy, average, coverage, cost; 96 quarters of 250 Wh a day."""
+    text = " ".join(Page(report(answer(), name="Roof")).texts)
+    for figure in ("96.0 kWh", "24.0 kWh", "1.00 kW", "100 %", "3 requests", "384 of 384 intervals"):
+        assert figure in text
+    assert "1 Mar 2025 to 4 Mar 2025" in text
+
+
+def test_gaps_are_told_with_their_reasons() -> None:
+    """Where they are, how long, and why; an incomplete answer says so first."""
+    gaps = (
+        Gap(Window(START, START + 3600), Reason.BEYOND_RETENTION),
+        Gap(Window(START + 90_000, START + 97_200), Reason.FAILED),
+    )
+    text = " ".join(Page(report(answer(gaps=gaps))).texts)
+    for told in ("Incomplete", "beyond retention", "failed", "2 gaps", "2 h", "2 Mar 2025, 01:00 to 03:00"):
+        assert told in text
+    assert "Its request failed." in text
+
+
+def test_only_the_longest_gaps_are_listed() -> None:
+    """The others are counted."""
+    gaps = tuple(Gap(Window(START + n * 7200, START + n * 7200 + 900), Reason.NO_ROW) for n in range(20))
+    text = " ".join(Page(report(answer(gaps=gaps))).texts)
+    assert "20 gaps; 8 shorter ones are not listed" in text
+
+
+@pytest.mark.parametrize(
+    ("part", "of", "shown"),
+    [(4, 35_040, "< 0.1 %"), (35_039, 35_040, "99.9 %"), (0, 96, "0 %"), (48, 96, "50.0 %")],
+)
+def test_a_share_is_never_rounded_to_all_or_nothing(part: int, of: int, shown: str) -> None:
+    """The row of the reasons: so many intervals are missing."""
+    hours = of // 4
+    gaps = (Gap(Window(START, START + part * 900), Reason.NO_ROW),) if part else ()
+    text = " ".join(Page(report(answer(hours, gaps=gaps))).texts)
+    assert shown in text or not part
+
+
+@pytest.mark.parametrize("wh", [None, 0.0, -5.0])
+def test_an_answer_without_energy_has_a_page(wh: float | None) -> None:
+    """Of nulls only, of zeros, or of the little that a meter takes itself."""
+    text = " ".join(Page(report(answer(wh=wh))).texts)
+    assert ("-1.9 kWh" if wh else "0.0 kWh") in text
+    assert ("no data, 0 of 96 values" in text) == (wh is None)
+
+
+def test_an_answer_of_nothing_has_a_page() -> None:
+    """Of a range without a length."""
+    empty = RgmStats.empty(1765, Coverage(Window(START, START), 900))
+    text = " ".join(Page(report(empty)).texts)
+    assert "nothing exists of this range" in text
+    assert "System 1765" in text
+
+
+def test_days_are_those_of_the_zone_that_is_named() -> None:
+    """By default the system's; UTC where it is not known; a wrong name is told."""
+    assert "local time of America/Los_Angeles" in report(answer())
+    assert "local time of UTC" in report(answer(zone=None))
+    assert "local time of Asia/Kathmandu" in report(answer(), timezone="Asia/Kathmandu")
+    with pytest.raises(InputError, match="IANA"):
+        report(answer(), timezone="Mars/Olympus")
+
+
+def test_a_night_without_rows_is_no_gap_in_a_day() -> None:
+    """Microinverters have rows by daylight only; a gap by day is one."""
+    window = Window(START, START + 4 * 86_400)
+    ends = [
+        e for e in range(window.start + 300, window.end + 1, 300) if 6 * 3600 < (e - START) % 86_400 <= 64_800
+    ]
+    rows = Series.of(StatsInterval, ends, [1.0] * len(ends), [240.0] * len(ends), [20.0] * len(ends))
+    nights = [Window(START, START + 21_600)]
+    nights += [Window(START + n * 86_400 + 64_800, START + n * 86_400 + 108_000) for n in range(3)]
+    nights += [Window(window.end - 21_600, window.end)]
+    gaps = tuple(Gap(night, Reason.NO_ROW) for night in nights)
+    stats: IntervalStats[object] = Stats(
+        1765, 9, None, window, "America/Los_Angeles", rows, coverage=Coverage(window, 300, gaps)
+    )
+    assert "Days with gaps are pale" not in report(stats)
+    late = evolve(
+        stats, coverage=evolve(stats.coverage, gaps=(*gaps[:-1], Gap(nights[-1], Reason.NOT_REPORTED_YET)))
+    )
+    assert "Days with gaps are pale" in report(late)
+    assert "1 gap beside those of the nights" in " ".join(Page(report(late)).texts)
+
+
+@pytest.mark.parametrize(
+    ("day", "quarters"), [(date(2025, 3, 9), 92), (date(2025, 3, 10), 96), (date(2025, 11, 2), 96)]
+)
+def test_a_profile_follows_the_clock(day: date, quarters: int) -> None:
+    """The hour that is skipped has no value; of the one that is repeated there is the mean."""
+    zone = time_zone("America/Los_Angeles")
+    begin = int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())
+    end = int(datetime(day.year, day.month, day.day + 1, tzinfo=zone).timestamp())
+    ends = list(range(begin + 900, end + 1, 900))
+    first = datetime(2025, 11, 2, 8, tzinfo=UTC).timestamp()  # 1 o'clock for the first time
+    values = [100.0 if first < each <= first + 3600 else 300.0 for each in ends]
+    window = Window(begin, end)
+    rows = Series.of(RgmInterval, ends, [1.0] * len(ends), values)
+    found = profile(RgmStats(1, 1, None, window, None, rows, (), Coverage(window, 900)), zone)
+    assert found.days == (day,)
+    (watts,) = found.watts
+    assert len([each for each in watts if each is not None]) == quarters
+    assert watts[4:8] == ((800.0,) * 4 if day.month == 11 else (1200.0,) * 4)
+    assert found.peak == 1200.0
+
+
+async def test_a_year_is_a_page_of_moderate_size() -> None:
+    """All its days and quarters are in less than 300 kB; its energy is the service's."""
+    world = World()
+    async with world.client() as client:
+        await client.systems()
+        year = await client.rgm_stats(world.system, **world.days(365))
+    page = report(year, name="Roof")
+    assert len(page.encode()) < 300_000
+    first = year.intervals[0].end_at.timestamp() - 900
+    truth = world.emulator.truth.energy(world.system, first, year.intervals[-1].end_at.timestamp())
+    assert f"{truth / 1000:,.1f}" in " ".join(Page(page).texts)
+    assert len(re.findall('<rect[^>]*class="hit"', page)) == 366
