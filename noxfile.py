@@ -43,14 +43,27 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests but for the marked ones and those of types; on trio without coverage, which is slow."""
+    """The tests on asyncio, but for the marked ones and those of types."""
+    session.install(*group("tests"), ".[cli,trio]")
+    session.run("pytest", "-n", "auto", "--ignore=tests/typing", "-k", "not trio", *session.posargs)
+
+
+@nox.session
+def trio(session: nox.Session) -> None:
+    """The same tests on trio."""
+    session.install(*group("tests"), ".[cli,trio]")
+    session.run("pytest", "-n", "auto", "--ignore=tests/typing", "-k", "trio", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The tests on asyncio, with the lines and branches they run; takes five minutes."""
     session.install(*group("tests"), ".[cli,trio]")
     session.run("coverage", "erase")
-    command = ("pytest", "-n", "auto", "--ignore=tests/typing")
-    session.run("coverage", "run", "-m", *command, "-k", "not trio", *session.posargs)
+    command = ("pytest", "-n", "auto", "--ignore=tests/typing", "-k", "not trio")
+    session.run("coverage", "run", "-m", *command, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
-    session.run(*command, "-k", "trio", *session.posargs)
 
 
 @nox.session
