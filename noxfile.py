@@ -155,6 +155,13 @@ def backends(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """The page of `enlighten report` in a Chromium, if one is installed: phone, dark, paper, no request."""
+    session.install(*group("tests"), ".[cli]")
+    session.run("pytest", "-m", "browser", "-rs", "tests/export/test_browser.py", *session.posargs)
+
+
+@nox.session
 def prism(session: nox.Session) -> None:
     """The client's requests, put to a mock server of the API: `nox -s prism -- v4.openapi.yaml`.
 

@@ -19,8 +19,10 @@ from attrs import define
 
 from enlighten_async.export import svg
 from enlighten_async.export.svg import Child, Element, element, html, raw
+from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.intervals import QUARTERS, IntervalStats, Profile, Sum, profile
+from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.windows import DAY, Window, local_days, time_zone
 
@@ -33,6 +35,9 @@ CURVE_DAYS = 2
 
 LEVELS = 12
 """Colours of the map of quarter-hours."""
+
+SUN, SMALL_WIDTH, SMALL_HEIGHT = "#e2860b", 480, 90
+"""Colour and size, in pixels, of the picture in a notebook."""
 
 LISTED_GAPS = 12
 """Gaps that are listed one by one, at most: the longest."""
@@ -126,6 +131,82 @@ def report(answer: Answer, *, name: str | None = None, timezone: str | None = No
     main = element("main", *sections)
     body = element("body", _header(facts), main, _footer(facts))
     return f"<!DOCTYPE html>\n{html(element('html', _head(facts), body, lang='en'))}\n"
+
+
+def summary(answer: Answer | Lifetime[ToDict]) -> str:
+    """Return an answer as a small table and a picture, for notebooks: range, energy, coverage and cost.
+
+    It is a fragment of HTML without scripts, references and style sheets; text is escaped.
+
+    Args:
+        answer: a series, or the figures of each day.
+    """
+    values, unit, ends = _curve_of(answer) if isinstance(answer, IntervalStats) else _days_of(answer)
+    coverage, receipt = answer.coverage, answer.receipt
+    missing = _missing(coverage)
+    reasons = ", ".join(f"{_words(reason)} {count:,}" for reason, count in missing.items())
+    told = (
+        f"{_state(coverage)}: {coverage.got:,} of {coverage.expected:,} {_plural(coverage.expected, unit[1])}"
+    )
+    rows = {
+        f"{type(answer).__name__}": f"system {answer.system_id}",
+        "Range": " to ".join(dict.fromkeys(ends)) or "none",
+        "Energy": " ".join(_energy(_total(answer))),
+        "Coverage": f"{told} ({reasons})" if reasons else told,
+        "Cost": f"{receipt.sent:,} {_plural(receipt.sent, 'request')}, {receipt.from_cache:,} from cache",
+    }
+    left = "text-align: left"  # notebooks set cells to the right
+    lines = [
+        element("tr", element("th", name, style=left), element("td", text, style=left))
+        for name, text in rows.items()
+    ]
+    return html(element("div", element("table", element("tbody", *lines)), _small_picture(values, unit[0])))
+
+
+def _total(answer: Answer | Lifetime[ToDict]) -> float:
+    """Return the energy of an answer, Wh."""
+    if isinstance(answer, IntervalStats):
+        return sum(each.wh for each in answer.sums("day", timezone=zone_of(answer, None).key))
+    return sum(value or 0 for value in _figures_of(answer))
+
+
+def _figures_of(answer: Lifetime[ToDict]) -> Sequence[float | None]:
+    """Return the first of the figures of each day, such as the energy, Wh."""
+    figures: Sequence[float | None] = getattr(answer, answer._columns[0])
+    return figures
+
+
+def _days_of(answer: Lifetime[ToDict]) -> tuple[Sequence[float | None], tuple[str, str], list[str]]:
+    """Return the figures of the days, units of figure and row, and the ends of the range."""
+    edges = [answer.days.start_at, answer.days.end_at - timedelta(days=1)] if len(answer) else []
+    return _figures_of(answer), ("Wh", "day"), [_day(each) for each in edges]
+
+
+def _curve_of(answer: Answer) -> tuple[Sequence[float | None], tuple[str, str], list[str]]:
+    """Return the power of a day or two, or the energies of more days, and the same as of days."""
+    zone = zone_of(answer, None)
+    days = answer.sums("day", timezone=zone.key)
+    ends = [_day(days[0].start), _day(days[-1].start)] if days else []
+    if len(days) > CURVE_DAYS:
+        return [day.wh if day.got else None for day in days], ("Wh", "interval"), ends
+    return [each for day in profile(answer, zone).watts for each in day], ("W", "interval"), ends
+
+
+def _small_picture(values: Sequence[float | None], unit: str) -> Element | None:
+    """Return a curve of power, or bars of energy; its colours do not need a style sheet."""
+    if not any(values):
+        return None
+    measure = svg.scale(values)
+    if unit == "W":
+        area, edge = svg.curve(values, measure.top)
+        line = {"fill": "none", "stroke": SUN, "stroke_width": "2", "vector_effect": "non-scaling-stroke"}
+        drawn = [element("path", d=area, fill=SUN, fill_opacity=".3"), element("path", d=edge, **line)]
+    else:
+        drawn = [element("path", d=svg.rods(values, measure.top), stroke=SUN, stroke_width=".8")]
+    field = svg.stretched(len(values), 100) | {"width": SMALL_WIDTH, "height": SMALL_HEIGHT, "y": "16"}
+    top = element("text", f"{measure.top / 1000:g} k{unit}", y="11", font_size="11", fill="currentColor")
+    size = {"width": SMALL_WIDTH, "height": SMALL_HEIGHT + 16, "role": "img", "aria_label": f"The {unit}"}
+    return element("svg", top, element("svg", *drawn, **field), **size)
 
 
 @define
@@ -383,10 +464,15 @@ def _gap_strip(facts: _Facts) -> Element:
     return svg.chart(band, "The gaps in the range", columns=_date_labels(days), class_="lane")
 
 
-def _reason_table(coverage: Coverage) -> Element:
+def _missing(coverage: Coverage) -> Mapping[Reason, int]:
+    """Return the number of missing intervals by reason, the most first; 0 where it is not known."""
     counts: Counter[Reason] = Counter()
     for gap in coverage.gaps():
         counts[gap.reason] += gap.window.seconds // coverage.grid
+    return dict(counts.most_common())
+
+
+def _reason_table(coverage: Coverage) -> Element:
     rows: list[list[Child]] = [
         [
             element(
@@ -398,7 +484,7 @@ def _reason_table(coverage: Coverage) -> Element:
             f"{count:,}" if count else "unknown",
             _part(count, coverage.expected),
         ]
-        for reason, count in counts.most_common()
+        for reason, count in _missing(coverage).items()
     ]
     return element("div", _table(REASON_COLUMNS, rows), class_="after")
 

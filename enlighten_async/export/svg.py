@@ -148,6 +148,17 @@ def bars(
     return element("svg", *drawn, **stretched(len(values), 100))
 
 
+def rods(values: Sequence[float | None], top: float) -> str:
+    """Return the path of strokes side by side in a field of 100 rows, as wide as a step; none for a null.
+
+    Args:
+        values: their heights.
+        top: the value of the full height.
+    """
+    heights = [share(value, top) * 100 for value in values]
+    return "".join(f"M{place}.5 100V{_short(100 - high)}" for place, high in enumerate(heights) if high)
+
+
 def heat(columns: Sequence[Sequence[int | None]], height: int) -> Element:
     """Return a map of levels: a path for each level, with a stroke for each run of cells.
 

@@ -241,6 +241,12 @@ class IntervalStats(SeriesResult, Generic[R_co]):
     def _slice(self, window: Window) -> Self:
         return evolve(super()._slice(window), intervals=within(self.intervals, window))
 
+    def _repr_html_(self) -> str:
+        """Return a small table and a picture, for notebooks."""
+        from enlighten_async.export.report import summary  # noqa: PLC0415 - only notebooks need it
+
+        return summary(self)
+
     def sums(self, unit: Unit, *, timezone: str | None = None) -> list[Sum]:
         """Return the energy of each local hour, day or month of the range.
 

@@ -104,6 +104,12 @@ class Lifetime(RowSequence[D_co]):
         values: dict[str, Any] = {**dict.fromkeys(cls._columns, ()), **known}
         return cls(system_id, None, **values, reason=reason, as_of=as_of)
 
+    def _repr_html_(self) -> str:
+        """Return a small table and a picture, for notebooks."""
+        from enlighten_async.export.report import summary  # noqa: PLC0415 - only notebooks need it
+
+        return summary(self)
+
     def within(self, first: datetime.date, last: datetime.date) -> Self:
         """Return the answer without the days before the first and after the last."""
         if self.start_date is None:

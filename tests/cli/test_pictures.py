@@ -103,7 +103,8 @@ def test_a_chart_fits_the_terminal(
         assert done.exit_code == 0
         assert max(map(len, click.unstyle(done.stdout).splitlines())) <= width
         assert "\x1b[3" not in done.stdout
-        assert done.stdout.isascii() == (charset == "ascii")
+        assert done.stdout.isascii() == (charset == "ascii") == ("#" in done.stdout)
+        assert "?" not in done.stdout
         assert "kWh" in done.stdout
 
 

@@ -13,6 +13,7 @@ from attrs import evolve
 
 from enlighten_async import (
     Coverage,
+    EnergyLifetime,
     Gap,
     Reason,
     Receipt,
@@ -229,6 +230,38 @@ def test_a_profile_follows_the_clock(day: date, quarters: int) -> None:
     assert len([each for each in watts if each is not None]) == quarters
     assert watts[4:8] == ((800.0,) * 4 if day.month == 11 else (1200.0,) * 4)
     assert found.peak == 1200.0
+
+
+@pytest.mark.parametrize(
+    ("shown", "texts"),
+    [
+        (
+            answer(24),
+            ["RgmStats", "system 1765", "1 Mar 2025", "24.0 kWh", "Complete: 96 of 96 intervals", "1 kW"],
+        ),
+        (answer(96), ["1 Mar 2025 to 4 Mar 2025", "96.0 kWh", "3 requests, 0 from cache", "30 kWh"]),
+        (answer(24, zone=None), ["1 Mar 2025 to 2 Mar 2025"]),
+        (
+            answer(gaps=(Gap(Window(START, START + 3600), Reason.FAILED),)),
+            ["Incomplete: 380 of 384 intervals (failed 4)"],
+        ),
+        (RgmStats.empty(1765, Coverage(Window(START, START), 900)), ["none", "nothing exists of this range"]),
+        (
+            EnergyLifetime(1765, date(2025, 3, 1), (1000, None, 3500)),
+            ["EnergyLifetime", "1 Mar 2025 to 3 Mar 2025", "4.5 kWh", "3 of 3 days", "4 kWh"],
+        ),
+        (EnergyLifetime.empty(1765, Reason.NO_DEVICE, None), ["none", "0 of 0 days (no device 0)"]),
+    ],
+)
+def test_a_notebook_shows_an_answer(shown: RgmStats | EnergyLifetime, texts: list[str]) -> None:
+    """Its range, energy, coverage and cost, and a picture, without a script or a reference."""
+    fragment = shown._repr_html_()
+    page = Page(fragment)
+    found = " ".join(page.texts)
+    assert [text for text in texts if text not in found] == []
+    assert set(page.tags) <= {"div", "table", "tbody", "tr", "th", "td", "svg", "path", "text"}
+    assert ("svg" in page.tags) == ("none" not in page.texts)
+    assert not re.search(r"://|url\(|\son\w+=", fragment)
 
 
 async def test_a_year_is_a_page_of_moderate_size() -> None:
