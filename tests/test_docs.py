@@ -132,6 +132,13 @@ def test_code_is_defined_where_it_is_linked_to(page: Path) -> None:
     assert [(code, name(file)) for code, file in named if code != "py" and not defines(file, code)] == []
 
 
+def test_every_page_is_in_the_navigation() -> None:
+    """The site's navigation names each page of `docs/` once, and no other of them."""
+    navigation = (ROOT / "docs" / "zensical.toml").read_text(encoding="utf-8")
+    named = re.findall(r'"docs/([\w-]+\.md)"', navigation)
+    assert sorted(named) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+
+
 def test_the_readme_is_short() -> None:
     """What is for looking things up is in `docs/`."""
     assert len(README.read_bytes()) <= MAX_README_BYTES
