@@ -412,9 +412,10 @@ class Fetcher:
 
     def _check_allowed(self, allowed: int) -> None:
         if allowed == 0:
+            why = "only_cached" if self.options.only_cached else "max_wait=0"
             raise BudgetExceeded(
                 "not all of this is cached, as young as max_age wants it, and nothing may be sent "
-                "(only_cached): allow requests, or give a longer max_age"
+                f"({why}): allow requests, or give a longer max_age"
             )
         if self.costs.sent + self.costs.granted >= allowed:
             raise BudgetExceeded(f"max_requests={allowed} are spent, and it takes more")

@@ -18,7 +18,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -101,7 +101,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._options = options
         self._plan = plan
         self._costs = Costs()
-        self._spent = 0.0
+        self._spent, self._late = 0.0, False
         self._deadline: float | None = None
         self._runner: Runner | None = None
         self._coroutine: Coroutine[Any, Any, T_co] | None = None
@@ -238,15 +238,14 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             self._session.transport.check_usable()
         if self._lock is None:
             self._lock = anyio.Lock()
-        allowed = self._options.max_wait
         async with self._lock:
             if not self._over:
-                with nullcontext() if allowed is None else self._time_limit(allowed):
+                with self._time_limit():
                     runner = await self._prepared()
                     if runner is not None:
                         await runner.run()
                 self._conclude(self._merged)
-                if self._options.stale_if_error is not None and isinstance(self._error, PASSING_ERRORS):
+                if isinstance(self._error, PASSING_ERRORS):
                     await self._stand_in(self._error, self._options.stale_if_error)
         if self._error is not None:
             raise self._error.with_traceback(None)
@@ -254,10 +253,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     async def _next_items(self) -> list[I_co] | None:
         """Return the next items of a stream; `None` at its end."""
-        allowed = self._options.max_wait
         if not self._over:
             self._session.transport.check_usable()
-            with nullcontext() if allowed is None else self._time_limit(allowed):
+            with self._time_limit():
                 runner = await self._prepared()
                 if runner is not None:
                     await runner.fetch_newest()
@@ -270,9 +268,15 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         return None
 
     @contextmanager
-    def _time_limit(self, allowed: float) -> Iterator[None]:
-        """Keep to what is left of `max_wait`; the time a stream's reader takes does not count."""
-        clock = self._session.clock
+    def _time_limit(self) -> Iterator[None]:
+        """Keep to what is left of `max_wait`; the time a stream's reader takes does not count.
+
+        Where nothing may be sent, nothing waits: to look into the cache is no wait.
+        """
+        clock, allowed = self._session.clock, self._options.max_wait
+        if allowed is None or self._options.allowed == 0:
+            yield
+            return
         began, left = clock.monotonic(), max(0.0, allowed - self._spent)
         self._deadline = began + left
         try:
@@ -281,6 +285,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                 return
         finally:
             self._spent += clock.monotonic() - began
+        self._late = True
         # What waits to be repeated has failed before: that is the cause.
         segments = self._runner.segments if self._runner else ()
         self._failures.extend(each.failure for each in segments if each.request and each.failure)
@@ -400,12 +405,18 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         if self._failures:
             self._error = first_cause(self._failures, self._answer, self.receipt)
 
-    async def _stand_in(self, error: EnlightenError, max_age: float) -> None:
-        """Let the cached answer stand for an error, if all of it is cached and young enough."""
-        max_age = max(max_age, self._options.max_age or 0.0)
+    async def _stand_in(self, error: EnlightenError, stale: float | None) -> None:
+        """Let the cached answer stand for an error, if all of it is cached and young enough.
+
+        Without `stale_if_error` it does so where there was not even the time to look for it.
+        """
+        late = isinstance(error, BudgetExceeded) and self._late and not self._costs.sent
+        if stale is None and not late:
+            return
+        max_age = self._options.max_age if stale is None else max(stale, self._options.max_age or 0.0)
         options = evolve(self._options, only_cached=True, max_age=max_age, max_wait=None, stale_if_error=None)
         cached = Query(self._session, options, self._plan)
-        cached._costs = evolve(self._costs, failure=str(error))
+        cached._costs = evolve(self._costs, failure="" if stale is None else str(error))
         with suppress(EnlightenError):
             self._answer, self._error, self._costs = await cached, None, cached._costs
             logger.info("answered from the cache, since the query failed: %s", error)

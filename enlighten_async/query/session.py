@@ -85,7 +85,7 @@ class QueryOptions:
             none will.
         scope: a digest of who is asking, under which answers are cached.
         rank: the number of classes that go first, by the priority.
-        allowed: requests it may take, `only_cached` included.
+        allowed: requests it may take: none with `only_cached`, nor where there is no time for one.
     """
 
     credentials: CredentialsProvider
@@ -101,7 +101,7 @@ class QueryOptions:
     allowed: int | None = field(init=False, default=Factory(lambda self: self._allowed(), takes_self=True))
 
     def _allowed(self) -> int | None:
-        return 0 if self.only_cached else self.max_requests
+        return 0 if self.only_cached or self.max_wait == 0 else self.max_requests
 
 
 @define(eq=False)

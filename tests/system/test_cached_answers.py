@@ -25,6 +25,7 @@ from enlighten_async import (
 )
 from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Fault, Quota
+from tests.cache_setup import CacheSetup
 from tests.world import World
 
 HOUR = 3600
@@ -120,6 +121,54 @@ async def test_what_another_query_fetches_is_not_waited_for() -> None:
 
 async def _awaited(query: Any) -> None:
     await query
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+async def test_without_time_what_is_cached_is_answered(cache_setup: CacheSetup, version: str) -> None:
+    """Awaited and streamed, in memory and in a file: to look into the cache is no wait."""
+    world = World()
+    client = cache_setup.client(world, version=version)
+    week = await client.rgm_stats(world.system, **world.days(20))
+    await client.summary(world.system)
+    before = sent(world)
+    at_once = client.with_options(max_wait=0, max_age=HOUR)
+    assert await at_once.rgm_stats(world.system, **world.days(20)) == week
+    streamed = [part async for part in at_once.rgm_stats(world.system, **world.days(20))]
+    assert sum(len(part.intervals) for part in streamed) == len(week.intervals)
+    assert (await at_once.summary(world.system)).receipt.sent == 0
+    with pytest.raises(BudgetExceeded, match=r"max_wait=0\)") as caught:
+        await at_once.rgm_stats(world.system, **world.days(40))
+    assert caught.value.partial is not None
+    assert sent(world) == before
+
+
+async def test_a_cache_that_takes_longer_than_the_caller_waits_is_read_to_the_end() -> None:
+    """But nothing is sent, and what is not all cached is refused."""
+    world = World()
+    cache = _SlowCache(world)
+    client = world.client(interval_cache=cache)
+    week = await client.rgm_stats(world.system, **world.days(20))
+    before, cache.seconds = sent(world), 2.0
+    hurried = client.with_options(max_wait=1, max_age=HOUR)
+    answer = await hurried.rgm_stats(world.system, **world.days(20))
+    assert (answer, answer.receipt.sent, answer.receipt.failure) == (week, 0, "")
+    with pytest.raises(BudgetExceeded, match="max_wait"):
+        await hurried.rgm_stats(world.system, **world.days(40))
+    assert sent(world) == before
+
+
+class _SlowCache(MemoryCache):
+    """A cache that takes its time."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.seconds = 0.0
+
+    async def spans(self, *args: Any) -> Any:
+        """Read the spans, some seconds later."""
+        await self.world.clock.sleep(self.seconds)
+        return await super().spans(*args)
 
 
 async def test_a_later_view_may_send_again() -> None:
