@@ -163,22 +163,17 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation as a site; links work as in the repository, whose layout the site keeps."""
+    """The documentation as a site, in `site/` of the session's folder; a broken link or reference fails."""
     session.install(*group("docs"))
-    room = Path(session.create_tmp())
-    pages = room / "pages"
-    shutil.rmtree(pages, ignore_errors=True)
-    for folder in ("docs", "enlighten_async", "examples", "benchmarks", "tests"):
-        shutil.copytree(folder, pages / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy("README.md", pages / "index.md")
-    for name in ("CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml"):
-        shutil.copy(name, pages)
-    for page in pages.rglob("*.md"):  # the README is the site's first page
-        text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace("(../README.md", "(../index.md"), encoding="utf-8")
-    shutil.move(pages / "docs" / "zensical.toml", room / "zensical.toml")
+    room = Path(session.create_tmp()).absolute()
+    shutil.rmtree(room / "pages", ignore_errors=True)
+    session.run("python", "docs/pages.py", str(room / "pages"))
+    shutil.copytree("enlighten_async", room / "code" / "enlighten_async", dirs_exist_ok=True)
+    for name in ("zensical.toml", "site.css"):
+        shutil.copy(Path("docs", name), room)
     session.chdir(room)
     session.run("zensical", "build", "--clean", "--strict", *session.posargs)
+    session.log(f"open {room / 'site' / 'index.html'}")
 
 
 @nox.session

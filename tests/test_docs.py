@@ -6,15 +6,20 @@ import asyncio
 import logging
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from pydoc import locate
+from types import ModuleType
 
 import click
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-from enlighten_async import FileTokenStore
+import enlighten_async
+from docs.pages import write as write_pages
+from enlighten_async import FileTokenStore, emulator, export, testing
 from enlighten_async.cli.app import cli
 from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.testing import EmulatorTokenStore
@@ -22,7 +27,8 @@ from enlighten_async.testing import EmulatorTokenStore
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("*.md"))]
-TEXTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
+TEXTS = [*PAGES, *REFERENCE, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 DATA_FRAMES = ROOT / "docs" / "data-frames.md"
 """A page whose code needs libraries that the default tests go without."""
 
@@ -135,8 +141,42 @@ def test_code_is_defined_where_it_is_linked_to(page: Path) -> None:
 def test_every_page_is_in_the_navigation() -> None:
     """The site's navigation names each page of `docs/` once, and no other of them."""
     navigation = (ROOT / "docs" / "zensical.toml").read_text(encoding="utf-8")
-    named = re.findall(r'"docs/([\w-]+\.md)"', navigation)
-    assert sorted(named) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+    named = re.findall(r'"(docs/[\w/-]+\.md)"', navigation)
+    assert sorted(named) == sorted(name(page) for page in (ROOT / "docs").rglob("*.md"))
+
+
+def in_the_reference() -> list[str]:
+    """Return the paths of what the reference describes."""
+    texts = (page.read_text(encoding="utf-8") for page in REFERENCE)
+    return [path for text in texts for path in re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize(
+    "module", [enlighten_async, emulator, export, testing], ids=lambda each: each.__name__
+)
+def test_every_public_name_is_in_the_reference(module: ModuleType) -> None:
+    """Each once, whichever of its paths is given; a missing one belongs on a page of `docs/reference/`."""
+    described = Counter(id(locate(path)) for path in in_the_reference())
+    names: list[str] = module.__all__
+    assert [each for each in names if described[id(getattr(module, each))] != 1] == []
+
+
+def test_what_the_reference_describes_exists() -> None:
+    """A class or function that was renamed or removed is no longer described."""
+    assert [path for path in in_the_reference() if locate(path) is None] == []
+
+
+def test_the_pages_of_the_site_lead_to_each_other(tmp_path: Path) -> None:
+    """Links lead to pages of the site: to the first page for the README, to pages of code for code."""
+    write_pages(tmp_path)
+    pages = sorted(tmp_path.rglob("*.md"))
+    assert tmp_path / "index.md" in pages
+    assert tmp_path / "enlighten_async" / "errors.py.md" in pages
+    texts = {page: page.read_text(encoding="utf-8") for page in pages if not page.name.endswith(".py.md")}
+    found = [(page, target) for page, text in texts.items() for _, target in LINK.findall(text)]
+    local = [(page, target.partition("#")[0]) for page, target in found if "://" not in target]
+    assert [each for each in local if each[1] and not (each[0].parent / each[1]).exists()] == []
+    assert [each for each in local if each[1].endswith((".py", ".toml"))] == []
 
 
 def test_the_readme_is_short() -> None:
