@@ -117,16 +117,15 @@ class Reading:
         by, meters = given.pop("by", None), given.pop("meters", False)
         if meters and (format_name == "table" or by is not None):
             raise click.UsageError("--meters gives rows: use -o FILE or --format, and leave out --by")
-        view = {name: given.pop(name, None) for name in ("priority", "max_age", "max_requests")}
         default: Unit | None = "day" if issubclass(answer, IntervalStats) and format_name == "table" else None
         return cls(
-            view=cast("ViewOptions", {name: value for name, value in view.items() if value is not None}),
+            view=params.view_of(given),
             format_name=format_name,
             output=output,
             by=by or default,
             timezone=given.pop("timezone", None),
             price=given.pop("estimate", False) or price,
-            as_json=given.pop("as_json", format_name == "json"),
+            as_json=given.pop("as_json", False) or format_name == "json",
             meters=meters,
             single=not issubclass(answer, Tabular),
         )

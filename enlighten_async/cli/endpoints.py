@@ -20,7 +20,6 @@ from enlighten_async.cli.reading import Question, read
 from enlighten_async.cli.settings import Setting, accept_settings
 from enlighten_async.client.endpoints import Endpoints
 from enlighten_async.client.endpoints_v4 import EndpointsV4
-from enlighten_async.limiter import RANKS
 from enlighten_async.models.intervals import IntervalStats, Unit
 
 SYSTEMS = frozenset({"system_id", "site_id"})
@@ -34,7 +33,6 @@ RANGE = re.compile(r"(start|end)_(at|date|time)")
 PERIOD_HELP = MappingProxyType({"start": "First day of the range", "end": "Last day, inclusive"})
 
 UNITS = get_args(Unit)
-PRIORITIES = tuple(RANKS)
 
 Method: TypeAlias = Callable[..., Any]
 
@@ -238,40 +236,22 @@ def _option(name: str, hint: Any, text: str | None) -> click.Option:
 
 def _options(endpoint: Endpoint, *, price: bool) -> list[click.Parameter]:
     """Return the options that say how the question is asked, and how the answer is given out."""
-    asking: list[click.Parameter] = [
-        Setting(
-            ["--priority"],
-            type=click.Choice(PRIORITIES),
-            envvar="ENLIGHTEN_PRIORITY",
-            show_envvar=True,
-            help="Rank among the requests that wait.",
-        ),
-        Setting(
-            ["--max-age"],
-            callback=params.span,
-            metavar="SPAN",
-            envvar="ENLIGHTEN_MAX_AGE",
-            show_envvar=True,
-            help="Take a cached answer that is no older, such as 15m.",
-        ),
+    if not price:
+        told = click.Option(["--estimate"], is_flag=True, help="Show the price, and send nothing.")
+        return [*_views(endpoint), *_formats(), *params.asking(), told]
+    given_out = [*_views(endpoint), *_formats()]
+    for each in given_out:  # taken, so that the words of a command that reads may stand as they are
+        each.hidden = True
+    return [
+        *given_out,
+        *params.asking(),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."),
     ]
-    if price:
-        return [*asking, click.Option(["--json", "as_json"], is_flag=True, help="Print JSON.")]
-    budget = Setting(
-        ["--max-requests"],
-        type=click.IntRange(min=0),
-        metavar="N",
-        envvar="ENLIGHTEN_MAX_REQUESTS",
-        show_envvar=True,
-        help="Refuse the command if a system may take more; 0: only what is cached.",
-    )
-    asking += [budget, click.Option(["--estimate"], is_flag=True, help="Show the price, and send nothing.")]
-    return [*_views(endpoint), *_formats(), *asking]
 
 
-def _views(endpoint: Endpoint) -> list[click.Parameter]:
+def _views(endpoint: Endpoint) -> list[click.Option]:
     """Return the options that choose the rows of a series."""
-    found: list[click.Parameter] = []
+    found: list[click.Option] = []
     if issubclass(endpoint.answer, IntervalStats):
         zone = "Zone of the days and hours.  [default: the system's if known, else UTC]"
         found.append(
@@ -286,7 +266,7 @@ def _views(endpoint: Endpoint) -> list[click.Parameter]:
     return found
 
 
-def _formats() -> list[click.Parameter]:
+def _formats() -> list[click.Option]:
     return [
         Setting(
             ["--format", "format_name"],

@@ -7,6 +7,7 @@ import shlex
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from enlighten_async import errors
 from enlighten_async.cli import INTERRUPTED
@@ -61,7 +62,7 @@ WORDS: Mapping[str, str | Callable[[re.Match[str]], str]] = {
     r"\bsystem_id\b": "SYSTEM",
     r"\b(start|end)_(?:at|date|time)\b": r"--\1",
     r"\b(base_url|max_age|max_requests|summary_date|plan|state)=": lambda found: f"{_option(found[1])} ",
-    r"\b(base_url|max_age|max_requests|summary_date)\b": lambda found: _option(found[1]),
+    r"\b(base_url|max_age|max_requests|only_cached|summary_date)\b": lambda found: _option(found[1]),
 }
 """Words of the command line for those of Python, by patterns."""
 
@@ -99,6 +100,14 @@ def error_line(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in last)
     return f"unexpected {type(error).__name__}{where}: please report it; -v shows more"
+
+
+def stand_in_line(answer: Any) -> str:
+    """Return that a cached answer stands in place of an error, as one line; an empty one if none does."""
+    failure = getattr(getattr(answer, "receipt", None), "failure", "")
+    as_of = getattr(getattr(answer, "coverage", answer), "as_of", None)
+    of = "" if as_of is None else f", as of {as_of:%Y-%m-%d %H:%M} UTC,"
+    return printable(f"from the cache{of} in place of an error: {in_options(failure)}") if failure else ""
 
 
 def _explained(error: errors.EnlightenError) -> str:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import click
 from attrs import frozen
 
 from enlighten_async.cli.formatting import UNITS
+from enlighten_async.cli.settings import PREFIX, Setting
+from enlighten_async.client.options import ViewOptions
 from enlighten_async.errors import InputError
 from enlighten_async.export import SUFFIXES
-from enlighten_async.limiter import Plan
+from enlighten_async.limiter import RANKS, Plan
 from enlighten_async.windows import time_zone
 
 PLANS = {"watt": Plan.WATT, "kilowatt": Plan.KILOWATT, "megawatt": Plan.MEGAWATT, "partner": Plan.PARTNER}
@@ -124,6 +126,45 @@ def size(_context: click.Context, _option: click.Parameter, text: str | None) ->
         raise click.BadParameter(f"{text!r} is not a size, such as 100M, 1.5G or 500k")
     number, unit = found.groups()
     return int(float(number) * 1000 ** (UNITS.lower().index(unit.lower()) + 1 if unit else 0))
+
+
+_ASKING: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "priority": {"type": click.Choice(tuple(RANKS)), "help": "Rank among the requests that wait."},
+        "max_age": {
+            "callback": span,
+            "metavar": "SPAN",
+            "help": "Take a cached answer that is no older, such as 15m.",
+        },
+        "max_requests": {
+            "type": click.IntRange(min=0),
+            "metavar": "N",
+            "help": "Refuse the command if a system may take more.",
+        },
+        "only_cached": {"is_flag": True, "help": "Send nothing: give what is cached, or fail at once."},
+        "stale_if_error": {
+            "callback": span,
+            "metavar": "SPAN",
+            "help": "After an error, take a cached answer that is no older, such as 6h.",
+        },
+    }
+)
+"""The options that say how a question is asked, by their names in `ViewOptions`."""
+
+
+def asking() -> list[click.Parameter]:
+    """Return the options that say how a question is asked; the environment may set each of them."""
+    return [
+        Setting([f"--{name.replace('_', '-')}"], envvar=f"{PREFIX}{name.upper()}", show_envvar=True, **kind)
+        for name, kind in _ASKING.items()
+    ]
+
+
+def view_of(given: dict[str, Any]) -> ViewOptions:
+    """Return the client's options for a question; takes them out of those that were given."""
+    view = {name: given.pop(name, None) for name in _ASKING}
+    kept = {name: value for name, value in view.items() if value is not None and value is not False}
+    return cast("ViewOptions", kept)
 
 
 @frozen

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import Any, Final, cast, get_args
 from zoneinfo import ZoneInfo
 
 import click
@@ -19,9 +19,10 @@ from enlighten_async.cli import formatting, params
 from enlighten_async.cli.answers import STDOUT, Covered, stdout
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.progress import shown_progress
-from enlighten_async.cli.reading import name_and_zone
+from enlighten_async.cli.reading import name_and_zone, report_stand_in, view_of
 from enlighten_async.client import EnlightenClient
 from enlighten_async.client.endpoints import parse_system_id
+from enlighten_async.client.options import ViewOptions
 from enlighten_async.errors import EnlightenError
 from enlighten_async.export.draft import Draft, Pipe, Target
 from enlighten_async.export.report import CURVE_DAYS, Answer, subject, zone_of
@@ -46,8 +47,6 @@ STARTS: Final = MappingProxyType({"hour": "%d %b %H:%M", "day": "%d %b", "month"
 LABELLED_HOURS = 3
 """Hours from one label below a curve to the next, at least."""
 
-F = TypeVar("F", bound=Callable[..., object])
-
 
 @frozen
 class Picture:
@@ -58,12 +57,14 @@ class Picture:
         series: name of the series, on the command line.
         period: the range.
         timezone: zone of the days; `None` for the system's.
+        view: the client's options for the question.
     """
 
     system_id: str
     series: str
     period: params.Period
     timezone: str | None
+    view: ViewOptions
 
     @classmethod
     def taken_from(cls, given: dict[str, Any], default: timedelta) -> Picture:
@@ -74,7 +75,9 @@ class Picture:
         """
         period = params.Period(*(given.pop(name) for name in ("start", "end", "last")))
         period.check(RANGE_KEYWORDS)
-        return cls(period=params.Period(last=default) if period == params.Period() else period, **given)
+        view = params.view_of(given)
+        period = params.Period(last=default) if period == params.Period() else period
+        return cls(period=period, view=view, **given)
 
     async def ask(self, context: CommandContext, client: EnlightenClient) -> tuple[str, Answer]:
         """Return the system's name, and the answer.
@@ -86,6 +89,7 @@ class Picture:
         # A wrong call is told before anything is paid for.
         parse_system_id(self.system_id)
         self.period.arguments(RANGE_KEYWORDS, now, now.date())
+        client = client.with_options(**view_of(context, self.view))
         name, zone = await name_and_zone(context, client, self.system_id)
         span = self.period.arguments(RANGE_KEYWORDS, now, now.astimezone(time_zone(zone or "UTC")).date())
         query: Query[Any, Any] = getattr(client, self.series.replace("-", "_"))(self.system_id, **span)
@@ -93,36 +97,36 @@ class Picture:
             return name or f"System {self.system_id}", cast("Answer", await query)
 
 
-def picture_options(command: F) -> F:
-    """Add the parameters that say which series of which system is drawn, and over what range."""
+def parameters() -> list[click.Parameter]:
+    """Return the parameters that say which series of which system is drawn, and over what range."""
     last = "Instead: the range that ends now, such as 30d, 12h or 1y."
     zone = "Zone of the days.  [default: the system's if known, else UTC]"
-    parameters = (
-        click.argument("system_id", metavar="SYSTEM"),
-        click.option(
-            "--series",
+    return [
+        click.Argument(["system_id"], metavar="SYSTEM"),
+        click.Option(
+            ["--series"],
             type=click.Choice(SERIES),
             default=SERIES[0],
             show_default=True,
             metavar="NAME",
             help=f"Series that is drawn: {', '.join(SERIES)}.",
         ),
-        click.option(
-            "--start", callback=params.moment, metavar="DAY|INSTANT", help="First day, or an instant."
+        click.Option(
+            ["--start"], callback=params.moment, metavar="DAY|INSTANT", help="First day, or an instant."
         ),
-        click.option(
-            "--end", callback=params.moment, metavar="DAY|INSTANT", help="Last day, inclusive, or an instant."
+        click.Option(
+            ["--end"],
+            callback=params.moment,
+            metavar="DAY|INSTANT",
+            help="Last day, inclusive, or an instant.",
         ),
-        click.option("--last", callback=params.span, metavar="SPAN", help=last),
-        click.option("--timezone", callback=params.zone, metavar="NAME", help=zone),
-    )
-    for parameter in reversed(parameters):
-        command = parameter(command)
-    return command
+        click.Option(["--last"], callback=params.span, metavar="SPAN", help=last),
+        click.Option(["--timezone"], callback=params.zone, metavar="NAME", help=zone),
+        *params.asking(),
+    ]
 
 
-@click.command(short_help="Write a page about a system's energy.")
-@picture_options
+@click.command(short_help="Write a page about a system's energy.", params=parameters())
 @click.option(
     "-o",
     "--output",
@@ -172,12 +176,12 @@ def _conclude(context: CommandContext, answer: Answer, beginning: str = "") -> N
     """
     covered = Covered()
     covered.add(answer)
+    report_stand_in(context, "", answer)
     context.report(f"{beginning}{covered}; {formatting.receipt(answer.receipt)}")
     covered.check()
 
 
-@click.command(short_help="Draw a system's energy in the terminal.")
-@picture_options
+@click.command(short_help="Draw a system's energy in the terminal.", params=parameters())
 @click.option("--by", type=click.Choice(get_args(Unit)), help="Unit of the bars.  [default: day]")
 @click.pass_obj
 def plot(context: CommandContext, /, by: Unit | None, **given: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import click
 from attrs import frozen
@@ -12,11 +12,11 @@ from attrs import frozen
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.answers import STDOUT, Covered, Reading, opened
 from enlighten_async.cli.context import CommandContext
-from enlighten_async.cli.exit_codes import error_line, incomplete
+from enlighten_async.cli.exit_codes import error_line, incomplete, stand_in_line
 from enlighten_async.cli.progress import shown_progress
 from enlighten_async.client import EnlightenClient
 from enlighten_async.client.options import ViewOptions
-from enlighten_async.errors import BudgetExceeded, EnlightenError, NotSupported
+from enlighten_async.errors import BudgetExceeded, EnlightenError, InputError, NotSupported
 from enlighten_async.export import Export, Table, write
 from enlighten_async.models import Estimate
 from enlighten_async.query import Failed, Query, as_completed
@@ -68,12 +68,12 @@ def read(context: CommandContext, question: Question, reading: Reading) -> None:
     """Ask a question, and give out the answers as the reading says."""
 
     async def work(client: EnlightenClient) -> None:
-        view = client.with_options(**_view(context, reading))
+        view = client.with_options(**view_of(context, reading.view))
         systems = await _systems(view, free=reading.price) if question.everyone else []
         calls = question.calls(systems)
         queries = [await _query(context, view, question, call, free=reading.price) for call in calls]
         if reading.price:
-            await show_prices(context, queries, as_json=reading.as_json)
+            await show_prices(context, queries, reading)
         elif reading.format_name in {"table", "json"}:
             await _give_out(context, [str(call[-1]) for call in calls if call], queries, reading)
         else:
@@ -82,14 +82,20 @@ def read(context: CommandContext, question: Question, reading: Reading) -> None:
     context.run_with_client(work)
 
 
-def _view(context: CommandContext, reading: Reading) -> ViewOptions:
-    """Return the options of the question; one that has no effect is told, not taken."""
-    view = reading.view
-    if context.state is None and "max_age" in view:
-        context.report("--max-age has no effect without a state file")
-        view = {**view}
-        del view["max_age"]
-    return view
+def view_of(context: CommandContext, view: ViewOptions) -> ViewOptions:
+    """Return the options of a question; one that has no effect is told, not taken.
+
+    Raises:
+        InputError: nothing but what is cached was asked for, and nothing can be.
+    """
+    if context.state is not None:
+        return view
+    if view.get("only_cached"):
+        raise InputError("--only-cached needs a state file, where answers are kept: name one by --state")
+    vain = [name for name in ("max_age", "stale_if_error") if name in view]
+    for name in vain:
+        context.report(f"--{name.replace('_', '-')} has no effect without a state file")
+    return cast("ViewOptions", {name: value for name, value in view.items() if name not in vain})
 
 
 async def _systems(client: EnlightenClient, *, free: bool) -> list[int]:
@@ -107,23 +113,26 @@ async def _systems(client: EnlightenClient, *, free: bool) -> list[int]:
     raise BudgetExceeded("it is not known which systems there are: run enlighten systems, which is kept")
 
 
-async def show_prices(context: CommandContext, queries: Sequence[Query[Any, Any]], *, as_json: bool) -> None:
-    """Show the prices of queries, and their sum if there are several."""
+async def show_prices(context: CommandContext, queries: Sequence[Query[Any, Any]], reading: Reading) -> None:
+    """Show the prices of queries, and their sum if there are several; remarks on them go to stderr."""
     prices = [await query.estimate() for query in queries]
-    if as_json:
+    most = [price.at_most for price in prices]
+    if reading.as_json:
         listed = [price.to_dict() for price in prices]
         context.print_json(listed[0] if len(listed) == 1 else listed)
-        return
-    if len(prices) == 1:
-        show_price(context, prices[0])
-        return
-    most = [price.at_most for price in prices]
-    total = None if None in most else sum(each or 0 for each in most)
-    shares = [price.month_share or 0.0 for price in prices]
-    click.echo(_priced(total, sum(shares), max(price.ready_at for price in prices)))
+    elif len(prices) == 1:
+        _show_price(context, prices[0])
+    else:
+        total = None if None in most else sum(each or 0 for each in most)
+        shares = [price.month_share or 0.0 for price in prices]
+        click.echo(_priced(total, sum(shares), max(price.ready_at for price in prices)))
+    allowed = 0 if reading.view.get("only_cached") else reading.view.get("max_requests")
+    if allowed is not None and any((price.at_most or price.at_least) > allowed for price in prices):
+        limit = "--only-cached" if reading.view.get("only_cached") else f"--max-requests {allowed}"
+        context.report(f"that is more than {limit} allows: to read it would be refused")
 
 
-def show_price(context: CommandContext, price: Estimate) -> None:
+def _show_price(context: CommandContext, price: Estimate) -> None:
     """Show a price in one line; remarks on it go to stderr."""
     click.echo(_priced(price.at_most, price.month_share, price.ready_at))
     remarks = {
@@ -198,6 +207,7 @@ async def _give_out(
                 answer = outcome.query.partial() if isinstance(outcome, Failed) else outcome.answer
                 if answer is not None:
                     sink.add(answer)
+                    report_stand_in(context, names[outcome.number] if several else "", answer)
                 if isinstance(outcome, Failed):
                     failures.append(outcome.error)
                     if several:
@@ -218,13 +228,15 @@ async def _write(context: CommandContext, queries: Sequence[Query[Any, Any]], re
     grids: set[int] = set()
 
     def rows(answer: Any) -> Table:
+        report_stand_in(context, str(getattr(answer, "system_id", "")) if len(queries) > 1 else "", answer)
         reasons.append(getattr(answer, "reason", None))
         if (coverage := getattr(answer, "coverage", None)) is not None:
             grids.add(coverage.grid)
         return reading.table(answer)
 
     target, form = reading.target()
-    in_parts = len(queries) == 1 and reading.by is None  # a day may lie in two parts
+    # A day may lie in two parts, and no cached answer stands in for the rest of a stream.
+    in_parts = len(queries) == 1 and reading.by is None and "stale_if_error" not in reading.view
     export: Export[Any] = write(queries[0] if in_parts else queries, target, format=form, rows=rows)
     try:
         async with shown_progress(export, context.err, live=context.live):
@@ -241,6 +253,12 @@ async def _write(context: CommandContext, queries: Sequence[Query[Any, Any]], re
     receipt = formatting.receipt(export.receipt)
     context.report("; ".join(filter(None, (rows_written, str(covered), receipt))))
     covered.check()
+
+
+def report_stand_in(context: CommandContext, name: str, answer: object) -> None:
+    """Tell that a cached answer stands in place of an error, if one does; an empty name is not told."""
+    if line := stand_in_line(answer):
+        context.report(f"{name}: {line}" if name else line)
 
 
 def _report_partial(context: CommandContext, export: Export[Any], error: BaseException) -> None:

@@ -35,7 +35,7 @@ CREDENTIALS: Mapping[str, str] = MappingProxyType(
 
 OPTIONS = (
     *("BASE_URL", "PLAN", "STATE", "NO_STATE", "VERBOSE"),
-    *("FORMAT", "PRIORITY", "MAX_AGE", "MAX_REQUESTS"),
+    *("FORMAT", "PRIORITY", "MAX_AGE", "MAX_REQUESTS", "ONLY_CACHED", "STALE_IF_ERROR"),
 )
 """The options that have a variable too."""
 

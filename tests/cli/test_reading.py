@@ -269,3 +269,72 @@ def test_a_narrow_terminal_cuts_no_id(width: int) -> None:
     done = enlighten("systems")
     for system in enlighten.world.emulator.truth.systems():
         assert str(system.system_id) in done.stdout
+
+
+TWO_DAYS = ("--start", "2025-06-10", "--end", "2025-06-11")
+
+
+def test_only_what_is_cached(enlighten: Commands, tmp_path: Path) -> None:
+    """Nothing is sent, for a table, a file, a page or a price; what is not cached is refused at once."""
+    enlighten.home = lambda: tmp_path / "state.db"
+    page = tmp_path / "page.html"
+    for words in (("rgm-stats", 1765, *TWO_DAYS), ("report", 1765, *TWO_DAYS, "-o", page)):
+        done = enlighten(*words, "--only-cached")
+        assert (done.exit_code, done.stdout, enlighten.sent) == (4, "", 0)
+        assert "nothing may be sent (--only-cached)" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not page.exists()
+    assert enlighten("rgm-stats", 1765, *TWO_DAYS).exit_code == 0
+    assert enlighten("report", 1765, *TWO_DAYS, "-o", page).exit_code == 0
+    sent = enlighten.sent
+    for words in (("rgm-stats", 1765, *TWO_DAYS), ("report", 1765, *TWO_DAYS, "-o", page)):
+        assert enlighten(*words, "--only-cached").exit_code == 0
+    assert enlighten.sent == sent
+
+
+@pytest.mark.parametrize("option", [("--only-cached",), ("--max-requests", "3")])
+def test_a_price_tells_that_a_limit_refuses_it(
+    enlighten: Commands, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    """By the words of the option; without it, nothing of that."""
+    enlighten.home = lambda: tmp_path / "state.db"
+    for words in (("estimate", "rgm-stats", 1765, *YEAR), ("rgm-stats", 1765, *YEAR, "--estimate")):
+        assert "refused" not in enlighten(*words).stderr
+        done = enlighten(*words, *option)
+        assert done.stdout.startswith("at most 53 requests")
+        assert f"more than {' '.join(option)} allows: to read it would be refused" in done.stderr
+    assert enlighten.sent == 0
+
+
+def test_a_price_takes_the_words_of_the_command_that_reads(enlighten: Commands, tmp_path: Path) -> None:
+    """With its file and its sums, which are not written."""
+    path = tmp_path / "year.csv"
+    done = enlighten("estimate", "rgm-stats", 1765, *YEAR, "--by", "month", "-o", path)
+    assert (done.exit_code, done.stdout[:19]) == (0, "at most 53 requests")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("output", [(), ("-o", "-"), ("--format", "json")])
+def test_an_older_answer_stands_in_for_an_error(
+    enlighten: Commands, tmp_path: Path, output: tuple[str, ...]
+) -> None:
+    """It says so, with its age; one that is too old does not."""
+    enlighten.home = lambda: tmp_path / "state.db"
+    day = ("rgm-stats", 1765, "--start", "2025-06-14", "--end", "2025-06-14", *output)
+    first = enlighten(*day)
+    assert first.exit_code == 0
+    enlighten.world.clock.advance(3 * 3600)
+    enlighten.world.emulator.inject(Fault(status=500, times=math.inf))
+    assert enlighten(*day, "--stale-if-error", "1h").exit_code in {1, 3}
+    done = enlighten(*day, "--stale-if-error", "6h")
+    assert (done.exit_code, done.stdout[:800]) == (0, first.stdout[:800])  # in JSON the cost is another one
+    assert "from the cache, as of 2025-06-15 15:07 UTC, in place of an error: " in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--max-age", "--stale-if-error"])
+def test_an_option_that_needs_a_state_file_says_so(enlighten: Commands, option: str) -> None:
+    """And is not taken; where nothing else is allowed, the command is refused."""
+    assert f"{option} has no effect without a state file" in enlighten("systems", option, "1h").stderr
+    refused = enlighten("systems", "--only-cached", "--no-state")
+    assert (refused.exit_code, enlighten.sent) == (2, 1)
+    assert "name one by --state" in refused.stderr

@@ -38,7 +38,7 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
 
 
 def test_options_of_the_reading_commands_have_variables_too(
-    enlighten: Commands, file: Path, monkeypatch: pytest.MonkeyPatch
+    enlighten: Commands, file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Such as the format."""
     file.write_text('format = "json"\nmax-requests = 0\n')
@@ -47,6 +47,10 @@ def test_options_of_the_reading_commands_have_variables_too(
     assert done.stdout.startswith("{")
     monkeypatch.setenv("ENLIGHTEN_FORMAT", "csv")
     assert enlighten("systems", "--max-requests", 1).stdout.startswith("system_id,")
+    file.write_text(f'only_cached = true\nstate = "{tmp_path / "state.db"}"\n')
+    assert "(--only-cached)" in enlighten("systems").stderr
+    monkeypatch.setenv("ENLIGHTEN_ONLY_CACHED", "0")
+    assert enlighten("systems").exit_code == 0
 
 
 def test_credentials_may_be_in_the_file(enlighten: Commands, file: Path) -> None:
