@@ -15,7 +15,7 @@ from enlighten_async.api.ranges import HOUR, Range, SeriesLimits, TimeRange
 from enlighten_async.cache import SeriesIndex, split_window_by_week
 from enlighten_async.errors import APIError, EnlightenError, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Gap, Reason, data_begins, explained
-from enlighten_async.models.intervals import SeriesResult, merge_parts
+from enlighten_async.models.intervals import SeriesResult, Steps, finish, merge_in_steps, merge_parts
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import QueryPlan, Segment, Segments
 from enlighten_async.windows import DAY, Window, as_datetime, floor, known_zone, local_days, without
@@ -421,17 +421,23 @@ class SeriesPlan(QueryPlan[S, S]):
 
     def merge(self, parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> S:
         """Return the answer: the parts side by side, and the gaps between them."""
-        requests = self.requests
-        if window is not None and parts:  # by a clock that was behind, more was asked for than at first
-            window = Window(window.start, max(window.end, parts[-1].window.end))
-        if len(parts) == 1 and not gaps and window in {None, parts[0].window}:
-            answer = parts[0]
-        else:
-            empty = requests.empty((), window or parts[0].window)
-            answer = merge_parts(parts, empty, gaps)
+        if len(parts) != 1 or gaps or window not in {None, parts[0].window}:
+            return finish(self.merge_in_steps(parts, gaps, receipt, window))
+        requests, answer = self.requests, parts[0]
         if requests.system_id in requests.time_zones:
             answer = requests.with_timezone(answer)
         return evolve(answer, receipt=receipt)
+
+    def merge_in_steps(
+        self, parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt, window: Window | None
+    ) -> Steps[S]:
+        """Return the answer, in steps."""
+        requests = self.requests
+        if window is not None and parts:  # by a clock that was behind, more was asked for than at first
+            window = Window(window.start, max(window.end, parts[-1].window.end))
+        empty = requests.empty((), window or parts[0].window)
+        answer = yield from merge_in_steps(parts, empty, gaps)
+        return evolve(requests.with_timezone(answer), receipt=receipt)
 
     def items(self, part: S) -> Iterable[S]:
         """Return the part itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from math import isnan
 from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeAlias, TypeVar
@@ -146,6 +146,10 @@ _CUTS = {"hour": _hours, "day": _days, "month": _months}
 
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
+T = TypeVar("T")
+
+Steps: TypeAlias = Generator[None, None, T]
+"""Work in steps of a few milliseconds; between two an event loop can go on. It returns its result."""
 
 KEEP_NEWEST: Final = "keep_newest"
 """In the metadata of a field: joined parts keep the newest value that is not null."""
@@ -199,7 +203,7 @@ class SeriesResult(ToDict, Tabular):
         """Return the answer with the name of the system's time zone."""
         return evolve(self, timezone=timezone)
 
-    def _with_rows_of(self, parts: Sequence[Self]) -> Self:
+    def _with_rows_of(self, parts: Sequence[Self]) -> Steps[Self]:
         """Return this answer, which has no rows, with the rows of its parts."""
         raise NotImplementedError
 
@@ -234,8 +238,9 @@ class IntervalStats(SeriesResult, Generic[R_co]):
         ends = self.intervals._columns["end_at"]
         return int(ends[-1]) if ends else None
 
-    def _with_rows_of(self, parts: Sequence[Self]) -> Self:
+    def _with_rows_of(self, parts: Sequence[Self]) -> Steps[Self]:
         pieces = [part.intervals for part in parts]
+        yield
         return evolve(self, intervals=concatenated(pieces or [self.intervals]))
 
     def _slice(self, window: Window) -> Self:
@@ -347,6 +352,21 @@ S = TypeVar("S", bound=SeriesResult)
 
 
 def merge_parts(parts: Sequence[S], empty: S, unasked: Iterable[Gap] = ()) -> S:
+    """Join parts of one system into one answer, all at once; see `merge_in_steps`."""
+    return finish(merge_in_steps(parts, empty, unasked))
+
+
+def finish(steps: Steps[T]) -> T:
+    """Do all steps, one right after another, and return the result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def merge_in_steps(parts: Sequence[S], empty: S, unasked: Iterable[Gap] = ()) -> Steps[S]:
     """Join parts of one system into one answer, on the finest of their grids.
 
     Args:
@@ -365,7 +385,7 @@ def merge_parts(parts: Sequence[S], empty: S, unasked: Iterable[Gap] = ()) -> S:
         coverage=combined(coverages, empty.coverage.window, grid, unasked),
         **_newest_values(parts, empty),
     )
-    return merged._with_rows_of(parts)
+    return (yield from merged._with_rows_of(parts))
 
 
 def _newest_values(parts: Sequence[S], empty: S) -> dict[str, Any]:

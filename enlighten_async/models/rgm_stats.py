@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from attrs import evolve, field, frozen
 
 from enlighten_async.models.coverage import Coverage
-from enlighten_async.models.intervals import IntervalStats, within
+from enlighten_async.models.intervals import IntervalStats, Steps, within
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, concatenated
 from enlighten_async.windows import Window
@@ -120,8 +120,9 @@ class RgmStats(IntervalStats[RgmInterval]):
     def _without_rows(cls) -> dict[str, Any]:
         return {**super()._without_rows(), "meter_intervals": ()}
 
-    def _with_rows_of(self, parts: Sequence[Self]) -> Self:
-        return evolve(super()._with_rows_of(parts), meter_intervals=_by_meter(parts))
+    def _with_rows_of(self, parts: Sequence[Self]) -> Steps[Self]:
+        answer = yield from super()._with_rows_of(parts)
+        return evolve(answer, meter_intervals=(yield from _by_meter(parts)))
 
     def _slice(self, window: Window) -> Self:
         pieces = [(meter, meter.within(window)) for meter in self.meter_intervals]
@@ -130,20 +131,21 @@ class RgmStats(IntervalStats[RgmInterval]):
         return evolve(super()._slice(window), meter_intervals=meters)
 
 
-def _by_meter(parts: Iterable[RgmStats]) -> tuple[MeterIntervals, ...]:
+def _by_meter(parts: Iterable[RgmStats]) -> Steps[tuple[MeterIntervals, ...]]:
     """Join the intervals of each meter, channel by channel."""
-    envoys: dict[str, str | None] = {}
-    pieces: dict[str, dict[int, list[Series[ChannelInterval]]]] = {}
-    for part in parts:
-        for meter in part.meter_intervals:
-            serial = meter.meter_serial_number
-            envoys[serial] = meter.envoy_serial_number or envoys.get(serial)
-            channels = pieces.setdefault(serial, {})
-            for channel in meter.channels:
-                channels.setdefault(channel, []).append(meter.channel(channel))
-    return tuple(
-        MeterIntervals(serial, envoys[serial], _grouped(channels)) for serial, channels in pieces.items()
-    )
+    pieces: dict[str, list[MeterIntervals]] = {}
+    for meter in (meter for part in parts for meter in part.meter_intervals):
+        pieces.setdefault(meter.meter_serial_number, []).append(meter)
+    joined = []
+    for serial, meters in pieces.items():
+        yield
+        channels: dict[int, list[Series[ChannelInterval]]] = {}
+        for meter in meters:
+            for number in meter.channels:
+                channels.setdefault(number, []).append(meter.channel(number))
+        envoys = [each.envoy_serial_number for each in meters if each.envoy_serial_number]
+        joined.append(MeterIntervals(serial, envoys[-1] if envoys else None, _grouped(channels)))
+    return tuple(joined)
 
 
 def _grouped(channels: Mapping[int, list[Series[ChannelInterval]]]) -> Series[ChannelInterval]:

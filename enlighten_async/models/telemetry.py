@@ -13,7 +13,15 @@ from attrs import evolve, field, frozen
 
 from enlighten_async.models.convert import RowSequence
 from enlighten_async.models.coverage import Coverage, Gap, Reason, combined, join, nothing_missing
-from enlighten_async.models.intervals import KEEP_NEWEST, IntervalStats, SeriesResult, Sum, Unit, merge_parts
+from enlighten_async.models.intervals import (
+    KEEP_NEWEST,
+    IntervalStats,
+    SeriesResult,
+    Steps,
+    Sum,
+    Unit,
+    merge_parts,
+)
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import WIRE_PATH, overlaid
 from enlighten_async.windows import Window, without
@@ -359,14 +367,17 @@ class MicrosTelemetry(SeriesResult, RowSequence[MicroTelemetry]):
     def _last(self) -> int | None:
         return max((last for each in self.devices if (last := each._last) is not None), default=None)
 
-    def _with_rows_of(self, parts: Sequence[Self]) -> Self:
+    def _with_rows_of(self, parts: Sequence[Self]) -> Steps[Self]:
         """Return the answer with the devices of its parts, side by side or of other devices."""
         coverage = evolve(self.coverage, gaps=_disjoint(self.coverage.gaps()))
         pieces: dict[str, list[MicroTelemetry]] = {}
         for each in (each for part in parts for each in part.devices):
             pieces.setdefault(each.serial_number, []).append(each)
-        devices = tuple(_merge_device(each, coverage) for each in pieces.values())
-        return evolve(self, devices=devices, coverage=coverage)
+        devices = []
+        for of_device in pieces.values():
+            yield
+            devices.append(_merge_device(of_device, coverage))
+        return evolve(self, devices=tuple(devices), coverage=coverage)
 
     def _with_timezone(self, timezone: str | None) -> Self:
         devices = tuple(each._with_timezone(timezone) for each in self.devices)

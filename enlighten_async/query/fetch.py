@@ -42,6 +42,8 @@ MAX_REJECTIONS_WITHOUT_PERIOD = 3
 """The same for rejections that do not name the full window: if it were the minute, the next would do."""
 MAX_CLOCK_ERROR_S = DAY
 """Seconds by which the service's time of an answer may differ from our own clock's to be believed."""
+LONG_BODY_BYTES = 64 * 1024
+"""Bytes of a body that takes half a millisecond or more to decode."""
 GIVEN_UP_S = 1.0
 """Seconds without an answer after which a request that its caller gives up tells of a service that hangs."""
 
@@ -450,8 +452,8 @@ class Fetcher:
             again = segment.failures > 0 or segment.refreshed
             self.costs.count(grant, sent=sent_at is not None, again=again)
             try:
-                if response is not None and len(response.body) > LARGE_BODY_BYTES:
-                    failure = await self._receive_large(segment, request, shared, grant, response)
+                if response is not None and len(response.body) > LONG_BODY_BYTES:
+                    failure = await self._receive_in_turn(segment, request, shared, grant, response)
                 elif response is not None:
                     failure = self._receive(segment, request, shared, grant, response)
                 else:
@@ -495,6 +497,24 @@ class Fetcher:
             failure = self._receive(segment, evolve(request, decode=decoded), shared, grant, response)
             if isinstance(failure, APIError):  # which holds no data, and may be kept for long
                 failure.response = evolve(response, body=response.body[:LARGE_BODY_BYTES])
+        return failure
+
+    async def _receive_in_turn(
+        self,
+        segment: SegmentState,
+        request: Request[Part],
+        shared: SharedRequest,
+        grant: Grant,
+        response: Response,
+    ) -> EnlightenError | None:
+        """Receive a response when it is its turn to be decoded; a cancel meanwhile does not lose it."""
+        if len(response.body) > LARGE_BODY_BYTES:
+            return await self._receive_large(segment, request, shared, grant, response)
+        try:
+            async with self.session.turn:
+                pass
+        finally:
+            failure = self._receive(segment, request, shared, grant, response)
         return failure
 
     def _receive(

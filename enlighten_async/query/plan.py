@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from enlighten_async.cache import SeriesIndex
 from enlighten_async.models.coverage import Gap, Reason
+from enlighten_async.models.intervals import Steps
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.windows import Window
 from enlighten_async.wire import SeriesKey, WindowRequests
@@ -120,6 +121,13 @@ class QueryPlan(ABC, Generic[I_co, T_co]):
             receipt: the costs of the query.
             window: the range of time that was asked for; `None` where that was left to the service.
         """
+
+    def merge_in_steps(
+        self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None
+    ) -> Steps[T_co]:
+        """Return the answer, as `merge` does, in steps of a few milliseconds; by default in one."""
+        yield
+        return self.merge(parts, gaps, receipt, window)
 
     @abstractmethod
     def items(self, part: Part) -> Iterable[I_co]:

@@ -244,7 +244,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                     runner = await self._prepared()
                     if runner is not None:
                         await runner.run()
-                self._conclude(self._merged)
+                await self._conclude()
                 if isinstance(self._error, PASSING_ERRORS):
                     await self._stand_in(self._error, self._options.stale_if_error)
         if self._error is not None:
@@ -262,7 +262,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                     parts = await runner.next_parts()
                     if parts is not None:
                         return [item for part in parts for item in self._plan.items(part)]
-            self._conclude(lambda: None)
+            await self._conclude()
         if self._error is not None:
             raise self._error.with_traceback(None)
         return None
@@ -396,14 +396,29 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     # The end
 
-    def _conclude(self, answer: Callable[[], T_co | None]) -> None:
-        """Keep the answer or the error, and nothing else."""
-        runner, self._over = self._runner, True
-        self._answer = answer() if runner else None
+    async def _conclude(self) -> None:
+        """Keep the answer or the error, and nothing else; a stream has handed out its answer."""
+        runner, answer = self._runner, None
+        if runner and not self._streamed:
+            several = len(runner.parts()) > 1
+            answer = await self._merged_in_steps(runner) if several else self._merged()
+        self._answer, self._over = answer, True
         for segment in runner.segments if runner else ():
             segment.parts = []
         if self._failures:
             self._error = first_cause(self._failures, self._answer, self.receipt)
+
+    async def _merged_in_steps(self, runner: Runner) -> T_co:
+        """Return all parts, merged; other tasks go on between two steps."""
+        layout, gaps = runner.layout, runner.gaps()
+        steps = self._plan.merge_in_steps(runner.parts(), gaps, self.receipt, layout.window)
+        while True:
+            async with self._session.turn:
+                pass
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast("T_co", end.value)
 
     async def _stand_in(self, error: EnlightenError, stale: float | None) -> None:
         """Let the cached answer stand for an error, if all of it is cached and young enough.

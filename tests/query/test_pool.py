@@ -8,8 +8,10 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from anyio.lowlevel import checkpoint
 
 from enlighten_async import (
     Answered,
@@ -24,7 +26,10 @@ from enlighten_async import (
     UsageError,
     as_completed,
 )
+from enlighten_async.api.series import SeriesPlan, SeriesRequests
 from enlighten_async.emulator import Fault
+from enlighten_async.models import rgm_stats
+from enlighten_async.query import fetch
 from tests.tasks import living
 from tests.world import World
 
@@ -313,3 +318,59 @@ async def test_queries_that_were_not_started_need_not_be_awaited(world: World) -
     async with as_completed([client.summary(world.system) for _ in range(9)], limit=2) as outcomes:
         await anext(outcomes)
     gc.collect()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio runs the tasks of a round in any order
+async def test_long_work_goes_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a round of the loop one long body is decoded, or one meter of one answer is merged: never two."""
+    rounds, busy = 0, list[int]()
+
+    def noted(work: Callable[..., Any]) -> Callable[..., Any]:
+        def in_round(*given: Any, **named: Any) -> Any:
+            busy.append(rounds)
+            return work(*given, **named)
+
+        return in_round
+
+    async def count_rounds() -> None:
+        nonlocal rounds
+        while True:
+            await checkpoint()
+            rounds += 1
+
+    monkeypatch.setattr(fetch, "LONG_BODY_BYTES", 1000)
+    monkeypatch.setattr(SeriesRequests, "_part", noted(SeriesRequests._part))
+    monkeypatch.setattr(rgm_stats, "_grouped", noted(rgm_stats._grouped))
+    world = World()
+    ends = [world.clock.now() - 28 * 86_400 * number for number in range(LIMIT)]
+    client, meters = world.client(), 0
+    async with anyio.create_task_group() as group:
+        group.start_soon(count_rounds)
+        queries = [client.rgm_stats(world.system, start_at=end - 28 * 86_400, end_at=end) for end in ends]
+        async with as_completed(queries) as outcomes:
+            async for outcome in outcomes:
+                assert isinstance(outcome, Answered)
+                meters += len(outcome.answer.meter_intervals)
+        group.cancel_scope.cancel()
+    assert meters >= 2 * LIMIT
+    assert len(set(busy)) == len(busy) == 4 * LIMIT + meters
+
+
+async def test_what_is_cancelled_while_it_is_merged_is_there_when_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All parts are there: the same query goes on to the same answer, and sends nothing."""
+    world = World()
+    query, whole = (world.client().rgm_stats(world.system, **world.days(28)) for _ in range(2))
+    scope, merge = anyio.CancelScope(), SeriesPlan.merge_in_steps
+
+    def cancelled(*given: Any) -> Any:
+        scope.cancel()
+        return merge(*given)
+
+    with monkeypatch.context() as patched, scope:
+        patched.setattr(SeriesPlan, "merge_in_steps", cancelled)
+        await query
+    assert scope.cancelled_caught
+    assert await query == await whole
+    assert query.receipt.sent == 4
