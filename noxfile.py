@@ -92,6 +92,7 @@ def smoke(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.run", "--smoke")
     session.run("python", "-m", "benchmarks.quota", "--smoke")
     session.run("python", "-m", "benchmarks.cache", "--smoke")
+    session.run("python", "-m", "benchmarks.stall", "--smoke")
     session.run("enlighten", "demo")
     session.run("enlighten", "demo", "--v4")
 
@@ -102,7 +103,7 @@ def bench(session: nox.Session) -> None:
     session.install(*group("bench"), ".[cli]")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
     common = [word for word in session.posargs if word in {"--smoke", "--write"}]
-    for name in ("quota", "cache"):
+    for name in ("quota", "cache", "stall"):
         session.run("python", "-m", f"benchmarks.{name}", *common)
 
 

@@ -69,15 +69,15 @@ class MeterIntervals:
     @property
     def channels(self) -> tuple[int, ...]:
         """The numbers of its channels, ascending."""
-        column, numbers, at = self.intervals.columns["channel"], [], 0
+        column, numbers, at = self.intervals._columns["channel"], [], 0
         while at < len(column):
-            numbers.append(column[at])
+            numbers.append(int(column[at]))
             at = bisect_right(column, column[at], at)
         return tuple(numbers)
 
     def channel(self, number: int) -> Series[ChannelInterval]:
         """Return the intervals of one channel in order of time; empty if there is no such channel."""
-        column = self.intervals.columns["channel"]
+        column = self.intervals._columns["channel"]
         return self.intervals[bisect_left(column, number) : bisect_right(column, number)]
 
     def within(self, window: Window) -> Self:
@@ -143,6 +143,7 @@ def _by_meter(parts: Iterable[RgmStats]) -> Steps[tuple[MeterIntervals, ...]]:
         for meter in meters:
             for number in meter.channels:
                 channels.setdefault(number, []).append(meter.channel(number))
+        yield
         envoys = [each.envoy_serial_number for each in meters if each.envoy_serial_number]
         joined.append(MeterIntervals(serial, envoys[-1] if envoys else None, _grouped(channels)))
     return tuple(joined)

@@ -1,0 +1,1 @@
+"""Benchmark of how long queries of years keep the event loop from other tasks."""

@@ -1,0 +1,141 @@
+"""Measure stalls of the event loop: `python -m benchmarks.stall [--smoke] [--write]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+from attrs import frozen
+
+from benchmarks.ours import PLENTY
+from benchmarks.payload import SYSTEM_ID, WEEK, YEAR, span_until_now
+from benchmarks.server import serving
+from enlighten_async import EnlightenClient, as_completed
+from enlighten_async.emulator.simulation.system import encode_id
+
+README = Path(__file__).with_name("README.md")
+OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
+QUERIES, ROUNDS = 20, 7
+MAX_STALL_MS = 10.0
+"""Milliseconds for which another task may wait, in most rounds."""
+
+
+@frozen
+class Job:
+    """The same year, by several users, each of whom pays for it.
+
+    Attributes:
+        name: its name.
+        queries: number of years.
+        durable: whether there is a state file.
+    """
+
+    name: str
+    queries: int
+    durable: bool = False
+
+
+JOBS = (
+    Job("a year, awaited", 1),
+    Job(f"{QUERIES} years, `as_completed`", QUERIES),
+    Job(f"{QUERIES} years, into a state file", QUERIES, durable=True),
+)
+AGAIN = f"{QUERIES} years, from the state file"
+
+Round = dict[str, tuple[float, float]]
+"""Milliseconds by job: in all, and the longest that another task waited."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all; return 1 if another task has to wait for more than ten milliseconds."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stall", description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="two weeks, once; no bound on the time")
+    parser.add_argument("--write", action="store_true", help="put the figures in this folder's README.md")
+    options = parser.parse_args(arguments)
+    start, end = span_until_now(2 * WEEK if options.smoke else YEAR)
+    with serving(start, end) as url:
+        rounds = [asyncio.run(play(url, start, end)) for _ in range(1 if options.smoke else ROUNDS)]
+    text = "\n".join(table(rounds))
+    print(text)
+    if options.write:
+        before, _, rest = README.read_text().partition(OPEN)
+        README.write_text(f"{before}{OPEN}\n\n{text}\n\n{CLOSE}{rest.partition(CLOSE)[2]}")
+    worst = max(median(each[job][1] for each in rounds) for job in rounds[0])
+    return int(not options.smoke and worst > MAX_STALL_MS)
+
+
+async def play(url: str, start: int, end: int) -> Round:
+    """Do each job once."""
+    figures = Round()
+    with tempfile.TemporaryDirectory() as folder:
+        for job in JOBS:
+            async with opened(url, Path(folder) / "state.db" if job.durable else None) as client:
+                await client.rgm_stats(SYSTEM_ID, start_at=start, end_at=end)  # imports at first use
+                figures[job.name] = await timed(client, job.queries, start, end)
+                if job.durable:
+                    figures[AGAIN] = await timed(client, job.queries, start, end)
+    return figures
+
+
+@asynccontextmanager
+async def opened(url: str, state: Path | None) -> AsyncIterator[EnlightenClient]:
+    """Open a client."""
+    if state is None:
+        async with EnlightenClient("key", encode_id(1), plan=PLENTY, base_url=url) as client:
+            yield client
+        return
+    async with EnlightenClient("key", encode_id(1), plan=PLENTY, base_url=url, state=state) as client:
+        yield client
+
+
+async def timed(client: EnlightenClient, queries: int, start: int, end: int) -> tuple[float, float]:
+    """Query so many years side by side; return how long it took, and the longest that a task waited."""
+    users = [client.with_options(user_id=encode_id(2 + number)) for number in range(queries)]
+    years = [user.rgm_stats(SYSTEM_ID, start_at=start, end_at=end) for user in users]
+    gc.collect()
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        last = time.perf_counter()
+        while True:
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    began = time.perf_counter()
+    if queries == 1:
+        await years[0]
+    else:
+        async with as_completed(years) as outcomes:
+            async for _ in outcomes:
+                pass
+    took = time.perf_counter() - began
+    watching.cancel()
+    return 1000 * took, 1000 * longest
+
+
+def table(rounds: Sequence[Round]) -> list[str]:
+    """Return the figures as Markdown."""
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {len(rounds)} rounds."
+    lines = [machine, "", "| job | ms | longest stall, ms, median | of all rounds |", "|---|---|---|---|"]
+    for job in rounds[0]:
+        took, stalls = median(each[job][0] for each in rounds), [each[job][1] for each in rounds]
+        lines.append(f"| {job} | {took:.0f} | {median(stalls):.1f} | {max(stalls):.1f} |")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())
