@@ -24,7 +24,7 @@ from enlighten_async.export.columns import values_of
 from enlighten_async.export.draft import Draft, Pipe
 from enlighten_async.models import Coverage, Receipt
 from enlighten_async.models.intervals import IntervalStats, Unit
-from enlighten_async.models.tabular import Tabular
+from enlighten_async.models.tabular import SingleRow
 from enlighten_async.windows import DAY
 
 MAX_SUMS_COLUMNS = 78
@@ -54,11 +54,6 @@ class LocalSum:
     wh: float
     got: int
     expected: int
-
-
-def answer_table(answer: object) -> Table:
-    """Return the rows of an answer."""
-    return answer._table() if isinstance(answer, Tabular) else object_table(type(answer), [answer])
 
 
 def sums_table(answer: Any, unit: Unit, zone: str) -> Table:
@@ -127,7 +122,7 @@ class Reading:
             price=given.pop("estimate", False) or price,
             as_json=given.pop("as_json", False) or format_name == "json",
             meters=meters,
-            single=not issubclass(answer, Tabular),
+            single=issubclass(answer, SingleRow),
         )
 
     @property
@@ -139,7 +134,7 @@ class Reading:
         """Return the rows of an answer: its own, those of its meters, or its sums."""
         if self.by is not None:
             return sums_table(answer, self.by, self.zone(answer))
-        rows: Table = answer.meter_table() if self.meters else answer_table(answer)
+        rows: Table = answer.meter_table() if self.meters else answer._table()
         return rows
 
     def zone(self, answer: Any) -> str:

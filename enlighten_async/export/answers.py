@@ -19,7 +19,7 @@ from enlighten_async.models.convert import RowSequence
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.series import columns_of, once_per_class, row_class, to_int
-from enlighten_async.models.tabular import Tabular
+from enlighten_async.models.tabular import SingleRow, Tabular
 
 KIND: Final = "kind"
 """The column that tells in which of an answer's lists a row is."""
@@ -29,7 +29,7 @@ def concat(answers: Iterable[Tabular]) -> Table:
     """Return the rows of several answers of one kind, at least one, as one table; nothing is copied.
 
     Args:
-        answers: such as the series of several systems, or parts of a stream; or tables.
+        answers: such as the series or the summaries of several systems, or parts of a stream; or tables.
 
     Returns:
         Their rows, answer after answer, in a table that has `to_polars()`, `to_pandas()`, `to_arrow()` and
@@ -38,6 +38,10 @@ def concat(answers: Iterable[Tabular]) -> Table:
     Raises:
         InputError: there is no answer, or they are of several kinds.
     """
+    answers = list(answers)
+    first = type(answers[0]) if answers else None
+    if first and issubclass(first, SingleRow) and all(type(each) is first for each in answers):
+        return object_table(first, answers)
     tables = [answer._table() for answer in answers]
     if not tables:
         raise InputError("there is nothing to concatenate: pass at least one answer")

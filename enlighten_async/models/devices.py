@@ -22,7 +22,7 @@ from enlighten_async.models.convert import (
 )
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.tabular import Tabular
+from enlighten_async.models.tabular import SingleRow, Tabular
 
 _POWER = quantity_parser({"W": 1, "kW": 1000, "MW": 1_000_000})
 _ENERGY = quantity_parser(
@@ -31,7 +31,7 @@ _ENERGY = quantity_parser(
 
 
 @frozen
-class Envoy(ToDict):
+class Envoy(ToDict, SingleRow):
     """A gateway, which gathers the reports of a system's devices.
 
     Attributes:
@@ -71,7 +71,7 @@ class Envoys(RowSequence[Envoy]):
 
 
 @frozen
-class Device(ToDict):
+class Device(ToDict, SingleRow):
     """A device as the inventory lists it; of what kind it is tells the list.
 
     Attributes:
@@ -115,7 +115,7 @@ class Inventory(ToDict, Tabular):
 
 
 @frozen
-class MicroInverter(ToDict):
+class MicroInverter(ToDict, SingleRow):
     """A microinverter, by its last report.
 
     Attributes:
@@ -204,7 +204,7 @@ class CellularModem(ToDict):
 
 
 @frozen
-class SystemDevice(ToDict):
+class SystemDevice(ToDict, SingleRow):
     """A device of any kind; what the service does not tell of its kind is null.
 
     Attributes:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from enlighten_async.models import convert
 from enlighten_async.models.convert import FLAG, NEAREST, PARSE, RowSequence, ToDict, no_value, parse_text
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.tabular import SingleRow
 
 _NUMBER = {PARSE: convert.quantity_parser({"": 1})}
 
@@ -27,7 +28,7 @@ _HOUR = {PARSE: _hour, NEAREST: no_value}
 
 
 @frozen
-class EvChargerEvent(ToDict):
+class EvChargerEvent(ToDict, SingleRow):
     """An event of an EV charger.
 
     Attributes:
@@ -65,7 +66,7 @@ class EvChargerEvents(RowSequence[EvChargerEvent]):
 
 
 @frozen
-class EvChargerSession(ToDict):
+class EvChargerSession(ToDict, SingleRow):
     """One session of charging, from plugging in to plugging out.
 
     Attributes:
@@ -126,7 +127,7 @@ class EvChargingTime(ToDict):
 
 
 @frozen
-class EvChargerSchedule(ToDict):
+class EvChargerSchedule(ToDict, SingleRow):
     """A schedule of an EV charger.
 
     Attributes:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from enlighten_async.models.convert import FLAG, PARSE, RowSequence, ToDict, parse_id
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.tabular import SingleRow
 
 
 def _name(raw: object) -> str | None:
@@ -19,7 +20,7 @@ def _name(raw: object) -> str | None:
 
 
 @frozen
-class Event(ToDict):
+class Event(ToDict, SingleRow):
     """An event of a device, or of the whole system.
 
     Attributes:
@@ -93,7 +94,7 @@ class AlarmEvent(ToDict):
 
 
 @frozen
-class Alarm(ToDict):
+class Alarm(ToDict, SingleRow):
     """An alarm: raised by events of one kind that lasted, or were many.
 
     Attributes:
@@ -156,7 +157,7 @@ class OpenAlarms(RowSequence[Alarm]):
 
 
 @frozen
-class EventType(ToDict):
+class EventType(ToDict, SingleRow):
     """A kind of event, in the service's words.
 
     Attributes:

@@ -12,6 +12,7 @@ from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import row_class
+from enlighten_async.models.tabular import SingleRow
 from enlighten_async.windows import DAY, Window
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ D_co = TypeVar("D_co", bound=ToDict, covariant=True)
 
 
 @frozen
-class LifetimeDay(ToDict):
+class LifetimeDay(ToDict, SingleRow):
     """The energy of one local day.
 
     Attributes:
@@ -38,7 +39,7 @@ class LifetimeDay(ToDict):
 
 
 @frozen
-class BatteryDay(ToDict):
+class BatteryDay(ToDict, SingleRow):
     """Energy that a system's batteries took in and gave on one local day.
 
     Attributes:

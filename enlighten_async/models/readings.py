@@ -10,11 +10,11 @@ from attrs import field, frozen
 from enlighten_async.models.convert import STRICT, RowSequence, ToDict
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.tabular import Tabular
+from enlighten_async.models.tabular import SingleRow, Tabular
 
 
 @frozen
-class MeterReading(ToDict):
+class MeterReading(ToDict, SingleRow):
     """The reading of a revenue-grade meter.
 
     Attributes:
@@ -61,7 +61,7 @@ class ConsumptionMeterReadings(MeterReadings):
 
 
 @frozen
-class StorageMeterReading(ToDict):
+class StorageMeterReading(ToDict, SingleRow):
     """The reading of a meter of batteries (v4).
 
     Attributes:
@@ -99,7 +99,7 @@ class StorageMeterReadings(RowSequence[StorageMeterReading]):
 
 
 @frozen
-class MonthlyMeterReading(ToDict):
+class MonthlyMeterReading(ToDict, SingleRow):
     """The readings of a revenue-grade meter at both ends of a month.
 
     Attributes:

@@ -21,11 +21,11 @@ from enlighten_async.models.convert import (
 )
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.tabular import Tabular
+from enlighten_async.models.tabular import SingleRow, Tabular
 
 
 @frozen
-class BatterySettings(ToDict):
+class BatterySettings(ToDict, SingleRow):
     """The settings of a system's batteries.
 
     Attributes:
@@ -53,7 +53,7 @@ class BatterySettings(ToDict):
 
 
 @frozen
-class StormGuard(ToDict):
+class StormGuard(ToDict, SingleRow):
     """The settings of Storm Guard, which fills batteries before a storm.
 
     Attributes:
@@ -74,7 +74,7 @@ class StormGuard(ToDict):
 
 
 @frozen
-class GridStatus(ToDict):
+class GridStatus(ToDict, SingleRow):
     """The connection of a system to the grid.
 
     Attributes:
@@ -95,7 +95,7 @@ class GridStatus(ToDict):
 
 
 @frozen
-class Load(ToDict):
+class Load(ToDict, SingleRow):
     """The rule by which one load of a house is switched.
 
     Attributes:
@@ -143,7 +143,7 @@ class LoadControl(RowSequence[Load]):
 
 
 @frozen
-class LatestReport(ToDict):
+class LatestReport(ToDict, SingleRow):
     """The last report of a device, or of one channel of it; null is what it does not tell.
 
     A report that is older than 7 days is left out: instant, power and mode are null then.

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from enlighten_async.models.convert import PARSE, PICKED, STRICT, RowSequence, ToDict, parse_cursor, parse_day
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.tabular import SingleRow
 
 
 @frozen
@@ -28,7 +29,7 @@ class EvsePower(ToDict):
 
 
 @frozen
-class Summary(ToDict):
+class Summary(ToDict, SingleRow):
     """One system on one of its local days.
 
     Attributes:
@@ -76,7 +77,7 @@ class Summary(ToDict):
 
 
 @frozen
-class System(ToDict):
+class System(ToDict, SingleRow):
     """One solar system.
 
     Attributes:
@@ -155,7 +156,7 @@ class Systems(RowSequence[System]):
 
 
 @frozen
-class SystemId(ToDict):
+class SystemId(ToDict, SingleRow):
     """The number of the system that a gateway belongs to; `int()` of it is the number.
 
     Attributes:

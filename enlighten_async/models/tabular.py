@@ -81,3 +81,14 @@ class Tabular:
         from enlighten_async.export import frames  # noqa: PLC0415 - as above
 
         return frames.to_pandas(self._table(), stamp, tz)
+
+
+class SingleRow(Tabular):
+    """A value that is one row itself; objects within it lie flat in the row."""
+
+    __slots__ = ()
+
+    def _table(self) -> Table:
+        from enlighten_async.export import object_table  # noqa: PLC0415 - only exports need it
+
+        return object_table(type(self), [self])

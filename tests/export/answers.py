@@ -14,7 +14,7 @@ from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.series import NAN, Series, columns_of, row_class
-from enlighten_async.models.tabular import Tabular
+from enlighten_async.models.tabular import SingleRow, Tabular
 from enlighten_async.windows import Window
 
 GRID, START = 900, 1_750_000_500
@@ -27,6 +27,7 @@ _VALUES: dict[object, list[Any]] = {
     int: [0, 2**53 + 1, 7, -5],
     float: [0.5, 3.0, -1.25],
     str: [HOSTILE, "", "121817030000", "x"],
+    models.Reason: [models.Reason.UNAVAILABLE, models.Reason.NO_DEVICE],
     datetime.date: [datetime.date(2026, 3, 29), datetime.date(1971, 1, 1)],
     datetime.datetime: [
         datetime.datetime(2026, 10, 25, 0, 45, tzinfo=datetime.UTC),
@@ -128,5 +129,13 @@ def kinds() -> Iterator[type[Any]]:
     """Yield all public kinds of answers that have rows."""
     for name in models.__all__:
         kind = getattr(models, name)
-        if issubclass(kind, Tabular) and kind is not Series:
+        if issubclass(kind, Tabular) and not issubclass(kind, SingleRow) and kind is not Series:
+            yield kind
+
+
+def objects() -> Iterator[type[Any]]:
+    """Yield all public kinds of objects that are one row."""
+    for name in models.__all__:
+        kind = getattr(models, name)
+        if issubclass(kind, SingleRow):
             yield kind

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from inspect import getmembers, isfunction
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from enlighten_async import InputError, concat, models
+from enlighten_async import EnlightenClient, InputError, Query, concat, models
 from enlighten_async.export import Table, table_of
 from enlighten_async.export.columns import values_of
-from tests.export.answers import HOSTILE, ZONE, answer, intervals, kinds
+from enlighten_async.models.tabular import Tabular
+from tests.export.answers import HOSTILE, ZONE, answer, intervals, kinds, objects
+from tests.export.answers import row as row_of
 
 KINDS = sorted(kinds(), key=lambda kind: kind.__name__)
 
@@ -162,6 +165,25 @@ def test_answers_of_a_kind_are_concatenated() -> None:
     assert len(concat(each.meter_table() for each in (one, other))) == 2 * 4 + 2 * 4 - 2
     energy = table.batches[1].columns[-1].buffers[1]
     assert energy is other.intervals._columns["wh_del"]
+
+
+@pytest.mark.parametrize("kind", sorted(objects(), key=str), ids=lambda kind: str(kind.__name__))
+def test_an_object_is_one_row_and_several_are_several(kind: type[Any]) -> None:
+    """With the same columns, whatever of them is null; twenty summaries are a table of twenty rows."""
+    several = [row_of(kind, turn) for turn in range(6)]
+    table = concat(several)
+    assert [rows(each._table()) for each in several] == [[each] for each in rows(table)]
+    assert rows(concat(each._table() for each in several)) == rows(table)
+    assert not table.of_intervals
+
+
+def test_every_answer_of_the_client_is_a_table() -> None:
+    """One with rows, or one row: no answer that was paid for has no place in a file."""
+    hints = [get_type_hints(each).get("return") for _, each in getmembers(EnlightenClient, isfunction)]
+    answers = {get_args(hint)[1] for hint in hints if get_origin(hint) is Query}
+    models_ = {each for each in answers if isinstance(each, type)}
+    assert len(models_) > 40
+    assert all(issubclass(each, Tabular) for each in models_)
 
 
 def test_zones_that_differ_are_not_told() -> None:

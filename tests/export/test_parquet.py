@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from enlighten_async import EnlightenClient, RgmStats, write
+from enlighten_async import EnlightenClient, RgmStats, Summary, concat, write
 from enlighten_async.export.encoders import ROW_GROUP_ROWS, ParquetEncoder
 from tests.export.answers import answer, kinds
 from tests.export.test_encoders import rows_of
@@ -146,3 +146,23 @@ def resident() -> int:
     """Return the memory of this process, bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096
+
+
+def test_summaries_of_many_systems_are_a_table(tmp_path: Path) -> None:
+    """A row for each system, in a file and in each library; an answer without rows has its schema."""
+    pandas, polars = map(pytest.importorskip, ("pandas", "polars"))
+    world, client, ids = fleet()
+
+    async def work() -> list[Summary]:
+        await write((client.summary(each) for each in ids), tmp_path / "a.parquet")
+        before = world.clock.now() - 40 * 365 * 86_400
+        await write(client.rgm_stats(ids[0], start_at=before, end_at=before + 9_000), tmp_path / "b.parquet")
+        return [await client.summary(each) for each in ids]
+
+    summaries = asyncio.run(work())
+    energy = sum(each.energy_lifetime for each in summaries)
+    table, frame = concat(summaries), polars.read_parquet(tmp_path / "a.parquet")
+    for each in (frame, table.to_polars(), table.to_pandas(), polars.DataFrame(table)):
+        assert (len(each), each["energy_lifetime"].sum(), list(each["system_id"])) == (SYSTEMS, energy, ids)
+    assert len(summaries[0].to_pandas()) == len(polars.DataFrame(summaries[0])) == 1
+    assert pandas.read_parquet(tmp_path / "b.parquet").columns.tolist()[:2] == ["system_id", "end_at"]

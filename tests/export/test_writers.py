@@ -278,5 +278,29 @@ async def test_each_kind_has_a_file_of_its_own(world: World, tmp_path: Path) -> 
     with pytest.raises(InputError, match="file of its own"):
         await write([client.rgm_stats(world.system), client.stats(world.system)], tmp_path / "a.csv")
     assert (tmp_path / "a.csv.partial").exists()
-    with pytest.raises(InputError, match="has no rows"):
-        await write(client.summary(world.system), tmp_path / "b.csv")
+    with pytest.raises(InputError, match="int has no rows"):
+        await write(client.summary(world.system), tmp_path / "b.csv", rows=lambda _: 5)  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+async def test_an_answer_that_is_one_object_is_one_row(world: World, tmp_path: Path, suffix: str) -> None:
+    """Summaries of many systems are a file with a row for each."""
+    path = tmp_path / f"a{suffix}"
+    client = world.client()
+    ids = [each.system_id for each in await client.systems()]
+    export = await write((client.summary(each) for each in ids), path)
+    assert (export.rows, export.receipt.sent, export.complete) == (len(ids), len(ids), True)
+    assert not (await write((client.summary(each) for each in ids), path)).changed
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("years", [-1, 1], ids=["future", "before operation"])
+async def test_an_answer_without_rows_is_a_file_with_its_columns(
+    world: World, tmp_path: Path, years: int, *, several: bool
+) -> None:
+    """Of a range of which nothing exists: a head in CSV, nothing in JSON Lines."""
+    client, start = world.client(), world.clock.now() - years * 40 * 365 * 86_400
+    for suffix, content in ((".csv", "system_id,end_at,devices_reporting,wh_del\n"), (".jsonl", "")):
+        query = client.rgm_stats(world.system, start_at=start, end_at=start + 9_000)
+        export = await write([query] if several else query, tmp_path / f"a{suffix}")
+        assert ((tmp_path / f"a{suffix}").read_bytes().decode(), export.rows) == (content, 0)
