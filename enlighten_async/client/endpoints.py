@@ -76,10 +76,9 @@ class Endpoints(QueryMethods):
     ) -> Query[models.System, models.Systems]:
         """Ask for the systems the user may see, and that pass all filters.
 
-        One request per 1,000 systems, in v4 per 100. Not all filters are in v4: `NotSupported` says which.
+        One request per 1,000 systems, in v4 per 100. Streamed, it hands out one `System` after another.
 
-        Streamed, it hands out one `System` after another. A filter is one value, or several of which one
-        must match.
+        A filter is one value, or several of which one must match; one that is not given asks for nothing.
 
         Args:
             system_id: numbers of systems.
@@ -88,6 +87,11 @@ class Endpoints(QueryMethods):
             reference: names your own company gave.
             installer: names of installers.
             connection_type: such as "ethernet".
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: v4 has no such filter; the text names it.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(
             self._api.systems(
@@ -103,18 +107,33 @@ class Endpoints(QueryMethods):
     def search_system_id(self, serial_num: str) -> Query[models.SystemId, models.SystemId]:
         """Ask for the system that the gateway with this serial number belongs to; one request.
 
-        Raises `NotFound`, in the service's words, if there is none.
+        Args:
+            serial_num: serial number of the gateway, as a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotFound: awaited: there is no such gateway, in the service's words.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._api.search_system_id(serial_num))
 
     def summary(
         self, system_id: int | str, *, summary_date: date | None = None
     ) -> Query[models.Summary, models.Summary]:
-        """Ask for a system's state and energy on one of its local days, by default its today; one request."""
+        """Ask for a system's state, power (W) and energy (Wh) on one of its local days; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+            summary_date: the local day; by default the system's today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._api.summary(parse_system_id(system_id), summary_date))
 
     def stats(self, system_id: int | str, **range_: Unpack[TimeRange]) -> Query[models.Stats, models.Stats]:
-        """Ask for the 5-minute intervals of a system's microinverters.
+        """Ask for the 5-minute intervals of a system's microinverters, W and Wh.
 
         One request per day of the range, in v4 per 7 days.
 
@@ -122,48 +141,70 @@ class Endpoints(QueryMethods):
         day means 24 hours: local days, and systems whose time zone is known, are exact either way.
 
         Args:
-            system_id: the system.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._api.stats(parse_system_id(system_id), **range_))
 
     def rgm_stats(
         self, system_id: int | str, **range_: Unpack[TimeRange]
     ) -> Query[models.RgmStats, models.RgmStats]:
-        """Ask for the 15-minute intervals of a system's revenue-grade meters; one request per 7 days.
+        """Ask for the 15-minute intervals of a system's revenue-grade meters, Wh; one request per 7 days.
 
         Args:
-            system_id: the system.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._api.rgm_stats(parse_system_id(system_id), **range_))
 
     def consumption_stats(
         self, system_id: int | str, **range_: Unpack[TimeRange]
     ) -> Query[models.ConsumptionStats, models.ConsumptionStats]:
-        """Ask for the 15-minute intervals of a site's consumption; one request per 28 days, in v4 per 7.
+        """Ask for the 15-minute intervals of a site's consumption, Wh.
 
-        Without an enabled meter of consumption the answer is empty, with the reason `no_device`; if the
-        user may not see it, it is an `AuthenticationError`.
+        One request per 28 days, in v4 per 7.
+
+        Without an enabled meter of consumption the answer is empty, with the reason `no_device`.
 
         Args:
-            system_id: the system.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            AuthenticationError: awaited: the user may not see the consumption.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._api.consumption_stats(parse_system_id(system_id), **range_))
 
     def energy_lifetime(
         self, system_id: int | str, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]
     ) -> Query[models.EnergyLifetime, models.EnergyLifetime]:
-        """Ask for the energy that a system produced on each of its local days; one request for all its life.
+        """Ask for the energy that a system produced on each of its local days, Wh; one request.
 
         Without days the answer is empty, with a `reason`. Zeros at the end may mean that nothing was
         reported yet. Of days that are not over, v4 gives none, but today if it is the first.
 
         Args:
-            system_id: the system.
+            system_id: the service's number of the system, as a number or a text.
             production: "all" gives the series of meters and microinverters as well, on the same days.
-            days: start_date and end_date.
+            days: start_date and end_date, local days of the system, both included: see `DayRange`. Without
+                any: its whole life, until yesterday.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(
             self._api.energy_lifetime(parse_system_id(system_id), production=production, **days)
@@ -172,20 +213,41 @@ class Endpoints(QueryMethods):
     def consumption_lifetime(
         self, system_id: int | str, **days: Unpack[DayRange]
     ) -> Query[models.ConsumptionLifetime, models.ConsumptionLifetime]:
-        """Ask for the energy that was consumed on each local day; one request.
+        """Ask for the energy that was consumed on each local day, Wh; one request.
 
         Args:
-            system_id: the system.
-            days: start_date and end_date, as in `energy_lifetime`.
+            system_id: the service's number of the system, as a number or a text.
+            days: start_date and end_date, local days of the system, both included: see `DayRange`. Without
+                any: its whole life, until yesterday.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._api.consumption_lifetime(parse_system_id(system_id), **days))
 
     def envoys(self, system_id: int | str) -> Query[models.Envoys, models.Envoys]:
-        """Ask for a system's gateways; one request."""
+        """Ask for a system's gateways; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._api.envoys(parse_system_id(system_id)))
 
     def inventory(self, system_id: int | str) -> Query[models.Inventory, models.Inventory]:
-        """Ask for a system's active gateways, microinverters and meters; one request."""
+        """Ask for a system's active gateways, microinverters and meters; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._api.inventory(parse_system_id(system_id)))
 
     def inverters_summary_by_envoy_or_site(
@@ -194,22 +256,48 @@ class Endpoints(QueryMethods):
         """Ask for the last report of each of a system's microinverters, by gateway.
 
         One request, in v4 one per 100 microinverters.
+
+        Args:
+            site_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._api.inverters_summary_by_envoy_or_site(parse_system_id(site_id)))
 
     def production_meter_readings(
         self, system_id: int | str, *, end_at: Moment | None = None
     ) -> Query[models.ProductionMeterReadings, models.ProductionMeterReadings]:
-        """Ask for the last readings of a system's production meters, by now or by `end_at`; one request."""
+        """Ask for the last readings of a system's production meters, Wh; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+            end_at: the moment by which the readings were taken, an aware datetime or epoch seconds; now if
+                not given.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._api.production_meter_readings(parse_system_id(system_id), end_at))
 
     def monthly_production(
         self, system_id: int | str, *, start_date: date
     ) -> Query[models.MonthlyProduction, models.MonthlyProduction]:
-        """Ask for the energy of the month that begins on a local day, at least a month ago; one request.
+        """Ask for the energy of the month that begins on a local day, Wh by meter; one request.
 
         The service has deprecated it, and v4 no longer has it: use `energy_lifetime` or
-        `production_meter_readings`. Raises `Unavailable` with `error_code` 7 if the data is not available
-        for now.
+        `production_meter_readings`.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+            start_date: the day on which the month begins, at least a month ago.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v4.
+            Unavailable: awaited: the data is not available for now (`error_code` 7).
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._api.monthly_production(parse_system_id(system_id), start_date))

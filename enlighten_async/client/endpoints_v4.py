@@ -42,30 +42,78 @@ class EndpointsV4(QueryMethods):
         return self._api
 
     def system(self, system_id: int | str) -> Query[models.SystemDetails, models.SystemDetails]:
-        """Ask for one system; one request."""
+        """Ask for one system; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.system(parse_system_id(system_id)))
 
     def devices(self, system_id: int | str) -> Query[models.Devices, models.Devices]:
-        """Ask for a system's devices of all kinds; one request."""
+        """Ask for a system's devices of all kinds; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.devices(parse_system_id(system_id)))
 
     def latest_telemetry(self, system_id: int | str) -> Query[models.LatestTelemetry, models.LatestTelemetry]:
         """Ask for the last power of meters and batteries, and the state of other devices; one request.
 
         Values older than 7 days are null.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.latest_telemetry(parse_system_id(system_id)))
 
     def consumption_meter_readings(
         self, system_id: int | str, *, end_at: Moment | None = None
     ) -> Query[models.ConsumptionMeterReadings, models.ConsumptionMeterReadings]:
-        """Ask for the last readings of a system's consumption meters, by now or by `end_at`; one request."""
+        """Ask for the last readings of a system's consumption meters, Wh; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+            end_at: the moment by which the readings were taken, an aware datetime or epoch seconds; now if
+                not given.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.consumption_meter_readings(parse_system_id(system_id), end_at))
 
     def storage_meter_readings(
         self, system_id: int | str, *, end_at: Moment | None = None
     ) -> Query[models.StorageMeterReadings, models.StorageMeterReadings]:
-        """Ask for the last readings of the meters of batteries, by now or by `end_at`; one request."""
+        """Ask for the last readings of the meters of batteries, Wh; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+            end_at: the moment by which the readings were taken, an aware datetime or epoch seconds; now if
+                not given.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.storage_meter_readings(parse_system_id(system_id), end_at))
 
     def events(
@@ -78,9 +126,14 @@ class EndpointsV4(QueryMethods):
         several windows may be in each of them.
 
         Args:
-            system_id: the system.
+            system_id: the service's number of the system, as a number or a text.
             start_time: start of the range, an aware datetime or epoch seconds.
             end_time: its end; now if not given, or if it is later.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         plan = self._v4.events(parse_system_id(system_id), start_time=start_time, end_time=end_time)
         return self._query(plan)
@@ -96,11 +149,16 @@ class EndpointsV4(QueryMethods):
         """Ask for the alarms of a system; one request per 7 days. Ranges and streams as in `events`.
 
         Args:
-            system_id: the system.
+            system_id: the service's number of the system, as a number or a text.
             start_time: start of the range, an aware datetime or epoch seconds.
             end_time: its end; now if not given, or if it is later.
-            cleared: `True` asks for alarms that are over, `False` for those that are not, which the
-                service also gives by default.
+            cleared: `True` asks for alarms that are over, `False` for those that are not, which the service
+                also gives by default.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         plan = self._v4.alarms(
             parse_system_id(system_id), start_time=start_time, end_time=end_time, cleared=cleared
@@ -108,11 +166,29 @@ class EndpointsV4(QueryMethods):
         return self._query(plan)
 
     def open_events(self, system_id: int | str) -> Query[models.OpenEvents, models.OpenEvents]:
-        """Ask for the events of a system that are not over; one request."""
+        """Ask for the events of a system that are not over; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.open_events(parse_system_id(system_id)))
 
     def open_alarms(self, system_id: int | str) -> Query[models.OpenAlarms, models.OpenAlarms]:
-        """Ask for the alarms of a system that are not over; one request."""
+        """Ask for the alarms of a system that are not over; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.open_alarms(parse_system_id(system_id)))
 
     def event_types(
@@ -120,12 +196,28 @@ class EndpointsV4(QueryMethods):
     ) -> Query[models.EventTypes, models.EventTypes]:
         """Ask for all types of events and the advice on them, or for one of them; one request.
 
-        Raises `NotFound` if there is no such type.
+        Args:
+            event_type_id: number of the one type that is meant; all if not given.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: there is no such type.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.event_types(event_type_id))
 
     def ev_charger_devices(self, system_id: int | str) -> Query[models.EvChargers, models.EvChargers]:
-        """Ask for a system's active EV chargers; one request."""
+        """Ask for a system's active EV chargers; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.ev_charger_devices(parse_system_id(system_id)))
 
     def ev_charger_events(
@@ -136,8 +228,14 @@ class EndpointsV4(QueryMethods):
         Streamed, it hands out one `EvChargerEvent` after another.
 
         Args:
-            system_id: the system.
-            serial_num: of the one charger that is meant.
+            system_id: the service's number of the system, as a number or a text.
+            serial_num: serial number of the one charger that is meant, as a text; all if not given.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: the system has no such device, or there is no such system.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.ev_charger_events(parse_system_id(system_id), serial_num=serial_num))
 
@@ -147,29 +245,94 @@ class EndpointsV4(QueryMethods):
         """Ask for the charging sessions of an EV charger; one request per 100 sessions.
 
         Streamed, it hands out one `EvChargerSession` after another.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+            serial_number: serial number of the charger, as a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: the system has no such device, or there is no such system.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.ev_charger_sessions(parse_system_id(system_id), serial_number))
 
     def ev_charger_schedules(
         self, system_id: int | str, serial_number: str
     ) -> Query[models.EvChargerSchedules, models.EvChargerSchedules]:
-        """Ask for the charging schedules of an EV charger; one request."""
+        """Ask for the charging schedules of an EV charger; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+            serial_number: serial number of the charger, as a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: the system has no such device, or there is no such system.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.ev_charger_schedules(parse_system_id(system_id), serial_number))
 
     def battery_settings(self, system_id: int | str) -> Query[models.BatterySettings, models.BatterySettings]:
-        """Ask for the settings of a system's batteries; one request. Without any, `reason` says so."""
+        """Ask for the settings of a system's batteries; one request. Without any, `reason` says so.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            MissingAccessControl: awaited: the plan or the application lacks "System Configurations", which
+                plans from Megawatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.battery_settings(parse_system_id(system_id)))
 
     def storm_guard(self, system_id: int | str) -> Query[models.StormGuard, models.StormGuard]:
-        """Ask whether batteries are filled before storms; one request. Without any, `reason` says so."""
+        """Ask whether batteries are filled before storms; one request. Without any, `reason` says so.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            MissingAccessControl: awaited: the plan or the application lacks "System Configurations", which
+                plans from Megawatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.storm_guard(parse_system_id(system_id)))
 
     def grid_status(self, system_id: int | str) -> Query[models.GridStatus, models.GridStatus]:
-        """Ask whether a system is on the grid; one request. Before its first report, `reason` says so."""
+        """Ask whether a system is on the grid; one request. Before its first report, `reason` says so.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            MissingAccessControl: awaited: the plan or the application lacks "System Configurations", which
+                plans from Megawatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.grid_status(parse_system_id(system_id)))
 
     def load_control(self, system_id: int | str) -> Query[models.LoadControl, models.LoadControl]:
-        """Ask for the settings of a house's loads; one request."""
+        """Ask for the settings of a house's loads; one request.
+
+        Args:
+            system_id: the service's number of the system, as a number or a text.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            MissingAccessControl: awaited: the plan or the application lacks "System Configurations", which
+                plans from Megawatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
+        """
         return self._query(self._v4.load_control(parse_system_id(system_id)))
 
     def production_meter(
@@ -178,8 +341,14 @@ class EndpointsV4(QueryMethods):
         """Ask for the 15-minute intervals of a system's production meters, Wh; one request per 7 days.
 
         Args:
-            system_id: the system.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.production_meter(parse_system_id(system_id), **range_))
 
@@ -191,8 +360,14 @@ class EndpointsV4(QueryMethods):
         One request per 7 days; without a battery the answer is empty, with the reason `no_device`.
 
         Args:
-            system_id: the system.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.battery(parse_system_id(system_id), **range_))
 
@@ -204,8 +379,14 @@ class EndpointsV4(QueryMethods):
         The service works it out from production and consumption: it takes meters of both.
 
         Args:
-            system_id: the system.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.energy_import_telemetry(parse_system_id(system_id), **range_))
 
@@ -215,8 +396,14 @@ class EndpointsV4(QueryMethods):
         """Ask for the energy fed into the grid, Wh by 15 minutes; as `energy_import_telemetry`.
 
         Args:
-            system_id: the system.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.energy_export_telemetry(parse_system_id(system_id), **range_))
 
@@ -230,8 +417,16 @@ class EndpointsV4(QueryMethods):
         another.
 
         Args:
-            system_id: the system.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            MissingAccessControl: awaited: the plan or the application lacks "Device Level Production
+                Monitoring", which plans from Kilowatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.micros_telemetry(parse_system_id(system_id), **range_))
 
@@ -241,9 +436,18 @@ class EndpointsV4(QueryMethods):
         """Ask for the power and energy of one microinverter, W and Wh by 5 minutes; one request per 7 days.
 
         Args:
-            system_id: the system.
-            serial_number: the microinverter.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            serial_number: serial number of the microinverter, as a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: the system has no such device, or there is no such system.
+            MissingAccessControl: awaited: the plan or the application lacks "Device Level Production
+                Monitoring", which plans from Kilowatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.micro_telemetry(parse_system_id(system_id), serial_number, **range_))
 
@@ -255,9 +459,18 @@ class EndpointsV4(QueryMethods):
         One request per 7 days.
 
         Args:
-            system_id: the system.
-            serial_number: the Encharge.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            serial_number: serial number of the Encharge, as a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: the system has no such device, or there is no such system.
+            MissingAccessControl: awaited: the plan or the application lacks "Device Level Production
+                Monitoring", which plans from Kilowatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.encharge_telemetry(parse_system_id(system_id), serial_number, **range_))
 
@@ -269,9 +482,18 @@ class EndpointsV4(QueryMethods):
         Today's documentation of the service no longer has it.
 
         Args:
-            system_id: the system.
-            serial_number: the AC Battery.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            serial_number: serial number of the AC Battery, as a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: the system has no such device, or there is no such system.
+            MissingAccessControl: awaited: the plan or the application lacks "Device Level Production
+                Monitoring", which plans from Kilowatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.acb_telemetry(parse_system_id(system_id), serial_number, **range_))
 
@@ -284,9 +506,18 @@ class EndpointsV4(QueryMethods):
         to 15 minutes.
 
         Args:
-            system_id: the system.
-            serial_number: the charger.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            serial_number: serial number of the charger, as a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: the system has no such device, or there is no such system.
+            MissingAccessControl: awaited: the plan or the application lacks "Device Level Production
+                Monitoring", which plans from Kilowatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.evse_telemetry(parse_system_id(system_id), serial_number, **range_))
 
@@ -296,8 +527,16 @@ class EndpointsV4(QueryMethods):
         """Ask for the energy that a heat pump consumed, Wh by 5 or by 15 minutes; as `evse_telemetry`.
 
         Args:
-            system_id: the system.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            MissingAccessControl: awaited: the plan or the application lacks "Device Level Production
+                Monitoring", which plans from Kilowatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.hp_telemetry(parse_system_id(system_id), **range_))
 
@@ -310,9 +549,16 @@ class EndpointsV4(QueryMethods):
         service itself would answer for yesterday.
 
         Args:
-            system_id: the system.
-            serial_number: the charger.
-            range_: start_at and end_at, or start_date and end_date; today if neither is given.
+            system_id: the service's number of the system, as a number or a text.
+            serial_number: serial number of the charger, as a text.
+            range_: start_at and end_at (instants), or start_date and end_date (local days of the system, both
+                included): see `TimeRange`. Without any: the system's own today, so far.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: the system has no such device, or there is no such system.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.ev_charger_telemetry(parse_system_id(system_id), serial_number, **range_))
 
@@ -322,8 +568,14 @@ class EndpointsV4(QueryMethods):
         """Ask for the energy that all batteries took in and gave on each local day, Wh; one request.
 
         Args:
-            system_id: the system.
-            days: start_date and end_date.
+            system_id: the service's number of the system, as a number or a text.
+            days: start_date and end_date, local days of the system, both included: see `DayRange`. Without
+                any: its whole life, until yesterday.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.battery_lifetime(parse_system_id(system_id), **days))
 
@@ -333,8 +585,14 @@ class EndpointsV4(QueryMethods):
         """Ask for the energy drawn from the grid on each local day, Wh; one request.
 
         Args:
-            system_id: the system.
-            days: start_date and end_date.
+            system_id: the service's number of the system, as a number or a text.
+            days: start_date and end_date, local days of the system, both included: see `DayRange`. Without
+                any: its whole life, until yesterday.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.energy_import_lifetime(parse_system_id(system_id), **days))
 
@@ -344,8 +602,14 @@ class EndpointsV4(QueryMethods):
         """Ask for the energy fed into the grid on each local day, Wh; one request.
 
         Args:
-            system_id: the system.
-            days: start_date and end_date.
+            system_id: the service's number of the system, as a number or a text.
+            days: start_date and end_date, local days of the system, both included: see `DayRange`. Without
+                any: its whole life, until yesterday.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.energy_export_lifetime(parse_system_id(system_id), **days))
 
@@ -355,8 +619,16 @@ class EndpointsV4(QueryMethods):
         """Ask for the energy that a system's heat pump consumed on each local day, Wh; one request.
 
         Args:
-            system_id: the system.
-            days: start_date and end_date.
+            system_id: the service's number of the system, as a number or a text.
+            days: start_date and end_date, local days of the system, both included: see `DayRange`. Without
+                any: its whole life, until yesterday.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            MissingAccessControl: awaited: the plan or the application lacks "Device Level Production
+                Monitoring", which plans from Kilowatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.hp_lifetime(parse_system_id(system_id), **days))
 
@@ -366,9 +638,18 @@ class EndpointsV4(QueryMethods):
         """Ask for the energy that one charger of cars consumed on each local day, Wh; one request.
 
         Args:
-            system_id: the system.
-            serial_number: the charger.
-            days: start_date and end_date.
+            system_id: the service's number of the system, as a number or a text.
+            serial_number: serial number of the charger, as a text.
+            days: start_date and end_date, local days of the system, both included: see `DayRange`. Without
+                any: its whole life, until yesterday.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: the system has no such device, or there is no such system.
+            MissingAccessControl: awaited: the plan or the application lacks "Device Level Production
+                Monitoring", which plans from Kilowatt on include.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._v4.evse_lifetime(parse_system_id(system_id), serial_number, **days))
 
@@ -378,10 +659,16 @@ class EndpointsV4(QueryMethods):
         """Ask for the energy that a charger of Enphase consumed on each local day, Wh; one request.
 
         Args:
-            system_id: the system.
-            serial_number: the charger.
-            start_date: first day.
-            end_date: last day, included; by default yesterday.
+            system_id: the service's number of the system, as a number or a text.
+            serial_number: serial number of the charger, as a text.
+            start_date: first local day.
+            end_date: last local day, included; by default yesterday.
+
+        Raises:
+            InputError: at the call: an argument is wrong.
+            NotSupported: at the call: the client is one for v2.
+            NotFound: awaited: the system has no such device, or there is no such system.
+            EnlightenError: awaited: one of those that `Query` lists.
         """
         plan = self._v4.ev_charger_lifetime(
             parse_system_id(system_id), serial_number, start_date=start_date, end_date=end_date

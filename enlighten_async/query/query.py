@@ -93,7 +93,22 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     cancelled goes on where it was when it is awaited again. Wherever a coroutine is taken, so is it.
 
     A window that fails does not stop the others. The error comes when they are in: from `await` with
-    their data on `.partial`, from a stream after its last part.
+    their data on `.partial`, from a stream after its last part. One error comes of a query, never a group.
+
+    Raises:
+        AuthenticationError: key or user are not accepted; `ReauthorizationRequired`: the owner has to log
+            in at its `url`.
+        PermissionDenied: the user, the application or the plan does not include this.
+        NotFound: there is no such system, or this user may not see it.
+        RangeError: the service says that the range is invalid.
+        BudgetExceeded: it needs more than `max_requests`, `max_wait` or `only_cached` allow.
+        QuotaExhausted: the plan is used up until `retry_at`.
+        Unavailable: the service is down or has no such data for now; ask again later, or at `retry_at`, as
+            after `ServerError` and `Throttled`.
+        TransportError: no whole answer arrived; `RequestTimeout`: in time.
+        DecodeError: the answer is not what the service documents.
+        ServiceRetired: v2 of the API has ended.
+        UsageError: the query was streamed before, its client is closed or of another event loop.
     """
 
     def __init__(self, session: Session, options: QueryOptions, plan: QueryPlan[I_co, T_co]) -> None:
