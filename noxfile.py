@@ -170,10 +170,14 @@ def docs(session: nox.Session) -> None:
     shutil.rmtree(room / "pages", ignore_errors=True)
     session.run("python", "docs/pages.py", str(room / "pages"))
     shutil.copytree("enlighten_async", room / "code" / "enlighten_async", dirs_exist_ok=True)
-    for name in ("zensical.toml", "site.css"):
+    for name in ("zensical.toml", "attrs_signatures.py"):
         shutil.copy(Path("docs", name), room)
+    shutil.copy(Path("docs", "site.css"), room / "pages")
     session.chdir(room)
-    session.run("zensical", "build", "--clean", "--strict", *session.posargs)
+    told = session.run("zensical", "build", "--clean", "--strict", *session.posargs, silent=True)
+    session.log(told)
+    if "griffe:" in str(told):
+        session.error("a docstring does not fit what it describes: see above")
     session.log(f"open {room / 'site' / 'index.html'}")
 
 
