@@ -108,8 +108,8 @@ class ParquetEncoder(Encoder):
 
     def __init__(self) -> None:
         super().__init__()
-        load("nanoarrow", "parquet")
-        load("pyarrow", "parquet")
+        load("nanoarrow", "pyarrow")
+        load("pyarrow", "pyarrow")
         self._sink = _Sink()
         self._waiting: list[pyarrow.Table] = []
         self._writer: parquet.ParquetWriter | None = None
@@ -149,7 +149,7 @@ class ParquetEncoder(Encoder):
         """Write row groups while at least so many rows wait."""
         if self._writer is None or not self._waiting:
             return
-        rows = load("pyarrow", "parquet").concat_tables(self._waiting)
+        rows = load("pyarrow", "pyarrow").concat_tables(self._waiting)
         while len(rows) >= least:
             self._writer.write_table(rows.slice(0, ROW_GROUP_ROWS), row_group_size=ROW_GROUP_ROWS)
             rows = rows.slice(ROW_GROUP_ROWS)

@@ -121,6 +121,6 @@ def test_a_missing_library_is_told_before_anything_is_sent(
 ) -> None:
     """By the extra that installs it."""
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(InputError, match=r'pip install "enlighten-async\[parquet\]"'):
+    with pytest.raises(InputError, match=r'pip install "enlighten-async\[pyarrow\]"'):
         write(world.client().systems(), "a.parquet")
     assert world.emulator.counts.sent == 0
