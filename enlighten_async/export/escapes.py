@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - some take the wide ones
-"""Beginnings of a text that a spreadsheet takes for a formula."""
-
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of control, format (the bidirectional are among them), surrogate and separator."""
 
@@ -15,6 +12,13 @@ JOINERS = "\u200c\u200d"
 """Characters of the category of formats that some scripts and emoji are written with."""
 
 APOSTROPHE, LINE_FEED = "'", "\n"
+
+_FORMULA = re.compile(r"(^|[;\n])(?=[\t\r]|[^\S\n]*[\u200c\u200d]*[-=+@＝＋－＠])")  # noqa: RUF001 - wide ones
+"""The place before a text that a spreadsheet takes for a formula.
+
+A cell begins at the beginning of a text, and also in it where a sheet divides cells by semicolons, as in
+many countries: it then takes no notice of the quotes, so that a line feed begins a line.
+"""
 
 _NOT_SHOWN = re.compile("[^\n -~]")
 
@@ -32,11 +36,11 @@ def visible(text: str, *, kept: str = "") -> str:
 
 
 def cell(text: str) -> str:
-    """Return a text for CSV: one that a spreadsheet would run gets an apostrophe before it.
+    """Return a text for CSV: what a spreadsheet would run gets an apostrophe before it.
 
     Control and bidirectional characters are shown by their escapes; line feeds, which CSV quotes, stay.
     """
-    return f"{APOSTROPHE * text.startswith(FORMULAS)}{visible(text, kept=LINE_FEED)}"
+    return visible(_FORMULA.sub(rf"\1{APOSTROPHE}", text), kept=LINE_FEED)
 
 
 def json_ascii(json: bytes) -> str:

@@ -19,7 +19,7 @@ from enlighten_async.windows import Window
 
 GRID, START = 900, 1_750_000_500
 ZONE = "Europe/Berlin"
-HOSTILE = '<script>=cmd()"\x00\u202eعَ🌞\n'
+HOSTILE = '<script>;=cmd()"\x00\u202eعَ🌞\n'
 """A text that no format may be harmed by."""
 
 _VALUES: dict[object, list[Any]] = {

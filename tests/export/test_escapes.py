@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 import pytest
@@ -22,7 +23,11 @@ from enlighten_async.export.escapes import cell, json_ascii, visible
         ("\t=1", r"'\t=1"),
         ("\r=1", r"'\r=1"),
         ("＝1", "'＝1"),
-        (" =1", " =1"),
+        (" =1", "' =1"),
+        ("\u200d=1", "'\u200d=1"),
+        ("a;=1;\t @b; c", r"a;'=1;'\t @b; c"),
+        ("a\n=1\n\n b", "a\n'=1\n\n b"),
+        ("a;\r=1", r"a;'\r=1"),
         ("a=1", "a=1"),
         ("'=1", "'=1"),
         ("", ""),
@@ -42,3 +47,10 @@ def test_json_in_ascii_is_the_same_json(text: str) -> None:
     assert json.loads(shown) == [text]
     assert shown.isascii()
     assert visible(shown) == shown
+
+
+@given(st.text("=+-@＝;\n\t\r \u200d\u202eab", max_size=12))
+def test_nothing_is_a_formula_wherever_a_sheet_divides(text: str) -> None:
+    """Also where semicolons divide cells, and quotes within a line mean nothing."""
+    for piece in re.split("[;\n]", cell(text)):
+        assert piece.lstrip()[:1] not in {*"=+-@＝\t\r"} - {""}
