@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from pathlib import Path
@@ -14,6 +15,9 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False  # also where CI is set: no failure
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+FOREIGN = re.compile(r'<(?:script|link|img|iframe)\b[^>]* (?:src|href)="?(?:https?:)?//')
+"""What a page would load from another host; links that a reader follows are not among it."""
+
 TEXTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs")
 
 
@@ -178,7 +182,10 @@ def docs(session: nox.Session) -> None:
     session.log(told)
     if "griffe:" in str(told):
         session.error("a docstring does not fit what it describes: see above")
-    session.log(f"open {room / 'site' / 'index.html'}")
+    site = room / "site"
+    if foreign := [page for page in site.rglob("*.html") if FOREIGN.search(page.read_text(encoding="utf-8"))]:
+        session.error(f"these pages load something from another host: {', '.join(map(str, foreign))}")
+    session.log(f"open {site / 'index.html'}")
 
 
 @nox.session
