@@ -174,7 +174,7 @@ def docs(session: nox.Session) -> None:
     shutil.rmtree(room / "pages", ignore_errors=True)
     session.run("python", "docs/pages.py", str(room / "pages"))
     shutil.copytree("enlighten_async", room / "code" / "enlighten_async", dirs_exist_ok=True)
-    for name in ("zensical.toml", "attrs_signatures.py"):
+    for name in ("zensical.toml", "griffe_extensions.py"):
         shutil.copy(Path("docs", name), room)
     shutil.copy(Path("docs", "site.css"), room / "pages")
     session.chdir(room)

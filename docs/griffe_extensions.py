@@ -1,13 +1,17 @@
-"""An extension of griffe, which reads code for the reference: signatures of the classes that attrs makes."""
+"""Extensions of griffe, which reads code for the reference: signatures of attrs, links between entries."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import griffe
 
 ANSWERS = "enlighten_async.models."
 """Where the classes are whose values users get and do not make."""
+
+EMULATOR = "enlighten_async.emulator"
 
 KEYWORD, POSITIONAL = griffe.ParameterKind.keyword_only, griffe.ParameterKind.positional_or_keyword
 
@@ -50,3 +54,24 @@ class AttrsSignatures(griffe.Extension):
         this = griffe.Parameter("self", kind=POSITIONAL)
         init = griffe.Function("__init__", parameters=griffe.Parameters(this, *parameters), parent=cls)
         cls.set_member("__init__", init)
+
+
+class Links(griffe.Extension):
+    """Makes each name in a docstring that has an entry, such as `Query` or `Plan.WATT`, a link to that entry.
+
+    The emulator's docstrings and names stay text: some of them are also names of answers.
+    """
+
+    def __init__(self) -> None:
+        texts = [page.read_text(encoding="utf-8") for page in Path("pages", "docs", "reference").glob("*.md")]
+        paths = [path for text in texts for path in re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)]
+        self._paths = {path.rpartition(".")[2]: path for path in paths if not path.startswith(EMULATOR)}
+        self._name = re.compile(rf"(?<!\[)`({'|'.join(self._paths)})(\.\w+)?(\(.*?\))?`")
+
+    def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Change the docstring of a module, class, function or attribute."""
+        if obj.docstring and not obj.path.startswith(EMULATOR):
+            obj.docstring.value = self._name.sub(self._link, obj.docstring.value)
+
+    def _link(self, found: re.Match[str]) -> str:
+        return f"[{found[0]}][{self._paths[found[1]]}]"
