@@ -7,28 +7,36 @@ refreshes while the others wait for it, under the store's lock, and what was sen
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from copy import copy
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from typing import Literal
 from weakref import WeakKeyDictionary
 
 import anyio
 from anyio.lowlevel import RunVar
-from attrs import evolve, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import (
     EnlightenError,
     ReauthorizationRequired,
+    RequestTimeout,
     ServerError,
     TokenRefused,
     UsageError,
 )
 from enlighten_async.oauth.token_endpoint import Attempts, OAuthError, TokenEndpoint
-from enlighten_async.oauth.token_store import Tokens, TokenStore
+from enlighten_async.oauth.token_store import Tokens, TokenStore, identity
 from enlighten_async.transport import Credentials, Secret
 
 logger = logging.getLogger("enlighten_async")
@@ -39,6 +47,9 @@ SAVE_TIMEOUT_S = 30.0
 FIRST_SAVE_PAUSE_S, MAX_SAVE_PAUSE_S = 1.0, 60.0
 """Seconds after which tokens that could not be saved are saved again: the first pause, and the longest."""
 
+LAST_SAVE_PAUSES_S = 0.2, 1.0, 0.0
+"""Seconds after each attempt to save them when a client is closed."""
+
 REPEATED_401_S = 3600.0
 """Seconds within which a 401 to a token that replaced one with a 401 is not answered by another refresh."""
 
@@ -46,7 +57,45 @@ KeyIn = Literal["query", "header"]
 
 _BEARER = "Bearer "
 
-_locks: RunVar[WeakKeyDictionary[TokenSession, anyio.Lock]] = RunVar("enlighten_async.oauth.locks")
+_turns: RunVar[WeakKeyDictionary[TokenSession, Turns]] = RunVar("enlighten_async.oauth.turns")
+
+
+@define(eq=False)
+class Turns:
+    """The tasks of one event loop that need one account's tokens: one is at it, the others wait.
+
+    Attributes:
+        lock: held by the task that is at it.
+        waiting: the attempts of those who wait.
+    """
+
+    lock: anyio.Lock = Factory(anyio.Lock)
+    waiting: set[Attempts] = Factory(set)
+
+    @asynccontextmanager
+    async def turn(self, attempts: Attempts) -> AsyncIterator[None]:
+        """Wait for a task's turn, or raise the failure that ends its wait."""
+        held = False
+        try:
+            with self.hearing(attempts):
+                await self.lock.acquire()
+                held = True
+            yield
+        finally:
+            if held:
+                self.lock.release()
+
+    @contextmanager
+    def hearing(self, attempts: Attempts) -> Iterator[None]:
+        """Wait, within, for what another task does; raise the failure that ends the wait."""
+        self.waiting.add(attempts)
+        try:
+            with attempts.waiting:
+                yield
+        finally:
+            self.waiting.discard(attempts)
+        if attempts.failure is not None:
+            raise attempts.failure
 
 
 @frozen
@@ -58,12 +107,18 @@ class _Unsaved:
         stored: those which the store had at that time.
         pause: seconds until their next use saves them again.
         due_at: the moment (monotonic) at which that is.
+        store: where they are to be saved.
     """
 
     tokens: Tokens
     stored: Tokens | None
     pause: float
     due_at: float
+    store: TokenStore = field(repr=False)
+
+
+_unsaved: dict[tuple[Hashable, str], _Unsaved] = {}
+"""Unsaved tokens of this process, by store and account: the next object for the same store finds them."""
 
 
 class TokenCache:
@@ -81,13 +136,13 @@ class TokenCache:
         self._clock = clock
         self._tokens: Tokens | None = None
         self._stored: Tokens | None = None
-        self._unsaved: _Unsaved | None = None
+        self._place = identity(store), account
         self._denied: Secret | None = None
 
     @property
     def has_unsaved(self) -> bool:
         """Whether the newest tokens are not saved, or not yet."""
-        return self._unsaved is not None
+        return self._place in _unsaved
 
     def current(self) -> Tokens | None:
         """Return the current tokens if they are valid and the service has not answered 401 to them.
@@ -97,7 +152,8 @@ class TokenCache:
         tokens = self._tokens
         if tokens is None or tokens.access_token == self._denied or not tokens.good(self._clock.now()):
             return None
-        if self._unsaved is not None and self._clock.monotonic() >= self._unsaved.due_at:
+        unsaved = _unsaved.get(self._place)
+        if unsaved is not None and self._clock.monotonic() >= unsaved.due_at:
             return None
         return tokens
 
@@ -124,25 +180,27 @@ class TokenCache:
     async def latest(self) -> Tokens | None:
         """Return the newest tokens known: the store's, or newer ones that could not be saved there."""
         self._stored = await self._store.load(self.account)
-        if self._unsaved is not None and not _same(self._stored, self._unsaved.stored):
-            self._unsaved = None  # another process has logged in or refreshed since
-        return self._stored if self._unsaved is None else self._unsaved.tokens
+        unsaved = _unsaved.get(self._place)
+        if unsaved is None or _same(self._stored, unsaved.stored):
+            return self._stored if unsaved is None else unsaved.tokens
+        _unsaved.pop(self._place, None)  # another process has logged in or refreshed since
+        return self._stored
 
     async def save(self, tokens: Tokens) -> None:
         """Save tokens, and only then make them current; tokens that cannot be saved are used all the same.
 
         The service may have ended the old tokens by now, so the new ones must not be lost.
         """
-        unsaved = self._unsaved
-        self.put_off(tokens)  # whatever ends the attempt, a later one finds them
+        unsaved = _unsaved.get(self._place)
+        self.put_off(tokens, unsaved)  # whatever ends the attempt, a later one finds them
         failure = await self._failure_to_save(tokens)
         if failure is None:
-            self._stored, self._unsaved = tokens, None
+            self._stored = tokens
+            _unsaved.pop(self._place, None)
             if unsaved is not None:
                 logger.info("account %s: the tokens that could not be saved are saved", self.account)
         else:
-            self._unsaved = unsaved
-            self.put_off(tokens)
+            self.put_off(tokens, unsaved)
             if unsaved is None:
                 logger.warning(
                     "account %s: the new tokens could not be saved (%s); this process uses them and saves "
@@ -153,12 +211,17 @@ class TokenCache:
                 )
         self._tokens = tokens
 
-    def put_off(self, tokens: Tokens) -> None:
-        """Note that tokens could not be saved, and when they are saved again."""
-        old = self._unsaved
+    def put_off(self, tokens: Tokens, old: _Unsaved | None = None) -> None:
+        """Note that tokens could not be saved, and when they are saved again.
+
+        Args:
+            tokens: the tokens.
+            old: what could not be saved before them, if it was.
+        """
         pause = FIRST_SAVE_PAUSE_S if old is None else min(MAX_SAVE_PAUSE_S, 2 * old.pause)
         stored = self._stored if old is None else old.stored
-        self._unsaved = _Unsaved(tokens, stored, pause, self._clock.monotonic() + pause)
+        due_at = self._clock.monotonic() + pause
+        _unsaved[self._place] = _Unsaved(tokens, stored, pause, due_at, self._store)
 
     async def save_again(self, lock: AbstractAsyncContextManager[None]) -> bool:
         """Save the tokens that could not be saved before, and tell whether none are left unsaved.
@@ -166,7 +229,7 @@ class TokenCache:
         Args:
             lock: the store's lock of the account.
         """
-        unsaved = self._unsaved
+        unsaved = _unsaved.get(self._place)
         if unsaved is None:
             return True
         # The first failure was logged, and the tokens may be used all the same.
@@ -174,13 +237,14 @@ class TokenCache:
             async with lock:
                 if await self.latest() is unsaved.tokens:
                     await self.save(unsaved.tokens)
-                return self._unsaved is None
-        self.put_off(unsaved.tokens)
+                return not self.has_unsaved
+        self.put_off(unsaved.tokens, unsaved)
         return False
 
     def clear(self) -> None:
         """Drop all tokens of the account from this process."""
-        self._tokens = self._stored = self._unsaved = None
+        self._tokens = self._stored = None
+        _unsaved.pop(self._place, None)
 
     async def _failure_to_save(self, tokens: Tokens) -> str | None:
         """Save tokens; return the reason why that failed, without secrets, or `None`."""
@@ -223,6 +287,8 @@ class TokenSession:
         self._dead: Secret | None = None  # a refresh token the service does not accept
         self._failures = 0
         self._failure: tuple[Exception, int] | None = None  # the last one, after how many attempts
+        self._asking = 0  # tasks that ask for tokens, of any event loop
+        self._last: EnlightenError | None = None  # the last failure of theirs
 
     def current(self) -> Tokens | None:
         """Return tokens that are valid and have had no 401, without waiting; `None` if there are none."""
@@ -246,7 +312,7 @@ class TokenSession:
         if self.current():
             return
         failures, attempts = self._failures, Attempts(until)
-        async with self._lock():
+        async with self._turns().turn(attempts):
             if self.current():
                 return
             if self._failure is not None and self._failures != failures:
@@ -262,7 +328,39 @@ class TokenSession:
                 kept = copy(error) if isinstance(error, EnlightenError) else error
                 self._failure = kept, attempts.failures
                 self._failures += 1
+                self._tell(kept, attempts.failures)
                 raise
+
+    def hearing(self, until: float | None) -> AbstractContextManager[None]:
+        """Wait, within, for what another task gets with the tokens; raise the failure that ends the wait."""
+        return self._turns().hearing(Attempts(until))
+
+    def failure(self, text: str) -> EnlightenError | None:
+        """Return the error for one who has waited for tokens in vain; `None` if none were asked for.
+
+        Args:
+            text: what came of it; the last failure is added.
+        """
+        if not self._asking or self.current() is not None:
+            return None
+        if self._last is None:
+            return RequestTimeout(f"{text}; no answer yet to POST /token", sent=True, phase="wait")
+        error = copy(self._last)
+        error.args = (f"{text}; the last failure: {error}",)
+        return error
+
+    def _tell(self, failure: Exception, failures: int) -> None:
+        """Tell a failure to those who wait and would not attempt it again themselves; the others go on."""
+        for attempts in tuple(self._turns().waiting):
+            attempts.failures = failures
+            if isinstance(failure, EnlightenError) and self._endpoint.pause(failure, attempts) is None:
+                attempts.end(failure)
+
+    def _failed(self, failure: EnlightenError, failures: int) -> None:
+        """Note a failure that is followed by another attempt."""
+        failure.ends_query = True  # as above
+        self._last = copy(failure)
+        self._tell(self._last, failures)
 
     async def _go_on_after(self, failure: Exception, failures: int, attempts: Attempts) -> None:
         """Go on where the task that this one waited for has given up, if this one is more patient."""
@@ -285,9 +383,10 @@ class TokenSession:
             UsageError: they could not be saved, and only this process has them.
             EnlightenError: no tokens were received.
         """
-        async with self._lock(), self._store.lock(self.account):
+        async with self._turns().lock, self._store.lock(self.account):
             await self._cache.latest()  # a store that fails does so before the code is spent
-            await self._endpoint.request(form, grant_error=grant_error, save=self._save_first)
+            with self._on_the_way():
+                await self._endpoint.request(form, grant_error=grant_error, save=self._save_first)
         tokens = self.current()
         if self._cache.has_unsaved or tokens is None:
             raise UsageError(f"account {self.account} has logged in, but the tokens could not be saved")
@@ -299,16 +398,26 @@ class TokenSession:
 
     async def forget(self) -> None:
         """Remove the tokens from the store and from this process."""
-        async with self._lock(), self._store.lock(self.account):
+        async with self._turns().lock, self._store.lock(self.account):
             await self._store.remove(self.account)
             self._cache.clear()
             self._after_401 = self._dead = None
 
     async def save_unsaved(self) -> None:
-        """Save the tokens again that could not be saved; nothing is raised if that fails again."""
-        if self._cache.has_unsaved:
-            async with self._lock():
-                await self._cache.save_again(self._store.lock(self.account))
+        """Save the tokens again that could not be saved, a few times; nothing is raised if that fails again.
+
+        An answer that is on its way is waited for: its tokens may be of these.
+        """
+        if not self._cache.has_unsaved and not self._asking:
+            return
+        with suppress(EnlightenError):
+            async with self._turns().turn(Attempts(until=-inf)):
+                pass  # the request is over, or has failed
+        for pause in LAST_SAVE_PAUSES_S if self._cache.has_unsaved else ():
+            async with self._turns().lock:
+                if await self._cache.save_again(self._store.lock(self.account)):
+                    return
+            await self._clock.sleep(pause)
 
     async def _refresh(self, denied: Secret | None, attempts: Attempts) -> None:
         if self._cache.has_unsaved:  # before they are used up, or lost with this process
@@ -345,14 +454,16 @@ class TokenSession:
     async def _request(self, old: Tokens, denied: Secret | None, attempts: Attempts) -> None:
         assert old.refresh_token is not None  # noqa: S101 - `_to_refresh` has checked it
         try:
-            await self._endpoint.request(
-                [("grant_type", "refresh_token"), ("refresh_token", old.refresh_token)],
-                grant_error=lambda answer: self._login_needed(
-                    f"the refresh token was not accepted {answer.text}", answer.status
-                ),
-                save=partial(self._save_next, old, denied),
-                attempts=attempts,
-            )
+            with self._on_the_way():
+                await self._endpoint.request(
+                    [("grant_type", "refresh_token"), ("refresh_token", old.refresh_token)],
+                    grant_error=lambda answer: self._login_needed(
+                        f"the refresh token was not accepted {answer.text}", answer.status
+                    ),
+                    save=partial(self._save_next, old, denied),
+                    attempts=attempts,
+                    failed=self._failed,
+                )
         except ReauthorizationRequired:
             self._dead = old.refresh_token
             raise
@@ -366,6 +477,16 @@ class TokenSession:
         else:
             return
         raise failure
+
+    @contextmanager
+    def _on_the_way(self) -> Iterator[None]:
+        """Mark that tokens are asked for."""
+        self._asking += 1
+        self._last = None
+        try:
+            yield
+        finally:
+            self._asking -= 1
 
     async def _save_next(self, old: Tokens, denied: Secret | None, tokens: Tokens) -> None:
         if tokens.refresh_token is None:  # RFC 6749, 6: the server may issue no new one, the old one lives on
@@ -405,14 +526,14 @@ class TokenSession:
             reason=reason,
         )
 
-    def _lock(self) -> anyio.Lock:
-        """Return the lock of this session for the tasks of the running event loop."""
+    def _turns(self) -> Turns:
+        """Return the tasks of the running event loop that need the tokens of this session."""
         try:
-            locks = _locks.get()
+            turns = _turns.get()
         except LookupError:
-            locks = WeakKeyDictionary()
-            _locks.set(locks)
-        return locks.setdefault(self, anyio.Lock())
+            turns = WeakKeyDictionary()
+            _turns.set(turns)
+        return turns.setdefault(self, Turns())
 
 
 class AccountCredentials:
@@ -466,6 +587,14 @@ class AccountCredentials:
             EnlightenError: the token endpoint or the store failed.
         """
         await self._session.refresh(None if denied is None else _access_token(denied), until)
+
+    def hearing(self, until: float | None) -> AbstractContextManager[None]:
+        """Wait, within, for what another task gets with the tokens: see `TokenSession.hearing`."""
+        return self._session.hearing(until)
+
+    def failure(self, text: str) -> EnlightenError | None:
+        """Return the error for one who has waited for tokens in vain: see `TokenSession.failure`."""
+        return self._session.failure(text)
 
     def _credentials(self, tokens: Tokens) -> Credentials:
         key = ("key", self._api_key)

@@ -7,10 +7,12 @@ import json
 import random
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from copy import copy
 from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from attrs import define, field, frozen
 
 from enlighten_async import errors
@@ -53,17 +55,26 @@ _PERSONAL = re.compile(r"\S+@\S+|\beyJ[\w.~+/=-]+|[\w~+=-]{24,}[\w.~+=-]*")
 """E-mail addresses, JWTs, and texts that are long enough to be another token."""
 
 
-@define
+@define(eq=False)
 class Attempts:
     """The attempts of one caller to get tokens.
 
     Attributes:
         until: the moment (monotonic) by which it wants them; `None` for a few attempts.
-        failures: how many have failed, those of the caller it waited for included.
+        failures: how many have failed, those of the caller it waits for included.
+        failure: the one after which there is none to be.
+        waiting: ends its wait for the attempts of another caller.
     """
 
     until: float | None = None
     failures: int = 0
+    failure: errors.EnlightenError | None = None
+    waiting: anyio.CancelScope = field(factory=anyio.CancelScope)
+
+    def end(self, failure: errors.EnlightenError) -> None:
+        """End its wait for the attempts of another caller by the failure of one."""
+        self.failure = copy(failure)
+        self.waiting.cancel()
 
 
 @frozen
@@ -246,6 +257,7 @@ class TokenEndpoint:
         grant_error: Callable[[OAuthError], errors.EnlightenError],
         save: Callable[[Tokens], Awaitable[None]],
         attempts: Attempts | None = None,
+        failed: Callable[[errors.EnlightenError, int], None] = lambda *_: None,
     ) -> None:
         """Request tokens, and save them; failures that pass are followed by another attempt.
 
@@ -257,6 +269,7 @@ class TokenEndpoint:
             grant_error: makes the error for a grant that is not accepted.
             save: saves the tokens.
             attempts: counts the attempts, and says how long they may go on.
+            failed: is told of each failure that is followed by another attempt, and how many there were.
 
         Raises:
             AuthenticationError: the application or the grant is not accepted.
@@ -274,10 +287,14 @@ class TokenEndpoint:
                 pause = self.pause(error, attempts)
                 if pause is None:
                     raise
+                failed(error, attempts.failures)
             await self.clock.sleep(pause)
 
     def pause(self, error: Exception, attempts: Attempts) -> float | None:
-        """Return the seconds until the next attempt after an error; `None` if there is to be none."""
+        """Return the seconds until the next attempt after an error; `None` if there is to be none.
+
+        After silence the next one has to fit in to its end: it may take just as long.
+        """
         if not isinstance(error, errors.EnlightenError) or not error.passing:
             return None
         now, failures = self.clock.monotonic(), attempts.failures
@@ -286,7 +303,8 @@ class TokenEndpoint:
             pause = max(pause, error.retry_at.timestamp() - self.clock.now())
         if attempts.until is None:
             return pause if self.retry.allows(failures) and pause <= MAX_PAUSE_S else None
-        return pause if now + pause < attempts.until else None
+        length = self.timeout if isinstance(error, errors.RequestTimeout) else 0.0
+        return pause if now + pause + length < attempts.until else None
 
     async def _request_once(
         self,

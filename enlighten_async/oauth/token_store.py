@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -270,6 +270,12 @@ class MemoryTokenStore:
     async def remove(self, account: str) -> None:
         """Remove the account's tokens, if there are any."""
         self._tokens.pop(account, None)
+
+
+def identity(store: TokenStore) -> Hashable:
+    """Return what tells a store from others of this process: two for one file are one and the same."""
+    inner = store._store if isinstance(store, UserTokenStore) else store
+    return str(inner.path) if isinstance(inner, FileTokenStore) else id(inner)
 
 
 def _real_path(path: object) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import copy
 from functools import partial
 from typing import Any
@@ -309,8 +309,14 @@ class Fetcher:
 
     async def _wait_for(self, other: SharedRequest, segment: SegmentState, request: Request[Part]) -> None:
         """Wait until another query's request is over, and take its part if it got one."""
-        with self._interruptible() as scope:
-            await other.wait()
+        provider = self.options.credentials
+        hearing = nullcontext() if other.sent else provider.hearing(self.deadline)
+        try:
+            with self._interruptible() as scope, hearing:
+                await other.wait()
+        except EnlightenError as refusal:
+            self._refuse(segment, refusal)
+            return
         if scope.cancelled_caught:
             self._cut_off(segment)
         elif (part := other.share(request.wanted)) is not None:

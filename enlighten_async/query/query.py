@@ -305,7 +305,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         segments = self._runner.segments if self._runner else ()
         self._failures.extend(each.failure for each in segments if each.request and each.failure)
         text = f"not done within max_wait={allowed} s"
-        self._failures.append(self._session.limiter.failure_since(began, text) or BudgetExceeded(text))
+        failure = self._options.credentials.failure(text) or self._session.limiter.failure_since(began, text)
+        self._failures.append(failure or BudgetExceeded(text))
 
     async def _prepared(self) -> Runner | None:
         """Return the runner, made when it is first needed; `None` if it may not begin."""

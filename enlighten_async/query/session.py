@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import anyio
@@ -37,6 +38,22 @@ class CredentialsProvider(Protocol):
         Args:
             denied: those which the service answered with 401; if others are current by now, these will do.
             until: the moment (monotonic) up to which it may be attempted again; `None`: a few times.
+        """
+        ...
+
+    def hearing(self, until: float | None) -> AbstractContextManager[None]:
+        """Wait, within, for what another task gets with the credentials.
+
+        A failure to get them ends that, and is raised, if by `until` (monotonic) it could not be attempted
+        again.
+        """
+        ...
+
+    def failure(self, text: str) -> EnlightenError | None:
+        """Return the error for one who has waited for credentials in vain; `None` if nobody asked for them.
+
+        Args:
+            text: what came of it; the last failure is added.
         """
         ...
 

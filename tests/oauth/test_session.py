@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -29,7 +31,7 @@ from enlighten_async.errors import (
     TransportError,
     UsageError,
 )
-from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
+from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, OAuth, Tokens
 from enlighten_async.oauth.session import FIRST_SAVE_PAUSE_S, SAVE_TIMEOUT_S
 from enlighten_async.oauth.token_store import REFRESH_MARGIN_S
 from enlighten_async.testing import FakeClock
@@ -516,6 +518,82 @@ async def test_a_close_in_the_midst_of_a_save_saves_again_what_fails() -> None:
         await checkpoint()
         closing.set()
     assert (await case.kept()).refresh_token == Secret(case.authority.issued[-1])
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_close_at_any_moment_of_a_refresh_saves_what_comes_of_it(turns: int, failures: int) -> None:
+    """Also while the request is on its way, whose tokens then cannot be saved at first."""
+    case = Case()
+    await case.begin()
+    save, left = case.store.inner.save, [OSError(28, "No space left on device")] * failures
+
+    async def failing(account: str, tokens: Tokens) -> None:
+        await checkpoint()
+        if left:
+            raise left.pop()
+        await save(account, tokens)
+
+    case.store.inner.save = failing  # type: ignore[method-assign]
+    async with anyio.create_task_group() as group:
+        group.start_soon(case.access.refresh)
+        for _ in range(turns):
+            await checkpoint()
+        begun = bool(case.authority.forms)
+        await case.oauth.save_unsaved()
+        if begun:
+            assert (await case.kept()).refresh_token == Secret(case.authority.issued[-1])
+
+
+async def test_a_close_waits_for_the_attempt_under_way_and_not_for_the_next() -> None:
+    case = Case()
+    await case.begin()
+    case.authority.answers = [(503, b"")] * 20
+    attempts = list[int]()
+
+    async def close() -> None:
+        before = len(case.authority.forms)
+        await case.oauth.save_unsaved()
+        attempts.append(len(case.authority.forms) - before)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(case.access.refresh, until=case.clock.monotonic() + DAY))
+        while not case.authority.forms:
+            await checkpoint()
+        group.start_soon(close)
+    assert attempts[0] <= 1
+    assert case.access.current() is not None
+
+
+@pytest.mark.parametrize("kind", ["file", "own"])
+async def test_what_could_not_be_saved_is_found_by_the_next_client_of_the_process(
+    kind: str, tmp_path: Path
+) -> None:
+    """A program that opens a client per job loses no login by a full disk."""
+    authority = fake()
+    place, full = tmp_path / "tokens.json", tmp_path / "tokens.json.tmp"
+    own = Store(MemoryTokenStore(clock=authority.clock))
+
+    def oauth() -> OAuth:
+        return authority.oauth(own if kind == "own" else FileTokenStore(place, clock=authority.clock))
+
+    old = stored(authority, age=2 * DAY)
+    await (own if kind == "own" else FileTokenStore(place)).save("anna", old)
+    full.mkdir()  # in the way of the new file
+    own.broken["save"] = OSError(28, "No space left on device")
+    jobs = list[str]()
+    for number in range(3):
+        if number == 2:
+            full.rmdir()
+            own.broken.clear()
+        job = oauth()
+        authority.clock.advance(HOUR)
+        jobs.append(await renewed(job.access("anna", KEY)))
+        await job.save_unsaved()
+    kept = await oauth().tokens("anna")
+    assert kept is not None
+    assert set(jobs) == {kept.access_token.reveal()}
+    assert authority.refreshes == 1
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,42 @@ async def test_what_fails_for_all_is_told_to_all_at_once(failure: str, state: bo
     assert world.clock.monotonic() - began < 100
 
 
+@pytest.mark.parametrize(
+    ("max_wait", "told"), [(10, 10.0), (45, 30.0), (59, 30.0), (100, 92.0), (None, 92.0)]
+)
+@pytest.mark.parametrize("same", [True, False])
+async def test_a_silent_token_endpoint_is_told_to_all_together(
+    max_wait: float | None, told: float, *, same: bool
+) -> None:
+    """By its own error, as soon as no other attempt fits into `max_wait`, or when that is over."""
+    world = World()
+    tokens = EmulatorTokenStore(world.emulator)
+    first = await tokens.load(world.emulator.demo_user)
+    await tokens.save(world.emulator.demo_user, evolve(first, expires_at=world.clock.now() - 1))
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        await world.clock.sleep(10_000)
+        raise AssertionError(request)
+
+    silent = httpx.MockTransport(handle)
+    oauth = OAuth("client", "secret", tokens=tokens, transport=silent, clock=world.clock)
+    client = world.v4(oauth=oauth, transport=silent).with_options(max_wait=max_wait)
+    began, moments = world.clock.monotonic(), list[float]()
+
+    async def ask(number: int) -> None:
+        query: Any = client.summary(world.system) if same or number % 2 else client.rgm_stats(world.system)
+        with pytest.raises(RequestTimeout, match="POST /token"):
+            await query
+        moments.append(world.clock.monotonic() - began)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(ask, number)
+    assert len(moments) == 20
+    assert sorted(moments)[:19] == pytest.approx(19 * [told], abs=2)
+    assert max(moments) < max(told, 30.0) + 2  # what has been sent is never cut off
+
+
 async def test_who_may_send_no_more_ends_nobody_elses_query() -> None:
     """A limit is its caller's own."""
     world = World(latency=1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from functools import partial
 from typing import ClassVar, Literal, Unpack
@@ -65,6 +66,13 @@ class StaticCredentials:
 
     async def refresh(self, denied: Credentials | None = None, until: float | None = None) -> None:
         """Leave them as they are."""
+
+    def hearing(self, until: float | None) -> AbstractContextManager[None]:
+        """Wait, within, for something else: there is no failure to get them."""
+        return nullcontext()
+
+    def failure(self, text: str) -> None:
+        """Return `None`: nobody waits for them."""
 
 
 SYSTEMS_PER_PAGE = 1_000
