@@ -195,8 +195,9 @@ def response_of(row: Row) -> Response | None:
 class SqliteCache:
     """An `IntervalCache` in the state file, for all who use the file.
 
-    While the file cannot be used the cache is as if it were empty, and writes wait until it can be, as far as
-    they are remembered. A part or a reply that cannot be read is as if it were not there.
+    While the file takes no writes, they wait until it does, as far as they are remembered, and are read from
+    memory; while it cannot be used at all, the cache is as if it were empty. A part or a reply that cannot be
+    read is as if it were not there.
 
     Args:
         file: the state file.
@@ -208,7 +209,8 @@ class SqliteCache:
         self._clock = clock
         self._faults = FaultLog(
             file,
-            meanwhile="answers are not cached meanwhile, and cached ones may be requested again",
+            meanwhile="answers are not cached there meanwhile: this process keeps the newest in memory, and "
+            "others may request them again",
             after="answers are cached again",
         )
 

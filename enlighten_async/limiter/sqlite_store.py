@@ -40,6 +40,9 @@ MAX_REQUEST_S = 3600.0
 MIN_ROOM_BYTES = 1 << 20
 """Bytes that have to be free on the disk for answers that nobody waits for; a week takes some 20,000."""
 
+RESERVE_BYTES = 256 * 1024
+"""Bytes that a file gets for them at once, when it has less than half of that left in itself."""
+
 logger = logging.getLogger("enlighten_async")
 
 
@@ -69,6 +72,7 @@ class SqliteQuotaStore:
         self._clock = clock
         self._state = SharedKeyState(_life(timeout))
         self._home: object = None  # identity of the file written last: another may have taken its place
+        self._has_reserve = False
         self._turn = Lock()  # held by threads at the disk, never by an event loop
         self._faults = state.FaultLog(
             file,
@@ -181,13 +185,24 @@ class SqliteQuotaStore:
             self.file.read(lambda _: None)
         if self.file.pending.fault is not None:  # which the cache has logged
             raise self._refusal(self.file.pending.fault)
+        fault = self._fault_of_room()
+        if fault is not None:
+            self._full.begin(fault)
+            raise self._refusal(fault)
+        self._full.end()
+
+    def _fault_of_room(self) -> state.DatabaseUnavailable | None:
+        """Return the reason why answers could not be kept for want of room; blocks."""
         room = self.file.room()
-        if room is None or room >= MIN_ROOM_BYTES:
-            self._full.end()
-            return
-        fault = state.DatabaseUnavailable(f"its disk is full: {room:,} bytes are free")
-        self._full.begin(fault)
-        raise self._refusal(fault)
+        if room is not None and room < MIN_ROOM_BYTES:
+            return state.DatabaseUnavailable(f"its disk is full: {room:,} bytes are free")
+        try:
+            if not self._has_reserve:  # later a write that fails tells
+                self.file.reserve(RESERVE_BYTES)
+        except state.DatabaseUnavailable as fault:
+            return fault
+        self._has_reserve = True
+        return None
 
     def _refusal(self, fault: state.DatabaseUnavailable) -> UsageError:
         return UsageError(

@@ -50,6 +50,9 @@ RENAME_LOCK_TIMEOUT_S = 10.0
 FORK_WAIT_S = 5.0
 """Seconds for which a fork waits for a thread that is at a file."""
 
+MAX_COPY_BYTES = 64 << 20
+"""Size of the largest file that is copied into memory while it takes no writes."""
+
 OWNER_ONLY = 0o600
 """Permissions of the file: its owner may read and write it, nobody else."""
 
@@ -136,6 +139,30 @@ class PendingWrites:
                 self._waiting.pop(number, None)
 
 
+class MemoryCopy:
+    """A file as it would be with the writes that it does not take, in memory, while that lasts.
+
+    Args:
+        file: an open connection to the file.
+    """
+
+    def __init__(self, file: sqlite3.Connection) -> None:
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        file.backup(self._connection)
+        self._newest = -1
+
+    def read(self, pending: PendingWrites, writes: Numbered, work: Work[T]) -> T:
+        """Do some work that only reads, after those of the pending writes that the copy has not got yet."""
+        new = {number: write for number, write in writes.items() if number > self._newest}
+        self._connection.execute(_BEGIN_WRITE)
+        try:
+            pending.apply(new, self._connection)
+            self._newest = max(new, default=self._newest)
+            return work(self._connection)
+        finally:
+            self._connection.execute("COMMIT")
+
+
 class FaultLog:
     """Outage of the state file for one of its uses: true while it lasts, one warning at each end.
 
@@ -194,6 +221,7 @@ class StateFile:
         self._tried: tuple[int, int] | None = None  # the same of the one that was to be opened last
         self._was_locked = False
         self._lock = Lock()
+        self._copy: MemoryCopy | None = None
         self.pending = PendingWrites()
         _living.add(self)
 
@@ -224,7 +252,8 @@ class StateFile:
     def read(self, work: Work[T]) -> T:
         """Do some work that only reads, after the pending writes; these are tried in any case.
 
-        Without pending writes the file is not locked for writing: others may write meanwhile.
+        Without pending writes the file is not locked for writing: others may write meanwhile. If the file
+        does not take the pending writes, the work reads a copy in memory that has them.
 
         Raises:
             DatabaseBusy: as for `transact`.
@@ -247,6 +276,22 @@ class StateFile:
             return None
         return usage.free if usage.total else None
 
+    def reserve(self, size: int) -> None:
+        """Have room for so many bytes in the file itself, or half as many. Blocks.
+
+        The disk may have room that the file may not have: by the quota of a user, or the limit of a process.
+
+        Raises:
+            DatabaseBusy: as for `transact`.
+            DatabaseUnavailable: the file can get no larger.
+            InputError: as for `transact`.
+        """
+        if self.read(_free_bytes) < size // 2:
+            # Written in full: of a file with gaps nobody knows whether they can be filled.
+            fill = "INSERT OR REPLACE INTO meta VALUES ('reserve', zeroblob(?))"
+            self.transact(lambda connection: connection.execute(fill, (size,)))
+            self.transact(lambda connection: connection.execute("DELETE FROM meta WHERE name = 'reserve'"))
+
     def hold(self) -> bool:
         """Keep other threads from the file for a fork; tell whether they have let go of it in time."""
         return self._lock.acquire(timeout=FORK_WAIT_S)
@@ -261,7 +306,7 @@ class StateFile:
             _inherited.append(self._connection)
             self._connection = None
         self._lock = Lock()
-        self.pending = PendingWrites()
+        self._copy, self.pending = None, PendingWrites()
 
     def _with_pending(self, work: Work[T], begin: str, *, tried: bool) -> T:
         """Do some work after the pending writes, or without them if they cannot be written."""
@@ -272,10 +317,22 @@ class StateFile:
             self.pending.mark_failed(writes, failure)
             if not (writes and isinstance(failure, DatabaseUnavailable)):
                 raise
+            copy = self._copied() if begin == _BEGIN_READ else None
+            with suppress(sqlite3.Error):
+                if copy is not None:
+                    return copy.read(self.pending, writes, work)
             return self._run(work, begin)
         if tried:
             self.pending.mark_written(writes)
+            self._copy = None
         return result
+
+    def _copied(self) -> MemoryCopy | None:
+        """Return the copy of the file in memory; `None` if it is large, or cannot be read."""
+        with suppress(sqlite3.Error, OSError, DatabaseUnavailable, DatabaseCorrupt):
+            if self._copy is None and self.path.stat().st_size <= MAX_COPY_BYTES:
+                self._copy = MemoryCopy(self._connected())
+        return self._copy
 
     def _apply_first(self, writes: Numbered, work: Work[T], connection: sqlite3.Connection) -> T:
         self.pending.apply(writes, connection)
@@ -452,6 +509,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _free_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes of the pages of a file that hold nothing."""
+    pages, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size")
+    )
+    return int(pages * size)
 
 
 def _create(path: Path) -> None:

@@ -489,8 +489,11 @@ def test_no_room_for_pending_writes(small: Small) -> None:
     assert "full" in str(small.pending.fault)
     small.transact(writing("more counts"))
     assert (len(tried), len(small.pending)) == (1, 1)
-    assert small.read(written) == {"counts", "more counts"}
-    assert (len(tried), len(small.pending)) == (2, 1)
+    assert small.read(written) == {"counts", "more counts", "large"}  # by a copy in memory
+    assert (len(tried), len(small.pending)) == (3, 1)
+    assert small.read(written) == {"counts", "more counts", "large"}
+    assert (len(tried), len(small.pending)) == (4, 1)  # which has it by now
+    assert StateFile(small.path, durable=False).read(written) == {"counts", "more counts"}
     small.pages = 0
     small.release()
     small.transact(nothing)

@@ -182,6 +182,53 @@ async def test_nothing_is_bought_for_a_full_disk(
         Limited.limit = ""
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs limits of POSIX")
+@pytest.mark.parametrize("version", ["v2", "v4"])
+async def test_a_file_that_may_not_grow(
+    world: World, path: Path, version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though the disk has room: no process of poll or backfill buys what it cannot keep, and each says so."""
+    async with on_a_full_disk(world, path, version) as client:
+        await client.rgm_stats(world.system, **weeks(world, 0, HELD))
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("VACUUM")
+    sent = world.emulator.counts.sent
+    with full(path):
+        for priority in ("poll", "backfill"):
+            caplog.clear()
+            async with on_a_full_disk(world, path, version) as process:
+                with pytest.raises(UsageError, match="make room on the disk"):
+                    await process.with_options(priority=priority).systems()
+                assert "queries of priority poll and backfill are refused" in caplog.text
+    assert world.emulator.counts.sent == sent
+    for _ in range(2):
+        async with on_a_full_disk(world, path, version) as process:
+            poll = process.with_options(priority="poll")
+            assert true(world, await poll.rgm_stats(world.system, **weeks(world, 0, ALL)))
+    assert world.emulator.counts.sent == sent + ALL - HELD
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs limits of POSIX")
+@pytest.mark.parametrize("version", ["v2", "v4"])
+async def test_what_a_full_disk_does_not_take_is_kept_in_memory(
+    world: World, path: Path, version: str
+) -> None:
+    """Bought once by this process, whoever asks again; and once more by the next one."""
+    async with on_a_full_disk(world, path, version) as client:
+        await client.rgm_stats(world.system, **weeks(world, 0, HELD))
+    with full(path):
+        for price in (ALL - HELD, ALL - HELD):
+            sent = world.emulator.counts.sent
+            async with on_a_full_disk(world, path, version) as process:
+                for _ in range(3):
+                    assert true(world, await process.rgm_stats(world.system, **weeks(world, 0, ALL)))
+                    day = world.clock.now() - 86_400
+                    recent = process.with_options(max_age=3600)
+                    await recent.rgm_stats(world.system, start_at=day)
+                    await recent.summary(world.system)
+                assert world.emulator.counts.sent == sent + price + 2
+
+
 def written_over(start: int, content: bytes) -> Callable[[Path], object]:
     """Return what writes over the file from a byte on, without SQLite."""
 
