@@ -30,6 +30,30 @@ MAX_SMALL_STEPS = 3
 """Responses in a row that speak for less than a day of a longer window, after which its rest is given up."""
 
 
+SPAN_MEMORY_S = DAY
+"""Seconds for which it holds that the service refused a range as too long."""
+
+
+@define(eq=False)
+class LearnedSpans:
+    """The lengths of ranges, shorter than the documented, that the service named when it refused longer ones.
+
+    Each holds for a day, and for all systems: a request of the documented length then tells whether it still
+    does.
+    """
+
+    _spans: dict[str, tuple[int, float]] = Factory(dict)
+
+    def learn(self, endpoint: str, span: int, now: float) -> None:
+        """Note the seconds that one request may ask for, by an answer of this time (epoch seconds)."""
+        self._spans[endpoint] = span, now
+
+    def of(self, limits: SeriesLimits, now: float) -> int:
+        """Return the seconds that one request may ask for."""
+        span, learned = self._spans.get(limits.name, (limits.span, now))
+        return min(span, limits.span) if abs(now - learned) < SPAN_MEMORY_S else limits.span
+
+
 @define(eq=False)
 class RangeFacts:
     """The facts about ranges that the service has told while a query runs; all its segments share them.
@@ -56,12 +80,14 @@ class SeriesRequests(Generic[S]):
         endpoint: the endpoint.
         system_id: the system.
         time_zones: names of systems' time zones, as far as they are known.
+        spans: the lengths of ranges that the service has named in earlier queries.
         facts: the facts about ranges that the service has told meanwhile.
     """
 
     endpoint: SeriesEndpoint[S]
     system_id: int
     time_zones: Mapping[int, str]
+    spans: LearnedSpans = field(factory=LearnedSpans, eq=False, repr=False)
     facts: RangeFacts = field(
         init=False,
         eq=False,
@@ -283,14 +309,16 @@ class SeriesRequests(Generic[S]):
             now = floor(date or 0.0, self.endpoint.limits.grid)
             tail = Window(now, window.end) if window.start < now < window.end else window
             return self.empty([Gap(tail, Reason.NOT_REPORTED_YET)], tail)
-        return self._too_long(error, window)
+        return self._too_long(error, window, date)
 
-    def _too_long(self, error: APIError, window: Window) -> S | None:
+    def _too_long(self, error: APIError, window: Window, date: float | None) -> S | None:
         """Return a part for nothing of a window that is refused as too long: it is asked for in pieces."""
         span = longest_range(error, window.seconds)
         if span is None:
             return None
         self.facts.span = min(self.facts.span, span)
+        if date is not None:
+            self.spans.learn(self.endpoint.limits.name, self.facts.span, date)
         return self.empty((), Window(window.start, window.start))
 
     def _outside_data(self, error: APIError, window: Window | None, date: float | None) -> S | None:
@@ -345,19 +373,25 @@ class SeriesEndpoint(Generic[S]):
         return {"serial_number": self.device} if self.device else {}
 
     def plan(
-        self, system_id: int, time_zones: Mapping[int, str], **range_: Unpack[TimeRange]
+        self,
+        system_id: int,
+        time_zones: Mapping[int, str],
+        spans: LearnedSpans | None = None,
+        **range_: Unpack[TimeRange],
     ) -> SeriesPlan[S]:
         """Return the plan of a query for the intervals of a system.
 
         Args:
             system_id: the system.
             time_zones: names of systems' time zones, as far as they are known.
+            spans: the lengths of ranges that the service has named in earlier queries.
             range_: the range of time; nothing is the system's own today.
 
         Raises:
             InputError: the range makes no sense.
         """
-        requests, asked = self.requests_class(self, system_id, time_zones), Range.of(**range_)
+        asked = Range.of(**range_)
+        requests = self.requests_class(self, system_id, time_zones, spans or LearnedSpans())
         local = asked.local if asked else not self.limits.knows_today
         return SeriesPlan(requests, asked, system_id if local else None, requests.series)
 
@@ -392,6 +426,9 @@ class SeriesPlan(QueryPlan[S, S]):
         # Today as it was some minutes ago may be cached; today as it is now is not.
         if self.range is None and limits.knows_today and not (cached.max_age and zone):
             return Segments((Segment(requests.segment(None)),), open_ended=requests.endpoint.paged)
+        requests.facts.span = min(requests.facts.span, requests.spans.of(limits, now))
+        if requests.facts.span < limits.span:
+            limits = evolve(limits, span=requests.facts.span)
         asked = self.range or Range.today(now, zone)
         window, newest = asked.window(now, zone, limits.grid), floor(now, limits.grid)
         if (

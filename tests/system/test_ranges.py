@@ -194,6 +194,27 @@ async def test_ranges_refused_as_too_long_are_asked_for_in_shorter_ones(
 
 
 @VERSIONS
+@pytest.mark.parametrize("name", ["rgm_stats", "consumption_stats", "energy_import_telemetry"])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_length_of_ranges_is_learned_for_a_day(version: str, name: str, streamed: bool) -> None:
+    """By the queries of a client about any system, and told by their price; then it is tried again."""
+    if (version, name) == ("v2", "energy_import_telemetry"):
+        return
+    service = Service(longest=DAY)
+    async with await service.client(version) as client:
+        for later, refused in [(0, 1), (HOUR, 0), (HOUR, 0), (DAY, 1), (HOUR, 0)]:
+            service.clock.advance(later)
+            service.asked.clear()
+            now = service.clock.now()
+            query = getattr(client, name)(7, start_at=now - 15 * DAY, end_at=now - DAY)
+            price = await query.estimate()
+            assert refused or price.at_most in {14, 15}  # a day of 25 hours may be among them
+            got = await ends(query, streamed=streamed)
+            assert len(got) == 14 * 96
+            assert len(service.asked) == 14 + refused
+
+
+@VERSIONS
 async def test_a_range_refused_as_too_long_in_spite_of_its_length_is_an_error(version: str) -> None:
     """There is nothing shorter to fall back to."""
     service = Service(longest=0, says="Requested date range in one API hit cannot be more than 7 days.")

@@ -16,6 +16,7 @@ from enlighten_async.api import decode, systems
 from enlighten_async.api.daily import DateRange, production_params
 from enlighten_async.api.paging import Seen
 from enlighten_async.api.ranges import DayRange, TimeRange
+from enlighten_async.api.series import LearnedSpans
 from enlighten_async.api.single import SinglePlan, readings_plan, system_plan
 from enlighten_async.api.v2 import series
 from enlighten_async.api.v2.errors import error_for
@@ -132,10 +133,12 @@ class ApiV2:
     Attributes:
         official: whether requests go to the service's own host, whose v2 has ended.
         time_zones: names of systems' time zones, as far as they are known; answers add to them.
+        spans: the lengths of ranges that the service has named when it refused longer ones.
     """
 
     official: bool = True
     time_zones: MutableMapping[int, str] = Factory(dict)
+    spans: LearnedSpans = Factory(LearnedSpans)
     version: ClassVar[str] = "v2"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
 
@@ -163,17 +166,17 @@ class ApiV2:
 
     def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.Stats]:
         """Plan the 5-minute intervals of a system's microinverters."""
-        return series.STATS.plan(system_id, self.time_zones, **range_)
+        return series.STATS.plan(system_id, self.time_zones, self.spans, **range_)
 
     def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.RgmStats]:
         """Plan the 15-minute intervals of a system's revenue-grade meters."""
-        return series.RGM_STATS.plan(system_id, self.time_zones, **range_)
+        return series.RGM_STATS.plan(system_id, self.time_zones, self.spans, **range_)
 
     def consumption_stats(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.ConsumptionStats]:
         """Plan the 15-minute intervals of a site's consumption."""
-        return series.CONSUMPTION_STATS.plan(system_id, self.time_zones, **range_)
+        return series.CONSUMPTION_STATS.plan(system_id, self.time_zones, self.spans, **range_)
 
     def energy_lifetime(
         self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]

@@ -13,6 +13,7 @@ from enlighten_async import models
 from enlighten_async.api import decode
 from enlighten_async.api.daily import DateRange, production_params
 from enlighten_async.api.ranges import DayRange, TimeRange
+from enlighten_async.api.series import LearnedSpans
 from enlighten_async.api.single import readings_plan, system_plan
 from enlighten_async.api.systems import SystemFilters, search_system_id_plan, summary_plan
 from enlighten_async.api.v4 import daily, series, systems
@@ -48,9 +49,11 @@ class ApiV4:
 
     Attributes:
         time_zones: names of systems' time zones, as far as they are known; answers add to them.
+        spans: the lengths of ranges that the service has named when it refused longer ones.
     """
 
     time_zones: MutableMapping[int, str] = Factory(dict)
+    spans: LearnedSpans = Factory(LearnedSpans)
     version: ClassVar[str] = "v4"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
 
@@ -86,79 +89,81 @@ class ApiV4:
 
     def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.Stats]:
         """Plan the 5-minute intervals of a system's microinverters."""
-        return series.STATS.plan(system_id, self.time_zones, **range_)
+        return series.STATS.plan(system_id, self.time_zones, self.spans, **range_)
 
     def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.RgmStats]:
         """Plan the 15-minute intervals of a system's revenue-grade meters."""
-        return series.RGM_STATS.plan(system_id, self.time_zones, **range_)
+        return series.RGM_STATS.plan(system_id, self.time_zones, self.spans, **range_)
 
     def consumption_stats(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.ConsumptionStats]:
         """Plan the 15-minute intervals of a site's consumption."""
-        return series.CONSUMPTION_STATS.plan(system_id, self.time_zones, **range_)
+        return series.CONSUMPTION_STATS.plan(system_id, self.time_zones, self.spans, **range_)
 
     def production_meter(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.ProductionMeter]:
         """Plan the 15-minute intervals of a system's production meters."""
-        return series.PRODUCTION_METER.plan(system_id, self.time_zones, **range_)
+        return series.PRODUCTION_METER.plan(system_id, self.time_zones, self.spans, **range_)
 
     def battery(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.Battery]:
         """Plan the 15-minute intervals of all batteries of a system."""
-        return series.BATTERY.plan(system_id, self.time_zones, **range_)
+        return series.BATTERY.plan(system_id, self.time_zones, self.spans, **range_)
 
     def energy_import_telemetry(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.EnergyImportTelemetry]:
         """Plan the 15-minute intervals of the energy drawn from the grid."""
-        return series.ENERGY_IMPORT_TELEMETRY.plan(system_id, self.time_zones, **range_)
+        return series.ENERGY_IMPORT_TELEMETRY.plan(system_id, self.time_zones, self.spans, **range_)
 
     def energy_export_telemetry(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.EnergyExportTelemetry]:
         """Plan the 15-minute intervals of the energy fed into the grid."""
-        return series.ENERGY_EXPORT_TELEMETRY.plan(system_id, self.time_zones, **range_)
+        return series.ENERGY_EXPORT_TELEMETRY.plan(system_id, self.time_zones, self.spans, **range_)
 
     def micros_telemetry(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.MicrosTelemetry]:
         """Plan the 5-minute intervals of each of a system's microinverters."""
-        return series.MICROS_TELEMETRY.plan(system_id, self.time_zones, **range_)
+        return series.MICROS_TELEMETRY.plan(system_id, self.time_zones, self.spans, **range_)
 
     def micro_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.MicroTelemetry]:
         """Plan the 5-minute intervals of one microinverter."""
-        return series.MICRO_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
+        return series.MICRO_TELEMETRY.plan(system_id, serial_number, self.time_zones, self.spans, **range_)
 
     def encharge_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.StorageTelemetry]:
         """Plan the 15-minute intervals of one Encharge."""
-        return series.ENCHARGE_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
+        return series.ENCHARGE_TELEMETRY.plan(system_id, serial_number, self.time_zones, self.spans, **range_)
 
     def acb_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.StorageTelemetry]:
         """Plan the 15-minute intervals of one AC Battery."""
-        return series.ACB_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
+        return series.ACB_TELEMETRY.plan(system_id, serial_number, self.time_zones, self.spans, **range_)
 
     def evse_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.EvseTelemetry]:
         """Plan the intervals of one charger of cars, of 5 or 15 minutes."""
-        return series.EVSE_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
+        return series.EVSE_TELEMETRY.plan(system_id, serial_number, self.time_zones, self.spans, **range_)
 
     def hp_telemetry(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.HpTelemetry]:
         """Plan the intervals of a system's heat pump, of 5 or 15 minutes."""
-        return series.HP_TELEMETRY.plan(system_id, self.time_zones, **range_)
+        return series.HP_TELEMETRY.plan(system_id, self.time_zones, self.spans, **range_)
 
     def ev_charger_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.EvChargerTelemetry]:
         """Plan the 15-minute intervals of one of Enphase's chargers of cars."""
-        return series.EV_CHARGER_TELEMETRY.plan(system_id, serial_number, self.time_zones, **range_)
+        return series.EV_CHARGER_TELEMETRY.plan(
+            system_id, serial_number, self.time_zones, self.spans, **range_
+        )
 
     def energy_lifetime(
         self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]

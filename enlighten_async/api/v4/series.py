@@ -11,7 +11,7 @@ from enlighten_async import models
 from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stats
 from enlighten_async.api.paging import Pages, Seen
 from enlighten_async.api.ranges import Range, SeriesLimits, TimeRange
-from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
+from enlighten_async.api.series import LearnedSpans, SeriesEndpoint, SeriesRequests
 from enlighten_async.api.v4 import decode_series as decode
 from enlighten_async.api.v4.daily import NO_HEAT_PUMP_TEXT
 from enlighten_async.api.v4.systems import quote_segment
@@ -148,14 +148,19 @@ class DeviceSeriesEndpoint(Generic[D]):
     decode: Callable[..., D]
 
     def plan(
-        self, system_id: int, serial_number: str, time_zones: Mapping[int, str], **range_: Unpack[TimeRange]
+        self,
+        system_id: int,
+        serial_number: str,
+        time_zones: Mapping[int, str],
+        spans: LearnedSpans | None = None,
+        **range_: Unpack[TimeRange],
     ) -> QueryPlan[D, D]:
         """Return the plan of a query for the intervals of a device, as `SeriesEndpoint.plan` does.
 
         Raises:
             InputError: the range makes no sense, or no serial number can look like this.
         """
-        return self.of(serial_number).plan(system_id, time_zones, **range_)
+        return self.of(serial_number).plan(system_id, time_zones, spans, **range_)
 
     def of(self, serial_number: str) -> SeriesEndpoint[D]:
         """Return the endpoint of one device."""
