@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ROW_GROUP_ROWS: Final = 65_536
 """Rows of a row group of Parquet: what is held in memory, wherever the parts of the answers begin and end."""
 
-STEP_ROWS: Final = 1_000
+STEP_ROWS: Final = 250
 """Rows that are made into text at a time: another thread, such as an event loop's, may wait meanwhile."""
 
 MAX_CELLS: Final = 4_096
@@ -191,13 +192,18 @@ def _rows(
     table: Table, batch: Batch, shown: Mapping[TypeName, Callable[[Any], object]]
 ) -> Iterator[list[tuple[object, ...]]]:
     """Yield the rows of a batch, `STEP_ROWS` at a time, some types of them shown in another way."""
-    columns: list[list[object]] = []
+    columns = []
     for field, column in zip(table.fields, batch.columns, strict=True):
-        values = values_of(field.type, column)
-        show = shown.get(field.type.name)
-        columns.append(values if show is None else [None if each is None else show(each) for each in values])
+        columns.append((values_of(field.type, column), shown.get(field.type.name)))
+        time.sleep(0)  # lets other threads run: otherwise the interpreter makes them wait for 5 ms
     for start in range(0, batch.length, STEP_ROWS):
-        yield list(zip(*(each[start : start + STEP_ROWS] for each in columns), strict=True))
+        step = slice(start, start + STEP_ROWS)
+        yield list(zip(*(_shown(values[step], show) for values, show in columns), strict=True))
+        time.sleep(0)
+
+
+def _shown(values: list[object], show: Callable[[Any], object] | None) -> list[object]:
+    return values if show is None else [None if each is None else show(each) for each in values]
 
 
 def _csv(rows: Iterable[Iterable[object]]) -> bytes:
