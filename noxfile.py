@@ -119,6 +119,17 @@ def pythons(session: nox.Session) -> None:
 
 
 @nox.session
+def lowest(session: nox.Session) -> None:
+    """The tests with the oldest versions of libraries that pyproject.toml allows."""
+    project = PROJECT["project"]
+    extras = [each for extra in project["optional-dependencies"].values() for each in extra]
+    oldest = [re.sub(r">=([^,]+).*", r"==\1", each) for each in (*project["dependencies"], *extras)]
+    session.install(*group("tests"), *group("dataframes"), *oldest, ".")
+    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", "-m", "dataframes", "tests/export", *session.posargs)
+
+
+@nox.session
 def sweep(session: nox.Session) -> None:
     """The property tests with many more examples, each time others, of another fleet; takes an hour."""
     session.install(*group("tests"), ".[cli,trio]")

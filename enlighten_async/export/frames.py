@@ -156,7 +156,10 @@ def _pandas_column(field: Field, pieces: Sequence[Column]) -> Any:
     kind, pandas = field.type.name, load("pandas", "pandas")
     if kind not in _NUMPY_TYPES:
         values = [value for piece in pieces for value in values_of(field.type, piece)]
-        return pandas.array(values, dtype=_EXTENSION_TYPES.get(kind, object))
+        dtype = _EXTENSION_TYPES.get(kind, object)
+        if dtype == "str" and int(pandas.__version__.split(".")[0]) < 3:
+            dtype = object  # before pandas 3, "str" makes the text "None" of null
+        return pandas.array(values, dtype=dtype)
     values = _numbers(kind, pieces)
     if not field.nullable or kind == "float64":  # whose null is NaN
         return _instants(values) if kind == "timestamp" else values
