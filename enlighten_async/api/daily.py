@@ -25,6 +25,9 @@ from enlighten_async.wire import Params, Request, Requests, Response
 
 L = TypeVar("L", bound=Lifetime[Any])
 
+ALL_PRODUCTION: Params = (("production", "all"),)
+"""The parameter that asks for microinverters and meters apart."""
+
 _EASTERNMOST = timedelta(hours=14)
 """What the clocks of the easternmost time zone are ahead of UTC."""
 
@@ -204,12 +207,14 @@ class DailyPlan(OneRequestPlan[L]):
     def _fitted(self, part: L) -> L:
         """Return an answer with the days that were asked for, and with the gaps of those that it lacks."""
         first, today = self.days.start_date or date.min, _today(part)
-        fitted, notes = part.within(first, min(self.days.end_date or today, today)), list[str]()
+        fitted, notes = part.within(first, min(self.days.end_date or today, today)), list(part.notes)
         if part.start_date is not None and len(part):
             notes += ["days before those that were asked for were left out"] * (part.start_date < first)
             notes += ["days that have not begun were left out"] * (
                 len(part) > (today - part.start_date).days + 1
             )
+        if short := ", ".join(fitted.shorter(all_asked=self.params == ALL_PRODUCTION)):
+            notes.append(f"figures of some days did not come: {short}")
         if notes:
             decode.warn_incomplete(self.endpoint.name, self.system_id, notes)
         if not len(fitted):
@@ -270,4 +275,4 @@ def production_params(production: Literal["all"] | None) -> Params:
     """
     if production not in (None, "all"):
         raise InputError(f"production must be 'all' or left out, not {production!r}")
-    return () if production is None else (("production", "all"),)
+    return () if production is None else ALL_PRODUCTION

@@ -34,6 +34,9 @@ MAX_NORMALIZED, MAX_NORMALIZED_BYTES = 100_000, 4_000_000
 MAX_LOST_ROWS = 100
 """Rows of an answer that may be unreadable, and not all of a list; with more, all of the answer is."""
 
+UNREAD_FIGURES = "figures that cannot be read are null"
+"""The note of an answer that has such figures, before their names: it is not complete."""
+
 _SMALL_BODY_BYTES = 65_536
 """Bytes of a body that cannot have too many of them."""
 
@@ -129,7 +132,7 @@ def _normalized_figure(name: str, value: Any, odd: Odd) -> Any:
     if isfinite(number) and least <= number <= most:
         figure = int(number) if number.is_integer() else number
         return {_PARTS[name]: figure} if name in _PARTS else figure
-    if isinstance(value, str | bool | dict):
+    if value is not None:
         odd.figures[name] = None
     return None
 
@@ -140,7 +143,7 @@ def _normalized_meta(raw: object) -> dict[str, object] | None:
         meta, odd = structure(raw, Meta)
     except UnreadableError:
         return None
-    warn_of(odd)
+    warn_of(tuple(odd))
     moments = {name: getattr(meta, name) for name in _INSTANTS - {"end_at"}}
     epochs = {name: None if at is None else at.timestamp() for name, at in moments.items()}
     return {"status": meta.status, **epochs}
@@ -361,8 +364,10 @@ def _structured(response: Response, raw: object, model: type[T]) -> T:
     except UnreadableError as error:
         failure = error
     else:
-        warn_of(odd)
-        return answer
+        warn_of(tuple(odd))
+        lost = ", ".join(name.rpartition(".")[2] for name, is_lost in odd.items() if is_lost)
+        noted: Any = answer  # the models that have lists of figures have notes
+        return evolve(noted, notes=(f"{UNREAD_FIGURES}: {lost}",)) if lost else answer
     raise _unreadable(response, failure)
 
 

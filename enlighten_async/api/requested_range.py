@@ -16,7 +16,7 @@ import msgspec
 from attrs import define, evolve, field
 from msgspec.structs import replace
 
-from enlighten_async.api.decode import decode_error, warn_incomplete
+from enlighten_async.api.decode import UNREAD_FIGURES, decode_error, warn_incomplete
 from enlighten_async.api.ranges import HOUR, SeriesLimits
 from enlighten_async.models.coverage import (
     Coverage,
@@ -236,7 +236,8 @@ class RequestedRange:
         if body.rows_left_out:
             self.leave_out("rows that cannot be read", unplaced=True)
         if body.unread_figures:
-            self.notes.append(f"figures that cannot be read are null: {body.unread_figures}")
+            self.left_out = True
+            self.notes.append(f"{UNREAD_FIGURES}: {body.unread_figures}")
         if self.left_out and not quiet:
             warn_incomplete(self.limits.name, body.system_id, self.notes)
         raw = body.meta

@@ -27,7 +27,10 @@ CLOCK_BEHIND_S = HOUR
 """Seconds by which our clock may be behind the service's before more is asked for, up to its now."""
 
 MAX_SMALL_STEPS = 3
-"""Responses in a row that speak for less than a day of a longer window, after which its rest is given up."""
+"""Responses in a row without rows that speak for less than a day of a longer window: the rest is given up.
+
+Where they are of an hour or more, or others of their length bring rows, it is after a day of them.
+"""
 
 
 SPAN_MEMORY_S = DAY
@@ -62,7 +65,7 @@ class RangeFacts:
         span: seconds that one request may ask for: the limit known of the endpoint, or a shorter one that the
             service named when it refused a range as too long.
         valid_from: start of the earliest range so far that the service took for valid, epoch seconds.
-        patience: small steps in a row after which the rest of a window is given up.
+        patience: small steps in a row without rows after which the rest of a window is given up.
         answered: windows that the service has answered itself; cached parts are as short as they may be.
     """
 
@@ -70,6 +73,13 @@ class RangeFacts:
     valid_from: int | None = None
     patience: int = MAX_SMALL_STEPS
     answered: set[Window] = Factory(set)
+
+    def small_step(self, part: SeriesResult, before: int) -> int:
+        """Return the small steps in a row without rows, with that of a part; a night may be without any."""
+        size, has_rows = part.window.seconds, part._last is not None
+        if has_rows or (self.patience and size >= HOUR):
+            self.patience = max(self.patience, DAY // size)
+        return 0 if has_rows else before + 1
 
 
 @frozen
@@ -140,7 +150,7 @@ class SeriesRequests(Generic[S]):
             if part.meta or part.total_devices:
                 facts.valid_from = min(answered.start, facts.valid_from or answered.start)
             short = 0 < answered.end - answered.start < min(DAY - HOUR, window.end - window.start)
-            steps = steps + 1 if short and piece in facts.answered else 0
+            steps = facts.small_step(part, steps) if short and piece in facts.answered else 0
             if answered.start == window.start:
                 window = Window(answered.end, window.end)
             else:  # its end has not come yet, by the clock of the service
@@ -477,8 +487,9 @@ class SeriesPlan(QueryPlan[S, S]):
         return evolve(requests.with_timezone(answer), receipt=receipt)
 
     def items(self, part: S) -> Iterable[S]:
-        """Return the part itself."""
-        return (self.requests.with_timezone(part),)
+        """Return the part itself, unless it speaks for nothing: its range was refused as too long."""
+        speaks = part.window.seconds or part.coverage.gaps()
+        return (self.requests.with_timezone(part),) if speaks else ()
 
     def skip(self, part: S, window: Window) -> Reason | None:
         """Tell by a part why a window before it is known to be empty."""

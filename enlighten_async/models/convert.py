@@ -107,8 +107,11 @@ _QUARTER_HOUR_S: Final = 900
 
 _converter = Converter(detailed_validation=False)
 
-_odd_fields: ContextVar[dict[str, None]] = ContextVar("_odd_fields")
-"""The fields, in order, whose values had to be converted in the answer that is being structured."""
+_odd_fields: ContextVar[dict[str, bool]] = ContextVar("_odd_fields")
+"""The fields, in order, whose values had to be converted in the answer that is being structured.
+
+With each, whether figures of a list of them were lost: they could not be read, and are null.
+"""
 
 
 class UnreadableError(ValueError):
@@ -123,16 +126,18 @@ class UnreadableError(ValueError):
         self.path = path
 
 
-def structure(raw: object, model: type[T]) -> tuple[T, tuple[str, ...]]:
+def structure(raw: object, model: type[T]) -> tuple[T, Mapping[str, bool]]:
     """Return plain values of the service as a model, and the fields whose values had to be converted.
+
+    With each of these fields, whether figures of a list of them were lost.
 
     Raises:
         UnreadableError: at the first value that cannot be read and cannot be done without.
     """
-    odd: dict[str, None] = {}
+    odd: dict[str, bool] = {}
     outer = _odd_fields.set(odd)
     try:
-        return _converter.structure(raw, model), tuple(odd)
+        return _converter.structure(raw, model), odd
     except RecursionError:
         raise UnreadableError("too deep") from None
     except _FAULTS as error:
@@ -400,7 +405,7 @@ def _objects(raw: object, kind: Any, left_out: int = 0) -> tuple[object, ...]:
     if failure is not None and not got:
         raise failure
     if len(got) < len(listed):
-        _odd_fields.get()[f"{item.__name__} ({len(listed) - len(got)} left out)"] = None
+        _odd_fields.get()[f"{item.__name__} ({len(listed) - len(got)} left out)"] = False
     return tuple(got)
 
 
@@ -410,9 +415,9 @@ def _values(raw: object, kind: Any, name: str) -> tuple[object, ...]:
     kinds = get_args(item) or (item,)
     if set(map(type, listed)) <= {*kinds}:
         return tuple(listed)
-    _odd_fields.get()[name] = None
     near = _nearest(item)
     converted = [each if type(each) in kinds else near(each) for each in listed]
+    _odd_fields.get()[name] = NoneType in kinds and converted.count(None) > listed.count(None)
     return tuple(converted if NoneType in kinds else [each for each in converted if each is not None])
 
 
@@ -497,7 +502,7 @@ def _tolerant(
         try:
             return read(raw)
         except _FAULTS:
-            _odd_fields.get()[name] = None
+            _odd_fields.get()[name] = False
         try:
             value = near(raw)
         except _FAULTS:

@@ -27,9 +27,9 @@ class Reason(StrEnum):
     BEFORE_OPERATION = "before_operation"
     """The system was not yet in operation."""
     LEFT_OUT = "left_out"
-    """Rows came that could not be told apart or understood.
+    """Rows or figures came that could not be told apart or understood, or a list of figures did not come.
 
-    A gap of no length has this reason where they may have been of intervals that have a row.
+    A gap of no length has this reason where they are of intervals that have a row, or may be.
     """
     UNAVAILABLE = "unavailable"
     """The service said that the data is not available for now (errorCode 7), or answered so little of it at a

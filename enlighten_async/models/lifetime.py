@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import NOTHING, evolve, field, fields, frozen
 
 from enlighten_async.models.convert import RowSequence, ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason
@@ -131,6 +131,20 @@ class Lifetime(RowSequence[D_co]):
         main, *others = (getattr(self, name) for name in self._columns)
         given = (main, *filter(None, others))
         return all(len(each) == len(self) and None not in each for each in given)
+
+    def shorter(self, *, all_asked: bool) -> list[str]:
+        """Return the names of lists that have no figure of some of its days.
+
+        Args:
+            all_asked: whether the lists that the service only sends if asked to were asked for.
+        """
+        asked = [each.name for each in fields(type(self)) if all_asked or each.default is NOTHING]
+        lists = {name: getattr(self, name) for name in self._columns}
+        return [
+            name.rstrip("_")
+            for name, figures in lists.items()
+            if (figures or name in asked) and len(figures) < len(self)
+        ]
 
     def __len__(self) -> int:
         return max(len(getattr(self, column)) for column in self._columns)

@@ -360,4 +360,5 @@ def test_a_figure_of_another_kind_costs_itself_alone(told: object, read: float |
     stats = rgm_stats(answer(body), SYSTEM, Window(START, START + 2 * GRID))
     assert [row.wh_del for row in stats.intervals] == [read, 3]
     note = "figures that cannot be read are null: wh_del"
-    assert (note in stats.coverage.notes) == (read is None and not isinstance(told, list))
+    assert (note in stats.coverage.notes) == (read is None)
+    assert stats.coverage.complete == (read is not None)

@@ -34,13 +34,15 @@ def answering(
     return httpx.MockTransport(lambda _: httpx.Response(status, content=content, headers=headers))
 
 
-def opened(version: str, body: object, status: int = 200, content_type: str = "application/json") -> Any:
+def opened(
+    version: str, body: object, status: int = 200, content_type: str = "application/json", **options: Any
+) -> Any:
     """Return a client of a version whose service gives one answer to all."""
     world = World()
     transport = answering(world, body, status, content_type)
     if version == "v4":
-        return world.v4(transport=transport, retry=ONCE)
-    return world.client(base_url="http://127.0.0.1:9/api/v2", transport=transport, retry=ONCE)
+        return world.v4(transport=transport, retry=ONCE, **options)
+    return world.client(base_url="http://127.0.0.1:9/api/v2", transport=transport, retry=ONCE, **options)
 
 
 both = pytest.mark.parametrize("version", ["v2", "v4"])
@@ -376,6 +378,78 @@ async def test_figures_of_another_shape_cost_one_figure() -> None:
     answer = await opened("v4", {"system_id": 7, "intervals": meter}).production_meter(7, **TIME)
     assert [row.wh_del for row in answer.intervals] == [None]
     assert answer.coverage.notes == ("figures that cannot be read are null: wh_del",)
+
+
+@both
+@pytest.mark.parametrize(
+    ("figure", "whole"), [(5, True), (None, True), ("5", True), ("?", False), ([], False)]
+)
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("kept", [False, True])
+async def test_an_answer_with_a_figure_that_cannot_be_read_is_not_complete(
+    version: str, figure: object, whole: bool, streamed: bool, kept: bool, tmp_path: Path
+) -> None:
+    """A null that the service sends is data; a figure that cannot be read is missing."""
+    rows = [{"end_at": TIME["end_at"], "wh_del": figure, "enwh": figure}]
+    body = {"system_id": 7, "total_devices": 1, "intervals": rows, "meter_intervals": []}
+    client = opened(version, body, **({"state": tmp_path / "state.db"} if kept else {}))
+    for name in ("rgm_stats", "consumption_stats"):
+        for _ in range(2):
+            query = getattr(client, name)(7, start_at=TIME["end_at"] - 900, end_at=TIME["end_at"])
+            (answer,) = [part async for part in query] if streamed else [await query]
+            assert (answer.coverage.complete, len(answer.intervals)) == (whole, 1)
+            assert bool(answer.coverage.notes) != whole
+    await client.aclose()
+
+
+@both
+@pytest.mark.parametrize(
+    ("sent", "note"),
+    [
+        ({"micro_production": [1, 2], "meter_production": [3, None]}, ""),
+        ({"micro_production": [1, 2]}, "figures of some days did not come: meter_production"),
+        ({}, "figures of some days did not come: micro_production, meter_production"),
+        (
+            {"micro_production": [1], "meter_production": [3, 4]},
+            "figures of some days did not come: micro_production",
+        ),
+        (
+            {"micro_production": [1, 2], "meter_production": [3, "?"]},
+            "figures that cannot be read are null: meter_production",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kept", [False, True])
+async def test_a_lifetime_without_all_of_the_lists_that_were_asked_for_is_not_complete(
+    version: str, sent: dict[str, object], note: str, kept: bool, tmp_path: Path
+) -> None:
+    """Its days have nulls there that nobody sent."""
+    body = {"system_id": 7, "start_date": "2020-01-01", "production": [4, 6], **sent}
+    client = opened(version, body, **({"state": tmp_path / "state.db"} if kept else {}))
+    days = {"start_date": date(2020, 1, 1), "end_date": date(2020, 1, 2)}
+    for _ in range(2):
+        answer = await client.energy_lifetime(7, production="all", **days)
+        assert [day.wh for day in answer] == [4, 6]
+        assert answer.coverage.complete == (not note)
+        assert answer.coverage.notes == ((note,) if note else ())
+    await client.aclose()
+
+
+@both
+async def test_lists_that_were_not_asked_for_need_not_come(version: str) -> None:
+    """The lifetime of production alone is complete."""
+    body = {"system_id": 7, "start_date": "2020-01-01", "production": [4, 6]}
+    assert (await opened(version, body).energy_lifetime(7)).coverage.complete
+    body["production"] = [4, "?"]
+    assert not (await opened(version, body).energy_lifetime(7)).coverage.complete
+
+
+async def test_one_of_two_lists_of_a_battery_is_not_all() -> None:
+    """What went in without what came out."""
+    body = {"system_id": 7, "start_date": "2020-01-01", "charge": [4, 6], "discharge": [1]}
+    answer = await opened("v4", body).battery_lifetime(7)
+    assert not answer.coverage.complete
+    assert answer.coverage.notes == ("figures of some days did not come: discharge",)
 
 
 @both

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 from email.utils import formatdate
 from pathlib import Path
@@ -39,6 +40,7 @@ class Service:
         ahead: seconds.
         longest: seconds of the longest range it accepts.
         step: seconds that each response speaks for, where it declares its end.
+        lit: tells whether an interval has a row; by default each has, and none where there is a `step`.
         strict: whether a range before all data is refused as invalid.
         says: the text of the refusal of a range that is too long.
     """
@@ -50,6 +52,7 @@ class Service:
     longest: float = WEEK
     step: float | None = None
     strict: bool = False
+    lit: Callable[[int], bool] | None = None
     says: str = "Requested date range in one API hit cannot be more than {} days."
     asked: list[httpx.QueryParams] = field(factory=list)
 
@@ -83,7 +86,7 @@ class Service:
         rows = [
             {"end_at": at, "devices_reporting": 1, "wh_del": 10, "enwh": 10, "powr": 40}
             for at in range(start - start % 900 + 900, end + 1, 900)
-            if at > first and not self.step
+            if at > first and (self.lit(at) if self.lit else not self.step)
         ]
         meta = {
             "status": "normal",
@@ -274,3 +277,45 @@ async def test_a_last_day_that_has_not_come_yet_is_left_to_the_service(version: 
         assert [params.get("end_date") for params in asked] == ["2026-09-22", None]
         with pytest.raises(RangeError):
             await getattr(client, name)(7, start_date=date(2026, 9, 24), end_date=date(2026, 9, 24))
+
+
+@pytest.mark.parametrize(("hours", "requests"), [(12, 14), (6, 28), (1, 168), (5, 34)])
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", ["stats", "consumption_stats"])
+async def test_small_steps_that_bring_rows_are_followed_to_the_end(
+    hours: int, requests: int, streamed: bool, name: str
+) -> None:
+    """Also through nights that have none."""
+    begin = NOW // DAY * DAY - 8 * DAY
+
+    def lit(end: int) -> bool:
+        return 5 * HOUR < end % DAY <= 21 * HOUR
+
+    service = Service(step=hours * HOUR, lit=lit)
+    async with await service.client("v4") as client:
+        query = getattr(client, name)(7, start_at=begin, end_at=begin + WEEK)
+        got = await ends(query, streamed=streamed)
+    assert got == [end for end in range(begin + 900, begin + WEEK + 1, 900) if lit(end)]
+    assert len(service.asked) == requests
+
+
+async def test_small_steps_that_bring_no_rows_any_more_are_given_up() -> None:
+    """After a day of them, and in all windows of the query."""
+    begin = NOW // DAY * DAY - 22 * DAY
+    service = Service(step=6 * HOUR, lit=lambda end: end <= begin + DAY)
+    async with await service.client("v4") as client:
+        answer = await client.consumption_stats(7, start_at=begin, end_at=begin + 3 * WEEK)
+    assert (len(answer.intervals), answer.coverage.complete) == (96, False)
+    assert {gap.reason for gap in answer.coverage.gaps()} == {Reason.NO_ROW, Reason.UNAVAILABLE}
+    assert len(service.asked) <= 16
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_a_stream_has_no_part_for_a_range_that_was_refused_as_too_long(
+    kept: bool, tmp_path: Path
+) -> None:
+    """It is asked for again in shorter ones, which have parts of their own."""
+    service = Service(longest=DAY)
+    async with await service.client("v4", **({"state": tmp_path / "state.db"} if kept else {})) as client:
+        query = client.consumption_stats(7, start_at=NOW - 9 * DAY)
+        assert all([part.window.seconds async for part in query])

@@ -134,9 +134,9 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         rows = self.log.newest_of_each(parts)
         return self.log.answer(self.system_id, rows, coverage, coverage.as_of, receipt)
 
-    def items(self, part: A) -> tuple[A]:
-        """Return the part: a stream hands out one per week."""
-        return (part,)
+    def items(self, part: A) -> tuple[A, ...]:
+        """Return the part: a stream hands out one per week, none for a range refused as too long."""
+        return (part,) if part.coverage.window.seconds else ()
 
     def _requests(self, window: Window) -> Requests[A]:
         """Ask for a window, and for what a response did not speak for, in shorter ones if it was too long."""
