@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import zlib
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -18,7 +20,12 @@ APPLICATION_ID = 0x454E4C41
 DEVICE_LAG_S = 3600
 """Seconds from the first of a system's devices that reports an interval to the last, by that time's rule."""
 
-UNTOLD_HORIZON_S = 30 * 86_400
+DAY_S = 86_400
+
+HORIZON_S = 3 * DAY_S
+"""Seconds after which an answer that tells of the last energy is final, by that time's rule."""
+
+UNTOLD_HORIZON_S = 30 * DAY_S
 """Seconds after which an answer is final that does not tell of the last energy, by that time's rule."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -94,10 +101,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "DROP TABLE stretches_by_last_report",
         "ALTER TABLE replies ADD COLUMN since REAL",
     ),
+    (
+        # The same of replies: what an older rule has called final is held against this one.
+        "UPDATE replies SET final = 0 WHERE final AND NOT is_final_reply(asked, fetched, body)",
+    ),
 )
 """The statements of each step. A released step is never changed: new ones are appended.
 
-They may call `oldest_answer` and `told_until`, which read a part as its body was written at that time.
+They may call `oldest_answer`, `told_until` and `is_final_reply`, which read a body as it was written at that
+time.
 """
 
 
@@ -110,6 +122,7 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
     if _pending_steps(connection, name):
         connection.create_function("oldest_answer", 2, oldest_answer)
         connection.create_function("told_until", 3, told_until)
+        connection.create_function("is_final_reply", 3, is_final_reply)
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Read again: another process may have done it meanwhile.
@@ -148,6 +161,37 @@ def told_until(body: bytes, fetched: float, stop: int) -> float | None:
         return None
     reported = told - DEVICE_LAG_S
     return reported if reported < stop or as_of is None or as_of > fetched - 1 else None
+
+
+def is_final_reply(asked: str, fetched: float, body: bytes) -> bool:
+    """Tell whether a reply about local days has every figure, and nothing could arrive for it any more.
+
+    Args:
+        asked: path and query of its request, which name its last day.
+        fetched: time of the answer, epoch seconds.
+        body: the reply as it is stored.
+    """
+    days = dict(parse_qsl(asked.partition("?")[2]))
+    try:
+        last = date.fromisoformat(days.get("end_date") or days.get("summary_date") or "")
+        answer: Any = msgspec.json.decode(zlib.decompress(body))
+        state = answer.get("meta") or answer
+        report, energy = (_epoch(state.get(name)) for name in ("last_report_at", "last_energy_at"))
+    except (zlib.error, msgspec.MsgspecError, ValueError, TypeError, AttributeError):
+        return False
+    whole = not any(isinstance(value, list) and None in value for value in answer.values())
+    told = min((at for at in (report, energy) if at is not None), default=None)
+    if told is None or (energy is None and told >= fetched - UNTOLD_HORIZON_S):
+        told = fetched - UNTOLD_HORIZON_S
+    over = datetime.combine(last, time(), UTC).timestamp() + 1.5 * DAY_S  # in every time zone
+    return whole and over <= min(told, fetched - HORIZON_S)
+
+
+def _epoch(moment: object) -> float | None:
+    """Return a moment of an answer, epoch seconds or ISO 8601, as epoch seconds."""
+    if isinstance(moment, str):
+        return datetime.fromisoformat(moment).timestamp()
+    return float(moment) if isinstance(moment, int | float) and moment > 0 else None
 
 
 @lru_cache(maxsize=1)  # both functions read the same body, one after the other

@@ -6,6 +6,7 @@ import sqlite3
 import struct
 import zlib
 from contextlib import closing
+from datetime import UTC, date, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from attrs import evolve
 
 from enlighten_async.cache import CachedPart, CachedSpan, stats, verify
 from enlighten_async.models import Gap, Reason
+from enlighten_async.state import StateFile
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import Window
 from tests.cache.parts import (
@@ -239,3 +241,53 @@ async def test_what_cannot_be_read_is_no_hindrance(path: Path, body: bytes) -> N
     assert [span.reported_until for span in await cache.spans(SCOPE, SERIES)] == [None, NOW - LAG]
     assert await cache.get(SCOPE, SERIES, FULL) == ()
     cache.file.release()
+
+
+DAY = 86_400
+LAST = date(2025, 2, 1)
+OVER = datetime(2025, 2, 2, 12, tzinfo=UTC).timestamp()
+"""A last day, and the moment at which it is over everywhere."""
+
+
+@pytest.mark.parametrize("schema", [2, 3])
+@pytest.mark.parametrize(
+    ("asked", "fetched", "answer", "final"),
+    [
+        ("end_date", OVER + 3 * DAY, {"meta": {"last_report_at": OVER, "last_energy_at": OVER}}, True),
+        ("summary_date", OVER + 3 * DAY, {"last_report_at": OVER, "last_energy_at": OVER}, True),
+        ("end_date", OVER + 3 * DAY, {"meta": {"last_report_at": OVER, "last_energy_at": OVER - 1}}, False),
+        ("end_date", OVER + 3 * DAY, {"meta": {"last_report_at": OVER - 1, "last_energy_at": OVER}}, False),
+        ("end_date", OVER + 3 * DAY - 1, {"meta": {"last_energy_at": OVER}}, False),
+        ("end_date", OVER + 3 * DAY, {"meta": {"last_energy_at": "2025-02-02T12:00:00Z"}}, True),
+        ("end_date", OVER + 29 * DAY, {"meta": {"last_report_at": OVER + 29 * DAY}}, False),
+        ("end_date", OVER + 30 * DAY, {"meta": {"last_report_at": OVER + 30 * DAY}}, True),
+        ("end_date", OVER + 30 * DAY, {}, True),
+        ("end_date", OVER + 30 * DAY, {"production": [1, None]}, False),
+        ("end_date", OVER + 30 * DAY, [], False),
+        ("start_date", OVER + 30 * DAY, {}, False),
+    ],
+)
+async def test_a_lifetime_that_was_final_is_judged_anew(
+    path: Path, schema: int, asked: str, fetched: float, answer: Any, final: bool
+) -> None:
+    """By the last energy and its figures: what may change is evicted some day as any other reply."""
+    body, question = zlib.compress(msgspec.json.encode(answer), 1), f"/systems/7/x?{asked}={LAST}"
+    row = b"name", "energy_lifetime", question, fetched, 1, 200, "application/json", body
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        if schema == 3:
+            StateFile(path, durable=False).read(nothing)
+            file.execute("PRAGMA user_version = 3")
+        file.execute(
+            """
+            INSERT INTO replies (account, endpoint, asked, fetched, final, status, content_type, body)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            row,
+        )
+    query = "SELECT final FROM replies WHERE endpoint = 'energy_lifetime'"
+    found = StateFile(path, durable=False).read(lambda connection: connection.execute(query).fetchall())
+    assert found == [(int(final),)]
+
+
+def nothing(_: sqlite3.Connection) -> None:
+    """Do nothing."""

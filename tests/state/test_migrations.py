@@ -14,6 +14,7 @@ from enlighten_async.state import DatabaseBusy, StateFile, salt
 from enlighten_async.state.migrations import (
     APPLICATION_ID,
     MIGRATIONS,
+    is_final_reply,
     migrate,
     oldest_answer,
     told_until,
@@ -49,6 +50,7 @@ def test_an_older_file_is_brought_up_to_date(path: Path, file: StateFile, form: 
     older = sqlite3.connect(path, isolation_level=None)
     older.create_function("oldest_answer", 2, oldest_answer)
     older.create_function("told_until", 3, told_until)
+    older.create_function("is_final_reply", 3, is_final_reply)
     for statement in sum(MIGRATIONS[:form], ()):
         older.execute(statement)
     put(older)
