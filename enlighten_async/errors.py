@@ -29,7 +29,9 @@ No error holds a credential, and all of them can be pickled.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,6 +63,20 @@ __all__ = [
     "Unavailable",
     "UsageError",
 ]
+
+
+def unknown_keyword(method: str, unknown: Iterable[str], known: Iterable[str]) -> TypeError:
+    """Return the error for a keyword that a method does not have, with the nearest that it has.
+
+    Args:
+        method: its name, as the caller knows it.
+        unknown: the keywords that it does not have.
+        known: those that it has.
+    """
+    name, names = min(unknown), sorted(known)
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(names)}"
+    return TypeError(f"{method}() got an unexpected keyword argument {name!r}: {hint}")
 
 
 class EnlightenError(Exception):

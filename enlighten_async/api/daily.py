@@ -15,9 +15,10 @@ from attrs import evolve, field, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import FUTURE_RANGE, INVALID_RANGE, says_no_device
+from enlighten_async.api.ranges import DayRange
 from enlighten_async.api.single import OneRequestPlan
 from enlighten_async.cache import absent_until, day_end_anywhere, valid_until
-from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError
+from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, unknown_keyword
 from enlighten_async.models.coverage import Gap, Reason, nothing_missing
 from enlighten_async.models.lifetime import Lifetime, days_of_utc
 from enlighten_async.windows import as_datetime, calendar_day
@@ -45,12 +46,29 @@ class DateRange:
     end_date: date | None
 
     @classmethod
-    def of(cls, *, start_date: date | None = None, end_date: date | None = None) -> Self:
+    def of(
+        cls,
+        method: str = "DateRange.of",
+        /,
+        *,
+        start_date: date | None = None,
+        end_date: date | None = None,
+        **unknown: object,
+    ) -> Self:
         """Return the range of a caller's arguments.
+
+        Args:
+            method: the method that was called, for errors.
+            start_date: see `DayRange`.
+            end_date: see `DayRange`.
+            unknown: keywords that there are not.
 
         Raises:
             InputError: one is not a date, or the end is before the start.
+            TypeError: there is no such keyword.
         """
+        if unknown:
+            raise unknown_keyword(method, unknown, DayRange.__annotations__)
         first = None if start_date is None else calendar_day(start_date, "start_date")
         last = None if end_date is None else calendar_day(end_date, "end_date")
         if first is not None and last is not None and last < first:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
-from enlighten_async.errors import InputError
+from enlighten_async.errors import InputError, unknown_keyword
 from enlighten_async.models.coverage import Reason
 from enlighten_async.windows import (
     DAY,
@@ -229,17 +229,31 @@ class Range:
     @classmethod
     def of(
         cls,
+        method: str = "Range.of",
+        /,
         *,
         start_at: Moment | None = None,
         end_at: Moment | None = None,
         start_date: date | None = None,
         end_date: date | None = None,
+        **unknown: object,
     ) -> Self | None:
         """Return the range of a caller's arguments; `None` if nothing was given.
 
+        Args:
+            method: the method that was called, for errors.
+            start_at: see `TimeRange`.
+            end_at: see `TimeRange`.
+            start_date: see `TimeRange`.
+            end_date: see `TimeRange`.
+            unknown: keywords that there are not.
+
         Raises:
             InputError: instants and dates are mixed, the start is missing, or the end is before it.
+            TypeError: there is no such keyword.
         """
+        if unknown:
+            raise unknown_keyword(method, unknown, TimeRange.__annotations__)
         if (start_at is not None or end_at is not None) and (start_date is not None or end_date is not None):
             raise InputError("give start_at/end_at (instants) or start_date/end_date (local days), not both")
         if end_at is not None and start_at is None:

@@ -400,7 +400,7 @@ class SeriesEndpoint(Generic[S]):
         Raises:
             InputError: the range makes no sense.
         """
-        asked = Range.of(**range_)
+        asked = Range.of(self.limits.name, **range_)
         requests = self.requests_class(self, system_id, time_zones, spans or LearnedSpans())
         local = asked.local if asked else not self.limits.knows_today
         return SeriesPlan(requests, asked, system_id if local else None, requests.series)

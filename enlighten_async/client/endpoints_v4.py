@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Unpack
+from typing import NoReturn, Unpack, cast
 
 from enlighten_async import models
 from enlighten_async.api.ranges import DayRange, TimeRange
@@ -12,6 +12,13 @@ from enlighten_async.client.endpoints import QueryMethods, parse_system_id
 from enlighten_async.errors import NotSupported
 from enlighten_async.query import Query
 from enlighten_async.windows import Moment
+
+
+class _NoApiV4:
+    """The stand-in for v4 on a client of v2: it has none of the methods."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NotSupported(f"only v4 of the API has {name}: connect with EnlightenClient.v4(...)")
 
 
 class EndpointsV4(QueryMethods):
@@ -32,14 +39,8 @@ class EndpointsV4(QueryMethods):
 
     @property
     def _v4(self) -> ApiV4:
-        """The API, where it is v4.
-
-        Raises:
-            NotSupported: the client speaks v2.
-        """
-        if not isinstance(self._api, ApiV4):
-            raise NotSupported("only v4 of the API has this: connect with EnlightenClient.v4(...)")
-        return self._api
+        """The API, where it is v4; else what refuses each of its methods."""
+        return self._api if isinstance(self._api, ApiV4) else cast("ApiV4", _NoApiV4())
 
     def system(self, system_id: int | str) -> Query[models.SystemDetails, models.SystemDetails]:
         """Ask for one system; one request.

@@ -12,7 +12,7 @@ from typing import Any, TypedDict, TypeGuard, cast
 from attrs import evolve
 
 from enlighten_async.cache import IntervalCache
-from enlighten_async.errors import InputError
+from enlighten_async.errors import InputError, unknown_keyword
 from enlighten_async.limiter import MAX_REQUESTS, RANKS, Plan, Priority, QuotaStore
 from enlighten_async.oauth.oauth import BASE_URL_VARIABLE, CLIENT_ID, CLIENT_SECRET, NAMES
 from enlighten_async.query import QueryOptions, RequestHook, ResponseHook
@@ -100,7 +100,7 @@ def changed(options: QueryOptions, changes: ViewOptions) -> QueryOptions:
         TypeError: there is no such option.
     """
     if unknown := changes.keys() - ViewOptions.__annotations__.keys():
-        raise TypeError(f"with_options() got an unexpected keyword argument {min(unknown)!r}")
+        raise unknown_keyword("with_options", unknown, ("user_id", *ViewOptions.__annotations__))
     priority = changes.get("priority", options.priority)
     if priority not in tuple(RANKS):
         raise InputError(f"priority must be one of {', '.join(RANKS)}, not {priority!r}")
@@ -151,9 +151,7 @@ def check_options(options: ClientOptions, version: str) -> None:
     """
     given: Mapping[str, object] = {**options}
     if unknown := given.keys() - ClientOptions.__annotations__.keys():
-        raise TypeError(
-            f"EnlightenClient got an unexpected keyword argument {min(unknown)!r}: see ClientOptions"
-        )
+        raise unknown_keyword("EnlightenClient", unknown, ClientOptions.__annotations__)
     for name, (kind, words) in _KINDS.items():
         value = given.get(name)
         if value is not None and (isinstance(value, type) or not isinstance(value, kind) or value == ""):

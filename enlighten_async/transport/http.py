@@ -7,9 +7,12 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from importlib import metadata
+from pathlib import Path
+from traceback import extract_tb
 from typing import TypeVar, cast
 from urllib.parse import urlencode
 
@@ -158,7 +161,7 @@ NETWORK_ERRORS: tuple[type[Exception], ...] = (
     anyio.ClosedResourceError,
     anyio.EndOfStream,
 )
-"""Errors of a failing network. Any other error of a user's transport is a bug of that transport."""
+"""Errors of a failing network. Others of a user's transport are told with the place that raised them."""
 
 LASTING_ERRORS: tuple[type[Exception], ...] = (
     WrongOriginError,
@@ -200,6 +203,29 @@ def may_pass(error: BaseException) -> bool:
         if isinstance(cause, LASTING_ERRORS):
             return False
     return True
+
+
+def without_secrets_of(error: Exception, masked: Callable[[str], str]) -> Exception | None:
+    """Return an error of a user's transport without its frames; `None` if it may hold a secret.
+
+    Args:
+        error: the error.
+        masked: returns a text with the secrets in it masked.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        told = (*cause.args, *vars(cause).values())
+        plain = all(isinstance(each, str | int | float | None) for each in told)
+        if not plain or any(masked(text) != text for text in map(str, (cause, *told))):
+            return None
+        cause = strip_frames(cause).__cause__
+    return error
+
+
+def _place(error: Exception) -> str:
+    """Return the function and the line that raised an error."""
+    frame = next(iter(extract_tb(error.__traceback__, limit=-1)), None)
+    return f"{frame.name} ({Path(frame.filename).name}:{frame.lineno})" if frame else "the transport"
 
 
 def strip_frames(error: E) -> E:
@@ -434,11 +460,16 @@ class Transport:
             # Of a mock that does not know this request; its text names the URL, as it would have left.
             error.args = (self._masked(exchange, str(error)),)
             return strip_frames(error) if self._uses_pool else error
-        if not (self._uses_pool or isinstance(error, NETWORK_ERRORS)):
-            return error  # a bug of the user's transport
-        text = f"no whole answer to {self._describe(exchange)}: {self._masked(exchange, reason(error))}"
+        known = self._uses_pool or isinstance(error, NETWORK_ERRORS)
+        why = reason(error) if known else f"{_place(error)} raised {type(error).__name__}: {error}"
+        text = f"no whole answer to {self._describe(exchange)}: {self._masked(exchange, why)}"
+        # Errors of Python's own that are not of a network are bugs of the user's transport.
+        passing = may_pass(error) and (known or type(error).__module__ != "builtins")
         sent = exchange.sent_at is not None
-        return TransportError(text, sent=sent, phase=exchange.phase, passing=may_pass(error))
+        failure = TransportError(text, sent=sent, phase=exchange.phase, passing=passing)
+        if not self._uses_pool:  # in our pool, others could say no more than this
+            failure.__cause__ = without_secrets_of(error, partial(self._masked, exchange))
+        return failure
 
     def _masked(self, exchange: Exchange, text: str) -> str:
         """Return a text of others with the secrets in it masked."""

@@ -49,3 +49,58 @@ def test_bad_input_is_refused_at_the_call(world: World, call: Any) -> None:
             call(client)
         assert len(str(caught.value)) < 250
     assert world.emulator.counts.sent == 0
+
+
+BOTH = ("rgm_stats", "stats", "consumption_stats")
+DAILY = ("energy_lifetime", "consumption_lifetime")
+SERIES_V4 = (
+    "production_meter",
+    "battery",
+    "energy_import_telemetry",
+    "energy_export_telemetry",
+    "hp_telemetry",
+)
+DEVICES_V4 = (
+    "micro_telemetry",
+    "encharge_telemetry",
+    "acb_telemetry",
+    "evse_telemetry",
+    "ev_charger_telemetry",
+)
+DAILY_V4 = ("battery_lifetime", "energy_import_lifetime", "energy_export_lifetime", "hp_lifetime")
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        *((name, ()) for name in (*BOTH, *DAILY, *SERIES_V4, *DAILY_V4, "micros_telemetry")),
+        *((name, ("1",)) for name in (*DEVICES_V4, "evse_lifetime")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("start_dat", "did you mean 'start_date'?"),
+        ("enddate", "did you mean 'end_date'?"),
+        ("zone", "it takes end_"),
+    ],
+)
+def test_a_misspelt_keyword_is_told_with_the_method_and_the_right_one(
+    world: World, name: str, args: tuple[str, ...], wrong: str, hint: str
+) -> None:
+    """As Python says it of any other function, and what was meant."""
+    clients = [world.v4()] + ([world.client()] if name in {*BOTH, *DAILY} else [])
+    for client in clients:
+        with pytest.raises(TypeError) as caught:
+            getattr(client, name)(7, *args, **{wrong: 5})
+        text = f"{name}() got an unexpected keyword argument {wrong!r}: {hint}"
+        assert str(caught.value).startswith(text)
+    assert world.emulator.counts.sent == 0
+
+
+def test_misspelt_options_are_told_with_the_right_one(world: World) -> None:
+    """Of a client, and of a view of one."""
+    with pytest.raises(TypeError, match=r"with_options\(\) got .* 'max_wiat': did you mean 'max_wait'\?"):
+        world.client().with_options(max_wiat=5)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"EnlightenClient\(\) got .* 'time_out': did you mean 'timeout'\?"):
+        world.client(time_out=5)

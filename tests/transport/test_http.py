@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -359,17 +360,50 @@ async def test_users_transport_without_a_connection_has_sent_nothing(kind, excha
     assert (caught.value.sent, caught.value.phase, exchange.sent_at) == (False, "connect", None)
 
 
-async def test_bugs_of_users_transports_are_shown(exchange) -> None:
-    bug = RuntimeError("bug in a handler")
+class OwnError(Exception):
+    """An error of a library that a user's transport is made with."""
+
+    def __init__(self, text: str, told: object = None) -> None:
+        super().__init__(text)
+        self.told = told
+
+
+@pytest.mark.parametrize(
+    ("kind", "passing"), [(RuntimeError, False), (KeyError, False), (OwnError, True), (OSError, True)]
+)
+async def test_errors_of_users_transports_are_of_our_family(kind, passing, exchange) -> None:
+    """The text says where they come from, the cause is kept."""
+    error = kind("bug in a handler")
 
     def handler(_: httpx.Request) -> httpx.Response:
-        raise bug
+        raise error
 
     async with aclosing(mocked(handler)) as transport:
-        with pytest.raises(RuntimeError, match="bug in a handler") as caught:
+        with pytest.raises(TransportError, match="bug in a handler") as caught:
             await transport.send(exchange)
-    assert caught.value is bug
-    assert caught.traceback[-1].name == "handler"
+    assert (caught.value.passing, caught.value.sent) == (passing, True)
+    assert caught.value.__cause__ is error
+    assert error.__traceback__ is None
+    if kind is not OSError:
+        assert re.search(rf"handler \(test_http\.py:\d+\) raised {kind.__name__}: ", str(caught.value))
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, OwnError, OSError])
+@pytest.mark.parametrize("where", ["text", "attribute", "cause"])
+async def test_no_secret_comes_along_with_an_error_of_a_users_transport(kind, where, exchange) -> None:
+    """Neither in the text nor on the cause."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        error = kind(f"at {request.url} {request.headers}" if where == "text" else "bug")
+        if where == "attribute":
+            error.request = request
+        raise error from (ValueError(f"at {request.url}") if where == "cause" else None)
+
+    async with aclosing(mocked(handler)) as transport:
+        with pytest.raises(TransportError) as caught:
+            await transport.send(exchange)
+    assert "CANARY" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 async def test_closed_client_says_so(exchange) -> None:

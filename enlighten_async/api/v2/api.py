@@ -182,13 +182,15 @@ class ApiV2:
         self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.EnergyLifetime]:
         """Plan the energy produced on each local day."""
-        return series.ENERGY_LIFETIME.plan(system_id, DateRange.of(**days), production_params(production))
+        return series.ENERGY_LIFETIME.plan(
+            system_id, DateRange.of("energy_lifetime", **days), production_params(production)
+        )
 
     def consumption_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.ConsumptionLifetime]:
         """Plan the energy consumed on each local day."""
-        return series.CONSUMPTION_LIFETIME.plan(system_id, DateRange.of(**days))
+        return series.CONSUMPTION_LIFETIME.plan(system_id, DateRange.of("consumption_lifetime", **days))
 
     def envoys(self, system_id: int) -> AnswerPlan[models.Envoys]:
         """Plan a list of a system's gateways."""

@@ -169,41 +169,43 @@ class ApiV4:
         self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.EnergyLifetime]:
         """Plan the energy produced on each local day."""
-        return daily.ENERGY_LIFETIME.plan(system_id, DateRange.of(**days), production_params(production))
+        return daily.ENERGY_LIFETIME.plan(
+            system_id, DateRange.of("energy_lifetime", **days), production_params(production)
+        )
 
     def consumption_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.ConsumptionLifetime]:
         """Plan the energy consumed on each local day."""
-        return daily.CONSUMPTION_LIFETIME.plan(system_id, DateRange.of(**days))
+        return daily.CONSUMPTION_LIFETIME.plan(system_id, DateRange.of("consumption_lifetime", **days))
 
     def battery_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.BatteryLifetime]:
         """Plan the energy that all batteries took in and gave on each local day."""
-        return daily.BATTERY_LIFETIME.plan(system_id, DateRange.of(**days))
+        return daily.BATTERY_LIFETIME.plan(system_id, DateRange.of("battery_lifetime", **days))
 
     def energy_import_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.EnergyImportLifetime]:
         """Plan the energy drawn from the grid on each local day."""
-        return daily.ENERGY_IMPORT_LIFETIME.plan(system_id, DateRange.of(**days))
+        return daily.ENERGY_IMPORT_LIFETIME.plan(system_id, DateRange.of("energy_import_lifetime", **days))
 
     def energy_export_lifetime(
         self, system_id: int, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.EnergyExportLifetime]:
         """Plan the energy fed into the grid on each local day."""
-        return daily.ENERGY_EXPORT_LIFETIME.plan(system_id, DateRange.of(**days))
+        return daily.ENERGY_EXPORT_LIFETIME.plan(system_id, DateRange.of("energy_export_lifetime", **days))
 
     def hp_lifetime(self, system_id: int, **days: Unpack[DayRange]) -> AnswerPlan[models.HpLifetime]:
         """Plan the energy that a heat pump consumed on each local day."""
-        return daily.HP_LIFETIME.plan(system_id, DateRange.of(**days))
+        return daily.HP_LIFETIME.plan(system_id, DateRange.of("hp_lifetime", **days))
 
     def evse_lifetime(
         self, system_id: int, serial_number: str, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.EvseLifetime]:
         """Plan the energy that one charger of cars consumed on each local day."""
-        return daily.evse_lifetime(serial_number).plan(system_id, DateRange.of(**days))
+        return daily.evse_lifetime(serial_number).plan(system_id, DateRange.of("evse_lifetime", **days))
 
     def ev_charger_lifetime(
         self, system_id: int, serial_number: str, *, start_date: date, end_date: date | None = None
