@@ -1,9 +1,10 @@
-"""Extensions of griffe, which reads code for the reference: signatures of attrs, links between entries."""
+"""Extensions of griffe, which reads code for the reference: signatures and fields of attrs, links."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import griffe
@@ -31,6 +32,12 @@ def default(attribute: griffe.Attribute) -> str | None:
     return options.get("default", f"{options['factory']}()" if "factory" in options else None)
 
 
+def hanging(text: str) -> str:
+    """Indent all lines of a text but the first."""
+    first, _, rest = text.partition("\n")
+    return f"{first}\n{indent(rest, ' ' * 4)}" if rest else first
+
+
 class AttrsSignatures(griffe.Extension):
     """Gives each class with fields of attrs the `__init__` that attrs makes."""
 
@@ -54,6 +61,24 @@ class AttrsSignatures(griffe.Extension):
         this = griffe.Parameter("self", kind=POSITIONAL)
         init = griffe.Function("__init__", parameters=griffe.Parameters(this, *parameters), parent=cls)
         cls.set_member("__init__", init)
+
+
+class Fields(griffe.Extension):
+    """Shows the fields of a class as one list with a line for each, not as an entry for each."""
+
+    def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
+        """Move the docstrings of the fields into that of the class, as its section `Attributes`."""
+        fields = [
+            each
+            for each in cls.members.values()
+            if isinstance(each, griffe.Attribute) and "instance-attribute" in each.labels and each.docstring
+        ]
+        if cls.docstring is None or "\nAttributes:\n" in cls.docstring.value or not fields:
+            return
+        lines = (f"{each.name}: {each.docstring.value}" for each in fields if each.docstring)
+        cls.docstring.value += "\n\nAttributes:\n" + indent("\n".join(map(hanging, lines)), " " * 4)
+        for each in fields:
+            each.docstring = None
 
 
 class Links(griffe.Extension):
