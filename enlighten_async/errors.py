@@ -80,15 +80,7 @@ def unknown_keyword(method: str, unknown: Iterable[str], known: Iterable[str]) -
 
 
 class EnlightenError(Exception):
-    """Base of every error this package raises.
-
-    Attributes:
-        partial: the parts that did arrive, merged: an answer of the query's own type, `None` if nothing
-            arrived. An `except` clause cannot tell that type; `query.partial()` returns the same, typed.
-        causes: all failures of the query, this one first.
-        retry_at: when asking again makes sense (aware UTC), where that is known.
-        receipt: what the query spent.
-    """
+    """Base of every error this package raises."""
 
     ends_query: bool = False
     """Whether the other requests of the same query would meet the same end and are not sent."""
@@ -97,9 +89,15 @@ class EnlightenError(Exception):
     """Whether the same request may succeed a little later, so that a repeat can help."""
 
     partial: Any = None
+    """The parts that did arrive, merged: an answer of the query's own type, `None` if nothing arrived. An
+    `except` clause cannot tell that type; `query.partial()` returns the same, typed.
+    """
     causes: tuple[EnlightenError, ...] = ()
+    """All failures of the query, this one first."""
     retry_at: datetime | None = None
+    """When asking again makes sense (aware UTC), where that is known."""
     receipt: Receipt | None = None
+    """What the query spent."""
 
 
 class InputError(EnlightenError, ValueError):
@@ -115,26 +113,18 @@ class UsageError(EnlightenError):
 
 
 class BudgetExceeded(EnlightenError):
-    """The query needs more requests or more time than the caller allows.
-
-    Attributes:
-        retry_at: when it would fit, where it is time that is missing.
-    """
+    """The query needs more requests or more time than the caller allows."""
 
     ends_query = True
 
     def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
         super().__init__(message)
         self.retry_at = retry_at
+        """When it would fit, where it is time that is missing."""
 
 
 class QuotaExhausted(EnlightenError):
-    """The plan's quota is used up until `retry_at`.
-
-    Attributes:
-        period: the window that is full, in the service's word, such as "month"; empty if it did not say.
-        limit: how many requests it allows.
-    """
+    """The plan's quota is used up until `retry_at`."""
 
     ends_query = True
 
@@ -148,25 +138,24 @@ class QuotaExhausted(EnlightenError):
     ) -> None:
         super().__init__(message)
         self.period = period
+        """The window that is full, in the service's word, such as "month"; empty if it did not say."""
         self.limit = limit
+        """How many requests it allows."""
         self.retry_at = retry_at
 
 
 class APIError(EnlightenError):
-    """The service answered with an error; of this class itself if it refused the request for another reason.
-
-    Attributes:
-        status: HTTP status of the answer.
-        response: the answer as it came, known secrets masked; of a large body the first mebibyte.
-        error_code: the service's own number for what went wrong (`errorCode`), where it gives one.
-    """
+    """The service answered with an error; this class itself: it refused the request for another reason."""
 
     error_code: int | None = None
+    """The service's own number for what went wrong (`errorCode`), where it gives one."""
 
     def __init__(self, message: str, *, status: int = 0, response: Response | None = None) -> None:
         super().__init__(message)
         self.status = status
+        """HTTP status of the answer."""
         self.response = response
+        """The answer as it came, known secrets masked; of a large body the first mebibyte."""
 
 
 class AuthenticationError(APIError):
@@ -188,14 +177,7 @@ class KeyMismatch(AuthenticationError):
 
 
 class ReauthorizationRequired(AuthenticationError):
-    """The owner of an account has to log in (again): no token that works is stored.
-
-    Attributes:
-        account: the caller's own name of the account.
-        url: the page to open; it leads to `OAuth.redirect_uri` with a code for `OAuth.exchange`. It carries
-            no state: a web application sends the owner to `OAuth.begin_login().url` instead.
-        reason: why, in a few words.
-    """
+    """The owner of an account has to log in (again): no token that works is stored."""
 
     def __init__(
         self,
@@ -209,8 +191,13 @@ class ReauthorizationRequired(AuthenticationError):
     ) -> None:
         super().__init__(message, status=status, response=response)
         self.account = account
+        """The caller's own name of the account."""
         self.url = url
+        """The page to open; it leads to `OAuth.redirect_uri` with a code for `OAuth.exchange`. It carries no
+        state: a web application sends the owner to `OAuth.begin_login().url` instead.
+        """
         self.reason = reason
+        """Why, in a few words."""
 
 
 class PermissionDenied(APIError):
@@ -220,13 +207,10 @@ class PermissionDenied(APIError):
 
 
 class MissingAccessControl(PermissionDenied):
-    """The application or its plan lacks the access control that this needs (401).
-
-    Attributes:
-        access_control: its name in the developer portal, such as "Site Consumption", where known.
-    """
+    """The application or its plan lacks the access control that this needs (401)."""
 
     access_control: str = ""
+    """Its name in the developer portal, such as "Site Consumption", where known."""
 
 
 class NotFound(APIError):
@@ -236,55 +220,46 @@ class NotFound(APIError):
 
 
 class RangeError(APIError):
-    """The service says the range asked for is invalid (422).
-
-    Attributes:
-        start_at: start of the range as the service took it (epoch seconds), where it says.
-        end_at: end of that range (epoch seconds), where the service says.
-        first_interval: end of the system's first interval (epoch seconds), where the service says.
-        last_interval: end of its last interval (epoch seconds), where the service says.
-        start_date: first local day of the range as the service took it, where it says.
-        end_date: last local day of that range, where the service says.
-    """
+    """The service says the range asked for is invalid (422)."""
 
     start_at: int | None = None
+    """Start of the range as the service took it (epoch seconds), where it says."""
     end_at: int | None = None
+    """End of that range (epoch seconds), where the service says."""
     first_interval: int | None = None
+    """End of the system's first interval (epoch seconds), where the service says."""
     last_interval: int | None = None
+    """End of its last interval (epoch seconds), where the service says."""
     start_date: date | None = None
+    """First local day of the range as the service took it, where it says."""
     end_date: date | None = None
+    """Last local day of that range, where the service says."""
 
 
 class Throttled(APIError):
-    """Over the plan's limit (409, 429); the client waits by itself and raises this only if it does not end.
-
-    Attributes:
-        period: the service's word for the window ("minute", "month").
-        period_start: its start, epoch seconds.
-        period_end: its end, epoch seconds: the next request may be made then.
-        limit: requests allowed in the period.
-        retry_after: seconds from the answer on for which the service wants no requests (`Retry-After`).
-    """
+    """Over the plan's limit (409, 429); the client waits by itself, and raises this if it does not end."""
 
     ends_query = True
 
     period: str = ""
+    """The service's word for the window ("minute", "month")."""
     period_start: float | None = None
+    """Its start, epoch seconds."""
     period_end: float | None = None
+    """Its end, epoch seconds: the next request may be made then."""
     limit: int | None = None
+    """Requests allowed in the period."""
     retry_after: float | None = None
+    """Seconds from the answer on for which the service wants no requests (`Retry-After`)."""
 
 
 class Unavailable(APIError):
-    """The service has no answer for now (500 with errorCode 7, 503); ask again later.
-
-    Attributes:
-        passing: whether it passes within moments: 503 may, the lack of data (errorCode 7) does not.
-    """
+    """The service has no answer for now (500 with errorCode 7, 503); ask again later."""
 
     def __init__(self, message: str, *, status: int = 0, response: Response | None = None) -> None:
         super().__init__(message, status=status, response=response)
         self.passing = status == 503
+        """Whether it passes within moments: 503 may, the lack of data (errorCode 7) does not."""
 
 
 _LASTING_FAILURES = frozenset({301, 308, 501, 505, 511})
@@ -292,15 +267,12 @@ _LASTING_FAILURES = frozenset({301, 308, 501, 505, 511})
 
 
 class ServerError(APIError):
-    """The service failed (5xx), or a web page or a redirect came in place of an answer.
-
-    Attributes:
-        passing: whether a repeat can help: not after 501, 505, 511 and permanent redirects.
-    """
+    """The service failed (5xx), or a web page or a redirect came in place of an answer."""
 
     def __init__(self, message: str, *, status: int = 0, response: Response | None = None) -> None:
         super().__init__(message, status=status, response=response)
         self.passing = status not in _LASTING_FAILURES
+        """Whether a repeat can help: not after 501, 505, 511 and permanent redirects."""
 
 
 class ServiceRetired(APIError):
@@ -310,20 +282,18 @@ class ServiceRetired(APIError):
 
 
 class TransportError(EnlightenError):
-    """No whole answer arrived.
-
-    Attributes:
-        sent: whether the request left, so that the service may have counted it.
-        phase: how far it got: "connect", "send", "wait" or "body".
-        passing: whether a repeat can help; not for a bad certificate, an unknown host, or a body that is
-            too large or in an unknown encoding.
-    """
+    """No whole answer arrived."""
 
     def __init__(self, message: str, *, sent: bool = False, phase: str = "", passing: bool = True) -> None:
         super().__init__(message)
         self.sent = sent
+        """Whether the request left, so that the service may have counted it."""
         self.phase = phase
+        """How far it got: "connect", "send", "wait" or "body"."""
         self.passing = passing
+        """Whether a repeat can help; not for a bad certificate, an unknown host, or a body that is too large
+        or in an unknown encoding.
+        """
 
 
 class RequestTimeout(TransportError):
@@ -331,19 +301,17 @@ class RequestTimeout(TransportError):
 
 
 class DecodeError(EnlightenError):
-    """The response is not what the service documents; it was paid for and is in `response`.
-
-    Attributes:
-        path: where in the body it went wrong, such as `$.intervals[0].end_at`.
-        response: the answer as it came, known secrets masked; of one with more values than any answer may
-            have, the first mebibyte.
-        passing: whether the body is empty or cut off, so that the next one may be whole.
-    """
+    """The response is not what the service documents; it was paid for and is in `response`."""
 
     def __init__(
         self, message: str, *, path: str = "", response: Response | None = None, passing: bool = False
     ) -> None:
         super().__init__(message)
         self.path = path
+        """Where in the body it went wrong, such as `$.intervals[0].end_at`."""
         self.response = response
+        """The answer as it came, known secrets masked; of one with more values than any answer may have, the
+        first mebibyte.
+        """
         self.passing = passing
+        """Whether the body is empty or cut off, so that the next one may be whole."""

@@ -44,20 +44,18 @@ def _within(least: int, most: int, *kinds: type) -> _Check:
 
 @frozen
 class RetryPolicy:
-    """The policy for failures that may pass (resets, timeouts, 5xx); over the limit (409, 429) is not one.
-
-    Attributes:
-        attempts: how often one request is sent in all, at most.
-        base: seconds; the first wait is between none and this.
-        cap: seconds; no wait is longer. Each further wait may be twice as long as the one before.
-        share: repeats may take this share of the plan's requests, but one a minute always may. A repeat that
-            finds none left is not made.
-    """
+    """The policy for failures that may pass (resets, timeouts, 5xx); over the limit (409, 429) is not one."""
 
     attempts: int = field(default=3, validator=_within(1, LARGEST, int))
+    """How often one request is sent in all, at most."""
     base: float = field(default=0.5, validator=_within(0, LARGEST, int, float))
+    """Seconds; the first wait is between none and this."""
     cap: float = field(default=20.0, validator=_within(0, LARGEST, int, float))
+    """Seconds; no wait is longer. Each further wait may be twice as long as the one before."""
     share: float = field(default=0.1, validator=_within(0, 1, int, float))
+    """Repeats may take this share of the plan's requests, but one a minute always may. A repeat that finds
+    none left is not made.
+    """
 
     def allows(self, failures: int, error: EnlightenError | None = None) -> bool:
         """Tell whether a request that failed this often, by this error the last time, may be sent again."""

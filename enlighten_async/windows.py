@@ -46,7 +46,9 @@ class Window:
     """The time in `(start, end]`, in epoch seconds on a UTC grid."""
 
     start: int
+    """The start, exclusive (epoch seconds)."""
     end: int
+    """The end, inclusive (epoch seconds)."""
 
     def __repr__(self) -> str:
         return f"Window('{self.start_at:%Y-%m-%dT%H:%M:%SZ}', '{self.end_at:%Y-%m-%dT%H:%M:%SZ}')"

@@ -30,40 +30,35 @@ def is_text(value: object) -> TypeGuard[str]:
 
 @frozen
 class SeriesKey(Generic[P]):
-    """The key under which parts of one series are cached.
-
-    Attributes:
-        endpoint: the API's name of the endpoint they are from.
-        system_id: the system they are of.
-        device: serial number of the device they are of; empty if they are of the whole system.
-        grid: seconds from one interval to the next.
-        model: the class of the parts.
-        join: joins parts that lie side by side, oldest first.
-    """
+    """The key under which parts of one series are cached."""
 
     endpoint: str
+    """The API's name of the endpoint they are from."""
     system_id: int
+    """The system they are of."""
     device: str = ""
+    """Serial number of the device they are of; empty if they are of the whole system."""
     grid: int = field(kw_only=True, eq=False)
+    """Seconds from one interval to the next."""
     model: type[P] = field(kw_only=True, eq=False)
+    """The class of the parts."""
     join: Callable[[Sequence[P]], P] = field(kw_only=True, eq=False, repr=False)
+    """Joins parts that lie side by side, oldest first."""
 
 
 @frozen
 class ReplyKey(Generic[P]):
-    """The key under which a response is cached that is of no series.
-
-    Attributes:
-        endpoint: the API's name of the endpoint it is from.
-        asked: path, query and body of the request, credentials excluded.
-        valid_until: returns up to when (epoch seconds) such a response will do, by its part, the time it was
-            fetched, and the time since which it has been the same, if it was fetched before; without that,
-            for as long as the caller's `max_age` allows.
-    """
+    """The key under which a response is cached that is of no series."""
 
     endpoint: str
+    """The API's name of the endpoint it is from."""
     asked: str
+    """Path, query and body of the request, credentials excluded."""
     valid_until: Callable[[P, float, float | None], float] = field(eq=False, repr=False)
+    """Returns up to when (epoch seconds) such a response will do, by its part, the time it was fetched, and
+    the time since which it has been the same, if it was fetched before; without that, for as long as the
+    caller's `max_age` allows.
+    """
 
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -81,28 +76,26 @@ def _no_answer(_: EnlightenError) -> None:
 
 @frozen
 class Response:
-    """A response of the service.
-
-    Attributes:
-        status: HTTP status.
-        body: the whole body, decompressed; known secrets masked.
-        content_type: as the service named it, lower case.
-        date: the service's own time of the answer (epoch seconds, whole), if it said.
-        sent_at: monotonic time when the request left.
-        received_at: monotonic time when the body was whole.
-        retry_after: seconds after `date` for which the service wants to be left alone, if it said.
-        same_since: of a cached response: time (epoch seconds) of the first one in a row that told the same;
-            `None` if this is the first.
-    """
+    """A response of the service."""
 
     status: int
+    """HTTP status."""
     body: bytes = field(repr=False)
+    """The whole body, decompressed; known secrets masked."""
     content_type: str = "application/json"
+    """As the service named it, lower case."""
     date: float | None = None
+    """The service's own time of the answer (epoch seconds, whole), if it said."""
     sent_at: float = 0.0
+    """Monotonic time when the request left."""
     received_at: float = 0.0
+    """Monotonic time when the body was whole."""
     retry_after: float | None = None
+    """Seconds after `date` for which the service wants to be left alone, if it said."""
     same_since: float | None = None
+    """Of a cached response: time (epoch seconds) of the first one in a row that told the same; `None` if this
+    is the first.
+    """
 
     @property
     def is_web_page(self) -> bool:
@@ -113,34 +106,32 @@ class Response:
 
 @frozen
 class Request(Generic[P]):
-    """One request: where to, with what, and how to read the answer. Holds no secret.
-
-    Attributes:
-        endpoint: the API's name of it, such as "rgm_stats".
-        path: below the base URL, such as "/systems/1765/rgm_stats".
-        params: query parameters in order, credentials excluded.
-        decode: turns a 200 into a part; raises `DecodeError`.
-        window: the part of time it asks for, where it does.
-        empty_answer_for: returns the part, mostly an empty one, that an error of the service is documented
-            to stand for, or `None`: it stays an error.
-        method: HTTP method, upper case.
-        body: what is sent along, as JSON; `None` for nothing.
-        series: the series its part is of, where it is of one that is cached.
-        wanted: all that is still wanted of the series; a part for its beginning will do as well.
-        valid_until: makes its response one that is cached as it is: see `ReplyKey`.
-    """
+    """One request: where to, with what, and how to read the answer. Holds no secret."""
 
     endpoint: str
+    """The API's name of it, such as "rgm_stats"."""
     path: str
+    """Below the base URL, such as "/systems/1765/rgm_stats"."""
     params: Params
+    """Query parameters in order, credentials excluded."""
     decode: Callable[[Response], P] = field(repr=False)
+    """Turns a 200 into a part; raises `DecodeError`."""
     window: Window | None = None
+    """The part of time it asks for, where it does."""
     empty_answer_for: Callable[[EnlightenError], P | None] = field(default=_no_answer, repr=False)
+    """Returns the part, mostly an empty one, that an error of the service is documented to stand for, or
+    `None`: it stays an error.
+    """
     method: str = "GET"
+    """HTTP method, upper case."""
     body: bytes | None = None
+    """What is sent along, as JSON; `None` for nothing."""
     series: SeriesKey[P] | None = None
+    """The series its part is of, where it is of one that is cached."""
     wanted: Window | None = None
+    """All that is still wanted of the series; a part for its beginning will do as well."""
     valid_until: Callable[[P, float, float | None], float] | None = field(default=None, repr=False)
+    """Makes its response one that is cached as it is: see `ReplyKey`."""
 
     @property
     def reply_key(self) -> ReplyKey[P] | None:

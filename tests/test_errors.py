@@ -36,6 +36,7 @@ from enlighten_async.errors import (
 )
 from enlighten_async.models import Receipt
 from enlighten_async.wire import Response
+from tests.test_docstrings import attributes_of
 
 ANSWER = Response(422, b'{"reason": "no"}', date=1_750_000_000.0)
 JULY = datetime(2025, 7, 1, tzinfo=UTC)
@@ -146,18 +147,4 @@ def test_an_error_by_itself_has_every_attribute(kind: type[EnlightenError]) -> N
     error = kind("said")
     assert (error.partial, error.causes, error.retry_at, error.receipt) == (None, (), None, None)
     assert str(error) == "said"
-    for name in (
-        "status",
-        "response",
-        "first_interval",
-        "last_interval",
-        "period",
-        "limit",
-        "sent",
-        "phase",
-        "path",
-        "account",
-        "url",
-    ):
-        if f"{name}:" in (kind.__doc__ or ""):
-            assert hasattr(error, name)
+    assert all(hasattr(error, name) for name in attributes_of(kind))

@@ -32,31 +32,25 @@ MARGIN = HOUR
 
 
 class TimeRange(TypedDict, total=False):
-    """A range of time: two instants, or two local days of the system; nothing is the system's own today.
-
-    Attributes:
-        start_at: start, exclusive: an aware datetime or epoch seconds.
-        end_at: end, inclusive; now if not given.
-        start_date: first local day.
-        end_date: last local day, inclusive; today if not given.
-    """
+    """A range of time: two instants, or two local days of the system; nothing is the system's own today."""
 
     start_at: Moment | None
+    """Start, exclusive: an aware datetime or epoch seconds."""
     end_at: Moment | None
+    """End, inclusive; now if not given."""
     start_date: date | None
+    """First local day."""
     end_date: date | None
+    """Last local day, inclusive; today if not given."""
 
 
 class DayRange(TypedDict, total=False):
-    """A range of local days of the system.
-
-    Attributes:
-        start_date: first day; by default the one on which the system went into operation.
-        end_date: last day, inclusive; by default yesterday.
-    """
+    """A range of local days of the system."""
 
     start_date: date | None
+    """First day; by default the one on which the system went into operation."""
     end_date: date | None
+    """Last day, inclusive; by default yesterday."""
 
 
 _DAILY_ENDPOINTS: Mapping[str, str] = MappingProxyType(
@@ -80,38 +74,36 @@ def both_ends(window: Window, *, newest: bool) -> Params:
 
 @frozen
 class SeriesLimits:
-    """The limits of one series: what the service allows one request, and how it answers a longer range.
-
-    Attributes:
-        name: the API's name of it.
-        grid: seconds from one interval to the next.
-        span: seconds one request may ask for.
-        path: where it is, `{}` standing for the system's number.
-        params: the parameters that ask for a window, `newest` if it ends by now.
-        retention: seconds the service keeps.
-        cut: what happens to a longer range: "error", or "silent": the answer ends early, or "declared":
-            the answer declares its end.
-        dense: whether each interval has a row, day and night, so that rows which end early tell of a cut.
-        may_overrun: whether rows may go on beyond the window, as the answer has a length of its own.
-        counted: whether `total_devices` counts the devices, so that 0 means that there is none.
-        no_content: what an answer without a body (204) says.
-        absent: what is said (404, lower case) of a system that has no such device; empty if nothing is.
-        knows_today: whether the service answers the system's own today where no range is given.
-    """
+    """The limits of one series: what the service allows one request, and how it answers a longer range."""
 
     name: str
+    """The API's name of it."""
     grid: int
+    """Seconds from one interval to the next."""
     span: int
+    """Seconds one request may ask for."""
     path: str = field(kw_only=True)
+    """Where it is, `{}` standing for the system's number."""
     params: Callable[..., Params] = field(kw_only=True, default=both_ends)
+    """The parameters that ask for a window, `newest` if it ends by now."""
     retention: int = 365 * DAY
+    """Seconds the service keeps."""
     cut: Literal["error", "silent", "declared"] = "silent"
+    """What happens to a longer range: "error", or "silent": the answer ends early, or "declared": the answer
+    declares its end.
+    """
     dense: bool = True
+    """Whether each interval has a row, day and night, so that rows which end early tell of a cut."""
     may_overrun: bool = False
+    """Whether rows may go on beyond the window, as the answer has a length of its own."""
     counted: bool = True
+    """Whether `total_devices` counts the devices, so that 0 means that there is none."""
     no_content: Reason = Reason.NO_ROW
+    """What an answer without a body (204) says."""
     absent: str = ""
+    """What is said (404, lower case) of a system that has no such device; empty if nothing is."""
     knows_today: bool = True
+    """Whether the service answers the system's own today where no range is given."""
 
     def cheaper(self, window: Window) -> str:
         """Return a query that costs less than this one for a window, in words; empty: none is known."""
@@ -211,17 +203,14 @@ def _shown(moment: float | date) -> str:
 
 @frozen
 class Range:
-    """A range as the caller gave it: two instants, or two local days; the end may be open.
-
-    Attributes:
-        start: epoch seconds, or the first local day.
-        end: epoch seconds, or the last local day; `None`: now.
-        local: whether it is given in local days, whose instants depend on the system's time zone.
-    """
+    """A range as the caller gave it: two instants, or two local days; the end may be open."""
 
     start: float | date
+    """Epoch seconds, or the first local day."""
     end: float | date | None
+    """Epoch seconds, or the last local day; `None`: now."""
     local: bool = False
+    """Whether it is given in local days, whose instants depend on the system's time zone."""
 
     def __str__(self) -> str:
         return " to ".join("now" if each is None else _shown(each) for each in (self.start, self.end))

@@ -57,13 +57,10 @@ class OneRequestPlan(QueryPlan[P, P], Generic[P]):
 
 @frozen
 class SinglePlan(OneRequestPlan[P]):
-    """The plan of a query whose request is known from the start.
-
-    Attributes:
-        request: the request.
-    """
+    """The plan of a query whose request is known from the start."""
 
     request: Request[P]
+    """The request."""
 
     def request_at(self, now: float) -> Request[P]:
         """Return the request."""
@@ -100,17 +97,14 @@ M = TypeVar("M", bound=readings.MeterReadings | readings.StorageMeterReadings)
 
 @frozen
 class ReadingsPlan(OneRequestPlan[M]):
-    """The plan of a query for the last readings of a system's meters.
-
-    Attributes:
-        request: the request for the readings of now.
-        end: readings after it do not count, epoch seconds; `None`: now.
-        nothing: an answer without readings, for an end that has not come yet.
-    """
+    """The plan of a query for the last readings of a system's meters."""
 
     request: Request[M]
+    """The request for the readings of now."""
     end: int | None
+    """Readings after it do not count, epoch seconds; `None`: now."""
     nothing: M
+    """An answer without readings, for an end that has not come yet."""
 
     def request_at(self, now: float) -> Request[M]:
         """Return the request for the readings of the end."""

@@ -132,24 +132,20 @@ def day_end_anywhere(day: date) -> float:
 
 @frozen
 class CachedSpan:
-    """A range of time that was answered by one answer, without the part.
-
-    Attributes:
-        window: the range, within one week of the grid.
-        fetched: time of the answer, epoch seconds.
-        reported_until: time up to which all devices had reported then, epoch seconds; `None` if the answer
-            does not tell.
-        data_begins: time before which the service says that it has nothing, epoch seconds, where it does.
-        empty_reason: why it is never final: the service has nothing for all of it, or rows were left out.
-        since: time of the first answer about it that told of no less, epoch seconds; `None`: this one.
-    """
+    """A range of time that was answered by one answer, without the part."""
 
     window: Window
+    """The range, within one week of the grid."""
     fetched: float
+    """Time of the answer, epoch seconds."""
     reported_until: float | None = None
+    """Time up to which all devices had reported then, epoch seconds; `None` if the answer does not tell."""
     data_begins: float | None = None
+    """Time before which the service says that it has nothing, epoch seconds, where it does."""
     empty_reason: Reason | None = None
+    """Why it is never final: the service has nothing for all of it, or rows were left out."""
     since: float | None = None
+    """Time of the first answer about it that told of no less, epoch seconds; `None`: this one."""
 
     @property
     def final(self) -> bool:
@@ -160,24 +156,22 @@ class CachedSpan:
 
 @define(frozen=True, slots=False)
 class SeriesIndex:
-    """The cached spans of one series, and the rule of which of them one query may be served.
-
-    Attributes:
-        spans: the cached spans, in order of time.
-        grid: seconds from one interval to the next.
-        now: the service's time (epoch seconds) when the query began.
-        max_age: seconds for which also an answer that is not final may be served; 0: no cached answer may
-            be; `None`: final ones only.
-        exhaustive: whether also windows are requested that are known to be empty.
-        doubts_time: tells whether `now` may be wrong; `None`: it is not.
-    """
+    """The cached spans of one series, and the rule of which of them one query may be served."""
 
     spans: tuple[CachedSpan, ...] = ()
+    """The cached spans, in order of time."""
     grid: int = field(kw_only=True, default=1)
+    """Seconds from one interval to the next."""
     now: float = field(kw_only=True, default=0.0)
+    """The service's time (epoch seconds) when the query began."""
     max_age: float | None = field(kw_only=True, default=None)
+    """Seconds for which also an answer that is not final may be served; 0: no cached answer may be; `None`:
+    final ones only.
+    """
     exhaustive: bool = field(kw_only=True, default=False)
+    """Whether also windows are requested that are known to be empty."""
     doubts_time: Callable[[], bool] | None = field(kw_only=True, default=None)
+    """Tells whether `now` may be wrong; `None`: it is not."""
 
     def servable(self, span: CachedSpan) -> Window:
         """Return the beginning of a span that may be served, possibly an empty window."""

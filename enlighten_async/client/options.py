@@ -26,70 +26,71 @@ _V4_HINT = f"; for v4, {CLIENT_ID} and {CLIENT_SECRET} take the place of {USER}"
 
 
 class ClientOptions(NetworkOptions, total=False):
-    """The options of `EnlightenClient`, for both versions of the API.
-
-    Attributes:
-        plan: the tariff of the key; by default the free plan, Watt, with 10 requests a minute and 10,000 a
-            month (v4: 1,000).
-        state: a file for everything that is to outlive the process: the requests the key has used, and the
-            answers paid for, which are not paid for again. It is shared by all clients of this machine
-            that name it, made when it is needed, and readable by its owner only.
-        quota_store: the store of the key's counts, in place of the state file; without either counts are
-            kept in memory, shared by all clients of this process on the same key.
-        interval_cache: the cache of answers, in place of the state file; without either nothing is cached.
-        retry: the policy for failures that may pass.
-        max_concurrency: requests in flight at once, at most; 6 by default. So many may be lost when the
-            service goes down. It holds for all clients together that share counts, on this machine by a
-            state file: the smallest number of those that live does.
-        on_request: a function that is called with a `RequestEvent` before each request leaves.
-        on_response: a function that is called with a `ResponseEvent` when a request is over, and for each
-            part of an answer that took none. Both are called in the task of the query and must not wait; an
-            error of theirs is logged.
-        base_url, timeout, proxy, verify, transport, clock: see `NetworkOptions`.
-    """
+    """The options of `EnlightenClient`, for both versions of the API; see `NetworkOptions` for the others."""
 
     plan: Plan | None
+    """The tariff of the key; by default the free plan, Watt, with 10 requests a minute and 10,000 a month
+    (v4: 1,000).
+    """
     state: str | os.PathLike[str] | None
+    """A file for everything that is to outlive the process: the requests the key has used, and the answers
+    paid for, which are not paid for again. It is shared by all clients of this machine that name it, made
+    when it is needed, and readable by its owner only.
+    """
     quota_store: QuotaStore | None
+    """The store of the key's counts, in place of the state file; without either counts are kept in memory,
+    shared by all clients of this process on the same key.
+    """
     interval_cache: IntervalCache | None
+    """The cache of answers, in place of the state file; without either nothing is cached."""
     retry: RetryPolicy | None
+    """The policy for failures that may pass."""
     max_concurrency: int
+    """Requests in flight at once, at most; 6 by default. So many may be lost when the service goes down. It
+    holds for all clients together that share counts, on this machine by a state file: the smallest number of
+    those that live does.
+    """
     on_request: RequestHook | None
+    """A function that is called with a `RequestEvent` before each request leaves."""
     on_response: ResponseHook | None
+    """A function that is called with a `ResponseEvent` when a request is over, and for each part of an answer
+    that took none. Both are called in the task of the query and must not wait; an error of theirs is logged.
+    """
 
 
 class ViewOptions(TypedDict, total=False):
-    """The options of a view of a client; an option that is not given stays as it is.
-
-    Attributes:
-        max_wait: how long a whole query may take (seconds, or a timedelta), queue, network and retries
-            included; `None`: any time.
-        max_requests: requests a query may take; `None`: any.
-        only_cached: send nothing. A query is answered at once if all it asks for is cached, as young as
-            `max_age` wants it; else it raises `BudgetExceeded`, with what is cached as `partial`.
-        exhaustive: ask also for windows which the newest answer shows to be empty.
-        priority: "interactive" (as a client is at first), "poll" for regular reading, "backfill" for
-            history. They go in this order, in all clients that share counts; and for each class above, a
-            tenth of the minute and a twentieth of the month are held back from those below, 1 request at
-            least.
-        max_age: how old (seconds, or a timedelta) a cached answer may be where it may still change; 0
-            pays for all anew; `None`: only final answers are served from the cache, and those older than
-            the horizon that a system which stands still has not completed, for an hour at first and a day
-            at most. Without `state` or `interval_cache` there is no cache: the log says so once.
-        stale_if_error: how old (seconds, or a timedelta) a cached answer may be that stands in place of an
-            error: where the service fails or cannot be reached, the quota is used up or the limits of this
-            view do not suffice. All of the answer has to be cached; `receipt.failure` tells the error, and
-            `coverage.as_of` the age. Errors that tell that something may not be read, such as of a login
-            that has ended, are raised in any case, and so are those of streams. `None`: every error is.
-    """
+    """The options of a view of a client; an option that is not given stays as it is."""
 
     max_wait: timedelta | float | None
+    """How long a whole query may take (seconds, or a timedelta), queue, network and retries included; `None`:
+    any time.
+    """
     max_requests: int | None
+    """Requests a query may take; `None`: any."""
     only_cached: bool
+    """Send nothing. A query is answered at once if all it asks for is cached, as young as `max_age` wants it;
+    else it raises `BudgetExceeded`, with what is cached as `partial`.
+    """
     exhaustive: bool
+    """Ask also for windows which the newest answer shows to be empty."""
     priority: Priority
+    """Class of its requests: "interactive" (as a client is at first), "poll" for regular reading, "backfill"
+    for history. They go in this order, in all clients that share counts; and for each class above, a tenth of
+    the minute and a twentieth of the month are held back from those below, 1 request at least.
+    """
     max_age: timedelta | float | None
+    """How old (seconds, or a timedelta) a cached answer may be where it may still change; 0 pays for all
+    anew; `None`: only final answers are served from the cache, and those older than the horizon that a system
+    which stands still has not completed, for an hour at first and a day at most. Without `state` or
+    `interval_cache` there is no cache: the log says so once.
+    """
     stale_if_error: timedelta | float | None
+    """How old (seconds, or a timedelta) a cached answer may be that stands in place of an error: where the
+    service fails or cannot be reached, the quota is used up or the limits of this view do not suffice. All of
+    the answer has to be cached; `receipt.failure` tells the error, and `coverage.as_of` the age. Errors that
+    tell that something may not be read, such as of a login that has ended, are raised in any case, and so are
+    those of streams. `None`: every error is.
+    """
 
 
 def changed(options: QueryOptions, changes: ViewOptions) -> QueryOptions:

@@ -76,12 +76,14 @@ class Emulator:
         rotation: whether a refresh token is invalid once it was used ("strict"), or stays valid ("lenient").
         v4_options: behaviour of v4 that is undocumented or disputed; may be replaced at any time.
         drifts: departures from the documentation that are on, or their names; may be replaced at any time.
-
-    Attributes:
-        access_log: is called with each request that is over; `None`: nobody is.
     """
 
+    clock: Clock
+    """The service's clock; a `ServiceClock`, as it is by default, can be set forward."""
+    truth: GroundTruth
+    """What the systems really measured, for tests to compare with."""
     access_log: Callable[[Access], object] | None = None
+    """Is called with each request that is over; `None`: nobody is."""
 
     def __init__(
         self,
@@ -107,7 +109,7 @@ class Emulator:
         v4_options: V4Options | None = None,
         drifts: Iterable[Drift | str] = DEFAULT_DRIFTS,
     ) -> None:
-        self.clock: Clock = clock or ServiceClock()
+        self.clock = clock or ServiceClock()
         on, now = frozenset(map(Drift, drifts)), self.clock.now()
         built = drifted_fleet(build_fleet(seed, users, systems, now) if fleet is None else fleet, on, now)
         self.truth = GroundTruth(built, seed, self.clock, report_lag)

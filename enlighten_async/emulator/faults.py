@@ -51,41 +51,40 @@ class Fault:
     """A fault that applies to the requests that match it.
 
     With neither `status` nor `body` the service responds as usual, and `delay` and `transform` apply.
-
-    Attributes:
-        status: HTTP status (200 if only a body is given).
-        body: body of the response; in text, `{url}`, `{path}`, `{query}`, `{headers}` and `{body}` are
-            replaced by those of the request.
-        headers: further headers; their values may hold the same names.
-        times: number of requests it applies to; `math.inf` for all.
-        after: number of matching requests that pass unchanged first.
-        path: text the path must contain.
-        query: parameters the request must have, with these values.
-        delay: seconds before the response; `math.inf` never responds.
-        content_type: content type of the body.
-        counted: whether the request counts against the quota.
-        dropped: whether the connection is closed instead of a response.
-        transform: changes the finished response.
-        start: it applies from this instant on (epoch seconds, by the emulator's clock).
-        end: it applies until this instant.
-        name: how the fault is called where faults are listed.
     """
 
     status: int | None = None
+    """HTTP status (200 if only a body is given)."""
     body: str | bytes | None = None
+    """Body of the response; in text, `{url}`, `{path}`, `{query}`, `{headers}` and `{body}` are replaced by
+    those of the request.
+    """
     headers: tuple[tuple[str, str], ...] = ()
+    """Further headers; their values may hold the same names."""
     times: float = 1
+    """Number of requests it applies to; `math.inf` for all."""
     after: int = 0
+    """Number of matching requests that pass unchanged first."""
     path: str | None = None
+    """Text the path must contain."""
     query: Mapping[str, object] | None = None
+    """Parameters the request must have, with these values."""
     delay: float = 0.0
+    """Seconds before the response; `math.inf` never responds."""
     content_type: str = "application/json"
+    """Content type of the body."""
     counted: bool = True
+    """Whether the request counts against the quota."""
     dropped: bool = False
+    """Whether the connection is closed instead of a response."""
     transform: Transform | None = None
+    """Changes the finished response."""
     start: float = -math.inf
+    """It applies from this instant on (epoch seconds, by the emulator's clock)."""
     end: float = math.inf
+    """It applies until this instant."""
     name: str = ""
+    """How the fault is called where faults are listed."""
 
     def matches(self, request: Request, now: float) -> bool:
         """Return whether the fault may apply to a request at this instant (epoch seconds)."""

@@ -15,25 +15,27 @@ MINUTE_S = 60
 
 @frozen
 class Quota:
-    """The limits of a tariff for each key; `None` is no limit.
-
-    Attributes:
-        minute: requests per minute.
-        month: requests per calendar month.
-        name: the tariff's name in the service's message.
-        v4: the limits in v4 of the API; `None`: the same.
-    """
+    """The limits of a tariff for each key; `None` is no limit."""
 
     minute: int | None = 10
+    """Requests per minute."""
     month: int | None = 10_000
+    """Requests per calendar month."""
     name: str = "Watt"
+    """The tariff's name in the service's message."""
     v4: Quota | None = None
+    """The limits in v4 of the API; `None`: the same."""
 
     WATT: ClassVar[Quota]
+    """The free plan: 10 requests a minute and 10,000 a month, in v4 1,000."""
     KILOWATT: ClassVar[Quota]
+    """50 requests a minute, 50,000 a month."""
     MEGAWATT: ClassVar[Quota]
+    """100 requests a minute, 300,000 a month."""
     PARTNER: ClassVar[Quota]
+    """300 requests a minute, 1,500,000 a month."""
     UNLIMITED: ClassVar[Quota]
+    """No limit."""
 
     def of(self, version: Version) -> Quota:
         """Return the limits in this version of the API."""

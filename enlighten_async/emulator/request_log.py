@@ -23,40 +23,34 @@ LOGIN_PARAMS = ("grant_type", "response_type")
 
 @define
 class LoggedRequest:
-    """One request that arrived.
-
-    Attributes:
-        at: time of arrival (epoch seconds, by the emulator's clock).
-        path: the path of the URL.
-        params: the parameters without the API key; repeated ones are joined by commas.
-        status: status of the response; `None` until there is one, and if the connection was dropped.
-    """
+    """One request that arrived."""
 
     at: float
+    """Time of arrival (epoch seconds, by the emulator's clock)."""
     path: str
+    """The path of the URL."""
     params: dict[str, str]
+    """The parameters without the API key; repeated ones are joined by commas."""
     status: int | None = None
+    """Status of the response; `None` until there is one, and if the connection was dropped."""
 
 
 @frozen
 class Access:
-    """One request as an access log tells it, without credentials.
-
-    Attributes:
-        at: time of arrival (epoch seconds, by the emulator's clock).
-        method: HTTP method.
-        path: the path of the URL.
-        params: the parameters without credentials; repeated ones are joined by commas.
-        status: status of the response; `None` if the connection was dropped, or the caller has left.
-        seconds: from the arrival to the response.
-    """
+    """One request as an access log tells it, without credentials."""
 
     at: float
+    """Time of arrival (epoch seconds, by the emulator's clock)."""
     method: str
+    """HTTP method."""
     path: str
+    """The path of the URL."""
     params: dict[str, str]
+    """The parameters without credentials; repeated ones are joined by commas."""
     status: int | None
+    """Status of the response; `None` if the connection was dropped, or the caller has left."""
     seconds: float
+    """From the arrival to the response."""
 
     @classmethod
     def of(cls, request: Request, at: float, status: int | None, seconds: float) -> Access:
@@ -77,29 +71,26 @@ class Access:
 
 @define
 class Counts:
-    """Counts since the start or the last `reset()`.
-
-    Attributes:
-        sent: all requests that arrived.
-        served: requests within the quota, whatever their response.
-        rejected: requests beyond the quota (409; 429 in v4).
-        by_status: responses by HTTP status.
-        by_key: requests that arrived, by API key.
-        windows: requests within the quota, by the start of the minute (epoch seconds).
-        rejected_windows: requests beyond the quota, by the start of the minute (epoch seconds).
-        tokens: requests for tokens, by grant; they are no part of the other counts.
-        refused_tokens: requests for tokens that got none, by grant.
-    """
+    """Counts since the start or the last `reset()`."""
 
     sent: int = 0
+    """All requests that arrived."""
     served: int = 0
+    """Requests within the quota, whatever their response."""
     rejected: int = 0
+    """Requests beyond the quota (409; 429 in v4)."""
     by_status: Counter[int] = field(factory=Counter)
+    """Responses by HTTP status."""
     by_key: Counter[str] = field(factory=Counter)
+    """Requests that arrived, by API key."""
     windows: Counter[int] = field(factory=Counter)
+    """Requests within the quota, by the start of the minute (epoch seconds)."""
     rejected_windows: Counter[int] = field(factory=Counter)
+    """Requests beyond the quota, by the start of the minute (epoch seconds)."""
     tokens: Counter[str] = field(factory=Counter)
+    """Requests for tokens, by grant; they are no part of the other counts."""
     refused_tokens: Counter[str] = field(factory=Counter)
+    """Requests for tokens that got none, by grant."""
 
     def reset(self) -> None:
         """Start counting from zero; the counts of the quota stay."""

@@ -33,21 +33,18 @@ Row: TypeAlias = dict[str, object]
 
 @define
 class Service(Generic[OptionsT]):
-    """One version of the service.
-
-    Attributes:
-        truth: the data of all systems.
-        clock: the service's clock.
-        retention_s: age in seconds of the oldest interval that is still returned.
-        options: behaviour of this version that can be chosen; may be replaced at any time.
-        drifts: departures from the documentation that are on; may be replaced at any time.
-    """
+    """One version of the service."""
 
     truth: GroundTruth
+    """The data of all systems."""
     clock: Clock
+    """The service's clock."""
     retention_s: float
+    """Age in seconds of the oldest interval that is still returned."""
     options: OptionsT
+    """Behaviour of this version that can be chosen; may be replaced at any time."""
     drifts: frozenset[Drift]
+    """Departures from the documentation that are on; may be replaced at any time."""
 
     def now(self) -> float:
         """Return the time in epoch seconds."""

@@ -16,14 +16,11 @@ if TYPE_CHECKING:
 
 
 class EmulatorTransport(httpx.AsyncBaseTransport):
-    """Leads every request to an emulator, whatever host it names.
-
-    Attributes:
-        app: the emulator; transports of the same emulator lead to the same service.
-    """
+    """Leads every request to an emulator, whatever host it names."""
 
     def __init__(self, app: Application) -> None:
         self.app = app
+        """The emulator; transports of the same emulator lead to the same service."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Return the emulator's response; the body follows as it is read.

@@ -31,64 +31,52 @@ UNIT: Final = "unit"
 
 @frozen
 class DataType:
-    """The type of a column.
-
-    Attributes:
-        name: "timestamp" is microseconds of UTC, "date" a local day, "text" UTF-8.
-        children: of a list its item, of a struct its fields.
-    """
+    """The type of a column."""
 
     name: TypeName
+    """The kind: "timestamp" is microseconds of UTC, "date" a local day, "text" UTF-8."""
     children: tuple[Field, ...] = ()
+    """Of a list its item, of a struct its fields."""
 
 
 @frozen
 class Field:
-    """The description of a column.
-
-    Attributes:
-        name: its name, that of the attribute which holds the value.
-        type: its type.
-        nullable: whether a value may be null.
-        metadata: such as its unit: "W", "Wh", "%", "s".
-    """
+    """The description of a column."""
 
     name: str
+    """Its name, that of the attribute which holds the value."""
     type: DataType
+    """Its type."""
     nullable: bool = True
+    """Whether a value may be null."""
     metadata: Mapping[str, str] = MappingProxyType({})
+    """Such as its unit: "W", "Wh", "%", "s"."""
 
 
 @frozen(eq=False)
 class Column:
-    """Values of one type, in Arrow's layout.
-
-    Attributes:
-        length: number of values.
-        nulls: number of nulls among them.
-        buffers: bits of validity, `None` without nulls; then offsets, if the type has any; then values.
-        children: the columns of a list's items, or of a struct's fields.
-    """
+    """Values of one type, in Arrow's layout."""
 
     length: int
+    """Number of values."""
     nulls: int
+    """Number of nulls among them."""
     buffers: tuple[Buffer | None, ...] = field(repr=False)
+    """Bits of validity, `None` without nulls; then offsets, if the type has any; then values."""
     children: tuple[Column, ...] = ()
+    """The columns of a list's items, or of a struct's fields."""
 
 
 @frozen(eq=False)
 class Batch:
-    """Rows of a table: a column for each of its fields.
-
-    Attributes:
-        length: number of rows.
-        columns: the columns, in the order of the fields.
-        grid: seconds from one interval to the next; `None` where rows are no intervals.
-    """
+    """Rows of a table: a column for each of its fields."""
 
     length: int
+    """Number of rows."""
     columns: tuple[Column, ...] = field(repr=False)
+    """The columns, in the order of the fields."""
     grid: int | None = None
+    """Seconds from one interval to the next; `None` where rows are no intervals."""
 
 
 @frozen(eq=False)
@@ -96,16 +84,14 @@ class Table(Tabular):
     """The rows of one answer or of several, as typed columns.
 
     It has `__arrow_c_stream__`, so that polars, DuckDB, pyarrow and others read it as it is.
-
-    Attributes:
-        fields: descriptions of its columns, the same for all answers of a kind.
-        batches: its rows, those of each answer together.
-        metadata: such as the time zone of the system.
     """
 
     fields: tuple[Field, ...]
+    """Descriptions of its columns, the same for all answers of a kind."""
     batches: tuple[Batch, ...]
+    """Its rows, those of each answer together."""
     metadata: Mapping[str, str] = MappingProxyType({})
+    """Such as the time zone of the system."""
 
     def __len__(self) -> int:
         return sum(batch.length for batch in self.batches)

@@ -37,19 +37,16 @@ SUFFIXES: Final[Mapping[str, Format]] = MappingProxyType(
 
 @define
 class Tally:
-    """The coverage of all answers of an export, in numbers.
-
-    Attributes:
-        got: intervals that have a row.
-        expected: intervals of the ranges that were asked for.
-        missing: intervals without one, by the reason.
-        complete: whether all answers are complete.
-    """
+    """The coverage of all answers of an export, in numbers."""
 
     got: int = 0
+    """Intervals that have a row."""
     expected: int = 0
+    """Intervals of the ranges that were asked for."""
     missing: Counter[Reason] = Factory(Counter)
+    """Intervals without one, by the reason."""
     complete: bool = True
+    """Whether all answers are complete."""
 
     def add(self, answer: object) -> None:
         """Add an answer, or a part of one."""
@@ -71,13 +68,7 @@ class Tally:
 
 
 class Export(Generic[T]):
-    """The rows of one answer or of many on their way to a file: await it; `write` makes it.
-
-    Attributes:
-        path: the file; after a failure the one, beside it, that has the rows which did arrive.
-        rows: number of rows written.
-        changed: whether the file was changed: not, if it had the same rows before.
-    """
+    """The rows of one answer or of many on their way to a file: await it; `write` makes it."""
 
     def __init__(
         self,
@@ -88,8 +79,11 @@ class Export(Generic[T]):
         rows_of: Callable[[T], Tabular] | None,
     ) -> None:
         self.path = path
+        """The file; after a failure the one, beside it, that has the rows which did arrive."""
         self.rows = 0
+        """Number of rows written."""
         self.changed = False
+        """Whether the file was changed: not, if it had the same rows before."""
         self._source = source
         self._stream = stream
         self._encoder = encoder

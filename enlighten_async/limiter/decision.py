@@ -12,15 +12,12 @@ if TYPE_CHECKING:
 
 
 class Sender(NamedTuple):
-    """A limiter that asks for tokens of a key.
-
-    Attributes:
-        number: its number, unique among the limiters of all processes.
-        most: requests that may be in flight at once, of all limiters of the key, while it lives.
-    """
+    """A limiter that asks for tokens of a key."""
 
     number: int
+    """Its number, unique among the limiters of all processes."""
     most: int
+    """Requests that may be in flight at once, of all limiters of the key, while it lives."""
 
 
 ANYBODY = Sender(0, 0)
@@ -29,68 +26,60 @@ ANYBODY = Sender(0, 0)
 
 @frozen
 class Take:
-    """The question whether a request may be put in flight.
-
-    Attributes:
-        ticket: this process's number of the request.
-        plan: the caller's.
-        rank: the request's class: how many classes go before it.
-        path: the path that it asks.
-        sender: the limiter that asks.
-    """
+    """The question whether a request may be put in flight."""
 
     ticket: int
+    """This process's number of the request."""
     plan: Plan
+    """The caller's."""
     rank: int = 0
+    """The request's class: how many classes go before it."""
     path: str = ""
+    """The path that it asks."""
     sender: Sender = ANYBODY
+    """The limiter that asks."""
 
 
 @frozen
 class Wait:
-    """The reason why a request may not leave now.
-
-    Attributes:
-        reason: "minute", "month", "throttled" (the server said so), "doubt" (one at a time for now),
-            "in_flight" (those in flight may use up the rest, or are as many as may be at once), "priority" (a
-            class above goes first) or "outage" (the service fails).
-        at: monotonic time at which to ask again; `None`: when something in flight has settled.
-        until: the same as the server's time (epoch seconds), where known.
-        certain: whether the wait holds even if nothing in flight turns out to count.
-        in_flight: requests in flight of all clients of the store.
-        period: the service's word for the window that is full, if one is.
-        limit: requests the window allows, where known.
-        reserved: how many of them are held back for the classes above.
-        failures: the failures because of which nothing is sent until then, if that is the reason ("outage").
-    """
+    """The reason why a request may not leave now."""
 
     reason: str
+    """Why: "minute", "month", "throttled" (the server said so), "doubt" (one at a time for now), "in_flight"
+    (those in flight may use up the rest, or are as many as may be at once), "priority" (a class above goes
+    first) or "outage" (the service fails).
+    """
     at: float | None = None
+    """Monotonic time at which to ask again; `None`: when something in flight has settled."""
     until: float | None = None
+    """The same as the server's time (epoch seconds), where known."""
     certain: bool = False
+    """Whether the wait holds even if nothing in flight turns out to count."""
     in_flight: int = 0
+    """Requests in flight of all clients of the store."""
     period: str = ""
+    """The service's word for the window that is full, if one is."""
     limit: int | None = None
+    """Requests the window allows, where known."""
     reserved: int = 0
+    """How many of them are held back for the classes above."""
     failures: FailureRun | None = None
+    """The failures because of which nothing is sent until then, if that is the reason ("outage")."""
 
 
 @frozen
 class Settlement:
-    """The end of a granted request.
-
-    Attributes:
-        sent_at: monotonic time when its first byte went out; `None`: it never did.
-        ended_at: monotonic time when the response was whole, or was given up.
-        wall: the local wall clock's time at `ended_at` (epoch seconds).
-        landed: whether a whole response arrived.
-        accepted: whether that response was something else than "too many requests".
-        date: the response's `Date` (epoch seconds).
-    """
+    """The end of a granted request."""
 
     sent_at: float | None
+    """Monotonic time when its first byte went out; `None`: it never did."""
     ended_at: float
+    """Monotonic time when the response was whole, or was given up."""
     wall: float = 0.0
+    """The local wall clock's time at `ended_at` (epoch seconds)."""
     landed: bool = False
+    """Whether a whole response arrived."""
     accepted: bool = False
+    """Whether that response was something else than "too many requests"."""
     date: float | None = None
+    """The response's `Date` (epoch seconds)."""

@@ -66,27 +66,24 @@ MAX_SETTLED = 64
 
 @frozen
 class KeySnapshot:
-    """The counts of a key at a moment.
-
-    Attributes:
-        used: requests that may have been counted in the running windows, at the most, by period; those in
-            flight are among them.
-        limits: requests that may be used in a window, by period; a period without limit is absent.
-        learned: limits that the server named when it rejected a request, by period.
-        blocked_until: until when (server's time, epoch seconds) the server said that it serves nothing, by
-            period.
-        in_flight: requests in flight of all clients of the store.
-        earliest: the earliest the server's time can be (epoch seconds); `None`: nothing has told it yet.
-        latest: the latest it can be.
-    """
+    """The counts of a key at a moment."""
 
     used: Mapping[str, int]
+    """Requests that may have been counted in the running windows, at the most, by period; those in flight are
+    among them.
+    """
     limits: Mapping[str, int]
+    """Requests that may be used in a window, by period; a period without limit is absent."""
     learned: Mapping[str, int]
+    """Limits that the server named when it rejected a request, by period."""
     blocked_until: Mapping[str, float]
+    """Until when (server's time, epoch seconds) the server said that it serves nothing, by period."""
     in_flight: int
+    """Requests in flight of all clients of the store."""
     earliest: float | None
+    """The earliest the server's time can be (epoch seconds); `None`: nothing has told it yet."""
     latest: float | None
+    """The latest it can be."""
 
 
 class KeyState:
@@ -98,20 +95,18 @@ class KeyState:
 
     Args:
         life: seconds after which no response to a request can come any more, and it is counted nowhere.
-
-    Attributes:
-        clock: the server's time.
-        guard: seconds by which `Date` and the server's counter are taken to differ.
-        outage: the failures of the service in a row, and when the next request may go.
-        senders: the limiters that live (monotonic times), by number.
     """
 
     def __init__(self, life: float = math.inf) -> None:
         self.life = life
         self.clock = ServerClock()
+        """The server's time."""
         self.guard = GUARD_S
+        """Seconds by which `Date` and the server's counter are taken to differ."""
         self.outage = CALM
+        """The failures of the service in a row, and when the next request may go."""
         self.senders: dict[int, LiveSender] = {}
+        """The limiters that live (monotonic times), by number."""
         self._guard_until = 0.0
         self._charged: dict[str, dict[int, int]] = {MINUTE.name: {}, MONTH.name: {}}
         self._blocks = Blocks()

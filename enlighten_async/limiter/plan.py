@@ -51,22 +51,20 @@ class Plan:
     A plan may be known by its name alone, such as `Plan.WATT`: what it allows depends on the version
     of the API, which resolves it. Without a name, `None` means that the period is not limited.
 
-    Args:
-        minute: requests per wall-clock minute.
-        month: requests per UTC calendar month.
-        name: the service's word for it.
-        minute_cap: requests per minute that may be used of it at the most; see `capped`.
-        month_cap: the same per month.
-
     Raises:
         InputError: a limit is not a positive whole number.
     """
 
     minute: int | None = field(default=None, validator=_positive)
+    """Requests per wall-clock minute; `None`: by the plan's name, or else not limited."""
     month: int | None = field(default=None, validator=_positive)
+    """Requests per UTC calendar month; `None`: by the plan's name, or else not limited."""
     name: str = field(default="", validator=_text)
+    """The service's word for the plan; may be empty."""
     minute_cap: int | None = field(default=None, validator=_positive)
+    """Requests per minute that may be used of it at the most; `None`: all. See `capped`."""
     month_cap: int | None = field(default=None, validator=_positive)
+    """Requests per month that may be used of it at the most; `None`: all."""
 
     UNLIMITED: ClassVar[Plan]
     """No limit at all, such as that of an emulator; the same as `Plan()`."""
@@ -136,13 +134,11 @@ class Reservations:
 
     Within one limiter the queue has an order. Limiters in several event loops or processes race for the
     next token, and with a limit of 1 there is nothing to hold back.
-
-    Attributes:
-        spans: from when until when (monotonic) a class has the first claim, by its rank.
     """
 
     def __init__(self) -> None:
         self.spans: dict[int, tuple[float, float]] = {}
+        """From when until when (monotonic) a class has the first claim, by its rank."""
 
     def reserve(self, rank: int, at: float | None, now: float) -> None:
         """Reserve the token that comes free at `at` (monotonic; `None`: with the next settlement)."""

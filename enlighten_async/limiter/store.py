@@ -90,6 +90,7 @@ class MemoryQuotaStore:
             return change(self._state)
 
     read = update
+    """Look at the state."""
 
     async def sync(self, *, refresh: bool = False) -> None:
         """Do nothing: everything is known at once; never suspends."""

@@ -48,7 +48,9 @@ class Gap:
     """A range of time without rows, and the reason; of no length where rows were left out beside others."""
 
     window: Window
+    """The range: `(start, end]`."""
     reason: Reason
+    """Why there are no rows in it."""
 
     def __repr__(self) -> str:
         return f"Gap({self.window!r}, {self.reason})"
@@ -66,23 +68,19 @@ class Gap:
 
 @frozen
 class Coverage:
-    """The part of the asked range that an answer holds.
-
-    Attributes:
-        window: the range asked for in the end, on the grid.
-        grid: seconds from one interval to the next.
-        gaps: the gaps, in order of time, neighbours with one reason joined.
-        as_of: when the oldest part of the answer was fetched (aware UTC).
-        reported_until: end of the data that the service had when asked (aware UTC), where known.
-        notes: descriptions of what the service sent that was left out of the answer, or changed.
-    """
+    """The part of the asked range that an answer holds."""
 
     window: Window
+    """The range asked for in the end, on the grid."""
     grid: int
+    """Seconds from one interval to the next."""
     _gaps: tuple[Gap, ...] = ()
     as_of: datetime | None = None
+    """When the oldest part of the answer was fetched (aware UTC)."""
     reported_until: datetime | None = None
+    """End of the data that the service had when asked (aware UTC), where known."""
     notes: tuple[str, ...] = ()
+    """Descriptions of what the service sent that was left out of the answer, or changed."""
 
     @property
     def complete(self) -> bool:

@@ -32,151 +32,130 @@ _ENERGY = quantity_parser(
 
 @frozen
 class Envoy(ToDict, SingleRow):
-    """A gateway, which gathers the reports of a system's devices.
-
-    Attributes:
-        envoy_id: the service's number of it.
-        serial_number: 12 digits, as a text; null if unknown.
-        part_number: such as "800-00069-r02".
-        status: "normal" or "comm" (does not report); an open set.
-        name: such as "Envoy 121112607295".
-        last_report_at: when it last reported (aware UTC); null if never.
-    """
+    """A gateway, which gathers the reports of a system's devices."""
 
     envoy_id: int | None = None
+    """The service's number of it."""
     serial_number: str | None = None
+    """12 digits, as a text; null if unknown."""
     part_number: str | None = None
+    """Such as "800-00069-r02"."""
     status: str | None = None
+    """State: "normal" or "comm" (does not report); an open set."""
     name: str | None = None
+    """Such as "Envoy 121112607295"."""
     last_report_at: datetime | None = None
+    """When it last reported (aware UTC); null if never."""
 
 
 @frozen
 class Envoys(RowSequence[Envoy]):
-    """The gateways of a system, in the service's order: a sequence of `Envoy`.
-
-    Attributes:
-        system_id: the service's number of the system.
-        envoys: the gateways themselves.
-        as_of: when it was fetched (aware UTC).
-        receipt: cost of the query.
-    """
+    """The gateways of a system, in the service's order: a sequence of `Envoy`."""
 
     _items: ClassVar[str] = "envoys"
 
     system_id: int
+    """The service's number of the system."""
     envoys: tuple[Envoy, ...] = ()
+    """The gateways themselves."""
     as_of: datetime | None = field(default=None, eq=False)
+    """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
+    """Cost of the query."""
 
 
 @frozen
 class Device(ToDict, SingleRow):
-    """A device as the inventory lists it; of what kind it is tells the list.
-
-    Attributes:
-        sn: serial number, a text: it may begin with 0, and twin inverters end in "-A" and "-B".
-        model: such as "M215"; null where not told.
-        sku: stock keeping unit; null where not told, as in answers of the first years.
-        manufacturer: told of meters only.
-        status: told of meters only, such as "disabled"; an open set.
-        state: told of meters only, such as "disabled"; an open set.
-    """
+    """A device as the inventory lists it; of what kind it is tells the list."""
 
     sn: str | None = None
+    """Serial number, a text: it may begin with 0, and twin inverters end in "-A" and "-B"."""
     model: str | None = None
+    """Such as "M215"; null where not told."""
     sku: str | None = None
+    """Stock keeping unit; null where not told, as in answers of the first years."""
     manufacturer: str | None = None
+    """Told of meters only."""
     status: str | None = None
+    """Told of meters only, such as "disabled"; an open set."""
     state: str | None = None
+    """Told of meters only, such as "disabled"; an open set."""
 
 
 @frozen
 class Inventory(ToDict, Tabular):
-    """The active devices of a system; retired ones are not listed.
-
-    Attributes:
-        system_id: the service's number of the system.
-        envoys: gateways.
-        inverters: microinverters; a twin inverter is listed twice.
-        meters: revenue-grade meters; empty also in answers of the first years, which had none.
-        meta: the system's state; null in answers of the first years.
-        as_of: when it was fetched (aware UTC).
-        receipt: cost of the query.
-    """
+    """The active devices of a system; retired ones are not listed."""
 
     system_id: int
+    """The service's number of the system."""
     envoys: tuple[Device, ...] = field(default=(), metadata=STRICT)
+    """Gateways."""
     inverters: tuple[Device, ...] = field(default=(), metadata=STRICT)
+    """Microinverters; a twin inverter is listed twice."""
     meters: tuple[Device, ...] = field(default=(), metadata=STRICT)
+    """Revenue-grade meters; empty also in answers of the first years, which had none."""
     meta: Meta | None = None
+    """The system's state; null in answers of the first years."""
     as_of: datetime | None = field(default=None, eq=False)
+    """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
+    """Cost of the query."""
 
 
 @frozen
 class MicroInverter(ToDict, SingleRow):
-    """A microinverter, by its last report.
-
-    Attributes:
-        id: the service's number of it.
-        serial_number: a text, which may begin with 0.
-        model: such as "IQ7PLUS".
-        part_number: such as "800-01103-r02".
-        sku: stock keeping unit.
-        status: "normal", "power", "micro", "retired"; an open set.
-        power_produced: W at its last report; null if it never reported any.
-        proc_load: version of its software, or such as "undetermined-v".
-        param_table: version of its parameters, or such as "undetermined-v".
-        envoy_serial_number: of the gateway it reports to.
-        energy: Wh since it was installed, today left out; null if it never reported any.
-        grid_profile: name or hexadecimal id of the profile it obeys.
-        last_report_date: when it last reported, an instant despite its name (aware UTC); null if never.
-    """
+    """A microinverter, by its last report."""
 
     id: int | None = None
+    """The service's number of it."""
     serial_number: str | None = None
+    """A text, which may begin with 0."""
     model: str | None = None
+    """Such as "IQ7PLUS"."""
     part_number: str | None = None
+    """Such as "800-01103-r02"."""
     sku: str | None = None
+    """Stock keeping unit."""
     status: str | None = None
+    """State: "normal", "power", "micro", "retired"; an open set."""
     power_produced: float | None = field(default=None, metadata={PARSE: _POWER})
+    """W at its last report; null if it never reported any."""
     proc_load: str | None = None
+    """Version of its software, or such as "undetermined-v"."""
     param_table: str | None = None
+    """Version of its parameters, or such as "undetermined-v"."""
     envoy_serial_number: str | None = None
+    """Of the gateway it reports to."""
     energy: float | None = field(default=None, metadata={PARSE: _ENERGY})
+    """Wh since it was installed, today left out; null if it never reported any."""
     grid_profile: str | None = None
+    """Name or hexadecimal id of the profile it obeys."""
     last_report_date: datetime | None = None
+    """When it last reported, an instant despite its name (aware UTC); null if never."""
 
 
 @frozen
 class EnvoyInverters(ToDict):
-    """The microinverters that report to one gateway.
-
-    Attributes:
-        signal_strength: of the gateway's power line communication, 0 to 5; null if unknown.
-        micro_inverters: the microinverters, in the service's order.
-    """
+    """The microinverters that report to one gateway."""
 
     signal_strength: int | None = None
+    """Of the gateway's power line communication, 0 to 5; null if unknown."""
     micro_inverters: tuple[MicroInverter, ...] = field(default=(), metadata=STRICT)
+    """The microinverters, in the service's order."""
 
 
 @frozen
 class InvertersSummary(RowSequence[EnvoyInverters]):
-    """The microinverters of a system, gateway by gateway: a sequence of `EnvoyInverters`.
-
-    Attributes:
-        envoys: one for each gateway.
-        as_of: when it was fetched (aware UTC).
-        receipt: cost of the query.
-    """
+    """The microinverters of a system, gateway by gateway: a sequence of `EnvoyInverters`."""
 
     _items: ClassVar[str] = "envoys"
 
     envoys: tuple[EnvoyInverters, ...] = ()
+    """One for each gateway."""
     as_of: datetime | None = field(default=None, eq=False)
+    """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
+    """Cost of the query."""
 
     @property
     def micro_inverters(self) -> tuple[MicroInverter, ...]:
@@ -186,113 +165,104 @@ class InvertersSummary(RowSequence[EnvoyInverters]):
 
 @frozen
 class CellularModem(ToDict):
-    """The modem of a gateway that reports over a mobile network.
-
-    Attributes:
-        imei: number of the modem, a text.
-        part_num: such as "860-00157-r01".
-        sku: stock keeping unit.
-        plan_start_date: when its contract began, an instant despite its name (aware UTC).
-        plan_end_date: when its contract ends (aware UTC).
-    """
+    """The modem of a gateway that reports over a mobile network."""
 
     imei: str | None = field(default=None, metadata=TEXT)
+    """Number of the modem, a text."""
     part_num: str | None = field(default=None, metadata=TEXT)
+    """Such as "860-00157-r01"."""
     sku: str | None = field(default=None, metadata=TEXT)
+    """Stock keeping unit."""
     plan_start_date: datetime | None = None
+    """When its contract began, an instant despite its name (aware UTC)."""
     plan_end_date: datetime | None = None
+    """When its contract ends (aware UTC)."""
 
 
 @frozen
 class SystemDevice(ToDict, SingleRow):
-    """A device of any kind; what the service does not tell of its kind is null.
-
-    Attributes:
-        id: the service's number of it; of EV chargers also a text.
-        serial_number: a text, which may begin with 0; null if unknown.
-        name: as the service or its owner calls it.
-        model: such as "IQ7PLUS".
-        product_name: the name it is sold by.
-        part_number: such as "800-01103-r02".
-        sku: stock keeping unit.
-        status: such as "normal"; an open set.
-        active: whether it is in service; null where that is not told.
-        last_report_at: when it last reported (aware UTC); null if never.
-        state: of meters, "enabled" or "disabled"; an open set.
-        config_type: of meters, what they measure, such as "Production" or "Net"; an open set.
-        config_phase: of meters, such as "single" or "three"; an open set.
-        emu_sw_version: of gateways, the version of their software.
-        cellular_modem: of gateways, their modem; null if they have none.
-        firmware: of EV chargers and heat pumps.
-        sg_ready_relay: of heat pumps, the relay by which they are driven.
-        iq_er: of heat pumps, the router of energy they hang on.
-        feoc_compliant: whether it keeps to the rules on foreign entities of concern (USA).
-        dom_compliant: whether it keeps to the rules on domestic content (USA).
-    """
+    """A device of any kind; what the service does not tell of its kind is null."""
 
     id: int | str | None = field(default=None, metadata=ID)
+    """The service's number of it; of EV chargers also a text."""
     serial_number: str | None = field(default=None, metadata=TEXT)
+    """A text, which may begin with 0; null if unknown."""
     name: str | None = field(default=None, metadata=TEXT)
+    """As the service or its owner calls it."""
     model: str | None = field(default=None, metadata=TEXT)
+    """Such as "IQ7PLUS"."""
     product_name: str | None = field(default=None, metadata=TEXT)
+    """The name it is sold by."""
     part_number: str | None = field(default=None, metadata=TEXT)
+    """Such as "800-01103-r02"."""
     sku: str | None = field(default=None, metadata=TEXT)
+    """Stock keeping unit."""
     status: str | None = field(default=None, metadata=TEXT)
+    """Such as "normal"; an open set."""
     active: bool | None = field(default=None, metadata=FLAG)
+    """Whether it is in service; null where that is not told."""
     last_report_at: datetime | None = None
+    """When it last reported (aware UTC); null if never."""
     state: str | None = field(default=None, metadata=TEXT)
+    """Of meters, "enabled" or "disabled"; an open set."""
     config_type: str | None = field(default=None, metadata=TEXT)
+    """Of meters, what they measure, such as "Production" or "Net"; an open set."""
     config_phase: str | None = field(default=None, metadata=TEXT)
+    """Of meters, such as "single" or "three"; an open set."""
     emu_sw_version: str | None = field(default=None, metadata=TEXT)
+    """Of gateways, the version of their software."""
     cellular_modem: CellularModem | None = None
+    """Of gateways, their modem; null if they have none."""
     firmware: str | None = field(default=None, metadata=TEXT)
+    """Of EV chargers and heat pumps."""
     sg_ready_relay: str | None = field(default=None, metadata=TEXT)
+    """Of heat pumps, the relay by which they are driven."""
     iq_er: str | None = field(default=None, metadata=TEXT)
+    """Of heat pumps, the router of energy they hang on."""
     feoc_compliant: bool | None = field(default=None, metadata=FLAG)
+    """Whether it keeps to the rules on foreign entities of concern (USA)."""
     dom_compliant: bool | None = field(default=None, metadata=FLAG)
+    """Whether it keeps to the rules on domestic content (USA)."""
 
 
 @frozen
 class Devices(ToDict, Tabular):
-    """The devices of a system, kind by kind; a kind of which it has none is empty.
-
-    Attributes:
-        system_id: the service's number of the system.
-        total_devices: number of active devices, as the service counts them; null if it does not say.
-        micros: microinverters.
-        meters: meters of production and consumption.
-        gateways: gateways, which v2 calls Envoys.
-        q_relays: relays that part the system from the grid.
-        acbs: AC batteries.
-        encharges: IQ batteries.
-        enpowers: system controllers.
-        ev_chargers: EV chargers.
-        heat_pump: heat pumps.
-        iq_collars: meter collars.
-        iq_air: sensors and thermostats.
-        generators: generators.
-        others: devices of kinds that are not known here, as the service sent them.
-        as_of: when it was fetched (aware UTC).
-        receipt: cost of the query.
-    """
+    """The devices of a system, kind by kind; a kind of which it has none is empty."""
 
     system_id: int
+    """The service's number of the system."""
     total_devices: int | None = None
+    """Number of active devices, as the service counts them; null if it does not say."""
     micros: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """Microinverters."""
     meters: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """Meters of production and consumption."""
     gateways: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """Gateways, which v2 calls Envoys."""
     q_relays: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """Relays that part the system from the grid."""
     acbs: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """AC batteries."""
     encharges: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """IQ batteries."""
     enpowers: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """System controllers."""
     ev_chargers: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """EV chargers."""
     heat_pump: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """Heat pumps."""
     iq_collars: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """Meter collars."""
     iq_air: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """Sensors and thermostats."""
     generators: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """Generators."""
     others: Mapping[str, object] = field(factory=dict, hash=False, metadata=OBJECT)
+    """Devices of kinds that are not known here, as the service sent them."""
     as_of: datetime | None = field(default=None, eq=False)
+    """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
+    """Cost of the query."""
 
     @property
     def devices(self) -> tuple[SystemDevice, ...]:
@@ -307,18 +277,15 @@ class Devices(ToDict, Tabular):
 
 @frozen
 class EvChargers(RowSequence[SystemDevice]):
-    """The active EV chargers of a system: a sequence of `SystemDevice`.
-
-    Attributes:
-        system_id: the service's number of the system.
-        ev_chargers: the chargers themselves.
-        as_of: when it was fetched (aware UTC).
-        receipt: cost of the query.
-    """
+    """The active EV chargers of a system: a sequence of `SystemDevice`."""
 
     _items: ClassVar[str] = "ev_chargers"
 
     system_id: int
+    """The service's number of the system."""
     ev_chargers: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    """The chargers themselves."""
     as_of: datetime | None = field(default=None, eq=False)
+    """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
+    """Cost of the query."""

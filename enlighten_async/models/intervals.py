@@ -22,19 +22,16 @@ from enlighten_async.windows import DAY, Window, steady, time_zone
 
 @frozen
 class Meta:
-    """The state of a system when it was asked about.
-
-    Attributes:
-        status: the API's word ("normal", "comm", "micro", ...); an open set.
-        last_report_at: when its gateway last reported (aware UTC); null if never.
-        last_energy_at: when it last reported energy (aware UTC); null if never.
-        operational_at: when it went into operation (aware UTC); null if not yet.
-    """
+    """The state of a system when it was asked about."""
 
     status: str | None = None
+    """The API's word ("normal", "comm", "micro", ...); an open set."""
     last_report_at: datetime | None = None
+    """When its gateway last reported (aware UTC); null if never."""
     last_energy_at: datetime | None = None
+    """When it last reported energy (aware UTC); null if never."""
     operational_at: datetime | None = None
+    """When it went into operation (aware UTC); null if not yet."""
 
     @property
     def reported_until(self) -> datetime | None:
@@ -56,20 +53,18 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 @frozen
 class Sum:
-    """The energy of one local hour, day or month, as far as the answer's range reaches.
-
-    Attributes:
-        start: its first moment inside the range, in the system's local time.
-        wh: energy in Wh of the intervals there are.
-        got: number of intervals that have a value.
-        expected: number of intervals on the grid; fewer than usual at the ends of the range and on days of
-            23 hours, more on days of 25.
-    """
+    """The energy of one local hour, day or month, as far as the answer's range reaches."""
 
     start: datetime
+    """Its first moment inside the range, in the system's local time."""
     wh: float
+    """Energy in Wh of the intervals there are."""
     got: int
+    """Number of intervals that have a value."""
     expected: int
+    """Number of intervals on the grid; fewer than usual at the ends of the range and on days of 23 hours,
+    more on days of 25.
+    """
 
 
 @define
@@ -157,25 +152,22 @@ KEEP_NEWEST: Final = "keep_newest"
 
 @frozen
 class SeriesResult(ToDict, Tabular):
-    """The data of a system over a range of time.
-
-    Attributes:
-        system_id: the service's number of the system.
-        total_devices: number of its devices of the kind that measures.
-        meta: the system's state when the newest part was fetched; null where the service does not tell.
-        window: the range that was asked for in the end: `(start, end]`, epoch seconds on the grid.
-        timezone: IANA name of the system's time zone, where known.
-        coverage: the part of the range that has rows, and the reasons for gaps.
-        receipt: cost of the query; empty on a part of a stream.
-    """
+    """The data of a system over a range of time."""
 
     system_id: int
+    """The service's number of the system."""
     total_devices: int
+    """Number of its devices of the kind that measures."""
     meta: Meta | None
+    """The system's state when the newest part was fetched; null where the service does not tell."""
     window: Window
+    """The range that was asked for in the end: `(start, end]`, epoch seconds on the grid."""
     timezone: str | None
+    """IANA name of the system's time zone, where known."""
     coverage: Coverage = field(eq=False)
+    """The part of the range that has rows, and the reasons for gaps."""
     receipt: Receipt = field(factory=Receipt, eq=False)
+    """Cost of the query; empty on a part of a stream."""
 
     @classmethod
     def empty(cls, system_id: int, coverage: Coverage, **known: str) -> Self:
@@ -214,20 +206,17 @@ class SeriesResult(ToDict, Tabular):
 
 @frozen
 class IntervalStats(SeriesResult, Generic[R_co]):
-    """The measurements of a system over a range of time, in intervals.
-
-    Attributes:
-        intervals: its rows, in order of time.
-        coverage: the part of the range that has rows, and the reasons for gaps.
-        receipt: cost of the query; empty on a part of a stream.
-    """
+    """The measurements of a system over a range of time, in intervals."""
 
     _energy: ClassVar[str]
     """The column that holds the energy of each interval, Wh."""
 
     intervals: Series[R_co]
+    """Its rows, in order of time."""
     coverage: Coverage = field(eq=False)
+    """The part of the range that has rows, and the reasons for gaps."""
     receipt: Receipt = field(factory=Receipt, eq=False)
+    """Cost of the query; empty on a part of a stream."""
 
     @classmethod
     def _without_rows(cls) -> dict[str, Any]:
@@ -279,19 +268,16 @@ class IntervalStats(SeriesResult, Generic[R_co]):
 
 @frozen
 class Profile:
-    """Power by local day and quarter of an hour.
-
-    Attributes:
-        days: its local days, in order, without a gap.
-        watts: for each day 96 means of power, W, from midnight on; null where there is no value.
-        peak: the highest of them, W; null without values.
-        peak_at: when the quarter of the peak began, in local time; null without values.
-    """
+    """Power by local day and quarter of an hour."""
 
     days: tuple[date, ...]
+    """Its local days, in order, without a gap."""
     watts: tuple[tuple[float | None, ...], ...]
+    """For each day 96 means of power, W, from midnight on; null where there is no value."""
     peak: float | None
+    """The highest of them, W; null without values."""
     peak_at: datetime | None
+    """When the quarter of the peak began, in local time; null without values."""
 
 
 @frozen

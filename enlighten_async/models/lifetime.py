@@ -23,34 +23,28 @@ D_co = TypeVar("D_co", bound=ToDict, covariant=True)
 
 @frozen
 class LifetimeDay(ToDict, SingleRow):
-    """The energy of one local day.
-
-    Attributes:
-        date: the day, in the system's own time zone.
-        wh: Wh of the day; null where the service has no figure. 0 also stands for days without a report.
-        micro_wh: Wh by the microinverters alone; null unless asked for (`production="all"`).
-        meter_wh: Wh by the meters alone; null unless asked for.
-    """
+    """The energy of one local day."""
 
     date: datetime.date
+    """The day, in the system's own time zone."""
     wh: int | None
+    """Wh of the day; null where the service has no figure. 0 also stands for days without a report."""
     micro_wh: int | None = None
+    """Wh by the microinverters alone; null unless asked for (`production="all"`)."""
     meter_wh: int | None = None
+    """Wh by the meters alone; null unless asked for."""
 
 
 @frozen
 class BatteryDay(ToDict, SingleRow):
-    """Energy that a system's batteries took in and gave on one local day.
-
-    Attributes:
-        date: the day, in the system's own time zone.
-        charge: Wh that went into them; null where the service has no figure.
-        discharge: Wh that came out of them; null where the service has no figure.
-    """
+    """Energy that a system's batteries took in and gave on one local day."""
 
     date: datetime.date
+    """The day, in the system's own time zone."""
     charge: int | None
+    """Wh that went into them; null where the service has no figure."""
     discharge: int | None
+    """Wh that came out of them; null where the service has no figure."""
 
 
 def _on_the_calendar(lifetime: Lifetime[ToDict], _: Attribute[datetime.date | None], start: object) -> None:
@@ -75,29 +69,27 @@ class Lifetime(RowSequence[D_co]):
     """Figures of a system, day by day: a sequence of days, without gaps.
 
     Days without a report are 0, not missing; so zeros at the end may mean that nothing was reported yet.
-
-    Attributes:
-        system_id: the service's number of the system.
-        start_date: local day of the first value; null if there are no values.
-        meta: the system's state; null in answers of the first years, and where `reason` is set.
-        reason: why there are no days, also in `coverage`; null if there are.
-        missing: the gaps of what was asked for, where that is known; those of `coverage`.
-        notes: descriptions of what the service sent that was left out.
-        as_of: when it was fetched (aware UTC).
-        receipt: cost of the query.
     """
 
     _columns: ClassVar[tuple[str, ...]]
     """The attributes that hold a value a day, in the order of the day's own attributes."""
 
     system_id: int
+    """The service's number of the system."""
     start_date: datetime.date | None = field(validator=_on_the_calendar)
+    """Local day of the first value; null if there are no values."""
     meta: Meta | None = field(default=None, kw_only=True)
+    """The system's state; null in answers of the first years, and where `reason` is set."""
     reason: Reason | None = field(default=None, kw_only=True)
+    """Why there are no days, also in `coverage`; null if there are."""
     missing: tuple[Gap, ...] = field(default=(), eq=False, kw_only=True)
+    """The gaps of what was asked for, where that is known; those of `coverage`."""
     notes: tuple[str, ...] = field(default=(), eq=False, kw_only=True)
+    """Descriptions of what the service sent that was left out."""
     as_of: datetime.datetime | None = field(default=None, eq=False, kw_only=True)
+    """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False, kw_only=True)
+    """Cost of the query."""
 
     @classmethod
     def empty(cls, system_id: int, reason: Reason, as_of: datetime.datetime | None, **known: object) -> Self:
@@ -175,46 +167,38 @@ class Lifetime(RowSequence[D_co]):
 
 @frozen
 class EnergyLifetime(Lifetime[LifetimeDay]):
-    """Energy that a system produced, day by day.
-
-    Attributes:
-        production: Wh of each day from `start_date` on: by the microinverters until the first full day
-            with a meter, then by the meter.
-        meter_start_date: local day from which on `production` is the meter's; null without a meter.
-        micro_production: Wh of each day by the microinverters alone; empty unless asked for.
-        meter_production: Wh of each day by the meters alone; empty unless asked for.
-    """
+    """Energy that a system produced, day by day."""
 
     _columns: ClassVar[tuple[str, ...]] = ("production", "micro_production", "meter_production")
 
     production: tuple[int | None, ...]
+    """Wh of each day from `start_date` on: by the microinverters until the first full day with a meter, then
+    by the meter.
+    """
     meter_start_date: datetime.date | None = None
+    """Local day from which on `production` is the meter's; null without a meter."""
     micro_production: tuple[int | None, ...] = ()
+    """Wh of each day by the microinverters alone; empty unless asked for."""
     meter_production: tuple[int | None, ...] = ()
+    """Wh of each day by the meters alone; empty unless asked for."""
 
 
 @frozen
 class ConsumptionLifetime(Lifetime[LifetimeDay]):
-    """Energy consumed at a system's site, day by day.
-
-    Attributes:
-        consumption: Wh of each day from `start_date` on.
-    """
+    """Energy consumed at a system's site, day by day."""
 
     _columns: ClassVar[tuple[str, ...]] = ("consumption",)
 
     consumption: tuple[int | None, ...]
+    """Wh of each day from `start_date` on."""
 
 
 @frozen
 class EvseLifetime(ConsumptionLifetime):
-    """Energy that one charger of cars (EVSE) used, day by day.
-
-    Attributes:
-        serial_number: the charger.
-    """
+    """Energy that one charger of cars (EVSE) used, day by day."""
 
     serial_number: str = field(kw_only=True)
+    """The charger."""
 
 
 @frozen
@@ -224,51 +208,39 @@ class HpLifetime(ConsumptionLifetime):
 
 @frozen
 class EvChargerLifetime(ConsumptionLifetime):
-    """Energy that one of Enphase's chargers of cars used, day by day.
-
-    Attributes:
-        serial_number: the charger.
-    """
+    """Energy that one of Enphase's chargers of cars used, day by day."""
 
     serial_number: str = field(kw_only=True)
+    """The charger."""
 
 
 @frozen
 class EnergyImportLifetime(Lifetime[LifetimeDay]):
-    """Energy that a system's site drew from the grid, day by day.
-
-    Attributes:
-        import_: Wh of each day from `start_date` on; the service's own name of it is a word of Python.
-    """
+    """Energy that a system's site drew from the grid, day by day."""
 
     _columns: ClassVar[tuple[str, ...]] = ("import_",)
 
     import_: tuple[int | None, ...]
+    """Wh of each day from `start_date` on; the service's own name of it is a word of Python."""
 
 
 @frozen
 class EnergyExportLifetime(Lifetime[LifetimeDay]):
-    """Energy that a system's site fed into the grid, day by day.
-
-    Attributes:
-        export: Wh of each day from `start_date` on.
-    """
+    """Energy that a system's site fed into the grid, day by day."""
 
     _columns: ClassVar[tuple[str, ...]] = ("export",)
 
     export: tuple[int | None, ...]
+    """Wh of each day from `start_date` on."""
 
 
 @frozen
 class BatteryLifetime(Lifetime[BatteryDay]):
-    """Energy that a system's batteries took in and gave, day by day.
-
-    Attributes:
-        charge: Wh that went in on each day from `start_date` on.
-        discharge: Wh that came out on each day.
-    """
+    """Energy that a system's batteries took in and gave, day by day."""
 
     _columns: ClassVar[tuple[str, ...]] = ("charge", "discharge")
 
     charge: tuple[int | None, ...]
+    """Wh that went in on each day from `start_date` on."""
     discharge: tuple[int | None, ...]
+    """Wh that came out on each day."""

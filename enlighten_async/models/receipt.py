@@ -12,28 +12,24 @@ from enlighten_async.models.convert import ToDict
 
 @frozen
 class Receipt:
-    """The cost of a query: requests sent, and waits.
-
-    Attributes:
-        sent: requests that left, the only ones a plan pays for.
-        rejected: of these, how many the service turned down as over the limit (409).
-        retried: of these, how many repeated one that failed.
-        from_cache: windows (or answers) that had been paid for before, or by another query meanwhile.
-        waited: seconds spent waiting, by reason: "minute" and "month" (the plan's windows),
-            "in_flight" (others' requests), "priority" (more urgent ones), "retry" (back-off). Waits that
-            overlap are added up.
-        left: requests left in the running window of the plan, by period, when the query ended.
-        failure: text of the error in place of which a cached answer stands (`stale_if_error`); empty if none
-            does.
-    """
+    """The cost of a query: requests sent, and waits."""
 
     sent: int = 0
+    """Requests that left, the only ones a plan pays for."""
     rejected: int = 0
+    """Of these, how many the service turned down as over the limit (409)."""
     retried: int = 0
+    """Of these, how many repeated one that failed."""
     from_cache: int = 0
+    """Windows (or answers) that had been paid for before, or by another query meanwhile."""
     waited: Mapping[str, float] = Factory(dict)
+    """Seconds spent waiting, by reason: "minute" and "month" (the plan's windows), "in_flight" (others'
+    requests), "priority" (more urgent ones), "retry" (back-off). Waits that overlap are added up.
+    """
     left: Mapping[str, int] = Factory(dict)
+    """Requests left in the running window of the plan, by period, when the query ended."""
     failure: str = ""
+    """Text of the error in place of which a cached answer stands (`stale_if_error`); empty if none does."""
 
     def __add__(self, later: Receipt) -> Receipt:
         """Return the cost of both; the requests left are those after the later one."""
@@ -51,50 +47,46 @@ class Receipt:
 
 @frozen
 class Estimate(ToDict):
-    """The price of a query.
-
-    Attributes:
-        at_least: requests it takes if the first answer shows that the rest is not worth asking for.
-        at_most: requests it takes if all of them are needed and none has to be repeated; `None` where
-            only the service knows how many pages there are.
-        from_cache: windows that are served from the cache.
-        pruned: windows that are not asked for, since they are documented as empty.
-        ready_at: when all of it would be there on this plan (aware UTC).
-        month_share: the requests as a share of the plan's month; `None` if the plan has no such limit.
-        fits: whether the running month has that much left for its priority.
-        cheaper: a way that costs less, in words; `None` if none is known.
-    """
+    """The price of a query."""
 
     at_least: int
+    """Requests it takes if the first answer shows that the rest is not worth asking for."""
     at_most: int | None
+    """Requests it takes if all of them are needed and none has to be repeated; `None` where only the service
+    knows how many pages there are.
+    """
     from_cache: int
+    """Windows that are served from the cache."""
     pruned: int
+    """Windows that are not asked for, since they are documented as empty."""
     ready_at: datetime
+    """When all of it would be there on this plan (aware UTC)."""
     month_share: float | None
+    """The requests as a share of the plan's month; `None` if the plan has no such limit."""
     fits: bool
+    """Whether the running month has that much left for its priority."""
     cheaper: str | None = None
+    """A way that costs less, in words; `None` if none is known."""
 
 
 @frozen
 class QuotaWindow(ToDict):
-    """The running window of one period.
-
-    Attributes:
-        limit: requests that may be used in it: the plan, the service's word or a budget, whichever is
-            least; `None` if there is no limit.
-        used: requests that may have been counted in it, at the most; those in flight are among them.
-        left: requests left in it for the priority of who asks, at the least; `None` without a limit.
-        turns_at: when the next window begins (aware UTC).
-        closed_until: until when nothing is sent, since the service said that it serves nothing, or, after it
-            rejected everything for some minutes and did not say why, until the next try (aware UTC);
-            `None`: it did not.
-    """
+    """The running window of one period."""
 
     limit: int | None
+    """Requests that may be used in it: the plan, the service's word or a budget, whichever is least; `None`
+    if there is no limit.
+    """
     used: int
+    """Requests that may have been counted in it, at the most; those in flight are among them."""
     left: int | None
+    """Requests left in it for the priority of who asks, at the least; `None` without a limit."""
     turns_at: datetime
+    """When the next window begins (aware UTC)."""
     closed_until: datetime | None = None
+    """Until when nothing is sent, since the service said that it serves nothing, or, after it rejected
+    everything for some minutes and did not say why, until the next try (aware UTC); `None`: it did not.
+    """
 
 
 @frozen
@@ -102,27 +94,27 @@ class QuotaStatus(ToDict):
     """The known state of a key's quota; it costs no request.
 
     Counts in memory know what this process has sent; those in a file, what all did that share it.
-
-    Attributes:
-        as_of: the moment it is told of, by the service's clock as well as it is known (aware UTC).
-        minute: the running minute.
-        month: the running calendar month (UTC).
-        runs_out_at: when the month is used up if it goes on as so far: on average as much a day as since
-            the month began (aware UTC); `None` if it lasts, or has no limit.
-        in_flight: requests of all users of these counts on their way.
-        queued: requests of this client that wait.
-        waiting: why the first of them waits: "minute", "month", "in_flight", "throttled", "doubt" or
-            "priority"; `None` if none does.
-        until: when that wait ends (aware UTC), where it is a matter of time.
-        learned: limits the service named when it rejected a request, by period.
     """
 
     as_of: datetime
+    """The moment it is told of, by the service's clock as well as it is known (aware UTC)."""
     minute: QuotaWindow
+    """The running minute."""
     month: QuotaWindow
+    """The running calendar month (UTC)."""
     runs_out_at: datetime | None
+    """When the month is used up if it goes on as so far: on average as much a day as since the month began
+    (aware UTC); `None` if it lasts, or has no limit.
+    """
     in_flight: int
+    """Requests of all users of these counts on their way."""
     queued: int
+    """Requests of this client that wait."""
     waiting: str | None
+    """Why the first of them waits: "minute", "month", "in_flight", "throttled", "doubt" or "priority"; `None`
+    if none does.
+    """
     until: datetime | None
+    """When that wait ends (aware UTC), where it is a matter of time."""
     learned: Mapping[str, int]
+    """Limits the service named when it rejected a request, by period."""

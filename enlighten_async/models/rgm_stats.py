@@ -21,50 +21,42 @@ if TYPE_CHECKING:
 
 @frozen
 class RgmInterval:
-    """Energy that all meters of a system delivered in 15 minutes.
-
-    Attributes:
-        end_at: its end (aware UTC).
-        devices_reporting: meters that reported; below `total_devices` where reports are late, so that
-            the values may still change.
-        wh_del: energy delivered, Wh; null if unknown.
-    """
+    """Energy that all meters of a system delivered in 15 minutes."""
 
     end_at: datetime
+    """Its end (aware UTC)."""
     devices_reporting: int | None
+    """Meters that reported; below `total_devices` where reports are late, so that the values may still
+    change.
+    """
     wh_del: int | float | None
+    """Energy delivered, Wh; null if unknown."""
 
 
 @frozen
 class ChannelInterval:
-    """Energy that one channel (phase) of a meter delivered in 15 minutes.
-
-    Attributes:
-        channel: number of the channel, from 1.
-        end_at: its end (aware UTC).
-        wh_del: energy delivered, Wh; null on a phase that is not in use.
-        curr_w: power at its end, W; may be slightly negative at night; null as `wh_del`.
-    """
+    """Energy that one channel (phase) of a meter delivered in 15 minutes."""
 
     channel: int
+    """Number of the channel, from 1."""
     end_at: datetime
+    """Its end (aware UTC)."""
     wh_del: float | None
+    """Energy delivered, Wh; null on a phase that is not in use."""
     curr_w: int | float | None
+    """Power at its end, W; may be slightly negative at night; null as `wh_del`."""
 
 
 @frozen
 class MeterIntervals:
-    """The intervals of one meter.
-
-    Attributes:
-        meter_serial_number: serial number of the meter; a text.
-        envoy_serial_number: serial number of the gateway it reports through; a text.
-        intervals: rows of all its channels, grouped by channel, each in order of time.
-    """
+    """The intervals of one meter."""
 
     meter_serial_number: str
+    """Serial number of the meter; a text."""
     envoy_serial_number: str | None
+    """Serial number of the gateway it reports through; a text."""
     intervals: Series[ChannelInterval]
+    """Rows of all its channels, grouped by channel, each in order of time."""
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -92,18 +84,16 @@ class RgmStats(IntervalStats[RgmInterval]):
 
     `total_devices` counts meters, and `intervals` holds all of them together. The other attributes are
     those of all answers in intervals.
-
-    Attributes:
-        meter_intervals: each meter by itself.
-        coverage: the part of the range that has rows, and the reasons for gaps.
-        receipt: cost of the query; empty on a part of a stream.
     """
 
     _energy: ClassVar[str] = "wh_del"
 
     meter_intervals: tuple[MeterIntervals, ...]
+    """Each meter by itself."""
     coverage: Coverage = field(eq=False)
+    """The part of the range that has rows, and the reasons for gaps."""
     receipt: Receipt = field(factory=Receipt, eq=False)
+    """Cost of the query; empty on a part of a stream."""
 
     def meter_table(self) -> Table:
         """Return the rows of all channels of all meters as one table, meter by meter.

@@ -69,19 +69,16 @@ def once_per_class(function: Callable[[type], V]) -> Callable[[type], V]:
 
 @frozen
 class Column:
-    """The column of one field of a row class.
-
-    Attributes:
-        name: name of the field.
-        typecode: type code of the `array` that holds the values.
-        convert: makes the field's value of a raw one.
-        path: names under which the service has the value, one inside the other.
-    """
+    """The column of one field of a row class."""
 
     name: str
+    """Name of the field."""
     typecode: str
+    """Type code of the `array` that holds the values."""
     convert: Callable[[Any], object]
+    """Makes the field's value of a raw one."""
     path: tuple[str, ...]
+    """Names under which the service has the value, one inside the other."""
 
 
 @once_per_class
@@ -128,9 +125,6 @@ class Series(Tabular, Sequence[R_co], Generic[R_co]):
     """An immutable sequence of rows, kept as one `array` per attribute.
 
     Indexing and iterating build rows; a slice is a `Series` again.
-
-    Attributes:
-        columns: each attribute's raw numbers.
     """
 
     __slots__ = ("_columns", "_row")

@@ -36,20 +36,18 @@ _NEWEST: Final = {KEEP_NEWEST: True}
 
 @frozen
 class StatsInterval:
-    """Production of a system's microinverters in 5 minutes.
-
-    Attributes:
-        end_at: its end (aware UTC).
-        devices_reporting: microinverters that reported; below `total_devices` at dawn, and where reports
-            are late, so that the values may still rise.
-        powr: average power, W; null if unknown.
-        enwh: energy produced, Wh; null if unknown.
-    """
+    """Production of a system's microinverters in 5 minutes."""
 
     end_at: datetime
+    """Its end (aware UTC)."""
     devices_reporting: int | None
+    """Microinverters that reported; below `total_devices` at dawn, and where reports are late, so that the
+    values may still rise.
+    """
     powr: int | float | None
+    """Average power, W; null if unknown."""
     enwh: int | float | None
+    """Energy produced, Wh; null if unknown."""
 
 
 @frozen
@@ -65,18 +63,15 @@ class Stats(IntervalStats[StatsInterval]):
 
 @frozen
 class ConsumptionInterval:
-    """Consumption of a system's site in 15 minutes.
-
-    Attributes:
-        end_at: its end (aware UTC).
-        devices_reporting: meters that reported; below `total_devices` where reports are late, so that
-            the value may still change.
-        enwh: energy consumed, Wh; null if unknown.
-    """
+    """Consumption of a system's site in 15 minutes."""
 
     end_at: datetime
+    """Its end (aware UTC)."""
     devices_reporting: int | None
+    """Meters that reported; below `total_devices` where reports are late, so that the value may still change.
+    """
     enwh: int | float | None
+    """Energy consumed, Wh; null if unknown."""
 
 
 @frozen
@@ -92,28 +87,22 @@ class ConsumptionStats(IntervalStats[ConsumptionInterval]):
 
 @frozen
 class EnergyImportInterval:
-    """Energy that a site drew from the grid in 15 minutes.
-
-    Attributes:
-        end_at: its end (aware UTC).
-        wh_imported: energy drawn, Wh; null if unknown.
-    """
+    """Energy that a site drew from the grid in 15 minutes."""
 
     end_at: datetime
+    """Its end (aware UTC)."""
     wh_imported: int | float | None
+    """Energy drawn, Wh; null if unknown."""
 
 
 @frozen
 class EnergyExportInterval:
-    """Energy that a site fed into the grid in 15 minutes.
-
-    Attributes:
-        end_at: its end (aware UTC).
-        wh_exported: energy fed in, Wh; null if unknown.
-    """
+    """Energy that a site fed into the grid in 15 minutes."""
 
     end_at: datetime
+    """Its end (aware UTC)."""
     wh_exported: int | float | None
+    """Energy fed in, Wh; null if unknown."""
 
 
 @frozen
@@ -144,41 +133,36 @@ class BatteryInterval:
 
     Each figure has its own count of batteries that reported it; below `total_devices` the figure may still
     change.
-
-    Attributes:
-        end_at: its end (aware UTC).
-        charge: energy that went into them, Wh; null if unknown.
-        discharge: energy that came out of them, Wh; null if unknown.
-        soc: their common state of charge at its end, percent; null if unknown.
-        charge_devices_reporting: batteries that reported `charge`.
-        discharge_devices_reporting: batteries that reported `discharge`.
-        soc_devices_reporting: batteries that reported `soc`.
     """
 
     end_at: datetime
+    """Its end (aware UTC)."""
     charge: int | float | None = field(metadata=_CHARGE)
+    """Energy that went into them, Wh; null if unknown."""
     discharge: int | float | None = field(metadata=_DISCHARGE)
+    """Energy that came out of them, Wh; null if unknown."""
     soc: int | float | None = field(metadata=_SOC)
+    """Their common state of charge at its end, percent; null if unknown."""
     charge_devices_reporting: int | None = field(metadata={WIRE_PATH: ("charge", "devices_reporting")})
+    """Batteries that reported `charge`."""
     discharge_devices_reporting: int | None = field(metadata={WIRE_PATH: ("discharge", "devices_reporting")})
+    """Batteries that reported `discharge`."""
     soc_devices_reporting: int | None = field(metadata={WIRE_PATH: ("soc", "devices_reporting")})
+    """Batteries that reported `soc`."""
 
 
 @frozen
 class StorageInterval:
-    """Charge, discharge and state of charge of one battery in 15 minutes.
-
-    Attributes:
-        end_at: its end (aware UTC).
-        charge: energy that went into it, Wh; null if unknown.
-        discharge: energy that came out of it, Wh; null if unknown.
-        soc: its state of charge at its end, percent; null if unknown.
-    """
+    """Charge, discharge and state of charge of one battery in 15 minutes."""
 
     end_at: datetime
+    """Its end (aware UTC)."""
     charge: int | float | None = field(metadata=_CHARGE)
+    """Energy that went into it, Wh; null if unknown."""
     discharge: int | float | None = field(metadata=_DISCHARGE)
+    """Energy that came out of it, Wh; null if unknown."""
     soc: int | float | None = field(metadata=_SOC)
+    """Its state of charge at its end, percent; null if unknown."""
 
 
 @frozen
@@ -213,13 +197,10 @@ class Battery(Storage[BatteryInterval]):
 
     `total_devices` counts batteries; `meta` is null, as the service does not tell it here. The other
     attributes are those of all answers in intervals.
-
-    Attributes:
-        last_reported_aggregate_soc: their common state of charge when they reported last, percent; null if
-            unknown.
     """
 
     last_reported_aggregate_soc: float | None = field(default=None, kw_only=True, metadata=_NEWEST)
+    """Their common state of charge when they reported last, percent; null if unknown."""
 
 
 @frozen
@@ -228,57 +209,46 @@ class StorageTelemetry(Storage[StorageInterval]):
 
     `total_devices` is 1, or 0 where the service answered nothing. The other attributes are those of all
     answers in intervals.
-
-    Attributes:
-        serial_number: the battery.
-        last_reported_time: when it reported last (aware UTC); null if unknown.
-        last_reported_soc: its state of charge then, percent; null if unknown.
     """
 
     serial_number: str = field(kw_only=True)
+    """The battery."""
     last_reported_time: datetime | None = field(default=None, kw_only=True, metadata=_NEWEST)
+    """When it reported last (aware UTC); null if unknown."""
     last_reported_soc: float | None = field(default=None, kw_only=True, metadata=_NEWEST)
+    """Its state of charge then, percent; null if unknown."""
 
 
 @frozen
 class MicroInterval:
-    """Production of one microinverter in 5 minutes.
-
-    Attributes:
-        end_at: its end (aware UTC).
-        powr: average power, W; null if unknown.
-        enwh: energy produced, Wh; null if unknown.
-    """
+    """Production of one microinverter in 5 minutes."""
 
     end_at: datetime
+    """Its end (aware UTC)."""
     powr: int | float | None
+    """Average power, W; null if unknown."""
     enwh: int | float | None
+    """Energy produced, Wh; null if unknown."""
 
 
 @frozen
 class ConsumedInterval:
-    """Consumption of one device in 5 or 15 minutes, as the coverage's `grid` says.
-
-    Attributes:
-        end_at: its end (aware UTC).
-        wh_consumed: energy, Wh; negative where a car gave more than it took; null if unknown.
-    """
+    """Consumption of one device in 5 or 15 minutes, as the coverage's `grid` says."""
 
     end_at: datetime
+    """Its end (aware UTC)."""
     wh_consumed: int | float | None
+    """Energy, Wh; negative where a car gave more than it took; null if unknown."""
 
 
 @frozen
 class EvChargerInterval:
-    """Consumption of one charger of cars in 15 minutes.
-
-    Attributes:
-        end_at: its end (aware UTC).
-        consumption: energy, Wh; null if unknown.
-    """
+    """Consumption of one charger of cars in 15 minutes."""
 
     end_at: datetime
+    """Its end (aware UTC)."""
     consumption: int | float | None
+    """Energy, Wh; null if unknown."""
 
 
 @frozen
@@ -287,14 +257,12 @@ class MicroTelemetry(IntervalStats[MicroInterval]):
 
     `total_devices` is 1, or 0 where the service answered nothing. The other attributes are those of all
     answers in intervals.
-
-    Attributes:
-        serial_number: the microinverter.
     """
 
     _energy: ClassVar[str] = "enwh"
 
     serial_number: str = field(kw_only=True)
+    """The microinverter."""
 
 
 @frozen
@@ -304,14 +272,12 @@ class EvseTelemetry(IntervalStats[ConsumedInterval]):
     `total_devices` is 1, or 0 where the service answered nothing. The charger reports by 5 or by 15
     minutes: so does the coverage, by the finer of the two where parts differ. The other attributes are
     those of all answers in intervals.
-
-    Attributes:
-        serial_number: the charger.
     """
 
     _energy: ClassVar[str] = "wh_consumed"
 
     serial_number: str = field(kw_only=True)
+    """The charger."""
 
 
 @frozen
@@ -331,14 +297,12 @@ class EvChargerTelemetry(IntervalStats[EvChargerInterval]):
 
     `total_devices` is 1, or 0 where the service answered nothing. The other attributes are those of all
     answers in intervals.
-
-    Attributes:
-        serial_number: the charger.
     """
 
     _energy: ClassVar[str] = "consumption"
 
     serial_number: str = field(kw_only=True)
+    """The charger."""
 
 
 @frozen
@@ -346,18 +310,16 @@ class MicrosTelemetry(SeriesResult, RowSequence[MicroTelemetry]):
     """All microinverters of a system over a range of time: a sequence of their series.
 
     `total_devices` is how many the service counts; retired ones may be among them.
-
-    Attributes:
-        devices: each by itself, with a coverage of its own.
-        coverage: the part of the range that was answered for all of them.
-        receipt: cost of the query; empty on a part of a stream, which holds some of the devices.
     """
 
     _items: ClassVar[str] = "devices"
 
     devices: tuple[MicroTelemetry, ...]
+    """Each by itself, with a coverage of its own."""
     coverage: Coverage = field(eq=False)
+    """The part of the range that was answered for all of them."""
     receipt: Receipt = field(factory=Receipt, eq=False)
+    """Cost of the query; empty on a part of a stream, which holds some of the devices."""
 
     @classmethod
     def _without_rows(cls) -> dict[str, Any]:

@@ -59,28 +59,22 @@ class OAuthOptions(NetworkOptions, total=False):
 
 @frozen
 class LoginRequest:
-    """A login that has been begun: the page to open, and the text that comes back with the owner.
-
-    Attributes:
-        url: the page on which the owner logs in and consents.
-        state: kept with the owner's session, and given to `OAuth.complete_login`.
-    """
+    """A login that has been begun: the page to open, and the text that comes back with the owner."""
 
     url: str = field(repr=False)
+    """The page on which the owner logs in and consents."""
     state: str = field(repr=False)
+    """Kept with the owner's session, and given to `OAuth.complete_login`."""
 
 
 @frozen
 class AuthorizationResponse:
-    """Query of the redirect with which the owner comes back (RFC 6749, 4.1.2).
-
-    Attributes:
-        code: the code; empty if there is none.
-        error: OAuth's error code, such as "access_denied"; empty if there is a code.
-    """
+    """Query of the redirect with which the owner comes back (RFC 6749, 4.1.2)."""
 
     code: Secret
+    """The code; empty if there is none."""
     error: str = ""
+    """OAuth's error code, such as "access_denied"; empty if there is a code."""
 
 
 class OAuth:

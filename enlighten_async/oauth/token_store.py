@@ -85,20 +85,18 @@ class Tokens:
     """The tokens of one account. They are not shown by `repr`, and cannot be pickled.
 
     The service's tokens are JWTs that hold the owner's e-mail address: nothing but their end is read.
-
-    Attributes:
-        access_token: sent with every request.
-        refresh_token: exchanged for the next tokens, once; `None` if the service gave none.
-        expires_at: end of the access token (epoch seconds by this machine's clock).
-        obtained_at: time at which both were received (epoch seconds by the same clock).
-        refresh_expires_at: end of the refresh token (epoch seconds), if it holds one.
     """
 
     access_token: Secret = field(converter=Secret, repr=False)
+    """Sent with every request."""
     refresh_token: Secret | None = field(converter=converters.optional(Secret), repr=False)
+    """Exchanged for the next tokens, once; `None` if the service gave none."""
     expires_at: float
+    """End of the access token (epoch seconds by this machine's clock)."""
     obtained_at: float
+    """Time at which both were received (epoch seconds by the same clock)."""
     refresh_expires_at: float | None = None
+    """End of the refresh token (epoch seconds), if it holds one."""
 
     def good(self, now: float) -> bool:
         """Tell whether the access token is valid for `REFRESH_MARGIN_S` more (at most half its life)."""
@@ -311,6 +309,7 @@ class FileTokenStore:
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
         self.path = _real_path(path)
+        """The file, without symbolic links."""
         self._clock = clock or SystemClock()
 
     def __repr__(self) -> str:

@@ -25,48 +25,44 @@ _SITE = "site_id"
 
 @frozen(kw_only=True)
 class RequestEvent:
-    """A request that is about to leave.
-
-    Attributes:
-        endpoint: the client's name of the endpoint, such as "rgm_stats".
-        system_id: the system it asks about; `None` if it names none.
-        window: the range of time it asks for; `None` if it asks for none.
-        method: HTTP method.
-        url: the URL, without credentials.
-        attempt: 1, or more for a request that is sent again.
-        waited: seconds that it waited for its turn: for the quota, others in flight, more urgent ones.
-        at: the moment (aware UTC, by the client's clock).
-    """
+    """A request that is about to leave."""
 
     endpoint: str
+    """The client's name of the endpoint, such as "rgm_stats"."""
     system_id: int | None
+    """The system it asks about; `None` if it names none."""
     window: Window | None
+    """The range of time it asks for; `None` if it asks for none."""
     method: str
+    """HTTP method."""
     url: str
+    """The URL, without credentials."""
     attempt: int
+    """1, or more for a request that is sent again."""
     waited: float
+    """Seconds that it waited for its turn: for the quota, others in flight, more urgent ones."""
     at: datetime
+    """The moment (aware UTC, by the client's clock)."""
 
 
 @frozen(kw_only=True)
 class ResponseEvent(RequestEvent):
-    """A request that is over, or a part of an answer that took none, as it had been paid for before.
-
-    Attributes:
-        status: HTTP status; `None` without a response.
-        seconds: from `at` to the last byte of the response, or to the failure; decoding is not included.
-        cost: requests of the quota that it took: 1 if it left, 0 if it did not.
-        from_cache: whether the part came from the cache, or from a request of another query: nothing was
-            sent, and no `RequestEvent` came before.
-        error: name of the error's class, such as "Throttled" or "TransportError", or of what ended the wait
-            for the response; `None` if all is well.
-    """
+    """A request that is over, or a part of an answer that took none, as it had been paid for before."""
 
     status: int | None = None
+    """HTTP status; `None` without a response."""
     seconds: float = 0.0
+    """From `at` to the last byte of the response, or to the failure; decoding is not included."""
     cost: int = 0
+    """Requests of the quota that it took: 1 if it left, 0 if it did not."""
     from_cache: bool = False
+    """Whether the part came from the cache, or from a request of another query: nothing was sent, and no
+    `RequestEvent` came before.
+    """
     error: str | None = None
+    """Name of the error's class, such as "Throttled" or "TransportError", or of what ended the wait for the
+    response; `None` if all is well.
+    """
 
     def __str__(self) -> str:
         system = "" if self.system_id is None else f" of system {self.system_id}"
@@ -94,14 +90,12 @@ class Hooks:
 
     Each is called in the task of the query, and must not wait. An error of one is logged and goes no further:
     a request is paid for, whatever its observers do.
-
-    Attributes:
-        on_request: is told of each request before it leaves.
-        on_response: is told of each request that is over, and of each part that took none.
     """
 
     on_request: RequestHook | None = None
+    """Is told of each request before it leaves."""
     on_response: ResponseHook | None = None
+    """Is told of each request that is over, and of each part that took none."""
 
     def request(self, event: RequestEvent) -> None:
         """Tell that a request is about to leave."""
@@ -116,17 +110,14 @@ class Hooks:
 
 @frozen
 class ObservedRequest:
-    """A request under way that hooks, or the log, are told of.
-
-    Attributes:
-        hooks: the callbacks.
-        event: the event of its beginning.
-        began: monotonic time of that.
-    """
+    """A request under way that hooks, or the log, are told of."""
 
     hooks: Hooks
+    """The callbacks."""
     event: RequestEvent
+    """The event of its beginning."""
     began: float
+    """Monotonic time of that."""
 
     def end(self, exchange: Exchange, failure: EnlightenError | None, now: float) -> None:
         """Tell the hooks and the log that it is over.

@@ -24,32 +24,26 @@ OUTSIDE = "use the pool in its block: async with as_completed(...) as outcomes: 
 
 @frozen
 class Answered(Generic[T_co]):
-    """A query of a pool that was answered.
-
-    Attributes:
-        number: its place among the queries, from 0.
-        query: the query itself.
-        answer: the answer, as `await query` gives it.
-    """
+    """A query of a pool that was answered."""
 
     number: int
+    """Its place among the queries, from 0."""
     query: Query[object, T_co]
+    """The query itself."""
     answer: T_co
+    """The answer, as `await query` gives it."""
 
 
 @frozen
 class Failed(Generic[T_co]):
-    """A query of a pool that failed, at least in part.
-
-    Attributes:
-        number: its place among the queries, from 0.
-        query: the query itself; `query.partial()` is the parts that did arrive, typed.
-        error: the error that `await query` raises.
-    """
+    """A query of a pool that failed, at least in part."""
 
     number: int
+    """Its place among the queries, from 0."""
     query: Query[object, T_co]
+    """The query itself; `query.partial()` is the parts that did arrive, typed."""
     error: EnlightenError
+    """The error that `await query` raises."""
 
 
 Outcome: TypeAlias = Answered[T_co] | Failed[T_co]

@@ -65,24 +65,22 @@ logger = logging.getLogger("enlighten_async")
 
 @frozen
 class Progress:
-    """The progress of a query, and what it waits for.
-
-    Attributes:
-        done: windows (or cursors) that are finished.
-        total: how many there are; `None` before it is known.
-        sent: requests that left so far.
-        left: requests left in the running windows of the plan, by period.
-        waiting: why the limiter holds requests back: "minute", "month", "in_flight", "throttled",
-            "doubt", "priority" or "outage"; `None` if it does not.
-        until: when it opens (aware UTC), where that is a matter of time.
-    """
+    """The progress of a query, and what it waits for."""
 
     done: int
+    """Windows (or cursors) that are finished."""
     total: int | None
+    """How many there are; `None` before it is known."""
     sent: int
+    """Requests that left so far."""
     left: Mapping[str, int]
+    """Requests left in the running windows of the plan, by period."""
     waiting: str | None
+    """Why the limiter holds requests back: "minute", "month", "in_flight", "throttled", "doubt", "priority"
+    or "outage"; `None` if it does not.
+    """
     until: datetime | None
+    """When it opens (aware UTC), where that is a matter of time."""
 
 
 class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
@@ -474,17 +472,14 @@ class Stream(AsyncIterator[I], Generic[I]):
 
 @frozen
 class TimeZonePlan(QueryPlan[str, str]):
-    """The plan of the question for a system's time zone, which other queries need first.
-
-    Attributes:
-        api: the version of the API.
-        system_id: the system.
-        time_zones: takes up the name.
-    """
+    """The plan of the question for a system's time zone, which other queries need first."""
 
     api: ApiVersion
+    """The version of the API."""
     system_id: int
+    """The system."""
     time_zones: MutableMapping[int, str]
+    """Takes up the name."""
 
     def segments(self, *_: object) -> Segments:
         """Return the one segment."""

@@ -43,19 +43,16 @@ TURN_S = 0.1
 
 
 class Contract:
-    """A set of tests that each run in an event loop of their own.
-
-    Attributes:
-        backend: the event loop: "asyncio" or "trio".
-        shared: whether what one opening has written is seen by another, as by another process.
-        clock: the clock by which the tests wait; a `FakeClock` if yours goes by the same one.
-        patience_s: seconds after which a call that does not return is taken for a deadlock.
-    """
+    """A set of tests that each run in an event loop of their own."""
 
     backend: Literal["asyncio", "trio"] = "asyncio"
+    """The event loop: "asyncio" or "trio"."""
     shared: bool = True
+    """Whether what one opening has written is seen by another, as by another process."""
     clock: Clock = SystemClock()
+    """The clock by which the tests wait; a `FakeClock` if yours goes by the same one."""
     patience_s: float = 20.0
+    """Seconds after which a call that does not return is taken for a deadlock."""
 
 
 def in_event_loop(check: Callable[[C], Awaitable[None]]) -> Callable[[C], None]:
@@ -99,15 +96,12 @@ def _alike(one: Tokens | None, other: Tokens) -> bool:
 
 
 class TokenStoreContract(Contract):
-    """The promises of a `TokenStore`.
-
-    Attributes:
-        lease_s: seconds after which the lock of a process that was killed has to be free.
-        accounts: names of accounts, which the store keeps apart.
-    """
+    """The promises of a `TokenStore`."""
 
     lease_s: float = 10.0
+    """Seconds after which the lock of a process that was killed has to be free."""
     accounts: Sequence[str] = ("anna", "Anna", "a/b", "../x", "e\u0301", "%", "x" * 200)
+    """Names of accounts, which the store keeps apart."""
 
     def open_store(self) -> AbstractAsyncContextManager[TokenStore]:
         """Open the store, as another process does: a new connection to the same place."""

@@ -59,13 +59,10 @@ async def _spend(store: QuotaStore, tickets: Iterable[int]) -> None:
 
 
 class QuotaStoreContract(Contract):
-    """The promises of a `QuotaStore`.
-
-    Attributes:
-        durable: whether the counts are there again after the last opening was closed.
-    """
+    """The promises of a `QuotaStore`."""
 
     durable: bool = True
+    """Whether the counts are there again after the last opening was closed."""
 
     def open_store(self, clock: Clock) -> AbstractAsyncContextManager[QuotaStore]:
         """Open the store of one key, as another process does.

@@ -73,21 +73,18 @@ _PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 @frozen
 class Proxy:
-    """A proxy and the login to it.
-
-    Attributes:
-        scheme: "http", "https", "socks5" or "socks5h".
-        host: name or address of the proxy, without brackets.
-        port: its port, also where it is the default of the scheme.
-        username: empty if the proxy needs none.
-        password: may be empty.
-    """
+    """A proxy and the login to it."""
 
     scheme: str
+    """One of "http", "https", "socks5", "socks5h"."""
     host: str
+    """Name or address of the proxy, without brackets."""
     port: int
+    """Its port, also where it is the default of the scheme."""
     username: Secret
+    """Empty if the proxy needs none."""
     password: Secret
+    """May be empty."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -157,32 +154,27 @@ def _parse_proxy(secret: Secret) -> Proxy | str:
 
 
 class ConnectionOptions(TypedDict, total=False):
-    """Options of the connections.
-
-    Attributes:
-        proxy: URL of a proxy, "" for none; by default as the environment says.
-        verify: `True` for the system's certificates, or a CA file, or a context.
-        transport: any httpx transport in place of our own, such as an emulator's; it gets complete requests,
-            with the credentials in query and headers.
-    """
+    """Options of the connections."""
 
     proxy: str | Secret | None
+    """URL of a proxy, "" for none; by default as the environment says."""
     verify: Verify
+    """`True` for the system's certificates, or a CA file, or a context."""
     transport: httpx.AsyncBaseTransport | None
+    """Any httpx transport in place of our own, such as an emulator's; it gets complete requests, with the
+    credentials in query and headers.
+    """
 
 
 class NetworkOptions(ConnectionOptions, total=False):
-    """Options of the way to the service, for the client and for `OAuth`.
-
-    Attributes:
-        base_url: where the API is; an emulator's address, say. https, unless it is this machine.
-        timeout: seconds for one request, from connect to the last byte, 30 by default; `None`: no limit.
-        clock: the source of time.
-    """
+    """Options of the way to the service, for the client and for `OAuth`."""
 
     base_url: str
+    """Where the API is; an emulator's address, say. https, unless it is this machine."""
     timeout: float | None
+    """Seconds for one request, from connect to the last byte, 30 by default; `None`: no limit."""
     clock: Clock | None
+    """The source of time."""
 
 
 def hide_secrets(options: NetworkOptions) -> None:

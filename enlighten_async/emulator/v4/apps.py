@@ -25,21 +25,18 @@ PLAN_ACCESS = {"Watt": WATT, "Kilowatt": KILOWATT, "Megawatt": MEGAWATT}
 
 @frozen(kw_only=True)
 class App:
-    """An application.
-
-    Attributes:
-        key: its API key.
-        client_id: its id in OAuth2.
-        client_secret: its secret in OAuth2.
-        access_controls: the access controls selected for it; `None`: all its tariff has.
-        partner: whether it may use the password grant.
-    """
+    """An application."""
 
     key: str = field(repr=False)
+    """Its API key."""
     client_id: str
+    """Its id in OAuth2."""
     client_secret: str = field(repr=False)
+    """Its secret in OAuth2."""
     access_controls: frozenset[str] | None = None
+    """The access controls selected for it; `None`: all its tariff has."""
     partner: bool = False
+    """Whether it may use the password grant."""
 
 
 class Apps:

@@ -17,26 +17,24 @@ Row: TypeAlias = dict[str, object]
 
 @frozen(kw_only=True)
 class V4Options:
-    """Behaviour of v4 where sources disagree or none is known.
-
-    Attributes:
-        rgm_week: treatment of more than seven days of rgm_stats: refused, or clipped.
-        micro_week: extent of a week of production_micro: the whole of it, its first day, or its first day
-            with an `end_at` that claims the whole.
-        inverters_paged: whether inverters_summary_by_envoy_or_site obeys page and size where they are given.
-        search_size: number of systems on a page of a search: documentation says both 1000 and 100.
-        yesterday_from: the local hour from which lifetimes include yesterday.
-        yesterday_until: lifetimes until that hour: a series that is one element short, or a zero.
-        deny: whether owners deny access in the login.
-    """
+    """Behaviour of v4 where sources disagree or none is known."""
 
     rgm_week: Literal["refused", "clipped"] = "refused"
+    """Treatment of more than seven days of rgm_stats: refused, or clipped."""
     micro_week: Literal["whole", "day", "claimed"] = "whole"
+    """Extent of a week of production_micro: the whole of it, its first day, or its first day with an `end_at`
+    that claims the whole.
+    """
     inverters_paged: bool = True
+    """Whether inverters_summary_by_envoy_or_site obeys page and size where they are given."""
     search_size: int = 1000
+    """Number of systems on a page of a search: documentation says both 1000 and 100."""
     yesterday_from: float = 0.0
+    """The local hour from which lifetimes include yesterday."""
     yesterday_until: Literal["short", "zero"] = "short"
+    """Lifetimes until that hour: a series that is one element short, or a zero."""
     deny: bool = False
+    """Whether owners deny access in the login."""
 
 
 def system_quirks(row: Row, system: System) -> Row:
