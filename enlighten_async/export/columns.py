@@ -189,6 +189,21 @@ _BUFFERS: Final[Mapping[TypeName, Callable[[Iterable[Any]], Buffer]]] = MappingP
 # And back
 
 
+def section(kind: DataType, column: Column, rows: range) -> Column:
+    """Return some rows of a column without lists; the number of the first of them is a multiple of eight."""
+    validity, *buffers = column.buffers
+    packed = slice(rows.start // 8, -(-rows.stop // 8))
+    if kind.name == "bool":
+        buffers = [buffer and buffer[packed] for buffer in buffers]
+    elif buffers:  # offsets of texts count from the beginning of all of them
+        more = kind.name == "text"
+        buffers[0] = buffers[0] and buffers[0][rows.start : rows.stop + more]
+    pairs = zip(kind.children, column.children, strict=True)
+    children = tuple(section(each.type, child, rows) for each, child in pairs)
+    bits_ = None if validity is None else validity[packed]
+    return Column(len(rows), column.nulls, (bits_, *buffers), children)
+
+
 def values_of(kind: DataType, column: Column) -> list[object]:
     """Return a column as Python's values, null as `None`; a struct is a dictionary."""
     validity, *buffers = column.buffers

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from enlighten_async.errors import InputError
-from enlighten_async.export.columns import values_of
+from enlighten_async.export.columns import section, values_of
 from enlighten_async.export.escapes import cell, json_ascii
 from enlighten_async.export.frames import load
-from enlighten_async.export.table import Batch, Field, Table, TypeName
+from enlighten_async.export.table import Batch, Column, DataType, Field, Table, TypeName
 from enlighten_async.models.series import to_number
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 ROW_GROUP_ROWS: Final = 65_536
 """Rows of a row group of Parquet: what is held in memory, wherever the parts of the answers begin and end."""
 
-STEP_ROWS: Final = 250
-"""Rows that are made into text at a time: another thread, such as an event loop's, may wait meanwhile."""
+STEP_ROWS: Final = 256
+"""Rows that are made into text at a time, a multiple of eight: another thread may wait meanwhile."""
 
 MAX_CELLS: Final = 4_096
 """Texts whose form in CSV is remembered: the serial number of a meter comes with each of its rows."""
@@ -192,17 +192,30 @@ def _rows(
     table: Table, batch: Batch, shown: Mapping[TypeName, Callable[[Any], object]]
 ) -> Iterator[list[tuple[object, ...]]]:
     """Yield the rows of a batch, `STEP_ROWS` at a time, some types of them shown in another way."""
-    columns = []
-    for field, column in zip(table.fields, batch.columns, strict=True):
-        columns.append((values_of(field.type, column), shown.get(field.type.name)))
-        time.sleep(0)  # lets other threads run: otherwise the interpreter makes them wait for 5 ms
+    kinds = [field.type for field in table.fields]
+    whole = {
+        place: _shown(kind, batch.columns[place], shown)
+        for place, kind in enumerate(kinds)
+        if _has_list(kind)
+    }
     for start in range(0, batch.length, STEP_ROWS):
-        step = slice(start, start + STEP_ROWS)
-        yield list(zip(*(_shown(values[step], show) for values, show in columns), strict=True))
-        time.sleep(0)
+        rows = range(start, min(start + STEP_ROWS, batch.length))
+        columns = [
+            whole[place][rows.start : rows.stop]
+            if place in whole
+            else _shown(kind, section(kind, batch.columns[place], rows), shown)
+            for place, kind in enumerate(kinds)
+        ]
+        yield list(zip(*columns, strict=True))
+        time.sleep(0)  # lets other threads run: otherwise the interpreter makes them wait for 5 ms
 
 
-def _shown(values: list[object], show: Callable[[Any], object] | None) -> list[object]:
+def _has_list(kind: DataType) -> bool:
+    return kind.name == "list" or any(_has_list(each.type) for each in kind.children)
+
+
+def _shown(kind: DataType, column: Column, shown: Mapping[TypeName, Callable[[Any], object]]) -> list[object]:
+    values, show = values_of(kind, column), shown.get(kind.name)
     return values if show is None else [None if each is None else show(each) for each in values]
 
 

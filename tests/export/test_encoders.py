@@ -80,6 +80,13 @@ def test_csv_holds_every_value(kind: type[Any]) -> None:
     assert len(found) > 0
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.__name__))
+def test_steps_of_rows_are_the_rows(kind: type[Any]) -> None:
+    """Also of the last step, which is shorter, and of rows that hold lists."""
+    table = answer(kind, 2 * STEP_ROWS + 9)._table()
+    assert [json.loads(line) for line in encoded(JsonLinesEncoder(), table).splitlines()] == rows_of(table)
+
+
 def test_integral_figures_are_integers_as_the_service_has_them() -> None:
     """In columns of fractions too."""
     table = answer(models.RgmStats)._table()
