@@ -22,11 +22,19 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for this many seconds."""
+        """Wait for this many seconds.
+
+        Args:
+            seconds: how long.
+        """
         ...
 
     def move_on_after(self, seconds: float | None) -> AbstractContextManager[anyio.CancelScope]:
-        """Cancel the body after this many seconds (`None`: never); the scope tells whether it did."""
+        """Cancel the body after this many seconds (`None`: never); the scope tells whether it did.
+
+        Args:
+            seconds: how long; `None`: for ever.
+        """
         ...
 
 
@@ -42,9 +50,17 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for this many seconds."""
+        """Wait for this many seconds.
+
+        Args:
+            seconds: how long.
+        """
         await anyio.sleep(seconds)
 
     def move_on_after(self, seconds: float | None) -> AbstractContextManager[anyio.CancelScope]:
-        """Cancel the body after this many seconds (`None`: never)."""
+        """Cancel the body after this many seconds (`None`: never).
+
+        Args:
+            seconds: how long; `None`: for ever.
+        """
         return anyio.move_on_after(seconds)

@@ -58,14 +58,24 @@ class RetryPolicy:
     """
 
     def allows(self, failures: int, error: EnlightenError | None = None) -> bool:
-        """Tell whether a request that failed this often, by this error the last time, may be sent again."""
+        """Tell whether a request that failed this often, by this error the last time, may be sent again.
+
+        Args:
+            failures: how often it has failed.
+            error: the last error; `None`: not known.
+        """
         if error is not None and not error.passing:
             return False
         most = min(self.attempts, MAX_UNREADABLE) if isinstance(error, DecodeError) else self.attempts
         return failures < most
 
     def delay(self, failures: int, chance: float) -> float:
-        """Return seconds to wait after this many failures; `chance` lies in [0, 1)."""
+        """Return seconds to wait after this many failures; `chance` lies in [0, 1).
+
+        Args:
+            failures: how often it has failed, 1 or more.
+            chance: a random number in [0, 1).
+        """
         return chance * min(self.cap, self.base * 2.0 ** min(failures - 1, 32))
 
 

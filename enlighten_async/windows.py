@@ -69,7 +69,11 @@ class Window:
         return max(0, self.end - self.start)
 
     def clip(self, other: Window) -> Window:
-        """Return the overlap of both windows, possibly an empty window."""
+        """Return the overlap of both windows, possibly an empty window.
+
+        Args:
+            other: the other window.
+        """
         start = min(max(self.start, other.start), self.end)
         return Window(start, max(start, min(self.end, other.end)))
 

@@ -26,11 +26,22 @@ class IntervalCache(Protocol):
     """
 
     async def spans(self, scope: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
-        """Return the cached spans of a series, in order of time."""
+        """Return the cached spans of a series, in order of time.
+
+        Args:
+            scope: digest of who asked.
+            series: the series.
+        """
         ...
 
     async def get(self, scope: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
-        """Return the cached parts of a window of a series, cut to it, in order of time."""
+        """Return the cached parts of a window of a series, cut to it, in order of time.
+
+        Args:
+            scope: digest of who asked.
+            series: the series.
+            window: the range of time, on the grid.
+        """
         ...
 
     def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
@@ -48,7 +59,12 @@ class IntervalCache(Protocol):
         ...
 
     async def reply(self, scope: bytes, key: ReplyKey[T]) -> Response | None:
-        """Return the newest cached reply, with its `date` and `same_since`; `None` if there is none."""
+        """Return the newest cached reply, with its `date` and `same_since`; `None` if there is none.
+
+        Args:
+            scope: digest of who asked.
+            key: the request.
+        """
         ...
 
     def put_reply(self, scope: bytes, key: ReplyKey[T], response: Response, *, final: bool = False) -> None:
@@ -75,29 +91,59 @@ class MemoryCache:
         self._replies: dict[tuple[bytes, ReplyKey[Any]], Response] = {}
 
     async def spans(self, scope: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
-        """Return the cached spans of a series, in order of time."""
+        """Return the cached spans of a series, in order of time.
+
+        Args:
+            scope: digest of who asked.
+            series: the series.
+        """
         weeks = self._weeks.get((scope, series), {})
         return tuple(each.span for _, week in sorted(weeks.items()) for each in week)
 
     async def get(self, scope: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
-        """Return the cached parts of a window of a series, cut to it, in order of time."""
+        """Return the cached parts of a window of a series, cut to it, in order of time.
+
+        Args:
+            scope: digest of who asked.
+            series: the series.
+            window: the range of time, on the grid.
+        """
         weeks = self._weeks.get((scope, series), {})
         starts = range(floor(window.start, WEEK), window.end, WEEK)
         return parts_within(window, (each for start in starts for each in weeks.get(start, ())))
 
     def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
-        """Cache a part of a series."""
+        """Cache a part of a series.
+
+        Args:
+            scope: digest of who asked.
+            series: the series.
+            part: the part.
+            fetched: time of the answer, epoch seconds.
+        """
         weeks = self._weeks.setdefault((scope, series), {})
         for each in split_by_week(part, fetched):
             start = floor(each.window.start, WEEK)
             weeks[start] = overlay(weeks.get(start, ()), each, series.join)
 
     async def reply(self, scope: bytes, key: ReplyKey[T]) -> Response | None:
-        """Return the newest cached reply."""
+        """Return the newest cached reply.
+
+        Args:
+            scope: digest of who asked.
+            key: the request.
+        """
         return self._replies.get((scope, key))
 
     def put_reply(self, scope: bytes, key: ReplyKey[T], response: Response, *, final: bool = False) -> None:
-        """Cache a reply that is no series, unless a newer one is cached."""
+        """Cache a reply that is no series, unless a newer one is cached.
+
+        Args:
+            scope: digest of who asked.
+            key: the request.
+            response: the reply.
+            final: whether it never changes any more.
+        """
         before = self._replies.get((scope, key))
         if before is None or (before.date or 0.0) <= (response.date or 0.0):
             same = before is not None and tells_the_same(response.body, before.body)

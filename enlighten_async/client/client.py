@@ -227,6 +227,10 @@ class EnlightenClient(Endpoints, EndpointsV4):
         `ENLIGHTEN_STATE`, the path of the state file, are taken if they are set. The options are those of
         the client.
 
+        Args:
+            environ: the variables, in place of those of the process.
+            options: those of the client; see `ClientOptions`.
+
         Raises:
             InputError: a variable is missing.
         """
@@ -302,6 +306,9 @@ class EnlightenClient(Endpoints, EndpointsV4):
         the figure. It is the truth as of now, the client's own requests included; later ones add to it, and
         it is kept with the counts. A figure below what the client itself has sent is raised to that, since
         the portal may lag; a later call replaces it. A month that the service has closed stays closed.
+
+        Args:
+            n: requests of this month, as the portal shows them.
 
         Raises:
             InputError: it is no number of requests.

@@ -184,7 +184,12 @@ def _drifts(names: object) -> frozenset[Drift]:
 
 
 def jittered(latency: float, jitter: float) -> float | tuple[float, float]:
-    """Return the latency of an emulator in seconds: constant, or between two."""
+    """Return the latency of an emulator in seconds: constant, or between two.
+
+    Args:
+        latency: the mean, seconds.
+        jitter: by how much it varies either way, seconds; 0: constant.
+    """
     return (max(0.0, latency - jitter), latency + jitter) if jitter else latency
 
 

@@ -82,6 +82,18 @@ class Emulator:
     """The service's clock; a `ServiceClock`, as it is by default, can be set forward."""
     truth: GroundTruth
     """What the systems really measured, for tests to compare with."""
+    faults: list[Fault]
+    """The faults to inject; the list may be changed at any time."""
+    keys: set[str] | None
+    """The valid API keys; `None`: any that is not empty."""
+    concurrent: int | None
+    """Number of requests handled at a time; more are answered 503. `None`: no limit."""
+    latency: Latency
+    """Seconds per request; a quarter each for the ways there and back, the rest is handling."""
+    date_header: bool
+    """Whether responses carry a Date."""
+    date_skew: float
+    """Seconds by which Date is ahead of the clock that counts."""
     access_log: Callable[[Access], object] | None = None
     """Is called with each request that is over; `None`: nobody is."""
 
@@ -210,26 +222,44 @@ class Emulator:
         return list(self._request_log.entries)
 
     def inject(self, *faults: Fault) -> None:
-        """Inject these faults from now on; the list `faults` holds all of them and may be changed."""
+        """Inject these faults from now on; the list `faults` holds all of them and may be changed.
+
+        Args:
+            faults: the faults.
+        """
         self.faults.extend(faults)
 
     def seen(self, fault: Fault) -> int:
-        """Return the number of requests that a fault has matched."""
+        """Return the number of requests that a fault has matched.
+
+        Args:
+            fault: one that was injected.
+        """
         return self._fault_injector.seen(fault)
 
     def grant(self, user_id: str, client_id: str | None = None) -> dict[str, object]:
         """Return tokens of a user, as the token endpoint responds with them, without any login.
 
-        They are the first application's unless another client is named.
+        Args:
+            user_id: the user.
+            client_id: client id of the application; `None`: the first one's.
         """
         return self._tokens.issue(user_id, client_id or self._apps.first_client)
 
     def revoke(self, user_id: str) -> None:
-        """End all tokens of a user: they have to log in again."""
+        """End all tokens of a user: they have to log in again.
+
+        Args:
+            user_id: the user.
+        """
         self._tokens.revoke(user_id)
 
     def expire(self, user_id: str | None = None) -> None:
-        """End the access tokens of a user (`None`: of all) now, ahead of the expiry in them."""
+        """End access tokens now, ahead of the expiry in them.
+
+        Args:
+            user_id: the user; `None`: all.
+        """
         self._tokens.expire(user_id)
 
     def transport(self) -> EmulatorTransport:
@@ -237,15 +267,22 @@ class Emulator:
         return EmulatorTransport(self)
 
     async def serve(self, host: str = "127.0.0.1", port: int = 8000) -> None:
-        """Serve on a socket until the process is told to stop; needs uvicorn."""
+        """Serve on a socket until the process is told to stop; needs uvicorn.
+
+        Args:
+            host: address to listen at.
+            port: port to listen at.
+        """
         from enlighten_async.emulator.server import serve  # noqa: PLC0415 - uvicorn is optional
 
         await serve(self, host, port)
 
     def running(self, port: int = 0, *, version: Version = "v2") -> AbstractContextManager[str]:
-        """Serve on 127.0.0.1 in a thread of its own; gives this version's address. Needs uvicorn, real time.
+        """Serve on 127.0.0.1 in a thread of its own, and give an address. Needs uvicorn, real time.
 
-        Port 0 takes any that is free. All versions are served, whichever address is given.
+        Args:
+            port: port to listen at; 0: any that is free.
+            version: "v2" or "v4", whose address is given; all versions are served.
         """
         from enlighten_async.emulator.server import running  # noqa: PLC0415 - uvicorn is optional
 
@@ -258,7 +295,11 @@ class Emulator:
     async def respond(self, request: Request) -> Response:
         """Return the response to a request, after its latency.
 
-        Raises DroppedError if the connection is to be closed instead.
+        Args:
+            request: the request.
+
+        Raises:
+            DroppedError: the connection is to be closed instead.
         """
         if admin.is_admin(request):
             return admin.respond(self, request)

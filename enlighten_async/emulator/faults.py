@@ -87,7 +87,12 @@ class Fault:
     """How the fault is called where faults are listed."""
 
     def matches(self, request: Request, now: float) -> bool:
-        """Return whether the fault may apply to a request at this instant (epoch seconds)."""
+        """Return whether the fault may apply to a request at this instant (epoch seconds).
+
+        Args:
+            request: the request.
+            now: epoch seconds.
+        """
         if not self.start <= now < self.end:
             return False
         if self.path is not None and self.path not in request.path:
@@ -98,7 +103,11 @@ class Fault:
     def response(self, request: Request) -> Response | None:
         """Return the response in place of the real one, if there is one.
 
-        Raises DroppedError if the connection is to be closed.
+        Args:
+            request: the request.
+
+        Raises:
+            DroppedError: the connection is to be closed.
         """
         if self.dropped:
             raise DroppedError
@@ -111,68 +120,118 @@ class Fault:
 
     @classmethod
     def unavailable(cls, **options: Unpack[FaultOptions]) -> Fault:
-        """Data that is temporarily unavailable: 500 with errorCode 7."""
+        """Data that is temporarily unavailable: 500 with errorCode 7.
+
+        Args:
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         content = {"errorCode": 7, "errorMessages": ["Data temporarily unavailable."]}
         return _make({"status": 500, "body": json.dumps(content)}, options)
 
     @classmethod
     def exception(cls, **options: Unpack[FaultOptions]) -> Fault:
-        """A bug of the service that lets a Ruby exception out: seen on inventories of metered systems."""
+        """A bug of the service that lets a Ruby exception out: seen on inventories of metered systems.
+
+        Args:
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         text = "undefined method `manufacturer' for #<EimDevice:0x00000013e41250>"
         content = {"reason": "500", "type": "NoMethodError", "message": [text]}
         return _make({"status": 500, "body": json.dumps(content)}, options)
 
     @classmethod
     def overloaded(cls, **options: Unpack[FaultOptions]) -> Fault:
-        """Too many requests at once: 503. Its body was never recorded; this is the usual shape."""
+        """Too many requests at once: 503. Its body was never recorded; this is the usual shape.
+
+        Args:
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         content = {"reason": "503", "message": ["Service Unavailable"]}
         return _make({"status": 503, "body": json.dumps(content)}, options)
 
     @classmethod
     def html(cls, **options: Unpack[FaultOptions]) -> Fault:
-        """A web page in place of JSON."""
+        """A web page in place of JSON.
+
+        Args:
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         page = "<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>502</h1></body></html>"
         return _make({"status": 502, "body": page, "content_type": "text/html; charset=utf-8"}, options)
 
     @classmethod
     def redirect(cls, location: str = "{url}", **options: Unpack[FaultOptions]) -> Fault:
-        """A redirect, by default to the URL of the request itself, key included."""
+        """A redirect, by default to the URL of the request itself, key included.
+
+        Args:
+            location: where it leads; `{url}` is that of the request.
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         return _make({"status": 302, "headers": (("Location", location),)}, options)
 
     @classmethod
     def echo(cls, **options: Unpack[FaultOptions]) -> Fault:
-        """An error whose text repeats the whole URL, key included."""
+        """An error whose text repeats the whole URL, key included.
+
+        Args:
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         body = '{"reason":"500","message":["Internal error at {url}"]}'
         return _make({"status": 500, "body": body}, options)
 
     @classmethod
     def truncated_gzip(cls, **options: Unpack[FaultOptions]) -> Fault:
-        """The real response as gzip whose end is missing, though its length is that of Content-Length."""
+        """The real response as gzip whose end is missing, though its length is that of Content-Length.
+
+        Args:
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         return _make({"transform": _truncated}, options)
 
     @classmethod
     def short_body(cls, **options: Unpack[FaultOptions]) -> Fault:
-        """The real response, cut before Content-Length is reached."""
+        """The real response, cut before Content-Length is reached.
+
+        Args:
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         return _make({"transform": _short}, options)
 
     @classmethod
     def lost(cls, **options: Unpack[FaultOptions]) -> Fault:
-        """A request that is handled, and whose response is lost on the way back."""
+        """A request that is handled, and whose response is lost on the way back.
+
+        Args:
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         return _make({"transform": _lost}, options)
 
     @classmethod
     def drop(cls, **options: Unpack[FaultOptions]) -> Fault:
-        """A connection closed without a response."""
+        """A connection closed without a response.
+
+        Args:
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         return _make({"dropped": True}, options)
 
     @classmethod
     def hang(cls, **options: Unpack[FaultOptions]) -> Fault:
-        """A request that never gets a response."""
+        """A request that never gets a response.
+
+        Args:
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         return _make({"delay": math.inf}, options)
 
     @classmethod
     def drip(cls, seconds: float = 1.0, **options: Unpack[FaultOptions]) -> Fault:
-        """The real response, byte by byte, this many seconds apart."""
+        """The real response, byte by byte, this many seconds apart.
+
+        Args:
+            seconds: from one byte to the next.
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         return _make({"transform": lambda response: evolve(response, byte_delay=seconds)}, options)
 
     @classmethod
@@ -198,7 +257,12 @@ class Fault:
 
     @classmethod
     def bomb(cls, size: int = 1 << 30, **options: Unpack[FaultOptions]) -> Fault:
-        """A response of a few kilobytes that unpacks to `size` bytes of JSON."""
+        """A response of a few kilobytes that unpacks to `size` bytes of JSON.
+
+        Args:
+            size: bytes of JSON.
+            options: attributes of the fault, such as `times` or `path`; see `Fault`.
+        """
         return _make({"transform": lambda response: _bomb(response, size)}, options)
 
 

@@ -98,6 +98,9 @@ def named_fault(name: str, options: Mapping[str, object]) -> Fault:
 def parse_fault(text: str) -> Fault:
     """Return the fault of a text such as "drop,times=2,path=rgm_stats".
 
+    Args:
+        text: name of a fault, then options as `name=value`, separated by commas.
+
     Raises:
         ValueError: it is none; the text of the error says what to write.
     """

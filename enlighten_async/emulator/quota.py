@@ -38,7 +38,11 @@ class Quota:
     """No limit."""
 
     def of(self, version: Version) -> Quota:
-        """Return the limits in this version of the API."""
+        """Return the limits in this version of the API.
+
+        Args:
+            version: "v2" or "v4".
+        """
         return (self.v4 or self) if version == "v4" else self
 
 

@@ -54,7 +54,14 @@ class Access:
 
     @classmethod
     def of(cls, request: Request, at: float, status: int | None, seconds: float) -> Access:
-        """Return what the log tells of a request; of a login, only what is asked for."""
+        """Return what the log tells of a request; of a login, only what is asked for.
+
+        Args:
+            request: the request.
+            at: when it arrived, epoch seconds.
+            status: HTTP status of the response; `None`: none was sent.
+            seconds: from its arrival to its end.
+        """
         given = {name: ",".join(values) for name, values in request.params.items()}
         if request.path.startswith("/oauth/"):
             shown = {name: given[name] for name in LOGIN_PARAMS if name in given}

@@ -22,6 +22,9 @@ class ServiceClock(SystemClock):
     def advance(self, seconds: float) -> None:
         """Move the wall clock ahead at once; whoever waits goes on waiting.
 
+        Args:
+            seconds: by how much.
+
         Raises:
             ValueError: the time would step back.
         """

@@ -52,12 +52,20 @@ def concat(answers: Iterable[Tabular]) -> Table:
 
 @singledispatch
 def table_of(answer: object) -> Table:
-    """Return the rows of an answer as a table."""
+    """Return the rows of an answer as a table.
+
+    Args:
+        answer: any answer with rows.
+    """
     raise InputError(f"{type(answer).__name__} has no rows")
 
 
 def meter_table(answer: models.RgmStats) -> Table:
-    """Return the rows of the channels of all meters, meter by meter."""
+    """Return the rows of the channels of all meters, meter by meter.
+
+    Args:
+        answer: an answer of `rgm_stats`.
+    """
     names = ("meter_serial_number", "envoy_serial_number")
     key = [_key("system_id"), *(Field(name, DataType("text"), nullable="envoy" in name) for name in names)]
     batches = [
@@ -72,7 +80,12 @@ def meter_table(answer: models.RgmStats) -> Table:
 
 
 def object_table(kind: type, rows: Sequence[object]) -> Table:
-    """Return objects of one class as a table, a row each; objects within one lie flat in its row."""
+    """Return objects of one class as a table, a row each; objects within one lie flat in its row.
+
+    Args:
+        kind: the class, which names the columns also where there are no rows.
+        rows: objects of it.
+    """
     own = leaves(kind)
     batch = Batch(len(rows), tuple(columns.column_of(leaf.field.type, leaf.values(rows)) for leaf in own))
     return Table(tuple(leaf.field for leaf in own), (batch,))

@@ -85,6 +85,9 @@ class Plan:
     def resolved(self, table: Mapping[str, Plan]) -> Plan:
         """Return the plan of this name from the table, unless this one has its own limits.
 
+        Args:
+            table: plans with limits, by their names.
+
         Raises:
             InputError: the table has no such name.
         """
@@ -117,7 +120,11 @@ class Plan:
         )
 
     def allows(self, period: str) -> int | None:
-        """Return the requests that may be used in a "minute" or "month"; `None`: any."""
+        """Return the requests that may be used in a "minute" or "month"; `None`: any.
+
+        Args:
+            period: "minute" or "month".
+        """
         numbers = {"minute": (self.minute, self.minute_cap), "month": (self.month, self.month_cap)}[period]
         return min((n for n in numbers if n is not None), default=None)
 

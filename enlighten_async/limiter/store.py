@@ -35,6 +35,10 @@ class QuotaStore(Protocol):
         """Put a request in flight and return `None`, or return why it has to wait: `KeyState.take`, atomic.
 
         If it is cancelled, the caller settles the ticket, whether or not it was taken.
+
+        Args:
+            asked: the request, its class, and who asks.
+            now: the monotonic clock's reading.
         """
         ...
 
@@ -47,7 +51,11 @@ class QuotaStore(Protocol):
         ...
 
     def read(self, look: Callable[[KeyState], T]) -> T:
-        """Return the result of a function of the state, which it must not change."""
+        """Return the result of a function of the state, which it must not change.
+
+        Args:
+            look: the function.
+        """
         ...
 
     async def sync(self, *, refresh: bool = False) -> None:
@@ -56,6 +64,9 @@ class QuotaStore(Protocol):
         It is called when requests are settled and nobody is about to take: also in the midst of a
         cancellation, which must not cut it off, and does not take long. It raises nothing but, with
         `refresh`, an error of what can never be used.
+
+        Args:
+            refresh: whether to learn also what others have spent.
         """
         ...
 
@@ -80,12 +91,21 @@ class MemoryQuotaStore:
         return f"<MemoryQuotaStore {self._state!r}>"
 
     async def take(self, asked: Take, now: float) -> Wait | None:
-        """Put a request in flight and return `None`, or return why it has to wait; never suspends."""
+        """Put a request in flight and return `None`, or return why it has to wait; never suspends.
+
+        Args:
+            asked: the request, its class, and who asks.
+            now: the monotonic clock's reading.
+        """
         with self._lock:
             return self._state.take(asked, now)
 
     def update(self, change: Callable[[KeyState], T]) -> T:
-        """Change the state, or read it."""
+        """Change the state, or read it.
+
+        Args:
+            change: applied now.
+        """
         with self._lock:
             return change(self._state)
 
@@ -93,7 +113,11 @@ class MemoryQuotaStore:
     """Look at the state."""
 
     async def sync(self, *, refresh: bool = False) -> None:
-        """Do nothing: everything is known at once; never suspends."""
+        """Do nothing: everything is known at once; never suspends.
+
+        Args:
+            refresh: whether to learn also what others have spent.
+        """
 
 
 class Inherited(Protocol):

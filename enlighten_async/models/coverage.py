@@ -114,7 +114,11 @@ class Coverage:
         return self._gaps
 
     def cut(self, window: Window) -> Self:
-        """Return the coverage of a part of the range; what was left out may have been of any part."""
+        """Return the coverage of a part of the range; what was left out may have been of any part.
+
+        Args:
+            window: the part, within the range.
+        """
         pieces = (Gap(window.clip(gap.window), gap.reason) for gap in self._gaps)
         gaps = [piece for piece in pieces if piece.window.seconds]
         if not all(gap.window.seconds for gap in self._gaps):

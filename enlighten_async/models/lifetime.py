@@ -93,7 +93,14 @@ class Lifetime(RowSequence[D_co]):
 
     @classmethod
     def empty(cls, system_id: int, reason: Reason, as_of: datetime.datetime | None, **known: object) -> Self:
-        """Return an answer without days, with known values of other attributes."""
+        """Return an answer without days, with known values of other attributes.
+
+        Args:
+            system_id: the service's number of the system.
+            reason: why there are no days.
+            as_of: when it was fetched (aware UTC).
+            known: values of other attributes.
+        """
         values: dict[str, Any] = {**dict.fromkeys(cls._columns, ()), **known}
         return cls(system_id, None, **values, reason=reason, as_of=as_of)
 
@@ -104,7 +111,12 @@ class Lifetime(RowSequence[D_co]):
         return summary(self)
 
     def within(self, first: datetime.date, last: datetime.date) -> Self:
-        """Return the answer without the days before the first and after the last."""
+        """Return the answer without the days before the first and after the last.
+
+        Args:
+            first: first local day.
+            last: last local day, included.
+        """
         if self.start_date is None:
             return self
         skipped = min(max(0, (first - self.start_date).days), len(self))

@@ -68,12 +68,20 @@ class MeterIntervals:
         return tuple(numbers)
 
     def channel(self, number: int) -> Series[ChannelInterval]:
-        """Return the intervals of one channel in order of time; empty if there is no such channel."""
+        """Return the intervals of one channel in order of time; empty if there is no such channel.
+
+        Args:
+            number: the channel's number, from 1.
+        """
         column = self.intervals._columns["channel"]
         return self.intervals[bisect_left(column, number) : bisect_right(column, number)]
 
     def within(self, window: Window) -> Self:
-        """Return its intervals of a window."""
+        """Return its intervals of a window.
+
+        Args:
+            window: the range.
+        """
         channels = {number: [within(self.channel(number), window)] for number in self.channels}
         return evolve(self, intervals=_grouped(channels))
 

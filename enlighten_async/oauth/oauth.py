@@ -153,6 +153,10 @@ class OAuth:
         folder: no other user can read them, and they do not depend on the working directory. The options
         are those of the class.
 
+        Args:
+            environ: the variables, in place of those of the process.
+            options: those of the class but for the credentials.
+
         Raises:
             InputError: a variable is missing.
         """
@@ -281,11 +285,19 @@ class OAuth:
         return await self._session(user_id).login(form, _password_error)
 
     async def tokens(self, user_id: str) -> Tokens | None:
-        """Return the stored tokens of an account, `None` if there are none; `repr` shows only their times."""
+        """Return the stored tokens of an account, `None` if there are none; `repr` shows only their times.
+
+        Args:
+            user_id: your own name for the account, as given to `exchange`.
+        """
         return await self._session(user_id).stored()
 
     async def forget(self, user_id: str) -> None:
-        """Remove an account's tokens from the store; nothing is sent."""
+        """Remove an account's tokens from the store; nothing is sent.
+
+        Args:
+            user_id: your own name for the account, as given to `exchange`.
+        """
         await self._session(user_id).forget()
 
     async def save_unsaved(self) -> None:

@@ -589,11 +589,19 @@ class AccountCredentials:
         await self._session.refresh(None if denied is None else _access_token(denied), until)
 
     def hearing(self, until: float | None) -> AbstractContextManager[None]:
-        """Wait, within, for what another task gets with the tokens: see `TokenSession.hearing`."""
+        """Wait, within, for what another task gets with the tokens: see `TokenSession.hearing`.
+
+        Args:
+            until: the moment (monotonic) by which they are wanted; `None`: after a few attempts.
+        """
         return self._session.hearing(until)
 
     def failure(self, text: str) -> EnlightenError | None:
-        """Return the error for one who has waited for tokens in vain: see `TokenSession.failure`."""
+        """Return the error for one who has waited for tokens in vain: see `TokenSession.failure`.
+
+        Args:
+            text: what came of it; the last failure is added.
+        """
         return self._session.failure(text)
 
     def _credentials(self, tokens: Tokens) -> Credentials:

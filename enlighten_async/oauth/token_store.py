@@ -99,7 +99,11 @@ class Tokens:
     """End of the refresh token (epoch seconds), if it holds one."""
 
     def good(self, now: float) -> bool:
-        """Tell whether the access token is valid for `REFRESH_MARGIN_S` more (at most half its life)."""
+        """Tell whether the access token is valid for `REFRESH_MARGIN_S` more (at most half its life).
+
+        Args:
+            now: epoch seconds by this machine's clock.
+        """
         margin = max(0.0, min(REFRESH_MARGIN_S, (self.expires_at - self.obtained_at) / 2))
         return self.expires_at - now > margin
 
@@ -111,6 +115,9 @@ class Tokens:
     @classmethod
     def of(cls, revealed: Mapping[str, object]) -> Tokens:
         """Return the tokens that `reveal` has written; unknown names are ignored.
+
+        Args:
+            revealed: names and values, as `reveal` returns them.
 
         Raises:
             InputError: a value is missing or of another type. The text shows no value.
@@ -149,11 +156,20 @@ class TokenStore(Protocol):
     """A store of accounts' tokens. `Tokens.reveal` and `Tokens.of` turn them into plain values and back."""
 
     async def load(self, account: str) -> Tokens | None:
-        """Return the tokens saved last, by any process; `None` if there are none."""
+        """Return the tokens saved last, by any process; `None` if there are none.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+        """
         ...
 
     async def save(self, account: str, tokens: Tokens) -> None:
-        """Save the tokens; they must be durable when this returns, as the old ones may have ended."""
+        """Save the tokens; they must be durable when this returns, as the old ones may have ended.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+            tokens: its tokens.
+        """
         ...
 
     def lock(self, account: str) -> AbstractAsyncContextManager[None]:
@@ -161,11 +177,18 @@ class TokenStore(Protocol):
 
         The lock must come free if the process is killed. `load` and `save` are called inside of it, and
         not always by the task that entered it.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
         """
         ...
 
     async def remove(self, account: str) -> None:
-        """Remove the account's tokens, if there are any."""
+        """Remove the account's tokens, if there are any.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+        """
         ...
 
 
@@ -244,16 +267,29 @@ class MemoryTokenStore:
         return f"<MemoryTokenStore of {len(self._tokens)} accounts>"
 
     async def load(self, account: str) -> Tokens | None:
-        """Return the tokens saved last."""
+        """Return the tokens saved last.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+        """
         return self._tokens.get(account)
 
     async def save(self, account: str, tokens: Tokens) -> None:
-        """Save the tokens."""
+        """Save the tokens.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+            tokens: its tokens.
+        """
         self._tokens[account] = tokens
 
     @asynccontextmanager
     async def lock(self, account: str) -> AsyncIterator[None]:
-        """Lock the account for all that share the store."""
+        """Lock the account for all that share the store.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+        """
         lock = self._locks.setdefault(account, threading.Lock())  # atomic, so that all threads share one lock
 
         async def take() -> bool:
@@ -266,7 +302,11 @@ class MemoryTokenStore:
             lock.release()
 
     async def remove(self, account: str) -> None:
-        """Remove the account's tokens, if there are any."""
+        """Remove the account's tokens, if there are any.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+        """
         self._tokens.pop(account, None)
 
 
@@ -318,6 +358,9 @@ class FileTokenStore:
     async def load(self, account: str) -> Tokens | None:
         """Return the tokens saved last, by any process.
 
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+
         Raises:
             InputError: the file cannot be read, or is not one of this class.
         """
@@ -325,6 +368,10 @@ class FileTokenStore:
 
     async def save(self, account: str, tokens: Tokens) -> None:
         """Save the tokens; they are on the disk when this returns.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+            tokens: its tokens.
 
         Raises:
             InputError: the file is not one of this class; it is left as it is.
@@ -345,6 +392,9 @@ class FileTokenStore:
     async def remove(self, account: str) -> None:
         """Remove the account's tokens, if there are any.
 
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+
         Raises:
             InputError: the file is not one of this class; it is left as it is.
             UsageError: it cannot be written.
@@ -354,6 +404,9 @@ class FileTokenStore:
 
     def lock(self, account: str) -> AbstractAsyncContextManager[None]:
         """Lock the account in all processes; the system frees the lock if the process is killed.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
 
         Raises:
             InputError: the folder does not exist.

@@ -150,7 +150,11 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         return self._run().__await__()
 
     def send(self, value: None) -> object:
-        """Go on, as a coroutine does."""
+        """Go on, as a coroutine does.
+
+        Args:
+            value: `None`, as an event loop sends it.
+        """
         return self._started().send(value)
 
     def throw(
@@ -159,7 +163,13 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         value: object = None,
         trace: TracebackType | None = None,
     ) -> object:
-        """Go on with an exception, as a coroutine does."""
+        """Go on with an exception, as a coroutine does.
+
+        Args:
+            kind: the error, or its class.
+            value: the error, where its class was given.
+            trace: its traceback.
+        """
         return self._started().throw(value if isinstance(value, BaseException) else kind)
 
     def close(self) -> None:

@@ -42,6 +42,11 @@ class FakeClock:
 
     A clock may serve several event loops one after another, not two at a time. On trio the order in
     which tasks woken at the same moment run is trio's, which is random.
+
+    Args:
+        now: the wall clock's first time, epoch seconds.
+        monotonic: the monotonic clock's first reading, seconds.
+        autojump: whether the time jumps when all tasks wait.
     """
 
     def __init__(
@@ -65,7 +70,11 @@ class FakeClock:
         return self._monotonic
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until this many seconds of fake time have passed."""
+        """Wait until this many seconds of fake time have passed.
+
+        Args:
+            seconds: how long.
+        """
         if seconds <= 0:
             await checkpoint()
             return
@@ -75,7 +84,11 @@ class FakeClock:
 
     @contextmanager
     def move_on_after(self, seconds: float | None) -> Iterator[anyio.CancelScope]:
-        """Cancel the body after this many seconds of fake time (`None`: never)."""
+        """Cancel the body after this many seconds of fake time (`None`: never).
+
+        Args:
+            seconds: how long; `None`: for ever.
+        """
         with (
             anyio.CancelScope() as scope,
             self._pending(math.inf if seconds is None else seconds, scope.cancel),
@@ -89,6 +102,9 @@ class FakeClock:
 
         They run when the caller next waits, and then all of them read the time after the whole step.
 
+        Args:
+            seconds: how long, 0 or more.
+
         Raises:
             ValueError: the time would step back (see `step_wall`), or never end.
         """
@@ -97,11 +113,19 @@ class FakeClock:
         self._run_to(self._monotonic + seconds)
 
     def step_wall(self, seconds: float) -> None:
-        """Set the wall clock forward (back, if below 0) by this many seconds; no time elapses."""
+        """Set the wall clock forward (back, if below 0) by this many seconds; no time elapses.
+
+        Args:
+            seconds: by how much; below 0: back.
+        """
         self._offset += seconds
 
     def skewed(self, seconds: float) -> Clock:
-        """Return a view of this clock whose wall clock is ahead (behind, if below 0) by this much."""
+        """Return a view of this clock whose wall clock is ahead (behind, if below 0) by this much.
+
+        Args:
+            seconds: by how much it is ahead; below 0: behind.
+        """
         return _Skewed(self, seconds)
 
     @contextmanager

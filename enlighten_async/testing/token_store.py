@@ -26,7 +26,11 @@ class EmulatorTokenStore(MemoryTokenStore):
         self._client_id = client_id
 
     async def load(self, account: str) -> Tokens | None:
-        """Return the tokens saved last, or else the first ones."""
+        """Return the tokens saved last, or else the first ones.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+        """
         tokens = await super().load(account)
         if tokens is None:
             tokens = self._first(account)

@@ -36,6 +36,9 @@ def authorization_url(app_id: int | str, *, redirect: str | None = None) -> str:
 def parse_redirect(url: str) -> str:
     """Return the user id from the address to which a user came back, whole or without its host.
 
+    Args:
+        url: the address, as the browser was sent to it.
+
     Raises:
         InputError: there is no user id in it, or more than one. It shows no part of the address.
     """

@@ -88,11 +88,20 @@ class Backlog:
     """Seconds from then on until everything is uploaded."""
 
     def is_uploading(self, now: float) -> bool:
-        """Return whether the gateway is connected again, and has not yet uploaded all it has kept."""
+        """Return whether the gateway is connected again, and has not yet uploaded all it has kept.
+
+        Args:
+            now: epoch seconds.
+        """
         return self.end <= now < self.end + self.upload_s
 
     def reached(self, now: float, lag: float) -> float:
-        """Return the instant up to which the service has data, `lag` seconds after it is measured."""
+        """Return the instant up to which the service has data, `lag` seconds after it is measured.
+
+        Args:
+            now: epoch seconds.
+            lag: seconds until an interval that has ended is reported.
+        """
         begin = min(self.start, now) - lag
         if now < self.end:
             return begin
