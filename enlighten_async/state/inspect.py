@@ -12,7 +12,7 @@ import re
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
@@ -136,6 +136,8 @@ def state_path(path: str | os.PathLike[str]) -> Path:
     try:
         given = Path.cwd() / Path(path).expanduser()
         found = Path(os.path.realpath(given))
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found.lstat()  # since Python 3.14 `is_dir` says no where a name is too long
         fault = _fault_of_path(given, found)
     except (TypeError, ValueError, RuntimeError, OSError) as error:
         why = getattr(error, "strerror", None) or error
