@@ -222,16 +222,22 @@ class RateLimiter:
         now = self._clock.monotonic()
         return self._store.read(lambda state: state.left(self._plan, now, rank))
 
-    def ready_at(self, requests: int, rank: int = 0) -> float:
+    def ready_at(self, requests: int, rank: int = 0, tenant: bytes = b"") -> float:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted.
 
-        Waiters of it and of the classes above go first. It is infinite if that takes more than a century.
+        The classes above go first, and other tenants' waiters in turn. It is infinite if that takes more
+        than a century.
         """
-        return self._forecast(requests + self._queue.up_to(rank), rank)
+        return self._forecast(requests + self._queue.ahead(rank, tenant, max(1, requests)), rank)
 
-    def waiter(self, rank: int = 0) -> Waiter:
-        """Return a place at the end of the queue of a class; a lower rank goes first (`RANKS`)."""
-        return Waiter(rank, next(self._numbers))
+    def waiter(self, rank: int = 0, tenant: bytes = b"") -> Waiter:
+        """Return a place in the queue of a class; a lower rank goes first (`RANKS`).
+
+        Args:
+            rank: the class.
+            tenant: whose request it is: the tenants of a class take turns.
+        """
+        return Waiter(rank, next(self._numbers), tenant)
 
     async def sync(self) -> None:
         """Let the store write what was settled, unless the next in the queue lets it do so at once."""
@@ -283,15 +289,16 @@ class RateLimiter:
         deadline = math.inf if max_wait is None else self._clock.monotonic() + max_wait
         before: dict[str, float] | None = None
         waiter.path, waiter.refusal = path, None
+        if max_wait is not None and waiter.turn is None:
+            self._refuse_hopeless(waiter, max_wait)
         self._queue.join(waiter)
         try:
-            if max_wait is not None:
-                self._refuse_hopeless(waiter, max_wait)
             # No checkpoint while a token is free: it would cost more than the whole decision, and
             # the caller is about to send, which is one.
             while True:
                 taken = await self._try_take(waiter)
                 if isinstance(taken, Grant):
+                    self._queue.leave(waiter, served=True)
                     if before is not None:
                         taken.waited = self._wait_times.since(before, self._clock.monotonic())
                     return taken
@@ -480,7 +487,7 @@ class RateLimiter:
             if now >= deadline:
                 raise BudgetExceeded(
                     "no request may be sent within max_wait",
-                    retry_at=as_datetime(self.ready_at(0, waiter.priority)),
+                    retry_at=as_datetime(self.ready_at(0, waiter.priority, waiter.tenant)),
                 )
             return
         at = math.inf if wait.at is None else wait.at
@@ -512,7 +519,7 @@ class RateLimiter:
 
     def _refuse_hopeless(self, waiter: Waiter, max_wait: float) -> None:
         """Raise if so many are ahead in the queue that it takes longer than the caller waits."""
-        ahead = self._queue.ahead(waiter)
+        ahead = self._queue.ahead(waiter.priority, waiter.tenant)
         # The head's wait is known better, and before the first response the time is not known at all.
         if not ahead or self.answered_at == -math.inf:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,20 @@ class Waiter:
     Attributes:
         priority: lower goes first.
         number: order of arrival within the priority.
+        tenant: whose request it is; the tenants of a priority take turns.
+        turn: its tenant's turn, once it is the first of its tenant; lower goes first.
         queued: whether it is in the queue now.
         path: the path that its request asks.
         refusal: why it waits in vain, if it does.
     """
 
-    __slots__ = ("_event", "_woken", "number", "path", "priority", "queued", "refusal")
+    __slots__ = ("_event", "_woken", "number", "path", "priority", "queued", "refusal", "tenant", "turn")
 
-    def __init__(self, priority: int, number: int) -> None:
+    def __init__(self, priority: int, number: int, tenant: bytes = b"") -> None:
         self.priority = priority
         self.number = number
+        self.tenant = tenant
+        self.turn: int | None = None
         self.queued = False
         self.path = ""
         self.refusal: EnlightenError | None = None
@@ -58,10 +63,33 @@ class Waiter:
         self._woken = False
 
 
-class WaitQueue:
-    """The waiters by priority, then by number.
+class TenantLine:
+    """The waiters of one tenant and priority, in order of arrival.
 
-    A waiter that leaves is deleted lazily: cancelling 10,000 waiters is linear.
+    Attributes:
+        first: the one whose turn is the next.
+        behind: the others.
+    """
+
+    __slots__ = ("behind", "first")
+
+    def __init__(self, first: Waiter) -> None:
+        self.first = first
+        self.behind: OrderedDict[Waiter, None] = OrderedDict()
+
+    def up_to(self, turn: int) -> int:
+        """Return the number of its waiters whose turn comes up to this one."""
+        return min(1 + len(self.behind), max(0, turn - (self.first.turn or 0) + 1))
+
+
+class WaitQueue:
+    """The waiters by priority, then by turn, then by number.
+
+    Within a priority tenants take turns, by start-time fair queueing: the first waiter of a tenant has the
+    turn after the last that was served, the next of its waiters the turn after that. So one tenant with
+    hundreds of requests delays another one's by a request for each of its own.
+
+    A waiter that leaves from the front is deleted lazily: cancelling 10,000 waiters is linear.
 
     Attributes:
         head: the waiter that is next; `None`: nobody waits.
@@ -71,34 +99,64 @@ class WaitQueue:
     def __init__(self) -> None:
         self.head: Waiter | None = None
         self.count = 0
-        self._heap: list[tuple[int, int, Waiter]] = []
-        self._by_priority: dict[int, int] = {}
+        self._front: list[tuple[int, int, int, Waiter]] = []  # the first of each tenant, and repeats
+        self._lines: dict[tuple[int, bytes], TenantLine] = {}
+        self._turns: dict[int, int] = {}  # the turn after the last that was served, by priority
 
     def join(self, waiter: Waiter) -> None:
-        """Add a waiter."""
+        """Add a waiter; one that has had its turn before is the first of all."""
         waiter.queued = True
-        heapq.heappush(self._heap, (waiter.priority, waiter.number, waiter))
-        self._by_priority[waiter.priority] = self._by_priority.get(waiter.priority, 0) + 1
         self.count += 1
-        self.head = self._heap[0][2]
+        if waiter.turn is None:
+            tenant = waiter.priority, waiter.tenant
+            if (line := self._lines.get(tenant)) is not None:
+                line.behind[waiter] = None
+                return
+            self._lines[tenant] = TenantLine(waiter)
+            waiter.turn = self._turns.get(waiter.priority, 0)
+        heapq.heappush(self._front, (waiter.priority, waiter.turn, waiter.number, waiter))
+        self.head = self._front[0][3]
 
-    def leave(self, waiter: Waiter) -> None:
-        """Remove a waiter, if it is in the queue; the next one is woken if it was the head."""
+    def leave(self, waiter: Waiter, *, served: bool = False) -> None:
+        """Remove a waiter, if it is in the queue; the next one is woken if it was the head.
+
+        Args:
+            waiter: the one that leaves.
+            served: whether it has had its turn; otherwise the next of its tenant has it.
+        """
         if not waiter.queued:
             return
         waiter.queued = False
         self.count -= 1
-        self._by_priority[waiter.priority] -= 1
-        heap = self._heap
-        if len(heap) > 64 and len(heap) > 2 * self.count:
-            heap = self._heap = [entry for entry in heap if entry[2].queued]
-            heapq.heapify(heap)
+        line = self._lines.get((waiter.priority, waiter.tenant))
+        if waiter.turn is None:
+            if line is not None:
+                del line.behind[waiter]
+            return
+        if served:
+            self._turns[waiter.priority] = max(self._turns.get(waiter.priority, 0), waiter.turn + 1)
+        if line is not None and line.first is waiter:
+            self._promote(line, waiter.turn + served)
         if self.head is waiter:
-            while heap and not heap[0][2].queued:
-                heapq.heappop(heap)
-            self.head = heap[0][2] if heap else None
-            if self.head is not None:
-                self.head.wake()
+            self._find_head()
+
+    def _promote(self, line: TenantLine, turn: int) -> None:
+        """Give the next of a tenant's waiters a turn."""
+        before = line.first
+        if not line.behind:
+            del self._lines[before.priority, before.tenant]
+            return
+        line.first, _ = line.behind.popitem(last=False)
+        line.first.turn = turn
+        heapq.heappush(self._front, (line.first.priority, turn, line.first.number, line.first))
+
+    def _find_head(self) -> None:
+        """Wake the next one."""
+        front = self._front
+        while front and not front[0][3].queued:
+            heapq.heappop(front)
+        self.head = front[0][3] if front else None
+        self.wake_head()
 
     def wake_head(self) -> None:
         """Let the head ask again."""
@@ -107,18 +165,23 @@ class WaitQueue:
 
     def refuse(self, refusal_of: Callable[[Waiter], EnlightenError | None]) -> None:
         """Tell those who wait in vain why, by a function that returns `None` for the others."""
-        for _, _, waiter in self._heap:
-            if waiter.queued and (refusal := refusal_of(waiter)) is not None:
+        waiters = [each[3] for each in self._front if each[3].queued]
+        waiters += [waiter for line in self._lines.values() for waiter in line.behind]
+        for waiter in waiters:
+            if (refusal := refusal_of(waiter)) is not None:
                 waiter.refusal = refusal
                 waiter.wake()
 
-    def ahead(self, waiter: Waiter) -> int:
-        """Return the number of waiters before a queued one; more than that if its place is an old one."""
-        return 0 if self.head is waiter else self.up_to(waiter.priority) - 1
-
-    def up_to(self, priority: int) -> int:
-        """Return the number of waiters up to this priority."""
-        return sum(n for each, n in self._by_priority.items() if each <= priority)
+    def ahead(self, priority: int, tenant: bytes, requests: int = 1) -> int:
+        """Return the number of waiters that go before the last of so many that a tenant would add now."""
+        own = self._lines.get((priority, tenant))
+        lines = [line for line in self._lines.values() if line.first.priority == priority]
+        turn = self._turns.get(priority, 0) + requests - 1
+        if own is not None:
+            turn = (own.first.turn or 0) + len(own.behind) + requests
+        others = sum(line.up_to(turn) for line in lines if line is not own)
+        above = sum(1 + len(line.behind) for line in self._lines.values() if line.first.priority < priority)
+        return above + others + (0 if own is None else 1 + len(own.behind))
 
 
 class ConcurrencyLimit:

@@ -42,7 +42,7 @@ def estimate(
         at_most=None if layout.open_ended else most,
         from_cache=cached,
         pruned=layout.pruned,
-        ready_at=as_datetime(session.limiter.ready_at(most, options.rank)),
+        ready_at=as_datetime(session.limiter.ready_at(most, options.rank, options.scope)),
         month_share=most / limit if limit else None,
         fits=most <= session.limiter.left(options.rank).get(MONTH.name, most),
         cheaper=layout.cheaper or None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -34,10 +35,11 @@ class Runner:
         self.plan = plan
         self.layout = layout
         self.fetcher = fetcher
-        waiter, rank = fetcher.session.limiter.waiter, fetcher.options.rank
+        options = fetcher.options
+        waiter = partial(fetcher.session.limiter.waiter, options.rank, options.scope)
         self.segments = [
             # The generator of a segment says what it asks for first.
-            SegmentState(each.requests, next(each.requests, None), waiter(rank), layout.learn, each.cached)
+            SegmentState(each.requests, next(each.requests, None), waiter(), layout.learn, each.cached)
             for each in layout.ordered
         ]
         self._crash: BaseException | None = None

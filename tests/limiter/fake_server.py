@@ -135,10 +135,14 @@ def read_rejection(response: Response) -> Throttled:
 
 
 async def purchase(
-    limiter: RateLimiter, server: FakeServer, max_wait: float | None = None, rank: int = 0
+    limiter: RateLimiter,
+    server: FakeServer,
+    max_wait: float | None = None,
+    rank: int = 0,
+    tenant: bytes = b"",
 ) -> Response:
     """Send one request until it is served, as the fetcher does."""
-    waiter = limiter.waiter(rank)
+    waiter = limiter.waiter(rank, tenant)
     while True:
         try:
             grant, response = await attempt(limiter, server, waiter, max_wait)

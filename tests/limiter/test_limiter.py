@@ -239,6 +239,7 @@ async def test_a_place_that_is_given_back_goes_to_who_became_the_head_meanwhile(
     clock, store = FakeClock(autojump=False), SlowStore()
     limiter = RateLimiter(store=store, plan=Plan(minute=10), clock=clock, max_in_flight=1)
     earlier, later = limiter.waiter(), limiter.waiter()
+    earlier.turn = 0  # it was granted before
     scope = anyio.CancelScope()
 
     async def ask_later() -> None:

@@ -6,10 +6,12 @@ import math
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from enlighten_async.errors import UsageError
+from enlighten_async.errors import BudgetExceeded, UsageError
 from enlighten_async.limiter import Plan, Wait, Waiter
-from enlighten_async.limiter.queue import WaitTimes
+from enlighten_async.limiter.queue import WaitQueue, WaitTimes
 from enlighten_async.testing import FakeClock
 
 # Waiters
@@ -113,6 +115,103 @@ async def test_cancelling_waiters_is_linear(order: int) -> None:
             scope.cancel()
     assert CountedWaiter.steps < 12 * len(scopes)
     assert repr(limiter) == IDLE
+
+
+# Tenants
+
+
+async def test_a_tenant_with_many_requests_delays_the_others_by_a_turn() -> None:
+    """At 10 a minute one asks for 200, then 49 for one each: the last of these is served in the fifth minute."""
+    limiter, server = build(FakeClock(), phase=1.0)
+    served: dict[bytes, list[float]] = {}
+
+    async def ask(tenant: bytes) -> None:
+        await purchase(limiter, server, tenant=tenant)
+        served.setdefault(tenant, []).append(server.clock.monotonic() - began)
+
+    began = server.clock.monotonic()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(200):
+            tasks.start_soon(ask, b"many")
+        await server.clock.sleep(2)
+        for number in range(49):
+            tasks.start_soon(ask, b"%d" % number)
+    others = [seconds for tenant, (seconds, *_) in served.items() if tenant != b"many"]
+    assert len(others) == 49
+    assert max(others) <= 360
+    assert max(served[b"many"]) < 60 * 25
+    assert sum(server.rejected.values()) == 0
+
+
+async def test_who_waits_behind_another_tenant_is_not_refused_for_its_queue() -> None:
+    """Of 200 requests of another only those count that go first."""
+    limiter, server = build(FakeClock(), phase=1.0)
+    await purchase(limiter, server)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(200):
+            tasks.start_soon(purchase, limiter, server, None, 0, b"many")
+        await server.clock.sleep(2)
+        assert limiter.ready_at(1, 0, b"many") >= server.time() + 60 * 18
+        assert limiter.ready_at(1, 0, b"one") <= server.time() + 60
+        await purchase(limiter, server, 90, tenant=b"one")
+        with pytest.raises(BudgetExceeded, match="ahead"):
+            await limiter.acquire(limiter.waiter(0, b"many"), 90)
+        tasks.cancel_scope.cancel()
+
+
+class Model:
+    """The queue as a list: who is next is worked out anew each time."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Waiter] = []
+        self.served: dict[bytes, int] = {}  # turns that each tenant has had, or let pass while it was away
+        self.turn = 0
+
+    def next(self) -> Waiter:
+        """Return the tenant's first with the fewest turns; of those the one that came first."""
+        firsts: dict[bytes, Waiter] = {}
+        for waiter in self.waiting:
+            firsts.setdefault(waiter.tenant, waiter)
+        return min(firsts.values(), key=lambda waiter: (self.served[waiter.tenant], waiter.number))
+
+    def join(self, waiter: Waiter) -> None:
+        """Add a waiter; its tenant starts at the common turn unless it waits already."""
+        if all(each.tenant != waiter.tenant for each in self.waiting):
+            self.served[waiter.tenant] = self.turn
+        self.waiting.append(waiter)
+
+    def serve(self, waiter: Waiter) -> None:
+        """Give a waiter its turn."""
+        self.waiting.remove(waiter)
+        self.served[waiter.tenant] += 1
+        self.turn = max(self.turn, self.served[waiter.tenant])
+
+
+@given(st.lists(st.tuples(st.sampled_from("join serve cancel".split()), st.integers(0, 4)), max_size=60))
+def test_tenants_take_turns(steps: list[tuple[str, int]]) -> None:
+    """Whoever joins, is served or cancelled: the head is the one of the model, and so is `ahead`."""
+    queue, model = WaitQueue(), Model()
+    for number, (step, choice) in enumerate(steps):
+        if step == "join":
+            waiter = Waiter(0, number, b"%d" % choice)
+            queue.join(waiter)
+            model.join(waiter)
+        elif model.waiting and step == "serve":
+            queue.leave(model.next(), served=True)
+            model.serve(model.next())
+        elif model.waiting:
+            waiter = model.waiting[choice % len(model.waiting)]
+            queue.leave(waiter)
+            model.waiting.remove(waiter)
+        assert queue.count == len(model.waiting)
+        assert queue.head is (model.next() if model.waiting else None)
+    waiter, ahead = Waiter(0, len(steps), b"2"), queue.ahead(0, b"2")
+    queue.join(waiter)
+    for _ in range(ahead):
+        assert queue.head is not waiter
+        assert queue.head is not None
+        queue.leave(queue.head, served=True)
+    assert queue.head is waiter
 
 
 # Requests in flight
