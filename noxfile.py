@@ -18,6 +18,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 FOREIGN = re.compile(r'<(?:script|link|img|iframe)\b[^>]* (?:src|href)="?(?:https?:)?//')
 """What a page would load from another host; links that a reader follows are not among it."""
 
+LIGHT = "not (processes or kills or dataframes or backends or browser)"
+"""Of the tests those, slow ones too, that need neither heavy libraries nor processes of their own."""
 TEXTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs")
 
 
@@ -115,7 +117,7 @@ def bench(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """The tests on every Python there is on this machine."""
     session.install(*group("tests"), ".[cli,trio]")
-    session.run("pytest", "-n", "auto", "-m", "not (processes or kills)", *session.posargs)
+    session.run("pytest", "-n", "auto", "--ignore=tests/typing", "-m", LIGHT, *session.posargs)
 
 
 @nox.session
@@ -136,7 +138,7 @@ def sweep(session: nox.Session) -> None:
     seed = str(secrets.randbelow(2**16))
     session.log(f"the fleet's SEED={seed}")
     session.run(
-        *("pytest", "-n", "auto", "--timeout=3600", "-m", "not (processes or kills)"),
+        *("pytest", "-n", "auto", "--ignore=tests/typing", "--timeout=3600", "-m", LIGHT),
         *session.posargs,
         env={"EFFORT": "30", "SEED": seed},
     )
