@@ -84,7 +84,7 @@ def test_no_default_holds_what_is_not_known_before_the_program_runs() -> None:
             shown += 1
             plain = default is None or isinstance(default, bool | int | float | tuple | Enum)
             text = isinstance(default, str) and default not in os.environ.values()
-            empty = default in ({}, [], frozenset())
+            empty = default in ({}, [], frozenset(), b"")
             factory = type(default).__module__.partition(".")[0] == "attr" or default is attrs.NOTHING
             if not (plain or text or empty or factory) or isinstance(default, os._Environ):
                 strange.append((name, type(default)))

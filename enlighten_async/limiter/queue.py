@@ -63,25 +63,6 @@ class Waiter:
         self._woken = False
 
 
-class TenantLine:
-    """The waiters of one tenant and priority, in order of arrival.
-
-    Attributes:
-        first: the one whose turn is the next.
-        behind: the others.
-    """
-
-    __slots__ = ("behind", "first")
-
-    def __init__(self, first: Waiter) -> None:
-        self.first = first
-        self.behind: OrderedDict[Waiter, None] = OrderedDict()
-
-    def up_to(self, turn: int) -> int:
-        """Return the number of its waiters whose turn comes up to this one."""
-        return min(1 + len(self.behind), max(0, turn - (self.first.turn or 0) + 1))
-
-
 class WaitQueue:
     """The waiters by priority, then by turn, then by number.
 
@@ -89,7 +70,7 @@ class WaitQueue:
     turn after the last that was served, the next of its waiters the turn after that. So one tenant with
     hundreds of requests delays another one's by a request for each of its own.
 
-    A waiter that leaves from the front is deleted lazily: cancelling 10,000 waiters is linear.
+    A waiter that leaves from elsewhere than the head is deleted lazily: cancelling 10,000 waiters is linear.
 
     Attributes:
         head: the waiter that is next; `None`: nobody waits.
@@ -100,7 +81,7 @@ class WaitQueue:
         self.head: Waiter | None = None
         self.count = 0
         self._front: list[tuple[int, int, int, Waiter]] = []  # the first of each tenant, and repeats
-        self._lines: dict[tuple[int, bytes], TenantLine] = {}
+        self._lines: dict[tuple[int, bytes], OrderedDict[Waiter, None]] = {}  # of each tenant, repeats not
         self._turns: dict[int, int] = {}  # the turn after the last that was served, by priority
 
     def join(self, waiter: Waiter) -> None:
@@ -108,12 +89,14 @@ class WaitQueue:
         waiter.queued = True
         self.count += 1
         if waiter.turn is None:
-            tenant = waiter.priority, waiter.tenant
-            if (line := self._lines.get(tenant)) is not None:
-                line.behind[waiter] = None
+            line = self._lines.setdefault((waiter.priority, waiter.tenant), OrderedDict())
+            line[waiter] = None
+            if len(line) > 1:
                 return
-            self._lines[tenant] = TenantLine(waiter)
             waiter.turn = self._turns.get(waiter.priority, 0)
+        if len(self._front) > 64 and len(self._front) > 2 * self.count:
+            self._front = [entry for entry in self._front if entry[3].queued]
+            heapq.heapify(self._front)
         heapq.heappush(self._front, (waiter.priority, waiter.turn, waiter.number, waiter))
         self.head = self._front[0][3]
 
@@ -128,35 +111,29 @@ class WaitQueue:
             return
         waiter.queued = False
         self.count -= 1
-        line = self._lines.get((waiter.priority, waiter.tenant))
+        tenant, front = (waiter.priority, waiter.tenant), self._front
+        line = self._lines.get(tenant, OrderedDict())
+        line.pop(waiter, None)
+        if not line:
+            self._lines.pop(tenant, None)
         if waiter.turn is None:
-            if line is not None:
-                del line.behind[waiter]
             return
-        if served:
-            self._turns[waiter.priority] = max(self._turns.get(waiter.priority, 0), waiter.turn + 1)
-        if line is not None and line.first is waiter:
-            self._promote(line, waiter.turn + served)
+        turn = waiter.turn + served
+        self._turns[waiter.priority] = max(self._turns.get(waiter.priority, 0), turn)
+        if line:
+            self._promote(next(iter(line)), turn)
         if self.head is waiter:
-            self._find_head()
+            while front and not front[0][3].queued:
+                heapq.heappop(front)
+            self.head = front[0][3] if front else None
+            if self.head is not None:
+                self.head.wake()
 
-    def _promote(self, line: TenantLine, turn: int) -> None:
-        """Give the next of a tenant's waiters a turn."""
-        before = line.first
-        if not line.behind:
-            del self._lines[before.priority, before.tenant]
-            return
-        line.first, _ = line.behind.popitem(last=False)
-        line.first.turn = turn
-        heapq.heappush(self._front, (line.first.priority, turn, line.first.number, line.first))
-
-    def _find_head(self) -> None:
-        """Wake the next one."""
-        front = self._front
-        while front and not front[0][3].queued:
-            heapq.heappop(front)
-        self.head = front[0][3] if front else None
-        self.wake_head()
+    def _promote(self, first: Waiter, turn: int) -> None:
+        """Give the first waiter of a tenant its turn, unless it has one."""
+        if first.turn is None:
+            first.turn = turn
+            heapq.heappush(self._front, (first.priority, turn, first.number, first))
 
     def wake_head(self) -> None:
         """Let the head ask again."""
@@ -165,23 +142,29 @@ class WaitQueue:
 
     def refuse(self, refusal_of: Callable[[Waiter], EnlightenError | None]) -> None:
         """Tell those who wait in vain why, by a function that returns `None` for the others."""
-        waiters = [each[3] for each in self._front if each[3].queued]
-        waiters += [waiter for line in self._lines.values() for waiter in line.behind]
-        for waiter in waiters:
+        waiters = {each[3] for each in self._front if each[3].queued}
+        for waiter in waiters.union(*self._lines.values()):
             if (refusal := refusal_of(waiter)) is not None:
                 waiter.refusal = refusal
                 waiter.wake()
 
     def ahead(self, priority: int, tenant: bytes, requests: int = 1) -> int:
         """Return the number of waiters that go before the last of so many that a tenant would add now."""
-        own = self._lines.get((priority, tenant))
-        lines = [line for line in self._lines.values() if line.first.priority == priority]
-        turn = self._turns.get(priority, 0) + requests - 1
-        if own is not None:
-            turn = (own.first.turn or 0) + len(own.behind) + requests
-        others = sum(line.up_to(turn) for line in lines if line is not own)
-        above = sum(1 + len(line.behind) for line in self._lines.values() if line.first.priority < priority)
-        return above + others + (0 if own is None else 1 + len(own.behind))
+        own = self._lines.get((priority, tenant), OrderedDict())
+        last = self._turns.get(priority, 0) + requests - 1
+        if own:
+            last = _turn_of_first(own) + len(own) + requests - 1
+        count = len(own)
+        for (each, _), line in self._lines.items():
+            if each < priority:
+                count += len(line)
+            elif each == priority and line is not own:
+                count += min(len(line), max(0, last - _turn_of_first(line) + 1))
+        return count
+
+
+def _turn_of_first(line: OrderedDict[Waiter, None]) -> int:
+    return next(iter(line)).turn or 0
 
 
 class ConcurrencyLimit:

@@ -117,6 +117,31 @@ async def test_a_login_is_asked_for_before_anything_is_spent(world: World) -> No
     assert (world.emulator.counts.sent, world.emulator.counts.tokens.total()) == (0, 0)
 
 
+async def test_an_account_with_many_queries_lets_the_others_have_their_turns() -> None:
+    """Of ten a minute one asks for 60, then five for one each: they are not behind the 60."""
+    world = World(users=6, quota=Quota(10, None, "Fleet"))
+    _, *others = world.emulator.users
+    ranges = [world.quarter(number) for number in range(60)]
+    seconds: list[float] = []
+    async with world.v4(plan=Plan(minute=10), max_concurrency=100) as client:
+
+        async def read(range_: dict[str, float]) -> None:
+            await client.rgm_stats(world.system, **range_)
+
+        async def ask(user: str) -> None:
+            await client.with_options(user_id=user).systems()
+            seconds.append(world.clock.monotonic() - began)
+
+        began = world.clock.monotonic()
+        async with anyio.create_task_group() as tasks:
+            for each in ranges:
+                tasks.start_soon(read, each)
+            await world.clock.sleep(1)
+            for user in others:
+                tasks.start_soon(ask, user)
+    assert max(seconds) <= 120
+
+
 async def test_two_hundred_accounts_of_one_client() -> None:
     """One pool, one limiter, tokens apart; one whose owner has ended it stops only itself."""
     world = World(users=200, quota=Quota(100, None, "Fleet"))
