@@ -22,7 +22,7 @@ from enlighten_async.wire import BYTE_ORDER_MARK, Response
 
 logger = logging.getLogger("enlighten_async")
 
-MAX_BODY_OBJECTS, MAX_BODY_VALUES = 300_000, 1_500_000
+MAX_BODY_OBJECTS, MAX_BODY_VALUES = 100_000, 1_500_000
 """Objects and values that a body of a legal size may have: rows have 50 bytes and more, and figures 10."""
 
 MAX_ANY_VALUES = 300_000

@@ -93,16 +93,18 @@ class DecodedOnce:
 
     Attributes:
         decode: the decoder.
+        failed: whether there is no part: it could not be decoded, or was not.
     """
 
     decode: Callable[[Response], Part]
+    failed: bool = True
     _part: Part | None = None
     _failure: EnlightenError | None = None
 
     def fill(self, response: Response) -> None:
         """Decode the response."""
         try:
-            self._part = self.decode(response)
+            self._part, self.failed = self.decode(response), False
         except EnlightenError as failure:
             self._failure = failure.with_traceback(None)  # whose frames hold the body, and this
 
@@ -495,14 +497,18 @@ class Fetcher:
         grant: Grant,
         response: Response,
     ) -> EnlightenError | None:
-        """Receive a response that is decoded in a thread; a cancel meanwhile takes effect afterwards."""
+        """Receive a response that is decoded in a thread; a cancel meanwhile takes effect afterwards.
+
+        What is no data is read, and kept, as far as its beginning goes: no error is as long as this.
+        """
         decoded = DecodedOnce(request.decode)
         try:
-            await run_shielded(partial(self._decode, decoded, response))
+            if response.status == 200:
+                await run_shielded(partial(self._decode, decoded, response))
         finally:
+            if decoded.failed:
+                response = evolve(response, body=response.body[:LARGE_BODY_BYTES])
             failure = self._receive(segment, evolve(request, decode=decoded), shared, grant, response)
-            if isinstance(failure, APIError):  # which holds no data, and may be kept for long
-                failure.response = evolve(response, body=response.body[:LARGE_BODY_BYTES])
         return failure
 
     async def _receive_in_turn(

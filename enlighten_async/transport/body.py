@@ -115,6 +115,7 @@ class Body:
 
     Attributes:
         size: bytes that it holds so far, decoded.
+        left: bytes that are still to be decompressed.
 
     Raises:
         BodyError: from any method, as soon as it is certain.
@@ -124,7 +125,7 @@ class Body:
     _received: int = field(default=0, init=False)
     size: int = field(default=0, init=False)
     _chunks: list[bytes] = field(factory=list, init=False)
-    _left: bytes = field(default=b"", init=False)
+    left: bytes = field(default=b"", init=False)
     _gunzip: zlib._Decompress | None = field(init=False)
 
     @_gunzip.default
@@ -152,10 +153,10 @@ class Body:
         elif chunk:
             self._decompress(self._gunzip, chunk, most)
 
-    def go_on(self) -> None:
-        """Decompress what `feed` has left."""
-        if self._gunzip is not None and self._left:
-            self._decompress(self._gunzip, self._left, MAX_BODY_BYTES)
+    def go_on(self, most: int) -> None:
+        """Decompress what `feed` has left, up to so many bytes."""
+        if self._gunzip is not None and self.left:
+            self._decompress(self._gunzip, self.left, most)
 
     def finish(self) -> bytes:
         """Return the whole body."""
@@ -170,10 +171,10 @@ class Body:
         return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
     def _decompress(self, gunzip: zlib._Decompress, data: bytes, most: int) -> None:
-        self._left = b""
+        self.left = b""
         while data and not gunzip.eof:
             if self.size > most:
-                self._left = data
+                self.left = data
                 return
             try:
                 chunk = gunzip.decompress(data, _DECOMPRESS_STEP_BYTES)

@@ -17,12 +17,13 @@ from typing import TypeVar, cast
 from urllib.parse import urlencode
 
 import anyio
+import anyio.lowlevel
 import httpcore2
 import httpx
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
-from enlighten_async.transport.body import MAX_BODY_BYTES, Body, BodyError, Head
+from enlighten_async.transport.body import Body, BodyError, Head
 from enlighten_async.transport.connections import Pool, Verify, proxy_for, show_to_respx
 from enlighten_async.transport.credentials import Redactor, Secret, install_filter
 from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
@@ -47,6 +48,10 @@ LARGE_BODY_BYTES, MAX_LARGE_BODIES = 1024 * 1024, 6
 To decode a body of this size in the event loop takes up to a tenth of a second: larger ones are decoded in a
 thread.
 """
+
+
+TURN_BYTES = 256 * 1024
+"""Bytes of a body, about, that are decompressed before others run: small ones may unpack to large ones."""
 
 
 class WrongOriginError(Exception):
@@ -104,17 +109,28 @@ class CredentialTransport(httpx.AsyncBaseTransport):
         chunks = aiter(raw.stream)
         try:
             async for chunk in chunks:
-                body.feed(chunk, LARGE_BODY_BYTES if exchange.place is None else MAX_BODY_BYTES)
-                if body.size > LARGE_BODY_BYTES and exchange.place is None:
-                    await self._large.acquire()
-                    exchange.place = self._large
-                    body.go_on()
+                body.feed(chunk, body.size + TURN_BYTES)
+                while body.left or (body.size > LARGE_BODY_BYTES and exchange.place is None):
+                    await self._take_turn(exchange, body.size)
+                    body.go_on(body.size + TURN_BYTES)
             return complete(exchange, raw.status, head, body.finish(), self._clock.monotonic())
         finally:
             # The event loop would finish a generator that is left half-way in a task of its own.
             if hasattr(chunks, "aclose"):
                 with suppress(Exception):
                     await chunks.aclose()
+
+    async def _take_turn(self, exchange: Exchange, size: int) -> None:
+        """Let others run before a body is read on; of a large one, when there is a place for it."""
+        turns = 1
+        if size > LARGE_BODY_BYTES and exchange.place is None:
+            await self._large.acquire()
+            exchange.place = self._large
+            turns = (
+                MAX_LARGE_BODIES - self._large.value
+            )  # so that not all of them end in one step of the loop
+        for _ in range(turns):  # shielded: what was paid for is not given up half-way
+            await anyio.lowlevel.cancel_shielded_checkpoint()
 
 
 def complete(exchange: Exchange, status: int, head: Head, body: bytes, now: float) -> Response:

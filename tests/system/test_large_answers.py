@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from enlighten_async import DecodeError
+from enlighten_async import APIError, DecodeError, RetryPolicy
 from enlighten_async.api.decode import decode_error
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.models import EventTypes
@@ -69,6 +69,26 @@ async def test_its_error_is_raised_as_always() -> None:
     with pytest.raises(DecodeError, match="odd"):
         await serving(LARGE)._query(decoder.plan)
     assert len(decoder.threads) == 1
+
+
+@pytest.mark.parametrize("status", [200, 422, 500])
+async def test_a_large_error_is_read_as_far_as_its_beginning_goes(status: int) -> None:
+    """It is no data: neither decoded in a thread, nor parsed in the loop."""
+    text = b"Requested date range is invalid for this system" + b" " * LARGE_BODY_BYTES
+    body = b'{"reason":"422","message":["%b"]}' % text
+    service = httpx.MockTransport(lambda _: httpx.Response(status, content=body))
+    decoder = Decoder()
+    decoder.error = "odd"
+    client = World().client(
+        base_url="http://127.0.0.1:9/api/v2", transport=service, retry=RetryPolicy(attempts=1)
+    )
+    with pytest.raises((DecodeError, APIError)) as caught:
+        await client._query(decoder.plan)
+    assert "Requested" not in str(caught.value)
+    assert len(decoder.threads) == (status == 200)
+    kept = caught.value.response
+    assert kept is not None
+    assert len(kept.body) == (len(body) if status == 200 else LARGE_BODY_BYTES)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -13,7 +13,7 @@ import httpx
 
 from enlighten_async.clock import SystemClock
 from enlighten_async.transport import Credentials, Exchange, Transport
-from enlighten_async.transport.http import LARGE_BODY_BYTES, MAX_LARGE_BODIES
+from enlighten_async.transport.http import LARGE_BODY_BYTES, MAX_LARGE_BODIES, TURN_BYTES
 from enlighten_async.wire import Request
 
 QUESTION = Request("stats", "/systems/7/stats", (), lambda _: None)
@@ -107,8 +107,29 @@ async def test_a_small_body_that_unpacks_to_a_large_one_waits_before_it_is_unpac
         await anyio.wait_all_tasks_blocked()
         assert tracemalloc.get_traced_memory()[1] < len(late) * 2 * LARGE_BODY_BYTES
         tracemalloc.stop()
-        for exchange in [*held, *late]:
-            while exchange.response is None:
-                await anyio.lowlevel.checkpoint()
-            assert exchange.response.body == whole
-            exchange.release()
+        waiting = [*held, *late]
+        while waiting:
+            await anyio.lowlevel.checkpoint()
+            for exchange in [each for each in waiting if each.response is not None]:
+                waiting.remove(exchange)
+                assert exchange.response is not None
+                assert exchange.response.body == whole
+                exchange.release()
+
+
+async def test_other_tasks_run_while_a_small_body_unpacks_to_a_large_one() -> None:
+    """After each half of a mebibyte."""
+    packed = gzip.compress(bytes(8 * LARGE_BODY_BYTES))
+    service = httpx.MockTransport(
+        lambda _: httpx.Response(200, stream=httpx.ByteStream(packed), headers={"content-encoding": "gzip"})
+    )
+    transport = Transport(
+        base_url="http://127.0.0.1:9/api/v2", clock=SystemClock(), max_connections=1, transport=service
+    )
+    exchange, turns = asked(), 0
+    async with anyio.create_task_group() as group:
+        group.start_soon(transport.send, exchange)
+        while exchange.response is None:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+    assert turns >= 8 * LARGE_BODY_BYTES // (2 * TURN_BYTES)
