@@ -27,9 +27,11 @@ from enlighten_async import (
     as_completed,
 )
 from enlighten_async.api.series import SeriesPlan, SeriesRequests
+from enlighten_async.api.single import SinglePlan
 from enlighten_async.emulator import Fault
 from enlighten_async.models import rgm_stats
 from enlighten_async.query import fetch
+from enlighten_async.wire import Request, Response
 from tests.tasks import living
 from tests.world import World
 
@@ -241,18 +243,16 @@ async def test_an_error_of_the_iterable_comes_after_the_outcomes_before() -> Non
     assert sorted(seen) == [0, 1]
 
 
-class Broken(httpx.AsyncBaseTransport):
-    """A transport with a bug."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Fail in a way no transport may."""
-        raise ZeroDivisionError
+def broken(_: Response) -> Summary:
+    """Fail in a way no decoder may."""
+    raise ZeroDivisionError
 
 
 async def test_a_fault_that_is_not_of_the_service_is_raised(world: World) -> None:
     """A bug is no outcome."""
-    client = world.client(transport=Broken())
-    async with as_completed([client.summary(world.system)]) as outcomes:
+    client = world.client(transport=httpx.MockTransport(lambda _: httpx.Response(200, content=b"{}")))
+    plan = SinglePlan(Request("things", "/things", (), broken))
+    async with as_completed([client._query(plan)]) as outcomes:
         with pytest.raises(ZeroDivisionError):
             await anext(outcomes)
 
