@@ -13,7 +13,7 @@ from pathlib import Path
 
 import enlighten_async
 from enlighten_async import emulator, export, oauth, testing
-from enlighten_async.export.leaves import UNITS
+from enlighten_async.export.answers import UNITS
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 MODULES = (enlighten_async, emulator, export, oauth, testing)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,8 @@ from enlighten_async.client.options import ViewOptions
 from enlighten_async.export import Format, Table, object_table
 from enlighten_async.export.columns import values_of
 from enlighten_async.export.draft import Draft, Pipe
+from enlighten_async.export.encoders import JsonLinesEncoder
+from enlighten_async.export.escapes import json_ascii
 from enlighten_async.models import Coverage, Receipt
 from enlighten_async.models.intervals import IntervalStats, Unit
 from enlighten_async.models.tabular import SingleRow
@@ -287,16 +288,13 @@ class DocumentSink:
         self.covered.add(answer)
         for item in self._items(answer):
             before = ",\n" if self.count else "[" * self.listed
-            self.file.write(f"{before}{json.dumps(item, default=lambda at: at.isoformat())}".encode())
+            self.file.write(before.encode() + item)
             self.count += 1
 
-    def _items(self, answer: Any) -> Iterator[object]:
-        if not self.reading.gives_rows:
-            yield answer.to_dict()
-            return
-        table = self.reading.table(answer)
-        names = [each.name for each in table.fields]
-        yield from (dict(zip(names, row, strict=True)) for row in rows_of(table))
+    def _items(self, answer: Any) -> Sequence[bytes]:
+        if self.reading.gives_rows:
+            return JsonLinesEncoder().rows(self.reading.table(answer)).splitlines()
+        return [json_ascii(answer.to_json()).encode()]
 
     def end(self) -> None:
         """Close the list."""

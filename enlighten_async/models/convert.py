@@ -1,4 +1,4 @@
-"""Conversion of the service's plain values to models, field by field, and of models to plain values.
+"""Conversion of the service's plain values to models, field by field.
 
 Identity is strict: a field without a default (the number of a system, say) and a list that an answer is for
 are as documented, or the answer cannot be read. Decoration is tolerant: of any other field a value of another
@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from math import isfinite
 from types import MappingProxyType, NoneType
-from typing import Any, ClassVar, Final, Generic, TypeVar, cast, get_args, overload
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast, get_args, overload
 
 from attrs import NOTHING, Attribute, AttrsInstance, Factory, fields, has, resolve_types
 from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.gen import make_dict_structure_fn, override
 
-from enlighten_async.models.coverage import Coverage
-from enlighten_async.models.series import Series
 from enlighten_async.models.tabular import Tabular
 from enlighten_async.windows import DAY, END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 
@@ -146,19 +144,62 @@ def structure(raw: object, model: type[T]) -> tuple[T, Mapping[str, bool]]:
         _odd_fields.reset(outer)
 
 
-def unstructure(model: object) -> dict[str, object]:
-    """Return a model as plain values that `json` can write."""
-    return cast("dict[str, object]", _converter.unstructure(model))
-
-
 class ToDict:
-    """A model that can be written as plain values."""
+    """A model that can be written as plain values and as JSON, and read again."""
 
     __slots__ = ()
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the object as plain values that `json` can write; instants as ISO 8601 in UTC."""
-        return unstructure(self)
+    def to_dict(self) -> Mapping[str, object]:
+        """Return the object as plain values that `json` can write.
+
+        Instants are in ISO 8601 in UTC, dates in ISO 8601; series are lists of rows. The coverage tells
+        `complete`, `got` and `expected` as well, and daily values have their `dates` beside them.
+        """
+        from enlighten_async.export import documents  # noqa: PLC0415 - only documents need it
+
+        return documents.plain(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> Self:
+        """Return the object that `to_dict()` was called on: an equal one, with its coverage and receipt.
+
+        Args:
+            values: the plain values; what follows from others, such as `complete`, is not read.
+
+        Raises:
+            InputError: they are not of such an object.
+        """
+        from enlighten_async.export import documents  # noqa: PLC0415 - as above
+
+        return documents.restored(values, cls)
+
+    def to_json(self, *, columns: bool = False) -> bytes:
+        """Return what `to_dict()` gives as JSON, in UTF-8.
+
+        A year of intervals takes tens of milliseconds: in a web backend, let a thread do it, as by
+        `await asyncio.to_thread(answer.to_json)`; the event loop goes on meanwhile.
+
+        Args:
+            columns: whether a series is an object with a list for each attribute, which is a third as long,
+                in place of a list of rows.
+        """
+        from enlighten_async.export import documents  # noqa: PLC0415 - as above
+
+        return documents.encoded(self, columns=columns)
+
+    @classmethod
+    def from_json(cls, json: bytes | str) -> Self:
+        """Return the object that `to_json()` was called on: an equal one, with its coverage and receipt.
+
+        Args:
+            json: with series as rows or as columns.
+
+        Raises:
+            InputError: it is no JSON, or not of such an object.
+        """
+        from enlighten_async.export import documents  # noqa: PLC0415 - as above
+
+        return documents.decoded(json, cls)
 
 
 class RowSequence(ToDict, Tabular, Sequence[R_co], Generic[R_co]):
@@ -520,14 +561,3 @@ _converter.register_structure_hook(date, _day)
 _converter.register_structure_hook(str, _text)
 _converter.register_structure_hook(int, _integer)
 _converter.register_structure_hook_func(_is_tuple, _objects)
-_converter.register_unstructure_hook(datetime, lambda at: at.astimezone(UTC).isoformat())
-_converter.register_unstructure_hook(date, lambda day: day.isoformat())
-_converter.register_unstructure_hook_func(
-    lambda kind: getattr(kind, "__origin__", kind) is Series,
-    lambda series: [_converter.unstructure(row) for row in series],
-)
-_converter.register_unstructure_hook_func(lambda kind: getattr(kind, "__origin__", kind) is Mapping, dict)
-# Last: the generated function takes over the hooks that are registered by then.
-_converter.register_unstructure_hook(
-    Coverage, make_dict_unstructure_fn(Coverage, _converter, _gaps=override(rename="gaps"))
-)

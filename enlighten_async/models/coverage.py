@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 
 from attrs import evolve, frozen
 
+from enlighten_async.models.convert import ToDict
 from enlighten_async.windows import Window, floor
 
 
@@ -44,7 +45,7 @@ _INCOMPLETE = frozenset({Reason.LEFT_OUT, Reason.UNAVAILABLE, Reason.REFUSED, Re
 
 
 @frozen(repr=False)
-class Gap:
+class Gap(ToDict):
     """A range of time without rows, and the reason; of no length where rows were left out beside others."""
 
     window: Window
@@ -67,7 +68,7 @@ class Gap:
 
 
 @frozen
-class Coverage:
+class Coverage(ToDict):
     """The part of the asked range that an answer holds."""
 
     window: Window

@@ -21,7 +21,7 @@ from enlighten_async.windows import DAY, Window, steady, time_zone
 
 
 @frozen
-class Meta:
+class Meta(ToDict):
     """The state of a system when it was asked about."""
 
     status: str | None = None
@@ -52,7 +52,7 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 @frozen
-class Sum:
+class Sum(ToDict):
     """The energy of one local hour, day or month, as far as the answer's range reaches."""
 
     start: datetime

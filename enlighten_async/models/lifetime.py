@@ -130,6 +130,12 @@ class Lifetime(RowSequence[D_co]):
         return days_of_utc(self.start_date or _NO_DAY, len(self))
 
     @property
+    def dates(self) -> tuple[datetime.date, ...]:
+        """The local day of each value."""
+        first = (self.start_date or _NO_DAY).toordinal()
+        return tuple(map(datetime.date.fromordinal, range(first, first + len(self))))
+
+    @property
     def has_all_figures(self) -> bool:
         """Whether each of its days has a figure: in the first column, and in the others that were sent."""
         main, *others = (getattr(self, name) for name in self._columns)

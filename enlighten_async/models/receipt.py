@@ -11,7 +11,7 @@ from enlighten_async.models.convert import ToDict
 
 
 @frozen
-class Receipt:
+class Receipt(ToDict):
     """The cost of a query: requests sent, and waits."""
 
     sent: int = 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from attrs import evolve, field, frozen
 
+from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.intervals import IntervalStats, Steps, within
 from enlighten_async.models.receipt import Receipt
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @frozen
-class RgmInterval:
+class RgmInterval(ToDict):
     """Energy that all meters of a system delivered in 15 minutes."""
 
     end_at: datetime
@@ -34,7 +35,7 @@ class RgmInterval:
 
 
 @frozen
-class ChannelInterval:
+class ChannelInterval(ToDict):
     """Energy that one channel (phase) of a meter delivered in 15 minutes."""
 
     channel: int
@@ -48,7 +49,7 @@ class ChannelInterval:
 
 
 @frozen
-class MeterIntervals:
+class MeterIntervals(ToDict):
     """The intervals of one meter."""
 
     meter_serial_number: str

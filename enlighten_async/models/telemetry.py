@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 
 from attrs import evolve, field, frozen
 
-from enlighten_async.models.convert import RowSequence
+from enlighten_async.models.convert import RowSequence, ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason, combined, join, nothing_missing
 from enlighten_async.models.intervals import (
     KEEP_NEWEST,
@@ -35,7 +35,7 @@ _NEWEST: Final = {KEEP_NEWEST: True}
 
 
 @frozen
-class StatsInterval:
+class StatsInterval(ToDict):
     """Production of a system's microinverters in 5 minutes."""
 
     end_at: datetime
@@ -62,7 +62,7 @@ class Stats(IntervalStats[StatsInterval]):
 
 
 @frozen
-class ConsumptionInterval:
+class ConsumptionInterval(ToDict):
     """Consumption of a system's site in 15 minutes."""
 
     end_at: datetime
@@ -86,7 +86,7 @@ class ConsumptionStats(IntervalStats[ConsumptionInterval]):
 
 
 @frozen
-class EnergyImportInterval:
+class EnergyImportInterval(ToDict):
     """Energy that a site drew from the grid in 15 minutes."""
 
     end_at: datetime
@@ -96,7 +96,7 @@ class EnergyImportInterval:
 
 
 @frozen
-class EnergyExportInterval:
+class EnergyExportInterval(ToDict):
     """Energy that a site fed into the grid in 15 minutes."""
 
     end_at: datetime
@@ -128,7 +128,7 @@ class EnergyExportTelemetry(IntervalStats[EnergyExportInterval]):
 
 
 @frozen
-class BatteryInterval:
+class BatteryInterval(ToDict):
     """Charge, discharge and state of charge of a system's batteries in 15 minutes.
 
     Each figure has its own count of batteries that reported it; below `total_devices` the figure may still
@@ -152,7 +152,7 @@ class BatteryInterval:
 
 
 @frozen
-class StorageInterval:
+class StorageInterval(ToDict):
     """Charge, discharge and state of charge of one battery in 15 minutes."""
 
     end_at: datetime
@@ -220,7 +220,7 @@ class StorageTelemetry(Storage[StorageInterval]):
 
 
 @frozen
-class MicroInterval:
+class MicroInterval(ToDict):
     """Production of one microinverter in 5 minutes."""
 
     end_at: datetime
@@ -232,7 +232,7 @@ class MicroInterval:
 
 
 @frozen
-class ConsumedInterval:
+class ConsumedInterval(ToDict):
     """Consumption of one device in 5 or 15 minutes, as the coverage's `grid` says."""
 
     end_at: datetime
@@ -242,7 +242,7 @@ class ConsumedInterval:
 
 
 @frozen
-class EvChargerInterval:
+class EvChargerInterval(ToDict):
     """Consumption of one charger of cars in 15 minutes."""
 
     end_at: datetime

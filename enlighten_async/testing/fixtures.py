@@ -18,8 +18,7 @@ from enlighten_async.client import EnlightenClient
 from enlighten_async.emulator import Emulator
 from enlighten_async.limiter import Plan
 from enlighten_async.oauth import OAuth
-from enlighten_async.testing.clock import FakeClock
-from enlighten_async.testing.token_store import EmulatorTokenStore
+from enlighten_async.testing import EmulatorTokenStore, FakeClock
 from enlighten_async.transport import ServicePool, is_loopback
 
 API_KEY = "0123456789abcdef0123456789abcdef"

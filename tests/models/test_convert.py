@@ -52,6 +52,7 @@ PLAIN_RECEIPT = {
     "failure": "",
 }
 META = Meta("normal", NOON, None, datetime(2008, 1, 26, tzinfo=UTC))
+PLAIN_WINDOW = {"start_at": "2025-06-15T15:15:00+00:00", "end_at": "2025-06-15T15:45:00+00:00"}
 PLAIN_META = {
     "status": "normal",
     "last_report_at": "2025-06-15T12:00:00+00:00",
@@ -87,7 +88,7 @@ def test_rgm_stats() -> None:
         "system_id": 7,
         "total_devices": 1,
         "meta": PLAIN_META,
-        "window": {"start": 1_750_000_500, "end": 1_750_002_300},
+        "window": PLAIN_WINDOW,
         "timezone": "Europe/Berlin",
         "intervals": [{"end_at": end_at, "devices_reporting": None, "wh_del": 250}],
         "meter_intervals": [
@@ -101,14 +102,21 @@ def test_rgm_stats() -> None:
             }
         ],
         "coverage": {
-            "window": {"start": 1_750_000_500, "end": 1_750_002_300},
+            "window": PLAIN_WINDOW,
             "grid": 900,
             "gaps": [
-                {"window": {"start": 1_750_001_400, "end": 1_750_002_300}, "reason": "not_reported_yet"}
+                {
+                    "start_at": "2025-06-15T15:30:00+00:00",
+                    "end_at": "2025-06-15T15:45:00+00:00",
+                    "reason": "not_reported_yet",
+                }
             ],
             "as_of": "2025-06-15T12:00:00+00:00",
             "reported_until": None,
             "notes": ["odd"],
+            "complete": True,
+            "got": 1,
+            "expected": 2,
         },
         "receipt": PLAIN_RECEIPT,
     }

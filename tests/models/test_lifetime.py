@@ -75,8 +75,8 @@ def test_plain_values() -> None:
     lifetime = EnergyLifetime(7, date(2025, 6, 1), (1, None), meta=Meta("normal"))
     written = json.loads(json.dumps(lifetime.to_dict()))
     assert list(written) == [
-        *("system_id", "start_date", "meta", "reason", "missing", "notes", "as_of", "receipt"),
-        *("production", "meter_start_date", "micro_production", "meter_production"),
+        *("system_id", "start_date", "meta", "reason", "as_of", "receipt", "production"),
+        *("meter_start_date", "micro_production", "meter_production", "dates", "coverage"),
     ]
     assert (written["start_date"], written["production"], written["reason"]) == (
         "2025-06-01",

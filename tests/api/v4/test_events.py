@@ -147,7 +147,10 @@ def test_events() -> None:
     assert got.coverage.window == Window(NOW - DAY, NOW)
     written = json.loads(json.dumps(got.to_dict()))
     assert written["events"][0]["event_start_time"] == at(NOW - 9).isoformat()
-    assert written["coverage"]["window"] == {"start": NOW - DAY, "end": NOW}
+    assert written["coverage"]["window"] == {
+        "start_at": at(NOW - DAY).isoformat(),
+        "end_at": at(NOW).isoformat(),
+    }
 
 
 def test_what_spans_windows_is_told_once() -> None:

@@ -1,0 +1,219 @@
+"""Documents: every answer as plain values and as JSON, and back to an equal one."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+import pytest
+from attrs import fields, has, resolve_types
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enlighten_async import models
+from enlighten_async.errors import InputError
+from enlighten_async.export import documents
+from enlighten_async.models.convert import ToDict
+from enlighten_async.models.coverage import Coverage, Gap, Reason
+from enlighten_async.models.intervals import SeriesResult
+from enlighten_async.models.lifetime import Lifetime
+from enlighten_async.models.series import NAN, Series, columns_of, row_class
+from enlighten_async.windows import Window
+from tests.effort import examples
+from tests.export.answers import GRID, START, answer, kinds
+
+DOCUMENTED = [
+    kind
+    for kind in (getattr(models, name) for name in models.__all__)
+    if isinstance(kind, type) and issubclass(kind, ToDict)
+]
+INSTANTS = st.timedeltas(datetime.timedelta(1), datetime.timedelta(100_000)).map(
+    lambda since: datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + since
+)
+WHOLE = st.integers(-(2**53), 2**53)
+FIGURES = WHOLE.map(float) | st.floats(allow_nan=False, allow_infinity=False).filter(bool)
+"""Figures of series; a zero below zero is not told from zero."""
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    bool: st.booleans(),
+    int: st.integers(-(2**70), 2**70),
+    float: WHOLE | st.floats(allow_nan=False, allow_infinity=False),
+    str: st.text(max_size=8),
+    datetime.date: st.dates(datetime.date(1971, 1, 1), datetime.date(2280, 1, 1)),
+    datetime.datetime: INSTANTS,
+    Reason: st.sampled_from(Reason),
+    type(None): st.none(),
+    object: st.none(),
+}
+
+
+def windows() -> st.SearchStrategy[Window]:
+    """Windows on the grid."""
+    pairs = st.tuples(st.integers(0, 10**6), st.integers(0, 50))
+    return pairs.map(lambda pair: Window(GRID * pair[0], GRID * (pair[0] + pair[1])))
+
+
+@st.composite
+def coverages(draw: st.DrawFn) -> Coverage:
+    """Any coverage."""
+    gaps = draw(st.lists(st.builds(Gap, windows(), st.sampled_from(Reason)), max_size=3))
+    times = [draw(st.none() | INSTANTS) for _ in range(2)]
+    notes = draw(st.lists(st.text(max_size=5), max_size=2))
+    return Coverage(draw(windows()), GRID, tuple(gaps), times[0], times[1], tuple(notes))
+
+
+@st.composite
+def series(draw: st.DrawFn, row: type[Any]) -> Series[Any]:
+    """Any series of a class of rows."""
+    values = {
+        "q": st.integers(0, 9_999_999_999),
+        "h": st.integers(1, 9),
+        "d": st.just(NAN) | FIGURES,
+    }
+    count = draw(st.integers(0, 5))
+    whole = WHOLE.map(float) | st.just(NAN)
+    columns = []
+    for column in columns_of(row):
+        kind = whole if "devices" in column.name else values[column.typecode]
+        columns.append(draw(st.lists(kind, min_size=count, max_size=count)))
+    return Series.of(row, *columns)
+
+
+def value_of(hint: Any, owner: type[Any]) -> st.SearchStrategy[Any]:
+    """Return any value of a type."""
+    if hint in PLAIN:
+        return PLAIN[hint]
+    if isinstance(hint, UnionType):
+        return st.one_of(*(value_of(each, owner) for each in get_args(hint)))
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Series:
+        return series(row_class(owner) if owner is not models.MeterIntervals else args[0])
+    if origin is tuple:
+        return st.lists(value_of(args[0], owner), max_size=2).map(tuple)
+    if origin is not None:
+        return st.dictionaries(st.text(max_size=3), value_of(args[1], owner), max_size=2)
+    special = {Window: windows, Coverage: coverages}
+    return special[hint]() if hint in special else any_of(hint)
+
+
+@st.composite
+def any_of(draw: st.DrawFn, kind: type[Any]) -> Any:
+    """Any model of a class."""
+    if kind in {Gap, Coverage}:
+        return draw(coverages() if kind is Coverage else st.builds(Gap, windows(), st.sampled_from(Reason)))
+    resolve_types(kind)
+    hints = {each.name: each.type for each in fields(kind)}
+    given_values = {each.alias: draw(value_of(hints[each.name], kind)) for each in fields(kind)}
+    if issubclass(kind, Lifetime) and any(given_values[name] for name in kind._columns):
+        given_values["start_date"] = draw(PLAIN[datetime.date])
+    return kind(**given_values)
+
+
+@pytest.mark.parametrize("kind", DOCUMENTED, ids=lambda kind: kind.__name__)
+@examples(25)
+@given(data=st.data())
+def test_there_and_back(kind: type[Any], data: st.DataObject) -> None:
+    """An equal answer, with its coverage and cost; by JSON of rows and of columns."""
+    before = data.draw(any_of(kind))
+    plain = before.to_dict()
+    assert json.loads(before.to_json()) == json.loads(json.dumps(plain, allow_nan=False))
+    for after in (
+        kind.from_dict(plain),
+        kind.from_dict(json.loads(json.dumps(plain))),
+        kind.from_json(before.to_json()),
+        kind.from_json(before.to_json(columns=True).decode()),
+    ):
+        assert after == before
+        assert type(after) is kind
+        for each in ("as_of", "receipt", "notes", "complete"):
+            assert getattr(after, each, None) == getattr(before, each, None)
+        assert after.to_dict() == plain
+
+
+@pytest.mark.parametrize("kind", list(kinds()), ids=lambda kind: kind.__name__)
+def test_no_seconds_are_left(kind: type[Any]) -> None:
+    """Instants are texts throughout; each attribute is told by its name."""
+    given_answer = answer(kind)
+    plain: Any = given_answer.to_dict()
+    assert {each.name for each in fields(kind)} - {*plain} <= {"missing", "notes"}
+    if issubclass(kind, SeriesResult):
+        assert plain["window"] == {
+            "start_at": datetime.datetime.fromtimestamp(START, datetime.UTC).isoformat(),
+            "end_at": given_answer.window.end_at.isoformat(),
+        }
+    assert '_s":' not in given_answer.to_json().decode()
+
+
+def test_a_coverage_tells_what_a_page_shows() -> None:
+    """Whether it is complete, of how many; a gap is two instants and a reason."""
+    gap = Gap(Window(START + GRID, START + 2 * GRID), Reason.FAILED)
+    plain = Coverage(Window(START, START + 4 * GRID), GRID, (gap,)).to_dict()
+    assert (plain["complete"], plain["got"], plain["expected"]) == (False, 3, 4)
+    assert plain["gaps"] == [
+        {
+            "start_at": "2025-06-15T15:30:00+00:00",
+            "end_at": "2025-06-15T15:45:00+00:00",
+            "reason": "failed",
+        }
+    ]
+
+
+def test_days_have_their_dates() -> None:
+    """Beside the values, and with the coverage."""
+    plain: Any = answer(models.EnergyLifetime, 3).to_dict()
+    assert plain["dates"] == ["2026-03-28", "2026-03-29", "2026-03-30"]
+    assert len(plain["production"]) == 3
+    assert (plain["coverage"]["got"], plain["coverage"]["complete"]) == (3, True)
+
+
+def test_columns_are_lists_by_name() -> None:
+    """Null is null, an integral figure an integer; a long series has all its steps."""
+    count = 2 * documents.STEP_ROWS + 1
+    before = answer(models.RgmStats, count)
+    written = json.loads(before.to_json(columns=True))["intervals"]
+    rows = json.loads(before.to_json())["intervals"]
+    assert {name: len(values) for name, values in written.items()} == dict.fromkeys(rows[0], count)
+    assert [dict(zip(written, row, strict=True)) for row in zip(*written.values(), strict=True)] == rows
+    assert b".0" not in before.to_json()
+    assert None in written["wh_del"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"system_id": "7"}, r"system_id"),
+        ({"system_id": True}, r"system_id"),
+        ({"window": {"start_at": "2025-06-15T15:30:00", "end_at": "2025-06-15T15:30:00+00:00"}}, "window"),
+        ({"window": 5}, "window"),
+        ({"coverage": {}}, "coverage"),
+        ({"intervals": {"end_at": []}}, "intervals"),
+        ({"intervals": {"end_at": [], "devices_reporting": [1], "wh_del": []}}, "intervals"),
+        ({"intervals": [5]}, "intervals"),
+        ({"intervals": "abc"}, "intervals"),
+        ({"meter_intervals": "ab"}, "meter_intervals"),
+        ({"timezone": 5}, "timezone"),
+    ],
+)
+def test_other_values_are_refused(change: dict[str, object], told: str) -> None:
+    """With the place of the first one, and without its value."""
+    plain = {**answer(models.RgmStats).to_dict(), **change}
+    with pytest.raises(InputError, match=told) as caught:
+        models.RgmStats.from_dict(plain)
+    assert str(caught.value).startswith("no RgmStats as to_dict() gives it")
+
+
+@pytest.mark.parametrize("wrong", [b"", b"[]", b"{", b"\xff", "5", b'{"a": 1}'])
+def test_other_texts_are_refused(wrong: bytes | str) -> None:
+    """As no JSON, or as JSON of something else."""
+    with pytest.raises(InputError, match="no Summary as"):
+        models.Summary.from_json(wrong)
+
+
+def test_required_attributes_are_asked_for() -> None:
+    """All others may be missing, as in a document that an older version wrote."""
+    for kind in (models.Summary, models.System):
+        assert kind.from_dict({"system_id": 7}) == kind(7)
+    with pytest.raises(InputError, match="system_id"):
+        models.Summary.from_dict({})
+    assert all(has(kind) for kind in DOCUMENTED)
