@@ -325,6 +325,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         if options.allowed != 0 and (options.allowed is not None or options.max_wait is not None):
             runner = await self._within_budget()
         if not self._failures and (runner is None or self._zone_unknown):
+            if self._session.cache is not None:
+                await self._learn_time_zone()
             zone = None if self._plan.zone_of is None else await self._time_zone(self._plan.zone_of)
             runner = None if self._failures else await self._lay_out(zone)
         self._runner = None if self._failures else runner
@@ -389,28 +391,44 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         system_id = self._plan.zone_of
         return system_id is not None and known_zone(self._session.api.time_zones, system_id) is None
 
-    def _time_zone_runner(self, system_id: int) -> Runner:
-        plan = TimeZonePlan(self._session.api, system_id, self._session.api.time_zones)
-        # A time zone does not age: whoever needs the same one waits for the request that is under way.
-        options = evolve(self._options, max_age=None)
-        fetcher = Fetcher(self._session, options, SeriesIndex(), self._costs, self._failures, self._deadline)
-        return Runner(plan, plan.segments(), fetcher)
-
     async def _known_time_zone(self) -> ZoneInfo | None:
         """Return the system's time zone, where it is needed and known from earlier answers."""
-        system_id, session = self._plan.zone_of, self._session
-        if system_id is not None and system_id not in session.api.time_zones and session.cache is not None:
-            runner = self._time_zone_runner(system_id)
-            request = runner.segments[0].request
-            name = request and await runner.fetcher.cached_part(session.cache, request)
-            if name:
-                session.api.time_zones[system_id] = name
-        return known_zone(session.api.time_zones, system_id)
+        await self._learn_time_zone()
+        return known_zone(self._session.api.time_zones, self._plan.zone_of)
+
+    async def _learn_time_zone(self) -> None:
+        """Learn the system's time zone from a cached answer: to the question for it, or the list of systems.
+
+        A query that does without looks once in the life of a client: its answer has sums by local days then.
+        """
+        session, plan, series = self._session, self._plan, self._plan.series
+        system_id = plan.zone_of if series is None else series.system_id
+        if session.cache is None or system_id is None or system_id in session.api.time_zones:
+            return
+        sought = self._options.scope, system_id
+        if plan.zone_of is None and sought in session.zones_sought:
+            return
+        session.zones_sought.add(sought)
+        for source in (self._zone_plan(system_id), session.api.systems()):
+            runner = self._zone_runner(source, Costs(), [])
+            await runner.take_cached(session.cache)
+            if system_id in session.api.time_zones:
+                return
+
+    def _zone_plan(self, system_id: int) -> TimeZonePlan:
+        return TimeZonePlan(self._session.api, system_id, self._session.api.time_zones)
+
+    def _zone_runner(self, plan: QueryPlan[Any, Any], costs: Costs, failures: list[EnlightenError]) -> Runner:
+        """Return a runner that takes cached answers of any age: a time zone does not age."""
+        options = evolve(self._options, max_age=None)
+        fetcher = Fetcher(self._session, options, SeriesIndex(), costs, failures, self._deadline)
+        return Runner(plan, plan.segments(0.0, None, fetcher.index), fetcher)
 
     async def _time_zone(self, system_id: int) -> ZoneInfo | None:
         """Return a system's time zone, asked for by the first query that needs it; `None` if that failed."""
         if system_id not in self._session.api.time_zones:
-            await self._time_zone_runner(system_id).run()
+            # Whoever needs the same one waits for the request that is under way.
+            await self._zone_runner(self._zone_plan(system_id), self._costs, self._failures).run()
         zones = self._session.api.time_zones
         zone = known_zone(zones, system_id)
         if zone is None and system_id in zones:

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from enlighten_async.cache import IntervalCache
 from enlighten_async.errors import DecodeError
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.fetch import Fetcher, SegmentState
@@ -63,6 +64,15 @@ class Runner:
                 await self.fetcher.serve_cached([segment])
             while segment.request is not None:
                 await self.fetcher.fetch(segment, segment.request)
+
+    async def take_cached(self, cache: IntervalCache) -> None:
+        """Take the cached replies, up to the first that is not cached; nothing is sent, nothing counted."""
+        for segment in self.segments:
+            while segment.request is not None:
+                part = await self.fetcher.cached_part(cache, segment.request)
+                if part is None:
+                    break
+                segment.accept(part)
 
     async def fetch_newest(self) -> None:
         """Fetch the newest window alone: it tells whether key and system are right, and what is empty."""

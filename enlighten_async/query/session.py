@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 from attrs import Factory, define, field, frozen
@@ -15,6 +15,7 @@ from enlighten_async.errors import EnlightenError
 from enlighten_async.limiter import MAX_IN_FLIGHT, RANKS, Plan, Priority, RateLimiter
 from enlighten_async.query.hooks import Hooks
 from enlighten_async.query.in_flight import InFlight
+from enlighten_async.query.plan import QueryPlan
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import Credentials, Secret, Transport
 from enlighten_async.wire import Requests, Response
@@ -84,6 +85,10 @@ class ApiVersion(Protocol):
         """Ask for the name of a system's time zone."""
         ...
 
+    def systems(self) -> QueryPlan[Any, Any]:
+        """Plan a list of all systems of a user, whose time zones are noted."""
+        ...
+
 
 @frozen
 class QueryOptions:
@@ -139,6 +144,7 @@ class Session:
         in_flight: requests of this process that are not answered yet.
         warned: whether the log was told that there is nothing to keep answers in.
         hooks: the user's callbacks; `None` if there are none.
+        zones_sought: systems, each with the scope of who asked, whose time zone was looked for in the cache.
     """
 
     api: ApiVersion
@@ -153,3 +159,4 @@ class Session:
     in_flight: InFlight = Factory(InFlight)
     warned: bool = False
     hooks: Hooks | None = None
+    zones_sought: set[tuple[bytes, int]] = Factory(set)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from enlighten_async import EnlightenClient, Reason
+from enlighten_async import EnlightenClient, InputError, Reason
 from enlighten_async.emulator.simulation.system import System
 from tests.cache_setup import DAY, CacheSetup
 from tests.world import World
@@ -277,6 +277,52 @@ async def test_a_time_zone_is_asked_for_once(cache_setup: CacheSetup, version: s
         async with cache_setup.client(world, version=version) as client:
             view = client.with_options(max_age=max_age)
             assert await spent(world, view.rgm_stats(world.system, **days)) == (max_age == 0)
+
+
+@versions
+@pytest.mark.parametrize("days", [True, False], ids=["days", "instants"])
+async def test_a_time_zone_is_known_from_a_cached_list(
+    cache_setup: CacheSetup, version: str, days: bool
+) -> None:
+    """After a restart: local days cost no request for the zone, and what is cached has sums by local days."""
+    world = World(users=1, systems=130 if version == "v4" else 2)  # of v4 two pages
+    systems = world.emulator.truth.systems(world.emulator.demo_user)
+    last = max(each.system_id for each in systems)
+    end = int(world.clock.now()) // DAY * DAY - 10 * DAY
+    range_: dict[str, Any] = {"start_at": end - 3 * DAY, "end_at": end}
+    if days:
+        day = datetime.fromtimestamp(end, UTC).date()
+        range_ = {"start_date": day - timedelta(days=2), "end_date": day}
+    async with cache_setup.client(world, version=version) as client:
+        listed = await client.systems()
+        first = await client.rgm_stats(last, **range_)
+        assert first.receipt.sent == 1
+        assert first.timezone == next(each.timezone for each in listed if each.system_id == last)
+    world.clock.advance(100 * DAY)
+    async with cache_setup.client(world, version=version) as client:
+        price = await client.rgm_stats(last, **range_).estimate()
+        answer = await client.with_options(only_cached=True).rgm_stats(last, **range_)
+        assert (price.at_most, answer.receipt.sent) == (0, 0)
+        assert answer == first
+        assert answer.sums("day") == first.sums("day")
+
+
+@versions
+async def test_no_time_zone_is_guessed(cache_setup: CacheSetup, version: str) -> None:
+    """Neither from the list of another user, nor from one without the system."""
+    world = World(users=2, systems=1)
+    one, other = (world.emulator.truth.systems(user)[0].system_id for user in world.emulator.users)
+    async with cache_setup.client(world, version=version) as client:
+        await client.systems()
+        await client.rgm_stats(one, **world.days(1))
+    async with cache_setup.client(world, version=version, user=world.emulator.users[1]) as client:
+        answer = await client.rgm_stats(other, **world.days(1))
+        assert answer.timezone is None
+        with pytest.raises(InputError, match="time zone"):
+            answer.sums("day")
+        day = date(2025, 6, 1)
+        price = await client.rgm_stats(one, start_date=day, end_date=day).estimate()
+        assert price.at_least == 2  # one of them for the time zone
 
 
 @versions
