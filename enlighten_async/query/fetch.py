@@ -47,6 +47,9 @@ LONG_BODY_BYTES = 64 * 1024
 GIVEN_UP_S = 1.0
 """Seconds without an answer after which a request that its caller gives up tells of a service that hangs."""
 
+CACHED_BODY_BYTES = 64 * 1024
+"""Size of the largest cached reply that is decoded in the event loop."""
+
 _JSON_BEGINS = frozenset({b"{", b"["})
 
 logger = logging.getLogger("enlighten_async")
@@ -269,6 +272,10 @@ class Fetcher:
             return self._servable(await cache.get(scope, request.series, request.wanted), request.wanted)
         key = request.reply_key
         response = None if key is None else await cache.reply(scope, key)
+        if response is not None and len(response.body) > CACHED_BODY_BYTES and self.index.max_age != 0:
+            decoded = DecodedOnce(request.decode)
+            await self._decode(decoded, response)
+            request = evolve(request, decode=decoded)
         return None if key is None or response is None else self._still_valid(request, key, response)
 
     async def serve_cached(self, segments: Sequence[SegmentState]) -> None:

@@ -23,8 +23,9 @@ import httpx
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
+from enlighten_async.state import in_thread
 from enlighten_async.transport.body import Body, BodyError, Head
-from enlighten_async.transport.connections import Pool, Verify, proxy_for, show_to_respx
+from enlighten_async.transport.connections import Pool, Verify, proxy_for, run_shielded, show_to_respx
 from enlighten_async.transport.credentials import Redactor, Secret, install_filter
 from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
 from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, origin
@@ -113,7 +114,12 @@ class CredentialTransport(httpx.AsyncBaseTransport):
                 while body.left or (body.size > LARGE_BODY_BYTES and exchange.place is None):
                     await self._take_turn(exchange, body.size)
                     body.go_on(body.size + TURN_BYTES)
-            return complete(exchange, raw.status, head, body.finish(), self._clock.monotonic())
+            now = self._clock.monotonic()
+            if exchange.place is None:
+                return complete(exchange, raw.status, head, body.finish(), now)
+            await run_shielded(partial(in_thread, partial(_complete, exchange, raw.status, head, body, now)))
+            assert exchange.response is not None  # noqa: S101 - set just now
+            return exchange.response
         finally:
             # The event loop would finish a generator that is left half-way in a task of its own.
             if hasattr(chunks, "aclose"):
@@ -157,6 +163,11 @@ def complete(exchange: Exchange, status: int, head: Head, body: bytes, now: floa
         retry_after=head.retry_after,
     )
     return exchange.response
+
+
+def _complete(exchange: Exchange, status: int, head: Head, body: Body, now: float) -> None:
+    """Do so in a thread: to join a large body and to search it for secrets takes tens of milliseconds."""
+    complete(exchange, status, head, body.finish(), now)
 
 
 E = TypeVar("E", bound=BaseException)

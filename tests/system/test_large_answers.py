@@ -14,7 +14,9 @@ import pytest
 from enlighten_async import APIError, DecodeError, RetryPolicy
 from enlighten_async.api.decode import decode_error
 from enlighten_async.api.single import SinglePlan
+from enlighten_async.cache import MemoryCache
 from enlighten_async.models import EventTypes
+from enlighten_async.query.fetch import CACHED_BODY_BYTES
 from enlighten_async.transport import LARGE_BODY_BYTES
 from enlighten_async.wire import Request, Response, never_final
 from tests.world import World
@@ -60,6 +62,19 @@ async def test_a_large_answer_is_decoded_in_a_thread(body: bytes, beside: bool) 
     answer = await serving(body)._query(decoder.plan)
     assert answer == ANSWER
     assert [thread is not threading.current_thread() for thread in decoder.threads] == [beside]
+
+
+@pytest.mark.parametrize(("size", "beside"), [(CACHED_BODY_BYTES, False), (CACHED_BODY_BYTES + 1, True)])
+async def test_a_cached_reply_that_is_not_small_is_decoded_in_a_thread(size: int, beside: bool) -> None:
+    """Once for each question."""
+    decoder = Decoder()
+    client = serving(SMALL.rjust(size), interval_cache=MemoryCache()).with_options(max_age=3600)
+    await client._query(decoder.plan)
+    decoder.threads.clear()
+    for _ in range(2):
+        again = await client._query(decoder.plan)
+        assert (again, again.receipt.sent) == (ANSWER, 0)
+    assert [each is not threading.current_thread() for each in decoder.threads] == 2 * [beside]
 
 
 async def test_its_error_is_raised_as_always() -> None:

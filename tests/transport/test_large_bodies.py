@@ -78,7 +78,7 @@ async def test_a_large_body_is_freed_with_its_exchange() -> None:
         body = weakref.ref(exchange.response)
         exchange.release()
         del exchange
-        await anyio.lowlevel.checkpoint()
+        await anyio.to_thread.run_sync(gc.isenabled)  # the thread that has joined it has ended that work
         assert body() is None
     finally:
         gc.enable()
