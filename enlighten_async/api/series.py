@@ -17,7 +17,7 @@ from enlighten_async.errors import APIError, EnlightenError, RangeError, Unavail
 from enlighten_async.models.coverage import Coverage, Gap, Reason, data_begins, explained
 from enlighten_async.models.intervals import SeriesResult, Steps, finish, merge_in_steps, merge_parts
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.query.plan import QueryPlan, Segment, Segments
+from enlighten_async.query.plan import QueryPlan, Segment, Segments, with_kept
 from enlighten_async.windows import DAY, Window, as_datetime, floor, known_zone, local_days, without
 from enlighten_async.wire import Request, Response, SeriesKey, WindowRequests
 
@@ -447,6 +447,8 @@ class SeriesPlan(QueryPlan[S, S]):
             end = min(window.start + limits.span, asked.until(zone, limits.grid))
             window = Window(window.start, end)
         to_ask, known, unasked = _split(limits, window, now, zone, cached, local=asked.local)
+        if unasked and not to_ask and not known and cached.doubts_time and cached.doubts_time():
+            to_ask, unasked = _tried(limits, unasked)
         bounds = Window(to_ask[0].start, to_ask[-1].end) if to_ask else Window(0, 0)
         windows = sorted([(each, False) for each in to_ask] + [(each, True) for each in known])
         return Segments(
@@ -465,6 +467,17 @@ class SeriesPlan(QueryPlan[S, S]):
             open_ended=requests.endpoint.paged,
             cheaper=limits.cheaper(bounds) if len(to_ask) > 1 else "",
         )
+
+    def reopened(self, layout: Segments, now: float) -> Segments:
+        """Return a layout with what it left out as too old, though the service has it by its own time."""
+        requests, limits = self.requests, self.requests.endpoint.limits
+
+        def asking(wanted: Sequence[Window]) -> list[Segment]:
+            local = self.range is not None and self.range.local
+            pieces = limits.pieces(wanted, requests.zone, local=local)
+            return [Segment(requests.segment(each, asked=self.range), each) for each in pieces]
+
+        return with_kept(layout, limits.oldest(now), asking)
 
     def merge(self, parts: Sequence[S], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> S:
         """Return the answer: the parts side by side, and the gaps between them."""
@@ -553,6 +566,16 @@ def _split(
     # Requests that bridge two gaps also bring what is cached between them.
     served = [part for each in known for part in without(each, to_ask)]
     return to_ask, [week for each in served for week in split_window_by_week(each)], unasked
+
+
+def _tried(limits: SeriesLimits, unasked: Sequence[Gap]) -> tuple[list[Window], list[Gap]]:
+    """Return the newest window of what is too old by a clock that may be wrong, and the gaps before it."""
+    last = unasked[-1]
+    if last.reason is not Reason.BEYOND_RETENTION:
+        return [], [*unasked]
+    newest = Window(max(last.window.start, last.window.end - limits.span), last.window.end)
+    before = Gap(Window(last.window.start, newest.start), last.reason)
+    return [newest], [*unasked[:-1], *([before] if before.window.seconds else [])]
 
 
 def _missing(

@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from enlighten_async.cache import SeriesIndex
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.intervals import Steps
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.windows import Window
+from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import SeriesKey, WindowRequests
 
 I_co = TypeVar("I_co", covariant=True)
@@ -64,6 +64,28 @@ class Segments:
     open_ended: bool = False
     cheaper: str = ""
     learn: Callable[[Part], None] | None = field(default=None, repr=False)
+
+
+def with_kept(
+    layout: Segments, oldest: int, asking: Callable[[Sequence[Window]], Iterable[Segment]]
+) -> Segments:
+    """Return a layout with segments for what it left out as too old, though the service has it.
+
+    Args:
+        layout: the layout; it is returned itself if there is less than a day of that.
+        oldest: the moment from which on the service has data, epoch seconds.
+        asking: returns the segments that ask for windows.
+    """
+    kept = [gap for gap in layout.unasked if gap.reason is Reason.BEYOND_RETENTION]
+    kept = [gap for gap in kept if gap.window.end >= oldest + DAY]
+    if not kept:
+        return layout
+    wanted = [Window(max(gap.window.start, oldest), gap.window.end) for gap in kept]
+    others = [gap for gap in layout.unasked if gap not in kept]
+    gone = [Gap(Window(gap.window.start, at.start), gap.reason) for gap, at in zip(kept, wanted, strict=True)]
+    ordered = sorted((*asking(wanted), *layout.ordered), key=lambda each: each.window or Window(0, 0))
+    unasked = sorted((*(gap for gap in gone if gap.window.seconds), *others), key=lambda gap: gap.window)
+    return evolve(layout, ordered=tuple(ordered), unasked=tuple(unasked))
 
 
 class QueryPlan(ABC, Generic[I_co, T_co]):
@@ -136,6 +158,15 @@ class QueryPlan(ABC, Generic[I_co, T_co]):
     def skip(self, part: Part, window: Window) -> Reason | None:
         """Tell by a part why an older window need not be asked for; `None`: it has to be."""
         return None
+
+    def reopened(self, layout: Segments, now: float) -> Segments:
+        """Return a layout with what it left out as too old, by a clock that was ahead, and can be asked for.
+
+        Args:
+            layout: the layout; it is returned itself if nothing changes.
+            now: the service's time, as its first answer has told it.
+        """
+        return layout
 
     def is_outdated(self, window: Window) -> bool:
         """Tell whether a request for a window has to be made anew, by what the service has told meanwhile."""

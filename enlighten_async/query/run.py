@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -14,7 +13,7 @@ from enlighten_async.cache import IntervalCache
 from enlighten_async.errors import DecodeError
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.fetch import Fetcher, SegmentState
-from enlighten_async.query.plan import Part, QueryPlan, Segments
+from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
 from enlighten_async.retry import is_outage
 from enlighten_async.windows import Window
 
@@ -36,17 +35,18 @@ class Runner:
         self.plan = plan
         self.layout = layout
         self.fetcher = fetcher
-        options = fetcher.options
-        waiter = partial(fetcher.session.limiter.waiter, options.rank, options.scope)
-        self.segments = [
-            # The generator of a segment says what it asks for first.
-            SegmentState(each.requests, next(each.requests, None), waiter(), layout.learn, each.cached)
-            for each in layout.ordered
-        ]
+        self.segments = [self._state(each) for each in layout.ordered]
         self._crash: BaseException | None = None
         self._probed = False
         self._backwards = False
         self._handed_out = 0
+
+    def _state(self, segment: Segment) -> SegmentState:
+        """Return the state of a segment; its generator says what it asks for first."""
+        options = self.fetcher.options
+        waiter = self.fetcher.session.limiter.waiter(options.rank, options.scope)
+        first = next(segment.requests, None)
+        return SegmentState(segment.requests, first, waiter, self.layout.learn, segment.cached)
 
     @property
     def pending(self) -> list[SegmentState]:
@@ -55,7 +55,7 @@ class Runner:
 
     async def run(self) -> None:
         """Fetch all that has not arrived yet."""
-        if len(self.segments) > 1:
+        if len(self.segments) > 1 or self.layout.unasked:
             await self.fetch_newest()
             await self.fetch_side_by_side(self.segments)
             return
@@ -77,7 +77,7 @@ class Runner:
     async def fetch_newest(self) -> None:
         """Fetch the newest window alone: it tells whether key and system are right, and what is empty."""
         unpaid = [segment for segment in self.segments if not segment.cached]
-        if self._probed or len(self.segments) < 2 or not unpaid:
+        if self._probed or len(self.segments) < (1 if self.layout.unasked else 2) or not unpaid:
             return
         down = False
         for probe in unpaid[: -1 - MAX_PROBES : -1]:
@@ -90,8 +90,19 @@ class Runner:
                 break
         if down:
             self._refuse([segment for segment in self.pending if not segment.cached])
+        elif self.layout.unasked:
+            self._reopen()
         self._probed = True
         await self._prune()
+
+    def _reopen(self) -> None:
+        """Take up what was left out as too old by our clock, if it was ahead of the time that is now told."""
+        session = self.fetcher.session
+        layout = self.plan.reopened(self.layout, min(session.limiter.now(), session.clock.now()))
+        if layout is not self.layout:
+            known = dict(zip(map(id, self.layout.ordered), self.segments, strict=True))
+            self.segments = [known.get(id(each)) or self._state(each) for each in layout.ordered]
+            self.layout = layout
 
     async def fetch_side_by_side(
         self, segments: Iterable[SegmentState], until: SegmentState | None = None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import date
 from email.utils import formatdate
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -319,3 +320,76 @@ async def test_a_stream_has_no_part_for_a_range_that_was_refused_as_too_long(
     async with await service.client("v4", **({"state": tmp_path / "state.db"} if kept else {})) as client:
         query = client.consumption_stats(7, start_at=NOW - 9 * DAY)
         assert all([part.window.seconds async for part in query])
+
+
+@VERSIONS
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize(
+    ("days", "begin", "end"),
+    [(900, 7, 1), (400, 7, 1), (100, 360, 0), (400, 360, 0), (900, 7, None), (400, 360, None)],
+)
+async def test_a_clock_that_is_far_ahead_calls_nothing_too_old_that_there_is(
+    version: str, streamed: bool, kept: bool, days: int, begin: int, end: int | None, tmp_path: Path
+) -> None:
+    """By the time of the first answer what was left out is asked for after all."""
+    service = Service(FakeClock(now=NOW + days * DAY), ahead=days * DAY)
+    options = {"state": tmp_path / "state.db"} if kept else {}
+    async with await service.client(version, **options) as client:
+        given = {} if end is None else {"end_at": NOW - end * DAY}
+        query = client.rgm_stats(7, start_at=NOW - begin * DAY, **given)
+        parts = [part async for part in query] if streamed else [await query]
+        got = [at for part in parts for at in part.intervals.columns["end_at"]]
+        reasons = {gap.reason for part in parts for gap in part.coverage.gaps()}
+    last = NOW // 900 * 900 - (end or 0) * DAY
+    assert got == list(range(NOW // 900 * 900 - begin * DAY + 900, last + 1, 900))
+    assert reasons <= {Reason.NOT_REPORTED_YET}
+    assert len(service.asked) <= -(-(begin - (end or 0)) // 7) + 3
+
+
+@VERSIONS
+async def test_a_range_that_is_too_old_costs_one_request_before_the_time_is_known(version: str) -> None:
+    """And none when it is."""
+    service = Service(first=NOW - 20 * DAY, strict=True)
+    async with await service.client(version) as client:
+        for most in (1, 1, 0, 0):
+            service.asked.clear()
+            old = await client.rgm_stats(7, start_at=NOW - 1_800 * DAY, end_at=NOW - 1_000 * DAY)
+            assert {gap.reason for gap in old.coverage.gaps()} == {Reason.BEYOND_RETENTION}
+            assert (old.coverage.got, old.coverage.complete) == (0, True)
+            assert len(service.asked) <= most
+
+
+class EventService(Service):
+    """A service of events and alarms, none of which there are."""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request."""
+        self.asked.append(request.url.params)
+        now = int(self.clock.now() - self.ahead)
+        if int(request.url.params["end_time"]) > now:
+            return self.refusal(FUTURE)
+        return self.answer({"system_id": 7, "events": [], "alarms": []})
+
+
+@pytest.mark.parametrize("name", ["events", "alarms"])
+@pytest.mark.parametrize("ahead", [-30 * DAY, -2 * HOUR, 0, 2 * HOUR, 40 * DAY, 400 * DAY])
+@pytest.mark.parametrize("end", [None, 2 * DAY])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_events_end_by_the_clock_of_the_service(
+    name: str, ahead: int, end: int | None, streamed: bool
+) -> None:
+    """Also where no end was given."""
+    service = EventService(FakeClock(now=NOW + ahead), ahead=ahead)
+    given = {} if end is None else {"end_time": NOW - end}
+    async with await service.client("v4") as client:
+        query = getattr(client, name)(7, start_time=NOW - 60 * DAY, **given)
+        parts = [part async for part in query] if streamed else [await query]
+    asked = sorted((int(each["start_time"]), int(each["end_time"])) for each in service.asked)
+    answered = [span for span in asked if span[1] <= NOW]
+    assert all(one[1] == other[0] for one, other in pairwise(answered))
+    assert (answered[0][0], answered[-1][1]) == (NOW - 60 * DAY, NOW - (end or 0))
+    assert {gap.reason for part in parts for gap in part.coverage.gaps()} <= {Reason.NOT_REPORTED_YET}
+    if not streamed:
+        assert parts[0].coverage.window.end == NOW - (end or 0) + (ahead if 0 < ahead <= HOUR else 0)
+        assert len(asked) <= 9 + 2

@@ -19,7 +19,7 @@ from enlighten_async.models.convert import RowSequence
 from enlighten_async.models.coverage import Coverage, Gap, Reason, combined
 from enlighten_async.models.events import Alarm, Alarms, Event, Events, EventTypes, OpenAlarms, OpenEvents
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
+from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments, with_kept
 from enlighten_async.windows import DAY, Moment, Window, as_datetime, epoch, split, without
 from enlighten_async.wire import Params, Request, Requests, Response
 
@@ -34,6 +34,9 @@ SURE_RETENTION_S = 181 * DAY
 
 RETENTION_MARGIN_S = 3_600
 """Seconds kept from the limit of retention, which moves on while a request waits for its turn."""
+
+CLOCK_BEHIND_S = 3_600
+"""Seconds by which our clock may differ from the service's before a range ends by the service's."""
 
 R = TypeVar("R", Event, Alarm)
 A = TypeVar("A", Events, Alarms)
@@ -116,21 +119,46 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         """Return one segment per week; what is older than the service keeps is not asked for."""
         end = now if self.end is None else min(self.end, now)
         window = Window(int(self.start), max(int(self.start), int(end)))
-        retained = window.clip(Window(int(now - RETENTION_S + RETENTION_MARGIN_S), window.end))
+        retained = window.clip(Window(_oldest(now), window.end))
         gone = Window(window.start, retained.start)
+        doubted = not retained.seconds and cached.doubts_time and cached.doubts_time()
+        if doubted and gone.seconds:  # the service's answer to its newest week tells
+            retained = Window(max(gone.start, gone.end - WEEK), gone.end)
+            gone = Window(gone.start, retained.start)
+        weeks = split(retained, WEEK)
         return Segments(
-            tuple(Segment(self._requests(week), week) for week in split(retained, WEEK)),
+            tuple(Segment(self._requests(week, last=week == weeks[-1]), week) for week in weeks),
             window=window,
             unasked=(Gap(gone, Reason.BEYOND_RETENTION),) if gone.seconds else (),
             pruned=len(split(gone, WEEK)),
         )
 
+    def reopened(self, layout: Segments, now: float) -> Segments:
+        """Return a layout with what it left out as too old, though the service has it by its own time."""
+
+        def asking(wanted: Sequence[Window]) -> list[Segment]:
+            return [Segment(self._requests(week), week) for each in wanted for week in split(each, WEEK)]
+
+        return with_kept(layout, _oldest(now), asking)
+
+    def skip(self, part: A, window: Window) -> Reason | None:
+        """Tell by a part that a window has not come yet by the service's clock."""
+        now, gaps = part.coverage.as_of, part.coverage.gaps()
+        ahead = now is not None and window.start >= now.timestamp()
+        told = any(gap.reason is Reason.NOT_REPORTED_YET for gap in gaps)
+        return Reason.NOT_REPORTED_YET if ahead and told else None
+
     def merge(self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> A:
         """Return the events of all parts, each once."""
-        covered = [part.coverage for part in parts]
+        covered: list[Coverage] = [part.coverage for part in parts]
         if window is None:
             window = Window(covered[0].window.start, covered[-1].window.end)
-        coverage = combined(covered, window, 1, gaps)
+        end = max([window.end, *(each.window.end for each in covered)])
+        now = max((each.as_of for each in covered if each.as_of), default=None)
+        if self.end is None and now is not None and now.timestamp() + CLOCK_BEHIND_S < end:
+            end = max(window.start, int(now.timestamp()))  # our clock is ahead
+        coverage = combined(covered, Window(window.start, max(end, window.end)), 1, gaps)
+        coverage = coverage.cut(Window(window.start, end)) if end < window.end else coverage
         rows = self.log.newest_of_each(parts)
         return self.log.answer(self.system_id, rows, coverage, coverage.as_of, receipt)
 
@@ -138,14 +166,25 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         """Return the part: a stream hands out one per week, none for a range refused as too long."""
         return (part,) if part.coverage.window.seconds else ()
 
-    def _requests(self, window: Window) -> Requests[A]:
-        """Ask for a window, and for what a response did not speak for, in shorter ones if it was too long."""
-        left = [window] if window.seconds else []
+    def _requests(self, window: Window, *, last: bool = False) -> Requests[A]:
+        """Ask for a window, and for what a response did not speak for, in shorter ones if it was too long.
+
+        The last one goes on to the service's now where our clock is far behind it.
+        """
+        left: list[Window] = [window] if window.seconds else []
         while left:
             asked, spans = left.pop(), list[int]()
             part = yield self._request(asked, spans)
+            now: int = self._until(part)
+            if last and now >= window.end + CLOCK_BEHIND_S:
+                left, last = [*split(Window(window.end, now), WEEK)[::-1], *left], False
             rest = without(asked, [part.coverage.window])
             left += [piece for each in rest[::-1] for piece in split(each, min(spans, default=WEEK))[::-1]]
+
+    def _until(self, part: A) -> int:
+        """Return the end of the range by the time of a part, as far as it was asked for."""
+        now = 0.0 if part.coverage.as_of is None else part.coverage.as_of.timestamp()
+        return int(now if self.end is None else min(self.end, now))
 
     def _request(self, window: Window, spans: list[int]) -> Request[A]:
         return Request(
@@ -183,6 +222,11 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         return self.log.answer(
             self.system_id, (), Coverage(gap.window, 1, (gap,), as_of, notes=(note,)), as_of
         )
+
+
+def _oldest(now: float) -> int:
+    """Return the moment from which on the service has events, with a margin."""
+    return int(now - RETENTION_S + RETENTION_MARGIN_S)
 
 
 def _impossible(window: Window, now: int) -> Gap | None:
