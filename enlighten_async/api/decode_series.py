@@ -225,6 +225,8 @@ class SeriesDecoder(Generic[S]):
         if self.own_grid:
             limits = evolve(limits, grid=_grid(body, ends))
         range_ = requested_range(limits, window, body, ends, response)
+        if self.own_grid and not getattr(body, "interval_duration", None):
+            range_.coarse = COARSE_GRID_S
         if not understood:
             range_.leave_out_nulls(body)
         rows, ends = range_.align(rows, ends)

@@ -7,6 +7,7 @@ differs is sorted row by row.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from operator import attrgetter, lt
@@ -103,6 +104,7 @@ class RequestedRange:
         left_out: whether something was left out, so that the answer is not complete.
         unplaced: whether that may have been of any interval that has no row.
         notes: descriptions of what was left out or changed.
+        coarse: seconds of the longer intervals that some rows may have; 0 where all are on one grid.
     """
 
     limits: SeriesLimits
@@ -113,6 +115,7 @@ class RequestedRange:
     left_out: bool = field(init=False, default=False)
     unplaced: bool = field(init=False, default=False)
     notes: list[str] = field(init=False, factory=list)
+    coarse: int = field(default=0, kw_only=True)
 
     @ends.default
     def _ends(self) -> array[int]:
@@ -127,6 +130,7 @@ class RequestedRange:
             rows, ends = self.within(rows, ends)
             grid = self.grid_of(ends)
             if grid < self.limits.grid:
+                self.coarse = self.limits.grid
                 self.limits, self.ends = evolve(self.limits, grid=grid), array("q")
             rows = self.tidied(rows, _END, grid)
             ends = array("q", [row.end_at for row in rows])
@@ -253,6 +257,23 @@ class RequestedRange:
             coverage=self._coverage(body, ends, response.date),
         )
 
+    def _without_covered(self, blanks: Sequence[Window], ends: Sequence[int]) -> list[Window]:
+        """Return the parts without rows, but for those that a row of a longer interval covers.
+
+        A row has one if it is the only one of it, and so is the row of the interval before or after.
+        """
+        coarse, counts, on_grid = self.coarse, _rows_of(ends, self.coarse), set(ends)
+        lone = {end for end, rows in counts.items() if rows == 1 and end in on_grid}
+        long = {end for end in lone if end - coarse in lone or end + coarse in lone}
+        uncovered = []
+        for blank in blanks:
+            end = blank.end + self.limits.grid
+            until = max(blank.start, end - coarse) if end in long else blank.end
+            uncovered.append(Window(blank.start, until))
+        if long:
+            self.notes.append(f"some rows are of {coarse} seconds, and cover the shorter intervals in them")
+        return [blank for blank in uncovered if blank.seconds]
+
     def _coverage(self, body: RawBody, ends: Sequence[int], date: float | None) -> Coverage:
         meta, grid = body.meta or RawMeta(), self.limits.grid
         until = earlier(meta.last_report_at, meta.last_energy_at)
@@ -262,6 +283,8 @@ class RequestedRange:
         if started is None and body.start_at is not None and body.start_at > self.window.start:
             started = body.start_at  # the service moves a start to where data begins
         blanks = missing(self.window, ends, grid)
+        if blanks and self.coarse > grid:
+            blanks = self._without_covered(blanks, ends)
         if self.unplaced:
             gaps = [Gap(blank, Reason.LEFT_OUT) for blank in blanks]
         elif body.total_devices == 0 and self.limits.counted and not ends:
@@ -280,6 +303,11 @@ class RequestedRange:
         )
 
 
+def _rows_of(ends: Iterable[int], grid: int) -> Counter[int]:
+    """Return the number of rows in each interval of a grid that has any, by its end."""
+    return Counter(ceil(end, grid) for end in ends)
+
+
 def flat(raw: list[Any] | None) -> tuple[list[Any], array[int], bool]:
     """Return the rows of one list, or of a list for each local day, their ends, and whether none was null."""
     rows = raw or []
@@ -295,13 +323,20 @@ def flat(raw: list[Any] | None) -> tuple[list[Any], array[int], bool]:
 def finer_grid(ends: Iterable[int], grid: int) -> int:
     """Return the seconds of the intervals of rows: fewer than the grid's if they fill a finer one.
 
-    Rows fill a grid if all of them lie on it and half of them, two at least, follow right after another.
+    Rows fill a grid if all of them lie on it and half of them, two at least, follow right after another; or
+    if each interval of the coarser grid has a row of its own, or, two at least, all of the finer one.
     """
     ordered = sorted(set(ends))
     steps = [b - a for a, b in pairwise(ordered)]
     step = min(steps, default=grid)
     fits = step < grid and step in FINER_GRIDS_S and not any(end % step for end in ordered)
-    return step if fits and steps.count(step) >= max(2, len(steps) / 2) else grid
+    if not fits or steps.count(step) >= max(2, len(steps) / 2):
+        return step if fits else grid
+    own = {end for end in ordered if not end % grid}
+    rows = _rows_of(ordered, grid)
+    full = grid // step
+    clear = all(count == full or (count == 1 and end in own) for end, count in rows.items())
+    return step if clear and list(rows.values()).count(full) > 1 else grid
 
 
 def ceil(moment: int, grid: int) -> int:

@@ -180,6 +180,8 @@ def test_what_is_left_out_is_told(
         ((450, 900, 1350), 900),  # no such intervals are known
         ((30, 60, 90), 900),  # finer than any
         ((900, 1800, 2100, 2400, 2700, 3600, 4500, 5400, 6300), 900),  # some rows between others are no grid
+        ((900, 1800, 2100, 2400, 2700, 3000, 3300, 3600, *range(4500, 18001, 900)), 300),  # two are split
+        ((900, 1800, 2100, 2400, 2700, 3000, 3600, *range(4500, 18001, 900)), 900),  # one of them in part
         ((310, 610, 910), 900),  # on no grid
         ((400, 800, 1200), 900),  # of which 900 is no multiple
         ((900, 1800), 900),

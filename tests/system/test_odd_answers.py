@@ -597,3 +597,49 @@ async def test_a_time_zone_that_is_none_is_no_mistake_of_the_caller(version: str
         assert caught.value.receipt is not None
     assert await client.rgm_stats(7, start_date=date(2025, 6, 1)).estimate()
     assert len((await client.rgm_stats(7, **TIME)).intervals) == 0
+
+
+BEGIN = 1_749_859_200
+FINE, HALF, WHOLE = 300, 43_200, 86_400
+
+
+@both
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize(
+    ("ends", "gaps"),
+    [
+        ([*range(900, HALF + 1, 900), *range(HALF + FINE, WHOLE + 1, FINE)], []),
+        ([*range(FINE, HALF + 1, FINE), *range(HALF + 900, WHOLE + 1, 900)], []),
+        ([*range(900, WHOLE - 7200 + 1, 900), *range(WHOLE - 7200 + FINE, WHOLE + 1, FINE)], []),
+        # A quarter without a row, two hours without any, and a hole of ten minutes among fine rows.
+        (
+            [
+                *(end for end in range(900, HALF + 1, 900) if end != 3600 and not 9000 < end <= 16_200),
+                *(end for end in range(HALF + FINE, WHOLE + 1, FINE) if end not in {HALF + 900, HALF + 1200}),
+            ],
+            [(2700, 3600), (9000, 16_200), (HALF + 600, HALF + 1200)],
+        ),
+    ],
+)
+async def test_rows_of_two_lengths_cover_what_they_are_of(
+    version: str,
+    streamed: bool,
+    kept: bool,
+    ends: list[int],
+    gaps: list[tuple[int, int]],
+    tmp_path: Path,
+) -> None:
+    """A row of a quarter of an hour leaves no gap of ten minutes before it."""
+    rows = [{"end_at": BEGIN + end, "wh_del": 3, "enwh": 3} for end in ends]
+    body = {"system_id": 7, "total_devices": 1, "intervals": rows, "meter_intervals": []}
+    client = opened(version, body, **({"state": tmp_path / "state.db"} if kept else {}))
+    for name in ("rgm_stats", "consumption_stats"):
+        for _ in range(2):
+            query = getattr(client, name)(7, start_at=BEGIN, end_at=BEGIN + WHOLE)
+            (answer,) = [part async for part in query] if streamed else [await query]
+            found = [(gap.window.start - BEGIN, gap.window.end - BEGIN) for gap in answer.coverage.gaps()]
+            assert (found, len(answer.intervals)) == (gaps, len(ends))
+            assert answer.coverage.got == (WHOLE - sum(b - a for a, b in gaps)) // FINE
+            assert answer.coverage.complete
+    await client.aclose()
