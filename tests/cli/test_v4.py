@@ -75,7 +75,7 @@ def test_from_the_login_to_the_data(tmp_path: Path) -> None:
         assert login().exit_code == 0
         done = [
             CliRunner().invoke(cli, words, env=env, catch_exceptions=False)
-            for words in (["systems"], ["rgm-stats", "1765"], ["--base-url", url, "systems"])
+            for words in (["systems"], ["rgm-stats", "1765", "--last", "2d"], ["--base-url", url, "systems"])
         ]
     assert (before.exit_code, before.stdout) == (1, "")
     assert [each.exit_code for each in done] == [0, 0, 0], [each.output for each in done]
