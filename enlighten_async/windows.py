@@ -65,7 +65,7 @@ class Window:
 
     @property
     def seconds(self) -> int:
-        """Its length; 0 if it is empty."""
+        """Its length, seconds; 0 if it is empty."""
         return max(0, self.end - self.start)
 
     def clip(self, other: Window) -> Window:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import enlighten_async
 from enlighten_async import emulator, export, oauth, testing
+from enlighten_async.emulator.faults import FaultOptions
 from enlighten_async.export.answers import UNITS
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
@@ -40,7 +41,14 @@ def in_package(thing: object) -> bool:
     return getattr(thing, "__module__", "").partition(".")[0] == "enlighten_async"
 
 
-THINGS = public()
+def options(thing: object) -> list[object]:
+    """Return the classes whose keys a class's methods take as keyword arguments."""
+    found = re.findall(r"Unpack\[(\w+)\]", inspect.getsource(thing)) if inspect.isclass(thing) else []  # type: ignore[arg-type]
+    return [getattr(inspect.getmodule(thing), name) for name in found]
+
+
+EXPORTED = public()
+THINGS = [*EXPORTED, *(each for thing in EXPORTED for each in options(thing))]
 CLASSES = list(
     dict.fromkeys(
         parent
@@ -180,6 +188,20 @@ def test_every_public_function_tells_its_arguments() -> None:
     assert len(CALLABLES) > 250
 
 
+def test_every_error_that_is_raised_is_told() -> None:
+    """Of those that a function raises itself; what it calls may raise more."""
+    silent = {}
+    for owner, name, function, text in CALLABLES:
+        raised = {
+            ast.unparse(e.exc.func)
+            for e in ast.walk(function)
+            if isinstance(e, ast.Raise) and isinstance(e.exc, ast.Call)
+        }
+        if untold := raised - set(sections(text).get("Raises", [])):
+            silent[f"{owner}.{name}"] = untold
+    assert silent == {}
+
+
 def test_every_query_tells_its_errors() -> None:
     """Those of its arguments come at the call, those of the service where it is awaited."""
     asking = {
@@ -206,7 +228,9 @@ def test_every_figure_names_its_unit() -> None:
     assert len(told) > 30
 
 
-def test_the_drifts_are_told_alike() -> None:
-    """In the table that the command line shows, and where an editor shows each."""
+def test_what_is_told_twice_is_told_alike() -> None:
+    """Faults and their options; drifts in the table that the command line shows, and each by itself."""
+    faults = dict(texts(tree_of(emulator.Fault).body))
+    assert dict(texts(tree_of(FaultOptions).body)).items() <= faults.items()
     told = {name: text.rstrip(".").lower() for name, text in texts(tree_of(emulator.Drift).body)}
     assert told == {each.name: text.lower() for each, text in emulator.DRIFTS.items()}

@@ -25,20 +25,34 @@ Transform: TypeAlias = "Callable[[Response], Response]"
 
 
 class FaultOptions(TypedDict, total=False):
-    """Options of every ready-made fault: see the attributes of Fault."""
+    """Options of every ready-made fault: attributes of `Fault`."""
 
     status: int | None
+    """HTTP status (200 if only a body is given)."""
     body: str | bytes | None
+    """Body of the response; in text, `{url}`, `{path}`, `{query}`, `{headers}` and `{body}` are replaced by
+    those of the request.
+    """
     headers: tuple[tuple[str, str], ...]
+    """Further headers; their values may hold the same names."""
     times: float
+    """Number of requests it applies to; `math.inf` for all."""
     after: int
+    """Number of matching requests that pass unchanged first."""
     path: str | None
+    """Text the path must contain."""
     query: Mapping[str, object] | None
+    """Parameters the request must have, with these values."""
     delay: float
+    """Seconds before the response; `math.inf` never responds."""
     content_type: str
+    """Content type of the body."""
     counted: bool
+    """Whether the request counts against the quota."""
     start: float
+    """It applies from this instant on (epoch seconds, by the emulator's clock)."""
     end: float
+    """It applies until this instant (epoch seconds, by the same clock)."""
 
 
 OutageForm: TypeAlias = Literal[
@@ -82,7 +96,7 @@ class Fault:
     start: float = -math.inf
     """It applies from this instant on (epoch seconds, by the emulator's clock)."""
     end: float = math.inf
-    """It applies until this instant."""
+    """It applies until this instant (epoch seconds, by the same clock)."""
     name: str = ""
     """How the fault is called where faults are listed."""
 

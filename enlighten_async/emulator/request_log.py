@@ -50,7 +50,7 @@ class Access:
     status: int | None
     """Status of the response; `None` if the connection was dropped, or the caller has left."""
     seconds: float
-    """From the arrival to the response."""
+    """Seconds from the arrival to the response."""
 
     @classmethod
     def of(cls, request: Request, at: float, status: int | None, seconds: float) -> Access:

@@ -89,6 +89,9 @@ def table_of(answer: object) -> Table:
 
     Args:
         answer: any answer with rows.
+
+    Raises:
+        InputError: it has no rows.
     """
     raise InputError(f"{type(answer).__name__} has no rows")
 

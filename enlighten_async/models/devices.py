@@ -139,7 +139,7 @@ class EnvoyInverters(ToDict):
     """The microinverters that report to one gateway."""
 
     signal_strength: int | None = None
-    """Of the gateway's power line communication, 0 to 5; null if unknown."""
+    """Strength of the gateway's power line communication, 0 to 5; null if unknown."""
     micro_inverters: tuple[MicroInverter, ...] = field(default=(), metadata=STRICT)
     """The microinverters, in the service's order."""
 

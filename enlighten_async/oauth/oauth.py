@@ -51,10 +51,14 @@ _Form: TypeAlias = list[tuple[str, str | Secret]]
 
 
 class OAuthOptions(NetworkOptions, total=False):
-    """The options of `OAuth`, as its docstring explains them."""
+    """The options of `OAuth`; see `NetworkOptions` for the others."""
 
     tokens: str | os.PathLike[str] | TokenStore
+    """A path, for a file that only its owner can read, or any `TokenStore`."""
     redirect_uri: str | None
+    """URL of the application to which owners come back after the login, as it is registered in the developer
+    portal; by default the service's own page, which shows them the code.
+    """
 
 
 @frozen

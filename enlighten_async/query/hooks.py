@@ -52,7 +52,7 @@ class ResponseEvent(RequestEvent):
     status: int | None = None
     """HTTP status; `None` without a response."""
     seconds: float = 0.0
-    """From `at` to the last byte of the response, or to the failure; decoding is not included."""
+    """Seconds from `at` to the last byte of the response, or to the failure; decoding is not included."""
     cost: int = 0
     """Requests of the quota that it took: 1 if it left, 0 if it did not."""
     from_cache: bool = False
