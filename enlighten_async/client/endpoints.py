@@ -183,7 +183,8 @@ class Endpoints(QueryMethods):
 
         Raises:
             InputError: at the call: an argument is wrong.
-            AuthenticationError: awaited: the user may not see the consumption.
+            AuthenticationError: awaited, in v2: the user may not see the consumption.
+            PermissionDenied: awaited, in v4: the same.
             EnlightenError: awaited: one of those that `Query` lists.
         """
         return self._query(self._api.consumption_stats(parse_system_id(system_id), **range_))
