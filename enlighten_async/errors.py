@@ -29,7 +29,8 @@ No error holds a credential, and all of them can be pickled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -315,3 +316,25 @@ class DecodeError(EnlightenError):
         """
         self.passing = passing
         """Whether the body is empty or cut off, so that the next one may be whole."""
+
+
+@contextmanager
+def users_errors(role: str, owner: object, method: str) -> Iterator[None]:
+    """Map the errors of an object that the user brings; each has the user's as its cause, but not its text.
+
+    Args:
+        role: the part that it plays, in words.
+        owner: the object, which is named by its class.
+        method: the method that is called within.
+
+    Raises:
+        UsageError: in place of an error that is not one of this package.
+    """
+    try:
+        yield
+    except EnlightenError:
+        raise
+    except Exception as error:
+        # The text of a user's error may quote a secret.
+        kind, name = type(error).__name__, type(owner).__name__
+        raise UsageError(f"the {role} failed: {name}.{method} raised {kind}") from error

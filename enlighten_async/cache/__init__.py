@@ -1,6 +1,6 @@
 """The cache: intervals and replies already paid for, and which of them are final."""
 
-from enlighten_async.cache.base import IntervalCache, MemoryCache
+from enlighten_async.cache.base import IntervalCache, MemoryCache, UserCache
 from enlighten_async.cache.eviction import Evicted, EvictionReason, PruneReport, prune
 from enlighten_async.cache.freshness import (
     ABSENCE_MEMORY_S,
@@ -33,6 +33,7 @@ __all__ = [
     "SeriesIndex",
     "SqliteCache",
     "StateFileStats",
+    "UserCache",
     "absent_until",
     "day_end_anywhere",
     "prune",

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import evolve
 
 from enlighten_async.cache.freshness import CachedSpan, tells_the_same
 from enlighten_async.cache.pieces import WEEK, CachedPart, overlay, parts_within, split_by_week
+from enlighten_async.errors import UsageError, users_errors
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import Window, floor
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
 
 P = TypeVar("P", bound=SeriesResult)
 T = TypeVar("T")
+
+logger = logging.getLogger("enlighten_async")
 
 
 @runtime_checkable
@@ -152,3 +158,58 @@ class MemoryCache:
 
     async def flush(self) -> None:
         """Do nothing: memory has no disk."""
+
+
+class UserCache:
+    """A user's cache, whose errors become ours: each has the user's as its cause, and shows no text of it.
+
+    Where it fails to take an answer, which has been paid for by then, that is logged: the query goes on.
+
+    Args:
+        cache: the cache.
+    """
+
+    def __init__(self, cache: IntervalCache) -> None:
+        self._cache = cache
+
+    async def spans(self, scope: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
+        """Return the cached spans of a series, in order of time."""
+        with users_errors(_ROLE, self._cache, "spans"):
+            return await self._cache.spans(scope, series)
+
+    async def get(self, scope: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
+        """Return the cached parts of a window of a series, cut to it, in order of time."""
+        with users_errors(_ROLE, self._cache, "get"):
+            return await self._cache.get(scope, series, window)
+
+    def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
+        """Cache a part of a series."""
+        with _logged(), users_errors(_ROLE, self._cache, "put"):
+            self._cache.put(scope, series, part, fetched)
+
+    async def reply(self, scope: bytes, key: ReplyKey[T]) -> Response | None:
+        """Return the newest cached reply."""
+        with users_errors(_ROLE, self._cache, "reply"):
+            return await self._cache.reply(scope, key)
+
+    def put_reply(self, scope: bytes, key: ReplyKey[T], response: Response, *, final: bool = False) -> None:
+        """Cache a reply that is no series."""
+        with _logged(), users_errors(_ROLE, self._cache, "put_reply"):
+            self._cache.put_reply(scope, key, response, final=final)
+
+    async def flush(self) -> None:
+        """Write the pending writes."""
+        with _logged(), users_errors(_ROLE, self._cache, "flush"):
+            await self._cache.flush()
+
+
+_ROLE = "interval cache"
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Log the failure of a user's cache."""
+    try:
+        yield
+    except UsageError as error:
+        logger.warning("%s: the answer may not be cached", error)

@@ -18,7 +18,7 @@ from attrs import evolve
 
 from enlighten_async.api import v2, v4
 from enlighten_async.api.base import Api
-from enlighten_async.cache import IntervalCache, SqliteCache
+from enlighten_async.cache import IntervalCache, MemoryCache, SqliteCache, UserCache
 from enlighten_async.client.endpoints import Endpoints
 from enlighten_async.client.endpoints_v4 import EndpointsV4
 from enlighten_async.client.options import (
@@ -45,6 +45,7 @@ from enlighten_async.limiter import (
     QuotaStore,
     RateLimiter,
     SqliteQuotaStore,
+    UserQuotaStore,
     shared_store,
 )
 from enlighten_async.models.receipt import QuotaStatus
@@ -193,7 +194,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
             base_url=base_url, clock=clock, timeout=timeout, max_connections=max_concurrency, **connection
         )
         in_file = None if state is None else _for_file(state, key, sender, clock, timeout)
-        store = quota_store or in_file or _for_process(key, sender, clock)
+        store = _mapped_store(quota_store) or in_file or _for_process(key, sender, clock)
         self._api, self._credentials, self._in_file, self._owner = api, credentials, in_file, True
         self._options = self._options_of(user, sender)
         self._session = Session(
@@ -204,7 +205,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
             retry=retry,
             max_concurrency=max_concurrency,
             hooks=Hooks(on_request, on_response) if on_request or on_response else None,
-            cache=interval_cache or (None if in_file is None else SqliteCache(in_file.file, clock=clock)),
+            cache=_cache(interval_cache, in_file, clock),
         )
 
     def _options_of(self, user: str | Secret, transport: Transport) -> QueryOptions:
@@ -355,6 +356,20 @@ class EnlightenClient(Endpoints, EndpointsV4):
             if self._oauth is not None:
                 # Before all else, and whatever is cancelled: without them the owner has to log in again.
                 steps.push_async_callback(run_shielded, self._oauth.save_unsaved)
+
+
+def _mapped_store(store: QuotaStore | None) -> QuotaStore | None:
+    """Return a store that a user brings, its errors ours; a subclass of one of ours may do anything."""
+    if store is None or type(store) in {MemoryQuotaStore, SqliteQuotaStore}:
+        return store
+    return UserQuotaStore(store)
+
+
+def _cache(given: IntervalCache | None, file: SqliteQuotaStore | None, clock: Clock) -> IntervalCache | None:
+    """Return the cache that a user brings, its errors ours, or else that of the state file."""
+    if given is None:
+        return None if file is None else SqliteCache(file.file, clock=clock)
+    return given if type(given) in {MemoryCache, SqliteCache} else UserCache(given)
 
 
 _PEPPER = secrets.token_bytes(32)

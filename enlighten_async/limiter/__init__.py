@@ -9,7 +9,7 @@ from enlighten_async.limiter.plan import MAX_REQUESTS, RANKS, Plan, Priority
 from enlighten_async.limiter.queue import Waiter
 from enlighten_async.limiter.server_clock import ServerClock
 from enlighten_async.limiter.sqlite_store import SqliteQuotaStore
-from enlighten_async.limiter.store import MemoryQuotaStore, QuotaStore, shared_store
+from enlighten_async.limiter.store import MemoryQuotaStore, QuotaStore, UserQuotaStore, shared_store
 
 __all__ = [
     "LOGGED_WAIT_S",
@@ -32,6 +32,7 @@ __all__ = [
     "Take",
     "TokenBucket",
     "UsageWarning",
+    "UserQuotaStore",
     "Wait",
     "Waiter",
     "runs_out",

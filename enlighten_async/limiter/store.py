@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections import OrderedDict
@@ -10,12 +11,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 from weakref import WeakSet, WeakValueDictionary
 
+from enlighten_async.errors import UsageError, users_errors
 from enlighten_async.limiter.key_state import KeyState
 
 if TYPE_CHECKING:
     from enlighten_async.limiter.decision import Take, Wait
 
 T = TypeVar("T")
+
+logger = logging.getLogger("enlighten_async")
 
 MAX_RECENT_STORES = 1000
 """Keys whose counts this process remembers after their last client has gone."""
@@ -118,6 +122,45 @@ class MemoryQuotaStore:
         Args:
             refresh: whether to learn also what others have spent.
         """
+
+
+class UserQuotaStore:
+    """A user's store, whose errors become ours: each has the user's as its cause, and shows no text of it.
+
+    Args:
+        store: the store.
+    """
+
+    def __init__(self, store: QuotaStore) -> None:
+        self._store = store
+
+    async def take(self, asked: Take, now: float) -> Wait | None:
+        """Put a request in flight and return `None`, or return why it has to wait."""
+        with users_errors(_ROLE, self._store, "take"):
+            return await self._store.take(asked, now)
+
+    def update(self, change: Callable[[KeyState], T]) -> T:
+        """Change the state."""
+        with users_errors(_ROLE, self._store, "update"):
+            return self._store.update(change)
+
+    def read(self, look: Callable[[KeyState], T]) -> T:
+        """Return the result of a function of the state."""
+        with users_errors(_ROLE, self._store, "read"):
+            return self._store.read(look)
+
+    async def sync(self, *, refresh: bool = False) -> None:
+        """Write what was noted; where an error would cost an answer it is logged."""
+        try:
+            with users_errors(_ROLE, self._store, "sync"):
+                await self._store.sync(refresh=refresh)
+        except UsageError as error:
+            if refresh:
+                raise
+            logger.warning("%s: what is spent may not be noted", error)
+
+
+_ROLE = "quota store"
 
 
 class Inherited(Protocol):

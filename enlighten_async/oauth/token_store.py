@@ -7,12 +7,12 @@ import json
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
+    AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
-    contextmanager,
     suppress,
 )
 from functools import partial
@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_config_path
 
 from enlighten_async.clock import Clock, SystemClock
-from enlighten_async.errors import EnlightenError, InputError, UsageError
+from enlighten_async.errors import InputError, UsageError, users_errors
 from enlighten_async.state.threads import in_thread, poll_until
 from enlighten_async.transport import Secret, run_shielded
 
@@ -237,16 +237,8 @@ class UserTokenStore:
         with self._errors("remove"):
             await self._store.remove(account)
 
-    @contextmanager
-    def _errors(self, method: str) -> Iterator[None]:
-        try:
-            yield
-        except EnlightenError:
-            raise
-        except Exception as error:
-            # The text of a user's error may quote the tokens.
-            kind, name = type(error).__name__, type(self._store).__name__
-            raise UsageError(f"the token store failed: {name}.{method} raised {kind}") from error
+    def _errors(self, method: str) -> AbstractContextManager[None]:
+        return users_errors("token store", self._store, method)
 
 
 class MemoryTokenStore:
