@@ -107,7 +107,7 @@ class Coverage(ToDict):
 
     @property
     def got(self) -> int:
-        """The number of these intervals that have a row."""
+        """The number of these intervals that have a row, or lie in a longer one that has."""
         return self.expected - sum(gap.window.seconds for gap in self._gaps) // self.grid
 
     def gaps(self) -> tuple[Gap, ...]:

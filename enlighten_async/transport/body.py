@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """Largest body accepted, before and after decompression; a year of readings has 7 MiB."""
 
-_DECOMPRESS_STEP_BYTES = 256 * 1024
+_DECOMPRESS_STEP_BYTES = 64 * 1024
 """Bytes decompressed at a time, so that a zip bomb is noticed before it has filled the memory."""
 
 _GZIP_WBITS = 31

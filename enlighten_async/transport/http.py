@@ -51,7 +51,7 @@ thread.
 """
 
 
-TURN_BYTES = 256 * 1024
+TURN_BYTES = 128 * 1024
 """Bytes of a body, about, that are decompressed before others run: small ones may unpack to large ones."""
 
 

@@ -118,7 +118,7 @@ async def test_a_small_body_that_unpacks_to_a_large_one_waits_before_it_is_unpac
 
 
 async def test_other_tasks_run_while_a_small_body_unpacks_to_a_large_one() -> None:
-    """After each half of a mebibyte."""
+    """After each quarter of a mebibyte."""
     packed = gzip.compress(bytes(8 * LARGE_BODY_BYTES))
     service = httpx.MockTransport(
         lambda _: httpx.Response(200, stream=httpx.ByteStream(packed), headers={"content-encoding": "gzip"})
