@@ -206,7 +206,8 @@ class Blocks:
     """The times until which the server serves nothing, as it said when it rejected requests.
 
     A rejection without a period is taken for the minute's. If that goes on through several minutes, the month
-    is taken to be full; one request about every hour then tells whether it is.
+    is taken to be full; one request about every hour then tells whether it is. If it goes on though
+    the minute is named, others use it up, or it is none: each pause is then twice as long, up to an hour.
 
     Attributes:
         ends: until when (server's time, epoch seconds), by period.
@@ -214,16 +215,18 @@ class Blocks:
             rejection without a period.
         unnamed: minutes in a row with a rejection without a period, and the number of the last.
         probe_at: when one request may go although the month is taken to be full; 0: it is not.
+        named: minutes with a rejection that names the minute, none served since, and the number of the last.
     """
 
     ends: dict[str, float] = Factory(dict)
     heard: dict[str, PlanLimits] = Factory(dict)
     unnamed: tuple[int, int] = (0, 0)
     probe_at: float = 0.0
+    named: tuple[int, int] = (0, 0)
 
     def copy(self) -> Blocks:
         """Return a copy that goes its own way."""
-        return Blocks(dict(self.ends), dict(self.heard), self.unnamed, self.probe_at)
+        return Blocks(dict(self.ends), dict(self.heard), self.unnamed, self.probe_at, self.named)
 
     def binding(self, plan: Plan, moments: Mapping[str, float]) -> dict[str, float]:
         """Return the ends of the blocks that bind a plan, by period.
@@ -263,16 +266,34 @@ class Blocks:
         """
         self.ends = {period: end for period, end in self.ends.items() if end > earliest}
         limits, period = (plan.minute, plan.month), error.period or MINUTE.name
+        end = blocked_until(error, earliest, latest, again=news and again)
         if error.period:
-            self.accepted()  # what is full has a name now
+            self._open_month()  # what is full has a name now
         elif news:
             self._count(limits, latest)
-        self._block(period, limits, blocked_until(error, earliest, latest, again=news and again))
+        if error.period == MINUTE.name and news and (pause := self._pause(limits, latest)):
+            end = max(end, latest + pause)
+        self._block(period, limits, end)
         if error.retry_after is not None:
             self._block(RETRY_AFTER, limits, latest + error.retry_after)
 
     def accepted(self) -> None:
         """End what was concluded without the server's word: it serves."""
+        self.named = 0, 0
+        self._open_month()
+
+    def _pause(self, limits: PlanLimits, latest: float) -> float:
+        """Count the minute of a rejection that names it; return the seconds until the next request."""
+        minutes, last = self.named
+        if outgrown(MINUTE.name, self.heard.get(MINUTE.name, UNLIMITED), limits):
+            minutes = last = 0
+        if MINUTE.index(latest) > last:
+            self.named = minutes, last = minutes + 1, MINUTE.index(latest)
+        late = minutes - UNNAMED_MINUTES
+        return 0.0 if late < 0 else min(PROBE_GAP_S, 120.0 * 2 ** min(late, 10))
+
+    def _open_month(self) -> None:
+        """End that the month is taken to be full."""
         self.unnamed = 0, 0
         if self.probe_at:
             self.probe_at = 0.0

@@ -354,7 +354,7 @@ class KeyState:
         heard, month = dict(record.heard), record.learned.get(MONTH.name)
         if month is not None and month.believed:  # earlier versions wrote down no more of the plan
             heard.setdefault(MONTH.name, (None, month.believed))
-        self._blocks = Blocks(dict(record.blocked), heard, record.unnamed, record.probe_at)
+        self._blocks = Blocks(dict(record.blocked), heard, record.unnamed, record.probe_at, record.named)
         self._newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
         self._elsewhere = record.elsewhere
         self._pending = {request.number: request for request in record.pending}
@@ -411,6 +411,7 @@ class KeyState:
             heard=dict(self._blocks.heard),
             unnamed=self._blocks.unnamed,
             probe_at=self._blocks.probe_at,
+            named=self._blocks.named,
             elsewhere=self._elsewhere,
             outage=self.outage,
             senders={number: each.shifted(self._server_ahead) for number, each in self.senders.items()}

@@ -52,12 +52,14 @@ SENDER_BITS = 48
 TOO_MANY = frozenset({409, 429, 503})
 """Statuses that say "too many requests": v2's and v4's for the limit, and both's for concurrency."""
 
-_UNNAMED_QUOTAS = {
+_CAUSES = {
     "": "the service has rejected every request for some minutes and does not say which quota is used up: it "
     "is taken to be the month's. One request about every hour asks again, the next at retry_at",
+    MINUTE.name: "the service rejects requests as over the limit of the minute, one minute after the other: "
+    "others use the key too, or its plan is smaller. It is asked ever more seldom, the next time at retry_at",
     RETRY_AFTER: "the service wants no requests for now (Retry-After): ask again at retry_at",
 }
-"""Texts where the service has not said which quota is used up, by the period of the wait."""
+"""Texts where it is not simply so that a quota is used up, by the period of the wait."""
 
 logger = logging.getLogger("enlighten_async")
 
@@ -503,8 +505,8 @@ class RateLimiter:
             )
         used_up = f"the quota of this {wait.period} is used up{_reserve_note(wait.reserved)}"
         raise QuotaExhausted(
-            _UNNAMED_QUOTAS.get(wait.period, used_up),
-            period="" if wait.period in _UNNAMED_QUOTAS else wait.period,
+            _CAUSES.get(wait.period, used_up),
+            period=wait.period if wait.period == MINUTE.name or wait.period not in _CAUSES else "",
             limit=wait.limit,
             retry_at=retry_at,
         )

@@ -132,6 +132,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         heard: the limits of the plan under which the server said until when it serves nothing, by period.
         unnamed: minutes in a row with a rejection without a period, and the number of the last.
         probe_at: when one request may go though the month is taken to be full (server's time); 0: it is not.
+        named: minutes with a rejection that names the minute, none served since, and the number of the last.
         senders: the limiters that live (server's time), by number.
         elsewhere: the number of a month, and how many of its charged requests only the user has told of.
         outage: the failures of the service in a row; its times are the wall clock's.
@@ -152,6 +153,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     heard: dict[str, PlanLimits] = {}
     unnamed: tuple[int, int] = (0, 0)
     probe_at: float = 0.0
+    named: tuple[int, int] = (0, 0)
     elsewhere: tuple[int, int] = (0, 0)
     outage: Outage = CALM
     senders: dict[int, LiveSender] = {}
@@ -202,6 +204,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
             heard={**other.heard, **self.heard},
             unnamed=max(self.unnamed, other.unnamed),
             probe_at=max(self.probe_at, other.probe_at),
+            named=max(self.named, other.named),
             elsewhere=max(self.elsewhere, other.elsewhere),
             senders={**other.senders, **self.senders},
             learned={**other.learned, **self.learned},

@@ -126,12 +126,11 @@ def test_the_guard_doubles_where_our_count_is_contradicted() -> None:
     """Once for a burst, up to a limit; not where a lower limit explains the rejection."""
     state, plan = state_at_40_s(10)
     guards = []
-    for ticket in range(2, 8):
-        assert state.take(Take(ticket, plan), 1000.0 + 100 * ticket) is None
-        state.settle(ticket, Settlement(1000.0 + 100 * ticket, 1000.0 + 100 * ticket))
+    for ticket, now in enumerate((1200.0, 1300.0, 1400.0, 1500.0, 1700.0, 2000.0), start=2):
+        assert state.take(Take(ticket, plan), now) is None
+        state.settle(ticket, Settlement(now, now))
         for _ in range(2):
-            error = rejection(period="minute", limit=10)
-            state.record_rejection(ticket, error, plan, 1000.0 + 100 * ticket)
+            state.record_rejection(ticket, rejection(period="minute", limit=10), plan, now)
         guards.append(state.guard)
     assert guards == [2.0, 4.0, MAX_GUARD_S, MAX_GUARD_S, MAX_GUARD_S, MAX_GUARD_S]
 

@@ -126,6 +126,39 @@ async def test_a_day_of_rejections_without_a_period_takes_a_request_an_hour(
         assert ((await client.quota()).month.left) == 0
 
 
+@pytest.mark.parametrize("max_wait", [None, 5])
+@pytest.mark.parametrize("shared", [False, True])
+async def test_a_day_of_rejections_that_name_the_minute_does_not_eat_the_month(
+    world: World,
+    make: Callable[..., EnlightenClient],
+    max_wait: float | None,
+    shared: bool,
+    tmp_path: Path,
+) -> None:
+    """After some minutes each pause is twice as long, up to an hour; callers hear until when."""
+    reject(world, period="minute")
+    kept = {"state": tmp_path / "enlighten.db"} if shared else {}
+    client, told = make(plan=WATT, **kept), set[type[EnlightenError]]()
+    while world.clock.now() < START + 24 * HOUR_S:
+        if shared:
+            client = make(plan=WATT, **kept)
+        with pytest.raises(EnlightenError) as caught:
+            await client.with_options(max_wait=max_wait).summary(world.system)
+        told.add(type(caught.value))
+        assert caught.value.retry_at is None or caught.value.retry_at.timestamp() > world.clock.now() - 60
+        await world.clock.sleep(300)
+    assert sent(world) <= 40
+    assert told <= {QuotaExhausted, BudgetExceeded, Throttled}
+    world.emulator.faults.clear()
+    await world.clock.sleep(HOUR_S)
+    for _ in range(3):  # the first that is served opens everything
+        assert (await client.summary(world.system)).receipt.sent == 1
+    reject(world, period="minute", times=3)
+    began = world.clock.monotonic()
+    await client.summary(world.system)  # as ever, it is waited out
+    assert world.clock.monotonic() - began <= 200
+
+
 async def test_the_first_request_that_is_served_ends_it(
     world: World, make: Callable[..., EnlightenClient]
 ) -> None:
