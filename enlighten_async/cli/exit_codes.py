@@ -58,7 +58,7 @@ ADVICE: Mapping[type[errors.EnlightenError], str] = {
 LOGIN = "ENLIGHTEN_CLIENT_ID, ENLIGHTEN_CLIENT_SECRET, then enlighten login"
 
 WORDS: Mapping[str, str | Callable[[re.Match[str]], str]] = {
-    r"only v4 of the API has this: .*": f"only version 4 of the API has this: log in to it ({LOGIN})",
+    r"only v4 of the API has \w+: .*": f"only version 4 of the API has this: log in to it ({LOGIN})",
     r"\bsystem_id\b": "SYSTEM",
     r"\b(start|end)_(?:at|date|time)\b": r"--\1",
     r"\b(base_url|max_age|max_requests|summary_date|plan|state)=": lambda found: f"{_option(found[1])} ",

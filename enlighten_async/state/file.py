@@ -151,6 +151,9 @@ class MemoryCopy:
         file.backup(self._connection)
         self._newest = -1
 
+    def __del__(self) -> None:
+        self._connection.close()
+
     def read(self, pending: PendingWrites, writes: Numbered, work: Work[T]) -> T:
         """Do some work that only reads, after those of the pending writes that the copy has not got yet."""
         new = {number: write for number, write in writes.items() if number > self._newest}

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 
-from enlighten_async import Query
+from enlighten_async import Query, TransportError
 from enlighten_async.emulator import Quota
 from tests.tasks import living
 from tests.world import World
@@ -224,8 +224,8 @@ async def test_nothing_but_the_answer_is_left(anyio_backend_name: str) -> None:
     gc.collect()
 
 
-async def test_a_fault_in_a_users_transport_is_raised_as_it_is(world: World) -> None:
-    """A programming error of theirs is no error of ours, nor a group: it comes through as raised."""
+async def test_a_fault_in_a_users_transport_is_told_by_its_place(world: World) -> None:
+    """A programming error of theirs is one of our family, not a group; its cause is what was raised."""
 
     def handler(request: httpx.Request) -> httpx.Response:
         if request.url.params.get("start_at", "0") < "1749000000":
@@ -233,5 +233,7 @@ async def test_a_fault_in_a_users_transport_is_raised_as_it_is(world: World) -> 
         return httpx.Response(200, json={"system_id": 1765, "total_devices": 1})
 
     client = world.client(transport=httpx.MockTransport(handler))
-    with pytest.raises(KeyError, match="theirs"):
+    place = r"handler \(test_cancel.py:\d+\) raised KeyError: .theirs."
+    with pytest.raises(TransportError, match=place) as caught:
         await client.rgm_stats(1765, **world.days(70))
+    assert isinstance(caught.value.__cause__, KeyError)
