@@ -117,7 +117,7 @@ def test_importing_the_package_leaves_extras_and_the_emulator_alone() -> None:
         "enlighten_async.cli",
         "enlighten_async.emulator",
         "enlighten_async.testing",
-        *("duckdb", "nanoarrow", "numpy", "pandas", "polars", "pyarrow"),
+        *("duckdb", "nanoarrow", "numpy", "pandas", "polars", "pyarrow", "pydantic"),
     }
     assert heavy.isdisjoint(loaded)
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from itertools import repeat
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Final, TypeVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, get_origin
 
 import msgspec
 from attrs import evolve, fields, has, resolve_types
@@ -20,6 +20,9 @@ from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.series import NAN, Series, columns_of
 from enlighten_async.windows import DAY, Window, as_datetime
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 T = TypeVar("T")
 
@@ -70,6 +73,26 @@ def decoded(json: bytes | str, model: type[T]) -> T:
     if not isinstance(values, dict):
         raise InputError(f"no {model.__name__} as to_json() gives it: not an object in JSON")
     return restored(values, model)
+
+
+def pydantic_schema(model: type[Any], handler: Callable[[object], CoreSchema]) -> CoreSchema:
+    """Return a schema of pydantic: a model is taken as it is, or from its plain values, and written as such.
+
+    Args:
+        model: the class.
+        handler: makes the schema of a type, as pydantic passes it.
+    """
+    from pydantic_core import core_schema  # noqa: PLC0415 - whoever asks for it has it
+
+    from enlighten_async.export import shapes  # noqa: PLC0415 - many classes that nothing else needs
+
+    shape = handler(getattr(shapes, f"{model.__name__}Dict"))
+    read = core_schema.no_info_after_validator_function(model.from_dict, shape)
+    return core_schema.json_or_python_schema(
+        json_schema=read,
+        python_schema=core_schema.union_schema([core_schema.is_instance_schema(model), read]),
+        serialization=core_schema.plain_serializer_function_ser_schema(model.to_dict),
+    )
 
 
 # Series as text: column by column, as a loop over rows would take several times as long

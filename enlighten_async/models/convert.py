@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from datetime import date, datetime
 from math import isfinite
 from types import MappingProxyType, NoneType
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, cast, get_args, overload
 
 from attrs import NOTHING, Attribute, AttrsInstance, Factory, fields, has, resolve_types
 from cattrs import Converter
@@ -20,6 +20,11 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from enlighten_async.models.tabular import Tabular
 from enlighten_async.windows import DAY, END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
+
+    from enlighten_async.export.shapes import PlainValues
 
 MAX_VALUES, MAX_OBJECTS, MAX_LEFT_OUT = 1_000_000, 50_000, 100
 """Values and objects in one list, and objects that may be left out of one as they cannot be read, at most."""
@@ -149,15 +154,20 @@ class ToDict:
 
     __slots__ = ()
 
-    def to_dict(self) -> Mapping[str, object]:
-        """Return the object as plain values that `json` can write.
+    if TYPE_CHECKING:
+        to_dict: ClassVar[PlainValues] = PlainValues()
+        """Return the object as plain values; see its shape."""
+    else:
 
-        Instants are in ISO 8601 in UTC, dates in ISO 8601; series are lists of rows. The coverage tells
-        `complete`, `got` and `expected` as well, and daily values have their `dates` beside them.
-        """
-        from enlighten_async.export import documents  # noqa: PLC0415 - only documents need it
+        def to_dict(self) -> Mapping[str, object]:
+            """Return the object as plain values that `json` can write.
 
-        return documents.plain(self)
+            Instants are in ISO 8601 in UTC, dates in ISO 8601; series are lists of rows. The coverage tells
+            `complete`, `got` and `expected` as well, and daily values have their `dates` beside them.
+            """
+            from enlighten_async.export import documents  # noqa: PLC0415 - only documents need it
+
+            return documents.plain(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Self:
@@ -200,6 +210,15 @@ class ToDict:
         from enlighten_async.export import documents  # noqa: PLC0415 - as above
 
         return documents.decoded(json, cls)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: object, handler: Callable[[object], CoreSchema]
+    ) -> CoreSchema:
+        """Return the schema by which pydantic, and so FastAPI, reads, writes and describes the object."""
+        from enlighten_async.export import documents  # noqa: PLC0415 - only pydantic asks for it
+
+        return documents.pydantic_schema(cls, handler)
 
 
 class RowSequence(ToDict, Tabular, Sequence[R_co], Generic[R_co]):

@@ -42,6 +42,7 @@ from enlighten_async import (
     ReauthorizationRequired,
     RequestTimeout,
     RgmStats,
+    System,
     Throttled,
     Unavailable,
     UsageError,
@@ -140,13 +141,6 @@ async def _gone(request: Request) -> None:
 router = APIRouter()
 
 
-class System(BaseModel):
-    """One system."""
-
-    system_id: int
-    name: str | None
-
-
 class Hour(BaseModel):
     """Energy of one local hour of the system; `complete` tells whether all of it has been reported."""
 
@@ -193,9 +187,8 @@ async def callback(request: Request, here: Here, tenant: Tenant) -> Response:
 
 @router.get("/systems")
 async def systems(request: Request, here: Here, tenant: Tenant) -> list[System]:
-    """List the owner's systems."""
-    found = await answered(request, here.interactive(tenant).systems())
-    return [System(system_id=each.system_id, name=each.system_name) for each in found]
+    """List the owner's systems; an answer, and each object in one, may be returned as it is."""
+    return list(await answered(request, here.interactive(tenant).systems()))
 
 
 @router.get("/systems/{system_id}/energy")
@@ -220,6 +213,20 @@ async def energy(
         as_of=found.coverage.as_of,
         problem=found.receipt.failure or None,
     )
+
+
+@router.get("/systems/{system_id}/intervals", response_model=RgmStats)
+async def intervals(
+    request: Request,
+    here: Here,
+    tenant: Tenant,
+    system_id: int,
+    days: Annotated[int, Query(ge=0, le=365)] = 1,
+) -> Response:
+    """Tell the intervals of today and the days before; a thread writes them, for there may be a year's."""
+    start = (datetime.now(UTC) - timedelta(days=days)).date()
+    found = await answered(request, here.interactive(tenant).rgm_stats(system_id, start_date=start))
+    return Response(await asyncio.to_thread(found.to_json), media_type="application/json")
 
 
 @router.get("/systems/{system_id}/energy.csv")

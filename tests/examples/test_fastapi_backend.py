@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from enlighten_async import EnlightenClient, MemoryTokenStore, OAuth, Plan, RetryPolicy
+from enlighten_async import EnlightenClient, MemoryTokenStore, OAuth, Plan, RetryPolicy, RgmStats
 from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Emulator, Fault, Quota
 from enlighten_async.testing import EmulatorTokenStore
@@ -150,6 +150,19 @@ async def test_a_health_check_costs_no_request() -> None:
         paths = (await browser.get("/openapi.json")).json()["paths"]
     assert "/systems/{system_id}/energy" in paths
     assert not site.emulator.log
+
+
+async def test_intervals_are_an_answer_again() -> None:
+    """OpenAPI describes them, and the list of systems."""
+    site = Site()
+    async with site.open() as browser:
+        told = await browser.get(site.energy.replace("energy", "intervals"))
+        described = (await browser.get("/openapi.json")).json()["components"]["schemas"]
+    assert told.headers["content-type"] == "application/json"
+    found = RgmStats.from_json(told.content)
+    assert f"/{found.system_id}/" in site.energy
+    assert len(found.intervals) == found.coverage.got > 0
+    assert {"RgmStatsDict", "SystemDict"} <= {*described}
 
 
 async def test_csv_comes_as_it_is_fetched() -> None:

@@ -53,12 +53,15 @@ from enlighten_async import (
     as_completed,
     concat,
 )
+from enlighten_async.export.shapes import RgmStatsDict
 
 
 async def results(client: EnlightenClient) -> None:
     """Awaited, each query gives its own type."""
     stats = await client.rgm_stats(1765)
     assert_type(stats, RgmStats)
+    assert_type(stats.to_dict(), RgmStatsDict)
+    assert_type(RgmStats.from_dict(stats.to_dict()), RgmStats)
     assert_type(stats.intervals, Series[RgmInterval])
     assert_type(stats.intervals[0], RgmInterval)
     assert_type(stats.intervals[1:], Series[RgmInterval])
