@@ -18,6 +18,7 @@ from enlighten_async.cli.settings import (
     CREDENTIALS,
     OPTIONS,
     PREFIX,
+    HelpContext,
     accept_settings,
     config_file,
     context_of,
@@ -83,6 +84,8 @@ def _in_one_line() -> Iterator[None]:
 
 class Enlighten(click.Group):
     """The group of all commands; its help lists them by what they are for."""
+
+    context_class = HelpContext
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands."""

@@ -128,15 +128,36 @@ class EmulatorCommand(click.Command):
 
 
 @click.command(cls=EmulatorCommand, short_help="Serve an emulator of the service.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=click.IntRange(1, 65_535), default=8700, show_default=True)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen at."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=8700,
+    show_default=True,
+    metavar="N",
+    help="Port to listen at.",
+)
 @click.option("--plan", type=click.Choice(PLANS), default="watt", show_default=True, help="Limits of a key.")
-@click.option("--seed", default=0, show_default=True, help="Seed of systems, weather and latencies.")
-@click.option("--users", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--systems", type=click.IntRange(1), default=8, show_default=True, help="Systems of each user.")
+@click.option(
+    "--seed", default=0, show_default=True, metavar="N", help="Seed of systems, weather and latencies."
+)
+@click.option(
+    "--users", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Users who may log in."
+)
+@click.option(
+    "--systems",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Systems of each user.",
+)
 @click.option(
     "--latency",
     type=click.FloatRange(0),
+    metavar="SECONDS",
     default=0.0,
     show_default=True,
     help="Seconds that an answer takes.",
@@ -144,6 +165,7 @@ class EmulatorCommand(click.Command):
 @click.option(
     "--jitter",
     type=click.FloatRange(0),
+    metavar="SECONDS",
     default=0.0,
     show_default=True,
     help="Seconds by which the latency varies, up or down.",
@@ -293,7 +315,7 @@ def _first(names: list[str]) -> str:
 
 
 @click.command(short_help="Fetch a year from an emulator of the service.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the emulated weather.")
+@click.option("--seed", default=0, show_default=True, metavar="N", help="Seed of the emulated weather.")
 @click.option("--v4", is_flag=True, help="By version 4 of the API, with a login.")
 @click.pass_obj
 def demo(context: CommandContext, seed: int, v4: bool) -> None:

@@ -186,7 +186,12 @@ def callback_server(port: int, path: str, state: str) -> Iterator[CallbackServer
 )
 @click.option("--redirect-uri", metavar="URL", help="URL the owner is led to, if it is not on this machine.")
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=8710, show_default=True, help="0: any that is free."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8710,
+    show_default=True,
+    metavar="N",
+    help="Port to wait at; 0: any that is free.",
 )
 @click.option("--paste", is_flag=True, help="Ask for the code instead of waiting for it at the port.")
 @click.option("--no-browser", is_flag=True, help="Only print the address of the page.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,9 @@ OPTIONS = (
 SECRET = frozenset({"API_KEY", "CLIENT_SECRET"})
 
 CONFIG = f"{PREFIX}CONFIG"
+
+UNBROKEN = "\u2011"
+"""The hyphen at which no line ends, in place of any other while a help is laid out."""
 
 
 class Setting(click.Option):
@@ -201,10 +204,33 @@ def settings(*, first: bool) -> list[click.Parameter]:
     ]
 
 
+class HelpFormatter(click.HelpFormatter):
+    """A formatter that breaks no word at its hyphens: a name in two lines cannot be copied."""
+
+    def write(self, string: str) -> None:
+        """Write a text with its hyphens."""
+        super().write(string.replace(UNBROKEN, "-"))
+
+    def write_text(self, text: str) -> None:
+        """Write a paragraph."""
+        super().write_text(text.replace("-", UNBROKEN))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Write a list of words and what they mean."""
+        super().write_dl([(word, text.replace("-", UNBROKEN)) for word, text in rows], col_max, col_spacing)
+
+
+class HelpContext(click.Context):
+    """The context of a command, with a formatter of its own."""
+
+    formatter_class = HelpFormatter
+
+
 def accept_settings(command: click.Command) -> click.Command:
     """Let a command, and those below it, take the options that it has none of its own for."""
     taken = {name for each in command.params for name in (*each.opts, each.name)}
     command.params += [each for each in settings(first=False) if not taken & {*each.opts, each.name}]
+    command.context_class = HelpContext
     for below in command.commands.values() if isinstance(command, click.Group) else ():
         accept_settings(below)
     return command

@@ -30,7 +30,13 @@ PRIORITIES = get_args(Priority)
 
 
 @click.command(short_help="Show the quota that is left.")
-@click.option("--priority", type=click.Choice(PRIORITIES), default="interactive", show_default=True)
+@click.option(
+    "--priority",
+    type=click.Choice(PRIORITIES),
+    default="interactive",
+    show_default=True,
+    help="Show what is left for requests of this rank.",
+)
 @click.option(
     "--used",
     type=click.IntRange(min=0),

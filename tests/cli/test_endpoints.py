@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from enlighten_async import EnlightenClient
 from enlighten_async.cli.app import cli
@@ -257,3 +258,20 @@ def test_yesterday_is_not_that_of_utc(enlighten: Commands) -> None:
     assert int(asked["start_at"]) == datetime.fromisoformat("2025-06-13T00:00-07:00").timestamp()
     assert enlighten("summary", 1765, "--summary-date", "yesterday").exit_code == 0
     assert enlighten.world.emulator.log[-1].params["summary_date"] == "2025-06-13"
+
+
+@pytest.mark.parametrize("words", every_command(cli), ids=" ".join)
+def test_each_option_is_explained_and_no_name_is_broken(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is printed at 80 columns: a name in two lines cannot be copied."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/home/me/.config")
+    done = CliRunner().invoke(cli, [*words, "--help"], env={"COLUMNS": str(HELP_COLUMNS)})
+    assert done.exit_code == 0
+    assert not re.findall(r"\w-$|\u2011|RANGE|\bINTEGER\b|\bFLOAT\b", done.stdout, re.MULTILINE)
+    command: click.Command = cli
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(cli), word) or command
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    assert [each.name for each in options if not each.help] == []
