@@ -184,7 +184,8 @@ def test_names_of_strangers_harm_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["frob"], "No such command 'frob'"),
+        (["frob"], "No such command 'frob'; cli --help"),
+        (["rgm-stat", 1765], "No such command 'rgm-stat': did you mean rgm-stats?"),
         (["rgm-stats"], "name systems, or else give --all; enlighten systems lists them"),
         (["rgm-stats", 1765, "--all", "--last", "1d"], "name systems, or else give --all"),
         (["rgm-stats", 1765, "--last", "soon"], "no length of time, such as 30d"),
