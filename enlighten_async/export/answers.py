@@ -75,6 +75,8 @@ def concat(answers: Iterable[Tabular]) -> Table:
     first = type(answers[0]) if answers else None
     if first and issubclass(first, SingleRow) and all(type(each) is first for each in answers):
         return object_table(first, answers)
+    if strange := [type(each).__name__ for each in answers if not hasattr(each, "_table")]:
+        raise InputError(f"concat takes answers, not {strange[0]}: await a query first")
     tables = [answer._table() for answer in answers]
     if not tables:
         raise InputError("there is nothing to concatenate: pass at least one answer")

@@ -44,7 +44,22 @@ def encoded(model: object, *, columns: bool = False) -> bytes:
         columns: whether series are an object of columns, in place of a list of rows.
     """
     write = partial(_json_columns if columns else _json_rows, instants=_Instants())
-    return msgspec.json.encode(_converter.unstructure(model), enc_hook=write)
+    values = _converter.unstructure(model)
+    try:
+        return msgspec.json.encode(values, enc_hook=write)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_readable(values), enc_hook=write)
+
+
+def _readable(values: object) -> object:
+    """Return values without halves of surrogate pairs in their texts: JSON can hold them, UTF-8 cannot."""
+    if isinstance(values, str):
+        return values.encode(errors="replace").decode()
+    if isinstance(values, list | tuple):
+        return [_readable(each) for each in values]
+    if isinstance(values, dict):
+        return {name: _readable(each) for name, each in values.items()}
+    return values
 
 
 def restored(values: object, model: type[T]) -> T:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from enlighten_async.errors import InputError
+
 PARTIAL = ".partial"
 """The end of the name of a file whose rows are not all there."""
 
@@ -27,24 +29,31 @@ class Draft:
         """Begin it.
 
         Args:
-            path: the file that it is to be.
+            path: the file that it is to be; a symbolic link stands for the file that it leads to.
 
         Raises:
             OSError: there is no such folder, or nothing can be written there.
+            InputError: it is a device, a named pipe or the like, which a file must not take the place of.
         """
+        path = Path(os.path.realpath(path))
         if not path.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "make this folder, or name another one", str(path.parent))
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "name a file, which this folder is not", str(path))
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no regular file: name another one, or pass an open binary file")
         for left_over in self._left_over(path):
             left_over.unlink(missing_ok=True)
         self.path = path
         self._draft = path.with_name(f"{_prefix(path)}{os.getpid()}.{id(self):x}.tmp")
         self._file: BinaryIO = self._draft.open("xb")
+        self._size = 0  # of what was written whole
 
     def write(self, data: bytes) -> None:
         """Write more of it."""
         self._file.write(data)
+        self._file.flush()
+        self._size += len(data)
 
     def commit(self) -> bool:
         """Give it its name, once it is on the disk; tell whether that has changed the file of that name."""
@@ -63,14 +72,19 @@ class Draft:
 
     def keep(self) -> Path:
         """Keep what there is of it, under a name that tells so, and return its path."""
-        self._file.close()
+        self._close()
+        os.truncate(self._draft, self._size)  # without the piece that the disk had no room for
         self._draft.replace(self._partial)
         return self._partial
 
     def discard(self) -> None:
         """Remove it."""
-        self._file.close()
+        self._close()
         self._draft.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        with suppress(OSError):  # of what could not be written, which the caller knows
+            self._file.close()
 
     @property
     def _partial(self) -> Path:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from io import TextIOBase
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -149,6 +150,20 @@ class Export(Generic[T]):
     async def _write_many(self, pool: QueryPool[T], file: Target) -> None:
         """Write one answer after another, and of a query that failed what did arrive."""
         failures: list[EnlightenError] = []
+        try:
+            await self._write_outcomes(pool, file, failures)
+        except BaseException:
+            self._tally.complete = False
+            with anyio.CancelScope(shield=True), suppress(OSError):
+                for query in pool.unread:  # some that are paid for may wait for an older one
+                    if (rest := query.partial()) is not None:
+                        await self._add(rest, file)
+            raise
+        if failures:
+            self._tally.complete = False
+            raise first_cause(failures, self, self.receipt)
+
+    async def _write_outcomes(self, pool: QueryPool[T], file: Target, failures: list[EnlightenError]) -> None:
         async with pool as outcomes:
             async for outcome in outcomes:
                 if isinstance(outcome, Answered):
@@ -158,9 +173,6 @@ class Export(Generic[T]):
                 if (rest := outcome.query.partial()) is not None:
                     await self._add(rest, file)
                 outcome.error.partial = None  # its rows are in the file
-        if failures:
-            self._tally.complete = False
-            raise first_cause(failures, self, self.receipt)
 
     async def _write_one(self, query: Query[object, T], file: Target) -> None:
         """Write an answer, part by part where it comes in parts."""
@@ -226,7 +238,7 @@ def write(
     rows: Callable[[T], Tabular] | None = None,
     limit: int = MAX_IN_FLIGHT,
 ) -> Export[T]:
-    """Write the rows of an answer, or of many, to a file as they come: await the result.
+    """Write the rows of a query's answer, or of many, to a file as they come: await the result.
 
         export = await write(client.rgm_stats(1765, start_at=a_year_ago), "year.parquet")
         print(export.path, export.rows, export.got, export.expected, export.receipt.sent)
@@ -254,8 +266,11 @@ def write(
         first cause, with the export as `partial`; and `OSError` where the file cannot be written.
 
     Raises:
-        InputError: the format is not known, or its library is not installed; nothing was sent.
+        InputError: the format is not known, its library is not installed, or `source` has no queries; when
+            awaited, the path is that of a device or the like. Nothing was sent.
     """
+    if isinstance(target, TextIOBase):
+        raise InputError("a file that is open for text takes no bytes: open it in binary mode, as by 'wb'")
     if isinstance(source, Query):
         source.close()  # the export is awaited in its place
     stream = None if isinstance(target, str | PathLike) else target

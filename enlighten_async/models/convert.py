@@ -190,7 +190,7 @@ class ToDict:
         `await asyncio.to_thread(answer.to_json)`; the event loop goes on meanwhile.
 
         Args:
-            columns: whether a series is an object with a list for each attribute, which is a third as long,
+            columns: whether a series is an object with a list for each attribute, which is half as long,
                 in place of a list of rows.
         """
         from enlighten_async.export import documents  # noqa: PLC0415 - as above

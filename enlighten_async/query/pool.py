@@ -67,6 +67,7 @@ class QueryPool(AsyncIterator[Outcome[T]]):
         self._arrival: anyio.Event | None = None
         self._running: dict[int, Query[object, T]] = {}
         self._ready: dict[int, Outcome[T] | Exception] = {}
+        self._unread: dict[int, Query[object, T]] = {}
         self._asked = 0
         self._handed_out = 0
         self._exhausted = False
@@ -129,6 +130,7 @@ class QueryPool(AsyncIterator[Outcome[T]]):
             if number in self._ready:
                 self._handed_out += 1
                 self._slots.release()
+                self._unread.pop(number)
                 return self._unwrapped(self._ready.pop(number))
             if self._exhausted and not self._running:
                 raise self._source_error or StopAsyncIteration
@@ -141,6 +143,11 @@ class QueryPool(AsyncIterator[Outcome[T]]):
         if isinstance(outcome, Exception):  # a fault that is not of the service, such as a bug
             raise outcome
         return outcome
+
+    @property
+    def unread(self) -> list[Query[object, T]]:
+        """The queries that were started and whose outcome nobody has taken, in order: see `Query.partial`."""
+        return list(self._unread.values())
 
     @property
     def progress(self) -> Progress:
@@ -166,7 +173,7 @@ class QueryPool(AsyncIterator[Outcome[T]]):
             await slots.acquire()
             async with aclosing(each_of(self._queries)) as queries:
                 async for query in queries:
-                    self._running[self._asked] = require_query(query)
+                    self._running[self._asked] = self._unread[self._asked] = require_query(query)
                     group.start_soon(self._run, self._asked, query)
                     self._asked += 1
                     await slots.acquire()
@@ -211,7 +218,7 @@ async def each_of(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T]:
 def require_query(query: Query[object, T]) -> Query[object, T]:
     """Return a query, or raise `InputError` if it is none."""
     if not isinstance(query, Query):
-        raise InputError(f"as_completed takes queries, which {query!r:.100} is not")
+        raise InputError(f"as_completed and write take queries, not {type(query).__name__}")
     return query
 
 
@@ -245,6 +252,8 @@ def as_completed(queries: Queries[T], *, limit: int = MAX_IN_FLIGHT, ordered: bo
     """
     if isinstance(queries, Query):
         raise InputError("as_completed takes several queries: await a single one, or give [query]")
+    if not isinstance(queries, Iterable | AsyncIterable):
+        raise InputError(f"as_completed and write take queries, not {type(queries).__name__}")
     if type(limit) is not int or limit < 1:
         raise InputError(f"limit is the number of queries at a time, 1 or more, not {limit!r:.50}")
     return QueryPool(queries, limit, ordered=ordered)

@@ -17,7 +17,7 @@ from enlighten_async.errors import InputError
 from enlighten_async.export import documents
 from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason
-from enlighten_async.models.intervals import SeriesResult
+from enlighten_async.models.intervals import Meta, SeriesResult
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.series import NAN, Series, columns_of, row_class
 from enlighten_async.windows import Window
@@ -157,6 +157,12 @@ def test_a_coverage_tells_what_a_page_shows() -> None:
             "reason": "failed",
         }
     ]
+
+
+def test_half_of_a_surrogate_pair_costs_one_character() -> None:
+    """JSON can hold it, UTF-8 cannot: the answer comes all the same."""
+    meta = Meta(status="half \ud800")
+    assert Meta.from_json(meta.to_json()).status == "half ?"
 
 
 def test_days_have_their_dates() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from enlighten_async import InputError
 from enlighten_async.export.draft import Draft
 
 posix = pytest.mark.skipif(os.name != "posix", reason="processes are looked up by POSIX's rules")
@@ -74,6 +75,59 @@ def test_a_folder_is_refused_before_anything_is_written(tmp_path: Path) -> None:
         Draft(tmp_path / "a.csv")
     with pytest.raises(FileNotFoundError, match="make this folder"):
         Draft(tmp_path / "none" / "a.csv")
+
+
+@posix
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to a device"])
+def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
+    """It is not replaced, nor what a link leads to."""
+    path = tmp_path / "a.csv"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path(os.devnull)
+    else:
+        path.symlink_to(os.devnull)
+    before = path.lstat()
+    with pytest.raises(InputError, match="no regular file"):
+        Draft(path)
+    assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+
+
+@posix
+def test_a_link_stays_and_its_file_is_written(tmp_path: Path) -> None:
+    """Also where there is no such file yet."""
+    (tmp_path / "to").mkdir()
+    link, file = tmp_path / "link.csv", tmp_path / "to" / "a.csv"
+    link.symlink_to(file)
+    for data in (b"1", b"2"):
+        draft = Draft(link)
+        draft.write(data)
+        assert draft.commit()
+        assert (link.is_symlink(), file.read_bytes()) == (True, data)
+    assert sorted(each.name for each in (tmp_path / "to").iterdir()) == ["a.csv"]
+
+
+@posix
+@pytest.mark.parametrize("end", ["keep", "discard"])
+def test_a_disk_that_is_full_leaves_no_draft(tmp_path: Path, end: str) -> None:
+    """What was written before is kept whole, or nothing is left."""
+    program = """
+import resource, signal, sys
+from pathlib import Path
+from enlighten_async.export.draft import Draft
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+draft = Draft(Path(sys.argv[1]))
+draft.write(b"a row" * 1000)
+try:
+    draft.write(b"a row" * 2000)
+except OSError:
+    getattr(draft, sys.argv[2])()
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.csv"), end], check=True)
+    left = {each.name: each.stat().st_size for each in tmp_path.iterdir()}
+    assert left == ({"a.csv.partial": 5000} if end == "keep" else {})
 
 
 @posix

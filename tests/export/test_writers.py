@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from enlighten_async import (
@@ -23,6 +24,7 @@ from enlighten_async import (
     RgmStats,
     ServerError,
     UsageError,
+    concat,
     write,
 )
 from enlighten_async.emulator import Fault, System
@@ -167,6 +169,40 @@ async def test_a_full_disk_is_told(world: World, tmp_path: Path) -> None:
 
 
 # Several queries
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_a_cancellation_keeps_what_arrived(tmp_path: Path, *, several: bool) -> None:
+    """Of one query and of several: the rows of those under way, and of those that wait for an older one."""
+    world, client, ids = fleet(3)
+    path = tmp_path / "a.csv"
+    with anyio.CancelScope() as scope:
+
+        def stop(answer: bytes) -> bytes:
+            scope.cancel()
+            return answer
+
+        world.emulator.inject(Fault(after=7, transform=stop))
+        queries = [client.rgm_stats(each, **world.days(70)) for each in ids]
+        await write(queries if several else queries[0], path)
+    assert names(tmp_path) == ["a.csv.partial"]
+    rows = told(rows_of(tmp_path / "a.csv.partial"))
+    assert len(rows) == len(set(rows)) > 96 * 7 * 2
+    assert scope.cancelled_caught
+
+
+async def test_what_is_no_query_is_refused(world: World, tmp_path: Path) -> None:
+    """An answer, a number, a file that is open for text."""
+    client = world.client()
+    answer = await client.summary(world.system)
+    for source in (answer, [answer], 5):
+        with pytest.raises(InputError, match="take queries, not"):
+            await write(source, tmp_path / "a.csv")  # type: ignore[call-overload]
+    with pytest.raises(InputError, match="binary mode"):
+        write(client.systems(), io.StringIO(), format="csv")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="not Query: await"):
+        concat([client.systems()])  # type: ignore[list-item]
+    assert (world.emulator.counts.sent, names(tmp_path)) == (1, [])
 
 
 async def test_several_systems_are_in_the_order_of_the_queries(tmp_path: Path) -> None:

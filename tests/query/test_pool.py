@@ -303,7 +303,7 @@ async def test_wrong_use_costs_nothing(world: World) -> None:
     with pytest.raises(UsageError, match="async with"):
         await anext(pool)
     async with as_completed([7]) as outcomes:  # type: ignore[list-item]
-        with pytest.raises(InputError, match="takes queries"):
+        with pytest.raises(InputError, match="take queries"):
             await anext(outcomes)
     with pytest.raises(UsageError, match="once"):
         async with outcomes:
