@@ -441,9 +441,8 @@ class SeriesPlan(QueryPlan[S, S]):
             limits = evolve(limits, span=requests.facts.span)
         asked = self.range or Range.today(now, zone)
         window, newest = asked.window(now, zone, limits.grid), floor(now, limits.grid)
-        if (
-            not window.seconds and cached.doubts_time and cached.doubts_time()
-        ):  # the range may have begun by the service's clock
+        if window.start > newest and cached.doubts_time and cached.doubts_time():
+            # The range may have begun by the service's clock.
             end = min(window.start + limits.span, asked.until(zone, limits.grid))
             window = Window(window.start, end)
         to_ask, known, unasked = _split(limits, window, now, zone, cached, local=asked.local)

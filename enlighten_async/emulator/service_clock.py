@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enlighten_async.clock import SystemClock
 
+MAX_ADVANCE_S = 100 * 365 * 86_400.0
+"""Seconds that the clock may be ahead: dates far beyond them are not known to the system's libraries."""
+
 
 class ServiceClock(SystemClock):
     """The clock of this machine, moved by a constant; waits take their real time.
@@ -28,6 +31,6 @@ class ServiceClock(SystemClock):
         Raises:
             ValueError: the time would step back.
         """
-        if not 0 <= seconds < float("inf"):
-            raise ValueError(f"cannot advance by {seconds} seconds: give a number, 0 or more")
+        if not 0 <= seconds <= MAX_ADVANCE_S - self._offset:
+            raise ValueError(f"cannot advance by {seconds} seconds: give 0 or more, a century at most in all")
         self._offset += seconds

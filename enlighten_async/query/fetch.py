@@ -429,7 +429,8 @@ class Fetcher:
 
     def _check_allowed(self, allowed: int) -> None:
         if allowed == 0:
-            why = "only_cached" if self.options.only_cached else "max_wait=0"
+            why = "max_requests=0" if self.options.max_requests == 0 else "max_wait=0"
+            why = "only_cached" if self.options.only_cached else why
             raise BudgetExceeded(
                 "not all of this is cached, as young as max_age wants it, and nothing may be sent "
                 f"({why}): allow requests, or give a longer max_age"

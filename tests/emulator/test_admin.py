@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from enlighten_async.clock import SystemClock
-from enlighten_async.emulator import Access, Emulator, Fault, Quota
+from enlighten_async.emulator import Access, Emulator, Fault, Quota, ServiceClock
 from enlighten_async.testing import FakeClock
 
 SUMMARY = "/api/v2/systems/1765/summary"
@@ -136,6 +136,11 @@ async def test_time_moves_ahead(clock: FakeClock) -> None:
         moved = await client.post("/_emulator/time", json={"advance": 3600})
         assert moved.json()["time"] == "2025-06-15T20:00:00+00:00"
         assert (await client.post("/_emulator/time", json={"advance": -1})).status_code == 400
+    async with service(Emulator(clock=ServiceClock())) as client:
+        for far in (1e18, 1e11, 4e9):
+            assert (await client.post("/_emulator/time", json={"advance": far})).status_code == 400
+        assert (await client.post("/_emulator/time", json={"advance": 3e9})).status_code == 200
+        assert (await client.post("/_emulator/time", json={"advance": 3e9})).status_code == 400
     async with service(Emulator(clock=SystemClock())) as client:
         still = await client.post("/_emulator/time", json={"advance": 1})
     assert (still.status_code, "cannot be moved" in still.json()["error"]) == (400, True)

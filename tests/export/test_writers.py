@@ -183,8 +183,8 @@ async def test_a_cancellation_keeps_what_arrived(tmp_path: Path, *, several: boo
             return answer
 
         world.emulator.inject(Fault(after=7, transform=stop))
-        queries = [client.rgm_stats(each, **world.days(70)) for each in ids]
-        await write(queries if several else queries[0], path)
+        queries = (client.rgm_stats(each, **world.days(70)) for each in ids)
+        await write(queries if several else next(queries), path)
     assert names(tmp_path) == ["a.csv.partial"]
     rows = told(rows_of(tmp_path / "a.csv.partial"))
     assert len(rows) == len(set(rows)) > 96 * 7 * 2
@@ -198,10 +198,12 @@ async def test_what_is_no_query_is_refused(world: World, tmp_path: Path) -> None
     for source in (answer, [answer], 5):
         with pytest.raises(InputError, match="take queries, not"):
             await write(source, tmp_path / "a.csv")  # type: ignore[call-overload]
+    query = client.systems()
     with pytest.raises(InputError, match="binary mode"):
-        write(client.systems(), io.StringIO(), format="csv")  # type: ignore[arg-type]
+        write(query, io.StringIO(), format="csv")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="not Query: await"):
-        concat([client.systems()])  # type: ignore[list-item]
+        concat([query])  # type: ignore[list-item]
+    query.close()
     assert (world.emulator.counts.sent, names(tmp_path)) == (1, [])
 
 

@@ -303,6 +303,8 @@ async def test_max_requests_refuses_before_anything_is_sent(world: World) -> Non
         await client.rgm_stats(world.system, **world.days(365))
     assert world.emulator.counts.sent == 0
     assert (await client.rgm_stats(world.system, **world.days(300))).receipt.sent == 43
+    with pytest.raises(BudgetExceeded, match="max_requests=0"):
+        await client.with_options(max_requests=0).summary(world.system)
 
 
 @pytest.mark.slow

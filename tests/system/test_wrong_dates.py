@@ -143,3 +143,12 @@ async def test_a_range_that_has_not_begun_costs_one_request_at_most(version: str
     async with opened(world, version) as client:
         sent = [(await client.rgm_stats(world.system, start_at=start)).receipt.sent for _ in range(3)]
     assert sent in ([1, 0, 0], [0, 0, 0])
+
+
+@VERSIONS
+async def test_a_range_whose_first_interval_is_not_over_costs_nothing(version: str) -> None:
+    """It has begun, so that our own clock is believed: there is nothing to ask for yet."""
+    world = World(now=1_750_000_520.0)
+    async with opened(world, version) as client:
+        answer = await client.rgm_stats(world.system, start_at=world.clock.now() - 5)
+    assert (answer.window.seconds, answer.coverage.expected, answer.receipt.sent) == (0, 0, 0)
