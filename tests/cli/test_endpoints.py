@@ -79,7 +79,17 @@ def test_each_help_reads_well_at_80_columns(words: tuple[str, ...], monkeypatch:
     assert not [line for line in text.splitlines() if line.endswith("...") and "[OPTIONS]" not in line]
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=names)
+MANY_PAGES = {"micros-telemetry"}
+"""Commands whose answers take seconds."""
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        pytest.param(each, id=names(each), marks=[pytest.mark.slow] if names(each) in MANY_PAGES else [])
+        for each in ENDPOINTS
+    ],
+)
 def test_each_endpoint_answers_in_each_format(tmp_path: Path, endpoint: Endpoint) -> None:
     """By version 4; a thing that this system does not have is told so."""
     enlighten = CommandsV4(tmp_path, quota=Quota.UNLIMITED)

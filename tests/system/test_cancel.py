@@ -133,6 +133,7 @@ async def test_cancelled_at_every_step_of_the_event_loop(use: Use, anyio_backend
     assert steps > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [awaited, streamed])
 async def test_cancelled_as_asyncio_does_it(use: Use, anyio_backend_name: str) -> None:
     """By `task.cancel()`, after 0, 1, 2, ... turns: the task ends as cancelled, with the message given."""

@@ -126,6 +126,7 @@ async def test_a_day_of_rejections_without_a_period_takes_a_request_an_hour(
         assert ((await client.quota()).month.left) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_wait", [None, 5])
 @pytest.mark.parametrize("shared", [False, True])
 async def test_a_day_of_rejections_that_name_the_minute_does_not_eat_the_month(
