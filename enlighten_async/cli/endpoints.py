@@ -32,7 +32,7 @@ RANGE = re.compile(r"(start|end)_(at|date|time)")
 
 PERIOD_HELP = MappingProxyType({"start": "First day of the range", "end": "Last day, inclusive"})
 
-UNITS = get_args(Unit)
+SUM_UNITS = get_args(Unit)
 
 Method: TypeAlias = Callable[..., Any]
 
@@ -256,7 +256,7 @@ def _views(endpoint: Endpoint) -> list[click.Option]:
         zone = "Zone of the days and hours.  [default: the system's if known, else UTC]"
         found.append(
             click.Option(
-                ["--by"], type=click.Choice(UNITS), help="Give energies by local hour, day or month."
+                ["--by"], type=click.Choice(SUM_UNITS), help="Give energies by local hour, day or month."
             )
         )
         found.append(click.Option(["--timezone"], callback=params.zone, metavar="NAME", help=zone))

@@ -17,7 +17,7 @@ from enlighten_async.export.escapes import visible
 from enlighten_async.models import Coverage, Gap, Reason, Receipt
 from enlighten_async.models.convert import ToDict
 
-UNITS = "kMGT"
+SIZE_PREFIXES = "kMGT"
 """Prefixes of byte sizes: thousands, millions, and so on."""
 
 BAR_STYLE = "yellow"
@@ -60,8 +60,8 @@ def size(count: int) -> str:
     """Return a number of bytes, in units of 1,000."""
     if count < 1000:
         return f"{count} B"
-    power = min((len(str(count)) - 1) // 3, len(UNITS))
-    return f"{count / 1000**power:,.1f} {UNITS[power - 1]}B"
+    power = min((len(str(count)) - 1) // 3, len(SIZE_PREFIXES))
+    return f"{count / 1000**power:,.1f} {SIZE_PREFIXES[power - 1]}B"
 
 
 def kwh(wh: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 import click
 from attrs import frozen
 
-from enlighten_async.cli.formatting import UNITS
+from enlighten_async.cli.formatting import SIZE_PREFIXES
 from enlighten_async.cli.settings import PREFIX, Setting
 from enlighten_async.client.options import ViewOptions
 from enlighten_async.errors import InputError
@@ -22,7 +22,7 @@ from enlighten_async.windows import time_zone
 
 PLANS = {"watt": Plan.WATT, "kilowatt": Plan.KILOWATT, "megawatt": Plan.MEGAWATT, "partner": Plan.PARTNER}
 
-SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d*)?)\s*([{UNITS}])?B?", re.IGNORECASE)
+SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d*)?)\s*([{SIZE_PREFIXES}])?B?", re.IGNORECASE)
 
 SPAN = re.compile(r"(\d{1,6})\s*([smhdwy]?)", re.IGNORECASE)
 
@@ -125,7 +125,7 @@ def size(_context: click.Context, _option: click.Parameter, text: str | None) ->
     if found is None:
         raise click.BadParameter(f"{text!r} is not a size, such as 100M, 1.5G or 500k")
     number, unit = found.groups()
-    return int(float(number) * 1000 ** (UNITS.lower().index(unit.lower()) + 1 if unit else 0))
+    return int(float(number) * 1000 ** (SIZE_PREFIXES.lower().index(unit.lower()) + 1 if unit else 0))
 
 
 _ASKING: Mapping[str, Mapping[str, Any]] = MappingProxyType(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STEP_ROWS: Final = 1_000
+PIECE_ROWS: Final = 1_000
 """Rows that are made into text at a time: another thread, such as an event loop's, may run between them."""
 
 
@@ -156,7 +156,7 @@ def _steps(series: Series[object]) -> Iterator[tuple[str, list[array[Any]]]]:
     """Yield each column's name, and its numbers so many at a time."""
     for column in columns_of(series._row):
         values = series._columns[column.name]
-        yield column.name, [values[at : at + STEP_ROWS] for at in range(0, len(values), STEP_ROWS)]
+        yield column.name, [values[at : at + PIECE_ROWS] for at in range(0, len(values), PIECE_ROWS)]
 
 
 def _figures(values: array[Any]) -> str:

@@ -36,9 +36,11 @@ PERIOD_END_TOLERANCE_S = 60.0
 
 RETRY_AFTER = "Retry-After"
 """Name, beside the periods, of the time for which the header of a rejection wants no requests."""
-UNNAMED_MINUTES = 4
-"""Minutes in a row with a rejection that names no period, from which on the month is taken to be full: if it
-were the minute, a request at the start of the next one would have been served."""
+MAX_REJECTED_MINUTES = 4
+"""Minutes in a row with a rejection, from which on it is not believed that the next minute is open: where no
+period was named the month is taken to be full, else each pause is twice as long as the one before."""
+MIN_PAUSE_S = 120.0
+"""Seconds of the first of those pauses."""
 PROBE_GAP_S = 3570.0
 """Seconds from one request to the next while the month is taken to be full: callers who come once an hour
 find one due each time."""
@@ -289,8 +291,8 @@ class Blocks:
             minutes = last = 0
         if MINUTE.index(latest) > last:
             self.named = minutes, last = minutes + 1, MINUTE.index(latest)
-        late = minutes - UNNAMED_MINUTES
-        return 0.0 if late < 0 else min(PROBE_GAP_S, 120.0 * 2 ** min(late, 10))
+        late = minutes - MAX_REJECTED_MINUTES
+        return 0.0 if late < 0 else min(PROBE_GAP_S, MIN_PAUSE_S * 2 ** min(late, 10))
 
     def _open_month(self) -> None:
         """End that the month is taken to be full."""
@@ -306,7 +308,7 @@ class Blocks:
             minutes = last = 0
         if MINUTE.index(latest) > last:
             self.unnamed, self.heard[""] = (minutes + 1, MINUTE.index(latest)), limits
-        if self.unnamed[0] >= UNNAMED_MINUTES:
+        if self.unnamed[0] >= MAX_REJECTED_MINUTES:
             end = MONTH.start(MONTH.index(latest) + 1)
             self._block(MONTH.name, limits, end)
             self.probe_at = min(latest + PROBE_GAP_S, end)

@@ -506,7 +506,7 @@ class RateLimiter:
         used_up = f"the quota of this {wait.period} is used up{_reserve_note(wait.reserved)}"
         raise QuotaExhausted(
             _CAUSES.get(wait.period, used_up),
-            period=wait.period if wait.period == MINUTE.name or wait.period not in _CAUSES else "",
+            period="" if wait.period == RETRY_AFTER else wait.period,
             limit=wait.limit,
             retry_at=retry_at,
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 from attrs import Factory, define, evolve
@@ -35,6 +35,9 @@ from enlighten_async.state import in_thread
 from enlighten_async.transport import LARGE_BODY_BYTES, Credentials, Exchange, run_shielded
 from enlighten_async.windows import DAY, Window, as_datetime
 from enlighten_async.wire import ReplyKey, Request, Response, WindowRequests
+
+Receive: TypeAlias = Callable[[Request[Part], Response], EnlightenError | None]
+"""Takes the response to a request of a segment: returns the error that it stands for, or `None`."""
 
 MAX_REJECTIONS = 10
 """Rejections of one request after which its error is raised: the service contradicts itself."""
@@ -468,10 +471,11 @@ class Fetcher:
             again = segment.failures > 0 or segment.refreshed
             self.costs.count(grant, sent=sent_at is not None, again=again)
             try:
+                receive = partial(self._receive, segment, shared, grant)
                 if response is not None and len(response.body) > LONG_BODY_BYTES:
-                    failure = await self._receive_in_turn(segment, request, shared, grant, response)
+                    failure = await self._receive_in_turn(receive, request, response)
                 elif response is not None:
-                    failure = self._receive(segment, request, shared, grant, response)
+                    failure = receive(request, response)
                 else:
                     self._count_unanswered(segment, request, grant, failure, sent_at, began)
             finally:
@@ -498,12 +502,7 @@ class Fetcher:
         return described(request, self.session.transport.origin.base, self.session.clock.now())
 
     async def _receive_large(
-        self,
-        segment: SegmentState,
-        request: Request[Part],
-        shared: SharedRequest,
-        grant: Grant,
-        response: Response,
+        self, receive: Receive, request: Request[Part], response: Response
     ) -> EnlightenError | None:
         """Receive a response that is decoded in a thread; a cancel meanwhile takes effect afterwards.
 
@@ -516,33 +515,28 @@ class Fetcher:
         finally:
             if decoded.failed:
                 response = evolve(response, body=response.body[:LARGE_BODY_BYTES])
-            failure = self._receive(segment, evolve(request, decode=decoded), shared, grant, response)
+            failure = receive(evolve(request, decode=decoded), response)
         return failure
 
     async def _receive_in_turn(
-        self,
-        segment: SegmentState,
-        request: Request[Part],
-        shared: SharedRequest,
-        grant: Grant,
-        response: Response,
+        self, receive: Receive, request: Request[Part], response: Response
     ) -> EnlightenError | None:
         """Receive a response when it is its turn to be decoded; a cancel meanwhile does not lose it."""
         if len(response.body) > LARGE_BODY_BYTES:
-            return await self._receive_large(segment, request, shared, grant, response)
+            return await self._receive_large(receive, request, response)
         try:
             async with self.session.turn:
                 pass
         finally:
-            failure = self._receive(segment, request, shared, grant, response)
+            failure = receive(request, response)
         return failure
 
     def _receive(
         self,
         segment: SegmentState,
-        request: Request[Part],
         shared: SharedRequest,
         grant: Grant,
+        request: Request[Part],
         response: Response,
     ) -> EnlightenError | None:
         """Give a segment the part of a response, or return the error that it stands for."""

@@ -132,9 +132,7 @@ class CredentialTransport(httpx.AsyncBaseTransport):
         if size > LARGE_BODY_BYTES and exchange.place is None:
             await self._large.acquire()
             exchange.place = self._large
-            turns = (
-                MAX_LARGE_BODIES - self._large.value
-            )  # so that not all of them end in one step of the loop
+            turns = MAX_LARGE_BODIES - self._large.value  # or all would go on in one step of the loop
         for _ in range(turns):  # shielded: what was paid for is not given up half-way
             await anyio.lowlevel.cancel_shielded_checkpoint()
 

@@ -175,7 +175,7 @@ def test_days_have_their_dates() -> None:
 
 def test_columns_are_lists_by_name() -> None:
     """Null is null, an integral figure an integer; a long series has all its steps."""
-    count = 2 * documents.STEP_ROWS + 1
+    count = 2 * documents.PIECE_ROWS + 1
     before = answer(models.RgmStats, count)
     written = json.loads(before.to_json(columns=True))["intervals"]
     rows = json.loads(before.to_json())["intervals"]

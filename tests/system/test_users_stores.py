@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,15 +18,15 @@ class Broken:
     """An object of the user's over one of ours; methods of these names fail."""
 
     def __init__(self, inner: Any, *broken: str) -> None:
-        self._inner = inner
         self.broken = set(broken)
+        for name in dir(inner):
+            if not name.startswith("_") and callable(method := getattr(inner, name)):
+                setattr(self, name, partial(self._call, name, method))
 
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._inner, name)
-        return self._fail if name in self.broken else method
-
-    def _fail(self, *_: object, **__: object) -> Any:
-        raise LookupError("secret-CANARY")
+    def _call(self, name: str, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        if name in self.broken:
+            raise LookupError("secret-CANARY")
+        return method(*args, **options)
 
 
 @pytest.mark.parametrize("version", ["v2", "v4"])
