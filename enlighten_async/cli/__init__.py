@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 INTERRUPTED = 130
 """The exit code of Ctrl-C, as shells report it."""
@@ -25,6 +26,24 @@ def interruptible() -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
+@contextmanager
+def nothing_left_to_flush() -> Iterator[None]:
+    """Send what stdout cannot write to the null device: its flush at the exit would fail again (code 120).
+
+    Its disk is full, or its reader has closed the pipe, which has been told by then.
+    """
+    try:
+        yield
+    finally:
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@nothing_left_to_flush()
 def main() -> None:
     """Run the command line; ends the process with its exit code."""
     try:

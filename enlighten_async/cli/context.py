@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, NoReturn, Protocol, Unpack, cast
+from typing import Any, NoReturn, Protocol, Unpack, cast
 
 import click
 from attrs import AttrsInstance, Factory, asdict, field, frozen, has
@@ -209,7 +209,6 @@ class CommandContext:
                 asyncio.run(work())
             click.echo(nl=False)  # flushes, where there is a stdout
         except BrokenPipeError:
-            _close_quietly(sys.stdout)
             sys.exit(exit_codes.BROKEN_PIPE)
         except KeyboardInterrupt:
             if ended or not until_interrupted:
@@ -267,11 +266,3 @@ def _end_signals_as_ctrl_c(ended: list[int]) -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _close_quietly(stream: IO[str]) -> None:
-    """Send the rest of a stream's buffer to the null device: flushing it at exit would fail again."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except (OSError, ValueError):
-        return

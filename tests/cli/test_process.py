@@ -99,12 +99,14 @@ def test_a_signal_ends_it_at_once(emulator: Emulator, number: str, code: int) ->
 
 
 @posix
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["store", "prune", "--help"]])
-def test_a_full_disk_is_told_in_one_line(words: list[str]) -> None:
-    """Also for what is printed before a command begins."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["store", "prune", "--help"], ["quota"]])
+def test_a_full_disk_is_told_in_one_line(words: list[str], unbuffered: str) -> None:
+    """Also for what is printed before a command begins, and for what is still in a buffer."""
     command = [sys.executable, "-m", "enlighten_async", *words]
+    env = environment("http://127.0.0.1:9/api/v2", "user", PYTHONUNBUFFERED=unbuffered)
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=env)
     assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
 
 
