@@ -13,7 +13,8 @@ import threading
 import weakref
 from collections.abc import Iterable
 from functools import cached_property
-from typing import NoReturn, TypeAlias
+from itertools import chain
+from typing import AnyStr, NoReturn, TypeAlias
 from urllib.parse import quote, urlencode
 
 from attrs import define, field
@@ -56,27 +57,45 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = {secret for secret in secrets if len(secret) >= MIN_TEXT_CHARS}
-        # The longest first: a secret that contains another one is masked as a whole.
-        self._patterns = tuple(_SecretPattern(secret) for secret in sorted(known, key=len, reverse=True))
+        self.patterns = tuple(map(_SecretPattern, known))
         with _live_lock:
             _live_redactors.add(self)
 
     def __repr__(self) -> str:
-        return f"<Redactor of {len(self._patterns)} secrets>"
+        return f"<Redactor of {len(self.patterns)} secrets>"
 
     def text(self, text: str) -> str:
         """Return the text with the secrets masked."""
-        for pattern in self._patterns:
-            if pattern.run in text:
-                text = pattern.in_text.sub(MASK, text)
-        return text
+        return masked(text, self)
 
     def body(self, body: bytes) -> bytes:
         """Return the bytes with the secrets masked that have at least `MIN_BODY_CHARS` characters."""
-        for pattern in self._patterns:
-            if pattern.chars >= MIN_BODY_CHARS and pattern.run_bytes in body:
-                body = pattern.in_body.sub(MASK.encode(), body)
-        return body
+        patterns = [pattern for pattern in self.patterns if pattern.chars >= MIN_BODY_CHARS]
+        found = [pattern.in_body.finditer(body) for pattern in patterns if pattern.run_bytes in body]
+        return _replaced(body, found, MASK.encode()) if found else body
+
+
+def masked(text: str, *redactors: Redactor) -> str:
+    """Return the text with the secrets of several redactors masked.
+
+    All secrets are looked for in the text as it came: once a secret is masked, another one that contains it,
+    or overlaps it, would no longer be found.
+    """
+    patterns = [pattern for redactor in redactors for pattern in redactor.patterns]
+    found = [pattern.in_text.finditer(text) for pattern in patterns if pattern.run in text]
+    return _replaced(text, found, MASK) if found else text
+
+
+def _replaced(text: AnyStr, found: Iterable[Iterable[re.Match[AnyStr]]], mask: AnyStr) -> AnyStr:
+    """Return the text with a mask in place of every match, and one mask in place of those that overlap."""
+    parts: list[AnyStr] = []
+    end = 0
+    for match in sorted(chain.from_iterable(found), key=lambda match: match.span()):
+        if match.start() >= end:
+            parts += [text[end : match.start()], mask]
+        end = max(end, match.end())
+    parts.append(text[end:])
+    return text[:0].join(parts)
 
 
 class _SecretPattern:
@@ -143,24 +162,18 @@ class _MaskingFilter(logging.Filter):
 
 def _mask_record(record: logging.LogRecord, redactors: tuple[Redactor, ...]) -> None:
     message = record.getMessage()
-    masked = _mask(message, redactors)
-    if masked != message:
-        record.msg, record.args = masked, ()
+    shown = masked(message, *redactors)
+    if shown != message:
+        record.msg, record.args = shown, ()
     if record.exc_info and not record.exc_text:
         text = logging.Formatter().formatException(record.exc_info)
-        if _mask(text, redactors) != text:
+        if (shown := masked(text, *redactors)) != text:
             # Without `exc_info`: handlers that format frames themselves would show the secret again.
-            record.exc_text, record.exc_info = _mask(text, redactors), None
+            record.exc_text, record.exc_info = shown, None
     elif record.exc_text:
-        record.exc_text = _mask(record.exc_text, redactors)
+        record.exc_text = masked(record.exc_text, *redactors)
     if record.stack_info:
-        record.stack_info = _mask(record.stack_info, redactors)
-
-
-def _mask(text: str, redactors: tuple[Redactor, ...]) -> str:
-    for redactor in redactors:
-        text = redactor.text(text)
-    return text
+        record.stack_info = masked(record.stack_info, *redactors)
 
 
 _filter = _MaskingFilter()

@@ -26,7 +26,7 @@ from enlighten_async.errors import InputError, RequestTimeout, TransportError, U
 from enlighten_async.state import in_thread
 from enlighten_async.transport.body import Body, BodyError, Head
 from enlighten_async.transport.connections import Pool, Verify, proxy_for, run_shielded, show_to_respx
-from enlighten_async.transport.credentials import Redactor, Secret, install_filter
+from enlighten_async.transport.credentials import Redactor, Secret, install_filter, masked
 from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
 from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, origin
 from enlighten_async.wire import Response
@@ -498,7 +498,7 @@ class Transport:
 
     def _masked(self, exchange: Exchange, text: str) -> str:
         """Return a text of others with the secrets in it masked."""
-        return self._redactor.text(exchange.credentials.redactor.text(text))
+        return masked(text, self._redactor, exchange.credentials.redactor)
 
     def _timeout_error(self, exchange: Exchange) -> RequestTimeout:
         text = f"no whole answer within {self._timeout:g} s to {self._describe(exchange)}"

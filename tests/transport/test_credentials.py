@@ -34,7 +34,7 @@ from enlighten_async.transport import (
     Secret,
     Transport,
 )
-from enlighten_async.transport.credentials import LOGGERS, install_filter
+from enlighten_async.transport.credentials import LOGGERS, install_filter, masked
 from enlighten_async.wire import Request
 from tests.transport.tracebacks import frames
 
@@ -170,8 +170,40 @@ def test_other_text_is_left_alone(text: str, body: bytes) -> None:
     assert redactor.body(body) is body
 
 
-def test_longer_secret_is_masked_before_the_one_inside_it() -> None:
-    assert Redactor(["abcdefgh", "abcdefgh-ijkl"]).text("abcdefgh-ijkl abcdefgh") == "*** ***"
+@pytest.mark.parametrize(
+    ("secrets", "text", "shown"),
+    [
+        (["abcdefgh", "abcdefgh-ijkl"], "abcdefgh-ijkl abcdefgh", "*** ***"),
+        (["cd-efghij", "abcd-efghij-klmn"], "<abcd-efghij-klmn>", "<***>"),
+        (["abcd-efgh", "efgh-ijkl"], "<abcd-efgh-ijkl>", "<***>"),
+        (["abcd-efgh", "ijkl-mnop"], "abcd-efghijkl-mnop", "******"),
+    ],
+    ids=["at the start", "inside", "overlapping", "side by side"],
+)
+def test_secrets_that_share_characters_are_masked_as_a_whole(
+    secrets: list[str], text: str, shown: str
+) -> None:
+    """Also where they belong to several redactors, in whichever order."""
+    for ordered in (secrets, secrets[::-1]):
+        assert Redactor(ordered).text(text) == shown
+        assert Redactor(ordered).body(text.encode()) == shown.encode()
+        assert masked(text, *(Redactor([secret]) for secret in ordered)) == shown
+
+
+def test_logs_mask_a_secret_that_contains_one_of_another_client() -> None:
+    """A token may hold by chance what another client's user id is."""
+    install_filter()
+    logger, log = logging.getLogger("httpx"), Lines()
+    logger.addHandler(log)
+    token = "eyJhbGciOi.xIk0Yxx.sig"
+    clients = [Redactor([secret]) for secret in ("Ik0Y", token, "xx.s")]
+    try:
+        logger.warning("location: ?token=%s", token)
+    finally:
+        logger.removeHandler(log)
+    assert len(clients) == 3
+    assert "?token=***" in log.lines[0]
+    assert "eyJ" not in log.lines[0]
 
 
 def test_short_secrets_spoil_nothing() -> None:
