@@ -8,7 +8,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast, runtime_checkable
 from weakref import WeakSet, WeakValueDictionary
 
 from enlighten_async.errors import UsageError, users_errors
@@ -127,37 +127,94 @@ class MemoryQuotaStore:
 class UserQuotaStore:
     """A user's store, whose errors become ours: each has the user's as its cause, and shows no text of it.
 
+    No answer that is paid for depends on it. Where it fails to settle one, the log says so, and the counts go
+    on from what was known last; what it has not taken is given to it again before anything more is sent.
+
     Args:
         store: the store.
     """
 
     def __init__(self, store: QuotaStore) -> None:
         self._store = store
+        self._known: KeyState | None = None  # as the store had it last, or, while it fails, a copy
+        self._untaken: list[Callable[[KeyState], object]] = []
+        self._fails = False
 
     async def take(self, asked: Take, now: float) -> Wait | None:
-        """Put a request in flight and return `None`, or return why it has to wait."""
+        """Put a request in flight and return `None`, or return why it has to wait.
+
+        Raises:
+            UsageError: the store fails.
+        """
+        self._catch_up()
         with users_errors(_ROLE, self._store, "take"):
             return await self._store.take(asked, now)
 
     def update(self, change: Callable[[KeyState], T]) -> T:
-        """Change the state."""
-        with users_errors(_ROLE, self._store, "update"):
-            return self._store.update(change)
+        """Change the state: where the store fails, as it was known last, and the store's when it can be."""
+        if not self._fails:
+            try:
+                return self._call("update", change)
+            except UsageError as error:
+                self._begin_fault(error)
+        self._untaken.append(change)
+        return change(self._known or KeyState())
 
     def read(self, look: Callable[[KeyState], T]) -> T:
-        """Return the result of a function of the state."""
-        with users_errors(_ROLE, self._store, "read"):
-            return self._store.read(look)
+        """Return the result of a function of the state: where the store fails, as it was known last.
+
+        Raises:
+            UsageError: the store fails, and nothing is known yet.
+        """
+        if not self._fails:
+            try:
+                return self._call("read", look)
+            except UsageError as error:
+                if self._known is None:
+                    raise
+                self._begin_fault(error)
+        return look(self._known or KeyState())
 
     async def sync(self, *, refresh: bool = False) -> None:
         """Write what was noted; where an error would cost an answer it is logged."""
         try:
+            self._catch_up()
             with users_errors(_ROLE, self._store, "sync"):
                 await self._store.sync(refresh=refresh)
         except UsageError as error:
             if refresh:
                 raise
-            logger.warning("%s: what is spent may not be noted", error)
+            if not self._fails:  # which has been logged
+                logger.warning("%s: what is spent may not be noted", error)
+
+    def _call(self, method: Literal["update", "read"], function: Callable[[KeyState], T]) -> T:
+        """Let the store apply a function to its state, which is known then."""
+
+        def seen(state: KeyState) -> T:
+            self._known = self._known if self._fails else state
+            return function(state)
+
+        with users_errors(_ROLE, self._store, method):
+            return (self._store.update if method == "update" else self._store.read)(seen)
+
+    def _begin_fault(self, error: UsageError) -> None:
+        """Log once that the store fails, and go on with a copy of the state that was known last."""
+        self._known, self._fails = (self._known or KeyState()).fork(), True
+        logger.warning("%s: nothing more is sent until it can be used again; answers are kept", error)
+
+    def _catch_up(self) -> None:
+        """Give the store what it has not taken, if it failed.
+
+        Raises:
+            UsageError: it still fails.
+        """
+        while self._untaken:
+            self._call("update", self._untaken[0])
+            del self._untaken[0]
+        if self._fails:
+            self._call("read", lambda _: None)
+            self._fails = False
+            logger.info("the quota store can be used again; what was spent meanwhile is noted")
 
 
 _ROLE = "quota store"

@@ -23,6 +23,7 @@ from enlighten_async.errors import (
     Throttled,
     TokenRefused,
     TransportError,
+    UsageError,
 )
 from enlighten_async.limiter import LOGGED_WAIT_S, Grant, Waiter
 from enlighten_async.models.coverage import Gap, Reason
@@ -373,10 +374,12 @@ class Fetcher:
     def _refuse(self, segment: SegmentState, refusal: EnlightenError) -> None:
         """End a segment that may not send: by the failure of its last attempt, if there was one."""
         own, request = segment.failure, segment.request
-        if own is not None and (is_outage(refusal) or isinstance(refusal, BudgetExceeded)):
+        if own is not None and (is_outage(refusal) or isinstance(refusal, BudgetExceeded | UsageError)):
             own.retry_at = own.retry_at or refusal.retry_at
             segment.fail(own)
             self._note(own)
+            if isinstance(refusal, UsageError):  # a store that fails, say, which is another matter
+                self._note(refusal)
         elif request is not None and (part := request.empty_answer_for(refusal)) is not None:
             segment.accept(part)
         else:
