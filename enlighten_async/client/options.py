@@ -76,7 +76,8 @@ class ViewOptions(TypedDict, total=False):
     priority: Priority
     """Class of its requests: "interactive" (as a client is at first), "poll" for regular reading, "backfill"
     for history. They go in this order, in all clients that share counts; and for each class above, a tenth of
-    the minute and a twentieth of the month are held back from those below, 1 request at least.
+    the minute and a twentieth of the month are held back from those below, 1 request at least. Of the month
+    less is held back each day, and nothing on its last.
     """
     max_age: timedelta | float | None
     """How old (seconds, or a timedelta) a cached answer may be where it may still change; 0 pays for all

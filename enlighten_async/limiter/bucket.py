@@ -45,6 +45,9 @@ PROBE_GAP_S = 3570.0
 """Seconds from one request to the next while the month is taken to be full: callers who come once an hour
 find one due each time."""
 
+MAX_RULES = 8
+"""Rules of classes and days that are remembered."""
+
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -83,14 +86,16 @@ class TokenBucket:
         index: number of the window that holds a moment (epoch seconds).
         start: first moment of a window, epoch seconds.
         share: the part of a window that is held back from a class for each class above it.
+        shrinks: whether that part is less each day (UTC), and on the last day of a window nothing.
     """
 
     name: str
     index: Callable[[float], int]
     start: Callable[[int], float]
     share: float
+    shrinks: bool = False
 
-    def reserved(self, limit: int, rank: int) -> int:
+    def reserved(self, limit: int, rank: int, moment: float = 0.0) -> int:
         """Return the number of requests of a window that are held back from a class.
 
         At least one for each class above it; but one is left to everybody, so that nobody starves.
@@ -98,8 +103,38 @@ class TokenBucket:
         Args:
             limit: requests in a window.
             rank: how many classes are above it.
+            moment: the time (epoch seconds); by default, a first day.
         """
-        return max(0, min(rank * max(1, int(limit * self.share)), limit - 1))
+        most = max(0, min(rank * max(1, int(limit * self.share)), limit - 1))
+        if not self.shrinks or not most:
+            return most
+        window = self.index(moment)
+        last, day = self._last_day(window), int((moment - self.start(window)) // DAY_S)
+        return -(-most * (last - day) // last)
+
+    def freed_at(self, window: int, limit: int, rank: int, count: int) -> float:
+        """Return the moment (epoch seconds) from which a class may use more than so many of a window.
+
+        That is its end, if that many are all.
+
+        Args:
+            window: its number.
+            limit: requests in a window.
+            rank: how many classes are above it.
+            count: so many.
+        """
+        start = self.start(window)
+        most, spare = self.reserved(limit, rank, start), limit - count
+        if spare > most:
+            return start
+        if not self.shrinks or spare <= 0:
+            return self.start(window + 1)
+        last = self._last_day(window)
+        return start + DAY_S * max(0, last - (spare - 1) * last // most)
+
+    def _last_day(self, window: int) -> int:
+        """Return the number of a window's last day; the first is 0."""
+        return int((self.start(window + 1) - self.start(window)) // DAY_S) - 1
 
     def opening(
         self, charged: Mapping[int, int], in_flight: int, earliest: float, limit: int
@@ -150,7 +185,9 @@ class TokenBucket:
 
 
 MINUTE = TokenBucket("minute", lambda moment: int(moment // 60), lambda index: index * 60.0, share=0.10)
-MONTH = TokenBucket("month", lambda moment: _month_of_day(int(moment // DAY_S)), _month_start, share=0.05)
+MONTH = TokenBucket(
+    "month", lambda moment: _month_of_day(int(moment // DAY_S)), _month_start, 0.05, shrinks=True
+)
 
 
 def blocked_until(error: Throttled, earliest: float, latest: float, *, again: bool) -> float:
@@ -330,14 +367,30 @@ class Rule:
     Attributes:
         bucket: the windows.
         limit: requests of all classes together.
-        reserved: how many of them are held back for the classes above.
+        reserved: how many of them are held back for the classes above, on a certain day.
         room: how many that leaves.
+        rank: the class.
     """
 
     bucket: TokenBucket
     limit: int
     reserved: int
     room: int
+    rank: int = 0
+
+    def opens_at(self, opening: Opening, charged: Mapping[int, int], in_flight: int) -> float | None:
+        """Return when a window that is full for the class has room for it: it ends, or less is held back.
+
+        Args:
+            opening: when it ends.
+            charged: requests that may have been counted, by window.
+            in_flight: requests in flight.
+        """
+        if opening.at is None or not self.reserved:
+            return opening.at
+        window = self.bucket.index(opening.at) - 1
+        count = charged.get(window, 0) + (0 if opening.certain else in_flight)
+        return self.bucket.freed_at(window, self.limit, self.rank, count)
 
 
 class Limits:
@@ -352,7 +405,7 @@ class Limits:
 
     def __init__(self, learned: Mapping[str, LearnedLimit] | None = None) -> None:
         self.learned = dict(learned or {})
-        self._rules: tuple[Plan, dict[int, tuple[Rule, ...]]] | None = None
+        self._rules: tuple[Plan, dict[tuple[int, int], tuple[Rule, ...]]] | None = None
 
     def learn(self, period: str, limit: int | None, plan: Plan, latest: float) -> bool:
         """Keep the limit the server named; return whether it is lower than the one in force.
@@ -384,14 +437,21 @@ class Limits:
                 limits[name] = min(cap, limits.get(name, cap))
         return limits
 
-    def rules(self, plan: Plan, rank: int) -> tuple[Rule, ...]:
-        """Return the rules for a class, the longest period first."""
-        # Cached for the plan seen last: it is nearly always the same object.
-        if self._rules is None or self._rules[0] is not plan:
+    def rules(self, plan: Plan, rank: int, moment: float = 0.0) -> tuple[Rule, ...]:
+        """Return the rules for a class, the longest period first.
+
+        Args:
+            plan: the caller's.
+            rank: the class.
+            moment: the time (epoch seconds), on whose day depends what is held back.
+        """
+        # Cached for the plan and days seen last: they are nearly always the same.
+        case = rank, int(moment // DAY_S) if rank else 0
+        if self._rules is None or self._rules[0] is not plan or len(self._rules[1]) > MAX_RULES:
             self._rules = plan, {}
-        rules = self._rules[1].get(rank)
+        rules = self._rules[1].get(case)
         if rules is None:
-            rules = self._rules[1][rank] = self._make_rules(plan, rank)
+            rules = self._rules[1][case] = self._make_rules(plan, rank, moment)
         return rules
 
     def _lowest(self, period: str, believed: int) -> int:
@@ -400,16 +460,19 @@ class Limits:
             return believed
         return min(believed, learned.limit)
 
-    def _make_rules(self, plan: Plan, rank: int) -> tuple[Rule, ...]:
+    def _make_rules(self, plan: Plan, rank: int, moment: float) -> tuple[Rule, ...]:
         limits = self.in_force(plan)
         buckets = [bucket for bucket in (MONTH, MINUTE) if bucket.name in limits]
-        reserved = {bucket.name: bucket.reserved(limits[bucket.name], rank) for bucket in buckets}
+        reserved = {bucket.name: bucket.reserved(limits[bucket.name], rank, moment) for bucket in buckets}
         return tuple(
-            Rule(b, limits[b.name], reserved[b.name], limits[b.name] - reserved[b.name]) for b in buckets
+            Rule(b, limits[b.name], reserved[b.name], limits[b.name] - reserved[b.name], rank)
+            for b in buckets
         )
 
 
-def forecast(requests: int, moment: float, left: Mapping[str, int], limits: Mapping[str, int]) -> float:
+def forecast(
+    requests: int, moment: float, left: Mapping[str, int], limits: Mapping[str, int], rank: int = 0
+) -> float:
     """Return the moment (epoch seconds) at which the last of so many requests may leave.
 
     It is infinite if that takes more than a century.
@@ -417,8 +480,10 @@ def forecast(requests: int, moment: float, left: Mapping[str, int], limits: Mapp
     Args:
         requests: how many.
         moment: the time to start from, epoch seconds.
-        left: requests left in the running windows, by period; a period without limit is absent.
-        limits: requests in a whole window, by period.
+        left: requests left in the running windows, by period; a period without limit is absent. Of the month,
+            those left to the highest class.
+        limits: requests in a whole window, by period; of the month, those of the highest class.
+        rank: the class, from which some of the month are held back.
     """
     minute, month = left.get(MINUTE.name, math.inf), left.get(MONTH.name, math.inf)
     per_minute, per_month = limits.get(MINUTE.name, math.inf), limits.get(MONTH.name, math.inf)
@@ -427,7 +492,10 @@ def forecast(requests: int, moment: float, left: Mapping[str, int], limits: Mapp
         minutes = MINUTE.index(turn) - MINUTE.index(moment) - 1
         batch = min(requests, month, minute + (per_minute * minutes if minutes else 0))
         if batch == requests:
-            return _after(batch, moment, minute, per_minute)
+            at = _after(batch, moment, minute, per_minute)
+            if not (rank and batch) or month == math.inf:
+                return at
+            return max(at, _freed(int(batch), moment, int(month), limits, rank))
         requests -= int(batch)
         moment, minute, month = turn, per_minute, per_month
     return math.inf
@@ -438,6 +506,17 @@ def _after(requests: float, moment: float, left: float, limit: float) -> float:
     if requests <= left:
         return moment
     return MINUTE.start(MINUTE.index(moment) + math.ceil((requests - left) / limit))
+
+
+def _freed(requests: int, moment: float, left: int, limits: Mapping[str, int], rank: int) -> float:
+    """Return when the last of so many requests may leave a class if only what is held back counts."""
+    window, limit = MONTH.index(moment), limits[MONTH.name]
+    freed = MONTH.freed_at(window, limit, rank, limit - left + requests - 1)
+    if freed <= moment:
+        return moment
+    before = max(0, left - MONTH.reserved(limit, rank, freed - 1))
+    per_minute = limits.get(MINUTE.name, math.inf)
+    return _after(requests - before, freed, per_minute, per_minute)
 
 
 def runs_out(used: int, limit: int, moment: float) -> float | None:

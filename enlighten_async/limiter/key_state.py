@@ -293,15 +293,19 @@ class KeyState:
             name: 0
             if name in blocked
             else max(0, rule.room - spent - rule.bucket.used(self._charged[name], moments[name]))
-            for rule in self._limits.rules(plan, rank)
+            for rule in self._limits.rules(plan, rank, moments[MONTH.name])
             for name in (rule.bucket.name,)
         }
 
     def ready_at(self, plan: Plan, requests: int, now: float, wall: float, rank: int = 0) -> float:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
         rooms = {rule.bucket.name: rule.room for rule in self._limits.rules(plan, rank)}
+        left = self.left(plan, now, rank)
+        if rank and MONTH.name in left:  # what is held back today comes free in time
+            rooms[MONTH.name] = self._limits.in_force(plan)[MONTH.name]
+            left[MONTH.name] = self.left(plan, now)[MONTH.name]
         opens = max(self.snapshot(plan, now).blocked_until.values(), default=0.0)
-        return max(opens, forecast(requests, self.now(now, wall), self.left(plan, now, rank), rooms))
+        return max(opens, forecast(requests, self.now(now, wall), left, rooms, rank))
 
     def snapshot(self, plan: Plan, now: float) -> KeySnapshot:
         """Return the counts at this moment."""
@@ -466,7 +470,7 @@ class KeyState:
         waits: list[Wait] = []
         if self._blocks.ends:
             waits = [self._blocked_wait(*each) for each in self._blocks.waits(plan, moments).items()]
-        for rule in self._limits.rules(plan, rank):
+        for rule in self._limits.rules(plan, rank, moments[MONTH.name]):
             name, unplaced = rule.bucket.name, self._unplaced_in(rule.bucket, now) if self._unplaced else ()
             if len(unplaced) >= rule.room:
                 waits.append(self._unplaced_wait(rule, unplaced))
@@ -474,7 +478,8 @@ class KeyState:
             spent = in_flight + len(unplaced)
             opening = rule.bucket.opening(self._charged[name], spent, moments[name], rule.room)
             if opening is not None:
-                until, certain, limit = opening.at, opening.certain, rule.limit
+                until = rule.opens_at(opening, self._charged[name], spent)
+                certain, limit = opening.certain, rule.limit
                 reason, at = "in_flight" if until is None else name, self._monotonic_at(until, name)
                 waits.append(Wait(reason, at, until, certain, in_flight, name, limit, rule.reserved))
         if not waits:

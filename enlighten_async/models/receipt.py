@@ -64,7 +64,7 @@ class Estimate(ToDict):
     month_share: float | None
     """The requests as a share of the plan's month; `None` if the plan has no such limit."""
     fits: bool
-    """Whether the running month has that much left for its priority."""
+    """Whether the running month has that much left today for its priority."""
     cheaper: str | None = None
     """A way that costs less, in words; `None` if none is known."""
 
@@ -80,7 +80,9 @@ class QuotaWindow(ToDict):
     used: int
     """Requests that may have been counted in it, at the most; those in flight are among them."""
     left: int | None
-    """Requests left in it for the priority of who asks, at the least; `None` without a limit."""
+    """Requests left in it today for the priority of who asks, at the least; `None` without a limit. Of the
+    month, more is left each day to "poll" and "backfill".
+    """
     turns_at: datetime
     """When the next window begins (aware UTC)."""
     closed_until: datetime | None = None

@@ -75,7 +75,7 @@ def test_the_quota_is_told(enlighten: Commands, tmp_path: Path) -> None:
     state = ("--state", tmp_path / "state.db")
     assert enlighten(*state, "systems").exit_code == 0
     after = enlighten(*state, "quota", "--priority", "backfill")
-    assert after.stdout.splitlines()[2].split()[:4] == ["month", "1", "10,000", "8,999"]
+    assert after.stdout.splitlines()[2].split()[:4] == ["month", "1", "10,000", "9,481"]
     assert "2025-07-01 00:00:00" in after.stdout
     assert enlighten.sent == 1
 

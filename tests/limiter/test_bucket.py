@@ -348,6 +348,93 @@ def test_each_class_above_has_its_share_and_nobody_starves(limit: int, held: tup
     assert MONTH.reserved(10_000, 2) == 1000
 
 
+JUNE = MONTH.index(MONTH_END - 1)
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("limit", "day", "held"),
+    [
+        (1000, 1, (0, 50, 100)),
+        (1000, 2, (0, 49, 97)),
+        (1000, 16, (0, 25, 49)),
+        (1000, 29, (0, 2, 4)),
+        (1000, 30, (0, 0, 0)),  # who is below may use the month to its last request
+        (10, 1, (0, 1, 2)),
+        (10, 16, (0, 1, 1)),
+        (10, 29, (0, 1, 1)),
+        (10, 30, (0, 0, 0)),
+        (1, 1, (0, 0, 0)),
+    ],
+)
+def test_less_of_a_month_is_held_back_each_day(limit: int, day: int, held: tuple[int, ...]) -> None:
+    """A twentieth for each class above on its first day, in proportion later, and nothing on its last."""
+    moment = MONTH.start(JUNE) + (day - 1) * DAY
+    for second in (0.0, DAY - 0.01):
+        assert tuple(MONTH.reserved(limit, rank, moment + second) for rank in range(3)) == held
+    limits = Limits()
+    rooms = [limits.rules(Plan(month=limit), rank, moment)[0].room for rank in range(3)]
+    assert rooms == [limit - each for each in held]
+
+
+@given(
+    limit=st.integers(1, 3000),
+    rank=st.integers(0, 2),
+    share=st.floats(0, 1),
+    month=st.integers(JUNE - 9, JUNE),
+)
+def test_a_class_may_use_more_of_a_month_from_the_day_that_is_told(
+    limit: int, rank: int, share: float, month: int
+) -> None:
+    """Not on the day before; and all of it before it ends."""
+    count = int(share * limit)
+    freed, end = MONTH.freed_at(month, limit, rank, count), MONTH.start(month + 1)
+    assert MONTH.start(month) <= freed <= end
+    assert (freed == end) == (count == limit)
+    if freed < end:
+        assert limit - MONTH.reserved(limit, rank, freed) > count
+    if freed > MONTH.start(month):
+        assert limit - MONTH.reserved(limit, rank, freed - 1) <= count
+
+
+@pytest.mark.parametrize(
+    ("count", "in_flight", "opens", "certain"),
+    [(964, 0, 0, True), (966, 0, 10, True), (967, 0, 11, True), (963, 2, 10, False), (1000, 0, 30, True)],
+)
+def test_a_month_full_for_a_class_opens_when_less_is_held_back(
+    count: int, in_flight: int, opens: int, certain: bool
+) -> None:
+    """On the day from which it may use more than is counted and in flight."""
+    now = MONTH.start(JUNE) + 9.5 * DAY
+    rule, charged = Limits().rules(Plan(month=1000), 1, now)[0], {JUNE: count}
+    opening = MONTH.opening(charged, in_flight, now, rule.room)
+    if count + in_flight < rule.room:
+        assert opening is None
+        return
+    assert opening is not None
+    assert opening.certain == certain
+    assert rule.opens_at(opening, charged, in_flight) == MONTH.start(JUNE) + opens * DAY
+
+
+@given(
+    requests=st.integers(1, 3000),
+    used=st.integers(0, 1000),
+    rank=st.integers(1, 2),
+    start=st.floats(0, 29.99),
+)
+def test_a_forecast_for_a_lower_class_is_what_counting_day_by_day_gives(
+    requests: int, used: int, rank: int, start: float
+) -> None:
+    """A plain loop over the days, with no limit of minutes, agrees."""
+    moment = MONTH.start(JUNE) + start * DAY
+    at, count, rest = moment, used, requests
+    while rest > (room := max(0, 1000 - MONTH.reserved(1000, rank, at) - count)):
+        count, rest = count + room, rest - room
+        month, at = MONTH.index(at), at // DAY * DAY + DAY
+        count = count if MONTH.index(at) == month else 0
+    assert forecast(requests, moment, {"month": 1000 - used}, {"month": 1000}, rank) == at
+
+
 @given(
     requests=st.integers(0, 60_000),
     phase=st.floats(0, 59.9),

@@ -95,15 +95,16 @@ async def test_history_ends_before_the_month_does() -> None:
     """It stops at what is held back, says why and until when; who is above it goes on."""
     plan = Plan(minute=100, month=100)
     limiter, server = build(FakeClock(), plan=plan, minute=100, month=100)
-    for rank, most, held in ((BACKFILL, 90, 10), (POLL, 95, 5), (INTERACTIVE, 100, 0)):
+    for rank, most, day in ((BACKFILL, 94, 16), (POLL, 97, 19), (INTERACTIVE, 100, 1)):
         for _ in range(most - server.used.total()):
             await purchase(limiter, server, rank=rank)
         with pytest.raises(QuotaExhausted) as caught:
             await purchase(limiter, server, rank=rank)
         assert server.used.total() == most
-        assert (f"but for {held} requests held back" in str(caught.value)) == (held > 0)
+        assert (f"but for {100 - most} requests held back" in str(caught.value)) == (most < 100)
         assert caught.value.retry_at is not None
-        assert (caught.value.limit, caught.value.retry_at.day) == (100, 1)
+        assert (caught.value.limit, caught.value.retry_at.day) == (100, day)
+        assert limiter.ready_at(1, rank) == caught.value.retry_at.timestamp()
         assert limiter.left(rank)["month"] == 0
         assert limiter.left()["month"] == 100 - most
     assert server.rejected.total() == 0
