@@ -13,9 +13,16 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from attrs import field, frozen
 
 from enlighten_async.clock import Clock, SystemClock
-from enlighten_async.errors import AuthenticationError, InputError
+from enlighten_async.errors import (
+    AuthenticationError,
+    DecodeError,
+    InputError,
+    ServerError,
+    Throttled,
+    TransportError,
+)
 from enlighten_async.oauth.session import AccountCredentials, KeyIn, TokenSession
-from enlighten_async.oauth.token_endpoint import OAuthError, TokenEndpoint
+from enlighten_async.oauth.token_endpoint import Attempts, OAuthError, TokenEndpoint
 from enlighten_async.oauth.token_store import (
     FileTokenStore,
     MemoryTokenStore,
@@ -256,7 +263,7 @@ class OAuth:
             InputError: an argument is wrong.
             AuthenticationError: the code or the application is not accepted.
             UsageError: the tokens could not be saved.
-            EnlightenError: the token endpoint failed.
+            EnlightenError: the token endpoint failed; the text says whether the code may be used up.
         """
         secret = Secret(code)
         del code
@@ -265,7 +272,13 @@ class OAuth:
         form: _Form = [("grant_type", "authorization_code"), ("code", secret)]
         redirect = self._redirect_uri if redirect_uri is None else checked(redirect_uri)
         form.append(("redirect_uri", redirect))
-        return await self._session(user_id).login(form, _code_error)
+        attempts = Attempts()
+        try:
+            return await self._session(user_id).login(form, _code_error, attempts)
+        except _ENDPOINT_FAILED as error:
+            hint = _USED_CODE if attempts.lost else _UNUSED_CODE
+            error.args = (f"{error}; {hint}",)
+            raise
 
     async def password(self, user_id: str, username: str | Secret, password: str | Secret) -> Tokens:
         """Log in by the owner's name and password, and save the tokens; for partners' applications only.
@@ -406,6 +419,16 @@ def _check_user_id(user_id: object) -> None:
             "user_id is shown in logs and errors, so it must not be an e-mail address: "
             "use a name or number of your own"
         )
+
+
+_ENDPOINT_FAILED = (DecodeError, ServerError, Throttled, TransportError)
+"""Errors of a token endpoint that has not answered whether it takes a grant."""
+
+_USED_CODE = (
+    "the code may be used up by now: give it once more, and if it is not accepted, open the authorization "
+    "URL again for another code"
+)
+_UNUSED_CODE = "the code is not used up: give it again within minutes"
 
 
 def _code_error(answer: OAuthError) -> AuthenticationError:

@@ -371,13 +371,17 @@ class TokenSession:
         await self._clock.sleep(pause)
 
     async def login(
-        self, form: Iterable[tuple[str, str | Secret]], grant_error: Callable[[OAuthError], EnlightenError]
+        self,
+        form: Iterable[tuple[str, str | Secret]],
+        grant_error: Callable[[OAuthError], EnlightenError],
+        attempts: Attempts | None = None,
     ) -> Tokens:
         """Request the first tokens, and return them once they are saved.
 
         Args:
             form: the grant.
             grant_error: makes the error for a grant that is not accepted.
+            attempts: counts the attempts.
 
         Raises:
             UsageError: they could not be saved, and only this process has them.
@@ -386,7 +390,9 @@ class TokenSession:
         async with self._turns().lock, self._store.lock(self.account):
             await self._cache.latest()  # a store that fails does so before the code is spent
             with self._on_the_way():
-                await self._endpoint.request(form, grant_error=grant_error, save=self._save_first)
+                await self._endpoint.request(
+                    form, grant_error=grant_error, save=self._save_first, attempts=attempts
+                )
         tokens = self.current()
         if self._cache.has_unsaved or tokens is None:
             raise UsageError(f"account {self.account} has logged in, but the tokens could not be saved")

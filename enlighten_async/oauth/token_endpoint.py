@@ -13,7 +13,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from enlighten_async import errors
 from enlighten_async.clock import Clock
@@ -62,12 +62,14 @@ class Attempts:
     Attributes:
         until: the moment (monotonic) by which it wants them; `None` for a few attempts.
         failures: how many have failed, those of the caller it waits for included.
+        lost: text of the last one in which the service may have taken the grant; empty if it cannot have.
         failure: the one after which there is none to be.
         waiting: ends its wait for the attempts of another caller.
     """
 
     until: float | None = None
     failures: int = 0
+    lost: str = ""
     failure: errors.EnlightenError | None = None
     waiting: anyio.CancelScope = field(factory=anyio.CancelScope)
 
@@ -90,6 +92,21 @@ class OAuthError:
     status: int
     error: str
     text: str
+
+
+def _may_have_used(error: errors.EnlightenError) -> bool:
+    """Tell whether the service may have taken a grant, and its answer was lost on the way."""
+    if isinstance(error, errors.TransportError):
+        return error.sent
+    return isinstance(error, errors.ServerError | errors.DecodeError)
+
+
+def _used_before(
+    grant_error: Callable[[OAuthError], errors.EnlightenError], failure: str, answer: OAuthError
+) -> errors.EnlightenError:
+    """Return the error for a grant that an attempt before may have used, the answer to which was lost."""
+    lost = f"an attempt before may have used it, and its answer was lost: {failure}"
+    return grant_error(evolve(answer, text=f"{answer.text[:-1]}; {lost})"))
 
 
 def parse_tokens(response: Response, now: float) -> Tokens | errors.DecodeError:
@@ -280,10 +297,12 @@ class TokenEndpoint:
         """
         credentials, attempts = self._credentials(form), attempts or Attempts()
         while True:
+            refused = partial(_used_before, grant_error, attempts.lost) if attempts.lost else grant_error
             try:
-                return await run_shielded(partial(self._request_once, credentials, grant_error, save))
+                return await run_shielded(partial(self._request_once, credentials, refused, save))
             except errors.EnlightenError as error:
                 attempts.failures += 1
+                attempts.lost = str(error) if _may_have_used(error) else attempts.lost
                 pause = self.pause(error, attempts)
                 if pause is None:
                     raise

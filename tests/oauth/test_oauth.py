@@ -5,18 +5,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import anyio
 import httpx
 import pytest
 
 from enlighten_async import EnlightenClient
 from enlighten_async.errors import (
     AuthenticationError,
+    DecodeError,
     InputError,
     ReauthorizationRequired,
+    ServerError,
     TransportError,
     UsageError,
 )
@@ -209,6 +213,114 @@ async def test_a_used_code_is_refused() -> None:
     assert CODE not in str(caught.value)
     assert OWNER not in str(caught.value)
     assert await oauth.tokens("anna") is not None
+
+
+class Cut(httpx.AsyncByteStream):
+    """A body that breaks off."""
+
+    def __init__(self, beginning: bytes) -> None:
+        self.beginning = beginning
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.beginning
+        raise httpx.RemoteProtocolError(f"cut off {CODE}")
+
+
+UNSENT = [httpx.ConnectError(CODE), httpx.ConnectTimeout(CODE)]
+LOST = [
+    httpx.ReadTimeout(CODE),
+    httpx.ReadError(CODE),
+    httpx.RemoteProtocolError(CODE),
+    httpx.Response(200, stream=Cut(b'{"access_token"')),
+    httpx.Response(200, content=b'{"access_token"'),
+    httpx.Response(200, content=b""),
+    httpx.Response(200, html="<p>maintenance</p>"),
+    httpx.Response(502, content=b"bad gateway"),
+    "silence",
+]
+"""Failures before a code was sent, and those after which it may be used up, or not."""
+
+
+def failing(authority: Authority, failures: list[Any], *, used: bool) -> httpx.MockTransport:
+    """Return a way to an authority on which the first requests fail; that has answered some of them."""
+    left = [*failures]
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        if not left:
+            return await authority.handle(request)
+        failure = left.pop(0)
+        if used and failure not in UNSENT:
+            await authority.handle(request)
+        if failure == "silence":
+            await authority.clock.sleep(1e6)
+        if isinstance(failure, Exception):
+            raise failure
+        return failure
+
+    return httpx.MockTransport(handle)
+
+
+@pytest.mark.parametrize("failure", LOST, ids=str)
+async def test_a_code_whose_answer_was_lost_is_told_to_be_used_up(failure: Any) -> None:
+    """Where the next attempt is refused; where the first one was not taken, it gives the tokens."""
+    for used in (True, False):
+        authority = fake()
+        store = MemoryTokenStore(clock=authority.clock)
+        oauth = authority.oauth(store, transport=failing(authority, [failure], used=used))
+        if not used:
+            assert await oauth.exchange("anna", CODE) == await oauth.tokens("anna")
+            continue
+        with pytest.raises(AuthenticationError, match="may have used it, and its answer was lost: ") as told:
+            await oauth.exchange("anna", CODE)
+        assert "Open the authorization URL again" in str(told.value)
+        assert not {CODE, OWNER, CLIENT_SECRET} & set(str(told.value).replace(",", " ").split())
+        assert CODE not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("failures", "hint"),
+    [
+        *[([each] * 3, "is not used up: give it again") for each in UNSENT],
+        *[([each] * 3, "may be used up by now") for each in LOST],
+        ([LOST[0], UNSENT[0], UNSENT[0]], "may be used up by now"),
+        ([UNSENT[0], UNSENT[0], LOST[0]], "may be used up by now"),
+    ],
+    ids=str,
+)
+async def test_the_last_failure_tells_whether_the_code_may_be_used_up(failures: Any, hint: str) -> None:
+    """By all attempts; and the same call again gives the tokens where it is not."""
+    authority = fake()
+    oauth = authority.oauth(
+        MemoryTokenStore(clock=authority.clock), transport=failing(authority, failures, used=False)
+    )
+    with pytest.raises((TransportError, ServerError, DecodeError), match=hint) as caught:
+        await oauth.exchange("anna", CODE)
+    assert CODE not in str(caught.value)
+    assert authority.forms == []
+    assert await oauth.exchange("anna", CODE)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_cancelled_exchange_loses_no_tokens(when: str) -> None:
+    """A cancel before anything left spends no code; later the answer is waited for, and saved."""
+    authority = fake()
+    store = MemoryTokenStore(clock=authority.clock)
+    with anyio.CancelScope() as scope:
+        authority.on_answer = scope.cancel
+        if when == "before":
+            scope.cancel()
+        await authority.oauth(store).exchange("anna", CODE)
+    assert len(authority.forms) == (when == "after")
+    assert (await store.load("anna") is not None) == (when == "after")
+
+
+async def test_a_refresh_that_may_have_used_its_token_says_so() -> None:
+    authority = fake()
+    store = MemoryTokenStore(clock=authority.clock)
+    oauth = authority.oauth(store, transport=failing(authority, [LOST[0]], used=True))
+    await store.save("anna", stored(authority, age=2 * DAY))
+    with pytest.raises(ReauthorizationRequired, match="an attempt before may have used it"):
+        await oauth.access("anna", KEY).refresh()
 
 
 async def test_a_password_gives_tokens() -> None:
