@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -73,6 +73,18 @@ class Shop:
         self.truth = Truth.of(self.emulator, self.emulator.demo_system, self.year)
         self.digest = digest(self.truth.rows)
         self.url = ""
+
+    @contextmanager
+    def slow(self, *latency: float) -> Iterator[None]:
+        """Take so many seconds for each response, and none after that, also where a test fails.
+
+        A request whose process is killed while it is on its way is not counted.
+        """
+        self.emulator.latency = latency if len(latency) == 2 else latency[0]
+        try:
+            yield
+        finally:
+            self.emulator.latency = 0.0
 
     def settle(self) -> None:
         """Wait until all that was sent before this moment has been counted."""
@@ -173,23 +185,17 @@ def files(shop: Shop, tmp_path: Path) -> Iterator[File]:
 @pytest.mark.parametrize("share", range(SHARES))
 def test_killed_at_any_moment(shop: Shop, files: Iterator[File], share: int) -> None:
     """And started again until it is done, again and again: 53 requests and what was on its way."""
-    shop.emulator.latency = (0.002, 0.03)
     seed = random.randrange(2**32)  # noqa: S311
     chance, kills, again, sound = random.Random(seed), 0, 0, next(files)  # noqa: S311
-    process, began = sound.start(), time.monotonic()
-    assert sound.finished(process)["sent"] == sound.sent == WINDOWS
-    span = time.monotonic() - began
-    for file in files:
-        while (process := killed_after(file, chance.uniform(0, span / 2))).returncode:
-            file.died(process)
-            file.check()
-        file.finished(process)
-        file.check()
-        assert WINDOWS <= file.sent <= WINDOWS + file.kills * AT_ONCE, f"seed {seed}"
-        kills, again = kills + file.kills, again + file.sent - WINDOWS
-        if kills >= KILLS / SHARES:
-            break
-    shop.emulator.latency = 0.0
+    with shop.slow(0.002, 0.03):
+        process, began = sound.start(), time.monotonic()
+        assert sound.finished(process)["sent"] == sound.sent == WINDOWS
+        span = time.monotonic() - began
+        while kills < KILLS / SHARES:
+            file = next(files)
+            kill_until_done(file, chance, span / 2)
+            assert WINDOWS <= file.sent <= WINDOWS + file.kills * AT_ONCE, f"seed {seed}"
+            kills, again = kills + file.kills, again + file.sent - WINDOWS
     print(f"share {share}: {kills} kills, {again} requests made again, {span:.2f} s undisturbed")  # noqa: T201
     assert again > 0, "nothing was cut off"
     assert file.finished(file.start())["sent"] == 0
@@ -254,16 +260,16 @@ def test_ctrl_c_and_again(shop: Shop, tmp_path: Path) -> None:
     words = "--plan", "100000/1000000", "--state", str(tmp_path / "state.db"), "rgm-stats", "1765"
     span = "--start", old.start_at.isoformat(), "--end", old.end_at.isoformat(), "-o", str(table)
     env = environment(shop.url, shop.emulator.demo_user)
-    counts, shop.emulator.latency = shop.emulator.counts, 0.1
+    counts = shop.emulator.counts
     counts.reset()
-    with started(*words, *span, env=env) as process:
+    with shop.slow(0.1), started(*words, *span, env=env) as process:
         until(lambda: counts.served > windows // 2)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert said.splitlines()[-1].startswith("error: interrupted: what has arrived is kept")
     shop.settle()
-    before, shop.emulator.latency = counts.by_key["any"], 0.0
+    before = counts.by_key["any"]
     assert windows // 2 < before < windows
     with started(*words, *span, env=env) as process:
         _, said = process.communicate(timeout=PATIENCE)
@@ -278,6 +284,15 @@ def written(table: Path) -> list[tuple[float, float]]:
     with table.open() as file:
         rows = [(datetime.fromisoformat(row["end_at"]), row["wh_del"]) for row in csv.DictReader(file)]
     return [(end.timestamp(), float(energy)) for end, energy in rows]
+
+
+def kill_until_done(file: File, chance: random.Random, seconds: float) -> None:
+    """Start a process again and again, each killed within so many seconds, until one ends by itself."""
+    while (process := killed_after(file, chance.uniform(0, seconds))).returncode:
+        file.died(process)
+        file.check()
+    file.finished(process)
+    file.check()
 
 
 def killed_after(file: File, seconds: float) -> subprocess.Popen[str]:
