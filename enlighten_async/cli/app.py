@@ -45,7 +45,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "quota": "status",
         "report": "pictures",
         "plot": "pictures",
-        "store": "store",
+        "store": "status",
         "demo": "emulator",
         "emulator": "emulator",
     }

@@ -8,28 +8,32 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any, Final, cast, get_args
-from zoneinfo import ZoneInfo
+from typing import Any, Final, get_args
 
 import click
-from attrs import frozen
+from anyio import to_thread
+from attrs import Factory, define, frozen
 from rich.text import Text
 
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.answers import STDOUT, Covered, stdout
 from enlighten_async.cli.context import CommandContext
+from enlighten_async.cli.exit_codes import error_line, incomplete
 from enlighten_async.cli.progress import shown_progress
-from enlighten_async.cli.reading import name_and_zone, report_stand_in, view_of
+from enlighten_async.cli.reading import A_LIFE, name_and_zone, report_stand_in, view_of
 from enlighten_async.client import EnlightenClient
 from enlighten_async.client.endpoints import parse_system_id
 from enlighten_async.client.options import ViewOptions
 from enlighten_async.errors import EnlightenError
 from enlighten_async.export.draft import Draft, Pipe, Target
-from enlighten_async.export.report import CURVE_DAYS, Answer, subject, zone_of
-from enlighten_async.export.report import report as page
+from enlighten_async.export.facts import Answer, Facts, SeriesFacts, by_month, facts_of, subject
+from enlighten_async.export.report import SystemsReport
+from enlighten_async.export.report import report as page_of
+from enlighten_async.export.sections import CURVE_DAYS
 from enlighten_async.export.svg import scale, share
-from enlighten_async.models.intervals import QUARTERS, IntervalStats, Unit, profile
-from enlighten_async.query import Query
+from enlighten_async.models import Receipt, System
+from enlighten_async.models.intervals import QUARTERS, Sum, Unit
+from enlighten_async.query import Failed, Outcome, Query, as_completed
 from enlighten_async.windows import time_zone
 
 SERIES: Final = (
@@ -38,8 +42,15 @@ SERIES: Final = (
 )
 """The series that are drawn, by the names of the command line."""
 
-RANGE_KEYWORDS: Final = ("start_at", "end_at", "start_date", "end_date")
-"""The keywords of their ranges."""
+LIFETIMES: Final = (
+    *("energy-lifetime", "consumption-lifetime", "battery-lifetime"),
+    *("energy-import-lifetime", "energy-export-lifetime", "hp-lifetime"),
+)
+"""The figures of each day that are drawn, by the names of the command line."""
+
+DAY_KEYWORDS: Final = ("start_date", "end_date")
+RANGE_KEYWORDS: Final = ("start_at", "end_at", *DAY_KEYWORDS)
+"""The keywords of ranges: of lifetimes, and of series."""
 
 STARTS: Final = MappingProxyType({"hour": "%d %b %H:%M", "day": "%d %b", "month": "%b %Y"})
 """Labels of the bars of a chart."""
@@ -49,67 +60,110 @@ LABELLED_HOURS = 3
 
 
 @frozen
-class Picture:
-    """A series of a system that is to be drawn.
+class Place:
+    """A system, as far as it is known.
 
     Attributes:
-        system_id: the system.
+        system_id: its number.
+        name: its name.
+        timezone: IANA name of its time zone.
+    """
+
+    system_id: int
+    name: str | None = None
+    timezone: str | None = None
+
+
+@frozen(kw_only=True)
+class Picture:
+    """A series, or the energy of each day, that is to be drawn of some systems.
+
+    Attributes:
+        system_ids: the systems; none for all.
         series: name of the series, on the command line.
         period: the range.
-        timezone: zone of the days; `None` for the system's.
+        timezone: zone of the days; `None` for each system's.
         view: the client's options for the question.
     """
 
-    system_id: str
+    system_ids: tuple[int, ...]
     series: str
     period: params.Period
     timezone: str | None
     view: ViewOptions
 
     @classmethod
-    def taken_from(cls, given: dict[str, Any], default: timedelta) -> Picture:
-        """Return what the options ask for; without a range it is the last days.
+    def taken_from(cls, given: dict[str, Any], system_ids: Sequence[str], default: timedelta) -> Picture:
+        """Return what the options ask for; without a range it is the last days, of lifetimes all.
 
         Raises:
             click.UsageError: they do not fit together.
+            InputError: a system is no number.
         """
+        daily = given["series"] in LIFETIMES
         period = params.Period(*(given.pop(name) for name in ("start", "end", "last")))
-        period.check(RANGE_KEYWORDS)
+        period.check(DAY_KEYWORDS if daily else RANGE_KEYWORDS)
+        if daily and given["timezone"] is not None:
+            raise click.UsageError("leave out --timezone: a lifetime has the system's own days")
         view = params.view_of(given)
-        period = params.Period(last=default) if period == params.Period() else period
-        return cls(period=period, view=view, **given)
+        if period == params.Period() and not daily:
+            period = params.Period(last=default)
+        numbers = tuple(dict.fromkeys(map(parse_system_id, system_ids)))
+        return cls(system_ids=numbers, period=period, view=view, **given)
 
-    async def ask(self, context: CommandContext, client: EnlightenClient) -> tuple[str, Answer]:
-        """Return the system's name, and the answer.
+    @property
+    def daily(self) -> bool:
+        """Whether it is of the energy of each day."""
+        return self.series in LIFETIMES
+
+    def query(self, context: CommandContext, client: EnlightenClient, place: Place) -> Query[Answer, Answer]:
+        """Return the question about a system, which is not sent yet."""
+        now = datetime.fromtimestamp(context.now(), UTC)
+        today = now.astimezone(time_zone(place.timezone or "UTC")).date()
+        keywords = DAY_KEYWORDS if self.daily else RANGE_KEYWORDS
+        span = self.period.arguments(keywords, now, today)
+        query: Query[Answer, Answer] = getattr(client, self.series.replace("-", "_"))(place.system_id, **span)
+        return query
+
+    async def places(self, context: CommandContext, client: EnlightenClient) -> list[Place]:
+        """Return the systems with their names and zones: one request, with a state file as a rule only once.
+
+        A wrong call is told before anything is paid for.
 
         Raises:
-            EnlightenError: the service failed, or the question is wrong; `partial` has what arrived.
+            EnlightenError: the question is wrong, or the names cannot be read.
         """
-        now = datetime.fromtimestamp(context.now(), UTC)
-        # A wrong call is told before anything is paid for.
-        parse_system_id(self.system_id)
-        self.period.arguments(RANGE_KEYWORDS, now, now.date())
-        client = client.with_options(**view_of(context, self.view))
-        name, zone = await name_and_zone(context, client, self.system_id)
-        span = self.period.arguments(RANGE_KEYWORDS, now, now.astimezone(time_zone(zone or "UTC")).date())
-        query: Query[Any, Any] = getattr(client, self.series.replace("-", "_"))(self.system_id, **span)
-        async with shown_progress(query, context.err, live=context.live):
-            return name or f"System {self.system_id}", cast("Answer", await query)
+        first = Place(next(iter(self.system_ids), 1))
+        self.query(context, client, first).close()
+        if len(self.system_ids) == 1:
+            return [Place(first.system_id, *await name_and_zone(context, client, first.system_id))]
+        if not self.system_ids:
+            return [_place(each) for each in await client.systems()]
+        view = client if context.state is None else client.with_options(max_age=A_LIFE)
+        known = {each.system_id: _place(each) for each in await view.systems(system_id=self.system_ids)}
+        return [known.get(each, Place(each)) for each in self.system_ids]
+
+    def zone(self, place: Place) -> str | None:
+        """Return the zone of its days: of a lifetime that of its system, which is not in the answer."""
+        return place.timezone if self.daily else self.timezone
+
+
+def _place(system: System) -> Place:
+    return Place(system.system_id, system.system_name, system.timezone)
 
 
 def parameters() -> list[click.Parameter]:
-    """Return the parameters that say which series of which system is drawn, and over what range."""
+    """Return the parameters that say what is drawn, and over what range."""
     last = "Instead: the range that ends now, such as 30d, 12h or 1y."
     zone = "Zone of the days.  [default: the system's if known, else UTC]"
     return [
-        click.Argument(["system_id"], metavar="SYSTEM"),
         click.Option(
             ["--series"],
-            type=click.Choice(SERIES),
+            type=click.Choice(SERIES + LIFETIMES),
             default=SERIES[0],
             show_default=True,
             metavar="NAME",
-            help=f"Series that is drawn: {', '.join(SERIES)}.",
+            help=f"Series that is drawn: {', '.join(SERIES + LIFETIMES)}.",
         ),
         click.Option(
             ["--start"], callback=params.moment, metavar="DAY|INSTANT", help="First day, or an instant."
@@ -126,7 +180,9 @@ def parameters() -> list[click.Parameter]:
     ]
 
 
-@click.command(short_help="Write a page about a system's energy.", params=parameters())
+@click.command(short_help="Write a page about the energy of systems.", params=parameters())
+@click.argument("system_ids", nargs=-1, metavar="SYSTEM...")
+@click.option("--all", "all_systems", is_flag=True, help="Write about all your systems.")
 @click.option(
     "-o",
     "--output",
@@ -136,99 +192,203 @@ def parameters() -> list[click.Parameter]:
     help="The page; - is stdout.",
 )
 @click.pass_obj
-def report(context: CommandContext, /, output: Path, **given: Any) -> None:
-    """Write a page about a system's energy: its days and hours, its gaps and why, and its cost.
+def report(
+    context: CommandContext, /, system_ids: tuple[str, ...], all_systems: bool, output: Path, **given: Any
+) -> None:
+    """Write a page about the energy of systems: days and hours, gaps and why, and the cost.
 
-    It is one file that needs no other, no script and no network; by default about the last 365 days. It gets
-    its name when it is whole. After a failure, what arrived is in a file whose name ends with .partial, and
-    an old page stays.
+    It is one file that needs no other, no script and no network; by default about the last 365 days, of a
+    lifetime about all of it. Of several systems there is first a table of all; one that fails is told there,
+    and does not stop the others.
+
+    The file gets its name when it is whole. After a failure, what arrived is in a file whose name ends with
+    .partial, and an old page stays.
     """
-    picture = Picture.taken_from(given, timedelta(days=365))
+    if bool(system_ids) == all_systems:
+        raise click.UsageError("name systems, or else give --all; enlighten systems lists them")
 
     async def work(client: EnlightenClient) -> None:
-        target: Target = Pipe(stdout()) if output == STDOUT else Draft(output)
+        picture = Picture.taken_from(given, system_ids, timedelta(days=365))
+        target = Pipe(stdout()) if output == STDOUT else Draft(output)
+        page = Page(context, picture, output, target)
         try:
-            name, answer = await picture.ask(context, client)
-        except BaseException as error:
-            _keep(context, target, getattr(error, "partial", None), picture)
+            receipt = await page.fill(client.with_options(**view_of(context, picture.view)))
+        except BaseException:
+            page.keep()
             raise
-        target.write(page(answer, name=name, timezone=picture.timezone).encode())
-        target.commit()
-        _conclude(context, answer, f"{output}: ")
+        page.commit(receipt)
 
     context.run_with_client(work)
 
 
-def _keep(context: CommandContext, target: Target, partial: object, picture: Picture) -> None:
-    """Keep a page about what arrived before a failure, if there is any of it."""
-    if isinstance(partial, IntervalStats) and partial.intervals and isinstance(target, Draft):
-        target.write(page(partial, timezone=picture.timezone).encode())
-        context.report(f"a page about what arrived before the failure is in {target.keep()}")
-    else:
-        target.discard()
+@define
+class Page:
+    """The page about some systems, under way.
 
-
-def _conclude(context: CommandContext, answer: Answer, beginning: str = "") -> None:
-    """Tell the coverage and the cost.
-
-    Raises:
-        Incomplete: not all of it is there, or nothing.
+    Attributes:
+        context: context of the command.
+        picture: what is drawn.
+        output: the file.
+        target: the file under way.
+        covered: coverage of the answers that are on it.
+        failures: the errors of the others.
     """
-    covered = Covered()
-    covered.add(answer)
-    report_stand_in(context, "", answer)
-    context.report(f"{beginning}{covered}; {formatting.receipt(answer.receipt)}")
-    covered.check()
+
+    context: CommandContext
+    picture: Picture
+    output: Path
+    target: Target
+    covered: Covered = Factory(Covered)
+    failures: list[EnlightenError] = Factory(list)
+    _alone: bytes = b""
+    _of_several: SystemsReport | None = None
+
+    async def fill(self, client: EnlightenClient) -> Receipt:
+        """Ask for the answers, render each as it comes, and return the cost.
+
+        Raises:
+            EnlightenError: the only question has failed, or the names of the systems cannot be read.
+            Incomplete: all questions have failed, which was said.
+        """
+        places = await self.picture.places(self.context, client)
+        queries = [self.picture.query(self.context, client, place) for place in places]
+        several = len(places) != 1
+        self._of_several = SystemsReport() if several else None
+        pool = as_completed(queries, ordered=True)
+        watched = pool if several else queries[0]
+        async with pool, shown_progress(watched, self.context.err, live=self.context.live):
+            async for outcome in pool:
+                await self._take(places[outcome.number], outcome)
+        if self.failures and not several:
+            raise self.failures[0]
+        if self.failures and not self.covered.answers:
+            raise incomplete(self.failures, something=False)
+        return pool.receipt
+
+    async def _take(self, place: Place, outcome: Outcome[Answer]) -> None:
+        """Put an answer, or what arrived of it before an error, on the page."""
+        failure = outcome.error if isinstance(outcome, Failed) else None
+        answer = outcome.query.partial() if isinstance(outcome, Failed) else outcome.answer
+        told = "" if failure is None else error_line(failure)
+        if failure is not None:
+            self.failures.append(failure)
+            self.covered.incomplete = True
+        if failure is not None and self._of_several is not None:
+            self.context.report(f"error: {place.system_id}: {told}")
+        if answer is not None and (failure is None or answer.coverage.got):
+            # A year takes 0.2 seconds, in which the other answers go on.
+            await to_thread.run_sync(self._render, place, answer, told)
+            self.covered.add(answer)
+            report_stand_in(self.context, str(place.system_id) if self._of_several else "", answer)
+        elif self._of_several is not None:
+            self._of_several.add_failure(place.system_id, told, name=place.name)
+
+    def _render(self, place: Place, answer: Answer, error: str) -> None:
+        timezone = self.picture.zone(place)
+        if self._of_several is None:
+            self._alone = page_of(answer, name=place.name, timezone=timezone).encode()
+        else:
+            self._of_several.add(answer, name=place.name, timezone=timezone, error=error)
+
+    def _write(self) -> None:
+        for piece in [self._alone] if self._of_several is None else self._of_several.pieces():
+            self.target.write(piece)
+
+    def keep(self) -> None:
+        """Keep a page about what arrived before a failure, if there is any of it; on stdout there is none."""
+        if self.covered.answers and isinstance(self.target, Draft):
+            self._write()
+            kept = self.target.keep()
+            self.context.report(f"a page about what arrived before the failure is in {kept}")
+        else:
+            self.target.discard()
+
+    def commit(self, receipt: Receipt) -> None:
+        """Give the page its name, and tell the coverage and the cost.
+
+        Raises:
+            Incomplete: not all of it is there, or nothing.
+        """
+        self._write()
+        self.target.commit()
+        _conclude(self.context, self.covered, receipt, f"{self.output}: ")
+        if self.failures:
+            raise incomplete(self.failures, something=True)
+        self.covered.check()
+
+
+def _conclude(context: CommandContext, covered: Covered, receipt: Receipt, beginning: str = "") -> None:
+    """Tell the coverage and the cost."""
+    context.report(f"{beginning}{covered}; {formatting.receipt(receipt)}")
 
 
 @click.command(short_help="Draw a system's energy in the terminal.", params=parameters())
+@click.argument("system_id", metavar="SYSTEM")
 @click.option("--by", type=click.Choice(get_args(Unit)), help="Unit of the bars.  [default: day]")
 @click.pass_obj
-def plot(context: CommandContext, /, by: Unit | None, **given: Any) -> None:
+def plot(context: CommandContext, /, system_id: str, by: Unit | None, **given: Any) -> None:
     """Draw a system's energy in the terminal: the last 30 days, or the range that is given.
 
-    A range of one or two days is drawn as the curve of its power, unless --by says otherwise.
+    A range of one or two days is drawn as the curve of its power, and a lifetime, of which all is the
+    default, by month, unless --by says otherwise.
     """
-    picture = Picture.taken_from(given, timedelta(days=30))
+    picture = Picture.taken_from(given, [system_id], timedelta(days=30))
+    if by == "hour" and picture.daily:
+        raise click.UsageError("a lifetime has no hours: use --by day or --by month")
 
     async def work(client: EnlightenClient) -> None:
+        client = client.with_options(**view_of(context, picture.view))
+        (place,) = await picture.places(context, client)
+        query = picture.query(context, client, place)
+
+        def draw(answer: Answer) -> None:
+            _draw(context, facts_of(answer, place.name, picture.zone(place)), by)
+
         try:
-            name, answer = await picture.ask(context, client)
-        except EnlightenError as error:
-            if isinstance(error.partial, IntervalStats) and error.partial.intervals:
-                _draw(context, f"System {picture.system_id}", error.partial, picture.timezone, by)
+            async with shown_progress(query, context.err, live=context.live):
+                answer = await query
+        except EnlightenError:
+            arrived = query.partial()
+            if arrived is not None and arrived.coverage.got:
+                draw(arrived)
             raise
-        _draw(context, name, answer, picture.timezone, by)
-        _conclude(context, answer)
+        draw(answer)
+        covered = Covered()
+        covered.add(answer)
+        report_stand_in(context, "", answer)
+        _conclude(context, covered, answer.receipt)
+        covered.check()
 
     context.run_with_client(work)
 
 
-def _draw(context: CommandContext, name: str, answer: Answer, timezone: str | None, by: Unit | None) -> None:
-    """Print a chart, and below it the total and the coverage."""
-    zone = zone_of(answer, timezone)
-    days = answer.sums("day", timezone=zone.key)
-    if by is None and len(days) <= CURVE_DAYS:
-        unit, values, labels = "kW", *_curve(answer, zone)
+def _draw(context: CommandContext, facts: Facts[Answer], by: Unit | None) -> None:
+    """Print a chart, and below it the total."""
+    if by is None and isinstance(facts, SeriesFacts) and len(facts.days) <= CURVE_DAYS:
+        unit, values, labels = "kW", *_curve(facts)
     else:
-        sums = days if by in {None, "day"} else answer.sums(by or "day", timezone=zone.key)
-        unit = f"kWh per {by or 'day'}"
+        by = by or ("day" if isinstance(facts, SeriesFacts) else "month")
+        unit, sums = f"kWh per {by}", _sums(facts, by)
         values = [each.wh / 1000 if each.got else None for each in sums]
-        labels = [f"{each.start:{STARTS[by or 'day']}}".lstrip("0") for each in sums]
+        labels = [f"{each.start:{STARTS[by]}}".lstrip("0") for each in sums]
+    title = f"{facts.name}: {subject(facts.answer).lower()}, {unit} ({facts.zone.key})"
+    context.out.print(Text(formatting.printable(title), "bold"))
     ascii_only = context.out.options.ascii_only
-    lines = chart(values, labels, context.out.width, ascii_only=ascii_only)
-    context.out.print(
-        Text(formatting.printable(f"{name}: {subject(answer).lower()}, {unit} ({zone.key})"), "bold")
-    )
-    for line in lines:
+    for line in chart(values, labels, context.out.width, ascii_only=ascii_only):
         context.out.print(Text(line, formatting.BAR_STYLE, no_wrap=True))
-    total = formatting.kwh(sum(day.wh for day in days))
-    context.out.print(f"total {total} kWh")
+    context.out.print(f"total {formatting.kwh(facts.wh)} kWh")
 
 
-def _curve(answer: Answer, zone: ZoneInfo) -> tuple[list[float | None], list[str]]:
+def _sums(facts: Facts[Answer], by: Unit) -> Sequence[Sum]:
+    """Return the energies by local hour, which only series have, day or month."""
+    if by == "hour" and isinstance(facts, SeriesFacts):
+        return facts.answer.sums(by, timezone=facts.zone.key)
+    return by_month(facts.days) if by == "month" else facts.days
+
+
+def _curve(facts: SeriesFacts) -> tuple[list[float | None], list[str]]:
     """Return the power of each quarter of an hour, kW, and the times of day."""
-    watts = [value for day in profile(answer, zone).watts for value in day]
+    watts = [value for day in facts.profile.watts for value in day]
     values = [None if each is None else each / 1000 for each in watts]
     step = LABELLED_HOURS * 4
     hours = [f"{at % QUARTERS // 4:02}:00" if at % step == 0 else "" for at in range(len(values))]

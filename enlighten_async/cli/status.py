@@ -1,22 +1,25 @@
-"""`enlighten quota` and `enlighten doctor`: what is left, and whether all is set up; nothing is sent."""
+"""`enlighten quota`, `doctor` and `store`: what is left, set up and kept; nothing is sent."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from typing import get_args
 
 import click
 from attrs import frozen
 
-from enlighten_async.cache import stats
+from enlighten_async.cache import Evicted, IntegrityReport, PruneReport, StateFileStats, prune, stats, verify
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.login import token_store
 from enlighten_async.cli.settings import config_file
 from enlighten_async.client import EnlightenClient
+from enlighten_async.clock import SystemClock
 from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Priority
 from enlighten_async.models import QuotaStatus, QuotaWindow
@@ -27,6 +30,20 @@ MAX_CLOCK_ERROR_S = 30.0
 """Seconds by which the clock may differ from the service's before it is remarked."""
 
 PRIORITIES = get_args(Priority)
+
+NO_FILE = "name the state file: enlighten --state FILE store ..., or in ENLIGHTEN_STATE"
+
+SERIES = ("series", "systems", "spans", "size", "from (UTC)", "to (UTC)")
+ANSWERS = ("answers", "number", "size", "first fetched (UTC)", "last fetched (UTC)")
+
+CORRUPT = (
+    "the file is corrupt: the next program that opens it renames it, to {name}.broken-1 or the next free "
+    "number, and begins a new one, which is empty; restore a copy, or let the data be fetched again"
+)
+UNREADABLE = (
+    "rows that cannot be read are ignored, and their data is fetched again when it is asked for; "
+    "enlighten store prune removes them"
+)
 
 
 @click.command(short_help="Show the quota that is left.")
@@ -202,3 +219,145 @@ async def _state(context: CommandContext) -> Finding:
         return Finding("state file", formatting.printable(f"{path}: {error}"), fine=False)
     spans = sum(each.entries for each in (*found.series, *found.replies))
     return Finding("state file", f"{path}: {formatting.size(found.bytes)}, {formatting.number(spans)} cached")
+
+
+@click.group(short_help="Inspect and prune the state file.")
+def store() -> None:
+    """Inspect and prune the state file: nothing is sent, and no key is needed.
+
+    Other programs may use the file meanwhile.
+    """
+
+
+@store.command(short_help="Show the contents of the file.")
+@params.as_json
+@click.pass_obj
+def info(context: CommandContext, as_json: bool) -> None:
+    """Show the size of the file, and the cached data by endpoint."""
+    _run(context, lambda path: _info(context, path, as_json=as_json))
+
+
+@store.command("verify", short_help="Check that the file is sound.")
+@click.pass_obj
+def verify_(context: CommandContext) -> None:
+    """Check that the file is sound and all of it can be read; exit code 1 if not. Nothing is changed."""
+    _run(context, lambda path: _verify(context, path))
+
+
+@store.command("prune", short_help="Make the file smaller.")
+@click.option(
+    "--older-than",
+    type=click.IntRange(0, 100_000),
+    metavar="DAYS",
+    help="Also remove intervals that ended, and answers that were fetched, more than so many days ago.",
+)
+@click.option(
+    "--max-size",
+    callback=params.size,
+    metavar="SIZE",
+    help="Then remove the oldest data, until the file has at most so many bytes, such as 100M.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.pass_obj
+def prune_(context: CommandContext, older_than: int | None, max_size: int | None, dry_run: bool) -> None:
+    """Remove cached data that is of no use, and give its space back to the disk.
+
+    Without an option that is data that cannot be read, and answers of more than 30 days ago that may have
+    changed since. Data that is removed is fetched again when it is asked for. Quota counts stay.
+    """
+    age = None if older_than is None else timedelta(days=older_than)
+    work = partial(prune, now=SystemClock().now(), older_than=age, max_size=max_size, dry_run=dry_run)
+
+    async def pruned(path: str) -> None:
+        _show_pruned(context, await in_thread(partial(work, path)), dry_run=dry_run)
+
+    _run(context, pruned)
+
+
+def _run(context: CommandContext, work: Callable[[str], Awaitable[None]]) -> None:
+    """Run a command on the state file."""
+
+    async def on_file() -> None:
+        if (path := context.state) is None:
+            raise InputError(NO_FILE)
+        await work(str(path))
+
+    context.run(on_file)
+
+
+async def _info(context: CommandContext, path: str, *, as_json: bool) -> None:
+    found = await in_thread(partial(stats, path))
+    if as_json:
+        context.print_json(found)
+        return
+    context.out.print(_summary(found), soft_wrap=True)
+    if found.series:
+        rows = formatting.table(context.out, *SERIES, right=[1, 2, 3])
+        for series in found.series:
+            counts = map(formatting.number, (series.systems, series.entries))
+            cells = [series.endpoint, *counts, formatting.size(series.bytes)]
+            formatting.add_row(rows, [*cells, _day(series.oldest), _day(series.newest)])
+        context.out.print(rows)
+    if found.replies:
+        rows = formatting.table(context.out, *ANSWERS, right=[1, 2])
+        for replies in found.replies:
+            cells = [replies.endpoint, formatting.number(replies.entries), formatting.size(replies.bytes)]
+            formatting.add_row(rows, [*cells, _day(replies.oldest), _day(replies.newest)])
+        context.out.print(rows)
+
+
+def _summary(found: StateFileStats) -> str:
+    journal = f", and {formatting.size(found.journal)} of journal" if found.journal else ""
+    sizes = f"{formatting.size(found.bytes)} ({formatting.size(found.free)} of it free{journal})"
+    counted = f"keys counted: {formatting.number(found.keys)}, accounts: {formatting.number(found.scopes)}"
+    return formatting.printable(f"{found.path}: {sizes}, schema {found.schema_version}; {counted}")
+
+
+async def _verify(context: CommandContext, path: str) -> None:
+    found = await in_thread(partial(verify, path))
+    for damage in found.damage:
+        context.report(damage)
+    if not found.damage:
+        click.echo(_verified(found))
+    if found.damage or found.unreadable_counts:
+        raise OSError(errno.EIO, CORRUPT.format(name=found.path.name))
+    if not found.sound:
+        raise OSError(errno.EIO, UNREADABLE)
+
+
+def _verified(found: IntegrityReport) -> str:
+    """Return the number of rows, and of those that cannot be read."""
+    read = [
+        _share("spans", found.parts, found.unreadable_parts),
+        _share("answers", found.replies, found.unreadable_replies),
+    ]
+    if found.unreadable_counts:
+        read.append(f"counts of {formatting.number(found.unreadable_counts)} keys cannot be read")
+    state = "sound" if found.sound else "not sound"
+    return formatting.printable(f"{found.path}: {state}; {', '.join(read)}")
+
+
+def _share(name: str, count: int, bad: int) -> str:
+    return f"{formatting.number(count)} {name}" + (
+        f" ({formatting.number(bad)} cannot be read)" if bad else ""
+    )
+
+
+def _show_pruned(context: CommandContext, done: PruneReport, *, dry_run: bool) -> None:
+    if done.evicted:
+        total = sum(done.evicted.values(), Evicted())
+        rows = formatting.table(context.out, "removed", "spans", "answers", "size", right=[1, 2, 3])
+        for name, gone in (*done.evicted.items(), ("total", total)):
+            counts = map(formatting.number, (gone.parts, gone.replies))
+            formatting.add_row(rows, [name, *counts, formatting.size(gone.bytes)])
+        context.out.print(rows)
+    verb = "would have about" if dry_run else "has"
+    nothing = "" if done.evicted else "nothing to remove; "
+    sizes = f"{verb} {formatting.size(done.bytes_after)}, was {formatting.size(done.bytes_before)}"
+    context.out.print(formatting.printable(f"{nothing}{done.path} {sizes}"), soft_wrap=True)
+    if done.unshrunk:
+        context.report(f"the space is free, but the file is not smaller yet: {done.unshrunk}")
+
+
+def _day(moment: datetime | None) -> str:
+    return "unknown" if moment is None else f"{moment:%Y-%m-%d}"

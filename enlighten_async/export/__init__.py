@@ -1,7 +1,7 @@
 """Export: answers as tables of typed columns, for files, formats and libraries of data frames."""
 
 from enlighten_async.export.answers import concat, meter_table, object_table, table_of
-from enlighten_async.export.table import Batch, DataType, Field, Table
+from enlighten_async.export.columns import Batch, DataType, Field, Table
 from enlighten_async.export.writers import SUFFIXES, Export, Format, write
 
 __all__ = [

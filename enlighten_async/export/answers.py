@@ -14,7 +14,7 @@ from attrs import AttrsInstance, fields, frozen, has
 from enlighten_async import models
 from enlighten_async.errors import InputError
 from enlighten_async.export import columns
-from enlighten_async.export.table import UNIT, ZONE, Batch, Column, DataType, Field, Table, TypeName, joined
+from enlighten_async.export.columns import UNIT, ZONE, Batch, Column, DataType, Field, Table, TypeName, joined
 from enlighten_async.models.convert import RowSequence
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.intervals import IntervalStats

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from enlighten_async.errors import InputError
-from enlighten_async.export.columns import section, values_of
+from enlighten_async.export.columns import Batch, Column, DataType, Field, Table, TypeName, section, values_of
 from enlighten_async.export.escapes import cell, json_ascii
 from enlighten_async.export.frames import load
-from enlighten_async.export.table import Batch, Column, DataType, Field, Table, TypeName
 from enlighten_async.models.series import to_number
 
 if TYPE_CHECKING:

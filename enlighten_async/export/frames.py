@@ -11,8 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from enlighten_async.errors import InputError
-from enlighten_async.export.columns import flags_of, values_of
-from enlighten_async.export.table import Column, DataType, Field, Table, TypeName
+from enlighten_async.export.columns import Column, DataType, Field, Table, TypeName, flags_of, values_of
 from enlighten_async.windows import time_zone
 
 if TYPE_CHECKING:

@@ -68,6 +68,14 @@ def test_a_wrong_call_costs_nothing(enlighten: Commands, tmp_path: Path) -> None
         ("report", 1765, "-o", "-", "--last", "3d", "--start", "2025-06-01"),
         ("report", 1765, "-o", "-", "--timezone", "Mars/Olympus"),
         ("report", "roof", "-o", "-"),
+        ("report", 1765, "roof", "-o", "-"),
+        ("report", "-o", "-"),
+        ("report", 1765, "--all", "-o", "-"),
+        ("report", 1765, "--series", "battery-lifetime", "-o", "-"),
+        ("report", "--all", "--series", "battery", "-o", "-"),
+        ("report", 1765, "--series", "energy-lifetime", "--timezone", "Asia/Tokyo", "-o", "-"),
+        ("report", 1765, "--series", "energy-lifetime", "--start", "2025-06-01T00:00Z", "-o", "-"),
+        ("plot", 1765, "--series", "energy-lifetime", "--by", "hour"),
         ("plot", 1765, "--end", "2025-06-01"),
         ("plot", 1765, "--start", "2025-06-02", "--end", "2025-06-01"),
         ("plot", 1765, "--series", "moonlight"),
@@ -78,6 +86,77 @@ def test_a_wrong_call_costs_nothing(enlighten: Commands, tmp_path: Path) -> None
         assert "Traceback" not in done.stderr
     assert enlighten.sent == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_systems_are_on_one_page(tmp_path: Path) -> None:
+    """Named once by one request; one that fails is told, and stops no other; the exit code tells."""
+    enlighten = Commands(systems=4)
+    first, second, *_ = (each.system_id for each in enlighten.world.emulator.truth.systems())
+    path = tmp_path / "page.html"
+    done = enlighten("report", second, first, second, *WEEK, "-o", path)
+    assert done.exit_code == 0, done.output
+    assert "complete: 1,344 of 1,344 intervals; sent 2" in done.stderr
+    assert enlighten.sent == 3
+    text = path.read_text(encoding="utf-8")
+    assert text.index(f'id="system-{second}"') < text.index(f'id="system-{first}"')
+    broken = enlighten("report", first, 99, *WEEK, "-o", path)
+    assert broken.exit_code == 3
+    assert "error: 99: this user sees no system 99" in broken.stderr
+    assert "incomplete: 672 of 672 intervals" in broken.stderr
+    text = path.read_text(encoding="utf-8")
+    assert "this user sees no system 99" in text
+    assert f'id="system-{first}"' in text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_all_systems_are_on_one_page(tmp_path: Path) -> None:
+    """Of an account of one it is the page of one."""
+    path = tmp_path / "page.html"
+    assert Commands(systems=3)("report", "--all", *WEEK, "-o", path).exit_code in {0, 3}
+    assert path.read_text(encoding="utf-8").count("<article") == 3
+    assert Commands()("report", "--all", *WEEK, "-o", path).exit_code == 0
+    assert "<article" not in path.read_text(encoding="utf-8")
+
+
+def test_where_all_fail_the_old_page_stays(tmp_path: Path) -> None:
+    """A page of errors takes the place of none."""
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    done = Commands()("report", 98, 99, *WEEK, "-o", path)
+    assert done.exit_code == 3
+    assert (path.read_text(), list(tmp_path.iterdir())) == ("old", [path])
+
+
+def test_an_error_of_one_system_does_not_end_the_page(tmp_path: Path) -> None:
+    """It is a row and a section; what had arrived of that system is shown as well."""
+    enlighten = Commands(systems=3)
+    first, second, third = (each.system_id for each in enlighten.world.emulator.truth.systems())
+    fault = Fault(status=403, path=f"{second}/rgm_stats", after=2, times=math.inf)
+    enlighten.world.emulator.inject(fault)
+    path = tmp_path / "page.html"
+    done = enlighten("report", first, second, third, "--last", "40d", "-o", path)
+    assert done.exit_code == 3
+    assert f"error: {second}: 403" in done.stderr
+    text = path.read_text(encoding="utf-8")
+    assert "1 failed" in text
+    assert "what had arrived before" in text
+    assert text.count("<article") == 3
+
+
+def test_a_lifetime_is_a_page_of_months(enlighten: Commands, tmp_path: Path) -> None:
+    """By default all of it, in the zone of the system, which is not in the answer."""
+    path = tmp_path / "life.html"
+    done = enlighten("report", 1765, "--series", "energy-lifetime", "-o", path)
+    assert done.exit_code == 0, done.output
+    assert "complete: 879 of 879 days; sent 1" in done.stderr
+    text = path.read_text(encoding="utf-8")
+    assert "local days of America/Los_Angeles" in text
+    assert "Energy per month" in text
+    days = enlighten("report", 1765, "--series", "energy-lifetime", "--last", "30d", "-o", "-")
+    assert "16 May 2025 to 14 Jun 2025" in days.stdout
+    chart = enlighten("plot", 1765, "--series", "energy-lifetime")
+    assert "kWh per month (America/Los_Angeles)" in chart.stdout.replace("\n", " ")
+    assert "kWh per day" in enlighten("plot", 1765, "--series", "energy-lifetime", "--by", "day").stdout
 
 
 def test_a_system_without_meters_has_nothing_to_show(enlighten: Commands) -> None:

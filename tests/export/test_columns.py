@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.export.columns import (
+    DataType,
+    Field,
     bits,
     column_of,
     flags_of,
@@ -21,7 +23,6 @@ from enlighten_async.export.columns import (
     timestamps,
     values_of,
 )
-from enlighten_async.export.table import DataType, Field
 from enlighten_async.models.series import NAN
 
 NAMES = {

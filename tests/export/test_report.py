@@ -12,6 +12,7 @@ import pytest
 from attrs import evolve
 
 from enlighten_async import (
+    BatteryLifetime,
     Coverage,
     EnergyLifetime,
     Gap,
@@ -24,8 +25,9 @@ from enlighten_async import (
     StatsInterval,
 )
 from enlighten_async.errors import InputError
-from enlighten_async.export.report import report
+from enlighten_async.export.report import SystemsReport, report
 from enlighten_async.models.intervals import IntervalStats, profile
+from enlighten_async.models.lifetime import days_of_utc
 from enlighten_async.windows import Window, time_zone
 from tests.world import World
 
@@ -262,6 +264,143 @@ def test_a_notebook_shows_an_answer(shown: RgmStats | EnergyLifetime, texts: lis
     assert set(page.tags) <= {"div", "table", "tbody", "tr", "th", "td", "svg", "path", "text"}
     assert ("svg" in page.tags) == ("none" not in page.texts)
     assert not re.search(r"://|url\(|\son\w+=", fragment)
+
+
+def lifetime(*production: int | None, **known: object) -> EnergyLifetime:
+    """Return the energies of days from 30 Dec 2024 on."""
+    return EnergyLifetime(1765, date(2024, 12, 30), production, **known)
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """Return the texts of the cells of all rows of a page's tables."""
+    rows = re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    return [[" ".join("".join(Page(cell).texts).split()) for cell in row] for row in cells]
+
+
+def test_a_lifetime_is_shown_by_months_and_years() -> None:
+    """A bar for each month, a row for each year, and their sums."""
+    page = report(lifetime(*[1000] * 2, *[2000] * 31, *[3000] * 28, receipt=Receipt(sent=1)), name="Roof")
+    rows = rows_of(page)
+    assert ["2024", *[""] * 11, "2.0", "2.0"] in rows
+    assert ["2025", "62.0", "84.0", *[""] * 10, "146.0"] in rows
+    assert ["Total", *[""] * 12, "148.0"] in rows
+    text = " ".join(Page(page).texts)
+    for told in (
+        "Dec 2024: 2.0 kWh, 2 of 2 days",
+        "Feb 2025: 84.0 kWh, 28 of 28 days",
+        "30 Dec 2024 to 28 Feb 2025 · system 1765, local days",
+        "61 of 61 days have a figure",
+        "Best month",
+        "Energy produced, day by day",
+        "28 Feb 2025: 3.00 kWh",
+    ):
+        assert told in text
+    assert "local days of Europe/Berlin" in report(lifetime(1), timezone="Europe/Berlin")
+
+
+def test_a_day_without_a_figure_is_no_zero() -> None:
+    """It makes its month pale, as do days that were asked for and did not come."""
+    asked = days_of_utc(date(2025, 1, 2), 3)
+    page = report(lifetime(1000, None, 0, 3000, missing=(Gap(asked, Reason.NOT_REPORTED_YET),)))
+    text = " ".join(Page(page).texts)
+    assert "Dec 2024: 1.0 kWh, 1 of 2 days" in text
+    assert "Jan 2025: 3.0 kWh, 2 of 4 days" in text
+    assert "Months with days without a figure are pale" in text
+    assert "2 Jan 2025 to 4 Jan 2025" in text
+    assert ["not reported yet It lies after what the system had reported when asked.", "3 days"] in [
+        row[:2] for row in rows_of(page)
+    ]
+
+
+def test_a_long_lifetime_has_no_bar_for_each_day() -> None:
+    """Fifteen years: 181 months, and labels of the years."""
+    page = report(lifetime(*[1000] * 5_500))
+    assert len(re.findall('<rect[^>]*class="hit"', page)) == 182
+    assert "Energy per day" not in page
+    assert len(page.encode()) < 100_000
+    labels = re.findall(r'class="column[^>]*>(\d+)<', page)
+    assert labels[:2] == ["2025", "2026"] or labels[:2] == ["2025", "2027"]
+
+
+def test_batteries_have_two_figures_a_day() -> None:
+    """Each has its bars and its table."""
+    text = " ".join(Page(report(BatteryLifetime(1, date(2025, 1, 1), (1000, 3000), (500, 700)))).texts)
+    for told in ("Energy, taken in", "Energy, given", "Energy per month, taken in", "4.0 kWh", "1.2 kWh"):
+        assert told in text
+
+
+def test_a_lifetime_of_nothing_has_a_page() -> None:
+    """Without a day there is no picture."""
+    text = " ".join(Page(report(EnergyLifetime.empty(1765, Reason.NO_DEVICE, None))).texts)
+    assert "no day · system 1765" in text
+    assert "no device" in text
+
+
+def several(*answers: RgmStats | EnergyLifetime, failed: str = "") -> str:
+    """Return a page about these answers, and a system that failed."""
+    page = SystemsReport()
+    for number, each in enumerate(answers, 1):
+        page.add(each, name=f"Roof {number}")
+    if failed:
+        page.add_failure(99, failed, name="<b>Shed</b>")
+    return b"".join(page.pieces()).decode()
+
+
+def test_several_systems_have_a_table_and_a_section_each() -> None:
+    """Its links lead to the sections; energies, coverage and costs add up."""
+    gap = Gap(Window(START, START + 3600), Reason.FAILED)
+    page = several(answer(), evolve(answer(gaps=(gap,)), system_id=7), lifetime(500))
+    rows = rows_of(page)
+    assert ["Roof 1system 1765, energy delivered, by revenue-grade meters", "96.0", "", "100 %", "3"] in rows
+    assert [*["95.0", "", "99.0 % incomplete", "3"]] in [row[1:] for row in rows]
+    links = re.findall(r'href="#([^"]+)"', page)
+    assert [each for each in links if each != "systems"] == ["system-1765", "system-7", "system-1765-2"]
+    assert [page.count(f'id="{each}"') for each in dict.fromkeys(links)] == [1] * 4
+    assert page.index('id="systems"') < page.index('id="system-1765"') < page.index('id="system-7"')
+    assert "Energy of 3 systems" in page
+    # Energies of different kinds are not added up.
+    assert ["Total", "", "", "99.5 %", "6"] in rows
+    assert ["Total", "191.0", "", "99.5 %", "6"] in rows_of(several(answer(), answer(gaps=(gap,))))
+
+
+def test_a_system_that_failed_is_a_row_and_a_section() -> None:
+    """What had arrived of another before its error is shown beside it."""
+    page = several(answer(), failed="404 <i>no such system")
+    assert ["<b>Shed</b>system 99", "", "", "failed", "0"] in rows_of(page)
+    text = " ".join(Page(page).texts)
+    assert "404 <i>no such system" in text
+    assert "1 failed" in text
+    assert {"b", "i"}.isdisjoint(Page(page).tags)
+    both = SystemsReport()
+    both.add(answer(), error="the month's quota is used up")
+    shown = b"".join(both.pieces()).decode()
+    assert "what had arrived" in shown
+    assert [*["96.0", "", "100 % failed", "3"]] in [row[1:] for row in rows_of(shown)]
+    assert len(both) == 1
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_name_among_several_is_a_text_and_nothing_else(name: str) -> None:
+    """In the table, in the links and in the sections."""
+    pages = []
+    for each in ("plain", name):
+        page = SystemsReport()
+        page.add(answer(), name=each)
+        page.add_failure(2, each, name=each)
+        pages.append(b"".join(page.pieces()).decode())
+    plain, odd = map(Page, pages)
+    assert odd.tags == plain.tags
+    assert [each for each in odd.attributes if each[0] != "aria-label"] == [
+        each for each in plain.attributes if each[0] != "aria-label"
+    ]
+    assert {value[0] for key, value in odd.attributes if key == "href"} == {"#"}
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", pages[1])
+
+
+def test_a_page_of_no_system_says_so() -> None:
+    """It is empty, and whole."""
+    assert "Energy of 0 systems" in several()
 
 
 async def test_a_year_is_a_page_of_moderate_size() -> None:
