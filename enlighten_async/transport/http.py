@@ -218,6 +218,21 @@ def reason(error: BaseException) -> str:
     return next(filter(None, map(str, chain(error))), type(error).__name__)
 
 
+def connect_reason(error: BaseException) -> str:
+    """Return why there is no connection, in words: of the first address, if there were several."""
+    for each in chain(error):
+        cause = each.exceptions[0] if isinstance(each, BaseExceptionGroup) else each
+        if isinstance(cause, socket.gaierror):
+            return "no such host is known" if cause.errno in UNKNOWN_HOST else str(cause.strerror)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not accepted: {getattr(cause, 'verify_message', '') or cause}"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS has failed: {(getattr(cause, 'reason', '') or str(cause)).replace('_', ' ').lower()}"
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno).lower()
+    return reason(error)
+
+
 def may_pass(error: BaseException) -> bool:
     """Tell whether a failure of the network may be over when the request is sent again."""
     for cause in chain(error):
@@ -485,6 +500,9 @@ class Transport:
             # Of a mock that does not know this request; its text names the URL, as it would have left.
             error.args = (self._masked(exchange, str(error)),)
             return strip_frames(error) if self._uses_pool else error
+        if self._uses_pool and exchange.phase == "connect":
+            text = self._not_connected(exchange, self._masked(exchange, connect_reason(error)))
+            return TransportError(text, phase="connect", passing=may_pass(error))
         known = self._uses_pool or isinstance(error, NETWORK_ERRORS)
         why = reason(error) if known else f"{_place(error)} raised {type(error).__name__}: {error}"
         text = f"no whole answer to {self._describe(exchange)}: {self._masked(exchange, why)}"
@@ -496,11 +514,19 @@ class Transport:
             failure.__cause__ = without_secrets_of(error, partial(self._masked, exchange))
         return failure
 
+    def _not_connected(self, exchange: Exchange, why: str) -> str:
+        request = f"{exchange.request.method} {exchange.request.path}"
+        text = f"cannot connect to {self.origin}: {why} ({request} was not sent)"
+        return exchange.credentials.redactor.text(text)
+
     def _masked(self, exchange: Exchange, text: str) -> str:
         """Return a text of others with the secrets in it masked."""
         return masked(text, self._redactor, exchange.credentials.redactor)
 
     def _timeout_error(self, exchange: Exchange) -> RequestTimeout:
+        if self._uses_pool and exchange.phase == "connect":
+            why = f"no answer within {self._timeout:g} s"
+            return RequestTimeout(self._not_connected(exchange, why), phase="connect")
         text = f"no whole answer within {self._timeout:g} s to {self._describe(exchange)}"
         return RequestTimeout(text, sent=exchange.sent_at is not None, phase=exchange.phase)
 

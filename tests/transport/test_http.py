@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import json
 import re
@@ -31,7 +32,7 @@ from enlighten_async.transport import (
     service_of,
 )
 from enlighten_async.transport.body import BodyError
-from enlighten_async.transport.http import UNKNOWN_HOST
+from enlighten_async.transport.http import UNKNOWN_HOST, connect_reason
 from enlighten_async.wire import Request
 from tests.transport.servers import BASE, mocked
 
@@ -347,6 +348,25 @@ async def test_failures_that_a_repeat_cannot_mend_say_so(make, passing, exchange
         with pytest.raises(TransportError) as caught:
             await transport.send(exchange)
     assert caught.value.passing is passing
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: no_connection(ConnectionRefusedError(errno.ECONNREFUSED, "x")), "connection refused"),
+        (
+            lambda: no_connection(ExceptionGroup("two", [ConnectionRefusedError(errno.ECONNREFUSED, "x")])),
+            "connection refused",
+        ),
+        (lambda: no_connection(socket.gaierror(socket.EAI_NONAME, "x")), "no such host is known"),
+        (lambda: no_connection(socket.gaierror(socket.EAI_AGAIN, "later")), "later"),
+        (lambda: no_connection(ssl.SSLError("NO_TLS")), "TLS has failed: "),
+        (lambda: no_connection(ssl.SSLCertVerificationError("self-signed")), "is not accepted: "),
+        (lambda: httpx.ConnectError("odd"), "odd"),
+    ],
+)
+def test_why_there_is_no_connection_is_told_in_words(make, told) -> None:
+    assert told in connect_reason(make())
 
 
 @pytest.mark.parametrize("kind", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
