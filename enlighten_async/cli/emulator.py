@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import click
 
-from enlighten_async.cli import formatting
+from enlighten_async.cli import formatting, params
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.progress import shown_progress
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ROTATIONS = ["strict", "lenient"]
 PLANS = ["watt", "kilowatt", "megawatt", "partner", "unlimited"]
+MAX_USERS, MAX_SYSTEMS = 1_000, 10_000
 MAX_NAMES = 8
 """Users and systems that are named in the banner."""
 
@@ -144,11 +145,16 @@ class EmulatorCommand(click.Command):
     "--seed", default=0, show_default=True, metavar="N", help="Seed of systems, weather and latencies."
 )
 @click.option(
-    "--users", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Users who may log in."
+    "--users",
+    type=click.IntRange(1, MAX_USERS),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Users who may log in.",
 )
 @click.option(
     "--systems",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MAX_SYSTEMS),
     default=8,
     show_default=True,
     metavar="N",
@@ -156,7 +162,7 @@ class EmulatorCommand(click.Command):
 )
 @click.option(
     "--latency",
-    type=click.FloatRange(0),
+    type=params.Seconds(0),
     metavar="SECONDS",
     default=0.0,
     show_default=True,
@@ -164,7 +170,7 @@ class EmulatorCommand(click.Command):
 )
 @click.option(
     "--jitter",
-    type=click.FloatRange(0),
+    type=params.Seconds(0),
     metavar="SECONDS",
     default=0.0,
     show_default=True,
@@ -181,7 +187,7 @@ class EmulatorCommand(click.Command):
 )
 @click.option(
     "--token-ttl",
-    type=click.FloatRange(0, min_open=True),
+    type=params.Seconds(0, min_open=True),
     metavar="SECONDS",
     help="Life of an access token of v4.  [default: a day]",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -17,10 +18,18 @@ from enlighten_async.cli.settings import PREFIX, Setting
 from enlighten_async.client.options import ViewOptions
 from enlighten_async.errors import InputError
 from enlighten_async.export import SUFFIXES
-from enlighten_async.limiter import RANKS, Plan
+from enlighten_async.limiter import MAX_REQUESTS, RANKS, Plan
 from enlighten_async.windows import time_zone
 
-PLANS = {"watt": Plan.WATT, "kilowatt": Plan.KILOWATT, "megawatt": Plan.MEGAWATT, "partner": Plan.PARTNER}
+PLANS: Mapping[str, Plan] = MappingProxyType(
+    {
+        "watt": Plan.WATT,
+        "kilowatt": Plan.KILOWATT,
+        "megawatt": Plan.MEGAWATT,
+        "partner": Plan.PARTNER,
+        "unlimited": Plan.UNLIMITED,
+    }
+)
 
 SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d*)?)\s*([{SIZE_PREFIXES}])?B?", re.IGNORECASE)
 
@@ -28,6 +37,9 @@ SPAN = re.compile(r"(\d{1,6})\s*([smhdwy]?)", re.IGNORECASE)
 
 SECONDS = MappingProxyType({"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400})
 """Seconds of the units of a length of time; a year has 365 days."""
+
+MAX_LAST = timedelta(days=50 * 365)
+"""A range that ends now begins so long ago at the most."""
 
 OUTPUT_METAVAR = "FILE|-"
 
@@ -101,19 +113,33 @@ def zone(_context: click.Context, _option: click.Parameter, text: str | None) ->
     raise click.BadParameter(wrong)
 
 
+class Seconds(click.FloatRange):
+    """A number of seconds, 0 or more; "inf" and "nan", which are floats, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no number of seconds, such as 0.5", param, ctx)
+        return seconds
+
+
 def output(_context: click.Context, _option: click.Parameter, text: str | None) -> Path | None:
     """Return the path of a file; `-` is stdout."""
     return None if text is None else Path(text)
 
 
 def span(_context: click.Context, _option: click.Parameter, text: str | None) -> timedelta | None:
-    """Return a length of time: 30d, 12h, 90m, 2w or 1y; a number alone is seconds."""
+    """Return a length of time: 30d, 12h, 90m, 2w or 1y; a number other than 0 needs its unit."""
     if text is None:
         return None
     found = SPAN.fullmatch(text.strip())
     if found is None:
         raise click.BadParameter(f"{text!r} is no length of time, such as 30d, 12h, 90m, 2w or 1y")
     number, unit = found.groups()
+    if not unit and int(number):
+        units = f"{number}s, {number}m (minutes), {number}h, {number}d, {number}w or {number}y"
+        raise click.BadParameter(f"{text!r} has no unit: write {units}")
     return timedelta(seconds=int(number) * SECONDS[unit.lower() or "s"])
 
 
@@ -137,7 +163,7 @@ _ASKING: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "Take a cached answer that is no older, such as 15m.",
         },
         "max_requests": {
-            "type": click.IntRange(min=0),
+            "type": click.IntRange(0, MAX_REQUESTS),
             "metavar": "N",
             "help": "Refuse the command if a system may take more.",
         },
@@ -188,9 +214,11 @@ class Period:
             click.UsageError: the options do not fit together, or not the endpoint.
         """
         if self.last is not None and (self.start, self.end) != (None, None):
-            raise click.UsageError("--last ends now: leave out --start and --end, or give both of them")
+            raise click.UsageError("--last is a whole range, which ends now: give it alone, or leave it out")
         if self.last is not None and not self.last:
             raise click.UsageError("--last 0 is no time at all: give some, such as --last 30d")
+        if self.last is not None and self.last > MAX_LAST:
+            raise click.UsageError("--last goes back too far: give 50y at most")
         instants = {isinstance(each, datetime) for each in (self.start, self.end) if each is not None}
         if len(instants) == 2:
             raise click.UsageError("give --start and --end both as days, or both as instants")

@@ -14,7 +14,7 @@ from attrs import asdict
 
 from enlighten_async.emulator.drift import Drift
 from enlighten_async.emulator.messages import Response, json_response
-from enlighten_async.emulator.named_faults import ALWAYS, FAULTS, OPTIONS, named_fault
+from enlighten_async.emulator.named_faults import ALWAYS, FAULTS, OPTIONS, READERS, named_fault
 from enlighten_async.emulator.quota import Quota
 
 if TYPE_CHECKING:
@@ -83,11 +83,12 @@ def _content(request: Request, *names: str) -> Row:
         raise AdminError("send JSON, with the header Content-Type: application/json")
     try:
         content = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or not content:
-        raise AdminError(f"send a JSON object with some of: {', '.join(names)}")
-    if names and (unknown := content.keys() - set(names)):
+        known = ", ".join(names)
+        raise AdminError(f"send a JSON object with some of: {known}; GET {ADMIN_ROOT} shows examples")
+    if unknown := content.keys() - set(names):
         raise AdminError(f"{min(unknown)!r} is unknown: choose from {', '.join(names)}")
     return content
 
@@ -134,8 +135,10 @@ def _faults(emulator: Emulator, _: Request) -> Row:
 
 
 def _add_fault(emulator: Emulator, request: Request) -> Row:
-    content = _content(request)
+    content = _content(request, "name", *READERS)
     name = content.pop("name", None)
+    if name is None:
+        raise AdminError(f"give a name: one of {', '.join(FAULTS)}")
     emulator.inject(named_fault(str(name), content))
     return _faults(emulator, request)
 

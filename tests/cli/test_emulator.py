@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from enlighten_async.cli.app import cli
-from enlighten_async.cli.emulator import emulator_of, summary
+from enlighten_async.cli.emulator import emulator, emulator_of, summary
 from enlighten_async.emulator import DRIFTS, FAULTS, Drift, Emulator, Fault, Quota
 
 OPTIONS: Any = {
@@ -64,6 +65,28 @@ def test_a_wrong_option_is_told(words: list[str], said: str) -> None:
     done = CliRunner().invoke(cli, ["emulator", *words], terminal_width=200)
     assert done.exit_code == 2
     assert said in done.output
+
+
+@pytest.mark.parametrize(
+    ("option", "number", "said"),
+    [
+        *(
+            (option, number, "is no number of seconds, such as 0.5")
+            for option in ("--latency", "--jitter", "--token-ttl")
+            for number in ("nan", "inf")
+        ),
+        ("--latency", "-inf", "x>=0"),
+        ("--users", "1000001", "is not in the range"),
+        ("--systems", "1000001", "is not in the range"),
+        ("--fault", "drop,delay=nan", "out of range"),
+        ("--fault", "drop,times=inf", "out of range"),
+    ],
+)
+def test_a_number_that_is_none_is_told(option: str, number: str, said: str) -> None:
+    """Before anything is served."""
+    with pytest.raises(click.UsageError) as caught:
+        emulator.make_context("emulator", [option, number])
+    assert said in caught.value.format_message()
 
 
 def test_the_switches_make_the_emulator() -> None:

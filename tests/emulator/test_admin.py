@@ -89,6 +89,33 @@ async def test_faults_come_and_go(clock: FakeClock) -> None:
     assert (wrong.status_code, "choose from unavailable" in wrong.json()["error"]) == (400, True)
 
 
+@pytest.mark.parametrize("path", ["faults", "settings", "tokens", "time"])
+@pytest.mark.parametrize("body", ["[]", "{}", "3", "null", "not json", "[" * 100_000, "\xff"])
+async def test_what_is_no_object_is_told_what_to_send(clock: FakeClock, path: str, body: str) -> None:
+    """The names that it may have."""
+    emulator = Emulator(clock=clock)
+    headers = {"Content-Type": "application/json"}
+    async with service(emulator) as client:
+        told = await client.post(f"/_emulator/{path}", content=body.encode("latin-1"), headers=headers)
+        known = {
+            "faults": "name, times",
+            "settings": "latency",
+            "tokens": "expire, revoke",
+            "time": "advance",
+        }
+        assert told.status_code == 400
+        assert f"send a JSON object with some of: {known[path]}" in told.json()["error"]
+        unknown = await client.post(f"/_emulator/{path}", json={"odd": 1})
+        assert f"'odd' is unknown: choose from {known[path]}" in unknown.json()["error"]
+
+
+async def test_a_fault_needs_a_name(clock: FakeClock) -> None:
+    """The answer lists those there are."""
+    async with service(Emulator(clock=clock)) as client:
+        told = (await client.post("/_emulator/faults", json={"times": 2})).json()["error"]
+    assert told.startswith("give a name: one of unavailable, exception")
+
+
 async def test_settings_change(clock: FakeClock) -> None:
     """Latency and jitter, plan, drifts and the life of tokens; one that is wrong changes none."""
     emulator = Emulator(clock=clock)
