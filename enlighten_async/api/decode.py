@@ -384,11 +384,15 @@ def fetched_at(response: Response | None) -> datetime | None:
     return None if response is None or response.date is None else as_datetime(response.date)
 
 
-def zone_unknown(system_id: int, response: Response) -> NotFound:
-    """Return the error for an answer that does not tell a system's time zone."""
-    return NotFound(
-        f"this user sees no system {system_id} with a time zone: check the system id, "
-        f"or give start_at/end_at, which need no time zone",
-        status=response.status,
-        response=response,
-    )
+def zone_unknown(system_id: int, response: Response, *, listed: bool) -> NotFound:
+    """Return the error for an answer that does not tell a system's time zone.
+
+    Args:
+        system_id: the system.
+        response: the answer.
+        listed: whether the system is in it.
+    """
+    text = f"this user sees no system {system_id}: check the system id"
+    if listed:
+        text = f"system {system_id} has no time zone, which days need: give start_at/end_at, which need none"
+    return NotFound(text, status=response.status, response=response)

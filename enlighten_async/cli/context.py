@@ -141,6 +141,7 @@ class CommandContext:
         default_state: returns the state file to use if none was named; `None` for none.
         now: returns the time, in epoch seconds.
         config: variables of the file of settings, for those that the environment does not have.
+        places: where options are given that the command line does not have, by the options.
     """
 
     connect: Connect = EnlightenClient.from_env
@@ -153,6 +154,7 @@ class CommandContext:
     default_state: Callable[[], Path | None] = user_state_file
     now: Callable[[], float] = Factory(lambda: SystemClock().now)
     config: Mapping[str, str] = field(factory=dict, repr=False)
+    places: Mapping[str, str] = field(factory=dict, repr=False)
 
     @property
     def state(self) -> str | os.PathLike[str] | None:
@@ -218,7 +220,8 @@ class CommandContext:
         except Exception as error:
             if not isinstance(error, EnlightenError | OSError):
                 logger.info("unexpected error", exc_info=error)
-            self._end(exit_codes.error_line(error), exit_codes.exit_code(error))
+            text = exit_codes.placed(exit_codes.error_line(error), self.places)
+            self._end(text, exit_codes.exit_code(error))
 
     @contextmanager
     def _shown_log(self) -> Iterator[None]:

@@ -156,6 +156,8 @@ def question(endpoint: Endpoint, given: dict[str, Any]) -> Question:
     everyone, positional = given.pop("all_systems", False), [given.pop(n) for n in endpoint.arguments]
     if endpoint.takes_systems and bool(positional[0]) == everyone:
         raise click.UsageError("name systems, or else give --all; enlighten systems lists them")
+    if endpoint.takes_systems and isinstance(positional[0], tuple):
+        positional[0] = tuple(each.lstrip("0") or each for each in positional[0])
     others = {name: given.pop(name) for name in endpoint.keywords if name in given}
     return Question(
         method=endpoint.method,

@@ -55,12 +55,20 @@ ADVICE: Mapping[type[errors.EnlightenError], str] = {
 }
 
 
+INSTANT = "2026-05-01T00:00Z"
+"""An instant, as an example."""
+
 LOGIN = "ENLIGHTEN_CLIENT_ID, ENLIGHTEN_CLIENT_SECRET, then enlighten login"
 
 WORDS: Mapping[str, str | Callable[[re.Match[str]], str]] = {
     r"only v4 of the API has \w+: .*": f"only version 4 of the API has this: log in to it ({LOGIN})",
+    r"give start_at/end_at, which need none": f"give instants, such as --start {INSTANT}, which need none",
     r"\bsystem_id\b": "SYSTEM",
     r"\b(start|end)_(?:at|date|time)\b": r"--\1",
+    r" \(\w+ \S+ was not sent\)": "",
+    r"\bplan= if": "--plan if",
+    r"give its limits, such as Plan\(.*?\)": "give its limits, such as --plan 10/10000",
+    r"; a number means epoch seconds": "",
     r"\b(base_url|max_age|max_requests|summary_date|plan|state)=": lambda found: f"{_option(found[1])} ",
     r"\b(base_url|max_age|max_requests|only_cached|summary_date)\b": lambda found: _option(found[1]),
 }
@@ -131,6 +139,16 @@ def in_options(text: str) -> str:
     for pattern, words in WORDS.items():
         text = re.sub(pattern, words, text)
     return text
+
+
+def placed(text: str, places: Mapping[str, str]) -> str:
+    """Return a text that names the places of options in place of the options.
+
+    Args:
+        text: the text.
+        places: variables of the environment, or names in a file, by the options that they set.
+    """
+    return re.sub(r"--[a-z-]+|ENLIGHTEN_[A-Z_]+", lambda found: places.get(found[0], found[0]), text)
 
 
 def _login_needed(error: errors.ReauthorizationRequired) -> str:

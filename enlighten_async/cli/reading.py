@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
@@ -54,6 +55,12 @@ class Question:
         others = any(isinstance(each, params.DaysAgo) for each in self.others.values())
         return others or self.period.needs_today
 
+    @property
+    def repeated(self) -> list[Any]:
+        """The values of the last argument that were given more than once."""
+        counts = Counter(self.positional[-1]) if self.positional else {}
+        return [value for value, number in counts.items() if number > 1]
+
     def calls(self, systems: Sequence[int]) -> list[tuple[Any, ...]]:
         """Return the arguments of each call; `systems` are all those there are, if all are asked for."""
         if self.everyone:
@@ -61,7 +68,7 @@ class Question:
         if not self.positional:
             return [()]
         *first, last = self.positional
-        return [(*(each[0] for each in first), value) for value in last]
+        return [(*(each[0] for each in first), value) for value in dict.fromkeys(last)]
 
 
 def read(context: CommandContext, question: Question, reading: Reading) -> None:
@@ -70,6 +77,8 @@ def read(context: CommandContext, question: Question, reading: Reading) -> None:
     async def work(client: EnlightenClient) -> None:
         view = client.with_options(**view_of(context, reading.view))
         systems = await _systems(view, free=reading.price) if question.everyone else []
+        for value in question.repeated:
+            context.report(f"{value} is given more than once: it is read once")
         calls = question.calls(systems)
         queries = [await _query(context, view, question, call, free=reading.price) for call in calls]
         if reading.price:

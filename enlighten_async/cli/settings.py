@@ -43,12 +43,34 @@ SECRET = frozenset({"API_KEY", "CLIENT_SECRET"})
 
 CONFIG = f"{PREFIX}CONFIG"
 
+PLACES = f"{PREFIX}PLACES"
+"""Key of the places of options in what click's contexts share."""
+
 UNBROKEN = "\u2011"
 """The hyphen at which no line ends, in place of any other while a help is laid out."""
 
 
 class Setting(click.Option):
     """An option that the environment may set, or else the file of settings."""
+
+    def consume_value(
+        self, ctx: click.Context, opts: Mapping[str, click.Parameter]
+    ) -> tuple[Any, ParameterSource]:
+        """Return the value and its source; the place of one that the command line does not have is kept."""
+        value, source = super().consume_value(ctx, opts)
+        if source is ParameterSource.ENVIRONMENT and isinstance(self.envvar, str):
+            if self.envvar.removeprefix(PREFIX) in OPTIONS:
+                places(ctx)[self.opts[-1]] = place_of(self.envvar)
+        elif source is ParameterSource.COMMANDLINE:
+            places(ctx).pop(self.opts[-1], None)
+        return value, source
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Return the place where the value was given: the option, the variable or the file of settings."""
+        source = ctx.get_parameter_source(self.name or "") if ctx else None
+        if source is ParameterSource.ENVIRONMENT and isinstance(self.envvar, str):
+            return place_of(self.envvar)
+        return click.Parameter.get_error_hint(self, ctx)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """Return the text of the variable; `None` if neither has it."""
@@ -69,6 +91,19 @@ def config(click_context: click.Context) -> Mapping[str, str]:
         meta[CONFIG] = read_config(config_file())
     found: Mapping[str, str] = meta[CONFIG]
     return found
+
+
+def places(click_context: click.Context) -> dict[str, str]:
+    """Return the places of the options that the command line does not have, by the options."""
+    found: dict[str, str] = click_context.meta.setdefault(PLACES, {})
+    return found
+
+
+def place_of(variable: str) -> str:
+    """Return the place where a value is that the command line does not have: the variable, or the file."""
+    if os.environ.get(variable):
+        return variable
+    return f"{variable.removeprefix(PREFIX).lower()} in {config_file()}"
 
 
 def config_file() -> Path:
@@ -118,7 +153,10 @@ def context_of(click_context: click.Context) -> CommandContext:
     from enlighten_async.cli.context import CommandContext  # noqa: PLC0415
 
     found: CommandContext = click_context.obj or CommandContext()
-    return evolve(found, config=config(click_context))
+    variables, known = config(click_context), places(click_context)
+    of_file = [name for name in variables if name.removeprefix(PREFIX) in CREDENTIALS]
+    known.update({name: place_of(name) for name in of_file if not os.environ.get(name)})
+    return evolve(found, config=variables, places=known)
 
 
 def _option(name: str) -> Callable[[Any], ClientOptions]:
@@ -164,7 +202,7 @@ _KINDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "base_url": {"metavar": "URL", "help": "URL of the API, such as that of an emulator."},
         "plan": {
             "metavar": "NAME|MINUTE/MONTH",
-            "help": "Limits of the key: watt, kilowatt, megawatt, partner, or, say, 50/50000."
+            "help": "Limits of the key: watt, kilowatt, megawatt, partner, unlimited, or, say, 50/50000."
             "  [default: watt]",
         },
         "state": {

@@ -21,7 +21,7 @@ from enlighten_async.cli.settings import config_file
 from enlighten_async.client import EnlightenClient
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import EnlightenError, InputError
-from enlighten_async.limiter import Priority
+from enlighten_async.limiter import MAX_REQUESTS, Plan, Priority
 from enlighten_async.models import QuotaStatus, QuotaWindow
 from enlighten_async.state import in_thread
 from enlighten_async.windows import as_datetime
@@ -56,7 +56,7 @@ UNREADABLE = (
 )
 @click.option(
     "--used",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MAX_REQUESTS),
     metavar="N",
     help="Set the requests used this month (UTC), by the developer portal's figure.",
 )
@@ -154,7 +154,7 @@ async def _findings(context: CommandContext) -> AsyncIterator[Finding]:
         async with context.client() as client:
             status = await client.quota()
             yield Finding("service", str(client).partition(" at ")[2].rstrip(">"))
-            yield _plan(client, status)
+            yield _plan(context, client, status)
             yield _clock(context, status)
     except (EnlightenError, OSError) as error:
         yield Finding("client", formatting.printable(str(error)), fine=False)
@@ -187,13 +187,22 @@ async def _login(context: CommandContext, account: str) -> Finding:
     return Finding(name, f"tokens of {age} ago{ends}")
 
 
-def _plan(client: EnlightenClient, status: QuotaStatus) -> Finding:
+def _plan(context: CommandContext, client: EnlightenClient, status: QuotaStatus) -> Finding:
     left = {"minute": status.minute.left, "month": status.month.left}
     known = {period: count for period, count in left.items() if count is not None}
     closed = [p for p, w in (("minute", status.minute), ("month", status.month)) if w.closed_until]
     told = f"; the service rejects requests of this {closed[-1]}" if closed else ""
-    name = client.plan.name or "none"
-    return Finding("plan", f"{name}: {formatting.left(known) if known else 'no limit'}{told}", not closed)
+    given = "plan" in context.options
+    assumed = "" if given else " (assumed; give --plan if the key has another)"
+    rest = f"; {formatting.left(known)}" if known else ""
+    return Finding("plan", f"{_limits(client.plan)}{rest}{told}{assumed}", not closed)
+
+
+def _limits(plan: Plan) -> str:
+    """Return the name of a plan, and what it allows."""
+    numbers = {period: plan.allows(period) for period in ("minute", "month")}
+    limits = ", ".join(f"{formatting.number(n)} a {period}" for period, n in numbers.items() if n is not None)
+    return ": ".join(filter(None, (plan.name, limits or "no limit")))
 
 
 def _clock(context: CommandContext, status: QuotaStatus) -> Finding:

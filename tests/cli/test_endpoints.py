@@ -176,6 +176,18 @@ def test_each_request_is_shown(enlighten: Commands, option: str, lines: int) -> 
     assert enlighten.key not in done.output
 
 
+def test_what_is_given_twice_is_read_once(enlighten: Commands) -> None:
+    """And it is told; in any format."""
+    for form in ("table", "csv", "ndjson"):
+        words = ("--last", "2h", "--format", form)
+        once = enlighten("rgm-stats", 1765, *words)
+        sent = enlighten.sent
+        done = enlighten("rgm-stats", 1765, "01765", 1765, *words)
+        assert (done.stdout, enlighten.sent) == (once.stdout, sent + 1)
+        assert done.stderr.splitlines()[0] == "1765 is given more than once: it is read once"
+        assert "more than once" not in once.stderr
+
+
 def test_names_of_strangers_harm_nothing(tmp_path: Path) -> None:
     """Neither a terminal, nor a spreadsheet."""
     name = "=cmd()<script>\x1b[2J\u202eevil\u2066 ☀ عربى"
@@ -200,7 +212,15 @@ def test_names_of_strangers_harm_nothing(tmp_path: Path) -> None:
         (["rgm-stats", 1765, "--all", "--last", "1d"], "name systems, or else give --all"),
         (["rgm-stats", 1765, "--last", "soon"], "no length of time, such as 30d"),
         (["rgm-stats", 1765, "--last", "0d"], "--last 30d"),
-        (["rgm-stats", 1765, "--last", "1d", "--end", "today"], "leave out --start and --end"),
+        (["rgm-stats", 1765, "--last", "1d", "--end", "today"], "--last is a whole range, which ends now"),
+        (["rgm-stats", 1765, "--last", "1d", "--start", "today"], "give it alone, or leave it out"),
+        (["rgm-stats", 1765, "--last", "5"], "'5' has no unit: write 5s, 5m (minutes), 5h, 5d, 5w or 5y"),
+        (["rgm-stats", 1765, "--max-age", "900"], "'900' has no unit: write 900s"),
+        (["rgm-stats", 1765, "--last", "9999y"], "--last goes back too far: give 50y at most"),
+        (["rgm-stats", 1765, "--start", "0001-01-01T00:00+14:00"], "between 1970 and 9999\n"),
+        (["--plan", "kilowatt", "systems"], "give its limits, such as --plan 10/10000"),
+        (["systems", "--max-requests", "9" * 20], "is not in the range"),
+        (["quota", "--used", "9" * 20], "is not in the range"),
         (["quota", "\x1b[2J\u202e"], r"extra argument (\x1b[2J\u202e)"),
         (["rgm-stats", 1765, "--frob"], "No such option"),
         (["rgm-stats", "\x1b[2J", "--last", "1d"], "SYSTEM must be"),

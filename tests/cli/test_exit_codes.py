@@ -9,10 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from enlighten_async import EnlightenClient, errors
+from enlighten_async.api.decode import zone_unknown
 from enlighten_async.cli import exit_codes
 from enlighten_async.cli.app import cli
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.emulator import Fault
+from enlighten_async.wire import Response
 from tests.cli.conftest import Commands
 
 KEY = "a-key-nobody-may-read-5f2e"
@@ -65,6 +67,46 @@ def test_a_system_that_is_not_there(enlighten: Commands) -> None:
     done = enlighten("rgm-stats", 99)
     assert done.exit_code == 3
     assert "check the system id" in done.stderr
+
+
+def test_a_system_that_is_not_there_needs_no_other_range(enlighten: Commands) -> None:
+    """Local days are as good as instants; several systems are told one by one."""
+    done = enlighten("rgm-stats", 1765, 1766, "--start", "yesterday", "--by", "hour")
+    assert done.exit_code == 3
+    assert "error: 1766: this user sees no system 1766: check the system id\n" in done.stderr
+
+
+def test_a_system_without_a_time_zone_takes_instants() -> None:
+    """As they need none; options have other names than arguments."""
+    response = Response(status=200, body=b"")
+    line = exit_codes.error_line(zone_unknown(7, response, listed=True))
+    instants = "give instants, such as --start 2026-05-01T00:00Z, which need none"
+    assert line == f"system 7 has no time zone, which days need: {instants}"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:9/api/v2", "http://127.0.0.1:9: connection refused"),
+        ("http://localhost:9/api/v2", "http://localhost:9: connection refused"),
+    ],
+)
+def test_a_host_that_is_not_reached_is_told_in_plain_words(url: str, why: str) -> None:
+    """With what to check: the address where it was given."""
+    environ = {"ENLIGHTEN_API_KEY": KEY, "ENLIGHTEN_USER_ID": "user"}
+    context = CommandContext(
+        connect=lambda _, **options: EnlightenClient.from_env(environ, **options),
+        default_state=lambda: None,
+    )
+    done = CliRunner().invoke(cli, ["systems", "--base-url", url], obj=context)
+    assert done.exit_code == 1
+    assert (
+        done.stderr
+        == f"error: cannot connect to {why}; check the network and --base-url, then run it again\n"
+    )
+    told = CliRunner().invoke(cli, ["-v", "systems", "--base-url", url], obj=context).stderr
+    assert "GET systems: no response (TransportError) in" in told
+    assert "pass --plan if the key has another" in told
 
 
 @pytest.mark.parametrize("system", ["x", "-1", "0", "1.5"])

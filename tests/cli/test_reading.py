@@ -15,6 +15,8 @@ import pytest
 from enlighten_async.emulator import Fault, System
 from tests.cli.conftest import Commands
 
+DOCS = Path(__file__).parents[2] / "docs" / "command-line.md"
+
 YEAR = ("--start", "2024-06-15T15:00Z", "--end", "2025-06-15T15:00Z")
 FORTNIGHT = ("--start", "2025-06-01T00:00Z", "--end", "2025-06-15T00:00Z")
 FIRST, LAST = datetime(2025, 6, 1, tzinfo=UTC).timestamp(), datetime(2025, 6, 15, tzinfo=UTC).timestamp()
@@ -137,6 +139,25 @@ def test_what_is_wrong_is_refused_with_a_hint(enlighten: Commands, words: list[s
     done = enlighten("rgm-stats", 1765, *words)
     assert (done.exit_code, done.stdout, enlighten.sent) == (2, "", 0)
     assert hint in done.stderr
+
+
+def documented() -> list[str]:
+    """Return the commands of the docs that read, or tell what reading costs."""
+    block = DOCS.read_text().split("```sh\n")[1].partition("```")[0]
+    lines = [line.partition("#")[0].split(maxsplit=1)[1].strip() for line in block.splitlines()]
+    others = {"demo", "emulator", "login", "logout", "accounts", "doctor", "store"}
+    return [line for line in lines if line.split()[0] not in others]
+
+
+@pytest.mark.parametrize("line", documented())
+def test_each_command_of_the_docs_gives_all_that_it_asks_for(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the emulator, as it is started without options; the days of the docs are moved to its own."""
+    monkeypatch.chdir(tmp_path)
+    done = Commands(systems=8)(*line.replace("2026-", "2025-").split())
+    assert done.exit_code == 0, done.output
+    assert "error" not in done.stderr
 
 
 def test_a_missing_folder_is_told_before_anything_is_paid_for(enlighten: Commands, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_options_of_the_reading_commands_have_variables_too(
     monkeypatch.setenv("ENLIGHTEN_FORMAT", "csv")
     assert enlighten("systems", "--max-requests", 1).stdout.startswith("system_id,")
     file.write_text(f'only_cached = true\nstate = "{tmp_path / "state.db"}"\n')
-    assert "(--only-cached)" in enlighten("systems").stderr
+    assert f"may be sent (only_cached in {file}): allow" in enlighten("systems").stderr
     monkeypatch.setenv("ENLIGHTEN_ONLY_CACHED", "0")
     assert enlighten("systems").exit_code == 0
 
@@ -94,6 +94,63 @@ def test_a_wrong_file_is_one_line(enlighten: Commands, file: Path, text: str, sa
     done = enlighten("systems")
     assert (done.exit_code, enlighten.sent) == (2, 0)
     assert said in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "text", "place"),
+    [
+        (["--plan", "kilo"], "", "", "'--plan'"),
+        (["--plan", "kilo"], "watt", 'plan = "watt"', "'--plan'"),
+        ([], "kilo", "", "ENLIGHTEN_PLAN"),
+        ([], "kilo", 'plan = "watt"', "ENLIGHTEN_PLAN"),
+        ([], "", 'plan = "kilo"', "plan in {file}"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_place(
+    enlighten: Commands,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    variable: str,
+    text: str,
+    place: str,
+) -> None:
+    """The option, the variable, or the file: where it has to be changed."""
+    file.write_text(text)
+    monkeypatch.setenv("ENLIGHTEN_PLAN", variable)
+    for said in (enlighten(*words, "systems"), enlighten("systems", *words)):
+        assert (said.exit_code, enlighten.sent) == (2, 0)
+        assert said.stderr.startswith(
+            f"error: Invalid value for {place.format(file=file)}: 'kilo' is neither"
+        )
+        assert "env var" not in said.stderr
+
+
+def test_an_option_of_a_command_is_told_with_its_place_too(
+    enlighten: Commands, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the client finds that it is wrong."""
+    file.write_text('max_age = "5"\nbase_url = "nonsense"\n')
+    assert f"for max_age in {file}: '5' has no unit" in enlighten("systems").stderr
+    monkeypatch.setenv("ENLIGHTEN_MAX_AGE", "5h")
+    assert f"base_url in {file} must look like https://" in enlighten("systems").stderr
+    monkeypatch.setenv("ENLIGHTEN_BASE_URL", "odd")
+    assert enlighten("systems").stderr.startswith("error: ENLIGHTEN_BASE_URL must look like https://")
+    done = enlighten("systems", "--base-url", "false")
+    assert (done.exit_code, done.stderr) == (2, "error: --base-url must look like https://host/path\n")
+
+
+def test_credentials_of_the_file_are_told_as_its_own(enlighten: Commands, file: Path) -> None:
+    """A wrong key is to be changed there."""
+    world = Commands(keys=["the-right-one"])
+    file.write_text(f'api_key = "{enlighten.key}"\nuser_id = "{world.world.emulator.demo_user}"\n')
+    context = CommandContext(
+        connect=lambda environ, **options: EnlightenClient.from_env(environ, **world.way, **options),
+        default_state=lambda: None,
+    )
+    done = CliRunner().invoke(cli, ["systems"], obj=context, env=dict.fromkeys(enlighten.environ))
+    assert done.exit_code == 1
+    assert f"api_key in {file}, with user_id in {file} or the tokens, was sent: check it" in done.stderr
 
 
 def test_a_named_file_that_is_not_there_is_told(enlighten: Commands, file: Path) -> None:

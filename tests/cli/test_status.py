@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,25 @@ def test_the_doctor_finds_nothing(
     for found in ("version 2", "9,999 this month", "https://", "state.db", "1 cached"):
         assert found in done.stdout
     assert enlighten.key not in done.output
+
+
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [
+        (None, "Watt: 10 a minute, 10,000 a month; left 10 this minute, 10,000 this month (assumed; give"),
+        ("watt", "Watt: 10 a minute, 10,000 a month; left 10 this minute, 10,000 this month\n"),
+        (
+            "10000/1000000",
+            "10,000 a minute, 1,000,000 a month; left 10,000 this minute, 1,000,000 this month\n",
+        ),
+        ("Unlimited", "no limit\n"),
+    ],
+)
+def test_the_doctor_tells_every_plan(enlighten: Commands, plan: str | None, told: str) -> None:
+    """By its name, by its limits, or that none was told."""
+    done = enlighten("doctor", *(["--plan", plan] if plan else []))
+    line = next(line for line in done.stdout.splitlines(keepends=True) if " plan " in line)
+    assert told in re.sub(r" +\n", "\n", line)
 
 
 def test_the_doctor_names_what_is_missing(

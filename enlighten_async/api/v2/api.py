@@ -231,7 +231,8 @@ class ApiV2:
 
 def _time_zone_in(system_id: int, response: Response) -> str:
     """Decode the name of a system's time zone from a list of systems."""
-    for system in decode.value(SystemsPage, response).systems:
-        if system.system_id == system_id and system.timezone:
-            return system.timezone
-    raise decode.zone_unknown(system_id, response)
+    listed = [each for each in decode.value(SystemsPage, response).systems if each.system_id == system_id]
+    zone = next((each.timezone for each in listed if each.timezone), None)
+    if zone is None:
+        raise decode.zone_unknown(system_id, response, listed=bool(listed))
+    return zone

@@ -363,6 +363,7 @@ class ApiV4:
 def _time_zone_of(system_id: int, response: Response) -> str:
     """Decode the name of a system's time zone from its details."""
     details = systems.system_details(response)
-    if details.system_id == system_id and details.timezone:
+    listed = details.system_id == system_id
+    if listed and details.timezone:
         return details.timezone
-    raise decode.zone_unknown(system_id, response)
+    raise decode.zone_unknown(system_id, response, listed=listed)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.api.v4 import ApiV4
-from enlighten_async.errors import DecodeError, InputError, NotSupported
+from enlighten_async.errors import DecodeError, InputError, NotFound, NotSupported
 from enlighten_async.models import EvsePower, Receipt
 from enlighten_async.wire import Request
 from tests.api.laid_out import laid_out
@@ -188,6 +188,7 @@ def test_the_time_zone_is_that_of_the_system() -> None:
     request = next(asking)
     assert (request.path, request.params) == ("/systems/7", ())
     assert request.decode(answer({"system_id": 7, "timezone": "US/Pacific"})) == "US/Pacific"
-    for wrong in ({"system_id": 8, "timezone": "US/Pacific"}, {"system_id": 7, "timezone": None}):
-        with pytest.raises(Exception, match="sees no system 7 with a time zone"):
-            request.decode(answer(wrong))
+    with pytest.raises(NotFound, match="sees no system 7: check the system id"):
+        request.decode(answer({"system_id": 8, "timezone": "US/Pacific"}))
+    with pytest.raises(NotFound, match="system 7 has no time zone, which days need: give start_at/end_at"):
+        request.decode(answer({"system_id": 7, "timezone": None}))
