@@ -15,7 +15,7 @@ import msgspec
 from attrs import Factory, define, evolve, fields
 
 from enlighten_async.errors import DecodeError, NotFound
-from enlighten_async.models.convert import UnreadableError, no_value, structure, whole_number
+from enlighten_async.models.convert import UnreadableError, structure, whole_number
 from enlighten_async.models.intervals import Meta
 from enlighten_async.windows import END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
@@ -283,6 +283,12 @@ def items(model: type[T], response: Response) -> tuple[T, ...]:
     return _structured(response, parse_json(_ANY_JSON, response), kind)
 
 
+def field_of(response: Response, name: str) -> object:
+    """Return a field of an answer that is one object, as it came; `None` if it has none."""
+    raw = parse_json(_ANY_JSON, response)
+    return raw.get(name) if isinstance(raw, dict) else None
+
+
 def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
     """Parse a body; raise `DecodeError` with the path to the first error in it."""
     body = response.body.removeprefix(BYTE_ORDER_MARK)
@@ -319,22 +325,20 @@ def _any_json(body: bytes) -> object:
 def _read_leniently(body: bytes) -> object:
     """Return JSON with characters or numbers that cannot be read, or of UTF-16; `None` for what is none.
 
-    Such characters are replaced, and such numbers are null: they cost one field, not the answer.
+    Such characters are replaced, and such numbers (`NaN`, `1e999`) are floats that are not finite, which no
+    field takes: they cost one field, not the answer.
     """
     if len(body) > _LENIENT_BYTES:
         return None
     text = body.decode(json.detect_encoding(body), "replace")
     try:
-        found: object = json.loads(text, parse_float=_finite, parse_constant=no_value)
+        found: object = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    logger.warning("an answer has characters or numbers that cannot be read: they were replaced, or are null")
+    logger.warning(
+        "an answer has characters or numbers that cannot be read: they were replaced, or are not used"
+    )
     return found
-
-
-def _finite(text: str) -> float | None:
-    number = float(text)
-    return number if isfinite(number) else None
 
 
 def decode_error(response: Response, path: str, message: str, *, passing: bool = False) -> DecodeError:

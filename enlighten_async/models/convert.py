@@ -276,6 +276,8 @@ def _number(raw: object, _: object = None) -> float:
     """Return a number as it came: a whole one stays an `int`."""
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise TypeError(f"not a number: {type(raw).__name__}")
+    if not isfinite(raw):
+        raise ValueError("not a finite number")
     return raw
 
 

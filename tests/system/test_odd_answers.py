@@ -353,6 +353,49 @@ async def test_bytes_that_cannot_be_read_cost_one_field(
     assert any("cannot be read" in warning for warning in warnings)
 
 
+CONSTANTS = ["NaN", "Infinity", "-Infinity", "1e999"]
+
+
+@both
+@pytest.mark.parametrize("constant", CONSTANTS)
+async def test_a_number_that_is_none_is_null_and_told(version: str, constant: str) -> None:
+    """In days as in rows: the answer is not complete, and names the figure; zeros and nulls are others'."""
+    row = f'{{"end_at": {TIME["end_at"]}, "wh_del": {constant}}}'
+    week = await opened(
+        version, f'{{"system_id": 7, "meter_intervals": [], "intervals": [{row}]}}'.encode()
+    ).rgm_stats(7, **TIME)
+    days = await opened(
+        version, f'{{"system_id": 7, "start_date": "2025-06-01", "production": [1, {constant}, 3]}}'.encode()
+    ).energy_lifetime(7)
+    assert [each.wh_del for each in week.intervals] == [None]
+    assert [each.wh for each in days] == [1, None, 3]
+    for answer, name in ((week, "wh_del"), (days, "production")):
+        assert not answer.coverage.complete
+        assert Reason.LEFT_OUT in {gap.reason for gap in answer.coverage.gaps()}
+        assert any(name in note for note in answer.coverage.notes)
+
+
+@both
+@pytest.mark.parametrize("constant", CONSTANTS)
+async def test_a_number_that_is_none_is_no_system(version: str, constant: str) -> None:
+    """Of an answer about one object, of days, and of rows; none of them is taken for the system's own."""
+    told = b'"system_id": ' + constant.encode()
+    for body, method in (
+        (b'{%s, "modules": 20}', "summary"),
+        (b'{%s, "start_date": "2025-06-01", "production": [1]}', "energy_lifetime"),
+        (b'{%s, "meter_intervals": [], "intervals": []}', "rgm_stats"),
+    ):
+        query = getattr(opened(version, body % told), method)(7, **(TIME if method == "rgm_stats" else {}))
+        with pytest.raises(DecodeError, match="cannot be read at"):
+            await query
+
+
+async def test_a_number_that_is_none_costs_no_page_of_events() -> None:
+    """Those of EV chargers count their rows beside them."""
+    body = b'{"system_id": 7, "count": NaN, "events": [{"serial_number": "1", "status": "x"}]}'
+    assert len(await opened("v4", body).ev_charger_events(7)) == 1
+
+
 @pytest.mark.parametrize("name", ["start_at", "end_at"])
 @pytest.mark.parametrize(
     "said", [1, 1000, 1.0, 1000.0, "", "N/A", "soon", 0, -1, True, [], {}, 1e300, "2025-06-15T12:20:00Z"]

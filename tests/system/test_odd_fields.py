@@ -139,7 +139,8 @@ class Service:
             self.true = body = json.loads(gunzipped(await response.aread()))
             status = response.status_code
         date = {"date": formatdate(self.world.clock.now(), usegmt=True)}
-        return httpx.Response(status, content=json.dumps(body).encode(), headers=date)
+        content = body if isinstance(body, str) else json.dumps(body)
+        return httpx.Response(status, content=content.encode(), headers=date)
 
 
 async def outcome(query: Any) -> Any:
@@ -183,3 +184,51 @@ async def test_what_a_wrong_value_costs(version: str, ask: Ask, anyio_backend: s
             if place == ("system_id",) and value is not None and is_about_one(got):
                 costly.append((place, value, "an answer of another system"))
     assert costly == []
+
+
+CONSTANTS = ("NaN", "Infinity", "-Infinity", "1e999")
+"""Numbers that are none, as some programs write them in JSON."""
+
+
+def told(outcome: Any) -> Any:
+    """Return what an answer says, what it says of itself, or the kind of the error."""
+    if isinstance(outcome, EnlightenError):
+        return type(outcome)
+    coverage = getattr(outcome, "coverage", None)
+    known = (coverage.gaps(), coverage.notes, coverage.complete) if coverage else None
+    return outcome, known, getattr(outcome, "complete", None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize(("version", "ask"), ALL)
+async def test_a_number_that_is_none_is_told_as_any_other_unreadable_value(
+    version: str, ask: Ask, anyio_backend: str
+) -> None:
+    """In place of every number of every answer: what is null and what the coverage says is the same."""
+    logging.getLogger("enlighten_async").setLevel(logging.ERROR)
+    world = World()
+    service = Service(world)
+    opened = world.v4 if version == "v4" else world.client
+    base = {} if version == "v4" else {"base_url": "http://127.0.0.1:9/api/v2"}
+    client = opened(transport=httpx.MockTransport(service), retry=RetryPolicy(attempts=1), **base)
+    await ask(client, world)
+    true, silent = shortened(service.true), []
+    for place in places(true):
+        if type(value_at(true, place)) not in {int, float}:
+            continue
+        outcomes = []
+        for text in ('{"a": 1}', *CONSTANTS):
+            service.given = json.dumps(replaced(true, place, "@")).replace('"@"', text)
+            outcomes.append(told(await outcome(ask(client.with_options(max_age=0), world))))
+        silent += [
+            (place, text) for text, each in zip(CONSTANTS, outcomes[1:], strict=True) if each != outcomes[0]
+        ]
+    assert silent == []
+
+
+def value_at(body: Any, place: Place) -> object:
+    """Return the value at a place of a body."""
+    for step in place:
+        body = body[step]
+    return body

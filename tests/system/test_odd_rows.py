@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from email.utils import formatdate
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,11 @@ def crowded(rows: Rows, row: type, grid: int) -> Rows:
     return [*rows, rows[5] | {"end_at": rows[5]["end_at"] - 7}]
 
 
+def unread(rows: Rows, row: type, value: float) -> Rows:
+    """Return rows of which one has figures that JSON does not know (`NaN`, `Infinity`)."""
+    return [*rows[:9], rows[9] | raw(row, rows[9]["end_at"], value), *rows[10:]]
+
+
 WHOLE: dict[str, Change] = {
     "shuffled": lambda rows, row, grid: rows[::-1],
     "off the grid": early,
@@ -153,6 +160,8 @@ PART: dict[str, Change] = {
     "a null day": lambda rows, row, grid: [rows[:20], None],
     "a row without a time": lambda rows, row, grid: [*rows[:9], rows[9] | {"end_at": "soon"}, *rows[10:]],
     "two in one interval": crowded,
+    "a figure that is no number": lambda rows, row, grid: unread(rows, row, nan),
+    "a figure that is too large": lambda rows, row, grid: unread(rows, row, inf),
     "the first of the day before": lambda rows, row, grid: [rows[0] | {"end_at": START}, *rows],
 }
 """Changes after which it is not known what the service has."""
@@ -195,7 +204,8 @@ class Service:
         now = int(self.clock.now())
         meta = {"status": "normal", "last_report_at": now - 60, "last_energy_at": now - 60}
         body = {"system_id": SYSTEM, "total_devices": 1, "meta": meta, **self.rows()}
-        return httpx.Response(200, json=body, headers={"date": formatdate(now, usegmt=True)})
+        content = json.dumps(body).encode()  # which may hold what JSON does not know
+        return httpx.Response(200, content=content, headers={"date": formatdate(now, usegmt=True)})
 
     def rows(self) -> Row:
         """Return the lists of rows of an answer."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
-import msgspec
 from attrs import evolve, frozen
 
 from enlighten_async.api import decode
@@ -96,7 +95,7 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
     def _decode(self, offset: int, seen: Seen, response: Response) -> Page[A]:
         system_id = self.system_id
         answer = decode.value(self.model, response, defaults={"system_id": system_id}, system_id=system_id)
-        count = decode.parse_json(_COUNT, response).count
+        count = decode.field_of(response, "count")
         # A row that is added between two requests pushes others from one page to the next.
         new = tuple(row for row in answer if row not in seen)
         more = bool(new) and _has_more(offset, len(answer), count)
@@ -106,13 +105,6 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         """Return an answer with other rows."""
         changed: A = evolve(answer, **{self.rows: rows}, **changes)
         return changed
-
-
-class _Counted(msgspec.Struct):
-    count: object = None
-
-
-_COUNT = msgspec.json.Decoder(_Counted)
 
 
 def _has_more(offset: int, rows: int, count: object) -> bool:
