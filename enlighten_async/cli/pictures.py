@@ -281,7 +281,8 @@ class Page:
             self.covered.add(answer)
             report_stand_in(self.context, str(place.system_id) if self._of_several else "", answer)
         elif self._of_several is not None:
-            self._of_several.add_failure(place.system_id, told, name=place.name)
+            receipt = outcome.query.receipt
+            self._of_several.add_failure(place.system_id, told, name=place.name, receipt=receipt)
 
     def _render(self, place: Place, answer: Answer, error: str) -> None:
         timezone = self.picture.zone(place)

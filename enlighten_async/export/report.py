@@ -88,7 +88,7 @@ class SystemsReport:
             async for outcome in outcomes:
                 match outcome:
                     case Answered(answer=answer): page.add(answer)
-                    case Failed(number=number, error=error): page.add_failure(system_ids[number], str(error))
+                    case Failed(number=at, error=error): page.add_failure(system_ids[at], str(error))
         with open("report.html", "wb") as file:
             file.writelines(page.pieces())
     """
@@ -128,16 +128,20 @@ class SystemsReport:
         failure = [_failure(error, "This is what had arrived before.")] if error else []
         self._articles.append(_article(place, _header(facts), *failure, *sections_of(facts)))
 
-    def add_failure(self, system_id: int, error: str, *, name: str | None = None) -> None:
+    def add_failure(
+        self, system_id: int, error: str, *, name: str | None = None, receipt: Receipt | None = None
+    ) -> None:
         """Add a system of which nothing arrived.
 
         Args:
             system_id: the service's number of the system.
             error: text of the error.
             name: name of the system; its number if not given.
+            receipt: cost of the query.
         """
         place, name = self._place(system_id), name or f"System {system_id}"
-        self._rows.append(_Row(place, name, system_id, "", 0.0, 0, 0, False, Receipt(), failed=True))
+        spent = receipt or Receipt()
+        self._rows.append(_Row(place, name, system_id, "", 0.0, 0, 0, False, spent, failed=True))
         heading = element(
             "header", element("h2", element("bdi", name)), _below(f"system {system_id}", up=True)
         )
@@ -219,16 +223,20 @@ def _overview(rows: Sequence[_Row], *, mixed: bool) -> Element:
 
 
 def _cells(row: _Row, top: float, *, mixed: bool) -> list[Child]:
-    more = f"system {row.system_id}" + (f", {row.subject.lower()}" if mixed and row.subject else "")
+    number = f"system {row.system_id}"
+    more = [each for each in (number, row.subject if mixed else "") if each.lower() != row.name.lower()]
     link = element("a", element("bdi", row.name), href=f"#{row.place}")
-    named = element("span", link, element("span", more, class_="soft"))
-    failed = element("span", "failed", class_="bad")
-    if row.failed and not row.got:
-        return [named, "", "", failed, f"{row.receipt.sent:,}"]
-    share: Child = share_text(row.got, row.expected)
-    if not row.complete:
-        share = element("span", f"{share} ", failed if row.failed else "incomplete", class_="bad")
-    return [named, kwh_text(row.wh), share_bar(row.wh, top), share, f"{row.receipt.sent:,}"]
+    named = element("span", link, element("span", ", ".join(filter(None, more)).lower(), class_="soft"))
+    energy, bar = (kwh_text(row.wh), share_bar(row.wh, top)) if row.got else ("", "")
+    return [named, energy, bar, _state(row), f"{row.receipt.sent:,}"]
+
+
+def _state(row: _Row) -> Child:
+    """Return the coverage of a system, and what is wrong with it."""
+    share = share_text(row.got, row.expected) if row.got else ""
+    if row.complete:
+        return share or element("span", "nothing there", class_="soft")
+    return element("span", f"{share} {'failed' if row.failed else 'incomplete'}".strip(), class_="bad")
 
 
 def _receipt(rows: Sequence[_Row]) -> Receipt:
@@ -255,8 +263,8 @@ def _header(facts: Facts[Answer]) -> Element:
 
 
 def _below(text: str, *, up: bool) -> Element:
-    link = element("a", "all systems", href=f"#{OVERVIEW}", class_="up") if up else None
-    return element("p", text, link and " · ", link, class_="soft")
+    more = (" · ", element("a", "all systems", href=f"#{OVERVIEW}", class_="up")) if up else ()
+    return element("p", text, *more, class_="soft")
 
 
 def _page(title: str, header: Element, parts: Iterable[bytes]) -> Iterator[bytes]:

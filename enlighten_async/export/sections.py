@@ -44,6 +44,9 @@ CURVE_DAYS = 2
 BAR_DAYS = 400
 """Days of a lifetime that are drawn as bars, at most; of more there are only months."""
 
+QUARTERS_FROM_DAYS, YEARS_FROM_DAYS = 430, 1_500
+"""Days of an axis from which on only quarters of the year are labelled, and only years."""
+
 NAMED_MONTHS = 14
 """Months each of which has its label below a bar, at most; of more only the years have."""
 
@@ -65,7 +68,7 @@ MONTH_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
 )
 DAY_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({"Day": "", "kWh": "number", "Intervals": "number"})
 YEAR_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
-    {"Year": "", **dict.fromkeys((*MONTHS, "Total"), "number")}
+    {"Year": "fixed", **dict.fromkeys((*MONTHS, "Total"), "number")}
 )
 REASON_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     {"Reason": "", "Missing": "number", "Share": "number"}
@@ -82,11 +85,13 @@ def sections_of(facts: Facts[Answer]) -> list[Element]:
 
 def _pictures(facts: Facts[Answer]) -> Iterator[Element]:
     """Yield the pictures and tables of the energy: those of the kind of answer."""
-    if isinstance(facts, SeriesFacts) and facts.days:
+    if not facts.days or not facts.answer.coverage.got:
+        return
+    if isinstance(facts, SeriesFacts):
         yield from (
             [_curve(facts)] if len(facts.days) <= CURVE_DAYS else [_daily(facts), _map(facts), _months(facts)]
         )
-    elif isinstance(facts, LifetimeFacts) and facts.days:
+    elif isinstance(facts, LifetimeFacts):
         yield from (_monthly(facts, figure, by_month(days)) for figure, days in facts.figures.items())
         yield from [_daily(facts)] if len(facts.days) <= BAR_DAYS else []
 
@@ -169,12 +174,11 @@ def _monthly(facts: LifetimeFacts, figure: str, months: Sequence[Sum]) -> Elemen
     title = _titled("Energy per month", figure)
     label = f"{title}, {facts.span}"
     picture = _bars(months, [_month_title(month) for month in months], pale, label, _month_labels(months))
-    note = "kWh by the local calendar." + (
-        " Months with days without a figure are pale." if any(pale) else ""
-    )
-    zeros = "The service gives 0 also for a day on which nothing was reported."
-    table = element("div", _years(months), class_="scroll after")
-    return section(facts.level, title, note, picture, table, element("p", zeros, class_="note after"))
+    note = "kWh by the local calendar; 0 also stands for days on which nothing was reported."
+    if any(pale):
+        note += " Months with days without a figure are pale."
+    by_year = element("div", _years(months), class_="scroll after")
+    return section(facts.level, title, note, picture, by_year)
 
 
 def _bars(
@@ -384,7 +388,7 @@ def table(columns: Mapping[str, str], rows: Sequence[Sequence[Child]], foot: Seq
     def row(cells: Sequence[Child]) -> Element:
         others = zip(cells[1:], classes[1:], strict=True)
         drawn = [element("td", cell, class_=class_) for cell, class_ in others]
-        return element("tr", element("th", cells[0], scope="row"), *drawn)
+        return element("tr", element("th", cells[0], scope="row", class_=classes[0]), *drawn)
 
     named = [element("th", text, scope="col", class_=class_ or None) for text, class_ in columns.items()]
     return element(
@@ -407,14 +411,18 @@ def _swatch(class_: str) -> Element:
 def _date_labels(days: Sequence[date]) -> list[svg.Label]:
     """Return the labels of an axis of days, at their middle or at the beginning of their month."""
     count = len(days)
-    if count > 1_500:
-        return [(at / count, str(day.year)) for at, day in enumerate(days) if (day.month, day.day) == (1, 1)]
-    if count > 62:
-        firsts = [(at, day) for at, day in enumerate(days) if day.day == 1]
-        step = 1 + len(firsts) // 14
-        return [(at / count, _month_label(day)) for at, day in firsts[::step]]
-    step = 1 + count // 9
-    return [((at + 0.5) / count, f"{day.day} {MONTHS[day.month - 1]}") for at, day in enumerate(days)][::step]
+    if count <= 62:
+        step = 1 + count // 9
+        labels = [f"{day.day} {MONTHS[day.month - 1]}" for day in days]
+        return [((at + 0.5) / count, label) for at, label in enumerate(labels)][::step]
+    months = [(at, day) for at, day in enumerate(days) if day.day == 1]
+    if count > QUARTERS_FROM_DAYS:
+        months = [(at, day) for at, day in months if day.month in {1, 4, 7, 10}]
+        january = next((place for place, (_, day) in enumerate(months) if day.month == 1), 0)
+        months = months[january % 2 :]  # every second may be hidden, but none that tells the year
+    if count > YEARS_FROM_DAYS:
+        months = [(at, day) for at, day in months if day.month == 1]
+    return [(at / count, _month_label(day)) for at, day in months]
 
 
 def _month_labels(months: Sequence[Sum]) -> list[svg.Label]:

@@ -26,6 +26,9 @@ Label: TypeAlias = tuple[float, str]
 TICKS = 4
 """Steps of a scale of values, about."""
 
+MANY_LABELS = 6
+"""Labels of columns that have room side by side on a phone, at most."""
+
 MANY_BARS = 120
 """Bars that have room for space between them, at most."""
 
@@ -107,7 +110,7 @@ def chart(
         drawn: an `svg` of its own.
         label: description of the picture, for those who do not see it.
         rows: labels from the bottom (0) to the top (1), each with a line across.
-        columns: labels from the left (0) to the right (1); the style sheet may hide every second.
+        columns: labels from the left (0) to the right (1); of many, the style sheet may hide every second.
         class_: class of the style sheet, which gives it a height.
     """
     lines = [
@@ -117,7 +120,12 @@ def chart(
     beside = [element("text", text, x="-8", y=_percent(1 - at), class_="row") for at, text in rows]
     below = [
         element(
-            "text", text, x=_percent(at), y="100%", dy="18", class_="column spare" if number % 2 else "column"
+            "text",
+            text,
+            x=_percent(at),
+            y="100%",
+            dy="18",
+            class_="column spare" if number % 2 and len(columns) > MANY_LABELS else "column",
         )
         for number, (at, text) in enumerate(columns)
     ]

@@ -1,4 +1,4 @@
-"""The page in a real browser: that it is styled, asks for nothing, and fits phone, dark and paper."""
+"""The pages in a real browser: that they are styled, ask for nothing, and fit phone, dark and paper."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from enlighten_async.export.report import report
-from tests.export.test_report import NAMES, answer
+from enlighten_async.export.report import SystemsReport, report
+from tests.export.test_report import NAMES, answer, lifetime
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -27,10 +27,29 @@ pytestmark = [
 
 NAME = NAMES["script"] + NAMES["closing"]
 
+
+def of_several() -> str:
+    """Return a page of systems of all names, one of a lifetime, and one that failed."""
+    page = SystemsReport()
+    page.add(answer(), name=NAME)
+    page.add(lifetime(*range(900)), name="Roof")
+    for name in NAMES.values():
+        page.add(answer(24), name=name * 3)
+    page.add_failure(99, NAME, name=NAME)
+    return b"".join(page.pieces()).decode()
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "system": lambda: report(answer(), name=NAME),
+    "lifetime": lambda: report(lifetime(*range(900)), name=NAME),
+    "several": of_several,
+}
+
 PROBE = """<!DOCTYPE html><title>probe</title><body><iframe src="/page" width="WIDTH" height="900"></iframe>
 <pre></pre><script>
 onload = () => {
   const page = frames[0].document, style = (name, of) => getComputedStyle(page.querySelector(name))[of];
+  const links = [...page.querySelectorAll("a")];
   const overflow = page.documentElement.scrollWidth - page.documentElement.clientWidth;
   for (const tag of ["img", "script", "iframe"]) {
     const leak = page.createElement(tag);
@@ -42,13 +61,15 @@ onload = () => {
   page.body.append(inline);
   setTimeout(() => document.querySelector("pre").textContent = JSON.stringify({
     overflow,
-    heading: page.querySelector("h1").textContent,
+    named: [...page.querySelectorAll("bdi")].map(each => each.textContent),
+    lost: links.filter(each => !page.querySelector(each.getAttribute("href"))).length,
+    links: links.length,
     title: page.title,
     bar: style(".bar", "fill"),
     background: style("body", "backgroundColor"),
     smallest: Math.min(...[...page.querySelectorAll("text")].map(each => parseFloat(
       getComputedStyle(each).fontSize))),
-    heat: page.querySelector(".heat").getBoundingClientRect().width,
+    chart: Math.min(...[...page.querySelectorAll(".chart")].map(each => each.getBoundingClientRect().width)),
   }), 300);
 };
 </script>"""
@@ -59,11 +80,12 @@ class Site:
 
     Attributes:
         url: its address.
+        page: the page.
         asked: the paths that were asked for.
     """
 
     def __init__(self, page: str) -> None:
-        site, self.asked = self, list[str]()
+        site, self.page, self.asked = self, page, list[str]()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -83,10 +105,10 @@ class Site:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
 
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """A page of four days, of a system whose name would like to be a script."""
-    site = Site(report(answer(), name=NAME))
+@pytest.fixture(params=PAGES)
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A page of a kind, of systems whose names would like to be scripts."""
+    site = Site(PAGES[request.param]())
     thread = threading.Thread(target=site.server.serve_forever, daemon=True)
     thread.start()
     yield site
@@ -125,15 +147,18 @@ def test_the_page_is_readable_at_every_width(site: Site, tmp_path: Path, width: 
     seen = look(site, tmp_path, width=width)
     assert seen["overflow"] <= 0
     assert seen["smallest"] >= 10
-    assert seen["heat"] > width / 2
+    assert seen["chart"] > width / 2
     assert seen["bar"] == "rgb(226, 134, 11)"
 
 
 def test_the_page_loads_and_runs_nothing(site: Site, tmp_path: Path) -> None:
-    """Not even what is put into it from outside; and its name is a text."""
+    """Not even what is put into it from outside; names are texts, and each link leads to its place."""
     seen = look(site, tmp_path)
-    assert seen["heading"] == NAME
-    assert seen["title"].startswith(NAME)
+    several = seen["title"].startswith("Energy of")
+    assert seen["named"][0] == NAME
+    assert several or (seen["named"], seen["title"][: len(NAME)]) == ([NAME], NAME)
+    # Of each system a link to its part, and one back; those are the names, each twice.
+    assert (seen["links"], seen["lost"]) == (len(seen["named"]) * several, 0)
     assert sorted({path for path in site.asked if path != "/favicon.ico"}) == ["/page", "/probe-360"]
 
 
@@ -145,7 +170,9 @@ def test_the_page_is_dark_where_that_is_wished(site: Site, tmp_path: Path) -> No
 
 
 def test_the_page_can_be_printed(site: Site, tmp_path: Path) -> None:
-    """On a few sheets."""
+    """On a few sheets; of several systems each begins on a new one."""
     paper = tmp_path / "page.pdf"
     browse(tmp_path, f"--print-to-pdf={paper}", "--no-pdf-header-footer", f"{site.url}/page")
-    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())) <= 4
+    systems = max(1, site.page.count("<article"))
+    sheets = len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes()))
+    assert systems <= sheets <= 4 * systems
