@@ -99,6 +99,7 @@ def smoke(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.quota", "--smoke")
     session.run("python", "-m", "benchmarks.cache", "--smoke")
     session.run("python", "-m", "benchmarks.stall", "--smoke")
+    session.run("python", "-m", "benchmarks.state", "--smoke")
     session.run("enlighten", "demo")
     session.run("enlighten", "demo", "--v4")
 
@@ -111,6 +112,7 @@ def bench(session: nox.Session) -> None:
     common = [word for word in session.posargs if word in {"--smoke", "--write"}]
     for name in ("quota", "cache", "stall"):
         session.run("python", "-m", f"benchmarks.{name}", *common)
+    session.run("python", "-m", "benchmarks.state", *(word for word in common if word == "--smoke"))
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])

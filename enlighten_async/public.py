@@ -7,7 +7,15 @@ from enlighten_async.errors import *  # noqa: F403 - every error is public
 from enlighten_async.export import Export, Table, concat, write
 from enlighten_async.limiter import Plan
 from enlighten_async.models import *  # noqa: F403 - every model is public
-from enlighten_async.oauth import FileTokenStore, LoginRequest, MemoryTokenStore, OAuth, Tokens, TokenStore
+from enlighten_async.oauth import (
+    FileTokenStore,
+    LoginRequest,
+    MemoryTokenStore,
+    OAuth,
+    StateTokenStore,
+    Tokens,
+    TokenStore,
+)
 from enlighten_async.query import (
     Answered,
     Failed,
@@ -37,6 +45,7 @@ __all__ = [
     "RequestEvent",
     "ResponseEvent",
     "RetryPolicy",
+    "StateTokenStore",
     "Table",
     "TokenStore",
     "Tokens",

@@ -35,7 +35,8 @@ NAMES = """
     PermissionDenied Plan ProductionMeter ProductionMeterReadings Progress Query QueryPool QuotaExhausted
     QuotaStatus QuotaWindow RangeError Reason ReauthorizationRequired Receipt RequestEvent RequestTimeout
     ResponseEvent RetryPolicy
-    RgmInterval RgmStats Series ServerError ServiceRetired Stats StatsInterval StorageInterval
+    RgmInterval RgmStats Series ServerError ServiceRetired StateTokenStore Stats StatsInterval
+    StorageInterval
     StorageMeterReading StorageMeterReadings StorageTelemetry StormGuard Sum Summary System SystemDetails
     SystemDevice SystemId Systems Table Throttled TokenRefused TokenStore Tokens TransportError Unavailable
     UsageError Window as_completed authorization_url concat parse_redirect write

@@ -25,10 +25,10 @@ from enlighten_async.cli.formatting import add_row, printable, shown, table
 from enlighten_async.cli.settings import Setting
 from enlighten_async.client import DEFAULT_ACCOUNT
 from enlighten_async.errors import AuthenticationError, InputError
-from enlighten_async.oauth import FileTokenStore, OAuth, Tokens
+from enlighten_async.oauth import FileTokenStore, OAuth, StateTokenStore, Tokens
 from enlighten_async.oauth.oauth import TOKENS, AuthorizationResponse, parse_redirect
 from enlighten_async.oauth.session import expiry
-from enlighten_async.oauth.token_store import user_token_file
+from enlighten_async.oauth.token_files import store_at, user_token_file
 from enlighten_async.transport import Secret
 from enlighten_async.windows import as_datetime
 
@@ -207,7 +207,8 @@ def login(
     """Let the owner of systems log in, and save the tokens.
 
     ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET are taken from the environment. The tokens are saved in
-    the file ENLIGHTEN_TOKENS, by default in your configuration folder: no other user can read them.
+    the file ENLIGHTEN_TOKENS, which may be the state file, by default in tokens.json in your configuration
+    folder: no other user can read them.
     """
     state = secrets.token_urlsafe(24)
     browser = not no_browser
@@ -318,7 +319,7 @@ def logout(context: CommandContext, account: str) -> None:
 
     async def work() -> None:
         store = token_store(context)
-        if account not in await store.accounts():
+        if await store.load(account) is None:
             raise InputError(f"account {account} is not logged in; enlighten accounts lists those that are")
         async with store.lock(account):
             await store.remove(account)
@@ -359,7 +360,7 @@ def _ends(tokens: Tokens) -> dict[str, datetime | None]:
     return {name: None if at is None else as_datetime(at) for name, at in times.items()}
 
 
-def token_store(context: CommandContext) -> FileTokenStore:
+def token_store(context: CommandContext) -> FileTokenStore | StateTokenStore:
     """Return the store of the tokens that the commands use."""
     environ = os.environ if context.environ is None else context.environ
-    return FileTokenStore(environ.get(TOKENS) or user_token_file())
+    return store_at(environ.get(TOKENS) or user_token_file())

@@ -25,7 +25,7 @@ CREDENTIALS: Mapping[str, str] = MappingProxyType(
         "API_KEY": "key of the application",
         "CLIENT_ID": "version 4: the application's id",
         "CLIENT_SECRET": "version 4: its secret",
-        "TOKENS": "version 4: file of the tokens of logins",
+        "TOKENS": "version 4: file of the tokens of logins, or the state file",
         "ACCOUNT": 'version 4: account to ask for, if it is not "default"',
         "USER_ID": "version 2: user to ask for",
         "CONFIG": "another file of settings",

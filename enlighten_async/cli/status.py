@@ -173,7 +173,7 @@ def _credentials(environ: Mapping[str, str]) -> Finding:
 async def _login(context: CommandContext, account: str) -> Finding:
     name = f"login {formatting.printable(account)}"
     try:
-        tokens = (await token_store(context).accounts()).get(account)
+        tokens = await token_store(context).load(account)
     except EnlightenError as error:
         return Finding(name, formatting.printable(str(error)), fine=False)
     if tokens is None:

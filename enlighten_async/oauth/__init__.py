@@ -2,7 +2,8 @@
 
 from enlighten_async.oauth.oauth import LoginRequest, OAuth
 from enlighten_async.oauth.session import AccountCredentials, KeyIn
-from enlighten_async.oauth.token_store import FileTokenStore, MemoryTokenStore, Tokens, TokenStore
+from enlighten_async.oauth.token_files import FileTokenStore, StateTokenStore
+from enlighten_async.oauth.token_store import MemoryTokenStore, Tokens, TokenStore
 
 __all__ = [
     "AccountCredentials",
@@ -11,6 +12,7 @@ __all__ = [
     "LoginRequest",
     "MemoryTokenStore",
     "OAuth",
+    "StateTokenStore",
     "TokenStore",
     "Tokens",
 ]

@@ -23,14 +23,8 @@ from enlighten_async.errors import (
 )
 from enlighten_async.oauth.session import AccountCredentials, KeyIn, TokenSession
 from enlighten_async.oauth.token_endpoint import Attempts, OAuthError, TokenEndpoint
-from enlighten_async.oauth.token_store import (
-    FileTokenStore,
-    MemoryTokenStore,
-    Tokens,
-    TokenStore,
-    UserTokenStore,
-    user_token_file,
-)
+from enlighten_async.oauth.token_files import FileTokenStore, StateTokenStore, store_at, user_token_file
+from enlighten_async.oauth.token_store import MemoryTokenStore, Tokens, TokenStore, UserTokenStore
 from enlighten_async.transport import NetworkOptions, Secret, Verify, check_network, hide_secrets, origin
 from enlighten_async.transport.connections import proxy_for
 from enlighten_async.transport.origin import without_secrets
@@ -61,7 +55,10 @@ class OAuthOptions(NetworkOptions, total=False):
     """The options of `OAuth`; see `NetworkOptions` for the others."""
 
     tokens: str | os.PathLike[str] | TokenStore
-    """A path, for a file that only its owner can read, or any `TokenStore`."""
+    """A path, for a file that only its owner can read, or any `TokenStore`. "tokens.json" is a file of
+    tokens; "enlighten.db", which may be the client's state file, has a row an account: take it for more than
+    a few.
+    """
     redirect_uri: str | None
     """URL of the application to which owners come back after the login, as it is registered in the developer
     portal; by default the service's own page, which shows them the code.
@@ -99,7 +96,9 @@ class OAuth:
     Args:
         client_id: the application's client id, as the developer portal shows it.
         client_secret: the application's client secret.
-        tokens: a path, for a file that only its owner can read, or any `TokenStore`.
+        tokens: a path, for a file that only its owner can read, or any `TokenStore`. "tokens.json" is a file
+            of tokens; "enlighten.db", which may be the client's state file, has a row an account: take it for
+            more than a few.
         redirect_uri: URL of the application to which owners come back after the login, as it is registered
             in the developer portal; by default the service's own page, which shows them the code.
         base_url: the API's URL, as the client takes it; OAuth's pages are on the same host.
@@ -400,10 +399,10 @@ def _check_application(client_id: str, secret: Secret) -> None:
 
 def _store(tokens: object, clock: Clock) -> TokenStore:
     if isinstance(tokens, str | os.PathLike):
-        return FileTokenStore(tokens, clock=clock)
+        return store_at(tokens, clock)
     if isinstance(tokens, TokenStore) and not isinstance(tokens, type):
-        ours = type(tokens) in {FileTokenStore, MemoryTokenStore}  # a subclass may do anything
-        return tokens if ours else UserTokenStore(tokens)
+        ours = {FileTokenStore, StateTokenStore, MemoryTokenStore}  # a subclass may do anything
+        return tokens if type(tokens) in ours else UserTokenStore(tokens)
     raise InputError("tokens must be a path or a TokenStore: something with load, save, lock and remove")
 
 

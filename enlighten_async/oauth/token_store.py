@@ -1,11 +1,7 @@
-"""Tokens, and the stores that save them: in memory, or in a file that processes share."""
+"""Tokens of accounts, and the stores that save them: the protocol, a user's own, and memory."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import (
@@ -13,25 +9,17 @@ from contextlib import (
     AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
-    suppress,
 )
-from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from attrs import asdict, converters, field, frozen
-from filelock import FileLock, Timeout
-from platformdirs import user_config_path
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError, users_errors
-from enlighten_async.state.threads import in_thread, poll_until
-from enlighten_async.transport import Secret, run_shielded
-
-T = TypeVar("T")
-
-logger = logging.getLogger("enlighten_async")
+from enlighten_async.state import poll_until
+from enlighten_async.transport import Secret
 
 REFRESH_MARGIN_S = 300.0
 """Seconds before its end from which on an access token is refreshed: a request takes time, clocks differ."""
@@ -39,25 +27,12 @@ REFRESH_MARGIN_S = 300.0
 TOKEN_LOCK_TIMEOUT_S = 300.0
 """Seconds to wait for the lock of an account; three requests that time out hold it for 92."""
 
-OWNER_ONLY = 0o600
-
-_NO_FOLDER = "is in a folder that does not exist: make it, or name another file"
-
-_FOREIGN_FILE = "is not a file of tokens, and is left as it is: move it away, or name another file"
-
-_DATABASE = "is a database, such as a state file: name another file for the tokens, such as tokens.json"
-
 
 class _LockTaken(Exception):
     """Another task or program holds the lock."""
 
 
-async def _to_its_end(work: Callable[[], T]) -> T:
-    """Do blocking work in a thread; a cancel of either kind takes effect when it has ended."""
-    return await run_shielded(partial(in_thread, work))
-
-
-async def _acquire(take: Callable[[], Awaitable[bool]], clock: Clock, what: str) -> None:
+async def acquire(take: Callable[[], Awaitable[bool]], clock: Clock, what: str) -> None:
     """Take a lock.
 
     Args:
@@ -287,7 +262,7 @@ class MemoryTokenStore:
         async def take() -> bool:
             return lock.acquire(blocking=False)
 
-        await _acquire(take, self._clock, f"the lock of account {account!r}")
+        await acquire(take, self._clock, f"the lock of account {account!r}")
         try:
             yield
         finally:
@@ -305,246 +280,14 @@ class MemoryTokenStore:
 def identity(store: TokenStore) -> Hashable:
     """Return what tells a store from others of this process: two for one file are one and the same."""
     inner = store._store if isinstance(store, UserTokenStore) else store
-    return str(inner.path) if isinstance(inner, FileTokenStore) else id(inner)
+    return str(inner.path) if isinstance(inner, StoreOnDisk) else id(inner)
 
 
-def _real_path(path: object) -> Path:
-    """Return the file itself: a link to it would be replaced, and a relative path changes its meaning."""
-    # A null character, a lone surrogate and an unknown user's home folder make no path.
-    with suppress(ValueError, RuntimeError):
-        if isinstance(path, str | os.PathLike) and (text := os.fspath(path)) and isinstance(text, str):
-            return Path(os.path.realpath(Path(text).expanduser()))
-    raise InputError(f'tokens must be the path of a file, such as "tokens.json", not {path!r}')
+class StoreOnDisk:
+    """A store of tokens at a path: what those on the disk have in common."""
 
-
-@frozen(eq=False)
-class _Accounts:
-    """Tokens in plain text by account, as the file holds them; not shown by `repr`."""
-
-    plain: dict[str, dict[str, Any]] = field(factory=dict, repr=False)
-
-
-class FileTokenStore:
-    """Tokens of all accounts in one JSON file, shared by the processes of a machine.
-
-    The file is readable by its owner only, from its first byte on, and is replaced atomically. Its folder
-    has to exist and to be writable: the lock files and the temporary file are beside it, and their names
-    begin with its name.
-
-    Args:
-        path: the file; it is made when the first tokens are saved.
-        clock: the source of time, for waiting.
-
-    Raises:
-        InputError: it is no path.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
-        self.path = _real_path(path)
-        """The file, without symbolic links."""
-        self._clock = clock or SystemClock()
+    path: Path
+    """The file, without symbolic links."""
 
     def __repr__(self) -> str:
-        return f"FileTokenStore({str(self.path)!r})"
-
-    async def load(self, account: str) -> Tokens | None:
-        """Return the tokens saved last, by any process.
-
-        Args:
-            account: the account: the user's id as `OAuth` was given it.
-
-        Raises:
-            InputError: the file cannot be read, or is not one of this class.
-        """
-        return await in_thread(partial(self._load, account))
-
-    async def save(self, account: str, tokens: Tokens) -> None:
-        """Save the tokens; they are on the disk when this returns.
-
-        Args:
-            account: the account: the user's id as `OAuth` was given it.
-            tokens: its tokens.
-
-        Raises:
-            InputError: the file is not one of this class; it is left as it is.
-            UsageError: it cannot be written.
-        """
-        async with self._locked():
-            await _to_its_end(partial(self._replace, account, tokens))
-
-    async def accounts(self) -> dict[str, Tokens]:
-        """Return the tokens of all accounts, by their names.
-
-        Raises:
-            InputError: the file cannot be read, or is not one of this class.
-        """
-        names = await in_thread(lambda: list(self._read().plain))
-        return {name: tokens for name in names if (tokens := await self.load(name)) is not None}
-
-    async def remove(self, account: str) -> None:
-        """Remove the account's tokens, if there are any.
-
-        Args:
-            account: the account: the user's id as `OAuth` was given it.
-
-        Raises:
-            InputError: the file is not one of this class; it is left as it is.
-            UsageError: it cannot be written.
-        """
-        async with self._locked():
-            await _to_its_end(partial(self._replace, account, None))
-
-    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
-        """Lock the account in all processes; the system frees the lock if the process is killed.
-
-        Args:
-            account: the account: the user's id as `OAuth` was given it.
-
-        Raises:
-            InputError: the folder does not exist.
-            UsageError: files cannot be made in it.
-        """
-        return self._locked("." + hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:16])
-
-    @asynccontextmanager
-    async def _locked(self, suffix: str = "") -> AsyncIterator[None]:
-        path = self.path.with_name(f"{self.path.name}{suffix}.lock")
-        lock = FileLock(path, mode=OWNER_ONLY, thread_local=False)
-        take = partial(_to_its_end, partial(self._take, lock))
-        try:
-            await _acquire(take, self._clock, f"the lock {path}")
-            yield
-        finally:
-            # A cancel may come while a thread takes it: then it is taken, and nobody would free it.
-            await _to_its_end(lock.release)
-
-    def _take(self, lock: FileLock) -> bool:
-        if not self.path.parent.is_dir():  # filelock would make it, readable by all users
-            raise InputError(f"{self.path} {_NO_FOLDER}")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        except OSError as error:
-            reason = error.strerror
-        else:
-            return True
-        raise UsageError(
-            f"{lock.lock_file} cannot be locked ({reason}): tokens that are refreshed have to be saved, "
-            "so make the folder writable"
-        )
-
-    def _load(self, account: str) -> Tokens | None:
-        return self._tokens(self._read(), account)
-
-    def _replace(self, account: str, tokens: Tokens | None) -> None:
-        """Replace an account's tokens in the file, or remove them."""
-        accounts = self._read()
-        if self._tokens(accounts, account) is None and tokens is None:
-            return
-        if tokens is None:
-            del accounts.plain[account]
-        else:
-            accounts.plain[account] = tokens.reveal()
-        self._write(accounts)
-
-    def _tokens(self, accounts: _Accounts, account: str) -> Tokens | None:
-        try:
-            return Tokens.of(accounts.plain[account]) if account in accounts.plain else None
-        except InputError:
-            pass
-        raise InputError(f"{self.path} {_FOREIGN_FILE}")
-
-    def _read(self) -> _Accounts:
-        found = _load_file(self.path)
-        if isinstance(found, str):
-            raise InputError(f"{self.path} {found}")
-        return found
-
-    def _write(self, accounts: _Accounts) -> None:
-        failure = _replace_file(self.path, accounts)
-        if failure is not None:
-            raise UsageError(f"{self.path} cannot be written ({failure})")
-
-
-def _load_file(path: Path) -> _Accounts | str:
-    """Return the accounts in a file, or the reason why there are none.
-
-    Nothing is raised from here: a traceback that shows variables would show the file's text.
-    """
-    try:
-        with path.open("rb") as file:
-            found = _parse_file(file.read())
-            if isinstance(found, _Accounts):
-                _restrict(file.fileno(), path)
-    except FileNotFoundError:
-        return _Accounts() if path.parent.is_dir() else _NO_FOLDER
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return found
-
-
-def _parse_file(text: bytes) -> _Accounts | str:
-    """Return the accounts in a file's text, or the reason why there are none. Raises nothing, as above."""
-    if text.startswith(b"SQLite"):
-        return _DATABASE
-    if not text.strip():
-        return _Accounts()  # an empty file may have been made to be mounted into a container
-    try:
-        accounts = json.loads(text)["accounts"]
-        is_sound = all(isinstance(revealed, dict) for revealed in accounts.values())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return _FOREIGN_FILE
-    return _Accounts(accounts) if is_sound else _FOREIGN_FILE
-
-
-def _replace_file(path: Path, accounts: _Accounts) -> str | None:
-    """Replace a file atomically; return the reason why that failed, or `None`. Raises nothing, as above."""
-    fresh = path.with_name(f"{path.name}.tmp")  # always one name: a killed process leaves no heap of files
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    text = json.dumps({"accounts": accounts.plain})
-    try:
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, flags, OWNER_ONLY), "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        return error.strerror or type(error).__name__
-    return None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Write a rename to the disk. Not every system can; the file is complete all the same."""
-    with suppress(OSError, AttributeError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _restrict(descriptor: int, path: Path) -> None:
-    """Take group's and others' access to the file away."""
-    if os.name != "posix" or not os.fstat(descriptor).st_mode & 0o077:
-        return
-    logger.warning("%s could be read by other users of this machine; now only its owner can", path)
-    os.fchmod(descriptor, OWNER_ONLY)
-
-
-def user_token_file() -> Path:
-    """Return the default file of tokens, in the user's configuration folder, which is made if need be.
-
-    Raises:
-        InputError: it cannot be made.
-    """
-    folder = user_config_path("enlighten", appauthor=False)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror
-    else:
-        return folder / "tokens.json"
-    raise InputError(f"{folder} cannot be made ({reason}): name a file for the tokens in ENLIGHTEN_TOKENS")
+        return f"{type(self).__name__}({str(self.path)!r})"

@@ -10,6 +10,7 @@ from enlighten_async.state.inspect import (
     DatabaseUnavailable,
     ExistingFile,
     describe,
+    is_database,
     open_existing,
 )
 from enlighten_async.state.migrations import salt
@@ -29,6 +30,7 @@ __all__ = [
     "describe",
     "disk_threads",
     "in_thread",
+    "is_database",
     "open_existing",
     "poll_until",
     "retry_while_busy",

@@ -280,7 +280,7 @@ class StateFile:
         return usage.free if usage.total else None
 
     def reserve(self, size: int) -> None:
-        """Have room for so many bytes in the file itself, or half as many. Blocks.
+        """Have room for so many bytes in the file itself, or half as many, where it can be written. Blocks.
 
         The disk may have room that the file may not have: by the quota of a user, or the limit of a process.
 
@@ -289,7 +289,7 @@ class StateFile:
             DatabaseUnavailable: the file can get no larger.
             InputError: as for `transact`.
         """
-        if self.read(_free_bytes) < size // 2:
+        if self.transact(_free_bytes) < size // 2:
             # Written in full: of a file with gaps nobody knows whether they can be filled.
             fill = "INSERT OR REPLACE INTO meta VALUES ('reserve', zeroblob(?))"
             self.transact(lambda connection: connection.execute(fill, (size,)))

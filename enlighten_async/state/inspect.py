@@ -51,6 +51,9 @@ _SCHEMA_FAULTS = (
 )
 """Parts of SQLite's texts for a table that is not as the migrations made it."""
 
+DATABASE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
+"""Ends of the names of files that are to become databases."""
+
 _WORK_ERRORS = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
 
@@ -125,6 +128,24 @@ def content_of(header: bytes) -> Content:
         ours = header[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK
         return Content.OURS if ours else Content.DATABASE
     return Content.TOKENS if _TOKENS.match(header) else Content.OTHER
+
+
+def is_database(path: Path) -> bool:
+    """Tell whether a file is a database or, where it is empty or not there, is named like one.
+
+    Nothing of it is changed.
+
+    Args:
+        path: the file, without symbolic links.
+    """
+    try:
+        header = _header(path) if path.is_file() else b""
+    except (OSError, sqlite3.Error):  # it is told by who uses it
+        header = b""
+    content = content_of(header)
+    if content is Content.NONE:
+        return path.suffix.lower() in DATABASE_SUFFIXES
+    return content in {Content.OURS, Content.DATABASE}
 
 
 def state_path(path: str | os.PathLike[str]) -> Path:

@@ -105,6 +105,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # The same of replies: what an older rule has called final is held against this one.
         "UPDATE replies SET final = 0 WHERE final AND NOT is_final_reply(asked, fetched, body)",
     ),
+    (
+        # The tokens of accounts, by the account's name in UTF-8: a JSON object, as `Tokens.reveal` has it.
+        "CREATE TABLE tokens (account BLOB PRIMARY KEY, tokens TEXT NOT NULL)",
+    ),
 )
 """The statements of each step. A released step is never changed: new ones are appended.
 

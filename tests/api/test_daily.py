@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.api.v2 import ApiV2
-from enlighten_async.api.v2.errors import error_for
+from enlighten_async.api.v2.api import error_for
 from enlighten_async.errors import (
     AuthenticationError,
     DecodeError,

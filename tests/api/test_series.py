@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v2.errors import error_for
+from enlighten_async.api.v2.api import error_for
 from enlighten_async.errors import DecodeError, InputError
 from enlighten_async.models import Gap, Reason, Receipt
 from enlighten_async.windows import DAY, Window, local_days

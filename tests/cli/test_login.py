@@ -24,7 +24,7 @@ from enlighten_async.cli.app import cli
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.login import callback_server
 from enlighten_async.emulator import Emulator
-from enlighten_async.oauth import FileTokenStore
+from enlighten_async.oauth import FileTokenStore, StateTokenStore
 from enlighten_async.oauth.oauth import AuthorizationResponse
 from enlighten_async.transport import Secret
 
@@ -100,7 +100,10 @@ class Login:
 
     def stored(self) -> dict[str, Any]:
         """Return what is in the file, by account."""
-        return dict(json.loads(self.path.read_text())["accounts"])
+        if self.path.suffix == ".json":
+            return dict(json.loads(self.path.read_text())["accounts"])
+        found = asyncio.run(StateTokenStore(self.path).accounts())
+        return {name: tokens.reveal() for name, tokens in found.items()}
 
 
 @pytest.fixture
@@ -383,8 +386,11 @@ def test_the_page_is_for_this_machine_only() -> None:
         assert server.socket.getsockname()[0] == "127.0.0.1"
 
 
-def test_accounts_are_listed_and_logged_out(login: Login) -> None:
+@pytest.mark.parametrize("name", ["tokens.json", "state.db"])
+def test_accounts_are_listed_and_logged_out(login: Login, name: str) -> None:
     """Each by itself; no token is shown."""
+    login.path = login.path.with_name(name)
+    login.env["ENLIGHTEN_TOKENS"] = str(login.path)
 
     def run(*words: str) -> Result:
         return CliRunner().invoke(cli, list(words), env=login.env, catch_exceptions=False)
@@ -395,7 +401,7 @@ def test_accounts_are_listed_and_logged_out(login: Login) -> None:
     assert login().exit_code == login("--account", "anna").exit_code == 0
     listed = run("accounts")
     assert listed.exit_code == 0
-    assert [line.split()[0] for line in listed.stdout.splitlines()[1:]] == ["default", "anna"]
+    assert {line.split()[0] for line in listed.stdout.splitlines()[1:]} == {"default", "anna"}
     assert not [
         text
         for tokens in login.stored().values()

@@ -1,4 +1,4 @@
-"""Processes that share a file of tokens renew them once, and the file outlives them."""
+"""Processes that share a file of tokens, or a state file, renew them once, and the file outlives them."""
 
 # ruff: noqa: D103  (names of tests are sentences)
 
@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from enlighten_async.errors import ReauthorizationRequired
-from enlighten_async.oauth import FileTokenStore, OAuth, Tokens
+from enlighten_async.oauth import OAuth, Tokens
+from enlighten_async.oauth.token_files import store_at
 from tests.oauth.accounts import KEY, renewed, stored
 from tests.oauth.authority import CLIENT_ID, CLIENT_SECRET, DAY, Authority
 
@@ -28,9 +29,9 @@ def start(backend: str, url: str, path: Path, kind: str, count: int) -> subproce
     return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "tokens.json"
+@pytest.fixture(params=["tokens.json", "state.db"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path / str(request.param)
 
 
 @pytest.fixture(params=[True, False], ids=["strict", "lenient"])
@@ -46,7 +47,7 @@ def url(authority: Authority) -> Iterator[str]:
 
 async def begin(authority: Authority, path: Path) -> Tokens:
     tokens = stored(authority, age=2 * DAY)
-    await FileTokenStore(path).save("anna", tokens)
+    await store_at(path).save("anna", tokens)
     return tokens
 
 
@@ -72,7 +73,7 @@ async def test_fifty_tasks_in_each_of_three_processes_refresh_once(
     authority.gate.set()
     found = outputs(workers)
     assert authority.refreshes == 1
-    kept = await FileTokenStore(path).load("anna")
+    kept = await store_at(path).load("anna")
     assert kept is not None
     assert kept != old
     assert found == [[kept.access_token.reveal()]] * 3
@@ -86,7 +87,7 @@ async def test_a_process_killed_between_refresh_and_write(
     worker.communicate(timeout=60)
     assert worker.returncode == -signal.SIGKILL
     assert authority.refreshes == 1
-    store = FileTokenStore(path)
+    store = store_at(path)
     assert await store.load("anna") == old
     oauth = OAuth(CLIENT_ID, CLIENT_SECRET, tokens=store, base_url=url)
     access = oauth.access("anna", KEY)  # its lock came free with the process

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.errors import InputError, UsageError
-from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, Tokens, TokenStore
+from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, StateTokenStore, Tokens, TokenStore
 from enlighten_async.oauth.token_store import REFRESH_MARGIN_S, TOKEN_LOCK_TIMEOUT_S
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
@@ -100,10 +100,12 @@ NAMES = st.text(min_size=1, max_size=300) | st.sampled_from(
 Make = Callable[[FakeClock], TokenStore]
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "state", "memory"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     if request.param == "memory":
         return lambda clock: MemoryTokenStore(clock=clock)
+    if request.param == "state":
+        return lambda clock: StateTokenStore(tmp_path / "tokens.db", clock=clock)
     return lambda clock: FileTokenStore(tmp_path / "tokens.json", clock=clock)
 
 
@@ -134,12 +136,15 @@ async def test_what_was_saved_is_loaded(make: Make) -> None:
 @given(accounts=st.dictionaries(NAMES, TOKENS, max_size=5))
 async def test_any_accounts_are_kept_apart(accounts: dict[str, Tokens]) -> None:
     with TemporaryDirectory() as folder:
-        for store in (FileTokenStore(Path(folder) / "t", clock=FakeClock()), MemoryTokenStore()):
+        clock, path = FakeClock(), Path(folder) / "t"
+        state = StateTokenStore(path.with_suffix(".db"), clock=clock)
+        for store in (FileTokenStore(path, clock=clock), state, MemoryTokenStore()):
             for account, tokens in accounts.items():
                 async with store.lock(account):
                     await store.save(account, tokens)
             for account, tokens in accounts.items():
                 assert await store.load(account) == tokens
+        assert await state.accounts() == accounts
         assert all(name == "t" or name.startswith("t.") for name in os.listdir(folder))  # noqa: PTH208
 
 
@@ -309,7 +314,7 @@ async def test_a_state_file_holds_no_tokens(path: Path) -> None:
     path.chmod(0o644)
     store = FileTokenStore(path)
     for act in (store.load("anna"), store.save("anna", made()), store.remove("anna")):
-        with pytest.raises(InputError, match="a state file: name another file for the tokens"):
+        with pytest.raises(InputError, match="a state file: StateTokenStore keeps tokens in it"):
             await act
     assert path.stat().st_mode & 0o777 == 0o644
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from enlighten_async.oauth import FileTokenStore, OAuth
+from enlighten_async.oauth import OAuth, StateTokenStore
+from enlighten_async.oauth.token_files import FileTokenStore, store_at
 from tests.oauth.accounts import KEY, token
 from tests.oauth.authority import CLIENT_ID, CLIENT_SECRET
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from enlighten_async.oauth import Tokens
 
 
-class Killing(FileTokenStore):
+class Killing:
     """A store whose process is killed when it is about to save."""
 
     async def save(self, account: str, tokens: Tokens) -> None:
@@ -26,9 +27,18 @@ class Killing(FileTokenStore):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class KillingFile(Killing, FileTokenStore):
+    """Tokens in a file."""
+
+
+class KillingState(Killing, StateTokenStore):
+    """Tokens in a state file."""
+
+
 async def main(url: str, path: str, kind: str, count: str) -> None:
     """Renew in so many tasks at once; then say which tokens they got."""
-    store = Killing(path) if kind == "killed" else FileTokenStore(path)
+    killing = KillingFile if path.endswith(".json") else KillingState
+    store: FileTokenStore | StateTokenStore = killing(path) if kind == "killed" else store_at(path)
     oauth = OAuth(CLIENT_ID, CLIENT_SECRET, tokens=store, base_url=url)
     accesses = [oauth.access("anna", KEY) for _ in range(int(count))]
     async with anyio.create_task_group() as group:

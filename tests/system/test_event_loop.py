@@ -21,7 +21,7 @@ import pytest
 import enlighten_async
 from enlighten_async import EnlightenClient, EnlightenError, OAuth, RetryPolicy
 from enlighten_async.emulator.v4.tokens import user_name
-from enlighten_async.oauth.token_store import _load_file
+from enlighten_async.oauth.token_files import _load_file
 from enlighten_async.state.migrations import migrate
 from enlighten_async.state.threads import in_thread
 from enlighten_async.transport import connections

@@ -18,7 +18,7 @@ import pytest
 from enlighten_async.cache import IntervalCache, MemoryCache
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.limiter import MemoryQuotaStore, QuotaStore
-from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, Tokens, TokenStore
+from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, StateTokenStore, Tokens, TokenStore
 from enlighten_async.testing import FakeClock
 from enlighten_async.testing.contracts import ClockContract, Contract, TokenStoreContract, TransportContract
 from enlighten_async.testing.state_contracts import IntervalCacheContract, QuotaStoreContract
@@ -45,6 +45,15 @@ class TestFileTokenStore(Placed, TokenStoreContract):
     async def open_store(self) -> AsyncIterator[TokenStore]:
         """Open the file."""
         yield FileTokenStore(self.path / "tokens.json", clock=self.clock)
+
+
+class TestStateTokenStore(Placed, TokenStoreContract):
+    """Tokens in a state file."""
+
+    @asynccontextmanager
+    async def open_store(self) -> AsyncIterator[TokenStore]:
+        """Open the file."""
+        yield StateTokenStore(self.path / "state.db", clock=self.clock)
 
 
 class TestMemoryTokenStore(Placed, TokenStoreContract):

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from enlighten_async.api.v2.errors import error_for
+from enlighten_async.api.v2.api import error_for
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models import Receipt
 from enlighten_async.query import QueryPlan

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v2.errors import error_for
+from enlighten_async.api.v2.api import error_for
 from enlighten_async.errors import (
     APIError,
     AuthenticationError,
