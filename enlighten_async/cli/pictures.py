@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -148,6 +149,25 @@ class Picture:
         return place.timezone if self.daily else self.timezone
 
 
+@frozen
+class Questions(Iterable[Query[Answer, Answer]], Sized):
+    """The questions about systems, each of which is made when it is its turn: a query keeps its answer.
+
+    Attributes:
+        places: the systems.
+        query: makes the question about one.
+    """
+
+    places: Sequence[Place]
+    query: Callable[[Place], Query[Answer, Answer]]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Query[Answer, Answer]]:
+        return map(self.query, self.places)
+
+
 def _place(system: System) -> Place:
     return Place(system.system_id, system.system_name, system.timezone)
 
@@ -251,11 +271,12 @@ class Page:
             Incomplete: all questions have failed, which was said.
         """
         places = await self.picture.places(self.context, client)
-        queries = [self.picture.query(self.context, client, place) for place in places]
+        questions = Questions(places, partial(self.picture.query, self.context, client))
         several = len(places) != 1
         self._of_several = SystemsReport() if several else None
+        queries = questions if several else list(questions)
         pool = as_completed(queries, ordered=True)
-        watched = pool if several else queries[0]
+        watched = pool if isinstance(queries, Questions) else queries[0]
         async with pool, shown_progress(watched, self.context.err, live=self.context.live):
             async for outcome in pool:
                 await self._take(places[outcome.number], outcome)

@@ -263,8 +263,8 @@ def _header(facts: Facts[Answer]) -> Element:
 
 
 def _below(text: str, *, up: bool) -> Element:
-    more = (" · ", element("a", "all systems", href=f"#{OVERVIEW}", class_="up")) if up else ()
-    return element("p", text, *more, class_="soft")
+    link = element("a", "all systems", href=f"#{OVERVIEW}")
+    return element("p", text, element("span", " · ", link, class_="up") if up else None, class_="soft")
 
 
 def _page(title: str, header: Element, parts: Iterable[bytes]) -> Iterator[bytes]:

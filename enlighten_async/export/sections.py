@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import groupby
+from math import inf
 from statistics import fmean
 from types import MappingProxyType
 from typing import Final
@@ -70,6 +71,13 @@ DAY_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({"Day": "", "kWh": "num
 YEAR_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     {"Year": "fixed", **dict.fromkeys((*MONTHS, "Total"), "number")}
 )
+YEAR_UNITS: Final[Sequence[tuple[float, str, float, int]]] = (
+    (1e6, "kWh", 1e3, 1),
+    (1e8, "kWh", 1e3, 0),
+    (inf, "MWh", 1e6, 1),
+)
+"""Highest energy of a month, Wh; then unit, Wh of it, and digits of the figures of a table of years."""
+
 REASON_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     {"Reason": "", "Missing": "number", "Share": "number"}
 )
@@ -197,21 +205,29 @@ def _bars(
 
 
 def _years(months: Sequence[Sum]) -> Element:
-    """Return the table of years and months."""
+    """Return the table of years and months, in figures that fit a sheet of paper side by side."""
+    top = max(month.wh for month in months)
+    _, unit, divisor, digits = next(each for each in YEAR_UNITS if top < each[0])
+
+    def text(wh: float) -> str:
+        return f"{wh / divisor:,.{digits}f}"
+
     rows: list[list[Child]] = []
     for year, group in groupby(months, key=lambda month: month.start.year):
         there = {month.start.month: month for month in group}
-        cells = [_year_cell(there.get(number)) for number in range(1, 13)]
-        rows.append([str(year), *cells, element("strong", kwh_text(sum(m.wh for m in there.values())))])
-    total = kwh_text(sum(month.wh for month in months))
-    return table(YEAR_COLUMNS, rows, ["Total", *[""] * 12, total] if len(rows) > 1 else ())
+        cells = [_year_cell(there[number], text) if number in there else "" for number in range(1, 13)]
+        rows.append([str(year), *cells, element("strong", text(sum(each.wh for each in there.values())))])
+    total = text(sum(month.wh for month in months))
+    made = table(YEAR_COLUMNS, rows, ["Total", *[""] * 12, total] if len(rows) > 1 else ())
+    made.insert(0, element("caption", unit))
+    made.set("class", "years")
+    return made
 
 
-def _year_cell(month: Sum | None) -> Child:
-    if month is None or not month.got:
-        return None if month is None else element("span", "no data", class_="soft")
-    energy = kwh_text(month.wh)
-    return element("span", energy, class_="soft") if month.got < month.expected else energy
+def _year_cell(month: Sum, text: Callable[[float], str]) -> Child:
+    if not month.got:
+        return element("span", "no data", class_="soft")
+    return element("span", text(month.wh), class_="soft" if month.got < month.expected else None)
 
 
 def _map(facts: SeriesFacts) -> Element:

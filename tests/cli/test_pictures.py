@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from pathlib import Path
+from typing import Any
 
 import click
+import httpx
 import pytest
 
+from enlighten_async import RgmStats
 from enlighten_async.cli.app import cli
-from enlighten_async.emulator import Fault
+from enlighten_async.emulator import Fault, Quota
+from enlighten_async.limiter import MAX_IN_FLIGHT
 from tests.cli.conftest import Commands
 
 WEEK = ("--start", "2025-06-08", "--end", "2025-06-14")
@@ -141,6 +146,40 @@ def test_an_error_of_one_system_does_not_end_the_page(tmp_path: Path) -> None:
     assert "1 failed" in text
     assert "what had arrived before" in text
     assert text.count("<article") == 3
+
+
+class Witness(httpx.AsyncBaseTransport):
+    """A transport that counts the answers that are in memory.
+
+    Attributes:
+        most: the most of them at a request.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self.transport, self.most = transport, 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Count them, and pass the request on."""
+        alive = sum(isinstance(each, RgmStats) for each in gc.get_objects())
+        self.most = max(self.most, alive)
+        return await self.transport.handle_async_request(request)
+
+
+def test_memory_does_not_grow_with_the_number_of_systems(tmp_path: Path) -> None:
+    """No more answers are kept than are read at a time: the others are on the page."""
+
+    class Watched(Commands):
+        @property
+        def way(self) -> dict[str, Any]:
+            return {**super().way, "transport": witness}
+
+    enlighten = Watched(systems=40, quota=Quota.UNLIMITED, concurrent=None)
+    witness = Witness(enlighten.world.emulator.transport())
+    plan = ("--plan", "1000/100000")
+    assert enlighten(*plan, "report", "--all", *WEEK, "-o", tmp_path / "page.html").exit_code == 0
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<article") == 40
+    # Each of those under way may have its part, and its answer.
+    assert 0 < witness.most <= 2 * MAX_IN_FLIGHT
 
 
 def test_a_lifetime_is_a_page_of_months(enlighten: Commands, tmp_path: Path) -> None:

@@ -313,6 +313,22 @@ def test_a_day_without_a_figure_is_no_zero() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("wh", "unit", "shown"),
+    [
+        (32_000, "kWh", "992.0"),
+        (33_000, "kWh", "1,023"),
+        (4_000_000, "MWh", "124.0"),
+        (None, "kWh", "no data"),
+    ],
+)
+def test_figures_of_a_table_of_years_fit_a_sheet(wh: int | None, unit: str, shown: str) -> None:
+    """January of a small roof, and of a power plant."""
+    page = report(lifetime(None, None, *[wh] * 31))
+    assert ["2025", shown, *[""] * 11] in [row[:-1] for row in rows_of(page)]
+    assert f"<caption>{unit}</caption>" in page
+
+
 def test_a_long_lifetime_has_no_bar_for_each_day() -> None:
     """Fifteen years: 181 months, and labels of the years."""
     page = report(lifetime(*[1000] * 5_500))
@@ -343,7 +359,7 @@ def several(*answers: RgmStats | EnergyLifetime, failed: str = "") -> str:
     for number, each in enumerate(answers, 1):
         page.add(each, name=f"Roof {number}")
     if failed:
-        page.add_failure(99, failed, name="<b>Shed</b>")
+        page.add_failure(99, failed, name="<b>Shed</b>", receipt=Receipt(sent=2))
     return b"".join(page.pieces()).decode()
 
 
@@ -367,7 +383,7 @@ def test_several_systems_have_a_table_and_a_section_each() -> None:
 def test_a_system_that_failed_is_a_row_and_a_section() -> None:
     """What had arrived of another before its error is shown beside it."""
     page = several(answer(), failed="404 <i>no such system")
-    assert ["<b>Shed</b>system 99", "", "", "failed", "0"] in rows_of(page)
+    assert ["<b>Shed</b>system 99", "", "", "failed", "2"] in rows_of(page)
     text = " ".join(Page(page).texts)
     assert "404 <i>no such system" in text
     assert "1 failed" in text
