@@ -34,7 +34,7 @@ from enlighten_async.export.sections import CURVE_DAYS
 from enlighten_async.export.svg import scale, share
 from enlighten_async.models import Receipt, System
 from enlighten_async.models.intervals import QUARTERS, Sum, Unit
-from enlighten_async.query import Failed, Outcome, Query, as_completed
+from enlighten_async.query import Failed, Outcome, Query, QueryPool, as_completed
 from enlighten_async.windows import time_zone
 
 SERIES: Final = (
@@ -277,9 +277,13 @@ class Page:
         queries = questions if several else list(questions)
         pool = as_completed(queries, ordered=True)
         watched = pool if isinstance(queries, Questions) else queries[0]
-        async with pool, shown_progress(watched, self.context.err, live=self.context.live):
-            async for outcome in pool:
-                await self._take(places[outcome.number], outcome)
+        try:
+            async with pool, shown_progress(watched, self.context.err, live=self.context.live):
+                async for outcome in pool:
+                    await self._take(places[outcome.number], outcome)
+        except BaseException:
+            self._take_rest(pool, places)
+            raise
         if self.failures and not several:
             raise self.failures[0]
         if self.failures and not self.covered.answers:
@@ -304,6 +308,15 @@ class Page:
         elif self._of_several is not None:
             receipt = outcome.query.receipt
             self._of_several.add_failure(place.system_id, told, name=place.name, receipt=receipt)
+
+    def _take_rest(self, pool: QueryPool[Answer], places: Sequence[Place]) -> None:
+        """Put on the page what had arrived ahead of its turn when the command was ended."""
+        place_of = {place.system_id: place for place in places}
+        for query in pool.unread:
+            answer = query.partial()
+            if answer is not None and answer.coverage.got:
+                self._render(place_of[answer.system_id], answer, "")
+                self.covered.add(answer)
 
     def _render(self, place: Place, answer: Answer, error: str) -> None:
         timezone = self.picture.zone(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import httpx
@@ -146,6 +146,37 @@ def test_an_error_of_one_system_does_not_end_the_page(tmp_path: Path) -> None:
     assert "1 failed" in text
     assert "what had arrived before" in text
     assert text.count("<article") == 3
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_ctrl_c_keeps_a_page_about_what_arrived(tmp_path: Path, count: int) -> None:
+    """Of all systems, also ahead of their turn; the old page stays."""
+    enlighten = Commands(systems=3, quota=Quota.UNLIMITED)
+    ids = [each.system_id for each in enlighten.world.emulator.truth.systems()][:count]
+    path = tmp_path / "page.html"
+    path.write_text("old")
+
+    def press(_answer: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    enlighten.world.emulator.inject(Fault(transform=press, path=f"{ids[0]}/rgm_stats", after=5))
+    done = enlighten("--plan", "1000/100000", "report", *ids, "--last", "60d", "-o", path)
+    assert done.exit_code == 130
+    assert "a page about what arrived before the failure is in" in done.stderr
+    assert path.read_text() == "old"
+    kept = (tmp_path / "page.html.partial").read_text(encoding="utf-8")
+    assert kept.count("<article") == (count if count > 1 else 0)
+    assert "Incomplete" in kept
+    assert kept.endswith("</html>\n")
+
+
+def test_a_limit_that_no_system_fits_costs_nothing(tmp_path: Path) -> None:
+    """But for their names; the exit code is that of the quota."""
+    enlighten = Commands(systems=2)
+    ids = [each.system_id for each in enlighten.world.emulator.truth.systems()]
+    done = enlighten("report", *ids, "--max-requests", 2, "-o", tmp_path / "page.html")
+    assert done.exit_code == 4
+    assert (enlighten.sent, list(tmp_path.iterdir())) == (1, [])
 
 
 class Witness(httpx.AsyncBaseTransport):
