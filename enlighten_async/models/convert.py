@@ -187,7 +187,7 @@ class ToDict:
         """Return what `to_dict()` gives as JSON, in UTF-8.
 
         A year of intervals takes tens of milliseconds: in a web backend, let a thread do it, as by
-        `await asyncio.to_thread(answer.to_json)`; the event loop goes on meanwhile.
+        `await asyncio.to_thread(answer.to_json)`; the event loop goes on meanwhile, as with the other three.
 
         Args:
             columns: whether a series is an object with a list for each attribute, which is half as long,

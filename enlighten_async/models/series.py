@@ -15,7 +15,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from operator import call
+from operator import call, eq
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_args, get_type_hints, overload
 
@@ -176,10 +176,14 @@ class Series(Tabular, Sequence[R_co], Generic[R_co]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Series):
             return NotImplemented
-        # Bytes, since a null (NaN) must equal a null.
-        return self._row is other._row and {n: c.tobytes() for n, c in self._columns.items()} == {
-            n: c.tobytes() for n, c in other._columns.items()
-        }
+        return (
+            self._row is other._row
+            and len(self) == len(other)
+            and all(
+                _tell_the_same(*both)
+                for both in zip(self._columns.values(), other._columns.values(), strict=True)
+            )
+        )
 
     def __hash__(self) -> int:
         return hash((self._row, len(self)))
@@ -188,6 +192,14 @@ class Series(Tabular, Sequence[R_co], Generic[R_co]):
         if not self:
             return "Series([])"
         return f"Series([{self[0]!r}, ... {len(self)} rows])"
+
+
+def _tell_the_same(first: array[Any], second: array[Any]) -> bool:
+    """Return whether columns of one type and length have the same values; a null equals a null."""
+    if first.tobytes() == second.tobytes():
+        return True
+    # A zero may have a sign.
+    return first.typecode == "d" and all(map(eq, map(nan_to_none, first), map(nan_to_none, second)))
 
 
 def concatenated(pieces: Sequence[Series[R_co]]) -> Series[R_co]:

@@ -68,7 +68,7 @@ def series(kind: type[Any], count: int) -> Series[Any]:
         half = -(-count // 2)
         if column.typecode == "q":
             several = any(each.typecode == "h" for each in columns_of(kind))
-            columns.append([START + GRID * (n % half if several else n) for n in range(1, count + 1)])
+            columns.append([START + GRID * (1 + (n % half if several else n)) for n in range(count)])
         elif column.typecode == "h":
             columns.append([1 + n // half for n in range(count)])
         else:

@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin
 
 import pytest
-from attrs import fields, has, resolve_types
+from attrs import evolve, fields, has, resolve_types
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.intervals import Meta, SeriesResult
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.series import NAN, Series, columns_of, row_class
-from enlighten_async.windows import Window
+from enlighten_async.windows import DAY, Window
 from tests.effort import examples
 from tests.export.answers import GRID, START, answer, kinds
 
@@ -33,8 +33,7 @@ INSTANTS = st.timedeltas(datetime.timedelta(1), datetime.timedelta(100_000)).map
     lambda since: datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + since
 )
 WHOLE = st.integers(-(2**53), 2**53)
-FIGURES = WHOLE.map(float) | st.floats(allow_nan=False, allow_infinity=False).filter(bool)
-"""Figures of series; a zero below zero is not told from zero."""
+FIGURES = WHOLE.map(float) | st.floats(allow_nan=False, allow_infinity=False)
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     int: st.integers(-(2**70), 2**70),
@@ -73,11 +72,13 @@ def series(draw: st.DrawFn, row: type[Any]) -> Series[Any]:
     }
     count = draw(st.integers(0, 5))
     whole = WHOLE.map(float) | st.just(NAN)
-    columns = []
-    for column in columns_of(row):
+    own, columns = columns_of(row), []
+    for column in own:
         kind = whole if "devices" in column.name else values[column.typecode]
         columns.append(draw(st.lists(kind, min_size=count, max_size=count)))
-    return Series.of(row, *columns)
+    order = [place for place, column in enumerate(own) if column.typecode in "hq"]  # each channel by itself
+    rows = sorted(zip(*columns, strict=True), key=lambda row: [row[place] for place in order])
+    return Series.of(row, *zip(*rows, strict=True))
 
 
 def value_of(hint: Any, owner: type[Any]) -> st.SearchStrategy[Any]:
@@ -173,6 +174,58 @@ def test_days_have_their_dates() -> None:
     assert (plain["coverage"]["got"], plain["coverage"]["complete"]) == (3, True)
 
 
+def test_a_zero_below_zero_is_zero() -> None:
+    """On the way back it is equal, as its row is."""
+    before = Series.of(models.RgmInterval, [START], [1.0], [-0.0])
+    after = models.RgmStats.from_json(evolve(answer(models.RgmStats), intervals=before).to_json()).intervals
+    assert (after, after[0]) == (before, before[0])
+    assert before != Series.of(models.RgmInterval, [START], [1.0], [NAN])
+
+
+IRREGULAR = [
+    [GRID * n for n in range(250)],
+    [GRID * n for n in range(250) if n not in {40, 41, 130}],
+    [300 * n + 7 for n in range(700)],
+    [GRID * n for n in range(100)] + [DAY + GRID * 100 + n for n in range(100)],
+    [7 * n for n in range(20)],
+    [86_399, 86_400],
+    [0],
+]
+
+
+@pytest.mark.parametrize("ends", IRREGULAR, ids=lambda ends: f"{len(ends)}-{ends[-1]}")
+@pytest.mark.parametrize("rows", [3, 100, 10_000])
+def test_instants_are_those_of_the_rows(ends: list[int], rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At regular distances or not, wherever a step ends and however often they come."""
+    monkeypatch.setattr(documents, "PIECE_ROWS", rows)
+    monkeypatch.setattr(documents, "PIECE_BYTES", 10 * rows)
+    channels, count = 3, len(ends)
+    before = Series.of(
+        models.ChannelInterval,
+        [1 + n // count for n in range(channels * count)],
+        [START + end for end in ends] * channels,
+        [NAN if n % 5 == 4 else n / 4 for n in range(channels * count)],
+        [float(n) for n in range(channels * count)],
+    )
+    meter = models.MeterIntervals("7", None, before)
+    plain = json.loads(meter.to_json())
+    assert [row["end_at"] for row in plain["intervals"]] == [row.end_at.isoformat() for row in before]
+    assert plain == meter.to_dict()
+    for text in (meter.to_json(), meter.to_json(columns=True), json.dumps(plain, indent=2)):
+        assert models.MeterIntervals.from_json(text) == meter
+    assert models.MeterIntervals.from_dict(plain) == meter
+
+
+def test_json_of_others_is_read() -> None:
+    """With more in its rows than ours, brackets in texts, and what looks like a series in a text."""
+    before = evolve(answer(models.RgmStats, 7), timezone='"intervals":[{ \\"intervals":[1]')
+    plain: Any = before.to_dict()
+    for place, row in enumerate(plain["intervals"]):
+        row["note"] = ["]", "}, {", '"intervals":[', {"a": [1]}][place % 4]
+    for text in (json.dumps(plain), json.dumps(plain, indent=1), json.dumps({**plain, "more": [plain] * 2})):
+        assert models.RgmStats.from_json(text) == before
+
+
 def test_columns_are_lists_by_name() -> None:
     """Null is null, an integral figure an integer; a long series has all its steps."""
     count = 2 * documents.PIECE_ROWS + 1
@@ -183,6 +236,9 @@ def test_columns_are_lists_by_name() -> None:
     assert [dict(zip(written, row, strict=True)) for row in zip(*written.values(), strict=True)] == rows
     assert b".0" not in before.to_json()
     assert None in written["wh_del"]
+
+
+ROW: dict[str, object] = {"end_at": "2025-06-15T15:45:00+00:00", "devices_reporting": 1, "wh_del": 2}
 
 
 @pytest.mark.parametrize(
@@ -199,6 +255,23 @@ def test_columns_are_lists_by_name() -> None:
         ({"intervals": "abc"}, "intervals"),
         ({"meter_intervals": "ab"}, "meter_intervals"),
         ({"timezone": 5}, "timezone"),
+        ({"total_devices": 2.5}, "total_devices"),
+        ({"total_devices": True}, "total_devices"),
+        (
+            {"window": {"start_at": "2025-06-15T15:30:00+00:00", "end_at": "2025-06-15T15:30:00.9+00:00"}},
+            "window",
+        ),
+        ({"intervals": [ROW, {**ROW, "devices_reporting": 2.5}]}, r"\[1\].devices_reporting. @ \$.intervals"),
+        ({"intervals": [ROW] * 2_500 + [{**ROW, "wh_del": True}]}, r"\[2500\].wh_del. @ \$.intervals"),
+        ({"intervals": [{**ROW, "wh_del": float("inf")}]}, "wh_del"),
+        ({"intervals": [{**ROW, "wh_del": float("nan")}]}, "wh_del"),
+        ({"intervals": [{**ROW, "wh_del": "7"}]}, "wh_del"),
+        ({"intervals": [{**ROW, "end_at": None}]}, "end_at"),
+        ({"intervals": [{**ROW, "end_at": "2025-06-15T15:45:00"}]}, "intervals"),
+        ({"intervals": [{**ROW, "end_at": "2025-06-15T15:45:00.9+00:00"}]}, "intervals"),
+        ({"intervals": [ROW, {**ROW, "end_at": "2025-06-15T15:30:00+00:00"}]}, "order of time @ .*intervals"),
+        ({"intervals": {"end_at": [ROW["end_at"]], "devices_reporting": [1], "wh_del": [True]}}, "intervals"),
+        ({"intervals": {"end_at": [ROW["end_at"]], "devices_reporting": [1], "wh_del": 5}}, "intervals"),
     ],
 )
 def test_other_values_are_refused(change: dict[str, object], told: str) -> None:
@@ -207,6 +280,9 @@ def test_other_values_are_refused(change: dict[str, object], told: str) -> None:
     with pytest.raises(InputError, match=told) as caught:
         models.RgmStats.from_dict(plain)
     assert str(caught.value).startswith("no RgmStats as to_dict() gives it")
+    with pytest.raises(InputError) as again:
+        models.RgmStats.from_json(json.dumps(plain))
+    assert str(again.value) == str(caught.value) or "NaN" in json.dumps(plain) or "Inf" in json.dumps(plain)
 
 
 @pytest.mark.parametrize("wrong", [b"", b"[]", b"{", b"\xff", "5", b'{"a": 1}'])
