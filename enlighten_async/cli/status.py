@@ -23,6 +23,7 @@ from enlighten_async.clock import SystemClock
 from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import MAX_REQUESTS, Plan, Priority
 from enlighten_async.models import QuotaStatus, QuotaWindow
+from enlighten_async.oauth.oauth import CLIENT_ID
 from enlighten_async.state import in_thread
 from enlighten_async.windows import as_datetime
 
@@ -148,8 +149,8 @@ async def _findings(context: CommandContext) -> AsyncIterator[Finding]:
     file = config_file()
     yield Finding("settings", f"{file}{'' if file.exists() else ' is not there; it need not be'}")
     yield _credentials(environ)
-    if environ.get("ENLIGHTEN_CLIENT_ID"):
-        yield await _login(context, environ.get("ENLIGHTEN_ACCOUNT") or "default")
+    if environ.get(CLIENT_ID):
+        yield await _login(context, environ.get("ENLIGHTEN_ACCOUNT") or "default", environ[CLIENT_ID])
     try:
         async with context.client() as client:
             status = await client.quota()
@@ -170,7 +171,7 @@ def _credentials(environ: Mapping[str, str]) -> Finding:
     return Finding("credentials", f"all there for version {version} of the API")
 
 
-async def _login(context: CommandContext, account: str) -> Finding:
+async def _login(context: CommandContext, account: str, client_id: str) -> Finding:
     name = f"login {formatting.printable(account)}"
     try:
         tokens = await token_store(context).load(account)
@@ -178,6 +179,9 @@ async def _login(context: CommandContext, account: str) -> Finding:
         return Finding(name, formatting.printable(str(error)), fine=False)
     if tokens is None:
         return Finding(name, "nobody has logged in: run enlighten login", fine=False)
+    if tokens.client_id not in {None, client_id}:
+        text = "its tokens are of another client id: set that one, or run enlighten login"
+        return Finding(name, text, fine=False)
     now = as_datetime(context.now())
     age = formatting.duration(now - as_datetime(tokens.obtained_at))
     end = None if tokens.refresh_expires_at is None else as_datetime(tokens.refresh_expires_at)

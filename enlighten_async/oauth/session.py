@@ -29,6 +29,7 @@ from attrs import Factory, define, evolve, field, frozen
 from enlighten_async.clock import Clock
 from enlighten_async.errors import (
     EnlightenError,
+    InputError,
     ReauthorizationRequired,
     RequestTimeout,
     ServerError,
@@ -303,6 +304,7 @@ class TokenSession:
                 `None` for a few attempts.
 
         Raises:
+            InputError: the tokens are of another application.
             ReauthorizationRequired: the owner has to log in.
             TokenRefused: the service answers 401 to a new token, so that refreshing it does not help.
             AuthenticationError: the application is not accepted.
@@ -442,6 +444,7 @@ class TokenSession:
         """Return the tokens that have to be refreshed; make valid ones current and return `None`."""
         if latest is None:
             raise self._login_needed("nobody has logged in yet")
+        self._require_same_application(latest)
         if latest.access_token != denied and latest.good(self._clock.now()):
             self._adopt(latest, denied)
             return None
@@ -456,6 +459,16 @@ class TokenSession:
         if latest.refresh_token == self._dead:
             raise self._login_needed("the refresh token was not accepted")
         return latest
+
+    def _require_same_application(self, tokens: Tokens) -> None:
+        """Raise `InputError` for tokens of another application, which could not be refreshed."""
+        ours = self._endpoint.client_id
+        if tokens.client_id not in {None, ours}:
+            raise InputError(
+                f"the tokens of account {self.account} are of the application with the client id "
+                f"{tokens.client_id!r}, not {ours!r}: give OAuth that client id and its secret, or a "
+                "store of its own for this application, or let the owner log in again"
+            )
 
     async def _request(self, old: Tokens, denied: Secret | None, attempts: Attempts) -> None:
         assert old.refresh_token is not None  # noqa: S101 - `_to_refresh` has checked it
@@ -587,6 +600,7 @@ class AccountCredentials:
                 `None` for a few attempts.
 
         Raises:
+            InputError: the tokens are of another application.
             ReauthorizationRequired: the owner has to log in.
             TokenRefused: the service answers 401 to a new token, so that refreshing it does not help.
             AuthenticationError: the application is not accepted.

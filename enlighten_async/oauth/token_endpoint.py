@@ -344,7 +344,7 @@ class TokenEndpoint:
             if found.passing and put_off is not None:
                 found.retry_at = as_datetime(self.clock.now() + put_off)
             raise found
-        await save(found)
+        await save(evolve(found, client_id=self.client_id))
 
     async def _send(self, credentials: Credentials) -> Response:
         """Send one request over a connection of its own, so that the endpoint belongs to no event loop."""

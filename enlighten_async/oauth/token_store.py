@@ -72,6 +72,8 @@ class Tokens:
     """Time at which both were received (epoch seconds by the same clock)."""
     refresh_expires_at: float | None = None
     """End of the refresh token (epoch seconds), if it holds one."""
+    client_id: str | None = field(default=None, repr=False)
+    """Client id of the application that they were given to; `None` if they were saved without it."""
 
     def good(self, now: float) -> bool:
         """Tell whether the access token is valid for `REFRESH_MARGIN_S` more (at most half its life).
@@ -123,6 +125,7 @@ _CHECKS: dict[str, Callable[[object], bool]] = {
     "expires_at": _is_time,
     "obtained_at": _is_time,
     "refresh_expires_at": lambda value: value is None or _is_time(value),
+    "client_id": lambda value: isinstance(value, str | None),
 }
 
 

@@ -20,7 +20,7 @@ class EmulatorTokenStore(MemoryTokenStore):
 
     Args:
         emulator: the emulator that issues the tokens.
-        client_id: client id of the application, as given to `OAuth`.
+        client_id: client id of the application, as given to `OAuth`, which refuses those of another one.
     """
 
     def __init__(self, emulator: Emulator, client_id: str = "client") -> None:
@@ -45,4 +45,5 @@ class EmulatorTokenStore(MemoryTokenStore):
         user = account if account in emulator.users else emulator.demo_user
         answer: dict[str, Any] = emulator.grant(user, self._client_id)
         now = emulator.clock.now()
-        return Tokens(answer["access_token"], answer["refresh_token"], now + answer["expires_in"], now)
+        end = now + answer["expires_in"]
+        return Tokens(answer["access_token"], answer["refresh_token"], end, now, client_id=self._client_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from enlighten_async.cli.endpoints import endpoints
 from enlighten_async.emulator import Fault
+from enlighten_async.oauth import StateTokenStore, Tokens
 from tests.cli.conftest import Commands
 
 YEAR = ("--start", "2024-06-15T15:00Z", "--end", "2025-06-15T15:00Z")
@@ -145,6 +147,23 @@ def test_the_doctor_names_what_is_missing(
     assert (done.exit_code, enlighten.sent) == (1, 0)
     assert "set ENLIGHTEN_API_KEY and ENLIGHTEN_CLIENT_SECRET" in done.stdout
     assert "nobody has logged in: run enlighten login" in done.stdout
+
+
+def test_the_doctor_sees_tokens_of_another_application(
+    enlighten: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a state file as in a file of tokens."""
+    path = tmp_path / "enlighten.db"
+    monkeypatch.setenv("ENLIGHTEN_CLIENT_ID", "client")
+    monkeypatch.setenv("ENLIGHTEN_ACCOUNT", "anna")
+    monkeypatch.setenv("ENLIGHTEN_TOKENS", str(path))
+    now = enlighten.now()
+    for client_id in ("client", "other"):
+        tokens = Tokens("access", "refresh", now + 9, now, client_id=client_id)
+        asyncio.run(StateTokenStore(path).save("anna", tokens))
+        told = enlighten("doctor").stdout
+        assert ("tokens of 0 s ago" in told) is (client_id == "client"), told
+        assert ("its tokens are of another client id" in told) is (client_id == "other")
 
 
 def test_the_doctor_sees_a_wrong_clock(enlighten: Commands, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from enlighten_async import EnlightenClient
 from enlighten_async.cache import prune, stats, verify
@@ -25,7 +26,7 @@ from enlighten_async.oauth.token_files import ROOM_BYTES, store_at
 from enlighten_async.state import StateFile, state_file
 from enlighten_async.testing import FakeClock
 from tests.oauth.accounts import KEY, renewed, stored
-from tests.oauth.authority import DAY, fake
+from tests.oauth.authority import CLIENT_ID, CODE, DAY, fake
 
 ROOT = Path(__file__).parents[2]
 
@@ -265,3 +266,38 @@ async def test_a_kill_leaves_the_old_pair_or_the_new_one(path: Path, killed_afte
     number = int(found.obtained_at)
     assert number in {last, last + 1}
     assert found == Tokens(f"{number}", f"{number}" * 800, 1000.0, number)
+
+
+# Tokens of another application
+
+
+@pytest.mark.parametrize("name", ["tokens.json", "state.db"])
+async def test_tokens_of_another_application_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    """Though they are good for the day; the owner's login replaces them."""
+    authority = fake()
+    store = store_at(tmp_path / name, authority.clock)
+    await store.save("anna", evolve(stored(authority), client_id="another"))
+    oauth = authority.oauth(store)
+    with pytest.raises(InputError, match=f"client id 'another', not '{CLIENT_ID}'") as caught:
+        await oauth.access("anna", KEY).refresh()
+    assert caught.value.ends_query
+    assert authority.forms == []
+    await oauth.exchange("anna", CODE)
+    assert await renewed(oauth.access("anna", KEY))
+
+
+@pytest.mark.parametrize("name", ["tokens.json", "state.db"])
+async def test_tokens_without_a_client_id_are_taken_and_completed(tmp_path: Path, name: str) -> None:
+    """As older versions have saved them."""
+    authority = fake()
+    store = store_at(tmp_path / name, authority.clock)
+    old = stored(authority)
+    plain = {key: value for key, value in old.reveal().items() if key != "client_id"}
+    await store.save("anna", Tokens.of(plain))
+    access = authority.oauth(store).access("anna", KEY)
+    assert await renewed(access) == old.access_token.reveal()
+    authority.clock.advance(2 * DAY)
+    await access.refresh()
+    kept = await store.load("anna")
+    assert kept is not None
+    assert kept.client_id == CLIENT_ID

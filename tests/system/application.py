@@ -27,7 +27,8 @@ class Recorder(MemoryTokenStore):
     async def save(self, account: str, tokens: Tokens) -> None:
         """Keep the tokens."""
         await super().save(account, tokens)
-        self.seen |= {value for value in tokens.reveal().values() if isinstance(value, str)}
+        plain = tokens.reveal()
+        self.seen |= {str(plain[name]) for name in ("access_token", "refresh_token") if plain[name]}
 
 
 class Application:
