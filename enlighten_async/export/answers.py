@@ -9,14 +9,14 @@ from functools import singledispatch
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Final, TypeGuard, cast, get_args, get_origin, get_type_hints
 
-from attrs import AttrsInstance, fields, frozen, has
+from attrs import AttrsInstance, evolve, fields, frozen, has
 
 from enlighten_async import models
 from enlighten_async.errors import InputError
 from enlighten_async.export import columns
 from enlighten_async.export.columns import UNIT, ZONE, Batch, Column, DataType, Field, Table, TypeName, joined
 from enlighten_async.models.convert import RowSequence
-from enlighten_async.models.coverage import Reason
+from enlighten_async.models.coverage import Reason, row_lengths
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.series import columns_of, once_per_class, row_class, to_int
@@ -141,7 +141,8 @@ def _series(series: models.Series[object]) -> Table:
 def _intervals(answer: IntervalStats) -> Table:  # type: ignore[type-arg]
     names = _identity(type(answer))
     values = [getattr(answer, name) for name in names]
-    rows = _batch(answer.intervals, values, answer.coverage.grid)
+    lengths = row_lengths(answer.coverage, answer.intervals.columns["end_at"])
+    rows = evolve(_batch(answer.intervals, values, answer.coverage.grid), lengths=lengths)
     key = map(_key, names)
     return Table((*key, *_series_fields(row_class(type(answer)))), (rows,), _metadata(answer))
 

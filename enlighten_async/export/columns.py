@@ -89,6 +89,8 @@ class Batch:
     """The columns, in the order of the fields."""
     grid: int | None = None
     """Seconds from one interval to the next; `None` where rows are no intervals."""
+    lengths: Sequence[int] | None = field(default=None, repr=False)
+    """Seconds of each row's interval where they differ, 0 where they are not known."""
 
 
 @frozen(eq=False)

@@ -144,10 +144,13 @@ def to_pandas(table: Table, stamp: str, tz: str | None) -> pandas.DataFrame:
 
 
 def _grids(table: Table) -> Any:
-    """Return the length of the interval of each row."""
+    """Return the length of the interval of each row; `NaT` where it is not known."""
     numpy = load("numpy", "pandas")
-    seconds = numpy.array([batch.grid for batch in table.batches], "timedelta64[s]")
-    return numpy.repeat(seconds, [batch.length for batch in table.batches])
+    each = [numpy.array(batch.lengths or [batch.grid or 0], "timedelta64[s]") for batch in table.batches]
+    counts = [1 if batch.lengths else batch.length for batch in table.batches]
+    pieces = [numpy.repeat(seconds, count) for seconds, count in zip(each, counts, strict=True)]
+    lengths = numpy.concatenate(pieces or [numpy.array([], "timedelta64[s]")])
+    return numpy.where(lengths, lengths, numpy.timedelta64("NaT"))
 
 
 def _pandas_column(field: Field, pieces: Sequence[Column]) -> Any:

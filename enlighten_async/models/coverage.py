@@ -140,6 +140,35 @@ def missing(window: Window, ends: Sequence[int], grid: int) -> list[Window]:
     return [Window(a, b - grid) for a, b in pairwise(edges) if b - a > grid]
 
 
+_LENGTHS_S = frozenset({60, 300, 900})
+"""Seconds that the service's intervals have."""
+
+
+def row_lengths(coverage: Coverage, ends: Sequence[int]) -> list[int] | None:
+    """Return the seconds of each row's interval, 0 where they are not known; `None`: all are on one grid.
+
+    Rows of a longer interval may stand among others. One reaches back to the row or the gap before it: of
+    the time between two rows all that has none is in a gap.
+
+    Args:
+        coverage: that of the answer.
+        ends: the rows' ends, ascending.
+    """
+    if coverage.got == len(ends):
+        return None
+    lengths, start, gaps = [], coverage.window.start, [gap.window for gap in coverage.gaps()][::-1]
+    for end in ends:
+        while gaps and gaps[-1].end < end:
+            start = max(start, gaps.pop().end)
+        length = end - start
+        known = length == coverage.grid or (length in _LENGTHS_S and end % length == 0)
+        lengths.append(length if known else 0)
+        start = end
+    if lengths and coverage.window.start % max(1, *lengths):  # where a longer one may have been cut
+        lengths[0] = 0 if ends[0] - lengths[0] == coverage.window.start else lengths[0]
+    return lengths
+
+
 M = TypeVar("M", datetime, float)
 
 

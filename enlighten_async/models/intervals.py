@@ -13,7 +13,7 @@ from attrs import define, evolve, field, fields, frozen
 
 from enlighten_async.errors import InputError
 from enlighten_async.models.convert import ToDict
-from enlighten_async.models.coverage import Coverage, Gap, combined, earlier
+from enlighten_async.models.coverage import Coverage, Gap, combined, earlier, row_lengths
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, concatenated, row_class
 from enlighten_async.models.tabular import Tabular
@@ -60,7 +60,7 @@ class Sum(ToDict):
     wh: float
     """Energy in Wh of the intervals there are."""
     got: int
-    """Number of intervals that have a value."""
+    """Number of intervals on the grid that have a value, or lie in a longer one that has."""
     expected: int
     """Number of intervals on the grid; fewer than usual at the ends of the range and on days of 23 hours,
     more on days of 25.
@@ -76,7 +76,13 @@ class _RunningSum:
 
 
 def sums(
-    window: Window, grid: int, ends: Sequence[int], values: Sequence[float], zone: ZoneInfo, unit: Unit
+    window: Window,
+    grid: int,
+    ends: Sequence[int],
+    values: Sequence[float],
+    zone: ZoneInfo,
+    unit: Unit,
+    lengths: Sequence[int] | None = None,
 ) -> list[Sum]:
     """Add up intervals by the local hour, day or month in which they begin.
 
@@ -87,6 +93,7 @@ def sums(
         values: their energy in Wh, NaN for null.
         zone: the system's time zone.
         unit: "hour" (a repeated hour counts as two), "day" or "month".
+        lengths: seconds of each interval, where some are longer: see `row_lengths`.
     """
     if unit not in _CUTS:
         raise InputError(f"unit must be 'hour', 'day' or 'month', not {unit!r}")
@@ -98,7 +105,7 @@ def sums(
             low, high = bisect_right(ends, start + grid - 1), bisect_right(ends, end + grid - 1)
             there = [value for value in values[low:high] if not isnan(value)]
             total.wh += sum(there)
-            total.got += len(there)
+            total.got += len(there) if lengths is None else _cells_of(values, lengths, low, high, grid)
             total.expected += _cells(window, start, end, grid)
     return [Sum(datetime.fromtimestamp(t.start, zone), t.wh, t.got, t.expected) for t in running.values()]
 
@@ -106,6 +113,11 @@ def sums(
 def _cells(window: Window, start: int, end: int, grid: int) -> int:
     """Count the grid's intervals that begin in `[start, end)`; the window's start is on the grid."""
     return -((window.start - end) // grid) - -((window.start - start) // grid)
+
+
+def _cells_of(values: Sequence[float], lengths: Sequence[int], low: int, high: int, grid: int) -> int:
+    """Count the grid's intervals that have a value, as rows may be of longer ones."""
+    return sum(max(1, lengths[place] // grid) for place in range(low, high) if not isnan(values[place]))
 
 
 def _equal(size: int, piece: Window, offset: int) -> Iterator[tuple[int, int, int]]:
@@ -260,10 +272,10 @@ class IntervalStats(SeriesResult, Generic[R_co]):
                 f"the time zone of system {self.system_id} is not known yet: pass timezone='Europe/Berlin', "
                 f"say, or await client.systems() before, which learns it for all your systems"
             )
-        columns = self.intervals.columns
-        return sums(
-            self.window, self.coverage.grid, columns["end_at"], columns[column], time_zone(name), unit
-        )
+        columns, coverage = self.intervals.columns, self.coverage
+        ends, values = columns["end_at"], columns[column]
+        lengths = row_lengths(coverage, ends)
+        return sums(self.window, coverage.grid, ends, values, time_zone(name), unit, lengths)
 
 
 @frozen
@@ -303,9 +315,9 @@ def profile(answer: IntervalStats[object], zone: ZoneInfo) -> Profile:
         zone: time zone of the days.
     """
     cells: dict[tuple[int, int], _Cell] = {}
-    numbers = range(0)
+    numbers, lengths = range(0), row_lengths(answer.coverage, answer.intervals.columns["end_at"])
     for piece, offset in steady(answer.window, zone):
-        for start, watts in _means(answer, piece.start, piece.end):
+        for start, watts in _means(answer, lengths, piece.start, piece.end):
             second = start + offset
             place = second // DAY, second % DAY // QUARTER_S
             before = cells.get(place, _Cell(0.0, 0, start))
@@ -325,13 +337,19 @@ def _watts(cell: _Cell | None) -> float | None:
     return None if cell is None else cell.watts
 
 
-def _means(answer: IntervalStats[object], start: int, end: int) -> Iterator[tuple[int, float]]:
-    """Yield start (epoch seconds) and mean power (W) of the intervals that begin in `[start, end)`."""
+def _means(
+    answer: IntervalStats[object], lengths: Sequence[int] | None, start: int, end: int
+) -> Iterator[tuple[int, float]]:
+    """Yield start (epoch seconds) and mean power (W) of the intervals that begin in `[start, end)`.
+
+    One whose length is not known has no power.
+    """
     columns, grid = answer.intervals.columns, answer.coverage.grid
     ends, energy = columns["end_at"], columns[answer._energy]
     for place in range(bisect_right(ends, start + grid - 1), bisect_right(ends, end + grid - 1)):
-        if not isnan(wh := energy[place]):
-            yield ends[place] - grid, wh * _HOUR_S / grid
+        length = grid if lengths is None else lengths[place]
+        if length and not isnan(wh := energy[place]):
+            yield ends[place] - length, wh * _HOUR_S / length
 
 
 S = TypeVar("S", bound=SeriesResult)

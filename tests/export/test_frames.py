@@ -11,6 +11,7 @@ import pytest
 
 from enlighten_async import InputError, RgmStats, concat, models
 from enlighten_async.models.series import Series
+from enlighten_async.windows import Window
 from tests.export.answers import HOSTILE, START, answer, intervals, kinds
 from tests.export.test_answers import rows
 from tests.world import World
@@ -179,6 +180,21 @@ def test_starts_are_those_of_each_answer_s_own_grid() -> None:
     )
     starts = concat([quarters, fives]).to_pandas(stamp="start")["start_at"]
     assert [each.timestamp() - START for each in starts] == [0, 900, 0, 300]
+
+
+def test_starts_are_those_of_each_row_s_own_interval() -> None:
+    """Where rows of two lengths came; one that is not known has no start."""
+    window = Window(START, START + 1800)
+    mixed = models.EvseTelemetry(
+        *(1765, 1, None, window, None),
+        Series.of(models.ConsumedInterval, [START + 900, START + 1500, START + 1800], [1.0, 2.0, 3.0]),
+        serial_number="2",
+        coverage=models.Coverage(window, 300),
+    )
+    starts = mixed.to_pandas(stamp="start")["start_at"]
+    assert starts[0].timestamp() - START == 0
+    assert str(starts[1]) == "NaT"
+    assert starts[2].timestamp() - START == 1500
 
 
 def test_wrong_arguments_cost_one_line() -> None:

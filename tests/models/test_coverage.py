@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enlighten_async.models import Coverage, Gap, Reason
-from enlighten_async.models.coverage import combined, explained, join, missing, nothing_missing
+from enlighten_async.models.coverage import combined, explained, join, missing, nothing_missing, row_lengths
 from enlighten_async.windows import Window
 
 GRID = 900
@@ -126,3 +126,36 @@ def test_a_range_of_which_nothing_exists(size: int, gaps: list[tuple[int, int, R
     """It is complete, which says nothing: the coverage tells."""
     made = tuple(Gap(Window(a * GRID, b * GRID), reason) for a, b, reason in gaps)
     assert Coverage(Window(0, size * GRID), GRID, made).is_empty == empty
+
+
+FINE = GRID // 3
+CELL = st.sampled_from(["long", "gap"]) | st.sets(st.sampled_from([1, 2, 3]), min_size=1)
+
+
+@thorough
+@given(cells=st.lists(CELL, max_size=12))
+def test_each_row_has_the_length_of_its_own_interval(cells: list[str | set[int]]) -> None:
+    """Rows of two grids and gaps, in any order: a row reaches back to the row or the gap before it."""
+    window = Window(9000, 9000 + len(cells) * GRID)
+    rows: dict[int, int] = {}
+    gaps: list[Gap] = []
+    for number, cell in enumerate(cells):
+        end = 9000 + (number + 1) * GRID
+        there = {1, 2, 3} if cell == "long" else set[int]() if cell == "gap" else set(cell)
+        fine = {} if cell == "long" else {end - GRID + place * FINE: FINE for place in there}
+        rows |= {end: GRID} if cell == "long" else fine
+        blanks = {1, 2, 3} - there
+        gaps += [
+            Gap(Window(end - GRID + (n - 1) * FINE, end - GRID + n * FINE), Reason.NO_ROW) for n in blanks
+        ]
+    ends = sorted(rows)
+    lengths = row_lengths(Coverage(window, FINE, join(gaps)), ends)
+    assert lengths == (None if GRID not in rows.values() else [rows[end] for end in ends])
+
+
+@pytest.mark.parametrize("missed", [FINE, 2 * FINE])
+def test_a_row_that_begins_before_the_answer_has_no_known_length(missed: int) -> None:
+    """Nor one that reaches back to where its answer was cut."""
+    window = Window(9000 + missed, 9000 + 3 * GRID)
+    lengths = row_lengths(Coverage(window, FINE), [9000 + (n + 1) * GRID for n in range(3)])
+    assert lengths == [0, GRID, GRID]

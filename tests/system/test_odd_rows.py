@@ -9,6 +9,7 @@ from email.utils import formatdate
 from math import inf, nan
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from enlighten_async.api.series import SeriesEndpoint
 from enlighten_async.api.v2 import series as v2
 from enlighten_async.api.v4 import series as v4
 from enlighten_async.models import MicrosTelemetry, Reason, RgmStats
+from enlighten_async.models.intervals import profile
 from enlighten_async.models.rgm_stats import ChannelInterval
 from enlighten_async.models.series import columns_of, row_class
 from enlighten_async.models.telemetry import MicroInterval
@@ -351,3 +353,27 @@ async def test_of_a_range_of_which_nothing_exists_it_is_told(of: Endpoint, range
         answer = await service.query(client)
     assert (answer.coverage.complete, answer.coverage.is_empty, answer.coverage.expected) == (True, True, 0)
     assert service.sent == 1
+
+
+def of_two_grids(rows: Rows, row: type, grid: int) -> Rows:
+    """Return rows of 3,600 W on the grid, and of a finer one for some hours, each with its own energy."""
+    finer = grid // 3 if grid == 900 else 60
+    known = {name: rows[0][name] for name in ("channel",) if name in rows[0]}
+    begin, end = START + DAY // 4, START + DAY * 3 // 4
+    lengths = [(at, grid) for at in range(START + grid, START + DAY + 1, grid) if not begin < at <= end]
+    lengths += [(at, finer) for at in range(begin + finer, end + 1, finer)]
+    return [raw(row, at, length, **known) for at, length in sorted(lengths)]
+
+
+@each_endpoint
+async def test_power_is_that_of_each_rows_own_interval(of: Endpoint, tmp_path: Path) -> None:
+    """Where rows of two grids came, awaited, streamed and from a state file; sums count the longer ones."""
+    state = tmp_path / "state.db"
+    for streamed, now, change in ((False, NOW, of_two_grids), (True, NOW, of_two_grids), (False, NOW, None)):
+        (answer,) = await asked(Service(of, FakeClock(now), change), streamed=streamed, state=state)
+        for each in answer if isinstance(answer, MicrosTelemetry) else [answer]:
+            found = profile(each, ZoneInfo("UTC"))
+            assert {watts for day in found.watts for watts in day} == {3600.0}
+            (day,) = each.sums("day", timezone="UTC")
+            assert (day.wh, day.got, day.expected) == (DAY, each.coverage.got, each.coverage.expected)
+            assert day.got == day.expected
