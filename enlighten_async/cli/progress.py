@@ -32,6 +32,7 @@ REASONS = {
     "doubt": "for one answer, to be sure of the limit",
     "outage": "for the end of an outage",
     "priority": "for queries of a higher priority",
+    "turn": "until other programs have had as much",
 }
 """Reasons of waits, as they follow "waits until 15:09:00"."""
 

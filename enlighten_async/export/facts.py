@@ -60,6 +60,7 @@ WAITS: Final[Mapping[str, str]] = MappingProxyType(
         "month": "the plan's next month",
         "in_flight": "other requests",
         "priority": "more urgent requests",
+        "turn": "other programs' turns",
         "retry": "the next try",
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import frozen
@@ -38,6 +39,8 @@ class Take:
     """The path that it asks."""
     sender: Sender = ANYBODY
     """The limiter that asks."""
+    patience: float = math.inf
+    """Monotonic time until which its caller waits."""
 
 
 @frozen
@@ -47,7 +50,7 @@ class Wait:
     reason: str
     """Why: "minute", "month", "throttled" (the server said so), "doubt" (one at a time for now), "in_flight"
     (those in flight may use up the rest, or are as many as may be at once), "priority" (a class above goes
-    first) or "outage" (the service fails).
+    first), "turn" (other processes have had less of the minute) or "outage" (the service fails).
     """
     at: float | None = None
     """Monotonic time at which to ask again; `None`: when something in flight has settled."""

@@ -27,7 +27,7 @@ from enlighten_async.limiter.bucket import (
     forecast,
     usage_warning,
 )
-from enlighten_async.limiter.decision import Sender, Settlement, Take, Wait
+from enlighten_async.limiter.decision import Settlement, Take, Wait
 from enlighten_async.limiter.outage import CALM, Failure, FailureRun
 from enlighten_async.limiter.plan import Reservations
 from enlighten_async.limiter.record import ClockReading, LiveSender, PendingRequest, Record
@@ -58,6 +58,11 @@ PLACE_POLL_S = 0.1
 """Seconds after which a request asks again for one of the places in flight: others may leave one."""
 CLAIM_S = 1.0
 """Seconds for which the first claim to a place holds; who still waits has renewed it then."""
+QUEUED_S = 5.0
+"""Seconds after its next look for which a limiter that waits is taken to want more: the state may be busy."""
+TURNS_S = 40.0
+"""Seconds of a minute in which a limiter lets others that want more have as much as itself. In the rest each
+takes what there is: those who are slow to ask leave nothing unused."""
 LIVE_S = 35.0
 """Seconds after its last request for which a limiter is taken to live, where requests have no time limit."""
 MAX_SETTLED = 64
@@ -107,6 +112,9 @@ class KeyState:
         """The failures of the service in a row, and when the next request may go."""
         self.senders: dict[int, LiveSender] = {}
         """The limiters that live (monotonic times), by number."""
+        self._senders_elsewhere: dict[
+            int, LiveSender
+        ] = {}  # the same in the server's time, until that is known
         self._guard_until = 0.0
         self._charged: dict[str, dict[int, int]] = {MINUTE.name: {}, MONTH.name: {}}
         self._blocks = Blocks()
@@ -139,21 +147,18 @@ class KeyState:
 
     def take(self, asked: Take, now: float) -> Wait | None:
         """Put a request in flight and return `None`, or return the reason why it has to wait."""
-        plan, rank, path, sender = asked.plan, asked.rank, asked.path, asked.sender
-        in_flight = len(self._pending)
+        rank, path, sender, in_flight = asked.rank, asked.path, asked.sender, len(self._pending)
         wait = None if self.outage is CALM else self._outage_wait(path, now)
         if wait is not None:
             return wait
         if in_flight and self._doubt is not None:  # nothing more may leave while something is in flight
             wait = Wait("doubt", in_flight=in_flight)
         else:
-            wait = self._window_wait(plan, now, rank)
-            if wait is None and rank:
-                wait = self._priority_wait(now, rank)
+            wait = self._window_wait(asked.plan, now, rank)
         live = self.senders.get(sender.number)
         alone = live is not None and len(self.senders) == 1 and now < live.until - LIVE_S / 2
-        asks = wait is None and sender.most and (in_flight or not alone)
-        wait = self._place_wait(sender, now, rank) if asks else wait
+        if wait is None and sender.most and (in_flight or not alone):
+            wait = self._sender_wait(asked, now)
         if wait is None:
             self.admit(asked.ticket, now, most=sender.most)
             if self.outage is not CALM:
@@ -162,7 +167,7 @@ class KeyState:
                 self._reservations.release(rank)
         elif wait.reason != "priority":
             self._reservations.reserve(rank, wait.at, now)
-            self._keep_alive(sender, now, now if wait.at is None else wait.at)
+            self._keep_alive(asked, now, wait)
         return wait
 
     def admit(self, ticket: int, now: float, request: PendingRequest | None = None, most: int = 0) -> None:
@@ -215,6 +220,12 @@ class KeyState:
         self._doubt = self._newest
         if self.clock.known:
             self._blocks.add(error, plan, self._earliest(now), latest, news=news, again=again)
+
+    def want_nothing(self, number: int) -> None:
+        """Note that a limiter waits no more, of this number: others need not leave it anything."""
+        live = self.senders.get(number)
+        if live is not None:
+            self.senders[number] = replace(live, claim=None, wants=None)
 
     def set_month_used(self, used: int, now: float, wall: float) -> None:
         """Take the number of requests that the service has counted in the running month, by the user's word.
@@ -374,6 +385,7 @@ class KeyState:
         earliest = self._earliest(now)
         self._limits = Limits({name: each for name, each in record.learned.items() if each.until > earliest})
         self._reservations.spans = self._shifted(record.reservations, -1)
+        self._senders_elsewhere = {} if self.clock.known else record.senders
         self.senders = {
             number: each
             for number, sender in (record.senders.items() if self.clock.known else ())
@@ -418,9 +430,7 @@ class KeyState:
             named=self._blocks.named,
             elsewhere=self._elsewhere,
             outage=self.outage,
-            senders={number: each.shifted(self._server_ahead) for number, each in self.senders.items()}
-            if self.clock.known
-            else {},
+            senders=self._senders_elsewhere | self._living(),
         )
 
     def move(self, record: Record | None, now: float, wall: float) -> None:
@@ -464,7 +474,10 @@ class KeyState:
         return self.clock.monotonic_at(server_time + self.guard - passed) + WAKE_MARGIN_S
 
     def _window_wait(self, plan: Plan, now: float, rank: int) -> Wait | None:
-        """Return the longest wait for a window with room: of two reasons to wait that one matters."""
+        """Return the longest wait for a window with room, or for a class above that has the first claim.
+
+        Of two windows to wait for the longer wait matters.
+        """
         earliest, in_flight = self._earliest(now), len(self._pending)
         moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         waits: list[Wait] = []
@@ -483,7 +496,7 @@ class KeyState:
                 reason, at = "in_flight" if until is None else name, self._monotonic_at(until, name)
                 waits.append(Wait(reason, at, until, certain, in_flight, name, limit, rule.reserved))
         if not waits:
-            return None
+            return self._priority_wait(now, rank) if rank else None
         wait = max(waits, key=_by_length)
         return wait if self._read_at is None or self.clock.known else _rechecked(wait, now)
 
@@ -494,34 +507,65 @@ class KeyState:
             return None
         return Wait("priority", min(until, now + PRIORITY_POLL_S), in_flight=len(self._pending))
 
-    def _place_wait(self, sender: Sender, now: float, rank: int) -> Wait | None:
-        """Return the wait of a limiter while as many requests are in flight as any that lives allows.
+    def _sender_wait(self, asked: Take, now: float) -> Wait | None:
+        """Return the wait of a limiter for a place in flight, or until others have had as much of the minute.
 
-        A limiter that has waited longer has the first claim to the next place.
+        As many requests are in flight as any limiter that lives allows, and the one that has waited longest
+        has the first claim to the next place.
         """
-        live, in_flight = self.senders.get(sender.number), len(self._pending)
+        live, in_flight = self.senders.get(asked.sender.number), len(self._pending)
         since = now if live is None or live.claim is None else live.claim[0]
         others = [each for each in self.senders.values() if each is not live and each.until > now]
         claims = [each.claim for each in others if each.claim is not None]
-        claimed = any(at < since and end > now and above <= rank for at, end, above in claims)
-        limits = [sender.most, *(each.most for each in others)]
+        claimed = any(at < since and end > now and above <= asked.rank for at, end, above in claims)
+        limits = [asked.sender.most, *(each.most for each in others)]
         limits += [each.most for each in self._pending.values() if each.most]
-        free = in_flight + claimed < min(limits)
-        claim = None if free else (since, now + CLAIM_S, rank)
-        self._keep_alive(sender, now, now)
-        self.senders[sender.number] = replace(self.senders[sender.number], claim=claim)
-        return None if free else Wait("in_flight", now + PLACE_POLL_S, in_flight=in_flight)
+        if in_flight + claimed >= min(limits):
+            return Wait("in_flight", now + PLACE_POLL_S, in_flight=in_flight)
+        if live is not None and others and self.clock.known and self._is_ahead(asked, live, others, now):
+            return Wait("turn", now + PLACE_POLL_S, in_flight=in_flight)
+        self._keep_alive(asked, now, None)
+        return None
 
-    def _keep_alive(self, sender: Sender, now: float, asks_at: float) -> None:
-        """Note that a limiter lives, and asks at some moment again at the latest."""
+    def _is_ahead(self, asked: Take, live: LiveSender, others: Sequence[LiveSender], now: float) -> bool:
+        """Tell whether what is left of the minute is what others need to have as much of it as the asker.
+
+        They are those that want more, but for lower classes.
+        """
+        moment = now + self._server_ahead
+        minute, rule = MINUTE.index(moment), self._limits.rules(asked.plan, asked.rank, moment)[-1:]
+        mine = live.taken(minute)
+        if not mine or not rule or rule[0].bucket is MONTH or moment - MINUTE.start(minute) >= TURNS_S:
+            return False
+        owed = sum(max(0, mine - each.taken(minute)) for each in others if each.wants_now(now, asked.rank))
+        used = MINUTE.used(self._charged[MINUTE.name], self._earliest(now))
+        return rule[0].room - len(self._pending) - used <= owed
+
+    def _keep_alive(self, asked: Take, now: float, wait: Wait | None) -> None:
+        """Note that a limiter lives, asks again when its wait ends at the latest, and what it waits for."""
+        sender, rank = asked.sender, asked.rank
+        if not sender.most:
+            return
         live = self.senders.get(sender.number)
         if live is None:
             self.senders = {number: each for number, each in self.senders.items() if each.until > now}
-        if sender.most:
-            lease = LIVE_S if self.life == math.inf else self.life
-            until = min(max(now, asks_at), now + LONG_WAIT_S) + lease
-            claim = None if live is None else live.claim
-            self.senders[sender.number] = LiveSender(sender.most, until, claim)
+            live = LiveSender(sender.most, now)
+        asks_at = now if wait is None or wait.at is None else max(now, wait.at)
+        lease = LIVE_S if self.life == math.inf else self.life
+        until, wants = min(asks_at, now + LONG_WAIT_S) + lease, None
+        if wait is None:
+            minute = MINUTE.index(now + self._server_ahead) if self.clock.known else 0
+            live = replace(live, claim=None, took=(minute, live.taken(minute) + 1))
+            wants = now, now + CLAIM_S, rank
+        elif asks_at <= min(now + LONG_WAIT_S, asked.patience):
+            # From the window's start on: those who know the time less well than others ask later.
+            told = wait.until if self.clock.known else None
+            opens = now if told is None else told - self._server_ahead
+            wants = opens, asks_at + QUEUED_S, rank
+        if wait is not None and wait.reason in {"in_flight", "turn"} and not wait.period:
+            since = now if live.claim is None else live.claim[0]
+            live = replace(live, claim=(since, now + CLAIM_S, rank) if wait.reason == "in_flight" else None)
+        self.senders[sender.number] = replace(live, until=until, wants=wants)
 
     def _blocked_wait(self, period: str, until: float) -> Wait:
         """Return the wait for a window that the server said is full."""
@@ -625,6 +669,12 @@ class KeyState:
     def _server_ahead(self) -> float:
         """Seconds by which the server's clock is ahead of the monotonic one, about; it is known."""
         return (self.clock.least + self.clock.most) / 2
+
+    def _living(self) -> dict[int, LiveSender]:
+        """Return the limiters that live, in the server's time; none while that is not known."""
+        if not self.clock.known:
+            return {}
+        return {number: each.shifted(self._server_ahead) for number, each in self.senders.items()}
 
     def _shifted(self, spans: dict[int, tuple[float, float]], sign: int) -> dict[int, tuple[float, float]]:
         """Return reservations in the server's time in place of this process's own (sign 1), or back (-1)."""

@@ -290,7 +290,7 @@ class RateLimiter:
             raise UsageError("this waiter is in the queue already: take one per request")
         deadline = math.inf if max_wait is None else self._clock.monotonic() + max_wait
         before: dict[str, float] | None = None
-        waiter.path, waiter.refusal = path, None
+        waiter.path, waiter.deadline, waiter.refusal = path, deadline, None
         if max_wait is not None and waiter.turn is None:
             self._refuse_hopeless(waiter, max_wait)
         self._queue.join(waiter)
@@ -307,10 +307,15 @@ class RateLimiter:
                 if before is None:
                     before = self._wait_times.read(self._clock.monotonic())
                 await self._pause(waiter, taken, deadline)
-                if waiter.refusal is not None:
-                    raise waiter.refusal
         finally:
-            self._queue.leave(waiter)
+            if waiter.queued:
+                self._give_up(waiter)
+
+    def _give_up(self, waiter: Waiter) -> None:
+        """Leave the queue without a token; if nobody else is in it, others need not leave us anything."""
+        self._queue.leave(waiter)
+        if not self._queue.count:
+            self._store.update(lambda state: state.want_nothing(self._sender.number))
 
     def rejected(self, grant: Grant, error: Throttled) -> None:
         """Correct the counts after the server rejected a request: the limit is reached (409, 429).
@@ -409,7 +414,8 @@ class RateLimiter:
             return Wait("in_flight")
         ticket, granted = next(_tickets), False
         try:
-            asked = Take(ticket, self._plan, waiter.priority, waiter.path, self._sender)
+            plan, sender = self._plan, self._sender
+            asked = Take(ticket, plan, waiter.priority, waiter.path, sender, waiter.deadline)
             wait = await self._store.take(asked, self._clock.monotonic())
             granted = wait is None
         except BaseException:
@@ -454,7 +460,7 @@ class RateLimiter:
             self._queue.wake_head()
 
     async def _pause(self, waiter: Waiter, wait: Wait | None, deadline: float) -> None:
-        """Wait until it makes sense to ask again; raise if that is too late."""
+        """Wait until it makes sense to ask again; raise if that is too late, or if it was in vain."""
         now = self._clock.monotonic()
         self._refuse_late(waiter, wait, deadline, now)
         until = deadline
@@ -471,6 +477,8 @@ class RateLimiter:
         finally:
             if wait is not None:
                 self._wait_times.stop(wait, self._clock.monotonic())
+        if waiter.refusal is not None:
+            raise waiter.refusal
 
     async def _woken(self, waiter: Waiter, seconds: float) -> None:
         if seconds == math.inf:

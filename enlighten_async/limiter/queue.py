@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -27,10 +28,22 @@ class Waiter:
         turn: its tenant's turn, once it is the first of its tenant; lower goes first.
         queued: whether it is in the queue now.
         path: the path that its request asks.
+        deadline: until when (monotonic) it waits.
         refusal: why it waits in vain, if it does.
     """
 
-    __slots__ = ("_event", "_woken", "number", "path", "priority", "queued", "refusal", "tenant", "turn")
+    __slots__ = (
+        "_event",
+        "_woken",
+        "deadline",
+        "number",
+        "path",
+        "priority",
+        "queued",
+        "refusal",
+        "tenant",
+        "turn",
+    )
 
     def __init__(self, priority: int, number: int, tenant: bytes = b"") -> None:
         self.priority = priority
@@ -39,6 +52,7 @@ class Waiter:
         self.turn: int | None = None
         self.queued = False
         self.path = ""
+        self.deadline = math.inf
         self.refusal: EnlightenError | None = None
         self._event: anyio.Event | None = None
         self._woken = False

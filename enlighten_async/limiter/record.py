@@ -24,6 +24,9 @@ UNLIMITED: PlanLimits = (None, None)
 RENEWAL_S = 0.5
 """Seconds by which a reservation has to be prolonged to be written again."""
 
+APART_S = 1.0
+"""Seconds by which the server's time may differ as two processes know it."""
+
 
 class PendingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """A request in flight.
@@ -54,16 +57,32 @@ class LiveSender(msgspec.Struct, frozen=True):
         until: when it is taken to have gone, unless it asks again.
         claim: since when it waits for a place, until when that holds, and the class of its request; `None`:
             it does not wait.
+        wants: from when until when it is taken to ask for more, and the class of its request; `None`: it does
+            not. In earlier versions always.
+        took: the number of a minute, and how many requests it has put in flight in that.
     """
 
     most: int
     until: float
     claim: tuple[float, float, int] | None = None
+    wants: tuple[float, float, int] | None = None
+    took: tuple[int, int] = (0, 0)
 
     def shifted(self, seconds: float) -> LiveSender:
         """Return the same with its times on another clock."""
-        claim = self.claim and (self.claim[0] + seconds, self.claim[1] + seconds, self.claim[2])
-        return LiveSender(self.most, self.until + seconds, claim)
+        claim, wants = (
+            each and (each[0] + seconds, each[1] + seconds, each[2]) for each in (self.claim, self.wants)
+        )
+        return LiveSender(self.most, self.until + seconds, claim, wants, self.took)
+
+    def taken(self, minute: int) -> int:
+        """Return the number of requests that it has put in flight in a minute."""
+        return self.took[1] if self.took[0] == minute else 0
+
+    def wants_now(self, now: float, rank: int) -> bool:
+        """Tell whether it is taken to ask for more now, for this class or one above."""
+        wants = self.wants
+        return wants is not None and wants[0] <= now + APART_S and now < wants[1] and wants[2] <= rank
 
 
 class ClockReading(msgspec.Struct, frozen=True):
@@ -183,12 +202,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         return any(abs(end - others[key]) > RENEWAL_S for key, end in mine.items())
 
     def _ends(self) -> dict[tuple[str, int], float]:
-        """Return when the reservations end, the senders, and their claims."""
+        """Return when the reservations end, the senders, their claims, and what they want."""
         ends = {("class", rank): end for rank, (_, end) in self.reservations.items()}
         for number, sender in self.senders.items():
             ends["sender", number] = sender.until
             if sender.claim is not None:
                 ends["claim", number] = sender.claim[1]
+            if sender.wants is not None:
+                ends["wants", number] = sender.wants[1]
         return ends
 
     def merged(self, other: Record) -> Record:

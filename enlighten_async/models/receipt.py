@@ -24,7 +24,8 @@ class Receipt(ToDict):
     """Windows (or answers) that had been paid for before, or by another query meanwhile."""
     waited: Mapping[str, float] = Factory(dict)
     """Seconds spent waiting, by reason: "minute" and "month" (the plan's windows), "in_flight" (others'
-    requests), "priority" (more urgent ones), "retry" (back-off). Waits that overlap are added up.
+    requests), "priority" (more urgent ones), "turn" (other programs have had less of the minute), "retry"
+    (back-off). Waits that overlap are added up.
     """
     left: Mapping[str, int] = Factory(dict)
     """Requests left in the running window of the plan, by period, when the query ended."""
@@ -113,8 +114,8 @@ class QuotaStatus(ToDict):
     queued: int
     """Requests of this client that wait."""
     waiting: str | None
-    """Why the first of them waits: "minute", "month", "in_flight", "throttled", "doubt" or "priority"; `None`
-    if none does.
+    """Why the first of them waits: "minute", "month", "in_flight", "throttled", "doubt", "priority" or
+    "turn"; `None` if none does.
     """
     until: datetime | None
     """When that wait ends (aware UTC), where it is a matter of time."""

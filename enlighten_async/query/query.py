@@ -76,8 +76,8 @@ class Progress:
     left: Mapping[str, int]
     """Requests left in the running windows of the plan, by period."""
     waiting: str | None
-    """Why the limiter holds requests back: "minute", "month", "in_flight", "throttled", "doubt", "priority"
-    or "outage"; `None` if it does not.
+    """Why the limiter holds requests back: "minute", "month", "in_flight", "throttled", "doubt",
+    "priority", "turn" or "outage"; `None` if it does not.
     """
     until: datetime | None
     """When it opens (aware UTC), where that is a matter of time."""

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from enlighten_async.limiter import KeyState, Plan
-from enlighten_async.limiter.record import ClockReading, LearnedLimit, PendingRequest, Record
+from enlighten_async.limiter.record import ClockReading, LearnedLimit, LiveSender, PendingRequest, Record
 
 EARLIER = (
     '{"alarmed":[24305,0.8],"charged":{"minute":{"29166667":4},"month":{"24305":4}},'
@@ -57,6 +57,8 @@ def test_a_state_goes_on_from_a_record_of_an_earlier_version() -> None:
 def test_a_record_may_lack_what_later_versions_added() -> None:
     """Missing fields have their defaults, unknown ones are left out."""
     assert Record.decode('{"newest": 3, "colour": "blue"}') == Record(newest=3)
+    sender = Record.decode('{"senders": {"7": {"most": 6, "until": 9.0, "claim": [1.0, 2.0, 0]}}}').senders[7]
+    assert sender == LiveSender(6, 9.0, (1.0, 2.0, 0), None, (0, 0))
 
 
 @pytest.mark.parametrize("text", ["[]", "", "{", '{"newest": "many"}', '{"tickets": [{"number": 1}]}'])
@@ -75,6 +77,7 @@ def test_a_text_that_is_no_record(text: str) -> None:
         (replace(RECORD, reservations={}), True),
         (replace(RECORD, newest=6), True),
         (replace(RECORD, warned=(24305, 0.95)), True),
+        (replace(RECORD, senders={7: LiveSender(6, 1750000100.0)}), True),
     ],
 )
 def test_which_record_is_worth_writing(other: Record, news: bool) -> None:
