@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 import anyio
@@ -26,9 +27,9 @@ def quarter(task: dict[str, Any], number: int) -> dict[str, float]:
 
 async def work(task: dict[str, Any]) -> dict[str, Any]:
     """Ask for so many quarters of an hour at once; return how often that went well, and an error."""
-    clock = SwiftClock(task["start"], task["began"], task["wrong"], task["step"])
+    clock = SwiftClock(task["start"], task["began"], task["wrong"], task["step"], task["factor"])
     plan = Plan(minute=task["minute"], month=task["month"])
-    done = {"answers": 0, "rejected": 0, "error": "", "retry_at": None}
+    done: dict[str, Any] = {"answers": 0, "rejected": 0, "error": "", "retry_at": None, "minutes": Counter()}
     async with EnlightenClient(
         API_KEY, task["user"], base_url=task["url"], plan=plan, state=task["state"], clock=clock
     ) as client:
@@ -37,6 +38,7 @@ async def work(task: dict[str, Any]) -> dict[str, Any]:
             try:
                 answer = await client.rgm_stats(task["system"], **quarter(task, number))
                 done["answers"] += 1
+                done["minutes"][str(int(clock.now() // 60))] += 1
                 done["rejected"] += answer.receipt.rejected
             except EnlightenError as error:
                 done["error"] = type(error).__name__

@@ -35,8 +35,8 @@ class Machine:
         state: the file.
     """
 
-    def __init__(self, state: Path, start: float, quota: Quota) -> None:
-        self.clock = SwiftClock(start, time.time())
+    def __init__(self, state: Path, start: float, quota: Quota, factor: float = FACTOR) -> None:
+        self.clock = SwiftClock(start, time.time(), factor=factor)
         self.emulator = Emulator(clock=self.clock, quota=quota, concurrent=None, latency=0.5)
         self.state = state
         self.url = ""
@@ -62,6 +62,7 @@ class Machine:
             "stalls": 0,
             "start": self.clock.start,
             "began": self.clock.began,
+            "factor": self.clock.factor,
             "minute": self._quota.minute,
             "month": self._quota.month,
             "url": self.url,
@@ -88,8 +89,7 @@ class Machine:
 @pytest.fixture
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
     """Start the service."""
-    start, quota = request.param
-    made = Machine(tmp_path / "state.db", start, quota)
+    made = Machine(tmp_path / "state.db", *request.param)
     with made.emulator.running() as made.url:
         yield made
 
@@ -117,6 +117,22 @@ def test_three_processes_share_a_key(machine: Machine) -> None:
     assert (counts.sent, counts.rejected, max(counts.windows.values())) == (180, 0, 10)
     assert windows(machine, began) <= math.ceil(180 / 10) + 2
     assert machine.stored() == (180, 0)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("machine", [(MID_JUNE, Quota(300, 10**6), 2.0)], indirect=True)
+def test_sixteen_processes_share_each_minute_evenly(machine: Machine) -> None:
+    """From the first minute that all of them wait for: each within a quarter of the mean, and all of it."""
+    processes = [machine.start(90) for _ in range(16)]
+    first = int(machine.clock.now() // 60) + 1
+    results = [result(process) for process in processes]
+    counts = machine.emulator.counts
+    assert (counts.rejected, sum(one["answers"] for one in results)) == (0, 16 * 90)
+    assert max(counts.windows.values()) == 300
+    for minute in (first, first + 1):
+        shares = sorted(one["minutes"].get(str(minute), 0) for one in results)
+        print(shares)  # noqa: T201 - shown by `-rP`
+        assert (sum(shares) >= 290, min(shares) >= 14, max(shares) <= 24) == (True, True, True)
 
 
 def windows(machine: Machine, began: float) -> float:
