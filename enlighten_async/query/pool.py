@@ -97,14 +97,16 @@ class QueryPool(AsyncIterator[Outcome[T]]):
         trace: TracebackType | None,
     ) -> None:
         """Cancel the queries that are still under way, and wait until they are over."""
-        if self._group is not None:
-            self._exhausted = True
-            self._group.cancel_scope.cancel()
-            # An error of the body is not handed to the group, which would raise it in an `ExceptionGroup`.
-            await self._group.__aexit__(None, None, None)
-        for query in self._queries if isinstance(self._queries, Collection) else ():
-            if isinstance(query, Query):
-                query.close()  # those that were not started need not be awaited
+        try:
+            if self._group is not None:
+                self._exhausted = True
+                self._group.cancel_scope.cancel()
+                # An error of the body is not handed to the group: it would raise an `ExceptionGroup`.
+                await self._group.__aexit__(None, None, None)
+        finally:  # a cancel of the whole goes on
+            for query in self._queries if isinstance(self._queries, Collection) else ():
+                if isinstance(query, Query):
+                    query.close()  # those that were not started need not be awaited
 
     def __aiter__(self) -> QueryPool[T]:
         """Return the pool itself.

@@ -217,6 +217,25 @@ async def test_a_cancelled_task_leaves_no_task() -> None:
     assert living("asyncio") == before
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], scope="module")
+async def test_a_cancelled_task_leaves_no_query_to_be_awaited(recwarn: pytest.WarningsRecorder) -> None:
+    """Those that were not started are over with the pool: nobody is warned of them."""
+    world, client, ids = fleet(latency=1.0)
+
+    async def work() -> None:
+        async with as_completed([client.summary(each) for each in ids], limit=LIMIT) as outcomes:
+            async for _ in outcomes:
+                pass
+
+    task = asyncio.create_task(work())
+    await world.clock.sleep(1.5)
+    task.cancel()
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+    assert [str(each.message) for each in recwarn] == []
+
+
 async def test_an_error_of_the_body_comes_as_it_is(world: World) -> None:
     """Not in a group, and the queries under way are over."""
     client = world.client()
