@@ -75,11 +75,11 @@ def _in_one_line() -> Iterator[None]:
     except click.UsageError as error:
         if isinstance(error, NoArgsIsHelpError):
             raise
-        from enlighten_async.cli.formatting import printable  # noqa: PLC0415 - `--version` needs none
+        from enlighten_async.cli.formatting import tell  # noqa: PLC0415 - `--version` needs none
 
         command = error.ctx.command_path if error.ctx else "enlighten"
-        text = printable(" ".join(error.format_message().split())).rstrip(".")
-        click.echo(f"error: {text}; {command} --help tells more", err=True)
+        text = " ".join(error.format_message().split()).rstrip(".")
+        tell(f"error: {text}; {command} --help tells more")
         sys.exit(error.exit_code)
 
 

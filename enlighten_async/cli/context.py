@@ -25,12 +25,12 @@ from platformdirs import user_state_path
 from rich.console import Console
 
 from enlighten_async.cli import exit_codes
-from enlighten_async.cli.formatting import printable
+from enlighten_async.cli.formatting import printable, tell
 from enlighten_async.client import ClientOptions, EnlightenClient
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import EnlightenError
 
-GO_ON = ": what has arrived is kept, and the same command goes on from there"
+GO_ON = ": what has arrived is kept; run it again to go on"
 
 STDOUT_CLOSED = "stdout is closed: write to a file with -o, or leave stdout open"
 
@@ -168,7 +168,7 @@ class CommandContext:
 
     def report(self, text: str) -> None:
         """Print one line on stderr."""
-        click.echo(printable(text), err=True)
+        tell(text)
 
     def print_json(self, value: object) -> None:
         """Print a value as JSON: instants in ISO 8601; in ASCII, so that no text steers a terminal."""
@@ -240,7 +240,7 @@ class CommandContext:
 
     def _end(self, text: str, code: int) -> NoReturn:
         if text:
-            click.echo(f"error: {text}", err=True)
+            tell(f"error: {text}")
         sys.exit(code)
 
 

@@ -68,6 +68,7 @@ WORDS: Mapping[str, str | Callable[[re.Match[str]], str]] = {
     r" \(\w+ \S+ was not sent\)": "",
     r"\bplan= if": "--plan if",
     r"give its limits, such as Plan\(.*?\)": "give its limits, such as --plan 10/10000",
+    r", or None,": ",",
     r"; a number means epoch seconds": "",
     r"\b(base_url|max_age|max_requests|summary_date|plan|state)=": lambda found: f"{_option(found[1])} ",
     r"\b(base_url|max_age|max_requests|only_cached|summary_date)\b": lambda found: _option(found[1]),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from shutil import get_terminal_size
+from textwrap import fill
 from types import NoneType
 
+import click
 from rich import box
 from rich.console import Console, RenderableType
 from rich.progress_bar import ProgressBar
@@ -38,12 +42,27 @@ NUMBERS = (int, float, NoneType)
 MAX_CELL_COLUMNS, CELL_GAP_COLUMNS, MAX_SHORT = 24, 3, 1e6
 """Columns that a text may claim in a crowded table, and those between two cells; the largest short number."""
 
+INDENT = "  "
+"""Indentation of the rest of a line that is too long for the terminal."""
+
 _LINE = str.maketrans(dict.fromkeys("\t\n\r", " "))
 
 
 def printable(text: str) -> str:
     """Return a text as one line, its control and bidirectional characters shown by their escapes."""
     return visible(text.translate(_LINE)).strip()
+
+
+def wrapped(text: str, columns: int) -> str:
+    """Return one line as several that a terminal has room for; no word of it is broken, and so no address."""
+    return fill(text, columns, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
+
+
+def tell(text: str) -> None:
+    """Print one line on stderr, which a terminal shows without breaking a word."""
+    line = printable(text)
+    at_terminal = sys.stderr is not None and sys.stderr.isatty()
+    click.echo(wrapped(line, get_terminal_size().columns) if at_terminal else line, err=True)
 
 
 def number(count: float) -> str:
@@ -179,7 +198,8 @@ def fitted(
         used.sort(key=lambda place: names[place] in LATER)
         repeated = len(rows) > 1 and len(used) > 1 and len(set(columns[used[0]])) == 1
         used = used[1:] if repeated and names[used[0]] == "system_id" else used
-    room, kept = console.width + CELL_GAP_COLUMNS, list[int]()
+    edges = 2 if console.is_terminal else 0
+    room, kept = console.width + CELL_GAP_COLUMNS - edges, list[int]()
     for place in used:
         room -= min(max(len(names[place]), *map(len, columns[place])), MAX_CELL_COLUMNS) + CELL_GAP_COLUMNS
         if room < 0 and kept:

@@ -18,7 +18,7 @@ from enlighten_async.cli.settings import PREFIX, Setting
 from enlighten_async.client.options import ViewOptions
 from enlighten_async.errors import InputError
 from enlighten_async.export import SUFFIXES
-from enlighten_async.limiter import MAX_REQUESTS, RANKS, Plan
+from enlighten_async.limiter import RANKS, Plan
 from enlighten_async.windows import time_zone
 
 PLANS: Mapping[str, Plan] = MappingProxyType(
@@ -163,7 +163,7 @@ _ASKING: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "Take a cached answer that is no older, such as 15m.",
         },
         "max_requests": {
-            "type": click.IntRange(0, MAX_REQUESTS),
+            "type": click.IntRange(min=0),
             "metavar": "N",
             "help": "Refuse the command if a system may take more.",
         },

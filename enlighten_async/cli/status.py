@@ -21,7 +21,7 @@ from enlighten_async.cli.settings import config_file
 from enlighten_async.client import EnlightenClient
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import EnlightenError, InputError
-from enlighten_async.limiter import MAX_REQUESTS, Plan, Priority
+from enlighten_async.limiter import Plan, Priority
 from enlighten_async.models import QuotaStatus, QuotaWindow
 from enlighten_async.oauth.oauth import CLIENT_ID
 from enlighten_async.state import in_thread
@@ -57,7 +57,7 @@ UNREADABLE = (
 )
 @click.option(
     "--used",
-    type=click.IntRange(0, MAX_REQUESTS),
+    type=click.IntRange(min=0),
     metavar="N",
     help="Set the requests used this month (UTC), by the developer portal's figure.",
 )

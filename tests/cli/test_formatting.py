@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from enlighten_async.cli.formatting import bar_table, fitted, printable
+from enlighten_async.cli.formatting import bar_table, fitted, printable, wrapped
 
 ROWS = [["2025-01", "1,234.5"], ["2025-02", "617.3"], ["total", "1,851.8"]]
 
@@ -85,6 +85,8 @@ DEVICE_ROWS = [(1765, 10 + n, f"inverter {n}", "normal", "M215", None) for n in 
     [
         (80, False, "system_id id name status model", []),
         (80, True, "name status model id", []),
+        (34, True, "name status model id", []),
+        (33, True, "name status model", ["id"]),
         (26, True, "name status", ["model", "id"]),
         (5, True, "name", ["status", "model", "id"]),
     ],
@@ -97,6 +99,29 @@ def test_a_table_has_the_columns_that_fit(
     table, left = fitted(console, DEVICES, DEVICE_ROWS)
     assert [str(column.header) for column in table.columns] == columns.split()
     assert left == hidden
+
+
+@pytest.mark.parametrize("width", range(20, 60))
+def test_no_row_of_a_table_takes_two_lines(width: int) -> None:
+    """Nor is one wider than the terminal."""
+    out = io.StringIO()
+    console = Console(width=width, force_terminal=True, file=out, color_system=None)
+    table, _ = fitted(console, DEVICES, DEVICE_ROWS)
+    console.print(table)
+    lines = out.getvalue().splitlines()
+    assert len([line for line in lines if line.strip()]) == 2 + len(DEVICE_ROWS)
+    assert max(map(len, lines)) <= width
+
+
+def test_a_long_line_is_told_without_a_broken_word() -> None:
+    """An address stays whole, so that it can be copied."""
+    address = "http://127.0.0.1:8710/callback?state=" + "x-" * 40
+    lines = wrapped(f"Open this page, and log in as the owner of the systems, please: {address}", 40)
+    assert lines.splitlines() == [
+        "Open this page, and log in as the owner",
+        "  of the systems, please:",
+        f"  {address}",
+    ]
 
 
 def test_of_several_systems_each_row_tells_its_own() -> None:

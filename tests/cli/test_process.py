@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +20,7 @@ import httpx
 import pytest
 
 import enlighten_async.cli
-from enlighten_async.emulator import Emulator, Fault, Quota
+from enlighten_async.emulator import Emulator, Fault, Quota, ServiceClock
 
 PATIENCE = 20.0
 pytestmark = pytest.mark.slow  # real processes
@@ -38,12 +39,15 @@ def _heard() -> None:
 
 
 @contextmanager
-def started(*words: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+def started(
+    *words: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Run `python -m enlighten_async`, and see that it ends."""
     command = [sys.executable, "-m", "enlighten_async", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     here = {
         "env": env,
+        "cwd": cwd,
         "text": True,
         "encoding": "utf-8",
         "preexec_fn": _heard if os.name == "posix" else None,
@@ -96,6 +100,69 @@ def test_a_signal_ends_it_at_once(emulator: Emulator, number: str, code: int) ->
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (code, "")
     assert err.startswith("error: interrupted")
+
+
+SPAN = ("--start", "2026-03-01T00:00Z", "--end", "2026-05-01T00:00Z")
+LATER = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
+A_MINUTE = 25
+"""Requests that the plan allows: then the command waits for the next minute."""
+
+
+@posix
+@pytest.mark.parametrize(
+    ("which", "output"),
+    [
+        (["--all"], "all.csv"),
+        (["--all"], ""),
+        (["1765", "1776", "1785", "1794"], "four.jsonl"),
+    ],
+)
+def test_ctrl_c_keeps_what_has_arrived_and_the_same_command_goes_on(
+    which: list[str], output: str, tmp_path: Path
+) -> None:
+    """Of many systems: no request is answered twice, no file is left, and the end is that of a single run."""
+    emulator = Emulator(quota=Quota.UNLIMITED, systems=8, clock=ServiceClock(LATER))
+    words = ("rgm-stats", *which, *SPAN, *(["-o", output] if output else ["--format", "csv"]))
+    folder, few = tmp_path / "here", f"{A_MINUTE}/1000000"
+    folder.mkdir()
+    with emulator.running() as url:
+        env = environment(url, emulator.demo_user, ENLIGHTEN_PLAN="unlimited")
+        with started(*words, env={**env, "ENLIGHTEN_STATE": "whole.db"}, cwd=tmp_path) as process:
+            whole, _ = process.communicate(timeout=PATIENCE)
+        needed = emulator.counts.sent
+        emulator.counts.reset()
+        env["ENLIGHTEN_STATE"] = "state.db"
+        with started(*words, env={**env, "ENLIGHTEN_PLAN": few}, cwd=folder) as process:
+            until(_steady(lambda: emulator.counts.by_status[200], at_least=A_MINUTE))
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+        assert err.splitlines()[-1] == "error: interrupted: what has arrived is kept; run it again to go on"
+        left = {each.name for each in folder.iterdir() if not each.name.startswith("state.db")}
+        assert left == ({f"{output}.partial"} if output else set())
+        answered = emulator.counts.sent
+        emulator.counts.reset()
+        with started(*words, env=env, cwd=folder) as process:
+            again, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode in {0, 3}, err
+    assert emulator.counts.sent == needed - answered + ("--all" in which)  # which systems there are now
+    left = {each.name for each in folder.iterdir() if not each.name.startswith("state.db")}
+    assert left == ({output} if output else set())
+    if output:
+        assert (folder / output).read_bytes() == (tmp_path / output).read_bytes()
+    else:
+        assert again == whole
+
+
+def _steady(number: Callable[[], int], *, at_least: int) -> Callable[[], bool]:
+    """Return a test of whether a number has been the same for a hundred looks."""
+    seen: list[int] = []
+
+    def steady() -> bool:
+        seen.append(number())
+        return seen[-1] >= at_least and len(seen) > 100 and len(set(seen[-100:])) == 1
+
+    return steady
 
 
 @posix

@@ -196,7 +196,7 @@ def test_ctrl_c_keeps_what_was_paid_for(enlighten: Commands, tmp_path: Path) -> 
     kept = (tmp_path / "a.csv.partial").read_text().splitlines()
     assert len(kept) == 1 + 672
     assert done.stderr.splitlines()[-1] == (
-        "error: interrupted: what has arrived is kept, and the same command goes on from there"
+        "error: interrupted: what has arrived is kept; run it again to go on"
     )
 
 
