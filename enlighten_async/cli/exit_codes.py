@@ -63,6 +63,7 @@ LOGIN = "ENLIGHTEN_CLIENT_ID, ENLIGHTEN_CLIENT_SECRET, then enlighten login"
 WORDS: Mapping[str, str | Callable[[re.Match[str]], str]] = {
     r"only v4 of the API has \w+: .*": f"only version 4 of the API has this: log in to it ({LOGIN})",
     r"give start_at/end_at, which need none": f"give instants, such as --start {INSTANT}, which need none",
+    r"\bv(\d) of the API has no .*": lambda found: _commands(found[0].replace("v", "version ", 1)),
     r"\bsystem_id\b": "SYSTEM",
     r"\b(start|end)_(?:at|date|time)\b": r"--\1",
     r" \(\w+ \S+ was not sent\)": "",
@@ -133,6 +134,11 @@ def _explained(error: errors.EnlightenError) -> str:
 
 def _option(keyword: str) -> str:
     return f"--{keyword.replace('_', '-')}"
+
+
+def _commands(text: str) -> str:
+    """Return a text that names commands in place of the methods whose names they have."""
+    return re.sub(r"\w+_\w+", lambda found: found[0].replace("_", "-"), text)
 
 
 def in_options(text: str) -> str:

@@ -167,7 +167,10 @@ _ASKING: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "metavar": "N",
             "help": "Refuse the command if a system may take more.",
         },
-        "only_cached": {"is_flag": True, "help": "Send nothing: give what is cached, or fail at once."},
+        "only_cached": {
+            "is_flag": True,
+            "help": "Send nothing: give what is cached and final, or no older than --max-age, or fail.",
+        },
         "stale_if_error": {
             "callback": span,
             "metavar": "SPAN",

@@ -111,6 +111,47 @@ def test_each_endpoint_answers_in_each_format(tmp_path: Path, endpoint: Endpoint
             assert {len(row) for row in rows} <= {len(heading)}
 
 
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+@pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if not each.only_v4], ids=names)
+def test_each_endpoint_of_version_2_answers_in_each_format(tmp_path: Path, endpoint: Endpoint) -> None:
+    """With rows of one shape; then from the cache, and for nothing."""
+    enlighten = Commands(quota=Quota.UNLIMITED)
+    enlighten.home = lambda: tmp_path / "state.db"
+    system = enlighten.world.emulator.truth.systems()[0].system_id
+    serial = json.loads(enlighten("envoys", system, "--format", "json").stdout)["envoys"][0]["serial_number"]
+    words: list[object] = [
+        system if "id" in each else serial for each, needed in endpoint.arguments.items() if needed
+    ]
+    words += ["--start", "2025-05-10"] if "start" in endpoint.ends else []
+    for form in ("table", "csv", "ndjson", "json", "parquet"):
+        done = enlighten(
+            endpoint.name, *words, "--format", form, *(["-o", tmp_path / "a"] * (form == "parquet"))
+        )
+        assert done.exit_code == 0, done.output
+        if form == "csv":
+            heading, *rows = csv.reader(io.StringIO(done.stdout))
+            assert rows
+            assert {len(row) for row in rows} == {len(heading)}
+        if form == "ndjson":
+            assert [len(json.loads(line)) for line in done.stdout.splitlines()] == [len(heading)] * len(rows)
+        if form == "json":
+            assert json.loads(done.stdout)
+    sent = enlighten.sent
+    again = enlighten(endpoint.name, *words, "--max-age", "1h", "--only-cached", "--priority", "backfill")
+    assert (again.exit_code, enlighten.sent) == (0, sent), again.output
+
+
+def test_what_version_4_dropped_is_told_by_commands(tmp_path: Path) -> None:
+    """With those to use."""
+    enlighten = CommandsV4(tmp_path)
+    enlighten.login()
+    done = enlighten("monthly-production", 1765, "--start", "2025-04-01")
+    assert done.exit_code == 2
+    assert done.stderr.startswith(
+        "error: version 4 of the API has no monthly-production: use energy-lifetime "
+    )
+
+
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_options_stand_before_the_command_or_after_it(enlighten: Commands, before: bool) -> None:
     """All the same."""
