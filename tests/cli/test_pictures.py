@@ -170,6 +170,18 @@ def test_ctrl_c_keeps_a_page_about_what_arrived(tmp_path: Path, count: int) -> N
     assert kept.endswith("</html>\n")
 
 
+def test_the_exit_code_tells_that_the_quota_was_short(tmp_path: Path) -> None:
+    """Also where one system could be shown: what is cached of it costs less."""
+    enlighten = Commands(systems=2, quota=Quota.UNLIMITED)
+    first, second = (each.system_id for each in enlighten.world.emulator.truth.systems())
+    words = ("--last", "60d", "-o", tmp_path / "page.html", "--state", tmp_path / "state.db")
+    plan = ("--plan", "1000/100000")
+    assert enlighten(*plan, "report", first, *words).exit_code == 0
+    done = enlighten(*plan, "report", first, second, *words, "--max-requests", 3)
+    assert done.exit_code == 4
+    assert "1 failed" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_a_limit_that_no_system_fits_costs_nothing(tmp_path: Path) -> None:
     """But for their names; the exit code is that of the quota."""
     enlighten = Commands(systems=2)
@@ -193,7 +205,7 @@ class Witness(httpx.AsyncBaseTransport):
     @staticmethod
     def alive() -> int:
         """Return the number of answers in memory."""
-        return sum(isinstance(each, RgmStats) for each in gc.get_objects())
+        return sum(type(each) is RgmStats for each in gc.get_objects())  # a dead proxy has no __class__
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Count them, and pass the request on."""

@@ -182,6 +182,17 @@ def test_an_answer_of_nothing_has_a_page() -> None:
     assert "System 1765" in text
 
 
+@pytest.mark.parametrize("reason", [Reason.NO_DEVICE, Reason.FAILED])
+def test_a_range_without_a_row_has_no_pictures(reason: Reason) -> None:
+    """Empty ones would have scales that mean nothing; why there is nothing is told."""
+    window = Window(START, START + 4 * 86_400)
+    empty = RgmStats.empty(1765, Coverage(window, 900, (Gap(window, reason),)))
+    page = report(empty)
+    assert "Energy per day" not in page
+    assert "hour by hour" not in page
+    assert reason.value.replace("_", " ") in page
+
+
 def test_days_are_those_of_the_zone_that_is_named() -> None:
     """By default the system's; UTC where it is not known; a wrong name is told."""
     assert "local time of America/Los_Angeles" in report(answer())
