@@ -161,6 +161,13 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session
+def servers(session: nox.Session) -> None:
+    """State on servers that are killed and emptied: Redis, Valkey, PostgreSQL, where they are installed."""
+    session.install(*group("tests"), ".[postgres,redis,trio]")
+    session.run("pytest", "-rs", "tests/system/servers", "-m", "servers", *session.posargs)
+
+
+@nox.session
 def tools(session: nox.Session) -> None:
     """What other tools see that mock, record or trace httpx; pytest-httpx, vcrpy, OpenTelemetry's."""
     session.install(*group("tests"), *group("tools"), ".[cli,trio]")

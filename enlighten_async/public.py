@@ -1,7 +1,7 @@
 """The public names of the package, all in one place; `enlighten_async` loads them when one is first used."""
 
 from enlighten_async import errors, models
-from enlighten_async.api.v2.authorization import authorization_url, parse_redirect
+from enlighten_async.api.v2.api import authorization_url, parse_redirect
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import *  # noqa: F403 - every error is public
 from enlighten_async.export import Export, Table, concat, write

@@ -29,6 +29,7 @@ from enlighten_async.cli.formatting import printable, tell
 from enlighten_async.client import ClientOptions, EnlightenClient
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import EnlightenError
+from enlighten_async.transport import Secret
 
 GO_ON = ": what has arrived is kept; run it again to go on"
 
@@ -157,8 +158,8 @@ class CommandContext:
     places: Mapping[str, str] = field(factory=dict, repr=False)
 
     @property
-    def state(self) -> str | os.PathLike[str] | None:
-        """The state file: the one that was named, or the default one."""
+    def state(self) -> str | os.PathLike[str] | Secret | None:
+        """The state: the file or the URL that was named, or the default file."""
         return self.options["state"] if "state" in self.options else self.default_state()
 
     @property

@@ -24,7 +24,8 @@ from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Plan, Priority
 from enlighten_async.models import QuotaStatus, QuotaWindow
 from enlighten_async.oauth.oauth import CLIENT_ID
-from enlighten_async.state import in_thread
+from enlighten_async.state import in_thread, is_url
+from enlighten_async.transport import Secret
 from enlighten_async.windows import as_datetime
 
 MAX_CLOCK_ERROR_S = 30.0
@@ -100,7 +101,7 @@ def _show_quota(context: CommandContext, status: QuotaStatus) -> None:
 
 def _figures(window: QuotaWindow) -> list[str]:
     limit, left = ("none", "") if window.limit is None else (window.limit, window.left or 0)
-    figures = (window.used, limit, left)
+    figures = ("unknown" if window.used is None else window.used, limit, left)
     return [figure if isinstance(figure, str) else formatting.number(figure) for figure in figures]
 
 
@@ -223,6 +224,8 @@ async def _state(context: CommandContext) -> Finding:
     path = context.state
     if path is None:
         return Finding("state file", "none: nothing is kept from one command to the next")
+    if isinstance(path, Secret) or (isinstance(path, str) and is_url(path)):
+        return Finding("state", "on a server, which `enlighten quota` asks")
     try:
         found = await in_thread(partial(stats, path))
     except InputError as error:

@@ -6,10 +6,9 @@ import logging
 import os
 import secrets
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
 from copy import copy
-from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from types import TracebackType
@@ -20,7 +19,7 @@ from attrs import evolve
 from enlighten_async.api import v2, v4
 from enlighten_async.api.base import Api
 from enlighten_async.cache import IntervalCache, MemoryCache, SqliteCache, UserCache
-from enlighten_async.client.endpoints import Endpoints, parse_system_id
+from enlighten_async.client.endpoints import Endpoints
 from enlighten_async.client.endpoints_v4 import EndpointsV4
 from enlighten_async.client.options import (
     ACCOUNT,
@@ -34,6 +33,7 @@ from enlighten_async.client.options import (
     check_options,
     check_used,
     check_variables,
+    hide_passwords,
     network_options,
     variables,
 )
@@ -45,7 +45,7 @@ from enlighten_async.limiter import (
     Plan,
     QuotaStore,
     RateLimiter,
-    SqliteQuotaStore,
+    SharedQuotaStore,
     UserQuotaStore,
     shared_store,
 )
@@ -62,16 +62,19 @@ from enlighten_async.query import (
     quota_status,
 )
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.state import state_file
+from enlighten_async.state import (
+    SqliteBackend,
+    StateBackend,
+    run_shielded,
+    server_backend,
+    state_file,
+)
 from enlighten_async.transport import (
     ConnectionOptions,
     Secret,
     Transport,
-    hide_secrets,
     origin,
-    run_shielded,
 )
-from enlighten_async.windows import as_datetime
 
 _NO_OAUTH = 'oauth must be an OAuth, such as OAuth(client_id, client_secret, tokens="tokens.json")'
 
@@ -112,7 +115,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
     def __init__(
         self, api_key: str | Secret, user_id: str | Secret, **options: Unpack[ClientOptions]
     ) -> None:
-        hide_secrets(options)
+        hide_passwords(options)
         key, user = Secret(api_key), Secret(user_id)
         del api_key, user_id  # a traceback that shows variables must not show these
         api = v2.ApiV2(official=options.setdefault("base_url", v2.BASE_URL) == v2.BASE_URL)
@@ -148,7 +151,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         Raises:
             InputError: an argument is wrong; the text says what to do.
         """
-        hide_secrets(options)
+        hide_passwords(options)
         key = Secret(api_key)
         del api_key
         if not isinstance(oauth, OAuth):
@@ -178,7 +181,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         *,
         base_url: str,
         plan: Plan | None = None,
-        state: str | os.PathLike[str] | None = None,
+        state: str | os.PathLike[str] | Secret | None = None,
         quota_store: QuotaStore | None = None,
         interval_cache: IntervalCache | None = None,
         retry: RetryPolicy | None = None,
@@ -195,9 +198,9 @@ class EnlightenClient(Endpoints, EndpointsV4):
         sender = Transport(
             base_url=base_url, clock=clock, timeout=timeout, max_connections=max_concurrency, **connection
         )
-        in_file = None if state is None else _for_file(state, key, sender, clock, timeout)
-        store = _mapped_store(quota_store) or in_file or _for_process(key, sender, clock)
-        self._api, self._credentials, self._in_file, self._owner = api, credentials, in_file, True
+        in_state = None if state is None else _for_state(state, key, sender, clock, timeout)
+        store = _mapped_store(quota_store) or in_state or _for_process(key, sender, clock)
+        self._api, self._credentials, self._in_state, self._owner = api, credentials, in_state, True
         self._options = self._options_of(user, sender)
         self._session = Session(
             api=api,
@@ -207,7 +210,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
             retry=retry,
             max_concurrency=max_concurrency,
             hooks=Hooks(on_request, on_response) if on_request or on_response else None,
-            cache=_cache(interval_cache, in_file, clock),
+            cache=_cache(interval_cache, None if in_state is None else in_state.backend, clock),
         )
 
     def _options_of(self, user: str | Secret, transport: Transport) -> QueryOptions:
@@ -237,7 +240,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         Raises:
             InputError: a variable is missing.
         """
-        hide_secrets(options)
+        hide_passwords(options)
         found = variables(environment(environ))
         del environ  # as above, for tracebacks
         check_variables(found)
@@ -292,38 +295,6 @@ class EnlightenClient(Endpoints, EndpointsV4):
             other = self._options_of(user_id, self._session.transport)
             view._options = evolve(view._options, credentials=other.credentials, scope=other.scope)
         return view
-
-    async def held(
-        self, endpoint: str, system_ids: Iterable[int | str] | None = None
-    ) -> dict[int, datetime | None]:
-        """Return up to when a series of each system is cached, in one look; it costs no request.
-
-        That is the end of the newest time that was answered, or the time up to which all devices of the
-        system had reported by that answer, where it is earlier: what is asked for from there on misses
-        nothing that is newer. Older gaps are not looked at. Of series of devices it is the earliest of them.
-
-        Args:
-            endpoint: name of the series' method, such as "rgm_stats".
-            system_ids: numbers of the systems; by default all of this user that something is cached of.
-
-        Returns:
-            A moment (aware UTC) by the number of the system; `None` where nothing is cached.
-
-        Raises:
-            InputError: nothing is cached by this client, it is no series, or a number cannot be a system's.
-        """
-        names, cache = self._api.cached_series, self._session.cache
-        if endpoint not in names:
-            raise InputError(f"endpoint must be a series, one of {', '.join(names)}, not {endpoint!r:.60}")
-        if cache is None:
-            raise InputError("nothing is cached: give the client state= (a file) or interval_cache=")
-        self._session.transport.check_usable()
-        asked = None if system_ids is None else [parse_system_id(each) for each in system_ids]
-        found = await cache.held(self._options.scope, endpoint, asked)
-        return {
-            system_id: as_datetime(found[system_id]) if system_id in found else None
-            for system_id in (sorted(found) if asked is None else asked)
-        }
 
     async def quota(self) -> QuotaStatus:
         """Return the quota that the key has used and has left, and what is waited for; it costs no request.
@@ -380,8 +351,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
         session = self._session
         session.transport.check_usable(closing=True)
         async with AsyncExitStack() as steps:  # from the last to the first, each also if another fails
-            if self._in_file is not None:
-                steps.push_async_callback(self._in_file.aclose)
+            if self._in_state is not None:
+                steps.push_async_callback(self._in_state.aclose)
             if session.cache is not None:
                 steps.push_async_callback(session.cache.flush)
             steps.push_async_callback(session.limiter.sync)
@@ -394,15 +365,15 @@ class EnlightenClient(Endpoints, EndpointsV4):
 
 def _mapped_store(store: QuotaStore | None) -> QuotaStore | None:
     """Return a store that a user brings, its errors ours; a subclass of one of ours may do anything."""
-    if store is None or type(store) in {MemoryQuotaStore, SqliteQuotaStore}:
+    if store is None or type(store) in {MemoryQuotaStore, SharedQuotaStore}:
         return store
     return UserQuotaStore(store)
 
 
-def _cache(given: IntervalCache | None, file: SqliteQuotaStore | None, clock: Clock) -> IntervalCache | None:
+def _cache(given: IntervalCache | None, state: StateBackend | None, clock: Clock) -> IntervalCache | None:
     """Return the cache that a user brings, its errors ours, or else that of the state file."""
     if given is None:
-        return None if file is None else SqliteCache(file.file, clock=clock)
+        return SqliteCache(state.file, clock=clock) if isinstance(state, SqliteBackend) else None
     return given if type(given) in {MemoryCache, SqliteCache} else UserCache(given)
 
 
@@ -417,26 +388,34 @@ def _for_process(api_key: Secret, transport: Transport, clock: Clock) -> QuotaSt
     return shared_store(_scope(api_key, transport, clock), MemoryQuotaStore)
 
 
-def _for_file(
-    path: str | os.PathLike[str], api_key: Secret, transport: Transport, clock: Clock, timeout: float | None
-) -> SqliteQuotaStore:
-    """Return the counts in a file that all clients of this machine on one key share.
+def _for_state(
+    state: str | os.PathLike[str] | Secret,
+    api_key: Secret,
+    transport: Transport,
+    clock: Clock,
+    timeout: float | None,
+) -> SharedQuotaStore:
+    """Return the counts in a state backend, which all clients on one key share that name it.
+
+    Those of one process have one object for a file; of a server each has its own, as an event loop has.
 
     Args:
-        path: the state file.
+        state: the state file, or the URL of a server.
         api_key: the application's key.
         transport: the way to the service.
         clock: the source of time.
         timeout: seconds for one request.
 
     Raises:
-        InputError: the file's folder does not exist.
+        InputError: the file's folder does not exist, or the URL is none that is known.
     """
-    file = state_file(path)
     name = partial(_name, api_key, transport.origin.base, transport.service is not None)
+    if isinstance(state, Secret):
+        return SharedQuotaStore(server_backend(state.reveal, clock), name, clock=clock, timeout=timeout)
+    file = state_file(state)
     store = shared_store(
         (file.path, *_scope(api_key, transport, clock)),
-        lambda: SqliteQuotaStore(file, name, clock=clock, timeout=timeout),
+        lambda: SharedQuotaStore(SqliteBackend(file, clock), name, clock=clock, timeout=timeout),
     )
     store.extend_timeout(timeout)
     return store

@@ -17,7 +17,8 @@ from enlighten_async.limiter import MAX_REQUESTS, RANKS, Plan, Priority, QuotaSt
 from enlighten_async.oauth.oauth import BASE_URL_VARIABLE, CLIENT_ID, CLIENT_SECRET, NAMES
 from enlighten_async.query import QueryOptions, RequestHook, ResponseHook
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.transport import NetworkOptions, Secret, check_network, is_number, origin
+from enlighten_async.state import is_url
+from enlighten_async.transport import NetworkOptions, Secret, check_network, hide_secrets, is_number, origin
 
 KEY, USER, ACCOUNT = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_ACCOUNT"
 BASE_URL, STATE = BASE_URL_VARIABLE, "ENLIGHTEN_STATE"
@@ -32,10 +33,11 @@ class ClientOptions(NetworkOptions, total=False):
     """The tariff of the key; by default the free plan, Watt, with 10 requests a minute and 10,000 a month
     (v4: 1,000).
     """
-    state: str | os.PathLike[str] | None
+    state: str | os.PathLike[str] | Secret | None
     """A file for everything that is to outlive the process: the requests the key has used, and the answers
     paid for, which are not paid for again. It is shared by all clients of this machine that name it, made
-    when it is needed, and readable by its owner only.
+    when it is needed, and readable by its owner only. Or the URL of a server that machines share, for the
+    requests used alone: `postgresql://…`, `redis://…` or `rediss://…`, on asyncio.
     """
     quota_store: QuotaStore | None
     """The store of the key's counts, in place of the state file; without either counts are kept in memory,
@@ -94,6 +96,14 @@ class ViewOptions(TypedDict, total=False):
     """
 
 
+def hide_passwords(options: ClientOptions) -> None:
+    """Hide what may be a password in the URLs of options, which no traceback must show."""
+    hide_secrets(options)
+    state = options.get("state")
+    if isinstance(state, str) and is_url(state):
+        options["state"] = Secret(state)
+
+
 def changed(options: QueryOptions, changes: ViewOptions) -> QueryOptions:
     """Return options with some changed.
 
@@ -135,7 +145,7 @@ def _seconds(name: str, given: timedelta | float | None) -> float | None:
 _KINDS: Mapping[str, tuple[Any, str]] = MappingProxyType(
     {
         "plan": (Plan, "a Plan, such as Plan.WATT or Plan(minute=10, month=1000)"),
-        "state": (str | os.PathLike, 'the path of a file, such as "enlighten.db"'),
+        "state": (str | os.PathLike | Secret, 'the path of a file, such as "enlighten.db", or a URL'),
         "quota_store": (QuotaStore, "an object with the methods of a QuotaStore"),
         "interval_cache": (IntervalCache, "an object with the methods of an IntervalCache"),
         "retry": (RetryPolicy, "a RetryPolicy, such as RetryPolicy(attempts=3)"),

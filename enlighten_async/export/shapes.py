@@ -1103,7 +1103,7 @@ class QuotaWindowDict(TypedDict):
     """Plain values of `QuotaWindow`."""
 
     limit: int | None
-    used: int
+    used: int | None
     left: int | None
     turns_at: str
     closed_until: str | None

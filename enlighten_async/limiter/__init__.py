@@ -8,7 +8,7 @@ from enlighten_async.limiter.outage import MAX_IN_FLIGHT
 from enlighten_async.limiter.plan import MAX_REQUESTS, RANKS, Plan, Priority
 from enlighten_async.limiter.queue import Waiter
 from enlighten_async.limiter.server_clock import ServerClock
-from enlighten_async.limiter.sqlite_store import SqliteQuotaStore
+from enlighten_async.limiter.shared_store import SharedQuotaStore
 from enlighten_async.limiter.store import MemoryQuotaStore, QuotaStore, UserQuotaStore, shared_store
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "RateLimiter",
     "ServerClock",
     "Settlement",
-    "SqliteQuotaStore",
+    "SharedQuotaStore",
     "Take",
     "TokenBucket",
     "UsageWarning",

@@ -50,7 +50,8 @@ class Wait:
     reason: str
     """Why: "minute", "month", "throttled" (the server said so), "doubt" (one at a time for now), "in_flight"
     (those in flight may use up the rest, or are as many as may be at once), "priority" (a class above goes
-    first), "turn" (other processes have had less of the minute) or "outage" (the service fails).
+    first), "turn" (other processes have had less of the minute), "state" (the state cannot be reached) or
+    "outage" (the service fails).
     """
     at: float | None = None
     """Monotonic time at which to ask again; `None`: when something in flight has settled."""

@@ -19,7 +19,9 @@ from msgspec.structs import replace
 from enlighten_async.limiter.bucket import (
     MINUTE,
     MONTH,
+    PERIOD_END_TOLERANCE_S,
     PERIODS_S,
+    UNKNOWN,
     WARNING_SHARES,
     Blocks,
     Limits,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
     from enlighten_async.limiter.bucket import Rule, TokenBucket
     from enlighten_async.limiter.plan import Plan
+    from enlighten_async.state import Moment
 
 GUARD_S = 1.0
 """Seconds by which `Date` and the clock of the server's counter are taken to differ."""
@@ -85,6 +88,8 @@ class KeySnapshot:
     """Until when (server's time, epoch seconds) the server said that it serves nothing, by period."""
     in_flight: int
     """Requests in flight of all clients of the store."""
+    knows_month: bool
+    """Whether it is known how many requests of the running month are spent."""
     earliest: float | None
     """The earliest the server's time can be (epoch seconds); `None`: nothing has told it yet."""
     latest: float | None
@@ -138,7 +143,9 @@ class KeyState:
         # Seconds more that have passed by the wall clock alone, until a response tells the time. They count
         # for months, which would not open after days asleep, but not for a minute.
         self._by_wall = 0.0
-        self._ahead = 0.0  # seconds by which the clock of `outage` is ahead of the monotonic one
+        self._ahead = 0.0  # seconds by which the backend's wall clock is ahead of the monotonic one
+        # Until when (that clock) the minute is taken to be full, and until when nobody knows the month's use.
+        self._unknown = 0.0, 0.0
 
     def __repr__(self) -> str:
         return f"<KeyState charged={self._charged} in_flight={len(self._pending)} guard={self.guard}>"
@@ -236,6 +243,7 @@ class KeyState:
         told = self._elsewhere[1] if self._elsewhere[0] == month else 0
         own = charged.get(month, 0) - told
         charged[month] = max(own, used)
+        self._unknown = self._unknown[0], self._unknown[0]
         self._elsewhere = month, charged[month] - own
 
     def forget_limits(self) -> None:
@@ -298,6 +306,8 @@ class KeyState:
         moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         spent = len(self._pending) + len(self._unplaced)
         blocked = set(self._blocks.binding(plan, moments)) if self._blocks.ends else set()
+        if self._unknown[1] and self._unknown_wait(plan, now) is not None:
+            blocked.add(MONTH.name)
         if blocked:
             blocked.add(MINUTE.name)  # whatever else is blocked, nothing can be sent in this minute
         return {
@@ -329,6 +339,7 @@ class KeyState:
             learned={period: learned.limit for period, learned in self._limits.learned.items()},
             blocked_until=self._blocks.waits(plan, moments),
             in_flight=len(self._pending),
+            knows_month=now >= self._unknown[1] - self._ahead,
             earliest=earliest if known else None,
             latest=self.clock.latest(now) if known else None,
         )
@@ -362,16 +373,17 @@ class KeyState:
         other._own, other._settled = dict(self._own), dict(self._settled)
         return other
 
-    def load(self, record: Record, now: float, wall: float) -> None:
-        """Take over the record, which all processes have written."""
-        self._hear(record.reading, now, wall)
+    def load(self, record: Record, now: float, moment: Moment) -> None:
+        """Take over the record, which all processes have written, as of a moment of the backend it is in."""
+        wall = moment.wall
+        self._hear(record.reading, now, moment)
         self._charged = {name: dict(record.charged.get(name, {})) for name in (MINUTE.name, MONTH.name)}
         heard, month = dict(record.heard), record.learned.get(MONTH.name)
         if month is not None and month.believed:  # earlier versions wrote down no more of the plan
             heard.setdefault(MONTH.name, (None, month.believed))
         self._blocks = Blocks(dict(record.blocked), heard, record.unnamed, record.probe_at, record.named)
         self._newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
-        self._elsewhere = record.elsewhere
+        self._elsewhere, self._unknown = record.elsewhere, record.unknown
         self._pending = {request.number: request for request in record.pending}
         self._seen = {
             number: self._seen.get(number, now - _age(each.written, wall))
@@ -399,12 +411,13 @@ class KeyState:
             self._place()
         self.expire(now)
 
-    def dump(self, now: float, wall: float) -> Record:
-        """Return the record of this state."""
+    def dump(self, now: float, moment: Moment) -> Record:
+        """Return the record of this state, for a backend at a moment of its own."""
+        wall = moment.wall
         if self._reading_due:
             number = 1 if self._reading is None else self._reading.number + 1
-            least, most = self.clock.earliest(now), self.clock.latest(now)
-            self._reading = ClockReading(number, least, most, self.clock.guessed, now, wall)
+            least, most = self.clock.earliest(now) - moment.age_s, self.clock.latest(now)
+            self._reading = ClockReading(number, least, most, self.clock.guessed, moment.steady, wall)
             self._reading_due = False
         return Record(
             charged={period: dict(windows) for period, windows in self._charged.items()},
@@ -429,16 +442,27 @@ class KeyState:
             probe_at=self._blocks.probe_at,
             named=self._blocks.named,
             elsewhere=self._elsewhere,
+            unknown=self._unknown,
             outage=self.outage,
             senders=self._senders_elsewhere | self._living(),
         )
 
-    def move(self, record: Record | None, now: float, wall: float) -> None:
-        """Load the record of another file than before, or begin one with what is known."""
+    def lose(self, now: float, moment: Moment) -> None:
+        """Begin without knowing what others have spent: a backend may have lost it that is not durable.
+
+        Nothing happens if this process knows what was spent.
+        """
+        if not self._newest and not self._charged[MONTH.name]:
+            minute = moment.wall + PERIODS_S[MINUTE.name] + LATE_COUNT_S
+            month = MONTH.start(MONTH.index(moment.wall) + 1) + PERIOD_END_TOLERANCE_S
+            self._unknown, self._ahead = (minute, max(minute, month)), moment.wall - now
+
+    def move(self, record: Record | None, now: float, moment: Moment) -> None:
+        """Load the record of another backend than before, or begin one with what is known."""
         own = {ticket: self._pending.get(number) for ticket, number in self._own.items()}
-        known = replace(self.dump(now, wall), pending=())
+        known = replace(self.dump(now, moment), pending=())
         self._reading = self._read_at = None
-        self.load(known if record is None else record.merged(known), now, wall)
+        self.load(known if record is None else record.merged(known), now, moment)
         self._own = {}
         for ticket, request in own.items():
             self.admit(ticket, now, request or PendingRequest(0, None, None, self.life))
@@ -462,6 +486,15 @@ class KeyState:
         at = None if run.next_at is None else run.next_at - self._ahead
         return Wait("outage", at, certain=True, in_flight=in_flight, failures=run)
 
+    def _unknown_wait(self, plan: Plan, now: float) -> Wait | None:
+        """Return the wait of a request because of counts that are lost."""
+        minute, month = (until - self._ahead for until in self._unknown)
+        if now < minute and plan.allows(MINUTE.name) is not None:
+            return Wait(MINUTE.name, minute, None, True, len(self._pending), MINUTE.name)
+        if now < month and plan.allows(MONTH.name) is not None:
+            return Wait(MONTH.name, month, self._unknown[1], True, len(self._pending), UNKNOWN)
+        return None
+
     def _earliest(self, now: float) -> float:
         """Return the earliest moment (server's time) that the counter may be at; 0 while nothing is known."""
         return max(0.0, self.clock.earliest(now) - self.guard)
@@ -478,6 +511,9 @@ class KeyState:
 
         Of two windows to wait for the longer wait matters.
         """
+        lost = self._unknown_wait(plan, now) if self._unknown[1] else None
+        if lost is not None:
+            return lost
         earliest, in_flight = self._earliest(now), len(self._pending)
         moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         waits: list[Wait] = []
@@ -651,16 +687,19 @@ class KeyState:
             if until <= latest + PERIODS_S.get(name, longest)
         }
 
-    def _hear(self, reading: ClockReading | None, now: float, wall: float) -> None:
+    def _hear(self, reading: ClockReading | None, now: float, moment: Moment) -> None:
         """Learn the server's time from another process's reading."""
         before = None if self._reading is None else self._reading.number
         if reading is not None and reading.number != before:
-            least, most, self._by_wall = from_peer(reading, self._read_at, now, wall)
+            ahead = moment.steady - now
+            read_at = None if self._read_at is None else self._read_at + ahead
+            least, most, self._by_wall = from_peer(reading, read_at, moment.steady, moment.wall)
+            least, most = least + ahead, most + ahead + moment.age_s
             if most == math.inf:
                 self.clock = self.clock if self.clock.known else ServerClock(least, most, now)
             elif not (reading.guessed and self.clock.known):
                 clock = self.clock.narrow(least, most, now)
-                doubtful = abs(clock.latest(now) - wall) > FAR_S
+                doubtful = abs(clock.latest(now) - moment.wall) > FAR_S
                 self.clock = evolve(clock, guessed=reading.guessed, doubtful=doubtful)
         self._by_wall = 0.0 if self.clock.known else self._by_wall
         self._reading, self._read_at = reading, now

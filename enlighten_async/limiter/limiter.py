@@ -19,7 +19,7 @@ from enlighten_async.errors import (
     RequestTimeout,
     UsageError,
 )
-from enlighten_async.limiter.bucket import MINUTE, RETRY_AFTER, runs_out
+from enlighten_async.limiter.bucket import MINUTE, MONTH, RETRY_AFTER, UNKNOWN, runs_out
 from enlighten_async.limiter.decision import Sender, Settlement, Take, Wait
 from enlighten_async.limiter.outage import CALM, MAX_IN_FLIGHT, Failure, FailureRun
 from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
@@ -57,6 +57,8 @@ _CAUSES = {
     "is taken to be the month's. One request about every hour asks again, the next at retry_at",
     MINUTE.name: "the service rejects requests as over the limit of the minute, one minute after the other: "
     "others use the key too, or its plan is smaller. It is asked ever more seldom, the next time at retry_at",
+    UNKNOWN: "nobody knows how much of this month is used: the state is new, or has lost its counts. Tell it "
+    "by set_month_used (the developer portal shows the figure; 0 for a new key)",
     RETRY_AFTER: "the service wants no requests for now (Retry-After): ask again at retry_at",
 }
 """Texts where it is not simply so that a quota is used up, by the period of the wait."""
@@ -300,7 +302,6 @@ class RateLimiter:
             while True:
                 taken = await self._try_take(waiter)
                 if isinstance(taken, Grant):
-                    self._queue.leave(waiter, served=True)
                     if before is not None:
                         taken.waited = self._wait_times.since(before, self._clock.monotonic())
                     return taken
@@ -392,6 +393,8 @@ class RateLimiter:
         """
         if self.answered_at > began:
             return None
+        if self._wait_times.last == "state":
+            return BudgetExceeded(f"{text}: the state cannot be reached")
         last = self._store.read(lambda state: state.outage.service.last)
         if last is not None:
             return last.error(f"{text}; the last failure: {last.text}")
@@ -413,6 +416,8 @@ class RateLimiter:
         if not self._concurrency.enter():
             return Wait("in_flight")
         ticket, granted = next(_tickets), False
+        # A store that shares its state may take a while: the next in the queue ask it meanwhile.
+        self._queue.leave(waiter, served=True)
         try:
             plan, sender = self._plan, self._sender
             asked = Take(ticket, plan, waiter.priority, waiter.path, sender, waiter.deadline)
@@ -426,9 +431,11 @@ class RateLimiter:
         finally:
             if not granted:
                 self._concurrency.leave()
-                if self._queue.head is not waiter:  # who became the head meanwhile may wait for this place
-                    self._queue.wake_head()
-        return Grant(ticket, self._settle) if wait is None else wait
+                self._queue.wake_head()  # who became the head meanwhile may wait for this place
+        if wait is None:
+            return Grant(ticket, self._settle)
+        self._queue.put_back(waiter)
+        return wait
 
     def _settle(self, grant: Grant, sent_at: float | None, response: Response | None) -> None:
         now = self._clock.monotonic()
@@ -495,8 +502,9 @@ class RateLimiter:
                 raise self._refused(wait.failures, now)
         if wait is None or not wait.certain:
             if now >= deadline:
+                state = ": the state cannot be reached" if wait is not None and wait.reason == "state" else ""
                 raise BudgetExceeded(
-                    "no request may be sent within max_wait",
+                    f"no request may be sent within max_wait{state}",
                     retry_at=as_datetime(self.ready_at(0, waiter.priority, waiter.tenant)),
                 )
             return
@@ -514,7 +522,7 @@ class RateLimiter:
         used_up = f"the quota of this {wait.period} is used up{_reserve_note(wait.reserved)}"
         raise QuotaExhausted(
             _CAUSES.get(wait.period, used_up),
-            period="" if wait.period == RETRY_AFTER else wait.period,
+            period={RETRY_AFTER: "", UNKNOWN: MONTH.name}.get(wait.period, wait.period),
             limit=wait.limit,
             retry_at=retry_at,
         )

@@ -143,6 +143,14 @@ class WaitQueue:
             if self.head is not None:
                 self.head.wake()
 
+    def put_back(self, waiter: Waiter) -> None:
+        """Add a waiter again that left as served, and was not: it has its turn, and its place in the line."""
+        line = self._lines.setdefault((waiter.priority, waiter.tenant), OrderedDict())
+        line[waiter] = None
+        line.move_to_end(waiter, last=False)
+        self.join(waiter)
+        self._turns[waiter.priority] = min(self._turns[waiter.priority], waiter.turn or 0)
+
     def _promote(self, first: Waiter, turn: int) -> None:
         """Give the first waiter of a tenant its turn, unless it has one."""
         if first.turn is None:
@@ -251,10 +259,12 @@ class WaitTimes:
 
     Attributes:
         waiting: the reason why the head waits; `None`: it does not.
+        last: why it has waited last; empty: it never has.
     """
 
     def __init__(self) -> None:
         self.waiting: Wait | None = None
+        self.last = ""
         self._started = 0.0
         self._sums: dict[str, float] = {}
 
@@ -262,7 +272,7 @@ class WaitTimes:
         """Begin a wait of the head (monotonic seconds)."""
         if self.waiting is not None:
             self.stop(self.waiting, now)
-        self.waiting, self._started = wait, now
+        self.waiting, self._started, self.last = wait, now, wait.reason
 
     def stop(self, wait: Wait, now: float) -> None:
         """End a wait; nothing happens if another has begun since."""

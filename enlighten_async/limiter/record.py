@@ -155,6 +155,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         senders: the limiters that live (server's time), by number.
         elsewhere: the number of a month, and how many of its charged requests only the user has told of.
         outage: the failures of the service in a row; its times are the wall clock's.
+        unknown: until when (the backend's wall clock) the minute is taken to be full, and until when nobody
+            knows how much of the month is spent: the backend has lost the counts.
     """
 
     charged: dict[str, dict[int, int]] = {}
@@ -176,6 +178,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     elsewhere: tuple[int, int] = (0, 0)
     outage: Outage = CALM
     senders: dict[int, LiveSender] = {}
+    unknown: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def decode(cls, text: str) -> Record:
@@ -236,6 +239,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
             guard=max(self.guard, other.guard),
             reading=max(readings, key=lambda reading: reading.least, default=None),
             outage=self.outage if other.outage == CALM else other.outage,
+            unknown=min(self.unknown, other.unknown),
         )
 
 

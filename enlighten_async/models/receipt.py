@@ -78,8 +78,10 @@ class QuotaWindow(ToDict):
     """Requests that may be used in it: the plan, the service's word or a budget, whichever is least; `None`
     if there is no limit.
     """
-    used: int
-    """Requests that may have been counted in it, at the most; those in flight are among them."""
+    used: int | None
+    """Requests that may have been counted in it, at the most; those in flight are among them. `None`: nobody
+    knows, since a shared state is new or has lost its counts; `set_month_used` tells.
+    """
     left: int | None
     """Requests left in it today for the priority of who asks, at the least; `None` without a limit. Of the
     month, more is left each day to "poll" and "backfill".

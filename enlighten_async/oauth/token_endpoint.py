@@ -19,6 +19,7 @@ from enlighten_async import errors
 from enlighten_async.clock import Clock
 from enlighten_async.oauth.token_store import Tokens
 from enlighten_async.retry import RetryPolicy
+from enlighten_async.state import run_shielded
 from enlighten_async.transport import (
     Credentials,
     Exchange,
@@ -26,7 +27,6 @@ from enlighten_async.transport import (
     Secret,
     Transport,
     Verify,
-    run_shielded,
 )
 from enlighten_async.windows import as_datetime
 from enlighten_async.wire import Request, Response

@@ -20,7 +20,7 @@ from enlighten_async import state
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError
 from enlighten_async.oauth.token_store import StoreOnDisk, Tokens, acquire
-from enlighten_async.transport import run_shielded
+from enlighten_async.state import run_shielded
 
 if TYPE_CHECKING:
     import sqlite3

@@ -81,7 +81,7 @@ def quota_status(session: Session, options: QueryOptions) -> QuotaStatus:
     limiter, now = session.limiter, session.limiter.now()
     snapshot, left, waiting = limiter.snapshot(), limiter.left(options.rank), limiter.waiting
     limit, used = snapshot.limits.get(MONTH.name), snapshot.used[MONTH.name]
-    end = None if limit is None else runs_out(used, limit, now)
+    end = None if limit is None or not snapshot.knows_month else runs_out(used, limit, now)
     return QuotaStatus(
         as_of=as_datetime(now),
         minute=_window(MINUTE, snapshot, left.get(MINUTE.name), now),
@@ -101,7 +101,7 @@ def _window(bucket: TokenBucket, snapshot: KeySnapshot, left: int | None, now: f
     ends = [end for name, end in blocked if (name == MONTH.name) == (bucket is MONTH)]
     return QuotaWindow(
         limit=snapshot.limits.get(bucket.name),
-        used=snapshot.used[bucket.name],
+        used=snapshot.used[bucket.name] if bucket is MINUTE or snapshot.knows_month else None,
         left=left,
         turns_at=as_datetime(bucket.start(bucket.index(now) + 1)),
         closed_until=as_datetime(max(ends)) if ends else None,

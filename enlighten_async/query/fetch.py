@@ -32,8 +32,8 @@ from enlighten_async.query.in_flight import SharedRequest
 from enlighten_async.query.plan import Part
 from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.retry import is_outage, is_overload
-from enlighten_async.state import in_thread
-from enlighten_async.transport import LARGE_BODY_BYTES, Credentials, Exchange, run_shielded
+from enlighten_async.state import in_thread, run_shielded
+from enlighten_async.transport import LARGE_BODY_BYTES, Credentials, Exchange
 from enlighten_async.windows import DAY, Window, as_datetime
 from enlighten_async.wire import ReplyKey, Request, Response, WindowRequests
 

@@ -1,11 +1,13 @@
-"""The state file: one SQLite database for the data that the processes of a machine share."""
+"""The state that processes share: the state file, one SQLite database, or another backend."""
 
+from enlighten_async.state.backend import Change, MemoryBackend, Moment, Name, SqliteBackend, StateBackend
 from enlighten_async.state.file import FaultLog, PendingWrites, StateFile, state_file
 from enlighten_async.state.inspect import (
     INSPECT_LOCK_TIMEOUT_S,
     CorruptFileError,
     DatabaseBusy,
     DatabaseCorrupt,
+    DatabaseFull,
     DatabaseLocked,
     DatabaseUnavailable,
     ExistingFile,
@@ -14,26 +16,37 @@ from enlighten_async.state.inspect import (
     open_existing,
 )
 from enlighten_async.state.migrations import salt
-from enlighten_async.state.threads import disk_threads, in_thread, poll_until, retry_while_busy
+from enlighten_async.state.servers import is_url, server_backend
+from enlighten_async.state.threads import disk_threads, in_thread, poll_until, retry_while_busy, run_shielded
 
 __all__ = [
     "INSPECT_LOCK_TIMEOUT_S",
+    "Change",
     "CorruptFileError",
     "DatabaseBusy",
     "DatabaseCorrupt",
+    "DatabaseFull",
     "DatabaseLocked",
     "DatabaseUnavailable",
     "ExistingFile",
     "FaultLog",
+    "MemoryBackend",
+    "Moment",
+    "Name",
     "PendingWrites",
+    "SqliteBackend",
+    "StateBackend",
     "StateFile",
     "describe",
     "disk_threads",
     "in_thread",
     "is_database",
+    "is_url",
     "open_existing",
     "poll_until",
     "retry_while_busy",
+    "run_shielded",
     "salt",
+    "server_backend",
     "state_file",
 ]

@@ -167,16 +167,16 @@ class MemoryCopy:
 
 
 class FaultLog:
-    """Outage of the state file for one of its uses: true while it lasts, one warning at each end.
+    """Outage of the state for one of its uses: true while it lasts, one warning at each end.
 
     Args:
-        file: the state file.
+        name: what the log calls the state, such as the file's path.
         meanwhile: the consequence of an outage for this use.
-        after: the state of things when the file can be used again.
+        after: the state of things when it can be used again.
     """
 
-    def __init__(self, file: StateFile, *, meanwhile: str, after: str) -> None:
-        self._file = file
+    def __init__(self, name: str, *, meanwhile: str, after: str) -> None:
+        self._name = name
         self._meanwhile = meanwhile
         self._after = after
         self._on = False
@@ -185,16 +185,16 @@ class FaultLog:
         return self._on
 
     def begin(self, why: Exception) -> None:
-        """Record that the file cannot be used."""
+        """Record that it cannot be used."""
         if not self._on:
             self._on = True
-            logger.warning("%s cannot be used (%s): %s", self._file.path, why, self._meanwhile)
+            logger.warning("%s cannot be used (%s): %s", self._name, why, self._meanwhile)
 
     def end(self) -> None:
-        """Record that the file can be used."""
+        """Record that it can be used."""
         if self._on:
             self._on = False
-            logger.warning("%s can be used again: %s", self._file.path, self._after)
+            logger.warning("%s can be used again: %s", self._name, self._after)
 
 
 class StateFile:

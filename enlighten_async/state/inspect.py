@@ -65,6 +65,10 @@ class DatabaseUnavailable(Exception):
     """The file cannot be used for now; the text says why."""
 
 
+class DatabaseFull(DatabaseUnavailable):
+    """There is no room for answers."""
+
+
 class DatabaseLocked(DatabaseUnavailable):
     """Others have used the file for longer than anybody waits."""
 

@@ -1,9 +1,11 @@
-"""Threads for disk work, apart from those of the program, and the one way to wait for a lock."""
+"""Threads for disk work, the one way to wait for a lock, and work that no cancel cuts off."""
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -94,3 +96,35 @@ async def retry_while_busy(work: Callable[[], T], clock: Clock, timeout_s: float
         return await poll_until(partial(in_thread, work), clock, timeout_s, locked=DatabaseBusy)
     except DatabaseBusy:
         raise DatabaseLocked(f"other programs locked it for {timeout_s:g} s") from None
+
+
+async def run_shielded(work: Callable[[], Coroutine[object, None, T]]) -> T:
+    """Run some work to its end and return its result, even if the caller is cancelled meanwhile.
+
+    A native cancel (`asyncio.Task.cancel`) that comes meanwhile is raised after the end; a cancelled scope
+    is noticed at the caller's next checkpoint. The work must end by itself: it needs a deadline.
+
+    Raises:
+        asyncio.CancelledError: the task was cancelled natively.
+        Exception: the error of the work.
+    """
+    with anyio.CancelScope(shield=True):
+        trio = sys.modules.get("trio")
+        if trio is not None and trio.lowlevel.in_trio_task():
+            return await work()  # trio cancels by scopes only
+        # A native cancel reaches through the shield, but only into the task it is meant for.
+        task = asyncio.create_task(work())
+        cancel: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancel = cancel or error
+    try:
+        if cancel is None:
+            return task.result()
+        if not task.cancelled():
+            task.exception()  # or asyncio would log that nobody looked at it
+        raise cancel
+    finally:
+        del task, cancel  # their tracebacks hold this frame

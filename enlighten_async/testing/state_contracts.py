@@ -1,22 +1,26 @@
-"""Contracts: tests of quota stores and interval caches that users bring; used as those of `contracts`."""
+"""Contracts: tests of quota stores, state backends and caches that users bring; used as `contracts`."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
+from functools import partial
+from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from attrs import evolve
 
 from enlighten_async.cache import IntervalCache
 from enlighten_async.clock import Clock
 from enlighten_async.errors import Throttled
 from enlighten_async.limiter import KeyState, Plan, QuotaStore, Settlement, Take
-from enlighten_async.models import Coverage, Gap, Meta, Reason, Stats, StatsInterval
+from enlighten_async.models import Coverage, Gap, Reason, Stats, StatsInterval
 from enlighten_async.models.intervals import merge_parts
 from enlighten_async.models.series import Series
+from enlighten_async.state import Moment, Name, StateBackend
 from enlighten_async.testing.clock import FakeClock
 from enlighten_async.testing.contracts import Contract, in_event_loop, require
 from enlighten_async.windows import Window
@@ -200,6 +204,145 @@ class QuotaStoreContract(Contract):
                 require(_left(again) == {"month": 97, "minute": 7}, f"three are used, not {_left(again)}")
 
 
+# State backends
+
+
+class Append:
+    """A change that adds a letter to a text.
+
+    Attributes:
+        seen: what was there at each call, and the time.
+        commits: how often it was committed.
+    """
+
+    def __init__(self, letter: str | None = "x") -> None:
+        self._letter = letter
+        self.seen: list[tuple[str | None, Moment]] = []
+        self.commits = 0
+
+    def apply(self, text: str | None, moment: Moment) -> str | None:
+        """Return the longer text."""
+        self.seen.append((text, moment))
+        return None if self._letter is None else (text or "") + self._letter
+
+    def committed(self) -> None:
+        """Count it."""
+        self.commits += 1
+
+
+class Unreadable(Append):
+    """A change that fails."""
+
+    def apply(self, text: str | None, moment: Moment) -> str | None:
+        """Raise."""
+        raise ZeroDivisionError
+
+
+def _name(salt: bytes) -> bytes:
+    return blake2b(b"a key", key=salt[:64], digest_size=32).digest()
+
+
+def _other_name(salt: bytes) -> bytes:
+    return blake2b(b"another key", key=salt[:64], digest_size=32).digest()
+
+
+async def _update(backend: StateBackend, letter: str | None = "x", name: Name = _name) -> str | None:
+    """Add a letter; return what was there before."""
+    change = Append(letter)
+    await backend.update(name, change, timeout_s=10.0)
+    require(change.commits == 1, "committed is called once for each update")
+    return change.seen[-1][0]
+
+
+class StateBackendContract(Contract):
+    """The promises of a `StateBackend`."""
+
+    def open_backend(self) -> AbstractAsyncContextManager[StateBackend]:
+        """Open the backend, as another process does."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def _two(self) -> AsyncIterator[tuple[StateBackend, StateBackend]]:
+        """Open it twice where two openings share it."""
+        async with self.open_backend() as one:
+            if not self.shared:
+                yield one, one
+                return
+            async with self.open_backend() as other:
+                yield one, other
+
+    @in_event_loop
+    async def test_a_text_is_what_was_committed_last(self) -> None:
+        """By whoever; `None` leaves it, and other names are other texts."""
+        async with self._two() as (one, other):
+            require(isinstance(one, StateBackend), "a StateBackend has remote, update, aclose and begin_anew")
+            require(await _update(one) is None, "there is no text at first")
+            require(await _update(other, None) == "x", "what one has committed is there for the other")
+            require(await _update(one, "é\n") == "x", "a change that returns None leaves the text")
+            require(await _update(other, None) == "xé\n", "any text is kept as it is")
+            require(await _update(other, None, _other_name) is None, "another name is another text")
+
+    @in_event_loop
+    async def test_updates_at_the_same_time_are_one_after_another(self) -> None:
+        """Of many tasks and two processes; none is lost."""
+        async with self._two() as backends:
+            async with anyio.create_task_group() as tasks:
+                for number in range(40):
+                    tasks.start_soon(_update, backends[number % 2])
+            require(await _update(backends[0], None) == 40 * "x", "each of 40 updates adds its letter")
+
+    @in_event_loop
+    async def test_an_update_that_fails_changes_nothing(self) -> None:
+        """And the next one succeeds."""
+        async with self._two() as (one, other):
+            await _update(one)
+            change = Unreadable()
+            try:
+                await one.update(_name, change, timeout_s=10.0)
+            except ZeroDivisionError:
+                pass
+            else:
+                require(kept=False, promise="an error of apply is raised")
+            require(change.commits == 0, "what failed is not committed")
+            require(await _update(one, None) == await _update(other, None) == "x", "nor changed")
+
+    @in_event_loop
+    async def test_a_cancelled_update_is_whole_or_nothing(self) -> None:
+        """And `committed` tells which."""
+        async with self._two() as (one, other):
+            changes = [Append() for _ in range(10)]
+            for number, change in enumerate(changes):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(partial(one.update, _name, change, timeout_s=10.0))
+                    for _ in range(number):
+                        await anyio.lowlevel.checkpoint()
+                    tasks.cancel_scope.cancel()
+            done = sum(change.commits for change in changes)
+            found = await _update(other, None) or ""
+            require(found == done * "x", f"{done} of 10 were committed, and {len(found)} letters are there")
+
+    @in_event_loop
+    async def test_time_goes_on_alike_for_all(self) -> None:
+        """A later update is told no earlier time, whoever asks, but for what the answer may have taken."""
+        async with self._two() as backends:
+            change = Append()
+            for number in range(10):
+                await backends[number % 2].update(_name, change, timeout_s=10.0)
+            moments = [moment for _, moment in change.seen]
+            for before, after in pairwise(moments):
+                require(after.steady >= before.steady, "steady never goes back")
+                require(0 <= after.age_s < 10, f"an answer is some time old, not {after.age_s} s")
+            require(len({moment.home for moment in moments}) == 1, "home is the same for all")
+
+    @in_event_loop
+    async def test_it_is_opened_again_after_a_close(self) -> None:
+        """With what was committed, by the same object."""
+        async with self._two() as (one, _):
+            await _update(one)
+            await one.aclose()
+            require(await _update(one) == "x", "the text is there again")
+
+
 # Caches
 
 GRID = 900
@@ -269,28 +412,6 @@ class IntervalCacheContract(Contract):
                 told = [(span.window, span.fetched) for span in spans]
                 require(told == [(part.window, DATE)], f"spans tells window and fetch, not {told}")
                 await one.flush()
-
-    @in_event_loop
-    async def test_it_tells_up_to_when_each_system_is_held(self) -> None:
-        """By its newest span: its end, or how far the system had reported, if that is earlier."""
-        async with self.open_cache() as cache:
-            require(await cache.held(SCOPE, "stats", None) == {}, "held is empty where nothing is cached")
-            reported = datetime.fromtimestamp(_window(0, 3).end, UTC)
-            for system_id, device, part in (
-                (1, "", _part(_window(0, 1))),
-                (1, "", _part(_window(300, 301))),
-                (2, "", evolve(_part(_window(2, 6)), meta=Meta("normal", reported, reported))),
-                (3, "a", _part(_window(0, 1))),
-                (3, "b", _part(_window(0, 2))),
-            ):
-                series = evolve(SERIES, system_id=system_id, device=device)
-                cache.put(SCOPE, series, evolve(part, system_id=system_id), DATE)
-            ends = {1: _window(0, 301).end, 2: _window(0, 2).end, 3: _window(0, 1).end}
-            for asked, known in ((None, ends), ([2, 9], {2: ends[2]}), ([], {})):
-                found = await cache.held(SCOPE, "stats", asked)
-                require(found == known, f"held tells {known} of systems {asked}, not {found}")
-            require(await cache.held(b"somebody else", "stats", None) == {}, "another scope has nothing")
-            require(await cache.held(SCOPE, "rgm_stats", [1]) == {}, "another endpoint has nothing")
 
     @in_event_loop
     async def test_a_window_is_cut_out(self) -> None:

@@ -8,7 +8,6 @@ from enlighten_async.transport.connections import (
     check_network,
     hide_secrets,
     is_number,
-    run_shielded,
 )
 from enlighten_async.transport.credentials import Credentials, Redactor, Secret
 from enlighten_async.transport.exchange import Exchange
@@ -32,6 +31,5 @@ __all__ = [
     "is_loopback",
     "is_number",
     "origin",
-    "run_shielded",
     "service_of",
 ]

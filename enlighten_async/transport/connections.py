@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import importlib.util
 import ssl
 import sys
 import urllib.request
-from collections.abc import AsyncIterable, Callable, Coroutine
+from collections.abc import AsyncIterable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, TypeGuard, TypeVar, cast
@@ -21,7 +20,7 @@ from attrs import frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError
-from enlighten_async.state.threads import in_thread
+from enlighten_async.state.threads import in_thread, run_shielded
 from enlighten_async.transport.credentials import Secret
 from enlighten_async.transport.exchange import Exchange, Phase, RawResponse
 from enlighten_async.transport.origin import Origin, is_loopback, without_secrets
@@ -399,35 +398,3 @@ class Pool:
             http2=False,
             retries=0,  # each attempt costs quota, so each needs a grant of the limiter
         )
-
-
-async def run_shielded(work: Callable[[], Coroutine[object, None, T]]) -> T:
-    """Run some work to its end and return its result, even if the caller is cancelled meanwhile.
-
-    A native cancel (`asyncio.Task.cancel`) that comes meanwhile is raised after the end; a cancelled scope
-    is noticed at the caller's next checkpoint. The work must end by itself: it needs a deadline.
-
-    Raises:
-        asyncio.CancelledError: the task was cancelled natively.
-        Exception: the error of the work.
-    """
-    with anyio.CancelScope(shield=True):
-        trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_task():
-            return await work()  # trio cancels by scopes only
-        # A native cancel reaches through the shield, but only into the task it is meant for.
-        task = asyncio.create_task(work())
-        cancel: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError as error:
-                cancel = cancel or error
-    try:
-        if cancel is None:
-            return task.result()
-        if not task.cancelled():
-            task.exception()  # or asyncio would log that nobody looked at it
-        raise cancel
-    finally:
-        del task, cancel  # their tracebacks hold this frame

@@ -23,9 +23,9 @@ import httpx
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
-from enlighten_async.state import in_thread
+from enlighten_async.state import in_thread, run_shielded
 from enlighten_async.transport.body import Body, BodyError, Head
-from enlighten_async.transport.connections import Pool, Verify, proxy_for, run_shielded, show_to_respx
+from enlighten_async.transport.connections import Pool, Verify, proxy_for, show_to_respx
 from enlighten_async.transport.credentials import Redactor, Secret, install_filter, masked
 from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
 from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, origin

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from enlighten_async.errors import InputError
-from enlighten_async.limiter import SqliteQuotaStore
+from enlighten_async.limiter import SharedQuotaStore
 from enlighten_async.state import StateFile
 from tests.world import World
 
@@ -24,7 +24,7 @@ async def test_clients_of_one_process_share_one_store(path: Path) -> None:
     one, two = world.client(state=path), world.client(state=str(path))
     other = world.client("f" * 32, state=path)
     stores = [client._session.limiter._store for client in (one, two, other)]
-    assert isinstance(stores[0], SqliteQuotaStore)
+    assert isinstance(stores[0], SharedQuotaStore)
     assert stores[0] is stores[1]
     assert stores[0] is not stores[2]
     for client in (one, two, other):

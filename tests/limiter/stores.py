@@ -9,8 +9,8 @@ import anyio
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import Throttled
-from enlighten_async.limiter import Plan, QuotaStore, RateLimiter, Settlement, SqliteQuotaStore, UsageWarning
-from enlighten_async.state import StateFile
+from enlighten_async.limiter import Plan, QuotaStore, RateLimiter, Settlement, SharedQuotaStore, UsageWarning
+from enlighten_async.state import SqliteBackend, StateFile
 
 TIMEOUT_S = 30.0
 """Seconds a request may take; it is pending for 5 s longer."""
@@ -43,10 +43,23 @@ class ProcessClock(Clock):
 
 def sqlite_store(
     path: Path, clock: Clock, key: bytes = b"key", timeout: float | None = TIMEOUT_S
-) -> SqliteQuotaStore:
+) -> SharedQuotaStore:
     """Return the store of a key as a process of its own has it."""
-    file = StateFile(path, durable=False)
-    return SqliteQuotaStore(file, lambda salt: salt[:8] + key, clock=clock, timeout=timeout)
+    return store_in(StateFile(path, durable=False), clock, key, timeout)
+
+
+def store_in(
+    file: StateFile, clock: Clock, key: bytes = b"key", timeout: float | None = TIMEOUT_S
+) -> SharedQuotaStore:
+    """Return the store of a key in a state file."""
+    backend = SqliteBackend(file, clock)
+    return SharedQuotaStore(backend, lambda salt: salt[:8] + key, clock=clock, timeout=timeout)
+
+
+def file_of(store: SharedQuotaStore) -> StateFile:
+    """Return the state file that a store is in."""
+    assert isinstance(store.backend, SqliteBackend)
+    return store.backend.file
 
 
 def process_limiter(path: Path, clock: Clock, plan: Plan, max_in_flight: int = 10) -> RateLimiter:

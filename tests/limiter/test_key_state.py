@@ -14,6 +14,7 @@ from enlighten_async.limiter.decision import Sender
 from enlighten_async.limiter.key_state import CLAIM_S, GUARD_S, LATE_COUNT_S, MAX_GUARD_S, PLACE_POLL_S
 from enlighten_async.limiter.plan import RESERVATION_S
 from enlighten_async.limiter.record import Record
+from enlighten_async.state import Moment
 from tests.effort import examples
 from tests.limiter.fake_server import MONTH_END, rejection
 from tests.limiter.stores import settle, warn
@@ -303,7 +304,7 @@ def test_never_more_in_flight_than_the_smallest_limit_of_those_that_live(
     asked = [-math.inf] * len(most)
     for what, who, seconds, rank in steps:
         state, sender = states[who], Sender(who + 1, most[who])
-        state.load(record, now, now)
+        state.load(record, now, Moment(now, now))
         if what == "pass":
             now += seconds
         elif what == "crash":
@@ -319,11 +320,11 @@ def test_never_more_in_flight_than_the_smallest_limit_of_those_that_live(
                 flying[who].append(ticket)
                 assert len(state._pending) <= min(live)
                 asked[who] = now
-        record = Record.decode(state.dump(now, now).encode())
+        record = Record.decode(state.dump(now, Moment(now, now)).encode())
     now += 100
     state = KeyState(35.0)
-    state.load(record, now, now)
-    state.load(record, now + 100, now + 100)
+    state.load(record, now, Moment(now, now))
+    state.load(record, now + 100, Moment(now + 100, now + 100))
     assert (len(state._pending), state.senders) == (0, {})
 
 
@@ -366,8 +367,8 @@ def read_by_others(record: Record, *, each_s: float, first: int, last: int) -> t
     """Let a process of its own read a record every so many seconds, with a monotonic clock of its own."""
     for number in range(first, last + 1):
         state, now = KeyState(LIFE_S), 5_000.0 * number
-        state.load(record, now, WALL + each_s * number)
-        record = Record.decode(state.dump(now, WALL + each_s * number).encode())
+        state.load(record, now, Moment(now, WALL + each_s * number))
+        record = Record.decode(state.dump(now, Moment(now, WALL + each_s * number)).encode())
     return record, state, now
 
 
@@ -376,7 +377,7 @@ def test_requests_of_the_killed_end_for_readers_that_live_shortly() -> None:
     killed, plan = KeyState(LIFE_S), Plan(minute=100)
     for ticket in range(6):
         assert killed.take(Take(ticket, plan, sender=Sender(1, 6)), 1000.0) is None
-    record, state, now = read_by_others(killed.dump(1000.0, WALL), each_s=10, first=1, last=3)
+    record, state, now = read_by_others(killed.dump(1000.0, Moment(1000.0, WALL)), each_s=10, first=1, last=3)
     assert len(record.pending) == 6
     assert state.take(Take(1, plan, sender=Sender(2, 6)), now) is not None
     record, state, now = read_by_others(record, each_s=10, first=4, last=5)
@@ -390,11 +391,11 @@ def test_unanswered_requests_fill_a_minute_once() -> None:
     for ticket in range(10):
         assert given_up.take(Take(ticket, plan), 1000.0) is None
         given_up.settle(ticket, Settlement(1000.0, 1030.0))
-    record = given_up.dump(1030.0, WALL)
+    record = given_up.dump(1030.0, Moment(1030.0, WALL))
     for after, waits in ((1, True), (60, True), (70, False), (3600, False)):
         state = KeyState(LIFE_S)
-        state.load(record, 7.0, WALL + after)
+        state.load(record, 7.0, Moment(7.0, WALL + after))
         assert (state.take(Take(1, plan), 7.0) is not None) is waits
     state = KeyState(LIFE_S)
-    state.load(record, 7.0, WALL - 3600)  # a clock that was set back tells nothing
+    state.load(record, 7.0, Moment(7.0, WALL - 3600))  # a clock that was set back tells nothing
     assert state.take(Take(1, plan), 7.0) is not None

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from enlighten_async.limiter import KeyState, Plan
 from enlighten_async.limiter.record import ClockReading, LearnedLimit, LiveSender, PendingRequest, Record
+from enlighten_async.state import Moment
 
 EARLIER = (
     '{"alarmed":[24305,0.8],"charged":{"minute":{"29166667":4},"month":{"24305":4}},'
@@ -42,14 +43,14 @@ def test_a_record_of_an_earlier_version_is_read_and_written() -> None:
 def test_a_state_goes_on_from_a_record_of_an_earlier_version() -> None:
     """Counts, limits, requests in flight, the server's time, reservations and warnings."""
     state, plan = KeyState(35.0), Plan(minute=10, month=5)
-    state.load(Record.decode(EARLIER), 1060.0, 1750000090.0)
+    state.load(Record.decode(EARLIER), 1060.0, Moment(1060.0, 1750000090.0))
     snapshot = state.snapshot(plan, 1060.0)
     assert (snapshot.used, snapshot.in_flight) == ({"minute": 1, "month": 5}, 1)
     assert (snapshot.limits, snapshot.learned) == ({"month": 5, "minute": 8}, {"minute": 8})
     assert (snapshot.blocked_until, state.guard) == ({"minute": 1750000100.0}, 2.0)
     assert snapshot.earliest == pytest.approx(1750000088.0, abs=0.1)
     assert state.usage_warning(plan, 1060.0) is None
-    again = state.dump(1060.0, 1750000090.0)
+    again = state.dump(1060.0, Moment(1060.0, 1750000090.0))
     assert replace(again, reservations={}) == replace(RECORD, reservations={})
     assert again.reservations[0] == pytest.approx(RECORD.reservations[0])
 

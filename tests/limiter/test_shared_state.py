@@ -8,11 +8,13 @@ import pytest
 
 from enlighten_async.limiter import KeyState, Plan, Settlement, Take
 from enlighten_async.limiter.record import Record
-from enlighten_async.limiter.shared_state import MAX_UPDATES, PendingTake, SharedKeyState
+from enlighten_async.limiter.shared_store import MAX_UPDATES, Draft, PendingTake, SharedKeyState
+from enlighten_async.state import Moment
 
 NOW = 1000.0
 DATE = 1_750_000_030
 PLAN = Plan(minute=10, month=100)
+MOMENT = Moment(NOW, DATE)
 
 
 def landed(ticket: int) -> Callable[[KeyState], None]:
@@ -22,10 +24,14 @@ def landed(ticket: int) -> Callable[[KeyState], None]:
 
 def written(state: SharedKeyState, record: Record | None, asked: PendingTake | None = None) -> Record:
     """Commit what was noted, and return the record."""
-    draft = state.draft(record, NOW, DATE, asked, moved=False)
-    dumped = draft.state.dump(NOW, DATE)
+    draft = drafted(state, record, *() if asked is None else (asked,))
     state.commit(draft)
-    return dumped
+    return draft.state.dump(NOW, MOMENT)
+
+
+def drafted(state: SharedKeyState, record: Record | None, *asked: PendingTake) -> Draft:
+    """Return the state with what was noted, on top of a record."""
+    return state.draft(None if record is None else record.encode(), NOW, MOMENT, asked)
 
 
 def month_left(state: SharedKeyState) -> int:
@@ -41,7 +47,7 @@ def test_an_update_is_in_effect_at_once_and_committed_once() -> None:
     state.update(landed(1))
     assert (month_left(state), state.pending) == (99, True)
     record = written(state, record, PendingTake(Take(2, PLAN), NOW))
-    draft = state.draft(record, NOW, DATE, None, moved=False)
+    draft = drafted(state, record)
     state.update(landed(2))  # noted meanwhile
     state.commit(draft)
     assert (month_left(state), state.pending) == (98, True)
@@ -88,5 +94,5 @@ def test_updates_do_not_pile_up_for_ever() -> None:
     for number in range(MAX_UPDATES + 1):
         state.update(lambda _, number=number: kept.append(number))
     kept.clear()
-    state.draft(None, NOW, DATE, None, moved=False)
+    drafted(state, None)
     assert kept == list(range(MAX_UPDATES // 2, MAX_UPDATES + 1))

@@ -19,7 +19,7 @@ from enlighten_async.limiter import MemoryQuotaStore, Plan, QuotaStore, Settleme
 from enlighten_async.limiter.store import MAX_RECENT_STORES
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
-from tests.limiter.stores import left, reject, settle, sqlite_store, warn
+from tests.limiter.stores import file_of, left, reject, settle, sqlite_store, warn
 
 NOW = 1000.0  # monotonic
 
@@ -47,7 +47,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     yield made
     for store in stores:
         if request.param == "sqlite":
-            store.file.release()
+            file_of(store).release()
 
 
 def landed(at: float = NOW, *, accepted: bool = True, took: float = 0.1) -> Settlement:
@@ -294,7 +294,7 @@ async def test_all_stores_decide_alike(tmp_path_factory: pytest.TempPathFactory,
             for store in (kept, plain):
                 _end(store, ended, event, plan, now)
         assert left(kept, plan, now) == left(plain, plan, now)
-    kept.file.release()
+    file_of(kept).release()
 
 
 def _end(store: Any, ticket: int, event: str, plan: Plan, now: float) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from enlighten_async.errors import InputError
-from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore, Take
+from enlighten_async.limiter import Plan, Settlement, Take
 from enlighten_async.state import (
     DatabaseBusy,
     DatabaseCorrupt,
@@ -24,6 +24,7 @@ from enlighten_async.state import (
 from enlighten_async.state.file import MAX_PENDING_WRITES
 from enlighten_async.state.migrations import APPLICATION_ID, MIGRATIONS
 from enlighten_async.testing import FakeClock
+from tests.limiter.stores import store_in
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
 PLAN = Plan(minute=10, month=100)
@@ -416,7 +417,7 @@ def test_pending_writes_of_a_busy_file(path: Path, file: StateFile) -> None:
 async def test_counts_and_pending_writes_are_one_transaction(path: Path, file: StateFile) -> None:
     """Where the commit fails neither is there, afterwards both are."""
     clock = FakeClock()
-    quota = SqliteQuotaStore(file, lambda salt: salt[:8], clock=clock)
+    quota = store_in(file, clock)
     now = clock.monotonic()
     assert await quota.take(Take(1, PLAN), now) is None
     settlement = Settlement(now, now, int(clock.now()), True, True, int(clock.now()))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.limiter import Plan, RateLimiter, SqliteQuotaStore
+from enlighten_async.limiter import Plan, RateLimiter, SharedQuotaStore
 from enlighten_async.limiter.record import Record
-from enlighten_async.state import StateFile
+from enlighten_async.state import SqliteBackend, StateFile
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
 from tests.limiter.fake_server import FakeServer, build, purchase
@@ -38,7 +38,7 @@ async def test_three_processes_share_a_key(tmp_path: Path, phase: float, apart: 
     assert server.windows()[-1] - int(started // 60) + 1 <= math.ceil(180 / 10) + 2
 
 
-class Mortal(SqliteQuotaStore):
+class Mortal(SharedQuotaStore):
     """The counts as a process has them that may be killed: from then on it writes nothing."""
 
     dead = False
@@ -61,7 +61,7 @@ def stored(path: Path) -> tuple[int, int]:
 async def killed(server: FakeServer, path: Path, clock: ProcessClock, seconds: float) -> None:
     """Let a process send all it can, and kill it after some time."""
     file = StateFile(path, durable=False)
-    store = Mortal(file, lambda salt: salt[:8] + b"key", clock=clock)
+    store = Mortal(SqliteBackend(file, clock), lambda salt: salt[:8] + b"key", clock=clock)
     limiter = RateLimiter(store=store, plan=Plan(minute=10, month=10_000), clock=clock)
     async with anyio.create_task_group() as tasks:
         for _ in range(25):

@@ -15,8 +15,9 @@ import pytest
 from enlighten_async import EnlightenClient, RgmStats
 from enlighten_async.cache import SqliteCache
 from enlighten_async.errors import UsageError
-from enlighten_async.limiter import Priority, SqliteQuotaStore
+from enlighten_async.limiter import Priority
 from tests.cache.test_sqlite import NOT_CACHED, Limited, no_file_beyond
+from tests.limiter.stores import store_in
 from tests.world import World
 
 WEEK = 7 * 86_400
@@ -78,7 +79,7 @@ def client(world: World, path: Path, fault: str) -> EnlightenClient:
         return world.client(state=path)
     file = Limited(path, durable=False)
     return world.client(
-        quota_store=SqliteQuotaStore(file, lambda salt: salt[:8], clock=world.clock),
+        quota_store=store_in(file, world.clock),
         interval_cache=SqliteCache(file, clock=world.clock),
     )
 
@@ -87,7 +88,7 @@ def on_a_full_disk(world: World, path: Path, version: str) -> EnlightenClient:
     """Open a client whose file may have room for counts, but not for answers: see `Limited.limit`."""
     file = Limited(path, durable=False)
     return (world.client if version == "v2" else world.v4)(
-        quota_store=SqliteQuotaStore(file, lambda salt: salt[:8], clock=world.clock),
+        quota_store=store_in(file, world.clock),
         interval_cache=SqliteCache(file, clock=world.clock),
     )
 

@@ -19,11 +19,16 @@ from enlighten_async.cache import IntervalCache, MemoryCache
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.limiter import MemoryQuotaStore, QuotaStore
 from enlighten_async.oauth import FileTokenStore, MemoryTokenStore, StateTokenStore, Tokens, TokenStore
+from enlighten_async.state import MemoryBackend, SqliteBackend, StateBackend, StateFile
 from enlighten_async.testing import FakeClock
 from enlighten_async.testing.contracts import ClockContract, Contract, TokenStoreContract, TransportContract
-from enlighten_async.testing.state_contracts import IntervalCacheContract, QuotaStoreContract
+from enlighten_async.testing.state_contracts import (
+    IntervalCacheContract,
+    QuotaStoreContract,
+    StateBackendContract,
+)
 from tests.cache.parts import NOW, open_cache
-from tests.limiter.stores import sqlite_store
+from tests.limiter.stores import file_of, sqlite_store
 
 
 class Placed(Contract):
@@ -75,7 +80,32 @@ class TestSqliteQuotaStore(Placed, QuotaStoreContract):
         """Open the file."""
         store = sqlite_store(self.path / "state.db", clock)
         yield store
-        store.file.release()
+        file_of(store).release()
+
+
+class TestSqliteBackend(Placed, StateBackendContract):
+    """Texts in a state file."""
+
+    @asynccontextmanager
+    async def open_backend(self) -> AsyncIterator[StateBackend]:
+        """Open the file."""
+        backend = SqliteBackend(StateFile(self.path / "state.db", durable=False), self.clock)
+        yield backend
+        await backend.aclose()
+
+
+class TestMemoryBackend(Placed, StateBackendContract):
+    """Texts in memory."""
+
+    @pytest.fixture(autouse=True)
+    def texts(self, place: None) -> None:
+        """Share the texts."""
+        self.memory = MemoryBackend(self.clock)
+
+    @asynccontextmanager
+    async def open_backend(self) -> AsyncIterator[StateBackend]:
+        """Return what all share."""
+        yield self.memory
 
 
 class TestMemoryQuotaStore(Placed, QuotaStoreContract):

@@ -24,8 +24,9 @@ import pytest
 from enlighten_async import EnlightenClient
 from enlighten_async.errors import InputError, TransportError
 from enlighten_async.oauth import MemoryTokenStore, OAuth
+from enlighten_async.state import run_shielded
 from enlighten_async.transport import Secret, connections, origin
-from enlighten_async.transport.connections import _PHASES, proxy_for, run_shielded, ssl_context
+from enlighten_async.transport.connections import _PHASES, proxy_for, ssl_context
 from tests.transport.servers import say
 
 API = "https://api.enphaseenergy.com/api/v2"

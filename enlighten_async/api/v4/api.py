@@ -56,7 +56,6 @@ class ApiV4:
     spans: LearnedSpans = Factory(LearnedSpans)
     version: ClassVar[str] = "v4"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
-    cached_series: ClassVar[tuple[str, ...]] = series.CACHED
 
     def error_for(self, response: Response, endpoint: str) -> EnlightenError:
         """Return the error that a response of an endpoint stands for, which is no data."""
@@ -284,7 +283,7 @@ class ApiV4:
         self, system_id: int, *, start_time: Moment, end_time: Moment | None = None
     ) -> AnswerPlan[models.Events]:
         """Plan the events of a system and its devices in a range of time."""
-        return EVENTS.plan(system_id, start_time, end_time, spans=self.spans)
+        return EVENTS.plan(system_id, start_time, end_time)
 
     def alarms(
         self,
@@ -295,7 +294,7 @@ class ApiV4:
         cleared: bool | None = None,
     ) -> AnswerPlan[models.Alarms]:
         """Plan the alarms of a system in a range of time."""
-        return ALARMS.plan(system_id, start_time, end_time, cleared_params(cleared), self.spans)
+        return ALARMS.plan(system_id, start_time, end_time, cleared_params(cleared))
 
     def open_events(self, system_id: int) -> AnswerPlan[models.OpenEvents]:
         """Plan a list of the events that are not over."""

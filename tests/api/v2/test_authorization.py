@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v2.authorization import authorization_url, parse_redirect
+from enlighten_async.api.v2.api import authorization_url, parse_redirect
 from enlighten_async.errors import InputError
 from tests.effort import examples
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 
 from enlighten_async.clock import Clock
-from enlighten_async.limiter import SqliteQuotaStore
+from enlighten_async.limiter import SharedQuotaStore
 from enlighten_async.limiter.decision import Take, Wait
-from enlighten_async.state import StateFile
+from enlighten_async.state import SqliteBackend, StateFile
 
 BEFORE_DEBIT, AFTER_DEBIT = "before the debit", "after the debit"
 AFTER_SEND, AFTER_BODY = "after the send", "after the body"
@@ -96,11 +96,11 @@ class _Body(httpx.AsyncByteStream):
         await self._response.aclose()
 
 
-class Debits(SqliteQuotaStore):
+class Debits(SharedQuotaStore):
     """The counts of a key in the state file."""
 
     def __init__(self, file: StateFile, name: Callable[[bytes], bytes], clock: Clock, reaper: Reaper) -> None:
-        super().__init__(file, name, clock=clock)
+        super().__init__(SqliteBackend(file, clock), name, clock=clock)
         self._reaper = reaper
 
     async def take(self, asked: Take, now: float) -> Wait | None:

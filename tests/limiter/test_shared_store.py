@@ -1,4 +1,4 @@
-"""The store in a state file that fails: told once, counted in memory meanwhile, written afterwards."""
+"""The store in a backend that fails, loses its counts, or is slow: told once, and nothing is spent twice."""
 
 # ruff: noqa: ASYNC240  (files are small)
 
@@ -13,14 +13,15 @@ from typing import TypeVar
 
 import anyio
 import pytest
+from attrs import evolve
 
-from enlighten_async.errors import InputError, UsageError
-from enlighten_async.limiter import Plan, Settlement, SqliteQuotaStore, Take
+from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError
+from enlighten_async.limiter import Plan, RateLimiter, Settlement, SharedQuotaStore, Take
 from enlighten_async.limiter.decision import Sender
-from enlighten_async.limiter.sqlite_store import MIN_ROOM_BYTES
-from enlighten_async.state import DatabaseUnavailable, StateFile
+from enlighten_async.state import Change, DatabaseUnavailable, MemoryBackend, Moment, Name, StateFile
+from enlighten_async.state.backend import MIN_ROOM_BYTES
 from enlighten_async.testing import FakeClock
-from tests.limiter.stores import TIMEOUT_S, left, settle, sqlite_store
+from tests.limiter.stores import TIMEOUT_S, file_of, left, settle, sqlite_store, store_in
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ def landed() -> Settlement:
     return Settlement(NOW, NOW, DATE, True, True, DATE)
 
 
-async def use(store: SqliteQuotaStore, *tickets: int) -> list[bool]:
+async def use(store: SharedQuotaStore, *tickets: int) -> list[bool]:
     """Use up requests, one after another; tell which of them could be."""
     granted = []
     for ticket in tickets:
@@ -75,7 +76,7 @@ async def test_a_file_of_an_earlier_version_keeps_its_counts(path: Path, named: 
     first = sqlite_store(path, a_clock())
     await use(first)
     await first.sync(refresh=True)
-    first.file.transact(
+    file_of(first).transact(
         lambda file: file.execute("INSERT OR REPLACE INTO quota SELECT key, ? FROM quota", (earlier,))
     )
     await first.aclose()
@@ -179,7 +180,7 @@ async def test_a_broken_file_is_set_aside(path: Path, caplog: pytest.LogCaptureF
     store = sqlite_store(path, a_clock())
     await use(store, 1, 2)
     if damage == "page":
-        store.file.release()
+        file_of(store).release()
         path.write_bytes(b"\0" * 100 + path.read_bytes()[100:])
     else:
         with sqlite3.connect(path) as other:
@@ -208,7 +209,7 @@ class Failing(StateFile):
 async def test_a_disk_that_takes_nothing(path: Path, caplog: pytest.LogCaptureFixture, failure: str) -> None:
     """It is said once, and what was spent is written when there is room."""
     file = Failing(path, durable=False)
-    store = SqliteQuotaStore(file, lambda salt: salt[:8] + b"key", clock=a_clock())
+    store = store_in(file, a_clock())
     await use(store, 1)
     file.failure = failure
     assert await use(store, 2, 3) == [True, True]
@@ -257,7 +258,7 @@ async def test_a_newer_file_is_refused_before_anything_is_sent(path: Path) -> No
     """That is no fault of the file: to go on without it would be a surprise."""
     store = sqlite_store(path, a_clock())
     await use(store, 1)
-    store.file.transact(lambda connection: connection.execute("PRAGMA user_version = 99"))
+    file_of(store).transact(lambda connection: connection.execute("PRAGMA user_version = 99"))
     await store.aclose()
     with pytest.raises(InputError, match="newer version"):
         await store.take(Take(2, PLAN), NOW)
@@ -271,7 +272,7 @@ async def test_a_child_process_begins_anew(path: Path) -> None:
     for store in (parent, child):  # the child is what a fork would have copied
         assert await store.take(Take(1 if store is parent else 2, PLAN), NOW) is None
         settle(store, 1 if store is parent else 2, landed())
-    child._turn.acquire()
+    child.backend._turn.acquire()
     child.begin_anew()
     await child.sync(refresh=True)
     assert left(child, PLAN, NOW)["month"] == 98
@@ -292,13 +293,13 @@ class Crowded(StateFile):
         return self.free
 
 
-async def take(store: SqliteQuotaStore, ticket: int, rank: int) -> bool:
+async def take(store: SharedQuotaStore, ticket: int, rank: int) -> bool:
     """Tell whether a request of a class is granted, and end it; it is not left in flight if it is refused."""
     try:
         granted = await store.take(Take(ticket, PLAN, rank), NOW) is None
     except UsageError as refusal:
         granted, told = False, str(refusal)
-        assert told.startswith(str(store.file.path))
+        assert told.startswith(str(file_of(store).path))
         assert "make room on the disk" in told
     settle(store, ticket, landed() if granted else Settlement(None, NOW))
     return granted
@@ -309,7 +310,7 @@ async def test_a_full_disk_refuses_whom_nobody_waits_for(
 ) -> None:
     """Told once, as long as it lasts; who waits is served all the while."""
     file = Crowded(path, durable=False)
-    store = SqliteQuotaStore(file, lambda salt: salt[:8] + b"key", clock=a_clock())
+    store = store_in(file, a_clock())
     granted = []
     for free in (None, MIN_ROOM_BYTES - 1, 0, MIN_ROOM_BYTES):
         file.free = free
@@ -324,7 +325,7 @@ async def test_a_full_disk_refuses_whom_nobody_waits_for(
 async def test_answers_that_cannot_be_written_refuse_whom_nobody_waits_for(path: Path) -> None:
     """Each of them tries once more to write, and is granted when that succeeds."""
     file = StateFile(path, durable=False)
-    store = SqliteQuotaStore(file, lambda salt: salt[:8] + b"key", clock=a_clock())
+    store = store_in(file, a_clock())
     full = [True]
 
     def answer(connection: sqlite3.Connection) -> None:
@@ -346,7 +347,7 @@ async def test_answers_that_cannot_be_written_refuse_whom_nobody_waits_for(path:
 async def test_counts_that_cannot_be_written_refuse_whom_nobody_waits_for(path: Path, failure: str) -> None:
     """What could not be kept is not bought; a file that others hold for a while is no such fault."""
     file = Failing(path, durable=False)
-    store = SqliteQuotaStore(file, lambda salt: salt[:8] + b"key", clock=a_clock())
+    store = store_in(file, a_clock())
     file.failure = failure
     assert [await take(store, rank, rank) for rank in (0, 1, 2)] == [True, False, False]
     file.failure = ""
@@ -374,3 +375,191 @@ async def test_the_place_of_a_killed_process_comes_free(path: Path) -> None:
     assert await second.take(Take(5, PLAN, sender=other), clock.monotonic()) is not None
     for store in (first, second):
         await store.aclose()
+
+
+class Remote(MemoryBackend):
+    """A backend on a server, which may be away, slow, or forget.
+
+    Attributes:
+        updates: the number of updates.
+        away: whether it cannot be reached.
+        durable: whether it says that it forgets nothing.
+        gate: lets an update go on; `None`: at once.
+    """
+
+    remote = True
+
+    def __init__(self, clock: FakeClock, *, durable: bool = True) -> None:
+        super().__init__(clock)
+        self.updates, self.away, self.durable = 0, False, durable
+        self.gate: anyio.Event | None = None
+
+    def __str__(self) -> str:
+        return "server://host"
+
+    async def update(
+        self, name: Name, change: Change, *, timeout_s: float, keeps_answers: bool = False
+    ) -> None:
+        """Change a text, unless it is away."""
+        self.updates += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.away:
+            raise DatabaseUnavailable("connection refused")
+        await super().update(name, Told(change, self.durable), timeout_s=timeout_s)
+
+
+class Told:
+    """A change that is told whether the backend is durable."""
+
+    def __init__(self, change: Change, durable: bool) -> None:
+        self._change, self._durable, self.committed = change, durable, change.committed
+
+    def apply(self, text: str | None, moment: Moment) -> str | None:
+        """Apply the change."""
+        return self._change.apply(text, evolve(moment, durable=self._durable))
+
+
+def remote_store(backend: MemoryBackend, clock: FakeClock) -> SharedQuotaStore:
+    """Return the store of a key on a server."""
+    return SharedQuotaStore(backend, lambda salt: salt + b"key", clock=clock, timeout=TIMEOUT_S)
+
+
+async def test_what_is_asked_meanwhile_is_decided_together() -> None:
+    """One update for the first, one for all that ask while it is under way."""
+    backend = Remote(clock := a_clock())
+    store, decided = remote_store(backend, clock), list[int]()
+    await use(store, 1)
+    before, backend.gate = backend.updates, anyio.Event()
+
+    async def ask(ticket: int) -> None:
+        if await store.take(Take(ticket, PLAN), NOW) is None:
+            decided.append(ticket)
+
+    async with anyio.create_task_group() as tasks:
+        for ticket in range(2, 15):
+            tasks.start_soon(ask, ticket)
+        await anyio.wait_all_tasks_blocked()
+        backend.gate.set()
+    assert (len(decided), backend.updates - before) == (9, 2)
+
+
+async def test_a_caller_that_is_cancelled_is_not_decided_with_the_others() -> None:
+    """Nobody would settle its request."""
+    backend = Remote(clock := a_clock())
+    store = remote_store(backend, clock)
+    await use(store, 1)
+    backend.gate, scope = anyio.Event(), anyio.CancelScope()
+
+    async def ask(ticket: int) -> None:
+        assert await store.take(Take(ticket, PLAN), NOW) is None
+
+    async def ask_in_vain() -> None:
+        with scope:
+            await store.take(Take(9, PLAN), NOW)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, 2)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(ask_in_vain)
+        tasks.start_soon(ask, 3)
+        await anyio.wait_all_tasks_blocked()
+        scope.cancel()
+        await anyio.wait_all_tasks_blocked()
+        backend.gate.set()
+    assert store.read(lambda state: state.snapshot(PLAN, NOW)).in_flight == 2
+
+
+async def test_nothing_is_sent_while_a_server_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    """Who asks waits, until it is back, or has been away for two minutes; it is told once."""
+    backend = Remote(clock := a_clock())
+    store = remote_store(backend, clock)
+    assert await use(store, 1) == [True]
+    backend.away = True
+    for _ in range(3):
+        wait = await store.take(Take(2, PLAN), clock.monotonic())
+        assert wait is not None
+        assert (wait.reason, wait.certain) == ("state", False)
+        assert wait.at is not None
+        assert 0 < wait.at - clock.monotonic() <= 2
+    assert [("connection refused" in text) for text in warnings(caplog)] == [True]
+    await clock.sleep(121)
+    with pytest.raises(UsageError, match=r"server://host has not been reached for 121 s"):
+        await store.take(Take(3, PLAN), clock.monotonic())
+    backend.away = False
+    assert await store.take(Take(4, PLAN), clock.monotonic()) is None
+    assert store.read(lambda state: state.snapshot(PLAN, clock.monotonic())).in_flight == 1
+    assert "can be used again" in warnings(caplog)[-1]
+
+
+async def test_a_server_that_is_away_is_waited_for_within_the_patience() -> None:
+    """And the error says so."""
+    backend = Remote(clock := FakeClock())
+    limiter = RateLimiter(store=remote_store(backend, clock), plan=PLAN, clock=clock)
+    backend.away = True
+    with pytest.raises(BudgetExceeded, match="the state cannot be reached"):
+        await limiter.acquire(limiter.waiter(), max_wait=10)
+    assert limiter.queued == 0
+
+    async def come_back() -> None:
+        await clock.sleep(20)
+        backend.away = False
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(come_back)
+        (await limiter.acquire(limiter.waiter())).settle()
+
+
+async def test_a_month_whose_counts_may_be_lost_is_not_known() -> None:
+    """The running minute is taken to be full; then somebody has to tell how much of the month is used."""
+    backend = Remote(clock := a_clock(), durable=False)
+    store = remote_store(backend, clock)
+    wait = await store.take(Take(1, PLAN), clock.monotonic())
+    assert wait is not None
+    assert (wait.reason, wait.certain) == ("minute", True)
+    assert wait.at is not None
+    assert 60 <= wait.at - clock.monotonic() <= 66
+    assert left(store, PLAN, clock.monotonic()) == {"month": 0, "minute": 0}
+    await clock.sleep(66)
+    wait = await store.take(Take(2, PLAN), clock.monotonic())
+    assert wait is not None
+    assert (wait.reason, wait.period) == ("month", "unknown")
+    assert not store.read(lambda state: state.snapshot(PLAN, clock.monotonic())).knows_month
+    assert await store.take(Take(3, Plan(minute=10)), clock.monotonic()) is None
+    settle(store, 3, Settlement(None, clock.monotonic()))
+    store.update(lambda state: state.set_month_used(40, clock.monotonic(), clock.now()))
+    assert await store.take(Take(4, PLAN), clock.monotonic()) is None
+    assert left(store, PLAN, clock.monotonic())["month"] == 59
+    other = remote_store(backend, clock)
+    assert await other.take(Take(5, PLAN), clock.monotonic()) is None
+
+
+async def test_whoever_knows_tells_a_server_that_has_lost_all() -> None:
+    """A program that began meanwhile, and knew nothing, goes by that."""
+    backend = Remote(clock := a_clock(), durable=False)
+    old = remote_store(backend, clock)
+    old.update(lambda state: state.set_month_used(0, NOW, DATE))
+    await old.sync()
+    await clock.sleep(66)
+    assert await old.take(Take(1, PLAN), clock.monotonic()) is None
+    now = clock.monotonic()
+    settle(old, 1, Settlement(now, now, clock.now(), True, True, int(clock.now())))
+    await old.sync()
+    fresh = Remote(clock, durable=False)
+    new = remote_store(fresh, clock)
+    assert await new.take(Take(2, PLAN), now) is not None
+    old.backend = fresh
+    assert await old.take(Take(3, PLAN), now) is None
+    assert await new.take(Take(4, PLAN), now) is None
+    assert left(new, PLAN, now)["month"] == 97
+
+
+async def test_a_month_that_nobody_knows_is_told_of_by_the_limiter() -> None:
+    """As the month's quota, with what to do."""
+    backend = Remote(clock := FakeClock(), durable=False)
+    limiter = RateLimiter(store=remote_store(backend, clock), plan=PLAN, clock=clock)
+    with pytest.raises(QuotaExhausted, match="nobody knows how much of this month is used") as caught:
+        await limiter.acquire(limiter.waiter())
+    assert caught.value.period == "month"
+    await limiter.set_month_used(0)
+    (await limiter.acquire(limiter.waiter())).settle()

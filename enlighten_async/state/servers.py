@@ -1,0 +1,432 @@
+"""Backends on a server, for the processes of any number of machines: PostgreSQL, Redis, Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import re
+import secrets
+import ssl
+import sys
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from enlighten_async.errors import InputError
+from enlighten_async.state.backend import Moment
+from enlighten_async.state.inspect import DatabaseCorrupt, DatabaseUnavailable
+from enlighten_async.state.threads import run_shielded
+
+if TYPE_CHECKING:
+    import asyncpg
+    from redis.asyncio import Redis
+
+    from enlighten_async.clock import Clock
+    from enlighten_async.state.backend import Change, Name
+
+logger = logging.getLogger("enlighten_async")
+
+MIN_TIMEOUT_S = 1.0
+"""Seconds for which a server is waited for at the least."""
+
+MASK = "***"
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+def is_url(state: str) -> bool:
+    """Tell whether a state is named by a URL, not by the path of a file."""
+    return _URL.match(state) is not None
+
+
+def _parts(url: Callable[[], str]) -> SplitResult | None:
+    """Return the parts of a URL; `None` if it is not valid: no frame of the caller's error knows it."""
+    try:
+        parts = urlsplit(url())
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return None
+    return parts
+
+
+class ServerUrl:
+    """The URL of a server, whose password is shown nowhere.
+
+    Args:
+        url: returns it, as `Secret.reveal` does.
+
+    Attributes:
+        reveal: returns it.
+        host: name or address of the server; empty where the URL names none.
+        has_sslmode: whether it says how the certificate is verified.
+
+    Raises:
+        InputError: it is no valid URL.
+    """
+
+    def __init__(self, url: Callable[[], str]) -> None:
+        self.reveal, self._shown = url, "no valid URL"
+        parts = _parts(url)
+        if parts is None:
+            raise InputError("state is not a valid URL: give one such as postgresql://user@host/database")
+        port, self.host = parts.port, parts.hostname or ""
+        where = f"[{self.host}]" if ":" in self.host else self.host
+        self._shown = f"{parts.scheme}://{where}{'' if port is None else f':{port}'}{parts.path}"
+        self.has_sslmode = "sslmode" in parse_qs(parts.query)
+
+    def __repr__(self) -> str:
+        return f"<ServerUrl {self}>"
+
+    def __str__(self) -> str:
+        return self._shown
+
+    def masked(self, text: str) -> str:
+        """Return a text of others with the password in it masked."""
+        parts = urlsplit(self.reveal())
+        passwords = [parts.password or "", *re.findall(r"(?:^|&)password=([^&]*)", parts.query)]
+        for password in sorted(filter(None, {*passwords, *map(unquote, passwords)}), key=len, reverse=True):
+            text = text.replace(password, MASK)
+        return text
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine, as far as the URL says."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host in {"", "localhost"}
+
+
+class ServerBackend:
+    """A backend on a server, for one event loop of asyncio: one update after another, none cut by a cancel.
+
+    Args:
+        url: returns the URL.
+        clock: the source of time.
+
+    Raises:
+        InputError: the URL is not valid, or the library for it is not installed.
+    """
+
+    remote = True
+
+    def __init__(self, url: Callable[[], str], clock: Clock) -> None:
+        self._url = ServerUrl(url)
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._errors: tuple[type[Exception], ...] = (OSError, *self._require_library())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    def __str__(self) -> str:
+        return str(self._url) if hasattr(self, "_url") else "no server yet"
+
+    async def update(
+        self, name: Name, change: Change, *, timeout_s: float, keeps_answers: bool = False
+    ) -> None:
+        """Change a text.
+
+        Raises:
+            DatabaseUnavailable: the server cannot be reached, or fails.
+            InputError: it refuses the user, say; the text says why; or this is not asyncio.
+        """
+        trio = sys.modules.get("trio")
+        if trio is not None and trio.lowlevel.in_trio_task():
+            raise InputError(f"{self} can be used on asyncio only: on trio, name a file for the state")
+        async with self._turn:
+            await run_shielded(partial(self._bounded_update, name, change, max(timeout_s, MIN_TIMEOUT_S)))
+
+    async def aclose(self) -> None:
+        """Close the connection; it is opened again when it is needed."""
+        await self._disconnect()
+
+    def begin_anew(self) -> None:
+        """Forget the connection, which is the parent process's."""
+        self._turn = asyncio.Lock()
+
+    async def _bounded_update(self, name: Name, change: Change, timeout_s: float) -> None:
+        failure: Exception
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._update(name, change)
+        except TimeoutError:
+            failure = DatabaseUnavailable(f"no answer for {timeout_s:g} s")
+        except DatabaseCorrupt as error:
+            failure = InputError(f"{self} has {error}: another program has written it, or it is damaged")
+        except self._errors as error:
+            failure = self._meaning(error, self._url.masked(str(error) or type(error).__name__))
+        else:
+            change.committed()
+            return
+        await self._disconnect()
+        raise failure  # outside of `except`: the frames of the first error know the password
+
+    @abstractmethod
+    def _require_library(self) -> tuple[type[Exception], ...]:
+        """Return the errors of the library; raise `InputError` if it is not installed."""
+
+    @abstractmethod
+    async def _update(self, name: Name, change: Change) -> None:
+        """Change a text."""
+
+    @abstractmethod
+    async def _disconnect(self) -> None:
+        """Close the connection, whatever state it is in."""
+
+    @abstractmethod
+    def _meaning(self, error: Exception, text: str) -> Exception:
+        """Return an error of ours for one of the library or the network, whose text is masked."""
+
+
+# PostgreSQL
+
+MIGRATIONS = ("CREATE TABLE enlighten_texts (name bytea PRIMARY KEY, text text NOT NULL)",)
+"""The statements of each step. A released step is never changed: new ones are appended."""
+
+_META = "CREATE TABLE IF NOT EXISTS enlighten_meta (name text PRIMARY KEY, value text NOT NULL)"
+_SET_META = """
+    INSERT INTO enlighten_meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+_READ = """
+    SELECT (SELECT text FROM enlighten_texts WHERE name = $1), extract(epoch FROM clock_timestamp())::float8
+"""
+_WRITE = """
+    INSERT INTO enlighten_texts VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET text = excluded.text
+"""
+_LOCK = "SELECT pg_advisory_xact_lock($1)"
+_LOCK_OF_TABLES = 0x454E4C41
+"""Number of the advisory lock under which the tables are made: "ENLA"."""
+
+CLOSE_TIMEOUT_S = 1.0
+"""Seconds for which the end of a connection is waited for."""
+
+
+class PostgresBackend(ServerBackend):
+    """The texts in two tables of a database, `enlighten_texts` and `enlighten_meta`, made when missing.
+
+    An update is one transaction under an advisory lock of the text's name. Where the connection breaks in
+    the midst of a commit, what was to be committed is written again: counts may then be too high, never too
+    low.
+
+    What the URL `postgresql://user@host/database` does not say is taken from the variables and files of
+    libpq, such as `PGPASSFILE`. The certificate of a server elsewhere is verified by the system's
+    authorities, unless the URL has an `sslmode`.
+    """
+
+    _connection: asyncpg.Connection | None = None
+    _salt = b""
+
+    def begin_anew(self) -> None:
+        """Forget the connection, which is the parent process's."""
+        super().begin_anew()
+        self._connection = None
+
+    async def _update(self, name: Name, change: Change) -> None:
+        connection = await self._connected()
+        found = name(self._salt)
+        async with connection.transaction():
+            await connection.execute(_LOCK, int.from_bytes(found[:8], "big", signed=True))
+            asked_at = self._clock.monotonic()
+            text, now = await connection.fetchrow(_READ, found)
+            age = self._clock.monotonic() - asked_at
+            new = change.apply(text, Moment(now, now, age, home=self._salt))
+            if new is not None:
+                await connection.execute(_WRITE, found, new)
+
+    async def _connected(self) -> asyncpg.Connection:
+        """Return the connection, opened anew if it is closed, to tables of the newest schema."""
+        if self._connection is None or self._connection.is_closed():
+            import asyncpg  # noqa: PLC0415 - an extra
+
+            plain = self._url.is_local or self._url.has_sslmode
+            context = None if plain else ssl.create_default_context()
+            self._connection = await asyncpg.connect(self._url.reveal(), ssl=context)
+            async with self._connection.transaction():
+                await self._connection.execute(_LOCK, _LOCK_OF_TABLES)
+                self._salt = await self._migrated(self._connection)
+        return self._connection
+
+    async def _migrated(self, connection: asyncpg.Connection) -> bytes:
+        """Bring the tables to the newest schema, and return the salt."""
+        if await connection.fetchval("SELECT to_regclass('enlighten_meta') IS NULL"):
+            await connection.execute(_META)
+        known = dict(await connection.fetch("SELECT name, value FROM enlighten_meta"))
+        version, salt = int(known.get("version", 0)), known.get("salt") or secrets.token_hex(32)
+        if version > len(MIGRATIONS):
+            raise InputError(
+                f"{self} was made by a newer version of enlighten_async (its schema version is {version}, "
+                f"this version knows {len(MIGRATIONS)}): update, or name another database"
+            )
+        for statement in MIGRATIONS[version:]:
+            await connection.execute(statement)
+        if version < len(MIGRATIONS):
+            await connection.executemany(_SET_META, [("salt", salt), ("version", str(len(MIGRATIONS)))])
+        return bytes.fromhex(salt)
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                await connection.close(timeout=CLOSE_TIMEOUT_S)
+            except self._errors:
+                connection.terminate()
+
+    def _require_library(self) -> tuple[type[Exception], ...]:
+        try:
+            import asyncpg  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise InputError('PostgreSQL needs asyncpg: pip install "enlighten-async[postgres]"') from None
+        return asyncpg.PostgresError, asyncpg.InterfaceError
+
+    def _meaning(self, error: Exception, text: str) -> Exception:
+        import asyncpg  # noqa: PLC0415 - an extra
+
+        refusals = (
+            asyncpg.InvalidAuthorizationSpecificationError,
+            asyncpg.InvalidCatalogNameError,
+            asyncpg.InsufficientPrivilegeError,
+            asyncpg.ClientConfigurationError,
+            ssl.SSLCertVerificationError,
+        )
+        if isinstance(error, refusals):
+            return InputError(f"{self} cannot keep the state ({text}): check URL, user and password")
+        return DatabaseUnavailable(text)
+
+
+# Redis and Valkey
+
+_PREFIX = "{enlighten_async}:1:"
+"""Of all names: the braces keep them in one slot of a cluster, and the number is that of the format."""
+
+_SALT = f"{_PREFIX}salt"
+
+_READ = """
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+local time = redis.call('TIME')
+return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), time[1], time[2]}
+"""
+"""Returns the salt, which it makes if there is none, a text, and the time."""
+
+_REPLACE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then
+    return 0
+end
+redis.call('SET', KEYS[2], ARGV[3])
+return 1
+"""
+"""Replaces a text, if it is still what it was; returns whether it did. The text begins with the mark of its
+update, which no other has."""
+
+_warned: set[str] = set()
+
+
+class RedisBackend(ServerBackend):
+    """The texts under names with a prefix of their own; they never expire.
+
+    An update reads the text, and replaces it if nobody else has changed it meanwhile; else it begins again.
+    A server that does not append to a file forgets what was spent when it ends: the log says so once, and a
+    month whose counts are lost is not known. The certificate of a `rediss://` server is verified.
+    """
+
+    _server: Redis | None = None
+    _salt = ""
+    _durable = False
+
+    def begin_anew(self) -> None:
+        """Forget the connection, which is the parent process's."""
+        super().begin_anew()
+        self._server = None
+
+    async def _update(self, name: Name, change: Change) -> None:
+        server, mark = await self._connected(), secrets.token_hex(8)
+        while True:
+            key, found, moment = await self._read(server, name)
+            if found.startswith(mark):
+                return  # it was replaced, and the answer was lost
+            text = change.apply(found.partition(":")[2] or None, moment)
+            if text is None or await self._eval(server, _REPLACE, key, self._salt, found, f"{mark}:{text}"):
+                return
+
+    async def _read(self, server: Redis, name: Name) -> tuple[str, str, Moment]:
+        """Return the name of a text, the text with the mark of its update, and the server's time."""
+        while True:
+            key = _PREFIX + name(bytes.fromhex(self._salt)).hex()
+            asked_at = self._clock.monotonic()
+            found = await self._eval(server, _READ, key, self._salt or secrets.token_hex(32))
+            salt, text, seconds, microseconds = found
+            if salt == self._salt:
+                now = int(seconds) + int(microseconds) / 1e6
+                age = self._clock.monotonic() - asked_at
+                return key, text or "", Moment(now, now, age, home=salt, durable=self._durable)
+            self._salt = salt  # another than before: the server has lost everything meanwhile
+
+    @staticmethod
+    async def _eval(server: Redis, script: str, key: str, *values: str) -> Any:
+        return await server.eval(script, 2, _SALT, key, *values)
+
+    async def _connected(self) -> Redis:
+        """Return the connections, opened anew if need be."""
+        if self._server is None:
+            from redis.asyncio import Redis  # noqa: PLC0415 - an extra
+            from redis.asyncio.retry import Retry  # noqa: PLC0415
+            from redis.backoff import NoBackoff  # noqa: PLC0415
+
+            url = self._url.reveal().replace("valkey", "redis", 1)
+            self._server = Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 1))
+            persistence = await self._server.info("persistence")
+            self._durable = bool(persistence.get("aof_enabled"))
+            if not self._durable and str(self) not in _warned:
+                _warned.add(str(self))
+                logger.warning(_FORGETS, self)
+        return self._server
+
+    async def _disconnect(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            await server.aclose()
+
+    def _require_library(self) -> tuple[type[Exception], ...]:
+        try:
+            from redis.exceptions import RedisError  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise InputError('Redis needs redis-py: pip install "enlighten-async[redis]"') from None
+        return (RedisError,)
+
+    def _meaning(self, error: Exception, text: str) -> Exception:
+        from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError  # noqa: PLC0415
+
+        if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
+            return InputError(f"{self} cannot keep the state ({text}): check the user and the password")
+        return DatabaseUnavailable(text)
+
+
+_FORGETS = (
+    "%s appends to no file (appendonly is off): when it ends it forgets how much of the month is spent, and "
+    "with a plan that limits the month nothing is sent then until set_month_used tells: turn appendonly on, "
+    "or keep the state in PostgreSQL or in a file"
+)
+
+
+def server_backend(url: Callable[[], str], clock: Clock) -> ServerBackend:
+    """Return the backend of a URL.
+
+    Args:
+        url: returns the URL.
+        clock: the source of time.
+
+    Raises:
+        InputError: the URL is not valid, or of a kind that is not known, or the library is not installed.
+    """
+    scheme = url().partition(":")[0].lower()
+    if scheme in {"postgresql", "postgres"}:
+        return PostgresBackend(url, clock)
+    if scheme in {"redis", "rediss", "valkey", "valkeys"}:
+        return RedisBackend(url, clock)
+    raise InputError(
+        f"state cannot be a {scheme}:// URL: give the path of a file, or a URL of postgresql://, redis:// or "
+        "rediss://"
+    )

@@ -1,0 +1,189 @@
+"""Servers for shared state, started, killed and stopped by tests: Redis, Valkey and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
+
+import pytest
+
+START_TIMEOUT_S = 30.0
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class RedisServer:
+    """A Redis or Valkey server.
+
+    Args:
+        folder: a folder of its own.
+        program: `redis-server` or `valkey-server`.
+        durable: whether it appends to a file.
+    """
+
+    def __init__(self, folder: Path, program: str = "redis-server", *, durable: bool = False) -> None:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+        self._folder, self._program, self._durable = folder, program, durable
+        self._port = free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.start()
+
+    def start(self) -> None:
+        """Start it; without a file to append to it begins empty."""
+        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
+        options += ["--appendonly", "yes" if self._durable else "no"]
+        self._process = subprocess.Popen([self._program, *options], stdout=subprocess.DEVNULL)
+        assert _listens(self._port, self._process)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        self.start()
+
+    def empty(self) -> None:
+        """Let it forget everything."""
+        with socket.create_connection(("127.0.0.1", self._port)) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            assert connection.recv(100) == b"+OK\r\n"
+
+    def stand_still(self) -> None:
+        """Let it answer nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.send_signal(signal.SIGCONT)
+        self.kill()
+
+
+class PostgresServer:
+    """A PostgreSQL server with one database, that trusts whoever connects.
+
+    Args:
+        folder: a folder of its own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
+        initdb = str(found[0]) if found else shutil.which("initdb")
+        if initdb is None:
+            pytest.skip("PostgreSQL is not installed")
+        self._bin = Path(initdb).parent
+        # A server refuses to run as root: it runs as the user of Debian's package then.
+        self._as = (
+            () if os.getuid() else ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
+        )
+        self._data = folder / "data"
+        self._data.mkdir(mode=0o700)
+        self._port = free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+        if self._as:
+            shutil.chown(self._data, "postgres", "postgres")
+            for parent in self._data.relative_to(tempfile.gettempdir()).parents[:-1]:
+                (tempfile.gettempdir() / parent).chmod(0o755)  # pytest's folders are open to their owner only
+        self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "-D", str(self._data))
+        self.start()
+
+    def _run(self, program: str, *options: str) -> None:
+        command = [*self._as, str(self._bin / program), *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self._data)
+
+    def start(self) -> None:
+        """Start it."""
+        options = ["-D", str(self._data), "-p", str(self._port), "-h", "127.0.0.1", "-k", ""]
+        command = [*self._as, str(self._bin / "postgres"), *options]
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:  # what is left of the server that crashed may be in the way
+            with (self._data / "server.log").open("ab") as log:
+                self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._data)
+            if _listens(self._port, self._process):
+                return
+        raise TimeoutError("PostgreSQL does not start")
+
+    def restart(self) -> None:
+        """Let it crash, and start it again: it keeps what was committed."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
+        self.start()
+
+    def empty(self) -> None:
+        """Drop the tables."""
+        asyncio.run(self._execute("DROP TABLE IF EXISTS enlighten_texts, enlighten_meta"))
+
+    async def _execute(self, statement: str) -> None:
+        import asyncpg  # noqa: PLC0415 - installed where there is a server
+
+        connection = await asyncpg.connect(self.url)
+        await connection.execute(statement)
+        await connection.close()
+
+    def stand_still(self) -> None:
+        """Let it answer nothing, nor any of its processes."""
+        for process in self._processes():
+            os.kill(process, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again."""
+        for process in self._processes():
+            os.kill(process, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        return [self._process.pid, *map(int, children.split())]
+
+    def stop(self) -> None:
+        """End it."""
+        self.go_on()
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
+
+
+Server: TypeAlias = RedisServer | PostgresServer
+
+SERVERS: Mapping[str, Callable[[Path], Server]] = MappingProxyType(
+    {
+        "redis": RedisServer,
+        "redis-aof": partial(RedisServer, durable=True),
+        "valkey": partial(RedisServer, program="valkey-server"),
+        "postgres": PostgresServer,
+    }
+)
+"""Makers of servers, by name."""
+
+
+def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until a server listens; tell whether it does, and has not ended."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False

@@ -1,0 +1,149 @@
+"""URLs of servers, whose passwords are shown nowhere, and what is refused before anything is asked."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any
+
+import anyio
+import pytest
+
+from enlighten_async import EnlightenClient
+from enlighten_async.clock import SystemClock
+from enlighten_async.errors import InputError
+from enlighten_async.state import server_backend
+from enlighten_async.state.servers import ServerUrl, is_url
+from tests.world import API_KEY, World
+
+PASSWORD = "CANARY-p%40ss"
+PLAIN = "CANARY-p@ss"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("enlighten.db", False),
+        ("/var/lib/enlighten.db", False),
+        ("C:\\enlighten.db", False),
+        ("postgresql://host/db", True),
+        ("REDIS://host", True),
+        ("mysql://host", True),
+    ],
+)
+def test_a_url_is_told_from_a_path(state: str, told: bool) -> None:
+    """A drive of Windows is no scheme."""
+    assert is_url(state) is told
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (
+            f"postgresql://me:{PASSWORD}@db.example:5433/solar?sslmode=disable",
+            "postgresql://db.example:5433/solar",
+        ),
+        (f"postgresql://db.example/solar?user=me&password={PASSWORD}", "postgresql://db.example/solar"),
+        (f"rediss://:{PASSWORD}@[::1]:6380/2", "rediss://[::1]:6380/2"),
+        ("postgresql:///solar", "postgresql:///solar"),
+    ],
+)
+def test_a_url_is_shown_without_user_and_password(url: str, shown: str) -> None:
+    """Nor in texts of others."""
+    found = ServerUrl(lambda: url)
+    assert (str(found), found.reveal()) == (shown, url)
+    assert PASSWORD not in repr(vars(found)) + repr(found)
+    told = found.masked(f"bad password {PASSWORD}, that is {PLAIN}")
+    assert ("CANARY" in told) is ("CANARY" not in url)
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("redis://localhost", True),
+        ("redis://127.0.0.1:6379", True),
+        ("redis://[::1]", True),
+        ("postgresql:///solar", True),
+        ("postgresql://db/solar", False),
+        ("postgresql://10.0.0.1/solar", False),
+    ],
+)
+def test_a_server_of_this_machine_is_told_from_another(url: str, local: bool) -> None:
+    """Without a look-up."""
+    assert ServerUrl(lambda: url).is_local is local
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://me:CANARY@host/db", "cannot be a mysql:// URL"),
+        ("postgresql://me:CANARY@host:port/db", "not a valid URL"),
+        ("redis://[me:CANARY@host", "not a valid URL"),
+    ],
+)
+def test_a_wrong_url_is_refused_without_its_password(url: str, words: str) -> None:
+    """As soon as the client is made."""
+    with pytest.raises(InputError, match=words) as caught:
+        World().client(state=url)
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value)) + everything(caught.value)
+
+
+def everything(error: BaseException) -> str:
+    """Return all local variables of the package's frames of an error and of those before it."""
+    texts = []
+    for each in (error, error.__cause__, error.__context__):
+        frames = traceback.walk_tb(each.__traceback__) if each is not None else ()
+        texts += [
+            repr(frame.f_locals) for frame, _ in frames if "enlighten_async" in frame.f_globals["__name__"]
+        ]
+    return "".join(texts)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "redis"])
+def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """With the extra to install."""
+    for name in ("asyncpg", "redis", "redis.exceptions"):
+        monkeypatch.setitem(sys.modules, name, None)
+    extra = {"postgresql": "postgres", "redis": "redis"}[scheme]
+    with pytest.raises(InputError, match=rf"pip install \"enlighten-async\[{extra}\]\""):
+        server_backend(lambda: f"{scheme}://127.0.0.1/", SystemClock())
+
+
+@pytest.mark.parametrize(
+    "url", [f"postgresql://me:{PASSWORD}@127.0.0.1:1/db", f"redis://:{PASSWORD}@127.0.0.1:1"]
+)
+def test_a_server_that_is_not_there_is_told_without_the_password(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the log and by the error."""
+    pytest.importorskip("asyncpg" if url.startswith("p") else "redis", reason="an extra is not installed")
+
+    async def ask() -> None:
+        async with World().client(state=url) as client:
+            await client.with_options(max_wait=1).systems()
+
+    with pytest.raises(Exception, match="state cannot be reached") as caught:
+        anyio.run(ask)
+    told = "".join(traceback.format_exception(caught.value)) + everything(caught.value) + caplog.text
+    assert "cannot be used" in told
+    assert "CANARY" not in told
+
+
+def test_a_server_is_refused_on_trio() -> None:
+    """Before anything is asked."""
+    pytest.importorskip("redis", reason="an extra is not installed")
+
+    async def ask() -> None:
+        async with World().client(state="redis://127.0.0.1:1") as client:
+            await client.systems()
+
+    with pytest.raises(InputError, match="asyncio only"):
+        anyio.run(ask, backend="trio")
+
+
+def test_a_client_shows_no_password() -> None:
+    """Nor do its parts."""
+    pytest.importorskip("redis", reason="an extra is not installed")
+    client = EnlightenClient(API_KEY, "u", state=f"redis://:{PASSWORD}@127.0.0.1:1")
+    parts: list[Any] = [client, vars(client), client._in_state, vars(client._in_state)]
+    assert "CANARY" not in "".join(map(repr, parts))
