@@ -10,24 +10,37 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
+from typing import Any
 
 from attrs import frozen
 
 from benchmarks.ours import PLENTY
 from benchmarks.payload import SYSTEM_ID, WEEK, YEAR, span_until_now
 from benchmarks.server import serving
-from enlighten_async import EnlightenClient, as_completed
+from enlighten_async import EnlightenClient, RgmStats, as_completed
+from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator.simulation.system import encode_id
+from enlighten_async.export.encoders import CsvEncoder, JsonLinesEncoder
 
 README = Path(__file__).with_name("README.md")
 OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
 QUERIES, ROUNDS = 20, 7
 MAX_STALL_MS = 10.0
 """Milliseconds for which another task may wait, in most rounds."""
+
+
+@frozen
+class Written:
+    """A year as JSON, and as plain values."""
+
+    rows: bytes
+    columns: bytes
+    plain: Mapping[str, object]
 
 
 @frozen
@@ -51,6 +64,22 @@ JOBS = (
     Job(f"{QUERIES} years, into a state file", QUERIES, durable=True),
 )
 AGAIN = f"{QUERIES} years, from the state file"
+KEPT, READ = "a year, into memory", "a year, from memory"
+PYTHON = "plain Python in a thread"
+IN_THREAD: Mapping[str, Callable[[RgmStats, Written], object]] = MappingProxyType(
+    {
+        PYTHON: lambda *_: [None for _ in range(2_000_000) if not _],
+        "`to_json()` of a year": lambda year, _: year.to_json(),
+        "`to_json(columns=True)`": lambda year, _: year.to_json(columns=True),
+        "`to_dict()`": lambda year, _: year.to_dict(),
+        "`from_json()`": lambda _, written: RgmStats.from_json(written.rows),
+        "`from_json()` of columns": lambda _, written: RgmStats.from_json(written.columns),
+        "`from_dict()`": lambda _, written: RgmStats.from_dict(written.plain),
+        "CSV of a year": lambda year, _: CsvEncoder().encode(year._table()),
+        "JSON Lines of a year": lambda year, _: JsonLinesEncoder().encode(year._table()),
+    }
+)
+"""What a web backend has a thread do with an answer, beside what any thread costs the others."""
 
 Round = dict[str, tuple[float, float]]
 """Milliseconds by job: in all, and the longest that another task waited."""
@@ -79,29 +108,48 @@ async def play(url: str, start: int, end: int) -> Round:
     figures = Round()
     with tempfile.TemporaryDirectory() as folder:
         for job in JOBS:
-            async with opened(url, Path(folder) / "state.db" if job.durable else None) as client:
+            async with opened(url, state=Path(folder) / "state.db" if job.durable else None) as client:
                 await client.rgm_stats(SYSTEM_ID, start_at=start, end_at=end)  # imports at first use
-                figures[job.name] = await timed(client, job.queries, start, end)
+                figures[job.name] = await timed(fetch(client, job.queries, start, end))
                 if job.durable:
-                    figures[AGAIN] = await timed(client, job.queries, start, end)
+                    figures[AGAIN] = await timed(fetch(client, job.queries, start, end))
+    async with opened(url, cache=MemoryCache()) as client:
+        figures[KEPT] = await timed(fetch(client, 1, start, end))
+        figures[READ] = await timed(fetch(client, 1, start, end))
+        year = await client.with_options(user_id=encode_id(2)).rgm_stats(
+            SYSTEM_ID, start_at=start, end_at=end
+        )
+    written = Written(year.to_json(), year.to_json(columns=True), year.to_dict())
+    for name, work in IN_THREAD.items():
+        figures[name] = await timed(asyncio.to_thread(work, year, written))
     return figures
 
 
 @asynccontextmanager
-async def opened(url: str, state: Path | None) -> AsyncIterator[EnlightenClient]:
+async def opened(
+    url: str, *, state: Path | None = None, cache: MemoryCache | None = None
+) -> AsyncIterator[EnlightenClient]:
     """Open a client."""
-    if state is None:
-        async with EnlightenClient("key", encode_id(1), plan=PLENTY, base_url=url) as client:
-            yield client
-        return
-    async with EnlightenClient("key", encode_id(1), plan=PLENTY, base_url=url, state=state) as client:
+    more: dict[str, Any] = {} if state is None else {"state": state}
+    more |= {} if cache is None else {"interval_cache": cache}
+    async with EnlightenClient("key", encode_id(1), plan=PLENTY, base_url=url, **more) as client:
         yield client
 
 
-async def timed(client: EnlightenClient, queries: int, start: int, end: int) -> tuple[float, float]:
-    """Query so many years side by side; return how long it took, and the longest that a task waited."""
+async def fetch(client: EnlightenClient, queries: int, start: int, end: int) -> None:
+    """Query so many years side by side."""
     users = [client.with_options(user_id=encode_id(2 + number)) for number in range(queries)]
     years = [user.rgm_stats(SYSTEM_ID, start_at=start, end_at=end) for user in users]
+    if queries == 1:
+        await years[0]
+        return
+    async with as_completed(years) as outcomes:
+        async for _ in outcomes:
+            pass
+
+
+async def timed(work: Coroutine[object, object, object]) -> tuple[float, float]:
+    """Do something; return how long it took, and the longest that another task waited."""
     gc.collect()
     longest = 0.0
 
@@ -116,24 +164,23 @@ async def timed(client: EnlightenClient, queries: int, start: int, end: int) -> 
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0)
     began = time.perf_counter()
-    if queries == 1:
-        await years[0]
-    else:
-        async with as_completed(years) as outcomes:
-            async for _ in outcomes:
-                pass
+    done = await work
     took = time.perf_counter() - began
     watching.cancel()
+    del done  # to give memory back is no part of it
     return 1000 * took, 1000 * longest
 
 
 def table(rounds: Sequence[Round]) -> list[str]:
     """Return the figures as Markdown."""
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {len(rounds)} rounds."
-    lines = [machine, "", "| job | ms | longest stall, ms, median | of all rounds |", "|---|---|---|---|"]
+    title = "| job | ms | longest stall, ms, median | of all rounds | of that of plain Python |"
+    lines = [machine, "", title, "|---|---|---|---|---|"]
+    usual = median(each[PYTHON][1] for each in rounds)
     for job in rounds[0]:
         took, stalls = median(each[job][0] for each in rounds), [each[job][1] for each in rounds]
-        lines.append(f"| {job} | {took:.0f} | {median(stalls):.1f} | {max(stalls):.1f} |")
+        figures = [median(stalls), max(stalls), median(stalls) / usual]
+        lines.append(f"| {job} | {took:.0f} | {' | '.join(f'{each:.1f}' for each in figures)} |")
     return lines
 
 

@@ -561,7 +561,26 @@ def _plain_window(window: Window) -> dict[str, object]:
 
 
 def _window(raw: Any, _: object) -> Window:
-    return Window(_seconds(raw["start_at"]), _seconds(raw["end_at"]))
+    return Window(_named(raw, "start_at", _seconds), _named(raw, "end_at", _seconds))
+
+
+def _named(raw: Any, name: str, read: Callable[[object], T]) -> T:
+    """Return what is read of an attribute; the error names it."""
+    try:
+        return read(raw[name])
+    except (LookupError, TypeError, ValueError):
+        raise msgspec.ValidationError(f"no {name}, or none that can be read") from None
+
+
+def _reason(raw: object, _: object = None) -> Reason:
+    return Reason(_of_kind(raw, str))
+
+
+def _mapping(raw: object, hint: Any) -> dict[str, object]:
+    kind = get_args(hint)[1]
+    return {
+        name: each if kind is object else _of_kind(each, kind) for name, each in _of_kind(raw, dict).items()
+    }
 
 
 _WRITE: Final[Mapping[Any, Callable[[Any], object]]] = MappingProxyType(
@@ -582,7 +601,7 @@ def _writer(model: type[Any]) -> Callable[[Any], dict[str, object]]:
     if model is Coverage:
         names["_gaps"] = override(rename="gaps")
     attributes = make_dict_unstructure_fn(model, _converter, **names)
-    derived = next((told for kind, told in DERIVED.items() if issubclass(model, kind)), ())
+    derived = _derived(model)
     if not derived:
         return attributes
     return lambda value: (
@@ -596,19 +615,45 @@ DERIVED: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
 """Properties that are told beside the attributes."""
 
 
+def _derived(model: type) -> tuple[str, ...]:
+    """Return the properties of a model that are told beside its attributes."""
+    return next((told for kind, told in DERIVED.items() if issubclass(model, kind)), ())
+
+
 def _reader(model: type[Any]) -> Callable[[Any, object], Any]:
     """Return the function that makes a model of a class of plain values."""
     resolve_types(model)
     names: dict[str, Any] = {"_gaps": override(rename="gaps")} if model is Coverage else {}
     read = make_dict_structure_fn(model, _converter, **names)
-    if not issubclass(model, Lifetime):
-        return read
 
-    def lifetime(raw: Any, _: object) -> Any:
-        coverage = _converter.structure(raw["coverage"], Coverage)
-        return evolve(read(raw, model), missing=coverage.gaps(), notes=coverage.notes)
+    def checked(raw: Any, _: object) -> Any:
+        if not isinstance(raw, Mapping):
+            raise TypeError(f"{type(raw).__name__} in place of an object")
+        found = read(raw, model)
+        if isinstance(found, Lifetime):
+            coverage = _coverage_of_days(raw.get("coverage"))
+            found = evolve(found, missing=coverage.gaps(), notes=coverage.notes)
+        _check_derived(raw, found)
+        return found
 
-    return lifetime
+    return checked
+
+
+def _coverage_of_days(raw: object) -> Coverage:
+    """Return the coverage of a lifetime, which is none of its attributes."""
+    try:
+        return _converter.structure(raw, Coverage)
+    except Exception as error:  # noqa: BLE001 - as above
+        problem = transform_error(error, "coverage", _problem)[0]
+    raise msgspec.ValidationError(problem)
+
+
+def _check_derived(raw: Mapping[str, object], model: object) -> None:
+    """Check that what follows from other values does agree with them, where it is told."""
+    for name in _derived(type(model)):
+        own = _converter.unstructure(getattr(model, name))
+        if name in raw and name != "coverage" and (raw[name] != own or type(raw[name]) is not type(own)):
+            raise msgspec.ValidationError(f"{name} does not follow from the other values")
 
 
 _converter = Converter()
@@ -622,10 +667,12 @@ _converter.register_unstructure_hook_func(_is(Series), lambda series: series)
 _converter.register_unstructure_hook_func(_is(Mapping), dict)
 _converter.register_structure_hook_func(_is(Series), _series)
 _converter.register_structure_hook_func(_is(tuple), _items)
-_converter.register_structure_hook_func(_is(Mapping), lambda raw, _: dict(_of_kind(raw, dict)))
+_converter.register_structure_hook_func(_is(Mapping), _mapping)
 _converter.register_structure_hook_func(_is_plain_union, _of_kinds)
 _converter.register_structure_hook(datetime, _instant)
 _converter.register_structure_hook(date, lambda raw, _: date.fromisoformat(_of_kind(raw, str)))
 _converter.register_structure_hook(Window, _window)
-_converter.register_structure_hook(Gap, lambda raw, _: Gap(_window(raw, Window), Reason(raw["reason"])))
-_converter.register_structure_hook(Reason, lambda raw, _: Reason(raw))
+_converter.register_structure_hook(
+    Gap, lambda raw, _: Gap(_window(raw, Window), _named(raw, "reason", _reason))
+)
+_converter.register_structure_hook(Reason, _reason)

@@ -6,6 +6,7 @@ The capsules are made with nanoarrow; buffers are not copied.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -116,14 +117,16 @@ def to_polars(table: Table) -> polars.DataFrame:
     return load("polars", "polars").DataFrame(table)
 
 
-def to_pandas(table: Table, stamp: str, tz: str | None) -> pandas.DataFrame:
+def to_pandas(table: Table, stamp: str, tz: str | tzinfo | None) -> pandas.DataFrame:
     """Return a data frame of pandas, made by way of numpy.
 
     Raises:
         InputError: there is no such time zone or stamp, or rows have no start.
     """
-    zone = None if tz is None else time_zone(tz)
-    if stamp not in {"end", "start"}:
+    zone = time_zone(tz) if isinstance(tz, str) else tz
+    if not isinstance(zone, tzinfo | None):
+        raise InputError(f"tz must be an IANA name or a ZoneInfo, not {type(tz).__name__}")
+    if stamp not in ("end", "start"):  # no set: something else may have no hash
         raise InputError(f"stamp must be 'end' or 'start', not {stamp!r}")
     if stamp == "start" and not table.of_intervals:
         raise InputError("these rows are no intervals and have no start: leave out stamp='start'")

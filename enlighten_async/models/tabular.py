@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     import pandas
     import polars
     import pyarrow
@@ -63,7 +65,9 @@ class Tabular:
 
         return frames.to_polars(self._table())
 
-    def to_pandas(self, stamp: Literal["end", "start"] = "end", tz: str | None = None) -> pandas.DataFrame:
+    def to_pandas(
+        self, stamp: Literal["end", "start"] = "end", tz: str | tzinfo | None = None
+    ) -> pandas.DataFrame:
         """Return the rows as a data frame of pandas; the same with and without pyarrow.
 
         Instants are aware, with microseconds; columns of integers that may be null are `Int64`, other
@@ -72,7 +76,7 @@ class Tabular:
         Args:
             stamp: "end" for the column `end_at`, as the service stamps intervals; "start" for `start_at`,
                 their beginning, in place of it.
-            tz: IANA name of the time zone in which instants are shown; by default UTC.
+            tz: the time zone in which instants are shown, a `ZoneInfo` or its IANA name; by default UTC.
 
         Raises:
             InputError: pandas is not installed, the time zone is not known, or the rows are no intervals and

@@ -63,7 +63,7 @@ def row(kind: type[Any], turn: int) -> Any:
 
 def series(kind: type[Any], count: int) -> Series[Any]:
     """Return a series of rows, channel by channel if they have one, with nulls where these may be."""
-    columns = []
+    columns: list[list[float]] = []
     for place, column in enumerate(columns_of(kind)):
         half = -(-count // 2)
         if column.typecode == "q":

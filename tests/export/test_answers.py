@@ -233,3 +233,21 @@ def test_every_figure_has_a_unit_or_is_known_to_have_none() -> None:
     assert sorted(without - {"id"}) == sorted({*UNITLESS} - {"id"})
     assert set(units.values()) == {"Wh", "W", "s", "%"}
     assert (units["wh_del"], units["curr_w"], units["soc"], units["duration"]) == ("Wh", "W", "%", "s")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"tz": "Mars/Olympus"}, "Mars/Olympus"),
+        ({"tz": ""}, "not known"),
+        ({"tz": 5}, "tz must be an IANA name or a ZoneInfo, not int"),
+        ({"tz": b"UTC"}, "not bytes"),
+        ({"stamp": "middle"}, "stamp must be 'end' or 'start', not 'middle'"),
+        ({"stamp": None}, "not None"),
+        ({"stamp": ["end"]}, "stamp must be"),
+    ],
+)
+def test_arguments_of_pandas_are_checked(wrong: dict[str, Any], told: str) -> None:
+    """Before anything is done, so without the library as well."""
+    with pytest.raises(InputError, match=told):
+        answer(models.RgmStats).to_pandas(**wrong)

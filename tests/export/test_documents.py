@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Iterator
 from types import UnionType
 from typing import Any, get_args, get_origin
 
+import msgspec
 import pytest
 from attrs import evolve, fields, has, resolve_types
 from hypothesis import given
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from enlighten_async import models
 from enlighten_async.errors import InputError
-from enlighten_async.export import documents
+from enlighten_async.export import documents, shapes
 from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.intervals import Meta, SeriesResult
@@ -22,7 +24,7 @@ from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.series import NAN, Series, columns_of, row_class
 from enlighten_async.windows import DAY, Window
 from tests.effort import examples
-from tests.export.answers import GRID, START, answer, kinds
+from tests.export.answers import GRID, START, answer, kinds, row
 
 DOCUMENTED = [
     kind
@@ -220,8 +222,8 @@ def test_json_of_others_is_read() -> None:
     """With more in its rows than ours, brackets in texts, and what looks like a series in a text."""
     before = evolve(answer(models.RgmStats, 7), timezone='"intervals":[{ \\"intervals":[1]')
     plain: Any = before.to_dict()
-    for place, row in enumerate(plain["intervals"]):
-        row["note"] = ["]", "}, {", '"intervals":[', {"a": [1]}][place % 4]
+    for place, each in enumerate(plain["intervals"]):
+        each["note"] = ["]", "}, {", '"intervals":[', {"a": [1]}][place % 4]
     for text in (json.dumps(plain), json.dumps(plain, indent=1), json.dumps({**plain, "more": [plain] * 2})):
         assert models.RgmStats.from_json(text) == before
 
@@ -299,3 +301,66 @@ def test_required_attributes_are_asked_for() -> None:
     with pytest.raises(InputError, match="system_id"):
         models.Summary.from_dict({})
     assert all(has(kind) for kind in DOCUMENTED)
+
+
+WINDOW = Window(START, START + 2 * GRID)
+
+
+def places(values: Any, *before: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of each value that is neither a list nor an object, and of each list and object."""
+    if before:
+        yield before
+    if isinstance(values, dict | list):
+        for name, each in values.items() if isinstance(values, dict) else enumerate(values):
+            yield from places(each, *before, name)
+
+
+@pytest.mark.parametrize("kind", DOCUMENTED, ids=lambda kind: kind.__name__)
+def test_each_field_is_checked(kind: type[Any]) -> None:
+    """What is not of the shape is an error, wherever it stands: of a series in rows or not."""
+    shape = getattr(shapes, f"{kind.__name__}Dict")
+    before = kind_of(kind).to_dict()
+    assert kind.from_dict(msgspec.convert(before, shape)) == kind_of(kind)
+    # Of lists of the same things, the last one: their fields are the same.
+    for path in {(len(each), each[-1]): each for each in places(before)}.values():
+        for wrong in WRONG:
+            plain = inner = kind_of(kind).to_dict()
+            for step in path[:-1]:
+                inner = inner[step]
+            inner[path[-1]] = wrong
+            try:
+                msgspec.convert(plain, shape)
+            except msgspec.ValidationError as error:
+                if "missing required" in str(error):
+                    continue  # all but a few attributes may be left out
+                with pytest.raises(InputError, match=str(path[0])):
+                    pytest.fail(f"{path} may be {wrong}: {kind.from_dict(plain)}")
+
+
+WRONG: list[object] = [True, 2.5, "x", [[]], {"x": 1}, None]
+
+
+def kind_of(kind: type[Any]) -> Any:
+    """Return an object of a class."""
+    if kind in kinds():
+        return answer(kind, 2)
+    return OTHERS[kind] if kind in OTHERS else row(kind, 0)
+
+
+OTHERS: dict[type[Any], Any] = {
+    models.Coverage: Coverage(WINDOW, GRID, (Gap(WINDOW, Reason.FAILED),)),
+    models.Gap: Gap(WINDOW, Reason.FAILED),
+    models.MeterIntervals: answer(models.RgmStats).meter_intervals[0],
+    models.QuotaStatus: models.QuotaStatus(
+        WINDOW.end_at,
+        row(models.QuotaWindow, 0),
+        row(models.QuotaWindow, 0),
+        None,
+        in_flight=1,
+        queued=2,
+        waiting=None,
+        until=None,
+        learned={"minute": 3},
+    ),
+    models.Receipt: models.Receipt(waited={"minute": 1.5}, left={"minute": 3}),
+}

@@ -162,6 +162,7 @@ def test_pandas_shows_instants_in_a_zone(zone: str, stamp: Any) -> None:
     moments = [each.to_pydatetime() for each in frame[f"{stamp}_at"]]
     assert moments == [row.end_at - before for row in stats.intervals]
     assert str(frame[f"{stamp}_at"].dtype) == f"datetime64[us, {zone}]"
+    assert frame.equals(stats.to_pandas(stamp=stamp, tz=ZoneInfo(zone)))
     offsets = [each.utcoffset() for each in moments]
     assert offsets == [
         (row.end_at - before).astimezone(ZoneInfo(zone)).utcoffset() for row in stats.intervals
