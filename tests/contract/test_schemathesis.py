@@ -36,6 +36,7 @@ YEARS = 2 * 365 * 86_400
 SCHEMAS = "components/schemas"
 INVERTER = f"{SCHEMAS}/InvertersSummaryByEnvoyOrSiteResponse/properties/micro_inverters/items/properties"
 SAID = openapi.document()["components"]["schemas"]["ClientError"]["properties"]
+SYSTEM = openapi.document()["components"]["schemas"]["SystemsResponse"]["properties"]["systems"]["items"]
 REFUSED = {
     "type": "object",
     "properties": {
@@ -92,9 +93,9 @@ AMENDMENTS: tuple[tuple[str, dict[str, Any], str], ...] = (
         "real answers: local time with its offset; the file's own words: null without a report",
     ),
     (
-        f"{SCHEMAS}/SystemsResponse/properties/systems/items/properties/state",
-        {"nullable": True},
-        "not known of v2: countries without states have null in the service's v4",
+        f"{SCHEMAS}/SystemsResponse/properties/systems/items",
+        {"required": [name for name in SYSTEM["required"] if name != "state"]},
+        "real answers: where a country has no states there is no `state`",
     ),
 )
 """Where the file is wrong or silent, what holds instead (`None`: nothing), and how that is known."""

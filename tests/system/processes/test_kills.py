@@ -51,7 +51,8 @@ BACKENDS = ("asyncio", "trio")
 ANSWERED = range(WINDOWS + 1) if EFFORT > 1 else (0, 1, 2, *range(5, 50, 5), 52, 53)
 """How many windows were answered when a process is killed; with more effort, every number."""
 HOUR = 3600
-PATIENCE = 60.0
+PATIENCE = 240.0
+"""Seconds for a process to end; one at a time, a year takes forty on two cores that others use too."""
 
 
 class Shop:
@@ -140,7 +141,7 @@ class File:
 
     def finished(self, process: subprocess.Popen[str]) -> dict[str, Any]:
         """Wait for the end of a process; see that it got the whole truth, and return what it spent."""
-        said, _ = process.communicate(timeout=PATIENCE)
+        said = output(process)
         assert process.returncode == 0
         found: dict[str, Any] = json.loads(said)
         assert (found["rows"], found["complete"], found["rejected"]) == (self.shop.digest, True, 0)
@@ -148,7 +149,7 @@ class File:
 
     def died(self, process: subprocess.Popen[str], by: int = signal.SIGKILL) -> None:
         """See that a process was killed by this signal, and wait until all it has sent has arrived."""
-        process.communicate(timeout=PATIENCE)
+        output(process)
         assert process.returncode == -by
         self.kills += 1
         self.shop.settle()
@@ -277,6 +278,14 @@ def test_ctrl_c_and_again(shop: Shop, tmp_path: Path) -> None:
     assert f"sent {counts.by_key['any'] - before}, rejected 0" in said
     assert counts.by_key["any"] <= windows + AT_ONCE
     assert written(table) == [(row[0], row[3]) for row in shop.truth.within(old) if not row[1]]
+
+
+def output(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a process, and return what it said; one that hangs does not outlive its test."""
+    try:
+        return process.communicate(timeout=PATIENCE)[0]
+    finally:
+        process.kill()
 
 
 def written(table: Path) -> list[tuple[float, float]]:
