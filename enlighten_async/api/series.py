@@ -51,10 +51,10 @@ class LearnedSpans:
         """Note the seconds that one request may ask for, by an answer of this time (epoch seconds)."""
         self._spans[endpoint] = span, now
 
-    def of(self, limits: SeriesLimits, now: float) -> int:
-        """Return the seconds that one request may ask for."""
-        span, learned = self._spans.get(limits.name, (limits.span, now))
-        return min(span, limits.span) if abs(now - learned) < SPAN_MEMORY_S else limits.span
+    def of(self, endpoint: str, longest: int, now: float) -> int:
+        """Return the seconds that one request may ask for; `longest`, as documented, if none were named."""
+        span, learned = self._spans.get(endpoint, (longest, now))
+        return min(span, longest) if abs(now - learned) < SPAN_MEMORY_S else longest
 
 
 @define(eq=False)
@@ -436,7 +436,7 @@ class SeriesPlan(QueryPlan[S, S]):
         # Today as it was some minutes ago may be cached; today as it is now is not.
         if self.range is None and limits.knows_today and not (cached.max_age and zone):
             return Segments((Segment(requests.segment(None)),), open_ended=requests.endpoint.paged)
-        requests.facts.span = min(requests.facts.span, requests.spans.of(limits, now))
+        requests.facts.span = min(requests.facts.span, requests.spans.of(limits.name, limits.span, now))
         if requests.facts.span < limits.span:
             limits = evolve(limits, span=requests.facts.span)
         asked = self.range or Range.today(now, zone)

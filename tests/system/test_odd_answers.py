@@ -170,6 +170,40 @@ async def test_logs_of_a_range_that_is_too_long_come_in_shorter_ones(name: str, 
     assert all(before[1] == after[0] for before, after in pairwise(edges))
 
 
+@pytest.mark.parametrize("name", ["events", "alarms"])
+async def test_how_long_a_range_of_a_log_may_be_is_remembered_for_a_day(name: str) -> None:
+    """By the weeks of one query, by later queries of the client, awaited and streamed, and by the price."""
+    world, refused = World(), 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal refused
+        first, last = (int(request.url.params[name]) for name in ("start_time", "end_time"))
+        headers = {"date": formatdate(world.clock.now(), usegmt=True)}
+        if last - first > 2 * 86_400:
+            refused += 1
+            told = {"message": "No", "details": "range cannot be more than 2 days"}
+            return httpx.Response(422, json=told, headers=headers)
+        return httpx.Response(200, json={"system_id": 7, name: []}, headers=headers)
+
+    client = world.v4(transport=httpx.MockTransport(answer))
+
+    def query() -> Any:
+        return getattr(client, name)(
+            7, start_time=world.clock.now() - 28 * 86_400, end_time=world.clock.now()
+        )
+
+    first = await query()
+    assert (first.coverage.complete, refused, first.receipt.sent) == (True, 1, 17)
+    world.clock.advance(3600)
+    assert (await query().estimate()).at_most == 14
+    assert (await query()).receipt.sent == 14
+    parts = [part async for part in query()]
+    assert (len(parts), refused) == (14, 1)
+    world.clock.advance(86_400)
+    assert (await query()).coverage.complete
+    assert refused == 2  # it may have changed
+
+
 async def test_a_log_that_is_always_too_long_is_an_error() -> None:
     """After a few requests, not many."""
     client = opened("v4", {"message": "No", "details": "range cannot be more than 0 days"}, 422)

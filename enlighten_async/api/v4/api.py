@@ -283,7 +283,7 @@ class ApiV4:
         self, system_id: int, *, start_time: Moment, end_time: Moment | None = None
     ) -> AnswerPlan[models.Events]:
         """Plan the events of a system and its devices in a range of time."""
-        return EVENTS.plan(system_id, start_time, end_time)
+        return EVENTS.plan(system_id, start_time, end_time, spans=self.spans)
 
     def alarms(
         self,
@@ -294,7 +294,7 @@ class ApiV4:
         cleared: bool | None = None,
     ) -> AnswerPlan[models.Alarms]:
         """Plan the alarms of a system in a range of time."""
-        return ALARMS.plan(system_id, start_time, end_time, cleared_params(cleared))
+        return ALARMS.plan(system_id, start_time, end_time, cleared_params(cleared), self.spans)
 
     def open_events(self, system_id: int) -> AnswerPlan[models.OpenEvents]:
         """Plan a list of the events that are not over."""

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from attrs import field, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import longest_range
+from enlighten_async.api.series import LearnedSpans, RangeFacts
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.cache import SeriesIndex
 from enlighten_async.errors import EnlightenError, InputError, RangeError
@@ -61,9 +62,21 @@ class EventLog(Generic[R, A]):
     times: Callable[[R], tuple[datetime | None, datetime | None]]
 
     def plan(
-        self, system_id: int, start_time: Moment, end_time: Moment | None, params: Params = ()
+        self,
+        system_id: int,
+        start_time: Moment,
+        end_time: Moment | None,
+        params: Params = (),
+        spans: LearnedSpans | None = None,
     ) -> EventsPlan[R, A]:
         """Return the plan of a query for a range.
+
+        Args:
+            system_id: the system.
+            start_time: its start.
+            end_time: its end; `None`: now.
+            params: parameters beside the range.
+            spans: the lengths of ranges that the service has named in earlier queries.
 
         Raises:
             InputError: an end is no instant, or they are the wrong way round.
@@ -72,7 +85,7 @@ class EventLog(Generic[R, A]):
         end = None if end_time is None else epoch(end_time, "end_time")
         if end is not None and end < start:
             raise InputError(f"end_time {end_time} is before start_time {start_time}: swap them")
-        return EventsPlan(self, system_id, start, end, params)
+        return EventsPlan(self, system_id, start, end, params, spans or LearnedSpans())
 
     def newest_of_each(self, parts: Sequence[A]) -> tuple[R, ...]:
         """Return the rows of all parts, oldest first, each as its newest response has it.
@@ -99,7 +112,7 @@ _EPOCH = as_datetime(0)
 
 @frozen
 class EventsPlan(QueryPlan[A, A], Generic[R, A]):
-    """The plan of a query for the events of a range: one request per week.
+    """The plan of a query for the events of a range: one request per week, or as long as the service allows.
 
     Attributes:
         log: the endpoint.
@@ -107,6 +120,8 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         start: epoch seconds.
         end: epoch seconds; `None`, or later than now: now.
         params: parameters beside the range.
+        spans: the lengths of ranges that the service has named in earlier queries.
+        facts: the facts about ranges that the service has told meanwhile.
     """
 
     log: EventLog[R, A]
@@ -114,32 +129,40 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
     start: float
     end: float | None
     params: Params
+    spans: LearnedSpans = field(eq=False, repr=False)
+    facts: RangeFacts = field(init=False, eq=False, repr=False, factory=partial(RangeFacts, WEEK))
 
     def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
         """Return one segment per week; what is older than the service keeps is not asked for."""
+        self.facts.span = span = min(self.facts.span, self.spans.of(self.log.name, WEEK, now))
         end = now if self.end is None else min(self.end, now)
         window = Window(int(self.start), max(int(self.start), int(end)))
         retained = window.clip(Window(_oldest(now), window.end))
         gone = Window(window.start, retained.start)
         doubted = not retained.seconds and cached.doubts_time and cached.doubts_time()
         if doubted and gone.seconds:  # the service's answer to its newest week tells
-            retained = Window(max(gone.start, gone.end - WEEK), gone.end)
+            retained = Window(max(gone.start, gone.end - span), gone.end)
             gone = Window(gone.start, retained.start)
-        weeks = split(retained, WEEK)
+        weeks = split(retained, span)
         return Segments(
             tuple(Segment(self._requests(week, last=week == weeks[-1]), week) for week in weeks),
             window=window,
             unasked=(Gap(gone, Reason.BEYOND_RETENTION),) if gone.seconds else (),
-            pruned=len(split(gone, WEEK)),
+            pruned=len(split(gone, span)),
         )
 
     def reopened(self, layout: Segments, now: float) -> Segments:
         """Return a layout with what it left out as too old, though the service has it by its own time."""
 
         def asking(wanted: Sequence[Window]) -> list[Segment]:
-            return [Segment(self._requests(week), week) for each in wanted for week in split(each, WEEK)]
+            weeks = (week for each in wanted for week in split(each, self.facts.span))
+            return [Segment(self._requests(week), week) for week in weeks]
 
         return with_kept(layout, _oldest(now), asking)
+
+    def is_outdated(self, window: Window) -> bool:
+        """Tell whether a window is longer than the service allows, as it has said meanwhile."""
+        return window.seconds > self.facts.span
 
     def skip(self, part: A, window: Window) -> Reason | None:
         """Tell by a part that a window has not come yet by the service's clock."""
@@ -173,27 +196,30 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         """
         left: list[Window] = [window] if window.seconds else []
         while left:
-            asked, spans = left.pop(), list[int]()
-            part = yield self._request(asked, spans)
+            *later, asked = split(left.pop(), self.facts.span)[::-1]
+            left += later
+            part = yield self._request(asked)
+            if part is None:
+                left.append(asked)
+                continue
             now: int = self._until(part)
             if last and now >= window.end + CLOCK_BEHIND_S:
-                left, last = [*split(Window(window.end, now), WEEK)[::-1], *left], False
-            rest = without(asked, [part.coverage.window])
-            left += [piece for each in rest[::-1] for piece in split(each, min(spans, default=WEEK))[::-1]]
+                left, last = [Window(window.end, now), *left], False
+            left += without(asked, [part.coverage.window])[::-1]
 
     def _until(self, part: A) -> int:
         """Return the end of the range by the time of a part, as far as it was asked for."""
         now = 0.0 if part.coverage.as_of is None else part.coverage.as_of.timestamp()
         return int(now if self.end is None else min(self.end, now))
 
-    def _request(self, window: Window, spans: list[int]) -> Request[A]:
+    def _request(self, window: Window) -> Request[A]:
         return Request(
             self.log.name,
             f"/systems/{self.system_id}/{self.log.name}",
             (("start_time", str(window.start)), ("end_time", str(window.end)), *self.params),
             partial(self._decode, window),
             window,
-            partial(self._empty_answer_for, window, spans),
+            partial(self._empty_answer_for, window),
         )
 
     def _decode(self, window: Window, response: Response) -> A:
@@ -204,13 +230,15 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         coverage = Coverage(window, 1, as_of=page.as_of)
         return self.log.answer(page.system_id, tuple(page), coverage, page.as_of)
 
-    def _empty_answer_for(self, window: Window, spans: list[int], error: EnlightenError) -> A | None:
+    def _empty_answer_for(self, window: Window, error: EnlightenError) -> A | None:
         """Return the part for the end of a window for which there can be nothing, if a 422 is about that.
 
-        Or for nothing of it, if it is too long; how long it may be is added to the spans.
+        Or for nothing of it, if it is too long: it is asked for in pieces.
         """
         if (span := longest_range(error, window.seconds)) is not None:
-            spans.append(span)
+            self.facts.span = min(self.facts.span, span)
+            if isinstance(error, RangeError) and error.response is not None and error.response.date:
+                self.spans.learn(self.log.name, self.facts.span, error.response.date)
             return self.log.answer(self.system_id, (), Coverage(Window(window.start, window.start), 1), None)
         response = error.response if isinstance(error, RangeError) else None
         if response is None or response.status != 422 or response.date is None:
