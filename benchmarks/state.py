@@ -20,9 +20,15 @@ from statistics import median
 
 from attrs import frozen
 
-from enlighten_async import FileTokenStore, StateTokenStore, Tokens
+from enlighten_async import EnlightenClient, FileTokenStore, StateTokenStore, Tokens
+from enlighten_async.emulator import Emulator
+
+WEEK = 604_800
 
 ACCOUNTS, ROUNDS = 10_000, 200
+SYSTEMS = 100_000
+MAX_HELD_S = 1.0
+"""Seconds that the question may take up to when all systems are held."""
 MAX_RENEWAL_MS, MAX_LOAD_MS = 5.0, 1.0
 """Milliseconds that a renewal and a load of one of many accounts may take on a quiet machine."""
 BUSY = 3.0
@@ -55,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     took = asyncio.run(tokens(50 if options.smoke else ACCOUNTS, 3 if options.smoke else ROUNDS))
     slow = took["state: renewal"] > max(MAX_RENEWAL_MS, BUSY * took["plain table: row written"])
     slow = slow or took["state: load"] > max(MAX_LOAD_MS, BUSY * took["plain table: row read"])
+    seconds = asyncio.run(held(100 if options.smoke else SYSTEMS))
+    slow = slow or seconds > MAX_HELD_S
     return int(slow and not options.smoke)
 
 
@@ -154,6 +162,47 @@ def fill(connection: sqlite3.Connection, accounts: int) -> None:
 def row(number: int, accounts: int, word: str = "") -> tuple[bytes, str]:
     """Return the row of an account; a word makes it another one than before, which SQLite would not write."""
     return f"{number % accounts}".encode(), json.dumps({**pair(number).reveal(), "word": word})
+
+
+# Up to when each system is held
+
+
+async def held(systems: int) -> float:
+    """Ask up to when each of many systems is held, of whom three weeks are cached; return the seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, emulator = Path(folder, "enlighten.db"), Emulator()
+        transport = emulator.transport()
+        async with EnlightenClient("key", emulator.demo_user, state=path, transport=transport) as client:
+            await client.rgm_stats(emulator.demo_system)
+            cache_weeks(path, systems)
+            begun = time.perf_counter()
+            found = await client.held("rgm_stats")
+            took = time.perf_counter() - begun
+            assert len(found) == systems
+            begun = time.perf_counter()
+            few = await client.held("rgm_stats", range(10**9 + 1, 10**9 + 11))
+            took_few = time.perf_counter() - begun
+            assert len(few) == 10
+    print(f"`held` of {systems:,} systems: {took:.2f} s; of 10 of them: {1e3 * took_few:.1f} ms")
+    return took
+
+
+def cache_weeks(path: Path, systems: int) -> None:
+    """Write three weeks of each system but the one that is there, of the same user."""
+    connection = sqlite3.connect(path)
+    with connection:
+        (account,) = connection.execute("SELECT account FROM series").fetchone()
+        keys = ((account, 10**9 + number) for number in range(1, systems))
+        connection.executemany(
+            "INSERT INTO series (account, endpoint, system_id, device) VALUES (?, 'rgm_stats', ?, '')", keys
+        )
+        rows = ((week * WEEK, (week + 1) * WEEK, os.urandom(700)) for week in range(3))
+        for row in rows:
+            connection.execute(
+                "INSERT OR IGNORE INTO stretches SELECT id, ?, ?, 1e9, NULL, NULL, NULL, NULL, ? FROM series",
+                row,
+            )
+    connection.close()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -47,6 +47,18 @@ class IntervalCache(Protocol):
             scope: digest of who asked.
             series: the series.
             window: the range of time, on the grid.
+        """
+        ...
+
+    async def held(self, scope: bytes, endpoint: str, system_ids: Collection[int] | None) -> dict[int, float]:
+        """Return up to when (epoch seconds) each system is held: `held_until` of its newest span.
+
+        Of several series, of devices, it is the earliest. A system of which nothing is cached is left out.
+
+        Args:
+            scope: digest of who asked.
+            endpoint: the API's name of the endpoint.
+            system_ids: numbers of the systems; `None`: all that something is cached of.
         """
         ...
 
@@ -118,6 +130,22 @@ class MemoryCache:
         starts = range(floor(window.start, WEEK), window.end, WEEK)
         return parts_within(window, (each for start in starts for each in weeks.get(start, ())))
 
+    async def held(self, scope: bytes, endpoint: str, system_ids: Collection[int] | None) -> dict[int, float]:
+        """Return up to when (epoch seconds) each system is held.
+
+        Args:
+            scope: digest of who asked.
+            endpoint: the API's name of the endpoint.
+            system_ids: numbers of the systems; `None`: all that something is cached of.
+        """
+        only, found = None if system_ids is None else frozenset(system_ids), dict[int, float]()
+        for (whose, series), weeks in self._weeks.items():
+            wanted = whose == scope and series.endpoint == endpoint and weeks
+            if wanted and (only is None or series.system_id in only):
+                until = weeks[max(weeks)][-1].span.held_until
+                found[series.system_id] = min(until, found.get(series.system_id, until))
+        return found
+
     def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
         """Cache a part of a series.
 
@@ -181,6 +209,11 @@ class UserCache:
         """Return the cached parts of a window of a series, cut to it, in order of time."""
         with users_errors(_ROLE, self._cache, "get"):
             return await self._cache.get(scope, series, window)
+
+    async def held(self, scope: bytes, endpoint: str, system_ids: Collection[int] | None) -> dict[int, float]:
+        """Return up to when each system is held."""
+        with users_errors(_ROLE, self._cache, "held"):
+            return await self._cache.held(scope, endpoint, system_ids)
 
     def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
         """Cache a part of a series."""

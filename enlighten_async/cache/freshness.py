@@ -153,6 +153,12 @@ class CachedSpan:
         last = final_until(self.fetched, self.reported_until)
         return self.empty_reason is None and self.window.end <= last
 
+    @property
+    def held_until(self) -> float:
+        """Time (epoch seconds) up to which it was answered and, where told, all devices had reported."""
+        told = self.window.end if self.reported_until is None else self.reported_until
+        return min(self.window.end, told)
+
 
 @define(frozen=True, slots=False)
 class SeriesIndex:

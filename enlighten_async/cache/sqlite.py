@@ -6,10 +6,11 @@ pending write: the next transaction of the file, as a rule the one that counts i
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -45,6 +46,15 @@ _SPANS = """
     WHERE account = ? AND endpoint = ? AND system_id = ? AND device = ?
     ORDER BY start
 """
+_HELD = """
+    SELECT system_id, min((
+        SELECT min(stop, coalesce(reported, stop)) FROM stretches
+        WHERE stretches.series = series.id ORDER BY start DESC LIMIT 1
+    ))
+    FROM series WHERE account = ? AND endpoint = ?
+"""
+_OF_SYSTEMS = " AND system_id IN (SELECT value FROM json_each(?))"
+_BY_SYSTEM = " GROUP BY system_id"
 _PARTS = """
     SELECT start, stop, fetched, reported, started, empty, since, body
     FROM stretches JOIN series ON series.id = stretches.series
@@ -88,6 +98,16 @@ class Tables:
     def spans(self, scope: bytes, series: SeriesKey[Any]) -> list[Row]:
         """Return the rows of a series, in order of time, without the parts."""
         return self.connection.execute(_SPANS, self._series(scope, series)).fetchall()
+
+    def held(self, scope: bytes, endpoint: str, system_ids: Collection[int] | None) -> dict[int, float]:
+        """Return up to when each system is held by its newest span, as `CachedSpan.held_until` has it."""
+        key = self._hashed(scope), endpoint
+        if system_ids is None:
+            found = self.connection.execute(_HELD + _BY_SYSTEM, key)
+        else:
+            asked = json.dumps(list(system_ids))
+            found = self.connection.execute(_HELD + _OF_SYSTEMS + _BY_SYSTEM, (*key, asked))
+        return {system_id: float(until) for system_id, until in found if isinstance(until, int | float)}
 
     def parts(self, scope: bytes, series: SeriesKey[Any], window: Window) -> list[Row]:
         """Return the rows that touch a window of a series, within the weeks of the window, in order of time.
@@ -247,6 +267,15 @@ class SqliteCache:
             return parts_within(window, (each for _, each in found if each is not None))
 
         return await self._in_thread(read, ())
+
+    async def held(self, scope: bytes, endpoint: str, system_ids: Collection[int] | None) -> dict[int, float]:
+        """Return up to when (epoch seconds) each system is held, by one look at the file.
+
+        Raises:
+            InputError: as for `spans`.
+        """
+        work = partial(self._read, lambda tables: tables.held(scope, endpoint, system_ids))
+        return await self._in_thread(work, dict[int, float]())
 
     def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
         """Cache a part of a series: it becomes a pending write, encoded by the thread that writes it."""

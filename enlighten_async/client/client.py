@@ -6,9 +6,10 @@ import logging
 import os
 import secrets
 import weakref
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from copy import copy
+from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from types import TracebackType
@@ -19,7 +20,7 @@ from attrs import evolve
 from enlighten_async.api import v2, v4
 from enlighten_async.api.base import Api
 from enlighten_async.cache import IntervalCache, MemoryCache, SqliteCache, UserCache
-from enlighten_async.client.endpoints import Endpoints
+from enlighten_async.client.endpoints import Endpoints, parse_system_id
 from enlighten_async.client.endpoints_v4 import EndpointsV4
 from enlighten_async.client.options import (
     ACCOUNT,
@@ -75,6 +76,7 @@ from enlighten_async.transport import (
     Transport,
     origin,
 )
+from enlighten_async.windows import as_datetime
 
 _NO_OAUTH = 'oauth must be an OAuth, such as OAuth(client_id, client_secret, tokens="tokens.json")'
 
@@ -295,6 +297,38 @@ class EnlightenClient(Endpoints, EndpointsV4):
             other = self._options_of(user_id, self._session.transport)
             view._options = evolve(view._options, credentials=other.credentials, scope=other.scope)
         return view
+
+    async def held(
+        self, endpoint: str, system_ids: Iterable[int | str] | None = None
+    ) -> dict[int, datetime | None]:
+        """Return up to when a series of each system is cached, in one look; it costs no request.
+
+        That is the end of the newest time that was answered, or the time up to which all devices of the
+        system had reported by that answer, where it is earlier: what is asked for from there on misses
+        nothing that is newer. Older gaps are not looked at. Of series of devices it is the earliest of them.
+
+        Args:
+            endpoint: name of the series' method, such as "rgm_stats".
+            system_ids: numbers of the systems; by default all of this user that something is cached of.
+
+        Returns:
+            A moment (aware UTC) by the number of the system; `None` where nothing is cached.
+
+        Raises:
+            InputError: nothing is cached by this client, it is no series, or a number cannot be a system's.
+        """
+        names, cache = self._api.cached_series, self._session.cache
+        if endpoint not in names:
+            raise InputError(f"endpoint must be a series, one of {', '.join(names)}, not {endpoint!r:.60}")
+        if cache is None:
+            raise InputError("nothing is cached: give the client state= (a file) or interval_cache=")
+        self._session.transport.check_usable()
+        asked = None if system_ids is None else [parse_system_id(each) for each in system_ids]
+        found = await cache.held(self._options.scope, endpoint, asked)
+        return {
+            system_id: as_datetime(found[system_id]) if system_id in found else None
+            for system_id in (sorted(found) if asked is None else asked)
+        }
 
     async def quota(self) -> QuotaStatus:
         """Return the quota that the key has used and has left, and what is waited for; it costs no request.

@@ -73,6 +73,11 @@ class ApiVersion(Protocol):
         ...
 
     @property
+    def cached_series(self) -> tuple[str, ...]:
+        """Names of the series that are cached as such."""
+        ...
+
+    @property
     def time_zones(self) -> MutableMapping[int, str]:
         """Names of systems' time zones, as far as they are known; answers add to them."""
         ...

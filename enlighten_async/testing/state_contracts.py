@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
@@ -17,7 +18,7 @@ from enlighten_async.cache import IntervalCache
 from enlighten_async.clock import Clock
 from enlighten_async.errors import Throttled
 from enlighten_async.limiter import KeyState, Plan, QuotaStore, Settlement, Take
-from enlighten_async.models import Coverage, Gap, Reason, Stats, StatsInterval
+from enlighten_async.models import Coverage, Gap, Meta, Reason, Stats, StatsInterval
 from enlighten_async.models.intervals import merge_parts
 from enlighten_async.models.series import Series
 from enlighten_async.state import Moment, Name, StateBackend
@@ -412,6 +413,28 @@ class IntervalCacheContract(Contract):
                 told = [(span.window, span.fetched) for span in spans]
                 require(told == [(part.window, DATE)], f"spans tells window and fetch, not {told}")
                 await one.flush()
+
+    @in_event_loop
+    async def test_it_tells_up_to_when_each_system_is_held(self) -> None:
+        """By its newest span: its end, or how far the system had reported, if that is earlier."""
+        async with self.open_cache() as cache:
+            require(await cache.held(SCOPE, "stats", None) == {}, "held is empty where nothing is cached")
+            reported = datetime.fromtimestamp(_window(0, 3).end, UTC)
+            for system_id, device, part in (
+                (1, "", _part(_window(0, 1))),
+                (1, "", _part(_window(300, 301))),
+                (2, "", evolve(_part(_window(2, 6)), meta=Meta("normal", reported, reported))),
+                (3, "a", _part(_window(0, 1))),
+                (3, "b", _part(_window(0, 2))),
+            ):
+                series = evolve(SERIES, system_id=system_id, device=device)
+                cache.put(SCOPE, series, evolve(part, system_id=system_id), DATE)
+            ends = {1: _window(0, 301).end, 2: _window(0, 2).end, 3: _window(0, 1).end}
+            for asked, known in ((None, ends), ([2, 9], {2: ends[2]}), ([], {})):
+                found = await cache.held(SCOPE, "stats", asked)
+                require(found == known, f"held tells {known} of systems {asked}, not {found}")
+            require(await cache.held(b"somebody else", "stats", None) == {}, "another scope has nothing")
+            require(await cache.held(SCOPE, "rgm_stats", [1]) == {}, "another endpoint has nothing")
 
     @in_event_loop
     async def test_a_window_is_cut_out(self) -> None:

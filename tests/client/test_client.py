@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,9 +18,13 @@ import httpx
 import pytest
 
 from enlighten_async import BudgetExceeded, EnlightenClient, InputError, Plan, RetryPolicy, UsageError
+from enlighten_async.api.v2 import ApiV2
+from enlighten_async.api.v4 import ApiV4
 from enlighten_async.cache import MemoryCache
+from enlighten_async.cache.pieces import DEVICE_LAG_S
 from enlighten_async.clock import SystemClock
 from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
+from enlighten_async.windows import as_datetime
 from tests.world import World
 
 NOTHING = [None, 5, b"x", "", object(), Plan.WATT]
@@ -328,3 +334,52 @@ def test_an_answer_is_the_same_in_any_loop() -> None:
         return await query
 
     assert asyncio.run(answer()) is asyncio.run(answer())
+
+
+@pytest.mark.parametrize("kept", ["file", "memory", "own"])
+@pytest.mark.parametrize("version", ["v2", "v4"])
+async def test_up_to_when_systems_are_held(tmp_path: Path, kept: str, version: str) -> None:
+    """Those of this user alone, by a look that costs no request: in a file, memory or their own."""
+    world = World()
+    options: dict[str, Any] = {"state": tmp_path / "state.db"} if kept == "file" else {}
+    if kept != "file":
+        options["interval_cache"] = MemoryCache() if kept == "memory" else type("Own", (MemoryCache,), {})()
+    make = world.client if version == "v2" else world.v4
+    demo, now = world.emulator.demo_system, world.clock.now()
+    async with make(**options) as client:
+        assert await client.held("rgm_stats") == {}
+        answer = await client.rgm_stats(demo, start_at=now - 86_400, end_at=now)
+        sent = len(world.emulator.log)
+        found = await client.held("rgm_stats", [f"{demo}", 99])
+        assert list(found) == [demo, 99]
+        until = found[demo]
+        assert until is not None
+        assert answer.meta is not None
+        assert answer.meta.reported_until is not None
+        assert until == min(
+            as_datetime(answer.window.end), answer.meta.reported_until - timedelta(seconds=DEVICE_LAG_S)
+        )
+        assert found[99] is None
+        assert await client.held("rgm_stats") == {demo: until}
+        assert await client.held("stats") == {}
+        assert await client.held("stats", [demo]) == {demo: None}
+        assert await client.with_options(user_id="somebody").held("rgm_stats") == {}
+        assert len(world.emulator.log) == sent
+        for endpoint, ids in (("summary", None), ("", None), (5, None), ("stats", ["x"]), ("stats", [0])):
+            with pytest.raises(InputError, match="series, one of|system_id must be"):
+                await client.held(endpoint, ids)  # type: ignore[arg-type]
+    async with make() as client:
+        with pytest.raises(InputError, match="nothing is cached: give the client state="):
+            await client.held("rgm_stats")
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+def test_every_cached_series_is_told(version: str) -> None:
+    """The methods that ask for a range of one system, or device, but for what is cached page by page."""
+    api: Any = (ApiV2 if version == "v2" else ApiV4)()
+    names = {name for name in dir(api) if "range_" in _parameters(getattr(api, name))}
+    assert names - {"micros_telemetry"} == set(api.cached_series)
+
+
+def _parameters(method: object) -> list[str]:
+    return list(inspect.signature(method).parameters) if inspect.ismethod(method) else []

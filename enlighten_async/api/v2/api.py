@@ -143,6 +143,7 @@ class ApiV2:
     spans: LearnedSpans = Factory(LearnedSpans)
     version: ClassVar[str] = "v2"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
+    cached_series: ClassVar[tuple[str, ...]] = series.CACHED
 
     def error_for(self, response: Response, endpoint: str) -> EnlightenError:
         """Return the error that a response of an endpoint stands for, which is no data."""

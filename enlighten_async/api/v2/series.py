@@ -38,6 +38,9 @@ CONSUMPTION_STATS = SeriesEndpoint(
 )
 """Consumption of the site, by 15 minutes; of a longer range "one month" is answered: 28 days at least."""
 
+CACHED = tuple(endpoint.limits.name for endpoint in (RGM_STATS, STATS, CONSUMPTION_STATS))
+"""Names of the series that are cached as such."""
+
 NO_METER_TEXT = "Resource not found"
 """Text of a 404 for a system without an enabled meter of consumption."""
 

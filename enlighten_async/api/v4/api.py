@@ -56,6 +56,7 @@ class ApiV4:
     spans: LearnedSpans = Factory(LearnedSpans)
     version: ClassVar[str] = "v4"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
+    cached_series: ClassVar[tuple[str, ...]] = series.CACHED
 
     def error_for(self, response: Response, endpoint: str) -> EnlightenError:
         """Return the error that a response of an endpoint stands for, which is no data."""

@@ -330,3 +330,13 @@ EV_CHARGER_TELEMETRY = DeviceSeriesEndpoint(
     decode.charger,
 )
 """One of Enphase's chargers of cars, by 15 minutes; without a range the service answers for yesterday."""
+
+CACHED = tuple(
+    endpoint.limits.name
+    for endpoint in (
+        *(RGM_STATS, STATS, CONSUMPTION_STATS, PRODUCTION_METER, BATTERY, HP_TELEMETRY),
+        *(ENERGY_IMPORT_TELEMETRY, ENERGY_EXPORT_TELEMETRY, MICRO_TELEMETRY, ENCHARGE_TELEMETRY),
+        *(ACB_TELEMETRY, EVSE_TELEMETRY, EV_CHARGER_TELEMETRY),
+    )
+)
+"""Names of the series that are cached as such; that of all microinverters is cached page by page."""
