@@ -19,7 +19,8 @@ MODULES = (cache, limiter, oauth, testing, transport)
 
 NAMES = """
     APIError Alarm AlarmEvent Alarms Answered AuthenticationError Battery BatteryDay BatteryInterval
-    BatteryLifetime BatterySettings BudgetExceeded CellularModem ChannelInterval ConsumedInterval
+    BatteryLifetime BatterySettings BudgetExceeded CellularModem Changes ChannelInterval
+    ConsumedInterval
     ConsumptionInterval ConsumptionLifetime ConsumptionMeterReadings ConsumptionStats Coverage DecodeError
     Device Devices EnergyExportInterval EnergyExportLifetime EnergyExportTelemetry EnergyImportInterval
     EnergyImportLifetime EnergyImportTelemetry EnergyLifetime EnlightenClient EnlightenError Envoy

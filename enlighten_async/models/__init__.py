@@ -34,7 +34,7 @@ from enlighten_async.models.events import (
     OpenAlarms,
     OpenEvents,
 )
-from enlighten_async.models.intervals import Meta, Sum
+from enlighten_async.models.intervals import Changes, Meta, Sum
 from enlighten_async.models.lifetime import (
     BatteryDay,
     BatteryLifetime,
@@ -108,6 +108,7 @@ __all__ = [
     "BatteryLifetime",
     "BatterySettings",
     "CellularModem",
+    "Changes",
     "ChannelInterval",
     "ConsumedInterval",
     "ConsumptionInterval",

@@ -15,7 +15,7 @@ from enlighten_async.errors import InputError
 from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage, Gap, combined, earlier, row_lengths
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Series, concatenated, row_class
+from enlighten_async.models.series import Series, changed, concatenated, row_class
 from enlighten_async.models.tabular import Tabular
 from enlighten_async.windows import DAY, Window, steady, time_zone
 
@@ -215,6 +215,25 @@ class SeriesResult(ToDict, Tabular):
         """Return the part of the answer in a window, which lies within its own."""
         return evolve(self, window=window, coverage=self.coverage.cut(window))
 
+    def _changed(self, before: Sequence[Self]) -> tuple[Self, Self]:
+        """Return the answer with those of its rows alone that are not in earlier parts; or are, but other."""
+        raise NotImplementedError
+
+
+S_co = TypeVar("S_co", covariant=True)
+
+
+@frozen
+class Changes(Generic[S_co]):
+    """The rows of an answer that were not cached, or with other values, when its query began."""
+
+    answer: S_co
+    """The whole answer."""
+    new: S_co
+    """The answer with those of its rows alone that were not cached."""
+    corrected: S_co
+    """The answer with those of its rows alone that were cached with other values."""
+
 
 @frozen
 class IntervalStats(SeriesResult, Generic[R_co]):
@@ -246,6 +265,10 @@ class IntervalStats(SeriesResult, Generic[R_co]):
 
     def _slice(self, window: Window) -> Self:
         return evolve(super()._slice(window), intervals=within(self.intervals, window))
+
+    def _changed(self, before: Sequence[Self]) -> tuple[Self, Self]:
+        new, corrected = changed(self.intervals, (part.intervals for part in before))
+        return evolve(self, intervals=new), evolve(self, intervals=corrected)
 
     def _repr_html_(self) -> str:
         """Return a small table and a picture, for notebooks."""

@@ -13,7 +13,7 @@ from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.intervals import IntervalStats, Steps, within
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.series import Series, concatenated
+from enlighten_async.models.series import Series, changed, concatenated
 from enlighten_async.windows import Window
 
 if TYPE_CHECKING:
@@ -128,6 +128,33 @@ class RgmStats(IntervalStats[RgmInterval]):
         # A meter whose rows all lie elsewhere would not be in an answer for this window alone.
         meters = tuple(piece for meter, piece in pieces if piece.intervals or not meter.intervals)
         return evolve(super()._slice(window), meter_intervals=meters)
+
+    def _changed(self, before: Sequence[Self]) -> tuple[Self, Self]:
+        rows = super()._changed(before)
+        meters = _changed_meters(
+            self.meter_intervals, (each for part in before for each in part.meter_intervals)
+        )
+        new, corrected = (
+            evolve(answer, meter_intervals=each) for answer, each in zip(rows, meters, strict=True)
+        )
+        return new, corrected
+
+
+def _changed_meters(
+    meters: Iterable[MeterIntervals], before: Iterable[MeterIntervals]
+) -> tuple[tuple[MeterIntervals, ...], tuple[MeterIntervals, ...]]:
+    """Return the meters with those of their rows alone that are new, or that were others."""
+    known: dict[str, list[Series[ChannelInterval]]] = {}
+    for meter in before:
+        known.setdefault(meter.meter_serial_number, []).append(meter.intervals)
+    new: list[MeterIntervals] = []
+    corrected: list[MeterIntervals] = []
+    for meter in meters:
+        rows = changed(meter.intervals, known.get(meter.meter_serial_number, ()), ("channel", "end_at"))
+        for found, each in zip((new, corrected), rows, strict=True):
+            if each:
+                found.append(evolve(meter, intervals=each))
+    return tuple(new), tuple(corrected)
 
 
 def _by_meter(parts: Iterable[RgmStats]) -> Steps[tuple[MeterIntervals, ...]]:

@@ -215,6 +215,43 @@ def concatenated(pieces: Sequence[Series[R_co]]) -> Series[R_co]:
     )
 
 
+def changed(
+    rows: Series[R_co], before: Iterable[Series[R_co]], key: Sequence[str] = ("end_at",)
+) -> tuple[Series[R_co], Series[R_co]]:
+    """Return those of rows that were not there before, and those that were with other values.
+
+    Args:
+        rows: the rows.
+        before: those that were there.
+        key: names of the columns that tell a row from the others.
+    """
+    known = {place: values for series in before for place, values in _by_place(series, key)}
+    new, other = [], []
+    for at, (place, values) in enumerate(_by_place(rows, key)):
+        if place not in known:
+            new.append(at)
+        elif known[place] != values:
+            other.append(at)
+    return _chosen(rows, new), _chosen(rows, other)
+
+
+def _by_place(
+    rows: Series[Any], key: Sequence[str]
+) -> Iterator[tuple[tuple[float, ...], tuple[object, ...]]]:
+    """Yield each row's values of the key, and all of them, null as `None`, which equals itself."""
+    places = zip(*(rows._columns[name] for name in key), strict=True)
+    values = zip(*(map(nan_to_none, column) for column in rows._columns.values()), strict=True)
+    return zip(places, values, strict=True)
+
+
+def _chosen(rows: Series[R_co], numbers: Sequence[int]) -> Series[R_co]:
+    """Return the rows of some numbers."""
+    columns = rows._columns.items()
+    return Series(
+        rows._row, {name: array(each.typecode, [each[at] for at in numbers]) for name, each in columns}
+    )
+
+
 def overlaid(first: Series[R_co], second: Series[R_co]) -> Series[R_co]:
     """Return the rows of two series by their ends: of two values the second's, unless that one is null."""
     rows: dict[int, list[float]] = {}

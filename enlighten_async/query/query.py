@@ -20,6 +20,7 @@ from collections.abc import (
 )
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from zoneinfo import ZoneInfo
@@ -32,6 +33,7 @@ from enlighten_async.errors import (
     BudgetExceeded,
     DecodeError,
     EnlightenError,
+    InputError,
     QuotaExhausted,
     ServerError,
     Throttled,
@@ -40,6 +42,7 @@ from enlighten_async.errors import (
     UsageError,
 )
 from enlighten_async.models.coverage import Gap
+from enlighten_async.models.intervals import Changes, SeriesResult
 from enlighten_async.models.receipt import Estimate, Receipt
 from enlighten_async.query.estimate import check_budget, estimate
 from enlighten_async.query.fetch import Costs, Fetcher
@@ -47,6 +50,7 @@ from enlighten_async.query.plan import QueryPlan, Segment, Segments
 from enlighten_async.query.run import Runner
 from enlighten_async.query.session import ApiVersion, QueryOptions, Session
 from enlighten_async.retry import is_outage
+from enlighten_async.state import in_thread
 from enlighten_async.windows import DAY, Window, as_datetime, known_zone
 
 I_co = TypeVar("I_co", covariant=True)
@@ -125,6 +129,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._over = False
         self._answer: T_co | None = None
         self._error: EnlightenError | None = None
+        self._cached_before: list[Any] | None = None  # where changes are asked for
 
     def __repr__(self) -> str:
         asked = self._plan.question(self._session.clock.now())
@@ -252,6 +257,41 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         await self._session.limiter.refresh()
         return await self._price(await self._lay_out(await self._known_time_zone()))
 
+    async def changes(self) -> Changes[T_co]:
+        """Run the query, and return what its answer changed against what was cached when it began.
+
+        For the endpoints that answer in intervals, of a client that caches. It is asked in place of awaiting
+        the query, and fails as that does: what had arrived is cached by then, and no later call tells it as
+        new. So whoever writes rows elsewhere keeps up to when they are written there, and asks from there on.
+        Rows that the service no longer has are not told.
+
+        Raises:
+            InputError: it is of another endpoint, or nothing is cached.
+            UsageError: the query was asked before.
+            EnlightenError: one of those that `Query` lists.
+        """
+        self._used = True
+        if self._plan.series is None:
+            raise InputError(f"{self!r} has no changes: only what answers in intervals of one series has")
+        if self._session.cache is None:
+            raise InputError("nothing is cached: give the client state= (a file) or interval_cache=")
+        if self._streamed or self._over or self._runner is not None:
+            raise UsageError("this query is in use already: call the client's method again for a new one")
+        self._cached_before = []
+        answer = await self._run()
+        compare = partial(cast("SeriesResult", answer)._changed, self._cached_before)
+        new, corrected = await in_thread(compare)  # a year of rows takes a second
+        return Changes(answer, cast("T_co", new), cast("T_co", corrected))
+
+    async def _note_cached(self, runner: Runner) -> None:
+        """Note what is cached of the range."""
+        cache, series, now = self._session.cache, self._plan.series, int(self._session.limiter.now())
+        # Where the range is left to the service, it is the system's own today.
+        window = runner.layout.window or Window(now - 2 * DAY, now + DAY)
+        if cache is not None and series is not None:
+            found = await cache.get(self._options.scope, series, window)
+            self._cached_before = [each.part for each in found]
+
     async def _run(self) -> T_co:
         """Run to the end, once; whoever comes meanwhile waits for the same answer."""
         self._used = True
@@ -329,6 +369,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
                 await self._learn_time_zone()
             zone = None if self._plan.zone_of is None else await self._time_zone(self._plan.zone_of)
             runner = None if self._failures else await self._lay_out(zone)
+        if self._cached_before is not None and runner is not None:
+            await self._note_cached(runner)
         self._runner = None if self._failures else runner
         return self._runner
 
