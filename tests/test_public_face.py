@@ -34,8 +34,8 @@ NAMES = """
     MeterReading MicroInterval MicroInverter MicroTelemetry MicrosTelemetry MissingAccessControl
     MonthlyMeterReading MonthlyProduction NotFound NotSupported OAuth OpenAlarms OpenEvents
     PermissionDenied Plan ProductionMeter ProductionMeterReadings Progress Query QueryPool QuotaExhausted
-    QuotaStatus QuotaWindow RangeError Reason ReauthorizationRequired Receipt RequestEvent RequestTimeout
-    ResponseEvent RetryPolicy
+    QuotaPace QuotaStatus QuotaWindow RangeError Reason ReauthorizationRequired Receipt RequestEvent
+    RequestTimeout ResponseEvent RetryPolicy
     RgmInterval RgmStats Series ServerError ServiceRetired StateTokenStore Stats StatsInterval
     StorageInterval
     StorageMeterReading StorageMeterReadings StorageTelemetry StormGuard Sum Summary System SystemDetails

@@ -173,6 +173,7 @@ CHANGES: Mapping[str, Callable[[Any], ClientOptions]] = MappingProxyType(
     {
         "base_url": _option("base_url"),
         "plan": _plan,
+        "pace": lambda given: {"pace": True} if given else {},
         "state": _option("state"),
         "no_state": lambda given: {"state": None} if given else {},
         "verbose": lambda _: {},
@@ -204,6 +205,10 @@ _KINDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "metavar": "NAME|MINUTE/MONTH",
             "help": "Limits of the key: watt, kilowatt, megawatt, partner, unlimited, or, say, 50/50000."
             "  [default: watt]",
+        },
+        "pace": {
+            "is_flag": True,
+            "help": "Spend the month evenly by queries of priority poll and backfill.",
         },
         "state": {
             "metavar": "FILE",

@@ -93,6 +93,12 @@ def _show_quota(context: CommandContext, status: QuotaStatus) -> None:
     context.out.print(rows)
     if status.runs_out_at is not None:
         context.report(f"at this pace the month's quota is used up on {status.runs_out_at:%Y-%m-%d}")
+    pace = status.pace
+    if pace is not None and pace.next_at is not None:
+        context.report(
+            f"{pace.per_day:,.1f} requests a day use the month up evenly, and {pace.used_per_day:,.1f} a day "
+            f"were used; the next one at {pace.next_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
     for period, window in (("minute", status.minute), ("month", status.month)):
         if window.closed_until is not None:
             until = f"{window.closed_until:%Y-%m-%d %H:%M:%S} UTC"

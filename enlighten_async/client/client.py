@@ -189,6 +189,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         retry: RetryPolicy | None = None,
         timeout: float | None = 30.0,
         max_concurrency: int = MAX_IN_FLIGHT,
+        pace: bool = False,
         clock: Clock | None = None,
         on_request: RequestHook | None = None,
         on_response: ResponseHook | None = None,
@@ -197,16 +198,15 @@ class EnlightenClient(Endpoints, EndpointsV4):
         """Set it up for one version of the API."""
         credentials(user)  # are checked, before anything is made for them
         plan, clock, retry = _resolved(plan, api), clock or SystemClock(), retry or RetryPolicy()
-        sender = Transport(
-            base_url=base_url, clock=clock, timeout=timeout, max_connections=max_concurrency, **connection
-        )
+        sender = _transport(base_url, clock, timeout, max_concurrency, connection)
         in_state = None if state is None else _for_state(state, key, sender, clock, timeout)
         store = _mapped_store(quota_store) or in_state or _for_process(key, sender, clock)
         self._api, self._credentials, self._in_state, self._owner = api, credentials, in_state, True
         self._options = self._options_of(user, sender)
+        limiter = RateLimiter(store=store, plan=plan, clock=clock, max_in_flight=max_concurrency, pace=pace)
         self._session = Session(
             api=api,
-            limiter=RateLimiter(store=store, plan=plan, clock=clock, max_in_flight=max_concurrency),
+            limiter=limiter,
             transport=sender,
             clock=clock,
             retry=retry,
@@ -395,6 +395,13 @@ class EnlightenClient(Endpoints, EndpointsV4):
             if self._oauth is not None:
                 # Before all else, and whatever is cancelled: without them the owner has to log in again.
                 steps.push_async_callback(run_shielded, self._oauth.save_unsaved)
+
+
+def _transport(
+    base_url: str, clock: Clock, timeout: float | None, most: int, options: ConnectionOptions
+) -> Transport:
+    """Return the way to the service, with a connection for each request that may be in flight."""
+    return Transport(base_url=base_url, clock=clock, timeout=timeout, max_connections=most, **options)
 
 
 def _mapped_store(store: QuotaStore | None) -> QuotaStore | None:

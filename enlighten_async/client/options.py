@@ -52,6 +52,12 @@ class ClientOptions(NetworkOptions, total=False):
     holds for all clients together that share counts, on this machine by a state file: the smallest number of
     those that live does.
     """
+    pace: bool
+    """Whether requests of priority "poll" and "backfill" spend the month evenly: at any moment, one in the
+    time that is left of the month divided by the requests left of it. After a pause some may leave at once:
+    as many as the plan allows in a minute, and at most a hundredth of the month. "interactive" is never held
+    back. All clients that share counts and have this option share one pace, also after a restart.
+    """
     on_request: RequestHook | None
     """A function that is called with a `RequestEvent` before each request leaves."""
     on_response: ResponseHook | None
@@ -170,6 +176,8 @@ def check_options(options: ClientOptions, version: str) -> None:
             raise InputError(f"{name} must be {words}, or None, not {value!r}")
     for name in ("on_request", "on_response"):
         check_hook(name, given.get(name))
+    if not isinstance(given.get("pace", False), bool):
+        raise InputError(f"pace must be True or False, not {given['pace']!r}")
     most = given.get("max_concurrency", 1)
     if not _is_whole(most) or most < 1:
         raise InputError(f"max_concurrency must be a whole number above 0, not {most!r}")

@@ -61,6 +61,7 @@ WAITS: Final[Mapping[str, str]] = MappingProxyType(
         "in_flight": "other requests",
         "priority": "more urgent requests",
         "turn": "other programs' turns",
+        "pace": "the month's even spending",
         "retry": "the next try",
     }
 )

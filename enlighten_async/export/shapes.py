@@ -273,6 +273,8 @@ if TYPE_CHECKING:
             self, model: models.MicroInterval, owner: object, /
         ) -> Callable[[], MicroIntervalDict]: ...
         @overload
+        def __get__(self, model: models.QuotaPace, owner: object, /) -> Callable[[], QuotaPaceDict]: ...
+        @overload
         def __get__(self, model: models.QuotaStatus, owner: object, /) -> Callable[[], QuotaStatusDict]: ...
         @overload
         def __get__(self, model: models.QuotaWindow, owner: object, /) -> Callable[[], QuotaWindowDict]: ...
@@ -1085,6 +1087,15 @@ class ProductionMeterReadingsDict(TypedDict):
     receipt: ReceiptDict
 
 
+class QuotaPaceDict(TypedDict):
+    """Plain values of `QuotaPace`."""
+
+    per_day: float
+    used_per_day: float
+    ahead: int
+    next_at: str | None
+
+
 class QuotaStatusDict(TypedDict):
     """Plain values of `QuotaStatus`."""
 
@@ -1097,6 +1108,7 @@ class QuotaStatusDict(TypedDict):
     waiting: str | None
     until: str | None
     learned: dict[str, int]
+    pace: QuotaPaceDict | None
 
 
 class QuotaWindowDict(TypedDict):

@@ -521,6 +521,70 @@ def _freed(requests: int, moment: float, left: int, limits: Mapping[str, int], r
     return _after(requests - before, freed, per_minute, per_minute)
 
 
+@frozen
+class Pace:
+    """The even spending of a month: what is left of it, spread over the time that is left of it.
+
+    A paced request takes the time of one such interval. After a pause as many as `burst` may leave at once,
+    so that the few windows or pages of a query need not wait for each other: at most seven hours' worth.
+
+    Attributes:
+        moment: the time now (server's, epoch seconds).
+        limit: requests of a month.
+        left: requests left in the running month, of all classes; at least 1.
+        minute: requests of a minute; infinite without a limit.
+    """
+
+    moment: float
+    limit: int
+    left: int
+    minute: float
+
+    @property
+    def burst(self) -> int:
+        """Requests that may leave at once: those of a minute, or a hundredth of what is left if less."""
+        return int(min(self.minute, max(1, self.left // 100)))
+
+    @property
+    def until(self) -> float:
+        """The end of the month (epoch seconds)."""
+        return MONTH.start(MONTH.index(self.moment) + 1)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two requests that use up the month evenly."""
+        return (self.until - self.moment) / self.left
+
+    def opens_at(self, spent_until: float, requests: int = 1) -> float:
+        """Return the moment (epoch seconds) at which the last of so many paced requests may leave.
+
+        It is infinite if that takes more than a century.
+
+        Args:
+            spent_until: the moment until which the paced requests before have taken the time.
+            requests: how many; at least 1.
+        """
+        until = self.until
+        if requests <= self.left:
+            began = max(self.moment, spent_until)
+            return min(until, began + (requests - self.burst) * self.interval)
+        rest = requests - self.left
+        month = MONTH.index(self.moment) + 1 + (rest - 1) // self.limit
+        if month > MONTH.index(self.moment) + HORIZON_MONTHS:
+            return math.inf
+        start, end = MONTH.start(month), MONTH.start(month + 1)
+        number = (rest - 1) % self.limit + 1
+        return start + max(0, number - self.burst) * (end - start) / self.limit
+
+    def after(self, spent_until: float) -> float:
+        """Return the moment until which the time is taken with one request more; a new month begins anew.
+
+        Args:
+            spent_until: the moment without it.
+        """
+        return min(self.until, max(self.moment, spent_until) + self.interval)
+
+
 def runs_out(used: int, limit: int, moment: float) -> float | None:
     """Return the moment (epoch seconds) at which a month is used up; `None`: not before it ends.
 

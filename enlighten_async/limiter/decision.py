@@ -41,6 +41,8 @@ class Take:
     """The limiter that asks."""
     patience: float = math.inf
     """Monotonic time until which its caller waits."""
+    pace: bool = False
+    """Whether the month is to be spent evenly; the highest class is not held back by that."""
 
 
 @frozen
@@ -50,8 +52,8 @@ class Wait:
     reason: str
     """Why: "minute", "month", "throttled" (the server said so), "doubt" (one at a time for now), "in_flight"
     (those in flight may use up the rest, or are as many as may be at once), "priority" (a class above goes
-    first), "turn" (other processes have had less of the minute), "state" (the state cannot be reached) or
-    "outage" (the service fails).
+    first), "turn" (other processes have had less of the minute), "pace" (the month is spent evenly), "state"
+    (the state cannot be reached) or "outage" (the service fails).
     """
     at: float | None = None
     """Monotonic time at which to ask again; `None`: when something in flight has settled."""

@@ -25,6 +25,7 @@ from enlighten_async.limiter.bucket import (
     WARNING_SHARES,
     Blocks,
     Limits,
+    Pace,
     UsageWarning,
     forecast,
     usage_warning,
@@ -113,6 +114,8 @@ class KeyState:
         """The server's time."""
         self.guard = GUARD_S
         """Seconds by which `Date` and the server's counter are taken to differ."""
+        self.paced_until = 0.0
+        """Until when (server's time) the paced requests have taken the time of the month."""
         self.outage = CALM
         """The failures of the service in a row, and when the next request may go."""
         self.senders: dict[int, LiveSender] = {}
@@ -122,9 +125,7 @@ class KeyState:
         ] = {}  # the same in the server's time, until that is known
         self._guard_until = 0.0
         self._charged: dict[str, dict[int, int]] = {MINUTE.name: {}, MONTH.name: {}}
-        self._blocks = Blocks()
-        self._limits = Limits()
-        self._reservations = Reservations()
+        self._blocks, self._limits, self._reservations = Blocks(), Limits(), Reservations()
         self._elsewhere = 0, 0  # a month, and how many of its charged requests only the user has told of
         self._warned = 0, 0.0  # the month of the last usage warning, and its share
         self._pending: dict[int, PendingRequest] = {}  # in flight, by number, of all processes
@@ -161,17 +162,15 @@ class KeyState:
         if in_flight and self._doubt is not None:  # nothing more may leave while something is in flight
             wait = Wait("doubt", in_flight=in_flight)
         else:
-            wait = self._window_wait(asked.plan, now, rank)
+            wait = self._window_wait(asked, now)
         live = self.senders.get(sender.number)
         alone = live is not None and len(self.senders) == 1 and now < live.until - LIVE_S / 2
         if wait is None and sender.most and (in_flight or not alone):
             wait = self._sender_wait(asked, now)
         if wait is None:
+            if rank or self.outage is not CALM or self._reservations.spans:
+                self._note_admitted(asked, now)
             self.admit(asked.ticket, now, most=sender.most)
-            if self.outage is not CALM:
-                self.outage = self.outage.sent(path, self._newest, now + self._ahead)
-            if self._reservations.spans:
-                self._reservations.release(rank)
         elif wait.reason != "priority":
             self._reservations.reserve(rank, wait.at, now)
             self._keep_alive(asked, now, wait)
@@ -188,6 +187,15 @@ class KeyState:
         else:
             request = PendingRequest(number, None, None, self.life, most)
         self._pending[number], self._own[ticket] = request, number
+
+    def _note_admitted(self, asked: Take, now: float) -> None:
+        """Note what a request that is about to be admitted means for later ones."""
+        if self.outage is not CALM:
+            self.outage = self.outage.sent(asked.path, self._newest + 1, now + self._ahead)
+        self._reservations.release(asked.rank)
+        pace = self.pace(asked.plan, now) if asked.pace and asked.rank else None
+        if pace is not None:
+            self.paced_until = pace.after(self.paced_until)
 
     def settle(self, ticket: int, settlement: Settlement) -> None:
         """Take a request out of flight and charge it; nothing happens if it is not in flight."""
@@ -318,7 +326,18 @@ class KeyState:
             for name in (rule.bucket.name,)
         }
 
-    def ready_at(self, plan: Plan, requests: int, now: float, wall: float, rank: int = 0) -> float:
+    def pace(self, plan: Plan, now: float) -> Pace | None:
+        """Return the even spending of the month; `None` if it has no limit or no rest, or is not known."""
+        moment, limits = self._earliest(now) + self._by_wall, self._limits.in_force(plan)
+        limit = limits.get(MONTH.name)
+        if limit is None or not moment:
+            return None
+        left = limit - len(self._pending) - MONTH.used(self._charged[MONTH.name], moment)
+        return Pace(moment, limit, left, limits.get(MINUTE.name, math.inf)) if left > 0 else None
+
+    def ready_at(
+        self, plan: Plan, requests: int, now: float, wall: float, rank: int = 0, *, paced: bool = False
+    ) -> float:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
         rooms = {rule.bucket.name: rule.room for rule in self._limits.rules(plan, rank)}
         left = self.left(plan, now, rank)
@@ -326,6 +345,8 @@ class KeyState:
             rooms[MONTH.name] = self._limits.in_force(plan)[MONTH.name]
             left[MONTH.name] = self.left(plan, now)[MONTH.name]
         opens = max(self.snapshot(plan, now).blocked_until.values(), default=0.0)
+        pace = self.pace(plan, now) if paced and rank and requests else None
+        opens = opens if pace is None else max(opens, pace.opens_at(self.paced_until, requests))
         return max(opens, forecast(requests, self.now(now, wall), left, rooms, rank))
 
     def snapshot(self, plan: Plan, now: float) -> KeySnapshot:
@@ -384,6 +405,7 @@ class KeyState:
         self._blocks = Blocks(dict(record.blocked), heard, record.unnamed, record.probe_at, record.named)
         self._newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
         self._elsewhere, self._unknown = record.elsewhere, record.unknown
+        self.paced_until = record.paced_until
         self._pending = {request.number: request for request in record.pending}
         self._seen = {
             number: self._seen.get(number, now - _age(each.written, wall))
@@ -445,6 +467,7 @@ class KeyState:
             unknown=self._unknown,
             outage=self.outage,
             senders=self._senders_elsewhere | self._living(),
+            paced_until=self.paced_until,
         )
 
     def lose(self, now: float, moment: Moment) -> None:
@@ -506,11 +529,12 @@ class KeyState:
         passed = 0.0 if period == MINUTE.name else self._by_wall
         return self.clock.monotonic_at(server_time + self.guard - passed) + WAKE_MARGIN_S
 
-    def _window_wait(self, plan: Plan, now: float, rank: int) -> Wait | None:
+    def _window_wait(self, asked: Take, now: float) -> Wait | None:
         """Return the longest wait for a window with room, or for a class above that has the first claim.
 
-        Of two windows to wait for the longer wait matters.
+        Of two windows to wait for the longer wait matters, and so does the wait of what is paced.
         """
+        plan, rank = asked.plan, asked.rank
         lost = self._unknown_wait(plan, now) if self._unknown[1] else None
         if lost is not None:
             return lost
@@ -531,10 +555,20 @@ class KeyState:
                 certain, limit = opening.certain, rule.limit
                 reason, at = "in_flight" if until is None else name, self._monotonic_at(until, name)
                 waits.append(Wait(reason, at, until, certain, in_flight, name, limit, rule.reserved))
+        waits += self._pace_waits(plan, now) if rank and asked.pace else ()
         if not waits:
             return self._priority_wait(now, rank) if rank else None
         wait = max(waits, key=_by_length)
         return wait if self._read_at is None or self.clock.known else _rechecked(wait, now)
+
+    def _pace_waits(self, plan: Plan, now: float) -> Sequence[Wait]:
+        """Return the wait of a request until the month's even spending has come to it, if it has not."""
+        pace = self.pace(plan, now)
+        opens = 0.0 if pace is None else pace.opens_at(self.paced_until)
+        if pace is None or opens <= pace.moment:
+            return ()
+        at = self._monotonic_at(opens, MONTH.name)
+        return (Wait("pace", at, opens, True, len(self._pending), limit=pace.limit),)
 
     def _priority_wait(self, now: float, rank: int) -> Wait | None:
         """Return the wait for a class above that has the first claim on the token."""

@@ -28,7 +28,7 @@ from enlighten_async.windows import as_datetime
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock
     from enlighten_async.errors import Throttled
-    from enlighten_async.limiter.bucket import UsageWarning
+    from enlighten_async.limiter.bucket import Pace, UsageWarning
     from enlighten_async.limiter.key_state import KeySnapshot, KeyState
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.limiter.store import QuotaStore
@@ -160,6 +160,7 @@ class RateLimiter:
         clock: the source of time; all users of the store share its monotonic clock.
         max_in_flight: requests in flight at the most, also together with the other limiters that use the
             store: the smallest number of those that live holds for all.
+        pace: whether the classes below the highest spend the month evenly.
 
     Attributes:
         answered_at: monotonic time of the last response, whatever it said.
@@ -169,12 +170,19 @@ class RateLimiter:
     """
 
     def __init__(
-        self, *, store: QuotaStore, plan: Plan, clock: Clock, max_in_flight: int = MAX_IN_FLIGHT
+        self,
+        *,
+        store: QuotaStore,
+        plan: Plan,
+        clock: Clock,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        pace: bool = False,
     ) -> None:
         if not plan.is_resolved:
             raise InputError(f"plan {plan.name!r} has no limits yet: use plan.resolved(table)")
         self._store = store
         self._plan = plan
+        self._pace = pace
         self._clock = clock
         self._concurrency = ConcurrencyLimit(max_in_flight)
         self._sender = Sender(secrets.randbits(SENDER_BITS), max_in_flight)
@@ -225,6 +233,18 @@ class RateLimiter:
         """Return the requests left to a class at the least in the running windows, by period."""
         now = self._clock.monotonic()
         return self._store.read(lambda state: state.left(self._plan, now, rank))
+
+    def pace(self, rank: int = 0) -> tuple[Pace | None, float | None]:
+        """Return the even spending of the month, and when a class may send next by it (server's time).
+
+        The first is `None` if the month has no limit or nothing left, the second if the class is not paced.
+        """
+        now = self._clock.monotonic()
+        pace = self._store.read(lambda state: state.pace(self._plan, now))
+        if pace is None or not (rank and self._pace):
+            return pace, None
+        spent_until = self._store.read(lambda state: state.paced_until)
+        return pace, max(pace.moment, pace.opens_at(spent_until))
 
     def ready_at(self, requests: int, rank: int = 0, tenant: bytes = b"") -> float:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted.
@@ -419,8 +439,8 @@ class RateLimiter:
         # A store that shares its state may take a while: the next in the queue ask it meanwhile.
         self._queue.leave(waiter, served=True)
         try:
-            plan, sender = self._plan, self._sender
-            asked = Take(ticket, plan, waiter.priority, waiter.path, sender, waiter.deadline)
+            plan, rank, sender = self._plan, waiter.priority, self._sender
+            asked = Take(ticket, plan, rank, waiter.path, sender, waiter.deadline, self._pace)
             wait = await self._store.take(asked, self._clock.monotonic())
             granted = wait is None
         except BaseException:
@@ -515,9 +535,10 @@ class RateLimiter:
         if unlimited and self._may_have_opened(wait):
             return
         retry_at = None if wait.until is None else as_datetime(wait.until)
-        if wait.period in {MINUTE.name, RETRY_AFTER} and not unlimited:
+        if wait.reason == "pace" or (wait.period in {MINUTE.name, RETRY_AFTER} and not unlimited):
+            why = "longer than max_wait" if wait.period else "the month is spent evenly (pace)"
             raise BudgetExceeded(
-                f"the next request may be sent in {at - now:.1f} s: longer than max_wait", retry_at=retry_at
+                f"the next request may be sent in {at - now:.1f} s: {why}", retry_at=retry_at
             )
         used_up = f"the quota of this {wait.period} is used up{_reserve_note(wait.reserved)}"
         raise QuotaExhausted(
@@ -551,7 +572,8 @@ class RateLimiter:
 
     def _forecast(self, requests: int, rank: int) -> float:
         now, wall = self._clock.monotonic(), self._clock.now()
-        return self._store.read(lambda state: state.ready_at(self._plan, requests, now, wall, rank))
+        plan, paced = self._plan, self._pace
+        return self._store.read(lambda state: state.ready_at(plan, requests, now, wall, rank, paced=paced))
 
 
 def _reserve_note(reserved: int) -> str:

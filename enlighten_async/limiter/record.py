@@ -157,6 +157,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         outage: the failures of the service in a row; its times are the wall clock's.
         unknown: until when (the backend's wall clock) the minute is taken to be full, and until when nobody
             knows how much of the month is spent: the backend has lost the counts.
+        paced_until: until when (server's time) the paced requests have taken the time of the month.
     """
 
     charged: dict[str, dict[int, int]] = {}
@@ -179,6 +180,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     outage: Outage = CALM
     senders: dict[int, LiveSender] = {}
     unknown: tuple[float, float] = (0.0, 0.0)
+    paced_until: float = 0.0
 
     @classmethod
     def decode(cls, text: str) -> Record:
@@ -230,6 +232,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
             probe_at=max(self.probe_at, other.probe_at),
             named=max(self.named, other.named),
             elsewhere=max(self.elsewhere, other.elsewhere),
+            paced_until=max(self.paced_until, other.paced_until),
             senders={**other.senders, **self.senders},
             learned={**other.learned, **self.learned},
             unplaced=max(self.unplaced, other.unplaced),

@@ -56,7 +56,7 @@ from enlighten_async.models.readings import (
     StorageMeterReading,
     StorageMeterReadings,
 )
-from enlighten_async.models.receipt import Estimate, QuotaStatus, QuotaWindow, Receipt
+from enlighten_async.models.receipt import Estimate, QuotaPace, QuotaStatus, QuotaWindow, Receipt
 from enlighten_async.models.rgm_stats import (
     ChannelInterval,
     MeterIntervals,
@@ -171,6 +171,7 @@ __all__ = [
     "OpenEvents",
     "ProductionMeter",
     "ProductionMeterReadings",
+    "QuotaPace",
     "QuotaStatus",
     "QuotaWindow",
     "Reason",

@@ -24,8 +24,8 @@ class Receipt(ToDict):
     """Windows (or answers) that had been paid for before, or by another query meanwhile."""
     waited: Mapping[str, float] = Factory(dict)
     """Seconds spent waiting, by reason: "minute" and "month" (the plan's windows), "in_flight" (others'
-    requests), "priority" (more urgent ones), "turn" (other programs have had less of the minute), "retry"
-    (back-off). Waits that overlap are added up.
+    requests), "priority" (more urgent ones), "turn" (other programs have had less of the minute), "pace"
+    (the month is spent evenly), "retry" (back-off). Waits that overlap are added up.
     """
     left: Mapping[str, int] = Factory(dict)
     """Requests left in the running window of the plan, by period, when the query ended."""
@@ -95,6 +95,22 @@ class QuotaWindow(ToDict):
 
 
 @frozen
+class QuotaPace(ToDict):
+    """The speed at which a month is spent, beside the one that would use it up evenly."""
+
+    per_day: float
+    """Requests a day that use up evenly what is left of the month."""
+    used_per_day: float
+    """Requests a day that were used since the month began, on average."""
+    ahead: int
+    """Requests used beyond those that even use would have taken by now; below 0: so many fewer."""
+    next_at: datetime | None
+    """When the next request may leave by the client's `pace` (aware UTC); `None` where that is not on, or the
+    priority of who asks is "interactive".
+    """
+
+
+@frozen
 class QuotaStatus(ToDict):
     """The known state of a key's quota; it costs no request.
 
@@ -116,10 +132,14 @@ class QuotaStatus(ToDict):
     queued: int
     """Requests of this client that wait."""
     waiting: str | None
-    """Why the first of them waits: "minute", "month", "in_flight", "throttled", "doubt", "priority" or
-    "turn"; `None` if none does.
+    """Why the first of them waits: "minute", "month", "in_flight", "throttled", "doubt", "priority", "turn"
+    or "pace"; `None` if none does.
     """
     until: datetime | None
     """When that wait ends (aware UTC), where it is a matter of time."""
     learned: Mapping[str, int]
     """Limits the service named when it rejected a request, by period."""
+    pace: QuotaPace | None = None
+    """The speed at which the month is spent; `None` if it has no limit or nothing left, or while nothing has
+    told the time.
+    """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enlighten_async.errors import BudgetExceeded
-from enlighten_async.limiter import MINUTE, MONTH, KeySnapshot, TokenBucket, runs_out
-from enlighten_async.models.receipt import Estimate, QuotaStatus, QuotaWindow
+from enlighten_async.limiter import MINUTE, MONTH, KeySnapshot, RateLimiter, TokenBucket, runs_out
+from enlighten_async.models.receipt import Estimate, QuotaPace, QuotaStatus, QuotaWindow
 from enlighten_async.query.plan import Segments
 from enlighten_async.query.session import QueryOptions, Session
-from enlighten_async.windows import as_datetime
+from enlighten_async.windows import DAY, as_datetime
 
 
 def estimate(
@@ -92,6 +92,21 @@ def quota_status(session: Session, options: QueryOptions) -> QuotaStatus:
         waiting=None if waiting is None else waiting.reason,
         until=None if waiting is None or waiting.until is None else as_datetime(waiting.until),
         learned=snapshot.learned,
+        pace=_pace(limiter, used, options.rank),
+    )
+
+
+def _pace(limiter: RateLimiter, used: int, rank: int) -> QuotaPace | None:
+    pace, next_at = limiter.pace(rank)
+    if pace is None:
+        return None
+    start = MONTH.start(MONTH.index(pace.moment))
+    passed, share = pace.moment - start, (pace.moment - start) / (pace.until - start)
+    return QuotaPace(
+        per_day=DAY / pace.interval,
+        used_per_day=used * DAY / max(passed, DAY),
+        ahead=round(used - pace.limit * share),
+        next_at=None if next_at is None else as_datetime(next_at),
     )
 
 

@@ -83,6 +83,16 @@ def test_the_quota_is_told(enlighten: Commands, tmp_path: Path) -> None:
     assert enlighten.sent == 1
 
 
+def test_the_pace_of_the_month_is_told(enlighten: Commands, tmp_path: Path) -> None:
+    """With the option, for a priority that it holds back."""
+    state = ("--state", tmp_path / "state.db")
+    assert enlighten(*state, "systems").exit_code == 0
+    assert "evenly" not in enlighten(*state, "--pace", "quota").stderr
+    told = enlighten(*state, "--pace", "quota", "--priority", "poll").stderr
+    assert "requests a day use the month up evenly" in told
+    assert "the next one at 2025-06-" in told
+
+
 def test_the_month_used_is_set_and_what_was_heard_forgotten(enlighten: Commands, tmp_path: Path) -> None:
     """By the figure of the developer portal; nothing is sent."""
     state = ("--state", tmp_path / "state.db")

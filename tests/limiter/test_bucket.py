@@ -20,6 +20,7 @@ from enlighten_async.limiter.bucket import (
     Blocks,
     Limits,
     Opening,
+    Pace,
     TokenBucket,
     blocked_until,
     forecast,
@@ -482,3 +483,58 @@ def test_a_month_runs_out_at_the_pace_so_far(used: int, days: float, end: float 
     june = MONTH_END - 30 * 86_400
     expected = None if end is None else june + end * 86_400
     assert runs_out(used, 1000, june + days * 86_400) == expected
+
+
+@pytest.mark.parametrize(
+    ("day", "left", "minute", "per_day", "burst"),
+    [
+        (0, 1000, 10, 33.33, 10),
+        (0, 1000, 4, 33.33, 4),
+        (0, 1000, math.inf, 33.33, 10),
+        (15, 1000, 10, 66.67, 10),
+        (15, 500, 10, 33.33, 5),
+        (15, 30, 10, 2, 1),
+        (29, 10, 10, 10, 1),
+    ],
+)
+def test_the_pace_of_a_month(day: float, left: int, minute: float, per_day: float, burst: int) -> None:
+    """What is left of it by the days that are left of it; after a pause a hundredth of it at once."""
+    pace = Pace(MONTH.start(JUNE) + day * DAY, 1000, left, minute)
+    assert DAY / pace.interval == pytest.approx(per_day, abs=0.01)
+    assert pace.burst == burst
+    assert pace.opens_at(0.0, burst) <= pace.moment < pace.opens_at(0.0, burst + 1)
+    assert pace.opens_at(0.0, left) <= pace.until == MONTH_END
+    assert pace.opens_at(0.0, left + 1) == MONTH_END  # the first of July
+    assert pace.opens_at(0.0, left + burst + 1) == pytest.approx(MONTH_END + 31 * DAY / 1000)
+    assert pace.opens_at(0.0, left + 1000) < MONTH.start(JUNE + 2)
+    assert pace.opens_at(0.0, left + 10**7) == math.inf
+
+
+@given(
+    left=st.integers(1, 1000),
+    minute=st.integers(1, 20),
+    start=st.floats(0, 29.9),
+    asks=st.lists(st.floats(0.0, 3.0), max_size=60),
+)
+def test_a_paced_month_is_even_and_used_up(left: int, minute: int, start: float, asks: list[float]) -> None:
+    """At any moment no more was sent than even use, and a burst; who always asks gets all that is left."""
+    first = moment = MONTH.start(JUNE) + start * DAY
+    rest, spent_until = left, 0.0
+    pauses = iter(asks)
+    while rest:
+        pace = Pace(moment, 1000, rest, minute)
+        opens = pace.opens_at(spent_until)
+        if opens > moment:
+            moment = opens
+        elif pause := next(pauses, 0.0):
+            moment = min(moment + pause * 3600, MONTH_END - 1)
+        pace = Pace(moment, 1000, rest, minute)
+        assert moment < MONTH_END
+        if pace.opens_at(spent_until) <= moment:
+            spent_until, rest = pace.after(spent_until), rest - 1
+        if not asks:
+            assert (
+                left - rest
+                <= (moment - first) * left / (MONTH_END - first) + min(10, max(1, left // 100)) + 1
+            )
+    assert spent_until <= MONTH_END

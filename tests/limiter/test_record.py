@@ -78,6 +78,7 @@ def test_a_text_that_is_no_record(text: str) -> None:
         (replace(RECORD, reservations={}), True),
         (replace(RECORD, newest=6), True),
         (replace(RECORD, warned=(24305, 0.95)), True),
+        (replace(RECORD, paced_until=1750000100.0), True),
         (replace(RECORD, senders={7: LiveSender(6, 1750000100.0)}), True),
     ],
 )
@@ -96,10 +97,12 @@ def test_of_two_files_the_worse_counts() -> None:
         unplaced=2,
         newest=9,
         guard=(1.0, 0.0),
+        paced_until=1750000200.0,
     )
     merged = RECORD.merged(other)
     assert merged.charged == {"minute": {29166667: 4, 29166668: 2}, "month": {24305: 9}}
     assert merged.blocked == {"minute": 1750000100.0, "month": 1751328000.0}
     assert {period: learned.limit for period, learned in merged.learned.items()} == {"minute": 8, "month": 50}
     assert (merged.pending, merged.unplaced, merged.newest) == (RECORD.pending, 2, 9)
+    assert merged.paced_until == 1750000200.0
     assert (merged.guard, merged.doubt, merged.reading) == (RECORD.guard, 4, RECORD.reading)
