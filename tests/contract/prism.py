@@ -42,6 +42,10 @@ MOST = 250
 """Requests a single call may take here; its windows are 20 at most, each rejected ten times at most."""
 
 
+V2_ROOT = "/api/v2"
+"""Path of the API's root, which the file of version 2 has in its address and not in its paths."""
+
+
 class Wire(httpx.AsyncBaseTransport):
     """The way to Prism: may wish for a status, and keeps what was asked and answered.
 
@@ -59,9 +63,10 @@ class Wire(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry a request there and back."""
-        request.headers.update(self._wishes.get(_asked(request), {}))
+        url = request.url.copy_with(raw_path=request.url.raw_path.removeprefix(V2_ROOT.encode()))
         content = await request.aread()
-        asked = httpx.Request(request.method, request.url, headers=request.headers, content=content)
+        asked = httpx.Request(request.method, url, headers=request.headers, content=content)
+        asked.headers.update(self._wishes.get(_asked(asked), {}))
         reply = await anyio.to_thread.run_sync(self._pool.send, asked)
         self.met.append((asked, reply))
         # Without a Date the client goes by its own clock, on which minutes pass faster than on Prism's.

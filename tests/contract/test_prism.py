@@ -112,7 +112,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
 
 async def ask(url: str, method: str, arguments: dict[str, Any], status: int | None = None) -> Outcome:
     """Call a method of a new client."""
-    connect = partial(EnlightenClient, API_KEY, "4d6a51330a", base_url=url)
+    connect = partial(EnlightenClient, API_KEY, "4d6a51330a", base_url=f"{url}{prism.V2_ROOT}")
     return await prism.ask(connect, (method, method, arguments), status, zones="systems")
 
 

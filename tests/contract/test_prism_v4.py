@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from enlighten_async import (
+    APIError,
     AuthenticationError,
     DecodeError,
     EnlightenClient,
@@ -121,7 +122,7 @@ REFUSALS: dict[int, tuple[type[EnlightenError], ...]] = {
     401: (AuthenticationError, PermissionDenied),  # the latter for a missing access control
     403: (PermissionDenied,),
     404: (NotFound,),
-    405: (ServerError,),
+    405: (APIError,),
     422: (RangeError, NotFound),
     429: (Throttled, QuotaExhausted),  # the latter for an hour
     500: (Unavailable, ServerError),  # the former if its `errorCode` is 7, as in the file's example
