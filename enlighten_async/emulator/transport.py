@@ -45,14 +45,12 @@ class EmulatorTransport(httpx.AsyncBaseTransport):
 
 
 async def _read(request: httpx.Request) -> bytes:
-    """Return the body of a request, or its beginning if it is too long."""
+    """Return the body of a request, or its beginning if it is too long; the rest is read and dropped."""
     body = b""
     if isinstance(request.stream, httpx.AsyncByteStream):
-        async for piece in request.stream:
-            body += piece
-            if len(body) >= MAX_BODY_BYTES:
-                break
-    return body[:MAX_BODY_BYTES]
+        async for piece in request.stream:  # to its end: it may be a generator
+            body = (body + piece)[:MAX_BODY_BYTES]
+    return body
 
 
 class _ResponseBody(httpx.AsyncByteStream):

@@ -229,11 +229,17 @@ def test_a_time_zone_is_asked_for_by_the_system() -> None:
     assert (name, request.path, request.params) == ("US/Pacific", "/systems", (("system_id", "7"),))
 
 
-@pytest.mark.parametrize("body", [page([]), page([8]), page([9, 5]), {"systems": [{"system_id": 7}]}])
-def test_a_time_zone_nobody_tells_is_not_found(body: dict[str, Any]) -> None:
-    """The error says what to do without."""
+@pytest.mark.parametrize(
+    ("body", "advice"),
+    [
+        *((page(listed), "check the system id") for listed in ([], [8], [9, 5])),
+        ({"systems": [{"system_id": 7}]}, "start_at/end_at"),
+    ],
+)
+def test_a_time_zone_nobody_tells_is_not_found(body: dict[str, Any], advice: str) -> None:
+    """The error says what to do without, or that there is no such system."""
     request = next(ApiV2().time_zone(7))
-    with pytest.raises(NotFound, match="start_at/end_at") as caught:
+    with pytest.raises(NotFound, match=advice) as caught:
         request.decode(answer(body))
     assert caught.value.response == answer(body)
 

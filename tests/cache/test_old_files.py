@@ -276,6 +276,7 @@ async def test_a_lifetime_that_was_final_is_judged_anew(
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         if schema == 3:
             StateFile(path, durable=False).read(nothing)
+            file.execute("DROP TABLE tokens")
             file.execute("PRAGMA user_version = 3")
         file.execute(
             """

@@ -230,6 +230,7 @@ def as_version_2(path: Path) -> None:
         )
         for table in ("stretches", "replies"):
             file.execute(f"DROP TABLE newer_{table}")
+        file.execute("DROP TABLE tokens")
         file.execute("PRAGMA user_version = 2")
 
 
