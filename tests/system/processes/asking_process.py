@@ -26,7 +26,10 @@ def quarter(task: dict[str, Any], number: int) -> dict[str, float]:
 
 
 async def work(task: dict[str, Any]) -> dict[str, Any]:
-    """Ask for so many quarters of an hour at once; return how often that went well, and an error."""
+    """Ask for so many quarters of an hour at once; return how often that went well, and an error.
+
+    After `seconds` of the real clock it ends in any case.
+    """
     clock = SwiftClock(task["start"], task["began"], task["wrong"], task["step"], task["factor"])
     plan = Plan(minute=task["minute"], month=task["month"])
     done: dict[str, Any] = {"answers": 0, "rejected": 0, "error": "", "retry_at": None, "minutes": Counter()}
@@ -51,6 +54,7 @@ async def work(task: dict[str, Any]) -> dict[str, Any]:
 
         print("ready", flush=True)  # noqa: T201
         async with anyio.create_task_group() as tasks:
+            tasks.cancel_scope.deadline = anyio.current_time() + task["seconds"]
             for number in range(task["jobs"]):
                 tasks.start_soon(job, number)
             tasks.start_soon(stall)
