@@ -4,6 +4,7 @@ EnlightenError
 ├── InputError               fix the call: nothing was sent
 │   └── NotSupported         this version of the API has no such endpoint; the text names one that has
 ├── UsageError               the client is used in a way it cannot serve (other loop, closed, streamed twice)
+├── StateUnavailable         the server of a shared state cannot be reached
 ├── BudgetExceeded           the query would cost more than `max_requests` or wait longer than `max_wait`
 ├── QuotaExhausted           the plan is used up until `retry_at`
 ├── APIError                 the service answered, and not with data; itself: a status it does not document
@@ -58,6 +59,7 @@ __all__ = [
     "RequestTimeout",
     "ServerError",
     "ServiceRetired",
+    "StateUnavailable",
     "Throttled",
     "TokenRefused",
     "TransportError",
@@ -111,6 +113,12 @@ class NotSupported(InputError):
 
 class UsageError(EnlightenError):
     """The client or query cannot be used like this; nothing was sent."""
+
+
+class StateUnavailable(EnlightenError):
+    """The server of a shared state cannot be reached; nothing was sent that it does not count."""
+
+    ends_query = True
 
 
 class BudgetExceeded(EnlightenError):

@@ -36,7 +36,8 @@ NAMES = """
     PermissionDenied Plan ProductionMeter ProductionMeterReadings Progress Query QueryPool QuotaExhausted
     QuotaPace QuotaStatus QuotaWindow RangeError Reason ReauthorizationRequired Receipt RequestEvent
     RequestTimeout ResponseEvent RetryPolicy
-    RgmInterval RgmStats Series ServerError ServiceRetired StateTokenStore Stats StatsInterval
+    RgmInterval RgmStats Series ServerError ServiceRetired StateTokenStore StateUnavailable Stats
+    StatsInterval
     StorageInterval
     StorageMeterReading StorageMeterReadings StorageTelemetry StormGuard Sum Summary System SystemDetails
     SystemDevice SystemId Systems Table Throttled TokenRefused TokenStore Tokens TransportError Unavailable

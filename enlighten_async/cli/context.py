@@ -163,6 +163,11 @@ class CommandContext:
         return self.options["state"] if "state" in self.options else self.default_state()
 
     @property
+    def state_file(self) -> str | os.PathLike[str] | None:
+        """The state file; `None` if there is none, or the state is on a server."""
+        return None if isinstance(self.state, Secret) else self.state
+
+    @property
     def environ(self) -> Mapping[str, str] | None:
         """The environment with the settings of the file; `None` for the process's own, if there are none."""
         return {**self.config, **os.environ} if self.config else None
@@ -187,7 +192,7 @@ class CommandContext:
             async with self.client() as client:
                 await work(client)
 
-        self.run(with_client, go_on="" if self.state is None else GO_ON)
+        self.run(with_client, go_on="" if self.state_file is None else GO_ON)
 
     def run(
         self,

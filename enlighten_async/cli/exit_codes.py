@@ -65,6 +65,8 @@ WORDS: Mapping[str, str | Callable[[re.Match[str]], str]] = {
     r"give start_at/end_at, which need none": f"give instants, such as --start {INSTANT}, which need none",
     r"\bv(\d) of the API has no .*": lambda found: _commands(found[0].replace("v", "version ", 1)),
     r"\bsystem_id\b": "SYSTEM",
+    r"\bby set_month_used \(": "by enlighten quota --used N (",
+    r"\bset_month_used\b": "enlighten quota --used N",
     r"\b(start|end)_(?:at|date|time)\b": r"--\1",
     r" \(\w+ \S+ was not sent\)": "",
     r"\bplan= if": "--plan if",

@@ -140,7 +140,7 @@ class Picture:
             return [Place(first.system_id, *await name_and_zone(context, client, first.system_id))]
         if not self.system_ids:
             return [_place(each) for each in await client.systems()]
-        view = client if context.state is None else client.with_options(max_age=A_LIFE)
+        view = client if context.state_file is None else client.with_options(max_age=A_LIFE)
         known = {each.system_id: _place(each) for each in await view.systems(system_id=self.system_ids)}
         return [known.get(each, Place(each)) for each in self.system_ids]
 

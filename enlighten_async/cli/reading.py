@@ -97,7 +97,7 @@ def view_of(context: CommandContext, view: ViewOptions) -> ViewOptions:
     Raises:
         InputError: nothing but what is cached was asked for, and nothing can be.
     """
-    if context.state is not None:
+    if context.state_file is not None:
         return view
     if view.get("only_cached"):
         raise InputError("--only-cached needs a state file, where answers are kept: name one by --state")
@@ -188,7 +188,7 @@ async def name_and_zone(
     context: CommandContext, client: EnlightenClient, system: Any
 ) -> tuple[str | None, str | None]:
     """Return the name of a system and that of its time zone; one request, with a state file only once."""
-    view = client if context.state is None else client.with_options(max_age=A_LIFE)
+    view = client if context.state_file is None else client.with_options(max_age=A_LIFE)
     try:
         details = await view.system(system)
     except NotSupported:  # by version 2, which has lists only

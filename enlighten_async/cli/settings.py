@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -169,12 +170,29 @@ def _plan(text: str) -> ClientOptions:
     return {"plan": params.plan(text)}
 
 
+def _state(given: str) -> ClientOptions:
+    from enlighten_async.state import is_url  # noqa: PLC0415 - `--version` needs none
+    from enlighten_async.transport import Secret  # noqa: PLC0415
+
+    return {"state": Secret(given) if is_url(given) else given}
+
+
+def _warn_of_password(url: str) -> None:
+    """Warn of a password on the command line."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return
+    if password:
+        click.echo("a password in the command line is seen by others: put it in ENLIGHTEN_STATE", err=True)
+
+
 CHANGES: Mapping[str, Callable[[Any], ClientOptions]] = MappingProxyType(
     {
         "base_url": _option("base_url"),
         "plan": _plan,
         "pace": lambda given: {"pace": True} if given else {},
-        "state": _option("state"),
+        "state": _state,
         "no_state": lambda given: {"state": None} if given else {},
         "verbose": lambda _: {},
     }
@@ -189,6 +207,8 @@ def _take(click_context: click.Context, option: click.Parameter, value: Any) -> 
         return value
     from attrs import evolve  # noqa: PLC0415 - `--version` needs none
 
+    if option.name == "state" and source is ParameterSource.COMMANDLINE:
+        _warn_of_password(value)
     context = context_of(click_context)
     options = CHANGES[option.name or ""](value)
     more = value if option.name == "verbose" else 0
@@ -211,9 +231,10 @@ _KINDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "Spend the month evenly by queries of priority poll and backfill.",
         },
         "state": {
-            "metavar": "FILE",
+            "metavar": "FILE|URL",
             "type": click.Path(dir_okay=False),
-            "help": "Share counts and cached data with the programs of this machine that name the file."
+            "help": "Share counts and cached data with the programs of this machine that name the file, or "
+            "counts with those of any machine that name the URL: postgresql://, redis:// or rediss://."
             "  [default: a file in your state folder]",
         },
         "no_state": {

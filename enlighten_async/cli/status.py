@@ -24,7 +24,7 @@ from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Plan, Priority
 from enlighten_async.models import QuotaStatus, QuotaWindow
 from enlighten_async.oauth.oauth import CLIENT_ID
-from enlighten_async.state import in_thread, is_url
+from enlighten_async.state import in_thread
 from enlighten_async.transport import Secret
 from enlighten_async.windows import as_datetime
 
@@ -227,11 +227,11 @@ def _clock(context: CommandContext, status: QuotaStatus) -> Finding:
 
 
 async def _state(context: CommandContext) -> Finding:
+    if isinstance(context.state, Secret):
+        return Finding("state", "on a server, which `enlighten quota` asks")
     path = context.state
     if path is None:
         return Finding("state file", "none: nothing is kept from one command to the next")
-    if isinstance(path, Secret) or (isinstance(path, str) and is_url(path)):
-        return Finding("state", "on a server, which `enlighten quota` asks")
     try:
         found = await in_thread(partial(stats, path))
     except InputError as error:
@@ -300,7 +300,7 @@ def _run(context: CommandContext, work: Callable[[str], Awaitable[None]]) -> Non
     """Run a command on the state file."""
 
     async def on_file() -> None:
-        if (path := context.state) is None:
+        if (path := context.state_file) is None:
             raise InputError(NO_FILE)
         await work(str(path))
 

@@ -512,10 +512,10 @@ class KeyState:
     def _unknown_wait(self, plan: Plan, now: float) -> Wait | None:
         """Return the wait of a request because of counts that are lost."""
         minute, month = (until - self._ahead for until in self._unknown)
+        if now < month and month > minute and plan.allows(MONTH.name) is not None:
+            return Wait(MONTH.name, month, self._unknown[1], True, len(self._pending), UNKNOWN)
         if now < minute and plan.allows(MINUTE.name) is not None:
             return Wait(MINUTE.name, minute, None, True, len(self._pending), MINUTE.name)
-        if now < month and plan.allows(MONTH.name) is not None:
-            return Wait(MONTH.name, month, self._unknown[1], True, len(self._pending), UNKNOWN)
         return None
 
     def _earliest(self, now: float) -> float:

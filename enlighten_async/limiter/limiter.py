@@ -17,6 +17,7 @@ from enlighten_async.errors import (
     InputError,
     QuotaExhausted,
     RequestTimeout,
+    StateUnavailable,
     UsageError,
 )
 from enlighten_async.limiter.bucket import MINUTE, MONTH, RETRY_AFTER, UNKNOWN, runs_out
@@ -274,9 +275,17 @@ class RateLimiter:
         if self._store.read(lambda state: number in state.senders):
             self._store.update(lambda state: state.senders.pop(number, None))
 
-    async def refresh(self) -> None:
-        """Learn what other processes have spent, where the store is shared with any."""
-        await self._store.sync(refresh=True)
+    async def refresh(self, *, patient: bool = False) -> None:
+        """Learn what other processes have spent, where the store is shared with any.
+
+        Args:
+            patient: whether a store that is away is waited for by the next request, and not told at once.
+        """
+        try:
+            await self._store.sync(refresh=True)
+        except StateUnavailable:
+            if not patient:
+                raise
 
     async def set_month_used(self, used: int) -> None:
         """Take the number of requests that the service has counted in the running month."""

@@ -13,7 +13,7 @@ from anyio.lowlevel import RunVar
 from attrs import define, frozen
 
 from enlighten_async import state
-from enlighten_async.errors import EnlightenError, UsageError
+from enlighten_async.errors import EnlightenError, StateUnavailable, UsageError
 from enlighten_async.limiter.decision import Wait
 from enlighten_async.limiter.key_state import LATE_COUNT_S, KeyState
 from enlighten_async.limiter.record import Record
@@ -270,8 +270,8 @@ class SharedQuotaStore:
 
         Raises:
             InputError: the backend was made by a newer version of this package or by another program.
-            UsageError: nobody waits for the answer, and it could not be kept: the disk is full, say; or the
-                backend of several machines has been away for long.
+            StateUnavailable: the backend of several machines has been away for long.
+            UsageError: nobody waits for the answer, and it could not be kept: the disk is full, say.
         """
         pending = PendingTake(asked, now)
         self._asked.append(pending)
@@ -303,6 +303,7 @@ class SharedQuotaStore:
         Raises:
             InputError: with `refresh`, that the backend was made by another program or a newer version of
                 this package: nothing is ever written there.
+            StateUnavailable: with `refresh`, that a backend of several machines cannot be reached.
         """
         if not refresh and not self._state.pending:
             return
@@ -311,6 +312,8 @@ class SharedQuotaStore:
                 await self._commit(SYNC_TIMEOUT_S)
             except state.DatabaseUnavailable as error:
                 self._begin_fault(error)
+                if refresh and self.backend.remote:
+                    raise self._away(error) from None
             except EnlightenError as error:
                 if refresh:
                     raise
@@ -387,11 +390,14 @@ class SharedQuotaStore:
             UsageError: it has been away for long.
         """
         if self._away_since is not None and now - self._away_since > MAX_AWAY_S:
-            raise UsageError(
-                f"{self.backend} has not been reached for {now - self._away_since:.0f} s ({error}), and "
-                "nothing is sent that it does not count: bring it back, or name another state"
-            ) from None
+            raise self._away(error) from None
         return Wait("state", now + AWAY_POLL_S)
+
+    def _away(self, error: state.DatabaseUnavailable) -> StateUnavailable:
+        return StateUnavailable(
+            f"{self.backend} cannot be reached ({error}), and nothing is sent that it does not count: "
+            "bring it back, or name another state"
+        )
 
     def _refusal(self, fault: state.DatabaseUnavailable) -> UsageError:
         return UsageError(

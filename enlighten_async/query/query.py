@@ -376,7 +376,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     async def _within_budget(self) -> Runner:
         """Return a runner; that its price is over the limits of the caller is among the failures then."""
-        await self._session.limiter.refresh()
+        await self._session.limiter.refresh(patient=True)
         runner = await self._lay_out(await self._known_time_zone())
         try:
             check_budget(await self._price(runner), self._options, self._session.limiter.now())

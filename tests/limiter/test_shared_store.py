@@ -15,7 +15,7 @@ import anyio
 import pytest
 from attrs import evolve
 
-from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, UsageError
+from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, StateUnavailable, UsageError
 from enlighten_async.limiter import Plan, RateLimiter, Settlement, SharedQuotaStore, Take
 from enlighten_async.limiter.decision import Sender
 from enlighten_async.state import Change, DatabaseUnavailable, MemoryBackend, Moment, Name, StateFile
@@ -484,8 +484,11 @@ async def test_nothing_is_sent_while_a_server_is_away(caplog: pytest.LogCaptureF
         assert 0 < wait.at - clock.monotonic() <= 2
     assert [("connection refused" in text) for text in warnings(caplog)] == [True]
     await clock.sleep(121)
-    with pytest.raises(UsageError, match=r"server://host has not been reached for 121 s"):
+    with pytest.raises(StateUnavailable, match=r"server://host cannot be reached \(connection refused\)"):
         await store.take(Take(3, PLAN), clock.monotonic())
+    await store.sync()
+    with pytest.raises(StateUnavailable, match="cannot be reached"):
+        await store.sync(refresh=True)
     backend.away = False
     assert await store.take(Take(4, PLAN), clock.monotonic()) is None
     assert store.read(lambda state: state.snapshot(PLAN, clock.monotonic())).in_flight == 1
@@ -511,27 +514,37 @@ async def test_a_server_that_is_away_is_waited_for_within_the_patience() -> None
 
 
 async def test_a_month_whose_counts_may_be_lost_is_not_known() -> None:
-    """The running minute is taken to be full; then somebody has to tell how much of the month is used."""
+    """Somebody has to tell how much of it is used; and the running minute is taken to be full."""
     backend = Remote(clock := a_clock(), durable=False)
-    store = remote_store(backend, clock)
+    store, minute_only = remote_store(backend, clock), Plan(minute=10)
     wait = await store.take(Take(1, PLAN), clock.monotonic())
     assert wait is not None
-    assert (wait.reason, wait.certain) == ("minute", True)
-    assert wait.at is not None
-    assert 60 <= wait.at - clock.monotonic() <= 66
-    assert left(store, PLAN, clock.monotonic()) == {"month": 0, "minute": 0}
-    await clock.sleep(66)
-    wait = await store.take(Take(2, PLAN), clock.monotonic())
-    assert wait is not None
-    assert (wait.reason, wait.period) == ("month", "unknown")
+    assert (wait.reason, wait.period, wait.certain) == ("month", "unknown", True)
     assert not store.read(lambda state: state.snapshot(PLAN, clock.monotonic())).knows_month
-    assert await store.take(Take(3, Plan(minute=10)), clock.monotonic()) is None
-    settle(store, 3, Settlement(None, clock.monotonic()))
+    assert left(store, PLAN, clock.monotonic()) == {"month": 0, "minute": 0}
     store.update(lambda state: state.set_month_used(40, clock.monotonic(), clock.now()))
+    for plan in (PLAN, minute_only):
+        wait = await store.take(Take(2, plan), clock.monotonic())
+        assert wait is not None
+        assert (wait.reason, wait.certain) == ("minute", True)
+        assert wait.at is not None
+        assert 60 <= wait.at - clock.monotonic() <= 66
+    await clock.sleep(66)
+    assert await store.take(Take(3, minute_only), clock.monotonic()) is None
+    settle(store, 3, Settlement(None, clock.monotonic()))
     assert await store.take(Take(4, PLAN), clock.monotonic()) is None
     assert left(store, PLAN, clock.monotonic())["month"] == 59
     other = remote_store(backend, clock)
     assert await other.take(Take(5, PLAN), clock.monotonic()) is None
+
+
+async def test_a_plan_without_a_month_loses_a_minute_alone() -> None:
+    """Where counts may be lost, and nobody tells of the month."""
+    backend, plan = Remote(clock := a_clock(), durable=False), Plan(minute=10)
+    store = remote_store(backend, clock)
+    assert await store.take(Take(1, plan), clock.monotonic()) is not None
+    await clock.sleep(66)
+    assert await store.take(Take(2, plan), clock.monotonic()) is None
 
 
 async def test_whoever_knows_tells_a_server_that_has_lost_all() -> None:
