@@ -35,6 +35,9 @@ Row: TypeAlias = tuple[str, str, dict[str, Any]]
 MODES: dict[str, tuple[str, ...]] = {"static": (), "dynamic": ("--dynamic",), "wild": ("--dynamic",)}
 """How Prism answers: with the file's examples, with random values that make sense, with any."""
 
+WITHIN_A_DAY = {"end_at": {"minimum": 1_700_000_000, "maximum": 1_700_080_000}}
+"""Ends of rows: those of one answer lie not far apart."""
+
 ROUNDS = {"static": 1, "dynamic": 10, "wild": 10}
 """How often each is asked."""
 
@@ -154,14 +157,14 @@ def served(folder: Path, whole: dict[str, Any], sensible: dict[str, Any]) -> Ite
     Args:
         folder: where the files go that Prism is given.
         whole: what the file holds, for the wild mode.
-        sensible: the same with less room, for the others.
+        sensible: the same with less room, for the others; random rows lie within a day, too.
     """
-    files = {"wild": folder / "whole.json", "other": folder / "sensible.json"}
-    files["wild"].write_text(json.dumps(whole), encoding="utf-8")
-    files["other"].write_text(json.dumps(sensible), encoding="utf-8")
+    dense = openapi.narrowed(sensible, WITHIN_A_DAY, {})
+    for mode, content in {"wild": whole, "static": sensible, "dynamic": dense}.items():
+        (folder / f"{mode}.json").write_text(json.dumps(content), encoding="utf-8")
     with ExitStack() as stack:
         yield {
-            mode: stack.enter_context(_prism(*options, str(files.get(mode, files["other"]))))
+            mode: stack.enter_context(_prism(*options, str(folder / f"{mode}.json")))
             for mode, options in MODES.items()
         }
 
