@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 INTERRUPTED = 130
 """The exit code of Ctrl-C, as shells report it."""
+
+SIGNALLED = 128
+"""Exit codes from here on tell of a signal."""
+
+LAST_WORK_S = 2.0
+"""Seconds that threads have for their last work when a signal has ended the command."""
 
 EXTRA = frozenset({"click", "rich", "uvicorn"})
 """The packages of the extra `cli`; everything else is there anyway."""
@@ -43,6 +50,28 @@ def nothing_left_to_flush() -> Iterator[None]:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+@contextmanager
+def no_thread_left() -> Iterator[None]:
+    """End the process though a thread waits for work: a second Ctrl-C may cut off what would end the thread.
+
+    Python waits for its threads for ever. Whatever a thread is at, the files are as safe as from a kill.
+    """
+    try:
+        yield
+    except SystemExit as end:
+        if not (isinstance(end.code, int) and end.code >= SIGNALLED):
+            raise
+        others = [each for each in threading.enumerate() if each is not threading.current_thread()]
+        left = [each for each in others if not each.daemon]
+        for thread in left:
+            thread.join(LAST_WORK_S / len(left))
+        if any(thread.is_alive() for thread in left):
+            sys.stderr.flush()
+            os._exit(end.code)
+        raise
+
+
+@no_thread_left()
 @nothing_left_to_flush()
 def main() -> None:
     """Run the command line; ends the process with its exit code."""

@@ -20,7 +20,6 @@ from enlighten_async import state
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError
 from enlighten_async.oauth.token_store import StoreOnDisk, Tokens, acquire
-from enlighten_async.state import run_shielded
 
 if TYPE_CHECKING:
     import sqlite3
@@ -54,11 +53,6 @@ _REMOVE = "DELETE FROM tokens WHERE account = ?"
 logger = logging.getLogger("enlighten_async")
 
 
-async def _to_its_end(work: Callable[[], T]) -> T:
-    """Do blocking work in a thread; a cancel of either kind takes effect when it has ended."""
-    return await run_shielded(partial(state.in_thread, work))
-
-
 def _real_path(path: object) -> Path:
     """Return the file itself: a link to it would be replaced, and a relative path changes its meaning."""
     # A null character, a lone surrogate and an unknown user's home folder make no path.
@@ -86,13 +80,13 @@ async def _locked(path: Path, clock: Clock, make_folder: Callable[[], None]) -> 
         make_folder: sees to it that there is a folder for it, or raises `InputError`.
     """
     lock = FileLock(path, mode=OWNER_ONLY, thread_local=False)
-    take = partial(_to_its_end, partial(_take, lock, make_folder))
+    take = partial(state.in_thread, partial(_take, lock, make_folder))
     try:
         await acquire(take, clock, f"the lock {path}")
         yield
     finally:
         # A cancel may come while a thread takes it: then it is taken, and nobody would free it.
-        await _to_its_end(lock.release)
+        await state.in_thread(lock.release)
 
 
 def _take(lock: FileLock, make_folder: Callable[[], None]) -> bool:
@@ -161,7 +155,7 @@ class FileTokenStore(StoreOnDisk):
             UsageError: it cannot be written.
         """
         async with self._locked():
-            await _to_its_end(partial(self._replace, account, tokens))
+            await state.in_thread(partial(self._replace, account, tokens))
 
     async def accounts(self) -> dict[str, Tokens]:
         """Return the tokens of all accounts, by their names.
@@ -183,7 +177,7 @@ class FileTokenStore(StoreOnDisk):
             UsageError: it cannot be written.
         """
         async with self._locked():
-            await _to_its_end(partial(self._replace, account, None))
+            await state.in_thread(partial(self._replace, account, None))
 
     def lock(self, account: str) -> AbstractAsyncContextManager[None]:
         """Lock the account in all processes; the system frees the lock if the process is killed.
@@ -389,7 +383,7 @@ class StateTokenStore(StoreOnDisk):
 
     async def _do(self, work: Callable[[], T]) -> T:
         """Do blocking work at the file, to its end, as soon as nobody else writes it."""
-        attempt = partial(_to_its_end, work)
+        attempt = partial(state.in_thread, work)
         try:
             return await state.poll_until(attempt, self._clock, FILE_TIMEOUT_S, locked=state.DatabaseBusy)
         except state.DatabaseBusy:

@@ -47,8 +47,11 @@ def disk_threads() -> CapacityLimiter:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Do blocking work in a thread, to its end: a cancel takes effect afterwards."""
-    return await anyio.to_thread.run_sync(work, limiter=disk_threads())
+    """Do blocking work in a thread, to its end: a cancel of either kind takes effect afterwards.
+
+    So the next work of the caller, such as what is written at its end, never meets this one half done.
+    """
+    return await run_shielded(partial(anyio.to_thread.run_sync, work, limiter=disk_threads()))
 
 
 async def poll_until(

@@ -339,3 +339,37 @@ def until(true: Callable[[], object]) -> None:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_a_thread_that_waits_for_work_does_not_keep_the_process(code: int) -> None:
+    """A second Ctrl-C may have cut off what would have ended it."""
+    script = f"""
+import sys, threading
+from enlighten_async.cli import no_thread_left
+with no_thread_left():
+    threading.Thread(target=threading.Event().wait).start()
+    sys.exit({code})
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False)
+    assert done.returncode == code
+
+
+def test_a_thread_at_work_ends_it_first() -> None:
+    """In the time that it has; and commands that no signal ended wait for it as ever."""
+    script = """
+import sys, threading, time
+from enlighten_async.cli import no_thread_left
+with no_thread_left():
+    threading.Thread(target=lambda: (time.sleep({seconds}), print("written", flush=True))).start()
+    sys.exit({code})
+"""
+    for code, seconds in ((130, 0.2), (3, 0.2)):
+        done = subprocess.run(
+            [sys.executable, "-c", script.format(code=code, seconds=seconds)],
+            timeout=60,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout) == (code, "written\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import anyio
@@ -158,3 +160,25 @@ async def test_a_cancel_waits_for_the_thread() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(in_thread, work)
     assert done == [1]
+
+
+def test_a_native_cancel_waits_for_the_thread_too() -> None:
+    """As that of `asyncio.timeout`, and of Ctrl-C: nothing goes on behind the back of who was cancelled."""
+    begun, end, done = threading.Event(), threading.Event(), list[str]()
+
+    def work() -> None:
+        begun.set()
+        end.wait(10)
+        done.append("work")
+
+    async def run() -> None:
+        task = asyncio.create_task(in_thread(work))
+        await in_thread(partial(begun.wait, 10))
+        task.cancel()
+        asyncio.get_running_loop().call_later(0, end.set)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        done.append("cancelled")
+
+    asyncio.run(run())
+    assert done == ["work", "cancelled"]
