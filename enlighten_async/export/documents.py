@@ -7,7 +7,7 @@ import sys
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import chain, pairwise, repeat
 from math import isfinite
@@ -25,6 +25,7 @@ from cattrs.v import format_exception
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.lifetime import Lifetime
+from enlighten_async.models.receipt import Estimate, QuotaStatus, QuotaWindow, Receipt
 from enlighten_async.models.series import NAN, Series, columns_of, once_per_class
 from enlighten_async.windows import DAY, Window, as_datetime
 
@@ -146,7 +147,7 @@ def decoded(json: bytes | str, model: type[T]) -> T:
     try:
         text = json.encode() if isinstance(json, str) else bytes(json)
         values = _parsed(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         values = None
     if not isinstance(values, dict):
         raise InputError(f"no {model.__name__} as to_json() gives it: not an object in JSON")
@@ -204,7 +205,7 @@ def _kinds(row: type) -> Mapping[str, Any]:
 @once_per_class
 def _json_row(row: type) -> type[Any]:
     """Return the class of rows as msgspec writes and reads them, strictly; several times as fast as ours."""
-    return msgspec.defstruct(row.__name__, [*_kinds(row).items()], gc=False)
+    return msgspec.defstruct(row.__name__, [*_kinds(row).items()], gc=False, forbid_unknown_fields=True)
 
 
 _Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
@@ -213,7 +214,7 @@ _KINDS: Final[Mapping[object, Any]] = MappingProxyType(
     {
         datetime: str,
         int: Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)],
-        int | None: int | None,
+        int | None: Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None,  # a column of doubles
         float | None: _Finite | None,
         int | float | None: int | _Finite | None,
     }
@@ -437,6 +438,7 @@ def _pieces_of_values(raw: object, row: type) -> Iterator[tuple[str, Sequence[An
         msgspec.ValidationError: they are not of such rows.
     """
     if isinstance(raw, Mapping):
+        _check_names(raw, _kinds(row))
         for name, kind in _kinds(row).items():
             yield from ((name, values) for values in _converted(raw[name], kind))
         return
@@ -471,12 +473,27 @@ def _pieces_of_text(json: bytes, row: type) -> Iterator[tuple[str, Sequence[Any]
         for rows in _read(json[1:-1], _NEXT_ROW, _json_row(row)):
             yield from _turned(rows, row)
         return
-    for name, kind in _kinds(row).items():
-        found = re.search(rb'"%b"\s*:\s*\[' % name.encode(), json)
-        if found is None:
-            raise msgspec.DecodeError(name)
-        text = json[found.end() : json.find(b"]", found.end())]
-        yield from ((name, values) for values in _read(text, _NEXT_VALUE, kind))
+    for name, text in _column_texts(json, row):
+        yield from ((name, values) for values in _read(text, _NEXT_VALUE, _kinds(row)[name]))
+
+
+def _column_texts(json: bytes, row: type) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the text of each list in an object of columns, without its brackets.
+
+    Raises:
+        msgspec.DecodeError: there are other columns, or brackets in their texts.
+    """
+    places = {name: re.search(rb'"%b"\s*:\s*\[' % name.encode(), json) for name in _kinds(row)}
+    at = 0
+    for found in sorted(filter(None, places.values()), key=re.Match.start):
+        if json[at : found.start()].strip(b" \t\r\n,{"):
+            raise msgspec.DecodeError("another column")
+        at = json.find(b"]", found.end()) + 1
+    if None in places.values() or json[at:].strip() != b"}":
+        raise msgspec.DecodeError("other columns")
+    for name, match in places.items():
+        if match is not None:
+            yield name, json[match.end() : json.find(b"]", match.end())]
 
 
 def _read(text: bytes, between: re.Pattern[bytes], kind: Any) -> Iterator[list[Any]]:
@@ -560,8 +577,18 @@ def _plain_window(window: Window) -> dict[str, object]:
     return {"start_at": window.start_at.isoformat(), "end_at": window.end_at.isoformat()}
 
 
-def _window(raw: Any, _: object) -> Window:
-    return Window(_named(raw, "start_at", _seconds), _named(raw, "end_at", _seconds))
+def _window(raw: Any, _: object = None, names: Sequence[str] = ("start_at", "end_at")) -> Window:
+    if isinstance(raw, Mapping):
+        _check_names(raw, names)
+    window = Window(_named(raw, "start_at", _seconds), _named(raw, "end_at", _seconds))
+    if window.end < window.start:
+        raise msgspec.ValidationError("an end_at before the start_at")
+    return window
+
+
+def _gap(raw: Any, _: object) -> Gap:
+    window = _window(raw, names=("start_at", "end_at", "reason"))
+    return Gap(window, _named(raw, "reason", _reason))
 
 
 def _named(raw: Any, name: str, read: Callable[[object], T]) -> T:
@@ -596,8 +623,7 @@ _WRITE: Final[Mapping[Any, Callable[[Any], object]]] = MappingProxyType(
 def _writer(model: type[Any]) -> Callable[[Any], dict[str, object]]:
     """Return the function that makes a model of a class plain: its attributes, and what follows from them."""
     resolve_types(model)
-    hidden = ("missing", "notes") if issubclass(model, Lifetime) else ()
-    names: dict[str, Any] = {each.name: override(omit=True) for each in fields(model) if each.name in hidden}
+    names: dict[str, Any] = {name: override(omit=True) for name in _hidden(model)}
     if model is Coverage:
         names["_gaps"] = override(rename="gaps")
     attributes = make_dict_unstructure_fn(model, _converter, **names)
@@ -624,19 +650,51 @@ def _reader(model: type[Any]) -> Callable[[Any, object], Any]:
     """Return the function that makes a model of a class of plain values."""
     resolve_types(model)
     names: dict[str, Any] = {"_gaps": override(rename="gaps")} if model is Coverage else {}
-    read = make_dict_structure_fn(model, _converter, **names)
+    read, own = make_dict_structure_fn(model, _converter, **names), _names(model)
+    derived = {*_derived(model)} - {"coverage"}
 
     def checked(raw: Any, _: object) -> Any:
         if not isinstance(raw, Mapping):
             raise TypeError(f"{type(raw).__name__} in place of an object")
+        _check_names(raw, own, derived)
         found = read(raw, model)
         if isinstance(found, Lifetime):
             coverage = _coverage_of_days(raw.get("coverage"))
             found = evolve(found, missing=coverage.gaps(), notes=coverage.notes)
+        _check_counts(found)
         _check_derived(raw, found)
         return found
 
     return checked
+
+
+def _names(model: type[Any]) -> list[str]:
+    """Return the names of a model's plain values: those of its shape."""
+    hidden = _hidden(model)
+    own = [each.name.removeprefix("_") for each in fields(model) if each.name not in hidden]
+    return [*own, *_derived(model)]
+
+
+def _hidden(model: type) -> tuple[str, ...]:
+    """Return the attributes of a model that are told by another name."""
+    return ("missing", "notes") if issubclass(model, Lifetime) else ()
+
+
+def _check_names(raw: Mapping[str, object], names: Iterable[str], optional: Container[str] = ()) -> None:
+    """Check that an object has all of its values, and no other: else it is of another kind.
+
+    Args:
+        raw: the object.
+        names: of all its values.
+        optional: those that may be missing.
+    """
+    names = [*names]
+    missing = next((each for each in names if each not in raw and each not in optional), None)
+    strange = next((each for each in raw if each not in names), None)
+    if missing is not None:
+        raise msgspec.ValidationError(f"no {missing}")
+    if strange is not None:
+        raise msgspec.ValidationError(f"a value that it does not have: {strange!r:.60}")
 
 
 def _coverage_of_days(raw: object) -> Coverage:
@@ -656,6 +714,28 @@ def _check_derived(raw: Mapping[str, object], model: object) -> None:
             raise msgspec.ValidationError(f"{name} does not follow from the other values")
 
 
+_COUNTS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
+    {
+        Receipt: ("sent", "rejected", "retried", "from_cache", "waited", "left"),
+        Estimate: ("at_least", "at_most", "from_cache", "pruned", "month_share"),
+        QuotaWindow: ("limit", "used", "left"),
+        QuotaStatus: ("in_flight", "queued", "learned"),
+    }
+)
+"""Counts of this library itself, which are never below zero; the service's figures are as it sent them."""
+
+
+def _check_counts(model: object) -> None:
+    """Check that no count is below zero."""
+    for name in _COUNTS.get(type(model), ()):
+        value = getattr(model, name)
+        counts = value.values() if isinstance(value, Mapping) else (value,)
+        if any(count is not None and count < 0 for count in counts):
+            raise msgspec.ValidationError(f"{name} is below zero")
+    if isinstance(model, Coverage) and model.grid < 1:
+        raise msgspec.ValidationError("grid is below 1")
+
+
 _converter = Converter()
 _converter.register_unstructure_hook_factory(has, _writer)
 _converter.register_structure_hook_factory(has, _reader)
@@ -672,7 +752,5 @@ _converter.register_structure_hook_func(_is_plain_union, _of_kinds)
 _converter.register_structure_hook(datetime, _instant)
 _converter.register_structure_hook(date, lambda raw, _: date.fromisoformat(_of_kind(raw, str)))
 _converter.register_structure_hook(Window, _window)
-_converter.register_structure_hook(
-    Gap, lambda raw, _: Gap(_window(raw, Window), _named(raw, "reason", _reason))
-)
+_converter.register_structure_hook(Gap, _gap)
 _converter.register_structure_hook(Reason, _reason)

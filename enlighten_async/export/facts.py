@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import define
 
+from enlighten_async.errors import InputError
 from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.intervals import IntervalStats, Profile, Sum, profile
@@ -356,7 +357,12 @@ def facts_of(answer: Answer, name: str | None, timezone: str | None, level: int 
 
 def zone_of(answer: Series, timezone: str | None) -> ZoneInfo:
     """Return the time zone of an answer's local days: the one named, the system's own if known, or UTC."""
-    return time_zone(timezone or answer.timezone or "UTC")
+    try:
+        return time_zone(timezone or answer.timezone or "UTC")
+    except InputError:
+        if timezone:
+            raise
+        return time_zone("UTC")  # the service's name of it is none on this machine
 
 
 def by_month(days: Sequence[Sum]) -> list[Sum]:

@@ -174,7 +174,8 @@ class ToDict:
         """Return the object that `to_dict()` was called on: an equal one, with its coverage and receipt.
 
         Args:
-            values: the plain values; what follows from others, such as `complete`, may be left out.
+            values: the plain values, all of them and no other; what follows from others, such as
+                `complete`, may be left out.
 
         Raises:
             InputError: they are not of such an object.

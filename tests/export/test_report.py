@@ -197,6 +197,8 @@ def test_days_are_those_of_the_zone_that_is_named() -> None:
     """By default the system's; UTC where it is not known; a wrong name is told."""
     assert "local time of America/Los_Angeles" in report(answer())
     assert "local time of UTC" in report(answer(zone=None))
+    assert "local time of UTC" in report(answer(zone="Mars/Olympus"))  # the service's word
+    assert answer(zone="Mars/Olympus")._repr_html_()
     assert "local time of Asia/Kathmandu" in report(answer(), timezone="Asia/Kathmandu")
     with pytest.raises(InputError, match="IANA"):
         report(answer(), timezone="Mars/Olympus")
