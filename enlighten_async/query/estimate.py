@@ -49,31 +49,41 @@ def estimate(
     )
 
 
-def check_budget(price: Estimate, options: QueryOptions, now: float) -> None:
-    """Refuse a query that may cost more than its caller allows, before anything is sent.
+def check_budget(price: Estimate, options: QueryOptions, limiter: RateLimiter) -> None:
+    """Refuse a query that may cost more, or is known to take longer, than its caller allows.
 
     Args:
         price: its price.
         options: what the caller allows.
-        now: the server's time, epoch seconds.
+        limiter: knows when that many requests may be sent.
 
     Raises:
-        BudgetExceeded: it may take more requests than `max_requests`, or the plan makes it wait longer
-            than `max_wait`.
+        BudgetExceeded: it may take more requests than `max_requests`, or the plan makes those that it takes
+            at the least wait longer than `max_wait`.
     """
-    most, requests, seconds = price.at_most or price.at_least, options.allowed, options.max_wait
-    counted = f"{most} request{'s' * (most != 1)}"
+    most, requests = price.at_most or price.at_least, options.allowed
     if requests is not None and most > requests:
         raise BudgetExceeded(
-            f"this may take {counted}, more than max_requests={requests}: ask for a shorter range"
+            f"this may take {_counted(most)}, more than max_requests={requests}: ask for a shorter range"
         )
-    wait = price.ready_at.timestamp() - now
-    if seconds is not None and most and wait > seconds:  # what takes no request waits for nobody
-        raise BudgetExceeded(
-            f"{counted} take{'s' * (most == 1)} {wait:.0f} s on this plan, more than max_wait={seconds:g}: "
-            f"ask for a shorter range, or later",
-            retry_at=price.ready_at,
-        )
+    least, seconds = price.at_least, options.max_wait
+    if seconds is None or not least:  # what takes no request waits for nobody
+        return
+    ready_at = limiter.ready_at(least, options.rank, options.scope)
+    wait = ready_at - limiter.now()
+    if wait <= seconds:
+        return
+    limit = limiter.snapshot().limits.get(MINUTE.name)
+    never = limit is not None and least > limit * (1 + MINUTE.index(seconds))
+    raise BudgetExceeded(
+        f"{_counted(least)} take{'s' * (least == 1)} {wait:.0f} s on this plan, more than "
+        f"max_wait={seconds:g}: ask for a shorter range{'' if never else ', or later'}",
+        retry_at=None if never else as_datetime(ready_at),
+    )
+
+
+def _counted(requests: int) -> str:
+    return f"{requests} request{'s' * (requests != 1)}"
 
 
 def quota_status(session: Session, options: QueryOptions) -> QuotaStatus:
