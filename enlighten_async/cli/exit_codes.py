@@ -68,6 +68,7 @@ WORDS: Mapping[str, str | Callable[[re.Match[str]], str]] = {
     r"\bby set_month_used \(": "by enlighten quota --used N (",
     r"\bset_month_used\b": "enlighten quota --used N",
     r"\b(start|end)_(?:at|date|time)\b": r"--\1",
+    r"\buser_id (is shown|must be)\b": r"--account \1",
     r" \(\w+ \S+ was not sent\)": "",
     r"\bplan= if": "--plan if",
     r"give its limits, such as Plan\(.*?\)": "give its limits, such as --plan 10/10000",
@@ -130,7 +131,7 @@ def _explained(error: errors.EnlightenError) -> str:
     if error.retry_at is not None:
         advice = f"try again after {error.retry_at:%Y-%m-%d %H:%M:%S} UTC"
     others = len(error.causes) - 1
-    more = f" (and {others} more failures)" if others > 0 else ""
+    more = f" (and {others} more failure{'s' * (others > 1)})" if others > 0 else ""
     return f"{text}{more}{f'; {advice}' if advice else ''}"
 
 

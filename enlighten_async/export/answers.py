@@ -69,8 +69,10 @@ def concat(answers: Iterable[Tabular]) -> Table:
         `__arrow_c_stream__` as answers have.
 
     Raises:
-        InputError: there is no answer, or they are of several kinds.
+        InputError: there is no answer, or they are of several kinds, or this is one answer.
     """
+    if not isinstance(answers, Iterable):
+        raise InputError(f"concat takes several answers, not {type(answers).__name__}: give it a list")
     answers = list(answers)
     first = type(answers[0]) if answers else None
     if first and issubclass(first, SingleRow) and all(type(each) is first for each in answers):

@@ -187,3 +187,13 @@ def test_every_error_has_an_exit_code_of_its_kind() -> None:
     for kind in tree:
         assert exit_codes.exit_code(kind.__new__(kind)) in {1, 2, 3, 4}
     assert exit_codes.exit_code(OSError()) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(1, ""), (2, " (and 1 more failure)"), (3, " (and 2 more failures)")]
+)
+def test_other_failures_are_counted(count: int, told: str) -> None:
+    """In the singular if it is one."""
+    error = errors.BudgetExceeded("too much")
+    error.causes = (error,) * count
+    assert exit_codes.error_line(error) == f"too much{told}"

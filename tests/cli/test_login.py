@@ -259,7 +259,9 @@ def test_an_account_is_no_address(login: Login, account: str) -> None:
     """It is shown and logged."""
     done = login("--account", account)
     assert (done.exit_code, login.opened) == (2, [])
+    assert done.stderr.startswith("error: --account ")
     assert "of your own" in done.stderr
+    assert "user_id" not in done.stderr
 
 
 def test_the_users_own_folder_is_the_default(login: Login, tmp_path: Path) -> None:

@@ -45,8 +45,9 @@ def test_a_second_run_asks_only_for_what_is_new(
     with (tmp_path / "fleet.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len({row["system_id"] for row in rows}) == SYSTEMS
-    assert f"{len(rows)} rows" in capsys.readouterr().err
-    sent = emulator.counts.sent
+    sent, told = emulator.counts.sent, capsys.readouterr().err
+    assert f"{len(rows)} rows" in told
+    assert f"{sent} requests" in told
     assert export_fleet.main(["fleet.csv", "--days", "7"]) in {0, 3}
     assert emulator.counts.sent - sent <= SYSTEMS + 1
     assert "windows from the cache" in capsys.readouterr().err
@@ -57,3 +58,27 @@ def test_an_error_is_one_line(emulator: Emulator, capsys: pytest.CaptureFixture[
     emulator.inject(Fault(status=403, body="{}", times=9))
     assert export_fleet.main(["fleet.csv"]) == 1
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its name and the reason, and no traceback."""
+    assert export_fleet.main(["nowhere/fleet.csv", "--days", "1"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: nowhere/fleet.csv cannot be written: ")
+    assert told.count("\n") == 1
+    assert emulator.counts.sent <= SYSTEMS + 1
+
+
+@pytest.mark.parametrize("days", ["-3", "0", "nan", "inf", "-inf", "1e300", "x"])
+def test_a_wrong_number_of_days_replaces_nothing(
+    emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], days: str
+) -> None:
+    """Usage is told, nothing is sent, and the file of the night before stays."""
+    path = tmp_path / "fleet.csv"
+    path.write_text("rows")
+    with pytest.raises(SystemExit) as caught:
+        export_fleet.main([str(path), f"--days={days}"])
+    assert (caught.value.code, path.read_text(), emulator.counts.sent) == (2, "rows", 0)
+    assert "days" in capsys.readouterr().err

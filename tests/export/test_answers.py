@@ -196,6 +196,8 @@ def test_what_cannot_be_concatenated_is_refused() -> None:
     """Nothing, or answers with other columns."""
     with pytest.raises(InputError, match="at least one answer"):
         concat([])
+    with pytest.raises(InputError, match="not RgmStats: give it a list"):
+        concat(answer(models.RgmStats))
     with pytest.raises(InputError, match="several kinds"):
         concat([answer(models.Stats), answer(models.RgmStats)])
     with pytest.raises(InputError, match="int has no rows"):
