@@ -15,21 +15,11 @@ from attrs import frozen
 
 from enlighten_async.cli.formatting import SIZE_PREFIXES
 from enlighten_async.cli.settings import PREFIX, Setting
-from enlighten_async.client.options import ViewOptions
+from enlighten_async.client.options import ViewOptions, plan_of
 from enlighten_async.errors import InputError
 from enlighten_async.export import SUFFIXES
 from enlighten_async.limiter import RANKS, Plan
 from enlighten_async.windows import time_zone
-
-PLANS: Mapping[str, Plan] = MappingProxyType(
-    {
-        "watt": Plan.WATT,
-        "kilowatt": Plan.KILOWATT,
-        "megawatt": Plan.MEGAWATT,
-        "partner": Plan.PARTNER,
-        "unlimited": Plan.UNLIMITED,
-    }
-)
 
 SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d*)?)\s*([{SIZE_PREFIXES}])?B?", re.IGNORECASE)
 
@@ -68,13 +58,10 @@ WORDS = MappingProxyType({"today": DaysAgo(0), "yesterday": DaysAgo(1)})
 
 def plan(text: str) -> Plan:
     """Return the plan of a name, or of limits such as 50/50000."""
-    if (name := text.strip().lower()) in PLANS:
-        return PLANS[name]
-    minute, _, month = text.partition("/")
     try:
-        return Plan(minute=int(minute), month=int(month))
-    except ValueError:  # an InputError is one too
-        wrong = f"{text!r} is neither {', '.join(PLANS)} nor MINUTE/MONTH, such as 50/50000"
+        return plan_of(text)
+    except InputError as error:
+        wrong = str(error)
     raise click.BadParameter(wrong)
 
 

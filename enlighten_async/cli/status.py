@@ -170,7 +170,7 @@ async def _findings(context: CommandContext) -> AsyncIterator[Finding]:
 
 
 def _credentials(environ: Mapping[str, str]) -> Finding:
-    version = 4 if environ.get("ENLIGHTEN_CLIENT_ID") else 2
+    version = 2 if environ.get("ENLIGHTEN_USER_ID") and not environ.get(CLIENT_ID) else 4
     needed = ("API_KEY", "CLIENT_ID", "CLIENT_SECRET") if version == 4 else ("API_KEY", "USER_ID")
     missing = [name for each in needed if not environ.get(name := f"ENLIGHTEN_{each}")]
     if missing:

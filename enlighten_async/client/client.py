@@ -26,6 +26,7 @@ from enlighten_async.client.options import (
     ACCOUNT,
     BASE_URL,
     KEY,
+    PLAN,
     STATE,
     USER,
     ClientOptions,
@@ -36,6 +37,7 @@ from enlighten_async.client.options import (
     check_variables,
     hide_passwords,
     network_options,
+    plan_of,
     variables,
 )
 from enlighten_async.clock import Clock, SystemClock
@@ -231,16 +233,16 @@ class EnlightenClient(Endpoints, EndpointsV4):
 
         With `ENLIGHTEN_CLIENT_ID` it is one for v4: see `OAuth.from_env` for the variables of that; it asks
         for the account `ENLIGHTEN_ACCOUNT`, by default "default". Without, it is one for v2, which needs
-        `ENLIGHTEN_USER_ID`. `ENLIGHTEN_API_KEY` is needed in any case; `ENLIGHTEN_BASE_URL` and
-        `ENLIGHTEN_STATE`, the path of the state file, are taken if they are set. The options are those of
-        the client.
+        `ENLIGHTEN_USER_ID`. `ENLIGHTEN_API_KEY` is needed in any case; `ENLIGHTEN_BASE_URL`,
+        `ENLIGHTEN_STATE`, the path of the state file, and `ENLIGHTEN_PLAN`, a name such as "kilowatt" or
+        limits such as "50/50000", are taken if they are set. The options are those of the client.
 
         Args:
             environ: the variables, in place of those of the process.
             options: those of the client; see `ClientOptions`.
 
         Raises:
-            InputError: a variable is missing.
+            InputError: a variable is missing, or the plan is none.
         """
         hide_passwords(options)
         found = variables(environment(environ))
@@ -250,6 +252,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
             options.setdefault("base_url", found[BASE_URL].reveal())
         if found[STATE]:
             options.setdefault("state", found[STATE].reveal())
+        if found[PLAN]:
+            options.setdefault("plan", plan_of(found[PLAN].reveal(), f"{PLAN}: "))
         if not found[CLIENT_ID]:
             return cls(found[KEY], found[USER], **options)
         oauth = OAuth.from_env(found, **network_options(options))

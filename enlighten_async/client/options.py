@@ -21,9 +21,21 @@ from enlighten_async.state import is_url
 from enlighten_async.transport import NetworkOptions, Secret, check_network, hide_secrets, is_number, origin
 
 KEY, USER, ACCOUNT = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_ACCOUNT"
-BASE_URL, STATE = BASE_URL_VARIABLE, "ENLIGHTEN_STATE"
+BASE_URL, STATE, PLAN = BASE_URL_VARIABLE, "ENLIGHTEN_STATE", "ENLIGHTEN_PLAN"
+
+PLANS: Mapping[str, Plan] = MappingProxyType(
+    {
+        "watt": Plan.WATT,
+        "kilowatt": Plan.KILOWATT,
+        "megawatt": Plan.MEGAWATT,
+        "partner": Plan.PARTNER,
+        "unlimited": Plan.UNLIMITED,
+    }
+)
+"""Plans by the names that the environment and the command line take."""
 
 _V4_HINT = f"; for v4, {CLIENT_ID} and {CLIENT_SECRET} take the place of {USER}"
+_V2_HINT = f"; for v2, {USER} takes the place of {CLIENT_ID} and {CLIENT_SECRET}"
 
 
 class ClientOptions(NetworkOptions, total=False):
@@ -218,14 +230,35 @@ def network_options(options: ClientOptions) -> NetworkOptions:
     return cast("NetworkOptions", {name: value for name, value in options.items() if name in names})
 
 
+def plan_of(text: str, place: str = "") -> Plan:
+    """Return the plan of a name, or of limits such as 50/50000.
+
+    Args:
+        text: the name, or the limits.
+        place: what the error begins with.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if (name := text.strip().lower()) in PLANS:
+        return PLANS[name]
+    minute, _, month = text.partition("/")
+    try:
+        return Plan(minute=int(minute), month=int(month))
+    except ValueError:  # an InputError is one too
+        wrong = f"{place}{text!r} is neither {', '.join(PLANS)} nor MINUTE/MONTH, such as 50/50000"
+    raise InputError(wrong)
+
+
 def variables(environ: Mapping[str, str | Secret]) -> dict[str, Secret]:
     """Return the environment's variables by their names; empty where they are not set."""
-    return {name: Secret(environ.get(name, "")) for name in (KEY, USER, ACCOUNT, STATE, *NAMES)}
+    return {name: Secret(environ.get(name, "")) for name in (KEY, USER, ACCOUNT, STATE, PLAN, *NAMES)}
 
 
 def check_variables(found: Mapping[str, Secret]) -> None:
     """Raise `InputError` if a variable is missing; apart, so that no frame of it holds a plain text."""
-    v4 = bool(found[CLIENT_ID])
-    missing = [name for name in ((KEY, CLIENT_SECRET) if v4 else (KEY, USER)) if not found[name]]
+    v4 = bool(found[CLIENT_ID] or not found[USER])
+    missing = [name for name in ((KEY, CLIENT_ID, CLIENT_SECRET) if v4 else (KEY, USER)) if not found[name]]
     if missing:
-        raise InputError(f"set {' and '.join(missing)} in the environment{'' if v4 else _V4_HINT}")
+        other = "" if found[CLIENT_ID] else _V2_HINT if v4 else _V4_HINT
+        raise InputError(f"set {' and '.join(missing)} in the environment{other}")

@@ -137,9 +137,8 @@ def test_missing_credentials_are_named() -> None:
     context = CommandContext(connect=lambda _, **options: EnlightenClient.from_env({}, **options))
     done = CliRunner().invoke(cli, ["systems"], obj=context)
     assert done.exit_code == 2
-    assert done.stderr.startswith(
-        "error: set ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID in the environment; for v4"
-    )
+    names = ("ENLIGHTEN_API_KEY", "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_CLIENT_SECRET")
+    assert done.stderr.startswith(f"error: set {' and '.join(names)} in the environment; for v2")
 
 
 def test_credentials_are_no_options(enlighten: Commands) -> None:

@@ -159,6 +159,18 @@ def test_the_doctor_names_what_is_missing(
     assert "nobody has logged in: run enlighten login" in done.stdout
 
 
+def test_the_doctor_leads_to_the_version_that_lives(
+    enlighten: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is set, what version 4 takes is named."""
+    for name in ("API_KEY", "USER_ID", "CLIENT_ID", "CLIENT_SECRET", "ACCOUNT"):
+        monkeypatch.delenv(f"ENLIGHTEN_{name}", raising=False)
+    done = enlighten("doctor")
+    told = "for version 4, set ENLIGHTEN_API_KEY and ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET"
+    assert (done.exit_code, enlighten.sent) == (1, 0)
+    assert told in " ".join(done.stdout.split())
+
+
 def test_the_doctor_sees_tokens_of_another_application(
     enlighten: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from enlighten_async import EnlightenClient, InputError, OAuth, ReauthorizationRequired
+from enlighten_async import EnlightenClient, InputError, OAuth, Plan, ReauthorizationRequired
 from enlighten_async.emulator.v4.tokens import user_name
 from tests.world import API_KEY, World
 
@@ -73,13 +73,18 @@ def test_the_address_is_taken_unless_one_is_given(tmp_path: Path, version: str) 
     assert repr(other) == f"<EnlightenClient {version} at https://two.test>"
 
 
+BOTH = "ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET"
+FOR_V2 = f"; for v2, ENLIGHTEN_USER_ID takes the place of {BOTH}"
+FOR_V4 = f"; for v4, {BOTH} take the place of ENLIGHTEN_USER_ID"
+
+
 @pytest.mark.parametrize(
     ("environ", "missing"),
     [
-        ({}, "ENLIGHTEN_API_KEY and ENLIGHTEN_USER_ID"),
-        (KEY, "ENLIGHTEN_USER_ID"),
-        ({"ENLIGHTEN_USER_ID": "4d"}, "ENLIGHTEN_API_KEY"),
-        ({**KEY, "ENLIGHTEN_CLIENT_SECRET": "secret"}, "ENLIGHTEN_USER_ID"),
+        ({}, f"ENLIGHTEN_API_KEY and {BOTH}{FOR_V2}"),
+        (KEY, f"{BOTH}{FOR_V2}"),
+        ({"ENLIGHTEN_USER_ID": "4d"}, f"ENLIGHTEN_API_KEY{FOR_V4}"),
+        ({**KEY, "ENLIGHTEN_CLIENT_SECRET": "secret"}, f"ENLIGHTEN_CLIENT_ID{FOR_V2}"),
         (APP, "ENLIGHTEN_API_KEY"),
         ({**KEY, "ENLIGHTEN_CLIENT_ID": "client"}, "ENLIGHTEN_CLIENT_SECRET"),
         ({"ENLIGHTEN_CLIENT_ID": "client"}, "ENLIGHTEN_API_KEY and ENLIGHTEN_CLIENT_SECRET"),
@@ -87,14 +92,13 @@ def test_the_address_is_taken_unless_one_is_given(tmp_path: Path, version: str) 
 )
 @pytest.mark.parametrize("empty", [False, True])
 def test_what_is_missing_is_named(environ: dict[str, str], missing: str, empty: bool) -> None:
-    """Also where a variable is set and empty; and what v4 takes, where it seems to be v2."""
+    """Also where a variable is set and empty; those of v4 unless it seems to be v2."""
     names = ("ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_CLIENT_ID", "ENLIGHTEN_CLIENT_SECRET")
     given = {**dict.fromkeys(names, ""), **environ} if empty else environ
     with pytest.raises(InputError) as caught:
         EnlightenClient.from_env(given)
-    hint = "ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET take the place of ENLIGHTEN_USER_ID"
-    new = "ENLIGHTEN_CLIENT_ID" in environ
-    assert str(caught.value) == f"set {missing} in the environment{'' if new else f'; for v4, {hint}'}"
+    told, _, hint = missing.partition(";")
+    assert str(caught.value) == f"set {told} in the environment{hint and f';{hint}'}"
 
 
 def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,3 +132,27 @@ async def test_the_environment_names_the_file(tmp_path: Path) -> None:
     async with EnlightenClient.from_env(environ, **options) as client:
         await client.rgm_stats(world.system)
     assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "plan"),
+    [
+        ("kilowatt", Plan.KILOWATT),
+        (" Watt", Plan.WATT),
+        ("UNLIMITED", Plan.UNLIMITED),
+        ("50/50000", Plan(minute=50, month=50_000)),
+    ],
+)
+def test_the_environment_names_the_plan(text: str, plan: Plan, tmp_path: Path) -> None:
+    """As the command line takes it; an argument goes first."""
+    known = {**KEY, **APP, "ENLIGHTEN_TOKENS": str(tmp_path / "tokens.json")}
+    environ = {**known, "ENLIGHTEN_PLAN": text}
+    assert EnlightenClient.from_env(environ).plan == EnlightenClient.from_env(known, plan=plan).plan
+    assert EnlightenClient.from_env(environ, plan=Plan(minute=3)).plan == Plan(minute=3)
+
+
+@pytest.mark.parametrize("text", ["gigawatt", "50", "50/", "0/5", "a/b"])
+def test_a_wrong_plan_in_the_environment_is_refused(text: str) -> None:
+    """With those that there are."""
+    with pytest.raises(InputError, match="^ENLIGHTEN_PLAN: .* is neither watt, .* such as 50/50000"):
+        EnlightenClient.from_env({**KEY, "ENLIGHTEN_USER_ID": "4d", "ENLIGHTEN_PLAN": text})
