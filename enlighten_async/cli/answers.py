@@ -17,6 +17,7 @@ from attrs import Factory, define, frozen
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.context import STDOUT_CLOSED, CommandContext
 from enlighten_async.cli.exit_codes import Incomplete
+from enlighten_async.cli.settings import places
 from enlighten_async.client.options import ViewOptions
 from enlighten_async.export import Format, Table, object_table
 from enlighten_async.export.columns import values_of
@@ -109,7 +110,10 @@ class Reading:
         Raises:
             click.UsageError: they do not fit together.
         """
-        format_name, output = _format(given.pop("format_name", None), given.pop("output", None))
+        preset = "--format" in places(click.get_current_context())
+        format_name, output = _format(
+            given.pop("format_name", None), given.pop("output", None), preset=preset
+        )
         by, meters = given.pop("by", None), given.pop("meters", False)
         if meters and (format_name == "table" or by is not None):
             raise click.UsageError("--meters gives rows: use -o FILE or --format, and leave out --by")
@@ -162,13 +166,21 @@ def stdout() -> BinaryIO:
     return sys.stdout.buffer
 
 
-def _format(name: str | None, output: Path | None) -> tuple[str, Path]:
-    """Return the format, and the file it goes to; `-` is stdout."""
+def _format(name: str | None, output: Path | None, *, preset: bool) -> tuple[str, Path]:
+    """Return the format, and the file it goes to; `-` is stdout.
+
+    Args:
+        name: the format that was given.
+        output: the file.
+        preset: whether the format is not of the command line: then the name of a file there goes first.
+    """
     name = "jsonl" if name == "ndjson" else name
     if output is None:
         return name or "table", STDOUT
     name = None if name == "table" else name  # a table is for the terminal
-    found = name or ("csv" if output == STDOUT else params.FORMATS.get(output.suffix.lower()))
+    by_suffix = None if output == STDOUT else params.FORMATS.get(output.suffix.lower())
+    found = (by_suffix or name) if preset else (name or by_suffix)
+    found = "csv" if found is None and output == STDOUT else found
     if found is None:
         suffixes = ", ".join(params.FORMATS)
         raise click.UsageError(f"-o {output}: end the name with one of {suffixes}, or give --format")

@@ -68,6 +68,7 @@ WORDS: Mapping[str, str | Callable[[re.Match[str]], str]] = {
     r"\bby set_month_used \(": "by enlighten quota --used N (",
     r"\bset_month_used\b": "enlighten quota --used N",
     r"\b(start|end)_(?:at|date|time)\b": r"--\1",
+    r"\b\w*serial_\w+ (must be a text)\b": r"a serial number \1",
     r"\buser_id (is shown|must be)\b": r"--account \1",
     r" \(\w+ \S+ was not sent\)": "",
     r"\bplan= if": "--plan if",

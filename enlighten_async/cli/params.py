@@ -152,7 +152,7 @@ _ASKING: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "max_requests": {
             "type": click.IntRange(min=0),
             "metavar": "N",
-            "help": "Refuse the command if a system may take more.",
+            "help": "Refuse each system that may take more.",
         },
         "only_cached": {
             "is_flag": True,

@@ -141,6 +141,14 @@ def test_missing_credentials_are_named() -> None:
     assert done.stderr.startswith(f"error: set {' and '.join(names)} in the environment; for v2")
 
 
+def test_a_wrong_serial_number_is_told_without_python(enlighten: Commands) -> None:
+    """As what it is: it has no name at the command line."""
+    done = enlighten("search-system-id", "")
+    assert (done.exit_code, enlighten.sent) == (2, 0)
+    assert "error: a serial number must be a text such as '121112607295'" in done.stderr
+    assert "_" not in done.stderr
+
+
 def test_credentials_are_no_options(enlighten: Commands) -> None:
     """A shell keeps its history."""
     assert enlighten("--api-key", KEY, "systems").exit_code == 2

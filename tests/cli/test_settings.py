@@ -53,6 +53,38 @@ def test_options_of_the_reading_commands_have_variables_too(
     assert enlighten("systems").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "begins"),
+    [
+        (["-o", "out.csv"], "system_id,"),
+        (["-o", "out.json"], "{"),
+        (["-o", "out.jsonl"], '{"system_id":'),
+        (["-o", "out.csv", "--format", "jsonl"], '{"system_id":'),
+        (["--format", "jsonl", "-o", "out.csv"], '{"system_id":'),
+        (["-o", "out.txt"], "{"),
+    ],
+)
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_a_file_on_the_command_line_has_the_format_of_its_name(
+    enlighten: Commands,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: list[str],
+    begins: str,
+    *,
+    by_variable: bool,
+) -> None:
+    """It goes before the variable and the file of settings, and --format before it."""
+    monkeypatch.chdir(tmp_path)
+    if by_variable:
+        monkeypatch.setenv("ENLIGHTEN_FORMAT", "json")
+    else:
+        file.write_text('format = "json"\n')
+    assert enlighten("systems", *words).exit_code == 0
+    assert (tmp_path / words[words.index("-o") + 1]).read_text().startswith(begins)
+
+
 def test_credentials_may_be_in_the_file(enlighten: Commands, file: Path) -> None:
     """Then the environment needs none."""
     file.write_text(f'api_key = "{enlighten.key}"\nuser_id = "{enlighten.world.emulator.demo_user}"\n')
