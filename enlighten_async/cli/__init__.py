@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
 
 INTERRUPTED = 130
 """The exit code of Ctrl-C, as shells report it."""
@@ -31,6 +35,29 @@ def interruptible() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
         sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """End the process at Ctrl-C while modules are loaded, when there is nothing to keep.
+
+    By a handler of its own: an exception that comes within the import system may be swallowed there.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """End the process as at Ctrl-C."""
+    os.write(2, b"error: interrupted\n")
+    os._exit(INTERRUPTED)
 
 
 @contextmanager
@@ -75,8 +102,10 @@ def no_thread_left() -> Iterator[None]:
 @nothing_left_to_flush()
 def main() -> None:
     """Run the command line; ends the process with its exit code."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # they are for programmers
     try:
-        with interruptible():
+        with loading():
             from enlighten_async.cli.app import cli  # noqa: PLC0415 - click and rich are optional
 
         cli(prog_name="enlighten")

@@ -213,7 +213,7 @@ class CommandContext:
             sys.stdout.reconfigure(errors="replace")
         ended: list[int] = []
         try:
-            with _end_signals_as_ctrl_c(ended), self._shown_log():
+            with _end_signals_as_ctrl_c(ended), self._shown_log(), _ctrl_c_alone():
                 asyncio.run(work())
             click.echo(nl=False)  # flushes, where there is a stdout
         except BrokenPipeError:
@@ -248,6 +248,17 @@ class CommandContext:
         if text:
             tell(f"error: {text}")
         sys.exit(code)
+
+
+@contextmanager
+def _ctrl_c_alone() -> Iterator[None]:
+    """Raise Ctrl-C as itself, not as one of a group, as a second one is that comes while tasks end."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        raise KeyboardInterrupt from None
 
 
 @contextmanager

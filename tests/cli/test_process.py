@@ -373,3 +373,41 @@ with no_thread_left():
             text=True,
         )
         assert (done.returncode, done.stdout) == (code, "written\n")
+
+
+@posix
+def test_ctrl_c_within_the_import_of_a_module_is_not_swallowed() -> None:
+    """As Python's import system does with an exception that comes while it lets go of a lock."""
+    script = """
+import os, signal, weakref
+from enlighten_async.cli import loading
+class Lock: pass
+with loading():
+    lock = Lock()
+    found = weakref.ref(lock, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    del lock
+    print("goes on", flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], timeout=60, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
+
+
+@posix
+@pytest.mark.parametrize("times", [2, 3, 5])
+def test_ctrl_c_again_and_again_is_told_in_a_line_too(emulator: Emulator, tmp_path: Path, times: int) -> None:
+    """Whatever the second one meets: neither a traceback nor a warning of Python's, nor a wait for ever."""
+    emulator.inject(Fault.hang(times=1000))
+    words = ("rgm-stats", "--all", *SPAN, "-o", "all.csv")
+    with (
+        emulator.running() as url,
+        started(*words, env=environment(url, emulator.demo_user), cwd=tmp_path) as process,
+    ):
+        until(lambda: emulator.counts.sent)
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert err.startswith("error: interrupted")
+    assert err.count("\n") == 1
