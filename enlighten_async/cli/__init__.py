@@ -105,7 +105,7 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # they are for programmers
     try:
-        with loading():
+        with interruptible(), loading():
             from enlighten_async.cli.app import cli  # noqa: PLC0415 - click and rich are optional
 
         cli(prog_name="enlighten")

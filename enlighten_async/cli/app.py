@@ -113,7 +113,7 @@ class Enlighten(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Return the context; Ctrl-C while modules are loaded ends it as at any other time."""
-        with loading(), _in_one_line():
+        with interruptible(), loading(), _in_one_line():
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -442,9 +442,10 @@ class RateLimiter:
         """Take a token if it is this waiter's turn; `None` if it is not."""
         if self._queue.head is not waiter:
             return None
-        if not self._concurrency.enter():
+        waiter.wants_place = not self._concurrency.enter()
+        if waiter.wants_place:
             return Wait("in_flight")
-        ticket, granted = next(_tickets), False
+        ticket, granted, wakes = next(_tickets), False, self._queue.wakes
         # A store that shares its state may take a while: the next in the queue ask it meanwhile.
         self._queue.leave(waiter, served=True)
         try:
@@ -460,10 +461,12 @@ class RateLimiter:
         finally:
             if not granted:
                 self._concurrency.leave()
-                self._queue.wake_head()  # who became the head meanwhile may wait for this place
+                self._queue.offer_place()  # who became the head meanwhile may wait for it
         if wait is None:
             return Grant(ticket, self._settle)
         self._queue.put_back(waiter)
+        if self._queue.wakes != wakes:  # the answer is of before that
+            waiter.wake()
         return wait
 
     def _settle(self, grant: Grant, sent_at: float | None, response: Response | None) -> None:
@@ -492,6 +495,7 @@ class RateLimiter:
         warning = self._store.update(settle)
         if warning is not None and self._store.update(lambda state: state.record_warning(warning)):
             self._log.usage(warning, self.now())
+        self._queue.wakes += 1
         if self._queue.count:
             self._queue.wake_head()
 

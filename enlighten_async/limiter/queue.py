@@ -30,6 +30,7 @@ class Waiter:
         path: the path that its request asks.
         deadline: until when (monotonic) it waits.
         refusal: why it waits in vain, if it does.
+        wants_place: whether it waits for a place in flight of its own limiter.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Waiter:
         "refusal",
         "tenant",
         "turn",
+        "wants_place",
     )
 
     def __init__(self, priority: int, number: int, tenant: bytes = b"") -> None:
@@ -54,6 +56,7 @@ class Waiter:
         self.path = ""
         self.deadline = math.inf
         self.refusal: EnlightenError | None = None
+        self.wants_place = False
         self._event: anyio.Event | None = None
         self._woken = False
 
@@ -89,11 +92,12 @@ class WaitQueue:
     Attributes:
         head: the waiter that is next; `None`: nobody waits.
         count: the number of waiters.
+        wakes: how often the head was let ask again.
     """
 
     def __init__(self) -> None:
         self.head: Waiter | None = None
-        self.count = 0
+        self.count = self.wakes = 0
         self._front: list[tuple[int, int, int, Waiter]] = []  # the first of each tenant, and repeats
         self._lines: dict[tuple[int, bytes], OrderedDict[Waiter, None]] = {}  # of each tenant, repeats not
         self._turns: dict[int, int] = {}  # the turn after the last that was served, by priority
@@ -158,8 +162,14 @@ class WaitQueue:
             heapq.heappush(self._front, (first.priority, turn, first.number, first))
 
     def wake_head(self) -> None:
-        """Let the head ask again."""
+        """Let the head ask again, and whoever is asking at the moment."""
+        self.wakes += 1
         if self.head is not None:
+            self.head.wake()
+
+    def offer_place(self) -> None:
+        """Let the head ask again, if it waits for a place in flight."""
+        if self.head is not None and self.head.wants_place:
             self.head.wake()
 
     def refuse(self, refusal_of: Callable[[Waiter], EnlightenError | None]) -> None:

@@ -49,34 +49,36 @@ def estimate(
     )
 
 
-def check_budget(price: Estimate, options: QueryOptions, limiter: RateLimiter) -> None:
-    """Refuse a query that may cost more, or is known to take longer, than its caller allows.
+def check_budget(price: Estimate, options: QueryOptions, limiter: RateLimiter, *, zone_unknown: bool) -> None:
+    """Refuse a query that may cost more, or take longer, than its caller allows, before anything is sent.
 
     Args:
         price: its price.
         options: what the caller allows.
         limiter: knows when that many requests may be sent.
+        zone_unknown: whether the system's time zone has to be asked for first: only then it is known how many
+            windows there are, so that as few as there may be count for the time.
 
     Raises:
-        BudgetExceeded: it may take more requests than `max_requests`, or the plan makes those that it takes
-            at the least wait longer than `max_wait`.
+        BudgetExceeded: it may take more requests than `max_requests`, or the plan makes it wait longer
+            than `max_wait`.
     """
     most, requests = price.at_most or price.at_least, options.allowed
     if requests is not None and most > requests:
         raise BudgetExceeded(
             f"this may take {_counted(most)}, more than max_requests={requests}: ask for a shorter range"
         )
-    least, seconds = price.at_least, options.max_wait
-    if seconds is None or not least:  # what takes no request waits for nobody
+    count, seconds = price.at_least if zone_unknown else most, options.max_wait
+    if seconds is None or not count:  # what takes no request waits for nobody
         return
-    ready_at = limiter.ready_at(least, options.rank, options.scope)
+    ready_at = limiter.ready_at(count, options.rank, options.scope)
     wait = ready_at - limiter.now()
     if wait <= seconds:
         return
     limit = limiter.snapshot().limits.get(MINUTE.name)
-    never = limit is not None and least > limit * (1 + MINUTE.index(seconds))
+    never = limit is not None and count > limit * (1 + MINUTE.index(seconds))
     raise BudgetExceeded(
-        f"{_counted(least)} take{'s' * (least == 1)} {wait:.0f} s on this plan, more than "
+        f"{_counted(count)} take{'s' * (count == 1)} {wait:.0f} s on this plan, more than "
         f"max_wait={seconds:g}: ask for a shorter range{'' if never else ', or later'}",
         retry_at=None if never else as_datetime(ready_at),
     )

@@ -379,7 +379,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         await self._session.limiter.refresh(patient=True)
         runner = await self._lay_out(await self._known_time_zone())
         try:
-            check_budget(await self._price(runner), self._options, self._session.limiter)
+            price, unknown = await self._price(runner), self._zone_unknown
+            check_budget(price, self._options, self._session.limiter, zone_unknown=unknown)
         except BudgetExceeded as refusal:
             self._failures.append(refusal)
         return runner

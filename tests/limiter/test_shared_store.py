@@ -21,6 +21,7 @@ from enlighten_async.limiter.decision import Sender
 from enlighten_async.state import Change, DatabaseUnavailable, MemoryBackend, Moment, Name, StateFile
 from enlighten_async.state.backend import MIN_ROOM_BYTES
 from enlighten_async.testing import FakeClock
+from enlighten_async.wire import Response
 from tests.limiter.stores import TIMEOUT_S, file_of, left, settle, sqlite_store, store_in
 
 T = TypeVar("T")
@@ -576,3 +577,26 @@ async def test_a_month_that_nobody_knows_is_told_of_by_the_limiter() -> None:
     assert caught.value.period == "month"
     await limiter.set_month_used(0)
     (await limiter.acquire(limiter.waiter())).settle()
+
+
+async def test_who_waits_for_the_minute_does_not_ask_in_vain() -> None:
+    """All that ask together are told once; then the first of them asks when the minute is over."""
+    clock = FakeClock(now=DATE)
+    backend = Remote(clock)
+    limiter = RateLimiter(store=remote_store(backend, clock), plan=Plan(minute=3), clock=clock)
+    backend.gate = anyio.Event()
+    backend.gate.set()
+    sent: list[float] = []
+
+    async def send() -> None:
+        grant = await limiter.acquire(limiter.waiter())
+        now = clock.monotonic()
+        sent.append(now)
+        grant.settle(now, Response(200, b"", date=int(clock.now()), sent_at=now, received_at=now))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(30):
+            tasks.start_soon(send)
+    minutes = len({int(moment // 60) for moment in sent})
+    assert (len(sent), minutes >= 9) == (30, True)
+    assert backend.updates < 4 * 30

@@ -84,7 +84,7 @@ async def test_what_does_not_fit_is_told_and_what_is_held_back_does_not_count() 
 async def test_a_query_the_month_has_no_room_for_is_refused_by_max_wait() -> None:
     """Before the first request is sent, with the moment from which on it would fit."""
     world = World(quota=Quota.UNLIMITED)
-    client = world.client(plan=AMPLE.capped(month=50)).with_options(max_wait=3600, exhaustive=True)
+    client = world.client(plan=AMPLE.capped(month=50)).with_options(max_wait=3600)
     with pytest.raises(BudgetExceeded) as caught:
         await client.rgm_stats(world.system, **world.days(365))
     assert (caught.value.retry_at, world.emulator.counts.sent) == (JULY, 0)

@@ -13,7 +13,6 @@ import pytest
 import trio
 
 from enlighten_async import BudgetExceeded, Gap, NotFound, Plan, Reason, RequestTimeout, UsageError, Window
-from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Fault, Quota
 from tests.world import World
 
@@ -320,12 +319,12 @@ async def test_max_requests_stops_a_cursor() -> None:
 
 
 async def test_max_wait_refuses_what_the_plan_cannot_do_in_time() -> None:
-    """All of a year takes minutes on the Watt plan: a caller with half a minute pays nothing for a refusal.
+    """A year takes minutes on the Watt plan: a caller with half a minute pays nothing for a refusal.
 
     It names no moment from which on it would fit: there is none.
     """
     world = World(quota=Quota.WATT)
-    client = world.client(plan=None).with_options(max_wait=30, exhaustive=True)
+    client = world.client(plan=None).with_options(max_wait=30)
     with pytest.raises(BudgetExceeded, match="53 requests take .*: ask for a shorter range$") as caught:
         await client.rgm_stats(world.system, **world.days(365))
     assert (world.emulator.counts.sent, caught.value.retry_at) == (0, None)
@@ -353,20 +352,6 @@ async def test_max_wait_refuses_no_more_than_is_known(left: int, sent: int) -> N
         with pytest.raises(BudgetExceeded, match="2 requests take"):
             await query
     assert world.emulator.counts.sent == 10 - left + sent
-
-
-async def test_max_wait_ends_at_once_what_turns_out_not_to_fit() -> None:
-    """A year might be of a new system: what is sent before the minute is full stays, and is cached."""
-    world = World(quota=Quota.WATT)
-    client = world.client(plan=None, interval_cache=MemoryCache())
-    began = world.clock.monotonic()
-    with pytest.raises(BudgetExceeded, match="longer than max_wait") as caught:
-        await client.with_options(max_wait=5).rgm_stats(world.system, **world.days(365))
-    partial: Any = caught.value.partial
-    assert partial.receipt.sent == world.emulator.counts.sent == 10
-    assert world.clock.monotonic() - began < 5
-    assert caught.value.retry_at is not None
-    assert (await client.rgm_stats(world.system, **world.days(365))).receipt.from_cache == 10
 
 
 async def test_max_wait_ends_a_query_with_what_it_has() -> None:
