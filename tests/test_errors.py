@@ -28,6 +28,7 @@ from enlighten_async.errors import (
     RequestTimeout,
     ServerError,
     ServiceRetired,
+    StateUnavailable,
     Throttled,
     TokenRefused,
     TransportError,
@@ -45,6 +46,7 @@ FAMILY = {
     InputError: EnlightenError,
     NotSupported: InputError,
     UsageError: EnlightenError,
+    StateUnavailable: EnlightenError,
     BudgetExceeded: EnlightenError,
     QuotaExhausted: EnlightenError,
     APIError: EnlightenError,
@@ -97,6 +99,7 @@ def test_the_tree_is_the_documented_one() -> None:
 def test_which_errors_end_a_query() -> None:
     """Those which every other request of it would meet as well."""
     assert {kind for kind in FAMILY if kind.ends_query} == {
+        StateUnavailable,
         BudgetExceeded,
         QuotaExhausted,
         AuthenticationError,

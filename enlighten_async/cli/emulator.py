@@ -134,7 +134,7 @@ class EmulatorCommand(click.Command):
 )
 @click.option(
     "--port",
-    type=click.IntRange(1, 65_535),
+    type=params.Number(1, 65_535),
     default=8700,
     show_default=True,
     metavar="N",
@@ -146,7 +146,7 @@ class EmulatorCommand(click.Command):
 )
 @click.option(
     "--users",
-    type=click.IntRange(1, MAX_USERS),
+    type=params.Number(1, MAX_USERS),
     default=1,
     show_default=True,
     metavar="N",
@@ -154,7 +154,7 @@ class EmulatorCommand(click.Command):
 )
 @click.option(
     "--systems",
-    type=click.IntRange(1, MAX_SYSTEMS),
+    type=params.Number(1, MAX_SYSTEMS),
     default=8,
     show_default=True,
     metavar="N",

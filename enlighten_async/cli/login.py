@@ -187,7 +187,7 @@ def callback_server(port: int, path: str, state: str) -> Iterator[CallbackServer
 @click.option("--redirect-uri", metavar="URL", help="URL the owner is led to, if it is not on this machine.")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65_535),
+    type=params.Number(0, 65_535),
     default=8710,
     show_default=True,
     metavar="N",

@@ -116,6 +116,19 @@ def output(_context: click.Context, _option: click.Parameter, text: str | None) 
     return None if text is None else Path(text)
 
 
+def page(_context: click.Context, _option: click.Parameter, text: str) -> Path:
+    """Return the path of a page; `-` is stdout."""
+    if text != "-" and Path(text).suffix.lower() not in {".html", ".htm"}:
+        raise click.BadParameter(f"{text!r} is no name of a page: let it end with .html")
+    return Path(text)
+
+
+class Number(click.IntRange):
+    """A whole number in a range."""
+
+    name = "number"
+
+
 def span(_context: click.Context, _option: click.Parameter, text: str | None) -> timedelta | None:
     """Return a length of time: 30d, 12h, 90m, 2w or 1y; a number other than 0 needs its unit."""
     if text is None:
@@ -150,7 +163,7 @@ _ASKING: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "Take a cached answer that is no older, such as 15m.",
         },
         "max_requests": {
-            "type": click.IntRange(min=0),
+            "type": Number(min=0),
             "metavar": "N",
             "help": "Refuse each system that may take more.",
         },

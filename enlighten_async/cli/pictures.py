@@ -207,7 +207,7 @@ def parameters() -> list[click.Parameter]:
     "-o",
     "--output",
     required=True,
-    callback=params.output,
+    callback=params.page,
     metavar="FILE.html|-",
     help="The page; - is stdout.",
 )

@@ -58,7 +58,7 @@ UNREADABLE = (
 )
 @click.option(
     "--used",
-    type=click.IntRange(min=0),
+    type=params.Number(min=0),
     metavar="N",
     help="Set the requests used this month (UTC), by the developer portal's figure.",
 )
@@ -269,7 +269,7 @@ def verify_(context: CommandContext) -> None:
 @store.command("prune", short_help="Make the file smaller.")
 @click.option(
     "--older-than",
-    type=click.IntRange(0, 100_000),
+    type=params.Number(0, 100_000),
     metavar="DAYS",
     help="Also remove intervals that ended, and answers that were fetched, more than so many days ago.",
 )

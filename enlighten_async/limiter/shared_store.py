@@ -368,7 +368,8 @@ class SharedQuotaStore:
             UsageError: the request is refused.
         """
         if isinstance(error, state.DatabaseFull):
-            self._full.begin(error)
+            if not error.logged:
+                self._full.begin(error)
             raise self._refusal(error) from None
         self._begin_fault(error)
         now = self._clock.monotonic()

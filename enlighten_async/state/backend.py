@@ -215,7 +215,11 @@ class SqliteBackend:
         """
         if self.file.pending.fault is not None:
             self.file.read(lambda _: None)
-        fault = self.file.pending.fault or self._fault_of_room()
+        if self.file.pending.fault is not None:
+            raise DatabaseFull(
+                str(self.file.pending.fault), logged=True
+            )  # by the cache, whose writes they are
+        fault = self._fault_of_room()
         if fault is not None:
             raise DatabaseFull(str(fault))
 

@@ -66,7 +66,16 @@ class DatabaseUnavailable(Exception):
 
 
 class DatabaseFull(DatabaseUnavailable):
-    """There is no room for answers."""
+    """There is no room for answers.
+
+    Args:
+        reason: why.
+        logged: whether the log has told so.
+    """
+
+    def __init__(self, reason: str, *, logged: bool = False) -> None:
+        super().__init__(reason)
+        self.logged = logged
 
 
 class DatabaseLocked(DatabaseUnavailable):

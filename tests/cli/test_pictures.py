@@ -289,3 +289,10 @@ def test_the_help_reads_well(name: str) -> None:
     )
     assert max(map(len, text.splitlines())) <= 80
     assert "start_at" not in text
+
+
+def test_a_page_is_named_as_one(enlighten: Commands, tmp_path: Path) -> None:
+    """What is written is HTML, whatever the name says; nothing is asked for it."""
+    done = enlighten("report", 1765, "-o", tmp_path / "page.pdf")
+    assert (done.exit_code, enlighten.sent, list(tmp_path.iterdir())) == (2, 0, [])
+    assert "let it end with .html" in done.stderr

@@ -189,3 +189,10 @@ def test_a_named_file_that_is_not_there_is_told(enlighten: Commands, file: Path)
     """It was meant to be there."""
     file.unlink()
     assert "is not there" in enlighten("systems").stderr
+
+
+def test_a_wrong_number_is_told_as_one(enlighten: Commands) -> None:
+    """Not by the kind of the parameter."""
+    done = enlighten("systems", "--max-requests", "x")
+    assert done.exit_code == 2
+    assert "'x' is not a valid number" in done.stderr
