@@ -164,7 +164,7 @@ def kills(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """State on servers that are killed and emptied: Redis, Valkey, PostgreSQL, where they are installed."""
     session.install(*group("tests"), ".[postgres,redis,trio]")
-    session.run("pytest", "-rs", "tests/system/servers", "-m", "servers", *session.posargs)
+    session.run("pytest", "-rs", "-n", "12", "tests/system/servers", "-m", "servers", *session.posargs)
 
 
 @nox.session

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from enlighten_async.models import Receipt
     from enlighten_async.wire import Response
 
+MASK = "***"
+"""Text in place of a secret."""
+
 __all__ = [
     "APIError",
     "AuthenticationError",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -47,6 +48,21 @@ def test_imports_are_at_most_seven_percent_of_the_lines() -> None:
         if isinstance(each, ast.Import | ast.ImportFrom)
     ]
     assert 0 < sum(lines(each) for each in imports) <= 0.07 * total
+
+
+def test_no_module_gives_a_name_two_values() -> None:
+    """Such as that of a constant: what was written first would use the second value."""
+    named = [
+        (str(path.relative_to(PACKAGE)), name.id)
+        for path, tree in TREES.items()
+        for statement in tree.body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+    ]
+    assert len(named) > 500
+    assert [each for each, times in Counter(named).items() if times > 1] == []
 
 
 def test_no_function_is_longer_than_40_lines() -> None:

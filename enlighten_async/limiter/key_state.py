@@ -120,9 +120,8 @@ class KeyState:
         """The failures of the service in a row, and when the next request may go."""
         self.senders: dict[int, LiveSender] = {}
         """The limiters that live (monotonic times), by number."""
-        self._senders_elsewhere: dict[
-            int, LiveSender
-        ] = {}  # the same in the server's time, until that is known
+        # The same in the server's time, until that is known.
+        self._senders_elsewhere: dict[int, LiveSender] = {}
         self._guard_until = 0.0
         self._charged: dict[str, dict[int, int]] = {MINUTE.name: {}, MONTH.name: {}}
         self._blocks, self._limits, self._reservations = Blocks(), Limits(), Reservations()
@@ -535,9 +534,9 @@ class KeyState:
         Of two windows to wait for the longer wait matters, and so does the wait of what is paced.
         """
         plan, rank = asked.plan, asked.rank
-        lost = self._unknown_wait(plan, now) if self._unknown[1] else None
-        if lost is not None:
-            return lost
+        unknown = self._unknown_wait(plan, now) if self._unknown[1] else None
+        if unknown is not None:
+            return unknown
         earliest, in_flight = self._earliest(now), len(self._pending)
         moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         waits: list[Wait] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -119,8 +118,8 @@ class SharedKeyState:
     def extend_life(self, life: float) -> None:
         """Let requests from now on live so long, if that is longer than up to now."""
         with self._lock:
-            for state in (self._committed, self._current):
-                state.life = max(state.life, life)
+            for each in (self._committed, self._current):
+                each.life = max(each.life, life)
 
     def read(self, look: Callable[[KeyState], T]) -> T:
         """Return the result of a function of the state as far as it is known here."""
@@ -284,8 +283,7 @@ class SharedQuotaStore:
             self._state.withdraw(pending)
             raise
         finally:
-            with suppress(ValueError):  # the commit that decided it has removed it
-                self._asked.remove(pending)
+            self._asked.remove(pending)
 
     def update(self, change: Callable[[KeyState], T]) -> T:
         """Change the state; written with the next `take` or `sync`."""
@@ -388,7 +386,7 @@ class SharedQuotaStore:
         """Return the wait for a backend of several machines that is away.
 
         Raises:
-            UsageError: it has been away for long.
+            StateUnavailable: it has been away for long.
         """
         if self._away_since is not None and now - self._away_since > MAX_AWAY_S:
             raise self._away(error) from None

@@ -195,7 +195,7 @@ def _printable(value: object, redactor: Redactor) -> str:
 
 def mask_personal(text: str, redactor: Redactor) -> str:
     """Return a text without the secrets that were sent, and without e-mail addresses and tokens."""
-    return _PERSONAL.sub("***", redactor.text(text))
+    return _PERSONAL.sub(errors.MASK, redactor.text(text))
 
 
 def _json_object(body: bytes | str) -> dict[str, Any]:

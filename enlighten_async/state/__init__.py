@@ -17,7 +17,14 @@ from enlighten_async.state.inspect import (
 )
 from enlighten_async.state.migrations import salt
 from enlighten_async.state.servers import is_url, server_backend
-from enlighten_async.state.threads import disk_threads, in_thread, poll_until, retry_while_busy, run_shielded
+from enlighten_async.state.threads import (
+    disk_threads,
+    in_thread,
+    in_trio,
+    poll_until,
+    retry_while_busy,
+    run_shielded,
+)
 
 __all__ = [
     "INSPECT_LOCK_TIMEOUT_S",
@@ -40,6 +47,7 @@ __all__ = [
     "describe",
     "disk_threads",
     "in_thread",
+    "in_trio",
     "is_database",
     "is_url",
     "open_existing",

@@ -8,17 +8,16 @@ import logging
 import re
 import secrets
 import ssl
-import sys
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from enlighten_async.errors import InputError
+from enlighten_async.errors import MASK, InputError
 from enlighten_async.state.backend import Moment
 from enlighten_async.state.inspect import DatabaseCorrupt, DatabaseUnavailable
-from enlighten_async.state.threads import run_shielded
+from enlighten_async.state.threads import in_trio, run_shielded
 
 if TYPE_CHECKING:
     import asyncpg
@@ -31,8 +30,6 @@ logger = logging.getLogger("enlighten_async")
 
 MIN_TIMEOUT_S = 1.0
 """Seconds for which a server is waited for at the least."""
-
-MASK = "***"
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
@@ -100,7 +97,7 @@ class ServerUrl:
             return self.host in {"", "localhost"}
 
 
-class ServerBackend:
+class ServerBackend(ABC):
     """A backend on a server, for one event loop of asyncio: one update after another, none cut by a cancel.
 
     Args:
@@ -134,8 +131,7 @@ class ServerBackend:
             DatabaseUnavailable: the server cannot be reached, or fails.
             InputError: it refuses the user, say; the text says why; or this is not asyncio.
         """
-        trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_task():
+        if in_trio():
             raise InputError(f"{self} can be used on asyncio only: on trio, name a file for the state")
         async with self._turn:
             await run_shielded(partial(self._bounded_update, name, change, max(timeout_s, MIN_TIMEOUT_S)))
@@ -187,14 +183,14 @@ class ServerBackend:
 MIGRATIONS = ("CREATE TABLE enlighten_texts (name bytea PRIMARY KEY, text text NOT NULL)",)
 """The statements of each step. A released step is never changed: new ones are appended."""
 
-_META = "CREATE TABLE IF NOT EXISTS enlighten_meta (name text PRIMARY KEY, value text NOT NULL)"
-_SET_META = """
+_CREATE_META = "CREATE TABLE IF NOT EXISTS enlighten_meta (name text PRIMARY KEY, value text NOT NULL)"
+_UPSERT_META = """
     INSERT INTO enlighten_meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
-_READ = """
+_SELECT_TEXT = """
     SELECT (SELECT text FROM enlighten_texts WHERE name = $1), extract(epoch FROM clock_timestamp())::float8
 """
-_WRITE = """
+_UPSERT_TEXT = """
     INSERT INTO enlighten_texts VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET text = excluded.text
 """
 _LOCK = "SELECT pg_advisory_xact_lock($1)"
@@ -231,11 +227,11 @@ class PostgresBackend(ServerBackend):
         async with connection.transaction():
             await connection.execute(_LOCK, int.from_bytes(found[:8], "big", signed=True))
             asked_at = self._clock.monotonic()
-            text, now = await connection.fetchrow(_READ, found)
+            text, now = await connection.fetchrow(_SELECT_TEXT, found)
             age = self._clock.monotonic() - asked_at
             new = change.apply(text, Moment(now, now, age, home=self._salt))
             if new is not None:
-                await connection.execute(_WRITE, found, new)
+                await connection.execute(_UPSERT_TEXT, found, new)
 
     async def _connected(self) -> asyncpg.Connection:
         """Return the connection, opened anew if it is closed, to tables of the newest schema."""
@@ -253,7 +249,7 @@ class PostgresBackend(ServerBackend):
     async def _migrated(self, connection: asyncpg.Connection) -> bytes:
         """Bring the tables to the newest schema, and return the salt."""
         if await connection.fetchval("SELECT to_regclass('enlighten_meta') IS NULL"):
-            await connection.execute(_META)
+            await connection.execute(_CREATE_META)
         known = dict(await connection.fetch("SELECT name, value FROM enlighten_meta"))
         version, salt = int(known.get("version", 0)), known.get("salt") or secrets.token_hex(32)
         if version > len(MIGRATIONS):
@@ -264,7 +260,7 @@ class PostgresBackend(ServerBackend):
         for statement in MIGRATIONS[version:]:
             await connection.execute(statement)
         if version < len(MIGRATIONS):
-            await connection.executemany(_SET_META, [("salt", salt), ("version", str(len(MIGRATIONS)))])
+            await connection.executemany(_UPSERT_META, [("salt", salt), ("version", str(len(MIGRATIONS)))])
         return bytes.fromhex(salt)
 
     async def _disconnect(self) -> None:
@@ -304,14 +300,14 @@ _PREFIX = "{enlighten_async}:1:"
 
 _SALT = f"{_PREFIX}salt"
 
-_READ = """
+_READ_SCRIPT = """
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
 local time = redis.call('TIME')
 return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), time[1], time[2]}
 """
 """Returns the salt, which it makes if there is none, a text, and the time."""
 
-_REPLACE = """
+_REPLACE_SCRIPT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then
     return 0
 end
@@ -322,6 +318,11 @@ return 1
 update, which no other has."""
 
 _warned: set[str] = set()
+
+
+def redis_url(url: str) -> str:
+    """Return a URL of Valkey as the library for Redis, which speaks to both, takes it."""
+    return re.sub("^valkey", "redis", url, flags=re.IGNORECASE)
 
 
 class RedisBackend(ServerBackend):
@@ -348,7 +349,8 @@ class RedisBackend(ServerBackend):
             if found.startswith(mark):
                 return  # it was replaced, and the answer was lost
             text = change.apply(found.partition(":")[2] or None, moment)
-            if text is None or await self._eval(server, _REPLACE, key, self._salt, found, f"{mark}:{text}"):
+            values = self._salt, found, f"{mark}:{text}"
+            if text is None or await self._eval(server, _REPLACE_SCRIPT, key, *values):
                 return
 
     async def _read(self, server: Redis, name: Name) -> tuple[str, str, Moment]:
@@ -356,7 +358,7 @@ class RedisBackend(ServerBackend):
         while True:
             key = _PREFIX + name(bytes.fromhex(self._salt)).hex()
             asked_at = self._clock.monotonic()
-            found = await self._eval(server, _READ, key, self._salt or secrets.token_hex(32))
+            found = await self._eval(server, _READ_SCRIPT, key, self._salt or secrets.token_hex(32))
             salt, text, seconds, microseconds = found
             if salt == self._salt:
                 now = int(seconds) + int(microseconds) / 1e6
@@ -375,7 +377,7 @@ class RedisBackend(ServerBackend):
             from redis.asyncio.retry import Retry  # noqa: PLC0415
             from redis.backoff import NoBackoff  # noqa: PLC0415
 
-            url = self._url.reveal().replace("valkey", "redis", 1)
+            url = redis_url(self._url.reveal())
             self._server = Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 1))
             persistence = await self._server.info("persistence")
             self._durable = bool(persistence.get("aof_enabled"))

@@ -101,6 +101,12 @@ async def retry_while_busy(work: Callable[[], T], clock: Clock, timeout_s: float
         raise DatabaseLocked(f"other programs locked it for {timeout_s:g} s") from None
 
 
+def in_trio() -> bool:
+    """Tell whether the running event loop is trio's, not asyncio's; nothing is imported for it."""
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_task())
+
+
 async def run_shielded(work: Callable[[], Coroutine[object, None, T]]) -> T:
     """Run some work to its end and return its result, even if the caller is cancelled meanwhile.
 
@@ -112,8 +118,7 @@ async def run_shielded(work: Callable[[], Coroutine[object, None, T]]) -> T:
         Exception: the error of the work.
     """
     with anyio.CancelScope(shield=True):
-        trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_task():
+        if in_trio():
             return await work()  # trio cancels by scopes only
         # A native cancel reaches through the shield, but only into the task it is meant for.
         task = asyncio.create_task(work())

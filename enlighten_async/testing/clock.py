@@ -14,7 +14,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import current_default_thread_limiter
 
-from enlighten_async.state import disk_threads
+from enlighten_async.state import disk_threads, in_trio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -310,9 +310,8 @@ class TrioDriver:
 
 def _running_loop() -> object:
     """Return the running event loop: trio's token, or asyncio's loop."""
-    trio = sys.modules.get("trio")  # trio is optional; in guest mode an asyncio loop runs as well
-    if trio is not None and trio.lowlevel.in_trio_task():
-        return trio.lowlevel.current_trio_token()
+    if in_trio():  # where trio runs as a guest there is an asyncio loop as well
+        return sys.modules["trio"].lowlevel.current_trio_token()
     return asyncio.get_running_loop()
 
 

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 
 from attrs import define, field
 
-MASK = "***"
+from enlighten_async.errors import MASK
 
 MIN_TEXT_CHARS = 4
 """Shorter secrets are not masked: every other word would be."""

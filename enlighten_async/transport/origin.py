@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
-from enlighten_async.errors import InputError
+from enlighten_async.errors import MASK, InputError
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -72,7 +72,7 @@ def origin(base_url: str, *, any_http: bool = False) -> Origin:
 def without_secrets(base_url: str) -> str:
     """Return a base URL with a mask for its password and query, which no base URL may have."""
     text = f"{base_url}"  # it may be of any type, which is told later
-    masked = _SECRET_PARTS.sub("***", text)
+    masked = _SECRET_PARTS.sub(MASK, text)
     return base_url if masked == text else masked
 
 

@@ -13,7 +13,7 @@ from enlighten_async import EnlightenClient
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import InputError
 from enlighten_async.state import server_backend
-from enlighten_async.state.servers import ServerUrl, is_url
+from enlighten_async.state.servers import ServerUrl, is_url, redis_url
 from tests.world import API_KEY, World
 
 PASSWORD = "CANARY-p%40ss"
@@ -147,3 +147,16 @@ def test_a_client_shows_no_password() -> None:
     client = EnlightenClient(API_KEY, "u", state=f"redis://:{PASSWORD}@127.0.0.1:1")
     parts: list[Any] = [client, vars(client), client._in_state, vars(client._in_state)]
     assert "CANARY" not in "".join(map(repr, parts))
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("redis://valkey.example:1/0", "redis://valkey.example:1/0"),
+        ("valkey://valkey.example/0", "redis://valkey.example/0"),
+        ("Valkeys://:valkey@host", "rediss://:valkey@host"),
+    ],
+)
+def test_a_url_of_valkey_changes_in_its_scheme_alone(url: str, taken: str) -> None:
+    """A host may have the word in its name."""
+    assert redis_url(url) == taken
