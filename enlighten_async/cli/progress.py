@@ -33,6 +33,7 @@ REASONS = {
     "outage": "for the end of an outage",
     "priority": "for queries of a higher priority",
     "turn": "until other programs have had as much",
+    "state": "until the server of the shared state can be reached",
     "pace": "to spend the month evenly",
 }
 """Reasons of waits, as they follow "waits until 15:09:00"."""

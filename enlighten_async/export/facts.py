@@ -41,7 +41,7 @@ FIGURES: Final[Mapping[str, str]] = MappingProxyType(
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-REASONS: Final[Mapping[Reason, str]] = MappingProxyType(
+GAP_REASONS: Final[Mapping[Reason, str]] = MappingProxyType(
     {
         Reason.NO_ROW: "The service has no row for it: nothing was reported.",
         Reason.NOT_REPORTED_YET: "It lies after what the system had reported when asked.",
@@ -62,6 +62,7 @@ WAITS: Final[Mapping[str, str]] = MappingProxyType(
         "in_flight": "other requests",
         "priority": "more urgent requests",
         "turn": "other programs' turns",
+        "state": "the server of the shared state",
         "pace": "the month's even spending",
         "retry": "the next try",
     }
@@ -91,13 +92,13 @@ SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The quantity of an answer, by the name of its class."""
 
-Series: TypeAlias = IntervalStats[object]
+SeriesAnswer: TypeAlias = IntervalStats[object]
 """The answer of a series, such as `RgmStats`."""
 
 Days: TypeAlias = Lifetime[ToDict]
 """The figures of each day, such as `EnergyLifetime`."""
 
-Answer: TypeAlias = Series | Days
+Answer: TypeAlias = SeriesAnswer | Days
 
 Peak: TypeAlias = tuple[str, tuple[str, str], str]
 """Title, value and unit, and when."""
@@ -193,7 +194,7 @@ class Facts(ABC, Generic[A_co]):
 
 
 @define
-class SeriesFacts(Facts[Series]):
+class SeriesFacts(Facts[SeriesAnswer]):
     """Those of measurements in intervals."""
 
     unit: ClassVar[str] = "interval"
@@ -355,7 +356,7 @@ def facts_of(answer: Answer, name: str | None, timezone: str | None, level: int 
     )
 
 
-def zone_of(answer: Series, timezone: str | None) -> ZoneInfo:
+def zone_of(answer: SeriesAnswer, timezone: str | None) -> ZoneInfo:
     """Return the time zone of an answer's local days: the one named, the system's own if known, or UTC."""
     try:
         return time_zone(timezone or answer.timezone or "UTC")

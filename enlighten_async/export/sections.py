@@ -12,8 +12,8 @@ from typing import Final
 
 from enlighten_async.export import svg
 from enlighten_async.export.facts import (
+    GAP_REASONS,
     MONTHS,
-    REASONS,
     WAITS,
     Answer,
     Facts,
@@ -341,7 +341,7 @@ def _reason_table(coverage: Coverage, unit: str) -> Element:
                 "span",
                 _swatch(reason.value),
                 f" {reason_text(reason)} ",
-                element("span", REASONS[reason], class_="soft"),
+                element("span", GAP_REASONS[reason], class_="soft"),
             ),
             counted(count, unit) if count else "unknown",
             share_text(count, coverage.expected),

@@ -36,7 +36,7 @@ PERIOD_END_TOLERANCE_S = 60.0
 
 RETRY_AFTER = "Retry-After"
 """Name, beside the periods, of the time for which the header of a rejection wants no requests."""
-UNKNOWN = "unknown"
+UNKNOWN_MONTH = "unknown"
 """Name, beside the periods, of a month of which nobody knows how much is spent."""
 MAX_REJECTED_MINUTES = 4
 """Minutes in a row with a rejection, from which on it is not believed that the next minute is open: where no

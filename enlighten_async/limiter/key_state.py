@@ -21,7 +21,7 @@ from enlighten_async.limiter.bucket import (
     MONTH,
     PERIOD_END_TOLERANCE_S,
     PERIODS_S,
-    UNKNOWN,
+    UNKNOWN_MONTH,
     WARNING_SHARES,
     Blocks,
     Limits,
@@ -512,7 +512,7 @@ class KeyState:
         """Return the wait of a request because of counts that are lost."""
         minute, month = (until - self._ahead for until in self._unknown)
         if now < month and month > minute and plan.allows(MONTH.name) is not None:
-            return Wait(MONTH.name, month, self._unknown[1], True, len(self._pending), UNKNOWN)
+            return Wait(MONTH.name, month, self._unknown[1], True, len(self._pending), UNKNOWN_MONTH)
         if now < minute and plan.allows(MINUTE.name) is not None:
             return Wait(MINUTE.name, minute, None, True, len(self._pending), MINUTE.name)
         return None

@@ -20,7 +20,7 @@ from enlighten_async.errors import (
     StateUnavailable,
     UsageError,
 )
-from enlighten_async.limiter.bucket import MINUTE, MONTH, RETRY_AFTER, UNKNOWN, runs_out
+from enlighten_async.limiter.bucket import MINUTE, MONTH, RETRY_AFTER, UNKNOWN_MONTH, runs_out
 from enlighten_async.limiter.decision import Sender, Settlement, Take, Wait
 from enlighten_async.limiter.outage import CALM, MAX_IN_FLIGHT, Failure, FailureRun
 from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
@@ -58,8 +58,8 @@ _CAUSES = {
     "is taken to be the month's. One request about every hour asks again, the next at retry_at",
     MINUTE.name: "the service rejects requests as over the limit of the minute, one minute after the other: "
     "others use the key too, or its plan is smaller. It is asked ever more seldom, the next time at retry_at",
-    UNKNOWN: "nobody knows how much of this month is used: the state is new, or has lost its counts. Tell it "
-    "by set_month_used (the developer portal shows the figure; 0 for a new key)",
+    UNKNOWN_MONTH: "nobody knows how much of this month is used: the state is new, or has lost its counts. "
+    "Tell it by set_month_used (the developer portal shows the figure; 0 for a new key)",
     RETRY_AFTER: "the service wants no requests for now (Retry-After): ask again at retry_at",
 }
 """Texts where it is not simply so that a quota is used up, by the period of the wait."""
@@ -556,7 +556,7 @@ class RateLimiter:
         used_up = f"the quota of this {wait.period} is used up{_reserve_note(wait.reserved)}"
         raise QuotaExhausted(
             _CAUSES.get(wait.period, used_up),
-            period={RETRY_AFTER: "", UNKNOWN: MONTH.name}.get(wait.period, wait.period),
+            period={RETRY_AFTER: "", UNKNOWN_MONTH: MONTH.name}.get(wait.period, wait.period),
             limit=wait.limit,
             retry_at=retry_at,
         )

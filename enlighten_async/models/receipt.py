@@ -25,7 +25,8 @@ class Receipt(ToDict):
     waited: Mapping[str, float] = Factory(dict)
     """Seconds spent waiting, by reason: "minute" and "month" (the plan's windows), "in_flight" (others'
     requests), "priority" (more urgent ones), "turn" (other programs have had less of the minute), "pace"
-    (the month is spent evenly), "retry" (back-off). Waits that overlap are added up.
+    (the month is spent evenly), "state" (its server is away), "retry" (back-off). Waits that overlap are
+    added up.
     """
     left: Mapping[str, int] = Factory(dict)
     """Requests left in the running window of the plan, by period, when the query ended."""
@@ -132,8 +133,8 @@ class QuotaStatus(ToDict):
     queued: int
     """Requests of this client that wait."""
     waiting: str | None
-    """Why the first of them waits: "minute", "month", "in_flight", "throttled", "doubt", "priority", "turn"
-    or "pace"; `None` if none does.
+    """Why the first of them waits: "minute", "month", "in_flight", "throttled", "doubt", "priority", "turn",
+    "pace", "state" or "outage"; `None` if none does.
     """
     until: datetime | None
     """When that wait ends (aware UTC), where it is a matter of time."""

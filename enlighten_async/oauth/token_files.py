@@ -20,13 +20,12 @@ from enlighten_async import state
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError
 from enlighten_async.oauth.token_store import StoreOnDisk, Tokens, acquire
+from enlighten_async.state.file import OWNER_ONLY
 
 if TYPE_CHECKING:
     import sqlite3
 
 T = TypeVar("T")
-
-OWNER_ONLY = 0o600
 
 FILE_TIMEOUT_S = 10.0
 """Seconds for which a read or a write of tokens waits for others that write the state file."""

@@ -81,7 +81,7 @@ class Progress:
     """Requests left in the running windows of the plan, by period."""
     waiting: str | None
     """Why the limiter holds requests back: "minute", "month", "in_flight", "throttled", "doubt",
-    "priority", "turn", "pace" or "outage"; `None` if it does not.
+    "priority", "turn", "pace", "state" or "outage"; `None` if it does not.
     """
     until: datetime | None
     """When it opens (aware UTC), where that is a matter of time."""

@@ -180,7 +180,7 @@ class ServerBackend(ABC):
 
 # PostgreSQL
 
-MIGRATIONS = ("CREATE TABLE enlighten_texts (name bytea PRIMARY KEY, text text NOT NULL)",)
+POSTGRES_MIGRATIONS = ("CREATE TABLE enlighten_texts (name bytea PRIMARY KEY, text text NOT NULL)",)
 """The statements of each step. A released step is never changed: new ones are appended."""
 
 _CREATE_META = "CREATE TABLE IF NOT EXISTS enlighten_meta (name text PRIMARY KEY, value text NOT NULL)"
@@ -252,15 +252,17 @@ class PostgresBackend(ServerBackend):
             await connection.execute(_CREATE_META)
         known = dict(await connection.fetch("SELECT name, value FROM enlighten_meta"))
         version, salt = int(known.get("version", 0)), known.get("salt") or secrets.token_hex(32)
-        if version > len(MIGRATIONS):
+        if version > len(POSTGRES_MIGRATIONS):
             raise InputError(
                 f"{self} was made by a newer version of enlighten_async (its schema version is {version}, "
-                f"this version knows {len(MIGRATIONS)}): update, or name another database"
+                f"this version knows {len(POSTGRES_MIGRATIONS)}): update, or name another database"
             )
-        for statement in MIGRATIONS[version:]:
+        for statement in POSTGRES_MIGRATIONS[version:]:
             await connection.execute(statement)
-        if version < len(MIGRATIONS):
-            await connection.executemany(_UPSERT_META, [("salt", salt), ("version", str(len(MIGRATIONS)))])
+        if version < len(POSTGRES_MIGRATIONS):
+            await connection.executemany(
+                _UPSERT_META, [("salt", salt), ("version", str(len(POSTGRES_MIGRATIONS)))]
+            )
         return bytes.fromhex(salt)
 
     async def _disconnect(self) -> None:

@@ -154,7 +154,7 @@ def complete(exchange: Exchange, status: int, head: Head, body: bytes, now: floa
         status=status,
         body=redactor.body(body) if exchange.credentials.masks_body else body,
         # Masked before the rest: in lower case, or cut, a secret would not be found.
-        content_type=redactor.text(head.content_type).partition(";")[0].strip().lower(),
+        content_type=masked(head.content_type, redactor).partition(";")[0].strip().lower(),
         date=head.date,
         sent_at=exchange.sent_at,
         received_at=now,

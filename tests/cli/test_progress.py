@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +13,8 @@ import anyio
 import pytest
 from rich.console import Console
 
-from enlighten_async.cli.progress import describe, shown_progress
+from enlighten_async import limiter
+from enlighten_async.cli.progress import REASONS, describe, shown_progress
 from enlighten_async.query import Progress
 
 UNTIL = datetime(2025, 6, 15, 15, 9, tzinfo=UTC)
@@ -117,3 +120,11 @@ async def test_an_error_passes_as_it_is() -> None:
     with pytest.raises(LookupError, match="as it is"):
         async with shown_progress(query, terminal(), live=True):  # type: ignore[arg-type]
             raise LookupError("as it is")
+
+
+def test_each_reason_of_the_limiter_has_its_words() -> None:
+    """The reasons as they stand in its modules."""
+    sources = [path.read_text() for path in Path(limiter.__file__).parent.glob("*.py")]
+    reasons = {reason for source in sources for reason in re.findall(r'\bWait\(\s*"(\w+)"', source)}
+    assert len(reasons) > 5
+    assert reasons <= REASONS.keys()
