@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -21,10 +23,17 @@ import pytest
 START_TIMEOUT_S = 30.0
 
 
+FIXED_PORTS = range(20_000, 32_000)
+"""Ports that systems give to no connection by themselves: a client that looks again and again for a server
+that has crashed would else get the port some time, and be connected to itself."""
+
+
 def free_port() -> int:
     """Return a port of this machine that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    for port in random.sample(FIXED_PORTS, 50):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("no port is free")
 
 
 class RedisServer:
@@ -123,7 +132,8 @@ class PostgresServer:
                 self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._data)
             if _listens(self._port, self._process):
                 return
-        raise TimeoutError("PostgreSQL does not start")
+        told = (self._data / "server.log").read_text()[-1000:]
+        raise TimeoutError(f"PostgreSQL does not start: {told}")
 
     def restart(self) -> None:
         """Let it crash, and start it again: it keeps what was committed."""
