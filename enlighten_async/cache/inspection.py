@@ -17,8 +17,7 @@ from pathlib import Path
 import msgspec
 from attrs import field, frozen
 
-from enlighten_async.cache.codec import Unreadable, decode_any
-from enlighten_async.cache.sqlite import Row, response_of, span_of
+from enlighten_async.cache.tables import Row, Unreadable, decode_any, response_of, span_of
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.state import CorruptFileError, ExistingFile, open_existing
 from enlighten_async.windows import as_datetime

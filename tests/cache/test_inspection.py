@@ -16,7 +16,7 @@ from enlighten_async.cache import (
     stats,
     verify,
 )
-from enlighten_async.cache.codec import encode
+from enlighten_async.cache.tables import encode
 from enlighten_async.errors import InputError
 from enlighten_async.state import CorruptFileError
 from enlighten_async.state.migrations import APPLICATION_ID, MIGRATIONS

@@ -9,14 +9,15 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 
 from enlighten_async.cache import SqliteCache
-from enlighten_async.cache.codec import encode
-from enlighten_async.cache.sqlite import Tables
+from enlighten_async.cache.sqlite import perform
+from enlighten_async.cache.tables import encode
 from enlighten_async.errors import InputError
 from enlighten_async.state import StateFile
 from enlighten_async.testing import FakeClock
@@ -398,7 +399,8 @@ def weeks_file(tmp_path: Path) -> Iterator[StateFile]:
 
     def fill(connection: sqlite3.Connection) -> None:
         for hour in range(2 * WEEK + 1):
-            Tables(connection).write_part(SCOPE, SERIES, stats_part(hours(hour, hour + 1), hour), NOW + hour)
+            part = stats_part(hours(hour, hour + 1), hour)
+            perform(connection, lambda tables: tables.write_part(SCOPE, SERIES, part, NOW + hour))  # noqa: B023 - done at once
 
     made.transact(fill)
     yield made
@@ -421,5 +423,6 @@ def test_only_rows_that_touch_a_window_are_read(
     weeks_file: StateFile, window: Window, first: int, last: int
 ) -> None:
     """Not all of its weeks, which may be in hundreds of pieces; nor what lies beside it in another week."""
-    rows = weeks_file.read(lambda connection: Tables(connection).parts(SCOPE, SERIES, window))
+    work = partial(perform, work=lambda tables: tables.parts(SCOPE, SERIES, window))
+    rows = weeks_file.read(work)
     assert [Window(*row[:2]) for row in rows] == [hours(hour, hour + 1) for hour in range(first, last + 1)]

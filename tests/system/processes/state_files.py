@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from enlighten_async.cache.codec import decode
+from enlighten_async.cache.tables import decode
 from enlighten_async.limiter.record import Record
 from enlighten_async.models import RgmStats
 from enlighten_async.windows import Window

@@ -1,4 +1,4 @@
-"""Parts as blobs: every type comes back as it was, and a damaged blob is told."""
+"""Statements of two databases; parts as blobs: every type comes back as it was, a damaged one is told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.cache.codec import BLOB_FORMAT, MODELS, Unreadable, decode, decode_any, encode
+from enlighten_async.cache.tables import (
+    BLOB_FORMAT,
+    MODELS,
+    Statement,
+    Unreadable,
+    decode,
+    decode_any,
+    encode,
+    statement,
+)
 from enlighten_async.models import Coverage, Gap, Meta, Reason, Receipt, RgmStats, StorageTelemetry
 from enlighten_async.models.intervals import IntervalStats, SeriesResult
 from enlighten_async.windows import Window
@@ -155,3 +164,14 @@ def test_a_blob_of_an_older_version_is_read() -> None:
     assert [gap.window for gap in part.coverage.gaps()] == [hours(0, 1)]
     assert (part.serial_number, part.last_reported_soc, part.last_reported_time) == ("1", 9, at(NOW))
     assert zlib.decompress(encode(part)[1:]) == zlib.decompress(OLD_BLOB[1:])
+
+
+def test_a_statement_is_told_in_the_words_of_both_databases() -> None:
+    """With a prefix before tables, and values by number, in PostgreSQL."""
+    made = statement(
+        "SELECT a FROM {0}b AS b WHERE c = ? AND {d} = ?{e}", d=("d", "D"), e=("", " FOR UPDATE")
+    )
+    assert made == Statement(
+        "SELECT a FROM b AS b WHERE c = ? AND d = ?",
+        "SELECT a FROM enlighten_b AS b WHERE c = $1 AND D = $2 FOR UPDATE",
+    )
