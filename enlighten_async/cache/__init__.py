@@ -1,7 +1,6 @@
 """The cache: intervals and replies already paid for, and which of them are final."""
 
-from enlighten_async.cache.base import IntervalCache, MemoryCache, UserCache
-from enlighten_async.cache.eviction import Evicted, EvictionReason, PruneReport, prune
+from enlighten_async.cache.base import NOTHING_CACHED, IntervalCache, MemoryCache, UserCache
 from enlighten_async.cache.freshness import (
     ABSENCE_MEMORY_S,
     FOR_EVER,
@@ -13,14 +12,26 @@ from enlighten_async.cache.freshness import (
     recheck_at,
     valid_until,
 )
-from enlighten_async.cache.inspection import EndpointStats, IntegrityReport, StateFileStats, stats, verify
 from enlighten_async.cache.pieces import CachedPart, split_window_by_week
+from enlighten_async.cache.postgres import PostgresCache, without_waiting
 from enlighten_async.cache.sqlite import SqliteCache
+from enlighten_async.cache.upkeep import (
+    EndpointStats,
+    Evicted,
+    EvictionReason,
+    IntegrityReport,
+    PruneReport,
+    StateFileStats,
+    prune,
+    stats,
+    verify,
+)
 
 __all__ = [
     "ABSENCE_MEMORY_S",
     "FOR_EVER",
     "HORIZON_S",
+    "NOTHING_CACHED",
     "CachedPart",
     "CachedSpan",
     "EndpointStats",
@@ -29,6 +40,7 @@ __all__ = [
     "IntegrityReport",
     "IntervalCache",
     "MemoryCache",
+    "PostgresCache",
     "PruneReport",
     "SeriesIndex",
     "SqliteCache",
@@ -42,4 +54,5 @@ __all__ = [
     "stats",
     "valid_until",
     "verify",
+    "without_waiting",
 ]

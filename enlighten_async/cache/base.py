@@ -1,23 +1,33 @@
-"""The protocol of an interval cache, intervals and replies already paid for; and a cache in memory."""
+"""The protocol of an interval cache, intervals and replies already paid for; in memory, and in tables."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import evolve
 
 from enlighten_async.cache.freshness import CachedSpan, tells_the_same
 from enlighten_async.cache.pieces import WEEK, CachedPart, overlay, parts_within, split_by_week
+from enlighten_async.cache.tables import Row, Steps, Tables, part_of, response_of, span_of
 from enlighten_async.errors import UsageError, users_errors
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import Window, floor
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
 
+if TYPE_CHECKING:
+    from enlighten_async.clock import Clock
+
 P = TypeVar("P", bound=SeriesResult)
+R = TypeVar("R")
 T = TypeVar("T")
+
+NOTHING_CACHED = "nothing is cached: give the client state= (a file, or PostgreSQL) or interval_cache="
+"""The text of the error of a question to the cache, where there is none."""
 
 logger = logging.getLogger("enlighten_async")
 
@@ -186,6 +196,97 @@ class MemoryCache:
 
     async def flush(self) -> None:
         """Do nothing: memory has no disk."""
+
+
+class StoredCache(ABC):
+    """An `IntervalCache` in the tables of a database: what is read and written there, and what is made of it.
+
+    A part or a reply that cannot be read is as if it were not there.
+
+    Args:
+        clock: the source of time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def spans(self, scope: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
+        """Return the cached spans of a series, in order of time.
+
+        Raises:
+            InputError: the database was made by a newer version of this package or by another program.
+        """
+        return await self._read(lambda tables: tables.spans(scope, series), _spans_of, ())
+
+    async def get(self, scope: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
+        """Return the cached parts of a window of a series, cut to it, in order of time.
+
+        Raises:
+            InputError: as for `spans`.
+        """
+        if not window.seconds:
+            return ()
+
+        def parts_of(rows: list[Row]) -> tuple[CachedPart[P], ...]:
+            found = [(row, part_of(row, series)) for row in rows]
+            for row in (row for row, each in found if each is None):
+                self._write(partial(Tables.delete_part, scope=scope, series=series, row=row))
+            return parts_within(window, (each for _, each in found if each is not None))
+
+        return await self._read(lambda tables: tables.parts(scope, series, window), parts_of, ())
+
+    async def held(self, scope: bytes, endpoint: str, system_ids: Collection[int] | None) -> dict[int, float]:
+        """Return up to when (epoch seconds) each system is held, by one look.
+
+        Raises:
+            InputError: as for `spans`.
+        """
+        work = partial(Tables.held, scope=scope, endpoint=endpoint, system_ids=system_ids)
+        return await self._read(work, dict, dict[int, float]())
+
+    def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
+        """Cache a part of a series: it becomes a pending write, encoded by the thread that writes it."""
+        self._write(partial(Tables.write_part, scope=scope, series=series, part=part, fetched=fetched))
+
+    async def reply(self, scope: bytes, key: ReplyKey[T]) -> Response | None:
+        """Return the newest cached reply, with its `date`; `None` if there is none.
+
+        Raises:
+            InputError: as for `spans`.
+        """
+
+        def made(row: Row | None) -> Response | None:
+            return None if row is None else response_of(row)
+
+        return await self._read(lambda tables: tables.reply(scope, key), made, None)
+
+    def put_reply(self, scope: bytes, key: ReplyKey[T], response: Response, *, final: bool = False) -> None:
+        """Cache a reply that is no series, in place of an older one; `prune` evicts those not final."""
+        fetched = self._clock.now() if response.date is None else response.date
+        write = partial(Tables.write_reply, scope=scope, key=key, response=response, final=final)
+        self._write(partial(write, fetched=fetched))
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Write the pending writes; no cancel interrupts it, and no fault of the database is raised."""
+
+    @abstractmethod
+    def _write(self, work: Callable[[Tables], Steps[None]]) -> None:
+        """Add a pending write."""
+
+    @abstractmethod
+    async def _read(self, work: Callable[[Tables], Steps[R]], made: Callable[[R], T], otherwise: T) -> T:
+        """Return what is made, in a thread, of what is read; the pending writes come first.
+
+        Args:
+            work: reads.
+            made: makes something of it.
+            otherwise: what is returned where a cache is as if it were empty.
+        """
+
+
+def _spans_of(rows: list[Row]) -> tuple[CachedSpan, ...]:
+    return tuple(span for row in rows if (span := span_of(row)) is not None)
 
 
 class UserCache:

@@ -19,7 +19,14 @@ from attrs import evolve
 
 from enlighten_async.api import v2, v4
 from enlighten_async.api.base import Api
-from enlighten_async.cache import IntervalCache, MemoryCache, SqliteCache, UserCache
+from enlighten_async.cache import (
+    IntervalCache,
+    MemoryCache,
+    PostgresCache,
+    SqliteCache,
+    UserCache,
+    without_waiting,
+)
 from enlighten_async.client.endpoints import Endpoints, parse_system_id
 from enlighten_async.client.endpoints_v4 import EndpointsV4
 from enlighten_async.client.options import (
@@ -66,6 +73,7 @@ from enlighten_async.query import (
 )
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.state import (
+    PostgresBackend,
     SqliteBackend,
     StateBackend,
     run_shielded,
@@ -293,8 +301,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
         if named and self._session.cache is None and not self._session.warned:
             self._session.warned = True
             logger.warning(
-                "%s has no effect: there is nothing to keep answers in; give the client state= (a file) "
-                "or interval_cache=MemoryCache()",
+                "%s has no effect: there is nothing to keep answers in; give the client state= (a file or "
+                "PostgreSQL) or interval_cache=MemoryCache()",
                 named,
             )
         if user_id is not None:
@@ -320,15 +328,19 @@ class EnlightenClient(Endpoints, EndpointsV4):
 
         Raises:
             InputError: nothing is cached by this client, it is no series, or a number cannot be a system's.
+            StateUnavailable: the state of several machines cannot be reached.
         """
         names, cache = self._api.cached_series, self._session.cache
         if endpoint not in names:
             raise InputError(f"endpoint must be a series, one of {', '.join(names)}, not {endpoint!r:.60}")
         if cache is None:
-            raise InputError("nothing is cached: give the client state= (a file) or interval_cache=")
+            raise InputError(
+                "nothing is cached: give the client state= (a file or PostgreSQL) or interval_cache="
+            )
         self._session.transport.check_usable()
         asked = None if system_ids is None else [parse_system_id(each) for each in system_ids]
-        found = await cache.held(self._options.scope, endpoint, asked)
+        with without_waiting():
+            found = await cache.held(self._options.scope, endpoint, asked)
         return {
             system_id: as_datetime(found[system_id]) if system_id in found else None
             for system_id in (sorted(found) if asked is None else asked)
@@ -391,7 +403,9 @@ class EnlightenClient(Endpoints, EndpointsV4):
         async with AsyncExitStack() as steps:  # from the last to the first, each also if another fails
             if self._in_state is not None:
                 steps.push_async_callback(self._in_state.aclose)
-            if session.cache is not None:
+            if isinstance(session.cache, PostgresCache):
+                steps.push_async_callback(session.cache.aclose)
+            elif session.cache is not None:
                 steps.push_async_callback(session.cache.flush)
             steps.push_async_callback(session.limiter.sync)
             steps.callback(session.limiter.close)
@@ -416,10 +430,12 @@ def _mapped_store(store: QuotaStore | None) -> QuotaStore | None:
 
 
 def _cache(given: IntervalCache | None, state: StateBackend | None, clock: Clock) -> IntervalCache | None:
-    """Return the cache that a user brings, its errors ours, or else that of the state file."""
+    """Return the cache that a user brings, its errors ours, or else that of the state."""
+    if given is None and isinstance(state, PostgresBackend):
+        return PostgresCache(state.another(), clock=clock)
     if given is None:
         return SqliteCache(state.file, clock=clock) if isinstance(state, SqliteBackend) else None
-    return given if type(given) in {MemoryCache, SqliteCache} else UserCache(given)
+    return given if type(given) in {MemoryCache, PostgresCache, SqliteCache} else UserCache(given)
 
 
 _PEPPER = secrets.token_bytes(32)

@@ -48,15 +48,15 @@ class ClientOptions(NetworkOptions, total=False):
     state: str | os.PathLike[str] | Secret | None
     """A file for everything that is to outlive the process: the requests the key has used, and the answers
     paid for, which are not paid for again. It is shared by all clients of this machine that name it, made
-    when it is needed, and readable by its owner only. Or the URL of a server that machines share, for the
-    requests used alone: `postgresql://…`, `redis://…` or `rediss://…`, on asyncio.
+    when it is needed, and readable by its owner only. Or the URL of a server that machines share, on asyncio:
+    `postgresql://…` for all of that, `redis://…` or `rediss://…` for the requests used alone.
     """
     quota_store: QuotaStore | None
     """The store of the key's counts, in place of the state file; without either counts are kept in memory,
     shared by all clients of this process on the same key.
     """
     interval_cache: IntervalCache | None
-    """The cache of answers, in place of the state file; without either nothing is cached."""
+    """The cache of answers, in place of that of the state; without either nothing is cached."""
     retry: RetryPolicy | None
     """The policy for failures that may pass."""
     max_concurrency: int

@@ -12,7 +12,7 @@ from anyio.lowlevel import RunVar
 from attrs import define, frozen
 
 from enlighten_async import state
-from enlighten_async.errors import EnlightenError, StateUnavailable, UsageError
+from enlighten_async.errors import EnlightenError, UsageError
 from enlighten_async.limiter.decision import Wait
 from enlighten_async.limiter.key_state import LATE_COUNT_S, KeyState
 from enlighten_async.limiter.record import Record
@@ -30,10 +30,6 @@ SYNC_TIMEOUT_S = 1.0
 """Seconds for which noted updates wait for the backend; they are written later then."""
 MAX_REQUEST_S = 3600.0
 """Seconds after which a request without a time limit is taken for dead if nobody settles it."""
-AWAY_POLL_S = 1.0
-"""Seconds after which a backend of several machines is asked again that was away."""
-MAX_AWAY_S = 120.0
-"""Seconds for which a caller without `max_wait` waits for it."""
 
 Update: TypeAlias = Callable[[KeyState], object]
 """A change of this process's, to be applied again to the state that is written down."""
@@ -311,7 +307,7 @@ class SharedQuotaStore:
             except state.DatabaseUnavailable as error:
                 self._begin_fault(error)
                 if refresh and self.backend.remote:
-                    raise self._away(error) from None
+                    raise state.unavailable(self.backend, error) from None
             except EnlightenError as error:
                 if refresh:
                     raise
@@ -388,15 +384,9 @@ class SharedQuotaStore:
         Raises:
             StateUnavailable: it has been away for long.
         """
-        if self._away_since is not None and now - self._away_since > MAX_AWAY_S:
-            raise self._away(error) from None
-        return Wait("state", now + AWAY_POLL_S)
-
-    def _away(self, error: state.DatabaseUnavailable) -> StateUnavailable:
-        return StateUnavailable(
-            f"{self.backend} cannot be reached ({error}), and nothing is sent that it does not count: "
-            "bring it back, or name another state"
-        )
+        if self._away_since is not None and now - self._away_since > state.MAX_AWAY_S:
+            raise state.unavailable(self.backend, error) from None
+        return Wait("state", now + state.AWAY_POLL_S)
 
     def _refusal(self, fault: state.DatabaseUnavailable) -> UsageError:
         return UsageError(

@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 import anyio
 from attrs import evolve, frozen
 
-from enlighten_async.cache import CachedSpan, SeriesIndex
+from enlighten_async.cache import CachedSpan, PostgresCache, SeriesIndex, without_waiting
 from enlighten_async.errors import (
     BudgetExceeded,
     DecodeError,
@@ -274,7 +274,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         if self._plan.series is None:
             raise InputError(f"{self!r} has no changes: only what answers in intervals of one series has")
         if self._session.cache is None:
-            raise InputError("nothing is cached: give the client state= (a file) or interval_cache=")
+            raise InputError(
+                "nothing is cached: give the client state= (a file or PostgreSQL) or interval_cache="
+            )
         if self._streamed or self._over or self._runner is not None:
             raise UsageError("this query is in use already: call the client's method again for a new one")
         self._cached_before = []
@@ -337,7 +339,11 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         Where nothing may be sent, nothing waits: to look into the cache is no wait.
         """
         clock, allowed = self._session.clock, self._options.max_wait
-        if allowed is None or self._options.allowed == 0:
+        if self._options.allowed == 0:
+            with without_waiting():
+                yield
+            return
+        if allowed is None:
             yield
             return
         began, left = clock.monotonic(), max(0.0, allowed - self._spent)
@@ -354,6 +360,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._failures.extend(each.failure for each in segments if each.request and each.failure)
         text = f"not done within max_wait={allowed} s"
         failure = self._options.credentials.failure(text) or self._session.limiter.failure_since(began, text)
+        away = isinstance(self._session.cache, PostgresCache) and self._session.cache.away
+        text += ": the state cannot be reached" if away else ""
         self._failures.append(failure or BudgetExceeded(text))
 
     async def _prepared(self) -> Runner | None:

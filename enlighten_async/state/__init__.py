@@ -1,6 +1,16 @@
 """The state that processes share: the state file, one SQLite database, or another backend."""
 
-from enlighten_async.state.backend import Change, MemoryBackend, Moment, Name, SqliteBackend, StateBackend
+from enlighten_async.state.backend import (
+    AWAY_POLL_S,
+    MAX_AWAY_S,
+    Change,
+    MemoryBackend,
+    Moment,
+    Name,
+    SqliteBackend,
+    StateBackend,
+    unavailable,
+)
 from enlighten_async.state.file import FaultLog, PendingWrites, StateFile, state_file
 from enlighten_async.state.inspect import (
     INSPECT_LOCK_TIMEOUT_S,
@@ -16,7 +26,7 @@ from enlighten_async.state.inspect import (
     open_existing,
 )
 from enlighten_async.state.migrations import salt
-from enlighten_async.state.servers import is_url, server_backend
+from enlighten_async.state.servers import PostgresBackend, is_url, server_backend
 from enlighten_async.state.threads import (
     disk_threads,
     in_thread,
@@ -27,7 +37,9 @@ from enlighten_async.state.threads import (
 )
 
 __all__ = [
+    "AWAY_POLL_S",
     "INSPECT_LOCK_TIMEOUT_S",
+    "MAX_AWAY_S",
     "Change",
     "CorruptFileError",
     "DatabaseBusy",
@@ -41,6 +53,7 @@ __all__ = [
     "Moment",
     "Name",
     "PendingWrites",
+    "PostgresBackend",
     "SqliteBackend",
     "StateBackend",
     "StateFile",
@@ -57,4 +70,5 @@ __all__ = [
     "salt",
     "server_backend",
     "state_file",
+    "unavailable",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from attrs import frozen
 
+from enlighten_async.errors import StateUnavailable
 from enlighten_async.state.inspect import DatabaseCorrupt, DatabaseFull, DatabaseUnavailable
 from enlighten_async.state.migrations import salt
 from enlighten_async.state.threads import in_thread, retry_while_busy
@@ -27,6 +28,13 @@ MIN_ROOM_BYTES = 1 << 20
 
 RESERVE_BYTES = 256 * 1024
 """Bytes that a file gets for them at once, when it has less than half of that left in itself."""
+
+
+AWAY_POLL_S = 1.0
+"""Seconds after which a backend of several machines is asked again that was away."""
+
+MAX_AWAY_S = 120.0
+"""Seconds for which a caller without `max_wait` waits for it."""
 
 
 @frozen
@@ -109,6 +117,19 @@ class StateBackend(Protocol):
     def begin_anew(self) -> None:
         """Forget what a child process has of its parent: connections, and locks that are held."""
         ...
+
+
+def unavailable(backend: object, error: Exception) -> StateUnavailable:
+    """Return the error that a backend of several machines cannot be reached.
+
+    Args:
+        backend: the backend, shown by its name.
+        error: the reason.
+    """
+    return StateUnavailable(
+        f"{backend} cannot be reached ({error}), and nothing is sent that it does not count: "
+        "bring it back, or name another state"
+    )
 
 
 class MemoryBackend:

@@ -13,13 +13,13 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from filelock import FileLock, Timeout
@@ -37,6 +37,7 @@ from enlighten_async.state.inspect import (
 from enlighten_async.state.migrations import migrate
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
 Numbered: TypeAlias = dict[int, Work[object]]
@@ -61,18 +62,22 @@ _BEGIN_READ, _BEGIN_WRITE = "BEGIN", "BEGIN IMMEDIATE"
 logger = logging.getLogger("enlighten_async")
 
 
-class PendingWrites:
+class PendingWrites(Generic[W]):
     """Writes that wait for the next transaction, in order. For any number of threads.
 
     Its lock is held for microseconds, so that event loops may take it.
 
+    Args:
+        name: what the log calls the state.
+
     Attributes:
-        fault: the file's error when the pending writes were tried last; `None` if they were written.
+        fault: the state's error when the pending writes were tried last; `None` if they were written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "the state file") -> None:
+        self._name = name
         self._lock = Lock()
-        self._waiting: Numbered = {}
+        self._waiting: dict[int, W] = {}
         self._numbers = count()
         self._stuck = self._warned = False
         self.fault: DatabaseUnavailable | None = None
@@ -80,14 +85,14 @@ class PendingWrites:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, work: Work[object]) -> None:
+    def add(self, work: W) -> None:
         """Do some work before that of the next transaction, as part of it. Never blocks.
 
         While transactions fail, at most `MAX_PENDING_WRITES` wait: the oldest are dropped.
 
         Args:
-            work: is given the connection; it may be called several times, until it is committed once. If
-                it raises an error that is not the file's, it is rolled back and dropped, with a warning.
+            work: it may be done several times, until it is committed once. If it raises an error that is
+                not the state's, it is rolled back and dropped, with a warning.
         """
         with self._lock:
             self._waiting[next(self._numbers)] = work
@@ -98,26 +103,40 @@ class PendingWrites:
             self._warned = self._warned or full
         if warn:
             logger.warning(
-                "the state file cannot be written: only the newest %d writes are remembered, "
-                "older ones are dropped",
+                "%s cannot be written: only the newest %d writes are remembered, older ones are dropped",
+                self._name,
                 MAX_PENDING_WRITES,
             )
 
-    def snapshot(self) -> Numbered:
+    def snapshot(self) -> dict[int, W]:
         """Return the pending writes of this moment, by number."""
         with self._lock:
             return dict(self._waiting)
 
-    def mark_written(self, writes: Numbered) -> None:
+    def mark_written(self, writes: Mapping[int, W]) -> None:
         """Remove writes that were committed."""
         self._remove(*writes)
         self.fault, self._stuck, self._warned = None, False, False
 
-    def mark_failed(self, writes: Numbered, failure: BaseException) -> None:
+    def mark_failed(self, writes: Mapping[int, W], failure: BaseException) -> None:
         """Keep writes whose transaction failed."""
         self._stuck = True
         if writes and isinstance(failure, DatabaseUnavailable):
             self.fault = failure
+
+    def drop(self, number: int, error: Exception) -> None:
+        """Remove a write that fails by its own fault."""
+        self._remove(number)
+        logger.warning("a write to %s failed and is dropped", self._name, exc_info=error)
+
+    def _remove(self, *numbers: int) -> None:
+        with self._lock:
+            for number in numbers:
+                self._waiting.pop(number, None)
+
+
+class FileWrites(PendingWrites[Work[object]]):
+    """The pending writes of a file; each is given the connection."""
 
     def apply(self, writes: Numbered, connection: sqlite3.Connection) -> None:
         """Do the writes; one that fails by its own fault is rolled back and never tried again."""
@@ -129,14 +148,8 @@ class PendingWrites:
                 if is_file_error(error):
                     raise
                 connection.execute("ROLLBACK TO pending_write")
-                self._remove(number)
-                logger.warning("a write to the state file failed and is dropped", exc_info=error)
+                self.drop(number, error)
             connection.execute("RELEASE pending_write")
-
-    def _remove(self, *numbers: int) -> None:
-        with self._lock:
-            for number in numbers:
-                self._waiting.pop(number, None)
 
 
 class MemoryCopy:
@@ -154,7 +167,7 @@ class MemoryCopy:
     def __del__(self) -> None:
         self._connection.close()
 
-    def read(self, pending: PendingWrites, writes: Numbered, work: Work[T]) -> T:
+    def read(self, pending: FileWrites, writes: Numbered, work: Work[T]) -> T:
         """Do some work that only reads, after those of the pending writes that the copy has not got yet."""
         new = {number: write for number, write in writes.items() if number > self._newest}
         self._connection.execute(_BEGIN_WRITE)
@@ -225,7 +238,7 @@ class StateFile:
         self._was_locked = False
         self._lock = Lock()
         self._copy: MemoryCopy | None = None
-        self.pending = PendingWrites()
+        self.pending = FileWrites()
         _living.add(self)
 
     def __repr__(self) -> str:
@@ -309,7 +322,7 @@ class StateFile:
             _inherited.append(self._connection)
             self._connection = None
         self._lock = Lock()
-        self._copy, self.pending = None, PendingWrites()
+        self._copy, self.pending = None, FileWrites()
 
     def _with_pending(self, work: Work[T], begin: str, *, tried: bool) -> T:
         """Do some work after the pending writes, or without them if they cannot be written."""

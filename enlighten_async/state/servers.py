@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import re
 import secrets
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from enlighten_async.errors import MASK, InputError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from enlighten_async.clock import Clock
     from enlighten_async.state.backend import Change, Name
+
+T = TypeVar("T")
 
 logger = logging.getLogger("enlighten_async")
 
@@ -113,7 +116,7 @@ class ServerBackend(ABC):
     def __init__(self, url: Callable[[], str], clock: Clock) -> None:
         self._url = ServerUrl(url)
         self._clock = clock
-        self._turn = asyncio.Lock()
+        self._turn, self._process = asyncio.Lock(), os.getpid()
         self._errors: tuple[type[Exception], ...] = (OSError, *self._require_library())
 
     def __repr__(self) -> str:
@@ -131,10 +134,12 @@ class ServerBackend(ABC):
             DatabaseUnavailable: the server cannot be reached, or fails.
             InputError: it refuses the user, say; the text says why; or this is not asyncio.
         """
-        if in_trio():
-            raise InputError(f"{self} can be used on asyncio only: on trio, name a file for the state")
-        async with self._turn:
-            await run_shielded(partial(self._bounded_update, name, change, max(timeout_s, MIN_TIMEOUT_S)))
+
+        async def updated() -> None:
+            await self._bounded(partial(self._update, name, change), timeout_s)
+            change.committed()
+
+        await self._in_turn(updated)
 
     async def aclose(self) -> None:
         """Close the connection; it is opened again when it is needed."""
@@ -142,22 +147,30 @@ class ServerBackend(ABC):
 
     def begin_anew(self) -> None:
         """Forget the connection, which is the parent process's."""
-        self._turn = asyncio.Lock()
+        self._turn, self._process = asyncio.Lock(), os.getpid()
 
-    async def _bounded_update(self, name: Name, change: Change, timeout_s: float) -> None:
+    async def _in_turn(self, work: Callable[[], Coroutine[object, None, T]]) -> T:
+        """Do some work when nobody else of this process does; no cancel cuts it off."""
+        if in_trio():
+            raise InputError(f"{self} can be used on asyncio only: on trio, name a file for the state")
+        if self._process != os.getpid():
+            self.begin_anew()
+        async with self._turn:
+            return await run_shielded(work)
+
+    async def _bounded(self, work: Callable[[], Coroutine[object, None, T]], timeout_s: float) -> T:
+        """Do some work at the server; what fails is told in our words."""
         failure: Exception
+        timeout_s = max(timeout_s, MIN_TIMEOUT_S)
         try:
             async with asyncio.timeout(timeout_s):
-                await self._update(name, change)
+                return await work()
         except TimeoutError:
             failure = DatabaseUnavailable(f"no answer for {timeout_s:g} s")
         except DatabaseCorrupt as error:
             failure = InputError(f"{self} has {error}: another program has written it, or it is damaged")
         except self._errors as error:
             failure = self._meaning(error, self._url.masked(str(error) or type(error).__name__))
-        else:
-            change.committed()
-            return
         await self._disconnect()
         raise failure  # outside of `except`: the frames of the first error know the password
 
@@ -180,7 +193,44 @@ class ServerBackend(ABC):
 
 # PostgreSQL
 
-POSTGRES_MIGRATIONS = ("CREATE TABLE enlighten_texts (name bytea PRIMARY KEY, text text NOT NULL)",)
+POSTGRES_MIGRATIONS = (
+    "CREATE TABLE enlighten_texts (name bytea PRIMARY KEY, text text NOT NULL)",
+    # The cache: series, their spans, and replies that are no series, as in the state file.
+    """
+    CREATE TABLE enlighten_series (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        account bytea NOT NULL,
+        endpoint text NOT NULL,
+        system_id bigint NOT NULL,
+        device text NOT NULL,
+        UNIQUE (account, endpoint, system_id, device)
+    );
+    CREATE TABLE enlighten_stretches (
+        series bigint NOT NULL,
+        start bigint NOT NULL,
+        stop bigint NOT NULL,
+        fetched double precision NOT NULL,
+        reported double precision,
+        started double precision,
+        empty text,
+        since double precision,
+        body bytea NOT NULL,
+        PRIMARY KEY (series, start)
+    );
+    CREATE TABLE enlighten_replies (
+        account bytea NOT NULL,
+        endpoint text NOT NULL,
+        asked text NOT NULL,
+        fetched double precision NOT NULL,
+        final boolean NOT NULL,
+        status integer NOT NULL,
+        content_type text NOT NULL,
+        body bytea NOT NULL,
+        since double precision,
+        PRIMARY KEY (account, endpoint, asked)
+    )
+    """,
+)
 """The statements of each step. A released step is never changed: new ones are appended."""
 
 _CREATE_META = "CREATE TABLE IF NOT EXISTS enlighten_meta (name text PRIMARY KEY, value text NOT NULL)"
@@ -202,7 +252,9 @@ CLOSE_TIMEOUT_S = 1.0
 
 
 class PostgresBackend(ServerBackend):
-    """The texts in two tables of a database, `enlighten_texts` and `enlighten_meta`, made when missing.
+    """The texts, and for others the connection, to a database whose tables are made when they are missing.
+
+    Their names begin with "enlighten_".
 
     An update is one transaction under an advisory lock of the text's name. Where the connection breaks in
     the midst of a commit, what was to be committed is written again: counts may then be too high, never too
@@ -220,6 +272,44 @@ class PostgresBackend(ServerBackend):
         """Forget the connection, which is the parent process's."""
         super().begin_anew()
         self._connection = None
+
+    @property
+    def salt(self) -> bytes:
+        """The database's own random bytes, when it has been connected to."""
+        return self._salt
+
+    def another(self) -> PostgresBackend:
+        """Return a backend of the same database with a connection of its own."""
+        return PostgresBackend(self._url.reveal, self._clock)
+
+    async def perform(
+        self, work: Callable[[asyncpg.Connection], Coroutine[object, None, T]], *, timeout_s: float
+    ) -> T:
+        """Do some work with the connection, outside of a transaction; no cancel cuts it off.
+
+        Args:
+            work: the work; an error of it that is not the server's is raised as it is.
+            timeout_s: seconds it may take.
+
+        Raises:
+            DatabaseUnavailable: the server cannot be reached, or fails.
+            InputError: it refuses the user, say; the text says why; or this is not asyncio.
+        """
+
+        async def performed() -> T:
+            return await work(await self._connected())
+
+        return await self._in_turn(partial(self._bounded, performed, timeout_s))
+
+    def is_fault(self, error: Exception) -> bool:
+        """Tell whether an error was caused by the server, not by the work that was done there."""
+        import asyncpg  # noqa: PLC0415 - an extra
+
+        return isinstance(error, self._errors) and not isinstance(error, asyncpg.DataError)
+
+    def described(self, error: Exception) -> str:
+        """Return the text of an error of the server, without the password."""
+        return self._url.masked(str(error) or type(error).__name__)
 
     async def _update(self, name: Name, change: Change) -> None:
         connection = await self._connected()

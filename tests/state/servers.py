@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -90,6 +90,10 @@ class RedisServer:
         self.kill()
 
 
+TABLES = [f"enlighten_{name}" for name in ("meta", "texts", "series", "stretches", "replies")]
+"""The tables in PostgreSQL."""
+
+
 class PostgresServer:
     """A PostgreSQL server with one database, that trusts whoever connects.
 
@@ -130,10 +134,19 @@ class PostgresServer:
         while time.monotonic() < deadline:  # what is left of the server that crashed may be in the way
             with (self._data / "server.log").open("ab") as log:
                 self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._data)
-            if _listens(self._port, self._process):
+            if _listens(self._port, self._process) and self._answers():
                 return
         told = (self._data / "server.log").read_text()[-1000:]
         raise TimeoutError(f"PostgreSQL does not start: {told}")
+
+    def _answers(self) -> bool:
+        """Wait until it lets users in; tell whether it does, and has not ended."""
+        ready = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        while self._process.poll() is None:
+            if subprocess.run(ready, check=False).returncode == 0:
+                return True
+            time.sleep(0.05)
+        return False
 
     def restart(self) -> None:
         """Let it crash, and start it again: it keeps what was committed."""
@@ -143,14 +156,17 @@ class PostgresServer:
 
     def empty(self) -> None:
         """Drop the tables."""
-        asyncio.run(self._execute("DROP TABLE IF EXISTS enlighten_texts, enlighten_meta"))
+        asyncio.run(self.execute(f"DROP TABLE IF EXISTS {', '.join(TABLES)}"))
 
-    async def _execute(self, statement: str) -> None:
+    async def execute(self, statement: str) -> list[Any]:
+        """Execute a statement; return its rows."""
         import asyncpg  # noqa: PLC0415 - installed where there is a server
 
-        connection = await asyncpg.connect(self.url)
-        await connection.execute(statement)
+        writes = {"default_transaction_read_only": "off"}
+        connection = await asyncpg.connect(self.url, server_settings=writes)
+        found = await connection.fetch(statement)
         await connection.close()
+        return [tuple(row) for row in found]
 
     def stand_still(self) -> None:
         """Let it answer nothing, nor any of its processes."""

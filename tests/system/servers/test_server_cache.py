@@ -1,0 +1,232 @@
+"""The cache in PostgreSQL keeps the contract of caches, and loses nothing while the server is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from enlighten_async import EnlightenClient, Plan
+from enlighten_async.cache import IntervalCache, PostgresCache
+from enlighten_async.clock import Clock, SystemClock
+from enlighten_async.errors import BudgetExceeded, InputError, StateUnavailable
+from enlighten_async.state import PostgresBackend
+from enlighten_async.testing.contracts import Contract
+from enlighten_async.testing.state_contracts import IntervalCacheContract
+from tests.cache.parts import NOW, SCOPE, SERIES, hours, stats_part
+from tests.cli.test_process import until
+from tests.state.servers import PostgresServer
+from tests.system.processes.test_kills import WINDOWS, File, Shop
+from tests.world import API_KEY
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run on asyncio, which is all that the library for PostgreSQL knows."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """Start a server."""
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+def cache_at(server: PostgresServer, clock: Clock | None = None) -> PostgresCache:
+    """Return a cache as a process of its own has it."""
+    clock = clock or SystemClock()
+    return PostgresCache(PostgresBackend(lambda: server.url, clock), clock=clock)
+
+
+class Served(Contract):
+    """A contract of something in a database that is empty at first."""
+
+    @pytest.fixture(autouse=True)
+    def place(self, server: PostgresServer) -> None:
+        """Empty the database."""
+        server.empty()
+        self.server = server
+
+
+class TestPostgresCache(Served, IntervalCacheContract):
+    """Intervals and replies in PostgreSQL."""
+
+    @asynccontextmanager
+    async def open_cache(self) -> AsyncIterator[IntervalCache]:
+        """Connect."""
+        cache = cache_at(self.server)
+        yield cache
+        await cache.aclose()
+
+
+@pytest.fixture
+def database(server: PostgresServer) -> PostgresServer:
+    """Return a server whose database is empty."""
+    server.empty()
+    return server
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    """Open the service."""
+    made = Shop()
+    with made.emulator.running() as made.url:
+        yield made
+
+
+def client(shop: Shop, server: PostgresServer) -> EnlightenClient:
+    """Open a client of the service, as a process of its own has it."""
+    plan = Plan(minute=100_000)
+    return EnlightenClient(API_KEY, shop.emulator.demo_user, base_url=shop.url, state=server.url, plan=plan)
+
+
+def test_a_year_is_paid_for_once(database: PostgresServer, shop: Shop, tmp_path: Path) -> None:
+    """By two processes one after the other: 53 requests in all."""
+    both = File(shop, tmp_path, API_KEY)
+    where = {"state": database.url, "backend": "asyncio"}
+    spent = [both.finished(both.start(**where)) for _ in range(2)]
+    assert [one["sent"] for one in spent] == [WINDOWS, 0]
+    assert both.sent == WINDOWS
+
+
+def test_two_processes_want_the_same_year(database: PostgresServer, shop: Shop, tmp_path: Path) -> None:
+    """At once: each has it whole, and what one has got the other does not pay for."""
+    both = File(shop, tmp_path, API_KEY)
+    where = {"state": database.url, "backend": "asyncio"}
+    with shop.slow(0.05, 0.2):
+        processes = [both.start(**where) for _ in range(2)]
+        spent = [both.finished(process) for process in processes]
+    print(spent, both.sent)  # noqa: T201
+    assert sum(one["sent"] for one in spent) == both.sent
+    assert WINDOWS <= both.sent <= WINDOWS + 2 * 6
+
+
+async def test_a_query_goes_on_when_the_server_is_back(database: PostgresServer, shop: Shop) -> None:
+    """It crashes in the midst of a year: nothing is lost, and nothing paid for twice."""
+    shop.emulator.latency = 0.05
+    async with client(shop, database) as one:
+        async with anyio.create_task_group() as tasks:
+            year = one.rgm_stats(1765, start_at=shop.year.start, end_at=shop.year.end)
+            tasks.start_soon(_awaited, year)
+            await anyio.to_thread.run_sync(_restarted, database, shop)
+        answer = await year
+    assert (answer.coverage.complete, shop.emulator.counts.sent) == (True, WINDOWS)
+    async with client(shop, database) as other:
+        again = await other.with_options(only_cached=True, max_age=3600).rgm_stats(
+            1765, start_at=shop.year.start, end_at=shop.year.end
+        )
+    assert again.receipt.sent == 0
+
+
+def _restarted(server: PostgresServer, shop: Shop) -> None:
+    """Let the server crash when some of the year has arrived."""
+    until(lambda: shop.emulator.counts.served >= 10)
+    server.restart()
+
+
+async def _awaited(query: object) -> None:
+    await query  # type: ignore[misc]
+
+
+async def test_nobody_waits_longer_than_he_wants(database: PostgresServer, shop: Shop) -> None:
+    """For a server that stands still: `max_wait`, or not at all where nothing may be sent."""
+    async with client(shop, database) as one:
+        await one.summary(1765)
+        database.stand_still()
+        try:
+            began = time.monotonic()
+            with pytest.raises(BudgetExceeded, match="the state cannot be reached"):
+                await one.with_options(max_wait=2).summary(1765)
+            with pytest.raises(StateUnavailable, match="cannot be reached"):
+                await one.with_options(only_cached=True).summary(1765)
+            with pytest.raises(StateUnavailable, match="cannot be reached"):
+                await one.held("rgm_stats")
+            assert time.monotonic() - began < 30
+        finally:
+            database.go_on()
+        await one.summary(1765)
+    assert shop.emulator.counts.sent == 2
+
+
+async def test_a_newer_schema_is_refused_before_anything_is_sent(
+    database: PostgresServer, shop: Shop
+) -> None:
+    """By an older program; the tables stay as they are."""
+    async with client(shop, database) as one:
+        await one.summary(1765)
+    await database.execute("UPDATE enlighten_meta SET value = '99' WHERE name = 'version'")
+    async with client(shop, database) as older:
+        for query in (older.summary(1765), older.rgm_stats(1765, start_at=shop.year.end - 3600)):
+            with pytest.raises(InputError, match="made by a newer version"):
+                await query
+    assert shop.emulator.counts.sent == 1
+
+
+async def test_counts_of_an_older_release_are_kept(database: PostgresServer, shop: Shop) -> None:
+    """Which had no tables for answers: these are added."""
+    async with client(shop, database) as one:
+        await one.summary(1765)
+    await database.execute("DROP TABLE enlighten_series, enlighten_stretches, enlighten_replies")
+    await database.execute("UPDATE enlighten_meta SET value = '1' WHERE name = 'version'")
+    async with client(shop, database) as newer:
+        assert (await newer.quota()).month.used == 1
+        await newer.with_options(max_age=60).summary(1765)
+        assert (await newer.with_options(max_age=60).summary(1765)).receipt.sent == 0
+
+
+async def test_a_database_that_takes_no_writes(
+    database: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is read; what was paid for is written later."""
+    cache = cache_at(database)
+    cache.put(SCOPE, SERIES, stats_part(hours(0, 1)), NOW)
+    await cache.flush()
+    await cache.aclose()
+    await database.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
+    cache.put(SCOPE, SERIES, stats_part(hours(2, 3)), NOW)
+    assert [each.window for each in await cache.spans(SCOPE, SERIES)] == [hours(0, 1)]
+    assert "read-only" in caplog.text
+    await database.execute("ALTER DATABASE postgres SET default_transaction_read_only = off")
+    await cache.aclose()
+    assert [each.window for each in await cache.spans(SCOPE, SERIES)] == [hours(0, 1), hours(2, 3)]
+    await cache.aclose()
+
+
+async def test_writers_at_once_lose_nothing(database: PostgresServer) -> None:
+    """Four processes write hours of one week, side by side."""
+    caches = [cache_at(database) for _ in range(4)]
+
+    async def work(number: int) -> None:
+        for each in range(8):
+            start = 4 * each + number
+            caches[number].put(SCOPE, SERIES, stats_part(hours(start, start + 1), reported=NOW), NOW)
+            await caches[number].flush()
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(4):
+            tasks.start_soon(work, number)
+    assert [each.window for each in await caches[0].spans(SCOPE, SERIES)] == [hours(0, 32)]
+    for cache in caches:
+        await cache.aclose()
+
+
+async def test_no_name_and_no_key_is_in_the_database(database: PostgresServer, shop: Shop) -> None:
+    """Without it nobody can tell whose the answers are."""
+    async with client(shop, database) as one:
+        await one.summary(1765)
+    texts, replies = (
+        await database.execute("TABLE enlighten_texts"),
+        await database.execute("TABLE enlighten_replies"),
+    )
+    told = str(texts + replies)
+    assert (len(texts), len(replies)) == (1, 1)
+    assert API_KEY not in told
+    assert shop.emulator.demo_user not in told
