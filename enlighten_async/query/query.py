@@ -41,6 +41,7 @@ from enlighten_async.errors import (
     Unavailable,
     UsageError,
 )
+from enlighten_async.limiter import Waiter
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.intervals import Changes, SeriesResult
 from enlighten_async.models.receipt import Estimate, Receipt
@@ -121,6 +122,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._spent, self._late = 0.0, False
         self._deadline: float | None = None
         self._runner: Runner | None = None
+        self._place: Waiter | None = None  # of the request for a time zone and of the newest window
         self._coroutine: Coroutine[Any, Any, T_co] | None = None
         self._lock: anyio.Lock | None = None
         self._streamed = False
@@ -370,6 +372,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         if runner is not None:
             runner.fetcher.deadline = self._deadline
             return runner
+        self._place = self._place or self._session.limiter.waiter(options.rank, options.scope)
         if options.allowed != 0 and (options.allowed is not None or options.max_wait is not None):
             runner = await self._within_budget()
         if not self._failures and (runner is None or self._zone_unknown):
@@ -415,7 +418,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             doubts_time=None if doubtful else session.limiter.doubts_time,
         )
         fetcher = Fetcher(session, options, index, self._costs, self._failures, self._deadline)
-        runner = Runner(self._plan, self._plan.segments(now, zone, index), fetcher)
+        runner = Runner(self._plan, self._plan.segments(now, zone, index), fetcher, self._place)
         if doubtful and all(each.cached for each in runner.pending):
             return await self._lay_out(zone, max(told, own))
         return runner
@@ -473,7 +476,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         """Return a runner that takes cached answers of any age: a time zone does not age."""
         options = evolve(self._options, max_age=None)
         fetcher = Fetcher(self._session, options, SeriesIndex(), costs, failures, self._deadline)
-        return Runner(plan, plan.segments(0.0, None, fetcher.index), fetcher)
+        return Runner(plan, plan.segments(0.0, None, fetcher.index), fetcher, self._place)
 
     async def _time_zone(self, system_id: int) -> ZoneInfo | None:
         """Return a system's time zone, asked for by the first query that needs it; `None` if that failed."""

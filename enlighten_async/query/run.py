@@ -11,6 +11,7 @@ import anyio
 
 from enlighten_async.cache import IntervalCache
 from enlighten_async.errors import DecodeError
+from enlighten_async.limiter import Waiter
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.fetch import Fetcher, SegmentState
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
@@ -29,13 +30,23 @@ class Runner:
         layout: its segments, as they were laid out when the run began.
         segments: the state of each, oldest first.
         fetcher: gets them their parts.
+
+    Args:
+        plan: the plan of the query.
+        layout: its segments.
+        fetcher: gets them their parts.
+        place: the query's own place in the queue of the limiter, which the newest segment has.
     """
 
-    def __init__(self, plan: QueryPlan[Any, Any], layout: Segments, fetcher: Fetcher) -> None:
+    def __init__(
+        self, plan: QueryPlan[Any, Any], layout: Segments, fetcher: Fetcher, place: Waiter | None = None
+    ) -> None:
         self.plan = plan
         self.layout = layout
         self.fetcher = fetcher
         self.segments = [self._state(each) for each in layout.ordered]
+        if self.segments and place is not None:
+            self.segments[-1].waiter = place
         self._crash: BaseException | None = None
         self._probed = False
         self._backwards = False

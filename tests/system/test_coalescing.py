@@ -198,6 +198,7 @@ async def test_what_fails_for_all_is_told_to_all_at_once(failure: str, state: bo
     async def handle(request: httpx.Request) -> httpx.Response:
         nonlocal attempts
         attempts += 1
+        await world.clock.sleep(1)  # by when all have asked
         if failure == "unknown":
             return httpx.Response(404, json={"reason": "404", "message": ["Not found"]})
         if failure == "no connection":

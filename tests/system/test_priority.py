@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime
+
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.errors import QuotaExhausted
+from enlighten_async.emulator import Quota
+from enlighten_async.errors import BudgetExceeded, QuotaExhausted
 from enlighten_async.limiter import RANKS, MemoryQuotaStore, Plan, RateLimiter
 from enlighten_async.testing import FakeClock
 from tests.effort import examples
 from tests.limiter.fake_server import FakeServer, beside, build, purchase
+from tests.world import World
 
 INTERACTIVE, POLL, BACKFILL = RANKS.values()
 
@@ -134,3 +139,28 @@ async def test_one_at_a_time_is_no_reason_to_go_last() -> None:
             await purchase(beside(limiter, server), server)
         assert server.clock.monotonic() - began <= 15
         around.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("users", [1, 10])
+async def test_what_has_begun_is_finished_before_more_is_begun(users: int) -> None:
+    """Ten homes whose time zones nobody knows, at ten requests a minute: some get their answer in it, not none.
+
+    The request for a time zone and the one that needs it are one turn, also where each home has a tenant.
+    """
+    world = World(systems=10 // users, users=users, quota=Quota(minute=10, month=None), now=1_750_000_000.0)
+    client = world.client(plan=Plan(minute=10)).with_options(max_wait=10)
+    emulator, today = world.emulator, datetime.fromtimestamp(world.clock.now(), UTC).date()
+    homes = [(user, home.system_id) for user in emulator.users for home in emulator.truth.systems(user)]
+    answered = list[int]()
+
+    async def ask(user: str, system: int) -> None:
+        with suppress(BudgetExceeded):
+            await client.with_options(user_id=user).rgm_stats(system, start_date=today)
+            answered.append(system)
+
+    async with anyio.create_task_group() as tasks:
+        for home in homes:
+            tasks.start_soon(ask, *home)
+    assert len(answered) >= 4
+    assert world.emulator.counts.sent == 10
+    assert world.emulator.counts.rejected == 0
