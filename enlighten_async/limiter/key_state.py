@@ -307,9 +307,16 @@ class KeyState:
         """Return the latest the server's time can be (epoch seconds); the wall clock's until it is known."""
         return self.clock.latest(now) if self.clock.known else wall
 
-    def left(self, plan: Plan, now: float, rank: int = 0) -> dict[str, int]:
-        """Return the requests left to a class at the least in the running windows, by period."""
-        earliest = self._earliest(now)
+    def left(self, plan: Plan, now: float, rank: int = 0, *, latest: bool = False) -> dict[str, int]:
+        """Return the requests left to a class at the least in the running windows, by period.
+
+        Args:
+            plan: the caller's.
+            now: monotonic time.
+            rank: the class.
+            latest: whether a window is taken to have begun as soon as it may have, if the time is known.
+        """
+        earliest = self.clock.latest(now) if latest and self.clock.known else self._earliest(now)
         moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         spent = len(self._pending) + len(self._unplaced)
         blocked = set(self._blocks.binding(plan, moments)) if self._blocks.ends else set()
@@ -339,10 +346,10 @@ class KeyState:
     ) -> float:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted."""
         rooms = {rule.bucket.name: rule.room for rule in self._limits.rules(plan, rank)}
-        left = self.left(plan, now, rank)
+        left = self.left(plan, now, rank, latest=True)
         if rank and MONTH.name in left:  # what is held back today comes free in time
             rooms[MONTH.name] = self._limits.in_force(plan)[MONTH.name]
-            left[MONTH.name] = self.left(plan, now)[MONTH.name]
+            left[MONTH.name] = self.left(plan, now, latest=True)[MONTH.name]
         opens = max(self.snapshot(plan, now).blocked_until.values(), default=0.0)
         pace = self.pace(plan, now) if paced and rank and requests else None
         opens = opens if pace is None else max(opens, pace.opens_at(self.paced_until, requests))

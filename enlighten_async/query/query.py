@@ -361,10 +361,12 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         segments = self._runner.segments if self._runner else ()
         self._failures.extend(each.failure for each in segments if each.request and each.failure)
         text = f"not done within max_wait={allowed} s"
-        failure = self._options.credentials.failure(text) or self._session.limiter.failure_since(began, text)
+        limiter, options = self._session.limiter, self._options
+        failure = options.credentials.failure(text) or limiter.failure_since(began, text)
         away = isinstance(self._session.cache, PostgresCache) and self._session.cache.away
         text += ": the state cannot be reached" if away else ""
-        self._failures.append(failure or BudgetExceeded(text))
+        again = as_datetime(limiter.ready_at(1, options.rank, options.scope))
+        self._failures.append(failure or BudgetExceeded(text, retry_at=again))
 
     async def _prepared(self) -> Runner | None:
         """Return the runner, made when it is first needed; `None` if it may not begin."""

@@ -185,19 +185,29 @@ def test_who_goes_away_stops_a_page(tmp_path: Path) -> None:
         assert here.emulator.counts.sent <= 1  # the time zone of the system, asked for first
 
 
+@pytest.mark.timeout(400)
 def test_four_workers_keep_to_one_quota(tmp_path: Path) -> None:
-    """Of a plan of ten requests a minute none is rejected; who cannot be served is told when to come back."""
+    """Of a plan of ten requests a minute none is rejected; who comes back when told to gets an answer.
+
+    Ten systems take twenty requests, as no time zone is known; so the first minute may be spent on these.
+    """
     with (
         site(tmp_path, plan="watt", quota=Quota.WATT) as here,
         here.served(uvicorn(FASTAPI, free_port())) as (_, browser),
         ThreadPoolExecutor(20) as pool,
     ):
-        answers = list(pool.map(browser.get, [here.energy(number % 10) for number in range(40)]))
-        statuses = {answer.status_code for answer in answers}
-        assert 200 in statuses
-        assert statuses <= {200, 503}
-        assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 503)
+        asked = [here.energy(number % 10) for number in range(40)]
+        for _ in range(4):
+            answers = list(pool.map(browser.get, asked))
+            assert {answer.status_code for answer in answers} <= {200, 503}
+            refused = [answer for answer in answers if answer.status_code == 503]
+            if not refused:
+                break
+            asked = [str(answer.url) for answer in refused]
+            time.sleep(max(int(answer.headers["Retry-After"]) for answer in refused))
+        assert not refused
         assert here.emulator.counts.rejected == 0
+        assert here.emulator.counts.sent <= 30  # two workers may ask for the same at the same moment
 
 
 def test_workers_that_are_killed_lose_what_was_in_flight_at_most(tmp_path: Path) -> None:

@@ -273,6 +273,22 @@ async def test_left_and_forecast_follow_the_windows() -> None:
     assert limiter.left() == {"month": 9_996, "minute": 10}
 
 
+async def test_who_comes_back_when_told_to_is_not_sent_away_for_another_minute() -> None:
+    """Where it is not certain yet that a full minute is over, the next one is not full."""
+    limiter, server = build(FakeClock())
+    await purchase_all([limiter], server, 10)
+    again = limiter.ready_at(1)
+    assert again == math.floor(server.time() / 60) * 60 + 60
+    await server.clock.sleep(again - server.time())
+    for _ in range(20):
+        assert limiter.ready_at(10) <= limiter.now()
+        assert limiter.ready_at(11) == again + 60
+        await server.clock.sleep(0.1)
+    await purchase_all([limiter], server, 10)
+    assert limiter.ready_at(1) == again + 60
+    assert sum(server.rejected.values()) == 0
+
+
 async def test_the_waiting_says_until_when() -> None:
     """A progress display can count down to the window's start."""
     limiter, server = build(FakeClock(), phase=10.0)
