@@ -143,7 +143,7 @@ async def test_one_at_a_time_is_no_reason_to_go_last() -> None:
 
 @pytest.mark.parametrize("users", [1, 10])
 async def test_what_has_begun_is_finished_before_more_is_begun(users: int) -> None:
-    """Ten homes whose time zones nobody knows, at ten requests a minute: some get their answer in it, not none.
+    """Of ten homes whose time zones nobody knows some get their answer in a minute of ten requests, not none.
 
     The request for a time zone and the one that needs it are one turn, also where each home has a tenant.
     """
