@@ -33,7 +33,8 @@ NAMES = """
     MeterIntervals
     MeterReading MicroInterval MicroInverter MicroTelemetry MicrosTelemetry MissingAccessControl
     MonthlyMeterReading MonthlyProduction NotFound NotSupported OAuth OpenAlarms OpenEvents
-    PermissionDenied Plan ProductionMeter ProductionMeterReadings Progress Query QueryPool QuotaExhausted
+    PermissionDenied Plan PostgresTokenStore ProductionMeter ProductionMeterReadings Progress Query QueryPool
+    QuotaExhausted
     QuotaPace QuotaStatus QuotaWindow RangeError Reason ReauthorizationRequired Receipt RequestEvent
     RequestTimeout ResponseEvent RetryPolicy
     RgmInterval RgmStats Series ServerError ServiceRetired StateTokenStore StateUnavailable Stats

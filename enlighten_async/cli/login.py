@@ -25,7 +25,7 @@ from enlighten_async.cli.formatting import add_row, printable, shown, table
 from enlighten_async.cli.settings import Setting
 from enlighten_async.client import DEFAULT_ACCOUNT
 from enlighten_async.errors import AuthenticationError, InputError
-from enlighten_async.oauth import FileTokenStore, OAuth, StateTokenStore, Tokens
+from enlighten_async.oauth import FileTokenStore, OAuth, PostgresTokenStore, StateTokenStore, Tokens
 from enlighten_async.oauth.oauth import TOKENS, AuthorizationResponse, parse_redirect
 from enlighten_async.oauth.session import expiry
 from enlighten_async.oauth.token_files import store_at, user_token_file
@@ -323,7 +323,7 @@ def logout(context: CommandContext, account: str) -> None:
             raise InputError(f"account {account} is not logged in; enlighten accounts lists those that are")
         async with store.lock(account):
             await store.remove(account)
-        click.echo(f"account {printable(account)} is logged out: its tokens are removed from {store.path}")
+        click.echo(f"account {printable(account)} is logged out: its tokens are removed from {store.place}")
 
     context.run(work)
 
@@ -360,7 +360,7 @@ def _ends(tokens: Tokens) -> dict[str, datetime | None]:
     return {name: None if at is None else as_datetime(at) for name, at in times.items()}
 
 
-def token_store(context: CommandContext) -> FileTokenStore | StateTokenStore:
+def token_store(context: CommandContext) -> FileTokenStore | StateTokenStore | PostgresTokenStore:
     """Return the store of the tokens that the commands use."""
     environ = os.environ if context.environ is None else context.environ
     return store_at(environ.get(TOKENS) or user_token_file())

@@ -2,7 +2,7 @@
 
 from enlighten_async.oauth.oauth import LoginRequest, OAuth
 from enlighten_async.oauth.session import AccountCredentials, KeyIn
-from enlighten_async.oauth.token_files import FileTokenStore, StateTokenStore
+from enlighten_async.oauth.token_files import FileTokenStore, PostgresTokenStore, StateTokenStore
 from enlighten_async.oauth.token_store import MemoryTokenStore, Tokens, TokenStore
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "LoginRequest",
     "MemoryTokenStore",
     "OAuth",
+    "PostgresTokenStore",
     "StateTokenStore",
     "TokenStore",
     "Tokens",

@@ -23,7 +23,14 @@ from enlighten_async.errors import (
 )
 from enlighten_async.oauth.session import AccountCredentials, KeyIn, TokenSession
 from enlighten_async.oauth.token_endpoint import Attempts, OAuthError, TokenEndpoint
-from enlighten_async.oauth.token_files import FileTokenStore, StateTokenStore, store_at, user_token_file
+from enlighten_async.oauth.token_files import (
+    FileTokenStore,
+    PostgresTokenStore,
+    StateTokenStore,
+    secret_url,
+    store_at,
+    user_token_file,
+)
 from enlighten_async.oauth.token_store import MemoryTokenStore, Tokens, TokenStore, UserTokenStore
 from enlighten_async.transport import NetworkOptions, Secret, Verify, check_network, hide_secrets, origin
 from enlighten_async.transport.connections import proxy_for
@@ -54,10 +61,10 @@ _Form: TypeAlias = list[tuple[str, str | Secret]]
 class OAuthOptions(NetworkOptions, total=False):
     """The options of `OAuth`; see `NetworkOptions` for the others."""
 
-    tokens: str | os.PathLike[str] | TokenStore
+    tokens: str | os.PathLike[str] | Secret | TokenStore
     """A path, for a file that only its owner can read, or any `TokenStore`. "tokens.json" is a file of
     tokens; "enlighten.db", which may be the client's state file, has a row an account: take it for more than
-    a few.
+    a few. Or a URL of `postgresql://`, for programs of several machines, on asyncio.
     """
     redirect_uri: str | None
     """URL of the application to which owners come back after the login, as it is registered in the developer
@@ -98,7 +105,7 @@ class OAuth:
         client_secret: the application's client secret.
         tokens: a path, for a file that only its owner can read, or any `TokenStore`. "tokens.json" is a file
             of tokens; "enlighten.db", which may be the client's state file, has a row an account: take it for
-            more than a few.
+            more than a few. Or a URL of `postgresql://`, for programs of several machines, on asyncio.
         redirect_uri: URL of the application to which owners come back after the login, as it is registered
             in the developer portal; by default the service's own page, which shows them the code.
         base_url: the API's URL, as the client takes it; OAuth's pages are on the same host.
@@ -117,7 +124,7 @@ class OAuth:
         client_id: str,
         client_secret: str | Secret,
         *,
-        tokens: str | os.PathLike[str] | TokenStore,
+        tokens: str | os.PathLike[str] | Secret | TokenStore,
         redirect_uri: str | None = None,
         base_url: str = BASE_URL,
         timeout: float | None = 30.0,
@@ -126,6 +133,7 @@ class OAuth:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
+        tokens = secret_url(tokens)
         secret, proxy = Secret(client_secret), None if proxy is None else Secret(proxy)
         base_url = without_secrets(base_url)
         del client_secret  # a traceback that shows variables must not show it
@@ -171,6 +179,8 @@ class OAuth:
             InputError: a variable is missing.
         """
         hide_secrets(options)
+        if "tokens" in options:
+            options["tokens"] = secret_url(options["tokens"])
         found = environment(environ)
         known = {name: Secret(found.get(name, "")) for name in NAMES}
         del environ, found  # as above, for tracebacks
@@ -178,7 +188,7 @@ class OAuth:
             raise InputError(f"set {' and '.join(missing)} in the environment")
         if known[BASE_URL_VARIABLE]:
             options.setdefault("base_url", known[BASE_URL_VARIABLE].reveal())
-        options.setdefault("tokens", known[TOKENS].reveal() or user_token_file())
+        options.setdefault("tokens", secret_url(known[TOKENS].reveal() or user_token_file()))
         return cls(known[CLIENT_ID].reveal(), known[CLIENT_SECRET], **options)
 
     def __repr__(self) -> str:
@@ -398,12 +408,15 @@ def _check_application(client_id: str, secret: Secret) -> None:
 
 
 def _store(tokens: object, clock: Clock) -> TokenStore:
-    if isinstance(tokens, str | os.PathLike):
+    if isinstance(tokens, str | os.PathLike | Secret):
         return store_at(tokens, clock)
     if isinstance(tokens, TokenStore) and not isinstance(tokens, type):
-        ours = {FileTokenStore, StateTokenStore, MemoryTokenStore}  # a subclass may do anything
+        # A subclass may do anything.
+        ours = {FileTokenStore, StateTokenStore, PostgresTokenStore, MemoryTokenStore}
         return tokens if type(tokens) in ours else UserTokenStore(tokens)
-    raise InputError("tokens must be a path or a TokenStore: something with load, save, lock and remove")
+    raise InputError(
+        "tokens must be a path, a URL or a TokenStore: something with load, save, lock and remove"
+    )
 
 
 def _check_user_id(user_id: object) -> None:

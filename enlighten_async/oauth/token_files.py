@@ -1,17 +1,23 @@
-"""Stores of tokens on the disk: a JSON file for one home, rows of the state file for many accounts."""
+"""Stores of tokens that outlive the process: a JSON file for one home, rows of the state for many accounts.
+
+The rows are in the state file, or in PostgreSQL for the programs of several machines.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import anyio
+from anyio.lowlevel import RunVar
 from attrs import field, frozen
 from filelock import FileLock, Timeout
 from platformdirs import user_config_path
@@ -19,11 +25,14 @@ from platformdirs import user_config_path
 from enlighten_async import state
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError
-from enlighten_async.oauth.token_store import StoreOnDisk, Tokens, acquire
+from enlighten_async.oauth.token_store import LastingStore, StoreOnDisk, Tokens, acquire
 from enlighten_async.state.file import OWNER_ONLY
+from enlighten_async.transport import Secret
 
 if TYPE_CHECKING:
     import sqlite3
+
+    import asyncpg
 
 T = TypeVar("T")
 
@@ -42,7 +51,10 @@ _DATABASE = (
     "their own, such as tokens.json"
 )
 
-_URL = "tokens are not kept at a URL: name a file, tokens.json or enlighten.db, or give a TokenStore"
+_URL = (
+    "tokens are kept in a file, such as tokens.json or enlighten.db, or at a URL of postgresql://, and at no "
+    "other: name one, or give a TokenStore"
+)
 
 _LOAD = "SELECT tokens FROM tokens WHERE account = ?"
 _ALL = "SELECT account, tokens FROM tokens ORDER BY account"
@@ -405,8 +417,13 @@ def _load(account: str, connection: sqlite3.Connection) -> Tokens | None:
 
 
 def _all(connection: sqlite3.Connection) -> dict[str, Tokens]:
-    rows = ((bytes(key).decode("utf-8", "surrogatepass"), text) for key, text in connection.execute(_ALL))
-    return {name: tokens for name, text in rows if (tokens := _parse_row(name, text)) is not None}
+    return _by_account(connection.execute(_ALL))
+
+
+def _by_account(rows: Iterable[tuple[Any, ...]]) -> dict[str, Tokens]:
+    """Return the tokens of rows of accounts, by their names."""
+    named = ((bytes(key).decode("utf-8", "surrogatepass"), text) for key, text in rows)
+    return {name: tokens for name, text in named if (tokens := _parse_row(name, text)) is not None}
 
 
 def _parse_row(account: str, text: str) -> Tokens | None:
@@ -444,23 +461,249 @@ def _overwriting(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute(f"PRAGMA secure_delete = {before}")
 
 
-def store_at(path: str | os.PathLike[str], clock: Clock | None = None) -> FileTokenStore | StateTokenStore:
-    """Return the store of a path: of a state file, or of a file of tokens.
+# In PostgreSQL
+
+_LOAD_ROW = "SELECT tokens FROM enlighten_tokens WHERE account = $1"
+_ALL_ROWS = "SELECT account, tokens FROM enlighten_tokens ORDER BY account"
+_SAVE_ROW = """
+    INSERT INTO enlighten_tokens VALUES ($1, $2) ON CONFLICT (account) DO UPDATE SET tokens = excluded.tokens
+"""
+_REMOVE_ROW = "DELETE FROM enlighten_tokens WHERE account = $1"
+_LOCK_ROW = "SELECT pg_try_advisory_lock($1)"
+_UNLOCK_ROW = "SELECT pg_advisory_unlock($1)"
+_TAKES_WRITES = """
+    SELECT current_setting('transaction_read_only') = 'off'
+        AND has_table_privilege('enlighten_tokens', 'INSERT')
+        AND has_table_privilege('enlighten_tokens', 'UPDATE')
+"""
+
+LINGER_S = 5.0
+"""Seconds for which an idle connection stays open."""
+
+
+class _Link:
+    """The connection of one event loop to the server; closed when it is idle, and with the loop.
+
+    Attributes:
+        backend: the connection.
+        held: numbers of the locks that this loop holds, or is about to take.
+    """
+
+    def __init__(self, backend: state.PostgresBackend) -> None:
+        self.backend = backend
+        self.held: set[int] = set()
+        self._busy = 0
+        self._used_at = 0.0
+        self._end: asyncio.Task[None] | None = None
+
+    async def fetch(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Execute a statement, and return its rows; tried again where the connection was lost meanwhile.
+
+        Raises:
+            DatabaseUnavailable: the server is away.
+            InputError: it refuses, or this is not asyncio.
+        """
+
+        async def fetched(connection: asyncpg.Connection) -> list[tuple[Any, ...]]:
+            return [tuple(row) for row in await connection.fetch(statement, *values)]
+
+        self._busy += 1
+        try:
+            try:
+                return await self.backend.perform(fetched, timeout_s=FILE_TIMEOUT_S)
+            except state.DatabaseUnavailable:
+                return await self.backend.perform(fetched, timeout_s=FILE_TIMEOUT_S)
+        finally:
+            self._busy -= 1
+            if self.backend.connected:
+                self._linger()
+
+    def _linger(self) -> None:
+        """Have the connection closed when nobody has used it for a while."""
+        loop = asyncio.get_running_loop()
+        self._used_at = loop.time()
+        if self._end is None:
+            self._end = loop.create_task(self._close_when_idle(loop))
+
+    async def _close_when_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            while self._busy or self.held or loop.time() < self._used_at + LINGER_S:  # noqa: ASYNC110
+                await asyncio.sleep(LINGER_S)
+        finally:  # also where the loop ends, which cancels what is left
+            self._end = None
+            self.backend.terminate()
+
+
+class PostgresTokenStore(LastingStore):
+    """Tokens in PostgreSQL, a row an account, for the programs of any number of machines; on asyncio.
+
+    It may be the database that clients are given as `state=`. The tokens are in plain text in the table
+    `enlighten_tokens`: who may read that, or a backup of it, may use them. Each account has an advisory lock
+    of the session, so that a pooler between has to keep sessions apart.
+
+    Args:
+        url: such as `postgresql://user@host/database`; what it does not say is taken from the variables and
+            files of libpq, such as `PGPASSFILE`.
+        clock: the source of time, for waiting.
+
+    Raises:
+        InputError: it is no such URL, or asyncpg is not installed.
+    """
+
+    def __init__(self, url: str | Secret, *, clock: Clock | None = None) -> None:
+        url = Secret(url)  # a traceback that shows variables must not show it
+        if url.reveal().partition(":")[0].lower() not in {"postgresql", "postgres"}:
+            raise InputError(_URL)
+        self._clock = clock or SystemClock()
+        self._backend = state.PostgresBackend(url.reveal, self._clock)
+        self._links: RunVar[_Link] = RunVar("enlighten_async.tokens_link")
+
+    @property
+    def place(self) -> str:
+        """The URL, without user and password."""
+        return str(self._backend) if hasattr(self, "_backend") else "no database yet"  # in a traceback
+
+    async def load(self, account: str) -> Tokens | None:
+        """Return the tokens saved last, by any process; `None` also where they cannot be read.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+
+        Raises:
+            InputError: the server refuses the user, or the tables are a newer version's.
+            UsageError: it cannot be reached.
+        """
+        rows = await self._fetch(_LOAD_ROW, _key(account))
+        return _parse_row(account, *rows[0]) if rows else None
+
+    async def save(self, account: str, tokens: Tokens) -> None:
+        """Save the tokens; they are durable when this returns, or the old ones are as they were.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+            tokens: its tokens.
+
+        Raises:
+            InputError: as for `load`.
+            UsageError: it cannot be reached, or takes no writes.
+        """
+        await self._fetch(_SAVE_ROW, _key(account), json.dumps(tokens.reveal()))
+
+    async def accounts(self) -> dict[str, Tokens]:
+        """Return the tokens of all accounts, by their names.
+
+        Raises:
+            InputError: as for `load`.
+            UsageError: as for `load`.
+        """
+        return _by_account(await self._fetch(_ALL_ROWS))
+
+    async def remove(self, account: str) -> None:
+        """Remove the account's tokens, if there are any; the server keeps old rows until it vacuums.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+
+        Raises:
+            InputError: as for `load`.
+            UsageError: as for `save`.
+        """
+        await self._fetch(_REMOVE_ROW, _key(account))
+
+    @asynccontextmanager
+    async def lock(self, account: str) -> AsyncIterator[None]:
+        """Lock the account on all machines; the server frees the lock if the process is killed.
+
+        Args:
+            account: the account: the user's id as `OAuth` was given it.
+
+        Raises:
+            InputError: as for `load`.
+            UsageError: as for `save`: no token should be spent that cannot be saved.
+        """
+        number = int.from_bytes(hashlib.sha256(b"tokens\0" + _key(account)).digest()[:8], "big", signed=True)
+        held = self._link().held
+        await acquire(partial(self._take, number, held), self._clock, f"the lock of account {account!r}")
+        try:
+            ((takes_writes,),) = await self._fetch(_TAKES_WRITES)
+            if not takes_writes:
+                raise UsageError(self._fault("it takes no writes"))
+            yield
+        finally:
+            await self._free(number, held)
+
+    async def _take(self, number: int, held: set[int]) -> bool:
+        """Try once to take a lock; one connection may take its own twice, so that the loop keeps account."""
+        if number in held:
+            return False
+        held.add(number)
+        taken = False
+        try:
+            taken = (await self._fetch(_LOCK_ROW, number))[0][0] is True
+        except BaseException:
+            await self._free(number, held)  # a cancel may have come when it was taken
+            raise
+        if not taken:
+            held.discard(number)
+        return taken
+
+    async def _free(self, number: int, held: set[int]) -> None:
+        """Free a lock; where the server cannot be told, the connection has ended, and with it the lock."""
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._link().backend.perform(
+                    lambda connection: connection.fetch(_UNLOCK_ROW, number), timeout_s=FILE_TIMEOUT_S
+                )
+            except (state.DatabaseUnavailable, InputError) as error:
+                logger.debug("a lock of an account came free by itself: %s", error)
+            finally:
+                held.discard(number)
+
+    async def _fetch(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return await self._link().fetch(statement, *values)
+        except state.DatabaseUnavailable as fault:
+            reason = str(fault)
+        raise UsageError(self._fault(reason))
+
+    def _fault(self, reason: str) -> str:
+        return f"the tokens in {self.place} cannot be read or saved ({reason})"
+
+    def _link(self) -> _Link:
+        """Return the connection of the running event loop."""
+        try:
+            return self._links.get()
+        except LookupError:
+            link = _Link(self._backend.another())
+            self._links.set(link)
+            return link
+
+
+def store_at(
+    place: str | os.PathLike[str] | Secret, clock: Clock | None = None
+) -> FileTokenStore | StateTokenStore | PostgresTokenStore:
+    """Return the store of a place: of PostgreSQL by its URL, of a state file, or of a file of tokens.
 
     The file tells which it is; one that is empty or not there is a state file where its name ends with
     ".db", ".sqlite" or ".sqlite3".
 
     Args:
-        path: the path.
+        place: the path, or the URL.
         clock: the source of time, for waiting.
 
     Raises:
-        InputError: it is no path, or a state file cannot be there.
+        InputError: it is neither, or a state file cannot be there.
     """
-    if isinstance(path, str) and "://" in path:
-        raise InputError(_URL)  # not shown: it may hold a password
-    kind = StateTokenStore if state.is_database(_real_path(path)) else FileTokenStore
-    return kind(path, clock=clock)
+    place = secret_url(place)
+    if isinstance(place, Secret):
+        return PostgresTokenStore(place, clock=clock)
+    kind = StateTokenStore if state.is_database(_real_path(place)) else FileTokenStore
+    return kind(place, clock=clock)
+
+
+def secret_url(place: T) -> T | Secret:
+    """Return a place as it is, but for a URL, which may hold a password."""
+    return Secret(place) if isinstance(place, str) and state.is_url(place) else place
 
 
 def user_token_file() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
@@ -281,16 +282,30 @@ class MemoryTokenStore:
 
 
 def identity(store: TokenStore) -> Hashable:
-    """Return what tells a store from others of this process: two for one file are one and the same."""
+    """Return what tells a store from others of this process: two for one place are one and the same."""
     inner = store._store if isinstance(store, UserTokenStore) else store
-    return str(inner.path) if isinstance(inner, StoreOnDisk) else id(inner)
+    return inner.place if isinstance(inner, LastingStore) else id(inner)
 
 
-class StoreOnDisk:
+class LastingStore(ABC):
+    """A store of tokens that outlive the process: what those have in common."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """What tells the place of the tokens, without secrets."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.place!r})"
+
+
+class StoreOnDisk(LastingStore):
     """A store of tokens at a path: what those on the disk have in common."""
 
     path: Path
     """The file, without symbolic links."""
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.path)!r})"
+    @property
+    def place(self) -> str:
+        """The path of the file."""
+        return str(self.path)

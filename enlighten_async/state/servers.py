@@ -71,7 +71,7 @@ class ServerUrl:
         self.reveal, self._shown = url, "no valid URL"
         parts = _parts(url)
         if parts is None:
-            raise InputError("state is not a valid URL: give one such as postgresql://user@host/database")
+            raise InputError("this is not a valid URL: give one such as postgresql://user@host/database")
         port, self.host = parts.port, parts.hostname or ""
         where = f"[{self.host}]" if ":" in self.host else self.host
         self._shown = f"{parts.scheme}://{where}{'' if port is None else f':{port}'}{parts.path}"
@@ -230,6 +230,8 @@ POSTGRES_MIGRATIONS = (
         PRIMARY KEY (account, endpoint, asked)
     )
     """,
+    # The tokens of accounts, by the account's name in UTF-8: a JSON object, as `Tokens.reveal` has it.
+    "CREATE TABLE enlighten_tokens (account bytea PRIMARY KEY, tokens text NOT NULL)",
 )
 """The statements of each step. A released step is never changed: new ones are appended."""
 
@@ -243,6 +245,11 @@ _SELECT_TEXT = """
 _UPSERT_TEXT = """
     INSERT INTO enlighten_texts VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET text = excluded.text
 """
+_KEEP_ALIVE = """
+    SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+        set_config('tcp_keepalives_count', '3', false)
+"""
+"""Has the server notice within half a minute that a machine is gone: its locks come free."""
 _LOCK = "SELECT pg_advisory_xact_lock($1)"
 _LOCK_OF_TABLES = 0x454E4C41
 """Number of the advisory lock under which the tables are made: "ENLA"."""
@@ -278,6 +285,11 @@ class PostgresBackend(ServerBackend):
         """The database's own random bytes, when it has been connected to."""
         return self._salt
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None
+
     def another(self) -> PostgresBackend:
         """Return a backend of the same database with a connection of its own."""
         return PostgresBackend(self._url.reveal, self._clock)
@@ -300,6 +312,12 @@ class PostgresBackend(ServerBackend):
             return await work(await self._connected())
 
         return await self._in_turn(partial(self._bounded, performed, timeout_s))
+
+    def terminate(self) -> None:
+        """Close the connection at once; it is opened again when it is needed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
 
     def is_fault(self, error: Exception) -> bool:
         """Tell whether an error was caused by the server, not by the work that was done there."""
@@ -331,6 +349,7 @@ class PostgresBackend(ServerBackend):
             plain = self._url.is_local or self._url.has_sslmode
             context = None if plain else ssl.create_default_context()
             self._connection = await asyncpg.connect(self._url.reveal(), ssl=context)
+            await self._connection.execute(_KEEP_ALIVE)
             async with self._connection.transaction():
                 await self._connection.execute(_LOCK, _LOCK_OF_TABLES)
                 self._salt = await self._migrated(self._connection)

@@ -12,21 +12,24 @@ import subprocess
 import sys
 import traceback
 from collections import namedtuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from attrs import evolve
 
 from enlighten_async import EnlightenClient
 from enlighten_async.cache import prune, stats, verify
 from enlighten_async.errors import InputError, UsageError
-from enlighten_async.oauth import FileTokenStore, OAuth, StateTokenStore, Tokens
+from enlighten_async.oauth import FileTokenStore, OAuth, PostgresTokenStore, StateTokenStore, Tokens
 from enlighten_async.oauth.token_files import ROOM_BYTES, store_at
 from enlighten_async.state import StateFile, state_file
 from enlighten_async.testing import FakeClock
 from tests.oauth.accounts import KEY, renewed, stored
 from tests.oauth.authority import CLIENT_ID, CODE, DAY, fake
+from tests.state.test_servers import everything
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,10 +81,35 @@ def test_a_file_tells_what_it_is_and_else_its_name(
     assert type(oauth._store) is kind
 
 
-def test_a_url_is_refused_and_not_shown() -> None:
-    with pytest.raises(InputError, match="not kept at a URL") as caught:
-        OAuth("id", "secret", tokens="postgresql://me:CANARY@db/solar")
-    assert "CANARY" not in str(caught.value)
+@pytest.mark.parametrize("url", ["redis://:CANARY@db/0", "mysql://me:CANARY@db/solar"])
+def test_a_url_of_no_database_for_tokens_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(InputError, match="at no other") as caught:
+        OAuth("id", "secret", tokens=url)
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value)) + everything(caught.value)
+
+
+def test_a_url_of_postgresql_is_taken_and_its_password_is_shown_nowhere() -> None:
+    pytest.importorskip("asyncpg", reason="an extra is not installed")
+    oauth = OAuth("id", "secret", tokens="postgresql://me:CANARY@127.0.0.1:1/solar")
+    assert repr(oauth._store) == "PostgresTokenStore('postgresql://127.0.0.1:1/solar')"
+    with pytest.raises(UsageError, match="cannot be read or saved") as caught:
+        anyio.run(oauth.tokens, "anna")
+    shown = repr((vars(oauth), vars(oauth._store))) + "".join(traceback.format_exception(caught.value))
+    assert "CANARY" not in shown + everything(caught.value)
+    environ = {
+        "ENLIGHTEN_CLIENT_ID": "id",
+        "ENLIGHTEN_CLIENT_SECRET": "s",
+        "ENLIGHTEN_TOKENS": "postgres://db",
+    }
+    assert type(OAuth.from_env(environ)._store) is PostgresTokenStore
+
+
+def test_tokens_in_postgresql_are_refused_on_trio() -> None:
+    pytest.importorskip("asyncpg", reason="an extra is not installed")
+    store = PostgresTokenStore("postgresql://127.0.0.1:1/solar")
+    for use in (partial(store.load, "anna"), partial(store.save, "anna", made())):
+        with pytest.raises(InputError, match="asyncio only"):
+            anyio.run(use, backend="trio")
 
 
 @pytest.mark.parametrize("given", ["missing/state.db", "", "\0.db"])

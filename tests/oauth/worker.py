@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from enlighten_async.oauth import OAuth, StateTokenStore
-from enlighten_async.oauth.token_files import FileTokenStore, store_at
+from enlighten_async.oauth import FileTokenStore, OAuth, PostgresTokenStore, StateTokenStore
+from enlighten_async.oauth.token_files import store_at
 from tests.oauth.accounts import KEY, token
 from tests.oauth.authority import CLIENT_ID, CLIENT_SECRET
 
 if TYPE_CHECKING:
-    from enlighten_async.oauth import Tokens
+    from enlighten_async.oauth import Tokens, TokenStore
 
 
 class Killing:
@@ -35,10 +35,18 @@ class KillingState(Killing, StateTokenStore):
     """Tokens in a state file."""
 
 
+class KillingServer(Killing, PostgresTokenStore):
+    """Tokens in PostgreSQL."""
+
+
+KILLING = {"tokens.json": KillingFile, "state.db": KillingState}
+"""Stores by the ends of their places."""
+
+
 async def main(url: str, path: str, kind: str, count: str) -> None:
     """Renew in so many tasks at once; then say which tokens they got."""
-    killing = KillingFile if path.endswith(".json") else KillingState
-    store: FileTokenStore | StateTokenStore = killing(path) if kind == "killed" else store_at(path)
+    killing = KILLING.get(path.rpartition("/")[2], KillingServer)
+    store: TokenStore = killing(path) if kind == "killed" else store_at(path)
     oauth = OAuth(CLIENT_ID, CLIENT_SECRET, tokens=store, base_url=url)
     accesses = [oauth.access("anna", KEY) for _ in range(int(count))]
     async with anyio.create_task_group() as group:

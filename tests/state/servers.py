@@ -90,7 +90,7 @@ class RedisServer:
         self.kill()
 
 
-TABLES = [f"enlighten_{name}" for name in ("meta", "texts", "series", "stretches", "replies")]
+TABLES = [f"enlighten_{name}" for name in ("meta", "texts", "series", "stretches", "replies", "tokens")]
 """The tables in PostgreSQL."""
 
 
@@ -148,10 +148,14 @@ class PostgresServer:
             time.sleep(0.05)
         return False
 
-    def restart(self) -> None:
-        """Let it crash, and start it again: it keeps what was committed."""
+    def kill(self) -> None:
+        """Let it crash."""
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait()
+
+    def restart(self) -> None:
+        """Let it crash, and start it again: it keeps what was committed."""
+        self.kill()
         self.start()
 
     def empty(self) -> None:

@@ -174,7 +174,9 @@ async def test_counts_of_an_older_release_are_kept(database: PostgresServer, sho
     """Which had no tables for answers: these are added."""
     async with client(shop, database) as one:
         await one.summary(1765)
-    await database.execute("DROP TABLE enlighten_series, enlighten_stretches, enlighten_replies")
+    await database.execute(
+        "DROP TABLE enlighten_series, enlighten_stretches, enlighten_replies, enlighten_tokens"
+    )
     await database.execute("UPDATE enlighten_meta SET value = '1' WHERE name = 'version'")
     async with client(shop, database) as newer:
         assert (await newer.quota()).month.used == 1
