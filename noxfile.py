@@ -155,14 +155,15 @@ def processes(session: nox.Session) -> None:
 
 @nox.session
 def kills(session: nox.Session) -> None:
-    """Real processes that fetch a year over real sockets and are killed, 265 times; takes ten minutes."""
+    """Real processes that ask over real sockets and are killed, 365 times; takes ten minutes."""
     session.install(*group("tests"), ".[cli,trio]")
-    session.run("pytest", "-n", "2", "-rP", "tests/system/processes", "-m", "kills", *session.posargs)
+    folders = ("tests/system/processes", "tests/system/servers")
+    session.run("pytest", "-n", "2", "-rP", *folders, "-m", "kills", *session.posargs)
 
 
 @nox.session
 def servers(session: nox.Session) -> None:
-    """State on servers that are killed and emptied: Redis, Valkey, PostgreSQL, where they are installed."""
+    """State on servers, which are killed and emptied, and processes too: those servers that are installed."""
     session.install(*group("tests"), ".[postgres,redis,trio]")
     session.run("pytest", "-rs", "-n", "12", "tests/system/servers", "-m", "servers", *session.posargs)
 

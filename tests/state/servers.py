@@ -76,6 +76,14 @@ class RedisServer:
             connection.sendall(b"FLUSHALL\r\n")
             assert connection.recv(100) == b"+OK\r\n"
 
+    def texts(self) -> list[str]:
+        """Return the texts of the state."""
+        from redis import Redis  # noqa: PLC0415 - installed where there is a server
+
+        with Redis.from_url(self.url, decode_responses=True) as server:
+            names = [name for name in server.keys("{enlighten_async}:1:*") if not name.endswith(":salt")]
+            return [server.get(name).partition(":")[2] for name in names]
+
     def stand_still(self) -> None:
         """Let it answer nothing."""
         self._process.send_signal(signal.SIGSTOP)
@@ -161,6 +169,10 @@ class PostgresServer:
     def empty(self) -> None:
         """Drop the tables."""
         asyncio.run(self.execute(f"DROP TABLE IF EXISTS {', '.join(TABLES)}"))
+
+    def texts(self) -> list[str]:
+        """Return the texts of the state."""
+        return [text for (text,) in asyncio.run(self.execute("SELECT text FROM enlighten_texts"))]
 
     async def execute(self, statement: str) -> list[Any]:
         """Execute a statement; return its rows."""

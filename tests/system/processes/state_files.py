@@ -26,10 +26,19 @@ def counted(path: Path) -> tuple[int, int]:
 
     It has passed SQLite's check of its integrity.
     """
+    return counted_in(texts(path))
+
+
+def texts(path: Path) -> list[str]:
+    """Return the texts of the state in the file."""
     with closing(_sound(path)) as file:
         known = file.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'quota'").fetchone()[0]
-        row = file.execute("SELECT counts FROM quota").fetchone() if known else None
-    record = Record() if row is None else Record.decode(row[0])
+        return [text for (text,) in file.execute("SELECT counts FROM quota")] if known else []
+
+
+def counted_in(records: list[str]) -> tuple[int, int]:
+    """Return how many requests the record of a key counts in this month, and how many are on their way."""
+    record = Record.decode(records[0]) if records else Record()
     flying = len(record.pending) + record.unplaced
     return sum(record.charged.get("month", {}).values()) + flying, flying
 

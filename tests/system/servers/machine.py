@@ -26,11 +26,12 @@ async def main() -> None:
         state=options["state"],
         clock=clock,
         plan=Plan(minute=options["minute"]),
+        max_concurrency=options.get("at_once", 6),
     ) as client:
         print("ready", flush=True)  # noqa: T201
         async with anyio.create_task_group() as tasks:
-            for _ in range(TASKS):
-                tasks.start_soon(ask, client, options["system"])
+            for number in range(TASKS):
+                tasks.start_soon(ask, client, options["systems"][number % len(options["systems"])])
 
 
 async def ask(client: EnlightenClient, system: int) -> None:

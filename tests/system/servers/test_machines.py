@@ -45,7 +45,7 @@ class Fleet:
             options |= {
                 "minute": MINUTE,
                 "user": self.emulator.demo_user,
-                "system": self.emulator.demo_system,
+                "systems": [self.emulator.demo_system],
             }
             command = [sys.executable, "-m", "tests.system.servers.machine", json.dumps(options)]
             self.processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
