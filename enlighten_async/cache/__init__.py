@@ -13,7 +13,7 @@ from enlighten_async.cache.freshness import (
     valid_until,
 )
 from enlighten_async.cache.pieces import CachedPart, split_window_by_week
-from enlighten_async.cache.postgres import PostgresCache, without_waiting
+from enlighten_async.cache.postgres import PostgresCache, PostgresUpkeep, without_waiting
 from enlighten_async.cache.sqlite import SqliteCache
 from enlighten_async.cache.upkeep import (
     EndpointStats,
@@ -41,6 +41,7 @@ __all__ = [
     "IntervalCache",
     "MemoryCache",
     "PostgresCache",
+    "PostgresUpkeep",
     "PruneReport",
     "SeriesIndex",
     "SqliteCache",

@@ -1,8 +1,9 @@
-"""Upkeep of the state file: statistics, integrity, and eviction from the cache, while others use the file.
+"""Upkeep of the state: statistics, integrity, and eviction from the cache, while others use it.
 
-`Entry`s, read by `read_entries`, are the one view of the cache's two tables that all three share. The space
-of evicted rows is given back by rewriting the file, for which SQLite locks it: a process that wants to write
-meanwhile finds the file busy, and a process that has it open goes on afterwards.
+All of it for a file, and what a database has in common with that. `Entry`s are the one view of the cache's
+two tables that all three share. In a file the space of evicted rows is given back by rewriting it, for which
+SQLite locks it: a process that wants to write meanwhile finds the file busy, and a process that has it open
+goes on afterwards.
 """
 
 from __future__ import annotations
@@ -10,18 +11,27 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 from attrs import field, frozen
 
-from enlighten_async.cache.tables import Row, Unreadable, decode_any, response_of, span_of
+from enlighten_async.cache.tables import (
+    Row,
+    Statement,
+    Unreadable,
+    decode_any,
+    response_of,
+    span_of,
+    statement,
+)
 from enlighten_async.errors import InputError
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.state import (
@@ -42,16 +52,16 @@ class Table:
     """A table of the cache.
 
     Attributes:
-        select: reads the rows after a number: the fields of an `Entry`, then the columns that `readable`
-            takes; the last of these is the body, or NULL where bodies are not wanted.
-        delete: deletes the row of a number.
+        select: reads rows, in SQLite those after a number, so many: the fields of an `Entry`, then the
+            columns that `readable` takes; the last of these is the body, or NULL where it is not wanted.
+        delete: deletes the row of a number, in PostgreSQL the rows of some.
         unchanged: finds the row of a number if it still has a certain body.
         readable: tells whether a row can be read.
     """
 
-    select: str
-    delete: str
-    unchanged: str
+    select: Statement
+    delete: Statement
+    unchanged: Statement
     readable: Callable[[Row], bool]
 
 
@@ -61,7 +71,7 @@ class Entry:
 
     Attributes:
         table: the table it is in.
-        rowid: its number; once it is deleted, another row may bear the number.
+        rowid: its number, in PostgreSQL its place; once it is deleted, another row may bear it.
         scope: the hash of the scope it belongs to; `None` for a part of no known series.
         endpoint: the API's name of its endpoint; `None` for a part of no known series.
         system_id: the system of a part.
@@ -72,7 +82,7 @@ class Entry:
     """
 
     table: Table = field(repr=False)
-    rowid: int
+    rowid: Any
     scope: bytes | None
     endpoint: str | None
     system_id: int | None
@@ -110,27 +120,42 @@ def _is_readable_part(row: Row) -> bool:
     return part.window.start < min(ends) and max(ends) <= part.window.end
 
 
+_PLACE = ("rowid", "ctid")
+_DELETED = ("rowid = ?", "ctid = ANY(?::tid[])")
+_UNCHANGED = ("rowid = ? AND body IS ?", "ctid = ? AND body IS NOT DISTINCT FROM ?")
 _PARTS = Table(
-    select="""
-        SELECT stretches.rowid, account, endpoint, system_id, start, stop, 1, length(body),
-            series.id, start, stop, fetched, reported, started, empty, NULL, CASE WHEN :bodies THEN body END
-        FROM stretches LEFT JOIN series ON series.id = stretches.series
-        WHERE stretches.rowid > :after ORDER BY stretches.rowid LIMIT :batch
-    """,
-    delete="DELETE FROM stretches WHERE rowid = ?",
-    unchanged="SELECT 1 FROM stretches WHERE rowid = ? AND body IS ?",
+    select=statement(
+        """
+        SELECT stretches.{place}, account, endpoint, system_id, start, stop, 1, length(body),
+            series.id, start, stop, fetched, reported, started, empty, NULL, CASE WHEN ? THEN body END
+        FROM {0}stretches AS stretches LEFT JOIN {0}series AS series ON series.id = stretches.series {page}
+        """,
+        place=_PLACE,
+        page=("WHERE stretches.rowid > ? ORDER BY stretches.rowid LIMIT ?", ""),
+    ),
+    delete=statement("DELETE FROM {0}stretches WHERE {rows}", rows=_DELETED),
+    unchanged=statement("SELECT 1 FROM {0}stretches WHERE {row}", row=_UNCHANGED),
     readable=_is_readable_part,
 )
 _REPLIES = Table(
-    select="""
-        SELECT rowid, account, endpoint, NULL, fetched, fetched, final, length(body),
-            fetched, status, content_type, NULL, CASE WHEN :bodies THEN body END
-        FROM replies WHERE rowid > :after ORDER BY rowid LIMIT :batch
-    """,
-    delete="DELETE FROM replies WHERE rowid = ?",
-    unchanged="SELECT 1 FROM replies WHERE rowid = ? AND body IS ?",
+    select=statement(
+        """
+        SELECT {place}, account, endpoint, NULL, fetched, fetched, final, length(body),
+            fetched, status, content_type, NULL, CASE WHEN ? THEN body END
+        FROM {0}replies {page}
+        """,
+        place=_PLACE,
+        page=("WHERE rowid > ? ORDER BY rowid LIMIT ?", ""),
+    ),
+    delete=statement("DELETE FROM {0}replies WHERE {rows}", rows=_DELETED),
+    unchanged=statement("SELECT 1 FROM {0}replies WHERE {row}", row=_UNCHANGED),
     readable=lambda row: response_of(row) is not None,
 )
+ENTRY_COLUMNS = 8
+"""Columns of a row that are those of an `Entry`."""
+
+TABLES = (_PARTS, _REPLIES)
+"""The tables of the cache whose rows are entries."""
 
 
 def read_entries(file: ExistingFile, *, bodies: bool) -> Iterator[tuple[Entry, Row]]:
@@ -138,16 +163,15 @@ def read_entries(file: ExistingFile, *, bodies: bool) -> Iterator[tuple[Entry, R
 
     They are read batch by batch: outside of a transaction others may write while a batch is worked on.
     """
-    for table in (_PARTS, _REPLIES) if file.has_cache else ():
+    for table in TABLES if file.has_cache else ():
         after = -1
         while batch := _batch(file, table, after, bodies=bodies):
-            yield from ((Entry(table, *row[:8]), row[8:]) for row in batch)
+            yield from ((Entry(table, *row[:ENTRY_COLUMNS]), row[ENTRY_COLUMNS:]) for row in batch)
             after = batch[-1][0]
 
 
 def _batch(file: ExistingFile, table: Table, after: int, *, bodies: bool) -> list[Row]:
-    wanted = {"after": after, "batch": MAX_BATCH_ROWS, "bodies": bodies}
-    return file.connection.execute(table.select, wanted).fetchall()
+    return file.connection.execute(table.select.sqlite, (bodies, after, MAX_BATCH_ROWS)).fetchall()
 
 
 # Statistics
@@ -176,11 +200,11 @@ class EndpointStats:
 
 @frozen
 class StateFileStats:
-    """Statistics of a state file.
+    """Statistics of a state file, or of a database.
 
     Attributes:
-        path: the file.
-        bytes: its size on the disk.
+        path: the file, or the URL of the database without user and password.
+        bytes: its size on the disk, of a database that of the tables.
         journal: size on the disk of the journal beside it, bytes.
         free: space within the file that is free for new data, bytes.
         schema_version: the number of migrations it has had; 0 for an empty file.
@@ -190,7 +214,7 @@ class StateFileStats:
         replies: other cached replies, by endpoint.
     """
 
-    path: Path
+    path: Path | str
     bytes: int
     journal: int
     free: int
@@ -228,8 +252,8 @@ def _stats(file: ExistingFile) -> StateFileStats:
         schema_version=file.schema_version,
         keys=keys,
         scopes=len({entry.scope for entry in entries}),
-        series=_by_endpoint(entry for entry in entries if not entry.is_reply),
-        replies=_by_endpoint(entry for entry in entries if entry.is_reply),
+        series=by_endpoint(entry for entry in entries if not entry.is_reply),
+        replies=by_endpoint(entry for entry in entries if entry.is_reply),
     )
 
 
@@ -240,7 +264,8 @@ def space(file: ExistingFile) -> tuple[int, int]:
     return size * (count - free), size * free
 
 
-def _by_endpoint(entries: Iterable[Entry]) -> tuple[EndpointStats, ...]:
+def by_endpoint(entries: Iterable[Entry]) -> tuple[EndpointStats, ...]:
+    """Return the statistics of entries, by their endpoints."""
     groups = groupby(sorted(entries, key=_endpoint), key=_endpoint)
     return tuple(_endpoint_stats(endpoint, list(group)) for endpoint, group in groups)
 
@@ -267,10 +292,10 @@ def _endpoint_stats(endpoint: str, entries: list[Entry]) -> EndpointStats:
 
 @frozen
 class IntegrityReport:
-    """The faults of a state file.
+    """The faults of a state file, or of what is cached in a database.
 
     Attributes:
-        path: the file.
+        path: the file, or the URL of the database without user and password.
         damage: faults of the database itself, in SQLite's words.
         parts: the number of cached parts that were read.
         replies: the number of other cached replies that were read.
@@ -280,7 +305,7 @@ class IntegrityReport:
             renames the file aside.
     """
 
-    path: Path
+    path: Path | str
     damage: tuple[str, ...] = ()
     parts: int = 0
     replies: int = 0
@@ -322,11 +347,12 @@ def _verify(file: ExistingFile) -> IntegrityReport:
         replies=read[True, True] + read[True, False],
         unreadable_parts=read[False, False],
         unreadable_replies=read[True, False],
-        unreadable_counts=sum(not _is_json_object(text) for (text,) in counts),
+        unreadable_counts=sum(not is_json_object(text) for (text,) in counts),
     )
 
 
-def _is_json_object(text: str) -> bool:
+def is_json_object(text: str) -> bool:
+    """Tell whether a text is JSON, of an object, as counts are."""
     with suppress(ValueError, TypeError):
         return isinstance(msgspec.json.decode(text), dict)
     return False
@@ -363,6 +389,11 @@ class Evicted:
     replies: int = 0
     bytes: int = 0
 
+    @classmethod
+    def of(cls, entry: Entry) -> Evicted:
+        """Return one entry."""
+        return cls(int(not entry.is_reply), int(entry.is_reply), entry.bytes)
+
     def __add__(self, other: Evicted) -> Evicted:
         return Evicted(self.parts + other.parts, self.replies + other.replies, self.bytes + other.bytes)
 
@@ -374,7 +405,7 @@ class EvictionLimits:
     Attributes:
         non_final_since: time from which on a reply that is not final was fetched, epoch seconds.
         ended_since: time from which on an entry ended, epoch seconds; `None` for no limit.
-        max_bytes: the bytes of the file that are used; `None` for no limit.
+        max_bytes: the bytes of the file that are used, or those of the entries; `None` for no limit.
     """
 
     non_final_since: float
@@ -388,24 +419,55 @@ class EvictionLimits:
         outdated = not entry.final and entry.ended < self.non_final_since
         return EvictionReason.OUTDATED if outdated else None
 
+    def divide(
+        self, entries: Iterable[Entry], broken: Collection[tuple[bool, object]]
+    ) -> tuple[list[tuple[Entry, EvictionReason]], deque[Entry]]:
+        """Return the entries to evict, with the reason, and those that may stay, by their ends.
+
+        Args:
+            entries: all entries.
+            broken: those that cannot be read: whether it is a reply, and its number.
+        """
+        due, stay = list[tuple[Entry, EvictionReason]](), deque[Entry]()
+        for entry in sorted(entries, key=lambda entry: entry.ended):
+            is_broken = (entry.is_reply, entry.rowid) in broken
+            reason = EvictionReason.UNREADABLE if is_broken else self.reason(entry)
+            if reason is None:
+                stay.append(entry)
+            else:
+                due.append((entry, reason))
+        return due, stay
+
 
 @frozen
 class PruneReport:
-    """The effect of pruning a file, or of a dry run.
+    """The effect of pruning a state, or of a dry run.
 
     Attributes:
-        path: the file.
+        path: the file, or the URL of the database without user and password.
         evicted: the evicted entries by reason; a reason that applied to none is left out.
-        bytes_before: size of the file before.
-        bytes_after: size of the file afterwards; of a dry run an estimate.
+        bytes_before: size of the file before; of a database, of the entries.
+        bytes_after: the same afterwards; of a dry run an estimate.
         unshrunk: the reason why the free space could not be given back to the disk; else empty.
     """
 
-    path: Path
+    path: Path | str
     evicted: Mapping[EvictionReason, Evicted]
     bytes_before: int
     bytes_after: int
     unshrunk: str = ""
+
+
+def eviction_limits(now: float, older_than: timedelta | None, max_size: int | None) -> EvictionLimits:
+    """Return the limits of a time, an age and a size.
+
+    Raises:
+        InputError: an age or a size below zero.
+    """
+    if (older_than is not None and older_than < timedelta()) or (max_size is not None and max_size < 0):
+        raise InputError("an age or a size below zero: give older_than and max_size as 0 or more")
+    ended_since = None if older_than is None else now - older_than.total_seconds()
+    return EvictionLimits(now - MAX_NON_FINAL_AGE.total_seconds(), ended_since, max_size)
 
 
 def prune(
@@ -434,10 +496,7 @@ def prune(
             size below zero.
         OSError: it is corrupt, or cannot be written, or others locked it too long; nothing was evicted.
     """
-    if (older_than is not None and older_than < timedelta()) or (max_size is not None and max_size < 0):
-        raise InputError("an age or a size below zero: give older_than and max_size as 0 or more")
-    ended_since = None if older_than is None else now - older_than.total_seconds()
-    limits = EvictionLimits(now - MAX_NON_FINAL_AGE.total_seconds(), ended_since, max_size)
+    limits = eviction_limits(now, older_than, max_size)
     with open_existing(path, lock_timeout_s=lock_timeout_s) as file:
         # Not PERSIST as for the programs: the journal would stay as large as what is rewritten here.
         file.connection.execute("PRAGMA journal_mode = TRUNCATE")
@@ -465,9 +524,8 @@ def _evict(
     evicted: dict[EvictionReason, Evicted] = {}
     with _transaction(file.connection, keep=keep):
         for entry, reason in _due(file, limits, unreadable):
-            file.connection.execute(entry.table.delete, (entry.rowid,))
-            one = Evicted(int(not entry.is_reply), int(entry.is_reply), entry.bytes)
-            evicted[reason] = evicted.get(reason, Evicted()) + one
+            file.connection.execute(entry.table.delete.sqlite, (entry.rowid,))
+            evicted[reason] = evicted.get(reason, Evicted()) + Evicted.of(entry)
         if file.has_cache:
             file.connection.execute(_DELETE_EMPTY_SERIES)
         return evicted, space(file)[0]
@@ -481,17 +539,10 @@ def _due(
         (entry.is_reply, entry.rowid)
         for entry, body in unreadable
         # Another process may have replaced the row since it was read.
-        if file.connection.execute(entry.table.unchanged, (entry.rowid, body)).fetchone()
+        if file.connection.execute(entry.table.unchanged.sqlite, (entry.rowid, body)).fetchone()
     }
-    stay = deque[Entry]()
-    entries = [entry for entry, _ in read_entries(file, bodies=False)]
-    for entry in sorted(entries, key=lambda entry: entry.ended):
-        is_broken = (entry.is_reply, entry.rowid) in broken
-        reason = EvictionReason.UNREADABLE if is_broken else limits.reason(entry)
-        if reason is None:
-            stay.append(entry)
-        else:
-            yield entry, reason
+    due, stay = limits.divide((entry for entry, _ in read_entries(file, bodies=False)), broken)
+    yield from due
     while limits.max_bytes is not None and stay and space(file)[0] > limits.max_bytes:
         yield stay.popleft(), EvictionReason.OVER_SIZE
 

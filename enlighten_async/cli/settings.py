@@ -234,7 +234,8 @@ _KINDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "metavar": "FILE|URL",
             "type": click.Path(dir_okay=False),
             "help": "Share counts and cached data with the programs of this machine that name the file, or "
-            "counts with those of any machine that name the URL: postgresql://, redis:// or rediss://."
+            "with those of any machine that name the URL: postgresql://, or, for counts alone, redis:// or "
+            "rediss://."
             "  [default: a file in your state folder]",
         },
         "no_state": {

@@ -8,12 +8,22 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import get_args
+from pathlib import Path
+from typing import Any, TypeAlias, get_args
 
 import click
 from attrs import frozen
 
-from enlighten_async.cache import Evicted, IntegrityReport, PruneReport, StateFileStats, prune, stats, verify
+from enlighten_async.cache import (
+    Evicted,
+    IntegrityReport,
+    PostgresUpkeep,
+    PruneReport,
+    StateFileStats,
+    prune,
+    stats,
+    verify,
+)
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.login import token_store
@@ -24,7 +34,7 @@ from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Plan, Priority
 from enlighten_async.models import QuotaStatus, QuotaWindow
 from enlighten_async.oauth.oauth import CLIENT_ID
-from enlighten_async.state import in_thread
+from enlighten_async.state import PostgresBackend, in_thread, server_backend
 from enlighten_async.transport import Secret
 from enlighten_async.windows import as_datetime
 
@@ -245,9 +255,9 @@ async def _state(context: CommandContext) -> Finding:
 
 @click.group(short_help="Inspect and prune the state file.")
 def store() -> None:
-    """Inspect and prune the state file: nothing is sent, and no key is needed.
+    """Inspect and prune the state file, or a database in PostgreSQL: nothing is sent, no key is needed.
 
-    Other programs may use the file meanwhile.
+    Other programs may use it meanwhile.
     """
 
 
@@ -256,14 +266,14 @@ def store() -> None:
 @click.pass_obj
 def info(context: CommandContext, as_json: bool) -> None:
     """Show the size of the file, and the cached data by endpoint."""
-    _run(context, lambda path: _info(context, path, as_json=as_json))
+    _run(context, lambda kept: _info(context, kept, as_json=as_json))
 
 
 @store.command("verify", short_help="Check that the file is sound.")
 @click.pass_obj
 def verify_(context: CommandContext) -> None:
     """Check that the file is sound and all of it can be read; exit code 1 if not. Nothing is changed."""
-    _run(context, lambda path: _verify(context, path))
+    _run(context, lambda kept: _verify(context, kept))
 
 
 @store.command("prune", short_help="Make the file smaller.")
@@ -286,29 +296,67 @@ def prune_(context: CommandContext, older_than: int | None, max_size: int | None
 
     Without an option that is data that cannot be read, and answers of more than 30 days ago that may have
     changed since. Data that is removed is fetched again when it is asked for. Quota counts stay.
+
+    In PostgreSQL the size is that of the data; the server uses the space again when it has vacuumed.
     """
     age = None if older_than is None else timedelta(days=older_than)
-    work = partial(prune, now=SystemClock().now(), older_than=age, max_size=max_size, dry_run=dry_run)
+    now = SystemClock().now()
 
-    async def pruned(path: str) -> None:
-        _show_pruned(context, await in_thread(partial(work, path)), dry_run=dry_run)
+    async def pruned(kept: Kept) -> None:
+        done = await kept.prune(now=now, older_than=age, max_size=max_size, dry_run=dry_run)
+        _show_pruned(context, done, dry_run=dry_run)
 
     _run(context, pruned)
 
 
-def _run(context: CommandContext, work: Callable[[str], Awaitable[None]]) -> None:
-    """Run a command on the state file."""
+class FileUpkeep:
+    """The upkeep of a state file, as that of a database is called.
 
-    async def on_file() -> None:
-        if (path := context.state_file) is None:
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    async def stats(self) -> StateFileStats:
+        """Return its statistics."""
+        return await in_thread(partial(stats, self._path))
+
+    async def verify(self) -> IntegrityReport:
+        """Return its faults."""
+        return await in_thread(partial(verify, self._path))
+
+    async def prune(self, **limits: Any) -> PruneReport:
+        """Evict entries."""
+        return await in_thread(partial(prune, self._path, **limits))
+
+
+Kept: TypeAlias = FileUpkeep | PostgresUpkeep
+
+
+def _run(context: CommandContext, work: Callable[[Kept], Awaitable[None]]) -> None:
+    """Run a command on the state."""
+
+    async def on_state() -> None:
+        if isinstance(context.state, Secret):
+            server = server_backend(context.state.reveal, SystemClock())
+            if not isinstance(server, PostgresBackend):
+                raise InputError(f"{server} keeps counts alone, and nothing is cached there")
+            try:
+                await work(PostgresUpkeep(server))
+            finally:
+                await server.aclose()
+        elif (path := context.state_file) is None:
             raise InputError(NO_FILE)
-        await work(str(path))
+        else:
+            await work(FileUpkeep(str(path)))
 
-    context.run(on_file)
+    context.run(on_state)
 
 
-async def _info(context: CommandContext, path: str, *, as_json: bool) -> None:
-    found = await in_thread(partial(stats, path))
+async def _info(context: CommandContext, kept: Kept, *, as_json: bool) -> None:
+    found = await kept.stats()
     if as_json:
         context.print_json(found)
         return
@@ -335,14 +383,14 @@ def _summary(found: StateFileStats) -> str:
     return formatting.printable(f"{found.path}: {sizes}, schema {found.schema_version}; {counted}")
 
 
-async def _verify(context: CommandContext, path: str) -> None:
-    found = await in_thread(partial(verify, path))
+async def _verify(context: CommandContext, kept: Kept) -> None:
+    found = await kept.verify()
     for damage in found.damage:
         context.report(damage)
     if not found.damage:
         click.echo(_verified(found))
-    if found.damage or found.unreadable_counts:
-        raise OSError(errno.EIO, CORRUPT.format(name=found.path.name))
+    if found.damage or (found.unreadable_counts and isinstance(found.path, Path)):
+        raise OSError(errno.EIO, CORRUPT.format(name=Path(found.path).name))
     if not found.sound:
         raise OSError(errno.EIO, UNREADABLE)
 

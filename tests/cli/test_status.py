@@ -214,3 +214,20 @@ def test_what_is_told_is_json_too(enlighten: Commands, tmp_path: Path) -> None:
     assert [each["endpoint"] for each in info["replies"]] == ["systems"]
     doctor = json.loads(enlighten("doctor", *state, "--json").stdout)
     assert {"name", "text", "fine"} == doctor[0].keys()
+
+
+@pytest.mark.parametrize(
+    ("url", "extra", "told", "code"),
+    [
+        ("redis://127.0.0.1:1", "redis", "redis://127.0.0.1:1 keeps counts alone", 2),
+        ("postgresql://me:CANARY@127.0.0.1:1/db", "asyncpg", "1/db cannot be reached", 1),
+    ],
+)
+@pytest.mark.parametrize("word", ["info", "verify", "prune"])
+def test_a_state_on_a_server(
+    enlighten: Commands, word: str, url: str, extra: str, told: str, code: int
+) -> None:
+    """Redis has nothing to look after; a database that is away is told, without its password."""
+    pytest.importorskip(extra, reason="an extra is not installed")
+    done = enlighten("--state", url, "store", word)
+    assert (done.exit_code, told in done.stderr, "CANARY" in done.output) == (code, True, False)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+from attrs import evolve
 
 from enlighten_async import EnlightenClient, Plan
-from enlighten_async.cache import IntervalCache, PostgresCache
+from enlighten_async.cache import (
+    EvictionReason,
+    IntegrityReport,
+    IntervalCache,
+    PostgresCache,
+    PostgresUpkeep,
+)
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import BudgetExceeded, InputError, StateUnavailable
 from enlighten_async.state import PostgresBackend
 from enlighten_async.testing.contracts import Contract
 from enlighten_async.testing.state_contracts import IntervalCacheContract
-from tests.cache.parts import NOW, SCOPE, SERIES, hours, stats_part
+from enlighten_async.windows import DAY
+from tests.cache.parts import MONDAY, NOW, REPLY, SCOPE, SERIES, hours, response, stats_part
 from tests.cli.test_process import until
 from tests.state.servers import PostgresServer
 from tests.system.processes.test_kills import WINDOWS, File, Shop
@@ -232,3 +245,112 @@ async def test_no_name_and_no_key_is_in_the_database(database: PostgresServer, s
     assert (len(texts), len(replies)) == (1, 1)
     assert API_KEY not in told
     assert shop.emulator.demo_user not in told
+
+
+def fill(cache: PostgresCache) -> None:
+    """Cache three weeks of a system and an hour of another's, and two replies, one of them outdated."""
+    for week in range(3):
+        cache.put(SCOPE, SERIES, stats_part(hours(168 * week, 168 * week + 168), reported=NOW), NOW)
+    cache.put(b"another", evolve(SERIES, endpoint="rgm_stats"), stats_part(hours(1, 2)), NOW)
+    cache.put_reply(SCOPE, REPLY, response(b"x" * 99, NOW - 31 * DAY))
+    cache.put_reply(SCOPE, evolve(REPLY, asked="young"), response(date=NOW - 29 * DAY))
+
+
+@pytest.fixture
+async def filled(database: PostgresServer) -> AsyncIterator[PostgresUpkeep]:
+    """Return the upkeep of a database that has some entries."""
+    cache = cache_at(database)
+    fill(cache)
+    await cache.aclose()
+    upkeep = PostgresUpkeep(PostgresBackend(lambda: database.url, SystemClock()))
+    yield upkeep
+    await upkeep.aclose()
+
+
+async def test_what_is_cached_is_told(database: PostgresServer, filled: PostgresUpkeep) -> None:
+    """As of a file: by endpoint, and what cannot be read."""
+    found = await filled.stats()
+    assert [(each.endpoint, each.systems, each.entries) for each in found.series] == [
+        ("rgm_stats", 1, 1),
+        ("stats", 1, 3),
+    ]
+    assert [(each.endpoint, each.entries) for each in found.replies] == [("inventory", 2)]
+    assert (found.path, found.scopes, found.schema_version) == (str(found.path), 2, 3)
+    assert found.bytes > sum(each.bytes for each in found.series) > 0
+    assert await filled.verify() == IntegrityReport(found.path, parts=4, replies=2)
+    await database.execute(
+        "UPDATE enlighten_stretches SET body = 'x' WHERE start = (SELECT min(start) FROM enlighten_stretches)"
+    )
+    await database.execute("UPDATE enlighten_replies SET body = 'x' WHERE asked = 'young'")
+    broken = IntegrityReport(found.path, parts=4, replies=2, unreadable_parts=1, unreadable_replies=1)
+    assert await filled.verify() == broken
+    gone = (await filled.prune(now=NOW)).evicted
+    assert {reason: (each.parts, each.replies) for reason, each in gone.items()} == {
+        EvictionReason.UNREADABLE: (1, 1),
+        EvictionReason.OUTDATED: (0, 1),
+    }
+
+
+async def test_entries_are_evicted(database: PostgresServer, filled: PostgresUpkeep) -> None:
+    """By age and by size, those that ended first; a dry run tells the same and changes nothing."""
+    limits: dict[str, Any] = {"now": NOW, "older_than": timedelta(seconds=NOW - MONDAY - 3 * 3600)}
+    told, done = await filled.prune(**limits, dry_run=True), await filled.prune(**limits)
+    assert told == done
+    assert {reason: (each.parts, each.replies) for reason, each in done.evicted.items()} == {
+        EvictionReason.TOO_OLD: (1, 0),
+        EvictionReason.OUTDATED: (0, 1),
+    }
+    assert await database.execute("SELECT endpoint FROM enlighten_series") == [("stats",)]
+    size = done.bytes_after
+    done = await filled.prune(now=NOW, max_size=size - 1)
+    assert done.evicted[EvictionReason.OVER_SIZE].parts == 1
+    assert (done.bytes_before, done.bytes_after < size) == (size, True)
+    cache = cache_at(database)
+    assert [each.window for each in await cache.spans(SCOPE, SERIES)] == [hours(168, 336), hours(336, 504)]
+    await cache.aclose()
+    assert (await filled.prune(now=NOW, max_size=0)).bytes_after == 0
+    assert (await filled.prune(now=NOW, max_size=0)).evicted == {}
+    with pytest.raises(InputError, match="below zero"):
+        await filled.prune(now=NOW, max_size=-1)
+
+
+async def test_what_is_written_while_others_prune_stays(
+    database: PostgresServer, filled: PostgresUpkeep
+) -> None:
+    """Those who write wait for the end: no part is left without its series."""
+    cache = cache_at(database)
+
+    async def write() -> None:
+        for hour in range(30):
+            cache.put(SCOPE, evolve(SERIES, device=str(hour)), stats_part(hours(hour, hour + 1)), NOW)
+            await cache.flush()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write)
+        for _ in range(30):
+            await filled.prune(now=NOW, max_size=0)
+    await cache.aclose()
+    lost = "SELECT count(*) FROM enlighten_stretches WHERE series NOT IN (SELECT id FROM enlighten_series)"
+    assert await database.execute(lost) == [(0,)]
+
+
+def test_the_commands_of_a_state_take_a_database(database: PostgresServer) -> None:
+    """By the environment's variable."""
+
+    async def made() -> None:
+        cache = cache_at(database)
+        fill(cache)
+        await cache.aclose()
+
+    anyio.run(made)
+    shown = str(PostgresBackend(lambda: database.url, SystemClock()))
+    for words, told in (
+        (("info",), f"{shown}: "),
+        (("verify",), f"{shown}: sound; 4 spans, 2 answers"),
+        (("prune", "--older-than", "0"), "too old"),
+        (("prune",), "nothing to remove"),
+    ):
+        line = [sys.executable, "-m", "enlighten_async", "store", *words]
+        environ = {**os.environ, "ENLIGHTEN_STATE": database.url}
+        done = subprocess.run(line, env=environ, capture_output=True, text=True, check=True)
+        assert told in done.stdout, (done.stdout, done.stderr)
