@@ -167,12 +167,22 @@ class ServerBackend(ABC):
                 return await work()
         except TimeoutError:
             failure = DatabaseUnavailable(f"no answer for {timeout_s:g} s")
+        except InputError as error:  # such as a newer schema: to be found again by whoever tries again
+            failure = error
         except DatabaseCorrupt as error:
             failure = InputError(f"{self} has {error}: another program has written it, or it is damaged")
         except self._errors as error:
             failure = self._meaning(error, self._url.masked(str(error) or type(error).__name__))
         await self._disconnect()
         raise failure  # outside of `except`: the frames of the first error know the password
+
+    def _require_known(self, version: int, newest: int) -> None:
+        """Raise `InputError` if the schema of the state is newer than the newest that is known here."""
+        if version > newest:
+            raise InputError(
+                f"{self} was made by a newer version of enlighten_async (its schema version is {version}, "
+                f"this version knows {newest}): update, or name another database"
+            )
 
     @abstractmethod
     def _require_library(self) -> tuple[type[Exception], ...]:
@@ -361,11 +371,7 @@ class PostgresBackend(ServerBackend):
             await connection.execute(_CREATE_META)
         known = dict(await connection.fetch("SELECT name, value FROM enlighten_meta"))
         version, salt = int(known.get("version", 0)), known.get("salt") or secrets.token_hex(32)
-        if version > len(POSTGRES_MIGRATIONS):
-            raise InputError(
-                f"{self} was made by a newer version of enlighten_async (its schema version is {version}, "
-                f"this version knows {len(POSTGRES_MIGRATIONS)}): update, or name another database"
-            )
+        self._require_known(version, len(POSTGRES_MIGRATIONS))
         for statement in POSTGRES_MIGRATIONS[version:]:
             await connection.execute(statement)
         if version < len(POSTGRES_MIGRATIONS):
@@ -410,6 +416,12 @@ _PREFIX = "{enlighten_async}:1:"
 """Of all names: the braces keep them in one slot of a cluster, and the number is that of the format."""
 
 _SALT = f"{_PREFIX}salt"
+
+_VERSION = "{enlighten_async}:version"
+"""Holds the number of the schema; where there is none, it is the first."""
+
+REDIS_VERSION = 1
+"""The newest schema that is known here."""
 
 _READ_SCRIPT = """
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
@@ -490,6 +502,7 @@ class RedisBackend(ServerBackend):
 
             url = redis_url(self._url.reveal())
             self._server = Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 1))
+            self._require_known(int(await self._server.get(_VERSION) or 1), REDIS_VERSION)
             persistence = await self._server.info("persistence")
             self._durable = bool(persistence.get("aof_enabled"))
             if not self._durable and str(self) not in _warned:

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -75,6 +76,13 @@ class RedisServer:
         with socket.create_connection(("127.0.0.1", self._port)) as connection:
             connection.sendall(b"FLUSHALL\r\n")
             assert connection.recv(100) == b"+OK\r\n"
+
+    def set_version(self, number: int) -> None:
+        """Let the schema have this number."""
+        from redis import Redis  # noqa: PLC0415 - installed where there is a server
+
+        with Redis.from_url(self.url) as server:
+            server.set("{enlighten_async}:version", number)
 
     def texts(self) -> list[str]:
         """Return the texts of the state."""
@@ -168,11 +176,21 @@ class PostgresServer:
 
     def empty(self) -> None:
         """Drop the tables."""
-        asyncio.run(self.execute(f"DROP TABLE IF EXISTS {', '.join(TABLES)}"))
+        self.executed(f"DROP TABLE IF EXISTS {', '.join(TABLES)}")
+
+    def set_version(self, number: int) -> None:
+        """Let the schema have this number."""
+        statement = f"UPDATE enlighten_meta SET value = '{number}' WHERE name = 'version'"  # noqa: S608
+        self.executed(statement)
 
     def texts(self) -> list[str]:
         """Return the texts of the state."""
-        return [text for (text,) in asyncio.run(self.execute("SELECT text FROM enlighten_texts"))]
+        return [text for (text,) in self.executed("SELECT text FROM enlighten_texts")]
+
+    def executed(self, statement: str) -> list[Any]:
+        """Execute a statement, also where an event loop runs, which is held up; return its rows."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, self.execute(statement)).result()
 
     async def execute(self, statement: str) -> list[Any]:
         """Execute a statement; return its rows."""

@@ -23,6 +23,9 @@ from tests.world import API_KEY, World
 MONTH_END = 1_751_328_000  # 2025-07-01T00:00Z
 TIGHT = Plan(minute=100, month=3)
 
+RELEASES = Path(__file__).parents[1] / "state" / "releases"
+"""State files as releases wrote them, as SQL: three requests, a day of intervals, the systems, a summary."""
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -150,6 +153,28 @@ async def test_no_secret_is_in_the_file(path: Path, version: str) -> None:
         assert secret not in raw
     assert len(given) >= 2
     assert world.emulator.demo_user.encode() not in raw
+
+
+@pytest.mark.parametrize("schema", [4, 5])
+async def test_a_file_of_an_older_release_keeps_all_it_has(path: Path, schema: int) -> None:
+    """As that release wrote it: the counts of a key, intervals, and the systems by their names."""
+    world, day = World(), {"start_at": 1_749_000_600, "end_at": 1_749_000_600 + 86_400}
+    text = (RELEASES / f"schema_{schema}.sql").read_text()
+    with closing(sqlite3.connect(path)) as older:
+        older.executescript(text)
+    path.chmod(0o600)
+    async with world.client() as service, world.client(state=path) as client:
+        bought = await service.rgm_stats(world.system, **day)
+        listed = await service.systems()
+        world.emulator.counts.reset()
+        assert (await client.quota()).month.used == 3
+        cached = client.with_options(only_cached=True, max_age=3600)
+        held = await cached.rgm_stats(world.system, **day)
+        assert len(held.intervals) == 96
+        assert list(held.intervals) == list(bought.intervals)
+        assert list(await cached.systems()) == list(listed)
+        await client.summary(world.system)
+        assert ((await client.quota()).month.used, world.emulator.counts.sent) == (4, 1)
 
 
 async def test_a_file_of_a_newer_version_is_refused_before_anything_is_sent(path: Path) -> None:
