@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from enlighten_async.cache import (
     IntervalCache,
     PostgresCache,
     PostgresUpkeep,
+    tables,
 )
+from enlighten_async.cache.tables import encode
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import BudgetExceeded, InputError, StateUnavailable
 from enlighten_async.state import PostgresBackend
@@ -317,21 +320,23 @@ async def test_entries_are_evicted(database: PostgresServer, filled: PostgresUpk
 async def test_what_is_written_while_others_prune_stays(
     database: PostgresServer, filled: PostgresUpkeep
 ) -> None:
-    """Those who write wait for the end: no part is left without its series."""
-    cache = cache_at(database)
+    """A series that has nothing is not removed while another program is about to write something of it."""
+    import asyncpg  # noqa: PLC0415 - installed where there is a server
 
-    async def write() -> None:
-        for hour in range(30):
-            cache.put(SCOPE, evolve(SERIES, device=str(hour)), stats_part(hours(hour, hour + 1)), NOW)
-            await cache.flush()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(write)
-        for _ in range(30):
-            await filled.prune(now=NOW, max_size=0)
-    await cache.aclose()
-    lost = "SELECT count(*) FROM enlighten_stretches WHERE series NOT IN (SELECT id FROM enlighten_series)"
-    assert await database.execute(lost) == [(0,)]
+    await filled.prune(now=NOW, max_size=0)
+    writer = await asyncpg.connect(database.url)
+    await writer.execute(
+        "INSERT INTO enlighten_series (account, endpoint, system_id, device) VALUES ('a', 'stats', 1, '')"
+    )
+    async with anyio.create_task_group() as tasks, writer.transaction():
+        await writer.execute(tables._ADD_SERIES.postgres, b"a", "stats", 1, "")
+        number = await writer.fetchval(tables._SERIES_ID.postgres, b"a", "stats", 1, "")
+        tasks.start_soon(partial(filled.prune, now=NOW))
+        await anyio.sleep(0.5)  # it waits
+        row = number, 0, 900, NOW, None, None, None, None, encode(stats_part(hours(0, 1)))
+        await writer.execute(tables._ADD_PART.postgres, *row)
+    assert await writer.fetch("SELECT id FROM enlighten_series") == [(number,)]
+    await writer.close()
 
 
 def test_the_commands_of_a_state_take_a_database(database: PostgresServer) -> None:
