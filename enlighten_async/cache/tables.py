@@ -235,8 +235,11 @@ _HELD = """
 """
 _HELD_OF_ALL = statement(_HELD % "")
 _HELD_OF_SOME = statement(
-    _HELD % "AND system_id IN (SELECT {values})",
-    values=("value FROM json_each(?)", "value::bigint FROM json_array_elements_text(?::json)"),
+    _HELD % "AND system_id {values}",
+    values=(
+        "IN (SELECT value FROM json_each(?))",
+        "= ANY((SELECT array_agg(value::bigint) FROM json_array_elements_text(?::json))::bigint[])",
+    ),
 )
 _PARTS = statement("""
     SELECT start, stop, fetched, reported, started, empty, since, body

@@ -242,8 +242,9 @@ class EnlightenClient(Endpoints, EndpointsV4):
         With `ENLIGHTEN_CLIENT_ID` it is one for v4: see `OAuth.from_env` for the variables of that; it asks
         for the account `ENLIGHTEN_ACCOUNT`, by default "default". Without, it is one for v2, which needs
         `ENLIGHTEN_USER_ID`. `ENLIGHTEN_API_KEY` is needed in any case; `ENLIGHTEN_BASE_URL`,
-        `ENLIGHTEN_STATE`, the path of the state file, and `ENLIGHTEN_PLAN`, a name such as "kilowatt" or
-        limits such as "50/50000", are taken if they are set. The options are those of the client.
+        `ENLIGHTEN_STATE`, the path of the state file or the URL of a server, and `ENLIGHTEN_PLAN`, a name
+        such as "kilowatt" or limits such as "50/50000", are taken if they are set. The options are those of
+        the client.
 
         Args:
             environ: the variables, in place of those of the process.

@@ -167,9 +167,9 @@ class OAuth:
         """Return the application that the environment describes: that of the process, or one that is given.
 
         `ENLIGHTEN_CLIENT_ID` and `ENLIGHTEN_CLIENT_SECRET` are required; `ENLIGHTEN_BASE_URL` is used if it
-        is set. The tokens are in the file `ENLIGHTEN_TOKENS`, by default in the user's configuration
-        folder: no other user can read them, and they do not depend on the working directory. The options
-        are those of the class.
+        is set. The tokens are in the file, or at the URL, `ENLIGHTEN_TOKENS`, by default in the user's
+        configuration folder: no other user can read them, and they do not depend on the working directory.
+        The options are those of the class.
 
         Args:
             environ: the variables, in place of those of the process.

@@ -129,16 +129,20 @@ def test_a_server_that_is_not_there_is_told_without_the_password(
     assert "CANARY" not in told
 
 
-def test_a_server_is_refused_on_trio() -> None:
-    """Before anything is asked."""
-    pytest.importorskip("redis", reason="an extra is not installed")
+@pytest.mark.parametrize(("url", "extra"), [("redis://127.0.0.1:1", "redis"), ("postgresql://h", "asyncpg")])
+def test_a_server_is_refused_on_trio(url: str, extra: str) -> None:
+    """Before anything is asked, of the counts or of what is cached."""
+    pytest.importorskip(extra, reason="an extra is not installed")
+    world = World()
 
     async def ask() -> None:
-        async with World().client(state="redis://127.0.0.1:1") as client:
-            await client.systems()
+        async with world.client(state=url) as client:
+            for query in (client.systems(), client.rgm_stats(world.system, **world.days(1)), client.quota()):
+                with pytest.raises(InputError, match="asyncio only"):
+                    await query
 
-    with pytest.raises(InputError, match="asyncio only"):
-        anyio.run(ask, backend="trio")
+    anyio.run(ask, backend="trio")
+    assert world.emulator.counts.sent == 0
 
 
 def test_a_client_shows_no_password() -> None:

@@ -236,6 +236,17 @@ async def test_writers_at_once_lose_nothing(database: PostgresServer) -> None:
         await cache.aclose()
 
 
+async def test_programs_that_begin_at_once_make_the_tables_once(database: PostgresServer) -> None:
+    """One of them does, under a lock, and all go on."""
+    caches = [cache_at(database) for _ in range(12)]
+    async with anyio.create_task_group() as tasks:
+        for cache in caches:
+            tasks.start_soon(cache.spans, SCOPE, SERIES)
+    assert await database.execute("SELECT value FROM enlighten_meta WHERE name = 'version'") == [("3",)]
+    for cache in caches:
+        await cache.aclose()
+
+
 async def test_no_name_and_no_key_is_in_the_database(database: PostgresServer, shop: Shop) -> None:
     """Without it nobody can tell whose the answers are."""
     async with client(shop, database) as one:

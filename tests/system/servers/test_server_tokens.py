@@ -8,20 +8,25 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 import pytest
 
+from enlighten_async import EnlightenClient, Plan
+from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.errors import InputError, UsageError
 from enlighten_async.oauth import OAuth, PostgresTokenStore, TokenStore
 from enlighten_async.oauth import token_files as files
+from enlighten_async.testing import EmulatorTokenStore
 from enlighten_async.testing.contracts import TokenStoreContract
 from tests.cli.test_process import until
 from tests.oauth.accounts import KEY, renewed, stored
 from tests.oauth.authority import CLIENT_ID, CLIENT_SECRET, DAY, Authority
 from tests.oauth.test_token_store import made
 from tests.state.servers import PostgresServer
+from tests.system.processes.test_kills import WINDOWS
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -206,3 +211,23 @@ async def test_a_newer_schema_is_refused(database: PostgresServer) -> None:
     await database.execute("UPDATE enlighten_meta SET value = '99' WHERE name = 'version'")
     with pytest.raises(InputError, match="made by a newer version"):
         await PostgresTokenStore(database.url).load("anna")
+
+
+async def test_two_machines_share_a_login_and_a_year(database: PostgresServer) -> None:
+    """One logs in; both have a year by local days for 53 requests, and one for the time zone."""
+    emulator = Emulator(quota=Quota.UNLIMITED, concurrent=None)
+    owner = await EmulatorTokenStore(emulator).load("anna")
+    assert owner is not None
+    await PostgresTokenStore(database.url).save("anna", owner)
+    last = datetime.now(UTC).date() - timedelta(days=10)
+    for sent in (WINDOWS + 1, 0):
+        oauth = OAuth("client", "secret", tokens=database.url, transport=emulator.transport())
+        plan = Plan(minute=100_000)
+        async with EnlightenClient.v4(
+            KEY, oauth=oauth, user_id="anna", state=database.url, plan=plan
+        ) as machine:
+            year = await machine.rgm_stats(1765, start_date=last - timedelta(days=364), end_date=last)
+            assert (year.receipt.sent, year.coverage.complete) == (sent, True)
+            await machine.systems()
+            assert (await machine.held("rgm_stats")).keys() == {1765}
+    assert emulator.counts.sent == WINDOWS + 1 + 2
