@@ -18,8 +18,9 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 FOREIGN = re.compile(r'<(?:script|link|img|iframe)\b[^>]* (?:src|href)="?(?:https?:)?//')
 """What a page would load from another host; links that a reader follows are not among it."""
 
-LIGHT = "not (processes or kills or dataframes or backends or browser)"
-"""Of the tests those, slow ones too, that need neither heavy libraries nor processes of their own."""
+DEFAULT = next(each for each in PROJECT["tool"]["pytest"]["ini_options"]["addopts"] if each.startswith("-m="))
+LIGHT = DEFAULT.removeprefix("-m=").replace("slow or ", "")
+"""Of the tests those, slow ones too, that need neither heavy libraries nor servers or processes."""
 TEXTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs")
 
 
