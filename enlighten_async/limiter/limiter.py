@@ -165,6 +165,7 @@ class RateLimiter:
 
     Attributes:
         answered_at: monotonic time of the last response, whatever it said.
+        given_up_at: monotonic time when a request was last given up by its caller, as nothing came.
 
     Raises:
         InputError: the plan is not resolved, or `max_in_flight` is below 1.
@@ -191,7 +192,7 @@ class RateLimiter:
         self._numbers = count()
         self._wait_times = WaitTimes()
         self._log = QuotaLog()
-        self.answered_at = -math.inf
+        self.answered_at = self.given_up_at = -math.inf
 
     def __repr__(self) -> str:
         in_flight = f"{self._concurrency.count}/{self._concurrency.limit}"

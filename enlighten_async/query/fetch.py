@@ -601,7 +601,10 @@ class Fetcher:
         seconds, silent = now - began, limiter.answered_at <= began
         # That one answer is slow is no sign; that nobody was answered in the second half of the wait is.
         given_up = failure is None and seconds >= GIVEN_UP_S and limiter.answered_at < now - seconds / 2
-        if given_up and sent_at is not None:
+        # Ctrl-C gives up all requests at once: one that was in flight with another given up is no second sign.
+        impatient = self.deadline is not None and now >= self.deadline
+        if given_up and sent_at is not None and (impatient or began >= limiter.given_up_at):
+            limiter.given_up_at = now
             text = f"no answer within {seconds:.1f} s to {request.method} {request.path}: given up"
             self._count_failure(segment, request, grant, RequestTimeout(text, sent=True, phase="wait"))
         elif failure is not None and sent_at is not None and is_outage(failure):

@@ -266,6 +266,26 @@ async def test_callers_who_give_up_do_not_feed_a_service_that_hangs(world: World
         await client.summary(world.system)
 
 
+@pytest.mark.parametrize("systems", [1, 40])
+async def test_what_is_given_up_together_is_one_sign_of_an_outage(systems: int, tmp_path: Any) -> None:
+    """Ctrl-C after a few seconds of silence ends all requests at once: the next run may ask."""
+    world = World(systems=systems)
+    kept = {"state": tmp_path / "enlighten.db", "plan": PLAN}
+    year, asked = world.days(365), [world.system, *range(3000, 3000 + systems - 1)]
+    async with world.client(**kept) as client:
+        await client.rgm_stats(world.system, **world.days(1))
+        world.emulator.inject(Fault.hang(times=ALWAYS))
+        sent = world.emulator.counts.sent
+        with world.clock.move_on_after(5):
+            async with anyio.create_task_group() as tasks:
+                for system in asked:
+                    tasks.start_soon(lambda system=system: client.rgm_stats(system, **year))
+        assert world.emulator.counts.sent - sent >= min(systems, 4)
+    world.emulator.faults.clear()
+    async with world.client(**kept) as client:
+        assert (await client.rgm_stats(world.system, **year)).coverage.complete
+
+
 @pytest.mark.parametrize("attempts", [1, 3])
 async def test_max_wait_takes_no_failure_s_place(world: World, attempts: int) -> None:
     """The repeat that does not fit is not waited for: the failure itself is raised, and at once."""
