@@ -601,7 +601,7 @@ class Fetcher:
         seconds, silent = now - began, limiter.answered_at <= began
         # That one answer is slow is no sign; that nobody was answered in the second half of the wait is.
         given_up = failure is None and seconds >= GIVEN_UP_S and limiter.answered_at < now - seconds / 2
-        # Ctrl-C gives up all requests at once: one that was in flight with another given up is no second sign.
+        # Ctrl-C gives up all at once: one that was in flight with another given up is no second sign.
         impatient = self.deadline is not None and now >= self.deadline
         if given_up and sent_at is not None and (impatient or began >= limiter.given_up_at):
             limiter.given_up_at = now
