@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
@@ -216,7 +216,8 @@ class StoredCache(ABC):
         Raises:
             InputError: the database was made by a newer version of this package or by another program.
         """
-        return await self._read(lambda tables: tables.spans(scope, series), _spans_of, ())
+        about = (scope, series), None
+        return await self._read(lambda tables: tables.spans(scope, series), _spans_of, (), about)
 
     async def get(self, scope: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
         """Return the cached parts of a window of a series, cut to it, in order of time.
@@ -230,10 +231,12 @@ class StoredCache(ABC):
         def parts_of(rows: list[Row]) -> tuple[CachedPart[P], ...]:
             found = [(row, part_of(row, series)) for row in rows]
             for row in (row for row, each in found if each is None):
-                self._write(partial(Tables.delete_part, scope=scope, series=series, row=row))
+                delete = partial(Tables.delete_part, scope=scope, series=series, row=row)
+                self._write(delete, (scope, series))
             return parts_within(window, (each for _, each in found if each is not None))
 
-        return await self._read(lambda tables: tables.parts(scope, series, window), parts_of, ())
+        about = (scope, series), window
+        return await self._read(lambda tables: tables.parts(scope, series, window), parts_of, (), about)
 
     async def held(self, scope: bytes, endpoint: str, system_ids: Collection[int] | None) -> dict[int, float]:
         """Return up to when (epoch seconds) each system is held, by one look.
@@ -246,7 +249,8 @@ class StoredCache(ABC):
 
     def put(self, scope: bytes, series: SeriesKey[P], part: P, fetched: float) -> None:
         """Cache a part of a series: it becomes a pending write, encoded by the thread that writes it."""
-        self._write(partial(Tables.write_part, scope=scope, series=series, part=part, fetched=fetched))
+        write = partial(Tables.write_part, scope=scope, series=series, part=part, fetched=fetched)
+        self._write(write, (scope, series))
 
     async def reply(self, scope: bytes, key: ReplyKey[T]) -> Response | None:
         """Return the newest cached reply, with its `date`; `None` if there is none.
@@ -258,30 +262,42 @@ class StoredCache(ABC):
         def made(row: Row | None) -> Response | None:
             return None if row is None else response_of(row)
 
-        return await self._read(lambda tables: tables.reply(scope, key), made, None)
+        return await self._read(lambda tables: tables.reply(scope, key), made, None, ((scope, key), None))
 
     def put_reply(self, scope: bytes, key: ReplyKey[T], response: Response, *, final: bool = False) -> None:
         """Cache a reply that is no series, in place of an older one; `prune` evicts those not final."""
         fetched = self._clock.now() if response.date is None else response.date
         write = partial(Tables.write_reply, scope=scope, key=key, response=response, final=final)
-        self._write(partial(write, fetched=fetched))
+        self._write(partial(write, fetched=fetched), (scope, key))
 
     @abstractmethod
     async def flush(self) -> None:
         """Write the pending writes; no cancel interrupts it, and no fault of the database is raised."""
 
     @abstractmethod
-    def _write(self, work: Callable[[Tables], Steps[None]]) -> None:
-        """Add a pending write."""
+    def _write(self, work: Callable[[Tables], Steps[None]], about: Hashable) -> None:
+        """Add a pending write.
+
+        Args:
+            work: writes.
+            about: the thing that it writes about, as in `_read`.
+        """
 
     @abstractmethod
-    async def _read(self, work: Callable[[Tables], Steps[R]], made: Callable[[R], T], otherwise: T) -> T:
+    async def _read(
+        self,
+        work: Callable[[Tables], Steps[R]],
+        made: Callable[[R], T],
+        otherwise: T,
+        asked: tuple[Hashable, Hashable] | None = None,
+    ) -> T:
         """Return what is made, in a thread, of what is read; the pending writes come first.
 
         Args:
             work: reads.
             made: makes something of it.
             otherwise: what is returned where a cache is as if it were empty.
+            asked: the thing that is read about, and what of it; `None`: of no one thing.
         """
 
 

@@ -8,7 +8,7 @@ transaction of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -126,11 +126,17 @@ class PostgresCache(StoredCache):
         with anyio.CancelScope(shield=True):
             await self._server.aclose()
 
-    def _write(self, work: Callable[[Tables], Steps[None]]) -> None:
+    def _write(self, work: Callable[[Tables], Steps[None]], about: Hashable) -> None:
         """Add a pending write."""
         self._pending.add(work)
 
-    async def _read(self, work: Callable[[Tables], Steps[R]], made: Callable[[R], T], otherwise: T) -> T:
+    async def _read(
+        self,
+        work: Callable[[Tables], Steps[R]],
+        made: Callable[[R], T],
+        otherwise: T,
+        asked: tuple[Hashable, Hashable] | None = None,
+    ) -> T:
         """Return what is made of what is read, after the pending writes.
 
         Raises:

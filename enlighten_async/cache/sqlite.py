@@ -1,34 +1,57 @@
 """The cache in the state file, for all processes of a machine.
 
-All work on the file, encoding and decoding included, is done in threads. A part to be cached is at first a
-pending write: the next transaction of the file, as a rule the one that counts its request, writes it.
+All work on the file, encoding and decoding included, is done in threads: reading for several callers in one
+transaction. A part to be cached is at first a pending write: the next transaction of the file, as a rule the
+one that counts its request, writes it. What was read last is kept in memory, and is good until this process
+writes about the same thing, or another process writes whatever.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import anyio
+from anyio.lowlevel import RunVar
+from attrs import Factory, define
 
 from enlighten_async.cache.base import StoredCache
 from enlighten_async.cache.tables import Steps, Tables
 from enlighten_async.errors import EnlightenError
-from enlighten_async.state import DatabaseUnavailable, FaultLog, retry_while_busy, salt
+from enlighten_async.state import (
+    DatabaseUnavailable,
+    FaultLog,
+    StateFile,
+    Version,
+    is_file_error,
+    retry_while_busy,
+    salt,
+)
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from enlighten_async.cache.pieces import CachedPart
     from enlighten_async.clock import Clock
-    from enlighten_async.state import StateFile
+    from enlighten_async.models.intervals import SeriesResult
+    from enlighten_async.windows import Window
+    from enlighten_async.wire import SeriesKey
 
 R = TypeVar("R")
 T = TypeVar("T")
+P = TypeVar("P", bound="SeriesResult")
 
 CACHE_LOCK_TIMEOUT_S = 1.0
 """Seconds to wait for the file while others write it; after that the cache is as if it were empty."""
+
+MAX_TOGETHER = 16
+"""Looks that are answered in one transaction; the first is handed out when the last one is decoded."""
+
+MAX_KEPT, MAX_KEPT_BYTES = 1024, 1 << 20
+"""Looks that are kept in memory, and the bytes of what they read, as it is in the file."""
 
 logger = logging.getLogger("enlighten_async")
 
@@ -46,6 +69,94 @@ def perform(connection: sqlite3.Connection, work: Callable[[Tables], Steps[T]]) 
         return found
 
 
+@define(eq=False)
+class Look(Generic[R, T]):
+    """A question to the file, and what was found.
+
+    Attributes:
+        work: reads.
+        made: makes something of what is read.
+        result: what was made, once it is over; before, what it is where the file cannot be used.
+        over: whether it is answered.
+        size: bytes of the blobs that were read.
+        version: the file's, when it was read; `None`: it may not be kept.
+        error: the reason why nothing was made, if that is not the file's.
+    """
+
+    work: Callable[[Tables], Steps[R]]
+    made: Callable[[R], T]
+    result: T
+    over: bool = False
+    size: int = 0
+    version: Version | None = None
+    error: Exception | None = None
+    _found: list[R] = Factory(list)
+
+    def read(self, file: StateFile, connection: sqlite3.Connection) -> None:
+        """Read, within a transaction; it may be done again."""
+        self.error = None
+        try:
+            self._found = [perform(connection, self.work)]
+        except Exception as error:
+            if is_file_error(error):
+                raise
+            self.error = error
+        self.version = file.version(connection)
+
+    def finish(self) -> None:
+        """Make something of what was read."""
+        for found in self._found:
+            self.size = _blob_bytes(found)
+            try:
+                self.result = self.made(found)
+            except Exception as error:  # noqa: BLE001 - raised by whoever asked
+                self.error = error
+        self._found, self.over = [], True
+
+
+def _blob_bytes(found: object) -> int:
+    """Return the bytes of the blobs in a row, or in some rows."""
+    if isinstance(found, list | tuple):
+        return sum(map(_blob_bytes, found))
+    return len(found) if isinstance(found, bytes) else 0
+
+
+class LastLooks:
+    """What was read of a file last, by what was asked. For any number of threads, without a lock.
+
+    A look is kept from when it is asked. So one that may have missed a write of this process is not found
+    after that write.
+    """
+
+    def __init__(self) -> None:
+        self._looks: dict[Hashable, dict[Hashable, Look[Any, Any]]] = {}
+        self._count = self._size = 0
+
+    def find(self, about: Hashable, what: Hashable, file: StateFile) -> Look[Any, Any] | None:
+        """Return a look that would find the same now; `None` if there is none, or if that is not known."""
+        look = self._looks.get(about, {}).get(what)
+        good = look is not None and look.over and look.error is None and look.version is not None
+        return look if good and look is not None and look.version == file.version() else None
+
+    def keep(self, about: Hashable, what: Hashable, look: Look[Any, Any]) -> None:
+        """Keep a look that is about to be answered."""
+        if self._count >= MAX_KEPT or self._size >= MAX_KEPT_BYTES:
+            self._looks, self._count, self._size = {}, 0, 0
+        self._looks.setdefault(about, {})[what] = look
+        self._count += 1
+
+    def grow(self, size: int) -> None:
+        """Count the bytes of a look."""
+        self._size += size
+
+    def forget(self, about: Hashable) -> None:
+        """Forget what was read about something that is about to be written."""
+        self._looks.pop(about, None)
+
+
+_last_looks: WeakKeyDictionary[StateFile, LastLooks] = WeakKeyDictionary()
+
+
 class SqliteCache(StoredCache):
     """An `IntervalCache` in the state file, for all who use the file.
 
@@ -60,6 +171,9 @@ class SqliteCache(StoredCache):
     def __init__(self, file: StateFile, *, clock: Clock) -> None:
         super().__init__(clock)
         self.file = file
+        self._last = _last_looks.setdefault(file, LastLooks())
+        self._asked: dict[Look[Any, Any], None] = {}
+        self._turns: RunVar[anyio.Lock] = RunVar("enlighten_async.cache_turn")
         self._faults = FaultLog(
             str(file.path),
             meanwhile="answers are not cached there meanwhile: this process keeps the newest in memory, and "
@@ -70,39 +184,98 @@ class SqliteCache(StoredCache):
     def __repr__(self) -> str:
         return f"<SqliteCache {str(self.file.path)!r} pending={len(self.file.pending)}>"
 
+    async def get(self, scope: bytes, series: SeriesKey[P], window: Window) -> tuple[CachedPart[P], ...]:
+        """Return the cached parts of a window of a series, cut to it, in order of time.
+
+        Raises:
+            InputError: as for `spans`.
+        """
+        spans = self._last.find((scope, series), None, self.file)
+        if spans is not None and not any(window.clip(span.window).seconds for span in spans.result):
+            return ()
+        return await super().get(scope, series, window)
+
     async def flush(self) -> None:
         """Write the pending writes; no cancel interrupts it, and no fault of the file is raised."""
         if not self.file.pending:
             return
         with anyio.CancelScope(shield=True):
             try:
-                await self._in_thread(partial(self.file.read, lambda _: None), None)
+                await self._in_thread(self.file.flush)
             except EnlightenError as error:
                 logger.debug("nothing was written: %s", error)
 
-    def _write(self, work: Callable[[Tables], Steps[None]]) -> None:
+    def _write(self, work: Callable[[Tables], Steps[None]], about: Hashable) -> None:
         """Add a pending write."""
         self.file.pending.add(lambda connection: perform(connection, work))
+        self._last.forget(about)
 
-    async def _read(self, work: Callable[[Tables], Steps[R]], made: Callable[[R], T], otherwise: T) -> T:
-        """Return what is made of what is read, after the pending writes; `otherwise`: it is not possible."""
+    async def _read(
+        self,
+        work: Callable[[Tables], Steps[R]],
+        made: Callable[[R], T],
+        otherwise: T,
+        asked: tuple[Hashable, Hashable] | None = None,
+    ) -> T:
+        """Return what is made of what is read, after the pending writes; `otherwise`: it is not possible.
 
-        def read() -> T:
-            return made(self.file.read(lambda connection: perform(connection, work)))
+        What was read last will do, if it is the same now.
+        """
+        known = None if asked is None else self._last.find(*asked, self.file)
+        if known is not None:
+            found: T = known.result
+            return found
+        look = Look(work, made, otherwise)
+        if asked is not None:
+            self._last.keep(*asked, look)
+        self._asked[look] = None
+        try:
+            async with self._turn():
+                if not look.over:
+                    others = (each for each in self._asked if not (each is look or each.over))
+                    await self._answer([look, *islice(others, MAX_TOGETHER - 1)])
+        finally:
+            del self._asked[look]
+        if look.error is not None:
+            raise look.error
+        return look.result
 
-        return await self._in_thread(read, otherwise)
+    def _turn(self) -> anyio.Lock:
+        """Return the lock of the running event loop."""
+        try:
+            return self._turns.get()
+        except LookupError:
+            turn = anyio.Lock(fast_acquire=True)
+            self._turns.set(turn)
+            return turn
 
-    async def _in_thread(self, work: Callable[[], T], otherwise: T) -> T:
-        """Do blocking work in a thread; if the file cannot be used, log it and return `otherwise`."""
+    async def _answer(self, looks: Sequence[Look[Any, Any]]) -> None:
+        """Answer some looks in one transaction."""
+
+        def read(connection: sqlite3.Connection) -> None:
+            for look in looks:
+                look.read(self.file, connection)
+
+        def answer() -> None:
+            self.file.read(read)
+            for look in looks:
+                look.finish()
+
+        await self._in_thread(answer)
+        for look in looks:
+            look.over = True
+            self._last.grow(look.size)
+
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        """Do blocking work in a thread; if the file cannot be used, log it."""
         # During an outage nobody waits for the file again: one attempt tells whether it is over.
         timeout_s = 0.0 if self._faults else CACHE_LOCK_TIMEOUT_S
         try:
-            found = await retry_while_busy(work, self._clock, timeout_s)
+            await retry_while_busy(work, self._clock, timeout_s)
         except DatabaseUnavailable as fault:
             self._faults.begin(fault)
-            return otherwise
+            return
         if self.file.pending.fault is None:
             self._faults.end()
         else:
             self._faults.begin(self.file.pending.fault)
-        return found

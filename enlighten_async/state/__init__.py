@@ -11,7 +11,7 @@ from enlighten_async.state.backend import (
     StateBackend,
     unavailable,
 )
-from enlighten_async.state.file import FaultLog, PendingWrites, StateFile, state_file
+from enlighten_async.state.file import FaultLog, PendingWrites, StateFile, Version, state_file
 from enlighten_async.state.inspect import (
     INSPECT_LOCK_TIMEOUT_S,
     CorruptFileError,
@@ -23,6 +23,7 @@ from enlighten_async.state.inspect import (
     ExistingFile,
     describe,
     is_database,
+    is_file_error,
     open_existing,
 )
 from enlighten_async.state.migrations import salt
@@ -57,11 +58,13 @@ __all__ = [
     "SqliteBackend",
     "StateBackend",
     "StateFile",
+    "Version",
     "describe",
     "disk_threads",
     "in_thread",
     "in_trio",
     "is_database",
+    "is_file_error",
     "is_url",
     "open_existing",
     "poll_until",

@@ -41,6 +41,8 @@ W = TypeVar("W")
 
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
 Numbered: TypeAlias = dict[int, Work[object]]
+Version: TypeAlias = tuple[int, int]
+"""The number of the opening, and the number that SQLite gives what others have written since."""
 
 MAX_PENDING_WRITES = 256
 """Pending writes while nothing can be written; the oldest are dropped for newer ones."""
@@ -234,6 +236,7 @@ class StateFile:
         self._synchronous = "FULL" if durable else "OFF"
         self._connection: sqlite3.Connection | None = None
         self.identity: tuple[int, int] | None = None
+        self._opened = 0
         self._tried: tuple[int, int] | None = None  # the same of the one that was to be opened last
         self._was_locked = False
         self._lock = Lock()
@@ -279,6 +282,39 @@ class StateFile:
         with self._lock:
             return self._with_pending(work, _BEGIN_READ, tried=True)
 
+    def flush(self) -> None:
+        """Write the pending writes, if another transaction has not done so; blocks.
+
+        Raises:
+            DatabaseBusy: as for `transact`.
+            DatabaseUnavailable: as for `transact`.
+            InputError: as for `transact`.
+        """
+        with self._lock:
+            if self.pending:
+                self._with_pending(lambda _: None, _BEGIN_READ, tried=True)
+
+    def version(self, reader: sqlite3.Connection | None = None) -> Version | None:
+        """Return what is another whenever others have written the file since; `None`: that is not known now.
+
+        It never waits for a lock, so that event loops may call it: it reads the 16 bytes of the file that
+        every transaction changes, which the system has in memory, and only while no thread is at the file.
+
+        Args:
+            reader: the connection given to some work, that asks within its transaction.
+        """
+        if reader is not None:
+            return self._version(reader)
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            with suppress(sqlite3.Error, OSError):
+                if self._connection is not None and self.identity == _identity(self.path):
+                    return self._version(self._connection)
+        finally:
+            self._lock.release()
+        return None
+
     def release(self) -> None:
         """Close the connection; it is opened again when it is needed."""
         with self._lock:
@@ -323,6 +359,11 @@ class StateFile:
             self._connection = None
         self._lock = Lock()
         self._copy, self.pending = None, FileWrites()
+
+    def _version(self, connection: sqlite3.Connection) -> Version | None:
+        if connection is not self._connection:  # but the copy in memory
+            return None
+        return self._opened, connection.execute("PRAGMA data_version").fetchone()[0]
 
     def _with_pending(self, work: Work[T], begin: str, *, tried: bool) -> T:
         """Do some work after the pending writes, or without them if they cannot be written."""
@@ -447,7 +488,7 @@ class StateFile:
         except BaseException:
             connection.close()
             raise
-        self._connection, self.identity = connection, identity
+        self._connection, self.identity, self._opened = connection, identity, next(_openings)
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -469,6 +510,7 @@ class StateFile:
         logger.warning("%s is broken (%s): it is renamed to %s, a new one is begun", self.path, cause, aside)
 
 
+_openings = count(1)
 _files: WeakValueDictionary[tuple[str, bool], StateFile] = WeakValueDictionary()
 _files_lock = Lock()
 _living: WeakSet[StateFile] = WeakSet()

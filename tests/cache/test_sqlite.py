@@ -11,14 +11,16 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
-from enlighten_async.cache import SqliteCache
-from enlighten_async.cache.sqlite import perform
+from enlighten_async.cache import CachedPart, SqliteCache
+from enlighten_async.cache.sqlite import Look, perform
 from enlighten_async.cache.tables import encode
 from enlighten_async.errors import InputError
+from enlighten_async.models import Stats
 from enlighten_async.state import StateFile
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import Window
@@ -426,3 +428,149 @@ def test_only_rows_that_touch_a_window_are_read(
     work = partial(perform, work=lambda tables: tables.parts(SCOPE, SERIES, window))
     rows = weeks_file.read(work)
     assert [Window(*row[:2]) for row in rows] == [hours(hour, hour + 1) for hour in range(first, last + 1)]
+
+
+class Counted(StateFile):
+    """A file that counts its transactions."""
+
+    begun = 0
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], Any], begin: str) -> Any:
+        self.begun += 1
+        return super()._attempt(work, begin)
+
+
+@pytest.fixture
+def counted(path: Path, clock: FakeClock) -> Iterator[tuple[SqliteCache, Counted]]:
+    """Return a cache that something is in, and its file."""
+    file = Counted(path, durable=False)
+    cache = SqliteCache(file, clock=clock)
+    buy(cache, hours(0, 1))
+    file.flush()
+    yield cache, file
+    file.release()
+
+
+async def test_what_was_read_is_not_read_again(counted: tuple[SqliteCache, Counted]) -> None:
+    """Nor is anything looked for in a series of which it is known that it holds nothing there."""
+    cache, file = counted
+    assert await cached(cache) == [hours(0, 1)]
+    file.begun = 0
+    assert await cached(cache) == [hours(0, 1)]
+    assert await cache.get(SCOPE, SERIES, hours(5, 6)) == ()
+    assert file.begun == 0
+
+
+async def test_what_this_process_writes_is_read(
+    counted: tuple[SqliteCache, Counted], clock: FakeClock
+) -> None:
+    """Also what another cache of the same file writes, and what is not on the disk yet; other things stay."""
+    cache, file = counted
+    await cached(cache)
+    SqliteCache(file, clock=clock).put(SCOPE, SERIES, stats_part(hours(2, 3), reported=NOW), NOW)
+    file.begun = 0
+    assert await cache.reply(SCOPE, REPLY) is not None
+    assert file.begun == 0
+    assert await cached(cache) == [hours(0, 1), hours(2, 3)]
+    cache.put_reply(SCOPE, REPLY, response(b"[1]", NOW + 1))
+    reply = await cache.reply(SCOPE, REPLY)
+    assert reply is not None
+    assert reply.body == b"[1]"
+
+
+async def test_what_another_process_writes_is_read(
+    path: Path, counted: tuple[SqliteCache, Counted], clock: FakeClock
+) -> None:
+    """Whatever it was, all is read again."""
+    cache, file = counted
+    await cached(cache)
+    other = open_cache(path, clock)
+    other.put(SCOPE, SERIES, stats_part(hours(2, 3), reported=NOW), NOW)
+    await other.flush()
+    assert await cached(cache) == [hours(0, 1), hours(2, 3)]
+    file.begun = 0
+    assert await cached(cache) == [hours(0, 1), hours(2, 3)]
+    assert file.begun == 0
+    other.file.release()
+
+
+async def test_another_file_of_the_name_is_read(path: Path, counted: tuple[SqliteCache, Counted]) -> None:
+    """One that was deleted is no more, and what is closed has to be looked at again."""
+    cache, file = counted
+    await cached(cache)
+    file.release()
+    file.begun = 0
+    assert await cached(cache) == [hours(0, 1)]
+    assert file.begun == 3
+    path.unlink()
+    assert await cached(cache) == []
+
+
+async def test_while_a_thread_is_at_the_file_it_is_read(counted: tuple[SqliteCache, Counted]) -> None:
+    """An event loop does not wait for the thread."""
+    cache, file = counted
+    await cached(cache)
+    assert file.hold()
+    assert file.version() is None
+    file.let_go()
+    assert file.version() is not None
+
+
+async def test_a_write_while_it_is_read_is_not_missed(
+    counted: tuple[SqliteCache, Counted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read a moment before is not taken for what is cached."""
+    cache, file = counted
+    finish = Look.finish
+
+    def finished_late(look: Look[Any, Any]) -> None:
+        finish(look)
+        if not file.pending:
+            cache.put(SCOPE, SERIES, stats_part(hours(2, 3), reported=NOW), NOW)
+
+    monkeypatch.setattr(Look, "finish", finished_late)
+    assert [span.window for span in await cache.spans(SCOPE, SERIES)] == [hours(0, 1)]
+    assert [span.window for span in await cache.spans(SCOPE, SERIES)] == [hours(0, 1), hours(2, 3)]
+
+
+async def test_what_is_kept_in_memory_is_bounded(
+    counted: tuple[SqliteCache, Counted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By number and by size; then it begins anew."""
+    cache, file = counted
+    monkeypatch.setattr("enlighten_async.cache.sqlite.MAX_KEPT", 3)
+    for hour in range(9):
+        await cache.get(SCOPE, SERIES, hours(hour, hour + 1))
+    assert sum(map(len, cache._last._looks.values())) == 3
+    monkeypatch.setattr("enlighten_async.cache.sqlite.MAX_KEPT", 1000)
+    monkeypatch.setattr("enlighten_async.cache.sqlite.MAX_KEPT_BYTES", 1)
+    await cache.get(SCOPE, SERIES, hours(0, 1))
+    await cache.reply(SCOPE, REPLY)
+    file.begun = 0
+    await cache.get(SCOPE, SERIES, hours(0, 1))
+    assert file.begun == 1
+
+
+async def test_callers_side_by_side_look_together(counted: tuple[SqliteCache, Counted]) -> None:
+    """One transaction answers many; one that fails by its own fault fails alone."""
+    cache, file = counted
+    found = list[tuple[CachedPart[Stats], ...]]()
+    errors = list[TypeError]()
+
+    async def look(hour: int) -> None:
+        found.append(await cache.get(SCOPE, SERIES, hours(hour, hour + 1)))
+
+    async def fail() -> None:
+        with pytest.raises(TypeError) as caught:
+            await cache.held(SCOPE, "stats", [object()])  # type: ignore[list-item]
+        errors.append(caught.value)
+
+    file.begun = 0
+    async with anyio.create_task_group() as tasks:
+        for hour in range(15):
+            tasks.start_soon(look, hour)
+            if hour % 5 == 0:
+                tasks.start_soon(fail)
+    assert sum(bool(each) for each in found) == 1
+    assert (len(found), len(errors)) == (15, 3)
+    assert file.begun <= 4

@@ -1,4 +1,7 @@
-"""The event loop is never blocked: no file, certificate or database is read or written in its thread."""
+"""The event loop is never blocked: no file, certificate or database is read or written in its thread.
+
+But for sixteen bytes of the state file, which tell whether another process has written it.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ import enlighten_async
 from enlighten_async import EnlightenClient, EnlightenError, OAuth, RetryPolicy
 from enlighten_async.emulator.v4.tokens import user_name
 from enlighten_async.oauth.token_files import _load_file
+from enlighten_async.state import StateFile
 from enlighten_async.state.migrations import migrate
 from enlighten_async.state.threads import in_thread
 from enlighten_async.transport import connections
@@ -82,6 +86,8 @@ class Watch:
         """Return the innermost line of the package that led to a call; empty if none did."""
         while frame is not None:
             name = frame.f_code.co_filename
+            if frame.f_code is StateFile._version.__code__:
+                return ""
             if name.startswith(PACKAGE):
                 return f"{name.removeprefix(PACKAGE)}:{frame.f_lineno}"
             frame = frame.f_back
