@@ -156,12 +156,18 @@ def is_about_one(answer: Any) -> bool:
     return not isinstance(answer, SystemId)
 
 
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Log no warnings: there are thousands."""
+    caplog.set_level(logging.ERROR, logger="enlighten_async")
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize(("version", "ask"), ALL)
 async def test_what_a_wrong_value_costs(version: str, ask: Ask, anyio_backend: str) -> None:
     """Decoration never the answer, identity always; and no error is another's, or shows a value."""
-    logging.getLogger("enlighten_async").setLevel(logging.ERROR)
     world = World()
     service = Service(world)
     opened = world.v4 if version == "v4" else world.client
@@ -200,13 +206,13 @@ def told(outcome: Any) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize(("version", "ask"), ALL)
 async def test_a_number_that_is_none_is_told_as_any_other_unreadable_value(
     version: str, ask: Ask, anyio_backend: str
 ) -> None:
     """In place of every number of every answer: what is null and what the coverage says is the same."""
-    logging.getLogger("enlighten_async").setLevel(logging.ERROR)
     world = World()
     service = Service(world)
     opened = world.v4 if version == "v4" else world.client
