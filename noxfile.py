@@ -108,12 +108,11 @@ def smoke(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks; `nox -s bench -- --write` puts the tables into the README files there."""
-    session.install(*group("bench"), ".[cli]")
+    session.install(*group("bench"), *group("tests"), ".[cli,postgres,redis]")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
     common = [word for word in session.posargs if word in {"--smoke", "--write"}]
-    for name in ("quota", "cache", "stall"):
+    for name in ("quota", "cache", "stall", "state"):
         session.run("python", "-m", f"benchmarks.{name}", *common)
-    session.run("python", "-m", "benchmarks.state", *(word for word in common if word == "--smoke"))
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])

@@ -56,7 +56,9 @@ class _LoopClock(AbstractClock):
         return int(asyncio.get_running_loop().time() * 1000)
 
 
-class _SlidingBucket(InMemoryBucket):
+class SlidingBucket(InMemoryBucket):
+    """A sliding window in memory, by the time of the loop."""
+
     _clock = _LoopClock()
 
 
@@ -69,7 +71,7 @@ def _aiolimiter(setting: Setting) -> Callable[[], Awaitable[object]]:
 
 
 def _pyrate(setting: Setting) -> Callable[[], Awaitable[object]]:
-    return Limiter(_SlidingBucket([Rate(setting.minute, int(MINUTE * 1000))])).try_acquire_async
+    return Limiter(SlidingBucket([Rate(setting.minute, int(MINUTE * 1000))])).try_acquire_async
 
 
 def _pyrate_tokens(setting: Setting) -> Callable[[], Awaitable[object]]:
