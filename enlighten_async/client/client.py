@@ -20,6 +20,7 @@ from attrs import evolve
 from enlighten_async.api import v2, v4
 from enlighten_async.api.base import Api
 from enlighten_async.cache import (
+    NOTHING_CACHED,
     IntervalCache,
     MemoryCache,
     PostgresCache,
@@ -335,9 +336,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         if endpoint not in names:
             raise InputError(f"endpoint must be a series, one of {', '.join(names)}, not {endpoint!r:.60}")
         if cache is None:
-            raise InputError(
-                "nothing is cached: give the client state= (a file or PostgreSQL) or interval_cache="
-            )
+            raise InputError(NOTHING_CACHED)
         self._session.transport.check_usable()
         asked = None if system_ids is None else [parse_system_id(each) for each in system_ids]
         with without_waiting():

@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 import anyio
 from attrs import evolve, frozen
 
-from enlighten_async.cache import CachedSpan, PostgresCache, SeriesIndex, without_waiting
+from enlighten_async.cache import NOTHING_CACHED, CachedSpan, PostgresCache, SeriesIndex, without_waiting
 from enlighten_async.errors import (
     BudgetExceeded,
     DecodeError,
@@ -276,9 +276,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         if self._plan.series is None:
             raise InputError(f"{self!r} has no changes: only what answers in intervals of one series has")
         if self._session.cache is None:
-            raise InputError(
-                "nothing is cached: give the client state= (a file or PostgreSQL) or interval_cache="
-            )
+            raise InputError(NOTHING_CACHED)
         if self._streamed or self._over or self._runner is not None:
             raise UsageError("this query is in use already: call the client's method again for a new one")
         self._cached_before = []

@@ -145,6 +145,18 @@ def test_a_server_is_refused_on_trio(url: str, extra: str) -> None:
     assert world.emulator.counts.sent == 0
 
 
+def test_redis_keeps_no_answers() -> None:
+    """Who asks for them is told where they are kept."""
+    pytest.importorskip("redis", reason="an extra is not installed")
+
+    async def ask() -> None:
+        async with World().client(state="redis://127.0.0.1:1") as client:
+            await client.held("rgm_stats")
+
+    with pytest.raises(InputError, match="nothing is cached: give the client state= .a file, or PostgreSQL"):
+        anyio.run(ask)
+
+
 def test_a_client_shows_no_password() -> None:
     """Nor do its parts."""
     pytest.importorskip("redis", reason="an extra is not installed")
