@@ -12,12 +12,12 @@ from importlib import import_module
 from pathlib import Path
 
 import enlighten_async
-from enlighten_async import emulator, export, oauth, testing
+from enlighten_async import emulator, export, fleet, oauth, testing
 from enlighten_async.emulator.faults import FaultOptions
 from enlighten_async.export.answers import UNITS
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
-MODULES = (enlighten_async, emulator, export, oauth, testing)
+MODULES = (enlighten_async, emulator, export, fleet, oauth, testing)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

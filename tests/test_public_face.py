@@ -13,9 +13,9 @@ import attrs
 import pytest
 
 import enlighten_async
-from enlighten_async import cache, limiter, oauth, testing, transport
+from enlighten_async import cache, fleet, limiter, oauth, testing, transport
 
-MODULES = (cache, limiter, oauth, testing, transport)
+MODULES = (cache, fleet, limiter, oauth, testing, transport)
 
 NAMES = """
     APIError Alarm AlarmEvent Alarms Answered AuthenticationError Battery BatteryDay BatteryInterval

@@ -1,0 +1,138 @@
+"""Plan of a fleet: what it will cost and how fresh it will be, before anything is spent. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from attrs import frozen
+
+from enlighten_async.fleet.schedule import (
+    MEAN_DAYLIGHT_S,
+    REPORT_S,
+    Budget,
+    affordable_every,
+    mean_delay,
+    polls_a_day,
+)
+from enlighten_async.limiter import Plan
+from enlighten_async.windows import DAY
+
+PRICED: Final = "Partner"
+"""The plan that charges by request."""
+
+FREE_OF_PARTNER: Final = 10_000
+"""Requests of a month that it does not charge."""
+
+USD_A_REQUEST: Final = 0.005
+"""USD for each request beyond them."""
+
+DAYS_OF_MONTH: Final = 30.0
+"""Days of a month, where a price is told for one."""
+
+
+@frozen
+class KeyShare:
+    """The systems of one key, and what the key may spend on them."""
+
+    systems: int
+    """Their number."""
+    budget: Budget
+    """What is left of the month and the minute."""
+    plan: Plan
+    """The tariff."""
+
+    def affordable(self, daylight: float) -> float:
+        """Return the polls that each system may have in a day, and has a use for."""
+        return min(self.budget.rate(self.systems), daylight / REPORT_S)
+
+
+@frozen
+class FleetPlan:
+    """The cost and the freshness of a fleet, by the quota that is left now.
+
+    It is made of figures that hold on average: daylight of 12 hours (a whole day for series that never
+    rest), clear skies, and systems that all report. Systems that fall silent leave more to the others.
+    """
+
+    systems: int
+    """Number of systems."""
+    fits: bool
+    """Whether the quota carries the cadence that was asked for; it is true where none was."""
+    every: timedelta | None
+    """The longest time between two polls of a system in daylight that was asked for; `None`: as short as the
+    quota allows.
+    """
+    affordable_every: timedelta | None
+    """The shortest such time that the quota carries, of all keys; `None`: it carries nothing now."""
+    requests_per_day: float
+    """Requests a day at the cadence that was asked for, or, where that does not fit, at the one that does."""
+    cost_usd: float | None
+    """USD that a month (30 days) of these requests costs beyond the fee of the plan; `None`: the plan has no
+    name, so that its price is not known.
+    """
+    mean_delay: timedelta | None
+    """Time from when energy was produced until its rows are held, each Wh counted alike; `None`: nothing is
+    polled.
+    """
+
+    def __str__(self) -> str:
+        rate = f"{self.requests_per_day:,.0f} requests a day"
+        price = f", {self.cost_usd:,.2f} USD a month" if self.cost_usd else ""
+        fresh = "" if self.mean_delay is None else f", rows {told(self.mean_delay)} old on average"
+        cadence = self.affordable_every if self.every is None or not self.fits else self.every
+        if cadence is None:
+            return f"{self.systems:,} systems: the quota carries no poll now"
+        over = "" if self.fits or self.every is None else f" (every {told(self.every)} does not fit)"
+        return f"{self.systems:,} systems every {told(cadence)}{over}: {rate}{fresh}{price}"
+
+
+def told(span: timedelta) -> str:
+    """Return a length of time in words, such as "1.5 h"."""
+    minutes = span.total_seconds() / 60
+    if minutes < 90:
+        return f"{minutes:.3g} min"
+    return f"{minutes / 60:.3g} h" if minutes < 72 * 60 else f"{minutes / 1_440:.3g} days"
+
+
+def fleet_plan(
+    keys: Sequence[KeyShare], every: timedelta | None, daylight: float = MEAN_DAYLIGHT_S
+) -> FleetPlan:
+    """Return the plan of the systems of some keys.
+
+    Args:
+        keys: the keys, each with its systems; those without any do not count.
+        every: the cadence that is asked for; `None`: as fresh as the quota allows.
+        daylight: seconds of a day in which a system has news.
+    """
+    used = [key for key in keys if key.systems]
+    rates = [key.affordable(daylight) for key in used]
+    wanted = None if every is None else polls_a_day(max(every.total_seconds(), REPORT_S), daylight)
+    taken = [rate if wanted is None else min(wanted, rate) for rate in rates]
+    requests = sum(key.systems * rate for key, rate in zip(used, taken, strict=True))
+    systems = sum(key.systems for key in used)
+    delays = [key.systems * mean_delay(rate, daylight) for key, rate in zip(used, taken, strict=True)]
+    costs = [_cost(key, rate) for key, rate in zip(used, taken, strict=True)]
+    return FleetPlan(
+        systems=systems,
+        fits=wanted is None or all(rate >= wanted for rate in rates),
+        every=every,
+        affordable_every=_span(max((affordable_every(rate, daylight) for rate in rates), default=0.0)),
+        requests_per_day=requests,
+        cost_usd=None if None in costs else sum(cost or 0.0 for cost in costs),
+        mean_delay=_span(sum(delays) / systems) if systems else None,
+    )
+
+
+def _cost(key: KeyShare, rate: float) -> float | None:
+    """Return what a month of so many polls a day of each system costs, USD; `None` if nobody knows."""
+    if not key.plan.name:
+        return None if key.plan.allows("month") else 0.0
+    charged = key.systems * rate * DAYS_OF_MONTH - FREE_OF_PARTNER
+    return max(0.0, charged) * USD_A_REQUEST if key.plan.name == PRICED else 0.0
+
+
+def _span(seconds: float) -> timedelta | None:
+    """Return seconds as a length of time; `None` for one beyond ten years, such as for ever."""
+    return timedelta(seconds=seconds) if seconds <= 3_650 * DAY else None
