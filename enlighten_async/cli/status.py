@@ -34,7 +34,7 @@ from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Plan, Priority
 from enlighten_async.models import QuotaStatus, QuotaWindow
 from enlighten_async.oauth.oauth import CLIENT_ID
-from enlighten_async.state import PostgresBackend, in_thread, server_backend
+from enlighten_async.state import PostgresBackend, in_thread, is_postgres
 from enlighten_async.transport import Secret
 from enlighten_async.windows import as_datetime
 
@@ -44,6 +44,8 @@ MAX_CLOCK_ERROR_S = 30.0
 PRIORITIES = get_args(Priority)
 
 NO_FILE = "name the state file: enlighten --state FILE store ..., or in ENLIGHTEN_STATE"
+
+COUNTS_ALONE = "this server keeps counts alone: name the state file, or a database in PostgreSQL"
 
 SERIES = ("series", "systems", "spans", "size", "from (UTC)", "to (UTC)")
 ANSWERS = ("answers", "number", "size", "first fetched (UTC)", "last fetched (UTC)")
@@ -340,9 +342,9 @@ def _run(context: CommandContext, work: Callable[[Kept], Awaitable[None]]) -> No
 
     async def on_state() -> None:
         if isinstance(context.state, Secret):
-            server = server_backend(context.state.reveal, SystemClock())
-            if not isinstance(server, PostgresBackend):
-                raise InputError(f"{server} keeps counts alone, and nothing is cached there")
+            if not is_postgres(context.state.reveal()):
+                raise InputError(COUNTS_ALONE)
+            server = PostgresBackend(context.state.reveal, SystemClock())
             try:
                 await work(PostgresUpkeep(server))
             finally:

@@ -552,7 +552,7 @@ class PostgresTokenStore(LastingStore):
 
     def __init__(self, url: str | Secret, *, clock: Clock | None = None) -> None:
         url = Secret(url)  # a traceback that shows variables must not show it
-        if url.reveal().partition(":")[0].lower() not in {"postgresql", "postgres"}:
+        if not state.is_postgres(url.reveal()):
             raise InputError(_URL)
         self._clock = clock or SystemClock()
         self._backend = state.PostgresBackend(url.reveal, self._clock)

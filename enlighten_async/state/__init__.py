@@ -27,7 +27,7 @@ from enlighten_async.state.inspect import (
     open_existing,
 )
 from enlighten_async.state.migrations import salt
-from enlighten_async.state.servers import PostgresBackend, is_url, server_backend
+from enlighten_async.state.servers import PostgresBackend, is_postgres, is_url, server_backend
 from enlighten_async.state.threads import (
     disk_threads,
     in_thread,
@@ -65,6 +65,7 @@ __all__ = [
     "in_trio",
     "is_database",
     "is_file_error",
+    "is_postgres",
     "is_url",
     "open_existing",
     "poll_until",

@@ -42,6 +42,11 @@ def is_url(state: str) -> bool:
     return _URL.match(state) is not None
 
 
+def is_postgres(url: str) -> bool:
+    """Tell whether a URL is one of PostgreSQL, which keeps more than counts."""
+    return url.partition(":")[0].lower() in {"postgresql", "postgres"}
+
+
 def _parts(url: Callable[[], str]) -> SplitResult | None:
     """Return the parts of a URL; `None` if it is not valid: no frame of the caller's error knows it."""
     try:
@@ -548,7 +553,7 @@ def server_backend(url: Callable[[], str], clock: Clock) -> ServerBackend:
         InputError: the URL is not valid, or of a kind that is not known, or the library is not installed.
     """
     scheme = url().partition(":")[0].lower()
-    if scheme in {"postgresql", "postgres"}:
+    if is_postgres(url()):
         return PostgresBackend(url, clock)
     if scheme in {"redis", "rediss", "valkey", "valkeys"}:
         return RedisBackend(url, clock)

@@ -219,7 +219,7 @@ def test_what_is_told_is_json_too(enlighten: Commands, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "extra", "told", "code"),
     [
-        ("redis://127.0.0.1:1", "redis", "redis://127.0.0.1:1 keeps counts alone", 2),
+        ("redis://127.0.0.1:1", "sys", "this server keeps counts alone: name the state file", 2),
         ("postgresql://me:CANARY@127.0.0.1:1/db", "asyncpg", "1/db cannot be reached", 1),
     ],
 )
