@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -36,7 +37,7 @@ from enlighten_async.windows import DAY
 from tests.cache.parts import MONDAY, NOW, REPLY, SCOPE, SERIES, hours, response, stats_part
 from tests.cli.test_process import until
 from tests.state.servers import PostgresServer
-from tests.system.processes.test_kills import WINDOWS, File, Shop
+from tests.system.processes.test_kills import AT_ONCE, WINDOWS, File, Shop, kill_until_done
 from tests.world import API_KEY
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
@@ -123,6 +124,33 @@ def test_two_processes_want_the_same_year(database: PostgresServer, shop: Shop, 
     print(spent, both.sent)  # noqa: T201
     assert sum(one["sent"] for one in spent) == both.sent
     assert WINDOWS <= both.sent <= WINDOWS + 2 * 6
+
+
+class InDatabase(File):
+    """A key whose counts and answers are in a database, which its processes name."""
+
+    url: str
+
+    def start(self, **more: Any) -> subprocess.Popen[str]:
+        """Start a process that buys the year."""
+        return super().start(state=self.url, backend="asyncio", **more)
+
+    def check(self) -> None:
+        """Do nothing: there is no file."""
+
+
+def test_a_year_by_processes_that_are_killed(database: PostgresServer, shop: Shop, tmp_path: Path) -> None:
+    """Again and again, until one is done: 53 requests, and what was on its way."""
+    chance, kills = random.Random(7), 0  # noqa: S311
+    with shop.slow(0.002, 0.03):
+        while kills < 12:
+            bought = InDatabase(shop, tmp_path, f"{chance.getrandbits(128):032x}")
+            bought.url = database.url
+            kill_until_done(bought, chance, 2.0)
+            assert WINDOWS <= bought.sent <= WINDOWS + bought.kills * AT_ONCE
+            kills += bought.kills
+        assert bought.finished(bought.start())["sent"] == 0
+        print(f"{kills} kills")  # noqa: T201
 
 
 async def test_a_query_goes_on_when_the_server_is_back(database: PostgresServer, shop: Shop) -> None:
