@@ -497,7 +497,7 @@ class _Link:
         self._end: asyncio.Task[None] | None = None
 
     async def fetch(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Execute a statement, and return its rows; tried again where the connection was lost meanwhile.
+        """Execute a statement, and return its rows.
 
         Raises:
             DatabaseUnavailable: the server is away.
@@ -509,10 +509,7 @@ class _Link:
 
         self._busy += 1
         try:
-            try:
-                return await self.backend.perform(fetched, timeout_s=FILE_TIMEOUT_S)
-            except state.DatabaseUnavailable:
-                return await self.backend.perform(fetched, timeout_s=FILE_TIMEOUT_S)
+            return await self.backend.perform(fetched, timeout_s=FILE_TIMEOUT_S)
         finally:
             self._busy -= 1
             if self.backend.connected:

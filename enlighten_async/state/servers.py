@@ -273,6 +273,10 @@ CLOSE_TIMEOUT_S = 1.0
 """Seconds for which the end of a connection is waited for."""
 
 
+class ConnectionLost(DatabaseUnavailable):
+    """The connection has ended: the server was started anew, say, or ends those that are idle."""
+
+
 class PostgresBackend(ServerBackend):
     """The texts, and for others the connection, to a database whose tables are made when they are missing.
 
@@ -356,6 +360,15 @@ class PostgresBackend(ServerBackend):
             if new is not None:
                 await connection.execute(_UPSERT_TEXT, found, new)
 
+    async def _bounded(self, work: Callable[[], Coroutine[object, None, T]], timeout_s: float) -> T:
+        """Do some work at the server; again, where it turns out that the connection was lost before."""
+        if self.connected:
+            try:
+                return await super()._bounded(work, timeout_s)
+            except ConnectionLost as lost:
+                logger.debug("%s is connected to anew: %s", self, lost)
+        return await super()._bounded(work, timeout_s)
+
     async def _connected(self) -> asyncpg.Connection:
         """Return the connection, opened anew if it is closed, to tables of the newest schema."""
         if self._connection is None or self._connection.is_closed():
@@ -412,7 +425,13 @@ class PostgresBackend(ServerBackend):
         )
         if isinstance(error, refusals):
             return InputError(f"{self} cannot keep the state ({text}): check URL, user and password")
-        return DatabaseUnavailable(text)
+        lost = (
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,
+            asyncpg.InterfaceError,
+            ConnectionError,
+        )
+        return ConnectionLost(text) if isinstance(error, lost) else DatabaseUnavailable(text)
 
 
 # Redis and Valkey

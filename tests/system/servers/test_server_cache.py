@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import subprocess
@@ -178,6 +179,23 @@ def _restarted(server: PostgresServer, shop: Shop) -> None:
 
 async def _awaited(query: object) -> None:
     await query  # type: ignore[misc]
+
+
+async def test_connections_that_have_ended_are_made_anew(
+    database: PostgresServer, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as idle ones that a server, or a proxy, ends: nobody waits, and nothing is told."""
+    async with client(shop, database) as one:
+        for sent in range(1, 4):
+            await one.summary(1765)
+            await database.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE backend_type = 'client backend' AND pid != pg_backend_pid()"
+            )
+            assert shop.emulator.counts.sent == sent
+        assert (await one.quota()).month.used == sent
+        await one.with_options(only_cached=True, max_age=60).summary(1765)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_nobody_waits_longer_than_he_wants(database: PostgresServer, shop: Shop) -> None:
