@@ -411,7 +411,7 @@ class PostgresBackend(ServerBackend):
             import asyncpg  # noqa: PLC0415 - an extra
         except ImportError:
             raise InputError('PostgreSQL needs asyncpg: pip install "enlighten-async[postgres]"') from None
-        return asyncpg.PostgresError, asyncpg.InterfaceError
+        return asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
 
     def _meaning(self, error: Exception, text: str) -> Exception:
         import asyncpg  # noqa: PLC0415 - an extra
@@ -429,6 +429,7 @@ class PostgresBackend(ServerBackend):
             asyncpg.PostgresConnectionError,
             asyncpg.OperatorInterventionError,
             asyncpg.InterfaceError,
+            asyncpg.InternalClientError,  # the end of an idle connection was not read in time
             ConnectionError,
         )
         return ConnectionLost(text) if isinstance(error, lost) else DatabaseUnavailable(text)

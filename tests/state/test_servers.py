@@ -12,7 +12,7 @@ import pytest
 from enlighten_async import EnlightenClient
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import InputError
-from enlighten_async.state import server_backend
+from enlighten_async.state import DatabaseUnavailable, PostgresBackend, server_backend
 from enlighten_async.state.servers import ServerUrl, is_url, redis_url
 from tests.world import API_KEY, World
 
@@ -143,6 +143,31 @@ def test_a_server_is_refused_on_trio(url: str, extra: str) -> None:
 
     anyio.run(ask, backend="trio")
     assert world.emulator.counts.sent == 0
+
+
+@pytest.mark.parametrize("name", ["InternalClientError", "AdminShutdownError", "ConnectionDoesNotExistError"])
+async def test_work_is_done_again_where_the_connection_had_ended(
+    name: str, monkeypatch: pytest.MonkeyPatch, anyio_backend_name: str
+) -> None:
+    """Once, and by another connection."""
+    asyncpg = pytest.importorskip("asyncpg", reason="an extra is not installed")
+    if anyio_backend_name == "trio":
+        pytest.skip("asyncio only")
+    backend = PostgresBackend(lambda: "postgresql://h", SystemClock())
+    ended = [getattr(asyncpg, name)("it has ended"), None, getattr(asyncpg, name)("again")]
+
+    async def work() -> str:
+        if (error := ended.pop(0)) is not None:
+            raise error
+        return "done"
+
+    for _ in range(2):
+        monkeypatch.setattr(PostgresBackend, "connected", len(ended) == 3)
+        if ended[1:]:
+            assert await backend._bounded(work, 1.0) == "done"
+        else:  # it had just been made
+            with pytest.raises(DatabaseUnavailable, match="again"):
+                await backend._bounded(work, 1.0)
 
 
 def test_redis_keeps_no_answers() -> None:
