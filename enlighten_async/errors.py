@@ -322,9 +322,7 @@ class DecodeError(EnlightenError):
         self.path = path
         """Where in the body it went wrong, such as `$.intervals[0].end_at`."""
         self.response = response
-        """The answer as it came, known secrets masked; of one with more values than any answer may have, the
-        first mebibyte.
-        """
+        """The answer as it came, known secrets masked: the first mebibyte of it."""
         self.passing = passing
         """Whether the body is empty or cut off, so that the next one may be whole."""
 

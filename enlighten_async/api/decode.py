@@ -40,7 +40,7 @@ UNREAD_FIGURES = "figures that cannot be read are null"
 _SMALL_BODY_BYTES = 65_536
 """Bytes of a body that cannot have too many of them."""
 
-_LENIENT_BYTES = 4 << 20
+_LENIENT_BYTES = 2 << 20
 """Bytes of the largest body that is read where it is no JSON in UTF-8."""
 
 _KEPT_BODY_BYTES = 1 << 20

@@ -70,7 +70,7 @@ def parse_body(decoder: msgspec.json.Decoder[B], response: Response, system_id: 
         better = normalized(response.body)
         if better is None:
             raise
-        failure = error
+        failure = error.with_traceback(None)  # whose frames hold the body, and this error
     else:
         return check_system(body, system_id, response)
     try:

@@ -17,6 +17,7 @@ from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, Interv
 from enlighten_async.errors import (
     APIError,
     BudgetExceeded,
+    DecodeError,
     EnlightenError,
     RangeError,
     RequestTimeout,
@@ -32,7 +33,7 @@ from enlighten_async.query.in_flight import SharedRequest
 from enlighten_async.query.plan import Part
 from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.retry import is_outage, is_overload
-from enlighten_async.state import in_thread, run_shielded
+from enlighten_async.state import in_body_thread
 from enlighten_async.transport import LARGE_BODY_BYTES, Credentials, Exchange
 from enlighten_async.windows import DAY, Window, as_datetime
 from enlighten_async.wire import ReplyKey, Request, Response, WindowRequests
@@ -109,11 +110,13 @@ class DecodedOnce:
     _failure: EnlightenError | None = None
 
     def fill(self, response: Response) -> None:
-        """Decode the response."""
+        """Decode the response; of a large one, an error keeps the beginning."""
         try:
             self._part, self.failed = self.decode(response), False
         except EnlightenError as failure:
             self._failure = failure.with_traceback(None)  # whose frames hold the body, and this
+            if isinstance(failure, DecodeError):
+                failure.response = evolve(response, body=response.body[:LARGE_BODY_BYTES])
 
     def __call__(self, response: Response) -> Part:
         """Return the part of the response that was decoded, or raise its error."""
@@ -278,7 +281,7 @@ class Fetcher:
         response = None if key is None else await cache.reply(scope, key)
         if response is not None and len(response.body) > CACHED_BODY_BYTES and self.index.max_age != 0:
             decoded = DecodedOnce(request.decode)
-            await self._decode(decoded, response)
+            await in_body_thread(partial(decoded.fill, response))
             request = evolve(request, decode=decoded)
         return None if key is None or response is None else self._still_valid(request, key, response)
 
@@ -514,7 +517,7 @@ class Fetcher:
         decoded = DecodedOnce(request.decode)
         try:
             if response.status == 200:
-                await run_shielded(partial(self._decode, decoded, response))
+                await in_body_thread(partial(decoded.fill, response))
         finally:
             if decoded.failed:
                 response = evolve(response, body=response.body[:LARGE_BODY_BYTES])
@@ -561,11 +564,6 @@ class Fetcher:
             self._cache(self.session.cache, request, part, response)
         segment.accept(part)
         return None
-
-    async def _decode(self, decoded: DecodedOnce, response: Response) -> None:
-        """Decode a large body, one at a time: it takes much memory, and time of the interpreter."""
-        async with self.session.decoding:
-            await in_thread(partial(decoded.fill, response))
 
     def _count_failure(
         self, segment: SegmentState, request: Request[Part], grant: Grant, failure: EnlightenError

@@ -142,7 +142,6 @@ class Session:
         clock: the source of time.
         retry: the policy for failures that may pass.
         max_concurrency: segments of one query that are fetched side by side.
-        decoding: held while a large body is decoded.
         turn: taken, and given back at once, before each piece of long work on the event loop: there is one
             of them in a round of the loop, of all queries.
         cache: answers paid for before; `None` if nothing is cached.
@@ -158,7 +157,6 @@ class Session:
     clock: Clock
     retry: RetryPolicy
     max_concurrency: int = MAX_IN_FLIGHT
-    decoding: anyio.Lock = Factory(anyio.Lock)
     turn: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None
     in_flight: InFlight = Factory(InFlight)

@@ -30,6 +30,7 @@ from enlighten_async.state.migrations import salt
 from enlighten_async.state.servers import PostgresBackend, is_postgres, is_url, server_backend
 from enlighten_async.state.threads import (
     disk_threads,
+    in_body_thread,
     in_thread,
     in_trio,
     poll_until,
@@ -61,6 +62,7 @@ __all__ = [
     "Version",
     "describe",
     "disk_threads",
+    "in_body_thread",
     "in_thread",
     "in_trio",
     "is_database",

@@ -23,6 +23,9 @@ T = TypeVar("T")
 MAX_DISK_THREADS = 4
 """Threads of one event loop that may be at the disk at the same time."""
 
+SHORT_SWITCH_INTERVAL_S = 0.0005
+"""Seconds for which a thread with a large body keeps the interpreter, at most, where others want it."""
+
 FIRST_POLL_INTERVAL_S, MAX_POLL_INTERVAL_S = 0.001, 0.05
 """Seconds between two attempts to get a lock: the first pause, and the longest."""
 
@@ -30,6 +33,7 @@ POLL_INTERVAL_GROWTH = 1.5
 """Factor from one pause to the next."""
 
 _disk_threads: RunVar[CapacityLimiter] = RunVar("enlighten_async.disk_threads")
+_body_threads: RunVar[CapacityLimiter] = RunVar("enlighten_async.body_threads")
 
 
 def disk_threads() -> CapacityLimiter:
@@ -52,6 +56,40 @@ async def in_thread(work: Callable[[], T]) -> T:
     So the next work of the caller, such as what is written at its end, never meets this one half done.
     """
     return await run_shielded(partial(anyio.to_thread.run_sync, work, limiter=disk_threads()))
+
+
+async def in_body_thread(work: Callable[[], T]) -> T:
+    """Do so with work on a large body, one after another, as it takes much memory.
+
+    Such work keeps the interpreter busy, and other threads get it only after a switch interval: the event
+    loop would wait that long after each read from a socket, which with 50 of them is a quarter of a second.
+    So the interval is short meanwhile.
+    """
+    worker = partial(_with_short_switch_interval, work)
+    return await run_shielded(partial(anyio.to_thread.run_sync, worker, limiter=_body_thread()))
+
+
+def _body_thread() -> CapacityLimiter:
+    try:
+        return _body_threads.get()
+    except LookupError:
+        limiter = CapacityLimiter(1)
+        _body_threads.set(limiter)
+        return limiter
+
+
+def _with_short_switch_interval(work: Callable[[], T]) -> T:
+    # With two event loops at it, the first that ends restores the interval, which only costs the other time.
+    before = sys.getswitchinterval()
+    if before <= SHORT_SWITCH_INTERVAL_S:
+        return work()
+    sys.setswitchinterval(SHORT_SWITCH_INTERVAL_S)
+    during = sys.getswitchinterval()
+    try:
+        return work()
+    finally:
+        if sys.getswitchinterval() == during:  # else the user has set another one meanwhile
+            sys.setswitchinterval(before + 0.5e-6)  # Python cuts it to whole microseconds
 
 
 async def poll_until(

@@ -23,7 +23,7 @@ import httpx
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
-from enlighten_async.state import in_thread
+from enlighten_async.state import in_body_thread
 from enlighten_async.transport.body import Body, BodyError, Head
 from enlighten_async.transport.connections import Pool, Verify, proxy_for, show_to_respx
 from enlighten_async.transport.credentials import Redactor, Secret, install_filter, masked
@@ -117,7 +117,7 @@ class CredentialTransport(httpx.AsyncBaseTransport):
             now = self._clock.monotonic()
             if exchange.place is None:
                 return complete(exchange, raw.status, head, body.finish(), now)
-            await in_thread(partial(_complete, exchange, raw.status, head, body, now))
+            await in_body_thread(partial(_complete, exchange, raw.status, head, body, now))
             assert exchange.response is not None  # noqa: S101 - set just now
             return exchange.response
         finally:

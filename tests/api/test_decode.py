@@ -157,6 +157,13 @@ def test_an_odd_body_of_many_objects_is_not_normalized() -> None:
     assert decode.normalized(b"[" + row + b"," + b",".join([digits] * 1_001) + b"]") is None
 
 
+@pytest.mark.parametrize(("mebibytes", "is_read"), [(1, True), (3, False)])
+def test_a_large_body_that_is_no_json_is_not_read_leniently(mebibytes: int, is_read: bool) -> None:
+    """That is one step of the interpreter, for which the event loop waits in whatever thread it is done."""
+    body = b'{"system_id": NaN, "pad": "%b"}' % (b"." * (mebibytes << 20))
+    assert (decode._read_leniently(body) is not None) == is_read
+
+
 NAMES = st.sampled_from(
     [
         "systems",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import pickle
+import weakref
 from datetime import UTC, datetime
 from typing import Any
 
@@ -362,3 +364,19 @@ def test_a_figure_of_another_kind_costs_itself_alone(told: object, read: float |
     note = "figures that cannot be read are null: wh_del"
     assert (note in stats.coverage.notes) == (read is None)
     assert stats.coverage.complete == (read is not None)
+
+
+def test_an_answer_that_had_to_be_normalized_is_freed_at_once() -> None:
+    """It does not wait for a collection of cycles: fifty of them would fill the memory."""
+    rows = b'[{"end_at":"2025-06-15T12:45:00Z","wh_del":1}]'
+    body = b'{"system_id":%d,"total_devices":1,"intervals":%b,"meter_intervals":[]}' % (SYSTEM, rows)
+    response = Response(status=200, body=body, content_type="application/json", date=DATE)
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(rgm_stats(response, SYSTEM, None).intervals) == 1
+        freed = weakref.ref(response)
+        del response
+        assert freed() is None
+    finally:
+        gc.enable()

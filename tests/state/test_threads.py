@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 
@@ -15,11 +16,12 @@ from enlighten_async.state import (
     DatabaseBusy,
     DatabaseUnavailable,
     disk_threads,
+    in_body_thread,
     in_thread,
     poll_until,
     retry_while_busy,
 )
-from enlighten_async.state.threads import MAX_DISK_THREADS, MAX_POLL_INTERVAL_S
+from enlighten_async.state.threads import MAX_DISK_THREADS, MAX_POLL_INTERVAL_S, SHORT_SWITCH_INTERVAL_S
 from enlighten_async.testing import FakeClock
 
 
@@ -182,3 +184,44 @@ def test_a_native_cancel_waits_for_the_thread_too() -> None:
 
     asyncio.run(run())
     assert done == ["work", "cancelled"]
+
+
+@pytest.fixture
+def switch_interval() -> Iterator[None]:
+    """Restore the switch interval of the interpreter after the test."""
+    before = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("switch_interval")
+@pytest.mark.parametrize(
+    ("before", "set_meanwhile", "during", "after"),
+    [
+        (0.005, None, SHORT_SWITCH_INTERVAL_S, 0.005),
+        (0.0001, None, 0.0001, 0.0001),
+        (0.003001, None, SHORT_SWITCH_INTERVAL_S, 0.003001),
+        (0.005, 0.002, SHORT_SWITCH_INTERVAL_S, 0.002),
+    ],
+    ids=["default", "shorter already", "of another length", "set by the user meanwhile"],
+)
+@pytest.mark.parametrize("failing", [False, True])
+async def test_threads_change_often_while_a_large_body_is_worked_on(
+    before: float, set_meanwhile: float | None, during: float, after: float, failing: bool
+) -> None:
+    """So that the event loop waits for none; afterwards all is as before."""
+    sys.setswitchinterval(before + 0.5e-6)
+    seen: list[float] = []
+
+    def work() -> None:
+        seen.append(sys.getswitchinterval())
+        if set_meanwhile is not None:
+            sys.setswitchinterval(set_meanwhile + 0.5e-6)
+        if failing:
+            raise Taken
+
+    try:
+        await in_body_thread(work)
+    except Taken:
+        assert failing
+    assert (*seen, sys.getswitchinterval()) == pytest.approx((during, after))
