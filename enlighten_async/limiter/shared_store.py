@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -303,7 +304,10 @@ class SharedQuotaStore:
             return
         with anyio.CancelScope(shield=True):
             try:
-                await self._commit(SYNC_TIMEOUT_S)
+                if self._turn().locked():
+                    await state.run_shielded(partial(self._write_noted, refresh=refresh))
+                else:
+                    await self._write_noted(refresh=refresh)
             except state.DatabaseUnavailable as error:
                 self._begin_fault(error)
                 if refresh and self.backend.remote:
@@ -312,6 +316,17 @@ class SharedQuotaStore:
                 if refresh:
                     raise
                 logger.debug("nothing was written: %s", error)
+
+    async def _write_noted(self, *, refresh: bool) -> None:
+        """Write what was noted, unless the commit that was under way has done so; decide what is asked.
+
+        Raises:
+            DatabaseUnavailable: that is not possible.
+        """
+        async with self._turn():
+            if refresh or self._state.pending:
+                asked = [each for each in self._asked if not each.asked.rank]
+                await self._commit(TAKE_TIMEOUT_S if asked else SYNC_TIMEOUT_S, *asked)
 
     async def aclose(self) -> None:
         """Write what was noted and close the backend; it is opened again when it is needed."""

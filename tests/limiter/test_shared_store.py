@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import sqlite3
@@ -386,6 +387,7 @@ class Remote(MemoryBackend):
         away: whether it cannot be reached.
         durable: whether it says that it forgets nothing.
         gate: lets an update go on; `None`: at once.
+        returns: lets an update that is committed return.
     """
 
     remote = True
@@ -394,6 +396,7 @@ class Remote(MemoryBackend):
         super().__init__(clock)
         self.updates, self.away, self.durable = 0, False, durable
         self.gate: anyio.Event | None = None
+        self.returns: anyio.Event | None = None
 
     def __str__(self) -> str:
         return "server://host"
@@ -408,6 +411,8 @@ class Remote(MemoryBackend):
         if self.away:
             raise DatabaseUnavailable("connection refused")
         await super().update(name, Told(change, self.durable), timeout_s=timeout_s)
+        if self.returns is not None:
+            await self.returns.wait()
 
 
 class Told:
@@ -443,6 +448,64 @@ async def test_what_is_asked_meanwhile_is_decided_together() -> None:
         await anyio.wait_all_tasks_blocked()
         backend.gate.set()
     assert (len(decided), backend.updates - before) == (9, 2)
+
+
+async def test_what_is_settled_meanwhile_is_written_together() -> None:
+    """By all callers of `sync` in one update, which also decides what is asked by then."""
+    backend = Remote(clock := a_clock())
+    store = remote_store(backend, clock)
+    await use(store, 1)
+    for ticket in range(2, 8):
+        assert await store.take(Take(ticket, PLAN), NOW) is None
+    before, backend.gate = backend.updates, anyio.Event()
+
+    async def answered(ticket: int) -> None:
+        settle(store, ticket, landed())
+        await store.sync()
+
+    async def ask(ticket: int) -> None:
+        assert await store.take(Take(ticket, PLAN), NOW) is None
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answered, 2)
+        await anyio.wait_all_tasks_blocked()
+        for ticket in range(3, 8):
+            tasks.start_soon(answered, ticket)
+        tasks.start_soon(ask, 8)
+        await anyio.wait_all_tasks_blocked()
+        backend.gate.set()
+    assert backend.updates - before == 2
+    other = remote_store(backend, clock)
+    await other.sync(refresh=True)
+    found = other.read(lambda state: state.snapshot(PLAN, NOW))
+    assert (found.used["month"], found.in_flight) == (8, 1)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_native_cancel_does_not_keep_what_was_settled_from_being_written() -> None:
+    """By a caller that waits for another's update; the cancel comes after that."""
+    backend = Remote(clock := a_clock())
+    store = remote_store(backend, clock)
+    await use(store, 1)
+    for ticket in (2, 3):
+        assert await store.take(Take(ticket, PLAN), NOW) is None
+    backend.returns = anyio.Event()
+    settle(store, 2, landed())
+    first = asyncio.create_task(store.sync())
+    await anyio.wait_all_tasks_blocked()
+    settle(store, 3, landed())
+    second = asyncio.create_task(store.sync())
+    await anyio.wait_all_tasks_blocked()
+    second.cancel()
+    await anyio.wait_all_tasks_blocked()
+    backend.returns.set()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    await first
+    other = remote_store(backend, clock)
+    await other.sync(refresh=True)
+    found = other.read(lambda state: state.snapshot(PLAN, NOW))
+    assert (found.used["month"], found.in_flight) == (3, 0)
 
 
 async def test_a_caller_that_is_cancelled_is_not_decided_with_the_others() -> None:
