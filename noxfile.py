@@ -164,7 +164,7 @@ def kills(session: nox.Session) -> None:
 @nox.session
 def servers(session: nox.Session) -> None:
     """State on servers, which are killed and emptied, and processes too: those servers that are installed."""
-    session.install(*group("tests"), ".[postgres,redis,trio]")
+    session.install(*group("tests"), ".[cli,postgres,redis,trio]")
     session.run("pytest", "-rs", "-n", "12", "tests/system/servers", "-m", "servers", *session.posargs)
 
 

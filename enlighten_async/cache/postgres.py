@@ -122,7 +122,7 @@ class PostgresCache(StoredCache):
         """Close the connection, after one more attempt to write; it is opened again when it is needed."""
         await self.flush()
         if self._pending:
-            logger.warning("%s: %d answers could not be cached there", self._server, len(self._pending))
+            logger.warning("%s: answers that could not be cached there: %d", self._server, len(self._pending))
         with anyio.CancelScope(shield=True):
             await self._server.aclose()
 

@@ -178,7 +178,7 @@ async def test_what_cannot_be_written_at_the_end_is_told(
     server.away = "Connection refused"
     buy(cache, 0)
     await cache.aclose()
-    assert warnings(caplog)[-1].endswith("1 answers could not be cached there")
+    assert warnings(caplog)[-1].endswith("answers that could not be cached there: 1")
 
 
 async def test_a_part_that_cannot_be_read_goes(server: Server, cache: PostgresCache) -> None:

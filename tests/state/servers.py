@@ -205,12 +205,14 @@ class PostgresServer:
     def stand_still(self) -> None:
         """Let it answer nothing, nor any of its processes."""
         for process in self._processes():
-            os.kill(process, signal.SIGSTOP)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Let it answer again."""
         for process in self._processes():
-            os.kill(process, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
 
     def _processes(self) -> list[int]:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
