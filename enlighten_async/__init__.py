@@ -1,29 +1,86 @@
 """Async Python SDK for Enphase's Enlighten Systems API: an exact answer for the fewest requests."""
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from enlighten_async import errors, models
+from enlighten_async.lazy import lazy_names
+
 if TYPE_CHECKING:
-    from enlighten_async.errors import *  # noqa: F403 - every name is public
-    from enlighten_async.models import *  # noqa: F403
-    from enlighten_async.public import *  # noqa: F403
-    from enlighten_async.public import __all__ as __all__
+    from enlighten_async.api.v2.api import authorization_url, parse_redirect
+    from enlighten_async.client import EnlightenClient
+    from enlighten_async.errors import *  # noqa: F403 - every error is public
+    from enlighten_async.export import Export, Table, concat, write
+    from enlighten_async.limiter import Plan
+    from enlighten_async.models import *  # noqa: F403 - every model is public
+    from enlighten_async.oauth import (
+        FileTokenStore,
+        LoginRequest,
+        MemoryTokenStore,
+        OAuth,
+        PostgresTokenStore,
+        StateTokenStore,
+        Tokens,
+        TokenStore,
+    )
+    from enlighten_async.query import (
+        Answered,
+        Failed,
+        Progress,
+        Query,
+        QueryPool,
+        RequestEvent,
+        ResponseEvent,
+        as_completed,
+    )
+    from enlighten_async.retry import RetryPolicy
+    from enlighten_async.windows import Window
 else:
-    # Loaded when one is first used: the command line answers `--version` without them.
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "api.v2.api": "authorization_url parse_redirect",
+            "client": "EnlightenClient",
+            "errors": " ".join(errors.__all__),
+            "export": "Export Table concat write",
+            "limiter": "Plan",
+            "models": " ".join(models.__all__),
+            "oauth": (
+                "FileTokenStore LoginRequest MemoryTokenStore OAuth PostgresTokenStore StateTokenStore "
+                "Tokens TokenStore"
+            ),
+            "query": "Answered Failed Progress Query QueryPool RequestEvent ResponseEvent as_completed",
+            "retry": "RetryPolicy",
+            "windows": "Window",
+        },
+    )
 
-    def __getattr__(name: str) -> object:
-        """Return a module of the package, or a public name."""
-        if name.startswith("__") and name != "__all__":
-            raise AttributeError(name)
-        if find_spec(f"{__name__}.{name}"):
-            return import_module(f"{__name__}.{name}")
-        public = import_module(f"{__name__}.public")
-        if name not in {*public.__all__, "__all__"}:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals().update({each: getattr(public, each) for each in (*public.__all__, "__all__")})
-        return globals()[name]
-
-    def __dir__() -> list[str]:
-        """Return the names of the module."""
-        return sorted({*globals(), *__getattr__("__all__")})
+__all__ = [
+    "Answered",
+    "EnlightenClient",
+    "Export",
+    "Failed",
+    "FileTokenStore",
+    "LoginRequest",
+    "MemoryTokenStore",
+    "OAuth",
+    "Plan",
+    "PostgresTokenStore",
+    "Progress",
+    "Query",
+    "QueryPool",
+    "RequestEvent",
+    "ResponseEvent",
+    "RetryPolicy",
+    "StateTokenStore",
+    "Table",
+    "TokenStore",
+    "Tokens",
+    "Window",
+    "as_completed",
+    "authorization_url",
+    "concat",
+    "parse_redirect",
+    "write",
+]
+__all__ += errors.__all__
+__all__ += models.__all__

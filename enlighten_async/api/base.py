@@ -6,8 +6,8 @@ from datetime import date
 from typing import Literal, Protocol, Unpack
 
 from enlighten_async import models
+from enlighten_async.api.paging import SystemFilters
 from enlighten_async.api.ranges import DayRange, TimeRange
-from enlighten_async.api.systems import SystemFilters
 from enlighten_async.query import ApiVersion
 from enlighten_async.query.plan import AnswerPlan, QueryPlan
 from enlighten_async.windows import Moment

@@ -1,11 +1,11 @@
-"""Lists that the service hands out page by page, and the one loop that follows their pages."""
+"""Lists that the service hands out page by page, their filters, and the one loop that follows their pages."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Hashable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Collection, Generator, Hashable, Sequence
+from typing import Generic, TypeAlias, TypedDict, TypeVar
 from zoneinfo import ZoneInfo
 
 from enlighten_async.cache import SeriesIndex
@@ -19,6 +19,20 @@ T_co = TypeVar("T_co", covariant=True)
 
 Seen = frozenset[Hashable]
 """Identities of all that pages have listed so far."""
+
+Filter: TypeAlias = str | Collection[str] | None
+"""A value, or several of which one must match; `None` lets all pass."""
+
+
+class SystemFilters(TypedDict, total=False):
+    """The API's filters of systems, by v2's names and in its order; systems have to pass all of them."""
+
+    system_id: int | str | Collection[int | str] | None
+    system_name: Filter
+    status: Filter
+    reference: Filter
+    installer: Filter
+    connection_type: Filter
 
 
 class Pages(ABC, Generic[P, C]):

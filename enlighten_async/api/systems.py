@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, MutableMapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, ClassVar, TypeAlias, TypedDict
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
@@ -23,20 +23,6 @@ from enlighten_async.models.systems import Summary, System, SystemId, Systems, S
 from enlighten_async.query.plan import Part, Segments
 from enlighten_async.windows import Window, calendar_day
 from enlighten_async.wire import Request, Response, is_text
-
-Filter: TypeAlias = str | Collection[str] | None
-"""A value, or several of which one must match; `None` lets all pass."""
-
-
-class SystemFilters(TypedDict, total=False):
-    """The API's filters of systems, by v2's names and in its order; systems have to pass all of them."""
-
-    system_id: int | str | Collection[int | str] | None
-    system_name: Filter
-    status: Filter
-    reference: Filter
-    installer: Filter
-    connection_type: Filter
 
 
 @frozen

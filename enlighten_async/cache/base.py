@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -29,7 +30,21 @@ T = TypeVar("T")
 NOTHING_CACHED = "nothing is cached: give the client state= (a file, or PostgreSQL) or interval_cache="
 """The text of the error of a question to the cache, where there is none."""
 
+may_wait: ContextVar[bool] = ContextVar("enlighten_async.cache_may_wait", default=True)
+"""Whether reading may wait for a server that is away."""
+
 logger = logging.getLogger("enlighten_async")
+
+
+@contextmanager
+def without_waiting() -> Iterator[None]:
+    """Have reading fail at once, within, where the server is away."""
+    before = may_wait.get()
+    may_wait.set(False)
+    try:
+        yield
+    finally:
+        may_wait.set(before)
 
 
 @runtime_checkable

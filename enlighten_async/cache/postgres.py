@@ -8,9 +8,7 @@ transaction of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import anyio
 from attrs import frozen
 
-from enlighten_async.cache.base import StoredCache
+from enlighten_async.cache.base import StoredCache, may_wait
 from enlighten_async.cache.tables import Row, Statement, Steps, Tables
 from enlighten_async.cache.upkeep import (
     ENTRY_COLUMNS,
@@ -62,19 +60,6 @@ CACHE_TIMEOUT_S = 10.0
 """Seconds that one look at the server, or the writes before it, may take."""
 
 logger = logging.getLogger("enlighten_async")
-
-_waits: ContextVar[bool] = ContextVar("enlighten_async.cache_waits", default=True)
-
-
-@contextmanager
-def without_waiting() -> Iterator[None]:
-    """Have reading fail at once, within, where the server is away."""
-    before = _waits.get()
-    _waits.set(False)
-    try:
-        yield
-    finally:
-        _waits.set(before)
 
 
 class PostgresCache(StoredCache):
@@ -146,7 +131,7 @@ class PostgresCache(StoredCache):
             try:
                 found = await self._perform(work)
             except DatabaseUnavailable as fault:
-                if not _waits.get() or self._clock.monotonic() > self._away_since + MAX_AWAY_S:
+                if not may_wait.get() or self._clock.monotonic() > self._away_since + MAX_AWAY_S:
                     raise unavailable(self._server, fault) from None
             else:
                 return await in_thread(partial(made, found))

@@ -18,6 +18,7 @@ import zlib
 from array import array
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import blake2b
 from itertools import count
 from typing import Any, Final, TypeAlias, TypeVar
@@ -51,24 +52,23 @@ BLOB_FORMAT: Final = b"\x01"
 COMPRESSION_LEVEL: Final = 1
 """Level of zlib: a higher one makes blobs a tenth smaller, and takes three times as long."""
 
-MODELS: Final[dict[str, type[SeriesResult]]] = {
-    model.__name__: model
-    for model in (
-        models.Battery,
-        models.ConsumptionStats,
-        models.EnergyExportTelemetry,
-        models.EnergyImportTelemetry,
-        models.EvChargerTelemetry,
-        models.EvseTelemetry,
-        models.HpTelemetry,
-        models.MicroTelemetry,
-        models.ProductionMeter,
-        models.RgmStats,
-        models.Stats,
-        models.StorageTelemetry,
-    )
-}
-"""The types of part that are cached, by name."""
+MODELS: Final = frozenset(
+    {
+        "Battery",
+        "ConsumptionStats",
+        "EnergyExportTelemetry",
+        "EnergyImportTelemetry",
+        "EvChargerTelemetry",
+        "EvseTelemetry",
+        "HpTelemetry",
+        "MicroTelemetry",
+        "ProductionMeter",
+        "RgmStats",
+        "Stats",
+        "StorageTelemetry",
+    }
+)
+"""Names of the types of part that are cached."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
@@ -91,7 +91,7 @@ class Unreadable(Exception):
 
 def encode(part: SeriesResult) -> bytes:
     """Return a part as a blob."""
-    content = {"model": type(part).__name__, "part": _converter.unstructure(part)}
+    content = {"model": type(part).__name__, "part": _converter().unstructure(part)}
     return BLOB_FORMAT + zlib.compress(msgspec.msgpack.encode(content), COMPRESSION_LEVEL)
 
 
@@ -117,7 +117,7 @@ def decode_any(blob: object) -> SeriesResult:
         raise Unreadable("has another format")
     try:
         content = msgspec.msgpack.decode(zlib.decompress(memoryview(blob)[1:]))
-        return _converter.structure(content["part"], MODELS[content["model"]])
+        return _converter().structure(content["part"], _model(content["model"]))
     except _ERRORS as error:
         raise Unreadable(f"is damaged: {error}") from None
 
@@ -153,33 +153,42 @@ def _series(columns: list[tuple[str, str, bytes]], kind: Any) -> Series[Any]:
     return Series(kind.__args__[0], found)
 
 
-def _without_receipt(model: type[Any]) -> Callable[[Any], dict[str, Any]]:
-    return make_dict_unstructure_fn(model, _converter, receipt=override(omit=True))
+def _model(name: str) -> type[SeriesResult]:
+    """Return a type of part."""
+    if name not in MODELS:
+        raise LookupError(f"{name!r:.60} is no type of part")
+    model: type[SeriesResult] = getattr(models, name)
+    return model
 
 
 def _is_series(kind: object) -> bool:
     return getattr(kind, "__origin__", kind) is Series
 
 
-_converter = Converter(detailed_validation=False)
-_converter.register_unstructure_hook_factory(
-    lambda kind: isinstance(kind, type) and issubclass(kind, SeriesResult), _without_receipt
-)
-_converter.register_unstructure_hook_func(
-    _is_series, lambda series: [_column(name, view) for name, view in series.columns.items()]
-)
-_converter.register_unstructure_hook(datetime, lambda at: (at - _EPOCH) // _TICK)
-_converter.register_structure_hook_func(_is_series, _series)
-_converter.register_structure_hook(datetime, lambda ticks, _: _EPOCH + ticks * _TICK)
-_converter.register_structure_hook(float, lambda number, _: number)  # a whole one stays an `int`
-# The blob's word for gaps is older than the attribute's name: blobs written before have to be read.
-# Last: the generated functions take over the hooks that are registered by then.
-_converter.register_unstructure_hook(
-    Coverage, make_dict_unstructure_fn(Coverage, _converter, _gaps=override(rename="holes"))
-)
-_converter.register_structure_hook(
-    Coverage, make_dict_structure_fn(Coverage, _converter, _gaps=override(rename="holes"))
-)
+@cache
+def _converter() -> Converter:
+    """Return what turns parts into plain values, and back."""
+    made = Converter(detailed_validation=False)
+
+    def without_receipt(model: type[Any]) -> Callable[[Any], dict[str, Any]]:
+        return make_dict_unstructure_fn(model, made, receipt=override(omit=True))
+
+    made.register_unstructure_hook_factory(
+        lambda kind: isinstance(kind, type) and issubclass(kind, SeriesResult), without_receipt
+    )
+    made.register_unstructure_hook_func(
+        _is_series, lambda series: [_column(name, view) for name, view in series.columns.items()]
+    )
+    made.register_unstructure_hook(datetime, lambda at: (at - _EPOCH) // _TICK)
+    made.register_structure_hook_func(_is_series, _series)
+    made.register_structure_hook(datetime, lambda ticks, _: _EPOCH + ticks * _TICK)
+    made.register_structure_hook(float, lambda number, _: number)  # a whole one stays an `int`
+    # The blob's word for gaps is older than the attribute's name: blobs written before have to be read.
+    # Last: the generated functions take over the hooks that are registered by then.
+    gaps = override(rename="holes")
+    made.register_unstructure_hook(Coverage, make_dict_unstructure_fn(Coverage, made, _gaps=gaps))
+    made.register_structure_hook(Coverage, make_dict_structure_fn(Coverage, made, _gaps=gaps))
+    return made
 
 
 # Statements, and what is made of their rows

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 import click
 from attrs import frozen
 
-from enlighten_async.api.systems import Filter
+from enlighten_async.api.paging import Filter
 from enlighten_async.cli import params
 from enlighten_async.cli.answers import Reading
 from enlighten_async.cli.reading import Question, read

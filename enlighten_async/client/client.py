@@ -13,21 +13,14 @@ from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from attrs import evolve
 
+from enlighten_async import cache, state
 from enlighten_async.api import v2, v4
 from enlighten_async.api.base import Api
-from enlighten_async.cache import (
-    NOTHING_CACHED,
-    IntervalCache,
-    MemoryCache,
-    PostgresCache,
-    SqliteCache,
-    UserCache,
-    without_waiting,
-)
+from enlighten_async.cache import NOTHING_CACHED, IntervalCache, MemoryCache, UserCache, without_waiting
 from enlighten_async.client.endpoints import Endpoints, parse_system_id
 from enlighten_async.client.endpoints_v4 import EndpointsV4
 from enlighten_async.client.options import (
@@ -73,21 +66,13 @@ from enlighten_async.query import (
     quota_status,
 )
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.state import (
-    PostgresBackend,
-    SqliteBackend,
-    StateBackend,
-    run_shielded,
-    server_backend,
-    state_file,
-)
-from enlighten_async.transport import (
-    ConnectionOptions,
-    Secret,
-    Transport,
-    origin,
-)
+from enlighten_async.state import run_shielded
+from enlighten_async.transport import ConnectionOptions, Secret, origin
 from enlighten_async.windows import as_datetime
+
+if TYPE_CHECKING:
+    from enlighten_async.state import StateBackend
+    from enlighten_async.transport import Transport
 
 _NO_OAUTH = 'oauth must be an OAuth, such as OAuth(client_id, client_secret, tokens="tokens.json")'
 
@@ -403,10 +388,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
         async with AsyncExitStack() as steps:  # from the last to the first, each also if another fails
             if self._in_state is not None:
                 steps.push_async_callback(self._in_state.aclose)
-            if isinstance(session.cache, PostgresCache):
-                steps.push_async_callback(session.cache.aclose)
-            elif session.cache is not None:
-                steps.push_async_callback(session.cache.flush)
+            if session.cache is not None:
+                steps.push_async_callback(getattr(session.cache, "aclose", session.cache.flush))
             steps.push_async_callback(session.limiter.sync)
             steps.callback(session.limiter.close)
             steps.push_async_callback(session.transport.aclose)
@@ -419,6 +402,8 @@ def _transport(
     base_url: str, clock: Clock, timeout: float | None, most: int, options: ConnectionOptions
 ) -> Transport:
     """Return the way to the service, with a connection for each request that may be in flight."""
+    from enlighten_async.transport import Transport  # noqa: PLC0415 - the first client loads httpx
+
     return Transport(base_url=base_url, clock=clock, timeout=timeout, max_connections=most, **options)
 
 
@@ -429,13 +414,19 @@ def _mapped_store(store: QuotaStore | None) -> QuotaStore | None:
     return UserQuotaStore(store)
 
 
-def _cache(given: IntervalCache | None, state: StateBackend | None, clock: Clock) -> IntervalCache | None:
+def _cache(given: IntervalCache | None, backend: StateBackend | None, clock: Clock) -> IntervalCache | None:
     """Return the cache that a user brings, its errors ours, or else that of the state."""
-    if given is None and isinstance(state, PostgresBackend):
-        return PostgresCache(state.another(), clock=clock)
     if given is None:
-        return SqliteCache(state.file, clock=clock) if isinstance(state, SqliteBackend) else None
-    return given if type(given) in {MemoryCache, PostgresCache, SqliteCache} else UserCache(given)
+        return None if backend is None else _cache_in(backend, clock)
+    ours = type(given) is MemoryCache or type(given) in {cache.PostgresCache, cache.SqliteCache}
+    return given if ours else UserCache(given)
+
+
+def _cache_in(backend: StateBackend, clock: Clock) -> IntervalCache | None:
+    """Return the cache of a state backend, where it has one."""
+    if isinstance(backend, state.PostgresBackend):
+        return cache.PostgresCache(backend.another(), clock=clock)
+    return cache.SqliteCache(backend.file, clock=clock) if isinstance(backend, state.SqliteBackend) else None
 
 
 _PEPPER = secrets.token_bytes(32)
@@ -450,7 +441,7 @@ def _for_process(api_key: Secret, transport: Transport, clock: Clock) -> QuotaSt
 
 
 def _for_state(
-    state: str | os.PathLike[str] | Secret,
+    place: str | os.PathLike[str] | Secret,
     api_key: Secret,
     transport: Transport,
     clock: Clock,
@@ -461,7 +452,7 @@ def _for_state(
     Those of one process have one object for a file; of a server each has its own, as an event loop has.
 
     Args:
-        state: the state file, or the URL of a server.
+        place: the state file, or the URL of a server.
         api_key: the application's key.
         transport: the way to the service.
         clock: the source of time.
@@ -471,12 +462,13 @@ def _for_state(
         InputError: the file's folder does not exist, or the URL is none that is known.
     """
     name = partial(_name, api_key, transport.origin.base, transport.service is not None)
-    if isinstance(state, Secret):
-        return SharedQuotaStore(server_backend(state.reveal, clock), name, clock=clock, timeout=timeout)
-    file = state_file(state)
+    if isinstance(place, Secret):
+        server = state.server_backend(place.reveal, clock)
+        return SharedQuotaStore(server, name, clock=clock, timeout=timeout)
+    file = state.state_file(place)
     store = shared_store(
         (file.path, *_scope(api_key, transport, clock)),
-        lambda: SharedQuotaStore(SqliteBackend(file, clock), name, clock=clock, timeout=timeout),
+        lambda: SharedQuotaStore(state.SqliteBackend(file, clock), name, clock=clock, timeout=timeout),
     )
     store.extend_timeout(timeout)
     return store

@@ -8,8 +8,8 @@ from typing import Literal, TypeVar, Unpack
 
 from enlighten_async import models
 from enlighten_async.api.base import Api
+from enlighten_async.api.paging import Filter
 from enlighten_async.api.ranges import DayRange, TimeRange
-from enlighten_async.api.systems import Filter
 from enlighten_async.errors import InputError
 from enlighten_async.query import Query, QueryOptions, Session
 from enlighten_async.query.plan import QueryPlan

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import NoReturn, Unpack, cast
+from typing import TYPE_CHECKING, NoReturn, Unpack, cast
 
 from enlighten_async import models
 from enlighten_async.api.ranges import DayRange, TimeRange
-from enlighten_async.api.v4 import ApiV4
 from enlighten_async.client.endpoints import QueryMethods, parse_system_id
 from enlighten_async.errors import NotSupported
 from enlighten_async.query import Query
 from enlighten_async.windows import Moment
+
+if TYPE_CHECKING:
+    from enlighten_async.api.v4 import ApiV4
 
 
 class _NoApiV4:
@@ -40,7 +42,7 @@ class EndpointsV4(QueryMethods):
     @property
     def _v4(self) -> ApiV4:
         """The API, where it is v4; else what refuses each of its methods."""
-        return self._api if isinstance(self._api, ApiV4) else cast("ApiV4", _NoApiV4())
+        return cast("ApiV4", self._api if self._api.version == "v4" else _NoApiV4())
 
     def system(self, system_id: int | str) -> Query[models.SystemDetails, models.SystemDetails]:
         """Ask for one system; one request.

@@ -11,13 +11,13 @@ from typing import Any, TypedDict, TypeGuard, cast
 
 from attrs import evolve
 
+from enlighten_async import state
 from enlighten_async.cache import IntervalCache
 from enlighten_async.errors import InputError, unknown_keyword
 from enlighten_async.limiter import MAX_REQUESTS, RANKS, Plan, Priority, QuotaStore
 from enlighten_async.oauth.oauth import BASE_URL_VARIABLE, CLIENT_ID, CLIENT_SECRET, NAMES
 from enlighten_async.query import QueryOptions, RequestHook, ResponseHook
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.state import is_url
 from enlighten_async.transport import NetworkOptions, Secret, check_network, hide_secrets, is_number, origin
 
 KEY, USER, ACCOUNT = "ENLIGHTEN_API_KEY", "ENLIGHTEN_USER_ID", "ENLIGHTEN_ACCOUNT"
@@ -117,9 +117,9 @@ class ViewOptions(TypedDict, total=False):
 def hide_passwords(options: ClientOptions) -> None:
     """Hide what may be a password in the URLs of options, which no traceback must show."""
     hide_secrets(options)
-    state = options.get("state")
-    if isinstance(state, str) and is_url(state):
-        options["state"] = Secret(state)
+    place = options.get("state")
+    if isinstance(place, str) and state.is_url(place):
+        options["state"] = Secret(place)
 
 
 def changed(options: QueryOptions, changes: ViewOptions) -> QueryOptions:

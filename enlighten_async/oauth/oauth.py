@@ -32,8 +32,15 @@ from enlighten_async.oauth.token_files import (
     user_token_file,
 )
 from enlighten_async.oauth.token_store import MemoryTokenStore, Tokens, TokenStore, UserTokenStore
-from enlighten_async.transport import NetworkOptions, Secret, Verify, check_network, hide_secrets, origin
-from enlighten_async.transport.connections import proxy_for
+from enlighten_async.transport import (
+    NetworkOptions,
+    Origin,
+    Secret,
+    Verify,
+    check_network,
+    hide_secrets,
+    origin,
+)
 from enlighten_async.transport.origin import without_secrets
 from enlighten_async.wire import is_text
 
@@ -142,7 +149,7 @@ class OAuth:
         self._clock = clock or SystemClock()
         self._store = _store(tokens, self._clock)
         where = origin(base_url, any_http=transport is not None)
-        proxy_for(where, proxy)  # that it is wrong is told here, not by the first refresh
+        _check_proxy(where, proxy)
         self._root = f"{where}/oauth"
         self._redirect_uri = f"{self._root}/redirect_uri" if redirect_uri is None else checked(redirect_uri)
         self._network = NetworkOptions(
@@ -384,6 +391,13 @@ def checked(redirect_uri: object) -> str:
     if not parts.scheme or not re.fullmatch(r"[!-~]+", text) or parts.fragment:
         raise InputError("redirect_uri must be a whole URL, such as 'https://example.com/callback'")
     return text
+
+
+def _check_proxy(where: Origin, proxy: Secret | None) -> None:
+    """Raise `InputError` for a proxy that is wrong: it is told when `OAuth` is made, not by a refresh."""
+    from enlighten_async.transport.connections import proxy_for  # noqa: PLC0415 - it loads httpx
+
+    proxy_for(where, proxy)
 
 
 def environment(given: object) -> Mapping[str, str | Secret]:

@@ -5,7 +5,6 @@ The rows are in the state file, or in PostgreSQL for the programs of several mac
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import logging
@@ -19,20 +18,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 from anyio.lowlevel import RunVar
 from attrs import field, frozen
-from filelock import FileLock, Timeout
-from platformdirs import user_config_path
 
 from enlighten_async import state
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError
 from enlighten_async.oauth.token_store import LastingStore, StoreOnDisk, Tokens, acquire
-from enlighten_async.state.file import OWNER_ONLY
 from enlighten_async.transport import Secret
 
 if TYPE_CHECKING:
+    import asyncio
     import sqlite3
 
     import asyncpg
+    from filelock import FileLock
 
 T = TypeVar("T")
 
@@ -90,7 +88,9 @@ async def _locked(path: Path, clock: Clock, make_folder: Callable[[], None]) -> 
         clock: the source of time, for waiting.
         make_folder: sees to it that there is a folder for it, or raises `InputError`.
     """
-    lock = FileLock(path, mode=OWNER_ONLY, thread_local=False)
+    from filelock import FileLock  # noqa: PLC0415 - loaded with the first file
+
+    lock = FileLock(path, mode=state.OWNER_ONLY, thread_local=False)
     take = partial(state.in_thread, partial(_take, lock, make_folder))
     try:
         await acquire(take, clock, f"the lock {path}")
@@ -102,6 +102,8 @@ async def _locked(path: Path, clock: Clock, make_folder: Callable[[], None]) -> 
 
 def _take(lock: FileLock, make_folder: Callable[[], None]) -> bool:
     """Try once to take a lock; blocks."""
+    from filelock import Timeout  # noqa: PLC0415 - loaded with the lock
+
     try:
         make_folder()
         lock.acquire(timeout=0)
@@ -281,7 +283,7 @@ def _replace_file(path: Path, accounts: _Accounts) -> str | None:
     text = json.dumps({"accounts": accounts.plain})
     try:
         fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, flags, OWNER_ONLY), "w", encoding="ascii") as file:
+        with os.fdopen(os.open(fresh, flags, state.OWNER_ONLY), "w", encoding="ascii") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -307,7 +309,7 @@ def _restrict(descriptor: int, path: Path) -> None:
     if os.name != "posix" or not os.fstat(descriptor).st_mode & 0o077:
         return
     logger.warning("%s could be read by other users of this machine; now only its owner can", path)
-    os.fchmod(descriptor, OWNER_ONLY)
+    os.fchmod(descriptor, state.OWNER_ONLY)
 
 
 class StateTokenStore(StoreOnDisk):
@@ -517,12 +519,16 @@ class _Link:
 
     def _linger(self) -> None:
         """Have the connection closed when nobody has used it for a while."""
+        import asyncio  # noqa: PLC0415 - it is running
+
         loop = asyncio.get_running_loop()
         self._used_at = loop.time()
         if self._end is None:
             self._end = loop.create_task(self._close_when_idle(loop))
 
     async def _close_when_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio  # noqa: PLC0415 - as above
+
         try:
             while self._busy or self.held or loop.time() < self._used_at + LINGER_S:  # noqa: ASYNC110
                 await asyncio.sleep(LINGER_S)
@@ -709,6 +715,8 @@ def user_token_file() -> Path:
     Raises:
         InputError: it cannot be made.
     """
+    from platformdirs import user_config_path  # noqa: PLC0415 - only without a named file
+
     folder = user_config_path("enlighten", appauthor=False)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 import anyio
 from attrs import evolve, frozen
 
-from enlighten_async.cache import NOTHING_CACHED, CachedSpan, PostgresCache, SeriesIndex, without_waiting
+from enlighten_async.cache import NOTHING_CACHED, CachedSpan, SeriesIndex, without_waiting
 from enlighten_async.errors import (
     BudgetExceeded,
     DecodeError,
@@ -361,7 +361,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         text = f"not done within max_wait={allowed} s"
         limiter, options = self._session.limiter, self._options
         failure = options.credentials.failure(text) or limiter.failure_since(began, text)
-        away = isinstance(self._session.cache, PostgresCache) and self._session.cache.away
+        away = getattr(self._session.cache, "away", False)
         text += ": the state cannot be reached" if away else ""
         again = as_datetime(limiter.ready_at(1, options.rank, options.scope))
         self._failures.append(failure or BudgetExceeded(text, retry_at=again))

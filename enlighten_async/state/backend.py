@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from attrs import frozen
 
 from enlighten_async.errors import StateUnavailable
-from enlighten_async.state.inspect import DatabaseCorrupt, DatabaseFull, DatabaseUnavailable
+from enlighten_async.state.inspect import (
+    DatabaseBusy,
+    DatabaseCorrupt,
+    DatabaseFull,
+    DatabaseLocked,
+    DatabaseUnavailable,
+)
 from enlighten_async.state.migrations import salt
-from enlighten_async.state.threads import in_thread, retry_while_busy
+from enlighten_async.state.threads import in_thread, poll_until
 
 if TYPE_CHECKING:
     import sqlite3
 
     from enlighten_async.clock import Clock
     from enlighten_async.state.file import StateFile
+
+T = TypeVar("T")
 
 Name: TypeAlias = Callable[[bytes], bytes]
 """Returns the name of a text, given the backend's salt: without it nobody can tell whose text it is."""
@@ -166,6 +174,23 @@ class MemoryBackend:
     def begin_anew(self) -> None:
         """Begin empty."""
         self._texts, self._turn = {}, Lock()
+
+
+async def retry_while_busy(work: Callable[[], T], clock: Clock, timeout_s: float) -> T:
+    """Do blocking work in a thread, and again while another process is writing the state file.
+
+    Args:
+        work: the work; it raises `DatabaseBusy` if it has done nothing.
+        clock: the source of time.
+        timeout_s: seconds after which it is not tried again.
+
+    Raises:
+        DatabaseLocked: others were writing all that time.
+    """
+    try:
+        return await poll_until(partial(in_thread, work), clock, timeout_s, locked=DatabaseBusy)
+    except DatabaseBusy:
+        raise DatabaseLocked(f"other programs locked it for {timeout_s:g} s") from None
 
 
 class SqliteBackend:

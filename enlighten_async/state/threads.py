@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -12,8 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
-
-from enlighten_async.state.inspect import DatabaseBusy, DatabaseLocked
 
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock
@@ -122,23 +119,6 @@ async def poll_until(
         pause = min(MAX_POLL_INTERVAL_S, pause * POLL_INTERVAL_GROWTH)
 
 
-async def retry_while_busy(work: Callable[[], T], clock: Clock, timeout_s: float) -> T:
-    """Do blocking work in a thread, and again while another process is writing the state file.
-
-    Args:
-        work: the work; it raises `DatabaseBusy` if it has done nothing.
-        clock: the source of time.
-        timeout_s: seconds after which it is not tried again.
-
-    Raises:
-        DatabaseLocked: others were writing all that time.
-    """
-    try:
-        return await poll_until(partial(in_thread, work), clock, timeout_s, locked=DatabaseBusy)
-    except DatabaseBusy:
-        raise DatabaseLocked(f"other programs locked it for {timeout_s:g} s") from None
-
-
 def in_trio() -> bool:
     """Tell whether the running event loop is trio's, not asyncio's; nothing is imported for it."""
     trio = sys.modules.get("trio")
@@ -155,6 +135,8 @@ async def run_shielded(work: Callable[[], Coroutine[object, None, T]]) -> T:
         asyncio.CancelledError: the task was cancelled natively.
         Exception: the error of the work.
     """
+    import asyncio  # noqa: PLC0415 - an event loop has loaded it, if it is not trio's
+
     with anyio.CancelScope(shield=True):
         if in_trio():
             return await work()  # trio cancels by scopes only

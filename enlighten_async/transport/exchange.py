@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-import anyio
-import httpx
 from attrs import define, field, frozen
 
 from enlighten_async.transport.credentials import Credentials
 from enlighten_async.wire import Request, Response
+
+if TYPE_CHECKING:
+    import anyio
+    import httpx
 
 EXTENSION = "enlighten_async"
 """Key of the `Exchange` in the extensions of an `httpx.Request`: the one way for it through httpx."""

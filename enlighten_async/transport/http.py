@@ -24,11 +24,11 @@ import httpx
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
 from enlighten_async.state import in_body_thread
-from enlighten_async.transport.body import Body, BodyError, Head
-from enlighten_async.transport.connections import Pool, Verify, proxy_for, show_to_respx
+from enlighten_async.transport.body import LARGE_BODY_BYTES, Body, BodyError, Head
+from enlighten_async.transport.connections import Pool, proxy_for, show_to_respx
 from enlighten_async.transport.credentials import Redactor, Secret, install_filter, masked
 from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
-from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, origin
+from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, Verify, origin
 from enlighten_async.wire import Response
 
 
@@ -43,12 +43,8 @@ USER_AGENT = _user_agent()
 """This package and its version; read at the import, as clients are made in event loops."""
 
 
-LARGE_BODY_BYTES, MAX_LARGE_BODIES = 1024 * 1024, 6
-"""Bodies larger than this are held by so many exchanges at a time; the others wait before they read on.
-
-To decode a body of this size in the event loop takes up to a tenth of a second: larger ones are decoded in a
-thread.
-"""
+MAX_LARGE_BODIES = 6
+"""Exchanges that hold a large body at a time; the others wait before they read on."""
 
 
 TURN_BYTES = 128 * 1024

@@ -1,14 +1,21 @@
-"""Origin: the one host that requests, and with them the credentials, may go to."""
+"""Origin: the one host that requests, and with them the credentials, may go to; options of the way there."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
+from enlighten_async.clock import Clock
 from enlighten_async.errors import MASK, InputError
+from enlighten_async.transport.credentials import Secret
+
+if TYPE_CHECKING:
+    import httpx
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -99,3 +106,87 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+# The options of the way there
+
+Verify: TypeAlias = bool | str | ssl.SSLContext
+"""`True`: the system's trust store; a path: this CA file or directory; `False`: no check at all."""
+
+
+class ConnectionOptions(TypedDict, total=False):
+    """Options of the connections."""
+
+    proxy: str | Secret | None
+    """URL of a proxy, "" for none; by default as the environment says."""
+    verify: Verify
+    """`True` for the system's certificates, or a CA file, or a context."""
+    transport: httpx.AsyncBaseTransport | None
+    """Any httpx transport in place of our own, such as an emulator's; it gets complete requests, with the
+    credentials in query and headers.
+    """
+
+
+class NetworkOptions(ConnectionOptions, total=False):
+    """Options of the way to the service, for the client and for `OAuth`."""
+
+    base_url: str
+    """Where the API is; an emulator's address, say. https, unless it is this machine."""
+    timeout: float | None
+    """Seconds for one request, from connect to the last byte, 30 by default; `None`: no limit."""
+    clock: Clock | None
+    """The source of time."""
+
+
+def hide_secrets(options: NetworkOptions) -> None:
+    """Hide what may be a password in the URLs of a proxy and of the API, which no traceback must show."""
+    if options.get("proxy") is not None:
+        options["proxy"] = Secret(options["proxy"] or "")
+    if "base_url" in options:
+        options["base_url"] = without_secrets(options["base_url"])
+
+
+def check_network(
+    timeout: object = 30.0, clock: object = None, verify: object = True, transport: object = None
+) -> None:
+    """Check the options that say how the service is reached, but for the URLs.
+
+    Raises:
+        InputError: one of them is of another kind; the text says of which it must be.
+    """
+    if timeout is not None and not (is_number(timeout) and timeout > 0):
+        raise InputError(
+            f"timeout must be a number of seconds above 0, or None for no limit, not {timeout!r}"
+        )
+    if clock is not None and (isinstance(clock, type) or not isinstance(clock, Clock)):
+        raise InputError(
+            f"clock must have the methods of enlighten_async.clock.Clock; {_kind(clock)} has them not"
+        )
+    if not isinstance(verify, bool | str | ssl.SSLContext) or verify == "":
+        raise InputError(f"verify must be True, the path of a CA file, or a context, not {_kind(verify)}")
+    if transport is not None and not _is_of_httpx(transport):
+        raise InputError(
+            f"transport must be an httpx.AsyncBaseTransport, such as httpx.AsyncHTTPTransport(), "
+            f"not {_kind(transport)}"
+        )
+
+
+def _is_of_httpx(transport: object) -> bool:
+    """Tell whether a value is a transport of httpx."""
+    import httpx  # noqa: PLC0415 - the first client loads it
+
+    return isinstance(transport, httpx.AsyncBaseTransport)
+
+
+LARGEST_NUMBER = 1e15
+"""Seconds at the most, some 30 million years: clocks can add them up, and files can keep the sum."""
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell whether a value is a number to reckon with, `True` and `False` and infinity left out."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
+
+
+def _kind(value: object) -> str:
+    """Return the name of a value's type; the value itself may be a secret in the wrong place."""
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

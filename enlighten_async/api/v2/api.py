@@ -17,7 +17,7 @@ from enlighten_async import errors, models
 from enlighten_async.api import decode, systems
 from enlighten_async.api import error_bodies as bodies
 from enlighten_async.api.daily import DateRange, production_params
-from enlighten_async.api.paging import Seen
+from enlighten_async.api.paging import Seen, SystemFilters
 from enlighten_async.api.ranges import DayRange, TimeRange
 from enlighten_async.api.series import LearnedSpans
 from enlighten_async.api.single import SinglePlan, readings_plan, system_plan
@@ -111,15 +111,13 @@ class SystemsPlanV2(systems.SystemsPlan):
         return Request("systems", "/systems", params, read, valid_until=never_final)
 
 
-def filter_params(**filters: Unpack[systems.SystemFilters]) -> Params:
+def filter_params(**filters: Unpack[SystemFilters]) -> Params:
     """Return filters as parameters, in the API's order.
 
     Raises:
         InputError: a filter is empty, or not of texts.
     """
-    return tuple(
-        pair for name in systems.SystemFilters.__annotations__ for pair in _pairs(name, filters.get(name))
-    )
+    return tuple(pair for name in SystemFilters.__annotations__ for pair in _pairs(name, filters.get(name)))
 
 
 def _pairs(name: str, given: object) -> Params:
@@ -155,7 +153,7 @@ class ApiV2:
         read = partial(_time_zone_in, system_id)
         yield Request("systems", "/systems", only, read, valid_until=never_final)
 
-    def systems(self, **filters: Unpack[systems.SystemFilters]) -> QueryPlan[models.System, models.Systems]:
+    def systems(self, **filters: Unpack[SystemFilters]) -> QueryPlan[models.System, models.Systems]:
         """Plan a list of the systems of a user that pass all filters."""
         return SystemsPlanV2(self.time_zones, filter_params(**filters))
 

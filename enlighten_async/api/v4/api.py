@@ -12,10 +12,11 @@ from attrs import Factory, frozen
 from enlighten_async import models
 from enlighten_async.api import decode
 from enlighten_async.api.daily import DateRange, production_params
+from enlighten_async.api.paging import SystemFilters
 from enlighten_async.api.ranges import DayRange, TimeRange
 from enlighten_async.api.series import LearnedSpans
 from enlighten_async.api.single import readings_plan, system_plan
-from enlighten_async.api.systems import SystemFilters, search_system_id_plan, summary_plan
+from enlighten_async.api.systems import search_system_id_plan, summary_plan
 from enlighten_async.api.v4 import daily, series, systems
 from enlighten_async.api.v4.devices import InvertersPlan, shape_devices, shape_envoys, shape_inventory
 from enlighten_async.api.v4.errors import error_for

@@ -14,9 +14,9 @@ from attrs import evolve, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import says_no_device
-from enlighten_async.api.paging import Seen
+from enlighten_async.api.paging import Seen, SystemFilters
 from enlighten_async.api.single import SinglePlan
-from enlighten_async.api.systems import SystemFilters, SystemsPlan, filter_values, serial_number, systems_page
+from enlighten_async.api.systems import SystemsPlan, filter_values, serial_number, systems_page
 from enlighten_async.api.v4.devices import by_kind
 from enlighten_async.cache import SeriesIndex, absent_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotSupported, RangeError

@@ -1,0 +1,168 @@
+"""What is loaded when: a module of the package, or one that it needs, is loaded by its first use."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+import enlighten_async
+from enlighten_async import EnlightenClient
+from enlighten_async.lazy import lazy_names
+
+ROOT = Path(enlighten_async.__file__).parent
+
+LAZY = [path for path in ROOT.rglob("__init__.py") if "lazy_names(" in path.read_text()]
+
+
+def loaded_by(code: str, tmp_path: Path | None = None) -> set[str]:
+    """Return the names of the modules that a program has loaded at its end."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={**environ, "PYTHONPATH": str(ROOT.parent)},
+    )
+    return set(done.stdout.split())
+
+
+def modules_of(loaded: set[str], part: str) -> set[str]:
+    """Return the modules of a part of the package that are loaded, but for those that hold names only."""
+    prefix = f"enlighten_async.{part}."
+    return {name.removeprefix(prefix) for name in loaded if name.startswith(prefix)}
+
+
+def test_the_package_loads_no_part_of_itself() -> None:
+    """But for the errors, and the names of the models."""
+    loaded = {name for name in loaded_by("import enlighten_async") if name.startswith("enlighten_async.")}
+    assert loaded == {f"enlighten_async.{name}" for name in ("errors", "lazy", "models")}
+
+
+def test_the_client_and_the_login_load_what_every_client_needs() -> None:
+    """No version of the API, no endpoint's models, no state, no cache in a database, and no network."""
+    loaded = loaded_by("from enlighten_async import EnlightenClient, OAuth, Plan, Query, Window")
+    assert modules_of(loaded, "models") == {
+        *("convert", "coverage", "intervals", "receipt", "series", "tabular"),
+    }
+    assert modules_of(loaded, "api") == {"base", "paging", "ranges", "v2", "v4"}
+    assert modules_of(loaded, "state") == {"threads"}
+    assert modules_of(loaded, "cache") == {"base", "freshness", "pieces", "tables"}
+    assert modules_of(loaded, "transport") == {"body", "credentials", "exchange", "origin"}
+    assert modules_of(loaded, "export") == set()
+    assert loaded.isdisjoint({"httpx", "httpcore2", "h11", "asyncio", "sqlite3", "filelock", "platformdirs"})
+
+
+V2 = "client = EnlightenClient('k' * 32, 'u'); client.summary(7)"
+V4 = (
+    "client = EnlightenClient.v4('k' * 32, oauth=OAuth('client', 'secret', tokens=MemoryTokenStore())); "
+    "client.summary(7)"
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "here", "absent"),
+    [
+        (V2, "api.v2.api", {"api.v4.api", "state.backend", "cache.sqlite", "cache.postgres", "export"}),
+        (V4, "api.v4.api", {"api.v2.api", "state.backend", "cache.sqlite", "cache.postgres", "export"}),
+        (V2.replace("'u'", "'u', state='s.db'"), "cache.sqlite", {"cache.postgres", "cache.upkeep"}),
+    ],
+    ids=["v2", "v4", "state"],
+)
+def test_a_client_loads_what_it_needs(code: str, here: str, absent: set[str], tmp_path: Path) -> None:
+    """The version of the API that it speaks, and the state that it is given."""
+    names = "EnlightenClient, MemoryTokenStore, OAuth"
+    loaded = loaded_by(f"from enlighten_async import {names}\n{code}", tmp_path)
+    assert {f"enlighten_async.{here}", "httpx", "httpcore2"} <= loaded
+    assert loaded.isdisjoint({f"enlighten_async.{name}" for name in absent})
+    assert ("sqlite3" in loaded) == (here == "cache.sqlite")
+
+
+def test_a_model_loads_those_of_its_subject() -> None:
+    """And no client."""
+    loaded = loaded_by("from enlighten_async import Inventory")
+    models = modules_of(loaded, "models")
+    assert "devices" in models
+    assert models.isdisjoint({"ev_charger", "events", "lifetime", "readings", "systems", "telemetry"})
+    assert "enlighten_async.client" not in loaded
+
+
+def imported(path: Path) -> dict[str, set[str]]:
+    """Return the names that a package imports for type checkers, by module."""
+    package = ".".join(path.parent.relative_to(ROOT.parent).parts)
+    (block,) = [each for each in ast.parse(path.read_text()).body if isinstance(each, ast.If)]
+    found: dict[str, set[str]] = {}
+    for each in block.body:
+        assert isinstance(each, ast.ImportFrom)
+        module = str(each.module)
+        names = {name.name for name in each.names}
+        if names == {"*"}:
+            names = set(import_module(module).__all__)
+        found[module.removeprefix(f"{package}.")] = names
+    return found
+
+
+def named(path: Path) -> dict[str, set[str]]:
+    """Return the names that a package imports on first use, by module."""
+    (call,) = [
+        each
+        for each in ast.walk(ast.parse(path.read_text()))
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == "lazy_names"
+    ]
+    given = call.args[1]
+    assert isinstance(given, ast.Dict)
+    modules: dict[str, set[str]] = {}
+    for key, value in zip(given.keys, given.values, strict=True):
+        name = ast.literal_eval(key) if key else ""
+        plain = isinstance(value, ast.Constant)
+        modules[name] = set(
+            ast.literal_eval(value).split() if plain else import_module(f"enlighten_async.{name}").__all__
+        )
+    return modules
+
+
+@pytest.mark.parametrize("path", LAZY, ids=lambda path: path.parent.name)
+def test_type_checkers_and_programs_get_the_same_names(path: Path) -> None:
+    """From the same modules; and a package offers all that it imports."""
+    package = import_module(".".join(path.parent.relative_to(ROOT.parent).parts))
+    lazily = {name for names in named(path).values() for name in names}
+    assert named(path) == imported(path)
+    assert lazily <= set(package.__all__) <= set(dir(package))
+    assert all(getattr(package, name) is not None for name in package.__all__)
+
+
+def test_all_lazy_packages_are_looked_at() -> None:
+    """By the tests above."""
+    assert len(LAZY) >= 9
+
+
+def test_a_package_has_its_modules_and_nothing_else() -> None:
+    """A module that was not imported before as well."""
+    load, names = lazy_names("enlighten_async.models", {"coverage": "Gap Reason"})
+    assert load("Gap") is enlighten_async.Gap
+    assert load("telemetry") is sys.modules["enlighten_async.models.telemetry"]
+    assert {"Gap", "Reason"} <= set(names())
+    for name in ("Nothing", "__path_of_nothing__"):
+        with pytest.raises(AttributeError, match=f"'enlighten_async.models' has no attribute '{name}'"):
+            load(name)
+
+
+def test_the_hints_of_the_client_can_be_read() -> None:
+    """By tools that ask for them at run time, as the command line does."""
+    methods = [each for name, each in vars(EnlightenClient).items() if not name.startswith("_")]
+    functions = [getattr(each, "__func__", getattr(each, "fget", each)) for each in methods]
+    for base in EnlightenClient.__mro__[1:-1]:
+        functions += [
+            each for name, each in vars(base).items() if callable(each) and not name.startswith("_")
+        ]
+    assert len(functions) > 50
+    for function in functions:
+        assert "return" in get_type_hints(function)
