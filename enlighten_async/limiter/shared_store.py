@@ -320,13 +320,21 @@ class SharedQuotaStore:
     async def _write_noted(self, *, refresh: bool) -> None:
         """Write what was noted, unless the commit that was under way has done so; decide what is asked.
 
+        What cannot be written because others are at the backend all the time is left to the next take, which
+        has more patience.
+
         Raises:
             DatabaseUnavailable: that is not possible.
         """
         async with self._turn():
-            if refresh or self._state.pending:
-                asked = [each for each in self._asked if not each.asked.rank]
+            if not refresh and not self._state.pending:
+                return
+            asked = [each for each in self._asked if not each.asked.rank]
+            try:
                 await self._commit(TAKE_TIMEOUT_S if asked else SYNC_TIMEOUT_S, *asked)
+            except state.DatabaseLocked:
+                if asked or refresh:
+                    raise
 
     async def aclose(self) -> None:
         """Write what was noted and close the backend; it is opened again when it is needed."""

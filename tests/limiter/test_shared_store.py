@@ -9,6 +9,7 @@ import logging
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -132,6 +133,26 @@ async def test_a_locked_file(path: Path, caplog: pytest.LogCaptureFixture) -> No
     await store.sync(refresh=True)
     assert (await seen(path))["month"] == 90
     assert "can be used again" in warnings(caplog)[-1]
+    await store.aclose()
+
+
+async def test_what_was_settled_is_left_to_the_next_take(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where others are at the file for more than a second: no count goes on in memory alone for that."""
+    clock = a_clock()
+    store = sqlite_store(path, clock)
+    await use(store, 1)
+    assert await store.take(Take(2, PLAN), NOW) is None
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        settle(store, 2, landed())
+        await store.sync()
+        assert 1 <= clock.monotonic() - NOW <= 2
+        other.execute("ROLLBACK")
+    assert await store.take(Take(3, PLAN), NOW) is None
+    assert (await seen(path))["minute"] == 7
+    assert warnings(caplog) == []
     await store.aclose()
 
 
