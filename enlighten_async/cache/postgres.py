@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T")
 
-CACHE_TIMEOUT_S = 10.0
+CACHE_TIMEOUT_S = 5.0
 """Seconds that one look at the server, or the writes before it, may take."""
 
 logger = logging.getLogger("enlighten_async")
@@ -79,6 +79,7 @@ class PostgresCache(StoredCache):
         self._pending: PendingWrites[Callable[[Tables], Steps[None]]] = PendingWrites(str(server))
         self._away: DatabaseUnavailable | None = None
         self._away_since = self._tried_at = 0.0
+        self._turn = anyio.Lock(fast_acquire=True)
         self._faults = FaultLog(
             str(server),
             meanwhile="answers that arrive are kept in memory, and queries wait for it",
@@ -143,20 +144,20 @@ class PostgresCache(StoredCache):
         Raises:
             DatabaseUnavailable: it is away.
         """
-        now = self._clock.monotonic()
-        if self._away is not None and now < self._tried_at + AWAY_POLL_S:
-            raise DatabaseUnavailable(str(self._away))
-        timeout_s = CACHE_TIMEOUT_S if self._away is None else 0.0
-        self._tried_at = now
-        try:
-            found = await self._server.perform(partial(self._work, work), timeout_s=timeout_s)
-        except DatabaseUnavailable as fault:
-            if self._away is None:
-                self._away_since = now
-            self._away = fault
-            self._faults.begin(fault)
-            raise
-        self._away = None
+        async with self._turn:  # of many that wait for a server that hangs, one finds out
+            began = self._clock.monotonic()
+            if self._away is not None and began < self._tried_at + AWAY_POLL_S:
+                raise DatabaseUnavailable(str(self._away))
+            timeout_s = CACHE_TIMEOUT_S if self._away is None else 0.0
+            try:
+                found = await self._server.perform(partial(self._work, work), timeout_s=timeout_s)
+            except DatabaseUnavailable as fault:
+                if self._away is None:
+                    self._away_since = began
+                self._away, self._tried_at = fault, self._clock.monotonic()
+                self._faults.begin(fault)
+                raise
+            self._away = None
         if self._pending.fault is None:
             self._faults.end()
         else:

@@ -61,6 +61,7 @@ class Server:
     Attributes:
         connection: the connection.
         away: why it cannot be reached; empty: it can.
+        hangs: the clock by which it takes all the time that it is given, while it is away.
         asked: how often it was tried.
     """
 
@@ -69,6 +70,7 @@ class Server:
     def __init__(self) -> None:
         self.connection = Connection()
         self.away = ""
+        self.hangs: Clock | None = None
         self.asked = 0
 
     def __str__(self) -> str:
@@ -77,6 +79,8 @@ class Server:
     async def perform(self, work: Callable[[Connection], Awaitable[T]], *, timeout_s: float) -> T:
         """Do some work with the connection."""
         self.asked += 1
+        if self.away and self.hangs is not None:
+            await self.hangs.sleep(max(1.0, timeout_s))
         if self.away:
             raise DatabaseUnavailable(self.away)
         return await work(self.connection)

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from enlighten_async.cache import IntervalCache, PostgresCache, without_waiting
+from enlighten_async.cache.postgres import CACHE_TIMEOUT_S
 from enlighten_async.errors import StateUnavailable
 from enlighten_async.state import AWAY_POLL_S, MAX_AWAY_S
 from enlighten_async.testing import FakeClock
@@ -105,6 +106,24 @@ async def test_reading_waits_for_the_server(server: Server, clock: FakeClock, ca
         assert (found, server.asked <= 11) == ([], True)
         server.away = ""
     assert found == [[hours(0, 1)]] * 20
+
+
+async def test_one_finds_out_that_the_server_hangs(
+    server: Server, clock: FakeClock, cache: PostgresCache
+) -> None:
+    """Whoever comes meanwhile waits for that, and no longer."""
+    server.away, server.hangs = "no answer", clock
+    began, told = clock.monotonic(), list[float]()
+
+    async def read() -> None:
+        with without_waiting(), pytest.raises(StateUnavailable):
+            await windows(cache)
+        told.append(clock.monotonic() - began)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(30):
+            tasks.start_soon(read)
+    assert (len(told), max(told), server.asked) == (30, CACHE_TIMEOUT_S, 1)
 
 
 async def test_a_wait_can_be_cancelled(server: Server, clock: FakeClock, cache: PostgresCache) -> None:
