@@ -1,4 +1,4 @@
-"""A synthetic year of `rgm_stats`: one meter with three channels, the third of them not in use."""
+"""A synthetic year of `rgm_stats`: two meters with three channels each, the third of them not in use."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ WEEK = 7 * 86_400
 """The longest window the service allows, in seconds."""
 YEAR = 364 * 86_400 + 22 * 3_600
 """Seconds of the job: 53 windows, and two hours short of a year, where the service's memory ends."""
+
+METERS = 2
 
 PHASES = {1: 1.0, 2: 0.87, 3: None}
 """How much of the power each channel carries; `None`: not in use."""
@@ -39,40 +41,43 @@ def body(start: int, end: int, newest: int) -> bytes:
         newest: end of the newest interval there is; its channels are not reported yet.
     """
     ends = range(start + GRID, end + 1, GRID)
-    channels = {number: [_channel(number, at, newest) for at in ends] for number in PHASES}
     answer = {
         "system_id": SYSTEM_ID,
-        "total_devices": 1,
-        "intervals": [{"end_at": at, "devices_reporting": 1, "wh_del": _site(at)} for at in ends],
+        "total_devices": METERS,
+        "intervals": [{"end_at": at, "devices_reporting": METERS, "wh_del": _site(at)} for at in ends],
         "meta": {
             "status": "normal",
             "last_report_at": newest,
             "last_energy_at": newest,
             "operational_at": 1_357_023_600,
         },
-        "meter_intervals": [
-            {
-                "meter_serial_number": "121834000001EIM1",
-                "envoy_serial_number": "121834000001",
-                "intervals": [row for rows in channels.values() for row in rows],
-            }
-        ],
+        "meter_intervals": [_meter(number, ends, newest) for number in range(METERS)],
     }
     return json.dumps(answer, separators=(",", ":")).encode()
 
 
-def _channel(number: int, at: int, newest: int) -> dict[str, float | None]:
+def _meter(meter: int, ends: range, newest: int) -> dict[str, object]:
+    """Return a meter, channel by channel."""
+    return {
+        "meter_serial_number": f"121834000001EIM{meter + 1}",
+        "envoy_serial_number": "121834000001",
+        "intervals": [_channel(meter, number, at, newest) for number in PHASES for at in ends],
+    }
+
+
+def _channel(meter: int, number: int, at: int, newest: int) -> dict[str, float | None]:
     """Return a row of a channel; null on an unused phase, and where the meter has not reported yet."""
     row: dict[str, float | None] = {"channel": number, "wh_del": None, "curr_w": None, "end_at": at}
     scale = PHASES[number]
     if scale is not None and at < newest:
-        row["wh_del"] = energy = _energy(at, scale)
-        row["curr_w"] = round(4 * energy + 40 * _noise(at + number)) if energy else -round(_noise(at))
+        row["wh_del"] = energy = _energy(at, scale / (1 + meter))
+        row["curr_w"] = round(4 * energy + 40 * _noise(at + number + meter)) if energy else -round(_noise(at))
     return row
 
 
 def _site(at: int) -> int:
-    return round(sum(_energy(at, scale) for scale in PHASES.values() if scale is not None))
+    scales = [scale / (1 + meter) for meter in range(METERS) for scale in PHASES.values() if scale]
+    return round(sum(_energy(at, scale) for scale in scales))
 
 
 def _energy(at: int, scale: float) -> float:
