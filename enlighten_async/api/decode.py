@@ -37,8 +37,8 @@ MAX_LOST_ROWS = 100
 UNREAD_FIGURES = "figures that cannot be read are null"
 """The note of an answer that has such figures, before their names: it is not complete."""
 
-_SMALL_BODY_BYTES = 65_536
-"""Bytes of a body that cannot have too many of them."""
+_OBJECT_BYTES, _VALUE_BYTES = 3, 2
+"""Bytes of a body that an object takes at least (`{},`), and a value (`1,`)."""
 
 _LENIENT_BYTES = 2 << 20
 """Bytes of the largest body that is read where it is no JSON in UTF-8."""
@@ -292,10 +292,7 @@ def field_of(response: Response, name: str) -> object:
 def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
     """Parse a body; raise `DecodeError` with the path to the first error in it."""
     body = response.body.removeprefix(BYTE_ORDER_MARK)
-    if len(body) > _SMALL_BODY_BYTES and (
-        body.count(b"{") > MAX_BODY_OBJECTS
-        or body.count(b",") > (MAX_ANY_VALUES if decoder is _ANY_JSON else MAX_BODY_VALUES)
-    ):
+    if _has_too_many(body, MAX_ANY_VALUES if decoder is _ANY_JSON else MAX_BODY_VALUES):
         beginning = evolve(response, body=response.body[:_KEPT_BODY_BYTES])
         raise decode_error(beginning, "$", "it has more objects or values than any answer")
     try:
@@ -309,6 +306,14 @@ def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
         raise decode_error(response, "$", f"the body is {found}, ask again", passing=True)
     path = _PATH.search(message)
     raise decode_error(response, path.group(1) if path else "$", message)
+
+
+def _has_too_many(body: bytes, values: int) -> bool:
+    """Tell whether a body has too many objects or values; one too short for that is not looked through."""
+    objects = MAX_BODY_OBJECTS
+    return (len(body) > _OBJECT_BYTES * objects and body.count(b"{") > objects) or (
+        len(body) > _VALUE_BYTES * values and body.count(b",") > values
+    )
 
 
 def _any_json(body: bytes) -> object:

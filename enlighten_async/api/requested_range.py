@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from operator import attrgetter, lt
 from typing import Annotated, Any, TypedDict, TypeVar
@@ -99,7 +100,6 @@ class RequestedRange:
         limits: the service's limits of the series.
         window: the range, or as much of it as the answer declares.
         until: the end of what may have been answered beyond it.
-        ends: the ends of its intervals, epoch seconds.
         newest: the end of the newest row there was, also beyond the range.
         left_out: whether something was left out, so that the answer is not complete.
         unplaced: whether that may have been of any interval that has no row.
@@ -110,33 +110,27 @@ class RequestedRange:
     limits: SeriesLimits
     window: Window
     until: int = 0
-    ends: array[int] = field(init=False)
     newest: int | None = field(init=False, default=None)
     left_out: bool = field(init=False, default=False)
     unplaced: bool = field(init=False, default=False)
     notes: list[str] = field(init=False, factory=list)
     coarse: int = field(default=0, kw_only=True)
 
-    @ends.default
-    def _ends(self) -> array[int]:
-        grid = self.limits.grid
-        return array("q", range(self.window.start + grid, self.window.end + 1, grid))
-
-    def align(self, rows: list[R], ends: array[int]) -> tuple[list[R], array[int]]:
+    def align(self, rows: list[R], ends: list[int]) -> tuple[list[R], array[int]]:
         """Return a system's rows in order of time, each on the grid, and their ends."""
         if ends and ends[-1] > self.window.end:
             rows, ends = self.within(rows, ends)
-        if not self.is_sorted(ends):
+        column = self.column_of(ends)
+        if column is None:
             rows, ends = self.within(rows, ends)
             grid = self.grid_of(ends)
             if grid < self.limits.grid:
-                self.coarse = self.limits.grid
-                self.limits, self.ends = evolve(self.limits, grid=grid), array("q")
+                self.coarse, self.limits = self.limits.grid, evolve(self.limits, grid=grid)
             rows = self.tidied(rows, _END, grid)
-            ends = array("q", [row.end_at for row in rows])
-        return rows, ends
+            column = array("q", [row.end_at for row in rows])
+        return rows, column
 
-    def within(self, rows: list[R], ends: array[int]) -> tuple[list[R], array[int]]:
+    def within(self, rows: list[R], ends: list[int]) -> tuple[list[R], list[int]]:
         """Return rows without those that the service answers beyond the window, as it may."""
         if self.until <= self.window.end:
             return rows, ends
@@ -146,16 +140,29 @@ class RequestedRange:
             newest = max((end for end in ends if end <= until), default=0)
         self.newest = max(self.newest or 0, newest)
         rows = [row for row in rows if not last < row.end_at <= until]
-        return rows, array("q", [row.end_at for row in rows])
+        return rows, [row.end_at for row in rows]
 
-    def is_sorted(self, ends: array[int]) -> bool:
-        """Return whether rows are in order, each once, and all of them were asked for."""
-        grid = self.limits.grid
-        return ends == self.ends or (
-            all(map(lt, ends, ends[1:]))
-            and (not ends or self.window.start < ends[0] <= ends[-1] <= self.window.end)
-            and not any(end % grid for end in ends)
-        )
+    def column_of(self, ends: list[int], channels: int = 1) -> array[int] | None:
+        """Return the ends of rows that are in order, each once and on the grid, and asked for, as a column.
+
+        Args:
+            ends: the ends.
+            channels: number of channels that have the same ends, one after another.
+
+        Returns:
+            The column, which is not to be changed: others may have it. `None`: the rows are not like that.
+        """
+        once, grid = ends[: len(ends) // channels], self.limits.grid
+        if not once:
+            return None if ends else array("q")
+        first, last = once[0], once[-1]
+        if not self.window.start < first <= last <= self.window.end or first % grid:
+            return None
+        if last - first == (len(once) - 1) * grid:  # none is missing, as a rule
+            usual, column = _regular_ends(first, last, grid, channels)
+            return column if ends == usual else None
+        in_order = all(map(lt, once, once[1:])) and not any(end % grid for end in once)
+        return array("q", ends) if in_order and ends == channels * once else None
 
     def grid_of(self, ends: Iterable[int]) -> int:
         """Return the seconds of the intervals of rows, by their ends: as a rule those of the series."""
@@ -303,16 +310,23 @@ class RequestedRange:
         )
 
 
+@lru_cache(maxsize=8)  # the meters of one answer, and those of other systems for the same week
+def _regular_ends(first: int, last: int, grid: int, channels: int) -> tuple[list[int], array[int]]:
+    """Return the ends of rows without a gap, as a list to compare with, and as a column to share."""
+    once = range(first, last + 1, grid)
+    return channels * list(once), channels * array("q", once)
+
+
 def _rows_of(ends: Iterable[int], grid: int) -> Counter[int]:
     """Return the number of rows in each interval of a grid that has any, by its end."""
     return Counter(ceil(end, grid) for end in ends)
 
 
-def flat(raw: list[Any] | None) -> tuple[list[Any], array[int], bool]:
+def flat(raw: list[Any] | None) -> tuple[list[Any], list[int], bool]:
     """Return the rows of one list, or of a list for each local day, their ends, and whether none was null."""
     rows = raw or []
     try:
-        return rows, array("q", [row.end_at for row in rows]), raw is not None
+        return rows, [row.end_at for row in rows], raw is not None
     except AttributeError:  # lists and nulls have no end: nothing is spent on rows of the usual shape
         nested = any(isinstance(each, list) for each in rows)
     if nested:

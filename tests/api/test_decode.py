@@ -126,7 +126,7 @@ def test_what_cannot_be_read_is_kept(read: Any, body: object, path: str) -> None
     assert caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("body", [b"[" + b"{}," * 300_001 + b"{}]", b"[" + b"1," * 1_500_001 + b"1]"])
+@pytest.mark.parametrize("body", [b"[" + b"{}," * 100_000 + b"{}]", b"[" + b"1," * 1_500_001 + b"1]"])
 def test_a_body_with_too_many_values_is_not_even_parsed(body: bytes) -> None:
     """A few KiB of gzip can hold millions of objects."""
     parsed: list[bytes] = []

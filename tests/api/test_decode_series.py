@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from enlighten_async.api.series import SeriesRequests
@@ -147,6 +147,46 @@ def test_a_real_answer() -> None:
             rows = meter.channel(channel)
             assert rows.columns["end_at"].tolist() == list(ends(DAY))
             assert rows.columns["wh_del"].tolist() == [end % 7 + 0.1 for end in ends(DAY)]
+
+
+def test_meters_without_gaps_share_their_channels_and_ends() -> None:
+    """They are compared as wholes and made once; a meter with a gap has columns of its own."""
+    body = dense(DAY, meters=3)
+    del body["meter_intervals"][2]["intervals"][5]
+    first, second, third = (
+        meter.intervals._columns for meter in rgm_stats(answer(body), SYSTEM, DAY).meter_intervals
+    )
+    for name in ("channel", "end_at"):
+        assert first[name] is second[name]
+        assert first[name] != third[name]
+    assert first["wh_del"] is not second["wh_del"]
+
+
+PLACES = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), max_size=12)
+
+
+@examples(400)
+@example(places=[(0, 1), (0, 2), (1, 1), (2, 2)], channels=1, last=1)  # by their ends alone two channels
+@given(places=PLACES | PLACES.map(sorted), channels=st.integers(1, 3), last=st.integers(1, 4))
+def test_rows_that_look_regular_are_told_from_those_that_are(
+    places: list[tuple[int, int]], channels: int, last: int
+) -> None:
+    """Of any rows: what is in order and what has to be put in order give the same answer."""
+    window = Window(START, START + 4 * GRID)
+    regular = [(number, place) for number in range(channels) for place in range(1, last + 1)]
+    for given_places in (places, regular, [*regular, *places], [*regular[1:], *places[:1]]):
+        body = dense(window, meters=0) | {"total_devices": 1}
+        rows = [
+            {"channel": number, "end_at": START + place * GRID, "wh_del": number * 10 + place}
+            for number, place in given_places
+        ]
+        body["meter_intervals"] = [{"meter_serial_number": "9", "intervals": rows}]
+        (meter,) = rgm_stats(answer(body), SYSTEM, window).meter_intervals
+        expected = sorted({each for each in given_places if each[1]})
+        columns = meter.intervals.columns
+        assert columns["channel"].tolist() == [number for number, _ in expected]
+        assert columns["end_at"].tolist() == [START + place * GRID for _, place in expected]
+        assert columns["wh_del"].tolist() == [number * 10 + place for number, place in expected]
 
 
 @pytest.mark.parametrize("swap", [(0, 1), (0, 96), (95, 96), (0, 287)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from array import array
 from collections.abc import Callable
 from typing import Any
@@ -37,9 +38,9 @@ TOLD = evolve(SILENT, cut="declared", may_overrun=True)
 LATER = Response(200, b"", date=float(START + 10 * DAY))
 
 
-def times(*places: float) -> array[int]:
+def times(*places: float) -> list[int]:
     """Return ends so many intervals after the start."""
-    return array("q", [START + int(place * GRID) for place in places])
+    return [START + int(place * GRID) for place in places]
 
 
 def rows(*places: float) -> list[RawRow]:
@@ -194,6 +195,46 @@ def test_rows_that_fill_a_finer_grid_are_on_that(ends: tuple[int, ...], grid: in
     assert finer_grid((*reversed(ends), *ends), 900) == grid
 
 
+@pytest.mark.parametrize(
+    ("places", "channels", "regular"),
+    [
+        ((), 1, True),
+        ((1, 2, 3, 4), 1, True),
+        ((2, 3), 1, True),
+        ((1, 3), 1, True),
+        ((1, 2, 1, 2), 2, True),
+        ((1, 3, 1, 3), 2, True),
+        ((1, 2, 1, 3), 2, False),
+        ((1, 3, 1, 4), 2, False),
+        ((1, 2, 1), 2, False),
+        ((1,), 2, False),
+        ((1, 2, 4, 3), 1, False),
+        ((1, 3, 2, 4), 1, False),  # first and last are as far apart as in order
+        ((1, 1), 1, False),
+        ((0, 1), 1, False),
+        ((4, 5), 1, False),
+        ((1.5, 2.5), 1, False),
+        ((1, 1.5, 3), 1, False),
+    ],
+)
+def test_ends_that_are_a_column_as_they_are(
+    places: tuple[float, ...], channels: int, *, regular: bool
+) -> None:
+    """In order, on the grid, within the window, and the same for each channel; else there is none."""
+    column = RequestedRange(SILENT, W).column_of(times(*places), channels)
+    assert column == (array("q", times(*places)) if regular else None)
+
+
+def test_the_ends_of_few_rows_far_apart_take_no_more_room_than_they_do() -> None:
+    """The list that they are compared with has as many: a hostile answer cannot make it large."""
+    window = Window(START, START + 10**6 * GRID)
+    ends = [START + GRID, window.end] * 20_000
+    tracemalloc.start()
+    assert len(RequestedRange(SILENT, window).column_of(ends, 20_000) or ()) == 40_000
+    assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    tracemalloc.stop()
+
+
 class Figures(RawRow, gc=False):
     """A row with values, one of them nested."""
 
@@ -240,7 +281,7 @@ def test_no_value_is_lost_silently(given_rows: list[tuple[int, int, bool]]) -> N
         for n, (place, early, null) in enumerate(given_rows)
     ]
     range_ = RequestedRange(SILENT, W)
-    aligned, ends = range_.align(list(doubled), array("q", [row.end_at for row in doubled]))
+    aligned, ends = range_.align(list(doubled), [row.end_at for row in doubled])
     coverage = range_.metadata(body(total_devices=1), ends, LATER)["coverage"]
     assert list(ends) == sorted(set(ends))
     assert not any(end % coverage.grid for end in ends)
@@ -291,7 +332,7 @@ def test_both_shapes_of_a_list_of_rows(shape: Callable[[list[Any]], list[Any]], 
 
 def test_null_in_place_of_a_list_is_not_understood() -> None:
     """There may have been rows; not if there is no device."""
-    assert flat(None) == ([], array("q"), False)
+    assert flat(None) == ([], [], False)
     assert flat([[*rows(1), None]]) == (rows(1), times(1), False)
     for devices, counted, left_out in (
         (1, True, True),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,7 +68,7 @@ def micros(
     null: set[str] = set()
     if len(body.devices or ()) > series.MAX_DEVICES:
         raise decode_error(response, "$.devices", f"more than {series.MAX_DEVICES} devices")
-    ends = array("q")
+    ends = list[int]()
     for each in body.devices or ():
         serial, (found, times, understood) = str(each.serial_number), flat(each.intervals)
         rows.setdefault(serial, []).extend(found)
@@ -117,8 +116,8 @@ def _device(
     own = RequestedRange(range_.limits, range_.window, range_.until)
     if null:
         own.leave_out_nulls(body)
-    rows, ends = own.align(rows, array("q", [row.end_at for row in rows]))
+    rows, ends = own.align(rows, [row.end_at for row in rows])
     metadata = own.metadata(body, ends, response, quiet=True)
     metadata["total_devices"] = 1
-    intervals = series.series_of(MicroInterval, ends, rows)
+    intervals = series.series_of(MicroInterval, ends, *series.columns(MicroInterval, rows))
     return MicroTelemetry(intervals=intervals, serial_number=serial, **metadata)
