@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -214,6 +215,7 @@ class Fetcher:
         failures: the failures so far, in order.
         deadline: monotonic time after which nothing more is sent; `None` sets no limit.
         paused: whether nothing more is sent for now; a segment stands where it was then.
+        given_up_at: monotonic time when a request of the query was last given up, as nothing came.
     """
 
     session: Session
@@ -223,6 +225,7 @@ class Fetcher:
     failures: list[EnlightenError]
     deadline: float | None = None
     paused: bool = False
+    given_up_at: float = -math.inf
     _waiting: dict[anyio.CancelScope, bool] = Factory(dict)
 
     @property
@@ -599,10 +602,12 @@ class Fetcher:
         seconds, silent = now - began, limiter.answered_at <= began
         # That one answer is slow is no sign; that nobody was answered in the second half of the wait is.
         given_up = failure is None and seconds >= GIVEN_UP_S and limiter.answered_at < now - seconds / 2
-        # Ctrl-C gives up all at once: one that was in flight with another given up is no second sign.
+        # Who gives up says so once, however many requests that ends: `max_wait` those of one query, Ctrl-C
+        # and a timeout of the caller's own all that are in flight together.
         impatient = self.deadline is not None and now >= self.deadline
-        if given_up and sent_at is not None and (impatient or began >= limiter.given_up_at):
-            limiter.given_up_at = now
+        since = self.given_up_at if impatient else limiter.given_up_at
+        if given_up and sent_at is not None and began >= since:
+            limiter.given_up_at = self.given_up_at = now
             text = f"no answer within {seconds:.1f} s to {request.method} {request.path}: given up"
             self._count_failure(segment, request, grant, RequestTimeout(text, sent=True, phase="wait"))
         elif failure is not None and sent_at is not None and is_outage(failure):

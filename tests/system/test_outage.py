@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import nullcontext
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from enlighten_async import (
+    BudgetExceeded,
     EnlightenClient,
     EnlightenError,
     NotFound,
@@ -284,6 +286,56 @@ async def test_what_is_given_up_together_is_one_sign_of_an_outage(systems: int, 
     world.emulator.faults.clear()
     async with world.client(**kept) as client:
         assert (await client.rgm_stats(world.system, **year)).coverage.complete
+
+
+@pytest.mark.parametrize("by_max_wait", [True, False])
+async def test_a_query_that_is_given_up_is_one_sign_of_an_outage(by_max_wait: bool) -> None:
+    """However many of its requests are in flight: the service may only be slow, and is asked again."""
+    world = World()
+    year, client = world.days(365), world.client(plan=PLAN, max_concurrency=10)
+    world.emulator.inject(Fault(delay=5, times=ALWAYS, after=20))
+    sent = world.emulator.counts.sent
+    patient = client.with_options(max_wait=3 if by_max_wait else None)
+    told = pytest.raises(RequestTimeout) if by_max_wait else nullcontext()
+    with world.clock.move_on_after(ALWAYS if by_max_wait else 3) as cut, told:
+        await patient.rgm_stats(world.system, **year)
+    assert cut.cancelled_caught != by_max_wait
+    assert world.emulator.counts.sent - sent > 20 + 5
+    assert (await client.rgm_stats(world.system, **year)).coverage.complete
+
+
+@pytest.mark.parametrize(
+    ("patience", "by_max_wait", "answers_between", "is_noticed"),
+    [
+        (3, True, False, True),
+        (3, False, False, True),
+        (3, True, True, False),
+        (3, False, True, False),
+        (0.5, True, False, False),
+        (0.5, False, False, False),
+    ],
+)
+async def test_callers_who_give_up_one_after_another_tell_of_a_service_that_hangs(
+    world: World, patience: float, by_max_wait: bool, answers_between: bool, is_noticed: bool
+) -> None:
+    """Where they waited for more than a second, and nothing else was answered."""
+    client = world.client(plan=PLAN)
+    for number in range(3):
+        world.emulator.inject(Fault.hang())
+        with world.clock.move_on_after(ALWAYS if by_max_wait else patience):
+            options = {"max_wait": patience} if by_max_wait else {}
+            try:
+                await client.with_options(**options).summary(3000 + number)
+            except (RequestTimeout, BudgetExceeded):
+                assert by_max_wait
+        world.emulator.faults.clear()
+        if answers_between:
+            await client.summary(world.system)
+    if is_noticed:
+        with pytest.raises(RequestTimeout, match="not sent"):
+            await client.summary(world.system)
+    else:
+        await client.summary(world.system)
 
 
 @pytest.mark.parametrize("attempts", [1, 3])
