@@ -287,6 +287,7 @@ class RateLimiter:
         except StateUnavailable:
             if not patient:
                 raise
+            self._wait_times.last = "state"  # it is what the next request would wait for
 
     async def set_month_used(self, used: int) -> None:
         """Take the number of requests that the service has counted in the running month."""

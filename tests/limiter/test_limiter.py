@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import anyio
 import pytest
 
-from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted
+from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, StateUnavailable
 from enlighten_async.limiter import (
     MemoryQuotaStore,
     Plan,
@@ -310,6 +310,24 @@ def test_a_limiter_needs_numbers() -> None:
         RateLimiter(store=store, plan=Plan.WATT, clock=clock)
     with pytest.raises(InputError, match="max_in_flight"):
         RateLimiter(store=store, plan=Plan(), clock=clock, max_in_flight=0)
+
+
+async def test_a_state_that_is_away_is_what_a_query_has_waited_for() -> None:
+    """Also where there was no time left to wait for it at the limiter."""
+
+    class Away(MemoryQuotaStore):
+        """A store that cannot be reached."""
+
+        async def sync(self, *, refresh: bool = False) -> None:
+            """Raise."""
+            raise StateUnavailable("postgresql://db cannot be reached")
+
+    limiter = RateLimiter(store=Away(), plan=Plan(minute=10), clock=FakeClock(), max_in_flight=1)
+    assert limiter.failure_since(0.0, "too late") is None
+    with pytest.raises(StateUnavailable):
+        await limiter.refresh()
+    await limiter.refresh(patient=True)
+    assert str(limiter.failure_since(0.0, "too late")) == "too late: the state cannot be reached"
 
 
 async def test_each_stage_of_a_month_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
