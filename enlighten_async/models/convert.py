@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import date, datetime
+from functools import cache
 from math import isfinite
 from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, cast, get_args, overload
 
 from attrs import NOTHING, Attribute, AttrsInstance, Factory, fields, has, resolve_types
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, override
 
 from enlighten_async.models.tabular import Tabular
 from enlighten_async.windows import DAY, END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 
 if TYPE_CHECKING:
+    from cattrs import Converter
     from pydantic_core import CoreSchema
 
     from enlighten_async.export.shapes import PlainValues
@@ -108,8 +108,6 @@ _NOT_SENT: Final = frozenset({"as_of", "complete", "missing", "notes", "reason",
 _QUARTER_HOUR_S: Final = 900
 """Seconds; offsets of time zones, and so local midnights, are whole quarters of an hour."""
 
-_converter = Converter(detailed_validation=False)
-
 _odd_fields: ContextVar[dict[str, bool]] = ContextVar("_odd_fields")
 """The fields, in order, whose values had to be converted in the answer that is being structured.
 
@@ -140,7 +138,7 @@ def structure(raw: object, model: type[T]) -> tuple[T, Mapping[str, bool]]:
     odd: dict[str, bool] = {}
     outer = _odd_fields.set(odd)
     try:
-        return _converter.structure(raw, model), odd
+        return _converter().structure(raw, model), odd
     except RecursionError:
         raise UnreadableError("too deep") from None
     except _FAULTS as error:
@@ -457,7 +455,7 @@ def _list(raw: object, most: int) -> list[object]:
 def _objects(raw: object, kind: Any, left_out: int = 0) -> tuple[object, ...]:
     """Structure a list of objects; so many that cannot be read, but not all of them, may be left out."""
     item = kind.__args__[0]
-    read, got, failure = _converter.get_structure_hook(item), list[object](), None
+    read, got, failure = _converter().get_structure_hook(item), list[object](), None
     for place, each in enumerate(listed := _list(raw, MAX_OBJECTS)):
         try:
             got.append(read(each, item))
@@ -486,10 +484,12 @@ def _values(raw: object, kind: Any, name: str) -> tuple[object, ...]:
 
 def _from_object(model: type[T]) -> Callable[[object, object], T]:
     """Return a hook that structures an object; without required fields, cattrs would accept a list, too."""
+    from cattrs.gen import make_dict_structure_fn  # noqa: PLC0415 - loaded with the converter
+
     owner = cast("type[AttrsInstance]", model)
     resolve_types(owner)
     special: dict[str, Any] = {each.name: _rule(model, each) for each in fields(owner)}
-    fill = make_dict_structure_fn(model, _converter, **special)
+    fill = make_dict_structure_fn(model, _converter(), **special)
     rows = getattr(model, "_items", None)
     needed = [
         each.name.rstrip("_")
@@ -513,6 +513,8 @@ def _from_object(model: type[T]) -> Callable[[object, object], T]:
 
 def _rule(model: type, each: Attribute[Any]) -> object:
     """Return the rule for a field: left out, or structured strictly or with tolerance."""
+    from cattrs.gen import override  # noqa: PLC0415 - as above
+
     name = each.name.rstrip("_")
     if each.name in _NOT_SENT:
         return override(omit=True)
@@ -537,7 +539,7 @@ def _reader(each: Attribute[Any], name: str) -> Callable[[object], object]:
         if has(kind.__args__[0]):
             return lambda raw: _objects(raw, kind, left_out)
         return lambda raw: _values(raw, kind, name)
-    hook = _converter.get_structure_hook(kind)
+    hook = _converter().get_structure_hook(kind)
     return lambda raw: hook(raw, kind)
 
 
@@ -577,9 +579,16 @@ def _tolerant(
     return hook
 
 
-_converter.register_structure_hook_factory(has, _from_object)
-_converter.register_structure_hook(datetime, _instant)
-_converter.register_structure_hook(date, _day)
-_converter.register_structure_hook(str, _text)
-_converter.register_structure_hook(int, _integer)
-_converter.register_structure_hook_func(_is_tuple, _objects)
+@cache
+def _converter() -> Converter:
+    """Return what structures plain values; made, and cattrs loaded, for the first answer."""
+    from cattrs import Converter  # noqa: PLC0415 - as above
+
+    made = Converter(detailed_validation=False)
+    made.register_structure_hook_factory(has, _from_object)
+    made.register_structure_hook(datetime, _instant)
+    made.register_structure_hook(date, _day)
+    made.register_structure_hook(str, _text)
+    made.register_structure_hook(int, _integer)
+    made.register_structure_hook_func(_is_tuple, _objects)
+    return made
