@@ -313,8 +313,11 @@ class RequestedRange:
 @lru_cache(maxsize=8)  # the meters of one answer, and those of other systems for the same week
 def _regular_ends(first: int, last: int, grid: int, channels: int) -> tuple[list[int], array[int]]:
     """Return the ends of rows without a gap, as a list to compare with, and as a column to share."""
-    once = range(first, last + 1, grid)
-    return channels * list(once), channels * array("q", once)
+    if channels > 1:
+        once, column = _regular_ends(first, last, grid, 1)
+        return channels * once, channels * column
+    once = list(range(first, last + 1, grid))
+    return once, array("q", once)
 
 
 def _rows_of(ends: Iterable[int], grid: int) -> Counter[int]:

@@ -129,3 +129,23 @@ def test_columns_are_those_of_the_fields() -> None:
     assert (row_class(RgmStats), row_class(Battery)) == (RgmInterval, BatteryInterval)
     with pytest.raises(ValueError, match="zip"):
         Series.of(RgmInterval, [900], [1])
+
+
+def test_a_single_piece_is_the_whole_as_it_is() -> None:
+    """Series are immutable, so nothing is copied."""
+    piece = Series.of(RgmInterval, [900], [1], [2])
+    assert concatenated([piece]) is piece
+
+
+@given(
+    pieces=st.lists(
+        st.lists(st.tuples(st.integers(0, 9), st.floats(), st.sampled_from([NAN, 0.0, -0.0]))), min_size=1
+    )
+)
+def test_pieces_become_one_bit_by_bit(pieces: list[list[tuple[int, float, float]]]) -> None:
+    """One after another, nulls and signs of zeros included; the pieces stay as they are."""
+    series = [Series.of(RgmInterval, *zip(*rows, strict=True)) for rows in pieces]
+    before = [{name: bytes(column) for name, column in each.columns.items()} for each in series]
+    for name, column in concatenated(series).columns.items():
+        assert bytes(column) == b"".join(each[name] for each in before)
+    assert [{name: bytes(column) for name, column in each.columns.items()} for each in series] == before
