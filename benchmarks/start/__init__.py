@@ -1,0 +1,1 @@
+"""How long a program takes to start: imports, the first client, the first answer."""
