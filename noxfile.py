@@ -100,6 +100,7 @@ def smoke(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.quota", "--smoke")
     session.run("python", "-m", "benchmarks.cache", "--smoke")
     session.run("python", "-m", "benchmarks.stall", "--smoke")
+    session.run("python", "-m", "benchmarks.growth", "--smoke")
     session.run("python", "-m", "benchmarks.state", "--smoke")
     session.run("python", "-m", "benchmarks.start", "--smoke")
     session.run("enlighten", "demo")
@@ -112,7 +113,7 @@ def bench(session: nox.Session) -> None:
     session.install(*group("bench"), *group("tests"), ".[cli,postgres,redis]")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
     common = [word for word in session.posargs if word in {"--smoke", "--write"}]
-    for name in ("quota", "cache", "stall", "state", "start"):
+    for name in ("quota", "cache", "stall", "growth", "state", "start"):
         session.run("python", "-m", f"benchmarks.{name}", *common)
 
 
