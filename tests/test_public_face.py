@@ -127,14 +127,20 @@ def test_importing_the_package_leaves_extras_and_the_emulator_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--version"], ["-m", "enlighten_async", "--version"]], ids=["script", "-m"]
+    ("words", "begins"),
+    [
+        (["--version"], "enlighten, version "),
+        (["-m", "enlighten_async", "--version"], "enlighten, version "),
+        (["--help"], "Usage: enlighten "),
+    ],
+    ids=["script", "-m", "help"],
 )
-def test_the_version_is_told_without_the_client(words: list[str]) -> None:
+def test_the_version_and_the_help_are_told_without_the_client(words: list[str], begins: str) -> None:
     """Nor httpx: whoever asks for no more waits for no more."""
     script = ["-c", "import sys; from enlighten_async.cli import main; sys.argv[0] = 'enlighten'; main()"]
     command = [sys.executable, "-X", "importtime", *(words if "-m" in words else [*script, *words])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("enlighten, version ")
+    assert done.stdout.startswith(begins)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "enlighten_async.cli.app" in loaded
     assert not loaded & {"httpx", "httpcore2", "enlighten_async.client", "rich", "anyio", "attrs"}

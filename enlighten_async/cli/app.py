@@ -52,6 +52,91 @@ MODULES: Mapping[str, str] = MappingProxyType(
 )
 """The commands that are no endpoints, and the modules that have them."""
 
+HELP: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "Commands": {
+            "accounts": "List the accounts that are logged in.",
+            "demo": "Fetch a year from an emulator of the service.",
+            "doctor": "Check that all is set up.",
+            "emulator": "Serve an emulator of the service.",
+            "estimate": "Show the price of a read.",
+            "login": "Let the owner of systems log in, for version 4.",
+            "logout": "Remove the tokens of an account.",
+            "plot": "Draw a system's energy in the terminal.",
+            "quota": "Show the quota that is left.",
+            "report": "Write a page about the energy of systems.",
+            "store": "Inspect and prune the state file.",
+        },
+        "Systems, devices and events": {
+            "alarms": "Alarms of a system.  (v4)",
+            "battery-settings": "Settings of a system's batteries.  (v4)",
+            "consumption-meter-readings": "Last readings of a system's consumption meters, Wh.  (v4)",
+            "devices": "A system's devices of all kinds.  (v4)",
+            "envoys": "A system's gateways.",
+            "ev-charger-devices": "A system's active EV chargers.  (v4)",
+            "ev-charger-events": "Events of a system's EV chargers, or of one.  (v4)",
+            "ev-charger-schedules": "Charging schedules of an EV charger.  (v4)",
+            "ev-charger-sessions": "Charging sessions of an EV charger.  (v4)",
+            "event-types": "All types of events and the advice on them, or for one of them.  (v4)",
+            "events": "Events of a system and its devices.  (v4)",
+            "grid-status": "Tell whether a system is on the grid.  (v4)",
+            "inventory": "A system's active gateways, microinverters and meters.",
+            "inverters-summary-by-envoy-or-site": (
+                "Last report of each of a system's microinverters, by gateway."
+            ),
+            "latest-telemetry": "Last power of meters and batteries, and the state of other devices.  (v4)",
+            "load-control": "Settings of a house's loads.  (v4)",
+            "open-alarms": "Alarms of a system that are not over.  (v4)",
+            "open-events": "Events of a system that are not over.  (v4)",
+            "production-meter-readings": "Last readings of a system's production meters, Wh.",
+            "search-system-id": "System that the gateway with this serial number belongs to.",
+            "storage-meter-readings": "Last readings of the meters of batteries, Wh.  (v4)",
+            "storm-guard": "Tell whether batteries are filled before storms.  (v4)",
+            "summary": "A system's state, power (W) and energy (Wh) on one of its local days.",
+            "system": "One system.  (v4)",
+            "systems": "Systems the user may see, and that pass all filters.",
+        },
+        "Intervals of a range of time": {
+            "acb-telemetry": "Energy that one AC Battery took in and gave.  (v4)",
+            "battery": (
+                "Energy that all batteries took in and gave, and their state of charge, by 15 minutes.  (v4)"
+            ),
+            "consumption-stats": "15-minute intervals of a site's consumption, Wh.",
+            "encharge-telemetry": (
+                "Energy that one Encharge took in and gave, Wh, and its state of charge, by 15 minutes.  (v4)"
+            ),
+            "energy-export-telemetry": "Energy fed into the grid, Wh by 15 minutes.  (v4)",
+            "energy-import-telemetry": "Energy drawn from the grid, Wh by 15 minutes.  (v4)",
+            "ev-charger-telemetry": (
+                "Energy that one of Enphase's chargers of cars consumed, Wh by 15 minutes.  (v4)"
+            ),
+            "evse-telemetry": (
+                "Energy that one charger of cars consumed, Wh by 5 or by 15 minutes as it reports.  (v4)"
+            ),
+            "hp-telemetry": "Energy that a heat pump consumed, Wh by 5 or by 15 minutes.  (v4)",
+            "micro-telemetry": "Power and energy of one microinverter, W and Wh by 5 minutes.  (v4)",
+            "micros-telemetry": (
+                "Power and energy of each of a system's microinverters, W and Wh by 5 minutes.  (v4)"
+            ),
+            "production-meter": "15-minute intervals of a system's production meters, Wh.  (v4)",
+            "rgm-stats": "15-minute intervals of a system's revenue-grade meters, Wh.",
+            "stats": "5-minute intervals of a system's microinverters, W and Wh.",
+        },
+        "Energy of each day": {
+            "battery-lifetime": "Energy that all batteries took in and gave on each local day, Wh.  (v4)",
+            "consumption-lifetime": "Energy that was consumed on each local day, Wh.",
+            "energy-export-lifetime": "Energy fed into the grid on each local day, Wh.  (v4)",
+            "energy-import-lifetime": "Energy drawn from the grid on each local day, Wh.  (v4)",
+            "energy-lifetime": "Energy that a system produced on each of its local days, Wh.",
+            "ev-charger-lifetime": "Energy that a charger of Enphase consumed on each local day, Wh.  (v4)",
+            "evse-lifetime": "Energy that one charger of cars consumed on each local day, Wh.  (v4)",
+            "hp-lifetime": "Energy that a system's heat pump consumed on each local day, Wh.  (v4)",
+            "monthly-production": "Energy of the month that begins on a local day, Wh by meter.",
+        },
+    }
+)
+"""What each command does, as its own help says, section by section: the list is told without loading them."""
+
 PACKAGE = "enlighten_async.cli"
 
 ENDPOINTS = f"{PACKAGE}.endpoints"
@@ -90,7 +175,7 @@ class Enlighten(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands."""
-        return [*MODULES, *import_module(ENDPOINTS).endpoints()]
+        return [name for commands in HELP.values() for name in commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; nothing else is loaded."""
@@ -123,12 +208,9 @@ class Enlighten(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, section by section."""
-        sections: dict[str, list[str]] = {"Commands": list(MODULES)}
-        for name, endpoint in import_module(ENDPOINTS).endpoints().items():
-            sections.setdefault(endpoint.section, []).append(name)
-        for title, names in sections.items():
+        for title, commands in HELP.items():
             with formatter.section(title):
-                formatter.write_dl([(name, self._told(ctx, name)) for name in sorted(names)])
+                formatter.write_dl(list(commands.items()))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the variables of the environment, and the exit codes."""
@@ -138,10 +220,6 @@ class Enlighten(click.Group):
             formatter.write_text(f"Options: {rest}.")
             formatter.write_text(f"The file is {config_file()}; if it holds a key, nobody else may read it.")
         super().format_epilog(ctx, formatter)
-
-    def _told(self, ctx: click.Context, name: str) -> str:
-        command = self.get_command(ctx, name)
-        return command.get_short_help_str(limit=100) if command else ""
 
 
 @click.group(

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from enlighten_async import EnlightenClient
-from enlighten_async.cli.app import cli
+from enlighten_async.cli.app import HELP, MODULES, cli
 from enlighten_async.cli.endpoints import Endpoint, endpoints
 from enlighten_async.emulator import Quota, System
 from tests.cli.conftest import Commands
@@ -64,6 +64,20 @@ def test_each_method_that_returns_a_query_has_a_command() -> None:
     ]
     assert {each.method for each in ENDPOINTS} == set(methods)
     assert len(methods) > 44
+
+
+def test_the_list_of_commands_says_what_they_say() -> None:
+    """It is told without loading them: each in its section, in order, with the text of its own help."""
+    context, sections = click.Context(cli), {"Commands": set(MODULES)}
+    for each in ENDPOINTS:
+        sections.setdefault(each.section, set()).add(each.name)
+    assert {title: set(commands) for title, commands in HELP.items()} == sections
+    for commands in HELP.values():
+        assert list(commands) == sorted(commands)
+        for name, text in commands.items():
+            command = cli.get_command(context, name)
+            assert command is not None
+            assert command.get_short_help_str(limit=100) == text
 
 
 @pytest.mark.parametrize("words", every_command(cli), ids=" ".join)
