@@ -70,7 +70,7 @@ def never_final(_: object, fetched: float, _since: float | None = None) -> float
     return fetched
 
 
-def _no_answer(_: EnlightenError) -> None:
+def _no_answer(_: object) -> None:
     """Take every error of the service for an error."""
 
 
@@ -121,6 +121,10 @@ class Request(Generic[P]):
     empty_answer_for: Callable[[EnlightenError], P | None] = field(default=_no_answer, repr=False)
     """Returns the part, mostly an empty one, that an error of the service is documented to stand for, or
     `None`: it stays an error.
+    """
+    beyond_retention: Callable[[float], P | None] = field(default=_no_answer, repr=False)
+    """Returns the empty part for the beginning of its window that the service no longer keeps at a time
+    (epoch seconds); `None` if it keeps all.
     """
     method: str = "GET"
     """HTTP method, upper case."""

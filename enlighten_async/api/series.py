@@ -198,6 +198,7 @@ class SeriesRequests(Generic[S]):
             self._today_part if window is None else partial(self._part, window=window),
             window,
             partial(self.empty_answer_for, window=window),
+            partial(self._beyond_retention, window),
             series=series,
             wanted=wanted or window,
         )
@@ -261,14 +262,14 @@ class SeriesRequests(Generic[S]):
         day = datetime.fromtimestamp(now, zone).date()
         return Window(min(end, floor(local_days(day, day, zone).start, grid)), end)
 
-    def _beyond_retention(self, window: Window, date: float | None) -> S | None:
+    def _beyond_retention(self, window: Window | None, date: float | None) -> S | None:
         """Return the empty part for the beginning of a window that the service does not keep any more.
 
         The service then answers an empty list, or an error, for the whole of the window, also where only its
         beginning is too old: the response speaks for that beginning, and the rest is asked for again.
         """
         limit = None if date is None else self.endpoint.limits.oldest(date)
-        if limit is None or window.start >= limit:
+        if window is None or limit is None or window.start >= limit:
             return None
         gone = Window(window.start, min(limit, window.end))
         return self.empty([Gap(gone, Reason.BEYOND_RETENTION)], gone)
@@ -305,7 +306,7 @@ class SeriesRequests(Generic[S]):
 
     def _empty_range(self, error: APIError, window: Window | None, date: float | None) -> S | None:
         """Return the part that an error about a range stands for: too long, too old, or without data."""
-        gone = self._beyond_retention(window, date) if window and isinstance(error, RangeError) else None
+        gone = self._beyond_retention(window, date) if isinstance(error, RangeError) else None
         if gone is not None:
             return gone
         text = str(error)

@@ -255,9 +255,10 @@ class Fetcher:
         with session.in_flight.entered(key, request.window, options.rank) as shared:
             while segment.request is request and not self.paused:
                 permit = await self._acquire(segment)
-                if permit is None or not await self._still_needed(segment, request, key, shared, permit[0]):
+                needed = permit and await self._still_needed(segment, key, shared, permit[0])
+                if permit is None or needed is None:
                     break
-                shared.sent = True
+                request, shared.sent = needed, True
                 failure = await self._send_once(segment, request, shared, *permit)
                 if failure is not None:
                     await self._retry_or_fail(segment, failure, permit[1])
@@ -357,7 +358,10 @@ class Fetcher:
     # Through the limiter
 
     async def _acquire(self, segment: SegmentState) -> tuple[Grant, Credentials] | None:
-        """Wait for credentials and at the limiter; `None`: the segment has ended, nothing more is sent."""
+        """Wait for credentials and at the limiter; `None`: the segment has ended, nothing more is sent.
+
+        After a wait, the segment stands where the service still keeps what it asks for.
+        """
         permit = None
         try:
             if self.options.allowed is not None:
@@ -370,6 +374,8 @@ class Fetcher:
         else:
             if permit is None:
                 self._cut_off(segment)
+            elif permit[0].waited:
+                self._skip_dropped(segment)
         return permit
 
     def _cut_off(self, segment: SegmentState) -> None:
@@ -410,30 +416,35 @@ class Fetcher:
             grant.settle()  # they ran out while it waited; as it was not sent, it costs nothing
 
     async def _still_needed(
-        self,
-        segment: SegmentState,
-        request: Request[Part],
-        key: Hashable,
-        shared: SharedRequest,
-        grant: Grant,
-    ) -> bool:
-        """Look again: others may have paid for the part, or be at it, since this one joined the queue."""
-        needed, part, other = False, None, None
+        self, segment: SegmentState, key: Hashable, shared: SharedRequest, grant: Grant
+    ) -> Request[Part] | None:
+        """Return the request of a segment if it is still needed.
+
+        Others may have paid for the part, or be at it, since it joined the queue.
+        """
+        needed, part, request = None, None, segment.request
         session, options = self.session, self.options
         try:
-            if session.cache is not None:
+            if request is not None and session.cache is not None:
                 part = await self.cached_part(session.cache, request)
-            if options.max_age != 0:
-                other = session.in_flight.find(key, request.wanted, options.rank, shared)
-            needed = part is None and other is None
+            if request is not None and part is None:
+                fresh = options.max_age == 0
+                other = None if fresh else session.in_flight.find(key, request.wanted, options.rank, shared)
+                needed = request if other is None else None
         finally:
-            if not needed:
+            if needed is None:
                 grant.settle()  # as it was not sent, it costs nothing
                 self.costs.count(grant, sent=False)
         if part is not None:
             segment.late_hit = True
             self._accept(segment, part)
         return needed
+
+    def _skip_dropped(self, segment: SegmentState) -> None:
+        """Leave out what the service no longer keeps: it answers nothing of a window that begins with it."""
+        request, now = segment.request, self.session.limiter.now()
+        if request is not None and (dropped := request.beyond_retention(now)) is not None:
+            segment.accept(dropped)
 
     def _time_left(self, deadline: float) -> float:
         """Return the seconds until the deadline."""

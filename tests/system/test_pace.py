@@ -13,11 +13,12 @@ import pytest
 
 from enlighten_async import BudgetExceeded, EnlightenClient, InputError, Plan
 from enlighten_async.emulator import Quota
+from enlighten_async.models import Reason
 from tests.limiter.stores import ProcessClock
 from tests.world import World
 
 JUNE, JULY = (datetime(2025, month, 1, tzinfo=UTC).timestamp() for month in (6, 7))
-DAY = 86_400.0
+HOUR, DAY = 3600.0, 86_400.0
 PLAN, QUOTA = Plan(minute=10, month=600), Quota(minute=10, month=600, name="Watt")
 
 
@@ -129,6 +130,28 @@ async def test_the_price_counts_with_the_pace() -> None:
     answer = await backfill.with_options(max_wait=4 * DAY).rgm_stats(world.system, **year)
     assert answer.receipt.sent == 53
     assert world.clock.now() == pytest.approx(price.ready_at.timestamp(), abs=2 * interval)
+
+
+@pytest.mark.parametrize(("version", "kept_days"), [("v2", 365), ("v4", 730)])
+async def test_what_the_service_drops_during_a_wait_is_not_asked_for(version: str, kept_days: int) -> None:
+    """It would answer nothing of the whole window, so each of those requests would be lost."""
+    month = 150
+    world = World(now=JUNE + 17, quota=Quota(minute=10, month=month, name="Watt"))
+    plan = Plan(minute=10, month=month)
+    client = world.client(plan=plan, pace=True) if version == "v2" else world.v4(plan=plan, pace=True)
+    await client.summary(world.system)
+    backfill = views(client, max_wait=31 * DAY)[1]
+    for _ in range(2):  # a hundredth of the month at once
+        await backfill.summary(world.system)
+    method = backfill.rgm_stats if version == "v2" else backfill.stats
+    oldest = (JUNE - kept_days * DAY) // HOUR * HOUR + 2 * HOUR
+    answer = await method(world.system, start_at=oldest, end_at=oldest + 2 * DAY)
+    waited = world.clock.now() - JUNE
+    assert waited > 4 * HOUR
+    assert answer.receipt.sent == 1
+    assert answer.coverage.complete
+    dropped = [gap for gap in answer.coverage.gaps() if gap.reason is Reason.BEYOND_RETENTION]
+    assert sum(gap.window.seconds for gap in dropped) <= waited
 
 
 @pytest.mark.parametrize(
