@@ -1,6 +1,8 @@
 """Fleets: many systems, followed as freshly as the quota allows."""
 
+from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.fleet import Fleet
 from enlighten_async.fleet.plan import FleetPlan
+from enlighten_async.fleet.sinks import JsonLinesSink, Sink
 
-__all__ = ["Fleet", "FleetPlan"]
+__all__ = ["Change", "Fleet", "FleetPlan", "JsonLinesSink", "Sink"]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import timedelta
-from math import inf
+import logging
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import frozen
+import anyio
 
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import InputError
-from enlighten_async.fleet.plan import FleetPlan, KeyShare, fleet_plan
-from enlighten_async.fleet.schedule import MEAN_DAYLIGHT_S, Budget
-from enlighten_async.models import QuotaStatus
+from enlighten_async.fleet.change import Change
+from enlighten_async.fleet.follow import Follower
+from enlighten_async.fleet.plan import FleetPlan, FleetSystem, KeyShare, budget_of, fleet_plan, key_of
+from enlighten_async.fleet.schedule import MEAN_DAYLIGHT_S
+from enlighten_async.fleet.sinks import Sink
 from enlighten_async.windows import DAY
 
 DARK_AT_NIGHT: Final = frozenset({"rgm_stats", "stats", "production_meter"})
@@ -25,22 +27,16 @@ FOLLOWED: Final = (
 )
 """Series that a fleet may follow: those of whole systems in intervals."""
 
+SINK_RETRY_S: Final = 10.0
+"""Seconds until a sink that could not write is asked again."""
+
+DRAIN_S: Final = 10.0
+"""Seconds for which a sink may write what is paid for, when the run is cancelled."""
+
+logger = logging.getLogger("enlighten_async")
+
 LIST_AGE_S: Final = float(DAY)
 """Seconds for which a cached list of systems will do."""
-
-
-@frozen
-class FleetSystem:
-    """One system of a fleet."""
-
-    system_id: int
-    """The service's number of it."""
-    client: EnlightenClient
-    """The view of the client that asks about it."""
-    timezone: str | None
-    """IANA name of its time zone, where known."""
-    cellular: bool
-    """Whether its gateway reports by a cellular modem."""
 
 
 class Fleet:
@@ -76,6 +72,7 @@ class Fleet:
             raise InputError(f"series must be one of {names}, not {series!r:.60}")
         _check_every(every)
         self._clients = _views(given, accounts)
+        self._accounts = ("",) * len(given) if accounts is None else tuple(dict.fromkeys(accounts))
         self._series = series
         self._every = every
 
@@ -98,22 +95,95 @@ class Fleet:
         systems = await self._list()
         counts: dict[int, int] = {}
         for each in systems:
-            counts[_key(each.client)] = counts.get(_key(each.client), 0) + 1
-        views = {_key(client): client for client in self._clients}
+            counts[key_of(each.client)] = counts.get(key_of(each.client), 0) + 1
+        views = {key_of(client): client for client in self._clients}
         shares = [
             KeyShare(counts.get(key, 0), budget_of(await view.quota()), view.plan)
             for key, view in views.items()
         ]
         return fleet_plan(shares, self._every, self._daylight)
 
+    async def follow(self, since: Mapping[int, datetime] | None = None) -> AsyncGenerator[Change, None]:
+        """Yield what changes, for ever: each system is polled when it is due.
+
+        Nothing keeps the rows but you: keep `Change.until` with them, and give it as `since` the next time.
+        Who reads slowly is asked about later. A system that fails waits alone; its error is in the log.
+
+        Args:
+            since: up to when each system is held (aware datetimes), by its number; of one that is not in it
+                the last 7 days come first.
+
+        Raises:
+            InputError: nothing is cached by a client, or there are no systems.
+            EnlightenError: a list could not be had: one of those that `Query` lists.
+        """
+        follower = await self._follower(since or {})
+        while True:
+            await follower.wait()
+            await follower.poll_due()
+            for change in follower.take():
+                yield change
+
+    async def run(self, sink: Sink, *, once: bool = False) -> None:
+        """Poll the systems when they are due, and have a sink keep what changes; for ever.
+
+        It goes on where the sink's cursors are. While a sink cannot write, nothing is polled. Cancelled, it
+        has the sink write what is paid for, for 10 seconds at the most.
+
+        Args:
+            sink: the keeper of rows and cursors.
+            once: end when nothing is due any more, for programs that a timer starts.
+
+        Raises:
+            InputError: nothing is cached by a client, there are no systems, or the sink refuses.
+            EnlightenError: a list could not be had: one of those that `Query` lists.
+        """
+        follower = await self._follower(await sink.cursors(self._series))
+        while True:
+            try:
+                if not once:
+                    await follower.wait()
+                await follower.poll_due()
+            except anyio.get_cancelled_exc_class():
+                with anyio.move_on_after(DRAIN_S, shield=True):
+                    if ready := follower.take():
+                        await sink.write(ready)
+                raise
+            if ready := follower.take():
+                await self._write(sink, ready)
+            elif once:
+                return
+
+    async def _write(self, sink: Sink, changes: Sequence[Change]) -> None:
+        """Have changes written, however long that takes."""
+        failed = False
+        while True:
+            try:
+                await sink.write(changes)
+            except OSError as error:
+                if not failed:
+                    logger.warning("%r cannot write (%s): polls wait until it can", sink, error)
+                failed = True
+            else:
+                return
+            await self._clients[0]._session.clock.sleep(SINK_RETRY_S)
+
+    async def _follower(self, since: Mapping[int, datetime]) -> Follower:
+        """Return what makes the polls."""
+        if any(client._session.cache is None for client in self._clients):
+            raise InputError("nothing is cached: give each client state= (a file or PostgreSQL)")
+        every = None if self._every is None else self._every.total_seconds()
+        systems = await self._list()
+        return Follower(systems, self._series, every, since, rests=self._series in DARK_AT_NIGHT)
+
     async def _list(self) -> list[FleetSystem]:
         """Return the systems of all accounts; one that two accounts have belongs to the first."""
         found: dict[int, FleetSystem] = {}
-        for client in self._clients:
+        for client, account in zip(self._clients, self._accounts, strict=True):
             view = client if client._session.cache is None else client.with_options(max_age=LIST_AGE_S)
             async for system in view.systems():
                 cellular = system.connection_type == "cellular"
-                one = FleetSystem(system.system_id, client, system.timezone, cellular)
+                one = FleetSystem(system.system_id, client, system.timezone, cellular, account)
                 found.setdefault(system.system_id, one)
         return list(found.values())
 
@@ -135,22 +205,3 @@ def _views(
     if isinstance(accounts, str) or not accounts:
         raise InputError(f"accounts must be a list of names, such as ['anna', 'ben'], not {accounts!r:.60}")
     return tuple(clients[0].with_options(user_id=name, priority="poll") for name in dict.fromkeys(accounts))
-
-
-def _key(client: EnlightenClient) -> int:
-    """Return what tells the key of a client from that of another."""
-    return id(client._session.limiter)
-
-
-def budget_of(quota: QuotaStatus) -> Budget:
-    """Return what may be spent by what is known of a key's quota.
-
-    A month of which nobody knows what was used is planned with as if it were fresh; the limiter knows better
-    before anything is sent.
-    """
-    month, minute = quota.month, quota.minute
-    left = inf if month.limit is None else float(max(0, month.limit - (month.used or 0)))
-    if month.closed_until is not None and month.closed_until >= month.turns_at:
-        left = 0.0
-    days = (month.turns_at - quota.as_of).total_seconds() / DAY
-    return Budget(left, days, inf if minute.limit is None else float(minute.limit))

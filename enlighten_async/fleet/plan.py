@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from math import inf
 from typing import Final
 
 from attrs import frozen
 
+from enlighten_async.client import EnlightenClient
 from enlighten_async.fleet.schedule import (
     MEAN_DAYLIGHT_S,
     REPORT_S,
@@ -17,6 +19,7 @@ from enlighten_async.fleet.schedule import (
     polls_a_day,
 )
 from enlighten_async.limiter import Plan
+from enlighten_async.models import QuotaStatus
 from enlighten_async.windows import DAY
 
 PRICED: Final = "Partner"
@@ -30,6 +33,32 @@ USD_A_REQUEST: Final = 0.005
 
 DAYS_OF_MONTH: Final = 30.0
 """Days of a month, where a price is told for one."""
+
+
+@frozen
+class FleetSystem:
+    """One system of a fleet."""
+
+    system_id: int
+    """The service's number of it."""
+    client: EnlightenClient
+    """The view of the client that asks about it."""
+    timezone: str | None
+    """IANA name of its time zone, where known."""
+    cellular: bool
+    """Whether its gateway reports by a cellular modem."""
+    account: str
+    """Name of its account; empty where the client's own is followed."""
+
+    @property
+    def key(self) -> int:
+        """The number that tells the key from others."""
+        return key_of(self.client)
+
+
+def key_of(client: EnlightenClient) -> int:
+    """Return what tells the key of a client from that of another."""
+    return id(client._session.limiter)
 
 
 @frozen
@@ -136,3 +165,17 @@ def _cost(key: KeyShare, rate: float) -> float | None:
 def _span(seconds: float) -> timedelta | None:
     """Return seconds as a length of time; `None` for one beyond ten years, such as for ever."""
     return timedelta(seconds=seconds) if seconds <= 3_650 * DAY else None
+
+
+def budget_of(quota: QuotaStatus) -> Budget:
+    """Return what may be spent by what is known of a key's quota.
+
+    A month of which nobody knows what was used is planned with as if it were fresh; the limiter knows better
+    before anything is sent.
+    """
+    month, minute = quota.month, quota.minute
+    left = inf if month.limit is None else float(max(0, month.limit - (month.used or 0)))
+    if month.closed_until is not None and month.closed_until >= month.turns_at:
+        left = 0.0
+    days = (month.turns_at - quota.as_of).total_seconds() / DAY
+    return Budget(left, days, inf if minute.limit is None else float(minute.limit))

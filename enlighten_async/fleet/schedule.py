@@ -81,6 +81,10 @@ class Budget:
         """Return the polls that each of so many systems may have in a day."""
         return self.per_day / systems if systems else inf
 
+    def seconds_for(self, requests: float) -> float:
+        """Return the seconds that so many requests take by the minute's limit."""
+        return requests / (self.minute * MINUTE_USE) * 60
+
 
 def polls_a_day(every: float, daylight: float = MEAN_DAYLIGHT_S) -> float:
     """Return the polls of a day that make a system's intervals at most so old while it produces.

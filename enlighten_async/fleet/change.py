@@ -1,0 +1,135 @@
+"""Change: the rows of one system that are new, or differ from what was held."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from enlighten_async.fleet.roster import Answered
+from enlighten_async.fleet.schedule import Daylight
+from enlighten_async.models.coverage import Reason
+from enlighten_async.models.intervals import Changes, IntervalStats
+from enlighten_async.models.receipt import Receipt
+from enlighten_async.models.rgm_stats import MeterIntervals, RgmStats
+from enlighten_async.models.series import Series, concatenated
+from enlighten_async.windows import Window, as_datetime
+
+
+@frozen(kw_only=True)
+class Change:
+    """The rows of one system that are new, or have other values than before."""
+
+    system_id: int
+    """The service's number of the system."""
+    account: str
+    """Name of its account (v2: the user id); empty where the client's own is followed."""
+    series: str
+    """Name of the series' method, such as "rgm_stats"."""
+    rows: Series[Any]
+    """The rows of the whole system, in order of time; empty where only `until` has moved."""
+    meters: tuple[MeterIntervals, ...] = ()
+    """The rows of each meter by itself, for the series that has them (`rgm_stats`)."""
+    until: datetime
+    """Up to when the system is held with these rows (aware UTC): go on from here."""
+    corrected: int
+    """Number of the rows of the whole system that replace or fill in earlier ones."""
+    receipt: Receipt
+    """Cost of the poll."""
+
+
+def change_of(
+    changes: Changes[Any], until: float | None, held: float, account: str, series: str
+) -> Change | None:
+    """Return what an answer changed for who holds a system up to a moment; `None`: nothing.
+
+    Of later rows all are new to them, whatever was cached; of earlier ones those that the cache did not have,
+    or had with other values.
+
+    Args:
+        changes: the answer, and what it changed against the cache.
+        until: up to when the system was held, epoch seconds; `None`: not at all.
+        held: up to when it is held now, epoch seconds.
+        account: name of the account.
+        series: name of the series.
+    """
+    answer: IntervalStats[Any] = changes.answer
+    window, parts = answer.window, [answer]
+    if until is not None:
+        edge = min(max(int(until), window.start), window.end)
+        before, after = Window(window.start, edge), Window(edge, window.end)
+        earlier = [each._slice(before) for each in (changes.new, changes.corrected)]
+        parts = [*earlier, answer._slice(after)]
+    corrected = sum(len(each.intervals) for each in parts[:-1])
+    rows = _in_order(concatenated([each.intervals for each in parts]))
+    if not rows and until is not None and held <= until:
+        return None
+    return Change(
+        system_id=answer.system_id,
+        account=account,
+        series=series,
+        rows=rows,
+        meters=tuple(meter for each in parts for meter in _meters(each) if meter.intervals),
+        until=as_datetime(held),
+        corrected=corrected,
+        receipt=answer.receipt,
+    )
+
+
+def _in_order(rows: Series[Any]) -> Series[Any]:
+    ends = rows.columns["end_at"]
+    order = sorted(range(len(rows)), key=ends.__getitem__)
+    return rows if order == list(range(len(rows))) else concatenated([rows[at : at + 1] for at in order])
+
+
+def _meters(answer: IntervalStats[Any]) -> tuple[MeterIntervals, ...]:
+    return answer.meter_intervals if isinstance(answer, RgmStats) else ()
+
+
+def held_until(answer: IntervalStats[Any], before: float | None) -> float:
+    """Return up to when (epoch seconds) a system is held with an answer; what comes later is asked for again.
+
+    Args:
+        answer: the answer.
+        before: up to when it was held before.
+    """
+    start, end = float(answer.window.start), float(answer.window.end)
+    if is_absent(answer):
+        return end
+    reported = None if answer.meta is None else answer.meta.reported_until
+    last = answer._last if reported is None and answer.meta is None else None
+    until = start if reported is None else reported.timestamp()
+    return max(min(until if last is None else float(last), end), start if before is None else before)
+
+
+def is_absent(answer: IntervalStats[Any]) -> bool:
+    """Tell whether the system has no device of this kind."""
+    return not answer.intervals and any(gap.reason is Reason.NO_DEVICE for gap in answer.coverage.gaps())
+
+
+def noted(
+    answer: IntervalStats[Any], held: float, daylight: Daylight | None, *, news: bool, now: float
+) -> Answered:
+    """Return what an answer tells the roster.
+
+    Args:
+        answer: the answer.
+        held: up to when the system is held with it, epoch seconds.
+        daylight: what was known of its daylight; `None` for a series that never rests.
+        news: whether it changed anything.
+        now: the time, epoch seconds.
+    """
+    reported = None if answer.meta is None else answer.meta.last_report_at
+    learned = None
+    if daylight is not None:
+        columns = answer.intervals.columns
+        learned = daylight.learned(columns["end_at"], columns[answer._energy], held, answer.coverage.grid)
+    return Answered(
+        until=held,
+        news=news,
+        reported=None if reported is None else reported.timestamp(),
+        daylight=learned,
+        absent=is_absent(answer),
+        more=held >= answer.window.end and now - answer.window.end > 2 * answer.coverage.grid,
+    )

@@ -1,0 +1,159 @@
+"""Follow: the polls of a fleet, made when they are due, by a few workers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import anyio
+
+from enlighten_async.client import EnlightenClient
+from enlighten_async.errors import EnlightenError, InputError, NotFound, QuotaExhausted, UsageError
+from enlighten_async.fleet.change import Change, change_of, held_until, noted
+from enlighten_async.fleet.plan import FleetSystem, budget_of
+from enlighten_async.fleet.roster import Ask, Member, Roster
+from enlighten_async.fleet.schedule import Daylight
+from enlighten_async.windows import DAY, as_datetime
+
+if TYPE_CHECKING:
+    from enlighten_async.query import Query
+
+WORKERS: Final = 8
+"""Polls under way at a time; how many requests are in flight is the limiter's business."""
+
+BATCH: Final = 100
+"""Changes that are handed on at a time, at the most: so many may have to be asked for again after a crash."""
+
+FRESH_S: Final = 300.0
+"""Seconds for which a cached answer will do, such as one that a killed process had paid for."""
+
+logger = logging.getLogger("enlighten_async")
+
+
+class Follower:
+    """The polls of a fleet: each batch of changes when it is due.
+
+    Args:
+        systems: the systems.
+        series: name of the series' method.
+        every: the longest time between two polls in daylight, seconds; `None`: as short as the quota allows.
+        rests: whether the series has no news at night.
+        since: up to when systems are held, by their numbers.
+
+    Attributes:
+        ready: changes that were paid for and not handed on yet.
+    """
+
+    def __init__(
+        self,
+        systems: Sequence[FleetSystem],
+        series: str,
+        every: float | None,
+        since: Mapping[int, datetime],
+        *,
+        rests: bool,
+    ) -> None:
+        self._systems, self._series, self._rests = systems, series, rests
+        self._clients: dict[int, EnlightenClient] = {each.key: each.client for each in systems}
+        now = self.now() if systems else 0.0
+        members = [_member(each, now, since.get(each.system_id), rests=rests) for each in systems]
+        self.roster = Roster(members, every)
+        self.ready: list[Change] = []
+
+    def now(self) -> float:
+        """Return the service's time, epoch seconds."""
+        return self._systems[0].client._session.limiter.now()
+
+    async def wait(self) -> None:
+        """Wait until a poll is due, or a day begins."""
+        await self._plan_day()
+        while self._systems and (wait := self._next_at() - self.now()) > 0:
+            await self._systems[0].client._session.clock.sleep(wait)
+            await self._plan_day()
+
+    def _next_at(self) -> float:
+        """Return when there is something to do, epoch seconds."""
+        midnight = (self.roster.day or 0.0) + DAY
+        return min(self.roster.next_at, midnight)
+
+    async def _plan_day(self) -> None:
+        """Plan the day, where one has begun."""
+        if not self._systems:
+            raise InputError("the fleet has no systems: log in with an account that has some")
+        now = self.now()
+        day = now // DAY * DAY
+        if self.roster.day is None or day > self.roster.day:
+            quotas = {key: await client.quota() for key, client in self._clients.items()}
+            budgets = {key: budget_of(quota) for key, quota in quotas.items()}
+            self.roster.begin_day(day, now, budgets, datetime.fromtimestamp(day, UTC).day - 1)
+
+    async def poll_due(self) -> None:
+        """Make the polls that are due, up to a batch of changes; they are in `ready` then."""
+        await self._plan_day()
+        async with anyio.create_task_group() as group:
+            for _ in range(min(WORKERS, self.roster.due(self.now()))):
+                group.start_soon(self._work)
+
+    def take(self) -> list[Change]:
+        """Return the changes that are ready, and forget them."""
+        ready, self.ready = self.ready, []
+        return ready
+
+    async def _work(self) -> None:
+        """Make one due poll after another."""
+        while len(self.ready) < BATCH and (ask := self.roster.pop(self.now())) is not None:
+            try:
+                await self._poll(ask)
+            except QuotaExhausted as error:
+                until = self.now() + DAY if error.retry_at is None else error.retry_at.timestamp()
+                self.roster.close(ask, until)
+            except (InputError, UsageError):
+                self.roster.put_back(ask)
+                raise
+            except EnlightenError as error:
+                self.roster.failed(ask, self.now(), absent=isinstance(error, NotFound))
+                system_id = self._systems[ask.member].system_id
+                logger.info("system %d waits, as its poll failed: %s", system_id, type(error).__name__)
+            except anyio.get_cancelled_exc_class():
+                self.roster.put_back(ask)
+                raise
+
+    async def _poll(self, ask: Ask) -> None:
+        """Ask about a system, and note what changed."""
+        member, system = self.roster.members[ask.member], self._systems[ask.member]
+        start, end = self.roster.window(ask, self.now())
+        view = system.client.with_options(max_age=0 if ask.completes else FRESH_S)
+        query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
+        changes = await query.changes()
+        now, before = self.now(), member.until
+        held = held_until(changes.answer, before)
+        change = change_of(changes, before, held, system.account, self._series)
+        news = change is not None and len(change.rows) > 0
+        daylight = member.daylight if self._rests else None
+        self.roster.answered(ask, now, noted(changes.answer, held, daylight, news=news, now=now))
+        if change is not None:
+            self.ready.append(change)
+
+
+def _member(system: FleetSystem, now: float, until: datetime | None, *, rests: bool) -> Member:
+    """Return a system as a member of a roster."""
+    offset = _offset(system.timezone, now)
+    return Member(
+        system.system_id,
+        system.key,
+        Daylight.assumed(offset) if rests else Daylight.whole(offset),
+        None if until is None else until.timestamp(),
+        cellular=system.cellular,
+    )
+
+
+def _offset(timezone: str | None, now: float) -> float:
+    """Return how far local time is ahead of UTC, seconds; 0 for a zone that is not known."""
+    try:
+        offset = ZoneInfo(timezone or "UTC").utcoffset(as_datetime(now))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return 0.0
+    return 0.0 if offset is None else offset.total_seconds()

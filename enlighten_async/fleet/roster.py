@@ -1,0 +1,344 @@
+"""Roster: the systems of a fleet, with what is known of each, and which is to be asked next. Pure: no I/O.
+
+Time is given to it: epoch seconds, as the service has them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from math import floor, inf
+from typing import Final, NamedTuple
+
+from attrs import define, field, frozen
+
+from enlighten_async.fleet.schedule import (
+    CELLULAR_REPORT_S,
+    FIRST_LAG_S,
+    MAX_LAG_S,
+    REPORT_S,
+    SILENT_POLLS,
+    Budget,
+    Daylight,
+    after_report,
+    learned_lag,
+    phase,
+    polls_a_day,
+    share,
+    wait_after_failures,
+)
+from enlighten_async.windows import DAY
+
+OVERLAP_S: Final = 2 * 3_600
+"""Seconds before what is held that each poll asks for again: late rows cost no request."""
+
+LAST_OVERLAP_S: Final = 4 * DAY
+"""Seconds that the day's last poll asks for again at the least: what is older is final."""
+
+LONGEST_S: Final = 7 * DAY - 900
+"""Seconds that one request may ask for, whatever of it is off the grid."""
+
+SILENT_S: Final = 3 * DAY
+"""Seconds without news after which a system is asked once a week."""
+
+WEEK: Final = 7
+"""Days from one poll of a silent system to the next."""
+
+
+@define(eq=False)
+class Member:
+    """One system of a roster."""
+
+    system_id: int
+    """The service's number of it."""
+    key: int = 0
+    """The number of the key that asks about it."""
+    daylight: Daylight = field(factory=lambda: Daylight.assumed(0.0))
+    """When it produces."""
+    until: float | None = None
+    """Up to when it is held, epoch seconds; `None`: not at all."""
+    cellular: bool = False
+    """Whether its gateway reports by a cellular modem."""
+    lag: float = FIRST_LAG_S
+    """Seconds after which an interval of it can be had."""
+    last_report: float | None = None
+    """When it last reported, epoch seconds."""
+    seldom: bool = False
+    """Whether it reports every six hours only."""
+    polled: float = -inf
+    """When it was asked last, epoch seconds."""
+    barren: int = 0
+    """Polls in a row that brought nothing."""
+    failures: int = 0
+    """Polls in a row that failed."""
+    away_until: float = -inf
+    """Up to when nothing is asked about it, epoch seconds."""
+    day_phase: float = field(init=False)
+    """Its own number for its share of a day."""
+
+    def __attrs_post_init__(self) -> None:
+        self.day_phase = phase(self.system_id)
+
+    @property
+    def moment_phase(self) -> float:
+        """Its own number for the moment of a poll."""
+        return phase(self.system_id, "moment")
+
+    def is_silent(self, now: float) -> bool:
+        """Tell whether it has had no news for days, though it was asked."""
+        return self.barren >= SILENT_POLLS and (self.until is None or now - self.until > SILENT_S)
+
+    def polls(self, day: float, by_rate: int) -> int:
+        """Return the polls that it gets of its share of a day (midnight UTC, epoch seconds)."""
+        if self.away_until >= day + DAY:
+            return 0
+        if self.is_silent(day):
+            return int(floor(day / DAY + WEEK * self.day_phase) % WEEK == 0)
+        most = self.daylight.length / (CELLULAR_REPORT_S if self.seldom else REPORT_S)
+        return min(by_rate, 1 if self.barren >= SILENT_POLLS else max(1, int(most)))
+
+    def moments(self, day: float, polls: int, spread: float) -> list[float]:
+        """Return the moments of its polls on a day; after its reports, where those are seldom."""
+        found = self.daylight.moments(day, polls, self.lag, self.moment_phase * spread) if polls else []
+        if self.seldom and self.last_report is not None:
+            last = self.last_report
+            found = sorted({after_report(each, last, CELLULAR_REPORT_S, REPORT_S) for each in found})
+        return found
+
+    def misses(self, moment: float) -> bool:
+        """Tell whether a poll that was due at a moment is missing from what is held."""
+        return self.until is None or self.until < moment - self.lag - 2 * REPORT_S
+
+
+class Ask(NamedTuple):
+    """A poll that is due."""
+
+    at: float
+    """When it was due, epoch seconds."""
+    member: int
+    """The number of the member."""
+    completes: bool
+    """Whether it is the day's last one."""
+
+
+@define(eq=False)
+class KeyRates:
+    """The rates of a key: their sum over the days so far, and today's."""
+
+    total: float
+    """The sum, today's included."""
+    rate: float
+    """Polls of a system today."""
+    spread: float
+    """Seconds over which the polls of one moment are spread, so that the minutes hold them."""
+    closed_until: float = -inf
+    """Up to when the key is used up, epoch seconds."""
+
+
+@define(eq=False)
+class Roster:
+    """The members of a fleet, and the moments at which they are asked, in a heap."""
+
+    members: list[Member]
+    """The members; their places are their numbers."""
+    every: float | None = None
+    """The longest time between two polls in daylight, seconds; `None`: as short as the budget allows."""
+    keys: dict[int, KeyRates] = field(factory=dict)
+    """The rates of each key."""
+    day: float | None = None
+    """Midnight UTC of the day that is planned, epoch seconds; `None` before the first."""
+    _heap: list[Ask] = field(factory=list)
+
+    def begin_day(self, day: float, now: float, budgets: Mapping[int, Budget], day_of_month: int) -> None:
+        """Plan a day: its rates by what is left, and the moments of all members.
+
+        On the first day also those of the day before that are still to come; of the moments that have passed
+        the last one is due at once, where what is held shows that it was missed.
+
+        Args:
+            day: midnight UTC, epoch seconds.
+            now: the time, epoch seconds.
+            budgets: what each key may spend.
+            day_of_month: days of the month before this one; a roster that begins takes them to have been like
+                today, so that after a restart the same systems are asked.
+        """
+        first = self.day is None
+        self.day = day
+        for key, budget in budgets.items():
+            rate, spread = self._rate(key, budget, now)
+            before = self.keys.get(key)
+            total = rate * day_of_month if before is None else before.total
+            closed = -inf if before is None else before.closed_until
+            self.keys[key] = KeyRates(total + rate, rate, spread, closed)
+        for number in range(len(self.members)):
+            self._plan(number, day, now, first=first)
+
+    def _rate(self, key: int, budget: Budget, now: float) -> tuple[float, float]:
+        """Return today's polls of each system of a key, and the seconds over which one moment's spread."""
+        own = [each for each in self.members if each.key == key and each.away_until < now + DAY]
+        silent = sum(each.is_silent(now) for each in own)
+        active = len(own) - silent
+        if not active:
+            return 0.0, 0.0
+        daylight = sum(each.daylight.length for each in own) / len(own)
+        rate = max(0.0, budget.per_day - silent / WEEK) / active
+        rate = min(rate, daylight / REPORT_S)
+        if self.every is not None:
+            rate = min(rate, polls_a_day(max(self.every, REPORT_S), daylight))
+        return rate, budget.seconds_for(active * min(rate, 1.0))
+
+    def _plan(self, number: int, day: float, now: float, *, first: bool) -> None:
+        """Add the moments of a member."""
+        member = self.members[number]
+        if member.key not in self.keys:
+            return
+        rates = self.keys[member.key]
+        past: list[float] = []
+        for back in (1, 0) if first else (0,):
+            high = rates.total - back * rates.rate
+            polls = member.polls(day - back * DAY, share(high - rates.rate, high, member.day_phase))
+            moments = member.moments(day - back * DAY, polls, rates.spread)
+            past += [each for each in moments if each <= now]
+            for each in moments:
+                if each > now:
+                    self._push(each, number, completes=each == moments[-1])
+        if past and (not first or member.misses(past[-1])):
+            self._push(now, number, completes=True)
+
+    def _push(self, at: float, number: int, *, completes: bool) -> None:
+        heapq.heappush(self._heap, Ask(at, number, completes))
+
+    def add(self, members: Iterable[Member], now: float) -> None:
+        """Take up systems that are new in the fleet, and plan the rest of the day for them.
+
+        Args:
+            members: the systems.
+            now: the time, epoch seconds.
+        """
+        for member in members:
+            self.members.append(member)
+            if self.day is not None:
+                self._plan(len(self.members) - 1, self.day, now, first=True)
+
+    @property
+    def next_at(self) -> float:
+        """The moment of the next poll, epoch seconds; infinite without any."""
+        return self._heap[0].at if self._heap else inf
+
+    def due(self, now: float) -> int:
+        """Return the number of polls that are due."""
+        return sum(each.at <= now for each in self._heap)
+
+    def pop(self, now: float) -> Ask | None:
+        """Return the next poll that is due, and take it out; `None` if there is none."""
+        while self._heap and self._heap[0].at <= now:
+            ask = heapq.heappop(self._heap)
+            member, closed = self.members[ask.member], self.keys[self.members[ask.member].key].closed_until
+            if closed > now:
+                self._push(closed, ask.member, completes=ask.completes)
+            elif member.away_until <= now and (member.polled < ask.at or member.failures):
+                member.polled = now
+                return ask
+        return None
+
+    def window(self, ask: Ask, now: float) -> tuple[float, float]:
+        """Return the time that a poll asks for, epoch seconds: in one request, what is held before all else.
+
+        Args:
+            ask: the poll.
+            now: the time, epoch seconds.
+        """
+        until = self.members[ask.member].until
+        start = now - LONGEST_S if until is None else until - OVERLAP_S
+        if ask.completes:
+            start = min(start, now - LAST_OVERLAP_S)
+        return start, min(now, start + LONGEST_S)
+
+    def answered(self, ask: Ask, now: float, answer: Answered) -> None:
+        """Note what a poll brought.
+
+        Args:
+            ask: the poll.
+            now: the time, epoch seconds.
+            answer: what it brought.
+        """
+        member = self.members[ask.member]
+        member.failures = 0
+        member.barren = 0 if answer.news else member.barren + 1
+        member.until = answer.until if answer.until is not None else member.until
+        if answer.absent:
+            member.away_until = now + WEEK * DAY
+            return
+        self._learn(member, now, answer)
+        if answer.more:
+            self._push(now, ask.member, completes=False)
+            member.polled = -inf
+
+    @staticmethod
+    def _learn(member: Member, now: float, answer: Answered) -> None:
+        """Learn when a system reports."""
+        if answer.daylight is not None:
+            member.daylight = answer.daylight
+        if answer.reported is None:
+            return
+        age, last = now - answer.reported, member.last_report
+        if member.cellular and answer.news and age > MAX_LAG_S:
+            member.seldom = True
+        elif last is not None and 0 < answer.reported - last < CELLULAR_REPORT_S - REPORT_S:
+            member.seldom = False
+        if answer.news and not member.seldom and member.until is not None:
+            member.lag = learned_lag(member.lag, now - member.until)
+        member.last_report = answer.reported
+
+    def failed(self, ask: Ask, now: float, *, absent: bool = False) -> None:
+        """Note that a poll failed: the system waits alone, longer each time.
+
+        Args:
+            ask: the poll.
+            now: the time, epoch seconds.
+            absent: whether there is no such system, so that it is left alone for a week.
+        """
+        member = self.members[ask.member]
+        member.failures += 1
+        wait = WEEK * DAY if absent else wait_after_failures(member.failures)
+        member.away_until = now + wait
+        self._push(now + wait, ask.member, completes=ask.completes)
+
+    def put_back(self, ask: Ask) -> None:
+        """Take a poll back that was not made."""
+        self.members[ask.member].polled = -inf
+        self._push(ask.at, ask.member, completes=ask.completes)
+
+    def close(self, ask: Ask, until: float) -> None:
+        """Note that a key is used up; the poll comes back when it is open again.
+
+        Args:
+            ask: the poll that was refused.
+            until: up to when, epoch seconds.
+        """
+        rates = self.keys[self.members[ask.member].key]
+        rates.closed_until = max(rates.closed_until, until)
+        self.put_back(ask)
+
+
+@frozen
+class Answered:
+    """What a poll brought."""
+
+    until: float | None
+    """Up to when the system is held now, epoch seconds; `None`: as before."""
+    news: bool
+    """Whether it brought a row that is new or differs."""
+    reported: float | None = None
+    """When the system last reported, epoch seconds, where the answer tells."""
+    daylight: Daylight | None = None
+    """When it produces, by the answer's rows; `None`: as before."""
+    absent: bool = False
+    """Whether it has no device of this kind."""
+    more: bool = False
+    """Whether the rest of what is not held is to be asked for at once."""
+
+
+def ages(members: Sequence[Member], now: float) -> list[float]:
+    """Return the seconds since the end of what is held of each system, ascending; of those held at all."""
+    return sorted(now - each.until for each in members if each.until is not None)

@@ -1,0 +1,167 @@
+"""Fleets that are followed, against the emulator, in virtual time."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from enlighten_async import EnlightenClient, InputError, Plan
+from enlighten_async.cache import MemoryCache
+from enlighten_async.fleet import Change, Fleet, JsonLinesSink
+from enlighten_async.windows import DAY
+from tests.world import World
+
+START = 1_750_032_000.0  # midnight UTC
+HOURLY = timedelta(hours=1)
+
+
+def client_of(world: World, **options: Any) -> EnlightenClient:
+    """Return a client that caches."""
+    return world.v4(plan=Plan(minute=60, month=100_000), interval_cache=MemoryCache(), **options)
+
+
+async def run_for(world: World, fleet: Fleet, sink: Any, days: float) -> None:
+    """Run a fleet for some days."""
+    with world.clock.move_on_after(days * DAY):
+        await fleet.run(sink)
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of systems in a file."""
+    return [row for row in map(json.loads, path.read_text().splitlines()) if "meter" not in row]
+
+
+async def test_a_fleet_is_followed_into_a_file(tmp_path: Path) -> None:
+    """Each row once, none is missing, and the requests are those that the cadence takes."""
+    world = World(now=START, systems=4, users=1)
+    path = tmp_path / "rows.jsonl"
+    async with client_of(world) as client:
+        await run_for(world, Fleet(client, "rgm_stats", every=HOURLY), JsonLinesSink(path), 3)
+        last = {row["system_id"]: row["end_at"] for row in rows_of(path)}
+        sent = [each for each in world.emulator.log if "rgm_stats" in each.path]
+        held = await JsonLinesSink(path).cursors("rgm_stats")
+        async with client_of(world) as another:
+            for system_id in last:
+                truth = await another.rgm_stats(
+                    system_id, start_at=START - DAY, end_at=held[system_id].timestamp()
+                )
+                ends = [each.end_at.isoformat().replace("+00:00", "Z") for each in truth.intervals]
+                kept = {row["end_at"] for row in rows_of(path) if row["system_id"] == system_id}
+                assert set(ends) <= kept
+    keys = Counter((row["system_id"], row["end_at"]) for row in rows_of(path))
+    assert set(last)
+    assert max(keys.values()) == 1
+    assert len(sent) <= 4 * 3 * 17
+    assert all(status == 200 for status in (each.status for each in sent))
+    assert all(held[system].timestamp() > START + 2.3 * DAY for system in last)
+
+
+async def test_a_run_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    """At once again, nothing is due."""
+    world = World(now=START + DAY * 0.8, systems=3, users=1)
+    sink = JsonLinesSink(tmp_path / "rows.jsonl")
+    async with client_of(world) as client:
+        fleet = Fleet(client, "rgm_stats", every=HOURLY)
+        await fleet.run(sink, once=True)
+        sent, text = len(world.emulator.log), (tmp_path / "rows.jsonl").read_bytes()
+        silent = 3 - len(await sink.cursors("rgm_stats"))
+        await fleet.run(JsonLinesSink(tmp_path / "rows.jsonl"), once=True)
+    assert sent >= 3
+    assert len(world.emulator.log) <= sent + silent
+    assert (tmp_path / "rows.jsonl").read_bytes() == text != b""
+
+
+async def test_changes_come_one_by_one() -> None:
+    """With what they cost, and up to when they go."""
+    world = World(now=START, systems=1, users=1)
+    async with client_of(world) as client:
+        found: list[Change] = []
+        async with aclosing(Fleet(client, "rgm_stats", every=HOURLY).follow()) as changes:
+            async for change in changes:
+                found.append(change)
+                if len(found) == 3:
+                    break
+    assert [change.system_id for change in found] == [world.system] * 3
+    assert all(change.rows and change.receipt.sent == 1 for change in found)
+    assert found[0].until < found[1].until < found[2].until
+    assert found[0].rows[-1].end_at < found[1].rows[0].end_at or found[1].corrected
+    assert found[0].meters
+
+
+class FullDisk:
+    """A sink that cannot write at first."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures, self.written = failures, list[Change]()
+
+    async def cursors(self, series: str) -> dict[int, Any]:
+        """Return none."""
+        return {}
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Write, unless the disk is full."""
+        self.failures -= 1
+        if self.failures >= 0:
+            raise OSError(28, "no space left on device")
+        self.written.extend(changes)
+
+
+async def test_while_a_sink_is_full_nothing_is_polled() -> None:
+    """What was paid for is written when it has space."""
+    world = World(now=START + DAY * 0.8, systems=2, users=1)
+    sink = FullDisk(3)
+    async with client_of(world) as client:
+        await Fleet(client, "rgm_stats", every=HOURLY).run(sink, once=True)
+    polls = [each for each in world.emulator.log if "rgm_stats" in each.path]
+    assert sink.written
+    assert len(polls) == len({change.system_id for change in sink.written})
+
+
+async def test_what_a_killed_process_wrote_beyond_its_cursors_is_cut_off(tmp_path: Path) -> None:
+    """So no row is there twice."""
+    world = World(now=START + DAY * 0.8, systems=1, users=1)
+    path = tmp_path / "rows.jsonl"
+    async with client_of(world) as client:
+        await Fleet(client, "rgm_stats", every=HOURLY).run(JsonLinesSink(path), once=True)
+        whole = path.read_bytes()
+        path.write_bytes(whole + b'{"half of a ro')
+        world.clock.advance(DAY)
+        await Fleet(client, "rgm_stats", every=HOURLY).run(JsonLinesSink(path), once=True)
+    assert path.read_bytes().startswith(whole)
+    assert len(rows_of(path)) > len(whole.splitlines()) // 9
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="lost rows"):
+        await JsonLinesSink(path).cursors("rgm_stats")
+
+
+async def test_a_file_that_is_no_fleets_is_refused(tmp_path: Path) -> None:
+    """Before anything is sent to it."""
+    (tmp_path / "mine.jsonl").write_text("{}\n")
+    with pytest.raises(InputError, match="give another path"):
+        await JsonLinesSink(tmp_path / "mine.jsonl").cursors("rgm_stats")
+
+
+async def test_without_a_cache_or_systems_nothing_is_followed(world: World) -> None:
+    """And the error says what to do."""
+    async with world.v4() as client:
+        with pytest.raises(InputError, match="nothing is cached"):
+            await Fleet(client, "rgm_stats").run(FullDisk(0))
+    assert world.emulator.log == []
+
+
+async def test_a_cancelled_run_ends() -> None:
+    """Also while it waits for the next poll."""
+    world = World(now=START, systems=1, users=1)
+    async with client_of(world) as client, anyio.create_task_group() as group:
+        group.start_soon(Fleet(client, "rgm_stats").run, FullDisk(0))
+        await checkpoint()
+        group.cancel_scope.cancel()

@@ -1,0 +1,117 @@
+"""The roster of a fleet: who is asked when, and who waits."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from enlighten_async.fleet.roster import LAST_OVERLAP_S, OVERLAP_S, Answered, Ask, Member, Roster
+from enlighten_async.fleet.schedule import HOUR, Budget
+from enlighten_async.windows import DAY
+
+DAY_0 = 20_000.0 * DAY
+AMPLE = {0: Budget(inf, 30, 1_000)}
+
+
+def roster_of(count: int, every: float | None = 2 * HOUR, until: float | None = None) -> Roster:
+    """Return a roster of systems in UTC."""
+    return Roster([Member(1_000 + 7 * n, until=until) for n in range(count)], every)
+
+
+def asked(roster: Roster, now: float) -> list[Ask]:
+    """Return all polls that are due."""
+    found = []
+    while (ask := roster.pop(now)) is not None:
+        found.append(ask)
+    return found
+
+
+def test_a_day_has_its_polls() -> None:
+    """The last one completes it; the day before is over for who is held."""
+    roster = roster_of(50, until=DAY_0)
+    roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
+    polls = [ask for hour in range(30) for ask in asked(roster, DAY_0 + hour * HOUR)]
+    assert len(polls) == pytest.approx(50 * 8, abs=50)  # 16 hours until its rows have told
+    assert sum(ask.completes for ask in polls) == 50
+    assert roster.next_at == inf
+
+
+def test_after_a_restart_what_was_missed_is_due_at_once_and_nothing_else() -> None:
+    """Whoever is held up to now is not asked."""
+    now = DAY_0 + 20 * HOUR
+    fresh, stale = roster_of(20, until=now - HOUR), roster_of(20, until=now - DAY)
+    for roster in (fresh, stale):
+        roster.begin_day(DAY_0, now, AMPLE, 3)
+    assert len(asked(stale, now)) == 20
+    assert asked(fresh, now) == []
+
+
+def test_a_poll_asks_again_for_what_may_be_late() -> None:
+    """The day's last one for four days."""
+    roster, now = roster_of(1, until=DAY_0), DAY_0 + 3 * HOUR
+    assert roster.window(Ask(now, 0, completes=False), now) == (DAY_0 - OVERLAP_S, now)
+    assert roster.window(Ask(now, 0, completes=True), now) == (now - LAST_OVERLAP_S, now)
+    roster.members[0].until = now - 20 * DAY
+    start, end = roster.window(Ask(now, 0, completes=True), now)
+    assert start == now - 20 * DAY - OVERLAP_S
+    assert end - start <= 7 * DAY
+
+
+def test_a_system_that_fails_waits_alone() -> None:
+    """And comes back by itself."""
+    roster = roster_of(2, until=DAY_0 - DAY)
+    roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
+    first = asked(roster, DAY_0)
+    roster.failed(first[0], DAY_0)
+    assert roster.next_at == DAY_0 + 900
+    assert [ask.member for ask in asked(roster, DAY_0 + 900)] == [first[0].member]
+    roster.failed(first[0], DAY_0 + 900)
+    assert roster.next_at == DAY_0 + 2_700
+
+
+def test_a_key_that_is_used_up_is_left_alone() -> None:
+    """Until its month turns."""
+    roster = roster_of(5, until=DAY_0 - DAY)
+    roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
+    ask = roster.pop(DAY_0)
+    assert ask is not None
+    roster.close(ask, DAY_0 + HOUR)
+    assert asked(roster, DAY_0 + HOUR / 2) == []
+    assert len(asked(roster, DAY_0 + HOUR)) == 5
+
+
+def test_silent_systems_leave_their_polls_to_others() -> None:
+    """They are asked once a week, and not at all for a week where they have no device."""
+    roster = roster_of(100, None, until=DAY_0)
+    for member in roster.members[:50]:
+        member.barren, member.until = 3, DAY_0 - 5 * DAY
+    budget = {0: Budget(100 / 0.95, 1, 1_000)}
+    roster.begin_day(DAY_0, DAY_0, budget, 3)
+    assert roster.keys[0].rate == pytest.approx((100 - 50 / 7) / 50)
+    polls = [ask for hour in range(30) for ask in asked(roster, DAY_0 + hour * HOUR)]
+    turn = [
+        number
+        for number, member in enumerate(roster.members[:50])
+        for day in (DAY_0 - DAY, DAY_0)
+        if member.polls(day, 1)
+    ]
+    assert sorted(ask.member for ask in polls if ask.member < 50) == sorted(turn)
+    week = [sum(each.polls(DAY_0 + n * DAY, 1) for n in range(7)) for each in roster.members[:50]]
+    assert week == [1] * 50
+    roster.answered(polls[-1], DAY_0, Answered(DAY_0, news=False, absent=True))
+    assert roster.members[polls[-1].member].away_until == DAY_0 + 7 * DAY
+
+
+def test_a_cellular_gateway_is_asked_after_its_reports() -> None:
+    """Once its reports have told that they are seldom."""
+    roster = roster_of(1, 2 * HOUR, until=DAY_0)
+    member, now = roster.members[0], DAY_0 + 10 * HOUR
+    member.cellular = True
+    told = Answered(now - 4 * HOUR, news=True, reported=now - 4 * HOUR)
+    roster.answered(Ask(now, 0, completes=False), now, told)
+    assert member.seldom
+    moments = member.moments(DAY_0, member.polls(DAY_0, 8), 0)
+    assert all((each - 900 - (now - 4 * HOUR)) % (6 * HOUR) < 1 for each in moments)
+    roster.answered(Ask(now, 0, completes=False), now + HOUR, Answered(now, news=True, reported=now))
+    assert not member.seldom
