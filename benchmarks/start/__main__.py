@@ -20,9 +20,6 @@ README = Path(__file__).with_name("README.md")
 OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
 ROUNDS = 15
 PEER = "`import httpx, cattrs`"
-OURS = "`from enlighten_async import EnlightenClient, OAuth`"
-MAX_RATIO = 1.6
-"""Times the CPU of the peer, in most rounds."""
 
 BEFORE = 'import sys; sys.modules.update(dict.fromkeys(("click", "rich", "socksio", "trio")))'
 """What httpx and httpcore2 load wherever it is installed is as if it were not."""
@@ -53,10 +50,10 @@ class Span:
     end: int
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run all; return 1 if the import takes more than 1.6 times that of the peer."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
-    parser.add_argument("--smoke", action="store_true", help="once; no bound on the time")
+    parser.add_argument("--smoke", action="store_true", help="once")
     parser.add_argument("--write", action="store_true", help="put the figures in this folder's README.md")
     options = parser.parse_args(arguments)
     start, end = span_until_now(WEEK)
@@ -69,7 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write:
         before, _, rest = README.read_text().partition(OPEN)
         README.write_text(f"{before}{OPEN}\n\n{text}\n\n{CLOSE}{rest.partition(CLOSE)[2]}")
-    return int(not options.smoke and ratio(rounds, OURS) > MAX_RATIO)
 
 
 def programs_of(span: Span) -> Mapping[str, str]:
@@ -80,7 +76,7 @@ def programs_of(span: Span) -> Mapping[str, str]:
         PEER: "import httpx, cattrs",
         "`import aiohttp, msgspec`": "import aiohttp, msgspec",
         "`import enlighten_async`": "import enlighten_async",
-        OURS: IMPORT,
+        f"`{IMPORT}`": IMPORT,
         "the same, and the first client": CLIENT.format(url=span.url, work="pass"),
         "the same, and the first answer": CLIENT.format(url=span.url, work=answer),
     }
@@ -115,4 +111,4 @@ def table(rounds: Sequence[Mapping[str, float]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

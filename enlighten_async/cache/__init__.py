@@ -1,60 +1,37 @@
 """The cache: intervals and replies already paid for, and which of them are final."""
 
-from typing import TYPE_CHECKING
-
-from enlighten_async.lazy import lazy_names
-
-if TYPE_CHECKING:
-    from enlighten_async.cache.base import (
-        NOTHING_CACHED,
-        IntervalCache,
-        MemoryCache,
-        UserCache,
-        without_waiting,
-    )
-    from enlighten_async.cache.freshness import (
-        ABSENCE_MEMORY_S,
-        FOR_EVER,
-        HORIZON_S,
-        CachedSpan,
-        SeriesIndex,
-        absent_until,
-        day_end_anywhere,
-        recheck_at,
-        valid_until,
-    )
-    from enlighten_async.cache.pieces import CachedPart, split_window_by_week
-    from enlighten_async.cache.postgres import PostgresCache, PostgresUpkeep
-    from enlighten_async.cache.sqlite import SqliteCache
-    from enlighten_async.cache.upkeep import (
-        EndpointStats,
-        Evicted,
-        EvictionReason,
-        IntegrityReport,
-        PruneReport,
-        StateFileStats,
-        prune,
-        stats,
-        verify,
-    )
-else:
-    __getattr__, __dir__ = lazy_names(
-        __name__,
-        {
-            "base": "NOTHING_CACHED IntervalCache MemoryCache UserCache without_waiting",
-            "freshness": (
-                "ABSENCE_MEMORY_S FOR_EVER HORIZON_S CachedSpan SeriesIndex absent_until "
-                "day_end_anywhere recheck_at valid_until"
-            ),
-            "pieces": "CachedPart split_window_by_week",
-            "postgres": "PostgresCache PostgresUpkeep",
-            "sqlite": "SqliteCache",
-            "upkeep": (
-                "EndpointStats Evicted EvictionReason IntegrityReport PruneReport StateFileStats prune "
-                "stats verify"
-            ),
-        },
-    )
+from enlighten_async.cache.base import (
+    NOTHING_CACHED,
+    IntervalCache,
+    MemoryCache,
+    UserCache,
+    without_waiting,
+)
+from enlighten_async.cache.freshness import (
+    ABSENCE_MEMORY_S,
+    FOR_EVER,
+    HORIZON_S,
+    CachedSpan,
+    SeriesIndex,
+    absent_until,
+    day_end_anywhere,
+    recheck_at,
+    valid_until,
+)
+from enlighten_async.cache.pieces import CachedPart, split_window_by_week
+from enlighten_async.cache.postgres import PostgresCache, PostgresUpkeep
+from enlighten_async.cache.sqlite import SqliteCache
+from enlighten_async.cache.upkeep import (
+    EndpointStats,
+    Evicted,
+    EvictionReason,
+    IntegrityReport,
+    PruneReport,
+    StateFileStats,
+    prune,
+    stats,
+    verify,
+)
 
 __all__ = [
     "ABSENCE_MEMORY_S",

@@ -21,10 +21,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import blake2b
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from attrs import frozen
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from enlighten_async import models
 from enlighten_async.cache.freshness import CachedSpan, tells_the_same
@@ -34,9 +36,6 @@ from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.models.series import Series
 from enlighten_async.windows import Window, floor
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
-
-if TYPE_CHECKING:
-    from cattrs import Converter
 
 P = TypeVar("P", bound=SeriesResult)
 T = TypeVar("T")
@@ -169,9 +168,6 @@ def _is_series(kind: object) -> bool:
 @cache
 def _converter() -> Converter:
     """Return what turns parts into plain values, and back; made for the first part."""
-    from cattrs import Converter  # noqa: PLC0415 - whoever caches nothing needs none
-    from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override  # noqa: PLC0415
-
     made = Converter(detailed_validation=False)
 
     def without_receipt(model: type[Any]) -> Callable[[Any], dict[str, Any]]:

@@ -67,12 +67,11 @@ from enlighten_async.query import (
 )
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.state import run_shielded
-from enlighten_async.transport import ConnectionOptions, Secret, origin
+from enlighten_async.transport import ConnectionOptions, Secret, Transport, origin
 from enlighten_async.windows import as_datetime
 
 if TYPE_CHECKING:
     from enlighten_async.state import StateBackend
-    from enlighten_async.transport import Transport
 
 _NO_OAUTH = 'oauth must be an OAuth, such as OAuth(client_id, client_secret, tokens="tokens.json")'
 
@@ -402,8 +401,6 @@ def _transport(
     base_url: str, clock: Clock, timeout: float | None, most: int, options: ConnectionOptions
 ) -> Transport:
     """Return the way to the service, with a connection for each request that may be in flight."""
-    from enlighten_async.transport import Transport  # noqa: PLC0415 - the first client loads httpx
-
     return Transport(base_url=base_url, clock=clock, timeout=timeout, max_connections=most, **options)
 
 

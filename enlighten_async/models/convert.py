@@ -16,12 +16,13 @@ from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, cast, get_args, overload
 
 from attrs import NOTHING, Attribute, AttrsInstance, Factory, fields, has, resolve_types
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, override
 
 from enlighten_async.models.tabular import Tabular
 from enlighten_async.windows import DAY, END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 
 if TYPE_CHECKING:
-    from cattrs import Converter
     from pydantic_core import CoreSchema
 
     from enlighten_async.export.shapes import PlainValues
@@ -484,8 +485,6 @@ def _values(raw: object, kind: Any, name: str) -> tuple[object, ...]:
 
 def _from_object(model: type[T]) -> Callable[[object, object], T]:
     """Return a hook that structures an object; without required fields, cattrs would accept a list, too."""
-    from cattrs.gen import make_dict_structure_fn  # noqa: PLC0415 - loaded with the converter
-
     owner = cast("type[AttrsInstance]", model)
     resolve_types(owner)
     special: dict[str, Any] = {each.name: _rule(model, each) for each in fields(owner)}
@@ -513,8 +512,6 @@ def _from_object(model: type[T]) -> Callable[[object, object], T]:
 
 def _rule(model: type, each: Attribute[Any]) -> object:
     """Return the rule for a field: left out, or structured strictly or with tolerance."""
-    from cattrs.gen import override  # noqa: PLC0415 - as above
-
     name = each.name.rstrip("_")
     if each.name in _NOT_SENT:
         return override(omit=True)
@@ -581,9 +578,7 @@ def _tolerant(
 
 @cache
 def _converter() -> Converter:
-    """Return what structures plain values; made, and cattrs loaded, for the first answer."""
-    from cattrs import Converter  # noqa: PLC0415 - as above
-
+    """Return what structures plain values; made for the first answer."""
     made = Converter(detailed_validation=False)
     made.register_structure_hook_factory(has, _from_object)
     made.register_structure_hook(datetime, _instant)

@@ -41,6 +41,7 @@ from enlighten_async.transport import (
     hide_secrets,
     origin,
 )
+from enlighten_async.transport.connections import proxy_for
 from enlighten_async.transport.origin import without_secrets
 from enlighten_async.wire import is_text
 
@@ -395,8 +396,6 @@ def checked(redirect_uri: object) -> str:
 
 def _check_proxy(where: Origin, proxy: Secret | None) -> None:
     """Raise `InputError` for a proxy that is wrong: it is told when `OAuth` is made, not by a refresh."""
-    from enlighten_async.transport.connections import proxy_for  # noqa: PLC0415 - it loads httpx
-
     proxy_for(where, proxy)
 
 

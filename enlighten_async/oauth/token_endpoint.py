@@ -25,6 +25,7 @@ from enlighten_async.transport import (
     Exchange,
     Redactor,
     Secret,
+    Transport,
     Verify,
 )
 from enlighten_async.windows import as_datetime
@@ -347,8 +348,6 @@ class TokenEndpoint:
 
     async def _send(self, credentials: Credentials) -> Response:
         """Send one request over a connection of its own, so that the endpoint belongs to no event loop."""
-        from enlighten_async.transport import Transport  # noqa: PLC0415 - httpx is loaded when it is needed
-
         transport = Transport(
             base_url=self.base_url,
             clock=self.clock,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 from anyio.lowlevel import RunVar
 from attrs import field, frozen
+from filelock import FileLock, Timeout
 
 from enlighten_async import state
 from enlighten_async.clock import Clock, SystemClock
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import sqlite3
 
     import asyncpg
-    from filelock import FileLock
 
 T = TypeVar("T")
 
@@ -88,8 +88,6 @@ async def _locked(path: Path, clock: Clock, make_folder: Callable[[], None]) -> 
         clock: the source of time, for waiting.
         make_folder: sees to it that there is a folder for it, or raises `InputError`.
     """
-    from filelock import FileLock  # noqa: PLC0415 - loaded with the first file
-
     lock = FileLock(path, mode=state.OWNER_ONLY, thread_local=False)
     take = partial(state.in_thread, partial(_take, lock, make_folder))
     try:
@@ -102,8 +100,6 @@ async def _locked(path: Path, clock: Clock, make_folder: Callable[[], None]) -> 
 
 def _take(lock: FileLock, make_folder: Callable[[], None]) -> bool:
     """Try once to take a lock; blocks."""
-    from filelock import Timeout  # noqa: PLC0415 - loaded with the lock
-
     try:
         make_folder()
         lock.acquire(timeout=0)

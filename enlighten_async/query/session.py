@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import anyio
 from attrs import Factory, define, field, frozen
@@ -17,11 +17,8 @@ from enlighten_async.query.hooks import Hooks
 from enlighten_async.query.in_flight import InFlight
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.transport import Credentials, Secret
+from enlighten_async.transport import Credentials, Secret, Transport
 from enlighten_async.wire import Requests, Response
-
-if TYPE_CHECKING:
-    from enlighten_async.transport import Transport
 
 
 class CredentialsProvider(Protocol):

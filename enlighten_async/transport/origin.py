@@ -5,17 +5,15 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
-from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeGuard
+from typing import TypeAlias, TypedDict, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
+import httpx
 from attrs import frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import MASK, InputError
 from enlighten_async.transport.credentials import Secret
-
-if TYPE_CHECKING:
-    import httpx
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -173,8 +171,6 @@ def check_network(
 
 def _is_of_httpx(transport: object) -> bool:
     """Tell whether a value is a transport of httpx."""
-    import httpx  # noqa: PLC0415 - the first client loads it
-
     return isinstance(transport, httpx.AsyncBaseTransport)
 
 
