@@ -26,6 +26,7 @@ from enlighten_async.state import (
     FaultLog,
     StateFile,
     Version,
+    in_thread,
     is_file_error,
     retry_while_busy,
     salt,
@@ -53,6 +54,9 @@ MAX_TOGETHER = 16
 MAX_KEPT, MAX_KEPT_BYTES = 1024, 1 << 20
 """Looks that are kept in memory, and the bytes of what they read, as it is in the file."""
 
+MAX_DECODED_BYTES = 16 * 1024
+"""Bytes of a kept look that are decoded in the event loop; more are in a thread."""
+
 logger = logging.getLogger("enlighten_async")
 
 
@@ -76,7 +80,8 @@ class Look(Generic[R, T]):
     Attributes:
         work: reads.
         made: makes something of what is read.
-        result: what was made, once it is over; before, what it is where the file cannot be used.
+        result: what was made, once it is over; before, what it is where the file cannot be used. Of blobs it
+            is made anew each time: they are kept as they are in the file, in a fraction of the memory.
         over: whether it is answered.
         size: bytes of the blobs that were read.
         version: the file's, when it was read; `None`: it may not be kept.
@@ -111,7 +116,18 @@ class Look(Generic[R, T]):
                 self.result = self.made(found)
             except Exception as error:  # noqa: BLE001 - raised by whoever asked
                 self.error = error
-        self._found, self.over = [], True
+        self.over = True
+
+    def hand_out(self, otherwise: T) -> T:
+        """Return what was made, and keep it only if it is not made of blobs."""
+        result = self.result
+        if self.size:
+            self.result = otherwise
+        return result
+
+    def again(self) -> T:
+        """Return what is made of what was read, also after it was handed out."""
+        return self.made(self._found[0]) if self.size else self.result
 
 
 def _blob_bytes(found: object) -> int:
@@ -191,7 +207,7 @@ class SqliteCache(StoredCache):
             InputError: as for `spans`.
         """
         spans = self._last.find((scope, series), None, self.file)
-        if spans is not None and not any(window.clip(span.window).seconds for span in spans.result):
+        if spans is not None and not any(window.clip(span.window).seconds for span in spans.again()):
             return ()
         return await super().get(scope, series, window)
 
@@ -223,7 +239,8 @@ class SqliteCache(StoredCache):
         """
         known = None if asked is None else self._last.find(*asked, self.file)
         if known is not None:
-            found: T = known.result
+            small = known.size <= MAX_DECODED_BYTES
+            found: T = known.again() if small else await in_thread(known.again)
             return found
         look = Look(work, made, otherwise)
         if asked is not None:
@@ -238,7 +255,7 @@ class SqliteCache(StoredCache):
             del self._asked[look]
         if look.error is not None:
             raise look.error
-        return look.result
+        return look.hand_out(otherwise)
 
     def _turn(self) -> anyio.Lock:
         """Return the lock of the running event loop."""
