@@ -38,6 +38,14 @@ def hanging(text: str) -> str:
     return f"{first}\n{indent(rest, ' ' * 4)}" if rest else first
 
 
+class LazyNames(griffe.Extension):
+    """Takes names that a package imports for type checkers for its own: it loads them when they are used."""
+
+    def on_alias_instance(self, *, alias: griffe.Alias, **_: Any) -> None:
+        """Have `import *` import it too."""
+        alias.runtime = True
+
+
 class AttrsSignatures(griffe.Extension):
     """Gives each class with fields of attrs the `__init__` that attrs makes."""
 
