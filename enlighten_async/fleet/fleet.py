@@ -9,6 +9,7 @@ from typing import Final
 
 import anyio
 
+from enlighten_async.cache import NOTHING_CACHED
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import InputError
 from enlighten_async.fleet.change import Change
@@ -47,9 +48,9 @@ class Fleet:
         series: name of the series' method, such as "rgm_stats".
         accounts: names of the accounts (v2: user ids) whose systems these are; by default the client's own.
             With several clients each has its own.
-        every: the longest time between two polls of a system while it produces; at least 15 minutes, as
-            gateways report. `None`: as fresh as the quota allows, which uses the whole month up: mind plans
-            that charge by request (`FleetPlan.cost_usd`).
+        every: the longest time between two polls of a system while it produces; less than 15 minutes counts
+            as these, as gateways report so often. `None`: as fresh as the quota allows, which uses the whole
+            month up: mind plans that charge by request (`FleetPlan.cost_usd`).
 
     Raises:
         InputError: an argument is wrong.
@@ -171,7 +172,7 @@ class Fleet:
     async def _follower(self, since: Mapping[int, datetime]) -> Follower:
         """Return what makes the polls."""
         if any(client._session.cache is None for client in self._clients):
-            raise InputError("nothing is cached: give each client state= (a file or PostgreSQL)")
+            raise InputError(NOTHING_CACHED)
         every = None if self._every is None else self._every.total_seconds()
         systems = await self._list()
         return Follower(systems, self._series, every, since, rests=self._series in DARK_AT_NIGHT)

@@ -94,7 +94,7 @@ class Follower:
         """Make the polls that are due, up to a batch of changes; they are in `ready` then."""
         await self._plan_day()
         async with anyio.create_task_group() as group:
-            for _ in range(min(WORKERS, self.roster.due(self.now()))):
+            for _ in range(WORKERS if self.roster.next_at <= self.now() else 0):
                 group.start_soon(self._work)
 
     def take(self) -> list[Change]:

@@ -6,7 +6,7 @@ Time is given to it: epoch seconds, as the service has them.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from math import floor, inf
 from typing import Final, NamedTuple
 
@@ -208,26 +208,10 @@ class Roster:
     def _push(self, at: float, number: int, *, completes: bool) -> None:
         heapq.heappush(self._heap, Ask(at, number, completes))
 
-    def add(self, members: Iterable[Member], now: float) -> None:
-        """Take up systems that are new in the fleet, and plan the rest of the day for them.
-
-        Args:
-            members: the systems.
-            now: the time, epoch seconds.
-        """
-        for member in members:
-            self.members.append(member)
-            if self.day is not None:
-                self._plan(len(self.members) - 1, self.day, now, first=True)
-
     @property
     def next_at(self) -> float:
         """The moment of the next poll, epoch seconds; infinite without any."""
         return self._heap[0].at if self._heap else inf
-
-    def due(self, now: float) -> int:
-        """Return the number of polls that are due."""
-        return sum(each.at <= now for each in self._heap)
 
     def pop(self, now: float) -> Ask | None:
         """Return the next poll that is due, and take it out; `None` if there is none."""
@@ -337,8 +321,3 @@ class Answered:
     """Whether it has no device of this kind."""
     more: bool = False
     """Whether the rest of what is not held is to be asked for at once."""
-
-
-def ages(members: Sequence[Member], now: float) -> list[float]:
-    """Return the seconds since the end of what is held of each system, ascending; of those held at all."""
-    return sorted(now - each.until for each in members if each.until is not None)

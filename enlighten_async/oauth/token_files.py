@@ -5,6 +5,7 @@ The rows are in the state file, or in PostgreSQL for the programs of several mac
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -27,7 +28,6 @@ from enlighten_async.oauth.token_store import LastingStore, StoreOnDisk, Tokens,
 from enlighten_async.transport import Secret
 
 if TYPE_CHECKING:
-    import asyncio
     import sqlite3
 
     import asyncpg
@@ -515,16 +515,12 @@ class _Link:
 
     def _linger(self) -> None:
         """Have the connection closed when nobody has used it for a while."""
-        import asyncio  # noqa: PLC0415 - it is running
-
         loop = asyncio.get_running_loop()
         self._used_at = loop.time()
         if self._end is None:
             self._end = loop.create_task(self._close_when_idle(loop))
 
     async def _close_when_idle(self, loop: asyncio.AbstractEventLoop) -> None:
-        import asyncio  # noqa: PLC0415 - as above
-
         try:
             while self._busy or self.held or loop.time() < self._used_at + LINGER_S:  # noqa: ASYNC110
                 await asyncio.sleep(LINGER_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -135,8 +136,6 @@ async def run_shielded(work: Callable[[], Coroutine[object, None, T]]) -> T:
         asyncio.CancelledError: the task was cancelled natively.
         Exception: the error of the work.
     """
-    import asyncio  # noqa: PLC0415 - an event loop has loaded it, if it is not trio's
-
     with anyio.CancelScope(shield=True):
         if in_trio():
             return await work()  # trio cancels by scopes only

@@ -162,16 +162,11 @@ def check_network(
         )
     if not isinstance(verify, bool | str | ssl.SSLContext) or verify == "":
         raise InputError(f"verify must be True, the path of a CA file, or a context, not {_kind(verify)}")
-    if transport is not None and not _is_of_httpx(transport):
+    if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
         raise InputError(
             f"transport must be an httpx.AsyncBaseTransport, such as httpx.AsyncHTTPTransport(), "
             f"not {_kind(transport)}"
         )
-
-
-def _is_of_httpx(transport: object) -> bool:
-    """Tell whether a value is a transport of httpx."""
-    return isinstance(transport, httpx.AsyncBaseTransport)
 
 
 LARGEST_NUMBER = 1e15
