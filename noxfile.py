@@ -82,10 +82,10 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def dataframes(session: nox.Session) -> None:
-    """Answers in polars, pandas, DuckDB and pyarrow: first without pyarrow, then with it."""
+    """Answers and fleets in polars, pandas, DuckDB and pyarrow: first without pyarrow, then with it."""
     groups = ("tests", "types", "backends", "dataframes")
     session.install(*(each for name in groups for each in group(name)), ".[cli,trio]")
-    session.run("pytest", "-m", "dataframes", "tests/export", *session.posargs)
+    session.run("pytest", "-m", "dataframes", "tests/export", "tests/fleet", *session.posargs)
     session.install("pyarrow>=17")
     session.run("pytest", "-m", "dataframes", *session.posargs)
     session.run("pytest", "tests/typing/test_docs_types.py", *session.posargs)

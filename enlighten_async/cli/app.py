@@ -48,6 +48,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "store": "status",
         "demo": "emulator",
         "emulator": "emulator",
+        "fleet": "fleet",
     }
 )
 """The commands that are no endpoints, and the modules that have them."""
@@ -60,6 +61,7 @@ HELP: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "doctor": "Check that all is set up.",
             "emulator": "Serve an emulator of the service.",
             "estimate": "Show the price of a read.",
+            "fleet": "Follow many systems, as freshly as the quota allows.",
             "login": "Let the owner of systems log in, for version 4.",
             "logout": "Remove the tokens of an account.",
             "plot": "Draw a system's energy in the terminal.",

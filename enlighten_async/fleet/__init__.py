@@ -3,6 +3,6 @@
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.fleet import Fleet
 from enlighten_async.fleet.plan import FleetPlan
-from enlighten_async.fleet.sinks import JsonLinesSink, Sink
+from enlighten_async.fleet.sinks import DuckDBSink, JsonLinesSink, Sink
 
-__all__ = ["Change", "Fleet", "FleetPlan", "JsonLinesSink", "Sink"]
+__all__ = ["Change", "DuckDBSink", "Fleet", "FleetPlan", "JsonLinesSink", "Sink"]

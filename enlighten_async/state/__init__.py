@@ -26,6 +26,7 @@ from enlighten_async.state.inspect import (
     is_database,
     is_file_error,
     open_existing,
+    own_file,
 )
 from enlighten_async.state.migrations import salt
 from enlighten_async.state.servers import PostgresBackend, is_postgres, is_url, server_backend
@@ -71,6 +72,7 @@ __all__ = [
     "is_postgres",
     "is_url",
     "open_existing",
+    "own_file",
     "poll_until",
     "retry_while_busy",
     "run_shielded",

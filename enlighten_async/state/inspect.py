@@ -175,9 +175,24 @@ def state_path(path: str | os.PathLike[str]) -> Path:
         fault = _fault_of_path(given, found)
     except (TypeError, ValueError, RuntimeError, OSError) as error:
         why = getattr(error, "strerror", None) or error
-        fault = f"{path!r} cannot be a state file ({why}): name another file"
+        fault = f"{path!r} cannot be the path of a file ({why}): name another one"
     if fault is not None:
         raise InputError(fault)
+    return found
+
+
+def own_file(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a regular file of this user, or of none yet, without symbolic links.
+
+    Args:
+        path: the path.
+
+    Raises:
+        InputError: it is a device or the like, or another user's; there is no such folder; or every user may
+            put a link where one is on the way.
+    """
+    found = state_path(path)
+    _size_of_own(found)
     return found
 
 
@@ -207,7 +222,7 @@ def _fault_of_path(given: Path, found: Path) -> str | None:
         return f"{link} is a symbolic link where every user may put one: name the file that it leads to"
     if not found.parent.is_dir():
         return f"{found} is in a folder that does not exist: make it, or name another file"
-    return f"{found} is a folder: name a file in it for the state" if found.is_dir() else None
+    return f"{found} is a folder: name a file in it" if found.is_dir() else None
 
 
 def _shared_link(path: Path) -> Path | None:
@@ -227,7 +242,7 @@ def _size_of_own(path: Path) -> int:
     except FileNotFoundError:
         return 0
     if not stat.S_ISREG(found.st_mode):
-        raise InputError(f"{path} is not a regular file: name another file for the state")
+        raise InputError(f"{path} is not a regular file: name another file")
     if os.name == "posix" and found.st_uid != os.geteuid():
         raise InputError(
             f"{path} belongs to another user of this machine (uid {found.st_uid}): name a file of your own"

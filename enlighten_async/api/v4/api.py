@@ -18,13 +18,17 @@ from enlighten_async.api.series import LearnedSpans
 from enlighten_async.api.single import readings_plan, system_plan
 from enlighten_async.api.systems import search_system_id_plan, summary_plan
 from enlighten_async.api.v4 import daily, series, systems
-from enlighten_async.api.v4.devices import InvertersPlan, shape_devices, shape_envoys, shape_inventory
-from enlighten_async.api.v4.errors import error_for
-from enlighten_async.api.v4.ev_chargers import (
+from enlighten_async.api.v4.devices import (
+    InvertersPlan,
     ev_charger_events_plan,
     ev_charger_sessions_plan,
+    quote_segment,
+    shape_devices,
+    shape_envoys,
     shape_ev_chargers,
+    shape_inventory,
 )
+from enlighten_async.api.v4.errors import error_for
 from enlighten_async.api.v4.events import ALARMS, EVENTS, cleared_params, event_types_plan
 from enlighten_async.errors import EnlightenError, NotSupported
 from enlighten_async.limiter import Plan
@@ -341,7 +345,7 @@ class ApiV4:
             models.EvChargerSchedules,
             "ev_charger_schedules",
             system_id,
-            path=f"ev_charger/{systems.quote_segment(serial_number, 'serial_number')}/schedules",
+            path=f"ev_charger/{quote_segment(serial_number, 'serial_number')}/schedules",
             defaults={"system_id": system_id},
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from enlighten_async.api import daily, decode
 from enlighten_async.api.error_bodies import FUTURE_RANGE
-from enlighten_async.api.v4.systems import quote_segment
+from enlighten_async.api.v4.devices import quote_segment
 from enlighten_async.errors import APIError, NotFound, RangeError
 from enlighten_async.models import lifetime
 from enlighten_async.models.coverage import Reason

@@ -14,7 +14,7 @@ from enlighten_async.api.ranges import Range, SeriesLimits, TimeRange
 from enlighten_async.api.series import LearnedSpans, SeriesEndpoint, SeriesRequests
 from enlighten_async.api.v4 import decode_series as decode
 from enlighten_async.api.v4.daily import NO_HEAT_PUMP_TEXT
-from enlighten_async.api.v4.systems import quote_segment
+from enlighten_async.api.v4.devices import quote_segment
 from enlighten_async.cache import absent_until, recheck_at, valid_until
 from enlighten_async.models import MicrosTelemetry
 from enlighten_async.models.coverage import Reason

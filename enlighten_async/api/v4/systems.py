@@ -6,7 +6,6 @@ import math
 from collections.abc import MutableMapping
 from functools import partial
 from typing import Any, TypeVar, Unpack
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,7 +15,7 @@ from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import says_no_device
 from enlighten_async.api.paging import Seen, SystemFilters
 from enlighten_async.api.single import SinglePlan
-from enlighten_async.api.systems import SystemsPlan, filter_values, serial_number, systems_page
+from enlighten_async.api.systems import SystemsPlan, filter_values, systems_page
 from enlighten_async.api.v4.devices import by_kind
 from enlighten_async.cache import SeriesIndex, absent_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotSupported, RangeError
@@ -37,22 +36,6 @@ _ONE = {"system_name": "name", "reference": "reference"}
 
 UNKNOWN = -1
 """Stands in lists of systems for figures that the service no longer gives there."""
-
-
-def quote_segment(given: object, name: str) -> str:
-    """Return a serial number as one segment of a path.
-
-    Args:
-        given: the serial number.
-        name: of the argument, for the error.
-
-    Raises:
-        InputError: it is not a text, or one that would lead elsewhere.
-    """
-    serial = serial_number(given, name)
-    if not serial.isprintable() or "/" in serial or "\\" in serial or not serial.strip("."):
-        raise InputError(f"{name} must be a serial number such as '202312100006', not {given!r:.80}")
-    return quote(serial, safe="")
 
 
 @frozen

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v4.ev_chargers import ROWS_PER_PAGE, Page
+from enlighten_async.api.v4.devices import ROWS_PER_PAGE, Page
 from enlighten_async.errors import DecodeError, InputError, NotFound, RangeError
 from enlighten_async.models import (
     EvChargerEvent,

@@ -1,4 +1,4 @@
-"""Sinks: who keeps the rows of a fleet, and up to when each system is held."""
+"""JsonLinesSink: the rows of a fleet in a file, an object on each line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from attrs import asdict, define, field
@@ -16,29 +16,6 @@ from enlighten_async.errors import InputError
 from enlighten_async.fleet.change import Change
 from enlighten_async.state import in_thread
 from enlighten_async.windows import as_datetime
-
-
-class Sink(Protocol):
-    """The keeper of a fleet's rows: its cursors are with the rows, so that both are one truth."""
-
-    async def cursors(self, series: str) -> Mapping[int, datetime]:
-        """Return up to when each system is held (aware UTC), by its number.
-
-        Args:
-            series: name of the series.
-        """
-        ...
-
-    async def write(self, changes: Sequence[Change]) -> None:
-        """Keep rows and cursors, all of them or none; the same again changes nothing.
-
-        Args:
-            changes: the changes.
-
-        Raises:
-            OSError: it cannot now; it is asked again later.
-        """
-        ...
 
 
 @define
