@@ -11,11 +11,13 @@ from attrs import define, field
 
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.context import CommandContext
+from enlighten_async.cli.formatting import printable
+from enlighten_async.cli.settings import warn_of_password
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import BudgetExceeded
-from enlighten_async.fleet import Change, Fleet, FleetPlan, Sink
+from enlighten_async.fleet import Change, Fleet, FleetPlan, PostgresSink, Sink, sink_of
 from enlighten_async.fleet.fleet import FOLLOWED
-from enlighten_async.fleet.sinks import TARGETS, sink_of
+from enlighten_async.fleet.sinks import TARGETS
 from enlighten_async.models import Receipt
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -90,8 +92,14 @@ class Tally:
             formatting.count(len(self.systems), "system"),
             formatting.count(self.rows, "row"),
         )
+        into = printable(repr(self.sink).partition(" ")[2].rstrip(">"))
         corrected = f" ({self.corrected:,} corrected)" if self.corrected else ""
-        return f"{rows}{corrected} of {systems}; {formatting.receipt(self.receipt)}"
+        return f"{into}: {rows}{corrected} of {systems}; {formatting.receipt(self.receipt)}"
+
+    async def aclose(self) -> None:
+        """Close the other one, if it has a connection."""
+        if isinstance(self.sink, PostgresSink):
+            await self.sink.aclose()
 
     async def cursors(self, series: str) -> Mapping[int, datetime]:
         """Return those of the other one."""
@@ -145,19 +153,23 @@ def run(context: CommandContext, target: str, once: bool, strict: bool, **follow
     A cadence that the quota does not carry is told, and the one that it does is taken. SIGTERM and Ctrl-C
     have what is paid for written, for 10 seconds at the most; a second one ends it at once.
     """
+    warn_of_password(target, "put it in the file that PGPASSFILE names")
 
     async def work(client: EnlightenClient) -> None:
         tally = Tally(sink_of(target))
-        await tally.cursors(followed["series"])
-        followers = _fleet(client, **followed)
-        found = await followers.plan()
-        context.report(str(found))
-        if strict and not found.fits:
-            raise BudgetExceeded("the quota does not carry that: choose a longer --every")
         try:
-            await followers.run(tally, once=once)
+            await tally.cursors(followed["series"])
+            followers = _fleet(client, **followed)
+            found = await followers.plan()
+            context.report(str(found))
+            if strict and not found.fits:
+                raise BudgetExceeded("the quota does not carry that: choose a longer --every")
+            try:
+                await followers.run(tally, once=once)
+            finally:
+                context.report(str(tally))
         finally:
-            context.report(f"{target}: {tally}")
+            await tally.aclose()
 
     context.run_with_client(work)
 

@@ -177,14 +177,19 @@ def _state(given: str) -> ClientOptions:
     return {"state": Secret(given) if is_url(given) else given}
 
 
-def _warn_of_password(url: str) -> None:
-    """Warn of a password on the command line."""
+def warn_of_password(url: str, instead: str = "put it in ENLIGHTEN_STATE") -> None:
+    """Warn of a password on the command line.
+
+    Args:
+        url: what was given there.
+        instead: where to put it.
+    """
     try:
         password = urlsplit(url).password
     except ValueError:
         return
     if password:
-        click.echo("a password in the command line is seen by others: put it in ENLIGHTEN_STATE", err=True)
+        click.echo(f"a password in the command line is seen by others: {instead}", err=True)
 
 
 CHANGES: Mapping[str, Callable[[Any], ClientOptions]] = MappingProxyType(
@@ -208,7 +213,7 @@ def _take(click_context: click.Context, option: click.Parameter, value: Any) -> 
     from attrs import evolve  # noqa: PLC0415 - `--version` needs none
 
     if option.name == "state" and source is ParameterSource.COMMANDLINE:
-        _warn_of_password(value)
+        warn_of_password(value)
     context = context_of(click_context)
     options = CHANGES[option.name or ""](value)
     more = value if option.name == "verbose" else 0

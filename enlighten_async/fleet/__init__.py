@@ -3,6 +3,25 @@
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.fleet import Fleet
 from enlighten_async.fleet.plan import FleetPlan
-from enlighten_async.fleet.sinks import DuckDBSink, JsonLinesSink, Sink
+from enlighten_async.fleet.sinks import (
+    DuckDBSink,
+    FencedSink,
+    JsonLinesSink,
+    PostgresSink,
+    Sink,
+    StaleFence,
+    sink_of,
+)
 
-__all__ = ["Change", "DuckDBSink", "Fleet", "FleetPlan", "JsonLinesSink", "Sink"]
+__all__ = [
+    "Change",
+    "DuckDBSink",
+    "FencedSink",
+    "Fleet",
+    "FleetPlan",
+    "JsonLinesSink",
+    "PostgresSink",
+    "Sink",
+    "StaleFence",
+    "sink_of",
+]

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
+from enlighten_async.errors import EnlightenError
 from enlighten_async.export import Table, table_of
 from enlighten_async.export.columns import Batch, Column, DataType, Field, column_of, repeated, small_integers
 from enlighten_async.fleet.change import Change
@@ -53,6 +54,27 @@ class Sink(Protocol):
             OSError: it cannot now; it is asked again later.
         """
         ...
+
+
+class FencedSink(Sink, Protocol):
+    """A sink that several processes write, each to the systems of which it holds a lease."""
+
+    async def write(self, changes: Sequence[Change], *, fence: int | None = None) -> None:
+        """Keep rows and cursors, all of them or none; the same again changes nothing.
+
+        Args:
+            changes: the changes.
+            fence: a number that grows with each holder of a lease on these systems; `None`: no lease.
+
+        Raises:
+            StaleFence: one of the systems was written with a greater fence; nothing of this is written.
+            OSError: it cannot now; it is asked again later.
+        """
+        ...
+
+
+class StaleFence(EnlightenError):
+    """A lease on systems has gone to another writer, who has written since: nothing is written."""
 
 
 @frozen(eq=False)

@@ -10,12 +10,14 @@ from enlighten_async.errors import InputError
 from enlighten_async.fleet.sinks.base import Sink
 from enlighten_async.fleet.sinks.duckdb import DuckDBSink
 from enlighten_async.fleet.sinks.jsonlines import JsonLinesSink
+from enlighten_async.fleet.sinks.postgres import PostgresSink
+from enlighten_async.state import is_postgres, is_url
 
 _SINKS: Final[Mapping[str, Callable[[str], Sink]]] = MappingProxyType(
     {"duckdb": DuckDBSink, "jsonl": JsonLinesSink}
 )
 
-TARGETS: Final = "duckdb:FILE|jsonl:FILE"
+TARGETS: Final = "postgresql://…|duckdb:FILE|jsonl:FILE"
 """The forms of a target."""
 
 
@@ -23,11 +25,14 @@ def sink_of(target: str) -> Sink:
     """Return a sink by its name.
 
     Args:
-        target: such as "duckdb:solar.duckdb" or "jsonl:rows.jsonl".
+        target: such as "duckdb:solar.duckdb", "jsonl:rows.jsonl" or "postgresql://user@host/database".
 
     Raises:
-        InputError: there is no such kind of sinks, or the path is not one of a file of this user.
+        InputError: there is no such kind of sinks, the path is not one of a file of this user, the URL is not
+            valid, or the library is not installed.
     """
+    if is_url(target) and is_postgres(target):
+        return PostgresSink(target)
     kind, _, place = target.partition(":")
     if kind not in _SINKS or not place:
         raise InputError(f"{target!r:.60} is no target: give {TARGETS}")
