@@ -2,7 +2,9 @@
 
 from enlighten_async.fleet.sinks.base import FencedSink, Sink, StaleFence
 from enlighten_async.fleet.sinks.duckdb import DuckDBSink
+from enlighten_async.fleet.sinks.influx import InfluxSink
 from enlighten_async.fleet.sinks.jsonlines import JsonLinesSink
+from enlighten_async.fleet.sinks.parquet import ParquetSink
 from enlighten_async.fleet.sinks.postgres import PostgresSink
 from enlighten_async.fleet.sinks.target import TARGETS, sink_of
 
@@ -10,7 +12,9 @@ __all__ = [
     "TARGETS",
     "DuckDBSink",
     "FencedSink",
+    "InfluxSink",
     "JsonLinesSink",
+    "ParquetSink",
     "PostgresSink",
     "Sink",
     "StaleFence",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from attrs import frozen
@@ -12,9 +13,11 @@ from attrs import frozen
 from enlighten_async.errors import EnlightenError
 from enlighten_async.export import Table, table_of
 from enlighten_async.export.columns import Batch, Column, DataType, Field, column_of, repeated, small_integers
+from enlighten_async.export.draft import Draft
 from enlighten_async.fleet.change import Change
 from enlighten_async.models.rgm_stats import ChannelInterval
 from enlighten_async.models.series import Series, concatenated
+from enlighten_async.state import own_file
 
 KEY: Final = ("system_id", "meter", "channel", "end_at")
 """The columns that tell a row of a series from all others."""
@@ -146,3 +149,23 @@ def _batch(fields: Sequence[Field], key: tuple[int, str], rows: Series[Any]) -> 
     return Batch(
         count, tuple(columns.get(each.name) or column_of(each.type, absent) for each in fields), None
     )
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Give a file new content, at once: whoever reads it finds the old or the new one, whole.
+
+    Args:
+        path: the file, which is made where it is missing.
+        data: the content.
+
+    Raises:
+        InputError: it is a device or the like, or another user's, or every user may put a link there.
+        OSError: it cannot be written; it stays as it was.
+    """
+    draft = Draft(own_file(path))
+    try:
+        draft.write(data)
+        draft.commit()
+    except BaseException:
+        draft.discard()
+        raise

@@ -1,12 +1,13 @@
-"""JsonLinesSink: the rows of a fleet in a file, an object on each line."""
+"""Sinks in a file of lines, with cursors beside it: JSON Lines, and the line protocol of InfluxDB."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -14,7 +15,8 @@ from attrs import asdict, define, field
 
 from enlighten_async.errors import InputError
 from enlighten_async.fleet.change import Change
-from enlighten_async.state import in_thread
+from enlighten_async.fleet.sinks.base import replace_file
+from enlighten_async.state import in_thread, own_file
 from enlighten_async.windows import as_datetime
 
 
@@ -26,27 +28,31 @@ class _Committed:
     """Bytes of the file that are whole."""
     cursors: dict[str, dict[int, float]] = field(factory=dict)
     """Up to when each system is held, epoch seconds, by series."""
+    written: dict[str, dict[int, str]] = field(factory=dict)
+    """Digest of the last lines of each system, by series: the same lines are not written once more."""
 
 
-class JsonLinesSink:
-    """Rows in a file, an object on each line; one process writes it.
+class LinesSink(ABC):
+    """Rows in a file, one on each line; `FILE.cursors`, beside it, tells up to when each system is held.
 
-    Each row has `system_id`, `series` and `end_at`; one of a meter also `meter` and `channel`. A row that
-    was corrected is written again: of two lines of one key the later one holds. `FILE.cursors`, beside it,
-    tells up to when each system is held, and how much of the file is whole: what a killed process wrote
-    beyond that is cut off before more is written.
+    It tells also how much of the file is whole: what a killed process wrote beyond that is cut off before
+    more is written. One process writes a file.
 
     Args:
         path: the file; it is made where it is missing.
+
+    Raises:
+        InputError: the path is that of a device or the like, or of another user's file, or every user may put
+            a link where one is on the way.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
-        self._beside = Path(f"{self._path}.cursors")
+        self._path = own_file(path)
+        self._beside = own_file(f"{self._path}.cursors")
         self._committed: _Committed | None = None
 
     def __repr__(self) -> str:
-        return f"<JsonLinesSink {self._path}>"
+        return f"<{type(self).__name__} {self._path}>"
 
     async def cursors(self, series: str) -> Mapping[int, datetime]:
         """Return up to when each system is held (aware UTC), by its number.
@@ -73,6 +79,10 @@ class JsonLinesSink:
         """
         await in_thread(partial(self._write, changes))
 
+    @abstractmethod
+    def _lines(self, change: Change) -> Iterable[bytes]:
+        """Return the lines of a change: the system's rows, then those of each meter."""
+
     def _read(self) -> _Committed:
         """Return what is committed."""
         if self._committed is not None:
@@ -93,30 +103,65 @@ class JsonLinesSink:
         return found
 
     def _write(self, changes: Sequence[Change]) -> None:
+        for path in (self._path, self._beside):
+            own_file(path)  # a link or a device may have taken its place since
         before = self._read()
-        cursors = {series: dict(each) for series, each in before.cursors.items()}
+        cursors, written = _copied(before.cursors), _copied(before.written)
+        texts = []
         for change in changes:
+            text = b"".join(self._lines(change))
+            digest = blake2b(text, digest_size=8).hexdigest() if text else ""
+            known = written.setdefault(change.series, {})
+            if text and known.get(change.system_id) != digest:
+                known[change.system_id] = digest
+                texts.append(text)
             cursors.setdefault(change.series, {})[change.system_id] = change.until.timestamp()
-        with self._path.open("r+b" if self._path.exists() else "w+b") as file:
-            file.truncate(before.size)
-            file.seek(before.size)
-            for change in changes:
-                file.writelines(_lines(change))
-            size = file.tell()
-            file.flush()
-            os.fsync(file.fileno())
-        committed = _Committed(size, cursors)
-        draft = Path(f"{self._beside}.tmp")
-        with draft.open("wb") as file:
-            file.write(msgspec.json.encode(committed))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._beside)
+        size = self._append(before.size, texts)
+        committed = _Committed(size, cursors, written)
+        if committed != before:
+            replace_file(self._beside, msgspec.json.encode(committed))
         self._committed = committed
 
+    def _append(self, size: int, texts: Sequence[bytes]) -> int:
+        """Write texts after what is whole, and return the new size; nothing is touched without any."""
+        if not texts:
+            return size
+        with self._path.open("r+b" if self._path.exists() else "w+b") as file:
+            file.truncate(size)
+            file.seek(size)
+            file.writelines(texts)
+            end = file.tell()
+            file.flush()
+            os.fsync(file.fileno())
+        return end
 
-def _lines(change: Change) -> Iterator[bytes]:
-    """Yield the lines of a change: the system's rows, then those of each meter."""
+
+class JsonLinesSink(LinesSink):
+    """Rows in a file, an object on each line; one process writes it.
+
+    Each row has `system_id`, `series` and `end_at`; one of a meter also `meter` and `channel`. A row that
+    was corrected is written again: of two lines of one key the later one holds. `FILE.cursors`, beside it,
+    tells up to when each system is held, and how much of the file is whole: what a killed process wrote
+    beyond that is cut off before more is written.
+
+    Args:
+        path: the file; it is made where it is missing.
+
+    Raises:
+        InputError: the path is that of a device or the like, or of another user's file, or every user may put
+            a link where one is on the way.
+    """
+
+    def _lines(self, change: Change) -> Iterable[bytes]:
+        return json_lines(change)
+
+
+def json_lines(change: Change) -> Iterable[bytes]:
+    """Yield the rows of a change as JSON, a line each: the system's, then those of each meter.
+
+    Args:
+        change: the change.
+    """
     told: dict[str, Any] = {"system_id": change.system_id, "series": change.series}
     for row in change.rows:
         yield msgspec.json.encode({**told, **asdict(row)}) + b"\n"
@@ -124,3 +169,7 @@ def _lines(change: Change) -> Iterator[bytes]:
         whose = {**told, "meter": meter.meter_serial_number}
         for row in meter.intervals:
             yield msgspec.json.encode({**whose, **asdict(row)}) + b"\n"
+
+
+def _copied(values: Mapping[str, dict[int, Any]]) -> dict[str, dict[int, Any]]:
+    return {series: dict(each) for series, each in values.items()}

@@ -9,15 +9,17 @@ from typing import Final
 from enlighten_async.errors import InputError
 from enlighten_async.fleet.sinks.base import Sink
 from enlighten_async.fleet.sinks.duckdb import DuckDBSink
+from enlighten_async.fleet.sinks.influx import InfluxSink
 from enlighten_async.fleet.sinks.jsonlines import JsonLinesSink
+from enlighten_async.fleet.sinks.parquet import ParquetSink
 from enlighten_async.fleet.sinks.postgres import PostgresSink
 from enlighten_async.state import is_postgres, is_url
 
 _SINKS: Final[Mapping[str, Callable[[str], Sink]]] = MappingProxyType(
-    {"duckdb": DuckDBSink, "jsonl": JsonLinesSink}
+    {"duckdb": DuckDBSink, "influx": InfluxSink, "jsonl": JsonLinesSink, "parquet": ParquetSink}
 )
 
-TARGETS: Final = "postgresql://…|duckdb:FILE|jsonl:FILE"
+TARGETS: Final = "postgresql://…|duckdb:FILE|parquet:DIR|jsonl:FILE|influx:FILE"
 """The forms of a target."""
 
 

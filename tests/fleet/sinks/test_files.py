@@ -1,0 +1,193 @@
+"""Rows and cursors in files of lines: JSON Lines, and InfluxDB's line protocol."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enlighten_async import InputError
+from enlighten_async.fleet import Change, InfluxSink, JsonLinesSink, Sink
+from enlighten_async.fleet.sinks import base
+from tests.fleet.sinks.changes import Key, Row, change, cursors, expected
+from tests.fleet.sinks.contract import SinkContract
+
+
+class InLines(SinkContract):
+    """A file of lines."""
+
+    kind: str
+
+    @pytest.fixture(autouse=True)
+    def breakable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let tests break what is called."""
+        self.monkeypatch = monkeypatch
+
+    @property
+    def path(self) -> Path:
+        """Its path."""
+        return self.folder / "rows"
+
+    @property
+    def target(self) -> str:
+        """Its name."""
+        return f"{self.kind}:{self.path}"
+
+    async def fail(self, changes: list[Change]) -> None:
+        """The disk is full when the cursors are written."""
+
+        def full(*_: object) -> None:
+            raise OSError(28, "no space left on device")
+
+        with self.monkeypatch.context() as broken:
+            broken.setattr(base.Draft, "write", full)
+            with pytest.raises(OSError, match="no space"):
+                await self.sink().write(changes)
+        assert {each.name for each in self.folder.iterdir()} == {"rows", "rows.cursors"}
+
+    async def test_the_same_again_writes_no_line(self) -> None:
+        """Not even by a new object."""
+        changes = [change(1, 0, 8), change(2, 0, 4)]
+        await self.sink().write(changes)
+        text = self.path.read_bytes()
+        await self.sink().write(changes)
+        assert self.path.read_bytes() == text
+
+    async def test_what_is_beyond_the_cursors_is_cut_off(self) -> None:
+        """As a process was killed there."""
+        await self.sink().write([change(1, 0, 8)])
+        with self.path.open("ab") as file:
+            file.write(b"half a ro")
+        await self.sink().write([change(1, 8, 8)])
+        assert self.held() == self.expected([change(1, 0, 8), change(1, 8, 8)])
+
+    async def test_a_file_that_lost_rows_is_refused(self) -> None:
+        """Or cursors of another one; or without any."""
+        await self.sink().write([change(1, 0, 8)])
+        text, beside = self.path.read_bytes(), self.path.with_name("rows.cursors")
+        self.path.write_bytes(text[:-1])
+        with pytest.raises(InputError, match="lost rows"):
+            await self.sink().cursors("rgm_stats")
+        self.path.write_bytes(text)
+        beside.write_bytes(b"{")
+        with pytest.raises(InputError, match="lost rows"):
+            await self.sink().write([change(1, 8, 8)])
+        beside.unlink()
+        with pytest.raises(InputError, match="has rows and no rows.cursors"):
+            await self.sink().write([change(1, 8, 8)])
+        assert self.path.read_bytes() == text
+
+    def test_what_is_no_file_of_ones_own_is_refused(self) -> None:
+        """A named pipe, a folder, a link in a folder that is open to all, a folder that is not there."""
+        os.mkfifo(self.folder / "pipe")
+        shared = self.folder / "shared"
+        shared.mkdir()
+        shared.chmod(0o1777)
+        (shared / "link").symlink_to(self.folder / "elsewhere")
+        (shared / "rows.cursors").symlink_to(self.folder / "elsewhere")
+        for name in ("pipe", ".", "shared/link", "shared/rows", "none/rows"):
+            with pytest.raises(InputError):
+                self.made(self.folder / name)
+        assert not (self.folder / "elsewhere").exists()
+
+    async def test_a_link_that_comes_later_is_refused(self) -> None:
+        """What it leads to stays as it is."""
+        shared, other = self.folder / "shared", self.folder / "other"
+        shared.mkdir()
+        shared.chmod(0o1777)
+        sink = self.made(shared / "rows")
+        await sink.write([change(1, 0, 4)])
+        other.write_text("mine")
+        (shared / "rows").unlink()
+        (shared / "rows").symlink_to(other)
+        with pytest.raises(InputError, match="symbolic link"):
+            await sink.write([change(1, 4, 4)])
+        assert other.read_text() == "mine"
+
+    def made(self, path: Path) -> Sink:
+        """Return a sink for a path."""
+        return {"jsonl": JsonLinesSink, "influx": InfluxSink}[self.kind](path)
+
+
+class TestJsonLinesSink(InLines):
+    """Objects."""
+
+    kind = "jsonl"
+
+    def held(self) -> dict[Key, Row]:
+        """Return the rows: of two lines of one key the later one."""
+        held: dict[Key, Row] = {}
+        for line in self.path.read_text().splitlines() if self.path.exists() else ():
+            row: dict[str, Any] = json.loads(line)
+            end = int(datetime.fromisoformat(row.pop("end_at")).timestamp())
+            key = row.pop("series"), row.pop("system_id"), row.pop("meter", ""), row.pop("channel", 0), end
+            held[key] = {name: value for name, value in row.items() if value is not None}
+        return held
+
+
+class TestInfluxSink(InLines):
+    """Lines of the protocol, which has no null: a figure that becomes null stays."""
+
+    kind = "influx"
+
+    def expected(self, changes: Iterable[Change]) -> dict[Key, Row]:
+        """Return what InfluxDB has after changes."""
+        held: dict[Key, Row] = {}
+        for each in changes:
+            for key, row in expected([each]).items():
+                if row:
+                    held[key] = {**held.get(key, {}), **row}
+        return held
+
+    def held(self) -> dict[Key, Row]:
+        """Return the rows as InfluxDB takes them."""
+        held: dict[Key, Row] = {}
+        for line in self.path.read_text().splitlines() if self.path.exists() else ():
+            series, figures, end = line.split(" ")
+            name, *pairs = series.split(",")
+            tags = dict(pair.split("=") for pair in pairs)
+            key = name, int(tags["system_id"]), tags.get("meter", ""), int(tags.get("channel", 0)), int(end)
+            row: Row = {
+                figure: float(value.rstrip("i"))
+                for figure, value in (pair.split("=") for pair in figures.split(","))
+            }
+            held[key] = {**held.get(key, {}), **row}
+        return held
+
+    async def test_a_line_is_as_the_protocol_has_it(self) -> None:
+        """Integers marked, seconds, meters as tags whose odd letters are escaped."""
+        one = change(7, 0, 2)
+        meter = one.meters[0]
+        odd = type(meter)(
+            meter_serial_number="a b,c=d\n", envoy_serial_number=None, intervals=meter.intervals
+        )
+        await self.sink().write([type(one)(**{name: getattr(one, name) for name in NAMES}, meters=(odd,))])
+        assert self.path.read_text().splitlines() == [
+            "rgm_stats,system_id=7 devices_reporting=2i 1750032900",
+            "rgm_stats,system_id=7 devices_reporting=2i,wh_del=10.0 1750033800",
+            r"rgm_stats,system_id=7,meter=a\ b\,c\=d,channel=1 curr_w=40.0 1750032900",
+            r"rgm_stats,system_id=7,meter=a\ b\,c\=d,channel=1 wh_del=10.0,curr_w=40.0 1750033800",
+        ]
+
+
+NAMES = ("system_id", "account", "series", "rows", "until", "corrected", "receipt")
+
+
+async def test_cursors_are_not_ahead_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows are on the disk before the cursors are written."""
+    order: list[str] = []
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        order.append(Path(f"/proc/self/fd/{descriptor}").readlink().name.partition(".")[0] or "draft")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    await JsonLinesSink(tmp_path / "rows").write([change(1, 0, 4)])
+    assert order[:2] == ["rows", "draft"]
+    assert await JsonLinesSink(tmp_path / "rows").cursors("rgm_stats") == cursors([change(1, 0, 4)])
