@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from attrs import evolve, field, frozen
 
 from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage
-from enlighten_async.models.intervals import IntervalStats, Steps, within
+from enlighten_async.models.intervals import IntervalStats, Steps
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, changed, concatenated
 from enlighten_async.windows import Window
@@ -62,11 +63,7 @@ class MeterIntervals(ToDict):
     @property
     def channels(self) -> tuple[int, ...]:
         """The numbers of its channels, ascending."""
-        column, numbers, at = self.intervals._columns["channel"], [], 0
-        while at < len(column):
-            numbers.append(int(column[at]))
-            at = bisect_right(column, column[at], at)
-        return tuple(numbers)
+        return tuple(self._places())
 
     def channel(self, number: int) -> Series[ChannelInterval]:
         """Return the intervals of one channel in order of time; empty if there is no such channel.
@@ -74,8 +71,7 @@ class MeterIntervals(ToDict):
         Args:
             number: the channel's number, from 1.
         """
-        column = self.intervals._columns["channel"]
-        return self.intervals[bisect_left(column, number) : bisect_right(column, number)]
+        return self.intervals[self._places().get(number, slice(0))]
 
     def within(self, window: Window) -> Self:
         """Return its intervals of a window.
@@ -83,8 +79,22 @@ class MeterIntervals(ToDict):
         Args:
             window: the range.
         """
-        channels = {number: [within(self.channel(number), window)] for number in self.channels}
-        return evolve(self, intervals=_grouped(channels))
+        ends, cuts = self.intervals._columns["end_at"], []
+        for place in self._places().values():
+            first = bisect_right(ends, window.start, place.start, place.stop)
+            cuts.append(slice(first, bisect_right(ends, window.end, first, place.stop)))
+        return evolve(
+            self, intervals=concatenated([self.intervals] * len(cuts), cuts) if cuts else self.intervals
+        )
+
+    def _places(self) -> dict[int, slice]:
+        """Return the rows of each channel, by its number, ascending."""
+        column, places, at = self.intervals._columns["channel"], dict[int, slice](), 0
+        while at < len(column):
+            end = bisect_right(column, column[at], at)
+            places[int(column[at])] = slice(at, end)
+            at = end
+        return places
 
 
 @frozen
@@ -165,20 +175,18 @@ def _by_meter(parts: Iterable[RgmStats]) -> Steps[tuple[MeterIntervals, ...]]:
     joined = []
     for serial, meters in pieces.items():
         yield
-        channels: dict[int, list[Series[ChannelInterval]]] = {}
-        for meter in meters:
-            for number in meter.channels:
-                channels.setdefault(number, []).append(meter.channel(number))
-        yield
         envoys = [each.envoy_serial_number for each in meters if each.envoy_serial_number]
-        joined.append(MeterIntervals(serial, envoys[-1] if envoys else None, _grouped(channels)))
+        joined.append(MeterIntervals(serial, envoys[-1] if envoys else None, _grouped(meters)))
     return tuple(joined)
 
 
-def _grouped(channels: Mapping[int, list[Series[ChannelInterval]]]) -> Series[ChannelInterval]:
-    """Put the pieces of each channel one after another, channel by channel."""
-    ordered = [piece for _, pieces in sorted(channels.items()) for piece in pieces]
-    return concatenated(ordered) if ordered else Series.of(ChannelInterval)
+def _grouped(meters: Sequence[MeterIntervals]) -> Series[ChannelInterval]:
+    """Return the rows of a meter's parts, oldest first, channel by channel."""
+    cuts = [(number, each, place) for each in meters for number, place in each._places().items()]
+    if len(meters) == 1 or not cuts:
+        return meters[0].intervals
+    cuts.sort(key=itemgetter(0))
+    return concatenated([each.intervals for _, each, _ in cuts], [place for *_, place in cuts])
 
 
 @frozen

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import random
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import anyio
@@ -57,6 +59,7 @@ CACHED_BODY_BYTES = 64 * 1024
 """Size of the largest cached reply that is decoded in the event loop."""
 
 _JSON_BEGINS = frozenset({b"{", b"["})
+_START = attrgetter("span.window.start")
 
 logger = logging.getLogger("enlighten_async")
 
@@ -302,14 +305,18 @@ class Fetcher:
                 self._accept(segment, part)
 
     def _servable(self, cached: Sequence[CachedPart[Any]], wanted: Window | None) -> Part | None:
-        """Return the beginning of what is wanted out of cached parts, as far as it may be served."""
-        if wanted is None:
+        """Return the beginning of what is wanted out of cached parts, as far as it may be served.
+
+        Args:
+            cached: the parts, in order of time.
+            wanted: the range of time; `None`: it is for none.
+        """
+        place = -1 if wanted is None else bisect_right(cached, wanted.start, key=_START) - 1
+        if wanted is None or place < 0:
             return None
-        for piece in cached:
-            if piece.window.start <= wanted.start < piece.window.end:
-                good = wanted.clip(self.index.servable(piece.span))
-                return piece.cut(good).part if good.seconds and good.start == wanted.start else None
-        return None
+        piece = cached[place]
+        good = wanted.clip(self.index.servable(piece.span))
+        return piece.cut(good).part if good.seconds and good.start == wanted.start else None
 
     def _still_valid(self, request: Request[Part], key: ReplyKey[Part], response: Response) -> Part | None:
         """Return the part of a cached reply, if it may be served."""

@@ -149,3 +149,12 @@ def test_pieces_become_one_bit_by_bit(pieces: list[list[tuple[int, float, float]
     for name, column in concatenated(series).columns.items():
         assert bytes(column) == b"".join(each[name] for each in before)
     assert [{name: bytes(column) for name, column in each.columns.items()} for each in series] == before
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 9)), st.integers(0, 9), st.integers(0, 9)), min_size=1))
+def test_cuts_of_pieces_become_one(pieces: list[tuple[list[int], int, int]]) -> None:
+    """As slices of the pieces, one after another, would; of one piece too."""
+    series = [Series.of(RgmInterval, ends, ends, ends) for ends, *_ in pieces]
+    cuts = [slice(first, end) for _, first, end in pieces]
+    rows = [row for each, cut in zip(series, cuts, strict=True) for row in each[cut]]
+    assert list(concatenated(series, cuts)) == rows
