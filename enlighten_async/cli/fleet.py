@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final, TypedDict, TypeVar, Unpack
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 import click
-from attrs import define, field
+from attrs import evolve
 
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.formatting import printable
 from enlighten_async.cli.settings import warn_of_password
-from enlighten_async.client import EnlightenClient
+from enlighten_async.client import ClientOptions, EnlightenClient
 from enlighten_async.errors import BudgetExceeded
-from enlighten_async.fleet import Change, Fleet, FleetPlan, PostgresSink, Sink, sink_of
+from enlighten_async.fleet import Fleet, FleetMetrics, FleetPlan, PostgresSink, sink_of
 from enlighten_async.fleet.fleet import FOLLOWED
-from enlighten_async.fleet.sinks import TARGETS
-from enlighten_async.models import Receipt
+from enlighten_async.fleet.metrics import serve
+from enlighten_async.fleet.plan import told as fleet_told
+from enlighten_async.fleet.sinks import TARGETS, ReaderGone
+from enlighten_async.query import ResponseEvent
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +39,23 @@ class Followed(TypedDict):
     series: str
     every: timedelta | None
     accounts: tuple[str, ...]
+
+
+class Run(Followed):
+    """The options of a run."""
+
+    target: str
+    once: bool
+    strict: bool
+    address: str | None
+    as_json: bool
+
+
+UPDATE_S: Final = 1.0
+"""Seconds between two updates of what a terminal, or Prometheus, is shown."""
+
+LINE_S: Final = 60.0
+"""Seconds between two lines where there is no terminal."""
 
 
 def _series(_: click.Context, option: click.Parameter, text: str) -> str:
@@ -69,53 +94,6 @@ def _fleet(client: EnlightenClient, series: str, every: timedelta | None, accoun
     return Fleet(client, series, every=every, accounts=list(accounts) or None)
 
 
-@define
-class Tally:
-    """A sink that counts what another one keeps."""
-
-    sink: Sink
-    """The other one."""
-    rows: int = 0
-    """Rows of systems that were written."""
-    corrected: int = 0
-    """Rows among them that take the place of earlier ones."""
-    systems: set[int] = field(factory=set)
-    """Systems with rows."""
-    receipt: Receipt = field(factory=Receipt)
-    """Cost of them."""
-
-    def __repr__(self) -> str:
-        return repr(self.sink)
-
-    def __str__(self) -> str:
-        systems, rows = (
-            formatting.count(len(self.systems), "system"),
-            formatting.count(self.rows, "row"),
-        )
-        into = printable(repr(self.sink).partition(" ")[2].rstrip(">"))
-        corrected = f" ({self.corrected:,} corrected)" if self.corrected else ""
-        return f"{into}: {rows}{corrected} of {systems}; {formatting.receipt(self.receipt)}"
-
-    async def aclose(self) -> None:
-        """Close the other one, if it has a connection."""
-        if isinstance(self.sink, PostgresSink):
-            await self.sink.aclose()
-
-    async def cursors(self, series: str) -> Mapping[int, datetime]:
-        """Return those of the other one."""
-        return await self.sink.cursors(series)
-
-    async def write(self, changes: Sequence[Change]) -> None:
-        """Let the other one write, and count what it has written."""
-        await self.sink.write(changes)
-        for change in changes:
-            self.rows += len(change.rows)
-            self.corrected += change.corrected
-            self.receipt += change.receipt
-            if change.rows:
-                self.systems.add(change.system_id)
-
-
 @click.group(short_help="Follow many systems, as freshly as the quota allows.")
 def fleet() -> None:
     """Follow many systems, as freshly as the quota allows."""
@@ -146,32 +124,133 @@ def plan(context: CommandContext, as_json: bool, **followed: Unpack[Followed]) -
 @TO
 @click.option("--once", is_flag=True, help="End when nothing is due any more, for cron and the like.")
 @click.option("--strict", is_flag=True, help="Refuse a cadence that the quota does not carry.")
+@click.option("--metrics", "address", metavar="ADDRESS", help="Serve Prometheus, at 127.0.0.1:9464, say.")
+@params.as_json
 @click.pass_obj
-def run(context: CommandContext, target: str, once: bool, strict: bool, **followed: Unpack[Followed]) -> None:
+def run(context: CommandContext, **given: Unpack[Run]) -> None:
     """Poll each system when it is due, and keep what is new or corrected; for ever, or once.
 
     A cadence that the quota does not carry is told, and the one that it does is taken. SIGTERM and Ctrl-C
     have what is paid for written, for 10 seconds at the most; a second one ends it at once.
     """
-    warn_of_password(target, "put it in the file that PGPASSFILE names")
+    warn_of_password(given["target"], "put it in the file that PGPASSFILE names")
+    heard: list[FleetMetrics] = []
+
+    def hear(event: ResponseEvent) -> None:
+        for metrics in heard:
+            metrics.hear(event)
 
     async def work(client: EnlightenClient) -> None:
-        tally = Tally(sink_of(target))
+        sink = sink_of(given["target"], client)
+        heard.append(FleetMetrics(sink, client._session.clock))
         try:
-            await tally.cursors(followed["series"])
-            followers = _fleet(client, **followed)
-            found = await followers.plan()
-            context.report(str(found))
-            if strict and not found.fits:
-                raise BudgetExceeded("the quota does not carry that: choose a longer --every")
-            try:
-                await followers.run(tally, once=once)
-            finally:
-                context.report(str(tally))
+            await _run(context, client, heard[0], given)
+        except ReaderGone:
+            raise BrokenPipeError from None
         finally:
-            await tally.aclose()
+            if isinstance(sink, PostgresSink):
+                await sink.aclose()
 
-    context.run_with_client(work)
+    options: ClientOptions = {**context.options, "on_response": hear}
+    evolve(context, options=options).run_with_client(work)
+
+
+async def _run(context: CommandContext, client: EnlightenClient, metrics: FleetMetrics, given: Run) -> None:
+    """Follow a fleet, and tell what is done.
+
+    Raises:
+        BudgetExceeded: the quota does not carry the cadence, and may not take another one.
+    """
+    await metrics.cursors(given["series"])
+    followed = _fleet(client, given["series"], given["every"], given["accounts"])
+    if given["address"]:
+        serve(metrics, given["address"])
+    found = await followed.plan()
+    metrics.systems = found.systems
+    context.report(json.dumps(_document(found)) if given["as_json"] else str(found))
+    if given["strict"] and not found.fits:
+        raise BudgetExceeded("the quota does not carry that: choose a longer --every")
+    shown = _told_as_json if given["as_json"] else told
+    try:
+        async with watched(context, client, metrics, shown):
+            await followed.run(metrics, once=given["once"])
+    finally:
+        context.report(shown(metrics))
+
+
+def told(metrics: FleetMetrics) -> str:
+    """Return the figures of a run in one line."""
+    corrected = f" ({metrics.corrected:,} corrected)" if metrics.corrected else ""
+    parts = [
+        f"{formatting.count(metrics.rows + metrics.corrected, 'row')}{corrected}",
+        formatting.count(metrics.requests.total(), "request"),
+    ]
+    if failed := metrics.requests.total() - metrics.requests["ok"]:
+        parts.append(f"{failed:,} of them failed")
+    if ages := metrics.freshness():
+        half, most, _ = (fleet_told(timedelta(seconds=age)) for age in ages.values())
+        parts.append(
+            f"{len(metrics.until):,} of {metrics.systems or 0:,} systems held, rows {half} old (95 %: {most})"
+        )
+    if metrics.failed_writes:
+        parts.append(f"{formatting.count(metrics.failed_writes, 'write')} failed")
+    return ", ".join(parts)
+
+
+def _told_as_json(metrics: FleetMetrics) -> str:
+    ages = {f"{quantile:g}": age for quantile, age in metrics.freshness().items()}
+    figures = {
+        "systems": metrics.systems,
+        "held": len(metrics.until),
+        "rows": metrics.rows,
+        "corrected": metrics.corrected,
+        "requests": dict(metrics.requests),
+        "freshness_seconds": ages,
+        "failed_writes": metrics.failed_writes,
+    }
+    return json.dumps(figures)
+
+
+@asynccontextmanager
+async def watched(
+    context: CommandContext,
+    client: EnlightenClient,
+    metrics: FleetMetrics,
+    shown: Callable[[FleetMetrics], str] = told,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncIterator[None]:
+    """Show the figures of a run while the body runs: on a terminal all the time, elsewhere each minute."""
+    with ExitStack() as stack:
+        status: Status | None = None
+        if context.live and context.err.is_interactive and shown is told:
+            status = stack.enter_context(context.err.status("", spinner="line"))
+        updates = asyncio.create_task(_update(context, client, metrics, status, shown, sleep))
+        try:
+            yield
+        finally:
+            updates.cancel()
+            with suppress(asyncio.CancelledError):
+                await updates
+
+
+async def _update(
+    context: CommandContext,
+    client: EnlightenClient,
+    metrics: FleetMetrics,
+    status: Status | None,
+    shown: Callable[[FleetMetrics], str],
+    sleep: Callable[[float], Awaitable[None]],
+) -> None:
+    seconds = 0.0
+    while True:
+        await sleep(UPDATE_S)
+        seconds += UPDATE_S
+        metrics.quota = await client.quota()
+        if status is not None:
+            status.update(printable(shown(metrics)))
+        elif seconds >= LINE_S:
+            seconds = 0.0
+            context.report(shown(metrics))
 
 
 def _document(plan: FleetPlan) -> dict[str, object]:

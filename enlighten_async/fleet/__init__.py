@@ -2,6 +2,7 @@
 
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.fleet import Fleet
+from enlighten_async.fleet.metrics import FleetMetrics
 from enlighten_async.fleet.plan import FleetPlan
 from enlighten_async.fleet.sinks import (
     DuckDBSink,
@@ -20,6 +21,7 @@ __all__ = [
     "DuckDBSink",
     "FencedSink",
     "Fleet",
+    "FleetMetrics",
     "FleetPlan",
     "InfluxSink",
     "JsonLinesSink",

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
+from enlighten_async import InputError
+from enlighten_async.cli.context import CommandContext
+from enlighten_async.cli.fleet import told, watched
+from enlighten_async.fleet import Change, FleetMetrics
+from enlighten_async.fleet.sinks import ReaderGone
+from enlighten_async.fleet.sinks.stream import StreamSink
 from tests.cli.conftest import Commands
+from tests.fleet.sinks.changes import change
 from tests.world import World
 
 FOLLOW = ("--series", "rgm-stats", "--every", "1h")
@@ -53,7 +65,7 @@ def test_rows_are_kept_once(fleet: Commands, tmp_path: Path) -> None:
     assert "4 systems every 60 min" in done.stderr
     rows = [row for row in map(json.loads, path.read_text().splitlines()) if "meter" not in row]
     systems = {row["system_id"] for row in rows}
-    assert f"{path}: {len(rows):,} rows of {len(systems)} systems; sent " in done.stderr
+    assert f"{len(rows):,} rows, {fleet.sent} requests, 4 of 4 systems held, rows " in done.stderr
     sent, text = fleet.sent, path.read_bytes()
     again = fleet("fleet", "run", *FOLLOW, "--to", f"jsonl:{path}", "--once")
     assert again.exit_code == 0
@@ -98,3 +110,76 @@ def test_owners_are_followed_by_name(tmp_path: Path) -> None:
     words = [word for user in world.emulator.users for word in ("--account", user)]
     done = enlighten("fleet", "plan", *FOLLOW, *words)
     assert done.stdout.startswith("4 systems every 60 min"), done.output
+
+
+def test_rows_go_to_stdout(fleet: Commands) -> None:
+    """And nothing else; the state has the cursors, so that the second run has nothing to tell."""
+    done = fleet("fleet", "run", *FOLLOW, "--to", "jsonl:-", "--once")
+    assert done.exit_code == 0, done.output
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len({row["system_id"] for row in rows}) == 3
+    sent = fleet.sent
+    again = fleet("fleet", "run", *FOLLOW, "--to", "jsonl:-", "--once", "--json")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert fleet.sent <= sent + 1
+    plan, figures = map(json.loads, again.stderr.splitlines())
+    assert plan["fits"]
+    assert (figures["systems"], figures["held"], figures["rows"]) == (4, 4, 0)
+    store = fleet("store", "verify")
+    assert store.exit_code in {0, 2}
+
+
+class Closed(io.BytesIO):
+    """A stream whose reader has gone."""
+
+    def flush(self) -> None:
+        """Fail."""
+        raise BrokenPipeError
+
+
+async def test_a_reader_that_has_gone_is_no_full_disk(tmp_path: Path) -> None:
+    """Nothing is waited for; cursors stay."""
+    world = World()
+    async with world.client(state=tmp_path / "state.db") as client:
+        sink = StreamSink(Closed(), client)
+        with pytest.raises(ReaderGone):
+            await sink.write([change(1, 0, 4)])
+        assert await sink.cursors("rgm_stats") == {}
+    async with world.client() as client:
+        with pytest.raises(InputError, match="give the client a state"):
+            StreamSink(Closed(), client)
+
+
+async def test_a_run_is_told_each_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no terminal; the quota is looked at each second."""
+    world, passed = World(), 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+        await anyio.lowlevel.checkpoint()
+
+    metrics = FleetMetrics(Kept(), world.clock)
+    async with world.client() as client:
+        async with watched(CommandContext(live=False), client, metrics, sleep=sleep):
+            while passed < 150:
+                await anyio.lowlevel.checkpoint()
+            assert metrics.quota is not None
+            await metrics.write([change(1, 0, 4), change(2, 2, 4, corrected=1)])
+        minutes = int(passed // 60)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == minutes >= 2
+    assert set(lines) == {"0 rows, 0 requests"}
+    metrics.systems = 3
+    assert told(metrics).startswith("8 rows (1 corrected), 0 requests, 2 of 3 systems held, rows ")
+
+
+class Kept:
+    """A sink that forgets all."""
+
+    async def cursors(self, series: str) -> dict[int, Any]:
+        """Return none."""
+        return {}
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Forget them."""

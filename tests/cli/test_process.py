@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -411,3 +412,36 @@ def test_ctrl_c_again_and_again_is_told_in_a_line_too(emulator: Emulator, tmp_pa
     assert process.returncode == 130
     assert err.startswith("error: interrupted")
     assert err.count("\n") == 1
+
+
+@posix
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_fleet_that_is_ended_keeps_what_is_paid_for(
+    emulator: Emulator, tmp_path: Path, signals: int
+) -> None:
+    """Within 10 s; at a second signal at once. The next run goes on, and the file has each row once."""
+    emulator = Emulator(quota=Quota.UNLIMITED, systems=12)
+    path = tmp_path / "rows.jsonl"
+    follow = ("fleet", "run", "--series", "rgm_stats", "--every", "1h", "--plan", "unlimited")
+    words = (*follow, "--to", f"jsonl:{path}")
+    emulator.inject(Fault.hang(after=6, times=1))
+    with emulator.running() as url:
+        env = environment(url, emulator.demo_user, XDG_STATE_HOME=str(tmp_path))
+        with started(*words, env=env) as process:
+            until(lambda: emulator.counts.sent >= 7)
+            begin = time.monotonic()
+            for _ in range(signals):
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.05)
+            _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 143
+        assert time.monotonic() - begin < 10
+        assert err.rstrip().endswith("what has arrived is kept; run it again to go on")
+        sent = emulator.counts.sent
+        with started(*words, "--once", env=env) as process:
+            _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    assert emulator.counts.sent - sent <= 13 - 5  # those in flight are asked for again
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    keys = [(row["system_id"], row.get("meter"), row.get("channel"), row["end_at"]) for row in rows]
+    assert len(keys) == len(set(keys)) > 5_000

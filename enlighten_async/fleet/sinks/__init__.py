@@ -1,6 +1,6 @@
 """Sinks: who keeps the rows of a fleet, and up to when each system is held."""
 
-from enlighten_async.fleet.sinks.base import FencedSink, Sink, StaleFence
+from enlighten_async.fleet.sinks.base import FencedSink, ReaderGone, Sink, StaleFence
 from enlighten_async.fleet.sinks.duckdb import DuckDBSink
 from enlighten_async.fleet.sinks.influx import InfluxSink
 from enlighten_async.fleet.sinks.jsonlines import JsonLinesSink
@@ -16,6 +16,7 @@ __all__ = [
     "JsonLinesSink",
     "ParquetSink",
     "PostgresSink",
+    "ReaderGone",
     "Sink",
     "StaleFence",
     "sink_of",

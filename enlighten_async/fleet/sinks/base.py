@@ -76,6 +76,10 @@ class FencedSink(Sink, Protocol):
         ...
 
 
+class ReaderGone(EnlightenError):
+    """Nobody reads a stream any more: there is nothing to wait for."""
+
+
 class StaleFence(EnlightenError):
     """A lease on systems has gone to another writer, who has written since: nothing is written."""
 
