@@ -286,6 +286,10 @@ class KeyState:
         """Return the failures because of which a path may not be asked now, if there are any."""
         return None if self.outage is CALM else self.outage.closed(path, now + self._ahead)
 
+    def failing(self, path: str, now: float) -> FailureRun | None:
+        """Return the failures of which a caller of a path is told who cannot wait, if there are any."""
+        return None if self.outage is CALM else self.outage.lasting(path, now + self._ahead)
+
     def repeat(self, allowed: float, now: float) -> bool:
         """Spend one of the repeats that are allowed in a minute; return whether there was one left."""
         after = self.outage.repeated(allowed, now + self._ahead)

@@ -412,8 +412,21 @@ class RateLimiter:
         run = self._store.read(lambda state: state.refused(path, now))
         return None if run is None else self._refused(run, now)
 
-    def _refused(self, run: FailureRun, now: float) -> EnlightenError:
-        return run.refusal(self._store.read(lambda state: state.outage_time(now)), self.now())
+    def _refused(self, run: FailureRun, now: float, opens: float = 0.0) -> EnlightenError:
+        return run.refusal(self._store.read(lambda state: state.outage_time(now)), self.now(), opens)
+
+    def refusal(self, path: str, late: BudgetExceeded) -> EnlightenError:
+        """Return the error for a caller who cannot wait: in an outage that is known, its last failure.
+
+        Args:
+            path: the path that would be asked.
+            late: the error where the service does not fail; its `retry_at` holds for both.
+        """
+        now = self._clock.monotonic()
+        run = self._store.read(lambda state: state.failing(path, now))
+        if run is None:
+            return late
+        return self._refused(run, now, 0.0 if late.retry_at is None else late.retry_at.timestamp())
 
     def failure_since(self, began: float, text: str) -> EnlightenError | None:
         """Return the last failure, or that nothing comes, if nobody was answered since; else `None`.
@@ -538,10 +551,9 @@ class RateLimiter:
         if wait is None or not wait.certain:
             if now >= deadline:
                 state = ": the state cannot be reached" if wait is not None and wait.reason == "state" else ""
-                raise BudgetExceeded(
-                    f"no request may be sent within max_wait{state}",
-                    retry_at=as_datetime(self.ready_at(0, waiter.priority, waiter.tenant)),
-                )
+                again = as_datetime(self.ready_at(0, waiter.priority, waiter.tenant))
+                late = BudgetExceeded(f"no request may be sent within max_wait{state}", retry_at=again)
+                raise self.refusal(waiter.path, late)
             return
         at = math.inf if wait.at is None else wait.at
         unlimited = deadline == math.inf
@@ -552,9 +564,10 @@ class RateLimiter:
         retry_at = None if wait.until is None else as_datetime(wait.until)
         if wait.reason == "pace" or (wait.period in {MINUTE.name, RETRY_AFTER} and not unlimited):
             why = "longer than max_wait" if wait.period else "the month is spent evenly (pace)"
-            raise BudgetExceeded(
+            late = BudgetExceeded(
                 f"the next request may be sent in {at - now:.1f} s: {why}", retry_at=retry_at
             )
+            raise self.refusal(waiter.path, late)
         used_up = f"the quota of this {wait.period} is used up{_reserve_note(wait.reserved)}"
         raise QuotaExhausted(
             _CAUSES.get(wait.period, used_up),
@@ -579,11 +592,12 @@ class RateLimiter:
             return
         opens = self._forecast(ahead + 1, waiter.priority)
         if opens - self.now() > max_wait:
-            raise BudgetExceeded(
+            late = BudgetExceeded(
                 f"{ahead} {'request is' if ahead == 1 else 'requests are'} ahead in the queue: the wait is "
                 "longer than max_wait",
                 retry_at=as_datetime(opens),
             )
+            raise self.refusal(waiter.path, late)
 
     def _forecast(self, requests: int, rank: int) -> float:
         now, wall = self._clock.monotonic(), self._clock.now()

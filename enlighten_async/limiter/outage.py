@@ -33,8 +33,8 @@ FIRST_HOUR_S = 3600.0
 """Seconds after the first failure from which on probes are rare."""
 LATER_GAP_S = 3570.0
 """Seconds between those."""
-MAX_REST_S = 86_400.0
-"""Seconds for which the service is left alone at the most, whatever its `Retry-After` says."""
+MAX_REST_S = 31 * 86_400.0
+"""Seconds for which the service is left alone at the most, whatever its `Retry-After` says: a month."""
 MAX_TARGETS = 32
 """Targets remembered that failed last time."""
 MAX_IN_FLIGHT = 6
@@ -126,6 +126,11 @@ class FailureRun(msgspec.Struct, frozen=True, omit_defaults=True):
         """Tell whether nothing may be sent at this moment."""
         return self.next_at is not None and 0 < self.next_at - now <= self.gap + 1  # seconds of rounding
 
+    def lasts(self, now: float) -> bool:
+        """Tell whether it goes on as far as is known: the next probe is not overdue by its own gap."""
+        since = 0.0 if self.held else self.gap
+        return self.next_at is not None and -since <= self.next_at - now <= self.gap + 1
+
     def failed(self, target: str, failure: Failure, now: float, most: int, targets: int) -> FailureRun:
         """Return the run with one more failure; nothing more is sent after `most` of so many targets."""
         seen = self.targets if target in self.targets else (*self.targets, target)[:TARGETS]
@@ -152,15 +157,16 @@ class FailureRun(msgspec.Struct, frozen=True, omit_defaults=True):
         gap = FIRST_GAPS_S[probes] if probes < len(FIRST_GAPS_S) else later
         return replace(self, next_at=now + gap, gap=gap, probes=probes)
 
-    def refusal(self, now: float, server_time: float) -> errors.EnlightenError:
+    def refusal(self, now: float, server_time: float, opens: float = 0.0) -> errors.EnlightenError:
         """Return the error for a caller who is refused: the last failure's own, and when the next may go.
 
         Args:
             now: this moment, on the clock of the run.
             server_time: the same as epoch seconds.
+            opens: the time (epoch seconds) before which this caller could not send anyway.
         """
         failure = self.last or Failure("ServerError", "the service failed")
-        at = as_datetime(server_time + max(0.0, (self.next_at or now) - now))
+        at = as_datetime(max(opens, server_time + max(0.0, (self.next_at or now) - now)))
         error = failure.error(
             f"not sent: {self.failures} failures in a row for {_length(now - self.since)}, the next request "
             f"may go at {at:%Y-%m-%d %H:%M:%S} UTC; the last failure: {failure.text}"
@@ -199,6 +205,11 @@ class Outage(msgspec.Struct, frozen=True, omit_defaults=True):
         if service.next_at is not None and (service.shut(now) or not service.held):
             return service if service.shut(now) else None
         return own if own is not None and own.shut(now) else None
+
+    def lasting(self, path: str, now: float) -> FailureRun | None:
+        """Return the failures of which a caller is told who cannot wait, though a probe may go by now."""
+        runs = (self.service, self.targets.get(target_of(path)))
+        return next((run for run in runs if run is not None and run.lasts(now)), None)
 
     @property
     def room(self) -> float:

@@ -49,19 +49,24 @@ def estimate(
     )
 
 
-def check_budget(price: Estimate, options: QueryOptions, limiter: RateLimiter, *, zone_unknown: bool) -> None:
+def check_budget(
+    price: Estimate, options: QueryOptions, limiter: RateLimiter, path: str, *, zone_unknown: bool
+) -> None:
     """Refuse a query that may cost more, or take longer, than its caller allows, before anything is sent.
 
     Args:
         price: its price.
         options: what the caller allows.
-        limiter: knows when that many requests may be sent.
+        limiter: knows when that many requests may be sent, and whether the service fails.
+        path: the path that would be asked first.
         zone_unknown: whether the system's time zone has to be asked for first: only then it is known how many
             windows there are, so that as few as there may be count for the time.
 
     Raises:
         BudgetExceeded: it may take more requests than `max_requests`, or the plan makes it wait longer
             than `max_wait`.
+        ServerError, Unavailable, TransportError: the same, while the service is known to fail: it is the
+            last failure's own error.
     """
     most, requests = price.at_most or price.at_least, options.allowed
     if requests is not None and most > requests:
@@ -77,11 +82,12 @@ def check_budget(price: Estimate, options: QueryOptions, limiter: RateLimiter, *
         return
     limit = limiter.snapshot().limits.get(MINUTE.name)
     never = limit is not None and count > limit * (1 + MINUTE.index(seconds))
-    raise BudgetExceeded(
+    late = BudgetExceeded(
         f"{_counted(count)} take{'s' * (count == 1)} {wait:.0f} s on this plan, more than "
         f"max_wait={seconds:g}: ask for a shorter range{'' if never else ', or later'}",
         retry_at=None if never else as_datetime(ready_at),
     )
+    raise limiter.refusal(path, late)
 
 
 def _counted(requests: int) -> str:

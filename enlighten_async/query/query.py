@@ -391,8 +391,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         runner = await self._lay_out(await self._known_time_zone())
         try:
             price, unknown = await self._price(runner), self._zone_unknown
-            check_budget(price, self._options, self._session.limiter, zone_unknown=unknown)
-        except BudgetExceeded as refusal:
+            path = next((each.request.path for each in runner.segments if each.request), "")
+            check_budget(price, self._options, self._session.limiter, path, zone_unknown=unknown)
+        except EnlightenError as refusal:
             self._failures.append(refusal)
         return runner
 

@@ -188,7 +188,26 @@ def test_the_service_is_left_alone_as_long_as_it_asks() -> None:
     assert failed(A, A, B, outage=outage, now=1.0).closed(B, 299.0)
     assert failed(A, A, B).failed(A, BROKEN, 1.0, rest=900.0).closed(B, 899.0)
     assert failed(A, A, B).failed(A, BROKEN, 1.0, rest=5.0).closed(B, 59.0)
+    assert CALM.failed(A, BROKEN, 0.0, rest=100_000.0).closed(B, 99_999.0)  # more than a day
     assert CALM.failed(A, BROKEN, 0.0, rest=1e9).closed(B, MAX_REST_S + 1) is None
+
+
+@pytest.mark.parametrize(
+    ("outage", "path", "lasting"),
+    [
+        (failed(A, A, B), C, (True, True, True, False)),
+        (failed(A, A, A, A, A), A, (True, True, True, False)),
+        (failed(A, A, A, A, A), B, (False, False, False, False)),
+        (failed(A, A), A, (False, False, False, False)),
+        (CALM.failed(A, BROKEN, 0.0, rest=60.0), B, (True, True, False, False)),
+    ],
+)
+def test_who_cannot_wait_is_told_of_what_lasts(
+    outage: Outage, path: str, lasting: tuple[bool, bool, bool, bool]
+) -> None:
+    """Also when a probe may go; not when that is overdue by as long as it was waited for, or was a rest."""
+    found = tuple(outage.lasting(path, now) is not None for now in (1.0, 60.0, 120.0, 121.0))
+    assert found == lasting
 
 
 def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:

@@ -205,7 +205,60 @@ async def test_one_endpoint_that_fails_is_no_outage(version: str) -> None:
         assert (await client.rgm_stats(world.system)).coverage is not None
 
 
-@pytest.mark.parametrize("after", [7, 300])
+@pytest.mark.parametrize("shared", [False, True], ids=["memory", "file"])
+@pytest.mark.parametrize("max_wait", [0.5, 20])
+@pytest.mark.parametrize("kind", ["503", "reset", "silence"])
+async def test_who_cannot_wait_for_the_minute_is_told_of_the_outage(
+    kind: str, max_wait: float, *, shared: bool, tmp_path: Any
+) -> None:
+    """Once it is known: its own error with `retry_at`, though the minute would not do for all either."""
+    world = World(now=1_750_000_000.0 // 60 * 60)
+    options = {"state": tmp_path / "enlighten.db"} if shared else {}
+    clients = [world.client(plan=Plan(minute=10), **options) for _ in range(1 + shared)]
+    await Callers(world, clients[0], many=True).ask(0)
+    break_down(world, kind)
+    for _ in range(3):
+        callers = Callers(world, clients[0], many=True)
+        await callers.ask(10)
+        await world.clock.sleep(61)
+    sent = world.emulator.counts.sent
+    for _ in range(5):
+        began, told = world.clock.monotonic(), []
+        async with anyio.create_task_group() as tasks:
+            for number in range(50):
+                query = clients[number % len(clients)].with_options(max_wait=max_wait).summary(3000 + number)
+                tasks.start_soon(_told, query, told)
+        assert {type(error) for error in told} == {OUTAGES[kind][1]}
+        assert all(error.retry_at is not None for error in told if "not sent" in str(error))
+        assert sum("not sent" in str(error) for error in told) >= 48
+        assert world.clock.monotonic() - began <= max_wait + 1
+        await world.clock.sleep(60 - (world.clock.now() % 60))
+    assert world.emulator.counts.sent - sent <= 5
+
+
+async def _told(query: Any, told: list[EnlightenError]) -> None:
+    """Keep the error of a query."""
+    try:
+        await query
+    except EnlightenError as error:
+        told.append(error)
+
+
+async def test_a_limit_of_one_s_own_is_told_though_the_service_fails(world: World) -> None:
+    """More requests than `max_requests` stay too many."""
+    client = world.client(plan=Plan(minute=10))
+    break_down(world, "503")
+    await Callers(world, client, many=True).ask(5)
+    with pytest.raises(BudgetExceeded, match="max_requests=2"):
+        await client.with_options(max_requests=2).rgm_stats(world.system, **world.days(365))
+    with pytest.raises(Unavailable, match="not sent"):
+        await client.with_options(max_wait=30).rgm_stats(world.system, **world.days(365))
+    await world.clock.sleep(3 * DAY)  # nobody knows whether it still lasts
+    with pytest.raises(BudgetExceeded, match="max_wait=30"):
+        await client.with_options(max_wait=30).rgm_stats(world.system, **world.days(365))
+
+
+@pytest.mark.parametrize("after", [7, 300, 100_000])
 @pytest.mark.parametrize("version", ["v2", "v4"])
 async def test_retry_after_of_a_503_is_obeyed(after: int, version: str) -> None:
     """A short one is waited out, of a long one everybody is told; nothing is sent before."""
@@ -214,15 +267,18 @@ async def test_retry_after_of_a_503_is_obeyed(after: int, version: str) -> None:
         headers = (("Retry-After", str(after)),)
         world.emulator.inject(Fault(status=503, body="{}", headers=headers, path="/api/"))
         began = world.clock.monotonic()
-        if after == 300:
+        if after >= 300:
             for _ in range(3):
                 with pytest.raises(Unavailable) as caught:
                     await client.summary(world.system)
                 assert caught.value.retry_at is not None
-                assert caught.value.retry_at.timestamp() == pytest.approx(world.clock.now() + 300, abs=2)
+                assert caught.value.retry_at.timestamp() == pytest.approx(world.clock.now() + after, abs=2)
             assert (world.emulator.counts.sent, world.clock.monotonic() - began < 1) == (1, True)
-            await world.clock.sleep(301)
-        assert (await client.summary(world.system)).receipt.sent == (1 if after == 300 else 2)
+            await world.clock.sleep(after - 30)
+            with pytest.raises(Unavailable):
+                await client.summary(world.system)
+            await world.clock.sleep(31)
+        assert (await client.summary(world.system)).receipt.sent == (1 if after >= 300 else 2)
         assert world.clock.monotonic() - began == pytest.approx(after, abs=1.1)
         assert world.emulator.counts.sent == 2
 
