@@ -185,6 +185,13 @@ def backends(session: nox.Session) -> None:
 
 
 @nox.session
+def dlt(session: nox.Session) -> None:
+    """The example of a resource of dlt, which loads a fleet into DuckDB."""
+    session.install(*group("tests"), *group("dlt"), ".[cli]")
+    session.run("pytest", "-m", "dlt", "tests/examples/test_dlt_resource.py", *session.posargs)
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """The page of `enlighten report` in a Chromium, if one is installed: phone, dark, paper, no request."""
     session.install(*group("tests"), ".[cli]")

@@ -104,7 +104,9 @@ class Fleet:
         ]
         return fleet_plan(shares, self._every, self._daylight)
 
-    async def follow(self, since: Mapping[int, datetime] | None = None) -> AsyncGenerator[Change, None]:
+    async def follow(
+        self, since: Mapping[int, datetime] | None = None, *, once: bool = False
+    ) -> AsyncGenerator[Change, None]:
         """Yield what changes, for ever: each system is polled when it is due.
 
         Nothing keeps the rows but you: keep `Change.until` with them, and give it as `since` the next time.
@@ -113,6 +115,7 @@ class Fleet:
         Args:
             since: up to when each system is held (aware datetimes), by its number; of one that is not in it
                 the last 7 days come first.
+            once: end when nothing is due any more.
 
         Raises:
             InputError: nothing is cached by a client, or there are no systems.
@@ -120,10 +123,14 @@ class Fleet:
         """
         follower = await self._follower(since or {})
         while True:
-            await follower.wait()
+            if not once:
+                await follower.wait()
             await follower.poll_due()
-            for change in follower.take():
+            ready = follower.take()
+            for change in ready:
                 yield change
+            if once and not ready:
+                return
 
     async def run(self, sink: Sink, *, once: bool = False) -> None:
         """Poll the systems when they are due, and have a sink keep what changes; for ever.

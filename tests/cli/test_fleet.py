@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 
 from enlighten_async import InputError
 from enlighten_async.cli.context import CommandContext
-from enlighten_async.cli.fleet import told, watched
+from enlighten_async.cli.fleet import run, told, watched
 from enlighten_async.fleet import Change, FleetMetrics
 from enlighten_async.fleet.sinks import ReaderGone
 from enlighten_async.fleet.sinks.stream import StreamSink
@@ -183,3 +185,19 @@ class Kept:
 
     async def write(self, changes: Sequence[Change]) -> None:
         """Forget them."""
+
+
+def test_the_commands_of_the_recipes_are_understood() -> None:
+    """Those of cron, systemd and Airflow in the guide; nothing is run."""
+    guide = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text("utf-8")
+    recipes = [
+        text
+        for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+        if kind != "sh"
+    ]
+    found = [line for text in recipes for line in re.findall(r'enlighten (fleet run [^"\n]*)', text)]
+    assert len(found) == 3
+    for line in found:
+        assert "--once" in line
+        _, _, *words = shlex.split(line)
+        run.make_context("run", words)

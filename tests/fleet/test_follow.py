@@ -97,6 +97,18 @@ async def test_changes_come_one_by_one() -> None:
     assert found[0].meters
 
 
+async def test_changes_end_when_nothing_is_due() -> None:
+    """For programs that a timer starts: one poll of each system, and none where the cursors are."""
+    world = World(now=START + DAY * 0.8, systems=3, users=1)
+    async with client_of(world) as client:
+        fleet = Fleet(client, "rgm_stats", every=HOURLY)
+        found = [change async for change in fleet.follow(once=True)]
+        since = {change.system_id: change.until for change in found}
+        assert sorted(since) == sorted(change.system_id for change in found)
+        assert [change async for change in fleet.follow(since, once=True) if change.rows] == []
+    assert len(found) >= 2
+
+
 class FullDisk:
     """A sink that cannot write at first."""
 
