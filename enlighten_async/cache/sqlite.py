@@ -3,7 +3,8 @@
 All work on the file, encoding and decoding included, is done in threads: reading for several callers in one
 transaction. A part to be cached is at first a pending write: the next transaction of the file, as a rule the
 one that counts its request, writes it. What was read last is kept in memory, and is good until this process
-writes about the same thing, or another process writes whatever.
+writes about the same thing, or another process writes whatever. It is kept as it is in the file, in a
+fraction of the memory; what is asked for again, as dashboards do, also as it was made.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from weakref import WeakKeyDictionary
 
 import anyio
 from anyio.lowlevel import RunVar
-from attrs import Factory, define
+from attrs import Factory, define, fields, has
 
 from enlighten_async.cache.base import StoredCache
 from enlighten_async.cache.tables import Steps, Tables
 from enlighten_async.errors import EnlightenError
+from enlighten_async.models.series import Series
 from enlighten_async.state import (
     DatabaseUnavailable,
     FaultLog,
@@ -57,6 +59,12 @@ MAX_KEPT, MAX_KEPT_BYTES = 1024, 1 << 20
 MAX_DECODED_BYTES = 16 * 1024
 """Bytes of a kept look that are decoded in the event loop; more are in a thread."""
 
+MAX_HOT_BYTES = 16 << 20
+"""Bytes that are kept of what was made of looks that were asked for again: two years of two meters."""
+
+OBJECT_BYTES = 128
+"""Bytes that an object takes, beside those of the columns and bodies that it holds."""
+
 logger = logging.getLogger("enlighten_async")
 
 
@@ -81,7 +89,8 @@ class Look(Generic[R, T]):
         work: reads.
         made: makes something of what is read.
         result: what was made, once it is over; before, what it is where the file cannot be used. Of blobs it
-            is made anew each time: they are kept as they are in the file, in a fraction of the memory.
+            is not kept: see `kept`.
+        kept: what was made of blobs again, if it is kept.
         over: whether it is answered.
         size: bytes of the blobs that were read.
         version: the file's, when it was read; `None`: it may not be kept.
@@ -91,6 +100,7 @@ class Look(Generic[R, T]):
     work: Callable[[Tables], Steps[R]]
     made: Callable[[R], T]
     result: T
+    kept: tuple[T, ...] = ()
     over: bool = False
     size: int = 0
     version: Version | None = None
@@ -127,7 +137,9 @@ class Look(Generic[R, T]):
 
     def again(self) -> T:
         """Return what is made of what was read, also after it was handed out."""
-        return self.made(self._found[0]) if self.size else self.result
+        if not self.size:
+            return self.result
+        return next(iter(self.kept or (self.made(self._found[0]),)))
 
 
 def _blob_bytes(found: object) -> int:
@@ -135,6 +147,20 @@ def _blob_bytes(found: object) -> int:
     if isinstance(found, list | tuple):
         return sum(map(_blob_bytes, found))
     return len(found) if isinstance(found, bytes) else 0
+
+
+def bytes_of(made: object) -> int:
+    """Return the bytes of memory that something made takes, about: columns, bodies, and what is around."""
+    if isinstance(made, bytes):
+        return len(made)
+    if isinstance(made, Series):
+        return sum(column.nbytes for column in made.columns.values())
+    if isinstance(made, tuple):
+        return sum(map(bytes_of, made))
+    kind: Any = type(made)
+    if not has(kind):
+        return 0
+    return OBJECT_BYTES + sum(bytes_of(getattr(made, each.name)) for each in fields(kind))
 
 
 class LastLooks:
@@ -146,6 +172,7 @@ class LastLooks:
 
     def __init__(self) -> None:
         self._looks: dict[Hashable, dict[Hashable, Look[Any, Any]]] = {}
+        self._hot: dict[Look[Any, Any], int] = {}
         self._count = self._size = 0
 
     def find(self, about: Hashable, what: Hashable, file: StateFile) -> Look[Any, Any] | None:
@@ -158,16 +185,39 @@ class LastLooks:
         """Keep a look that is about to be answered."""
         if self._count >= MAX_KEPT or self._size >= MAX_KEPT_BYTES:
             self._looks, self._count, self._size = {}, 0, 0
-        self._looks.setdefault(about, {})[what] = look
+            self._cool(*self._hot)
+        looks = self._looks.setdefault(about, {})
+        self._cool(*(looks[what],) if what in looks else ())
+        looks[what] = look
         self._count += 1
 
     def grow(self, size: int) -> None:
         """Count the bytes of a look."""
         self._size += size
 
+    def keep_made(self, about: Hashable, what: Hashable, look: Look[Any, T], made: T) -> None:
+        """Keep what was made of a look that was asked for again; the oldest of them make room for it."""
+        size = bytes_of(made)
+        if look.kept or size > MAX_HOT_BYTES or self._looks.get(about, {}).get(what) is not look:
+            return
+        others = [*self._hot.items()]
+        room = MAX_HOT_BYTES - sum(taken for _, taken in others)
+        for other, taken in others:
+            if room >= size:
+                break
+            self._cool(other)
+            room += taken
+        look.kept, self._hot[look] = (made,), size
+
+    def _cool(self, *looks: Look[Any, Any]) -> None:
+        """Forget what was made of looks."""
+        for look in looks:
+            self._hot.pop(look, None)
+            look.kept = ()
+
     def forget(self, about: Hashable) -> None:
         """Forget what was read about something that is about to be written."""
-        self._looks.pop(about, None)
+        self._cool(*self._looks.pop(about, {}).values())
 
 
 _last_looks: WeakKeyDictionary[StateFile, LastLooks] = WeakKeyDictionary()
@@ -238,10 +288,8 @@ class SqliteCache(StoredCache):
         What was read last will do, if it is the same now.
         """
         known = None if asked is None else self._last.find(*asked, self.file)
-        if known is not None:
-            small = known.size <= MAX_DECODED_BYTES
-            found: T = known.again() if small else await in_thread(known.again)
-            return found
+        if asked is not None and known is not None:
+            return await self._again(*asked, known)
         look = Look(work, made, otherwise)
         if asked is not None:
             self._last.keep(*asked, look)
@@ -256,6 +304,14 @@ class SqliteCache(StoredCache):
         if look.error is not None:
             raise look.error
         return look.hand_out(otherwise)
+
+    async def _again(self, about: Hashable, what: Hashable, look: Look[R, T]) -> T:
+        """Return what is made of a look that is asked for again, and keep it."""
+        at_once = look.kept or look.size <= MAX_DECODED_BYTES
+        made = look.again() if at_once else await in_thread(look.again)
+        if look.size:
+            self._last.keep_made(about, what, look, made)
+        return made
 
     def _turn(self) -> anyio.Lock:
         """Return the lock of the running event loop."""

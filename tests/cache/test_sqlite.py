@@ -17,8 +17,8 @@ import anyio
 import pytest
 
 from enlighten_async.cache import CachedPart, SqliteCache
-from enlighten_async.cache.sqlite import Look, perform
-from enlighten_async.cache.tables import encode
+from enlighten_async.cache.sqlite import Look, bytes_of, perform
+from enlighten_async.cache.tables import encode, part_of
 from enlighten_async.errors import InputError
 from enlighten_async.models import Stats
 from enlighten_async.state import StateFile
@@ -549,6 +549,115 @@ async def test_what_is_kept_in_memory_is_bounded(
     file.begun = 0
     await cache.get(SCOPE, SERIES, hours(0, 1))
     assert file.begun == 1
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return the rows that are decoded from now on."""
+    found = list[object]()
+
+    def noted(row: tuple[Any, ...], series: Any) -> Any:
+        found.append(row[0])
+        return part_of(row, series)
+
+    monkeypatch.setattr("enlighten_async.cache.base.part_of", noted)
+    return found
+
+
+async def test_what_is_asked_for_again_is_kept_decoded(
+    counted: tuple[SqliteCache, Counted], decoded: list[object]
+) -> None:
+    """From the second time on; not after something else was written about it."""
+    cache, _ = counted
+    again = [await cache.get(SCOPE, SERIES, hours(0, 1)) for _ in range(5)]
+    assert len(decoded) == 2
+    assert all(each == again[0] for each in again)
+    cache.put(SCOPE, SERIES, stats_part(hours(0, 1), 7, reported=NOW), NOW + 1)
+    ((new,), (same,)) = [await cache.get(SCOPE, SERIES, hours(0, 1)) for _ in range(2)]
+    assert new.span.fetched == same.span.fetched == NOW + 1
+    assert len(cache._last._hot) == 1
+
+
+async def test_what_is_asked_for_once_is_not_kept_decoded(
+    counted: tuple[SqliteCache, Counted], decoded: list[object]
+) -> None:
+    """As a stream of years asks: it would fill the memory."""
+    cache, _ = counted
+    for quarter in range(4):
+        assert await cache.get(SCOPE, SERIES, hours(quarter / 4, quarter / 4 + 0.25))
+    assert len(decoded) == 4
+    assert not cache._last._hot
+
+
+async def test_what_is_kept_decoded_is_bounded(
+    counted: tuple[SqliteCache, Counted], decoded: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the memory that it takes: the oldest makes room, and what is larger than the room is not kept."""
+    cache, _ = counted
+    windows = [hours(0, 0.5), hours(0.5, 1)]
+
+    async def read_all() -> int:
+        decoded.clear()
+        for window in windows:
+            await cache.get(SCOPE, SERIES, window)
+        return len(decoded)
+
+    size = bytes_of(await cache.get(SCOPE, SERIES, windows[0]))
+    monkeypatch.setattr("enlighten_async.cache.sqlite.MAX_HOT_BYTES", 2 * size)
+    await read_all()
+    await read_all()
+    assert await read_all() == 0
+    cache._last._cool(*cache._last._hot)
+    monkeypatch.setattr("enlighten_async.cache.sqlite.MAX_HOT_BYTES", 2 * size - 1)
+    assert [await read_all() for _ in range(3)] == [2, 2, 2]
+    assert len(cache._last._hot) == 1
+    cache._last._cool(*cache._last._hot)
+    monkeypatch.setattr("enlighten_async.cache.sqlite.MAX_HOT_BYTES", size - 1)
+    await read_all()
+    assert not cache._last._hot
+
+
+async def test_what_was_forgotten_meanwhile_is_not_kept_decoded(
+    counted: tuple[SqliteCache, Counted],
+) -> None:
+    """Nobody would find it, and it would take memory."""
+    cache, file = counted
+    await cache.get(SCOPE, SERIES, hours(0, 1))
+    look = cache._last.find((SCOPE, SERIES), hours(0, 1), file)
+    assert look is not None
+    made = look.again()
+    cache.put(SCOPE, SERIES, stats_part(hours(0, 1), reported=NOW), NOW)
+    cache._last.keep_made((SCOPE, SERIES), hours(0, 1), look, made)
+    assert not cache._last._hot
+
+
+async def test_what_is_not_found_any_more_is_not_kept_decoded(
+    path: Path, counted: tuple[SqliteCache, Counted], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another process has written, or as all begins anew."""
+    cache, _ = counted
+    for _ in range(2):
+        await cache.get(SCOPE, SERIES, hours(0, 1))
+    assert cache._last._hot
+    other = open_cache(path, clock)
+    other.put(SCOPE, SERIES, stats_part(hours(2, 3), reported=NOW), NOW)
+    await other.flush()
+    other.file.release()
+    await cache.get(SCOPE, SERIES, hours(0, 1))
+    assert not cache._last._hot
+    await cache.get(SCOPE, SERIES, hours(0, 1))
+    assert cache._last._hot
+    monkeypatch.setattr("enlighten_async.cache.sqlite.MAX_KEPT", 1)
+    await cache.get(SCOPE, SERIES, hours(2, 3))
+    assert not cache._last._hot
+
+
+def test_the_memory_that_columns_and_bodies_take() -> None:
+    """About: what is around them counts a little."""
+    part = stats_part(hours(0, 10), reported=NOW)
+    columns = sum(column.nbytes for column in part.intervals.columns.values())
+    assert columns <= bytes_of((part,)) <= columns + 4096
+    assert 1000 <= bytes_of(response(bytes(1000), NOW)) <= 1500
 
 
 async def test_callers_side_by_side_look_together(counted: tuple[SqliteCache, Counted]) -> None:
