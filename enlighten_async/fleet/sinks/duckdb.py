@@ -35,6 +35,9 @@ _TYPES: Final[Mapping[TypeName, str]] = MappingProxyType(
 _MARK: Final = slice(8, 12), b"DUCK"
 """Where a DuckDB file has which bytes."""
 
+_HEADERS_BYTES: Final = 3 * 4096
+"""Bytes that a DuckDB file has at the least: its headers."""
+
 
 class DuckDBSink:
     """Rows in a DuckDB file, a table for each series; needs the extra `duckdb`.
@@ -134,12 +137,16 @@ class DuckDBSink:
 
 
 def _require_database(path: Path) -> None:
-    """Raise `InputError` if there is something else than a database."""
-    if path.exists() and path.stat().st_size:
-        place, mark = _MARK
-        with path.open("rb") as file:
-            if file.read(place.stop)[place] != mark:
-                raise InputError(f"{path} is no file of DuckDB: name another file")
+    """Raise `InputError` if there is something else than a database; remove one that was never made whole."""
+    size = path.stat().st_size if path.exists() else 0
+    if not size:
+        return
+    place, mark = _MARK
+    with path.open("rb") as file:
+        if file.read(place.stop)[place] != mark:
+            raise InputError(f"{path} is no file of DuckDB: name another file")
+    if size < _HEADERS_BYTES:  # the disk was full, or the process killed: DuckDB cannot open it any more
+        path.unlink()
 
 
 def _write_rows(database: Any, changes: SeriesChanges) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
+from io import FileIO
 from typing import Any
 
 import msgspec
@@ -116,6 +118,8 @@ class LinesSink(ABC):
                 known[change.system_id] = digest
                 texts.append(text)
             cursors.setdefault(change.series, {})[change.system_id] = change.until.timestamp()
+        if texts and not self._beside.exists():  # or who is killed before the first cursors leaves a riddle
+            replace_file(self._beside, msgspec.json.encode(_Committed()))
         size = self._append(before.size, texts)
         committed = _Committed(size, cursors, written)
         if committed != before:
@@ -126,14 +130,25 @@ class LinesSink(ABC):
         """Write texts after what is whole, and return the new size; nothing is touched without any."""
         if not texts:
             return size
-        with self._path.open("r+b" if self._path.exists() else "w+b") as file:
+        with self._path.open("r+b" if self._path.exists() else "w+b", buffering=0) as file:
             file.truncate(size)
             file.seek(size)
-            file.writelines(texts)
-            end = file.tell()
-            file.flush()
-            os.fsync(file.fileno())
-        return end
+            try:
+                for text in texts:
+                    _write_all(file, text)
+                os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(size)  # no reader finds half a row
+                raise
+        return size + sum(map(len, texts))
+
+
+def _write_all(file: FileIO, text: bytes) -> None:
+    """Write a text; a file without a buffer may take a part of it only."""
+    rest = memoryview(text)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 class JsonLinesSink(LinesSink):

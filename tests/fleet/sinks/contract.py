@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import resource
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -22,6 +24,9 @@ KILLS = 6
 
 class SinkContract(ABC):
     """What a sink has to do; a class of tests names the sink and reads what it holds."""
+
+    on_disk = True
+    """Whether it is a file of this machine."""
 
     @pytest.fixture(autouse=True)
     def place(self, tmp_path: Path) -> None:
@@ -110,6 +115,7 @@ class SinkContract(ABC):
         assert self.held() == self.expected([*first, *second])
         assert await self.sink().cursors("rgm_stats") == cursors([*first, *second])
 
+    @pytest.mark.slow
     def test_killed_writers_leave_no_row_twice_and_none_out(self) -> None:
         """Wherever they are killed: cursors are never ahead of rows."""
         for kill in range(KILLS):
@@ -127,6 +133,30 @@ class SinkContract(ABC):
                 if lines is not None and number >= lines % 7:
                     process.kill()
             return process.wait()
+
+    @pytest.mark.slow
+    def test_a_full_disk_leaves_no_row_twice_and_none_out(self) -> None:
+        """Wherever the room ends; each write that failed is made again by the next process."""
+        if not self.on_disk:
+            pytest.skip("the disk is another's")
+        codes = [self._write_with_room(kilobytes * 1024) for kilobytes in (1, 5, 20, 60, 250)]
+        assert codes[0] != 0
+        assert self._write_and_kill(None) == 0
+        assert self.held() == self.expected(each for number in range(STEPS) for each in step(number))
+
+    def _write_with_room(self, most: int) -> int:
+        """Run the process where no file gets larger than that; what it says to have written is there."""
+        limits = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))}
+        command = [sys.executable, "-B", "-m", "tests.fleet.sinks.writing_process", self.target]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, **limits)  # type: ignore[call-overload]
+        wrote = [int(number) for number in re.findall(r"^wrote (\d+)$", done.stdout, re.MULTILINE)]
+        held = self.held()
+        if wrote:
+            told = self.expected(each for number in range(wrote[-1] + 1) for each in step(number))
+            assert told.keys() <= held.keys()
+        if done.returncode:
+            assert "OSError" in done.stderr, done.stderr[-2000:]
+        return int(done.returncode)
 
     def test_a_target_of_no_kind_is_refused(self) -> None:
         """Before anything is asked for."""

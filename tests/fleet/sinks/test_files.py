@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,26 @@ async def test_cursors_are_not_ahead_of_rows(tmp_path: Path, monkeypatch: pytest
         order.append(Path(f"/proc/self/fd/{descriptor}").readlink().name.partition(".")[0] or "draft")
         real(descriptor)
 
+    sink = JsonLinesSink(tmp_path / "rows")
+    await sink.write([change(1, 0, 4)])
     monkeypatch.setattr(os, "fsync", noted)
-    await JsonLinesSink(tmp_path / "rows").write([change(1, 0, 4)])
+    await sink.write([change(1, 4, 4)])
     assert order[:2] == ["rows", "draft"]
-    assert await JsonLinesSink(tmp_path / "rows").cursors("rgm_stats") == cursors([change(1, 0, 4)])
+    assert await JsonLinesSink(tmp_path / "rows").cursors("rgm_stats") == cursors([change(1, 4, 4)])
+
+
+async def test_who_is_killed_before_the_first_cursors_begins_anew(tmp_path: Path) -> None:
+    """The file is known as one of a fleet before the first row is in it."""
+    sink = JsonLinesSink(tmp_path / "rows")
+    texts: list[bytes] = []
+
+    def killed(size: int, given: Sequence[bytes]) -> int:
+        texts.extend(given)
+        (tmp_path / "rows").write_bytes(given[0][:50])
+        raise KeyboardInterrupt
+
+    sink._append = killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        sink._write([change(1, 0, 4)])
+    await JsonLinesSink(tmp_path / "rows").write([change(1, 0, 4)])
+    assert (tmp_path / "rows").read_bytes() == b"".join(texts)

@@ -19,6 +19,8 @@ from tests.state.servers import PostgresServer
 
 pytestmark = pytest.mark.servers
 
+pytest.importorskip("asyncpg")
+
 TABLES = ("rgm_stats", "stats", "enlighten_cursors")
 
 
@@ -72,6 +74,8 @@ class Closing:
 
 class TestPostgresSink(SinkContract):
     """A database."""
+
+    on_disk = False
 
     @pytest.fixture(autouse=True)
     def database(self, server: PostgresServer) -> None:
