@@ -109,15 +109,15 @@ def is_absent(answer: IntervalStats[Any]) -> bool:
 
 
 def noted(
-    answer: IntervalStats[Any], held: float, daylight: Daylight | None, *, news: bool, now: float
+    answer: IntervalStats[Any], change: Change | None, held: float, daylight: Daylight | None, now: float
 ) -> Answered:
     """Return what an answer tells the roster.
 
     Args:
         answer: the answer.
+        change: what it changed.
         held: up to when the system is held with it, epoch seconds.
         daylight: what was known of its daylight; `None` for a series that never rests.
-        news: whether it changed anything.
         now: the time, epoch seconds.
     """
     reported = None if answer.meta is None else answer.meta.last_report_at
@@ -127,7 +127,8 @@ def noted(
         learned = daylight.learned(columns["end_at"], columns[answer._energy], held, answer.coverage.grid)
     return Answered(
         until=held,
-        news=news,
+        news=change is not None and len(change.rows) > 0,
+        late=() if change is None else change.rows.columns["end_at"][: change.corrected],
         reported=None if reported is None else reported.timestamp(),
         daylight=learned,
         absent=is_absent(answer),

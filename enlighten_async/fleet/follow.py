@@ -131,9 +131,8 @@ class Follower:
         now, before = self.now(), member.until
         held = held_until(changes.answer, before)
         change = change_of(changes, before, held, system.account, self._series)
-        news = change is not None and len(change.rows) > 0
         daylight = member.daylight if self._rests else None
-        self.roster.answered(ask, now, noted(changes.answer, held, daylight, news=news, now=now))
+        self.roster.answered(ask, now, noted(changes.answer, change, held, daylight, now))
         if change is not None:
             self.ready.append(change)
 

@@ -6,7 +6,7 @@ Time is given to it: epoch seconds, as the service has them.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import floor, inf
 from typing import Final, NamedTuple
 
@@ -22,6 +22,7 @@ from enlighten_async.fleet.schedule import (
     Daylight,
     after_report,
     learned_lag,
+    learned_settling,
     phase,
     polls_a_day,
     share,
@@ -61,6 +62,10 @@ class Member:
     """Whether its gateway reports by a cellular modem."""
     lag: float = FIRST_LAG_S
     """Seconds after which an interval of it can be had."""
+    settling: float = 0.0
+    """Seconds after which an interval of it has its last value, where that is longer."""
+    answered: float = -inf
+    """When its last answer came, epoch seconds."""
     last_report: float | None = None
     """When it last reported, epoch seconds."""
     seldom: bool = False
@@ -99,7 +104,8 @@ class Member:
 
     def moments(self, day: float, polls: int, spread: float) -> list[float]:
         """Return the moments of its polls on a day; after its reports, where those are seldom."""
-        found = self.daylight.moments(day, polls, self.lag, self.moment_phase * spread) if polls else []
+        lag = max(self.lag, self.settling)
+        found = self.daylight.moments(day, polls, lag, self.moment_phase * spread) if polls else []
         if self.seldom and self.last_report is not None:
             last = self.last_report
             found = sorted({after_report(each, last, CELLULAR_REPORT_S, REPORT_S) for each in found})
@@ -107,7 +113,7 @@ class Member:
 
     def misses(self, moment: float) -> bool:
         """Tell whether a poll that was due at a moment is missing from what is held."""
-        return self.until is None or self.until < moment - self.lag - 2 * REPORT_S
+        return self.until is None or self.until < moment - max(self.lag, self.settling) - 2 * REPORT_S
 
 
 class Ask(NamedTuple):
@@ -254,6 +260,7 @@ class Roster:
             member.away_until = now + WEEK * DAY
             return
         self._learn(member, now, answer)
+        member.answered = now
         if answer.more:
             self._push(now, ask.member, completes=False)
             member.polled = -inf
@@ -261,6 +268,7 @@ class Roster:
     @staticmethod
     def _learn(member: Member, now: float, answer: Answered) -> None:
         """Learn when a system reports."""
+        member.settling = learned_settling(member.settling, member.answered, answer.late)
         if answer.daylight is not None:
             member.daylight = answer.daylight
         if answer.reported is None:
@@ -317,6 +325,8 @@ class Answered:
     """When the system last reported, epoch seconds, where the answer tells."""
     daylight: Daylight | None = None
     """When it produces, by the answer's rows; `None`: as before."""
+    late: Sequence[int] = ()
+    """Ends of earlier intervals that it brought or corrected, epoch seconds, ascending."""
     absent: bool = False
     """Whether it has no device of this kind."""
     more: bool = False

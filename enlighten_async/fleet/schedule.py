@@ -252,6 +252,22 @@ def learned_lag(lag: float, sample: float) -> float:
     return max(sample, lag + (sample - lag) / 8)
 
 
+def learned_settling(settling: float, asked: float, late: Sequence[int]) -> float:
+    """Return how long after its end an interval of a system has its last value, seconds, by one more poll.
+
+    Whatever came or was corrected after the poll before had not settled then. What is later than a lag may be
+    is not waited for: the days after bring it.
+
+    Args:
+        settling: what was known.
+        asked: when the poll before was answered, epoch seconds.
+        late: ends of the intervals before it that this poll brought or corrected, epoch seconds, ascending.
+    """
+    ages = (asked - end for end in late)
+    oldest = max((age for age in ages if 0 <= age <= MAX_LAG_S), default=None)
+    return settling * (1 - 1 / 512) if oldest is None else max(settling, oldest + 2 * REPORT_S)
+
+
 def wait_after_failures(failures: int) -> float:
     """Return for how long a system waits after so many failures in a row, seconds."""
     return float(min(RETRY_S * 2 ** min(failures - 1, 10), DAY))

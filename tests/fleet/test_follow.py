@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 from enlighten_async import EnlightenClient, InputError, Plan
 from enlighten_async.cache import MemoryCache
 from enlighten_async.fleet import Change, Fleet, JsonLinesSink
-from enlighten_async.windows import DAY
+from enlighten_async.windows import DAY, as_datetime
 from tests.world import World
 
 START = 1_750_032_000.0  # midnight UTC
@@ -177,3 +177,52 @@ async def test_a_cancelled_run_ends() -> None:
         group.start_soon(Fleet(client, "rgm_stats").run, FullDisk(0))
         await checkpoint()
         group.cancel_scope.cancel()
+
+
+class Kept:
+    """A sink that keeps the energy of each row, and what came late."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[int, float], float | None] = {}
+        self.changes: list[Change] = []
+
+    async def cursors(self, series: str) -> dict[int, Any]:
+        """Return none."""
+        return {}
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Keep the rows."""
+        self.changes += changes
+        for change in changes:
+            self.rows |= {(change.system_id, row.end_at.timestamp()): row.wh_del for row in change.rows}
+
+
+async def wrong_rows(world: World, kept: Kept, start: float, end: float) -> tuple[int, int]:
+    """Return how many of the rows that the service has now are kept with other values, and are not kept."""
+    wrong = missing = 0
+    for system in world.emulator.truth.systems():
+        for row in world.emulator.truth.rgm_stats(system.system_id, start, end):
+            place = (system.system_id, float(row["end_at"]))
+            missing += place not in kept.rows
+            wrong += kept.rows.get(place, row["wh_del"]) != row["wh_del"]
+    return wrong, missing
+
+
+async def test_the_last_poll_of_a_day_waits_for_a_meter_that_is_always_late() -> None:
+    """So that the day it completes needs no correction, once that was learned."""
+    world = World(now=START, systems=8, users=1)
+    late = next(
+        each.system_id for each in world.emulator.truth.systems() if each.meters[1:] and each.meters[1].late
+    )
+    kept = Kept()
+    async with client_of(world) as client:
+        await run_for(world, Fleet(client, "rgm_stats", every=timedelta(days=1)), kept, 10)
+    said = [change for change in kept.changes if change.system_id == late]
+    first = {row.end_at: row.wh_del for change in reversed(said) for row in change.rows}
+    truth = world.emulator.truth.rgm_stats(late, START, START + 9 * DAY)
+    days = Counter(
+        int((row["end_at"] - START) // DAY)
+        for row in truth
+        if row["wh_del"] != first[as_datetime(row["end_at"])]
+    )
+    assert sum(days[day] for day in range(6, 9)) == 0

@@ -20,6 +20,7 @@ from enlighten_async.fleet.schedule import (
     affordable_every,
     after_report,
     learned_lag,
+    learned_settling,
     mean_delay,
     phase,
     polls_a_day,
@@ -223,6 +224,22 @@ def test_the_lag_is_learned() -> None:
     assert learned_lag(1_800, 1_000) == 1_700
     assert learned_lag(1_800, MAX_LAG_S + 1) == 1_800
     assert learned_lag(1_800, -5) == 1_800
+
+
+@pytest.mark.parametrize(
+    ("known", "late", "settling"),
+    [
+        (0.0, [], 0.0),
+        (0.0, [HOUR, 2 * HOUR], 2 * HOUR + 1_800),  # of what was two hours old when it was asked, and one
+        (3 * HOUR, [2 * HOUR], 3 * HOUR),
+        (0.0, [-DAY, 2 * HOUR], HOUR + 1_800),  # a backlog is not waited for
+        (512.0, [-DAY], 511.0),
+        (512.0, [4 * HOUR], 511.0),  # it was not there to be asked for
+    ],
+)
+def test_it_is_learned_when_an_interval_has_settled(known: float, late: list[int], settling: float) -> None:
+    """What came after a poll had not settled then."""
+    assert learned_settling(known, 3 * HOUR, late) == settling
 
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 900), (2, 1_800), (5, 14_400), (8, DAY), (99, DAY)])
