@@ -151,7 +151,7 @@ async def test_what_a_killed_process_wrote_beyond_its_cursors_is_cut_off(tmp_pat
     assert path.read_bytes().startswith(whole)
     assert len(rows_of(path)) > len(whole.splitlines()) // 9
     path.write_bytes(b"")
-    with pytest.raises(InputError, match="lost rows"):
+    with pytest.raises(InputError, match="has lost rows"):
         await JsonLinesSink(path).cursors("rgm_stats")
 
 

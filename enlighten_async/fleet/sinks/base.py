@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from attrs import frozen
+from filelock import FileLock, Timeout
 
 from enlighten_async.errors import EnlightenError
 from enlighten_async.export import Table, table_of
@@ -17,13 +19,16 @@ from enlighten_async.export.draft import Draft
 from enlighten_async.fleet.change import Change
 from enlighten_async.models.rgm_stats import ChannelInterval
 from enlighten_async.models.series import Series, concatenated
-from enlighten_async.state import own_file
+from enlighten_async.state import OWNER_ONLY, own_file
 
 KEY: Final = ("system_id", "meter", "channel", "end_at")
 """The columns that tell a row of a series from all others."""
 
 SYSTEM: Final = ("", 0)
 """Meter and channel of the rows of a whole system."""
+
+LOCK_TIMEOUT_S: Final = 10.0
+"""Seconds for which a write waits for that of another process."""
 
 _METERED: Final = frozenset({"rgm_stats"})
 """The series that have rows of meters too."""
@@ -173,3 +178,25 @@ def replace_file(path: Path, data: bytes) -> None:
     except BaseException:
         draft.discard()
         raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file while the body runs, for which other processes, and threads, wait.
+
+    Args:
+        path: the file; the lock is the file `path.lock` beside it.
+
+    Raises:
+        InputError: that is a device or the like, or another user's, or every user may put a link there.
+        OSError: others have held it all the time, or it cannot be made.
+    """
+    lock = FileLock(own_file(f"{path}.lock"), timeout=LOCK_TIMEOUT_S, mode=OWNER_ONLY)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise OSError(f"another process has been writing {path} for {LOCK_TIMEOUT_S:g} s") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -15,7 +15,7 @@ from enlighten_async.errors import InputError
 from enlighten_async.export.columns import TypeName
 from enlighten_async.export.frames import load
 from enlighten_async.fleet.change import Change
-from enlighten_async.fleet.sinks.base import KEY, SeriesChanges, by_series
+from enlighten_async.fleet.sinks.base import KEY, SeriesChanges, by_series, locked
 from enlighten_async.state import in_thread, own_file
 from enlighten_async.windows import as_datetime
 
@@ -46,7 +46,8 @@ class DuckDBSink:
     system have the meter '' and channel 0. A row that was corrected takes the place of the earlier one.
     `enlighten_cursors` tells up to when each system is held, and is changed with the rows or not at all.
 
-    The file is open while something is written, and not between: then other programs may read it.
+    The file is open while something is written, and not between: then other programs may read it. Writers
+    wait for each other by `FILE.lock`.
 
     Args:
         path: the file; it is made where it is missing. Other tables in it stay as they are.
@@ -104,7 +105,7 @@ class DuckDBSink:
         return {system_id: as_datetime(until) for system_id, until in rows}
 
     def _write(self, changes: Sequence[Change]) -> None:
-        with self._opened() as database:
+        with locked(self._path), self._opened() as database:
             database.execute("BEGIN")
             database.execute(
                 f"CREATE TABLE IF NOT EXISTS {CURSORS} (series VARCHAR NOT NULL, system_id BIGINT NOT NULL, "

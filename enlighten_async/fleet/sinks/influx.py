@@ -12,7 +12,7 @@ from enlighten_async.fleet.sinks.jsonlines import LinesSink
 
 
 class InfluxSink(LinesSink):
-    r"""Rows in a file of InfluxDB's line protocol, with seconds as timestamps; one process writes it.
+    r"""Rows in a file of InfluxDB's line protocol, with seconds as timestamps.
 
     The measurement is the series; `system_id`, and of a meter's rows also `meter` and `channel`, are tags;
     the figures are fields, and end of the interval is the time:

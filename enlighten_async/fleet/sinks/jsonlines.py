@@ -17,7 +17,7 @@ from attrs import asdict, define, field
 
 from enlighten_async.errors import InputError
 from enlighten_async.fleet.change import Change
-from enlighten_async.fleet.sinks.base import replace_file
+from enlighten_async.fleet.sinks.base import locked, replace_file
 from enlighten_async.state import in_thread, own_file
 from enlighten_async.windows import as_datetime
 
@@ -38,7 +38,7 @@ class LinesSink(ABC):
     """Rows in a file, one on each line; `FILE.cursors`, beside it, tells up to when each system is held.
 
     It tells also how much of the file is whole: what a killed process wrote beyond that is cut off before
-    more is written. One process writes a file.
+    more is written. `FILE.cursors.lock` lets one process write at a time.
 
     Args:
         path: the file; it is made where it is missing.
@@ -51,7 +51,7 @@ class LinesSink(ABC):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = own_file(path)
         self._beside = own_file(f"{self._path}.cursors")
-        self._committed: _Committed | None = None
+        self._known: tuple[object, _Committed] | None = None  # and the identity of the file that told it
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._path}>"
@@ -87,27 +87,43 @@ class LinesSink(ABC):
 
     def _read(self) -> _Committed:
         """Return what is committed."""
-        if self._committed is not None:
-            return self._committed
         size = self._path.stat().st_size if self._path.exists() else 0
         if not self._beside.exists():
             if size:
                 raise InputError(f"{self._path} has rows and no {self._beside.name}: give another path")
             return _Committed()
-        try:
-            found = msgspec.json.decode(self._beside.read_bytes(), type=_Committed)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            found = None
-        if found is None or size < found.size:
-            raise InputError(
-                f"{self._beside} does not belong to {self._path}, which may have lost rows: move both away"
-            )
+        identity = self._identity()
+        if self._known is None or self._known[0] != identity:
+            self._known = identity, _committed(self._beside.read_bytes())
+        found = self._known[1]
+        if size < found.size:
+            raise InputError(f"{self._path} has lost rows that {self._beside.name} tells of: move both away")
         return found
+
+    def _identity(self) -> object:
+        """Return what tells the file of cursors from the one before: each is another file."""
+        found = self._beside.stat()
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _write(self, changes: Sequence[Change]) -> None:
         for path in (self._path, self._beside):
             own_file(path)  # a link or a device may have taken its place since
-        before = self._read()
+        if not changes:
+            return
+        with locked(self._beside):
+            before = self._read()
+            after, texts = self._added(before, changes)
+            if (
+                texts and not self._beside.exists()
+            ):  # or who is killed before the first cursors leaves a riddle
+                replace_file(self._beside, msgspec.json.encode(_Committed()))
+            after.size = self._append(before.size, texts)
+            if after != before:
+                replace_file(self._beside, msgspec.json.encode(after))
+                self._known = self._identity(), after
+
+    def _added(self, before: _Committed, changes: Sequence[Change]) -> tuple[_Committed, list[bytes]]:
+        """Return what is to be committed after changes, and their lines without those that are there."""
         cursors, written = _copied(before.cursors), _copied(before.written)
         texts = []
         for change in changes:
@@ -118,13 +134,7 @@ class LinesSink(ABC):
                 known[change.system_id] = digest
                 texts.append(text)
             cursors.setdefault(change.series, {})[change.system_id] = change.until.timestamp()
-        if texts and not self._beside.exists():  # or who is killed before the first cursors leaves a riddle
-            replace_file(self._beside, msgspec.json.encode(_Committed()))
-        size = self._append(before.size, texts)
-        committed = _Committed(size, cursors, written)
-        if committed != before:
-            replace_file(self._beside, msgspec.json.encode(committed))
-        self._committed = committed
+        return _Committed(before.size, cursors, written), texts
 
     def _append(self, size: int, texts: Sequence[bytes]) -> int:
         """Write texts after what is whole, and return the new size; nothing is touched without any."""
@@ -152,7 +162,7 @@ def _write_all(file: FileIO, text: bytes) -> None:
 
 
 class JsonLinesSink(LinesSink):
-    """Rows in a file, an object on each line; one process writes it.
+    """Rows in a file, an object on each line.
 
     Each row has `system_id`, `series` and `end_at`; one of a meter also `meter` and `channel`. A row that
     was corrected is written again: of two lines of one key the later one holds. `FILE.cursors`, beside it,
@@ -184,6 +194,15 @@ def json_lines(change: Change) -> Iterable[bytes]:
         whose = {**told, "meter": meter.meter_serial_number}
         for row in meter.intervals:
             yield msgspec.json.encode({**whose, **asdict(row)}) + b"\n"
+
+
+def _committed(text: bytes) -> _Committed:
+    """Return what a file of cursors tells."""
+    try:
+        return msgspec.json.decode(text, type=_Committed)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    raise InputError("the file of cursors cannot be understood, and rows may be lost: move both files away")
 
 
 def _copied(values: Mapping[str, dict[int, Any]]) -> dict[str, dict[int, Any]]:

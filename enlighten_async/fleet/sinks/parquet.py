@@ -14,7 +14,7 @@ import msgspec
 from enlighten_async.errors import InputError
 from enlighten_async.export.frames import load, to_arrow
 from enlighten_async.fleet.change import Change
-from enlighten_async.fleet.sinks.base import KEY, SeriesChanges, by_series, replace_file
+from enlighten_async.fleet.sinks.base import KEY, SeriesChanges, by_series, locked, replace_file
 from enlighten_async.state import in_thread, own_file
 from enlighten_async.windows import DAY, as_datetime
 
@@ -38,9 +38,9 @@ class ParquetSink:
     after its end a month is put together in one file.
 
     `series=…/_cursors.json` tells up to when each system is held; it is written after the rows. What a
-    killed process wrote and did not note there is written once more, to the same effect. One process writes a
-    folder. It is meant for up to some thousand systems: each write takes as long as the files of the days
-    that it changes.
+    killed process wrote and did not note there is written once more, to the same effect. `_cursors.json.lock`
+    lets one process write at a time. It is meant for up to some thousand systems: each write takes as long as
+    the files of the days that it changes.
 
     Args:
         folder: the folder; it is made where it is missing.
@@ -56,7 +56,6 @@ class ParquetSink:
         self._folder = own_file(named / CURSORS if named.is_dir() else named)
         if named.is_dir():
             self._folder = self._folder.parent
-        self._cursors: dict[str, dict[int, float]] = {}
         self._settled: dict[str, date] = {}  # the day up to which months were looked at, by series
 
     def __repr__(self) -> str:
@@ -92,30 +91,31 @@ class ParquetSink:
 
     def _read(self, series: str) -> dict[int, float]:
         """Return the cursors of a series, epoch seconds."""
-        if series not in self._cursors:
-            path = self._of(series) / CURSORS
-            try:
-                text = path.read_bytes() if path.exists() else b"{}"
-                self._cursors[series] = msgspec.json.decode(text, type=dict[int, float])
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                raise InputError(f"{path} has no cursors: move the folder away") from None
-        return self._cursors[series]
+        path = self._of(series) / CURSORS
+        try:
+            return msgspec.json.decode(path.read_bytes() if path.exists() else b"{}", type=dict[int, float])
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise InputError(f"{path} has no cursors: move the folder away") from None
 
     def _write(self, changes: Sequence[Change]) -> None:
         load("pyarrow", "pyarrow")
         for each in by_series(changes):
-            before = self._read(each.series)
-            after = {**before, **{system: until.timestamp() for system, until in each.cursors.items()}}
-            for day, rows in _by_day(each):
-                self._merge(self._file_of(each.series, day), rows)
-            if after != before:
-                self._of(each.series).mkdir(parents=True, exist_ok=True)
-                replace_file(self._of(each.series) / CURSORS, msgspec.json.encode(after))
-                self._cursors[each.series] = after
-            newest = as_datetime(max(after.values()))
-            if self._settled.get(each.series) != newest.date():
-                self._compact(each.series, newest)
-                self._settled[each.series] = newest.date()
+            self._of(each.series).mkdir(parents=True, exist_ok=True)
+            path = self._of(each.series) / CURSORS
+            with locked(path):
+                before = self._read(each.series)
+                moved = {system_id: until.timestamp() for system_id, until in each.cursors.items()}
+                for day, rows in _by_day(each):
+                    self._merge(self._file_of(each.series, day), rows)
+                if (after := {**before, **moved}) != before:
+                    replace_file(path, msgspec.json.encode(after))
+                self._settle(each.series, as_datetime(max(after.values())))
+
+    def _settle(self, series: str, newest: datetime) -> None:
+        """Put months together, once a day."""
+        if self._settled.get(series) != newest.date():
+            self._compact(series, newest)
+            self._settled[series] = newest.date()
 
     def _file_of(self, series: str, day: date) -> Path:
         """Return the file that has the rows of a day, or is to have them."""

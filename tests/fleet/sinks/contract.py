@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 
+import anyio
 import pytest
 
 from enlighten_async import InputError
@@ -114,6 +115,20 @@ class SinkContract(ABC):
         await self.sink().write(second)
         assert self.held() == self.expected([*first, *second])
         assert await self.sink().cursors("rgm_stats") == cursors([*first, *second])
+
+    async def test_two_writers_lose_nothing(self) -> None:
+        """Of other systems, turn by turn and at once: each sees what the other has done."""
+        first, second = self.sink(), self.sink()
+        for quarter in range(0, 12, 4):
+            await first.write([change(1, quarter, 4)])
+            await second.write([change(2, quarter, 4)])
+        async with anyio.create_task_group() as both:
+            both.start_soon(first.write, [change(1, 12, 4)])
+            both.start_soon(second.write, [change(2, 12, 4)])
+        changes = [change(system, quarter, 4) for quarter in range(0, 16, 4) for system in (1, 2)]
+        assert self.held() == self.expected(changes)
+        for sink in (first, second, self.sink()):
+            assert await sink.cursors("rgm_stats") == cursors(changes)
 
     @pytest.mark.slow
     def test_killed_writers_leave_no_row_twice_and_none_out(self) -> None:

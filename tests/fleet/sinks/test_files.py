@@ -48,7 +48,7 @@ class InLines(SinkContract):
             broken.setattr(base.Draft, "write", full)
             with pytest.raises(OSError, match="no space"):
                 await self.sink().write(changes)
-        assert {each.name for each in self.folder.iterdir()} == {"rows", "rows.cursors"}
+        assert {each.name for each in self.folder.iterdir()} <= {"rows", "rows.cursors", "rows.cursors.lock"}
 
     async def test_the_same_again_writes_no_line(self) -> None:
         """Not even by a new object."""
@@ -71,11 +71,11 @@ class InLines(SinkContract):
         await self.sink().write([change(1, 0, 8)])
         text, beside = self.path.read_bytes(), self.path.with_name("rows.cursors")
         self.path.write_bytes(text[:-1])
-        with pytest.raises(InputError, match="lost rows"):
+        with pytest.raises(InputError, match="has lost rows"):
             await self.sink().cursors("rgm_stats")
         self.path.write_bytes(text)
         beside.write_bytes(b"{")
-        with pytest.raises(InputError, match="lost rows"):
+        with pytest.raises(InputError, match="cannot be understood"):
             await self.sink().write([change(1, 8, 8)])
         beside.unlink()
         with pytest.raises(InputError, match="has rows and no rows.cursors"):
