@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
-from math import isfinite
 from operator import attrgetter, lt
 from struct import pack
 from types import GenericAlias, MappingProxyType
@@ -22,11 +21,12 @@ from enlighten_async.api.decode import check_system, decode_error, normalized, p
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, flat, requested_range
 from enlighten_async.errors import DecodeError
+from enlighten_async.models.convert import parse_instant
 from enlighten_async.models.intervals import KEEP_NEWEST, IntervalStats
 from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
 from enlighten_async.models.series import NAN, Series, columns_of, once_per_class, row_class
 from enlighten_async.models.telemetry import ConsumptionStats, Stats
-from enlighten_async.windows import Window, as_datetime
+from enlighten_async.windows import Window
 from enlighten_async.wire import Response
 
 MAX_DEVICES = 10_000
@@ -137,27 +137,28 @@ def row_list(row: type) -> Any:
     return optional_list(optional_list(raw | None) | raw)
 
 
-def parse_percent(raw: str | float | None) -> float | None:
-    """Return a share as a number of percent, which the service writes as "97%"; `None` for any other text."""
+MAX_PERCENT = 1_000
+"""The largest share that is read: more than any battery reports."""
+
+
+def parse_percent(raw: object) -> float | None:
+    """Return a share as a number of percent, which the service writes as "97%"; `None` for all else."""
     try:
         share = float(raw.strip().removesuffix("%")) if isinstance(raw, str) else raw
     except ValueError:
         return None
-    return share if share is not None and isfinite(share) else None
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        return None
+    return share if 0 <= share <= MAX_PERCENT else None
 
 
-def parse_moment(raw: float | None) -> datetime | None:
-    """Return epoch seconds as an aware UTC datetime."""
-    return None if raw is None else as_datetime(raw)
-
-
-_BESIDE_ROWS: Final[Mapping[object, tuple[object, Callable[[Any], object]]]] = MappingProxyType(
-    {float | None: (str | float | None, parse_percent), datetime | None: (float | None, parse_moment)}
+_BESIDE_ROWS: Final[Mapping[object, Callable[[object], object]]] = MappingProxyType(
+    {float | None: parse_percent, datetime | None: parse_instant}
 )
-"""Raw type and parser of a value beside the rows, by the type of the model's field."""
+"""The parser of a value beside the rows, by the type of the model's field; no value costs the rows."""
 
-_MINUTES = re.compile(r"(5|15) ?min(s|ute|utes)?", re.ASCII)
-"""The values of `interval_duration`."""
+_DURATION = re.compile(r"(?:(5|15) ?(?:min(?:s|ute|utes)?)?|(300|900) ?(?:s|secs?|seconds?)?)", re.ASCII)
+"""The values of `interval_duration`: minutes, or seconds; as a number too."""
 
 FINE_GRID_S, COARSE_GRID_S = 300, 900
 """Seconds of the intervals that chargers of cars and heat pumps may have."""
@@ -185,13 +186,13 @@ class SeriesDecoder(Generic[S]):
 
     @_beside.default
     def _parsers(self) -> Mapping[str, Callable[[Any], object]]:
-        return {name: parse for name, _, parse in self._fields_beside()}
+        return dict(self._fields_beside())
 
     @_decoder.default
     def _new_decoder(self) -> msgspec.json.Decoder[RawSeries]:
         rows = row_list(row_class(self.model))
-        beside = [(name, kind, None) for name, kind, _ in self._fields_beside()]
-        duration = [("interval_duration", str | None, None)] if self.own_grid else []
+        beside = [(name, Any, None) for name, _ in self._fields_beside()]
+        duration = [("interval_duration", Any, None)] if self.own_grid else []
         body = defstruct(
             f"Raw{self.model.__name__}",
             [("intervals", rows, None), *beside, *duration],
@@ -201,11 +202,11 @@ class SeriesDecoder(Generic[S]):
         )
         return msgspec.json.Decoder(body)
 
-    def _fields_beside(self) -> Iterator[tuple[str, object, Callable[[Any], object]]]:
+    def _fields_beside(self) -> Iterator[tuple[str, Callable[[object], object]]]:
         kinds = get_type_hints(self.model)
         for each in fields(self.model):
             if each.metadata.get(KEEP_NEWEST):
-                yield (each.name, *_BESIDE_ROWS[kinds[each.name]])
+                yield each.name, _BESIDE_ROWS[kinds[each.name]]
 
     def __call__(
         self, limits: SeriesLimits, response: Response, system_id: int, window: Window | None, **device: Any
@@ -223,31 +224,48 @@ class SeriesDecoder(Generic[S]):
             DecodeError: the answer is not what the service documents, or of another system or device.
         """
         body = parse_body(self._decoder, response, system_id)
-        if self.one_device and body.serial_number is not None and device:
-            _check_device(body.serial_number, device["serial_number"], response)
+        if self.one_device and device:
+            check_device(body.serial_number, device["serial_number"], response)
+        own: dict[str, Any] = {name: parse(getattr(body, name)) for name, parse in self._beside.items()}
         rows, told, understood = flat(body.intervals)
+        declared = _duration(body) if self.own_grid else None
         if self.own_grid:
-            limits = evolve(limits, grid=_grid(body, told))
+            limits = evolve(limits, grid=declared or _grid(told))
         range_ = requested_range(limits, window, body, told, response)
-        if self.own_grid and not getattr(body, "interval_duration", None):
+        if self.own_grid and declared is None:
             range_.coarse = COARSE_GRID_S
+        read = {**own, "interval_duration": declared}
+        range_.note_unread([name for name in read if read[name] is None and getattr(body, name, None)])
         if not understood:
             range_.leave_out_nulls(body)
         rows, ends = range_.align(rows, told)
         metadata = range_.metadata(body, ends, response)
         if self.one_device:
             metadata["total_devices"] = 1
-        own: dict[str, Any] = {name: parse(getattr(body, name)) for name, parse in self._beside.items()}
         row = row_class(self.model)
         intervals = series_of(row, ends, *columns(row, rows))
         return self.model(intervals=intervals, **metadata, **own, **device)
 
 
-def _check_device(answered: object, serial: str, response: Response) -> None:
+def check_device(answered: object, serial: str, response: Response) -> None:
     """Raise `DecodeError` if an answer is about another device; a number has lost its leading zeros."""
-    if isinstance(answered, str | int) and _bare(str(answered)) != _bare(serial):
+    told = serial_told(answered)
+    if told is not None and _bare(told) != _bare(serial):
         message = f"asked for the device {serial}, answered for another one"
         raise decode_error(response, "$.serial_number", message)
+
+
+def serial_told(raw: object) -> str | None:
+    """Return a serial number as a text; `None` for a value that tells none, such as "N/A", 0 or -1."""
+    if isinstance(raw, float) and raw.is_integer():
+        raw = int(raw)
+    is_serial = isinstance(raw, str | int) and not isinstance(raw, bool)
+    serial = str(raw).strip() if is_serial else ""
+    return None if _bare(serial) in _NO_SERIAL else serial
+
+
+_NO_SERIAL = frozenset({"", "n/a", "na", "none", "null", "unknown", "-", "-1"})
+"""Serial numbers, in lower case and without zeros before them, that stand for one that is not known."""
 
 
 def _bare(serial: str) -> str:
@@ -260,11 +278,16 @@ def series_of(row: type[T], *values: array[int] | array[float]) -> Series[T]:
     return Series(row, dict(zip(names, values, strict=True)))
 
 
-def _grid(body: RawSeries, ends: Sequence[int]) -> int:
-    """Return the seconds of the intervals of an answer: as it declares, or else as its rows show."""
-    declared = _MINUTES.fullmatch(getattr(body, "interval_duration", None) or "")
-    if declared:
-        return 60 * int(declared[1])
+def _duration(body: RawSeries) -> int | None:
+    """Return the seconds of the intervals of an answer as it declares them; `None`: it does not."""
+    told = getattr(body, "interval_duration", None)
+    is_told = isinstance(told, str | int | float) and not isinstance(told, bool)
+    declared = _DURATION.fullmatch(str(told).strip().lower().removesuffix(".0")) if is_told else None
+    return None if declared is None else 60 * int(declared[1] or 0) or int(declared[2])
+
+
+def _grid(ends: Sequence[int]) -> int:
+    """Return the seconds of the intervals of an answer that does not declare them, as its rows show."""
     if not any(end % COARSE_GRID_S for end in ends):
         return COARSE_GRID_S
     # Rows off either grid tell by how close they are.

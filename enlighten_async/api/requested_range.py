@@ -18,7 +18,7 @@ import msgspec
 from attrs import define, evolve, field
 from msgspec.structs import replace
 
-from enlighten_async.api.decode import UNREAD_FIGURES, decode_error, warn_incomplete
+from enlighten_async.api.decode import UNREAD_FIGURES, decode_error, warn_incomplete, warn_of
 from enlighten_async.api.ranges import HOUR, SeriesLimits
 from enlighten_async.models.coverage import (
     Coverage,
@@ -227,6 +227,12 @@ class RequestedRange:
         """
         self.left_out, self.unplaced = True, self.unplaced or unplaced
         self.notes.append(f"{what} were left out")
+
+    def note_unread(self, names: Sequence[str]) -> None:
+        """Note values beside the rows that cannot be read, by their names: they are null."""
+        warn_of(names)
+        if names:
+            self.notes.append(f"values beside the rows that cannot be read are null: {', '.join(names)}")
 
     def leave_out_nulls(self, body: RawBody) -> None:
         """Note that there was null in place of rows, unless there is no device that they could be of."""

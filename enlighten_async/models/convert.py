@@ -404,6 +404,14 @@ def _nearest_instant(raw: object) -> datetime | None:
     return None if seconds is None else as_datetime(seconds)
 
 
+def parse_instant(raw: object) -> datetime | None:
+    """Return an instant in epoch seconds, milliseconds or ISO 8601, also as a text; `None` for all else."""
+    try:
+        return _instant(raw, None)
+    except _FAULTS:
+        return _nearest_instant(raw)
+
+
 def _nearest_date(raw: object) -> date | None:
     if isinstance(raw, int) and _FIRST_DAY.year < raw // 10_000 < _LAST_DAY.year:
         return date.fromisoformat(str(raw))  # 20250615

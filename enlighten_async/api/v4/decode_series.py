@@ -22,7 +22,7 @@ from enlighten_async.api.requested_range import (
 )
 from enlighten_async.models import MicroInterval, MicrosTelemetry, MicroTelemetry
 from enlighten_async.models.coverage import Coverage, Gap, Reason, nothing_missing
-from enlighten_async.windows import Window
+from enlighten_async.windows import Window, as_datetime
 from enlighten_async.wire import Response
 
 production_meter = SeriesDecoder(models.ProductionMeter)
@@ -87,7 +87,7 @@ def micros(
         range_.window,
         limits.grid,
         gaps,
-        as_of=series.parse_moment(response.date),
+        as_of=None if response.date is None else as_datetime(response.date),
         reported_until=max((at for at in reported if at), default=None),
         notes=notes,
     )

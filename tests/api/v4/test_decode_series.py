@@ -12,6 +12,7 @@ from enlighten_async import models
 from enlighten_async.api.decode_series import SeriesDecoder, parse_percent, raw_row
 from enlighten_async.api.v4 import decode_series as v4
 from enlighten_async.api.v4.series import telemetry
+from enlighten_async.errors import DecodeError
 from enlighten_async.windows import Window
 from tests.api.v2.answers import GRID, START, SYSTEM, answer
 
@@ -86,6 +87,92 @@ def test_chargers_and_heat_pumps_have_a_grid_of_their_own(
     for decoder in (v4.evse, v4.heat_pump):
         part = decoded(decoder, rows, interval_duration=declared)
         assert (part.coverage.grid, len(part.intervals), part.total_devices) == (grid, len(ends), 1)
+
+
+@pytest.mark.parametrize(
+    ("declared", "grid", "noted"),
+    [
+        *[(15, 900, False), (5, 300, False), (5.0, 300, False), ("15", 900, False), (900, 900, False)],
+        *[
+            ("300s", 300, False),
+            ("15 MINS", 900, False),
+            (0, 900, False),
+            ("", 900, False),
+            (None, 900, False),
+        ],
+        *[(True, 900, True), (["15 mins"], 900, True), ({"x": 1}, 900, True), ("half an hour", 900, True)],
+    ],
+)
+def test_any_duration_leaves_the_rows_as_they_are(declared: object, grid: int, *, noted: bool) -> None:
+    """One that cannot be read costs itself: then rows show their own grid."""
+    rows: list[object] = [{"end_at": end, "wh_consumed": 1} for end in ENDS]
+    for decoder in (v4.evse, v4.heat_pump):
+        part = decoded(decoder, rows, interval_duration=declared)
+        assert (part.coverage.grid, len(part.intervals)) == (grid, len(ENDS))
+        assert any("interval_duration" in note for note in part.coverage.notes) is noted
+
+
+MOMENT = datetime.fromtimestamp(START, UTC)
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        *[(START, MOMENT), (float(START), MOMENT), (str(START), MOMENT), (1000 * START, MOMENT)],
+        *[(MOMENT.isoformat(), MOMENT), (str(1000 * START), MOMENT), (None, None)],
+        *[(each, None) for each in ("", "N/A", "0000-00-00", "2026-09-20 12:00", "x", 0, -1, "0", 10**30)],
+        *[(each, None) for each in (True, False, [], [START], {}, {"at": START})],
+    ],
+)
+def test_a_moment_beside_the_rows_costs_itself_alone(
+    told: object, read: datetime | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It becomes the nearest that it can stand for, or null: then it is noted, and logged once."""
+    rows: list[object] = [{"end_at": end} for end in ENDS]
+    part = decoded(v4.storage_telemetry, rows, last_reported_time=told)
+    assert (part.last_reported_time, len(part.intervals), part.coverage.complete) == (read, 2, True)
+    noted = any("last_reported_time" in note for note in part.coverage.notes)
+    assert noted is (read is None and bool(told))
+    assert len(caplog.records) == noted
+
+
+@pytest.mark.parametrize(
+    "told", [True, False, [], ["97%"], {}, {"percent": 97}, "N/A", "-1", -1, "x", 10**400]
+)
+@pytest.mark.parametrize(
+    ("decoder", "name"),
+    [(v4.battery, "last_reported_aggregate_soc"), (v4.storage_telemetry, "last_reported_soc")],
+)
+def test_a_share_beside_the_rows_costs_itself_alone(
+    decoder: SeriesDecoder[Any], name: str, told: object
+) -> None:
+    """It is null, and noted; the rows are whole."""
+    part = decoded(decoder, [{"end_at": end} for end in ENDS], **{name: told})
+    assert (getattr(part, name), len(part.intervals), part.coverage.complete) == (None, 2, True)
+    assert any(name in note for note in part.coverage.notes) is bool(told)
+
+
+OF_DEVICES = (v4.micro, v4.storage_telemetry, v4.evse)
+
+
+@pytest.mark.parametrize("decoder", OF_DEVICES)
+@pytest.mark.parametrize(
+    "told", ["", " ", "N/A", "n/a", 0, "0", -1, "-1", None, True, [], {}, 1, "1", "01", 1.0, " 1 "]
+)
+def test_a_serial_number_that_tells_none_is_no_other_device(
+    decoder: SeriesDecoder[Any], told: object
+) -> None:
+    """The rows are those of the device which was asked for."""
+    part = decoded(decoder, [{"end_at": end} for end in ENDS], serial_number=told)
+    assert (part.serial_number, len(part.intervals)) == ("1", 2)
+
+
+@pytest.mark.parametrize("decoder", OF_DEVICES)
+@pytest.mark.parametrize("told", ["2", 2, 2.0, "N/A 2", "11", "1a"])
+def test_another_serial_number_is_refused(decoder: SeriesDecoder[Any], told: object) -> None:
+    """Whatever its kind."""
+    with pytest.raises(DecodeError, match="another one"):
+        decoded(decoder, [{"end_at": end} for end in ENDS], serial_number=told)
 
 
 def test_an_ev_charger_has_its_rows_under_another_name() -> None:
