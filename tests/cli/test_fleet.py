@@ -187,6 +187,15 @@ class Kept:
         """Forget them."""
 
 
+def test_a_password_on_the_command_line_is_told(fleet: Commands) -> None:
+    """It is in no error."""
+    done = fleet("fleet", "run", *FOLLOW, "--to", "postgresql://anna:hush@127.0.0.1:1/none", "--once")
+    assert done.exit_code in {1, 2}
+    assert "put it in the file that PGPASSFILE names" in done.stderr
+    assert "hush" not in done.output
+    assert fleet.sent == 0
+
+
 def test_the_commands_of_the_recipes_are_understood() -> None:
     """Those of cron, systemd and Airflow in the guide; nothing is run."""
     guide = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text("utf-8")

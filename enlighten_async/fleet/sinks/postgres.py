@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -13,7 +14,7 @@ from enlighten_async.errors import InputError
 from enlighten_async.export.columns import TypeName, values_of
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks.base import KEY, SeriesChanges, StaleFence, by_series
-from enlighten_async.state import DatabaseUnavailable, PostgresBackend
+from enlighten_async.state import DatabaseUnavailable, PostgresBackend, in_trio
 from enlighten_async.transport import Secret
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 TIMEOUT_S: Final = 60.0
 """Seconds that the server has for a write."""
+
+DRAIN_S: Final = 8.0
+"""Seconds that it has when it is cancelled: a fleet that is ended has 10."""
 
 _LOCK_OF_TABLES: Final = 0x454E4C46
 """Number of the advisory lock under which tables are made: "ENLF"."""
@@ -129,8 +133,19 @@ class PostgresSink:
         await self._perform(partial(_write, by_series(changes), fence))
 
     async def _perform(self, work: Callable[[asyncpg.Connection], Coroutine[object, None, T]]) -> T:
+        """Do some work; one that is cancelled goes on for a while, but at a second cancel it ends at once."""
+        performed = self._database.perform(work, timeout_s=TIMEOUT_S)
+        if in_trio():
+            return await performed  # which refuses
+        task = asyncio.ensure_future(performed)
         try:
-            return await self._database.perform(work, timeout_s=TIMEOUT_S)
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            try:
+                await asyncio.wait([task], timeout=DRAIN_S)
+            finally:
+                await self._database.give_up(task)
+            raise
         except DatabaseUnavailable as error:
             self._tables.clear()
             failure = OSError(f"{self._database}: {error}")
@@ -140,6 +155,23 @@ class PostgresSink:
 class _Database(PostgresBackend):
     """A connection to a database that need not have the tables of a state."""
 
+    _given_up = False
+
+    async def give_up(self, task: asyncio.Task[Any]) -> None:
+        """End work that nobody waits for any more; the server undoes what is not committed."""
+        self._given_up = True
+        if not task.done():
+            self.terminate()
+        await asyncio.wait([task])
+        self._given_up = False
+        if not task.cancelled():
+            task.exception()  # or asyncio would log that nobody looked at it
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._given_up:
+            raise DatabaseUnavailable("the work was cancelled")
+        return await super()._connected()
+
     async def _migrated(self, connection: asyncpg.Connection) -> bytes:
         await connection.execute(_CREATE_CURSORS)
         return b""
@@ -148,9 +180,7 @@ class _Database(PostgresBackend):
         import asyncpg  # noqa: PLC0415 - an extra
 
         if isinstance(error, asyncpg.SyntaxOrAccessError | asyncpg.DataError):
-            return InputError(
-                f"{self} has tables of another shape, or refuses ({text}): see the user's rights"
-            )
+            return InputError(f"{self} refuses, or has tables of another shape ({text})")
         return super()._meaning(error, text)
 
 

@@ -7,13 +7,16 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from enlighten_async import InputError
 from enlighten_async.fleet import Change, PostgresSink, Sink, StaleFence
-from tests.fleet.sinks.changes import Key, Row, change, cursors, expected, stats_change
+from enlighten_async.fleet.sinks import postgres
+from tests.cli.conftest import Commands
+from tests.fleet.sinks.changes import START, Key, Row, change, cursors, expected, stats_change
 from tests.fleet.sinks.contract import SinkContract
 from tests.state.servers import PostgresServer
 
@@ -154,6 +157,67 @@ class TestPostgresSink(SinkContract):
             await asyncio.to_thread(self.server.start)
             await sink.write([change(1, 4, 4)])
         assert self.held() == expected([change(1, 0, 4), change(1, 4, 4)])
+
+
+@pytest.mark.parametrize("cancels", [1, 2])
+async def test_a_cancel_ends_a_write_that_is_held_up(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch, cancels: int
+) -> None:
+    """After a while, and at a second one at once; nothing is written, and the next write is."""
+    import asyncpg  # noqa: PLC0415 - installed where there is a server
+
+    server.executed(f"DROP TABLE IF EXISTS {', '.join(TABLES)}")
+    monkeypatch.setattr(postgres, "DRAIN_S", 0.3 if cancels == 1 else 60.0)
+    async with PostgresSink(server.url) as sink:
+        await sink.write([change(1, 0, 4)])
+        other = await asyncpg.connect(server.url)
+        async with other.transaction():
+            await other.execute("LOCK TABLE rgm_stats")
+            task = asyncio.create_task(sink.write([change(1, 4, 4)]))
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            while not await other.fetchval(waiting):
+                pass
+            begin = time.monotonic()
+            for _ in range(cancels):
+                task.cancel()
+                await asyncio.sleep(0.05)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert time.monotonic() - begin < 5
+        await other.close()
+        assert await sink.cursors("rgm_stats") == cursors([change(1, 0, 4)])
+        await sink.write([change(1, 4, 4)])
+        assert read(server) == expected([change(1, 0, 4), change(1, 4, 4)])
+
+
+async def test_a_write_that_ends_in_time_is_whole_though_it_is_cancelled(server: PostgresServer) -> None:
+    """As what was paid for is written when a run is ended."""
+    server.executed(f"DROP TABLE IF EXISTS {', '.join(TABLES)}")
+    async with PostgresSink(server.url) as sink:
+        await sink.write([change(1, 0, 4)])
+        task = asyncio.create_task(sink.write([change(1, 4, 4)]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert read(server) == expected([change(1, 0, 4), change(1, 4, 4)])
+
+
+def test_a_fleet_is_followed_by_the_command_line(server: PostgresServer, tmp_path: Path) -> None:
+    """Into a database; the second run changes nothing."""
+    server.executed(f"DROP TABLE IF EXISTS {', '.join(TABLES)}")
+    enlighten = Commands(systems=4, now=START + 0.8 * 86_400)
+    enlighten.home = lambda: tmp_path / "state.db"
+    for _ in range(2):
+        words = ("--series", "rgm_stats", "--every", "1h", "--to", server.url, "--once")
+        done = enlighten("fleet", "run", *words)
+        assert done.exit_code == 0, done.output
+        assert ", 4 of 4 systems held" in done.stderr
+    held = read(server)
+    ends = sum(1 for series, _, meter, *_ in held if not meter)
+    assert ends > 1_500
+    assert "2,010 rows" not in done.stderr
 
 
 def test_no_password_is_shown() -> None:
