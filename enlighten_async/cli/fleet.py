@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 import click
@@ -24,6 +25,7 @@ from enlighten_async.fleet.metrics import serve
 from enlighten_async.fleet.plan import told as fleet_told
 from enlighten_async.fleet.sinks import TARGETS, ReaderGone
 from enlighten_async.query import ResponseEvent
+from enlighten_async.windows import as_datetime
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -50,6 +52,12 @@ class Run(Followed):
     address: str | None
     as_json: bool
 
+
+BEHIND: Final = 3
+"""Systems that are named which are the furthest behind."""
+
+AGES: Final = MappingProxyType({0.5: "half of them", 0.95: "95 %", 1.0: "all"})
+"""What quantiles of freshness are of."""
 
 UPDATE_S: Final = 1.0
 """Seconds between two updates of what a terminal, or Prometheus, is shown."""
@@ -251,6 +259,72 @@ async def _update(
         elif seconds >= LINE_S:
             seconds = 0.0
             context.report(shown(metrics))
+
+
+@fleet.command(short_help="Tell how fresh a fleet is; nothing is sent.")
+@_followed
+@TO
+@params.as_json
+@click.pass_obj
+def status(context: CommandContext, target: str, as_json: bool, **followed: Unpack[Followed]) -> None:
+    """Tell how fresh a fleet is, as its keeper of rows knows, and what quota is left; nothing is sent.
+
+    How many systems there are is known from a list that is cached and younger than a day, such as of a run.
+    """
+    warn_of_password(target, "put it in the file that PGPASSFILE names")
+
+    async def work(client: EnlightenClient) -> None:
+        sink = sink_of(target, client)
+        metrics = FleetMetrics(sink, client._session.clock)
+        try:
+            await metrics.cursors(followed["series"])
+        finally:
+            if isinstance(sink, PostgresSink):
+                await sink.aclose()
+        metrics.quota = await client.quota()
+        with suppress(BudgetExceeded):
+            found = await _fleet(client.with_options(max_requests=0), **followed).plan()
+            metrics.systems = found.systems
+        if as_json:
+            context.print_json(_status(metrics))
+        else:
+            _show_status(context, metrics)
+
+    context.run_with_client(work)
+
+
+def _status(metrics: FleetMetrics) -> dict[str, object]:
+    """Return how fresh a fleet is as a value of JSON."""
+    quota = metrics.quota
+    return {
+        "systems": metrics.systems,
+        "held": len(metrics.until),
+        "freshness_seconds": {f"{quantile:g}": age for quantile, age in metrics.freshness().items()},
+        "furthest_behind": [
+            {"system_id": system_id, "until": as_datetime(until)}
+            for system_id, until in metrics.behind(BEHIND)
+        ],
+        "left": {} if quota is None else {"minute": quota.minute.left, "month": quota.month.left},
+    }
+
+
+def _show_status(context: CommandContext, metrics: FleetMetrics) -> None:
+    """Show how fresh a fleet is."""
+    rows = formatting.table(context.out, "", "", right=[])
+    of_all = "" if metrics.systems is None else f" of {metrics.systems:,}"
+    formatting.add_row(rows, ["systems held", f"{len(metrics.until):,}{of_all}"])
+    for quantile, age in metrics.freshness().items():
+        formatting.add_row(rows, [f"rows of {AGES[quantile]}", f"{fleet_told(timedelta(seconds=age))} old"])
+    for system_id, until in metrics.behind(BEHIND):
+        behind = f"up to {as_datetime(until):%Y-%m-%d %H:%M} UTC"
+        formatting.add_row(rows, [f"system {system_id}", behind])
+    windows = (
+        () if metrics.quota is None else (("minute", metrics.quota.minute), ("month", metrics.quota.month))
+    )
+    for name, window in windows:
+        left = "no limit" if window.left is None else f"{window.left:,} left"
+        formatting.add_row(rows, [f"requests this {name}", left])
+    context.out.print(rows)
 
 
 def _document(plan: FleetPlan) -> dict[str, object]:

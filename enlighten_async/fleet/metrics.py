@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from heapq import nsmallest
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -117,6 +118,14 @@ class FleetMetrics:
         now = self.clock.now()
         ages = sorted(max(0.0, now - until) for until in list(self.until.values()))
         return {each: ages[max(0, ceil(each * len(ages)) - 1)] for each in QUANTILES if ages}
+
+    def behind(self, count: int) -> list[tuple[int, float]]:
+        """Return the systems that are the furthest behind, with up to when they are held (epoch seconds).
+
+        Args:
+            count: how many, at the most.
+        """
+        return nsmallest(count, list(self.until.items()), key=lambda held: (held[1], held[0]))
 
     def collect(self) -> Iterator[Metric]:
         """Yield the figures as metrics of prometheus_client.
