@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from enlighten_async.emulator.simulation.system import System
 
+SEASON_S, LONG_OFFLINE_S = 4 * DAY_S, 6 * DAY_S  # of a gateway that goes offline while the emulator runs
+LATE_HOUR_S, LATE_DAYS_S = 3600, 3 * DAY_S  # of a meter whose rows come late, always
+CELLULAR_REPORT_S = 6 * 3600  # from one report to the next, of a gateway that saves on a modem's data
 OFFLINE_S, UPLOAD_S = 3 * DAY_S, 1 * DAY_S  # of a gateway that comes back when the emulator starts
 DECLARED_AFTER_S = 40 * DAY_S  # between the first energy and the day somebody has set
 OUTAGE_EVERY_S, OUTAGE_LASTS_S = 6 * 3600, 1200
@@ -25,8 +28,8 @@ OUTAGE_EVERY_S, OUTAGE_LASTS_S = 6 * 3600, 1200
 class Drift(StrEnum):
     """One way in which the service departs from its documentation.
 
-    All apply from the next answer on, but `BACKLOG` and `HAND_SET_DATE`, which shape the systems an emulator
-    begins with.
+    All apply from the next answer on, but `BACKLOG`, `LONG_BACKLOG`, `LATE_HOUR`, `LATE_DAYS`, `CELLULAR` and
+    `HAND_SET_DATE`, which shape the systems an emulator begins with.
     """
 
     RECORDED_TYPES = "recorded-types"
@@ -51,6 +54,14 @@ class Drift(StrEnum):
     """Pages of v4 lack their last item, though the total counts it."""
     BACKLOG = "backlog"
     """Half of the gateways were offline and upload what they kept, the oldest first."""
+    LONG_BACKLOG = "long-backlog"
+    """After four days half of the gateways are offline for six, and upload what they kept in a day."""
+    LATE_HOUR = "late-hour"
+    """The last meter of every second system is an hour late; until then its energy lacks in the sums."""
+    LATE_DAYS = "late-days"
+    """The last meter of every second system is three days late."""
+    CELLULAR = "cellular"
+    """Gateways with a cellular modem report every six hours."""
     HAND_SET_DATE = "hand-set-date"
     """Half of the systems say that service began 40 days later, or earlier."""
     OUTAGES = "outages"
@@ -75,6 +86,10 @@ DRIFTS: dict[Drift, str] = {
     Drift.NULL_LISTS: "some series are null in place of their rows, until the next half hour",
     Drift.CUT_LISTS: "pages of v4 lack their last item, though the total counts it",
     Drift.BACKLOG: "half of the gateways were offline and upload what they kept, the oldest first",
+    Drift.LONG_BACKLOG: "after four days half of the gateways are offline for six, and upload what they kept",
+    Drift.LATE_HOUR: "the last meter of every second system is an hour late",
+    Drift.LATE_DAYS: "the last meter of every second system is three days late",
+    Drift.CELLULAR: "gateways with a cellular modem report every six hours",
     Drift.HAND_SET_DATE: "half of the systems say that service began 40 days later, or earlier",
     Drift.OUTAGES: "20 minutes of every 6 hours the service fails: web pages, 5xx, resets, silence",
     Drift.SHORT_REJECTIONS: "rejections do not name the period and the limit",
@@ -94,23 +109,42 @@ def pick(options: int, *of: object) -> int:
 
 
 def drifted_fleet(fleet: Iterable[System], drifts: frozenset[Drift], now: float) -> tuple[System, ...]:
-    """Return the systems with the backlogs and dates of these drifts; every second system has them.
+    """Return the systems with the backlogs, delays and dates of these drifts; every second system has them.
 
     Args:
         fleet: the systems.
         drifts: the drifts that are on.
         now: when the emulator starts (epoch seconds).
     """
-    systems = list(fleet)
+    systems = [_reporting(system, drifts) for system in fleet]
     for index in range(0, len(systems), 2):
         system = systems[index]
         if Drift.BACKLOG in drifts and not system.backlogs:
             system = evolve(system, backlogs=(Backlog(now - OFFLINE_S, now, UPLOAD_S),))
+        if Drift.LONG_BACKLOG in drifts and not system.backlogs:
+            begin = now + SEASON_S
+            system = evolve(system, backlogs=(Backlog(begin, begin + LONG_OFFLINE_S, UPLOAD_S),))
+        system = _late(system, drifts)
         if Drift.HAND_SET_DATE in drifts and system.declared_at is None:
             later = DECLARED_AFTER_S if index % 4 == 0 else -DECLARED_AFTER_S
             system = evolve(system, declared_at=system.operational_at + later)
         systems[index] = system
     return tuple(systems)
+
+
+def _reporting(system: System, drifts: frozenset[Drift]) -> System:
+    """Return a system that reports seldom, where a cellular modem makes it so."""
+    seldom = Drift.CELLULAR in drifts and system.connection_type == "cellular"
+    return evolve(system, report_every=CELLULAR_REPORT_S) if seldom and not system.report_every else system
+
+
+def _late(system: System, drifts: frozenset[Drift]) -> System:
+    """Return a system whose last meter is late."""
+    late = max(LATE_DAYS_S * (Drift.LATE_DAYS in drifts), LATE_HOUR_S * (Drift.LATE_HOUR in drifts))
+    if not late or not system.meters:
+        return system
+    *others, last = system.meters
+    return evolve(system, meters=(*others, evolve(last, late=max(last.late, late))))
 
 
 def outage_at(now: float) -> Fault | None:

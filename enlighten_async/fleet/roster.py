@@ -33,8 +33,11 @@ from enlighten_async.windows import DAY
 OVERLAP_S: Final = 2 * 3_600
 """Seconds before what is held that each poll asks for again: late rows cost no request."""
 
-LAST_OVERLAP_S: Final = 4 * DAY
-"""Seconds that the day's last poll asks for again at the least: what is older is final."""
+LAST_OVERLAP_S: Final = 5 * DAY
+"""Seconds that the day's last poll asks for: what came since yesterday's, though it was three days late."""
+
+LATE_S: Final = 4 * DAY
+"""Seconds before what is held that it asks for again: what is older is final."""
 
 LONGEST_S: Final = 7 * DAY - 900
 """Seconds that one request may ask for, whatever of it is off the grid."""
@@ -241,7 +244,8 @@ class Roster:
         until = self.members[ask.member].until
         start = now - LONGEST_S if until is None else until - OVERLAP_S
         if ask.completes:
-            start = min(start, now - LAST_OVERLAP_S)
+            late = start if until is None else min(now - LAST_OVERLAP_S, until - LATE_S)
+            start = min(start, max(late, now - LONGEST_S))
         return start, min(now, start + LONGEST_S)
 
     def answered(self, ask: Ask, now: float, answer: Answered) -> None:

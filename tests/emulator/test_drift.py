@@ -231,3 +231,41 @@ def test_half_of_a_fleet_is_late_or_has_another_date() -> None:
         assert emulator.truth.horizon(late) < NOON - 3 * DAY
     assert emulator.truth.systems() != make(fleet=None, systems=9).truth.systems()
     assert make(Drift.HAND_SET_DATE, fleet=[own]).truth.systems() == [own]
+
+
+def test_meters_of_half_of_a_fleet_are_late() -> None:
+    """The sums lack their energy until then."""
+    two = next(system for system in FLEET if len(system.meters) > 1 and not system.meters[-1].late)
+    for drift, late in ((Drift.LATE_HOUR, 3_600), (Drift.LATE_DAYS, 3 * DAY)):
+        truth, plain = make(drift, fleet=[two]).truth, make(fleet=[two]).truth
+        start, end = NOON - 4 * DAY, NOON
+        mine, theirs = (each.rgm_stats(two.system_id, start, end) for each in (truth, plain))
+        differ = [row["end_at"] for row, other in zip(mine, theirs, strict=True) if row != other]
+        assert len(differ) == pytest.approx(late / 900, abs=2)
+        assert min(differ) > NOON - late - 1_800
+
+
+def test_gateways_go_offline_while_the_emulator_runs() -> None:
+    """Half of them, for six days."""
+    clock = FakeClock(NOON)
+    truth = make(Drift.LONG_BACKLOG, clock=clock).truth
+    away = [system for system in truth.systems() if system.backlogs]
+    assert len(away) == len(FLEET) // 2
+    clock.advance(9 * DAY)
+    assert truth.horizon(away[0]) < NOON + 4 * DAY
+    clock.advance(2.1 * DAY)
+    assert truth.horizon(away[0]) > NOON + 11 * DAY
+
+
+def test_gateways_with_a_modem_report_every_six_hours() -> None:
+    """Each at times of its own."""
+    clock = FakeClock(NOON)
+    modem = [System(system_id=number, connection_type="cellular") for number in (1, 2)]
+    truth = make(Drift.CELLULAR, fleet=[*modem, System(system_id=3)], clock=clock).truth
+    seen: dict[int, set[float]] = {}
+    for _ in range(96):
+        clock.advance(900)
+        for system in truth.systems():
+            seen.setdefault(system.system_id, set()).add(truth.horizon(system))
+    assert [len(seen[number]) for number in (1, 2, 3)] == [5, 5, 96]
+    assert seen[1].isdisjoint(seen[2])

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from anyio.lowlevel import checkpoint
 
 from enlighten_async import EnlightenClient, InputError, Plan
 from enlighten_async.cache import MemoryCache
+from enlighten_async.emulator import Drift, Fault, Quota
 from enlighten_async.fleet import Change, Fleet, JsonLinesSink
 from enlighten_async.windows import DAY, as_datetime
 from tests.world import World
@@ -197,7 +199,7 @@ class Kept:
             self.rows |= {(change.system_id, row.end_at.timestamp()): row.wh_del for row in change.rows}
 
 
-async def wrong_rows(world: World, kept: Kept, start: float, end: float) -> tuple[int, int]:
+def wrong_rows(world: World, kept: Kept, start: float, end: float) -> tuple[int, int]:
     """Return how many of the rows that the service has now are kept with other values, and are not kept."""
     wrong = missing = 0
     for system in world.emulator.truth.systems():
@@ -226,3 +228,65 @@ async def test_the_last_poll_of_a_day_waits_for_a_meter_that_is_always_late() ->
         if row["wh_del"] != first[as_datetime(row["end_at"])]
     )
     assert sum(days[day] for day in range(6, 9)) == 0
+
+
+async def test_a_system_that_fails_delays_no_other() -> None:
+    """It is in the log, waits alone, and comes back."""
+    world = World(now=START, systems=6, users=1)
+    bad = world.emulator.truth.systems()[4].system_id
+    fault = Fault(status=500, body="{}", times=inf, path=f"/{bad}/rgm_stats", end=START + DAY)
+    world.emulator.faults.append(fault)
+    kept = Kept()
+    async with client_of(world) as client:
+        await run_for(world, Fleet(client, "rgm_stats", every=6 * HOURLY), kept, 2)
+    others = Counter(change.system_id for change in kept.changes)
+    metered = {each.system_id for each in world.emulator.truth.systems() if each.meters}
+    assert metered <= set(others)
+    assert min(others[each] for each in metered - {bad}) >= 4
+    assert next(c for c in kept.changes if c.system_id == bad).until.timestamp() > START + DAY
+    failed = [each for each in world.emulator.log if each.status == 500]
+    assert 3 <= len(failed) <= 30
+
+
+async def test_a_cancelled_run_has_written_what_it_paid_for() -> None:
+    """Though the batch was not full yet."""
+    world = World(now=START + 0.8 * DAY, systems=20, users=1, latency=10)
+    kept = Kept()
+    async with client_of(world) as client:
+        with world.clock.move_on_after(35):
+            await Fleet(client, "rgm_stats", every=HOURLY).run(kept)
+    answered = [each for each in world.emulator.log if "rgm_stats" in each.path and each.status == 200]
+    assert 0 < len({change.system_id for change in kept.changes}) <= len(answered) < 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drift", [Drift.LATE_HOUR, Drift.LATE_DAYS, Drift.LONG_BACKLOG, Drift.CELLULAR])
+async def test_what_comes_late_is_right_in_the_end(drift: Drift) -> None:
+    """For no request more, where it is late each day."""
+    sent: dict[Drift | None, int] = {}
+    for on in (None, drift):
+        world = World(now=START, systems=16, users=1, drifts={on} if on else ())
+        kept = Kept()
+        async with client_of(world) as client:
+            await run_for(world, Fleet(client, "rgm_stats", every=timedelta(hours=12)), kept, 19)
+        sent[on] = len(world.emulator.log)
+        assert wrong_rows(world, kept, START, START + 14 * DAY) == (0, 0)
+    if drift in {Drift.LATE_HOUR, Drift.LATE_DAYS}:
+        assert sent[drift] <= sent[None] + 2  # a day's last poll that the end of the run had cut off
+
+
+@pytest.mark.slow
+async def test_a_month_on_the_free_plan() -> None:
+    """Forty systems: never over, fresh, nearly all held, and not a row wrong."""
+    start = 1_746_057_600.0  # 2025-05-01
+    world = World(now=start, systems=40, users=1, quota=Quota(minute=10, month=1_000))
+    kept = Kept()
+    async with world.v4(plan=Plan.WATT, interval_cache=MemoryCache()) as client:
+        await run_for(world, Fleet(client, "rgm_stats", every=HOURLY), kept, 31)
+    polls = [each for each in world.emulator.log if "rgm_stats" in each.path]
+    assert all(each.status not in {409, 429} for each in world.emulator.log)
+    assert 970 <= len(world.emulator.log) <= 1_000
+    assert len(polls) - sum(len(change.rows) > 0 for change in kept.changes) <= 0.025 * len(polls)
+    wrong, missing = wrong_rows(world, kept, start, start + 31 * DAY)
+    assert wrong == 0
+    assert missing <= 0.03 * len(kept.rows)

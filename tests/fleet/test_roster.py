@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from enlighten_async.fleet.roster import LAST_OVERLAP_S, OVERLAP_S, Answered, Ask, Member, Roster
+from enlighten_async.fleet.roster import LAST_OVERLAP_S, LONGEST_S, OVERLAP_S, Answered, Ask, Member, Roster
 from enlighten_async.fleet.schedule import HOUR, Budget
 from enlighten_async.windows import DAY
 
@@ -47,11 +47,23 @@ def test_after_a_restart_what_was_missed_is_due_at_once_and_nothing_else() -> No
     assert asked(fresh, now) == []
 
 
+def test_who_comes_late_polls_once_for_all_that_was_due() -> None:
+    """Not once for each moment that has passed."""
+    roster = roster_of(50, until=DAY_0)
+    roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
+    polls = asked(roster, DAY_0 + 15 * HOUR)
+    assert len(polls) == len({ask.member for ask in polls}) == 50
+
+
 def test_a_poll_asks_again_for_what_may_be_late() -> None:
-    """The day's last one for four days."""
+    """The day's last one for five days, or for four before what is held, as far as one request goes."""
     roster, now = roster_of(1, until=DAY_0), DAY_0 + 3 * HOUR
     assert roster.window(Ask(now, 0, completes=False), now) == (DAY_0 - OVERLAP_S, now)
     assert roster.window(Ask(now, 0, completes=True), now) == (now - LAST_OVERLAP_S, now)
+    roster.members[0].until = now - 2 * DAY
+    assert roster.window(Ask(now, 0, completes=True), now) == (now - 6 * DAY, now)
+    roster.members[0].until = now - 5 * DAY
+    assert roster.window(Ask(now, 0, completes=True), now) == (now - LONGEST_S, now)
     roster.members[0].until = now - 20 * DAY
     start, end = roster.window(Ask(now, 0, completes=True), now)
     assert start == now - 20 * DAY - OVERLAP_S

@@ -228,6 +228,8 @@ class Reports:
         `None`: devices with a line of their own, which no gateway keeps waiting.
         """
         now = self._clock.now()
+        if system is not None and system.report_every:
+            now -= (now + system.system_id * 7919) % system.report_every  # a prime spreads them, see `meta`
         backlogs = () if system is None else system.backlogs
         return min(
             (backlog.reached(now, self.report_lag) for backlog in backlogs), default=now - self.report_lag

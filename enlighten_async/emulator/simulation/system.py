@@ -241,6 +241,8 @@ class System:
     """Chance per day that the whole system misses some rows."""
     backlogs: tuple[Backlog, ...] = ()
     """Times without connection whose data arrive later; of two that overlap the later data count."""
+    report_every: int = 0
+    """Seconds from one report of its gateway to the next; 0: it reports each interval."""
     installer: str | None = None
     """The installer's name, for the filter of that name."""
     metered_at: int | None = None
