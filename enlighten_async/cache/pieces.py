@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from attrs import evolve, frozen
 
-from enlighten_async.cache.freshness import CachedSpan, told_until
+from enlighten_async.cache.freshness import CachedSpan, final_until, told_until
 from enlighten_async.models.coverage import Coverage, Reason, data_begins
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.windows import DAY, Window, floor, without
@@ -66,11 +66,16 @@ def split_by_week(part: P, fetched: float) -> Iterator[CachedPart[P]]:
     coverage, reported_until = part.coverage, _reported_until(part, fetched)
     # An answer with `meta` may call time before operation by a day that was set by hand.
     begins = None if part.meta else data_begins(coverage)
+    refused = _reason_of_all(coverage) is Reason.NOT_REPORTED_YET
     unanswered = [gap.window for gap in coverage.gaps() if gap.reason in _UNANSWERED]
     for answered in without(part.window, unanswered):
         for window in split_window_by_week(answered):
             piece = part._slice(window)
             empty_reason = _empty_reason(piece.coverage, reported_until)
+            aged = window.end <= final_until(fetched, None)
+            if aged and (empty_reason is Reason.NO_ROW or empty_reason is Reason.NOT_REPORTED_YET):
+                # What has stopped is not asked about for ever, unless the service says that data is to come.
+                empty_reason = empty_reason if refused else None
             span = CachedSpan(window, fetched, reported_until, begins, empty_reason)
             yield CachedPart(span, piece)
 
@@ -91,12 +96,17 @@ def _empty_reason(coverage: Coverage, reported_until: float | None) -> Reason | 
     """Return why a part is never final: rows were left out, or the service says that it has nothing."""
     if any(gap.reason is Reason.LEFT_OUT for gap in coverage.gaps()):
         return Reason.LEFT_OUT
-    whole = len(coverage.gaps()) == 1 and coverage.gaps()[0].window == coverage.window
-    reason = coverage.gaps()[0].reason if whole else None
+    reason = _reason_of_all(coverage)
     # Where the service tells how far the system has reported, `final_until` judges a window without rows.
     if reason not in _NOTHING_THERE or (reason is not Reason.NO_DEVICE and reported_until is not None):
         return None
     return reason
+
+
+def _reason_of_all(coverage: Coverage) -> Reason | None:
+    """Return the reason why there is nothing in a whole window; `None` if there is something."""
+    gaps = coverage.gaps()
+    return gaps[0].reason if len(gaps) == 1 and gaps[0].window == coverage.window else None
 
 
 def parts_within(window: Window, parts: Iterable[CachedPart[P]]) -> tuple[CachedPart[P], ...]:

@@ -105,8 +105,27 @@ def test_the_reason_why_a_part_is_empty(
     """Only where the service says that it has nothing at all; or that rows were left out."""
     part = stats_part(hours(0, 4), ends=ends, reported=reported, empty=reason)
     part = part if reported is not None else evolve(part, meta=None)
-    (piece,) = split_by_week(part, NOW)
+    (piece,) = split_by_week(part, MONDAY + 29 * DAY)
     assert piece.span.empty_reason is empty
+
+
+@pytest.mark.parametrize(
+    ("reason", "ends", "empty"),
+    [
+        (Reason.NO_ROW, (), (None, None)),
+        (Reason.NOT_REPORTED_YET, (MONDAY + GRID,), (None, None)),
+        (Reason.NOT_REPORTED_YET, (), (Reason.NOT_REPORTED_YET, Reason.NOT_REPORTED_YET)),  # the service says so
+        (Reason.NO_DEVICE, (), (Reason.NO_DEVICE, Reason.NO_DEVICE)),
+    ],
+)
+def test_a_part_without_rows_is_final_after_a_month(
+    reason: Reason, ends: Sequence[int], empty: tuple[Reason | None, ...]
+) -> None:
+    """Of a device that has stopped, and of which no answer tells the last report."""
+    part = evolve(stats_part(hours(0, 240), ends=ends, empty=reason), meta=None)
+    pieces = list(split_by_week(part, MONDAY + 41 * DAY))
+    assert tuple(piece.span.empty_reason for piece in pieces) == empty
+    assert [piece.span.final for piece in pieces] == [each is None for each in empty]
 
 
 @pytest.mark.parametrize(
