@@ -74,6 +74,10 @@ def _no_answer(_: object) -> None:
     """Take every error of the service for an error."""
 
 
+class LongWorkError(Exception):
+    """A body has to be normalized, which takes too long for the event loop."""
+
+
 @frozen
 class Response:
     """A response of the service."""
@@ -96,6 +100,9 @@ class Response:
     """Of a cached response: time (epoch seconds) of the first one in a row that told the same; `None` if this
     is the first.
     """
+
+    in_loop: bool = False
+    """Whether it is decoded in the event loop: `LongWorkError` is raised where that would take long."""
 
     @property
     def is_web_page(self) -> bool:

@@ -27,7 +27,7 @@ from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, Rg
 from enlighten_async.models.series import NAN, Series, columns_of, once_per_class, row_class
 from enlighten_async.models.telemetry import ConsumptionStats, Stats
 from enlighten_async.windows import Window
-from enlighten_async.wire import Response
+from enlighten_async.wire import LongWorkError, Response
 
 MAX_DEVICES = 10_000
 """Meters or microinverters that one answer may list: more than any system has on one page."""
@@ -65,10 +65,13 @@ def parse_body(decoder: msgspec.json.Decoder[B], response: Response, system_id: 
 
     Raises:
         DecodeError: the answer is not what the service documents, or of another system.
+        LongWorkError: it has to be normalized, and that is not for the event loop.
     """
     try:
         body = parse_json(decoder, response)
     except DecodeError as error:
+        if response.in_loop:
+            raise LongWorkError from None
         better = normalized(response.body)
         if better is None:
             raise

@@ -16,7 +16,7 @@ from enlighten_async.api.decode import decode_error
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.cache import MemoryCache
 from enlighten_async.models import EventTypes
-from enlighten_async.query.fetch import CACHED_BODY_BYTES
+from enlighten_async.query.fetch import IN_LOOP_BODY_BYTES
 from enlighten_async.transport import LARGE_BODY_BYTES
 from enlighten_async.transport.body import Body
 from enlighten_async.wire import Request, Response, never_final
@@ -56,16 +56,19 @@ def serving(body: bytes, **options: Any) -> Any:
     return World().client(base_url="http://127.0.0.1:9/api/v2", transport=service, **options)
 
 
-@pytest.mark.parametrize(("body", "beside"), [(SMALL, False), (LARGE, True)])
-async def test_a_large_answer_is_decoded_in_a_thread(body: bytes, beside: bool) -> None:
+@pytest.mark.parametrize(
+    ("size", "beside"),
+    [(2, False), (IN_LOOP_BODY_BYTES, False), (IN_LOOP_BODY_BYTES + 1, True), (LARGE_BODY_BYTES + 1, True)],
+)
+async def test_a_large_answer_is_decoded_in_a_thread(size: int, beside: bool) -> None:
     """Once; a small one in the loop, which is quicker."""
     decoder = Decoder()
-    answer = await serving(body)._query(decoder.plan)
+    answer = await serving(SMALL.rjust(size))._query(decoder.plan)
     assert answer == ANSWER
     assert [thread is not threading.current_thread() for thread in decoder.threads] == [beside]
 
 
-@pytest.mark.parametrize(("size", "beside"), [(CACHED_BODY_BYTES, False), (CACHED_BODY_BYTES + 1, True)])
+@pytest.mark.parametrize(("size", "beside"), [(IN_LOOP_BODY_BYTES, False), (IN_LOOP_BODY_BYTES + 1, True)])
 async def test_a_cached_reply_that_is_not_small_is_decoded_in_a_thread(size: int, beside: bool) -> None:
     """Once for each question."""
     decoder = Decoder()
@@ -76,6 +79,26 @@ async def test_a_cached_reply_that_is_not_small_is_decoded_in_a_thread(size: int
         again = await client._query(decoder.plan)
         assert (again, again.receipt.sent) == (ANSWER, 0)
     assert [each is not threading.current_thread() for each in decoder.threads] == 2 * [beside]
+
+
+@pytest.mark.parametrize(
+    ("rows", "odd", "beside"),
+    [(100, True, False), (2000, True, True), (2000, False, False), (9000, False, True)],
+)
+async def test_rows_that_have_to_be_normalized_are_so_in_a_thread(
+    rows: int, odd: bool, beside: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A week of rows as documented takes milliseconds, and where each is odd fifty times that."""
+    start = 1_749_945_600
+    row = '{"end_at":"%d","wh_del":"7","curr_w":"28"}' if odd else '{"end_at":%d,"wh_del":7,"curr_w":28}'
+    ends = [start - 20 * 86_400, *(start + 900 * (n % 672 + 1) for n in range(rows))]
+    body = f'{{"system_id":7,"total_devices":1,"intervals":[{",".join(row % end for end in ends)}]}}'
+    answer = await serving(body.encode()).rgm_stats(7, start_at=start, end_at=start + 7 * 86_400)
+    assert {each.wh_del for each in answer.intervals} == {7}
+    threads = {
+        each.thread for each in caplog.records if "not complete" in each.getMessage()
+    }  # that of the decoder
+    assert [each != threading.get_ident() for each in threads] == [beside]
 
 
 async def test_its_error_is_raised_as_always() -> None:
