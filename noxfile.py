@@ -103,6 +103,7 @@ def smoke(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.growth", "--smoke")
     session.run("python", "-m", "benchmarks.state", "--smoke")
     session.run("python", "-m", "benchmarks.start", "--smoke")
+    session.run("python", "-m", "benchmarks.calls", "--smoke")
     session.run("enlighten", "demo")
     session.run("enlighten", "demo", "--v4")
 
@@ -113,7 +114,7 @@ def bench(session: nox.Session) -> None:
     session.install(*group("bench"), *group("tests"), ".[cli,postgres,redis]")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
     common = [word for word in session.posargs if word in {"--smoke", "--write"}]
-    for name in ("quota", "cache", "stall", "growth", "state", "start"):
+    for name in ("quota", "cache", "stall", "growth", "state", "start", "calls"):
         session.run("python", "-m", f"benchmarks.{name}", *common)
 
 

@@ -56,6 +56,30 @@ def body(start: int, end: int, newest: int) -> bytes:
     return json.dumps(answer, separators=(",", ":")).encode()
 
 
+def summary(system_id: int, newest: int) -> bytes:
+    """Return the service's answer about a system: half a kilobyte.
+
+    Args:
+        system_id: the system.
+        newest: end of the newest interval there is.
+    """
+    answer = {
+        "system_id": system_id,
+        "modules": 24,
+        "size_w": 9_600,
+        "current_power": 2_345,
+        "energy_today": 12_345,
+        "energy_lifetime": 123_456_789,
+        "summary_date": time.strftime("%Y-%m-%d", time.gmtime(newest)),
+        "source": "meter",
+        "status": "normal",
+        "operational_at": 1_357_023_600,
+        "last_report_at": newest,
+        "last_interval_end_at": newest,
+    }
+    return json.dumps(answer, separators=(",", ":")).encode()
+
+
 def _meter(meter: int, ends: range, newest: int) -> dict[str, object]:
     """Return a meter, channel by channel."""
     return {

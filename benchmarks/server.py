@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import multiprocessing
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from multiprocessing.connection import Connection
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.payload import SYSTEM_ID, body, weeks
+from benchmarks.payload import SYSTEM_ID, body, summary, weeks
 
+SUMMARY = re.compile(r"/api/v2/systems/(\d+)/summary")
 PATH = f"/api/v2/systems/{SYSTEM_ID}/rgm_stats"
 NOT_FOUND = b'{"reason":"404","message":["Not Found"]}'
 
@@ -37,7 +39,10 @@ class Bodies:
 
     def _look_up(self, target: str) -> tuple[bytes, bytes] | None:
         url = urlsplit(target)
-        query = parse_qs(url.query)
+        query, small = parse_qs(url.query), SUMMARY.fullmatch(url.path)
+        if small is not None:
+            plain = summary(int(small[1]), self._newest)
+            return plain, gzip.compress(plain, mtime=0)
         if url.path != PATH or not query.keys() >= {"start_at", "end_at"}:
             return None
         return self._make((int(query["start_at"][0]), int(query["end_at"][0])))
