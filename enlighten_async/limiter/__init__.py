@@ -3,7 +3,7 @@
 from enlighten_async.limiter.bucket import MINUTE, MONTH, TokenBucket, UsageWarning, runs_out
 from enlighten_async.limiter.decision import Settlement, Take, Wait
 from enlighten_async.limiter.key_state import KeySnapshot, KeyState
-from enlighten_async.limiter.limiter import LOGGED_WAIT_S, Grant, RateLimiter
+from enlighten_async.limiter.limiter import LOGGED_WAIT_S, Grant, RateLimiter, Renewals
 from enlighten_async.limiter.outage import MAX_IN_FLIGHT
 from enlighten_async.limiter.plan import MAX_REQUESTS, RANKS, Plan, Priority
 from enlighten_async.limiter.queue import Waiter
@@ -26,6 +26,7 @@ __all__ = [
     "Priority",
     "QuotaStore",
     "RateLimiter",
+    "Renewals",
     "ServerClock",
     "Settlement",
     "SharedQuotaStore",

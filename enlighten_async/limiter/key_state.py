@@ -31,7 +31,7 @@ from enlighten_async.limiter.bucket import (
     usage_warning,
 )
 from enlighten_async.limiter.decision import Settlement, Take, Wait
-from enlighten_async.limiter.outage import CALM, Failure, FailureRun
+from enlighten_async.limiter.outage import CALM, RENEWAL, TOKENS, Failure, FailureRun
 from enlighten_async.limiter.plan import Reservations
 from enlighten_async.limiter.record import ClockReading, LiveSender, PendingRequest, Record
 from enlighten_async.limiter.server_clock import DATE_SLACK_S, FAR_S, ServerClock, from_peer
@@ -207,7 +207,7 @@ class KeyState:
         # Another process may have taken it for dead, and charged it: it has ended later than that.
         self._pending.pop(number, None)
         if settlement.sent_at is None:
-            self._unsent(number, settlement.ended_at)
+            self.unsent(number, settlement.ended_at)
             return
         if settlement.landed:
             self._observe(settlement, settlement.sent_at)
@@ -282,6 +282,20 @@ class KeyState:
             self.outage = CALM
         return before.service.next_at is not None
 
+    def begin_renewal(self, now: float) -> FailureRun | None:
+        """Let a request for tokens through, or return the failures because of which it may not be sent."""
+        closed = self.refused(TOKENS, now)
+        if closed is None and self.outage is not CALM:
+            self.outage = self.outage.sent(TOKENS, RENEWAL, now + self._ahead)
+        return closed
+
+    def record_renewal(self, now: float) -> bool:
+        """Note that the service answered a request for tokens; return whether others were refused for it."""
+        before, self.outage = self.outage, self.outage.renewed(now + self._ahead)
+        if self.outage == CALM:
+            self.outage = CALM
+        return before is not self.outage
+
     def refused(self, path: str, now: float) -> FailureRun | None:
         """Return the failures because of which a path may not be asked now, if there are any."""
         return None if self.outage is CALM else self.outage.closed(path, now + self._ahead)
@@ -296,7 +310,7 @@ class KeyState:
         self.outage = self.outage if after is None else after
         return after is not None
 
-    def _unsent(self, number: int, now: float) -> None:
+    def unsent(self, number: int, now: float) -> None:
         """Let another request be the probe, if this one was it."""
         if self.outage is not CALM:
             self.outage = self.outage.unsent(number, now + self._ahead)

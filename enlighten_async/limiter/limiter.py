@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
+import anyio
 from attrs import Factory, define, field
 
 from enlighten_async.errors import (
@@ -22,7 +24,15 @@ from enlighten_async.errors import (
 )
 from enlighten_async.limiter.bucket import MINUTE, MONTH, RETRY_AFTER, UNKNOWN_MONTH, runs_out
 from enlighten_async.limiter.decision import Sender, Settlement, Take, Wait
-from enlighten_async.limiter.outage import CALM, MAX_IN_FLIGHT, Failure, FailureRun
+from enlighten_async.limiter.outage import (
+    CALM,
+    MAX_IN_FLIGHT,
+    RENEWAL,
+    SLOW_START,
+    TOKENS,
+    Failure,
+    FailureRun,
+)
 from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
 from enlighten_async.windows import as_datetime
 
@@ -48,6 +58,8 @@ SHORT_REST_S = 20.0
 """Seconds that callers wait where the service asks for so much rest (`Retry-After`); of more they hear."""
 TIME_HOLDS_S = 3600.0
 """Seconds for which the server's time holds that responses have told, where it is far off our own."""
+MAX_RENEWALS = 32
+"""Requests for tokens in flight at the most, once as many have been answered: each has its own connection."""
 SENDER_BITS = 48
 """Bits of a limiter's random number."""
 TOO_MANY = frozenset({409, 429, 503})
@@ -149,6 +161,147 @@ class Grant:
             self._settle(self, sent_at, response)
 
 
+class Renewals:
+    """Lets requests for tokens through: a few at once, and in an outage one now and then.
+
+    They cost no quota and wait for no window, but the service fails them with all others: their failures
+    are those of one target of the key. For a few are sent at first, and one more with each success, a
+    service that is down is met by those few.
+
+    Args:
+        limiter: the limiter of the key.
+        store: the counts of the key.
+        clock: the source of time.
+    """
+
+    def __init__(self, limiter: RateLimiter, store: QuotaStore, clock: Clock) -> None:
+        self._limiter = limiter
+        self._store = store
+        self._clock = clock
+        self._places, self._room = anyio.Semaphore(SLOW_START), SLOW_START
+        self._excess = 0  # places that are not given back
+        self._silent_since = -math.inf  # when the last request was sent that got no answer
+
+    def __repr__(self) -> str:
+        return f"<Renewals room={self._room}>"
+
+    async def look(self) -> EnlightenError | None:
+        """Return the error for a caller, if nothing may be sent, by what all clients of the store know."""
+        await self._limiter.refresh(patient=True)
+        return self.refusal()
+
+    def refusal(self) -> EnlightenError | None:
+        """Return the same by what this client knows; a short rest is waited out."""
+        now = self._clock.monotonic()
+        run = self._store.read(lambda state: state.refused(TOKENS, now))
+        return None if run is None or self._rest(run, now) is not None else self._limiter.refused(run, now)
+
+    def may_repeat(self, error: EnlightenError, since: float) -> bool:
+        """Tell whether a request may be sent again after this error: not after silence.
+
+        Args:
+            error: the error.
+            since: monotonic time since when its caller waits.
+        """
+        silent = self._limiter.answered_at <= max(since, self._silent_since)
+        return not (isinstance(error, RequestTimeout) and silent) and self.refusal() is None
+
+    def failures(self) -> int:
+        """Return the number of failures in a row, by what this client knows."""
+        run = self._store.read(lambda state: state.outage.targets.get(TOKENS))
+        return 0 if run is None else run.failures
+
+    @asynccontextmanager
+    async def turn(
+        self, patience: float, since: float, failures: int
+    ) -> AsyncIterator[EnlightenError | None]:
+        """Wait for a place in flight, and hold it; yields the error for the caller, if nothing may be sent.
+
+        Args:
+            patience: monotonic time until which the caller waits.
+            since: that since when it has waited.
+            failures: failures in a row when that began.
+        """
+        await self._places.acquire()
+        try:
+            yield await self._begin(patience, since, failures)
+        finally:
+            if self._excess:
+                self._excess -= 1
+            else:
+                self._places.release()
+
+    async def answered(self) -> None:
+        """Count a request that was answered, by tokens or by a verdict about the login."""
+        now = self._clock.monotonic()
+        if self._room < MAX_RENEWALS:
+            self._room += 1
+            self._places.release()
+        if self._store.read(lambda state: state.outage is CALM):
+            return
+        if self._store.update(lambda state: state.record_renewal(now)):
+            self._limiter.reopen()
+        await self._store.sync()
+
+    async def failed(self, error: EnlightenError, began: float, attempts: int) -> None:
+        """Count a request that failed.
+
+        Args:
+            error: the error.
+            began: monotonic time when it was sent.
+            attempts: how often it is sent at the most.
+        """
+        if isinstance(error, RequestTimeout):
+            self._silent_since = began
+        self._excess, self._room = self._excess + self._room - SLOW_START, SLOW_START
+        rest = 0.0 if error.retry_at is None else error.retry_at.timestamp() - self._clock.now()
+        self._limiter.failed(error, TOKENS, attempts=attempts, rest=rest)
+        await self._store.sync()
+
+    async def _begin(self, patience: float, since: float, failures: int) -> EnlightenError | None:
+        """Let a request through, after a short rest if one is asked for, or return its caller's error."""
+        while True:
+            now = self._clock.monotonic()
+            run = await self._let_through(now)
+            if run is None:
+                return self._silence(since, failures)
+            rest = self._rest(run, now)
+            if rest is None or now + rest >= patience:
+                return self._limiter.refused(run, now)
+            await self._clock.sleep(rest)
+
+    async def _let_through(self, now: float) -> FailureRun | None:
+        """Let a request through: of all clients of the store the only one, if it is a probe."""
+        run: FailureRun | None = None
+
+        def begin(state: KeyState) -> None:
+            nonlocal run
+            run = state.begin_renewal(now)  # in the end that of the state that is written down
+
+        self._store.update(begin)
+        try:
+            await self._store.sync()
+        except BaseException:
+            self._store.update(lambda state: state.unsent(RENEWAL, now))
+            raise
+        return run
+
+    def _silence(self, since: float, failures: int) -> EnlightenError | None:
+        """Return the error for a caller during whose wait another's request got no answer."""
+        run = self._store.read(lambda state: state.outage.targets.get(TOKENS))
+        last = None if run is None or run.failures <= failures else run.last
+        if last is None or last.kind != RequestTimeout.__name__ or self._limiter.answered_at > since:
+            return None
+        now = self._clock.monotonic()
+        self._store.update(lambda state: state.unsent(RENEWAL, now))
+        return last.error(f"not sent: nothing comes from it; {last.text}")
+
+    def _rest(self, run: FailureRun, now: float) -> float | None:
+        """Return the seconds for which the service asked for rest, if callers wait so long."""
+        seconds = (run.next_at or 0.0) - self._store.read(lambda state: state.outage_time(now))
+        return seconds if run.held and seconds <= SHORT_REST_S else None
+
+
 class RateLimiter:
     """Lets requests through in order, as fast as the plan and the server's own windows allow.
 
@@ -166,6 +319,7 @@ class RateLimiter:
     Attributes:
         answered_at: monotonic time of the last response, whatever it said.
         given_up_at: monotonic time when a request was last given up by its caller, as nothing came.
+        renewals: lets requests for tokens through, which cost no quota.
 
     Raises:
         InputError: the plan is not resolved, or `max_in_flight` is below 1.
@@ -193,6 +347,7 @@ class RateLimiter:
         self._wait_times = WaitTimes()
         self._log = QuotaLog()
         self.answered_at = self.given_up_at = -math.inf
+        self.renewals = Renewals(self, store, clock)
 
     def __repr__(self) -> str:
         in_flight = f"{self._concurrency.count}/{self._concurrency.limit}"
@@ -362,16 +517,13 @@ class RateLimiter:
             error.retry_at = as_datetime(max(ends))
         self._queue.wake_head()
 
-    def failed(
-        self, grant: Grant, error: EnlightenError, path: str, *, attempts: int, rest: float = 0.0
-    ) -> bool:
+    def failed(self, error: EnlightenError, path: str, *, attempts: int, rest: float = 0.0) -> bool:
         """Count a failure that may pass; return whether the request may be repeated by now.
 
         After a few failures in a row nothing more is sent but a probe now and then: whoever waits to send is
         told, and the error says until when.
 
         Args:
-            grant: the request, settled.
             error: the failure.
             path: the path that was asked.
             attempts: how often one request is sent at the most.
@@ -396,8 +548,12 @@ class RateLimiter:
     def answered(self, path: str) -> None:
         """Note that the service answered a path: it is well, and an outage is over."""
         if self._store.update(lambda state: state.record_answer(path)):
-            self._concurrency.reset()
-            self._queue.wake_head()
+            self.reopen()
+
+    def reopen(self) -> None:
+        """Let requests go at full speed again, as an outage is over."""
+        self._concurrency.reset()
+        self._queue.wake_head()
 
     def repeat(self, share: float) -> bool:
         """Spend one of the repeats, this share of the plan's requests; return whether there was one left."""
@@ -410,9 +566,16 @@ class RateLimiter:
     def _refusal(self, path: str, now: float) -> EnlightenError | None:
         """Return the error for a caller who would ask a path now, if it may not be asked."""
         run = self._store.read(lambda state: state.refused(path, now))
-        return None if run is None else self._refused(run, now)
+        return None if run is None else self.refused(run, now)
 
-    def _refused(self, run: FailureRun, now: float, opens: float = 0.0) -> EnlightenError:
+    def refused(self, run: FailureRun, now: float, opens: float = 0.0) -> EnlightenError:
+        """Return the error for a caller who is refused because of failures, at a monotonic time.
+
+        Args:
+            run: the failures.
+            now: that time.
+            opens: server's time (epoch seconds) before which the caller could not send anyway.
+        """
         return run.refusal(self._store.read(lambda state: state.outage_time(now)), self.now(), opens)
 
     def refusal(self, path: str, late: BudgetExceeded) -> EnlightenError:
@@ -426,7 +589,7 @@ class RateLimiter:
         run = self._store.read(lambda state: state.failing(path, now))
         if run is None:
             return late
-        return self._refused(run, now, 0.0 if late.retry_at is None else late.retry_at.timestamp())
+        return self.refused(run, now, 0.0 if late.retry_at is None else late.retry_at.timestamp())
 
     def failure_since(self, began: float, text: str) -> EnlightenError | None:
         """Return the last failure, or that nothing comes, if nobody was answered since; else `None`.
@@ -547,7 +710,7 @@ class RateLimiter:
         if wait is not None and wait.failures is not None:
             at = math.inf if wait.at is None else wait.at
             if not wait.failures.held or at > min(now + SHORT_REST_S, deadline):
-                raise self._refused(wait.failures, now)
+                raise self.refused(wait.failures, now)
         if wait is None or not wait.certain:
             if now >= deadline:
                 state = ": the state cannot be reached" if wait is not None and wait.reason == "state" else ""

@@ -42,6 +42,10 @@ MAX_IN_FLIGHT = 6
 down under a busy client, and they are more than any plan needs."""
 SLOW_START = 4
 """Requests that may be in flight after a pause: if the service is down, so many are lost."""
+TOKENS = "/token"
+"""Target of the requests for tokens, among the paths of the API. They are no requests of the key's."""
+RENEWAL = -1
+"""Number of a request for tokens that is a probe."""
 MAX_TEXT = 400
 """Characters kept of the text of a failure."""
 SUCCESS_SHARE = 0.1
@@ -56,6 +60,7 @@ _KINDS: Mapping[str, type[errors.EnlightenError]] = {
         errors.RequestTimeout,
         errors.DecodeError,
         errors.ServiceRetired,
+        errors.Throttled,
     )
 }
 """Classes of failures of the service as a whole, by name."""
@@ -253,11 +258,13 @@ class Outage(msgspec.Struct, frozen=True, omit_defaults=True):
         """
         target = target_of(path)
         service = self.service.failed(target, failure, now, FAILURES, TARGETS)
-        if rest > 0:
-            service = service.left_alone(now, min(rest, MAX_REST_S))
         own = self.targets.get(target, FailureRun()).failed(
             target, failure, now, max(TARGET_FAILURES, attempts), 1
         )
+        if rest > 0 and target == TOKENS:  # who has a token goes on
+            own = own.left_alone(now, min(rest, MAX_REST_S))
+        elif rest > 0:
+            service = service.left_alone(now, min(rest, MAX_REST_S))
         targets = {name: run for name, run in self.targets.items() if name != target}
         for name in list(targets)[: max(0, len(targets) + 1 - MAX_TARGETS)]:
             del targets[name]
@@ -277,6 +284,19 @@ class Outage(msgspec.Struct, frozen=True, omit_defaults=True):
             repeats=repeats,
             repeats_at=self.repeats_at if repeats else 0.0,
         )
+
+    def renewed(self, now: float) -> Outage:
+        """Return the state after the service gave tokens, or refused them by a verdict: that much is well.
+
+        Whether the rest of it is, if that had failed too, is told by the next request, which may go now.
+        """
+        service = self.service
+        if TOKENS in service.targets:
+            return self.answered(TOKENS)
+        if self.probe == (RENEWAL, TOKENS) and service.next_at is not None and not service.held:
+            service = replace(service, next_at=now, probes=max(0, service.probes - 1))
+        targets = {name: run for name, run in self.targets.items() if name != TOKENS}
+        return replace(self, service=service, targets=targets, probe=(0, ""))
 
     def repeated(self, allowed: float, now: float) -> Outage | None:
         """Return the state after a repeat; `None` if none is left.

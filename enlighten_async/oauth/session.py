@@ -19,7 +19,7 @@ from copy import copy
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -38,7 +38,11 @@ from enlighten_async.errors import (
 )
 from enlighten_async.oauth.token_endpoint import Attempts, OAuthError, TokenEndpoint
 from enlighten_async.oauth.token_store import Tokens, TokenStore, identity
+from enlighten_async.retry import is_outage
 from enlighten_async.transport import Credentials, Secret
+
+if TYPE_CHECKING:
+    from enlighten_async.limiter import Renewals
 
 logger = logging.getLogger("enlighten_async")
 
@@ -50,6 +54,9 @@ FIRST_SAVE_PAUSE_S, MAX_SAVE_PAUSE_S = 1.0, 60.0
 
 LAST_SAVE_PAUSES_S = 0.2, 1.0, 0.0
 """Seconds after each attempt to save them when a client is closed."""
+
+EXTENSION_S = 60.0
+"""Seconds for which a token that lasts is used before it is tried again to renew it, where that failed."""
 
 REPEATED_401_S = 3600.0
 """Seconds within which a 401 to a token that replaced one with a 401 is not answered by another refresh."""
@@ -139,6 +146,7 @@ class TokenCache:
         self._stored: Tokens | None = None
         self._place = identity(store), account
         self._denied: Secret | None = None
+        self._extended = 0.0  # until when (epoch seconds) a token is used that should have been renewed
 
     @property
     def has_unsaved(self) -> bool:
@@ -151,7 +159,9 @@ class TokenCache:
         From time to time there are none while they are not saved: they are saved again first.
         """
         tokens = self._tokens
-        if tokens is None or tokens.access_token == self._denied or not tokens.good(self._clock.now()):
+        if tokens is None or tokens.access_token == self._denied:
+            return None
+        if not tokens.good(now := self._clock.now()) and now >= self._extended:
             return None
         unsaved = _unsaved.get(self._place)
         if unsaved is not None and self._clock.monotonic() >= unsaved.due_at:
@@ -173,10 +183,21 @@ class TokenCache:
         """Let the current token be sent again: a 401 to it is not a reason to refresh it."""
         self._denied = None
 
+    def extend(self) -> bool:
+        """Let the current tokens be used for a minute more, if they last; return whether they may be.
+
+        They are renewed some minutes before their end: where that fails there is time to ask again.
+        """
+        tokens, now = self._tokens, self._clock.now()
+        if tokens is None or tokens.access_token == self._denied or tokens.expires_at <= now:
+            return False
+        self._extended = min(tokens.expires_at, now + EXTENSION_S)
+        return True
+
     def adopt(self, tokens: Tokens) -> None:
         """Make tokens the current ones; the object stays the same if they are equal."""
         if not _same(self._tokens, tokens):
-            self._tokens = tokens
+            self._tokens, self._extended = tokens, 0.0
 
     async def latest(self) -> Tokens | None:
         """Return the newest tokens known: the store's, or newer ones that could not be saved there."""
@@ -210,7 +231,7 @@ class TokenCache:
                     self.account,
                     failure,
                 )
-        self._tokens = tokens
+        self._tokens, self._extended = tokens, 0.0
 
     def put_off(self, tokens: Tokens, old: _Unsaved | None = None) -> None:
         """Note that tokens could not be saved, and when they are saved again.
@@ -295,13 +316,19 @@ class TokenSession:
         """Return tokens that are valid and have had no 401, without waiting; `None` if there are none."""
         return self._cache.current()
 
-    async def refresh(self, denied: Secret | None = None, until: float | None = None) -> None:
+    async def refresh(
+        self,
+        denied: Secret | None = None,
+        until: float | None = None,
+        renewals: Renewals | None = None,
+    ) -> None:
         """Make valid tokens current: newer ones of the store, or else new ones of the token endpoint.
 
         Args:
             denied: the access token the service answered 401 to.
             until: the moment (monotonic) up to which failures that pass are followed by another attempt;
                 `None` for a few attempts.
+            renewals: what lets requests for tokens through, and counts their failures.
 
         Raises:
             InputError: the tokens are of another application.
@@ -313,8 +340,20 @@ class TokenSession:
         self._cache.deny(denied)
         if self.current():
             return
-        failures, attempts = self._failures, Attempts(until)
-        async with self._turns().turn(attempts):
+        attempts = Attempts(until, renewals=renewals, began=self._clock.monotonic())
+        try:
+            await self._refresh_in_turn(denied, attempts)
+        except EnlightenError as error:
+            error.ends_query = True  # all its requests need the token
+            if not (is_outage(error) and self._cache.extend()):
+                raise
+
+    async def _refresh_in_turn(self, denied: Secret | None, attempts: Attempts) -> None:
+        """Make valid tokens current, once for all who wait for them."""
+        failures, turns = self._failures, self._turns()
+        if turns.lock.locked():
+            await attempts.look()
+        async with turns.turn(attempts):
             if self.current():
                 return
             if self._failure is not None and self._failures != failures:
@@ -322,10 +361,12 @@ class TokenSession:
             try:
                 await self._refresh(denied or self._cache.denied, attempts)
             except Exception as error:
+                if error is attempts.refusal:  # nothing was sent, which is no news to others
+                    raise
                 if isinstance(error, TokenRefused):
                     self._cache.allow()
                 if isinstance(error, EnlightenError):
-                    error.ends_query = True  # all its requests need the token
+                    error.ends_query = True
                 # A copy has no frames: those of the raised error hold what was sent.
                 kept = copy(error) if isinstance(error, EnlightenError) else error
                 self._failure = kept, attempts.failures
@@ -353,6 +394,8 @@ class TokenSession:
 
     def _tell(self, failure: Exception, failures: int) -> None:
         """Tell a failure to those who wait and would not attempt it again themselves; the others go on."""
+        if isinstance(failure, EnlightenError) and is_outage(failure) and self._cache.extend():
+            return  # they may use the old ones
         for attempts in tuple(self._turns().waiting):
             attempts.failures = failures
             if isinstance(failure, EnlightenError) and self._endpoint.pause(failure, attempts) is None:
@@ -433,8 +476,11 @@ class TokenSession:
             if not saved and self.current():
                 return
         # Valid tokens need no lock: a store on a read-only disk serves as long as they last.
-        if self._to_refresh(await self._cache.latest(), denied) is None:
+        old = self._to_refresh(await self._cache.latest(), denied)
+        if old is None:
             return
+        self._cache.adopt(old)  # to be used while it lasts, if the service fails
+        await attempts.look()
         async with self._store.lock(self.account):
             old = self._to_refresh(await self._cache.latest(), denied)
             if old is not None:
@@ -591,13 +637,19 @@ class AccountCredentials:
             built = self._built = (tokens, self._credentials(tokens))
         return built[1]
 
-    async def refresh(self, denied: Credentials | None = None, until: float | None = None) -> None:
+    async def refresh(
+        self,
+        denied: Credentials | None = None,
+        until: float | None = None,
+        renewals: Renewals | None = None,
+    ) -> None:
         """Get a valid access token, once for all tasks and processes that wait for it.
 
         Args:
             denied: credentials the service answered 401 to; nothing is done if others are current by now.
             until: the moment (monotonic) up to which failures that pass are followed by another attempt;
                 `None` for a few attempts.
+            renewals: what lets requests for tokens through, and counts their failures; `None`: nothing does.
 
         Raises:
             InputError: the tokens are of another application.
@@ -606,7 +658,7 @@ class AccountCredentials:
             AuthenticationError: the application is not accepted.
             EnlightenError: the token endpoint or the store failed.
         """
-        await self._session.refresh(None if denied is None else _access_token(denied), until)
+        await self._session.refresh(None if denied is None else _access_token(denied), until, renewals)
 
     def hearing(self, until: float | None) -> AbstractContextManager[None]:
         """Wait, within, for what another task gets with the tokens: see `TokenSession.hearing`.

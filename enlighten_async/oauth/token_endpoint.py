@@ -6,10 +6,11 @@ import base64
 import json
 import random
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from copy import copy
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,7 +19,7 @@ from attrs import define, evolve, field, frozen
 from enlighten_async import errors
 from enlighten_async.clock import Clock
 from enlighten_async.oauth.token_store import Tokens
-from enlighten_async.retry import RetryPolicy
+from enlighten_async.retry import RetryPolicy, is_outage
 from enlighten_async.state import run_shielded
 from enlighten_async.transport import (
     Credentials,
@@ -33,6 +34,8 @@ from enlighten_async.wire import Request, Response
 
 if TYPE_CHECKING:
     import httpx
+
+    from enlighten_async.limiter import Renewals
 
 DEFAULT_LIFE_S = 86_400.0
 """Seconds an access token lives if neither the answer nor the token says it: the service gives a day."""
@@ -64,6 +67,10 @@ class Attempts:
         failures: how many have failed, those of the caller it waits for included.
         lost: text of the last one in which the service may have taken the grant; empty if it cannot have.
         failure: the one after which there is none to be.
+        renewals: what lets its requests through and counts their failures; `None` for a login.
+        refusal: the error with which that let none through.
+        began: monotonic time since when its caller waits.
+        known: failures in a row when it first looked; `None`: it has not.
         waiting: ends its wait for the attempts of another caller.
     """
 
@@ -71,7 +78,34 @@ class Attempts:
     failures: int = 0
     lost: str = ""
     failure: errors.EnlightenError | None = None
+    renewals: Renewals | None = None
+    refusal: errors.EnlightenError | None = None
+    began: float = -inf
+    known: int | None = None
     waiting: anyio.CancelScope = field(factory=anyio.CancelScope)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold a place in flight, or raise the refusal, if nothing may be sent."""
+        if self.renewals is None:
+            yield
+            return
+        patience = inf if self.until is None else self.until
+        async with self.renewals.turn(patience, self.began, self.known or 0) as refusal:
+            self.refuse(refusal)
+            yield
+
+    async def look(self) -> None:
+        """Learn what all who share the state know, and raise the refusal, if nothing may be sent."""
+        if self.renewals is not None:
+            self.refuse(await self.renewals.look())
+            self.known = self.renewals.failures() if self.known is None else self.known
+
+    def refuse(self, refusal: errors.EnlightenError | None) -> None:
+        """Raise a refusal, if there is one."""
+        self.refusal = refusal
+        if refusal is not None:
+            raise refusal
 
     def end(self, failure: errors.EnlightenError) -> None:
         """End its wait for the attempts of another caller by the failure of one."""
@@ -294,19 +328,22 @@ class TokenEndpoint:
             ServerError: the service failed, also at the last attempt.
             TransportError: no whole answer arrived, also at the last attempt.
             DecodeError: the answer holds no tokens, also at the last attempt.
+            EnlightenError: nothing was sent, as the service is known to fail; its last failure's own error.
         """
         credentials, attempts = self._credentials(form), attempts or Attempts()
         while True:
             refused = partial(_used_before, grant_error, attempts.lost) if attempts.lost else grant_error
-            try:
-                return await run_shielded(partial(self._request_once, credentials, refused, save))
-            except errors.EnlightenError as error:
-                attempts.failures += 1
-                attempts.lost = str(error) if _may_have_used(error) else attempts.lost
-                pause = self.pause(error, attempts)
-                if pause is None:
-                    raise
-                failed(error, attempts.failures)
+            async with attempts.turn():
+                try:
+                    request = partial(self._request_once, credentials, refused, save)
+                    return await run_shielded(partial(self._counted, request, attempts.renewals))
+                except errors.EnlightenError as error:
+                    attempts.failures += 1
+                    attempts.lost = str(error) if _may_have_used(error) else attempts.lost
+                    pause = self.pause(error, attempts)
+                    if pause is None:
+                        raise
+                    failed(error, attempts.failures)
             await self.clock.sleep(pause)
 
     def pause(self, error: Exception, attempts: Attempts) -> float | None:
@@ -316,6 +353,8 @@ class TokenEndpoint:
         """
         if not isinstance(error, errors.EnlightenError) or not error.passing:
             return None
+        if attempts.renewals is not None and not attempts.renewals.may_repeat(error, attempts.began):
+            return None
         now, failures = self.clock.monotonic(), attempts.failures
         pause = self.retry.delay(failures, random.random())  # noqa: S311 - jitter, not a secret
         if error.retry_at is not None:
@@ -324,6 +363,22 @@ class TokenEndpoint:
             return pause if self.retry.allows(failures) and pause <= MAX_PAUSE_S else None
         length = self.timeout if isinstance(error, errors.RequestTimeout) else 0.0
         return pause if now + pause + length < attempts.until else None
+
+    async def _counted(
+        self, request: Callable[[], Coroutine[object, None, None]], renewals: Renewals | None
+    ) -> None:
+        """Send one request, and count what comes of it among the answers and failures of the service."""
+        began = self.clock.monotonic()
+        try:
+            await request()
+        except errors.EnlightenError as error:
+            if renewals is not None and is_outage(error):
+                await renewals.failed(error, began, self.retry.attempts)
+            elif renewals is not None:
+                await renewals.answered()
+            raise
+        if renewals is not None:
+            await renewals.answered()
 
     async def _request_once(
         self,

@@ -417,7 +417,7 @@ class Fetcher:
         provider, limiter = self.options.credentials, self.session.limiter
         while True:
             if segment.denied is not None or provider.current() is None:
-                await provider.refresh(segment.denied, self.deadline)
+                await provider.refresh(segment.denied, self.deadline, limiter.renewals)
                 segment.refreshed |= segment.denied is not None
                 segment.denied = None
             time_left = None if self.deadline is None else self._time_left(self.deadline)
@@ -618,7 +618,7 @@ class Fetcher:
             limiter.overloaded(grant)
         rest = response.retry_after or 0.0 if isinstance(response, Response) else 0.0
         attempts = self.session.retry.attempts
-        segment.repeatable = limiter.failed(grant, failure, request.path, attempts=attempts, rest=rest)
+        segment.repeatable = limiter.failed(failure, request.path, attempts=attempts, rest=rest)
 
     def _count_unanswered(
         self,

@@ -12,7 +12,7 @@ from attrs import Factory, define, field, frozen
 from enlighten_async.cache import IntervalCache
 from enlighten_async.clock import Clock
 from enlighten_async.errors import EnlightenError
-from enlighten_async.limiter import MAX_IN_FLIGHT, RANKS, Plan, Priority, RateLimiter
+from enlighten_async.limiter import MAX_IN_FLIGHT, RANKS, Plan, Priority, RateLimiter, Renewals
 from enlighten_async.query.hooks import Hooks
 from enlighten_async.query.in_flight import InFlight
 from enlighten_async.query.plan import QueryPlan
@@ -33,12 +33,18 @@ class CredentialsProvider(Protocol):
         """Return credentials that may be used now; `None` if `refresh` has to be awaited first."""
         ...
 
-    async def refresh(self, denied: Credentials | None = None, until: float | None = None) -> None:
+    async def refresh(
+        self,
+        denied: Credentials | None = None,
+        until: float | None = None,
+        renewals: Renewals | None = None,
+    ) -> None:
         """Make credentials current, once for all who wait for them.
 
         Args:
             denied: those which the service answered with 401; if others are current by now, these will do.
             until: the moment (monotonic) up to which it may be attempted again; `None`: a few times.
+            renewals: what lets the requests for it through, and counts their failures.
         """
         ...
 

@@ -14,6 +14,7 @@ from enlighten_async.errors import (
     RequestTimeout,
     ServerError,
     ServiceRetired,
+    Throttled,
     TransportError,
     Unavailable,
 )
@@ -21,6 +22,8 @@ from enlighten_async.limiter.outage import (
     CALM,
     MAX_REST_S,
     MAX_TARGETS,
+    RENEWAL,
+    TOKENS,
     Failure,
     Outage,
     target_of,
@@ -210,6 +213,40 @@ def test_who_cannot_wait_is_told_of_what_lasts(
     assert found == lasting
 
 
+def test_tokens_are_one_target_of_the_outage() -> None:
+    """Alone they close themselves; with another target, the service; their rest holds only them."""
+    assert not failed(*[TOKENS] * 4).closed(TOKENS, 1.0)
+    alone = failed(*[TOKENS] * 5)
+    assert alone.closed(TOKENS, 1.0)
+    assert alone.closed(A, 1.0) is None
+    assert alone.answered(A).closed(TOKENS, 1.0)
+    assert alone.renewed(2.0) == CALM
+    both = failed(TOKENS, TOKENS, A)
+    assert both.closed(B, 1.0)
+    assert both.closed(TOKENS, 1.0)
+    assert both.renewed(2.0) == CALM
+    resting = CALM.failed(TOKENS, BROKEN, 0.0, rest=900.0)
+    assert resting.closed(TOKENS, 899.0)
+    assert resting.closed(A, 1.0) is None
+    assert resting.closed(TOKENS, 901.0) is None
+
+
+def test_tokens_in_an_outage_of_the_rest_let_one_request_go() -> None:
+    """It tells whether the rest is well; if not, the next comes when it would have come."""
+    outage = failed(A, A, B)
+    assert outage.closed(TOKENS, 59.0)
+    probing = outage.sent(TOKENS, RENEWAL, 61.0)
+    assert probing.closed(C, 62.0)
+    renewed = probing.renewed(62.0)
+    assert renewed.closed(C, 62.0) is None
+    after = renewed.sent(C, 8, 62.0)
+    assert after.closed(A, 63.0)
+    assert after.service.next_at == outage.sent(C, 8, 62.0).service.next_at
+    # One that was under way before the outage began tells nothing.
+    assert outage.renewed(5.0) == outage
+    assert probing.unsent(RENEWAL, 62.0).closed(C, 62.0) is None
+
+
 def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
     """A moment that lies further ahead than it was set is not believed."""
     assert failed(A, A, B, now=1e6).closed(A, 1e6 - HOUR) is None
@@ -231,6 +268,7 @@ def test_few_targets_are_remembered() -> None:
         RequestTimeout("late", sent=True),
         DecodeError("cut"),
         ServiceRetired("ended", status=200),
+        Throttled("429: too many requests for tokens", status=429),
     ],
 )
 def test_a_refusal_is_the_failure_s_own_error(error: EnlightenError) -> None:

@@ -19,6 +19,7 @@ from enlighten_async import (
     EnlightenError,
     NotFound,
     Plan,
+    ReauthorizationRequired,
     RequestTimeout,
     RetryPolicy,
     ServerError,
@@ -27,6 +28,7 @@ from enlighten_async import (
     Unavailable,
 )
 from enlighten_async.emulator import Fault
+from enlighten_async.testing import EmulatorTokenStore
 from tests.world import World
 
 ALWAYS = float("inf")
@@ -481,3 +483,177 @@ async def test_every_class_is_refused_alike(world: World, priority: Any) -> None
     with pytest.raises(ServerError, match="not sent"):
         await client.with_options(priority=priority).summary(world.system)
     assert (world.emulator.counts.sent, world.clock.monotonic()) == (sent, began)
+
+
+# Tokens
+
+
+def of_accounts(world: World, client: EnlightenClient, count: int) -> list[EnlightenClient]:
+    """Return views of a client for so many accounts."""
+    return [client.with_options(user_id=f"account-{number}") for number in range(count)]
+
+
+async def ask_all(
+    world: World, views: list[EnlightenClient], count: int = 50, **options: Any
+) -> list[EnlightenError]:
+    """Let so many callers ask at once, and return what they were told."""
+    told: list[EnlightenError] = []
+    async with anyio.create_task_group() as tasks:
+        for number in range(count):
+            view = views[number % len(views)].with_options(**options)
+            tasks.start_soon(_told, view.with_options(max_age=0).summary(world.system), told)
+    return told
+
+
+TOKEN_OUTAGES: dict[str, tuple[Any, type[EnlightenError]]] = {
+    "503": ("503", ServerError),
+    "page": ("page-502", ServerError),
+    "reset": ("reset", TransportError),
+    "silence": ("silence", RequestTimeout),
+}
+
+
+@pytest.mark.parametrize("accounts", [1, 50])
+@pytest.mark.parametrize("sharing", ["one", "session", "state"])
+@pytest.mark.parametrize("kind", TOKEN_OUTAGES)
+async def test_tokens_are_part_of_the_outage(kind: str, sharing: str, accounts: int, tmp_path: Any) -> None:
+    """All need new tokens in an hour of outage: 8 requests at first, 20 in all; its end opens everything.
+
+    For one client, for two of one application, and for two that share no more than their files.
+    """
+    world, (form, error) = World(), TOKEN_OUTAGES[kind]
+    options: dict[str, Any] = {} if sharing == "one" else {"state": tmp_path / "state.db"}
+    store = EmulatorTokenStore(world.emulator)
+    applications = [world.oauth(tokens=store) for _ in range(2)]
+    applications = applications[: 2 if sharing == "state" else 1]
+    clients = [world.v4(plan=PLAN, oauth=each, **options) for each in applications]
+    if sharing == "session":
+        clients.append(world.v4(plan=PLAN, oauth=applications[0], **options))
+    views = [view for client in clients for view in of_accounts(world, client, accounts)]
+    assert await ask_all(world, views, len(views)) == []
+    await world.clock.sleep(DAY)
+    fault = Fault.outage(form)
+    world.emulator.inject(fault)
+    began, burst = world.clock.monotonic(), 0
+    while (since := world.clock.monotonic() - began) < HOUR:
+        asked = world.clock.monotonic()
+        told = await ask_all(world, views, 8 if burst else 50)
+        assert len(told) == (8 if burst else 50)
+        burst = burst or world.emulator.seen(fault)
+        assert {type(each) for each in told} == {error}
+        assert all(each.ends_query for each in told)
+        assert since < 900 or all(each.retry_at is not None for each in told)
+        assert world.clock.monotonic() - asked <= (35 if kind == "silence" else 10)
+        await world.clock.sleep(100)
+    assert burst <= 8 * len(clients)
+    assert world.emulator.seen(fault) <= 20
+    world.emulator.faults.clear()
+    await world.clock.sleep(360)
+    assert await ask_all(world, views[:1], 1) == []
+    assert await ask_all(world, views) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accounts", [1, 20])
+@pytest.mark.parametrize("kind", ["503", "silence"])
+async def test_a_day_of_outage_for_tokens(kind: str, accounts: int) -> None:
+    """45 requests at the most, and its end is noticed within an hour."""
+    world, (form, _) = World(), TOKEN_OUTAGES[kind]
+    views = of_accounts(world, world.v4(plan=PLAN), accounts)
+    assert await ask_all(world, views, len(views)) == []
+    await world.clock.sleep(DAY)
+    fault = Fault.outage(form)
+    world.emulator.inject(fault)
+    began = world.clock.monotonic()
+    while world.clock.monotonic() - began < DAY:
+        await ask_all(world, views, 20)
+        await world.clock.sleep(60)
+    assert world.emulator.seen(fault) <= 45
+    world.emulator.faults.clear()
+    ended = world.clock.monotonic()
+    while await ask_all(world, views, 20):
+        await world.clock.sleep(30)
+    assert world.clock.monotonic() - ended <= HOUR
+
+
+async def test_a_token_that_lasts_is_used_in_an_outage_of_the_token_endpoint() -> None:
+    """Also when it should have been renewed by now; once it has ended nothing is sent but probes."""
+    world = World()
+    client = world.v4(plan=PLAN)
+    other = client.with_options(user_id="other")
+    views = of_accounts(world, client, 5)
+    assert await ask_all(world, views, 5) == []
+    await world.clock.sleep(DAY - 250)
+    assert await ask_all(world, [other], 1) == []  # logs in now
+    fault = Fault.outage("503", path="/oauth/token")
+    world.emulator.inject(fault)
+    for _ in range(4):
+        assert await ask_all(world, views, 20) == []
+        assert await ask_all(world, views, 20, max_wait=5) == []
+        await world.clock.sleep(50)
+    assert 1 <= world.emulator.seen(fault) <= 10
+    await world.clock.sleep(60)
+    for _ in range(5):
+        told = await ask_all(world, views, 20)
+        assert {type(each) for each in told} == {ServerError}
+        assert len(told) == 20
+        assert await ask_all(world, [other], 5) == []
+        await world.clock.sleep(60)
+    assert world.emulator.seen(fault) <= 15
+
+
+@pytest.mark.parametrize("accounts", [1, 20])
+async def test_tokens_do_not_keep_the_end_of_an_outage_secret(accounts: int) -> None:
+    """Where only the API fails, a renewal is followed by the request that it is for, and not by a refusal."""
+    world = World()
+    views = of_accounts(world, world.v4(plan=PLAN), accounts)
+    assert await ask_all(world, views, len(views)) == []
+    break_down(world, "503")
+    await ask_all(world, views)
+    await world.clock.sleep(DAY)
+    sent, tokens = world.emulator.counts.sent, world.emulator.counts.tokens["refresh_token"]
+    for _ in range(3):
+        assert len(await ask_all(world, views)) == 50
+        await world.clock.sleep(HOUR)
+    assert world.emulator.counts.sent - sent == 3
+    assert 1 <= world.emulator.counts.tokens["refresh_token"] - tokens <= max(3, accounts)  # they work
+    world.emulator.faults.clear()
+    await ask_all(world, views)
+    assert await ask_all(world, views) == []
+
+
+async def test_a_refused_login_is_no_outage() -> None:
+    """A verdict about one account is an answer: the others get their tokens."""
+    world = World()
+    views = of_accounts(world, world.v4(plan=PLAN), 20)
+    assert await ask_all(world, views, len(views)) == []
+    await world.clock.sleep(DAY)
+    grant = Fault(status=400, body='{"error": "invalid_grant"}', path="/oauth/token", times=10)
+    world.emulator.inject(grant)
+    told = await ask_all(world, views, 20)
+    assert {type(each) for each in told} == {ReauthorizationRequired}
+    assert len(told) == 10
+
+
+async def test_a_retry_after_of_the_token_endpoint_holds_tokens_only() -> None:
+    """A short one is waited out, of a longer one everybody is told."""
+    world = World()
+    client = world.v4(plan=PLAN)
+    views, other = of_accounts(world, client, 1), client.with_options(user_id="other")
+    assert await ask_all(world, views, 1) == []
+    await world.clock.sleep(DAY)
+    assert await ask_all(world, [other], 1) == []
+    world.emulator.inject(Fault.outage("503", retry_after=15, path="/oauth/token", times=1))
+    began = world.clock.monotonic()
+    assert await ask_all(world, views) == []
+    assert world.clock.monotonic() - began == pytest.approx(15, abs=1)
+    await world.clock.sleep(DAY - 500)
+    fault = Fault.outage("503", retry_after=900, path="/oauth/token")
+    world.emulator.inject(fault)
+    await world.clock.sleep(500)
+    for _ in range(3):
+        told = await ask_all(world, views)
+        assert all(each.retry_at is not None for each in told)
+        assert len(told) == 50
+        await world.clock.sleep(200)
+    assert world.emulator.seen(fault) == 1

@@ -23,7 +23,7 @@ from enlighten_async.api.series import LearnedSpans
 from enlighten_async.api.single import SinglePlan, readings_plan, system_plan
 from enlighten_async.api.v2 import series
 from enlighten_async.errors import EnlightenError, InputError
-from enlighten_async.limiter import Plan
+from enlighten_async.limiter import Plan, Renewals
 from enlighten_async.models.systems import SystemsPage
 from enlighten_async.query.plan import AnswerPlan, QueryPlan
 from enlighten_async.transport import Credentials, Secret
@@ -67,7 +67,12 @@ class StaticCredentials:
         """Return the credentials."""
         return self.credentials
 
-    async def refresh(self, denied: Credentials | None = None, until: float | None = None) -> None:
+    async def refresh(
+        self,
+        denied: Credentials | None = None,
+        until: float | None = None,
+        renewals: Renewals | None = None,
+    ) -> None:
         """Leave them as they are."""
 
     def hearing(self, until: float | None) -> AbstractContextManager[None]:
