@@ -27,6 +27,9 @@ from enlighten_async.wire import Params
 
 HOUR = 3_600
 
+LONGEST_DAY_S = DAY + HOUR
+"""Seconds of the longest local day, on which clocks are set back."""
+
 MARGIN = HOUR
 """Seconds kept from the limit of retention, which moves on while a request waits for its turn."""
 
@@ -104,6 +107,8 @@ class SeriesLimits:
     """What is said (404, lower case) of a system that has no such device; empty if nothing is."""
     knows_today: bool = True
     """Whether the service answers the system's own today where no range is given."""
+    begun: int | None = None
+    """When the system's own today began, where that is known; of an answer for which no range was given."""
 
     def cheaper(self, window: Window) -> str:
         """Return a query that costs less than this one for a window, in words; empty: none is known."""
@@ -111,11 +116,6 @@ class SeriesLimits:
         if daily is None or window.seconds <= max(self.span, 7 * DAY):
             return ""
         return f"one {daily} request has a value for each day"
-
-    @property
-    def longest(self) -> int:
-        """Seconds that the rows of one response may span; the service's own today may have 25 hours."""
-        return max(self.span, DAY + HOUR)
 
     def oldest(self, now: float) -> int:
         """Return the moment from which on the service still has data, on the grid, with a margin."""

@@ -18,8 +18,8 @@ import msgspec
 from attrs import define, evolve, field
 from msgspec.structs import replace
 
-from enlighten_async.api.decode import UNREAD_FIGURES, decode_error, warn_incomplete, warn_of
-from enlighten_async.api.ranges import HOUR, SeriesLimits
+from enlighten_async.api.decode import UNREAD_FIGURES, warn_incomplete, warn_of
+from enlighten_async.api.ranges import HOUR, LONGEST_DAY_S, SeriesLimits
 from enlighten_async.models.coverage import (
     Coverage,
     Gap,
@@ -31,7 +31,7 @@ from enlighten_async.models.coverage import (
     nothing_missing,
 )
 from enlighten_async.models.intervals import Meta
-from enlighten_async.windows import END_OF_SECONDS, Window, as_datetime, floor
+from enlighten_async.windows import DAY, END_OF_SECONDS, Window, as_datetime, floor
 from enlighten_async.wire import Response
 
 Epoch = Annotated[int, msgspec.Meta(ge=0, lt=END_OF_SECONDS)]
@@ -87,6 +87,9 @@ R = TypeVar("R", bound=RawRow)
 V = TypeVar("V", bound=msgspec.Struct)
 
 _END = attrgetter("end_at")
+
+MAX_LONE_ROWS = 3
+"""Rows before a long break, where it is not known when the day began, that may be of the day before."""
 
 FINER_GRIDS_S = frozenset({60, 300})
 """Seconds of intervals that rows may have in place of longer ones."""
@@ -227,6 +230,15 @@ class RequestedRange:
         """
         self.left_out, self.unplaced = True, self.unplaced or unplaced
         self.notes.append(f"{what} were left out")
+
+    def doubt(self, what: str) -> None:
+        """Note that the answer is not complete, as its range may not be the one that was asked for.
+
+        Args:
+            what: description of the rows that tell so; they are kept.
+        """
+        self.left_out = self.unplaced = True
+        self.notes.append(f"{what} were kept")
 
     def note_unread(self, names: Sequence[str]) -> None:
         """Note values beside the rows that cannot be read, by their names: they are null."""
@@ -374,11 +386,10 @@ def requested_range(
     ends: Sequence[int],
     response: Response,
 ) -> RequestedRange:
-    """Return the range that was asked for, or the one an answer spans where it was left to the service."""
+    """Return the range that was asked for, or that of today's rows where it was left to the service."""
     declared = None if body.end_at is None else floor(body.end_at, limits.grid)
     if window is None:
-        window = _declared_range(limits, body, ends) or _spanned(limits, ends, response)
-        return RequestedRange(limits, window, window.end)
+        return _todays_range(limits, body, sorted(set(ends)), response.date)
     longest = window.start + limits.span if limits.may_overrun else 0
     if limits.cut != "declared" or declared is None:
         return RequestedRange(limits, window, longest)
@@ -395,23 +406,79 @@ def _by_now(limits: SeriesLimits, end: int, response: Response) -> bool:
     return response.date is None or end + 2 * limits.grid >= response.date
 
 
+def _todays_range(
+    limits: SeriesLimits, body: RawBody, ends: Sequence[int], date: float | None
+) -> RequestedRange:
+    """Return the range of an answer for which none was given: of no more than a day, the system's today.
+
+    Args:
+        limits: the service's limits of the series.
+        body: the answer, but for its rows.
+        ends: the ends of its rows, each once, in order; those beyond the range are left out later.
+        date: the service's time of the answer, epoch seconds, where it is known.
+    """
+    declared, lone = _declared_range(limits, body, ends), 0
+    window, grid = declared or Window(0, 0), limits.grid
+    if declared is None and ends:
+        todays = _todays(limits, ends, date) or _fullest_day(ends)
+        window = Window(ceil(todays[0], grid) - grid, ceil(todays[-1], grid))
+        lone = _lone(limits, todays) if limits.begun is None else 0
+    range_ = RequestedRange(limits, window, window.end)
+    if lone:
+        range_.doubt("rows so long before all others that they may be of the day before")
+    elif window.seconds and not _is_today(window, limits.begun, date):
+        range_.doubt("rows of another day than that of the answer")
+    return range_
+
+
+def _todays(limits: SeriesLimits, ends: Sequence[int], date: float | None) -> Sequence[int]:
+    """Return the ends that may be of the system's today, by the service's time; none where that is not known.
+
+    Where it is known when today began, rows before it may be of today if they lead to it without a break:
+    the service may count its days by another clock.
+    """
+    if date is None:
+        return ()
+    todays = [end for end in ends if date - LONGEST_DAY_S < end <= date + 2 * limits.grid]
+    begun = limits.begun or 0
+    for place in range(len(todays) - 1, 0, -1):
+        if todays[place - 1] < begun and todays[place] - todays[place - 1] > HOUR:
+            return todays[place:]
+    return todays
+
+
+def _is_today(window: Window, begun: int | None, date: float | None) -> bool:
+    """Tell whether a range is of the system's today, as far as that is known."""
+    if date is None:
+        return True
+    return window.start < date and window.end >= (date - LONGEST_DAY_S if begun is None else begun)
+
+
+def _fullest_day(ends: Sequence[int]) -> Sequence[int]:
+    """Return as many ends as lie within a day; of several days the latest."""
+    first, best = 0, range(1)
+    for last, end in enumerate(ends):
+        while end - ends[first] >= LONGEST_DAY_S:
+            first += 1
+        if last + 1 - first >= len(best):
+            best = range(first, last + 1)
+    return ends[best.start : best.stop]
+
+
+def _lone(limits: SeriesLimits, ends: Sequence[int]) -> int:
+    """Return the number of ends, if few, before a break so long that they may be of the day before."""
+    longest = HOUR if limits.dense else DAY // 2  # a night may be without rows
+    for place, (one, other) in enumerate(pairwise(ends[: MAX_LONE_ROWS + 1]), 1):
+        if other - one > longest and 2 * place < len(ends):
+            return place
+    return 0
+
+
 def _declared_range(limits: SeriesLimits, body: RawBody, ends: Sequence[int]) -> Window | None:
-    """Return the range that an answer declares, if the service allows it and some of its rows lie in it."""
+    """Return the range that an answer declares, if it is of a day at most and some of its rows lie in it."""
     if body.start_at is None or body.end_at is None:
         return None
     window = Window(floor(body.start_at, limits.grid), floor(body.end_at, limits.grid))
-    if not 0 <= window.end - window.start <= limits.longest:
+    if not 0 <= window.end - window.start <= LONGEST_DAY_S:
         return None
     return window if not ends or any(window.start < end <= window.end for end in ends) else None
-
-
-def _spanned(limits: SeriesLimits, ends: Sequence[int], response: Response) -> Window:
-    """Return the range from the first row to the last, on the grid."""
-    first, last = ceil(min(ends, default=0), limits.grid), ceil(max(ends, default=0), limits.grid)
-    window = Window(first - limits.grid, last) if ends else Window(0, 0)
-    if window.seconds > limits.longest:
-        hours = limits.longest // HOUR
-        raise decode_error(
-            response, "$.intervals", f"the rows of one answer lie more than {hours} hours apart"
-        )
-    return window

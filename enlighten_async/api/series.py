@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from attrs import Factory, define, evolve, field, frozen
 
 from enlighten_async.api.error_bodies import FUTURE_RANGE, INVALID_RANGE, longest_range, says_no_device
-from enlighten_async.api.ranges import HOUR, Range, SeriesLimits, TimeRange
+from enlighten_async.api.ranges import HOUR, LONGEST_DAY_S, Range, SeriesLimits, TimeRange
 from enlighten_async.cache import SeriesIndex, split_window_by_week
 from enlighten_async.errors import APIError, EnlightenError, RangeError, Unavailable
 from enlighten_async.models.coverage import Coverage, Gap, Reason, data_begins, explained
@@ -204,9 +204,11 @@ class SeriesRequests(Generic[S]):
         )
 
     def read(self, response: Response, window: Window | None) -> S:
-        """Return the rows of a response within a window; `None`: all of them."""
-        endpoint = self.endpoint
-        return endpoint.decode(endpoint.limits, response, self.system_id, window, **endpoint.attributes)
+        """Return the rows of a response within a window; `None`: those of the system's own today."""
+        endpoint, limits = self.endpoint, self.endpoint.limits
+        if window is None and response.date is not None and (today := self._today(response.date)).seconds:
+            limits = evolve(limits, begun=today.start)
+        return endpoint.decode(limits, response, self.system_id, window, **endpoint.attributes)
 
     def empty(self, gaps: Sequence[Gap], window: Window, until: float | None = None) -> S:
         """Return an answer without rows, with these gaps; `until` is how far the system had reported."""
@@ -355,7 +357,7 @@ class SeriesRequests(Generic[S]):
             return None
         limits = self.endpoint.limits
         start, end = floor(error.start_at, limits.grid), floor(error.end_at, limits.grid)
-        return Window(start, end) if 0 <= end - start <= limits.longest else None
+        return Window(start, end) if 0 <= end - start <= LONGEST_DAY_S else None
 
 
 @frozen

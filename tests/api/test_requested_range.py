@@ -23,7 +23,6 @@ from enlighten_async.api.requested_range import (
     flat,
     requested_range,
 )
-from enlighten_async.errors import DecodeError
 from enlighten_async.models import Reason
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Response
@@ -110,11 +109,95 @@ def test_without_a_window_an_answer_tells_its_range(
     assert requested_range(SILENT, None, told, times(*ends), LATER).window == expected
 
 
-def test_rows_too_far_apart_are_no_answer() -> None:
-    """A day of 25 hours is the longest."""
-    assert requested_range(SILENT, None, body(), times(1, 100), LATER).window.seconds == 25 * HOUR
-    with pytest.raises(DecodeError, match="more than 25 hours"):
-        requested_range(SILENT, None, body(), times(1, 101), LATER)
+MIDNIGHT = START // DAY * DAY
+NOON = MIDNIGHT + DAY // 2
+DENSE, SPARSE = SILENT, evolve(SILENT, dense=False)
+
+
+def hours(*of_the_day: float) -> list[int]:
+    """Return moments by their hours since midnight."""
+    return [MIDNIGHT + int(hour * HOUR) for hour in of_the_day]
+
+
+MORNING = hours(*[hour / 4 for hour in range(1, 48)])
+"""Ends from midnight to noon."""
+
+
+@pytest.mark.parametrize(
+    ("limits", "known", "date", "ends", "first", "last", "whole"),
+    [
+        (DENSE, True, NOON, MORNING, 0, 11.75, True),
+        (DENSE, False, NOON, MORNING, 0, 11.75, True),
+        (DENSE, False, None, MORNING, 0, 11.75, True),
+        (DENSE, True, NOON, [], None, None, True),
+        # Rows of other days are no part of the range.
+        (DENSE, True, NOON, hours(-48) + MORNING, 0, 11.75, True),
+        (DENSE, False, NOON, hours(-48) + MORNING, 0, 11.75, True),
+        (DENSE, False, None, hours(-48) + MORNING, 0, 11.75, True),
+        (DENSE, True, NOON, [*MORNING, *hours(36)], 0, 11.75, True),
+        (DENSE, True, NOON, [*MORNING, *hours(14)], 0, 11.75, True),
+        (DENSE, False, NOON, [900, *MORNING], 0, 11.75, True),
+        # Neither are those of the evening before, where it is known when today began.
+        (DENSE, True, NOON, hours(-5) + MORNING, 0, 11.75, True),
+        (SPARSE, True, NOON, hours(-8, -7.75, -7.5) + hours(6, 6.25, 11), 5.75, 11, True),
+        # The service's day may begin at another time than ours: its rows lead to midnight.
+        (DENSE, True, NOON, hours(-1, -0.75, -0.5, -0.25, 0) + MORNING, -1.25, 11.75, True),
+        (DENSE, True, NOON, hours(0) + MORNING, -0.25, 11.75, True),
+        # Else few rows before a long break make it doubtful; a night without rows does not.
+        (DENSE, False, NOON, hours(-5) + MORNING, -5.25, 11.75, False),
+        (DENSE, False, NOON, hours(-6, -5.75, -5) + MORNING, -6.25, 11.75, False),
+        (DENSE, False, NOON, hours(0.25, 3) + MORNING[12:], 0, 11.75, False),
+        (DENSE, False, NOON, hours(-3, -2.75, -2.5, -2.25) + MORNING, -3.25, 11.75, True),
+        (SPARSE, False, NOON, hours(-5) + hours(6, 6.25, 11), -5.25, 11, True),
+        (SPARSE, False, NOON, hours(-10) + hours(6, 6.25, 11), -10.25, 11, False),
+        # All of another day: by a wrong time, or by a mistake of the service.
+        (DENSE, True, NOON + 10 * DAY, MORNING, 0, 11.75, False),
+        (DENSE, False, NOON + 10 * DAY, MORNING, 0, 11.75, False),
+        (DENSE, False, NOON - 10 * DAY, MORNING, 0, 11.75, False),
+        (DENSE, True, MIDNIGHT + DAY + 1200, MORNING, 0, 11.75, False),
+        # A day may have 25 hours, and no more.
+        (DENSE, False, MIDNIGHT + 25 * HOUR, hours(*[hour / 4 for hour in range(1, 101)]), 0, 25, True),
+        (DENSE, False, None, hours(*[hour / 4 for hour in range(1, 102)]), 0.25, 25.25, True),
+    ],
+)
+def test_without_a_window_the_range_is_of_the_systems_today(
+    limits: SeriesLimits,
+    known: bool,
+    date: float | None,
+    ends: list[int],
+    first: float | None,
+    last: float | None,
+    whole: bool,
+) -> None:
+    """As far as it is known when that began; never of days that were not asked for."""
+    begun = None if date is None or not known else MIDNIGHT + (int(date) - MIDNIGHT) // DAY * DAY
+    told = evolve(LATER, date=date)
+    range_ = requested_range(evolve(limits, begun=begun), None, body(), ends, told)
+    expected = Window(0, 0) if first is None or last is None else Window(*hours(first, last))
+    assert (range_.window, not range_.left_out) == (expected, whole)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "whole", "expected"),
+    [
+        (0, 12, True, (0, 12)),
+        (-1, 24, True, (-1, 24)),
+        (-5.5 * 24, 12, True, (0, 11.75)),
+        (-48, -24, True, (0, 11.75)),
+        (0, 48, True, (0, 11.75)),
+    ],
+)
+def test_a_declared_range_is_of_a_day_at_most(
+    start: float,
+    end: float,
+    whole: bool,
+    expected: tuple[float, float],
+) -> None:
+    """Where none was asked for; a longer one is not believed."""
+    first, last = hours(start, end)
+    told = body(start_at=first, end_at=last)
+    range_ = requested_range(TOLD, None, told, MORNING, evolve(LATER, date=NOON))
+    assert (range_.window, not range_.left_out) == (Window(*hours(*expected)), whole)
 
 
 @pytest.mark.parametrize(

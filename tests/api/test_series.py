@@ -432,8 +432,7 @@ def test_today_before_the_first_report_is_named_by_the_refusal(sample: Sample) -
     told = {"start_at": start, "end_at": start + 25 * HOUR, "last_interval": start - 900}
     part = refused(sample, None, 422, {"reason": RANGE, **told})
     assert part.coverage.gaps() == (Gap(Window(start, start + 25 * HOUR), Reason.NOT_REPORTED_YET),)
-    longest = sample.kind.limits.longest
-    unlikely = refused(sample, None, 422, {"reason": RANGE, **told, "end_at": start + longest + 900})
+    unlikely = refused(sample, None, 422, {"reason": RANGE, **told, "end_at": start + 25 * HOUR + 900})
     assert unlikely.window.seconds <= DAY
     assert [gap.reason for gap in unlikely.coverage.gaps()] == [Reason.NOT_REPORTED_YET]
 
@@ -551,12 +550,38 @@ def test_an_answer_of_another_system(sample: Sample) -> None:
         assert caught.value.path == "$.system_id"
 
 
+STRAYS: tuple[float, ...] = (-2 * DAY, -5.5 * DAY, -6.5 * DAY, -40 * DAY, 900 - NOW, 2 * DAY, 40 * DAY)
+"""Seconds from now to a row that is not of today."""
+
+
 @each
-def test_rows_that_lie_too_far_apart(sample: Sample) -> None:
-    """Where the range is left to the service, they would be of another time."""
-    body = sample.body([W.start, W.start + sample.kind.limits.longest])
-    with pytest.raises(DecodeError, match="hours apart"):
-        sample.ask().request(None).decode(answer(body))
+@pytest.mark.parametrize(
+    ("zone", "away"),
+    [(zone, away) for zone in (None, "Europe/Berlin") for away in STRAYS] + [("Europe/Berlin", -24.5 * HOUR)],
+)
+def test_a_stray_row_leaves_todays_range_as_it_is(
+    sample: Sample, away: float, zone: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the range is left to the service: the rows of today are kept, and the answer is not complete.
+
+    A row of the evening before is told from today's where it is known when today began.
+    """
+    now = int(NOW) // 900 * 900
+    whole = Window(now - 10 * HOUR, now)
+    ends = sample.ends(whole)
+    stray = int(now + away) // 900 * 900
+    asked = sample.ask() if zone is None else sample.ask(zone)
+    part = asked.request(None).decode(answer(sample.body([stray, *ends]), date=NOW))
+    assert (part.window, len(part.intervals)) == (Window(ends[0] - sample.kind.limits.grid, now), len(ends))
+    assert (part.coverage.complete, {gap.reason for gap in part.coverage.gaps()}) == (
+        False,
+        {Reason.LEFT_OUT},
+    )
+    assert len([each for each in caplog.records if "not complete" in each.message]) == 1
+    moved = sample.body([*ends[:5], stray, *ends[6:]])
+    part = asked.request(None).decode(answer(moved, date=NOW))
+    assert len(part.intervals) == len(ends) - 1
+    assert [(gap.window.end, gap.reason) for gap in part.coverage.gaps()] == [(ends[5], Reason.LEFT_OUT)]
 
 
 @each

@@ -114,6 +114,7 @@ def _device(
 ) -> MicroTelemetry:
     """Return one of the listed devices, for the range that the whole of the answer is for."""
     own = RequestedRange(range_.limits, range_.window, range_.until)
+    own.left_out, own.unplaced, own.notes = range_.left_out, range_.unplaced, [*range_.notes]
     if null:
         own.leave_out_nulls(body)
     rows, ends = own.align(rows, [row.end_at for row in rows])
