@@ -14,6 +14,7 @@ from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import InputError
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.follow import Follower
+from enlighten_async.fleet.leases import LEASE, Keeper, kept
 from enlighten_async.fleet.plan import FleetPlan, FleetSystem, KeyShare, budget_of, fleet_plan, key_of
 from enlighten_async.fleet.schedule import MEAN_DAYLIGHT_S
 from enlighten_async.fleet.sinks import Sink
@@ -132,25 +133,37 @@ class Fleet:
             if once and not ready:
                 return
 
-    async def run(self, sink: Sink, *, once: bool = False) -> None:
+    async def run(self, sink: Sink, *, once: bool = False, lease: timedelta | None = None) -> None:
         """Poll the systems when they are due, and have a sink keep what changes; for ever.
 
         It goes on where the sink's cursors are. While a sink cannot write, nothing is polled. Cancelled, it
         has the sink write what is paid for, for 10 seconds at the most.
 
+        Where the client's state is in PostgreSQL, any number of processes may run the same fleet, on any
+        machines: each holds leases on its share of the systems.
+
         Args:
             sink: the keeper of rows and cursors.
             once: end when nothing is due any more, for programs that a timer starts.
+            lease: with a state in PostgreSQL, for how long nobody polls the systems of a machine that died;
+                by default 30 seconds.
 
         Raises:
-            InputError: nothing is cached by a client, there are no systems, or the sink refuses.
+            InputError: nothing is cached by a client, there are no systems, the sink refuses, or another
+                process follows the fleet with the same state file.
             EnlightenError: a list could not be had: one of those that `Query` lists.
         """
         follower = await self._follower(await sink.cursors(self._series))
+        async with kept(self._clients, follower, self._series, sink, lease or LEASE) as keeper:
+            await self._keep(follower, keeper, once=once)
+
+    async def _keep(self, follower: Follower, sink: Keeper, *, once: bool) -> None:
+        """Make the polls, and have what they bring kept."""
         while True:
+            await sink.settle()
             try:
                 if not once:
-                    await follower.wait()
+                    await follower.wait(sink.longest_wait)
                 await follower.poll_due()
             except anyio.get_cancelled_exc_class():
                 with anyio.move_on_after(DRAIN_S, shield=True):
@@ -162,7 +175,7 @@ class Fleet:
             elif once:
                 return
 
-    async def _write(self, sink: Sink, changes: Sequence[Change]) -> None:
+    async def _write(self, sink: Keeper, changes: Sequence[Change]) -> None:
         """Have changes written, however long that takes."""
         failed = False
         while True:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -67,12 +68,34 @@ class Follower:
         """Return the service's time, epoch seconds."""
         return self._systems[0].client._session.limiter.now()
 
-    async def wait(self) -> None:
-        """Wait until a poll is due, or a day begins."""
+    async def wait(self, at_most: float = inf) -> None:
+        """Wait until a poll is due, or a day begins; so many seconds at the most."""
         await self._plan_day()
-        while self._systems and (wait := self._next_at() - self.now()) > 0:
-            await self._systems[0].client._session.clock.sleep(wait)
+        if (wait := self._next_at() - self.now()) > 0:
+            await self._systems[0].client._session.clock.sleep(min(wait, at_most))
             await self._plan_day()
+
+    def hold(self, which: Callable[[int], bool], since: Mapping[int, datetime]) -> None:
+        """Poll systems from now on.
+
+        Args:
+            which: tells them by their numbers.
+            since: up to when they are held.
+        """
+        now = self.now()
+        for number, member in enumerate(self.roster.members):
+            if which(member.system_id):
+                until = since.get(member.system_id)
+                self.roster.hold(number, None if until is None else until.timestamp(), now)
+
+    def let_go(self, which: Callable[[int], bool]) -> None:
+        """Poll systems no more, until they are held again; what is under way goes on.
+
+        Args:
+            which: tells them by their numbers.
+        """
+        for member in self.roster.members:
+            member.held = member.held and not which(member.system_id)
 
     def _next_at(self) -> float:
         """Return when there is something to do, epoch seconds."""

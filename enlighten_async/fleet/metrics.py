@@ -17,6 +17,7 @@ from enlighten_async.errors import InputError
 from enlighten_async.export.frames import load
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks import Sink
+from enlighten_async.fleet.sinks.base import write_fenced
 from enlighten_async.models import QuotaStatus
 from enlighten_async.query import ResponseEvent
 
@@ -90,11 +91,12 @@ class FleetMetrics:
         self.until.update((system_id, until.timestamp()) for system_id, until in found.items())
         return found
 
-    async def write(self, changes: Sequence[Change]) -> None:
+    async def write(self, changes: Sequence[Change], *, fence: int | None = None) -> None:
         """Let the sink write, and count what it has written.
 
         Args:
             changes: the changes.
+            fence: as for `FencedSink.write`.
 
         Raises:
             EnlightenError: see the sink.
@@ -104,7 +106,7 @@ class FleetMetrics:
         self.writes += 1
         self.failed_writes += 1
         try:
-            await self.sink.write(changes)
+            await write_fenced(self.sink, changes, fence)
         finally:
             self.write_seconds += self.clock.monotonic() - begin
         self.failed_writes -= 1

@@ -81,6 +81,8 @@ class Member:
     """Polls in a row that failed."""
     away_until: float = -inf
     """Up to when nothing is asked about it, epoch seconds."""
+    held: bool = True
+    """Whether this process polls it; else another one does, from the same budget."""
     day_phase: float = field(init=False)
     """Its own number for its share of a day."""
 
@@ -199,7 +201,7 @@ class Roster:
     def _plan(self, number: int, day: float, now: float, *, first: bool) -> None:
         """Add the moments of a member."""
         member = self.members[number]
-        if member.key not in self.keys:
+        if member.key not in self.keys or not member.held:
             return
         rates = self.keys[member.key]
         past: list[float] = []
@@ -213,6 +215,19 @@ class Roster:
                     self._push(each, number, completes=each == moments[-1])
         if past and (not first or member.misses(past[-1])):
             self._push(now, number, completes=True)
+
+    def hold(self, number: int, until: float | None, now: float) -> None:
+        """Poll a member from now on.
+
+        Args:
+            number: the member's.
+            until: up to when it is held, epoch seconds; `None`: not at all.
+            now: the time, epoch seconds.
+        """
+        member = self.members[number]
+        member.held, member.until = True, until
+        if self.day is not None:
+            self._plan(number, self.day, now, first=True)
 
     def _push(self, at: float, number: int, *, completes: bool) -> None:
         heapq.heappush(self._heap, Ask(at, number, completes))
@@ -229,7 +244,7 @@ class Roster:
             member, closed = self.members[ask.member], self.keys[self.members[ask.member].key].closed_until
             if closed > now:
                 self._push(closed, ask.member, completes=ask.completes)
-            elif member.away_until <= now and (member.polled < ask.at or member.failures):
+            elif member.held and member.away_until <= now and (member.polled < ask.at or member.failures):
                 member.polled = now
                 return ask
         return None

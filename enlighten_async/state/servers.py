@@ -247,6 +247,23 @@ POSTGRES_MIGRATIONS = (
     """,
     # The tokens of accounts, by the account's name in UTF-8: a JSON object, as `Tokens.reveal` has it.
     "CREATE TABLE enlighten_tokens (account bytea PRIMARY KEY, tokens text NOT NULL)",
+    # The leases of fleets on their shards, and the processes that share a fleet.
+    """
+    CREATE TABLE enlighten_leases (
+        fleet text NOT NULL,
+        shard integer NOT NULL,
+        worker text NOT NULL DEFAULT '',
+        fence bigint NOT NULL DEFAULT 0,
+        until timestamptz NOT NULL DEFAULT '-infinity',
+        PRIMARY KEY (fleet, shard)
+    );
+    CREATE TABLE enlighten_workers (
+        fleet text NOT NULL,
+        worker text NOT NULL,
+        until timestamptz NOT NULL,
+        PRIMARY KEY (fleet, worker)
+    )
+    """,
 )
 """The statements of each step. A released step is never changed: new ones are appended."""
 

@@ -106,7 +106,10 @@ class RedisServer:
         self.kill()
 
 
-TABLES = [f"enlighten_{name}" for name in ("meta", "texts", "series", "stretches", "replies", "tokens")]
+TABLES = [
+    f"enlighten_{name}"
+    for name in ("meta", "texts", "series", "stretches", "replies", "tokens", "leases", "workers")
+]
 """The tables in PostgreSQL."""
 
 

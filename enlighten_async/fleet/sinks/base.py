@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -83,6 +84,27 @@ class FencedSink(Sink, Protocol):
 
 class ReaderGone(EnlightenError):
     """Nobody reads a stream any more: there is nothing to wait for."""
+
+
+def takes_fence(sink: Sink) -> bool:
+    """Tell whether a sink can be written by several processes with leases."""
+    return "fence" in inspect.signature(sink.write).parameters
+
+
+async def write_fenced(sink: Sink, changes: Sequence[Change], fence: int | None) -> None:
+    """Have a sink keep changes, with a fence where it takes one.
+
+    Args:
+        sink: the sink.
+        changes: the changes.
+        fence: as for `FencedSink.write`.
+
+    Raises:
+        StaleFence: as for `FencedSink.write`.
+        OSError: as for `Sink.write`.
+    """
+    write: Any = sink.write
+    await (write(changes, fence=fence) if takes_fence(sink) else write(changes))
 
 
 class StaleFence(EnlightenError):

@@ -237,7 +237,8 @@ async def test_counts_of_an_older_release_are_kept(database: PostgresServer, sho
     async with client(shop, database) as one:
         await one.summary(1765)
     await database.execute(
-        "DROP TABLE enlighten_series, enlighten_stretches, enlighten_replies, enlighten_tokens"
+        "DROP TABLE enlighten_series, enlighten_stretches, enlighten_replies, enlighten_tokens, "
+        "enlighten_leases, enlighten_workers"
     )
     await database.execute("UPDATE enlighten_meta SET value = '1' WHERE name = 'version'")
     async with client(shop, database) as newer:
