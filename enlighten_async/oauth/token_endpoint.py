@@ -53,6 +53,8 @@ _GRANT_ERROR = "invalid_grant"
 """The one error code by which a grant has ended (RFC 6749, 5.2)."""
 _CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
 """Those by which the application is not accepted."""
+_VERDICTS = _CLIENT_ERRORS | {_GRANT_ERROR}
+"""All that end a login, under whatever status."""
 
 _PERSONAL = re.compile(r"\S+@\S+|\beyJ[\w.~+/=-]+|[\w~+=-]{24,}[\w.~+=-]*")
 """E-mail addresses, JWTs, and texts that are long enough to be another token."""
@@ -175,7 +177,7 @@ def parse_tokens(response: Response, now: float) -> Tokens | errors.DecodeError:
 def error_for(
     response: Response, redactor: Redactor, grant_error: Callable[[OAuthError], errors.EnlightenError]
 ) -> errors.EnlightenError | None:
-    """Return the error of an answer; `None` for status 200.
+    """Return the error of an answer; `None` for status 200, unless that holds a verdict in place of tokens.
 
     A grant has ended, or an application is unknown, only where OAuth's code says so. A gateway that is
     overloaded or being repaired answers with 400, 401 and web pages too: these pass.
@@ -185,10 +187,9 @@ def error_for(
         redactor: masks what was sent.
         grant_error: makes the error for a grant that is not accepted.
     """
-    status = response.status
-    if status == 200:
+    status, answer = response.status, _oauth_error(response, redactor)
+    if status == 200 and ("access_token" in _json_object(response.body) or answer.error not in _VERDICTS):
         return None
-    answer = _oauth_error(response, redactor)
     if answer.error in _CLIENT_ERRORS:
         return errors.AuthenticationError(
             f"the client id and client secret are not accepted {answer.text}: take both from the "

@@ -22,6 +22,7 @@ from enlighten_async.errors import (
     BudgetExceeded,
     DecodeError,
     EnlightenError,
+    QuotaExhausted,
     RangeError,
     RequestTimeout,
     Throttled,
@@ -153,6 +154,7 @@ class SegmentState:
         failure: the last of these failures.
         repeatable: whether the service, as far as it is known, would take a repeat.
         rejections: how often the present request was rejected as over the limit.
+        rejection: the last of these errors.
         denied: credentials that the service answered with 401, until they are refreshed.
         refreshed: whether they were refreshed for it.
     """
@@ -170,6 +172,7 @@ class SegmentState:
     failure: EnlightenError | None = None
     repeatable: bool = True
     rejections: int = 0
+    rejection: EnlightenError | None = None
     denied: Credentials | None = None
     refreshed: bool = False
 
@@ -179,7 +182,8 @@ class SegmentState:
         if self.learn is not None:
             self.learn(part)
         self.failures = self.rejections = 0
-        self.failure, self.repeatable, self.refreshed = None, True, False
+        self.failure = self.rejection = None
+        self.repeatable, self.refreshed = True, False
         try:
             self.request = self.requests.send(part)
         except StopIteration as stop:
@@ -399,6 +403,9 @@ class Fetcher:
     def _refuse(self, segment: SegmentState, refusal: EnlightenError) -> None:
         """End a segment that may not send: by the failure of its last attempt, if there was one."""
         own, request = segment.failure, segment.request
+        if segment.rejection is not None and isinstance(refusal, BudgetExceeded | QuotaExhausted):
+            refusal.__cause__ = segment.rejection  # it was sent, and would have to be sent again
+            refusal.args = (f"{refusal}; the service has rejected the request: {segment.rejection}",)
         if own is not None and (is_outage(refusal) or isinstance(refusal, BudgetExceeded | UsageError)):
             own.retry_at = own.retry_at or refusal.retry_at
             segment.fail(own)
@@ -712,7 +719,7 @@ class Fetcher:
         if isinstance(failure, Throttled):
             # Not a retry: the request keeps its place at the head of the queue, and the limiter knows when.
             self.costs.rejected += 1
-            segment.rejections += 1
+            segment.rejections, segment.rejection = segment.rejections + 1, failure
             most = MAX_REJECTIONS if failure.period else MAX_REJECTIONS_WITHOUT_PERIOD
             return 0.0 if segment.rejections < most else None
         segment.failures += 1

@@ -599,5 +599,7 @@ def first_cause(failures: Sequence[EnlightenError], partial: object, receipt: Re
     error = next(ending, (first or failures)[0])
     error.partial = partial
     error.causes = (error, *(failure for failure in failures if failure is not error))
+    if isinstance(error.__cause__, EnlightenError):
+        error.causes += (error.__cause__,)
     error.receipt = receipt
     return error

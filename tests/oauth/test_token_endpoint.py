@@ -100,8 +100,18 @@ def explain(status: int, body: Any, secrets: tuple[str, ...] = ()) -> Any:
     )
 
 
-def test_a_200_is_no_failure() -> None:
-    assert explain(200, {"error": "invalid_client"}) is None
+@pytest.mark.parametrize(
+    "body", [{}, {"error": "server_error"}, {"access_token": "a", "error": "invalid_grant"}]
+)
+def test_a_200_is_no_failure(body: Any) -> None:
+    assert explain(200, body) is None
+
+
+@pytest.mark.parametrize("error", ["invalid_grant", "invalid_client"])
+def test_a_verdict_under_status_200_is_one(error: str) -> None:
+    failure = explain(200, {"error": error})
+    assert isinstance(failure, AuthenticationError)
+    assert not failure.passing
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])

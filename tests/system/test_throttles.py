@@ -64,6 +64,35 @@ async def test_both_statuses_are_waited_out(
     assert 45 <= world.clock.now() - START <= 50
 
 
+@pytest.mark.parametrize("max_wait", [10, 70])
+async def test_who_cannot_wait_is_told_of_the_rejection(
+    world: World, make: Callable[..., EnlightenClient], max_wait: float
+) -> None:
+    """`BudgetExceeded` with the rejection in its text, as its cause, and among the causes."""
+    reject(world)
+    async with make(plan=WATT) as client:
+        with pytest.raises(BudgetExceeded, match=r"longer than max_wait; .*rejected.*429") as caught:
+            await client.with_options(max_wait=max_wait).summary(world.system)
+    assert isinstance(caught.value.__cause__, Throttled)
+    assert [type(each) for each in caught.value.causes] == [BudgetExceeded, Throttled]
+    assert caught.value.retry_at is not None
+    assert caught.value.receipt is not None
+    assert caught.value.receipt.rejected == sent(world) == (1 if max_wait == 10 else 2)
+
+
+async def test_a_rejection_that_was_followed_by_an_answer_is_no_cause(
+    world: World, make: Callable[..., EnlightenClient]
+) -> None:
+    """What is over is not told."""
+    reject(world, times=1)
+    async with make(plan=Plan(minute=10, month=4)) as client:
+        with pytest.raises(EnlightenError) as caught:
+            await client.rgm_stats(world.system, **world.days(60))
+    assert caught.value.receipt is not None
+    assert caught.value.receipt.rejected == 1
+    assert not any(isinstance(each, Throttled) for each in caught.value.causes)
+
+
 @pytest.mark.parametrize("status", [409, 429])
 @pytest.mark.parametrize("seconds", [600, 3600, 86_400])
 async def test_a_long_retry_after_is_obeyed(
