@@ -245,6 +245,7 @@ class SqliteCache(StoredCache):
             meanwhile="answers are not cached there meanwhile: this process keeps the newest in memory, and "
             "others may request them again",
             after="answers are cached again",
+            told=file.told,
         )
 
     def __repr__(self) -> str:

@@ -238,6 +238,7 @@ class SharedQuotaStore:
             str(backend),
             meanwhile="nothing is sent until then" if backend.remote else _COUNTED_IN_MEMORY,
             after="what was spent meanwhile is written",
+            told=getattr(backend, "told", None),  # of a file, which others use too
         )
         self._full = state.FaultLog(
             str(backend),
@@ -375,7 +376,7 @@ class SharedQuotaStore:
         timeout_s = 0.0 if self._faults else timeout_s  # waited for once, not by each request
         update = _Update(self._state, asked, self._clock)
         await self.backend.update(self._name, update, timeout_s=timeout_s, keeps_answers=keeps_answers)
-        self._faults.end()
+        self._faults.end(for_now=getattr(self.backend, "is_full", False))
         self._away_since = None
 
     def _undecided(self, pending: PendingTake, error: state.DatabaseUnavailable) -> Wait | None:

@@ -208,6 +208,7 @@ class SqliteBackend:
 
     def __init__(self, file: StateFile, clock: Clock) -> None:
         self.file = file
+        self.told = file.told
         self._clock = clock
         self._has_reserve = False
         self._turn = Lock()  # held by threads at the disk, never by an event loop
@@ -217,6 +218,11 @@ class SqliteBackend:
 
     def __str__(self) -> str:
         return str(self.file.path)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes the texts at the most: it did not take answers when that was tried last."""
+        return self.file.pending.fault is not None
 
     async def update(
         self, name: Name, change: Change, *, timeout_s: float, keeps_answers: bool = False

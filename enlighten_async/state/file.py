@@ -28,6 +28,7 @@ from enlighten_async.state.inspect import (
     DatabaseBusy,
     DatabaseCorrupt,
     DatabaseUnavailable,
+    DiskFault,
     classify,
     is_corrupt,
     is_file_error,
@@ -184,32 +185,45 @@ class MemoryCopy:
 class FaultLog:
     """Outage of the state for one of its uses: true while it lasts, one warning at each end.
 
+    Where the disk is full, a use that fails while another does is told as information, and so is its end.
+
     Args:
         name: what the log calls the state, such as the file's path.
         meanwhile: the consequence of an outage for this use.
         after: the state of things when it can be used again.
+        told: the outages of the same state that were told and whose end was not; `None`: there are no others.
     """
 
-    def __init__(self, name: str, *, meanwhile: str, after: str) -> None:
+    def __init__(self, name: str, *, meanwhile: str, after: str, told: set[FaultLog] | None = None) -> None:
         self._name = name
         self._meanwhile = meanwhile
         self._after = after
+        self._told = set() if told is None else told
         self._on = False
+        self._level = logging.WARNING
 
     def __bool__(self) -> bool:
         return self._on
 
     def begin(self, why: Exception) -> None:
         """Record that it cannot be used."""
-        if not self._on:
-            self._on = True
-            logger.warning("%s cannot be used (%s): %s", self._name, why, self._meanwhile)
+        self._on = True
+        if self not in self._told:
+            level = logging.INFO if self._told and isinstance(why, DiskFault) else logging.WARNING
+            self._told.add(self)
+            self._level = level
+            logger.log(level, "%s cannot be used (%s): %s", self._name, why, self._meanwhile)
 
-    def end(self) -> None:
-        """Record that it can be used."""
-        if self._on:
-            self._on = False
-            logger.warning("%s can be used again: %s", self._name, self._after)
+    def end(self, *, for_now: bool = False) -> None:
+        """Record that it can be used.
+
+        Args:
+            for_now: whether another fault of it may be near: its end is not told yet, nor is that fault.
+        """
+        self._on = False
+        if self in self._told and not for_now:
+            self._told.discard(self)
+            logger.log(self._level, "%s can be used again: %s", self._name, self._after)
 
 
 class StateFile:
@@ -226,6 +240,7 @@ class StateFile:
         path: the file, without symbolic links.
         pending: writes for the next transaction, whoever makes it; for code that cannot await.
         identity: device and inode of the file opened last, which tell it from others of the same name.
+        told: the outages that the log was told of and whose end it was not.
 
     Raises:
         InputError: there cannot be a file of this path: see `state_path`.
@@ -242,6 +257,7 @@ class StateFile:
         self._lock = Lock()
         self._copy: MemoryCopy | None = None
         self.pending = FileWrites()
+        self.told: set[FaultLog] = set()
         _living.add(self)
 
     def __repr__(self) -> str:

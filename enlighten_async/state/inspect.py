@@ -65,6 +65,10 @@ class DatabaseUnavailable(Exception):
     """The file cannot be used for now; the text says why."""
 
 
+class DiskFault(DatabaseUnavailable):
+    """The disk did not take a write, or did not give what was read: it may be full."""
+
+
 class DatabaseFull(DatabaseUnavailable):
     """There is no room for answers.
 
@@ -105,6 +109,8 @@ def classify(error: Exception) -> DatabaseBusy | DatabaseUnavailable:
     """Return the meaning of an error of SQLite or of the operating system."""
     if _sqlite_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return DatabaseBusy(str(error))
+    if _sqlite_code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return DiskFault(str(error))
     if isinstance(error, OSError) and error.strerror:
         return DatabaseUnavailable(error.strerror)
     return DatabaseUnavailable(str(error) or type(error).__name__)

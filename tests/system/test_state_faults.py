@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from enlighten_async import EnlightenClient, RgmStats
+from enlighten_async import EnlightenClient, Plan, RgmStats
 from enlighten_async.cache import SqliteCache
 from enlighten_async.errors import UsageError
 from enlighten_async.limiter import Priority
@@ -207,6 +207,26 @@ async def test_a_file_that_may_not_grow(
             poll = process.with_options(priority="poll")
             assert true(world, await poll.rgm_stats(world.system, **weeks(world, 0, ALL)))
     assert world.emulator.counts.sent == sent + ALL - HELD
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs limits of POSIX")
+async def test_a_full_disk_is_told_once(world: World, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One warning, though one count fits and the next does not; and one more when there is room."""
+
+    def told() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+    caplog.set_level(logging.INFO)
+    async with world.client(state=path, plan=Plan(minute=1000)) as client:
+        await client.rgm_stats(world.system, **weeks(world, 0, HELD))
+        with full(path):
+            for first in range(6):
+                await client.stats(world.system, **weeks(world, first, first + 3))
+                await client.with_options(max_age=0).summary(world.system)
+            assert ["cannot be used" in text for text in told()] == [True]
+            assert NOT_CACHED in caplog.text
+        await client.stats(world.system, **weeks(world, 0, 3))
+        assert ["can be used again" in text for text in told()] == [False, True]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs limits of POSIX")
