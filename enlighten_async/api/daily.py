@@ -20,7 +20,7 @@ from enlighten_async.api.single import OneRequestPlan
 from enlighten_async.cache import absent_until, day_end_anywhere, valid_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, unknown_keyword
 from enlighten_async.models.coverage import Gap, Reason, nothing_missing
-from enlighten_async.models.lifetime import Lifetime, days_of_utc
+from enlighten_async.models.lifetime import EnergyLifetime, Lifetime, days_of_utc
 from enlighten_async.windows import as_datetime, calendar_day
 from enlighten_async.wire import Params, Request, Requests, Response
 
@@ -116,6 +116,15 @@ def may_be_today(day: date, error: RangeError) -> bool:
 def _today(part: Lifetime[Any]) -> date:
     """Return the last day that has begun anywhere when an answer was fetched, as far as that is known."""
     return date.max if part.as_of is None else (part.as_of + _EASTERNMOST).date()
+
+
+def _last_reported(part: Lifetime[Any]) -> date:
+    """Return the last day of which a system has reported all, as far as that is known.
+
+    The service may be late by a day: that before the last day which is over in any time zone counts.
+    """
+    until = part.meta.reported_until if part.meta else None
+    return date.min if until is None else until.date() - timedelta(days=3)
 
 
 def _not_reported_yet(_part: object) -> Reason:
@@ -231,6 +240,8 @@ class DailyPlan(OneRequestPlan[L]):
             notes += ["days that have not begun were left out"] * (
                 len(part) > (today - part.start_date).days + 1
             )
+        if self._is_cut(part):
+            notes.append("the list ends before days of which the system has reported")
         if short := ", ".join(fitted.shorter(all_asked=self.params == ALL_PRODUCTION)):
             notes.append(f"figures of some days did not come: {short}")
         if notes:
@@ -257,8 +268,24 @@ class DailyPlan(OneRequestPlan[L]):
         if start is not None and last is not None:
             end = start + timedelta(days=len(part))
             days = (min(last, _today(part)) - end).days + 1
-            gaps.append(Gap(days_of_utc(end, days), Reason.NOT_REPORTED_YET))
+            cut = min(max(0, (_last_reported(part) - end).days + 1), max(0, days))
+            gaps.append(Gap(days_of_utc(end, cut), Reason.LEFT_OUT))
+            gaps.append(Gap(days_of_utc(end + timedelta(days=cut), days - cut), Reason.NOT_REPORTED_YET))
         return [gap for gap in gaps if gap.window.seconds]
+
+    def _is_cut(self, part: L) -> bool:
+        """Tell whether a list ends before days that it has to have, as the system has reported of later ones.
+
+        An empty list may mean that there is no meter, but for the production, which each system in operation
+        has.
+        """
+        start, last = part.start_date or self.days.start_date, self.days.end_date
+        if start is None or last is None:
+            return False
+        began = part.meta.operational_at if part.meta else None
+        later = began is not None and began.date() > last
+        told = len(part) > 0 or (self.endpoint.model is EnergyLifetime and not later)
+        return told and start + timedelta(days=len(part)) <= min(last, _last_reported(part))
 
     def _empty_answer_for(self, error: EnlightenError) -> L | None:
         if not isinstance(error, APIError):

@@ -92,8 +92,8 @@ class SeriesLimits:
     retention: int = 365 * DAY
     """Seconds the service keeps."""
     cut: Literal["error", "silent", "declared"] = "silent"
-    """What happens to a longer range: "error", or "silent": the answer ends early, or "declared": the answer
-    declares its end.
+    """What happens to a longer range, as a rule: "error", or "silent": the answer ends early, or "declared":
+    the answer declares its end.
     """
     dense: bool = True
     """Whether each interval has a row, day and night, so that rows which end early tell of a cut."""
@@ -170,15 +170,15 @@ class SeriesLimits:
 
         Rows that end early tell of a cut where they are dense: the service may count days by a clock that
         is not known, and give an hour less than the span; or it may give less days than is known of it.
-        A response that says where it ends is believed, unless its rows fill no more than the first of
-        several days: then it speaks for that one.
+        One that says where it ends, or of a range that is refused if it is too long, is believed, unless its
+        rows fill no more than the first of several days: then it speaks for that one.
         """
         got, rest = last - window.start, window.end - last
         cut = False
-        if self.cut == "declared":
+        if self.cut != "silent":
             days_lost = DAY - HOUR <= got < window.seconds - HOUR if self.dense else window.seconds >= 2 * DAY
             return window.start + DAY if got <= DAY and days_lost else window.end
-        if self.cut == "silent" and self.dense:
+        if self.dense:
             short = min(got, rest) >= DAY - HOUR and (got + HOUR) % DAY <= 2 * HOUR
             cut = window.seconds == self.span if rest == HOUR else short
         return last if cut else window.end

@@ -391,7 +391,7 @@ def requested_range(
     if window is None:
         return _todays_range(limits, body, sorted(set(ends)), response.date)
     longest = window.start + limits.span if limits.may_overrun else 0
-    if limits.cut != "declared" or declared is None:
+    if limits.cut == "silent" or declared is None:
         return RequestedRange(limits, window, longest)
     if window.start < declared < window.end:  # rows that go on tell more than the declared end
         inside = (end for end in ends if declared < end <= window.end)

@@ -232,10 +232,11 @@ class SeriesRequests(Generic[S]):
         endpoint, limits = self.endpoint, self.endpoint.limits
         self.facts.answered.add(window)
         part = endpoint.decode(limits, response, self.system_id, window, **endpoint.attributes)
-        if limits.cut == "error" and (response.date is None or window.start >= limits.oldest(response.date)):
-            return part  # the service refuses what it does not answer in full
+        blanks = [gap.window for gap in part.coverage._gaps]
+        if limits.cut == "error" and not any(blank.end - blank.start >= DAY - HOUR for blank in blanks):
+            return part  # the service refuses, as a rule, what it does not answer in full
         if (last := part._last) is not None:
-            until = self.endpoint.limits.answered_until(part.window, last)
+            until = limits.answered_until(part.window, last)
             cut = until < part.window.end and _may_have_reported(part, last + HOUR)
             return self.read(response, Window(window.start, until)) if cut else part
         gone = self._beyond_retention(window, response.date)

@@ -483,6 +483,8 @@ def _values(raw: object, kind: Any, name: str) -> tuple[object, ...]:
     """Structure a list of plain values; others become the nearest of their kind, or null, or are left out."""
     item, listed = kind.__args__[0], _list([] if raw is None else raw, MAX_VALUES)
     kinds = get_args(item) or (item,)
+    if raw is None and NoneType in kinds:  # a list of figures that did not come
+        _odd_fields.get()[name] = True
     if set(map(type, listed)) <= {*kinds}:
         return tuple(listed)
     near = _nearest(item)

@@ -128,13 +128,62 @@ def test_what_an_answer_leaves_out_is_known_from_the_question(left_out: dict[str
 
 @both
 @pytest.mark.parametrize("start", [None, "2025-06-01"])
-@pytest.mark.parametrize("values", [None, []])
-def test_an_answer_without_days_has_a_reason(lifetime: Any, start: str | None, values: Any) -> None:
-    """It never produced, or not in these days."""
+@pytest.mark.parametrize(("values", "reason"), [(None, Reason.LEFT_OUT), ([], Reason.NOT_REPORTED_YET)])
+def test_an_answer_without_days_has_a_reason(
+    lifetime: Any, start: str | None, values: Any, reason: Reason, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It never produced, or not in these days; null in place of the list does not tell that."""
     name = "production" if lifetime is energy_lifetime else "consumption"
     answered = told(lifetime(7), {"system_id": 7, "start_date": start, name: values, "meta": {"status": "x"}})
-    assert answered == BOTH[lifetime](7, None, (), meta=Meta("x"), reason=Reason.NOT_REPORTED_YET)
-    assert not answered
+    assert answered == BOTH[lifetime](7, None, (), meta=Meta("x"), reason=reason)
+    assert (len(answered), answered.coverage.complete) == (0, values is not None)
+    assert len([each for each in caplog.records if "not complete" in each.message]) == (values is None)
+
+
+CUT_FROM, CUT_TO = TODAY - timedelta(days=60), TODAY - timedelta(days=51)
+
+
+@both
+@pytest.mark.parametrize(
+    ("days", "reported", "began", "left_out", "open_"),
+    [
+        (10, 0, 900, 0, 0),
+        (6, 0, 900, 4, 0),
+        (9, 0, 900, 1, 0),
+        (6, 47, 900, 4, 0),  # a day may be late
+        (6, 50, 900, 2, 2),
+        (6, 53, 900, 0, 4),
+        (6, 70, 900, 0, 4),
+        (6, None, 900, 0, 4),
+        (6, 0, None, 4, 0),
+        (6, 0, 10, 4, 0),  # the day of operation may have been set by hand
+    ],
+)
+def test_a_list_that_ends_before_the_last_report_was_cut(
+    lifetime: Any, days: int, reported: int | None, began: int | None, left_out: int, open_: int
+) -> None:
+    """Of days after that, nothing was reported yet; what is reported and not listed makes it incomplete."""
+    name = "production" if lifetime is energy_lifetime else "consumption"
+    moments = {"last_report_at": reported, "last_energy_at": reported, "operational_at": began}
+    meta = {key: None if ago is None else DATE - ago * 86_400 for key, ago in moments.items()}
+    body = {"system_id": 7, "start_date": str(CUT_FROM), name: [5] * days, "meta": meta}
+    got = told(lifetime(7, start_date=CUT_FROM, end_date=CUT_TO), body)
+    gaps = {gap.reason: gap.window.seconds // 86_400 for gap in got.missing if gap.window.seconds}
+    expected = {Reason.LEFT_OUT: left_out, Reason.NOT_REPORTED_YET: open_}
+    assert gaps == {reason: length for reason, length in expected.items() if length}
+    assert (len(got), got.coverage.complete, bool(got.notes)) == (days, not left_out, bool(left_out))
+
+
+@both
+def test_an_empty_list_is_cut_only_of_what_each_system_has(lifetime: Any) -> None:
+    """It produces; it need not have a meter of its consumption."""
+    name = "production" if lifetime is energy_lifetime else "consumption"
+    meta = {"last_report_at": DATE, "last_energy_at": DATE, "operational_at": DATE - 900 * 86_400}
+    body = {"system_id": 7, "start_date": str(CUT_FROM), name: [], "meta": meta}
+    got = told(lifetime(7, start_date=CUT_FROM, end_date=CUT_TO), body)
+    assert got.coverage.complete is (lifetime is consumption_lifetime)
+    later = body | {"meta": meta | {"operational_at": DATE}}
+    assert told(lifetime(7, start_date=CUT_FROM, end_date=CUT_TO), later).coverage.complete
 
 
 @pytest.mark.parametrize(

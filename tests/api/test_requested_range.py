@@ -34,6 +34,7 @@ HOUR = 4 * GRID
 W = Window(START, START + HOUR)
 SILENT = SeriesLimits("stats", GRID, DAY, path="/", cut="silent")
 TOLD = evolve(SILENT, cut="declared", may_overrun=True)
+REFUSING = evolve(TOLD, cut="error")
 LATER = Response(200, b"", date=float(START + 10 * DAY))
 
 
@@ -57,6 +58,7 @@ def body(**more: object) -> RawBody:
     [
         (SILENT, None, LATER.date, W, 0),
         (SILENT, START + 2 * GRID, LATER.date, W, 0),
+        (REFUSING, START + 2 * GRID, LATER.date, Window(START, START + 2 * GRID), START + 2 * GRID),
         (TOLD, None, LATER.date, W, START + DAY),
         (TOLD, START + 2 * GRID, LATER.date, Window(START, START + 2 * GRID), START + 2 * GRID),
         (TOLD, START + 2 * GRID + 7, LATER.date, Window(START, START + 2 * GRID), START + 2 * GRID),
@@ -69,6 +71,7 @@ def body(**more: object) -> RawBody:
     ids=[
         "the window",
         "an end that need not be told is not believed",
+        "an end that is told where a longer range is refused",
         "without an end: the window, and rows beyond it",
         "an end before the window's",
         "an end off the grid is floored",

@@ -437,6 +437,24 @@ def test_today_before_the_first_report_is_named_by_the_refusal(sample: Sample) -
     assert [gap.reason for gap in unlikely.coverage.gaps()] == [Reason.NOT_REPORTED_YET]
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_day_of_a_week_is_asked_on(*, declared: bool) -> None:
+    """Also where a longer range than the service takes is refused, as a rule."""
+    sample = next(each for each in SAMPLES if each.kind.limits.cut == "error")
+    week = Window(W.start, W.start + 7 * DAY)
+    day = Window(week.start, week.start + DAY)
+    told = {"end_at": day.end} if declared else {}
+    state = {"last_report_at": NOW, "last_energy_at": NOW, "operational_at": W.start - DAY}
+    body = sample.body(sample.ends(day), meta=state) | told
+    part = sample.ask().request(week).decode(answer(body, date=week.end + DAY))
+    assert (part.window, part.coverage.complete, len(part.intervals)) == (day, True, 96)
+    state["last_report_at"] = state["last_energy_at"] = day.end
+    part = (
+        sample.ask().request(week).decode(answer(body | {"end_at": None, "meta": state}, date=week.end + DAY))
+    )
+    assert part.window == week  # it has not reported since
+
+
 @each
 def test_today_is_what_the_rows_span(sample: Sample) -> None:
     """One request without a range, also on a day of 25 hours."""

@@ -183,10 +183,12 @@ class Page(Generic[A]):
     Attributes:
         answer: its rows, without those of pages before.
         next: the rows to skip to get to the next page; `None` on the last.
+        missing: whether the service counts more rows than this page and those before have.
     """
 
     answer: A
     next: int | None
+    missing: bool = False
 
 
 @frozen
@@ -236,9 +238,12 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         return rows
 
     def merge(self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> A:
-        """Return the rows of all pages; not complete where the last page names another one."""
-        rows = tuple(row for page in parts for row in page.answer)
-        return self._with_rows(parts[0].answer, rows, complete=parts[-1].next is None, receipt=receipt)
+        """Return the rows of all pages; not complete where there are more, or the service counts more."""
+        rows, last = tuple(row for page in parts for row in page.answer), parts[-1]
+        if last.missing:
+            decode.warn_incomplete(self.endpoint, self.system_id, ["the service counts more rows than came"])
+        complete = last.next is None and not last.missing
+        return self._with_rows(parts[0].answer, rows, complete=complete, receipt=receipt)
 
     def _decode(self, offset: int, seen: Seen, response: Response) -> Page[A]:
         system_id = self.system_id
@@ -246,8 +251,11 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         count = decode.field_of(response, "count")
         # A row that is added between two requests pushes others from one page to the next.
         new = tuple(row for row in answer if row not in seen)
+        got = offset + len(answer)
         more = bool(new) and _has_more(offset, len(answer), count)
-        return Page(self._with_rows(answer, new), offset + len(answer) if more else None)
+        return Page(
+            self._with_rows(answer, new), got if more else None, isinstance(count, int) and count > got
+        )
 
     def _with_rows(self, answer: Any, rows: tuple[R, ...], **changes: object) -> A:
         """Return an answer with other rows."""

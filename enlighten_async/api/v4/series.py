@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
 from attrs import define, evolve, frozen
 
 from enlighten_async import models
+from enlighten_async.api.decode import field_of, warn_incomplete
 from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stats
 from enlighten_async.api.paging import Pages, Seen
 from enlighten_async.api.ranges import Range, SeriesLimits, TimeRange
@@ -17,11 +19,11 @@ from enlighten_async.api.v4.daily import NO_HEAT_PUMP_TEXT
 from enlighten_async.api.v4.devices import quote_segment
 from enlighten_async.cache import absent_until, recheck_at, valid_until
 from enlighten_async.models import MicrosTelemetry
-from enlighten_async.models.coverage import Reason
+from enlighten_async.models.coverage import Reason, nothing_missing
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.windows import DAY, Window
-from enlighten_async.wire import Params, Request, WindowRequests
+from enlighten_async.wire import Params, Request, Response, WindowRequests
 
 WEEK = 7 * DAY
 """Seconds of the longest span that one request may ask for."""
@@ -223,7 +225,8 @@ class MicrosPages(Pages[MicrosTelemetry, int]):
     @staticmethod
     def _of_page(number: int, request: Request[MicrosTelemetry]) -> Request[MicrosTelemetry]:
         params = (*request.params, ("page", str(number)), ("size", str(MICROS_PER_PAGE)))
-        return evolve(request, params=params, valid_until=_page_valid_until)
+        read = partial(_counted_page, request.endpoint, number, request.decode)
+        return evolve(request, params=params, decode=read, valid_until=_page_valid_until)
 
     def page(
         self, cursor: int, seen: Seen
@@ -233,9 +236,11 @@ class MicrosPages(Pages[MicrosTelemetry, int]):
         requests = SeriesRequests.segment(self.requests, self.window, newest=self.newest)
         request = next(requests, None)
         while request is not None:
-            parts.append((yield self._of_page(cursor, request)))
+            part = yield self._of_page(cursor, request)
+            if part is not None:  # else the request is to be made anew
+                parts.append(part)
             try:
-                request = requests.send(parts[-1])
+                request = requests.send(part)
             except StopIteration as stop:
                 request, self.rest = None, self.rest or stop.value
         if self.window is None and parts[0].window.seconds:
@@ -247,19 +252,51 @@ class MicrosPages(Pages[MicrosTelemetry, int]):
         return frozenset(device.serial_number for device in part.devices)
 
     def is_cut(self, parts: Sequence[MicrosTelemetry]) -> bool:
-        """Tell whether a part lists no microinverter, and is not complete: it may have had to list some."""
-        return not all(part.devices or part.coverage.complete for part in parts)
+        """Tell whether a part lists no microinverter for some time: it may have had to list some."""
+        return not all(part.devices or _is_answered(part) for part in parts)
 
     def next_cursor(self, cursor: int, parts: Sequence[MicrosTelemetry], seen: Seen) -> int | None:
         """Return the number of the next page, by the service's count, or by whether this page is full."""
         self.total = max(self.total, *(part.total_devices for part in parts))
         if self.is_cut(parts):
             more = cursor * MICROS_PER_PAGE < self.total
-        elif self.total:
+        elif self.total and len(seen) <= self.total:
             more = len(seen) < self.total
-        else:
+        else:  # the service does not count them, or counts less than it lists
             more = len(frozenset().union(*map(self.listed, parts))) >= MICROS_PER_PAGE
         return cursor + 1 if more else None
+
+
+def _is_answered(page: MicrosTelemetry) -> bool:
+    """Tell whether a page was answered, and its list understood, for all of its time."""
+    return page.coverage.complete or not any(gap.window.seconds for gap in page.coverage.gaps())
+
+
+def _counted_page(
+    endpoint: str, number: int, read: Callable[[Response], MicrosTelemetry], response: Response
+) -> MicrosTelemetry:
+    """Decode a page; it is not complete if it lists less than it has to by the service's count.
+
+    Args:
+        endpoint: the API's name of the endpoint.
+        number: the number of the page.
+        read: decodes a page as it came.
+        response: the page.
+    """
+    page = read(response)
+    if len(page.devices) >= MICROS_PER_PAGE or len(page.devices) >= page.total_devices:
+        return page
+    told = [field_of(response, name) for name in ("page_size", "size")]
+    size = next(
+        (each for each in told if isinstance(each, int) and 0 < each < MICROS_PER_PAGE), MICROS_PER_PAGE
+    )
+    if len(page.devices) >= min(size, page.total_devices - (number - 1) * size):
+        return page
+    note = "the service counts more microinverters than the page lists"
+    warn_incomplete(endpoint, page.system_id, [note])
+    coverage = page.coverage
+    gaps, notes = (*coverage.gaps(), nothing_missing(page.window)), (*coverage.notes, note)
+    return evolve(page, coverage=evolve(coverage, gaps=gaps, notes=notes))
 
 
 def _page_valid_until(page: MicrosTelemetry, fetched: float, since: float | None) -> float:

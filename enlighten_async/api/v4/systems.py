@@ -28,6 +28,9 @@ from enlighten_async.wire import Request, Response, never_final
 SYSTEMS_PER_PAGE = 100
 """Systems per page, the most that is said without contradiction; the service's own default is 10."""
 
+PAGES_BEYOND_COUNT = 20
+"""Pages that are followed beyond a count of systems which is less than the first page lists."""
+
 _SEVERAL = {"system_id": "ids", "status": "statuses"}
 """Filters that take several values, with the service's names of them."""
 
@@ -66,8 +69,14 @@ class SystemsPlanV4(SystemsPlan):
         return Request("systems", path, params, read, method="POST", body=body, valid_until=never_final)
 
     def most_listed(self, first: SystemsPage) -> float:
-        """Return the service's count of systems, and as many again as fit on a page."""
-        return math.inf if first.total is None else first.total + SYSTEMS_PER_PAGE
+        """Return the service's count of systems, and as many again as fit on a page.
+
+        Of a count that is less than the first page lists, it is as many as fit on several pages.
+        """
+        if first.total is None:
+            return math.inf
+        contradicts = len(first.systems) > first.total
+        return first.total + SYSTEMS_PER_PAGE * (PAGES_BEYOND_COUNT if contradicts else 1)
 
 
 def search_criteria(**filters: Unpack[SystemFilters]) -> dict[str, object]:
@@ -104,13 +113,17 @@ def _numbers(values: tuple[str, ...]) -> list[int]:
 def _shape_page(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]:
     """Return a page as the model has it; `next` is the number of the next one, if there is one."""
     listed, total = raw.get("systems"), raw.get("total")
-    count = len(listed) if isinstance(listed, list) else 0
-    more = before + count < total if isinstance(total, int) else count >= SYSTEMS_PER_PAGE
     if not isinstance(listed, list):
         return raw
+    size, told, count = raw.get("size"), raw.get("count"), len(listed)
+    if not isinstance(size, int) or not 0 < size <= SYSTEMS_PER_PAGE:
+        size = SYSTEMS_PER_PAGE
+    more, got = count >= size, before + count
+    if isinstance(total, int) and got <= total:  # else the page says more than the total does
+        more = got < total
     return {
         "systems": [_shape_system(each) for each in listed],
-        "listed": count,
+        "listed": max(count, told) if total is None and isinstance(told, int) and told <= size else count,
         "next": str(number + 1) if more and count else None,
         "total": total if isinstance(total, int) else None,
     }

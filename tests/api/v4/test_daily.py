@@ -113,7 +113,9 @@ def test_an_answer_without_days_has_a_reason(name: str, values: object) -> None:
     if values == {} and name != "ev_charger_lifetime":
         return
     lifetime = told(asked(name), {"system_id": 7, "start_date": "2024-01-09", "consumption": values})
-    assert lifetime == expected(name, None, (), reason=Reason.NOT_REPORTED_YET)
+    reason = Reason.LEFT_OUT if values is None else Reason.NOT_REPORTED_YET
+    assert lifetime == expected(name, None, (), reason=reason)
+    assert lifetime.coverage.complete is (values is not None)
 
 
 @pytest.mark.parametrize("values", [{"soon": 1, "x": 2}, {"20241301": 5}, "5", 5])

@@ -180,6 +180,36 @@ def test_pages_that_say_nothing_new_are_the_last() -> None:
         segment.requests.send(again)
 
 
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize(
+    ("count", "pages", "complete"),
+    [
+        (250, [100, 100, 50], True),
+        (250, [100, 0], False),
+        (250, [97, 100, 50, 0], False),
+        (5, [100, 100, 50], True),
+        (None, [100, 0], True),
+    ],
+)
+def test_fewer_rows_than_are_counted_are_not_complete(
+    name: str, count: int | None, pages: list[int], *, complete: bool
+) -> None:
+    """A list that was cut without saying so."""
+    plan = planned(name, *ARGS[name])
+    (segment,) = laid_out(plan, DATE).ordered
+    request, parts, first = next(segment.requests), list[Any](), 0
+    for size in pages:
+        rows = [{START[name]: 1_000_000 - n} for n in range(first, first + size)]
+        first += size
+        parts.append(read(request, {"system_id": 7, "count": count, ROWS[name]: rows}))
+        if len(parts) < len(pages):
+            request = segment.requests.send(parts[-1])
+    with pytest.raises(StopIteration):
+        segment.requests.send(parts[-1])
+    got = merged(plan, parts)
+    assert (len(got), got.complete) == (sum(pages), complete)
+
+
 def test_an_answer_without_its_last_page_says_so() -> None:
     """What arrived is handed out all the same."""
     plan = planned("ev_charger_events", 7)

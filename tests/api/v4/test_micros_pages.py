@@ -130,6 +130,56 @@ def test_any_range_is_each_row_of_each_device_once(
         assert result.total_devices == (count if whole else 0)
 
 
+@pytest.mark.parametrize(
+    ("total", "size", "pages", "complete"),
+    [
+        (50, 20, [20, 20, 10], True),
+        (50, 20, [20, 10, 0], False),
+        (50, 20, [18, 20, 10, 0], False),
+        (18, 20, [20, 10], True),  # it lists more than it counts
+        (18, 20, [18], True),
+        (25, 10, [10, 10, 5], True),
+        (25, 10, [10, 10, 4, 0], False),
+        (25, 10, [9, 10, 5, 0], False),
+        (None, 20, [20, 5], True),
+        (10**9, 20, [20, 0], False),
+    ],
+)
+@pytest.mark.parametrize("name", ["page_size", "size"])
+def test_fewer_devices_than_are_counted_are_not_complete(
+    total: int | None, size: int, pages: list[int], name: str, *, complete: bool
+) -> None:
+    """A page that is short of what the service counts is not complete, and is not kept as it is."""
+    starts = [sum(pages[:place]) for place in range(len(pages))]
+    asked: list[Request[Any]] = []
+
+    def server(request: Request[Any]) -> Response:
+        place = len(asked)
+        asked.append(request)
+        assert dict(request.params)["page"] == str(place + 1)
+        serials = [str(100 + starts[place] + n) for n in range(pages[place])]
+        return answer(
+            body([listed(each, ends(W)) for each in serials], **{name: size}) | {"total_devices": total}
+        )
+
+    result, _ = run(outlined(start_at=W.start, end_at=W.end), server)
+    assert (len(asked), len(result), result.coverage.complete) == (len(pages), sum(pages), complete)
+    assert any("counts more" in note for note in result.coverage.notes) is not complete
+    assert [gap.reason for gap in result.coverage.gaps()] == [Reason.LEFT_OUT] * (not complete)
+
+
+def test_a_request_that_is_made_anew_is_no_part() -> None:
+    """As the service has told meanwhile that it takes shorter ranges."""
+    laid = outlined(start_at=NOW - 600, end_at=NOW)
+    requests = laid.ordered[0].requests
+    first = next(requests)
+    again = requests.send(None)
+    assert (again.params, again.window) == (first.params, first.window)
+    part = again.decode(answer(body([listed("1", ends(again.window))])))
+    with pytest.raises(StopIteration):
+        requests.send(part)
+
+
 def test_pages_are_asked_for_one_after_another() -> None:
     """By number and size, each of the same time."""
     service = Service(45)

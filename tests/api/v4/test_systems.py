@@ -117,6 +117,36 @@ def test_fewer_systems_than_were_counted_are_not_complete() -> None:
         assert not laid.merge(parts, [], Receipt()).complete
 
 
+@pytest.mark.parametrize(
+    ("told", "sizes", "complete"),
+    [
+        ({"total": 30}, [100, 100, 50], True),  # it lists more than it counts: as far as pages are full
+        ({"total": 0}, [100, 100, 50], True),
+        ({"total": 0}, [10], True),
+        ({"total": 35, "size": 10}, [10, 10, 10, 5], True),
+        ({"size": 10}, [10, 10, 10, 5], True),  # smaller pages than were asked for, of no known number
+        ({"size": 10}, [10, 10, 0], True),
+        ({"size": 0}, [10], True),
+        ({"size": "10"}, [10], True),
+        ({"size": 1000}, [100, 5], True),
+        ({"count": 100}, [99], False),
+        ({"count": 9, "total": 10}, [10], True),
+        ({"count": 250}, [99], True),  # of no page
+        ({"total": 100, "count": 250}, [100], True),
+    ],
+)
+def test_pages_that_contradict_their_counts(
+    told: dict[str, Any], sizes: list[int], *, complete: bool
+) -> None:
+    """They are followed to a page that is not full; what is told of and did not come is not complete."""
+    starts = [sum(sizes[:place]) for place in range(len(sizes))]
+    bodies = [page(range(1 + at, 1 + at + size), **told) for at, size in zip(starts, sizes, strict=True)]
+    laid = flow()
+    parts, asked = driven(laid, bodies)
+    answer_ = laid.merge(parts, [], Receipt())
+    assert (len(asked), len(answer_), answer_.complete) == (len(sizes), sum(sizes), complete)
+
+
 def test_pages_without_end_are_followed_as_far_as_the_first_count_goes() -> None:
     """And one page more, as systems may have been added meanwhile."""
     laid = flow()
