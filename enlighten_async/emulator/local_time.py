@@ -6,6 +6,7 @@ import math
 import re
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 LATEST_MOMENT_S = 253_402_300_799  # the last second of the year 9999, the last that `datetime` can hold
@@ -51,9 +52,15 @@ def parse_date(text: str) -> date | None:
         raise BadMomentError(text) from None
 
 
+@lru_cache(maxsize=1024)  # more than there are; `ZoneInfo` keeps the last eight, and fleets have dozens
+def zone(name: str) -> ZoneInfo:
+    """Return a time zone."""
+    return ZoneInfo(name)
+
+
 def local_date(moment: float, timezone: str) -> date:
     """Return the date in this zone at an instant (epoch seconds)."""
-    return datetime.fromtimestamp(moment, tz=ZoneInfo(timezone)).date()
+    return datetime.fromtimestamp(moment, tz=zone(timezone)).date()
 
 
 def local_midnight(day: date, timezone: str, later: int = 0) -> int:
@@ -64,7 +71,7 @@ def local_midnight(day: date, timezone: str, later: int = 0) -> int:
     """
     day += timedelta(days=later)
     naive = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the zone is set on the next line
-    return int(naive.replace(tzinfo=ZoneInfo(timezone)).timestamp())
+    return int(naive.replace(tzinfo=zone(timezone)).timestamp())
 
 
 def next_month(day: date) -> date:
@@ -75,13 +82,13 @@ def next_month(day: date) -> date:
 
 def month_later(moment: int, timezone: str) -> int:
     """Return the instant at which it is the same time of day a month later (epoch seconds)."""
-    local = datetime.fromtimestamp(moment, tz=ZoneInfo(timezone))
+    local = datetime.fromtimestamp(moment, tz=zone(timezone))
     return int(datetime.combine(next_month(local.date()), local.timetz()).timestamp())
 
 
 def iso(moment: int, timezone: str) -> str:
     """Return an instant as the service writes it: local, whole seconds, numeric offset."""
-    local = datetime.fromtimestamp(moment, tz=UTC).astimezone(ZoneInfo(timezone))
+    local = datetime.fromtimestamp(moment, tz=UTC).astimezone(zone(timezone))
     return local.isoformat()
 
 

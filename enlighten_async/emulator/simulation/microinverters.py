@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from enlighten_async.emulator.simulation.day_cache import DayCache, RunningSums, day_slots
-from enlighten_async.emulator.simulation.production import array_energy, outage_slots
+from enlighten_async.emulator.simulation.day_cache import DayCache, RunningSums, day_slots, solar_days
+from enlighten_async.emulator.simulation.production import array_energy, outage_slots, slots_without_rows
 from enlighten_async.emulator.simulation.sun import DAY_S, METER_INTERVAL_S, day_start
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Microinverters:
     """The inverters' rows of all systems."""
 
     def __init__(self, seed: int) -> None:
+        self._seed = seed
         self._days = DayCache(partial(_make_day, seed))
         self._sums = RunningSums("micro", seed, self._days.day, _day_total)
 
@@ -79,6 +80,19 @@ class Microinverters:
                     known = max(1, int(devices * share))
                     watts, devices = watts * known // devices, known
                 yield at, watts, devices
+
+    def last_row_end(self, system: System, horizon: float) -> int | None:
+        """Return the end of the newest row up to an instant (epoch seconds), without making its energy."""
+        since = system.operational_at
+        for number in reversed(solar_days(system, since, int(horizon))):
+            missing = slots_without_rows(self._seed, system, number, nights=system.micro_night_rows)
+            begin = day_start(number, system.longitude) + MICRO_INTERVAL_S
+            last = min(DAY_S // MICRO_INTERVAL_S - 1, int((horizon - begin) // MICRO_INTERVAL_S))
+            for slot in range(last, -1, -1):
+                at = begin + slot * MICRO_INTERVAL_S
+                if at > since and slot // MICRO_SLOTS_PER_SLOT not in missing:
+                    return at
+        return None
 
     def energy(self, system: System, start: float, end: float, horizon: float) -> int:
         """Return the sum (Wh) of the rows of a window."""

@@ -59,15 +59,50 @@ class SystemDay:
 
 def make_day(seed: int, system: System, number: int) -> SystemDay:
     """Return the readings of a system's meters on the solar day of this number."""
-    name = f"{seed}/{system.system_id}/{number}"
-    profile = clear_sky(system.latitude, system.longitude, number)
     power = array_energy(seed, system, number)
-    missing = outage_slots(seed, system, number)
-    if not system.night_rows:
-        missing |= frozenset(slot for slot, share in enumerate(profile) if not share)
     weight = sum(meter.weight for meter in system.meters)
-    meters = [_read(f"{name}/{m.serial}", m, power, m.weight / weight) for m in system.meters]
-    return SystemDay(day_start(number, system.longitude), missing, meters)
+    randoms = _meter_randoms(seed, system, number)
+    meters = [
+        _read(random, m, power, m.weight / weight) for random, m in zip(randoms, system.meters, strict=True)
+    ]
+    return SystemDay(
+        day_start(number, system.longitude),
+        slots_without_rows(seed, system, number, nights=system.night_rows),
+        meters,
+    )
+
+
+def missing_slots(seed: int, system: System, number: int) -> tuple[frozenset[int], list[frozenset[int]]]:
+    """Return the slots of a solar day without rows, and those that each meter never reported.
+
+    They are those of the day, without its readings, which take ten times as long to make.
+    """
+    outages = [
+        _meter_outage(random, meter)
+        for random, meter in zip(_meter_randoms(seed, system, number), system.meters, strict=True)
+    ]
+    return slots_without_rows(seed, system, number, nights=system.night_rows), outages
+
+
+def _meter_randoms(seed: int, system: System, number: int) -> list[Random]:
+    """Return the random numbers of each meter's day."""
+    return [Random(f"{seed}/{system.system_id}/{number}/{meter.serial}") for meter in system.meters]
+
+
+def slots_without_rows(seed: int, system: System, number: int, *, nights: bool) -> frozenset[int]:
+    """Return the slots of a solar day for which no device has a row.
+
+    Args:
+        seed: seed of the days.
+        system: the system.
+        number: number of the solar day.
+        nights: whether its devices have rows of nights.
+    """
+    missing = outage_slots(seed, system, number)
+    if nights:
+        return missing
+    profile = clear_sky(system.latitude, system.longitude, number)
+    return missing | frozenset(slot for slot, share in enumerate(profile) if not share)
 
 
 @lru_cache(maxsize=MAX_CACHED_ARRAY_DAYS)
@@ -97,10 +132,9 @@ def odometer_energy(day: SystemDay, system: System) -> list[list[int]]:
     return [[meter.wh[slot] for slot in slots if slot not in meter.missing] for meter in day.meters]
 
 
-def _read(name: str, meter: Meter, power: array[float], share: float) -> MeterDay:
+def _read(random: Random, meter: Meter, power: array[float], share: float) -> MeterDay:
     """Return a meter's day, given its share of the system's energy (Wh of each slot)."""
-    random = Random(name)
-    missing = _outage(random, meter.outages) if meter.outages else frozenset()
+    missing = _meter_outage(random, meter)
     wired = min(meter.phases, meter.listed)
     weights = [random.uniform(0.9, 1.1) for _ in range(wired)]
     channels = [_channel_day(random, meter, power, share * weight / sum(weights)) for weight in weights]
@@ -121,6 +155,11 @@ def _channel_day(random: Random, meter: Meter, power: array[float], share: float
         wh[slot] = math.nextafter(read, math.inf) if noisy else read
         watts[slot] = round(energy * 4 * (0.94 + 0.12 * draw()))  # the power at a random moment
     return ChannelDay(wh, watts)
+
+
+def _meter_outage(random: Random, meter: Meter) -> frozenset[int]:
+    """Return the slots of a solar day that a meter never reported; these are its first random numbers."""
+    return _outage(random, meter.outages) if meter.outages else frozenset()
 
 
 def _outage(random: Random, chance: float) -> frozenset[int]:

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from enlighten_async.emulator.local_time import local_date, local_midnight
 from enlighten_async.emulator.simulation.consumption import ConsumptionMeters
-from enlighten_async.emulator.simulation.day_cache import DayCache, RunningSums, day_slots, last_row_end
+from enlighten_async.emulator.simulation.day_cache import (
+    DayCache,
+    RunningSums,
+    day_slots,
+    last_row_end,
+    solar_days,
+)
 from enlighten_async.emulator.simulation.microinverters import MICRO_SLOTS_PER_SLOT, Microinverters, enwh
-from enlighten_async.emulator.simulation.production import make_day, metered_day_total
+from enlighten_async.emulator.simulation.production import make_day, metered_day_total, missing_slots
 from enlighten_async.emulator.simulation.sun import METER_INTERVAL_S, SLOTS_PER_DAY, day_start
 
 if TYPE_CHECKING:
@@ -53,6 +59,7 @@ class Reports:
             self._owned.setdefault(system.user_id, []).append(system)
         if len(self._systems) < len(systems):
             raise ValueError("two systems have the same system_id: each needs its own")
+        self._missing_slots = partial(missing_slots, seed)
         self._meter_days_made = DayCache(partial(make_day, seed))
         self._sums = RunningSums("meters", seed, self._meter_days_made.day, metered_day_total)
         self._inverters = Microinverters(seed)
@@ -142,7 +149,14 @@ class Reports:
     def last_interval(self, system_id: int) -> int | None:
         """Return the end of the newest interval reported by now (epoch seconds)."""
         system = self.system(system_id)
-        return self._last_row_end(system, self._intervals) if system.meters else self.last_stat(system_id)
+        if not system.meters:
+            return self.last_stat(system_id)
+        horizon = self.horizon(system)
+        for number in reversed(solar_days(system, system.metered_from, int(horizon))):
+            newest = self._newest_reported(system, number, horizon)
+            if newest is not None:
+                return newest
+        return None
 
     def first_stat(self, system_id: int) -> int | None:
         """Return the end of the microinverters' first interval (epoch seconds)."""
@@ -153,7 +167,7 @@ class Reports:
     def last_stat(self, system_id: int) -> int | None:
         """Return the end of the newest interval that microinverters reported by now (epoch seconds)."""
         system = self.system(system_id)
-        return self._last_row_end(system, self._micro_rows) if system.modules else None
+        return self._inverters.last_row_end(system, self.horizon(system)) if system.modules else None
 
     def first_consumption(self, system_id: int) -> int | None:
         """Return the end of the first interval of consumption (epoch seconds)."""
@@ -257,6 +271,21 @@ class Reports:
     def _intervals(self, system: System, start: float, end: float) -> Iterator[tuple[int, int, int]]:
         for day, first, last in self._days(system, start, end):
             yield from self._of_day(system, day, first, last)
+
+    def _newest_reported(self, system: System, number: int, horizon: float) -> int | None:
+        """Return the end of a day's newest row, without the energies, which take longer to make."""
+        missing, outages = self._missing_slots(system, number)
+        meters = list(zip(system.meters, outages, strict=True))
+        begin, since = day_start(number, system.longitude) + METER_INTERVAL_S, system.metered_from
+        for slot in range(min(SLOTS_PER_DAY - 1, int((horizon - begin) // METER_INTERVAL_S)), -1, -1):
+            at = begin + slot * METER_INTERVAL_S
+            if at <= since:
+                return None
+            if slot in missing:
+                continue
+            if any(slot not in outage and at + meter.late <= horizon for meter, outage in meters):
+                return at
+        return None
 
     def _of_day(
         self, system: System, day: SystemDay, first: int, last: int

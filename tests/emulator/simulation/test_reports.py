@@ -135,3 +135,21 @@ async def test_a_date_set_by_hand_changes_no_data(
         assert rows["intervals"]
         shown = {rows["meta"]["operational_at"], days["meta"]["operational_at"], summary["operational_at"]}
         assert shown == {declared}
+
+
+@pytest.mark.parametrize("hours", [0, 3, 7, 11.3, 16, 21, 240])
+def test_the_newest_interval_is_that_of_the_rows(hours: float) -> None:
+    """Which are not made for it: of a list of systems each has its newest one told."""
+    fleet = recent_fleet(4 * len(SYSTEM_KINDS), NOW, days=40, seed=SEED)
+    truth = Emulator(clock=FakeClock(NOW + hours * HOUR), fleet=fleet, seed=SEED, quota=Quota.UNLIMITED).truth
+    seen = 0
+    for system in fleet:
+        number, until = system.system_id, NOW + hours * HOUR
+        stats = [row["end_at"] for row in truth.stats(number, until - 20 * DAY, until)]
+        meters = [row["end_at"] for row in truth.rgm_stats(number, until - 20 * DAY, until)]
+        if stats:
+            assert truth.last_stat(number) == stats[-1]
+        if system.meters and meters:
+            assert truth.last_interval(number) == meters[-1]
+        seen += bool(stats) + bool(meters)
+    assert seen > len(fleet)
