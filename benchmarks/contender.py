@@ -22,8 +22,8 @@ Numbers: TypeAlias = tuple[tuple[str, int, int, float], ...]
 class Contender(Protocol):
     """Somebody who does the jobs; answers have the attributes the API's have."""
 
-    def decode(self, body: bytes) -> Any:
-        """Turn the answer for one window into typed values."""
+    def decode(self, body: bytes, window: tuple[int, int]) -> Any:
+        """Turn the answer for one window, from start to end in epoch seconds, into typed values."""
         ...
 
     def client(self, url: str) -> AbstractAsyncContextManager[Any]:

@@ -20,9 +20,9 @@ PLENTY = Plan(minute=100_000, month=10_000_000)
 class Ours:
     """`enlighten_async`, as its README uses it."""
 
-    def decode(self, body: bytes) -> RgmStats:
+    def decode(self, body: bytes, window: tuple[int, int]) -> RgmStats:
         """Return an answer as columns."""
-        return SeriesRequests(RGM_STATS, SYSTEM_ID, {}).read(Response(200, body), None)
+        return SeriesRequests(RGM_STATS, SYSTEM_ID, {}).read(Response(200, body), Window(*window))
 
     def client(self, url: str) -> AbstractAsyncContextManager[EnlightenClient]:
         """Open a client."""

@@ -156,8 +156,8 @@ class HttpxCattrs(Peer):
     def __init__(self) -> None:
         self._converter = cattrs.Converter(detailed_validation=False)
 
-    def decode(self, body: bytes) -> AttrsStats:
-        """Return an answer as attrs rows."""
+    def decode(self, body: bytes, window: tuple[int, int]) -> AttrsStats:
+        """Return an answer as attrs rows, whatever its window."""
         return self._converter.structure(json.loads(body), AttrsStats)
 
     @asynccontextmanager
@@ -168,7 +168,7 @@ class HttpxCattrs(Peer):
             async def get(start: int, end: int) -> AttrsStats:
                 params = CREDENTIALS | {"start_at": start, "end_at": end}
                 response = await client.get(f"/systems/{SYSTEM_ID}/rgm_stats", params=params)
-                return self.decode(response.raise_for_status().content)
+                return self.decode(response.raise_for_status().content, (start, end))
 
             yield get
 
@@ -179,7 +179,11 @@ class AiohttpMsgspec(Peer):
     stats, meter = StructStats, StructMeter
 
     def __init__(self) -> None:
-        self.decode = msgspec.json.Decoder(StructStats).decode
+        self._decoder = msgspec.json.Decoder(StructStats)
+
+    def decode(self, body: bytes, window: tuple[int, int]) -> StructStats:
+        """Return an answer as structs, whatever its window."""
+        return self._decoder.decode(body)
 
     @asynccontextmanager
     async def client(self, url: str) -> AsyncIterator[Get]:
@@ -189,7 +193,7 @@ class AiohttpMsgspec(Peer):
             async def get(start: int, end: int) -> StructStats:
                 params = CREDENTIALS | {"start_at": start, "end_at": end}
                 async with session.get(f"{url}/systems/{SYSTEM_ID}/rgm_stats", params=params) as response:
-                    return self.decode(await response.read())
+                    return self.decode(await response.read(), (start, end))
 
             yield get
 

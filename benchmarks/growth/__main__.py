@@ -66,12 +66,12 @@ def of_rows(number: int) -> dict[str, float]:
     who, rows = Ours(), intervals * PER_INTERVAL
     windows = weeks(start, end)
     bodies = [answer(*window, newest=end) for window in windows]
-    parts = [who.decode(body) for body in bodies]
+    parts = [who.decode(*each) for each in zip(bodies, windows, strict=True)]
     year = who.merge(parts)
     assert sum(len(each.intervals) for each in year.meter_intervals) + len(year.intervals) == rows
     text, named = year.to_json(columns=True), evolve(year, timezone="Europe/Berlin")
     jobs: dict[str, Callable[[], object]] = {
-        "decode, week by week": lambda: [who.decode(body) for body in bodies],
+        "decode, week by week": lambda: [who.decode(*each) for each in zip(bodies, windows, strict=True)],
         "merge": lambda: who.merge(parts),
         "sums by day": lambda: named.sums("day"),
         "to JSON": year.to_json,

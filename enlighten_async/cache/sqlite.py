@@ -195,9 +195,16 @@ class LastLooks:
         """Count the bytes of a look."""
         self._size += size
 
-    def keep_made(self, about: Hashable, what: Hashable, look: Look[Any, T], made: T) -> None:
-        """Keep what was made of a look that was asked for again; the oldest of them make room for it."""
-        size = bytes_of(made)
+    def keep_made(self, about: Hashable, what: Hashable, look: Look[Any, T], made: T, size: int) -> None:
+        """Keep what was made of a look that was asked for again; the oldest make room for it.
+
+        Args:
+            about: the thing that was asked about.
+            what: what of it.
+            look: the look.
+            made: what was made.
+            size: bytes that it takes.
+        """
         if look.kept or size > MAX_HOT_BYTES or self._looks.get(about, {}).get(what) is not look:
             return
         others = [*self._hot.items()]
@@ -308,10 +315,15 @@ class SqliteCache(StoredCache):
 
     async def _again(self, about: Hashable, what: Hashable, look: Look[R, T]) -> T:
         """Return what is made of a look that is asked for again, and keep it."""
-        at_once = look.kept or look.size <= MAX_DECODED_BYTES
-        made = look.again() if at_once else await in_thread(look.again)
-        if look.size:
-            self._last.keep_made(about, what, look, made)
+        if look.kept or not look.size:
+            return look.again()
+
+        def work() -> tuple[T, int]:
+            made = look.again()
+            return made, bytes_of(made)
+
+        made, size = work() if look.size <= MAX_DECODED_BYTES else await in_thread(work)
+        self._last.keep_made(about, what, look, made, size)
         return made
 
     def _turn(self) -> anyio.Lock:

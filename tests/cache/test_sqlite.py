@@ -627,7 +627,7 @@ async def test_what_was_forgotten_meanwhile_is_not_kept_decoded(
     assert look is not None
     made = look.again()
     cache.put(SCOPE, SERIES, stats_part(hours(0, 1), reported=NOW), NOW)
-    cache._last.keep_made((SCOPE, SERIES), hours(0, 1), look, made)
+    cache._last.keep_made((SCOPE, SERIES), hours(0, 1), look, made, 1)
     assert not cache._last._hot
 
 
