@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from enlighten_async.errors import InputError
-from enlighten_async.export.columns import TypeName
+from enlighten_async.export.columns import Batch, DataType, Field, Table, TypeName, column_of
 from enlighten_async.export.frames import load
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks.base import KEY, SeriesChanges, by_series, locked
@@ -113,12 +113,7 @@ class DuckDBSink:
             )
             for each in by_series(changes):
                 _write_rows(database, each)
-                cursors = [[each.series, system, until.timestamp()] for system, until in each.cursors.items()]
-                database.executemany(
-                    f"INSERT INTO {CURSORS} VALUES (?, ?, to_timestamp(?)) "  # noqa: S608 - a constant
-                    "ON CONFLICT DO UPDATE SET until = excluded.until",
-                    cursors,
-                )
+                _move_cursors(database, each)
             database.execute("COMMIT")
 
     @contextmanager
@@ -169,6 +164,20 @@ def _write_rows(database: Any, changes: SeriesChanges) -> None:
         f"WHERE {' OR '.join(f'{name}.{each} IS DISTINCT FROM excluded.{each}' for each in figures)}"
     )
     database.unregister("changed")
+
+
+def _move_cursors(database: Any, changes: SeriesChanges) -> None:
+    """Move cursors, by one statement: one for each takes milliseconds each."""
+    systems, moments = DataType("int64"), DataType("timestamp")
+    columns = column_of(systems, [*changes.cursors]), column_of(moments, [*changes.cursors.values()])
+    fields = Field("system_id", systems), Field("until", moments)
+    database.register("moved", Table(fields, (Batch(len(changes.cursors), columns),)))
+    database.execute(
+        f"INSERT INTO {CURSORS} SELECT ?, system_id, until FROM moved "  # noqa: S608 - a constant
+        "ON CONFLICT DO UPDATE SET until = excluded.until",
+        [changes.series],
+    )
+    database.unregister("moved")
 
 
 def _line(error: Exception) -> str:

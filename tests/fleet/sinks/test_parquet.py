@@ -137,3 +137,18 @@ def test_others_read_the_folder(tmp_path: Path) -> None:
     frame = polars.scan_parquet(tmp_path / "**" / "*.parquet").filter(polars.col("channel") == 0).collect()
     assert frame["wh_del"].sum() == whole
     assert timedelta(days=4) < parquet.SETTLED
+
+
+async def test_links_of_others_are_not_followed(tmp_path: Path) -> None:
+    """In a folder where every user may put one, in place of a file of rows or of the cursors."""
+    for number, name in enumerate(("year=2025/month=06/17.parquet", "_cursors.json")):
+        folder = tmp_path / str(number)
+        sink = ParquetSink(folder)
+        await sink.write([change(1, 0, 4)])
+        path = folder / "series=rgm_stats" / name
+        path.unlink(missing_ok=True)
+        path.parent.chmod(0o1777)
+        path.symlink_to(tmp_path / "none")
+        with pytest.raises(InputError, match="symbolic link"):
+            await sink.write([change(1, 97, 4)])
+        assert not (tmp_path / "none").exists()
