@@ -15,6 +15,7 @@ from enlighten_async.fleet.sinks import (
     StaleFence,
     sink_of,
 )
+from enlighten_async.fleet.status import FleetStatus
 
 __all__ = [
     "Change",
@@ -23,6 +24,7 @@ __all__ = [
     "Fleet",
     "FleetMetrics",
     "FleetPlan",
+    "FleetStatus",
     "InfluxSink",
     "JsonLinesSink",
     "ParquetSink",

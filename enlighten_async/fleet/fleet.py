@@ -15,9 +15,10 @@ from enlighten_async.errors import InputError
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.follow import Follower
 from enlighten_async.fleet.leases import LEASE, Keeper, kept
-from enlighten_async.fleet.plan import FleetPlan, FleetSystem, KeyShare, budget_of, fleet_plan, key_of
+from enlighten_async.fleet.plan import FleetPlan, FleetSystem, KeyShare, budget_of, fleet_plan, key_of, told
 from enlighten_async.fleet.schedule import MEAN_DAYLIGHT_S
 from enlighten_async.fleet.sinks import Sink
+from enlighten_async.fleet.status import FleetStatus
 from enlighten_async.windows import DAY
 
 DARK_AT_NIGHT: Final = frozenset({"rgm_stats", "stats", "production_meter"})
@@ -40,6 +41,9 @@ logger = logging.getLogger("enlighten_async")
 LIST_AGE_S: Final = float(DAY)
 """Seconds for which a cached list of systems will do."""
 
+LIST_AGAIN_S: Final = 3_600.0
+"""The same for one that is to tell of today's systems."""
+
 
 class Fleet:
     """The systems of one key or of several, one series of which is followed.
@@ -52,6 +56,7 @@ class Fleet:
         every: the longest time between two polls of a system while it produces; less than 15 minutes counts
             as these, as gateways report so often. `None`: as fresh as the quota allows, which uses the whole
             month up: mind plans that charge by request (`FleetPlan.cost_usd`).
+        strict: raise an error in place of a warning where the quota does not carry `every`.
 
     Raises:
         InputError: an argument is wrong.
@@ -64,6 +69,7 @@ class Fleet:
         *,
         accounts: Collection[str] | None = None,
         every: timedelta | None = None,
+        strict: bool = False,
     ) -> None:
         given = [clients] if isinstance(clients, EnlightenClient) else list(clients)
         if not given or not all(isinstance(each, EnlightenClient) for each in given):
@@ -77,6 +83,8 @@ class Fleet:
         self._accounts = ("",) * len(given) if accounts is None else tuple(dict.fromkeys(accounts))
         self._series = series
         self._every = every
+        self._strict = strict
+        self._follower_now: Follower | None = None
 
     def __repr__(self) -> str:
         return f"<Fleet {self._series} of {len(self._clients)} accounts>"
@@ -94,7 +102,14 @@ class Fleet:
         Raises:
             EnlightenError: a list could not be had: one of those that `Query` lists.
         """
-        systems = await self._list()
+        return await self._plan_of(await self._list())
+
+    def status(self) -> FleetStatus:
+        """Return how fresh the systems are, and what was spent, while the fleet is followed; no request."""
+        return FleetStatus() if self._follower_now is None else self._follower_now.status()
+
+    async def _plan_of(self, systems: Sequence[FleetSystem]) -> FleetPlan:
+        """Return the plan of some systems."""
         counts: dict[int, int] = {}
         for each in systems:
             counts[key_of(each.client)] = counts.get(key_of(each.client), 0) + 1
@@ -119,7 +134,8 @@ class Fleet:
             once: end when nothing is due any more.
 
         Raises:
-            InputError: nothing is cached by a client, or there are no systems.
+            InputError: nothing is cached by a client, there are no systems, or (`strict`) the quota does not
+                carry the cadence.
             EnlightenError: a list could not be had: one of those that `Query` lists.
         """
         follower = await self._follower(since or {})
@@ -149,8 +165,8 @@ class Fleet:
                 by default 30 seconds.
 
         Raises:
-            InputError: nothing is cached by a client, there are no systems, the sink refuses, or another
-                process follows the fleet with the same state file.
+            InputError: nothing is cached by a client, there are no systems, the sink refuses, another process
+                follows the fleet with the same state file, or (`strict`) the quota carries no such cadence.
             EnlightenError: a list could not be had: one of those that `Query` lists.
         """
         follower = await self._follower(await sink.cursors(self._series))
@@ -195,16 +211,36 @@ class Fleet:
             raise InputError(NOTHING_CACHED)
         every = None if self._every is None else self._every.total_seconds()
         systems = await self._list()
-        return Follower(systems, self._series, every, since, rests=self._series in DARK_AT_NIGHT)
+        plan = await self._plan_of(systems)
+        if not plan.fits:
+            self._tell(plan)
+        rests = self._series in DARK_AT_NIGHT
+        follower = Follower(systems, self._series, every, since, rests=rests, discover=self._list_again)
+        self._follower_now = follower
+        return follower
 
-    async def _list(self) -> list[FleetSystem]:
+    def _tell(self, plan: FleetPlan) -> None:
+        """Warn that the quota does not carry the cadence, or raise `InputError`."""
+        wanted, affordable = told(plan.every or timedelta()), plan.affordable_every
+        way = "wait for the next month" if affordable is None else f"{told(affordable)} does"
+        if self._strict:
+            raise InputError(f"the quota does not carry {plan.systems:,} systems every {wanted}: {way}")
+        logger.warning("the quota does not carry %s systems every %s: %s", plan.systems, wanted, way)
+
+    async def _list_again(self) -> list[FleetSystem]:
+        """Return the systems of all accounts, by lists of today."""
+        return await self._list(LIST_AGAIN_S)
+
+    async def _list(self, age: float = LIST_AGE_S) -> list[FleetSystem]:
         """Return the systems of all accounts; one that two accounts have belongs to the first."""
         found: dict[int, FleetSystem] = {}
         for client, account in zip(self._clients, self._accounts, strict=True):
-            view = client if client._session.cache is None else client.with_options(max_age=LIST_AGE_S)
+            view = client if client._session.cache is None else client.with_options(max_age=age)
             async for system in view.systems():
                 cellular = system.connection_type == "cellular"
-                one = FleetSystem(system.system_id, client, system.timezone, cellular, account)
+                told_at = None if system.meta is None else system.meta.last_energy_at
+                energy = None if told_at is None else told_at.timestamp()
+                one = FleetSystem(system.system_id, client, system.timezone, cellular, account, energy)
                 found.setdefault(system.system_id, one)
         return list(found.values())
 

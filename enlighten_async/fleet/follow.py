@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
@@ -14,9 +14,10 @@ import anyio
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import EnlightenError, InputError, NotFound, QuotaExhausted, UsageError
 from enlighten_async.fleet.change import Change, change_of, held_until, noted
-from enlighten_async.fleet.plan import FleetSystem, budget_of
+from enlighten_async.fleet.plan import FleetSystem, budget_of, lists_of
 from enlighten_async.fleet.roster import Ask, Member, Roster
-from enlighten_async.fleet.schedule import Daylight
+from enlighten_async.fleet.schedule import HOUR, Daylight
+from enlighten_async.fleet.status import FleetStatus, fleet_status
 from enlighten_async.windows import DAY, as_datetime
 
 if TYPE_CHECKING:
@@ -28,8 +29,17 @@ WORKERS: Final = 8
 BATCH: Final = 100
 """Changes that are handed on at a time, at the most: so many may have to be asked for again after a crash."""
 
+LIST_SHARE: Final = 0.01
+"""The part of a day's polls that asking for the lists of systems may cost."""
+
+LIST_DAYS: Final = 7.0
+"""Days from one such list to the next at the most."""
+
 FRESH_S: Final = 300.0
 """Seconds for which a cached answer will do, such as one that a killed process had paid for."""
+
+Discover: TypeAlias = Callable[[], Awaitable[Sequence[FleetSystem]]]
+"""Asks for the systems of a fleet."""
 
 logger = logging.getLogger("enlighten_async")
 
@@ -43,9 +53,11 @@ class Follower:
         every: the longest time between two polls in daylight, seconds; `None`: as short as the quota allows.
         rests: whether the series has no news at night.
         since: up to when systems are held, by their numbers.
+        discover: asks for the systems again; `None`: they stay.
 
     Attributes:
         ready: changes that were paid for and not handed on yet.
+        takes: tells whether a system that joins is polled here, by its number.
     """
 
     def __init__(
@@ -56,13 +68,26 @@ class Follower:
         since: Mapping[int, datetime],
         *,
         rests: bool,
+        discover: Discover | None = None,
     ) -> None:
-        self._systems, self._series, self._rests = systems, series, rests
+        now = systems[0].client._session.limiter.now() if systems else 0.0
+        self._systems, self._series, self._rests = list(systems), series, rests
+        self._numbers = {each.system_id: number for number, each in enumerate(self._systems)}
         self._clients: dict[int, EnlightenClient] = {each.key: each.client for each in systems}
-        now = self.now() if systems else 0.0
+        self._discover, self._listed = discover, now
         members = [_member(each, now, since.get(each.system_id), rests=rests) for each in systems]
         self.roster = Roster(members, every)
         self.ready: list[Change] = []
+        self.takes: Callable[[int], bool] = lambda _: True
+        self._spent = self._spent_before = 0
+        self._left: int | None = None
+
+    def status(self) -> FleetStatus:
+        """Return how fresh the systems are, and what was spent."""
+        if not self._systems:
+            return FleetStatus()
+        left = None if self._left is None else max(0, self._left - self._spent + self._spent_before)
+        return fleet_status(self.roster, self.now(), self._spent, left)
 
     def now(self) -> float:
         """Return the service's time, epoch seconds."""
@@ -111,7 +136,38 @@ class Follower:
         if self.roster.day is None or day > self.roster.day:
             quotas = {key: await client.quota() for key, client in self._clients.items()}
             budgets = {key: budget_of(quota) for key, quota in quotas.items()}
+            left = sum(budget.left for budget in budgets.values())
+            self._left, self._spent_before = (None if left == inf else int(left)), self._spent
+            if self.roster.day is not None:
+                await self._list(now, sum(budget.per_day for budget in budgets.values()))
             self.roster.begin_day(day, now, budgets, datetime.fromtimestamp(day, UTC).day - 1)
+
+    async def _list(self, now: float, requests: float) -> None:
+        """Ask for the lists of systems again, once a day, or less often where they cost too much of it.
+
+        Args:
+            now: the time, epoch seconds.
+            requests: the polls that a day may have.
+        """
+        days = lists_of(self._systems) / max(LIST_SHARE * requests, 1e-9)
+        if self._discover is None or now - self._listed < min(max(days, 1.0), LIST_DAYS) * DAY - HOUR:
+            return
+        try:
+            found = await self._discover()
+        except EnlightenError as error:
+            logger.warning("the list of systems could not be had (%s): the fleet stays", type(error).__name__)
+            return
+        self._listed = now
+        known = {each.system_id for each in found}
+        for member in self.roster.members:
+            member.gone = member.system_id not in known
+        for each in found:
+            number = self._numbers.setdefault(each.system_id, len(self._systems))
+            if number == len(self._systems):
+                self._systems.append(each)
+                self.roster.members.append(_member(each, now, None, rests=self._rests))
+                self.roster.members[-1].held = self.takes(each.system_id)
+            self.roster.listed(number, each.energy)
 
     async def poll_due(self) -> None:
         """Make the polls that are due, up to a batch of changes; they are in `ready` then."""
@@ -151,6 +207,7 @@ class Follower:
         view = system.client.with_options(max_age=0 if ask.completes else FRESH_S)
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
         changes = await query.changes()
+        self._spent += changes.answer.receipt.sent
         now, before = self.now(), member.until
         held = held_until(changes.answer, before)
         change = change_of(changes, before, held, system.account, self._series)

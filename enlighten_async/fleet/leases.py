@@ -314,6 +314,7 @@ class LeasedKeeper(Keeper):
     async def renewed(self) -> AsyncIterator[None]:
         """Hold leases until the end, and give all of them back then."""
         self.follower.let_go(lambda _: True)
+        self.follower.takes = lambda system_id: shard_of(system_id) in self._fences.keys() - self._leaving
         try:
             await self.renew()
             self._renewal = asyncio.create_task(self.renew_for_ever())

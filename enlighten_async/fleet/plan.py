@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from math import inf
+from math import ceil, inf
 from typing import Final
 
 from attrs import frozen
@@ -31,6 +32,9 @@ FREE_OF_PARTNER: Final = 10_000
 USD_A_REQUEST: Final = 0.005
 """USD for each request beyond them."""
 
+PAGE: Final = 100
+"""Systems on a page of a list."""
+
 DAYS_OF_MONTH: Final = 30.0
 """Days of a month, where a price is told for one."""
 
@@ -49,11 +53,23 @@ class FleetSystem:
     """Whether its gateway reports by a cellular modem."""
     account: str
     """Name of its account; empty where the client's own is followed."""
+    energy: float | None = None
+    """When it last reported energy, epoch seconds, where its list tells."""
 
     @property
     def key(self) -> int:
         """The number that tells the key from others."""
         return key_of(self.client)
+
+
+def lists_of(systems: Sequence[FleetSystem]) -> int:
+    """Return the requests that the lists of systems take, an account and a hundred systems each.
+
+    Args:
+        systems: the systems.
+    """
+    counts = Counter((each.key, each.account) for each in systems)
+    return sum(ceil(count / PAGE) for count in counts.values())
 
 
 def key_of(client: EnlightenClient) -> int:

@@ -79,6 +79,8 @@ class Member:
     """Polls in a row that brought nothing."""
     failures: int = 0
     """Polls in a row that failed."""
+    gone: bool = False
+    """Whether it is in no list of systems any more."""
     away_until: float = -inf
     """Up to when nothing is asked about it, epoch seconds."""
     held: bool = True
@@ -94,13 +96,17 @@ class Member:
         """Its own number for the moment of a poll."""
         return phase(self.system_id, "moment")
 
+    def is_asked(self, now: float) -> bool:
+        """Tell whether this process asks about it now."""
+        return self.held and not self.gone and self.away_until <= now
+
     def is_silent(self, now: float) -> bool:
         """Tell whether it has had no news for days, though it was asked."""
         return self.barren >= SILENT_POLLS and (self.until is None or now - self.until > SILENT_S)
 
     def polls(self, day: float, by_rate: int) -> int:
         """Return the polls that it gets of its share of a day (midnight UTC, epoch seconds)."""
-        if self.away_until >= day + DAY:
+        if self.gone or self.away_until >= day + DAY:
             return 0
         if self.is_silent(day):
             return int(floor(day / DAY + WEEK * self.day_phase) % WEEK == 0)
@@ -186,7 +192,9 @@ class Roster:
 
     def _rate(self, key: int, budget: Budget, now: float) -> tuple[float, float]:
         """Return today's polls of each system of a key, and the seconds over which one moment's spread."""
-        own = [each for each in self.members if each.key == key and each.away_until < now + DAY]
+        own = [
+            each for each in self.members if each.key == key and each.away_until < now + DAY and not each.gone
+        ]
         silent = sum(each.is_silent(now) for each in own)
         active = len(own) - silent
         if not active:
@@ -237,6 +245,28 @@ class Roster:
         """The moment of the next poll, epoch seconds; infinite without any."""
         return self._heap[0].at if self._heap else inf
 
+    def due(self, now: float) -> int:
+        """Return the number of members that are due.
+
+        Args:
+            now: the time, epoch seconds.
+        """
+        return len({ask.member for ask in self._heap if ask.at <= now and self.members[ask.member].held})
+
+    def listed(self, number: int, energy: float | None) -> None:
+        """Note that a member is in the list of systems, which tells when it last reported energy.
+
+        One that was silent and has reported since gets its polls again.
+
+        Args:
+            number: the number of the member.
+            energy: when it last reported energy, epoch seconds; `None`: nobody knows.
+        """
+        member = self.members[number]
+        member.gone = False
+        if energy is not None and (member.until is None or energy > member.until + REPORT_S):
+            member.barren = 0
+
     def pop(self, now: float) -> Ask | None:
         """Return the next poll that is due, and take it out; `None` if there is none."""
         while self._heap and self._heap[0].at <= now:
@@ -244,7 +274,7 @@ class Roster:
             member, closed = self.members[ask.member], self.keys[self.members[ask.member].key].closed_until
             if closed > now:
                 self._push(closed, ask.member, completes=ask.completes)
-            elif member.held and member.away_until <= now and (member.polled < ask.at or member.failures):
+            elif member.is_asked(now) and (member.polled < ask.at or member.failures):
                 member.polled = now
                 return ask
         return None

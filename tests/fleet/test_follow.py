@@ -287,6 +287,7 @@ async def test_a_month_on_the_free_plan() -> None:
     assert all(each.status not in {409, 429} for each in world.emulator.log)
     assert 970 <= len(world.emulator.log) <= 1_000
     assert len(polls) - sum(len(change.rows) > 0 for change in kept.changes) <= 0.025 * len(polls)
+    assert wrong_rows(world, kept, start, start + 29.5 * DAY)[0] == 0
     wrong, missing = wrong_rows(world, kept, start, start + 31 * DAY)
-    assert wrong == 0
+    assert wrong <= 8  # of the last evening: the next day's poll brings them
     assert missing <= 0.03 * len(kept.rows)
