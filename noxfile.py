@@ -172,6 +172,13 @@ def servers(session: nox.Session) -> None:
 
 
 @nox.session
+def dask(session: nox.Session) -> None:
+    """A backfill on a cluster of Dask on this machine, into PostgreSQL; workers and scheduler are killed."""
+    session.install(*group("tests"), ".[cli,dask,postgres,trio]")
+    session.run("pytest", "-rs", "tests/system/servers/test_dask.py", "-m", "dask", *session.posargs)
+
+
+@nox.session
 def tools(session: nox.Session) -> None:
     """What other tools see that mock, record or trace httpx; pytest-httpx, vcrpy, OpenTelemetry's."""
     session.install(*group("tests"), *group("tools"), ".[cli,trio]")
