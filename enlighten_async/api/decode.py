@@ -47,7 +47,7 @@ _KEPT_BODY_BYTES = 1 << 20
 """Bytes kept of a body that has too many of them: errors may be many, and are kept for long."""
 
 _INSTANTS = frozenset({"end_at", "last_report_at", "last_energy_at", "operational_at"})
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", re.ASCII)
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @define

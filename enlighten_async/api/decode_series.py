@@ -140,6 +140,9 @@ def row_list(row: type) -> Any:
     return optional_list(optional_list(raw | None) | raw)
 
 
+ANOTHER_DEVICE = "asked for the device {}, answered for another one"
+"""The error of an answer that names another device; `{}` stands for the serial number asked for."""
+
 MAX_PERCENT = 1_000
 """The largest share that is read: more than any battery reports."""
 
@@ -252,10 +255,14 @@ class SeriesDecoder(Generic[S]):
 
 def check_device(answered: object, serial: str, response: Response) -> None:
     """Raise `DecodeError` if an answer is about another device; a number has lost its leading zeros."""
+    if is_another_device(answered, serial):
+        raise decode_error(response, "$.serial_number", ANOTHER_DEVICE.format(serial))
+
+
+def is_another_device(answered: object, serial: str) -> bool:
+    """Tell whether an answer names another device than the one which was asked for."""
     told = serial_told(answered)
-    if told is not None and _bare(told) != _bare(serial):
-        message = f"asked for the device {serial}, answered for another one"
-        raise decode_error(response, "$.serial_number", message)
+    return told is not None and _bare(told) != _bare(serial)
 
 
 def serial_told(raw: object) -> str | None:

@@ -542,6 +542,19 @@ def test_iso_8601_says_the_same(sample: Sample, zone: str, first: int, count: in
 
 
 @each
+@pytest.mark.parametrize("fraction", [".0", ".000", ".999999", ".123456789"])
+def test_a_fraction_of_a_second_is_read(sample: Sample, fraction: str) -> None:
+    """And cut off."""
+    body = sample.body(sample.ends(W))
+    plain = sample.ask().request(W).decode(answer(body))
+    for row in body["intervals"]:
+        row["end_at"] = (
+            datetime.fromtimestamp(row["end_at"], UTC).strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
+        )
+    assert sample.ask().request(W).decode(answer(body)) == plain
+
+
+@each
 @pytest.mark.parametrize(
     "at", ["2025-06-15T12:00:00", "2025-06-15", "noon", "", "2025-13-15T12:00:00Z", "1969-12-31T23:59:59Z"]
 )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from enlighten_async.api import daily, decode
+from enlighten_async.api.decode_series import ANOTHER_DEVICE, is_another_device
 from enlighten_async.api.error_bodies import FUTURE_RANGE
 from enlighten_async.api.v4.devices import quote_segment
 from enlighten_async.errors import APIError, NotFound, RangeError
 from enlighten_async.models import lifetime
+from enlighten_async.models.convert import UnreadableError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.wire import Params
 
@@ -83,9 +86,17 @@ def _of_device(
         path=path.format(serial=quote_segment(serial_number, "serial_number")),
         empty_reason_of_error=_empty_reason_of_error,
         defaults={"serial_number": serial_number.strip()},
-        shape=shape,
+        shape=partial(_of_asked_device, serial_number.strip(), shape),
         past_days_only=True,
     )
+
+
+def _of_asked_device(serial: str, shape: decode.Shape | None, raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a response in the shape of its model; raise `UnreadableError` if it is about another device."""
+    if is_another_device(raw.get("serial_number"), serial):
+        raise UnreadableError(ANOTHER_DEVICE.format(serial), "serial_number")
+    known = {**raw, "serial_number": serial}
+    return known if shape is None else shape(known)
 
 
 def evse_lifetime(serial_number: str) -> daily.DailyEndpoint[lifetime.EvseLifetime]:

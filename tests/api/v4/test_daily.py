@@ -118,6 +118,21 @@ def test_an_answer_without_days_has_a_reason(name: str, values: object) -> None:
     assert lifetime.coverage.complete is (values is not None)
 
 
+@pytest.mark.parametrize("name", ["evse_lifetime", "ev_charger_lifetime"])
+@pytest.mark.parametrize("serial", ["other", 99, "N/A", "", 0, None, True, []])
+def test_an_answer_about_another_device_is_refused(name: str, serial: object) -> None:
+    """A serial number that tells none is no other device."""
+    request = asked(name)
+    body = {"system_id": 7, "start_date": "2024-01-09", "consumption": [5], "serial_number": serial}
+    if serial in ("other", 99):
+        with pytest.raises(DecodeError, match="another one") as caught:
+            request.decode(answer(body))
+        assert caught.value.path == "$.serial_number"
+    else:
+        plain = told(request, {each: body[each] for each in ("system_id", "start_date", "consumption")})
+        assert told(request, body).serial_number == plain.serial_number
+
+
 @pytest.mark.parametrize("values", [{"soon": 1, "x": 2}, {"20241301": 5}, "5", 5])
 def test_what_cannot_be_read_is_an_error(values: object) -> None:
     """It keeps the answer."""
