@@ -165,7 +165,7 @@ class Renewals:
     """Lets requests for tokens through: a few at once, and in an outage one now and then.
 
     They cost no quota and wait for no window, but the service fails them with all others: their failures
-    are those of one target of the key. For a few are sent at first, and one more with each success, a
+    are those of one target of the key. For a few are sent after a pause, and one more with each success, a
     service that is down is met by those few.
 
     Args:
@@ -179,7 +179,7 @@ class Renewals:
         self._store = store
         self._clock = clock
         self._places, self._room = anyio.Semaphore(SLOW_START), SLOW_START
-        self._excess = 0  # places that are not given back
+        self._excess = self._taken = 0  # places that are not given back, and those that are held
         self._silent_since = -math.inf  # when the last request was sent that got no answer
 
     def __repr__(self) -> str:
@@ -222,10 +222,14 @@ class Renewals:
             since: that since when it has waited.
             failures: failures in a row when that began.
         """
+        if not self._taken:
+            self._begin_slowly()
         await self._places.acquire()
+        self._taken += 1
         try:
             yield await self._begin(patience, since, failures)
         finally:
+            self._taken -= 1
             if self._excess:
                 self._excess -= 1
             else:
@@ -253,10 +257,19 @@ class Renewals:
         """
         if isinstance(error, RequestTimeout):
             self._silent_since = began
-        self._excess, self._room = self._excess + self._room - SLOW_START, SLOW_START
+        self._begin_slowly()
         rest = 0.0 if error.retry_at is None else error.retry_at.timestamp() - self._clock.now()
         self._limiter.failed(error, TOKENS, attempts=attempts, rest=rest)
         await self._store.sync()
+
+    def _begin_slowly(self) -> None:
+        """Leave no more places than at first; of those that are held now, some are not given back."""
+        for _ in range(self._room - SLOW_START):
+            if self._places.value:
+                self._places.acquire_nowait()
+            else:
+                self._excess += 1
+        self._room = SLOW_START
 
     async def _begin(self, patience: float, since: float, failures: int) -> EnlightenError | None:
         """Let a request through, after a short rest if one is asked for, or return its caller's error."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from datetime import UTC, datetime
 
 import anyio
 import pytest
 
-from enlighten_async.errors import BudgetExceeded, InputError, QuotaExhausted, StateUnavailable
+from enlighten_async.errors import (
+    BudgetExceeded,
+    EnlightenError,
+    InputError,
+    QuotaExhausted,
+    RequestTimeout,
+    ServerError,
+    StateUnavailable,
+)
 from enlighten_async.limiter import (
     MemoryQuotaStore,
     Plan,
@@ -370,3 +379,98 @@ async def test_a_long_wait_is_told_once_with_its_end(caplog: pytest.LogCaptureFi
     assert all("s (minute) until 2025-06-15 15:0" in line and "in the queue" in line for line in lines)
     assert all(f"{datetime.fromtimestamp(end + 60 * n, UTC):%H:%M:%S} UTC" in lines[n] for n in range(2))
     assert all(record.levelname == "INFO" for record in caplog.records)
+
+
+# Requests for tokens
+
+
+class TokenRequests:
+    """Requests for tokens through one limiter, each of which takes a second.
+
+    Attributes:
+        at_once: requests in flight at the most.
+        told: the errors of those that were not sent.
+    """
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        limiter = RateLimiter(store=MemoryQuotaStore(), plan=Plan(minute=10), clock=self.clock)
+        self.renewals = limiter.renewals
+        self.at_once = self.sent = 0
+        self.told: list[EnlightenError] = []
+
+    async def ask(self, count: int, error: EnlightenError | None = None) -> float:
+        """Ask so many at once; return the seconds until all are told."""
+        began, self.at_once, self.sent = self.clock.monotonic(), 0, 0
+        in_flight = 0
+
+        async def one() -> None:
+            nonlocal in_flight
+            async with self.renewals.turn(math.inf, began, self.renewals.failures()) as refusal:
+                if refusal is not None:
+                    self.told.append(refusal)
+                    return
+                in_flight += 1
+                self.sent += 1
+                self.at_once = max(self.at_once, in_flight)
+                sent_at = self.clock.monotonic()
+                await self.clock.sleep(1)
+                in_flight -= 1
+                if error is None:
+                    await self.renewals.answered()
+                else:
+                    await self.renewals.failed(copy(error), sent_at, 3)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(count):
+                tasks.start_soon(one)
+        return self.clock.monotonic() - began
+
+
+async def test_requests_for_tokens_are_few_at_first_and_more_with_each_success() -> None:
+    """A thousand accounts do not wait for each other, nor do they ask a service together that is down."""
+    requests = TokenRequests()
+    for _ in range(2):
+        assert await requests.ask(4) == 1
+        assert (requests.sent, requests.at_once, repr(requests.renewals)) == (4, 4, "<Renewals room=8>")
+        assert await requests.ask(1000) < 1000 / 32 + 8
+        assert (requests.sent, requests.at_once) == (1000, 32)
+    await requests.ask(50, ServerError("500", status=500))  # after a pause, however many went before
+    assert requests.sent <= 8
+    assert repr(requests.renewals) == "<Renewals room=4>"
+
+
+async def test_a_failure_among_many_requests_for_tokens_lets_few_follow() -> None:
+    """Places that are held then are not given back, but for those that there are at first."""
+    requests = TokenRequests()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(requests.ask, 60)
+        await requests.clock.sleep(3.5)
+        assert repr(requests.renewals) == "<Renewals room=32>"
+        await requests.renewals.failed(ServerError("500", status=500), 0.0, 3)
+        assert repr(requests.renewals) == "<Renewals room=4>"
+    assert requests.at_once == 32
+    assert await requests.ask(8) == 2  # four, and then four
+    assert await requests.ask(1000) < 1000 / 32 + 8
+    assert requests.at_once == 32
+
+
+async def test_requests_for_tokens_end_with_the_fifth_failure() -> None:
+    """Those in flight by then are the last; all others are told by the failure, and when to ask again."""
+    requests = TokenRequests()
+    await requests.ask(50, ServerError("500: no tokens", status=500))
+    assert requests.sent <= 8
+    assert len(requests.told) == 50 - requests.sent
+    assert all("500: no tokens" in str(each) and each.retry_at for each in requests.told)
+    assert requests.renewals.refusal() is not None
+    assert not requests.renewals.may_repeat(ServerError("500", status=500), 0.0)
+
+
+async def test_silence_is_told_to_all_who_wait_for_a_place() -> None:
+    """Nothing more is sent after the first that got no answer."""
+    requests = TokenRequests()
+    assert await requests.ask(50, RequestTimeout("late", sent=True, phase="wait")) == 1
+    assert requests.sent == 4
+    assert {type(each) for each in requests.told} == {RequestTimeout}
+    assert len(requests.told) == 46
+    assert not requests.renewals.may_repeat(RequestTimeout("late", sent=True), requests.clock.monotonic())
