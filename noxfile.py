@@ -101,6 +101,7 @@ def smoke(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.cache", "--smoke")
     session.run("python", "-m", "benchmarks.stall", "--smoke")
     session.run("python", "-m", "benchmarks.growth", "--smoke")
+    session.run("python", "-m", "benchmarks.fleet", "--smoke")
     session.run("python", "-m", "benchmarks.state", "--smoke")
     session.run("python", "-m", "benchmarks.start", "--smoke")
     session.run("python", "-m", "benchmarks.calls", "--smoke")
@@ -114,7 +115,7 @@ def bench(session: nox.Session) -> None:
     session.install(*group("bench"), *group("tests"), ".[cli,postgres,redis]")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
     common = [word for word in session.posargs if word in {"--smoke", "--write"}]
-    for name in ("quota", "cache", "stall", "growth", "state", "start", "calls"):
+    for name in ("quota", "cache", "stall", "growth", "fleet", "state", "start", "calls"):
         session.run("python", "-m", f"benchmarks.{name}", *common)
 
 

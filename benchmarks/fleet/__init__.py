@@ -1,0 +1,1 @@
+"""Simulation of a month of fleets under several policies."""
