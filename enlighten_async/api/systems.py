@@ -64,7 +64,7 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
         listed = {system.system_id for page in pages for system in page.systems}
         all_read = bool(pages) and all(page.complete for page in pages)
         complete = all_read and not pages[-1].next and len(listed) >= (pages[-1].total or 0)
-        if pages and not complete:
+        if all_read and not complete:  # what could not be read was told of with its page
             decode.logger.warning("a list of systems is not complete: the service tells of more than came")
         return Systems(
             systems=tuple(system for page in pages for system in page.systems),

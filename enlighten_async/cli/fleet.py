@@ -77,7 +77,7 @@ def _series(_: click.Context, option: click.Parameter, text: str) -> str:
 def _followed(command: F) -> F:
     """Give a command the options that say what is followed."""
     options = [
-        click.option("--series", required=True, callback=_series, metavar="NAME", help="Such as rgm_stats."),
+        click.option("--series", required=True, callback=_series, metavar="NAME", help="Such as rgm-stats."),
         click.option(
             "--every",
             callback=params.span,

@@ -230,18 +230,21 @@ async def test_what_fails_for_all_is_told_to_all_at_once(failure: str, state: bo
     kind = {"no connection": TransportError, "no token": RequestTimeout, "unknown": NotFound}[failure]
     assert [type(error) for error in errors] == 20 * [kind]
     assert len({id(error) for error in errors}) == 20
-    assert attempts == (1 if failure == "unknown" else 3)
+    assert attempts == (3 if failure == "no connection" else 1)
     assert world.clock.monotonic() - began < 100
 
 
 @pytest.mark.parametrize(
-    ("max_wait", "told"), [(10, 10.0), (45, 30.0), (59, 30.0), (100, 92.0), (None, 92.0)]
+    ("max_wait", "told"), [(10, 10.0), (45, 30.0), (59, 30.0), (100, 90.0), (None, 30.0)]
 )
 @pytest.mark.parametrize("same", [True, False])
 async def test_a_silent_token_endpoint_is_told_to_all_together(
     max_wait: float | None, told: float, *, same: bool
 ) -> None:
-    """By its own error, as soon as no other attempt fits into `max_wait`, or when that is over."""
+    """By its own error, as soon as no other attempt fits into `max_wait`, or when that is over.
+
+    Who does not say how long to wait is told at the first timeout, as of any outage.
+    """
     world = World()
     tokens = EmulatorTokenStore(world.emulator)
     first = await tokens.load(world.emulator.demo_user)
@@ -266,7 +269,7 @@ async def test_a_silent_token_endpoint_is_told_to_all_together(
         for number in range(20):
             tasks.start_soon(ask, number)
     assert len(moments) == 20
-    assert sorted(moments)[:19] == pytest.approx(19 * [told], abs=2)
+    assert sorted(moments)[4:19] == pytest.approx(15 * [told], abs=2)  # up to four have sent the requests
     assert max(moments) < max(told, 30.0) + 2  # what has been sent is never cut off
 
 
