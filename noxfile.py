@@ -75,9 +75,11 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests that take seconds each: sweeps, properties, every step of a cancel; takes five minutes."""
-    session.install(*group("tests"), ".[cli,trio]")
+    """The tests that take seconds each: sweeps, properties; and longer benchmarks, briefly; five minutes."""
+    session.install(*group("tests"), *group("bench"), ".[cli,trio]")
     session.run("pytest", "-n", "auto", "-m", "slow", *session.posargs)
+    for name in ("growth", "state", "calls"):
+        session.run("python", "-m", f"benchmarks.{name}", "--smoke")
 
 
 @nox.session
@@ -100,11 +102,8 @@ def smoke(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.quota", "--smoke")
     session.run("python", "-m", "benchmarks.cache", "--smoke")
     session.run("python", "-m", "benchmarks.stall", "--smoke")
-    session.run("python", "-m", "benchmarks.growth", "--smoke")
     session.run("python", "-m", "benchmarks.fleet", "--smoke")
-    session.run("python", "-m", "benchmarks.state", "--smoke")
     session.run("python", "-m", "benchmarks.start", "--smoke")
-    session.run("python", "-m", "benchmarks.calls", "--smoke")
     session.run("enlighten", "demo")
     session.run("enlighten", "demo", "--v4")
 

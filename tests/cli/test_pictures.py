@@ -201,6 +201,7 @@ def test_a_limit_that_no_system_fits_costs_nothing(tmp_path: Path) -> None:
     assert (enlighten.sent, list(tmp_path.iterdir())) == (1, [])
 
 
+@pytest.mark.slow
 def test_no_answer_is_kept_that_is_on_the_page(tmp_path: Path) -> None:
     """Memory does not grow with the number of systems: of all queries, which keep their answers, few live."""
     world, made, most = World(systems=40), list[weakref.ref[object]](), 0

@@ -513,7 +513,7 @@ TOKEN_OUTAGES: dict[str, tuple[Any, type[EnlightenError]]] = {
 }
 
 
-@pytest.mark.parametrize("accounts", [1, 50])
+@pytest.mark.parametrize("accounts", [1, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sharing", ["one", "session", "state"])
 @pytest.mark.parametrize("kind", TOKEN_OUTAGES)
 async def test_tokens_are_part_of_the_outage(kind: str, sharing: str, accounts: int, tmp_path: Any) -> None:

@@ -60,7 +60,7 @@ async def test_a_lone_request(tmp_path: Path, begun: Counter[str], name: str) ->
             assert begun == {READ: 1, WRITE: 2}
 
 
-@pytest.mark.parametrize("name", ["summary", "rgm_stats"])
+@pytest.mark.parametrize("name", [pytest.param("summary", marks=pytest.mark.slow), "rgm_stats"])
 async def test_ten_callers_side_by_side(tmp_path: Path, begun: Counter[str], name: str) -> None:
     """They are looked up, counted and written together: at most two transactions a request."""
     world = World(systems=40)

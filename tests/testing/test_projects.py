@@ -37,8 +37,8 @@ def backends() -> int:
     [
         (f"asyncio_mode = strict\n{SCOPE}", "@pytest.mark.asyncio\n"),
         (f"asyncio_mode = auto\n{SCOPE}", ""),
-        ("anyio_mode = auto", ""),
-        ("", "@pytest.mark.anyio\n"),
+        pytest.param("anyio_mode = auto", "", marks=pytest.mark.slow),
+        pytest.param("", "@pytest.mark.anyio\n", marks=pytest.mark.slow),
     ],
     ids=["pytest-asyncio strict", "pytest-asyncio auto", "anyio auto", "anyio marks"],
 )
