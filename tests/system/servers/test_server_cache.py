@@ -289,7 +289,7 @@ async def test_programs_that_begin_at_once_make_the_tables_once(database: Postgr
     async with anyio.create_task_group() as tasks:
         for cache in caches:
             tasks.start_soon(cache.spans, SCOPE, SERIES)
-    assert await database.execute("SELECT value FROM enlighten_meta WHERE name = 'version'") == [("3",)]
+    assert await database.execute("SELECT value FROM enlighten_meta WHERE name = 'version'") == [("4",)]
     for cache in caches:
         await cache.aclose()
 
@@ -336,7 +336,7 @@ async def test_what_is_cached_is_told(database: PostgresServer, filled: Postgres
         ("stats", 1, 3),
     ]
     assert [(each.endpoint, each.entries) for each in found.replies] == [("inventory", 2)]
-    assert (found.path, found.scopes, found.schema_version) == (str(found.path), 2, 3)
+    assert (found.path, found.scopes, found.schema_version) == (str(found.path), 2, 4)
     assert found.bytes > sum(each.bytes for each in found.series) > 0
     assert await filled.verify() == IntegrityReport(found.path, parts=4, replies=2)
     await database.execute(
