@@ -66,16 +66,15 @@ def split_by_week(part: P, fetched: float) -> Iterator[CachedPart[P]]:
     coverage, reported_until = part.coverage, _reported_until(part, fetched)
     # An answer with `meta` may call time before operation by a day that was set by hand.
     begins = None if part.meta else data_begins(coverage)
-    refused = _reason_of_all(coverage) is Reason.NOT_REPORTED_YET
+    is_to_come = _reason_of_all(coverage) is Reason.NOT_REPORTED_YET  # as the service itself says
     unanswered = [gap.window for gap in coverage.gaps() if gap.reason in _UNANSWERED]
     for answered in without(part.window, unanswered):
         for window in split_window_by_week(answered):
             piece = part._slice(window)
             empty_reason = _empty_reason(piece.coverage, reported_until)
-            aged = window.end <= final_until(fetched, None)
-            if aged and (empty_reason is Reason.NO_ROW or empty_reason is Reason.NOT_REPORTED_YET):
-                # What has stopped is not asked about for ever, unless the service says that data is to come.
-                empty_reason = empty_reason if refused else None
+            old = window.end <= final_until(fetched, None)
+            if old and not is_to_come and empty_reason in {Reason.NO_ROW, Reason.NOT_REPORTED_YET}:
+                empty_reason = None  # what has stopped is not asked about for ever
             span = CachedSpan(window, fetched, reported_until, begins, empty_reason)
             yield CachedPart(span, piece)
 

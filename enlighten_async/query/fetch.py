@@ -52,15 +52,12 @@ MAX_REJECTIONS_WITHOUT_PERIOD = 3
 MAX_CLOCK_ERROR_S = DAY
 """Seconds by which the service's time of an answer may differ from our own clock's to be believed."""
 LONG_BODY_BYTES = 64 * 1024
-"""Bytes of a body that takes half a millisecond or more to decode."""
+"""Size of the largest body that is decoded at once in the event loop, whatever it is: half a millisecond."""
 GIVEN_UP_S = 1.0
 """Seconds without an answer after which a request that its caller gives up tells of a service that hangs."""
 
-IN_LOOP_BODY_BYTES = 64 * 1024
-"""Size of the largest body that is decoded in the event loop, whatever it is."""
-
-IN_LOOP_SERIES_BYTES = 320 * 1024
-"""The same of rows as the service documents them.
+IN_LOOP_ROWS_BYTES = 320 * 1024
+"""Size of the largest body of rows, as the service documents them, that is decoded in the event loop.
 
 A week of two meters with three channels each has 290 kB, which takes 2 ms. Odd rows of that size take 60 ms.
 """
@@ -296,7 +293,7 @@ class Fetcher:
             return self._servable(await cache.get(scope, request.series, request.wanted), request.wanted)
         key = request.reply_key
         response = None if key is None else await cache.reply(scope, key)
-        if response is not None and len(response.body) > IN_LOOP_BODY_BYTES and self.index.max_age != 0:
+        if response is not None and len(response.body) > LONG_BODY_BYTES and self.index.max_age != 0:
             decoded = DecodedOnce(request.decode)
             await in_body_thread(partial(decoded.fill, response))
             request = evolve(request, decode=decoded)
@@ -561,15 +558,14 @@ class Fetcher:
     async def _receive_in_turn(
         self, receive: Receive, request: Request[Part], response: Response
     ) -> EnlightenError | None:
-        """Receive a response when it is its turn to be decoded; a cancel meanwhile does not lose it."""
-        size = len(response.body)
-        if size > (IN_LOOP_SERIES_BYTES if request.series else IN_LOOP_BODY_BYTES):
+        """Receive a long response, of rows when it is its turn to be decoded; a cancel does not lose it."""
+        if request.series is None or len(response.body) > IN_LOOP_ROWS_BYTES:
             return await self._receive_large(receive, request, response)
         try:
             async with self.session.turn:
                 pass
         finally:
-            read = request if size <= IN_LOOP_BODY_BYTES else self._decoded_as_documented(request, response)
+            read = self._decoded_as_documented(request, response)
             if read is None:
                 failure = await self._receive_large(receive, request, response)
             else:
@@ -578,10 +574,10 @@ class Fetcher:
 
     @staticmethod
     def _decoded_as_documented(request: Request[Part], response: Response) -> Request[Part] | None:
-        """Return the request with its decoded response; `None` if decoding takes long."""
-        decoded = DecodedOnce(request.decode)
+        """Return the request, with its decoded response if that is data; `None` if decoding takes long."""
         if response.status != 200:
             return request
+        decoded = DecodedOnce(request.decode)
         try:
             decoded.fill(evolve(response, in_loop=True))
         except LongWorkError:

@@ -16,7 +16,7 @@ from enlighten_async.api.decode import decode_error
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.cache import MemoryCache
 from enlighten_async.models import EventTypes
-from enlighten_async.query.fetch import IN_LOOP_BODY_BYTES
+from enlighten_async.query.fetch import LONG_BODY_BYTES
 from enlighten_async.transport import LARGE_BODY_BYTES
 from enlighten_async.transport.body import Body
 from enlighten_async.wire import Request, Response, never_final
@@ -58,7 +58,7 @@ def serving(body: bytes, **options: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("size", "beside"),
-    [(2, False), (IN_LOOP_BODY_BYTES, False), (IN_LOOP_BODY_BYTES + 1, True), (LARGE_BODY_BYTES + 1, True)],
+    [(2, False), (LONG_BODY_BYTES, False), (LONG_BODY_BYTES + 1, True), (LARGE_BODY_BYTES + 1, True)],
 )
 async def test_a_large_answer_is_decoded_in_a_thread(size: int, beside: bool) -> None:
     """Once; a small one in the loop, which is quicker."""
@@ -68,7 +68,7 @@ async def test_a_large_answer_is_decoded_in_a_thread(size: int, beside: bool) ->
     assert [thread is not threading.current_thread() for thread in decoder.threads] == [beside]
 
 
-@pytest.mark.parametrize(("size", "beside"), [(IN_LOOP_BODY_BYTES, False), (IN_LOOP_BODY_BYTES + 1, True)])
+@pytest.mark.parametrize(("size", "beside"), [(LONG_BODY_BYTES, False), (LONG_BODY_BYTES + 1, True)])
 async def test_a_cached_reply_that_is_not_small_is_decoded_in_a_thread(size: int, beside: bool) -> None:
     """Once for each question."""
     decoder = Decoder()
