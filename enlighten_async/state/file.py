@@ -264,8 +264,12 @@ class StateFile:
         return f"StateFile({str(self.path)!r})"
 
     def __del__(self) -> None:
-        if hasattr(self, "_connection"):
-            self._close()
+        # `state_file` may give this object to another thread meanwhile: weak references still lead to it.
+        if hasattr(self, "_lock") and self._lock.acquire(blocking=False):
+            try:
+                self._close()
+            finally:
+                self._lock.release()
 
     def transact(self, work: Work[T]) -> T:
         """Do some work as one transaction: all of it is written, or nothing. Blocks; never waits for a lock.

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -155,6 +156,47 @@ def test_threads_take_turns(file: StateFile) -> None:
     for thread in threads:
         thread.join()
     assert file.transact(count) == 50
+
+
+class _Closing:
+    """A connection that somebody else asks for when it is about to be closed."""
+
+    def __init__(self, connection: sqlite3.Connection, when: Callable[[], None]) -> None:
+        self._connection = connection
+        self._when = when
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def close(self) -> None:
+        """Close it, and let the other one go on."""
+        self._connection.close()
+        self._when()
+
+
+def test_a_file_that_is_named_while_the_last_user_lets_go_of_it(path: Path) -> None:
+    """It is the same object, whose connection is being closed: another one is opened."""
+    file: Any = state_file(path)
+    lock, asked = file._lock, threading.Event()
+    found: list[object] = []
+
+    def ask() -> None:
+        again = state_file(path)
+        asked.set()
+        found.append(again.transact(count))
+
+    def ask_meanwhile() -> None:
+        thread.start()
+        asked.wait()
+        if not lock.locked():  # nothing keeps the thread from the connection
+            thread.join()
+
+    thread = threading.Thread(target=ask)
+    file.transact(put)
+    file._connection = _Closing(file._connection, ask_meanwhile)
+    del file
+    thread.join()
+    assert found == [1]
 
 
 def test_it_is_opened_again_when_it_is_needed(file: StateFile) -> None:
