@@ -19,6 +19,8 @@ from attrs import field, frozen
 from benchmarks.contender import Contender, Numbers, contender, numbers, rows
 from benchmarks.payload import WEEK
 
+ANSWERS, ANSWER_WEEKS = 200, 4
+"""Answers that are held at once, and the weeks of each."""
 DECODES = 40  # a week takes a third of a millisecond or more: long enough to be timed together
 
 
@@ -66,6 +68,19 @@ class Weight:
     held: int
     resident: float | None = None
     peak: float | None = None
+
+
+@frozen
+class Held:
+    """A process that holds many answers.
+
+    Attributes:
+        rows: how many rows they have.
+        peak: MiB of the process at the worst; `None` where it cannot be read.
+    """
+
+    rows: int
+    peak: float | None
 
 
 class Stopwatch:
@@ -167,6 +182,20 @@ def weigh_process(task: Task) -> Weight:
         grown = None if before is None or after is None else after - before
         most = None if before is None or peak is None else peak - before
         return Weight(sum(1 for _ in rows(year)), 0, grown, most)
+
+    return asyncio.run(weigh())
+
+
+def weigh_many(task: Task, answers: int) -> Held:
+    """Return how big a process gets that holds so many answers of some weeks, fetched one after another."""
+    who = contender(task.name)
+
+    async def weigh() -> Held:
+        async with who.client(task.url) as client:
+            start = max(task.start, task.end - ANSWER_WEEKS * WEEK)
+            held = [await who.year(client, start, task.end) for _ in range(answers)]
+            peak = status("VmHWM")
+        return Held(sum(1 for each in held for _ in rows(each)), peak)
 
     return asyncio.run(weigh())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.contender import BASELINE
-from benchmarks.measure import Timing, Weight
+from benchmarks.measure import ANSWER_WEEKS, ANSWERS, Held, Timing, Weight
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->"
@@ -19,10 +19,10 @@ Round = Mapping[str, Mapping[str, Timing]]
 """Contender to job to timing."""
 
 
-def report(rounds: Sequence[Round], weights: Mapping[str, Weight]) -> str:
+def report(rounds: Sequence[Round], weights: Mapping[str, Weight], many: Mapping[str, Held]) -> str:
     """Return all figures as Markdown."""
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {len(rounds)} rounds"
-    return "\n".join([f"{machine}.", "", *_times(rounds), "", *_memory(weights), ""])
+    return "\n".join([f"{machine}.", "", *_times(rounds), "", *_memory(weights), "", *_many(many), ""])
 
 
 def write(text: str) -> None:
@@ -53,6 +53,15 @@ def _memory(weights: Mapping[str, Weight]) -> Iterable[str]:
     for name, weight in weights.items():
         held = f"{weight.held / MIB:.1f} | {weight.held / weight.rows:.0f} | {weight.held / base:.2f}"
         yield f"| {name} | {weight.rows:,} | {held} | {_mib(weight.resident)} | {_mib(weight.peak)} |"
+
+
+def _many(many: Mapping[str, Held]) -> Iterable[str]:
+    yield f"| {ANSWERS} answers of {ANSWER_WEEKS} weeks held | rows | process at most, MiB | ratio |"
+    yield "|---|---|---|---|"
+    base = many[BASELINE].peak
+    for name, held in many.items():
+        ratio = "-" if held.peak is None or base is None else f"{held.peak / base:.2f}"
+        yield f"| {name} | {held.rows:,} | {_mib(held.peak)} | {ratio} |"
 
 
 def _mib(size: float | None) -> str:

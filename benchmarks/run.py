@@ -7,16 +7,17 @@ import multiprocessing
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from attrs import evolve
 
 from benchmarks.contender import CONTENDERS, Numbers
-from benchmarks.measure import Task, Timing, Weight, time_jobs, weigh_held, weigh_process
+from benchmarks.measure import ANSWERS, Task, Timing, Weight, time_jobs, weigh_held, weigh_many, weigh_process
 from benchmarks.payload import WEEK, YEAR, body, span_until_now
 from benchmarks.report import report, write
 from benchmarks.server import serving
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 Round = dict[str, dict[str, Timing]]
@@ -34,10 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(*odd, sep="\n", file=sys.stderr)
             return 1
         weights = {task.name: _weigh(task) for task in tasks}
+        many = {task.name: _alone(weigh_many, task, 2 if options.smoke else ANSWERS) for task in tasks}
     if options.smoke:
         print("all contenders agree:", *(f"{name} {weight.rows:,} rows" for name, weight in weights.items()))
         return 0
-    text = report(rounds, weights)
+    text = report(rounds, weights, many)
     print(text)
     if options.write:
         write(text)
@@ -74,10 +76,10 @@ def _weigh(task: Task) -> Weight:
     return evolve(_alone(weigh_held, task), resident=process.resident, peak=process.peak)
 
 
-def _alone(work: Callable[[Task], T], task: Task) -> T:
+def _alone(work: Callable[Concatenate[Task, P], T], task: Task, *more: P.args, **named: P.kwargs) -> T:
     """Do it in a process of its own, where nobody else's garbage or imports are about."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(work, task).result()
+        return pool.submit(work, task, *more, **named).result()
 
 
 if __name__ == "__main__":

@@ -17,12 +17,14 @@ from statistics import median
 import httpx
 from attrs import evolve
 
+from benchmarks.growth.picture import picture
 from benchmarks.ours import PLENTY, Ours
 from benchmarks.payload import GRID, METERS, PHASES, SYSTEM_ID, WEEK, span_until_now, weeks
 from benchmarks.payload import body as answer
 from enlighten_async import Answered, EnlightenClient, RgmStats, as_completed
 
 README = Path(__file__).with_name("README.md")
+PICTURE = Path(__file__).with_name("growth.svg")
 OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
 PER_INTERVAL = 1 + METERS * len(PHASES)
 """Rows of a quarter of an hour: the system's, and one of each channel of each meter."""
@@ -42,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run all; return 1 if one row or query among many costs much more than among few."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="1,000 rows, ten queries; no bound")
-    parser.add_argument("--write", action="store_true", help="put the figures in this folder's README.md")
+    parser.add_argument(
+        "--write", action="store_true", help="put the figures, and their picture, in this folder"
+    )
     options = parser.parse_args(arguments)
     rows, queries = (ROWS[:4], QUERIES[:2]) if options.smoke else (ROWS, QUERIES)
     figures: Figures = {}
@@ -55,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write:
         before, _, rest = README.read_text().partition(OPEN)
         README.write_text(f"{before}{OPEN}\n\n{text}\n\n{CLOSE}{rest.partition(CLOSE)[2]}")
+        PICTURE.write_text(picture(figures), encoding="utf-8")
     worst = max(growth(each) for each in figures.values())
     return int(not options.smoke and worst > MAX_GROWTH)
 
