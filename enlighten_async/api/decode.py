@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from math import inf, isfinite, nan
-from types import GenericAlias, MappingProxyType
+from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
@@ -55,12 +55,18 @@ class Odd:
     """The oddities of an answer in intervals that was normalized.
 
     Attributes:
-        rows: the number of rows that cannot be read.
+        rows: the number of rows, and of devices with their rows, that cannot be read.
         figures: names of figures in rows that cannot be read, in order.
     """
 
     rows: int = 0
     figures: dict[str, None] = Factory(dict)
+
+    def lose_row(self) -> None:
+        """Count a row that cannot be read; raise `ValueError` if there are too many."""
+        self.rows += 1
+        if self.rows > MAX_LOST_ROWS:
+            raise ValueError("too many rows that cannot be read")
 
 
 def normalized(body: bytes) -> bytes | None:
@@ -91,10 +97,25 @@ def _normalized(name: str, value: Any, odd: Odd) -> Any:
         return {key: _normalized(key, inner, odd) for key, inner in value.items()}
     if isinstance(value, list) and name in _ROWS:
         return _normalized_rows(value, odd)
+    if isinstance(value, list) and name in _SERIALS:
+        return _normalized_devices(value, _SERIALS[name], odd)
     if isinstance(value, list):
         return [_normalized("", inner, odd) for inner in value]
     moment = instant(value) if name in _INSTANTS else None
     return value if moment is None else moment
+
+
+def _normalized_devices(listed: list[Any], serial: str, odd: Odd) -> list[Any]:
+    """Return devices that have rows, but for those of which it is not told which ones they are."""
+    readable: list[Any] = []
+    for device in listed:
+        told = _normalized_text(device.get(serial)) if isinstance(device, dict) else None
+        rows = device.get("intervals") if told is not None else None
+        if told is not None and isinstance(rows, list | None):
+            readable.append(_normalized("", device, odd) | {serial: told})
+        else:
+            odd.lose_row()
+    return readable
 
 
 def _normalized_rows(listed: list[Any], odd: Odd) -> list[Any]:
@@ -109,9 +130,7 @@ def _normalized_rows(listed: list[Any], odd: Odd) -> list[Any]:
         if all(isinstance(known.get(name, 0), int) for name in _WHOLE) and "end_at" in known:
             readable.append(known)
         else:
-            odd.rows += 1
-            if odd.rows > MAX_LOST_ROWS:
-                raise ValueError("too many rows that cannot be read")
+            odd.lose_row()
     if len(listed) > len(readable) == 0:
         raise ValueError("no row can be read")
     return readable
@@ -169,6 +188,11 @@ def _normalized_moment(raw: object) -> int | None:
 
 _ROWS = frozenset({"intervals", "consumption"})
 """Names of lists of rows."""
+
+_SERIALS: Mapping[str, str] = MappingProxyType(
+    {"devices": "serial_number", "meter_intervals": "meter_serial_number"}
+)
+"""Names of lists of devices that have rows, each with the field that tells which device it is."""
 
 _WHOLE: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"end_at": (0, END_OF_SECONDS - 1), "channel": (0, 32_767)}
@@ -277,10 +301,23 @@ def check_system(answer: B, system_id: int, response: Response) -> B:
     return answer
 
 
-def items(model: type[T], response: Response) -> tuple[T, ...]:
-    """Decode an answer that is a list of objects."""
-    kind: Any = GenericAlias(tuple, (model, ...))
-    return _structured(response, parse_json(_ANY_JSON, response), kind)
+def listed(model: type[T], rows: str, response: Response) -> T:
+    """Decode an answer that is a list of objects.
+
+    Args:
+        model: the model of the answer, which has `as_of`.
+        rows: the field of the model that holds the list.
+        response: the answer.
+
+    Raises:
+        DecodeError: the answer is not such a list.
+    """
+    raw = parse_json(_ANY_JSON, response)
+    if not isinstance(raw, list):
+        raise decode_error(response, "$", f"not a list: {type(raw).__name__}")
+    answer: Any = _structured(response, {rows: raw}, model, below=rows)
+    dated: T = evolve(answer, as_of=fetched_at(response))
+    return dated
 
 
 def field_of(response: Response, name: str) -> object:
@@ -367,17 +404,26 @@ def _shaped(response: Response, raw: dict[str, Any], shape: Shape) -> dict[str, 
 _ANY_JSON: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 
 
-def _structured(response: Response, raw: object, model: type[T]) -> T:
+def _structured(response: Response, raw: object, model: type[T], *, below: str = "") -> T:
+    """Return the answer that plain values are; `below` is a name on the way to them which is ours."""
     try:
         answer, odd = structure(raw, model)
     except UnreadableError as error:
-        failure = error
+        path = error.path[1:] if error.path[:1] == (below,) else error.path
+        failure = UnreadableError(str(error), *path)
     else:
         warn_of(tuple(odd))
-        lost = ", ".join(name.rpartition(".")[2] for name, is_lost in odd.items() if is_lost)
-        noted: Any = answer  # the models that have lists of figures have notes
-        return evolve(noted, notes=(f"{UNREAD_FIGURES}: {lost}",)) if lost else answer
+        lost = [name.rpartition(".")[2] for name, is_lost in odd.items() if is_lost]
+        return _incomplete(answer, lost) if lost else answer
     raise _unreadable(response, failure)
+
+
+def _incomplete(answer: Any, lost: Sequence[str]) -> Any:
+    """Return an answer that says what it lacks, as its model has a field for: lists of figures have notes."""
+    if hasattr(answer, "notes"):
+        return evolve(answer, notes=(f"{UNREAD_FIGURES}: {', '.join(lost)}",))
+    is_told = any(each.name == "complete" for each in fields(type(answer)))
+    return evolve(answer, complete=False) if is_told else answer
 
 
 def _unreadable(response: Response, error: Exception) -> DecodeError:

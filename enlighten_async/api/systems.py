@@ -16,7 +16,7 @@ from enlighten_async.api.single import SinglePlan
 from enlighten_async.cache import SeriesIndex, day_end_anywhere, valid_until
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Gap
-from enlighten_async.models.devices import EnvoyInverters, InvertersSummary
+from enlighten_async.models.devices import InvertersSummary
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.systems import Summary, System, SystemId, Systems, SystemsPage
@@ -185,7 +185,7 @@ def search_system_id_plan(serial_num: object, *, path: str) -> SinglePlan[System
 
 def inverters_summary(response: Response) -> InvertersSummary:
     """Decode a response that lists microinverters, gateway by gateway."""
-    return InvertersSummary(decode.items(EnvoyInverters, response), as_of=decode.fetched_at(response))
+    return decode.listed(InvertersSummary, "envoys", response)
 
 
 def serial_number(given: object, name: str) -> str:

@@ -220,6 +220,8 @@ class Covered:
             self.expected += covered.expected
             self.missing += formatting.missing(covered.gaps(), covered.grid)
             self.incomplete |= not covered.complete
+        elif getattr(answer, "complete", True) is False:
+            self.incomplete = True
 
     def __str__(self) -> str:
         if not self.expected:

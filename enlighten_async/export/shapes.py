@@ -444,6 +444,7 @@ class ConsumptionMeterReadingsDict(TypedDict):
     system_id: int
     meter_readings: list[MeterReadingDict]
     meta: MetaDict | None
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -504,6 +505,7 @@ class DevicesDict(TypedDict):
     iq_air: list[SystemDeviceDict]
     generators: list[SystemDeviceDict]
     others: dict[str, object]
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -616,6 +618,7 @@ class EnvoysDict(TypedDict):
 
     system_id: int
     envoys: list[EnvoyDict]
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -689,6 +692,7 @@ class EvChargerSchedulesDict(TypedDict):
 
     system_id: int
     charger_schedules: list[EvChargerScheduleDict]
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -734,6 +738,7 @@ class EvChargersDict(TypedDict):
 
     system_id: int
     ev_chargers: list[SystemDeviceDict]
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -772,6 +777,7 @@ class EventTypesDict(TypedDict):
     """Plain values of `EventTypes`."""
 
     event_types: list[EventTypeDict]
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -877,6 +883,7 @@ class InventoryDict(TypedDict):
     inverters: list[DeviceDict]
     meters: list[DeviceDict]
     meta: MetaDict | None
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -885,6 +892,7 @@ class InvertersSummaryDict(TypedDict):
     """Plain values of `InvertersSummary`."""
 
     envoys: list[EnvoyInvertersDict]
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -910,6 +918,7 @@ class LatestTelemetryDict(TypedDict):
     heat_pump: list[LatestReportDict]
     evse: list[LatestReportDict]
     others: dict[str, object]
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -943,6 +952,7 @@ class LoadControlDict(TypedDict):
     system_id: int
     load_control_data: list[LoadDict]
     reason: str | None
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -1042,6 +1052,7 @@ class MonthlyProductionDict(TypedDict):
     production_wh: int | None
     meter_readings: list[MonthlyMeterReadingDict]
     meta: MetaDict | None
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -1051,6 +1062,7 @@ class OpenAlarmsDict(TypedDict):
 
     system_id: int
     alarms: list[AlarmDict]
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -1060,6 +1072,7 @@ class OpenEventsDict(TypedDict):
 
     system_id: int
     events: list[EventDict]
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -1083,6 +1096,7 @@ class ProductionMeterReadingsDict(TypedDict):
     system_id: int
     meter_readings: list[MeterReadingDict]
     meta: MetaDict | None
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 
@@ -1201,6 +1215,7 @@ class StorageMeterReadingsDict(TypedDict):
     system_id: int
     meter_readings: list[StorageMeterReadingDict]
     meta: MetaDict | None
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 

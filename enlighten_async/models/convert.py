@@ -3,6 +3,7 @@
 Identity is strict: a field without a default (the number of a system, say) and a list that an answer is for
 are as documented, or the answer cannot be read. Decoration is tolerant: of any other field a value of another
 kind becomes the nearest that it can honestly stand for, or else the field's default, and the field is named.
+Of a list of objects those that cannot be read are left out, if they are few.
 """
 
 from __future__ import annotations
@@ -100,9 +101,6 @@ OBJECT: Final = MappingProxyType({PARSE: parse_object})
 STRICT: Final = MappingProxyType({"strict": True})
 """Metadata of a field that is as documented, or the answer cannot be read: a key, or a list of its rows."""
 
-PICKED: Final = MappingProxyType({"strict": True, "picked": True})
-"""The same of a list of objects, but that a few of them which cannot be read are left out."""
-
 _NOT_SENT: Final = frozenset({"as_of", "complete", "missing", "notes", "reason", "receipt"})
 """Attributes of answers which the service does not send; values it may send by these names are ignored."""
 
@@ -112,7 +110,8 @@ _QUARTER_HOUR_S: Final = 900
 _odd_fields: ContextVar[dict[str, bool]] = ContextVar("_odd_fields")
 """The fields, in order, whose values had to be converted in the answer that is being structured.
 
-With each, whether figures of a list of them were lost: they could not be read, and are null.
+With each, whether something of a list was lost: figures that are null, or objects that were left out, as they
+could not be read.
 """
 
 
@@ -131,7 +130,7 @@ class UnreadableError(ValueError):
 def structure(raw: object, model: type[T]) -> tuple[T, Mapping[str, bool]]:
     """Return plain values of the service as a model, and the fields whose values had to be converted.
 
-    With each of these fields, whether figures of a list of them were lost.
+    With each of these fields, whether something of a list was lost.
 
     Raises:
         UnreadableError: at the first value that cannot be read and cannot be done without.
@@ -461,8 +460,14 @@ def _list(raw: object, most: int) -> list[object]:
     return raw
 
 
-def _objects(raw: object, kind: Any, left_out: int = 0) -> tuple[object, ...]:
-    """Structure a list of objects; so many that cannot be read, but not all of them, may be left out."""
+def _objects(raw: object, kind: Any, *, needed: bool = False) -> tuple[object, ...]:
+    """Structure a list of objects; a few that cannot be read are left out.
+
+    Args:
+        raw: the list.
+        kind: the type of the tuple that it becomes.
+        needed: whether at least one has to be readable, if there is any.
+    """
     item = kind.__args__[0]
     read, got, failure = _converter().get_structure_hook(item), list[object](), None
     for place, each in enumerate(listed := _list(raw, MAX_OBJECTS)):
@@ -470,12 +475,12 @@ def _objects(raw: object, kind: Any, left_out: int = 0) -> tuple[object, ...]:
             got.append(read(each, item))
         except _FAULTS as error:
             failure = failure or _at(error, place)
-            if place - len(got) >= left_out:
+            if place - len(got) >= MAX_LEFT_OUT:
                 raise failure from None
-    if failure is not None and not got:
+    if failure is not None and needed and not got:
         raise failure
     if len(got) < len(listed):
-        _odd_fields.get()[f"{item.__name__} ({len(listed) - len(got)} left out)"] = False
+        _odd_fields.get()[f"{item.__name__} ({len(listed) - len(got)} left out)"] = True
     return tuple(got)
 
 
@@ -542,9 +547,8 @@ def _reader(each: Attribute[Any], name: str) -> Callable[[object], object]:
     if kind is int and each.default is NOTHING:
         return whole_number
     if _is_tuple(kind):
-        left_out = MAX_LEFT_OUT if "picked" in each.metadata else 0
         if has(kind.__args__[0]):
-            return lambda raw: _objects(raw, kind, left_out)
+            return lambda raw: _objects(raw, kind, needed=each.default is NOTHING)
         return lambda raw: _values(raw, kind, name)
     hook = _converter().get_structure_hook(kind)
     return lambda raw: hook(raw, kind)

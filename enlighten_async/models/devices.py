@@ -58,6 +58,8 @@ class Envoys(RowSequence[Envoy]):
     """The service's number of the system."""
     envoys: tuple[Envoy, ...] = ()
     """The gateways themselves."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -96,6 +98,8 @@ class Inventory(ToDict, Tabular):
     """Revenue-grade meters; empty also in answers of the first years, which had none."""
     meta: Meta | None = None
     """The system's state; null in answers of the first years."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -152,6 +156,8 @@ class InvertersSummary(RowSequence[EnvoyInverters]):
 
     envoys: tuple[EnvoyInverters, ...] = ()
     """One for each gateway."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -259,6 +265,8 @@ class Devices(ToDict, Tabular):
     """Generators."""
     others: Mapping[str, object] = field(factory=dict, hash=False, metadata=OBJECT)
     """Devices of kinds that are not known here, as the service sent them."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -285,6 +293,8 @@ class EvChargers(RowSequence[SystemDevice]):
     """The service's number of the system."""
     ev_chargers: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
     """The chargers themselves."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)

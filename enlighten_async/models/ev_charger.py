@@ -52,7 +52,7 @@ class EvChargerEvents(RowSequence[EvChargerEvent]):
     events: tuple[EvChargerEvent, ...] = ()
     """The events themselves."""
     complete: bool = field(default=True, eq=False)
-    """Whether all pages arrived."""
+    """Whether all pages arrived, and every item in them could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When the first page was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -90,7 +90,7 @@ class EvChargerSessions(RowSequence[EvChargerSession]):
     sessions: tuple[EvChargerSession, ...] = ()
     """The sessions themselves."""
     complete: bool = field(default=True, eq=False)
-    """Whether all pages arrived."""
+    """Whether all pages arrived, and every item in them could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When the first page was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -137,6 +137,8 @@ class EvChargerSchedules(RowSequence[EvChargerSchedule]):
     """The service's number of the system."""
     charger_schedules: tuple[EvChargerSchedule, ...] = ()
     """The schedules themselves."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)

@@ -63,6 +63,8 @@ class OpenEvents(RowSequence[Event]):
     """The service's number of the system."""
     events: tuple[Event, ...] = ()
     """The events themselves."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -129,6 +131,8 @@ class OpenAlarms(RowSequence[Alarm]):
     """The service's number of the system."""
     alarms: tuple[Alarm, ...] = ()
     """The alarms themselves."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -161,6 +165,8 @@ class EventTypes(RowSequence[EventType]):
 
     event_types: tuple[EventType, ...] = ()
     """The kinds themselves."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)

@@ -39,6 +39,8 @@ class MeterReadings(RowSequence[MeterReading]):
     """One for each meter, retired ones among them; empty without meters."""
     meta: Meta | None = None
     """The system's state; null where the service leaves it out."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -81,6 +83,8 @@ class StorageMeterReadings(RowSequence[StorageMeterReading]):
     """One for each meter, retired ones among them; empty without meters."""
     meta: Meta | None = None
     """The system's state; null where the service leaves it out."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -115,6 +119,8 @@ class MonthlyProduction(ToDict, Tabular):
     """One for each meter; empty without meters."""
     meta: Meta | None = None
     """The system's state; null in answers of the first years."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)

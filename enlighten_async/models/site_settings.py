@@ -122,6 +122,8 @@ class LoadControl(RowSequence[Load]):
     """One for each load; empty if none is switched."""
     reason: Reason | None = None
     """Why there can be none, such as `no_device`; null if that is not told."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -169,6 +171,8 @@ class LatestTelemetry(ToDict, Tabular):
     """One entry for each EV charger."""
     others: Mapping[str, object] = field(factory=dict, hash=False, metadata=OBJECT)
     """Devices of kinds that are not known here, as the service sent them."""
+    complete: bool = field(default=True, eq=False)
+    """Whether every item that the service listed could be read."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import PARSE, PICKED, STRICT, RowSequence, ToDict, parse_cursor, parse_day
+from enlighten_async.models.convert import PARSE, STRICT, RowSequence, ToDict, parse_cursor, parse_day
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.tabular import SingleRow
@@ -160,7 +160,7 @@ class SystemId(ToDict, SingleRow):
 class SystemsPage:
     """One page of systems."""
 
-    systems: tuple[System, ...] = field(metadata=PICKED)
+    systems: tuple[System, ...]
     """The systems of the page."""
     next: str | None = field(default=None, metadata={PARSE: parse_cursor, **STRICT})
     """Cursor of the next page; null on the last."""

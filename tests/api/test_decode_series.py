@@ -271,7 +271,7 @@ def test_null_rows_of_meters_are_not_understood(told: Row, *, complete: bool) ->
         ({"system_id": SYSTEM, "intervals": [{"end_at": "2025-06-15T12:00:00"}]}, "$.intervals[0].end_at"),
         ({"system_id": SYSTEM, "intervals": [{"end_at": -900}]}, "$.intervals[0].end_at"),
         ({"system_id": SYSTEM, "intervals": [{"end_at": 10**30}]}, "$.intervals[0].end_at"),
-        ({"system_id": SYSTEM, "meter_intervals": [{}]}, "$.meter_intervals[0]"),
+        ({"system_id": SYSTEM, "meter_intervals": [{}] * 101}, "$.meter_intervals[0]"),
         (
             {
                 "system_id": SYSTEM,

@@ -5,7 +5,7 @@ Of chargers there are lists, schedules, and events and sessions in pages by offs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
@@ -43,7 +43,7 @@ KINDS = (
 ABSENT = (None, "", "N/A")
 """Values that stand for a thing that is not there."""
 
-Rows = list[dict[str, Any]]
+Row = dict[str, Any]
 
 
 def quote_segment(given: object, name: str) -> str:
@@ -82,13 +82,11 @@ def shape_devices(raw: dict[str, Any]) -> dict[str, Any]:
 
 def device_rows(listed: Any) -> Any:
     """Return devices by the names their model has; what is not a list of them is left as it is."""
-    return [_device(row) for row in listed] if isinstance(listed, list) else listed
+    return shaped_rows(listed, _device)
 
 
-def _device(row: Any) -> Any:
+def _device(row: Row) -> Row:
     """Return a device; of a modem that is not there, the service may say that nothing is known of it."""
-    if not isinstance(row, dict):
-        return row
     named = {name.lower(): value for name, value in row.items()}
     modem = named.get("cellular_modem")
     if isinstance(modem, dict):
@@ -98,8 +96,16 @@ def _device(row: Any) -> Any:
 
 def shape_envoys(raw: dict[str, Any]) -> dict[str, Any]:
     """Return the gateways among a system's devices, as v2 lists them."""
-    gateways = [{**row, "envoy_id": row.get("id")} for row in by_kind(raw).get("gateways", [])]
-    return {"system_id": raw.get("system_id"), "envoys": gateways}
+    gateways = by_kind(raw).get("gateways", [])
+    envoys = shaped_rows(gateways, lambda row: {**row, "envoy_id": row.get("id")})
+    return {"system_id": raw.get("system_id"), "envoys": envoys}
+
+
+def shaped_rows(listed: Any, shape: Callable[[Row], Row]) -> Any:
+    """Return a list with other objects in place of its own; what is no object, or no list, stays as it is."""
+    if not isinstance(listed, list):
+        return listed
+    return [shape(row) if isinstance(row, dict) else row for row in listed]
 
 
 def shape_inventory(raw: dict[str, Any]) -> dict[str, Any]:
@@ -112,13 +118,18 @@ def shape_inventory(raw: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _active(raw: dict[str, Any], kind: str, *names: str) -> Rows:
+def _active(raw: dict[str, Any], kind: str, *names: str) -> Any:
     """Return the devices of a kind that are in service, as an inventory has them."""
-    return [
-        {"sn": row.get("serial_number"), **{name: row.get(name) for name in names}}
-        for row in by_kind(raw).get(kind, [])
-        if row.get("active") not in (False, "false")
-    ]
+    listed = by_kind(raw).get(kind, [])
+    if isinstance(listed, list):
+        listed = [row for row in listed if not _is_retired(row)]
+    return shaped_rows(
+        listed, lambda row: {"sn": row.get("serial_number"), **{name: row.get(name) for name in names}}
+    )
+
+
+def _is_retired(row: Any) -> bool:
+    return isinstance(row, dict) and row.get("active") in (False, "false")
 
 
 @frozen
@@ -148,8 +159,10 @@ class InvertersPlan(PagedPlan[InvertersSummary, int, InvertersSummary, Inverters
         return frozenset(inverter.serial_number for inverter in part.micro_inverters)
 
     def next_cursor(self, cursor: int, parts: Sequence[InvertersSummary], seen: Seen) -> int | None:
-        """Return the number of the next page; a page that is not full is the last."""
-        return cursor + 1 if len(parts[-1].micro_inverters) >= INVERTERS_PER_PAGE else None
+        """Return the number of the next page; a page that is not full, as far as is known, is the last."""
+        page = parts[-1]
+        full = len(page.micro_inverters) >= INVERTERS_PER_PAGE or not page.complete
+        return cursor + 1 if full else None
 
     def items(self, part: InvertersSummary) -> tuple[InvertersSummary]:
         """Return the page."""
@@ -173,7 +186,8 @@ class InvertersPlan(PagedPlan[InvertersSummary, int, InvertersSummary, Inverters
                 else evolve(before, micro_inverters=before.micro_inverters + new)
             )
         as_of = pages[0].as_of if pages else None
-        return InvertersSummary(tuple(merged.values()), as_of=as_of, receipt=receipt)
+        complete = all(page.complete for page in pages)
+        return InvertersSummary(tuple(merged.values()), complete, as_of=as_of, receipt=receipt)
 
 
 @frozen
@@ -242,17 +256,19 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         rows, last = tuple(row for page in parts for row in page.answer), parts[-1]
         if last.missing:
             decode.warn_incomplete(self.endpoint, self.system_id, ["the service counts more rows than came"])
-        complete = last.next is None and not last.missing
+        all_read = all(page.answer.complete for page in parts)
+        complete = last.next is None and not last.missing and all_read
         return self._with_rows(parts[0].answer, rows, complete=complete, receipt=receipt)
 
     def _decode(self, offset: int, seen: Seen, response: Response) -> Page[A]:
         system_id = self.system_id
         answer = decode.value(self.model, response, defaults={"system_id": system_id}, system_id=system_id)
-        count = decode.field_of(response, "count")
+        count, listed = (decode.field_of(response, name) for name in ("count", self.rows))
+        many = len(listed) if isinstance(listed, list) else 0
         # A row that is added between two requests pushes others from one page to the next.
         new = tuple(row for row in answer if row not in seen)
-        got = offset + len(answer)
-        more = bool(new) and _has_more(offset, len(answer), count)
+        got = offset + many
+        more = bool(new) and _has_more(offset, many, count)
         return Page(
             self._with_rows(answer, new), got if more else None, isinstance(count, int) and count > got
         )

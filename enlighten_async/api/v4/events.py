@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import longest_range
@@ -17,7 +17,7 @@ from enlighten_async.api.single import SinglePlan
 from enlighten_async.cache import SeriesIndex
 from enlighten_async.errors import EnlightenError, InputError, RangeError
 from enlighten_async.models.convert import RowSequence
-from enlighten_async.models.coverage import Coverage, Gap, Reason, combined
+from enlighten_async.models.coverage import Coverage, Gap, Reason, combined, nothing_missing
 from enlighten_async.models.events import Alarm, Alarms, Event, Events, EventTypes, OpenAlarms, OpenEvents
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments, with_kept
@@ -228,6 +228,10 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
             self.log.page, response, defaults={"system_id": system_id}, system_id=system_id
         )
         coverage = Coverage(window, 1, as_of=page.as_of)
+        if not page.complete:
+            note = "items that cannot be read were left out"
+            coverage = evolve(coverage, gaps=(nothing_missing(window),), notes=(note,))
+            decode.warn_incomplete(self.log.name, system_id, [note])
         return self.log.answer(page.system_id, tuple(page), coverage, page.as_of)
 
     def _empty_answer_for(self, window: Window, error: EnlightenError) -> A | None:

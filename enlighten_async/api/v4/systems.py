@@ -16,7 +16,7 @@ from enlighten_async.api.error_bodies import says_no_device
 from enlighten_async.api.paging import Seen, SystemFilters
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.api.systems import SystemsPlan, filter_values, systems_page
-from enlighten_async.api.v4.devices import by_kind
+from enlighten_async.api.v4.devices import by_kind, shaped_rows
 from enlighten_async.cache import SeriesIndex, absent_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotSupported, RangeError
 from enlighten_async.models.coverage import Reason
@@ -181,23 +181,28 @@ def system_details(response: Response, system_id: int | None = None) -> SystemDe
 
 def shape_summary(raw: dict[str, Any]) -> dict[str, Any]:
     """Return a summary with a list of EV chargers in place of objects named by their serial numbers."""
-    try:
-        named = [pair for each in raw.get("evse_power") or () for pair in each.items()]
-        chargers = [{"serial_number": serial, **power} for serial, power in named]
-    except (AttributeError, TypeError):
-        return raw  # in another shape
+    listed = raw.get("evse_power")
+    if not isinstance(listed, list):
+        return raw
+    chargers: list[Any] = []
+    for each in listed:
+        powers = each.items() if isinstance(each, dict) else [("", each)]
+        chargers += [
+            {"serial_number": serial, **power} if isinstance(power, dict) else power
+            for serial, power in powers
+        ]
     return {**raw, "evse_power": chargers}
 
 
 def shape_readings(raw: dict[str, Any]) -> dict[str, Any]:
     """Return readings by one name of the serial number; the service has two."""
-    listed = raw.get("meter_readings")
-    if not isinstance(listed, list):
+    if not isinstance(raw.get("meter_readings"), list):
         return raw
-    named = [
-        {**each, "serial_number": each.get("serial_number") or each.get("serial_num")} for each in listed
-    ]
-    return {**raw, "meter_readings": named}
+    return {**raw, "meter_readings": shaped_rows(raw["meter_readings"], _with_serial_number)}
+
+
+def _with_serial_number(reading: dict[str, Any]) -> dict[str, Any]:
+    return {**reading, "serial_number": reading.get("serial_number") or reading.get("serial_num")}
 
 
 S = TypeVar("S", BatterySettings, StormGuard, GridStatus, LoadControl)

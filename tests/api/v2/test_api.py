@@ -193,12 +193,16 @@ def test_a_summary_of_inverters() -> None:
         (envoys(7), {"system_id": 8, "envoys": []}, "$.system_id"),
         (inventory(7), {"system_id": 7, "envoys": None}, "$.envoys"),
         (inventory(7), {"system_id": 7, "meters": {}}, "$.meters"),
-        (inventory(7), {"system_id": 7, "inverters": ["x"]}, "$.inverters[0]"),
+        (inventory(7), {"system_id": 7, "inverters": ["x"] * 101}, "$.inverters[0]"),
         (inverters_summary_by_envoy_or_site(7), {"micro_inverters": []}, "$"),
         (inverters_summary_by_envoy_or_site(7), "x", "$"),
-        (inverters_summary_by_envoy_or_site(7), [7], "$[0]"),
+        (inverters_summary_by_envoy_or_site(7), [7] * 101, "$[0]"),
         (inverters_summary_by_envoy_or_site(7), None, "$"),
-        (inverters_summary_by_envoy_or_site(7), [{"micro_inverters": None}], "$[0].micro_inverters"),
+        (
+            inverters_summary_by_envoy_or_site(7),
+            [{"micro_inverters": None}] * 101,
+            "$[0].micro_inverters",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_an_error(plan: Any, body: object, path: str) -> None:

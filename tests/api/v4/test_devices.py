@@ -116,7 +116,7 @@ def test_kinds_that_are_not_known_are_kept_as_they_came() -> None:
     ("kinds", "path"),
     [
         ({"micros": {}}, "$.micros"),
-        ({"micros": [7]}, "$.micros[0]"),
+        ({"micros": [7] * 101}, "$.micros[0]"),
         ({"micros": None}, "$.micros"),
         ({"heat-pump": 5}, "$.heat_pump"),
     ],
@@ -161,7 +161,11 @@ def test_last_reports() -> None:
     assert got.as_of == NOW
     assert json.loads(json.dumps(got.to_dict()))["meters"][0]["power"] == 755
     assert told(planned("latest_telemetry", 7), {"system_id": 7, "devices": {}}) == LatestTelemetry(7)
-    for devices, path in (({"evse": None}, "$.evse"), ({"evse": [5]}, "$.evse[0]"), (None, "$.devices")):
+    for devices, path in (
+        ({"evse": None}, "$.evse"),
+        ({"evse": [5] * 101}, "$.evse[0]"),
+        (None, "$.devices"),
+    ):
         error = told(planned("latest_telemetry", 7), {"system_id": 7, "devices": devices})
         assert isinstance(error, DecodeError)
         assert error.path == path

@@ -259,10 +259,10 @@ def test_refusals() -> None:
         (planned("ev_charger_events", 7), {"events": None}, "$.events"),
         (planned("ev_charger_sessions", 7, "1"), {"count": 0}, "$"),
         (planned("ev_charger_devices", 7), {"devices": None}, "$.devices"),
-        (planned("ev_charger_devices", 7), {"devices": {"ev_chargers": [1]}}, "$.ev_chargers[0]"),
+        (planned("ev_charger_devices", 7), {"devices": {"ev_chargers": [1] * 101}}, "$.ev_chargers[0]"),
         (
             planned("ev_charger_schedules", 7, "1"),
-            {"charger_schedules": [{"schedules": []}, 7]},
+            {"charger_schedules": [{"schedules": []}, *([7] * 101)]},
             "$.charger_schedules[1]",
         ),
     ],

@@ -1,0 +1,220 @@
+"""Lists with items that cannot be read: each costs itself alone, and the answer says that it lacks some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import httpx
+import pytest
+
+from enlighten_async import DecodeError, EnlightenClient, RetryPolicy
+from enlighten_async.api.v4.devices import KINDS
+from tests.system.test_odd_fields import ALL, Ask, Service, places, replaced, value_at
+from tests.world import World
+
+ODD: tuple[object, ...] = (None, "soon", 7, True, [])
+"""Items that stand for nothing."""
+
+BY_DAY = frozenset({"intervals", "consumption"})
+"""Lists that may have a null, or a list of rows, for each local day."""
+
+UNTOLD = frozenset({"evse_power"})
+"""Lists beside what an answer is for: only the log tells what was left out."""
+
+_IN_INVENTORIES = {"gateways", "micros", "meters"}
+NOT_OF = {"v4-envoys": frozenset(KINDS) - {"gateways"}, "v4-inventory": frozenset(KINDS) - _IN_INVENTORIES}
+"""Lists of the response that an answer does not take anything from."""
+
+
+async def opened(version: str) -> tuple[World, Service, EnlightenClient]:
+    """Return a world, a service whose answers can be changed, and a client of it."""
+    world = World()
+    service = Service(world)
+    new, base = (
+        (world.v4, {}) if version == "v4" else (world.client, {"base_url": "http://127.0.0.1:9/api/v2"})
+    )
+    return world, service, new(transport=httpx.MockTransport(service), retry=RetryPolicy(attempts=1), **base)
+
+
+def is_complete(answer: Any) -> bool:
+    """Tell whether an answer says that it is complete."""
+    told: bool = getattr(answer, "coverage", answer).complete
+    return told
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize(("version", "ask"), ALL)
+async def test_an_odd_item_costs_itself_alone(
+    version: str, ask: Ask, request: pytest.FixtureRequest, anyio_backend: str
+) -> None:
+    """In every list of objects of every answer: the others are as they were, and it is not complete."""
+    kind = request.node.callspec.id.removesuffix(f"-{anyio_backend}")
+    world, service, client = await opened(version)
+    fresh = client.with_options(max_age=0)
+    await ask(client, world)
+    true = service.true
+    service.given = true
+    whole = await ask(fresh, world)
+    for place in ((), *places(true)):
+        listed = value_at(true, place)
+        names = [step for step in place if isinstance(step, str)]
+        if not (isinstance(listed, list) and listed and isinstance(listed[0], dict)):
+            continue
+        name = names[-1] if names else ""
+        for item in ODD:
+            if name in BY_DAY and item in (None, []):
+                continue
+            changed = [item, *listed]
+            service.given = replaced(true, place, changed) if place else changed
+            got = await ask(fresh, world)
+            assert got == whole, (place, item)
+            if name not in UNTOLD | NOT_OF.get(kind, frozenset()):
+                assert not is_complete(got), (place, item)
+
+
+Call = Callable[[EnlightenClient], Any]
+
+ALONE: dict[str, tuple[str, Call, Any]] = {
+    "meters of an inventory": (
+        "v2",
+        lambda c: c.inventory(7),
+        {"system_id": 7, "envoys": [{"sn": "1"}], "meters": [None]},
+    ),
+    "the only gateway": ("v2", lambda c: c.envoys(7), {"system_id": 7, "envoys": [None]}),
+    "the only reading": (
+        "v2",
+        lambda c: c.production_meter_readings(7),
+        {"system_id": 7, "meter_readings": ["x"], "meta": {"status": "normal"}},
+    ),
+    "the only gateway of inverters": ("v2", lambda c: c.inverters_summary_by_envoy_or_site(7), [None]),
+    "the inverters of a gateway": (
+        "v2",
+        lambda c: c.inverters_summary_by_envoy_or_site(7),
+        [{"signal_strength": 5, "micro_inverters": [None]}],
+    ),
+    "the readings of a month": (
+        "v2",
+        lambda c: c.monthly_production(7, start_date=date(2025, 5, 1)),
+        {"system_id": 7, "production_wh": 5, "meter_readings": [None]},
+    ),
+    "a gateway of v4": (
+        "v4",
+        lambda c: c.envoys(7),
+        {"system_id": 7, "devices": {"gateways": ["soon"], "micros": [{}]}},
+    ),
+    "all kinds of devices": (
+        "v4",
+        lambda c: c.inventory(7),
+        {"system_id": 7, "devices": {"gateways": [None], "micros": [7], "meters": [{"serial_number": "1"}]}},
+    ),
+    "a reading of v4": (
+        "v4",
+        lambda c: c.consumption_meter_readings(7),
+        {"system_id": 7, "meter_readings": [None, {"serial_num": "1", "value": 5}]},
+    ),
+    "a schedule of a charger": (
+        "v4",
+        lambda c: c.ev_charger_schedules(7, "1"),
+        {"system_id": 7, "charger_schedules": [{"type": "Custom", "schedules": [None, {"days": [1]}]}]},
+    ),
+    "an event behind an alarm": (
+        "v4",
+        lambda c: c.open_alarms(7),
+        {"system_id": 7, "alarms": [{"id": "1", "events": ["soon"]}]},
+    ),
+    "a kind of events without its number": (
+        "v4",
+        lambda c: c.event_types(),
+        {"event_types": [{"event_type_key": "a"}, {"event_type_id": 7}]},
+    ),
+}
+"""Lists of which nothing, or a part inside of an item, can be read: the version, the call, and the answer."""
+
+
+@pytest.mark.filterwarnings("ignore:monthly_production")
+@pytest.mark.parametrize(("version", "call", "body"), ALONE.values(), ids=ALONE)
+async def test_the_rest_of_an_answer_stays(
+    version: str, call: Call, body: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not complete, and one warning says what was left out."""
+    _, service, client = await opened(version)
+    service.given = body
+    answer = await call(client)
+    assert not is_complete(answer)
+    assert not answer.to_dict()["complete"]
+    assert [each for each in caplog.messages if "left out" in each] == caplog.messages[-1:]
+
+
+async def test_many_odd_items_cost_the_answer() -> None:
+    """An answer of another kind is no answer with nothing in it."""
+    _, service, client = await opened("v2")
+    service.given = {"system_id": 7, "envoys": [None] * 101}
+    with pytest.raises(DecodeError):
+        await client.envoys(7)
+
+
+@pytest.mark.parametrize("serial", [None, [], {}, True, "left out"])
+async def test_a_meter_without_serial_number_costs_itself_alone(serial: object) -> None:
+    """The rows of the system and of the other meters stay."""
+    world, service, client = await opened("v2")
+    await client.rgm_stats(world.system, **world.days(0.05))
+    true = service.true
+    service.given = true
+    whole = await client.with_options(max_age=0).rgm_stats(world.system, **world.days(0.05))
+    meter = {**true["meter_intervals"][0], "meter_serial_number": serial}
+    if serial == "left out":
+        del meter["meter_serial_number"]
+    service.given = {**true, "meter_intervals": [*true["meter_intervals"], meter]}
+    got = await client.with_options(max_age=0).rgm_stats(world.system, **world.days(0.05))
+    assert got == whole
+    assert not got.coverage.complete
+    assert got.coverage.notes == ("rows that cannot be read were left out",)
+
+
+@pytest.mark.parametrize("serial", [None, [], True])
+async def test_a_microinverter_without_serial_number_costs_itself_alone(serial: object) -> None:
+    """The rows of the others stay."""
+    world, service, client = await opened("v4")
+    await client.micros_telemetry(world.system, **world.days(0.05))
+    true = service.true
+    service.given = true
+    fresh = client.with_options(max_age=0)
+    whole = await fresh.micros_telemetry(world.system, **world.days(0.05))
+    service.given = {**true, "devices": [*true["devices"], {**true["devices"][0], "serial_number": serial}]}
+    got = await fresh.micros_telemetry(world.system, **world.days(0.05))
+    assert [(each.serial_number, each.intervals) for each in got.devices] == [
+        (each.serial_number, each.intervals) for each in whole.devices
+    ]
+    assert not got.coverage.complete
+
+
+async def test_pages_with_an_odd_item_are_followed() -> None:
+    """A page of a hundred inverters of which one cannot be read is not the last one."""
+    asked: list[str] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        number = int(request.url.params["page"])
+        asked.append(request.url.params["page"])
+        serials = range(100 * number, 100 * number + (100 if number < 3 else 5))
+        micros: list[Any] = [{"serial_number": str(each)} for each in serials]
+        micros[0] = None if number == 1 else micros[0]
+        return httpx.Response(200, json=[{"signal_strength": 5, "micro_inverters": micros}])
+
+    client = World().v4(transport=httpx.MockTransport(serve))
+    answer = await client.inverters_summary_by_envoy_or_site(7)
+    assert (len(answer.micro_inverters), answer.complete, asked) == (204, False, ["1", "2", "3"])
+
+
+async def test_events_of_chargers_beyond_an_odd_one_are_asked_for_once() -> None:
+    """An event that cannot be read is not the reason for another page."""
+    asked: list[str] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params["offset"])
+        rows = [None, {"status": "Open", "details": "a"}]
+        return httpx.Response(200, json={"system_id": 7, "count": 2, "events": rows})
+
+    answer = await World().v4(transport=httpx.MockTransport(serve)).ev_charger_events(7)
+    assert (len(answer), answer.complete, asked) == (1, False, ["0"])
