@@ -29,6 +29,9 @@ WORKERS: Final = 8
 BATCH: Final = 100
 """Changes that are handed on at a time, at the most: so many may have to be asked for again after a crash."""
 
+SLOW_S: Final = 5.0
+"""Seconds after which a poll that is under way is not waited for: others are made when they are due."""
+
 LIST_SHARE: Final = 0.01
 """The part of a day's polls that asking for the lists of systems may cost."""
 
@@ -81,6 +84,8 @@ class Follower:
         self.takes: Callable[[int], bool] = lambda _: True
         self._spent = self._spent_before = 0
         self._left: int | None = None
+        self._under_way, self._idle = 0, anyio.Event()
+        self._refused: EnlightenError | None = None
 
     def status(self) -> FleetStatus:
         """Return how fresh the systems are, and what was spent."""
@@ -170,11 +175,20 @@ class Follower:
             self.roster.listed(number, each.energy)
 
     async def poll_due(self) -> None:
-        """Make the polls that are due, up to a batch of changes; they are in `ready` then."""
+        """Make the polls that are due, up to a batch of changes; they are in `ready` then.
+
+        Raises:
+            InputError: a poll is refused.
+            UsageError: a client is closed.
+        """
         await self._plan_day()
+        self._idle = anyio.Event()
         async with anyio.create_task_group() as group:
             for _ in range(WORKERS if self.roster.next_at <= self.now() else 0):
                 group.start_soon(self._work)
+        if self._refused is not None:
+            error, self._refused = self._refused, None
+            raise error
 
     def take(self) -> list[Change]:
         """Return the changes that are ready, and forget them."""
@@ -183,22 +197,43 @@ class Follower:
 
     async def _work(self) -> None:
         """Make one due poll after another."""
-        while len(self.ready) < BATCH and (ask := self.roster.pop(self.now())) is not None:
+        while (ask := await self._next()) is not None:
+            self._under_way += 1
             try:
-                await self._poll(ask)
-            except QuotaExhausted as error:
-                until = self.now() + DAY if error.retry_at is None else error.retry_at.timestamp()
-                self.roster.close(ask, until)
-            except (InputError, UsageError):
-                self.roster.put_back(ask)
-                raise
-            except EnlightenError as error:
-                self.roster.failed(ask, self.now(), absent=isinstance(error, NotFound))
-                system_id = self._systems[ask.member].system_id
-                logger.info("system %d waits, as its poll failed: %s", system_id, type(error).__name__)
-            except anyio.get_cancelled_exc_class():
-                self.roster.put_back(ask)
-                raise
+                await self._try(ask)
+            finally:
+                self._under_way -= 1
+                if not self._under_way:
+                    self._idle.set()
+
+    async def _next(self) -> Ask | None:
+        """Return the next poll that is due; `None` once there is none, and none is under way."""
+        while len(self.ready) < BATCH and self._refused is None:
+            if (ask := self.roster.pop(self.now())) is not None:
+                return ask
+            if not self._under_way or self._idle.is_set():
+                break
+            with self._systems[0].client._session.clock.move_on_after(SLOW_S):
+                await self._idle.wait()
+        return None
+
+    async def _try(self, ask: Ask) -> None:
+        """Make a poll; where it fails, its system waits."""
+        try:
+            await self._poll(ask)
+        except QuotaExhausted as error:
+            until = self.now() + DAY if error.retry_at is None else error.retry_at.timestamp()
+            self.roster.close(ask, until)
+        except (InputError, UsageError) as error:
+            self.roster.put_back(ask)
+            self._refused = error
+        except EnlightenError as error:
+            self.roster.failed(ask, self.now(), absent=isinstance(error, NotFound))
+            system_id = self._systems[ask.member].system_id
+            logger.info("system %d waits, as its poll failed: %s", system_id, type(error).__name__)
+        except anyio.get_cancelled_exc_class():
+            self.roster.put_back(ask)
+            raise
 
     async def _poll(self, ask: Ask) -> None:
         """Ask about a system, and note what changed."""

@@ -15,7 +15,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from enlighten_async import EnlightenClient, InputError, Plan
+from enlighten_async import EnlightenClient, InputError, Plan, UsageError
 from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Drift, Fault, Quota
 from enlighten_async.fleet import Change, Fleet, JsonLinesSink
@@ -179,6 +179,20 @@ async def test_a_cancelled_run_ends() -> None:
         group.start_soon(Fleet(client, "rgm_stats").run, FullDisk(0))
         await checkpoint()
         group.cancel_scope.cancel()
+
+
+async def test_a_client_that_is_closed_ends_a_run_with_one_error() -> None:
+    """Not with a group of them."""
+    world = World(now=START + 0.8 * DAY, systems=20, users=1, latency=10)
+    async with client_of(world) as client, anyio.create_task_group() as group:
+
+        async def close() -> None:
+            await world.clock.sleep(35)
+            await client.aclose()
+
+        group.start_soon(close)
+        with pytest.raises(UsageError, match="closed"):
+            await Fleet(client, "rgm_stats", every=HOURLY).run(FullDisk(0))
 
 
 class Kept:
