@@ -144,6 +144,9 @@ class Request(Generic[P]):
     valid_until: Callable[[P, float, float | None], float] | None = field(default=None, repr=False)
     """Makes its response one that is cached as it is: see `ReplyKey`."""
 
+    doubt: str = ""
+    """Why it is sent only if the caller limits the requests by number; empty if it is sent anyway."""
+
     @property
     def reply_key(self) -> ReplyKey[P] | None:
         """The key under which the response is cached as it is; `None` if it is not cached like that."""

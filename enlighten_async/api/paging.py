@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Hashable, Sequence
-from typing import Generic, TypeAlias, TypedDict, TypeVar
+from typing import Any, Generic, TypeAlias, TypedDict, TypeVar
 from zoneinfo import ZoneInfo
+
+from attrs import evolve
 
 from enlighten_async.cache import SeriesIndex
 from enlighten_async.query.plan import QueryPlan, Segment, Segments
@@ -14,8 +16,18 @@ from enlighten_async.wire import Request, Requests
 
 P = TypeVar("P")
 C = TypeVar("C", bound=Hashable)
+R = TypeVar("R")
 I_co = TypeVar("I_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
+
+MAX_PAGES = 100
+"""Pages that are followed without `max_requests`, where the service does not count what they list."""
+
+MAX_COUNTED_PAGES = 1_000
+"""The same where it does, and no more are needed: a greater count is not believed."""
+
+SPARE_PAGES = 20
+"""Pages beyond those that a count needs: what is listed may grow meanwhile, or pages be shorter."""
 
 Seen = frozenset[Hashable]
 """Identities of all that pages have listed so far."""
@@ -39,7 +51,8 @@ class Pages(ABC, Generic[P, C]):
     """A list in pages, each known by its cursor: a number, an offset, or a text the service gave.
 
     None of the service's rules for the last page can be trusted alone: totals and cursors have been seen to
-    go on for ever. So pages are followed only while they list something that no page before has listed.
+    go on for ever. So pages are followed only while they list something that no page before has listed, and
+    those beyond a number only if the caller allows so many requests.
     """
 
     @abstractmethod
@@ -77,22 +90,46 @@ class Pages(ABC, Generic[P, C]):
         """Return how much all pages may list, by what the first part tells; more may be added meanwhile."""
         return math.inf
 
+    def counted(self, first: P) -> int | None:
+        """Return how many the service counts on all pages, as the first part tells; `None` if it does not."""
+        return None
+
+    def _most_pages(self, first: P) -> int:
+        """Return how many pages are followed, by the first part, without the caller's leave."""
+        pages = math.ceil((self.counted(first) or 0) / max(1, len(self.listed(first))))
+        return max(MAX_PAGES, pages + SPARE_PAGES) if pages <= MAX_COUNTED_PAGES else MAX_PAGES
+
     def follow(self, first: C) -> Requests[P]:
         """Ask for page after page, from a first cursor on, for as long as there are more and they are new."""
-        most = math.inf
+        most, most_pages = math.inf, MAX_PAGES
         cursor: C | None = first
         followed: set[C] = set()
         seen: Seen = frozenset()
         while cursor is not None and cursor not in followed:
             followed.add(cursor)
-            parts = yield from self.page(cursor, seen)
-            most = self.most_listed(parts[0]) if len(followed) == 1 else most
+            asked, number = self.page(cursor, seen), len(followed)
+            parts = yield from _doubted(asked, most_pages) if number > most_pages else asked
+            if number == 1:
+                most, most_pages = self.most_listed(parts[0]), self._most_pages(parts[0])
             listed = seen.union(*map(self.listed, parts))
             is_new = len(listed) > len(seen) or self.is_cut(parts)
             seen = listed
             if not is_new or len(seen) >= most:
                 return
             cursor = self.next_cursor(cursor, parts, seen)
+
+
+def _doubted(requests: Generator[Request[P], P, R], pages: int) -> Generator[Request[P], P, R]:
+    """Ask for a page of a list that has not ended after so many."""
+    doubt = f"this list has not ended after {pages} pages: if it is that long, give max_requests"
+    part: Any = None
+    while True:
+        try:
+            request = requests.send(part)
+        except StopIteration as stop:
+            answer: R = stop.value
+            return answer
+        part = yield evolve(request, doubt=doubt)
 
 
 class PagedPlan(Pages[P, C], QueryPlan[I_co, T_co], Generic[P, C, I_co, T_co]):

@@ -378,8 +378,7 @@ class Fetcher:
         """
         permit = None
         try:
-            if self.options.allowed is not None:
-                self._check_allowed(self.options.allowed)
+            self._check_allowed(self.options.allowed, segment)
             with self._interruptible():
                 permit = await self._permit(segment)
                 self.costs.granted += 1
@@ -467,7 +466,11 @@ class Fetcher:
         """Return the seconds until the deadline."""
         return max(0.0, deadline - self.session.clock.monotonic())
 
-    def _check_allowed(self, allowed: int) -> None:
+    def _check_allowed(self, allowed: int | None, segment: SegmentState) -> None:
+        if allowed is None:
+            if segment.request is not None and segment.request.doubt:
+                raise BudgetExceeded(segment.request.doubt)
+            return
         if allowed == 0:
             why = "max_requests=0" if self.options.max_requests == 0 else "max_wait=0"
             why = "only_cached" if self.options.only_cached else why

@@ -5,7 +5,7 @@ Of chargers there are lists, schedules, and events and sessions in pages by offs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
@@ -186,8 +186,14 @@ class InvertersPlan(PagedPlan[InvertersSummary, int, InvertersSummary, Inverters
                 else evolve(before, micro_inverters=before.micro_inverters + new)
             )
         as_of = pages[0].as_of if pages else None
-        complete = all(page.complete for page in pages)
+        complete = all(page.complete for page in pages) and not self._has_more(pages)
         return InvertersSummary(tuple(merged.values()), complete, as_of=as_of, receipt=receipt)
+
+    def _has_more(self, pages: Sequence[InvertersSummary]) -> bool:
+        """Tell whether there is, or may be, a page after these, none of which repeats what others list."""
+        before = frozenset[Hashable]().union(*map(self.listed, pages[:-1]))
+        is_new = bool(pages) and not self.listed(pages[-1]) <= before
+        return is_new and self.next_cursor(len(pages), pages, before) is not None
 
 
 @frozen
@@ -197,11 +203,13 @@ class Page(Generic[A]):
     Attributes:
         answer: its rows, without those of pages before.
         next: the rows to skip to get to the next page; `None` on the last.
-        missing: whether the service counts more rows than this page and those before have.
+        count: rows that the service counts, on this page or on all; `None` if it does not.
+        missing: whether it counts more rows than this page and those before have.
     """
 
     answer: A
     next: int | None
+    count: int | None = None
     missing: bool = False
 
 
@@ -246,6 +254,10 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         """Return the offset of the next page."""
         return parts[-1].next
 
+    def counted(self, first: Page[A]) -> int | None:
+        """Return how many rows the service counts."""
+        return first.count
+
     def items(self, part: Page[A]) -> Iterable[R]:
         """Return the rows of a page."""
         rows: Iterable[R] = part.answer
@@ -269,9 +281,9 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         new = tuple(row for row in answer if row not in seen)
         got = offset + many
         more = bool(new) and _has_more(offset, many, count)
-        return Page(
-            self._with_rows(answer, new), got if more else None, isinstance(count, int) and count > got
-        )
+        counted = count if isinstance(count, int) else None
+        missing = counted is not None and counted > got
+        return Page(self._with_rows(answer, new), got if more else None, counted, missing)
 
     def _with_rows(self, answer: Any, rows: tuple[R, ...], **changes: object) -> A:
         """Return an answer with other rows."""

@@ -251,6 +251,10 @@ class MicrosPages(Pages[MicrosTelemetry, int]):
         """Return the serial numbers of a part's microinverters."""
         return frozenset(device.serial_number for device in part.devices)
 
+    def counted(self, first: MicrosTelemetry) -> int | None:
+        """Return how many microinverters the service counts."""
+        return first.total_devices
+
     def is_cut(self, parts: Sequence[MicrosTelemetry]) -> bool:
         """Tell whether a part lists no microinverter for some time: it may have had to list some."""
         return not all(part.devices or _is_answered(part) for part in parts)

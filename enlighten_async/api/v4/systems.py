@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import says_no_device
-from enlighten_async.api.paging import Seen, SystemFilters
+from enlighten_async.api.paging import SPARE_PAGES, Seen, SystemFilters
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.api.systems import SystemsPlan, filter_values, systems_page
 from enlighten_async.api.v4.devices import by_kind, shaped_rows
@@ -27,9 +27,6 @@ from enlighten_async.wire import Request, Response, never_final
 
 SYSTEMS_PER_PAGE = 100
 """Systems per page, the most that is said without contradiction; the service's own default is 10."""
-
-PAGES_BEYOND_COUNT = 20
-"""Pages that are followed beyond a count of systems which is less than the first page lists."""
 
 _SEVERAL = {"system_id": "ids", "status": "statuses"}
 """Filters that take several values, with the service's names of them."""
@@ -76,7 +73,11 @@ class SystemsPlanV4(SystemsPlan):
         if first.total is None:
             return math.inf
         contradicts = len(first.systems) > first.total
-        return first.total + SYSTEMS_PER_PAGE * (PAGES_BEYOND_COUNT if contradicts else 1)
+        return first.total + SYSTEMS_PER_PAGE * (SPARE_PAGES if contradicts else 1)
+
+    def counted(self, first: SystemsPage) -> int | None:
+        """Return how many systems the service counts."""
+        return first.total
 
 
 def search_criteria(**filters: Unpack[SystemFilters]) -> dict[str, object]:
