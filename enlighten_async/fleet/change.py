@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from enlighten_async.fleet.backfill import History
 from enlighten_async.fleet.roster import Answered
 from enlighten_async.fleet.schedule import Daylight
 from enlighten_async.models.coverage import Reason
@@ -26,7 +27,7 @@ class Change:
     account: str
     """Name of its account (v2: the user id); empty where the client's own is followed."""
     series: str
-    """Name of the series' method, such as "rgm_stats"."""
+    """Name of the series' method, such as "rgm_stats"; or the name of a cursor, of a change without rows."""
     rows: Series[Any]
     """The rows of the whole system, in order of time; empty where only `until` has moved."""
     meters: tuple[MeterIntervals, ...] = ()
@@ -74,6 +75,26 @@ def change_of(
         until=as_datetime(held),
         corrected=corrected,
         receipt=answer.receipt,
+    )
+
+
+def cursor_of_history(answer: IntervalStats[Any], history: History, account: str, name: str) -> Change:
+    """Return a change that has no rows, and whose `until` is the cursor of a system's history.
+
+    Args:
+        answer: an answer about the system.
+        history: what is held of it.
+        account: name of the account.
+        name: the name under which a sink has the cursors of histories.
+    """
+    return Change(
+        system_id=answer.system_id,
+        account=account,
+        series=name,
+        rows=answer.intervals[:0],
+        until=as_datetime(history.cursor),
+        corrected=0,
+        receipt=Receipt(),
     )
 
 

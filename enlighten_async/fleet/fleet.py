@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
 from enlighten_async.cache import NOTHING_CACHED
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import InputError
+from enlighten_async.fleet.backfill import WINDOW_S, Backfill
 from enlighten_async.fleet.change import Change
-from enlighten_async.fleet.follow import Follower
+from enlighten_async.fleet.follow import Cursors, Follower
 from enlighten_async.fleet.leases import LEASE, Keeper, kept
 from enlighten_async.fleet.plan import FleetPlan, FleetSystem, KeyShare, budget_of, fleet_plan, key_of, told
-from enlighten_async.fleet.schedule import MEAN_DAYLIGHT_S
+from enlighten_async.fleet.schedule import MEAN_DAYLIGHT_S, REPORT_S
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus
 from enlighten_async.windows import DAY
@@ -57,6 +58,10 @@ class Fleet:
             as these, as gateways report so often. `None`: as fresh as the quota allows, which uses the whole
             month up: mind plans that charge by request (`FleetPlan.cost_usd`).
         strict: raise an error in place of a warning where the quota does not carry `every`.
+        backfill: how far back the history of each system is fetched too, in whole windows of 7 days, and no
+            further than the service keeps rows; by requests of the month that polls and people leave. `None`:
+            the last 7 days alone, which each system's first poll brings.
+        newest_first: whether the newest part of a history comes first; else its oldest one.
 
     Raises:
         InputError: an argument is wrong.
@@ -70,6 +75,8 @@ class Fleet:
         accounts: Collection[str] | None = None,
         every: timedelta | None = None,
         strict: bool = False,
+        backfill: timedelta | None = None,
+        newest_first: bool = False,
     ) -> None:
         given = [clients] if isinstance(clients, EnlightenClient) else list(clients)
         if not given or not all(isinstance(each, EnlightenClient) for each in given):
@@ -78,12 +85,14 @@ class Fleet:
         if series not in FOLLOWED or series not in known:
             names = ", ".join(name for name in FOLLOWED if name in known)
             raise InputError(f"series must be one of {names}, not {series!r:.60}")
-        _check_every(every)
+        _check_span("every", every)
+        _check_span("backfill", backfill)
         self._clients = _views(given, accounts)
         self._accounts = ("",) * len(given) if accounts is None else tuple(dict.fromkeys(accounts))
         self._series = series
         self._every = every
         self._strict = strict
+        self._backfill = None if backfill is None else _backfill_of(given[0], series, backfill, newest_first)
         self._follower_now: Follower | None = None
 
     def __repr__(self) -> str:
@@ -134,11 +143,15 @@ class Fleet:
             once: end when nothing is due any more.
 
         Raises:
-            InputError: nothing is cached by a client, there are no systems, or (`strict`) the quota does not
-                carry the cadence.
+            InputError: nothing is cached by a client, there are no systems, (`strict`) the quota does not
+                carry the cadence, or the fleet has a `backfill`, whose cursors need a sink.
             EnlightenError: a list could not be had: one of those that `Query` lists.
         """
-        follower = await self._follower(since or {})
+        if self._backfill is not None:
+            raise InputError(
+                "a backfill needs a sink, which keeps its cursors: use run, or follow without it"
+            )
+        follower = await self._follower(Cursors(since or {}, {}))
         while True:
             if not once:
                 await follower.wait()
@@ -149,7 +162,9 @@ class Fleet:
             if once and not ready:
                 return
 
-    async def run(self, sink: Sink, *, once: bool = False, lease: timedelta | None = None) -> None:
+    async def run(
+        self, sink: Sink, *, once: bool = False, until_done: bool = False, lease: timedelta | None = None
+    ) -> None:
         """Poll the systems when they are due, and have a sink keep what changes; for ever.
 
         It goes on where the sink's cursors are. While a sink cannot write, nothing is polled. Cancelled, it
@@ -161,22 +176,30 @@ class Fleet:
         Args:
             sink: the keeper of rows and cursors.
             once: end when nothing is due any more, for programs that a timer starts.
+            until_done: end when the sink has the history of all systems, as `backfill` asks for it.
             lease: with a state in PostgreSQL, for how long nobody polls the systems of a machine that died;
                 by default 30 seconds.
 
         Raises:
             InputError: nothing is cached by a client, there are no systems, the sink refuses, another process
-                follows the fleet with the same state file, or (`strict`) the quota carries no such cadence.
+                follows the fleet with the same state file, (`strict`) the quota carries no such cadence, or
+                it is to end with a backfill and has none.
             EnlightenError: a list could not be had: one of those that `Query` lists.
         """
-        follower = await self._follower(await sink.cursors(self._series))
+        if until_done and self._backfill is None:
+            raise InputError(
+                "until_done is of a backfill: say by Fleet(..., backfill=...) how far back it goes"
+            )
+        follower = await self._follower(await Cursors.of(sink, self._series, self._backfill))
         async with kept(self._clients, follower, self._series, sink, lease or LEASE) as keeper:
-            await self._keep(follower, keeper, once=once)
+            await self._keep(follower, keeper, once=once, until_done=until_done)
 
-    async def _keep(self, follower: Follower, sink: Keeper, *, once: bool) -> None:
+    async def _keep(self, follower: Follower, sink: Keeper, *, once: bool, until_done: bool) -> None:
         """Make the polls, and have what they bring kept."""
         while True:
             await sink.settle()
+            if until_done and await self._is_done(follower, sink):
+                return
             try:
                 if not once:
                     await follower.wait(sink.longest_wait)
@@ -190,6 +213,14 @@ class Fleet:
                 await self._write(sink, ready)
             elif once:
                 return
+
+    async def _is_done(self, follower: Follower, sink: Keeper) -> bool:
+        """Tell whether the sink has the history of all systems, those that others poll too."""
+        if follower.windows_left(here=True):
+            return False
+        if follower.windows_left():
+            follower.look(await Cursors.of(sink.sink, self._series, self._backfill))
+        return not follower.windows_left()
 
     async def _write(self, sink: Keeper, changes: Sequence[Change]) -> None:
         """Have changes written, however long that takes."""
@@ -205,7 +236,7 @@ class Fleet:
                 return
             await self._clients[0]._session.clock.sleep(SINK_RETRY_S)
 
-    async def _follower(self, since: Mapping[int, datetime]) -> Follower:
+    async def _follower(self, since: Cursors) -> Follower:
         """Return what makes the polls."""
         if any(client._session.cache is None for client in self._clients):
             raise InputError(NOTHING_CACHED)
@@ -215,7 +246,15 @@ class Fleet:
         if not plan.fits:
             self._tell(plan)
         rests = self._series in DARK_AT_NIGHT
-        follower = Follower(systems, self._series, every, since, rests=rests, discover=self._list_again)
+        follower = Follower(
+            systems,
+            self._series,
+            every,
+            since,
+            rests=rests,
+            discover=self._list_again,
+            backfill=self._backfill,
+        )
         self._follower_now = follower
         return follower
 
@@ -245,10 +284,19 @@ class Fleet:
         return list(found.values())
 
 
-def _check_every(every: object) -> None:
+def _check_span(name: str, span: object) -> None:
     """Raise `InputError` for what is no length of time."""
-    if every is not None and (not isinstance(every, timedelta) or every <= timedelta(0)):
-        raise InputError(f"every must be a timedelta above 0, such as timedelta(hours=1), not {every!r:.60}")
+    if span is not None and (not isinstance(span, timedelta) or span <= timedelta(0)):
+        raise InputError(f"{name} must be a timedelta above 0, such as timedelta(hours=1), not {span!r:.60}")
+
+
+def _backfill_of(client: EnlightenClient, series: str, span: timedelta, newest_first: bool) -> Backfill:
+    """Return the history that reaches back so far, by the limits that the service has for a series."""
+    if span <= timedelta(seconds=WINDOW_S):
+        raise InputError("backfill must be longer than 7 days, which the first poll of each system brings")
+    plan: Any = getattr(client._session.api, series)(1, start_at=0, end_at=REPORT_S)
+    limits = plan.requests.endpoint.limits
+    return Backfill.of(span.total_seconds(), newest_first, limits.span, limits.retention)
 
 
 def _views(

@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
+from attrs import frozen
 
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import EnlightenError, InputError, NotFound, QuotaExhausted, UsageError
-from enlighten_async.fleet.change import Change, change_of, held_until, noted
+from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
+from enlighten_async.fleet.change import Change, change_of, cursor_of_history, held_until, is_absent, noted
 from enlighten_async.fleet.plan import FleetSystem, budget_of, lists_of
 from enlighten_async.fleet.roster import Ask, Member, Roster
 from enlighten_async.fleet.schedule import HOUR, Daylight
+from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus, fleet_status
 from enlighten_async.windows import DAY, as_datetime
 
@@ -41,10 +45,44 @@ LIST_DAYS: Final = 7.0
 FRESH_S: Final = 300.0
 """Seconds for which a cached answer will do, such as one that a killed process had paid for."""
 
+HISTORY_WAIT_S: Final = 5.0
+"""Seconds for which a worker waits with a window of history for the quota; else the window comes later."""
+
 Discover: TypeAlias = Callable[[], Awaitable[Sequence[FleetSystem]]]
 """Asks for the systems of a fleet."""
 
 logger = logging.getLogger("enlighten_async")
+
+
+@frozen
+class Cursors:
+    """The cursors of a fleet in a sink."""
+
+    until: Mapping[int, datetime]
+    """Up to when each system is held, by its number."""
+    history: Mapping[int, datetime]
+    """The cursor of each system's history, by its number."""
+
+    @classmethod
+    async def of(cls, sink: Sink, series: str, backfill: Backfill | None) -> Cursors:
+        """Read the cursors of a series.
+
+        Args:
+            sink: the keeper of rows and cursors.
+            series: name of the series' method.
+            backfill: the history that is fetched; `None`: none.
+
+        Raises:
+            EnlightenError: see the sink.
+            OSError: see the sink.
+        """
+        until = await sink.cursors(series)
+        return cls(until, {} if backfill is None else await sink.cursors(backfill.name(series)))
+
+    def history_of(self, system_id: int) -> History | None:
+        """Return what is held of a system's history; `None`: it has not begun."""
+        cursor = self.history.get(system_id)
+        return None if cursor is None else History.by(cursor.timestamp())
 
 
 class Follower:
@@ -55,8 +93,9 @@ class Follower:
         series: name of the series' method.
         every: the longest time between two polls in daylight, seconds; `None`: as short as the quota allows.
         rests: whether the series has no news at night.
-        since: up to when systems are held, by their numbers.
+        since: the cursors of systems.
         discover: asks for the systems again; `None`: they stay.
+        backfill: the history that is fetched of each; `None`: none.
 
     Attributes:
         ready: changes that were paid for and not handed on yet.
@@ -68,18 +107,21 @@ class Follower:
         systems: Sequence[FleetSystem],
         series: str,
         every: float | None,
-        since: Mapping[int, datetime],
+        since: Cursors,
         *,
         rests: bool,
         discover: Discover | None = None,
+        backfill: Backfill | None = None,
     ) -> None:
         now = systems[0].client._session.limiter.now() if systems else 0.0
         self._systems, self._series, self._rests = list(systems), series, rests
         self._numbers = {each.system_id: number for number, each in enumerate(self._systems)}
         self._clients: dict[int, EnlightenClient] = {each.key: each.client for each in systems}
         self._discover, self._listed = discover, now
-        members = [_member(each, now, since.get(each.system_id), rests=rests) for each in systems]
-        self.roster = Roster(members, every)
+        members = [_member(each, now, since.until.get(each.system_id), rests=rests) for each in systems]
+        self.backfill, self.roster = backfill, Roster(members, every, backfill)
+        for number, each in enumerate(systems):
+            self.roster.set_history(number, since.history_of(each.system_id))
         self.ready: list[Change] = []
         self.takes: Callable[[int], bool] = lambda _: True
         self._spent = self._spent_before = 0
@@ -105,18 +147,31 @@ class Follower:
             await self._systems[0].client._session.clock.sleep(min(wait, at_most))
             await self._plan_day()
 
-    def hold(self, which: Callable[[int], bool], since: Mapping[int, datetime]) -> None:
+    def hold(self, which: Callable[[int], bool], since: Cursors) -> None:
         """Poll systems from now on.
 
         Args:
             which: tells them by their numbers.
-            since: up to when they are held.
+            since: their cursors.
         """
         now = self.now()
+        self.look(since)
         for number, member in enumerate(self.roster.members):
             if which(member.system_id):
-                until = since.get(member.system_id)
+                until = since.until.get(member.system_id)
                 self.roster.hold(number, None if until is None else until.timestamp(), now)
+                self.roster.set_history(number, since.history_of(member.system_id))
+        self.roster.divide()
+
+    def look(self, since: Cursors) -> None:
+        """Note how much of the histories of systems that others poll is held.
+
+        Args:
+            since: the cursors of the fleet.
+        """
+        for number, member in enumerate(self.roster.members):
+            if not member.held:
+                self.roster.set_history(number, since.history_of(member.system_id))
 
     def let_go(self, which: Callable[[int], bool]) -> None:
         """Poll systems no more, until they are held again; what is under way goes on.
@@ -126,6 +181,15 @@ class Follower:
         """
         for member in self.roster.members:
             member.held = member.held and not which(member.system_id)
+        self.roster.divide()
+
+    def windows_left(self, *, here: bool = False) -> int:
+        """Return the number of windows of history that are not held, as far as this process knows.
+
+        Args:
+            here: only those of systems that are polled here.
+        """
+        return self.roster.windows_left(here=here)
 
     def _next_at(self) -> float:
         """Return when there is something to do, epoch seconds."""
@@ -165,7 +229,7 @@ class Follower:
         self._listed = now
         known = {each.system_id for each in found}
         for member in self.roster.members:
-            member.gone = member.system_id not in known
+            member.gone = member.gone or member.system_id not in known
         for each in found:
             number = self._numbers.setdefault(each.system_id, len(self._systems))
             if number == len(self._systems):
@@ -196,21 +260,23 @@ class Follower:
         return ready
 
     async def _work(self) -> None:
-        """Make one due poll after another."""
-        while (ask := await self._next()) is not None:
+        """Make one due poll after another; while there is none, fetch windows of histories."""
+        while (work := await self._next()) is not None:
             self._under_way += 1
             try:
-                await self._try(ask)
+                await work()
             finally:
                 self._under_way -= 1
                 if not self._under_way:
                     self._idle.set()
 
-    async def _next(self) -> Ask | None:
-        """Return the next poll that is due; `None` once there is none, and none is under way."""
+    async def _next(self) -> Callable[[], Awaitable[None]] | None:
+        """Return the next poll that is due, or a window; `None` once there is none, and none is under way."""
         while len(self.ready) < BATCH and self._refused is None:
             if (ask := self.roster.pop(self.now())) is not None:
-                return ask
+                return partial(self._try, ask)
+            if (window := self.roster.pop_window(self.now())) is not None:
+                return partial(self._fetch, *window)
             if not self._under_way or self._idle.is_set():
                 break
             with self._systems[0].client._session.clock.move_on_after(SLOW_S):
@@ -250,6 +316,54 @@ class Follower:
         self.roster.answered(ask, now, noted(changes.answer, change, held, daylight, now))
         if change is not None:
             self.ready.append(change)
+        start, absent = changes.answer.window.start, is_absent(changes.answer)
+        if (history := self.roster.begin_history(ask, start, absent=absent)) is not None:
+            self._note_history(ask.member, changes.answer, history)
+
+    def _note_history(self, number: int, answer: Any, history: History) -> None:
+        """Have the cursor of a history kept with the rows that came before it."""
+        if self.backfill is not None:
+            account, name = self._systems[number].account, self.backfill.name(self._series)
+            self.ready.append(cursor_of_history(answer, history, account, name))
+
+    async def _fetch(self, backlog: Backlog, ask: WindowAsk) -> None:
+        """Ask for a window of a history; what fails waits, and polls go on."""
+        try:
+            await self._fetch_window(backlog, ask)
+        except QuotaExhausted as error:
+            until = self.now() + DAY if error.retry_at is None else error.retry_at.timestamp()
+            backlog.put_back(ask, until)
+        except (InputError, UsageError) as error:
+            backlog.put_back(ask)
+            self._refused = error
+        except EnlightenError as error:
+            backlog.failed(ask, self.now())
+            system_id = self._systems[ask.member].system_id
+            logger.info("the history of system %d waits: %s", system_id, type(error).__name__)
+        except anyio.get_cancelled_exc_class():
+            backlog.put_back(ask)
+            raise
+
+    async def _fetch_window(self, backlog: Backlog, ask: WindowAsk) -> None:
+        """Ask for a window of a history, and have its rows kept; if some are missing, ask again later."""
+        member, system = self.roster.members[ask.member], self._systems[ask.member]
+        start, end = backlog.backfill.window(ask.history)
+        view = system.client.with_options(priority="backfill")
+        opens_at = view._session.limiter.ready_at(1, view._options.rank, view._options.scope)
+        if opens_at > self.now() + HISTORY_WAIT_S:
+            backlog.put_back(ask, min(opens_at, self.now() + DAY))
+            return
+        query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
+        changes = await query.changes()
+        sent = changes.answer.receipt.sent
+        self._spent += sent
+        until = end if member.until is None else member.until
+        if (rows := change_of(changes, None, until, system.account, self._series)) is not None and rows.rows:
+            self.ready.append(rows)
+        if not changes.answer.coverage.complete:
+            backlog.failed(ask, self.now(), sent)
+        elif (history := backlog.answered(ask, sent)) is not None:
+            self._note_history(ask.member, changes.answer, history)
 
 
 def _member(system: FleetSystem, now: float, until: datetime | None, *, rests: bool) -> Member:

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import InputError
 from enlighten_async.fleet.change import Change
-from enlighten_async.fleet.follow import Follower
+from enlighten_async.fleet.follow import Cursors, Follower
 from enlighten_async.fleet.schedule import phase
 from enlighten_async.fleet.sinks import Sink, StaleFence
 from enlighten_async.fleet.sinks.base import write_fenced
@@ -291,7 +291,7 @@ class LeasedKeeper(Keeper):
         self._good_until = began + self.table.length.total_seconds()
         if new:
             async with self._turn:
-                cursors = await self.sink.cursors(self.series)
+                cursors = await Cursors.of(self.sink, self.series, self.follower.backfill)
             self._fences |= {shard: held.fences[shard] for shard in new}
             self.follower.hold(lambda system_id: shard_of(system_id) in new, cursors)
         self._leave(sorted(self._fences)[held.fair :])

@@ -15,6 +15,7 @@ from attrs import define, field
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
 from enlighten_async.export.frames import load
+from enlighten_async.fleet.backfill import is_of_history
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.sinks.base import write_fenced
@@ -88,7 +89,8 @@ class FleetMetrics:
             OSError: see the sink.
         """
         found = await self.sink.cursors(series)
-        self.until.update((system_id, until.timestamp()) for system_id, until in found.items())
+        if not is_of_history(series):
+            self.until.update((system_id, until.timestamp()) for system_id, until in found.items())
         return found
 
     async def write(self, changes: Sequence[Change], *, fence: int | None = None) -> None:
@@ -113,7 +115,8 @@ class FleetMetrics:
         for change in changes:
             self.corrected += change.corrected
             self.rows += len(change.rows) - change.corrected
-            self.until[change.system_id] = change.until.timestamp()
+            if not is_of_history(change.series):
+                self.until[change.system_id] = change.until.timestamp()
 
     def freshness(self) -> Mapping[float, float]:
         """Return how old the newest row of systems is, seconds, by quantile; empty where none is held."""

@@ -6,15 +6,19 @@ Time is given to it: epoch seconds, as the service has them.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import floor, inf
 from typing import Final, NamedTuple
 
 from attrs import define, field, frozen
 
+from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.schedule import (
     CELLULAR_REPORT_S,
     FIRST_LAG_S,
+    LONGEST_S,
     MAX_LAG_S,
     REPORT_S,
     SILENT_POLLS,
@@ -38,9 +42,6 @@ LAST_OVERLAP_S: Final = 5 * DAY
 
 LATE_S: Final = 4 * DAY
 """Seconds before what is held that it asks for again: what is older is final."""
-
-LONGEST_S: Final = 7 * DAY - 900
-"""Seconds that one request may ask for, whatever of it is off the grid."""
 
 SILENT_S: Final = 3 * DAY
 """Seconds without news after which a system is asked once a week."""
@@ -160,11 +161,15 @@ class Roster:
     """The members; their places are their numbers."""
     every: float | None = None
     """The longest time between two polls in daylight, seconds; `None`: as short as the budget allows."""
+    backfill: Backfill | None = None
+    """The history that is fetched of each member; `None`: none."""
     keys: dict[int, KeyRates] = field(factory=dict)
     """The rates of each key."""
     day: float | None = None
     """Midnight UTC of the day that is planned, epoch seconds; `None` before the first."""
     _heap: list[Ask] = field(factory=list)
+    _backlogs: dict[int, Backlog] = field(factory=dict, init=False)
+    """The histories of each key's members."""
 
     def begin_day(self, day: float, now: float, budgets: Mapping[int, Budget], day_of_month: int) -> None:
         """Plan a day: its rates by what is left, and the moments of all members.
@@ -187,6 +192,9 @@ class Roster:
             total = rate * day_of_month if before is None else before.total
             closed = -inf if before is None else before.closed_until
             self.keys[key] = KeyRates(total + rate, rate, spread, closed)
+            if self.backfill is not None:  # those that are left alone may come back: their polls are spared
+                polls = rate * sum(each.key == key and not each.gone for each in self.members)
+                self._backlog(key).begin_day(budget.spare(polls), budget.minute)
         for number in range(len(self.members)):
             self._plan(number, day, now, first=first)
 
@@ -221,7 +229,7 @@ class Roster:
             for each in moments:
                 if each > now:
                     self._push(each, number, completes=each == moments[-1])
-        if past and (not first or member.misses(past[-1])):
+        if past and (not first or member.misses(past[-1]) or self._begins_history(number)):
             self._push(now, number, completes=True)
 
     def hold(self, number: int, until: float | None, now: float) -> None:
@@ -242,8 +250,9 @@ class Roster:
 
     @property
     def next_at(self) -> float:
-        """The moment of the next poll, epoch seconds; infinite without any."""
-        return self._heap[0].at if self._heap else inf
+        """The moment of the next poll, or window of a history, epoch seconds; infinite without any."""
+        polls = self._heap[0].at if self._heap else inf
+        return min([polls, *(backlog.next_at for backlog in self._backlogs.values())])
 
     def due(self, now: float) -> int:
         """Return the number of members that are due.
@@ -263,7 +272,9 @@ class Roster:
             energy: when it last reported energy, epoch seconds; `None`: nobody knows.
         """
         member = self.members[number]
-        member.gone = False
+        if member.gone:
+            member.gone = False
+            self.set_history(number, self._history(number))
         if energy is not None and (member.until is None or energy > member.until + REPORT_S):
             member.barren = 0
 
@@ -279,6 +290,96 @@ class Roster:
                 return ask
         return None
 
+    def _backlog(self, key: int) -> Backlog:
+        """Return the histories of a key's members."""
+        if key not in self._backlogs:
+            self._backlogs[key] = Backlog(self.backfill or Backfill(0))
+        return self._backlogs[key]
+
+    def _history(self, number: int) -> History | None:
+        """Return what is held of a member's history; `None`: it has not begun."""
+        return self._backlog(self.members[number].key).histories.get(number)
+
+    def _begins_history(self, number: int) -> bool:
+        """Tell whether the next poll of a member is where its history ends."""
+        return self.backfill is not None and self._history(number) is None
+
+    def set_history(self, number: int, history: History | None) -> None:
+        """Note what the sink holds of a member's history.
+
+        Args:
+            number: the number of the member.
+            history: its history; `None`: it has not begun.
+        """
+        member = self.members[number]
+        if history is None:
+            return
+        if member.held:
+            self._backlog(member.key).set(number, history)
+        else:
+            self._backlog(member.key).histories[number] = history
+
+    def begin_history(self, ask: Ask, start: float, *, absent: bool) -> History | None:
+        """Return the history that ends where a poll began, and fetch it; `None` if it has begun before.
+
+        Args:
+            ask: the poll.
+            start: the begin of what it asked for, epoch seconds.
+            absent: whether the system has no such device, so that it has no history.
+        """
+        if self.backfill is None or not self._begins_history(ask.member):
+            return None
+        history = History.before(start)
+        if absent:
+            history = History(history.end, self.backfill.windows)
+        self.set_history(ask.member, history)
+        return history
+
+    def divide(self) -> None:
+        """Take the part of what polls leave for histories that belongs to the members that are held."""
+        held, own = Counter[int](), Counter[int]()
+        for member in self.members:
+            own[member.key] += not member.gone
+            held[member.key] += member.held and not member.gone
+        for key, backlog in self._backlogs.items():
+            backlog.part = held[key] / max(1, own[key])
+
+    def pop_window(self, now: float) -> tuple[Backlog, WindowAsk] | None:
+        """Return the next window of a history, and take it out; `None`: there is none now.
+
+        Args:
+            now: the time, epoch seconds.
+        """
+        for key, backlog in self._backlogs.items():
+            found = backlog.pop(now, self._fetches, partial(self._polls_before, key))
+            if found is not None:
+                return backlog, found
+        return None
+
+    def _fetches(self, number: int) -> bool:
+        """Tell whether this process fetches the history of a member."""
+        return self.members[number].held and not self.members[number].gone
+
+    def _polls_before(self, key: int, end: float) -> int:
+        """Return the number of polls by a key that are due before a moment."""
+        return sum(ask.at < end and self.members[ask.member].key == key for ask in self._heap)
+
+    def windows_left(self, *, here: bool = False) -> int:
+        """Return the number of windows of history that are not held, as far as this process knows.
+
+        Args:
+            here: only those of the members that this process polls.
+        """
+        if self.backfill is None:
+            return 0
+        whole = History(0)
+        left = (
+            self.backfill.left(self._history(number) or whole)
+            for number, member in enumerate(self.members)
+            if not member.gone and (member.held or not here)
+        )
+        return sum(left)
+
     def window(self, ask: Ask, now: float) -> tuple[float, float]:
         """Return the time that a poll asks for, epoch seconds: in one request, what is held before all else.
 
@@ -288,6 +389,8 @@ class Roster:
         """
         until = self.members[ask.member].until
         start = now - LONGEST_S if until is None else until - OVERLAP_S
+        if self._begins_history(ask.member):
+            start = min(start, now - LONGEST_S)
         if ask.completes:
             late = start if until is None else min(now - LAST_OVERLAP_S, until - LATE_S)
             start = min(start, max(late, now - LONGEST_S))

@@ -41,6 +41,9 @@ PEOPLE: Final = 0.05
 MINUTE_USE: Final = 0.9
 """The part of each minute that is planned with."""
 
+LONGEST_S: Final = 7 * DAY - 900
+"""Seconds that one request may ask for, whatever of it is off the grid."""
+
 REPORT_S: Final = 900
 """Seconds from one report of a gateway to the next, as a rule: more polls than reports bring nothing."""
 
@@ -76,6 +79,15 @@ class Budget:
         """Polls of a day that use the month evenly, and fit into the minutes."""
         by_month = self.left * (1 - PEOPLE) / max(self.days_left, 1 / 24)
         return min(by_month, self.minute * MINUTE_USE * 1_440)
+
+    def spare(self, polls: float) -> float:
+        """Return the requests of the month that so many polls a day leave, and people.
+
+        A twentieth more than these polls is left to them, for those that fail and for lists of systems.
+        """
+        if self.left == inf:
+            return inf
+        return max(0.0, self.left * (1 - PEOPLE) - polls * self.days_left * (1 + PEOPLE))
 
     def rate(self, systems: int) -> float:
         """Return the polls that each of so many systems may have in a day."""

@@ -35,6 +35,8 @@ class FleetStatus:
     """Number of systems whose last poll failed, and that wait."""
     spent: int = 0
     """Requests that its polls have cost since the run began."""
+    backfill_left: int = 0
+    """Number of windows of 7 days of systems' histories that are not held yet; 0 without a backfill."""
     left: int | None = None
     """Requests of the month that are left to all its keys; `None` without a limit."""
 
@@ -61,6 +63,7 @@ def fleet_status(roster: Roster, now: float, spent: int, left: int | None) -> Fl
         absent=sum(each.away_until > now and not each.failures for each in members),
         failed=sum(each.failures > 0 for each in members),
         spent=spent,
+        backfill_left=roster.windows_left(),
         left=left,
     )
 

@@ -119,6 +119,8 @@ class Table:
 class Polled:
     """The systems that are polled."""
 
+    backfill = None
+
     def __init__(self) -> None:
         self.systems = set[int]()
 

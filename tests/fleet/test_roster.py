@@ -6,8 +6,8 @@ from math import inf
 
 import pytest
 
-from enlighten_async.fleet.roster import LAST_OVERLAP_S, LONGEST_S, OVERLAP_S, Answered, Ask, Member, Roster
-from enlighten_async.fleet.schedule import HOUR, Budget
+from enlighten_async.fleet.roster import LAST_OVERLAP_S, OVERLAP_S, Answered, Ask, Member, Roster
+from enlighten_async.fleet.schedule import HOUR, LONGEST_S, Budget
 from enlighten_async.windows import DAY
 
 DAY_0 = 20_000.0 * DAY

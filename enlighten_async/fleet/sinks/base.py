@@ -49,7 +49,8 @@ class Sink(Protocol):
         """Return up to when each system is held (aware UTC), by its number.
 
         Args:
-            series: name of the series.
+            series: name of the series; or of other cursors, such as "rgm_stats_history", which changes
+                without rows have moved.
         """
         ...
 

@@ -148,13 +148,13 @@ def _require_database(path: Path) -> None:
 def _write_rows(database: Any, changes: SeriesChanges) -> None:
     """Insert rows; those that are there take new values."""
     table = changes.table
+    if not table.batches:
+        return
     columns = ", ".join(
         f"{each.name} {_TYPES[each.type.name]}{'' if each.nullable else ' NOT NULL'}" for each in table.fields
     )
     name, key = changes.series, ", ".join(KEY)
     database.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({key}))")
-    if not table.batches:
-        return
     names = [each.name for each in table.fields]
     figures = [each for each in names if each not in KEY]
     database.register("changed", table)

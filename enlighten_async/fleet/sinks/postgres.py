@@ -127,7 +127,7 @@ class PostgresSink:
                 the midst of the commit, is written.
         """
         for each in by_series(changes):
-            if each.series not in self._tables:
+            if each.table.batches and each.series not in self._tables:
                 await self._perform(partial(_create_table, each))
                 self._tables.add(each.series)
         await self._perform(partial(_write, by_series(changes), fence))
@@ -215,6 +215,8 @@ async def _write(changes: Sequence[SeriesChanges], fence: int | None, connection
 async def _write_rows(changes: SeriesChanges, connection: asyncpg.Connection) -> None:
     """Insert rows; those that are there take new values."""
     table, name = changes.table, changes.series
+    if not table.batches:
+        return
     names = [each.name for each in table.fields]
     figures = [each for each in names if each not in KEY]
     values: list[list[Any]] = [

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from attrs import evolve
 
 from enlighten_async import InputError
 from enlighten_async.fleet import Change, Sink
@@ -96,6 +97,15 @@ class SinkContract(ABC):
         await self.sink().write([change(1, 8, 0)])
         assert self.held() == self.expected([change(1, 0, 4)])
         assert await self.sink().cursors("rgm_stats") == cursors([change(1, 8, 0), change(3, 4, 0)])
+
+    async def test_cursors_of_other_names_move_without_rows(self) -> None:
+        """As those of histories, with the rows that came before them, or alone."""
+        history = [evolve(change(system, 0, 0), series="rgm_stats_history_52") for system in (1, 2)]
+        await self.sink().write([change(1, 0, 4), history[0]])
+        await self.sink().write([history[1]])
+        assert self.held() == self.expected([change(1, 0, 4)])
+        assert await self.sink().cursors("rgm_stats_history_52") == cursors(history, history[0].series)
+        assert await self.sink().cursors("rgm_stats") == cursors([change(1, 0, 4)])
 
     async def test_nothing_to_write_is_no_error(self) -> None:
         """And no row."""

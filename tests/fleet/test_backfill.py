@@ -1,0 +1,322 @@
+"""History of a fleet: which windows are fetched, in which order, and out of what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from math import inf
+from typing import Any, NamedTuple
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enlighten_async import EnlightenClient, InputError, Plan
+from enlighten_async.cache import MemoryCache
+from enlighten_async.emulator import Fault, Quota
+from enlighten_async.fleet import Change, Fleet, FleetMetrics
+from enlighten_async.fleet.backfill import WINDOW_S, Backfill, Backlog, History
+from enlighten_async.fleet.schedule import HOUR
+from enlighten_async.windows import DAY
+from tests.world import World
+
+NOW = 1_750_032_000.0 + 0.8 * DAY
+HOURLY, TEN_WEEKS = timedelta(hours=1), timedelta(weeks=10)
+IN_FLIGHT = 8
+"""Requests that a run may have on their way."""
+
+
+def client_of(world: World, minute: int = 600, month: int = 100_000, **options: Any) -> EnlightenClient:
+    """Return a client that caches."""
+    options.setdefault("interval_cache", MemoryCache())
+    return world.v4(plan=Plan(minute=minute, month=month), **options)
+
+
+class Kept:
+    """A sink in memory: rows and cursors, all or none."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[int, float], float | None] = {}
+        self.moved: dict[str, dict[int, datetime]] = {}
+        self.changes: list[Change] = []
+
+    async def cursors(self, series: str) -> dict[int, datetime]:
+        """Return those of a name."""
+        return dict(self.moved.get(series, {}))
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Keep rows and cursors, which rise."""
+        self.changes += changes
+        for change in changes:
+            known = self.moved.setdefault(change.series, {})
+            assert change.until >= known.get(change.system_id, change.until)
+            known[change.system_id] = change.until
+            for row in change.rows:
+                self.rows[change.system_id, row.end_at.timestamp()] = row.wh_del
+
+
+class Asked(NamedTuple):
+    """A request for rows."""
+
+    system_id: int
+    at: float
+    start: float
+    polls: bool
+    """Whether it is for the newest rows."""
+
+
+def asked_of(world: World) -> list[Asked]:
+    """Return the requests for rows."""
+    found = []
+    for each in world.emulator.log:
+        if "rgm_stats" in each.path:
+            start, end = float(each.params["start_at"]), float(each.params.get("end_at", each.at))
+            found.append(Asked(int(each.path.split("/")[-2]), each.at, start, end > each.at - 6 * DAY))
+    return found
+
+
+def wrong(world: World, kept: Kept, begin: float) -> list[tuple[int, float]]:
+    """Return the rows from a moment on that a sink has other than the service, or that it lacks."""
+    found = []
+    for system_id, until in kept.moved["rgm_stats"].items():
+        truth = {
+            (system_id, float(row["end_at"])): row["wh_del"]
+            for row in world.emulator.truth.rgm_stats(system_id, begin, until.timestamp())
+        }
+        held = {
+            key: wh
+            for key, wh in kept.rows.items()
+            if key[0] == system_id and begin < key[1] <= until.timestamp()
+        }
+        found += [key for key in truth.keys() | held.keys() if truth.get(key, -1.0) != held.get(key, -1.0)]
+    return found
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize(("span", "windows"), [(8, 1), (14, 1), (15, 2), (70, 9), (365, 52), (5_000, 104)])
+def test_windows_are_whole_and_as_few_as_can_be(span: int, windows: int, *, newest_first: bool) -> None:
+    """Beside the first poll; no further back than the service keeps. They meet, whichever comes first."""
+    backfill = Backfill.of(span * DAY, newest_first, 7 * DAY, 730 * DAY)
+    assert backfill.windows == windows
+    assert Backfill.of(span * DAY, newest_first, DAY, 730 * DAY).cost == 7
+    history = History.before(NOW + 1)
+    assert 0 <= history.end - NOW <= HOUR
+    found = []
+    while backfill.left(history):
+        found.append(backfill.window(history))
+        history = History(history.end, history.held + 1)
+        assert History.by(history.cursor) == history
+    ordered = sorted(found)
+    assert found == (ordered[::-1] if newest_first else ordered)
+    assert all(one[1] == two[0] for one, two in pairwise(ordered))
+    assert ordered[-1][1] == history.end
+    assert {end - start for start, end in found} == {WINDOW_S}
+
+
+def test_a_cursor_rises_with_each_window() -> None:
+    """And is no other's, where the order or the begin is another."""
+    histories = [History(NOW // HOUR * HOUR, held) for held in range(105)]
+    cursors = [each.cursor for each in histories]
+    assert cursors == sorted(set(cursors))
+    names = {Backfill(windows, first).name("stats") for windows in (52, 104) for first in (False, True)}
+    assert names == {"stats_history", "stats_history_52", "stats_history_104"}
+
+
+def backlog_of(month: float, minute: float = inf, cost: int = 1) -> Backlog:
+    """Return the histories of three systems, five windows each, of one of which a window is held."""
+    backlog = Backlog(Backfill(5, newest_first=True, cost=cost))
+    backlog.begin_day(month, minute)
+    for member, held in enumerate((0, 1, 0)):
+        backlog.set(member, History(0.0, held))
+    return backlog
+
+
+def popped(backlog: Backlog, now: float = 0.0, polls: int = 0) -> list[tuple[int, int]]:
+    """Return the windows that may be asked for now: members, and windows that are held; none is answered."""
+    asks = iter(lambda: backlog.pop(now, lambda member: member != 9, lambda _: polls), None)
+    return [(ask.member, ask.history.held) for ask in asks]
+
+
+def test_nothing_is_fetched_but_what_polls_leave() -> None:
+    """Of the month, whatever the windows cost, and of the minute."""
+    assert popped(backlog_of(inf)) == [(0, 0), (2, 0), (1, 1)]
+    assert popped(backlog_of(2)) == [(0, 0), (2, 0)]
+    assert popped(backlog_of(2, cost=2)) == [(0, 0)]
+    assert popped(backlog_of(0)) == []
+    assert backlog_of(0).next_at == inf
+    half = backlog_of(4)
+    half.part = 0.5
+    assert popped(half) == [(0, 0), (2, 0)]
+    busy = backlog_of(inf, 10)
+    assert popped(busy, polls=7) == [(0, 0), (2, 0)]
+    assert busy.next_at == 60
+    assert popped(busy, 60, polls=9) == []
+    assert popped(busy, 120) == [(1, 1)]
+
+
+def test_a_window_that_fails_waits_alone() -> None:
+    """What is refused keeps its place; who is held elsewhere is left out."""
+    backlog = backlog_of(inf)
+    backlog.set(9, History(0.0))
+    ask = backlog.pop(0, lambda _: True, lambda _: 0)
+    assert ask is not None
+    backlog.failed(ask, 0)
+    assert popped(backlog) == [(2, 0), (1, 1)]
+    assert backlog.next_at == 900
+    again = backlog.pop(900, lambda _: True, lambda _: 0)
+    assert again == ask
+    backlog.put_back(ask, 1_000)
+    assert (backlog.next_at, popped(backlog, 999), popped(backlog, 1_000)) == (1_000, [], [(0, 0)])
+    assert backlog.answered(ask, 1) == History(0.0, 1)
+    assert popped(backlog, 1_000) == [(0, 1)]
+    backlog.set(0, History(0.0, 3))  # another process has held it meanwhile
+    assert backlog.answered(ask, 1) is None
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_history_is_fetched_until_it_is_done(*, newest_first: bool) -> None:
+    """By the least requests, in the order that was asked for; running again asks for nothing."""
+    world, kept = World(now=NOW, systems=4, users=1), Kept()
+    metrics = FleetMetrics(kept, world.clock)
+    for _ in range(2):
+        async with client_of(world) as client:
+            fleet = Fleet(client, "rgm_stats", every=HOURLY, backfill=TEN_WEEKS, newest_first=newest_first)
+            await fleet.run(metrics, until_done=True)
+            assert fleet.status().backfill_left == 0
+    asked = asked_of(world)
+    metered = [each.system_id for each in world.emulator.truth.systems() if each.meters]
+    assert Counter(each.system_id for each in asked) == {
+        each.system_id: 10 if each.meters else 1 for each in world.emulator.truth.systems()
+    }
+    for system_id in metered:
+        starts = [each.start for each in asked if each.system_id == system_id][1:]
+        assert starts == sorted(starts, reverse=newest_first)
+    assert wrong(world, kept, NOW - 69.9 * DAY) == []
+    assert min(metrics.until.values()) > NOW - DAY
+
+
+async def test_of_a_fleet_that_was_followed_before_the_next_poll_brings_the_week() -> None:
+    """For no request more than of a new one."""
+    world, kept = World(now=NOW, systems=2, users=1), Kept()
+    async with client_of(world) as client:
+        await Fleet(client, "rgm_stats", every=HOURLY).run(kept, once=True)
+        sent = len(asked_of(world))
+        await Fleet(client, "rgm_stats", every=HOURLY, backfill=TEN_WEEKS).run(kept, until_done=True)
+    metered = sum(bool(each.meters) for each in world.emulator.truth.systems())
+    assert len(asked_of(world)) - sent <= 2 + 9 * metered
+    assert wrong(world, kept, NOW - 69.9 * DAY) == []
+
+
+async def test_a_backfill_that_cannot_be_is_refused() -> None:
+    """Before anything is sent."""
+    world = World()
+    async with client_of(world) as client:
+        for wrong_span in (timedelta(0), timedelta(days=7), 70):
+            with pytest.raises(InputError, match="backfill must be"):
+                Fleet(client, "rgm_stats", backfill=wrong_span)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="until_done is of a backfill"):
+            await Fleet(client, "rgm_stats").run(Kept(), until_done=True)
+        with pytest.raises(InputError, match="needs a sink"):
+            await anext(Fleet(client, "rgm_stats", backfill=TEN_WEEKS).follow())
+    assert world.emulator.log == []
+
+
+@pytest.mark.slow
+async def test_history_never_delays_a_poll() -> None:
+    """Though the minute is small: each is made when it is due, in the minute at the latest."""
+    made: dict[bool, list[float]] = {}
+    for backfill in (None, timedelta(days=365)):
+        world, kept = World(now=NOW - 0.2 * DAY, systems=12, users=1, latency=1.0), Kept()
+        async with client_of(world, minute=10) as client:
+            with world.clock.move_on_after(0.25 * DAY):
+                await Fleet(client, "rgm_stats", every=3 * HOURLY, backfill=backfill).run(kept)
+        made[backfill is not None] = [each.at for each in asked_of(world) if each.polls]
+        assert world.emulator.counts.rejected == 0
+    late = [with_it - without for without, with_it in zip(made[False], made[True], strict=True)]
+    assert max(late) <= 60
+    assert len(asked_of(world)) > len(made[True]) + 100
+
+
+@pytest.mark.slow
+async def test_history_leaves_the_month_to_polls() -> None:
+    """So that it goes on in the next month, and no poll is missing."""
+    start, polls = 1_748_736_000.0, {}  # 2025-06-01
+    for backfill in (None, timedelta(weeks=52)):
+        world, kept = World(now=start, systems=6, users=1, quota=Quota(minute=60, month=400)), Kept()
+        async with client_of(world, minute=60, month=400) as client:
+            fleet = Fleet(client, "rgm_stats", every=timedelta(days=1), backfill=backfill)
+            with world.clock.move_on_after(33 * DAY):
+                await fleet.run(kept, until_done=backfill is not None)
+        june = [each for each in asked_of(world) if each.at < start + 30 * DAY]
+        polls[backfill] = sum(each.polls for each in june)
+    assert polls[backfill] == polls[None]
+    assert 340 <= len(june) <= 400
+    assert all(each.status == 200 for each in world.emulator.log)
+    assert fleet.status().backfill_left == 0
+    assert wrong(world, kept, start - 363 * DAY) == []
+
+
+async def test_a_window_that_fails_delays_no_other() -> None:
+    """It is asked for again later, alone."""
+    world, kept = World(now=NOW, systems=3, users=1), Kept()
+    bad = world.emulator.truth.systems()[0].system_id
+    fault = Fault(status=500, body="{}", times=inf, path=f"/{bad}/rgm_stats", after=1, end=NOW + 2 * HOUR)
+    world.emulator.faults.append(fault)
+    async with client_of(world) as client:
+        fleet = Fleet(client, "rgm_stats", every=6 * HOURLY, backfill=timedelta(weeks=4))
+        await fleet.run(kept, once=True)
+        assert fleet.status().backfill_left == 3
+        await fleet.run(kept, until_done=True)
+    assert fleet.status().backfill_left == 0
+    assert world.clock.now() < NOW + 6 * HOUR
+    assert wrong(world, kept, NOW - 27.9 * DAY) == []
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    newest_first=st.booleans(),
+    weeks=st.integers(2, 7),
+    systems=st.integers(2, 6),
+    kills=st.lists(st.floats(0.5, 12.0), max_size=4),
+)
+def test_a_run_that_is_killed_goes_on(
+    *, newest_first: bool, weeks: int, systems: int, kills: list[float]
+) -> None:
+    """At random moments: the rows are the truth, and only what was in flight is bought twice."""
+    anyio.run(killed_again_and_again, newest_first, weeks, systems, kills)
+
+
+async def killed_again_and_again(newest_first: bool, weeks: int, systems: int, kills: list[float]) -> None:
+    """Run, and lose so often whatever is neither in the sink nor in the state; then run to the end."""
+    world, kept, cache = World(now=NOW, systems=systems, users=1, latency=1.0), Kept(), MemoryCache()
+    for seconds in [*kills, DAY]:
+        async with client_of(world, interval_cache=cache) as client:
+            options: Any = {"backfill": timedelta(weeks=weeks), "newest_first": newest_first}
+            fleet = Fleet(client, "rgm_stats", every=HOURLY, **options)
+            with world.clock.move_on_after(seconds):
+                await fleet.run(Killed(kept, world, seconds), until_done=True)
+    assert fleet.status().backfill_left == 0
+    windows = [each for each in asked_of(world) if not each.polls]
+    metered = sum(bool(each.meters) for each in world.emulator.truth.systems())
+    assert len(windows) <= (weeks - 1) * metered + len(kills) * IN_FLIGHT
+    assert len(asked_of(world)) - len(windows) <= systems + len(kills) * IN_FLIGHT
+    assert wrong(world, kept, NOW - (7 * weeks - 0.1) * DAY) == []
+
+
+class Killed:
+    """A sink of a process that is killed: nothing is written after that."""
+
+    def __init__(self, sink: Kept, world: World, seconds: float) -> None:
+        self.sink, self.clock, self.end = sink, world.clock, world.clock.now() + seconds
+
+    async def cursors(self, series: str) -> dict[int, datetime]:
+        """Return those of the sink."""
+        return await self.sink.cursors(series)
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Have them written, by who lives."""
+        if self.clock.now() < self.end:
+            await self.sink.write(changes)
