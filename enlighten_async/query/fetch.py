@@ -378,7 +378,9 @@ class Fetcher:
         """
         permit = None
         try:
-            self._check_allowed(self.options.allowed, segment)
+            doubt = "" if segment.request is None else segment.request.doubt
+            if doubt or self.options.allowed is not None:
+                self._check_allowed(self.options.allowed, doubt)
             with self._interruptible():
                 permit = await self._permit(segment)
                 self.costs.granted += 1
@@ -466,11 +468,9 @@ class Fetcher:
         """Return the seconds until the deadline."""
         return max(0.0, deadline - self.session.clock.monotonic())
 
-    def _check_allowed(self, allowed: int | None, segment: SegmentState) -> None:
+    def _check_allowed(self, allowed: int | None, doubt: str) -> None:
         if allowed is None:
-            if segment.request is not None and segment.request.doubt:
-                raise BudgetExceeded(segment.request.doubt)
-            return
+            raise BudgetExceeded(doubt)
         if allowed == 0:
             why = "max_requests=0" if self.options.max_requests == 0 else "max_wait=0"
             why = "only_cached" if self.options.only_cached else why
