@@ -180,7 +180,6 @@ class Renewals:
         self._clock = clock
         self._places, self._room = anyio.Semaphore(SLOW_START), SLOW_START
         self._excess = self._taken = 0  # places that are not given back, and those that are held
-        self._silent_since = -math.inf  # when the last request was sent that got no answer
 
     def __repr__(self) -> str:
         return f"<Renewals room={self._room}>"
@@ -196,15 +195,12 @@ class Renewals:
         run = self._store.read(lambda state: state.refused(TOKENS, now))
         return None if run is None or self._rest(run, now) is not None else self._limiter.refused(run, now)
 
-    def may_repeat(self, error: EnlightenError, since: float) -> bool:
+    def may_repeat(self, error: EnlightenError) -> bool:
         """Tell whether a request may be sent again after this error: not after silence.
 
-        Args:
-            error: the error.
-            since: monotonic time since when its caller waits.
+        Its caller has waited for a whole timeout by then, also where other requests are answered.
         """
-        silent = self._limiter.answered_at <= max(since, self._silent_since)
-        return not (isinstance(error, RequestTimeout) and silent) and self.refusal() is None
+        return not isinstance(error, RequestTimeout) and self.refusal() is None
 
     def failures(self) -> int:
         """Return the number of failures in a row, by what this client knows."""
@@ -212,22 +208,19 @@ class Renewals:
         return 0 if run is None else run.failures
 
     @asynccontextmanager
-    async def turn(
-        self, patience: float, since: float, failures: int
-    ) -> AsyncIterator[EnlightenError | None]:
+    async def turn(self, patience: float, failures: int) -> AsyncIterator[EnlightenError | None]:
         """Wait for a place in flight, and hold it; yields the error for the caller, if nothing may be sent.
 
         Args:
             patience: monotonic time until which the caller waits.
-            since: that since when it has waited.
-            failures: failures in a row when that began.
+            failures: failures in a row when its wait began.
         """
         if not self._taken:
             self._begin_slowly()
         await self._places.acquire()
         self._taken += 1
         try:
-            yield await self._begin(patience, since, failures)
+            yield await self._begin(patience, failures)
         finally:
             self._taken -= 1
             if self._excess:
@@ -247,16 +240,13 @@ class Renewals:
             self._limiter.reopen()
         await self._store.sync()
 
-    async def failed(self, error: EnlightenError, began: float, attempts: int) -> None:
+    async def failed(self, error: EnlightenError, attempts: int) -> None:
         """Count a request that failed.
 
         Args:
             error: the error.
-            began: monotonic time when it was sent.
             attempts: how often it is sent at the most.
         """
-        if isinstance(error, RequestTimeout):
-            self._silent_since = began
         self._begin_slowly()
         rest = 0.0 if error.retry_at is None else error.retry_at.timestamp() - self._clock.now()
         self._limiter.failed(error, TOKENS, attempts=attempts, rest=rest)
@@ -271,13 +261,13 @@ class Renewals:
                 self._excess += 1
         self._room = SLOW_START
 
-    async def _begin(self, patience: float, since: float, failures: int) -> EnlightenError | None:
+    async def _begin(self, patience: float, failures: int) -> EnlightenError | None:
         """Let a request through, after a short rest if one is asked for, or return its caller's error."""
         while True:
             now = self._clock.monotonic()
             run = await self._let_through(now)
             if run is None:
-                return self._silence(since, failures)
+                return self._silence(failures)
             rest = self._rest(run, now)
             if rest is None or now + rest >= patience:
                 return self._limiter.refused(run, now)
@@ -299,11 +289,11 @@ class Renewals:
             raise
         return run
 
-    def _silence(self, since: float, failures: int) -> EnlightenError | None:
+    def _silence(self, failures: int) -> EnlightenError | None:
         """Return the error for a caller during whose wait another's request got no answer."""
         run = self._store.read(lambda state: state.outage.targets.get(TOKENS))
         last = None if run is None or run.failures <= failures else run.last
-        if last is None or last.kind != RequestTimeout.__name__ or self._limiter.answered_at > since:
+        if last is None or last.kind != RequestTimeout.__name__:
             return None
         now = self._clock.monotonic()
         self._store.update(lambda state: state.unsent(RENEWAL, now))

@@ -340,7 +340,7 @@ class TokenSession:
         self._cache.deny(denied)
         if self.current():
             return
-        attempts = Attempts(until, renewals=renewals, began=self._clock.monotonic())
+        attempts = Attempts(until, renewals=renewals)
         try:
             await self._refresh_in_turn(denied, attempts)
         except EnlightenError as error:

@@ -71,7 +71,6 @@ class Attempts:
         failure: the one after which there is none to be.
         renewals: what lets its requests through and counts their failures; `None` for a login.
         refusal: the error with which that let none through.
-        began: monotonic time since when its caller waits.
         known: failures in a row when it first looked; `None`: it has not.
         waiting: ends its wait for the attempts of another caller.
     """
@@ -82,7 +81,6 @@ class Attempts:
     failure: errors.EnlightenError | None = None
     renewals: Renewals | None = None
     refusal: errors.EnlightenError | None = None
-    began: float = -inf
     known: int | None = None
     waiting: anyio.CancelScope = field(factory=anyio.CancelScope)
 
@@ -93,7 +91,7 @@ class Attempts:
             yield
             return
         patience = inf if self.until is None else self.until
-        async with self.renewals.turn(patience, self.began, self.known or 0) as refusal:
+        async with self.renewals.turn(patience, self.known or 0) as refusal:
             self.refuse(refusal)
             yield
 
@@ -354,7 +352,7 @@ class TokenEndpoint:
         """
         if not isinstance(error, errors.EnlightenError) or not error.passing:
             return None
-        if attempts.renewals is not None and not attempts.renewals.may_repeat(error, attempts.began):
+        if attempts.renewals is not None and not attempts.renewals.may_repeat(error):
             return None
         now, failures = self.clock.monotonic(), attempts.failures
         pause = self.retry.delay(failures, random.random())  # noqa: S311 - jitter, not a secret
@@ -369,12 +367,11 @@ class TokenEndpoint:
         self, request: Callable[[], Coroutine[object, None, None]], renewals: Renewals | None
     ) -> None:
         """Send one request, and count what comes of it among the answers and failures of the service."""
-        began = self.clock.monotonic()
         try:
             await request()
         except errors.EnlightenError as error:
             if renewals is not None and is_outage(error):
-                await renewals.failed(error, began, self.retry.attempts)
+                await renewals.failed(error, self.retry.attempts)
             elif renewals is not None:
                 await renewals.answered()
             raise

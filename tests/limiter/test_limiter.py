@@ -406,20 +406,19 @@ class TokenRequests:
 
         async def one() -> None:
             nonlocal in_flight
-            async with self.renewals.turn(math.inf, began, self.renewals.failures()) as refusal:
+            async with self.renewals.turn(math.inf, self.renewals.failures()) as refusal:
                 if refusal is not None:
                     self.told.append(refusal)
                     return
                 in_flight += 1
                 self.sent += 1
                 self.at_once = max(self.at_once, in_flight)
-                sent_at = self.clock.monotonic()
                 await self.clock.sleep(1)
                 in_flight -= 1
                 if error is None:
                     await self.renewals.answered()
                 else:
-                    await self.renewals.failed(copy(error), sent_at, 3)
+                    await self.renewals.failed(copy(error), 3)
 
         async with anyio.create_task_group() as tasks:
             for _ in range(count):
@@ -447,7 +446,7 @@ async def test_a_failure_among_many_requests_for_tokens_lets_few_follow() -> Non
         tasks.start_soon(requests.ask, 60)
         await requests.clock.sleep(3.5)
         assert repr(requests.renewals) == "<Renewals room=32>"
-        await requests.renewals.failed(ServerError("500", status=500), 0.0, 3)
+        await requests.renewals.failed(ServerError("500", status=500), 3)
         assert repr(requests.renewals) == "<Renewals room=4>"
     assert requests.at_once == 32
     assert await requests.ask(8) == 2  # four, and then four
@@ -463,7 +462,7 @@ async def test_requests_for_tokens_end_with_the_fifth_failure() -> None:
     assert len(requests.told) == 50 - requests.sent
     assert all("500: no tokens" in str(each) and each.retry_at for each in requests.told)
     assert requests.renewals.refusal() is not None
-    assert not requests.renewals.may_repeat(ServerError("500", status=500), 0.0)
+    assert not requests.renewals.may_repeat(ServerError("500", status=500))
 
 
 async def test_silence_is_told_to_all_who_wait_for_a_place() -> None:
@@ -473,4 +472,4 @@ async def test_silence_is_told_to_all_who_wait_for_a_place() -> None:
     assert requests.sent == 4
     assert {type(each) for each in requests.told} == {RequestTimeout}
     assert len(requests.told) == 46
-    assert not requests.renewals.may_repeat(RequestTimeout("late", sent=True), requests.clock.monotonic())
+    assert not requests.renewals.may_repeat(RequestTimeout("late", sent=True))

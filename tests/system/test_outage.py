@@ -623,6 +623,38 @@ async def test_tokens_do_not_keep_the_end_of_an_outage_secret(accounts: int) -> 
     assert await ask_all(world, views) == []
 
 
+@pytest.mark.parametrize("accounts", [1, 20])
+@pytest.mark.parametrize("max_wait", [None, 100.0])
+async def test_a_token_endpoint_that_hangs_is_told_after_one_timeout(
+    accounts: int, max_wait: float | None
+) -> None:
+    """Also where the API answers all the while, and however long the caller would wait."""
+    world = World()
+    client = world.v4(plan=PLAN)
+    other = client.with_options(user_id="other")
+    views = of_accounts(world, client, accounts)
+    assert await ask_all(world, views, len(views)) == []
+    await world.clock.sleep(DAY)
+    assert await ask_all(world, [other], 1) == []  # logs in now
+    fault = Fault.outage("silence", path="/oauth/token")
+    world.emulator.inject(fault)
+    began, ended = world.clock.monotonic(), False
+
+    async def others() -> None:
+        while not ended:
+            assert await ask_all(world, [other], 1) == []
+            await world.clock.sleep(3)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(others)
+        told = await ask_all(world, views, **({} if max_wait is None else {"max_wait": max_wait}))
+        assert world.clock.monotonic() - began <= 35
+        ended = True
+    assert {type(each) for each in told} == {RequestTimeout}
+    assert len(told) == 50
+    assert world.emulator.seen(fault) <= 8
+
+
 async def test_a_refused_login_is_no_outage() -> None:
     """A verdict about one account is an answer: the others get their tokens."""
     world = World()
