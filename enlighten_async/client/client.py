@@ -373,12 +373,16 @@ class EnlightenClient(Endpoints, EndpointsV4):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None and not issubclass(kind, Exception) and self._owner:
+            self._session.background.cancel()  # who is cancelled waits for nothing
         await self.aclose()
 
     async def aclose(self) -> None:
         """Close the connections, and write what is noted for the state file and the tokens not yet saved.
 
-        A view made by `with_options` leaves that to its client.
+        Requests of streams that are not answered yet are cancelled; where answers are cached they are waited
+        for, each up to `timeout`, so that nothing is lost that was paid for. A view made by `with_options`
+        leaves all of that to its client.
         """
         if not self._owner or self._session.transport.process not in {None, os.getpid()}:
             return  # the connections that a child process inherits by a fork are its parent's
@@ -392,6 +396,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
             steps.push_async_callback(session.limiter.sync)
             steps.callback(session.limiter.close)
             steps.push_async_callback(session.transport.aclose)
+            patient = session.cache is not None
+            steps.push_async_callback(session.background.aclose, patient=patient)
             if self._oauth is not None:
                 # Before all else, and whatever is cancelled: without them the owner has to log in again.
                 steps.push_async_callback(run_shielded, self._oauth.save_unsaved)

@@ -225,6 +225,7 @@ class Fetcher:
         failures: the failures so far, in order.
         deadline: monotonic time after which nothing more is sent; `None` sets no limit.
         paused: whether nothing more is sent for now; a segment stands where it was then.
+        stopped: whether nothing more is sent at all, as the client is being closed.
         given_up_at: monotonic time when a request of the query was last given up, as nothing came.
     """
 
@@ -235,6 +236,7 @@ class Fetcher:
     failures: list[EnlightenError]
     deadline: float | None = None
     paused: bool = False
+    stopped: bool = False
     given_up_at: float = -math.inf
     _waiting: dict[anyio.CancelScope, bool] = Factory(dict)
 
@@ -394,8 +396,8 @@ class Fetcher:
         return permit
 
     def _cut_off(self, segment: SegmentState) -> None:
-        """End a segment whose wait an error of the query cut off; one of a stream may go on later."""
-        if not self.paused:
+        """End a segment whose wait an error of the query cut off; one that was put off may go on later."""
+        if self.ended:
             segment.skip(Reason.REFUSED)
 
     def _refuse(self, segment: SegmentState, refusal: EnlightenError) -> None:
@@ -726,7 +728,9 @@ class Fetcher:
         if not (segment.repeatable and self.session.retry.allows(segment.failures, failure)):
             return None
         delay = self.session.retry.delay(segment.failures, random.random())  # noqa: S311 - jitter, not a secret
-        late = self.deadline is not None and delay >= self._time_left(self.deadline)
+        # While a stream's reader is away, the time does not count.
+        deadline = None if self.paused else self.deadline
+        late = deadline is not None and delay >= self._time_left(deadline)
         return None if late else delay
 
     def _repeat_paid(self, failure: EnlightenError) -> bool:
@@ -758,6 +762,16 @@ class Fetcher:
             if pausable:
                 scope.cancel()
 
+    def go_on(self) -> None:
+        """Send again, after a pause."""
+        self.paused = self.stopped
+
+    def stop(self) -> None:
+        """Send nothing more, nor later: a pause before a retry is not kept either."""
+        self.paused = self.stopped = True
+        for scope in self._waiting:
+            scope.cancel()
+
     @contextmanager
     def _interruptible(self, *, pausable: bool = True) -> Iterator[anyio.CancelScope]:
         """Mark a wait before sending, which an error that ends the query puts an end to.
@@ -767,6 +781,8 @@ class Fetcher:
         """
         with anyio.CancelScope() as scope:
             self._waiting[scope] = pausable
+            if self.stopped:
+                scope.cancel()
             try:
                 yield scope
             finally:

@@ -1,16 +1,21 @@
-"""Requests in flight in this process, so that no query sends the same request beside them."""
+"""Requests in flight: those that queries share, and tasks in which a stream's go on between two items."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
 import anyio
 from attrs import Factory, define, field
 
-from enlighten_async.errors import EnlightenError
+from enlighten_async.errors import EnlightenError, UsageError
 from enlighten_async.models.intervals import SeriesResult
+from enlighten_async.state import in_trio, run_shielded
+from enlighten_async.transport import CLOSED
 from enlighten_async.windows import Window
 
 
@@ -95,3 +100,97 @@ class InFlight:
                 del self._shared[key]
             if shared.over is not None:
                 shared.over.set()
+
+
+@define(eq=False)
+class Background:
+    """The tasks of a client's streams, each with the scope that cancels it; they end with the client.
+
+    One event loop at a time. asyncio and trio cancel what is left when the event loop ends.
+    """
+
+    _tasks: dict[anyio.CancelScope, BackgroundTask] = Factory(dict)
+    _closed: bool = False
+    _all_ended: anyio.Event | None = None
+
+    def start(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        *,
+        scope: anyio.CancelScope,
+        stop: Callable[[], None],
+    ) -> None:
+        """Start a task, in a copy of the caller's context.
+
+        Args:
+            work: what it does, within the scope; it raises no error.
+            scope: cancels it.
+            stop: has it end by itself, when what it has sent is answered.
+
+        Raises:
+            UsageError: the client is closed, or is being closed.
+        """
+        if self._closed:
+            raise UsageError(CLOSED)
+        started = self._tasks[scope] = BackgroundTask(stop)
+        if in_trio():
+            sys.modules["trio"].lowlevel.spawn_system_task(
+                self._work, work, scope, name="enlighten_async", context=copy_context()
+            )
+        else:
+            started.task = asyncio.create_task(work())
+            started.task.add_done_callback(lambda task: self._ended(scope, task))
+
+    async def _work(self, work: Callable[[], Coroutine[Any, Any, None]], scope: anyio.CancelScope) -> None:
+        try:
+            await work()
+        finally:
+            self._ended(scope)
+
+    def _ended(self, scope: anyio.CancelScope, task: asyncio.Task[None] | None = None) -> None:
+        del self._tasks[scope]
+        if task is not None and not task.cancelled():
+            task.exception()  # or asyncio would log that nobody looked at it
+        if self._all_ended is not None and not self._tasks:
+            self._all_ended.set()
+
+    def cancel(self) -> None:
+        """Cancel all tasks."""
+        for scope in self._tasks:
+            scope.cancel()
+
+    async def aclose(self, *, patient: bool) -> None:
+        """End all tasks, and start no more.
+
+        Args:
+            patient: whether they are waited for, as far as they have sent something, and only cancelled if
+                the caller is.
+        """
+        self._closed = True
+        for each in list(self._tasks.values()):
+            each.stop()
+        try:
+            if patient:
+                await self._end()
+        finally:
+            self.cancel()
+            await run_shielded(self._end)
+
+    async def _end(self) -> None:
+        """Wait until all tasks have ended."""
+        if self._tasks:
+            self._all_ended = self._all_ended or anyio.Event()
+            await self._all_ended.wait()
+
+
+@define(eq=False)
+class BackgroundTask:
+    """A task, and how it is stopped.
+
+    Attributes:
+        stop: has it end by itself, when what it has sent is answered.
+        task: the task, of which asyncio itself holds no reference.
+    """
+
+    stop: Callable[[], None]
+    task: asyncio.Task[None] | None = None

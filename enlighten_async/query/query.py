@@ -13,12 +13,11 @@ from collections.abc import (
     Coroutine,
     Generator,
     Iterable,
-    Iterator,
     Mapping,
     MutableMapping,
     Sequence,
 )
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -305,7 +304,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             self._lock = anyio.Lock()
         async with self._lock:
             if not self._over:
-                with self._time_limit():
+                async with self._time_limit():
                     runner = await self._prepared()
                     if runner is not None:
                         await runner.run()
@@ -320,10 +319,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         """Return the next items of a stream; `None` at its end."""
         if not self._over:
             self._session.transport.check_usable()
-            with self._time_limit():
+            async with self._time_limit():
                 runner = await self._prepared()
                 if runner is not None:
-                    await runner.fetch_newest()
                     parts = await runner.next_parts()
                     if parts is not None:
                         return [item for part in parts for item in self._plan.items(part)]
@@ -332,8 +330,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             raise self._error.with_traceback(None)
         return None
 
-    @contextmanager
-    def _time_limit(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _time_limit(self) -> AsyncIterator[None]:
         """Keep to what is left of `max_wait`; the time a stream's reader takes does not count.
 
         Where nothing may be sent, nothing waits: to look into the cache is no wait.
@@ -355,6 +353,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         finally:
             self._spent += clock.monotonic() - began
         self._late = True
+        if self._runner is not None:
+            await self._runner.stop()
         # What waits to be repeated has failed before: that is the cause.
         segments = self._runner.segments if self._runner else ()
         self._failures.extend(each.failure for each in segments if each.request and each.failure)
@@ -537,7 +537,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 class Stream(AsyncIterator[I], Generic[I]):
     """Items of a query one after another, the next few fetched when there are none left.
 
-    It holds no task and no connection between two items, so that it may be left at any time.
+    Between two items nothing more is sent; requests that were sent already go on to their answers, which the
+    query, and the cache if there is one, keep. It may be left at any time.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[list[I] | None]]) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from itertools import takewhile
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 import anyio
 
 from enlighten_async.cache import IntervalCache
-from enlighten_async.errors import DecodeError
+from enlighten_async.errors import DecodeError, UsageError
 from enlighten_async.limiter import Waiter
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.fetch import Fetcher, SegmentState
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
 from enlighten_async.retry import is_outage
+from enlighten_async.state import run_shielded
 from enlighten_async.windows import Window
+
+Fetch: TypeAlias = Callable[[SegmentState], Awaitable[None]]
+"""Fetches a segment to its end."""
 
 MAX_PROBES = 2
 """Windows that the service may fail to answer before the others are given up."""
@@ -50,6 +54,10 @@ class Runner:
         self._crash: BaseException | None = None
         self._probed = False
         self._backwards = False
+        # Of a stream:
+        self._under_way: dict[SegmentState, anyio.CancelScope] = {}
+        self._wanted: SegmentState | None = None
+        self._change = anyio.Event()
         self._handed_out = 0
 
     def _state(self, segment: Segment) -> SegmentState:
@@ -67,8 +75,8 @@ class Runner:
     async def run(self) -> None:
         """Fetch all that has not arrived yet."""
         if len(self.segments) > 1 or self.layout.unasked:
-            await self.fetch_newest()
-            await self.fetch_side_by_side(self.segments)
+            await self._fetch_newest(self._fetch)
+            await self._fetch_side_by_side()
             return
         for segment in self.segments:  # no task group for a single segment
             if segment.cached:
@@ -85,15 +93,14 @@ class Runner:
                     break
                 segment.accept(part)
 
-    async def fetch_newest(self) -> None:
+    async def _fetch_newest(self, fetch: Fetch) -> None:
         """Fetch the newest window alone: it tells whether key and system are right, and what is empty."""
         unpaid = [segment for segment in self.segments if not segment.cached]
         if self._probed or len(self.segments) < (1 if self.layout.unasked else 2) or not unpaid:
             return
         down = False
         for probe in unpaid[: -1 - MAX_PROBES : -1]:
-            while probe.request is not None:
-                await self.fetcher.fetch(probe, probe.request)
+            await fetch(probe)
             down = probe.error is not None and (
                 is_outage(probe.error) or isinstance(probe.error, DecodeError)
             )
@@ -104,7 +111,7 @@ class Runner:
         elif self.layout.unasked:
             self._reopen()
         self._probed = True
-        await self._prune()
+        await self._prune(fetch)
 
     def _reopen(self) -> None:
         """Take up what was left out as too old by our clock, if it was ahead of the time that is now told."""
@@ -115,52 +122,135 @@ class Runner:
             self.segments = [known.get(id(each)) or self._state(each) for each in layout.ordered]
             self.layout = layout
 
-    async def fetch_side_by_side(
-        self, segments: Iterable[SegmentState], until: SegmentState | None = None
-    ) -> None:
-        """Fetch segments to their ends, as many at once as the session allows.
-
-        Args:
-            segments: the segments, oldest first.
-            until: one of them with whose end nothing more is sent; `None`: all are fetched.
-        """
-        segments, self.fetcher.paused = list(segments), False
-        await self.fetcher.serve_cached(
-            [each for each in segments if each.cached and each.request is not None]
-        )
-        queue = deque(segment for segment in segments if segment.request is not None)
+    async def _fetch_side_by_side(self) -> None:
+        """Fetch all segments to their ends, as many at once as the session allows."""
+        await self._serve_cached(self.segments)
+        queue = deque(self.pending)
         workers = min(len(queue), self.fetcher.session.max_concurrency)
         if workers == 1:
-            await self._work(queue, until)
+            await self._work(queue)
         elif workers:
             async with anyio.create_task_group() as group:
                 for _ in range(workers):
-                    group.start_soon(self._worker, queue, until, group.cancel_scope)
+                    group.start_soon(self._worker, queue, group.cancel_scope)
+        self._raise_crash()
+
+    async def _serve_cached(self, segments: Iterable[SegmentState]) -> None:
+        """Give segments, oldest first, what the cache holds for them, but for those under way."""
+        asking = [each for each in segments if each.cached and each.request is not None]
+        await self.fetcher.serve_cached([each for each in asking if each not in self._under_way])
+
+    def _raise_crash(self) -> None:
+        """Raise a fault that is not ours, once."""
         if self._crash is not None:
             crash, self._crash = self._crash, None
             raise crash
 
+    # A stream
+
     async def next_parts(self) -> list[Part] | None:
-        """Return the next few parts, oldest first, and forget them; `None` at the end.
+        """Return the next parts that are there, oldest first, and forget them; `None` at the end.
 
-        Those after the next one are fetched ahead. When that one is there, those that still wait to be sent
-        are put off until the next call: no part is held back for the sake of another.
+        Those after the next one are fetched ahead, in the background. When this is left, also by a cancel,
+        those that still wait to be sent are put off until the next call; those that were sent go on.
         """
-        if len(self.segments) == 1:
-            return await self._next_page(self.segments[0])
-        if self._handed_out >= len(self.segments):
+        self._raise_crash()
+        await self._fetch_newest(self._fetch_in_background)
+        if not self._ahead:
             return None
-        ahead = self.segments[self._handed_out :][: self.fetcher.session.max_concurrency]
-        await self.fetch_side_by_side(ahead, until=ahead[0])
-        done = list(takewhile(lambda segment: segment.request is None, ahead))
-        self._handed_out += len(done)
-        return [part for segment in done for part in segment.hand_out()]
+        while (ahead := self._ahead) and not self._is_there(ahead[0]):
+            await self._serve_cached(ahead)
+            await self._advance(ahead[0], ahead)
+        parts: list[Part] = []
+        for segment in self._ahead:
+            if not self._is_there(segment):
+                break
+            parts += segment.hand_out()
+            if segment.request is not None:
+                break
+            self._handed_out += 1
+        return parts
 
-    async def _next_page(self, segment: SegmentState) -> list[Part] | None:
-        """Return the next part of a segment that stands alone, as soon as it is there."""
-        while segment.request is not None and not segment.parts:
-            await self.fetcher.fetch(segment, segment.request)
-        return segment.hand_out() or None
+    @property
+    def _ahead(self) -> list[SegmentState]:
+        """The next segment of a stream, and those after it that are fetched ahead."""
+        return self.segments[self._handed_out :][: self.fetcher.session.max_concurrency]
+
+    def _is_there(self, segment: SegmentState) -> bool:
+        """Tell whether a part of a segment can be handed out, or it has ended without one."""
+        return bool(segment.parts) if segment.request is not None else segment not in self._under_way
+
+    async def _fetch_in_background(self, segment: SegmentState) -> None:
+        """Fetch a segment to its end; what was sent goes on if the caller is cancelled."""
+        while segment.request is not None or segment in self._under_way:
+            await self._advance(segment, [segment])
+
+    async def _advance(self, wanted: SegmentState, ahead: Sequence[SegmentState]) -> None:
+        """Wait until a segment has come a step further; send the requests of others meanwhile.
+
+        Args:
+            wanted: the segment.
+            ahead: those that are fetched, this one included, oldest first.
+
+        Raises:
+            UsageError: the client is being closed.
+        """
+        self._wanted = wanted
+        self.fetcher.go_on()
+        try:
+            for segment in ahead:
+                if segment.request is not None and segment not in self._under_way:
+                    self._start(segment)
+            while wanted in self._under_way and self._crash is None:
+                await self._change.wait()
+        finally:
+            self.fetcher.pause()
+        self._raise_crash()
+
+    def _start(self, segment: SegmentState) -> None:
+        """Start the task that fetches a segment of a stream."""
+        scope, fetcher = anyio.CancelScope(), self.fetcher
+        work = partial(self._fetch_ahead, segment, scope)
+        self._under_way[segment] = scope
+        try:
+            fetcher.session.background.start(work, scope=scope, stop=fetcher.stop)
+        except UsageError:
+            del self._under_way[segment]
+            raise
+
+    async def _fetch_ahead(self, segment: SegmentState, scope: anyio.CancelScope) -> None:
+        """Fetch a segment until it is put off; the one that is wanted next only one step."""
+        try:
+            with scope:
+                self._renew(segment)
+                while segment.request is not None and not self.fetcher.paused:
+                    await self.fetcher.fetch(segment, segment.request)
+                    if segment is self._wanted:
+                        break
+        except anyio.get_cancelled_exc_class():
+            raise  # the event loop ends
+        except BaseException as crash:
+            self._crash = crash
+            if isinstance(crash, KeyboardInterrupt):
+                raise  # asyncio hands it to the main thread; on trio no task of ours gets it
+        finally:
+            # Nothing is awaited since the last look at `paused`; nothing is sent until the reader is here.
+            del self._under_way[segment]
+            if segment is self._wanted:
+                self.fetcher.pause()
+            self._change.set()
+            self._change = anyio.Event()
+
+    async def stop(self) -> None:
+        """Cancel what is under way for a stream, and wait until it has ended."""
+        for scope in self._under_way.values():
+            scope.cancel()
+        if self._under_way:
+            await run_shielded(self._stopped)
+
+    async def _stopped(self) -> None:
+        while self._under_way:
+            await self._change.wait()
 
     def parts(self) -> list[Part]:
         """Return the parts so far, oldest first."""
@@ -172,7 +262,7 @@ class Runner:
         missing = [segment.missing(Reason.REFUSED) for segment in unfinished]
         return [*self.layout.unasked, *(gap for gap in missing if gap is not None)]
 
-    async def _prune(self) -> None:
+    async def _prune(self, fetch: Fetch) -> None:
         """Leave out the windows that the newest part shows to be empty; try one of those that may be."""
         parts = self.parts()
         if self.fetcher.options.exhaustive or not parts:
@@ -181,8 +271,7 @@ class Runner:
         self._skip_by(newest)
         doubtful = [each for each, window in self._unpaid() if self.plan.is_doubtful(newest, window)]
         for trial in doubtful[-1:]:
-            while trial.request is not None:
-                await self.fetcher.fetch(trial, trial.request)
+            await fetch(trial)
             for part in trial.parts:
                 self._skip_by(part)
 
@@ -204,35 +293,38 @@ class Runner:
             if segment.request is not None:
                 segment.skip(Reason.REFUSED)
 
-    async def _worker(
-        self, queue: deque[SegmentState], until: SegmentState | None, scope: anyio.CancelScope
-    ) -> None:
+    async def _worker(self, queue: deque[SegmentState], scope: anyio.CancelScope) -> None:
         """Work; a fault that is not ours ends the others and is raised as it is, not in a group."""
         try:
-            await self._work(queue, until)
+            await self._work(queue)
         except anyio.get_cancelled_exc_class():
             raise
-        except BaseException as crash:  # noqa: BLE001 - raised again by `fetch_side_by_side`
+        except BaseException as crash:  # noqa: BLE001 - raised again by `_fetch_side_by_side`
             self._crash = crash
             scope.cancel()
 
-    async def _work(self, queue: deque[SegmentState], until: SegmentState | None) -> None:
+    async def _work(self, queue: deque[SegmentState]) -> None:
         """Fetch one segment after another; where another process has been already, go on at the other end.
 
         So processes that ask for the same range at the same time meet in the middle of it.
         """
-        while queue and not self.fetcher.paused:
+        while queue:
             backwards = self._backwards
             segment = queue.pop() if backwards else queue.popleft()
-            if self.fetcher.ended:
-                self._refuse([segment])
-                continue
-            window = segment.request and segment.request.window
-            if window and self.plan.is_outdated(window):
-                segment.renew()
-            while segment.request is not None and not self.fetcher.paused:
-                await self.fetcher.fetch(segment, segment.request)
-            if until is not None and until.request is None:
-                self.fetcher.pause()
+            self._renew(segment)
+            await self._fetch(segment)
             if segment.late_hit:
                 self._backwards = not backwards
+
+    async def _fetch(self, segment: SegmentState) -> None:
+        """Fetch a segment to its end."""
+        while segment.request is not None:
+            await self.fetcher.fetch(segment, segment.request)
+
+    def _renew(self, segment: SegmentState) -> None:
+        """Make the request of a segment anew, if it is outdated; end it, if the query has ended."""
+        window = segment.request and segment.request.window
+        if self.fetcher.ended:
+            self._refuse([segment])
+        elif window and self.plan.is_outdated(window):
+            segment.renew()

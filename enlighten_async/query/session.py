@@ -14,7 +14,7 @@ from enlighten_async.clock import Clock
 from enlighten_async.errors import EnlightenError
 from enlighten_async.limiter import MAX_IN_FLIGHT, RANKS, Plan, Priority, RateLimiter, Renewals
 from enlighten_async.query.hooks import Hooks
-from enlighten_async.query.in_flight import InFlight
+from enlighten_async.query.in_flight import Background, InFlight
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import Credentials, Secret, Transport
@@ -152,6 +152,7 @@ class Session:
             of them in a round of the loop, of all queries.
         cache: answers paid for before; `None` if nothing is cached.
         in_flight: requests of this process that are not answered yet.
+        background: the tasks of streams, which go on between two items.
         warned: whether the log was told that there is nothing to keep answers in.
         hooks: the user's callbacks; `None` if there are none.
         zones_sought: systems, each with the scope of who asked, whose time zone was looked for in the cache.
@@ -166,6 +167,7 @@ class Session:
     turn: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None
     in_flight: InFlight = Factory(InFlight)
+    background: Background = Factory(Background)
     warned: bool = False
     hooks: Hooks | None = None
     zones_sought: set[tuple[bytes, int]] = Factory(set)

@@ -4,7 +4,7 @@ from enlighten_async.transport.body import LARGE_BODY_BYTES
 from enlighten_async.transport.connections import ServicePool
 from enlighten_async.transport.credentials import Credentials, Redactor, Secret
 from enlighten_async.transport.exchange import Exchange
-from enlighten_async.transport.http import Transport, service_of
+from enlighten_async.transport.http import CLOSED, Transport, service_of
 from enlighten_async.transport.origin import (
     ConnectionOptions,
     NetworkOptions,
@@ -18,6 +18,7 @@ from enlighten_async.transport.origin import (
 )
 
 __all__ = [
+    "CLOSED",
     "LARGE_BODY_BYTES",
     "ConnectionOptions",
     "Credentials",
