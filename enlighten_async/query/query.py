@@ -94,6 +94,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     price first. It is paid for once: awaiting it again gives the same answer, and one that was
     cancelled goes on where it was when it is awaited again. Wherever a coroutine is taken, so is it.
 
+    A stream hands out each part as soon as it and all older ones are there, while up to `max_concurrency` are
+    fetched ahead. Between two items nothing more is sent; what was sent goes on to its answer.
+
     A window that fails does not stop the others. The error comes when they are in: from `await` with
     their data on `.partial`, from a stream after its last part. One error comes of a query, never a group.
 

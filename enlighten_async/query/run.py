@@ -160,7 +160,8 @@ class Runner:
             return None
         while (ahead := self._ahead) and not self._is_there(ahead[0]):
             await self._serve_cached(ahead)
-            await self._advance(ahead[0], ahead)
+            if not self._is_there(ahead[0]):
+                await self._advance(ahead[0], ahead)
         parts: list[Part] = []
         for segment in self._ahead:
             if not self._is_there(segment):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 import anyio
 import pytest
+from anyio import wait_all_tasks_blocked
 
+from enlighten_async import UsageError
 from enlighten_async.models import Coverage, RgmStats
-from enlighten_async.query.in_flight import InFlight, SharedRequest
+from enlighten_async.query.in_flight import Background, InFlight, SharedRequest
 from enlighten_async.windows import Window
+from tests.tasks import living
 
 GRID = 900
 KEY = (b"scope", "a thing")
@@ -115,3 +121,81 @@ async def test_all_who_wait_are_woken() -> None:
             assert woken == []
     assert woken == [shared, shared]
     await shared.wait()
+
+
+class Work:
+    """Work in the background that ends when it is let, or cancelled."""
+
+    def __init__(self) -> None:
+        self.scope, self.let, self.told = anyio.CancelScope(), anyio.Event(), list[str]()
+
+    async def run(self) -> None:
+        """Wait to be let."""
+        with self.scope:
+            await self.let.wait()
+            self.told.append("done")
+
+    def stop(self) -> None:
+        """Note that nothing more is wanted."""
+        self.told.append("stop")
+
+
+async def started(background: Background, count: int) -> list[Work]:
+    """Start so many."""
+    works = [Work() for _ in range(count)]
+    for work in works:
+        background.start(work.run, scope=work.scope, stop=work.stop)
+    await wait_all_tasks_blocked()
+    return works
+
+
+async def test_work_in_the_background_is_waited_for_patiently(anyio_backend_name: str) -> None:
+    """Each is told to stop; none is started any more."""
+    background, tasks = Background(), living(anyio_backend_name)
+    one, two = await started(background, 2)
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(background.aclose, patient=True))
+        await wait_all_tasks_blocked()
+        assert one.told == two.told == ["stop"]
+        one.let.set()
+        two.let.set()
+    assert one.told == two.told == ["stop", "done"]
+    assert living(anyio_backend_name) == tasks
+    with pytest.raises(UsageError, match="closed"):
+        background.start(one.run, scope=one.scope, stop=one.stop)
+    await background.aclose(patient=True)
+
+
+@pytest.mark.parametrize("patient", [True, False])
+async def test_work_in_the_background_is_cancelled(patient: bool, anyio_backend_name: str) -> None:
+    """Without patience, and where it is at an end: whoever closes it is cancelled."""
+    background, tasks = Background(), living(anyio_backend_name)
+    works = await started(background, 3)
+    with anyio.CancelScope() as scope:
+        if patient:
+            scope.cancel()
+        await background.aclose(patient=patient)
+    assert [each.told for each in works] == [["stop"]] * 3
+    assert living(anyio_backend_name) == tasks
+
+
+async def test_work_in_the_background_is_cancelled_before_it_begins(anyio_backend_name: str) -> None:
+    """It ends at its first wait."""
+    background, work, tasks = Background(), Work(), living(anyio_backend_name)
+    background.start(work.run, scope=work.scope, stop=work.stop)
+    background.cancel()
+    await background.aclose(patient=True)
+    assert work.told == ["stop"]
+    assert living(anyio_backend_name) == tasks
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_task_that_others_cancel_is_forgotten(anyio_backend: str) -> None:
+    """Such as by a program that ends all tasks of asyncio, also before they begin."""
+    background, work = Background(), Work()
+    before = asyncio.all_tasks()
+    background.start(work.run, scope=work.scope, stop=work.stop)
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+    await background.aclose(patient=True)
+    assert work.told == ["stop"]

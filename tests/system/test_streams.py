@@ -15,6 +15,7 @@ import anyio
 import httpx
 import pytest
 import trio
+from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -293,6 +294,43 @@ async def test_a_cancelled_step_is_taken_up_by_the_next(after: float, anyio_back
     assert query.receipt.sent == world.emulator.counts.sent == WINDOWS
     assert sorted(asked(world)) == list(range(WINDOWS))
     assert living(anyio_backend_name) == tasks
+
+
+@pytest.mark.slow
+async def test_cancelled_at_every_step_of_the_event_loop_and_gone_on_with(anyio_backend_name: str) -> None:
+    """After 0, 1, 2, ... turns: the parts are in order, each is paid for once, and no task is left."""
+    steps, whole = 0, False
+    while not whole:
+        world = World()
+        tasks = living(anyio_backend_name)
+        query, parts = weeks(world, world.client(max_concurrency=AT_ONCE), 6), list[Any]()
+        stream = aiter(query)
+        whole = await cut_after(steps, world, stream, parts)
+        await read(world, stream, parts, pause=0)
+        assert [part.window.start for part in parts] == starts(world, 6), steps
+        assert query.receipt.sent == world.emulator.counts.sent == 6
+        assert living(anyio_backend_name) == tasks
+        steps += 1
+    assert steps > 10
+
+
+async def cut_after(steps: int, world: World, stream: Any, parts: list[Any]) -> bool:
+    """Read, and cancel that after so many turns of the event loop; return whether it was done before."""
+    done = False
+
+    async def work() -> None:
+        nonlocal done
+        await read(world, stream, parts, pause=0)
+        done = True
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        for _ in range(steps):
+            await checkpoint()
+            if done:
+                break
+        group.cancel_scope.cancel()
+    return done
 
 
 async def test_pages_are_taken_up_too() -> None:
