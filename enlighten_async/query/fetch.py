@@ -758,7 +758,8 @@ class Fetcher:
     def pause(self) -> None:
         """Send nothing more for now: whoever waits to send stops, and goes on when it is fetched again."""
         self.paused = True
-        for scope, pausable in self._waiting.items():
+        # From the last to the first: a place in the queue that is left passes its turn to the next one.
+        for scope, pausable in reversed(self._waiting.items()):
             if pausable:
                 scope.cancel()
 

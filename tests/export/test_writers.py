@@ -124,7 +124,7 @@ async def test_interrupted_it_goes_on(tmp_path: Path, name: str) -> None:
     again = await write(client.rgm_stats(world.system, **days), path)
     whole = await write(world.client().rgm_stats(world.system, **days), tmp_path / f"b{path.suffix}")
     assert path.read_bytes() == whole.path.read_bytes()
-    assert again.receipt.sent < whole.receipt.sent < again.receipt.sent + sent
+    assert again.receipt.sent < whole.receipt.sent == again.receipt.sent + sent  # what was sent is not lost
     await client.aclose()
 
 
