@@ -438,16 +438,16 @@ class Fetcher:
     async def _still_needed(
         self, segment: SegmentState, key: Hashable, shared: SharedRequest, grant: Grant
     ) -> Request[Part] | None:
-        """Return the request of a segment if it is still needed.
+        """Return the request of a segment if it is still needed, and may be sent.
 
-        Others may have paid for the part, or be at it, since it joined the queue.
+        Others may have paid for the part, or be at it, since it joined the queue; or it was put off.
         """
         needed, part, request = None, None, segment.request
         session, options = self.session, self.options
         try:
             if request is not None and session.cache is not None:
                 part = await self.cached_part(session.cache, request)
-            if request is not None and part is None:
+            if request is not None and part is None and not self.paused:
                 fresh = options.max_age == 0
                 other = None if fresh else session.in_flight.find(key, request.wanted, options.rank, shared)
                 needed = request if other is None else None

@@ -123,6 +123,26 @@ async def test_nothing_is_sent_between_two_items() -> None:
     assert world.emulator.counts.sent == WINDOWS
 
 
+async def test_what_only_has_its_permission_is_put_off_too() -> None:
+    """It is given back, where a part comes while the cache is looked into for the last time."""
+    world, at_work, left = World(latency=(0.1, 3.0)), False, list[bool]()
+
+    class SlowCache(MemoryCache):
+        async def get(self, *args: Any) -> Any:
+            await world.clock.sleep(1.0)
+            return await super().get(*args)
+
+    options: dict[str, Any] = {"on_request": lambda _: left.append(at_work)}
+    async with world.client(interval_cache=SlowCache(), max_concurrency=8, **options) as client:
+        query = weeks(world, client)
+        async for _ in query:
+            at_work = True
+            await world.clock.sleep(0.5)
+            at_work = False
+    assert left == [False] * WINDOWS
+    assert query.receipt.sent == WINDOWS
+
+
 async def test_what_fails_between_two_items_is_repeated_with_the_next() -> None:
     """Not before; and the time that the reader takes is not that of `max_wait`."""
     world = World(latency=1.0)
