@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from types import MappingProxyType
@@ -41,6 +41,8 @@ class Followed(TypedDict):
     series: str
     every: timedelta | None
     accounts: tuple[str, ...]
+    backfill: timedelta | None
+    newest_first: bool
 
 
 class Run(Followed):
@@ -48,6 +50,7 @@ class Run(Followed):
 
     target: str
     once: bool
+    until_done: bool
     strict: bool
     address: str | None
     as_json: bool
@@ -92,14 +95,28 @@ def _followed(command: F) -> F:
             metavar="NAME",
             help="Owner whose systems these are; may be given again.  [default: that of the environment]",
         ),
+        click.option(
+            "--backfill",
+            callback=params.span,
+            metavar="SPAN",
+            help="How far back the history of each system is fetched, such as 1y, by what polls leave.",
+        ),
+        click.option("--newest-first", is_flag=True, help="Fetch the newest part of a history first."),
     ]
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def _fleet(client: EnlightenClient, series: str, every: timedelta | None, accounts: Sequence[str]) -> Fleet:
-    return Fleet(client, series, every=every, accounts=list(accounts) or None)
+def _fleet(client: EnlightenClient, followed: Followed) -> Fleet:
+    return Fleet(
+        client,
+        followed["series"],
+        every=followed["every"],
+        accounts=followed["accounts"] or None,
+        backfill=followed["backfill"],
+        newest_first=followed["newest_first"],
+    )
 
 
 @click.group(short_help="Follow many systems, as freshly as the quota allows.")
@@ -118,7 +135,7 @@ def plan(context: CommandContext, as_json: bool, **followed: Unpack[Followed]) -
     """
 
     async def work(client: EnlightenClient) -> None:
-        found = await _fleet(client, **followed).plan()
+        found = await _fleet(client, followed).plan()
         if as_json:
             context.print_json(_document(found))
         else:
@@ -131,6 +148,7 @@ def plan(context: CommandContext, as_json: bool, **followed: Unpack[Followed]) -
 @_followed
 @TO
 @click.option("--once", is_flag=True, help="End when nothing is due any more, for cron and the like.")
+@click.option("--until-done", is_flag=True, help="End when all of the history that --backfill names is kept.")
 @click.option("--strict", is_flag=True, help="Refuse a cadence that the quota does not carry.")
 @click.option("--metrics", "address", metavar="ADDRESS", help="Serve Prometheus, at 127.0.0.1:9464, say.")
 @params.as_json
@@ -142,6 +160,8 @@ def run(context: CommandContext, **given: Unpack[Run]) -> None:
     have what is paid for written, for 10 seconds at the most; a second one ends it at once.
     """
     warn_of_password(given["target"], "put it in the file that PGPASSFILE names")
+    if given["until_done"] and (given["once"] or given["backfill"] is None):
+        raise click.UsageError("--until-done is of a --backfill, and goes without --once")
     heard: list[FleetMetrics] = []
 
     def hear(event: ResponseEvent) -> None:
@@ -170,7 +190,8 @@ async def _run(context: CommandContext, client: EnlightenClient, metrics: FleetM
         BudgetExceeded: the quota does not carry the cadence, and may not take another one.
     """
     await metrics.cursors(given["series"])
-    followed = _fleet(client, given["series"], given["every"], given["accounts"])
+    followed = _fleet(client, given)
+    metrics.status = followed.status
     if given["address"]:
         serve(metrics, given["address"])
     found = await followed.plan()
@@ -181,7 +202,7 @@ async def _run(context: CommandContext, client: EnlightenClient, metrics: FleetM
     shown = _told_as_json if given["as_json"] else told
     try:
         async with watched(context, client, metrics, shown):
-            await followed.run(metrics, once=given["once"])
+            await followed.run(metrics, once=given["once"], until_done=given["until_done"])
     finally:
         context.report(shown(metrics))
 
@@ -283,7 +304,7 @@ def status(context: CommandContext, target: str, as_json: bool, **followed: Unpa
                 await sink.aclose()
         metrics.quota = await client.quota()
         with suppress(BudgetExceeded):
-            found = await _fleet(client.with_options(max_requests=0), **followed).plan()
+            found = await _fleet(client.with_options(max_requests=0), followed).plan()
             metrics.systems = found.systems
         if as_json:
             context.print_json(_status(metrics))
@@ -338,4 +359,5 @@ def _document(plan: FleetPlan) -> dict[str, object]:
         )
     }
     rest = {name: getattr(plan, name) for name in ("systems", "fits", "requests_per_day", "cost_usd")}
-    return {**rest, **spans}
+    done_at = None if plan.backfill_done_at is None else plan.backfill_done_at.isoformat()
+    return {**rest, **spans, "backfill_done_at": done_at}

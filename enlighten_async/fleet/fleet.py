@@ -103,6 +103,11 @@ class Fleet:
         """Seconds of a day in which a system has news."""
         return float(MEAN_DAYLIGHT_S if self._series in DARK_AT_NIGHT else DAY)
 
+    @property
+    def _history(self) -> int:
+        """Requests that the history of a system takes."""
+        return 0 if self._backfill is None else self._backfill.windows * self._backfill.cost
+
     async def plan(self) -> FleetPlan:
         """Return what the fleet will cost, and how fresh it will be.
 
@@ -124,10 +129,11 @@ class Fleet:
             counts[key_of(each.client)] = counts.get(key_of(each.client), 0) + 1
         views = {key_of(client): client for client in self._clients}
         shares = [
-            KeyShare(counts.get(key, 0), budget_of(await view.quota()), view.plan)
+            KeyShare(counts.get(key, 0), budget_of(await view.quota()), view.plan, self._history)
             for key, view in views.items()
         ]
-        return fleet_plan(shares, self._every, self._daylight)
+        now = self._clients[0]._session.limiter.now()
+        return fleet_plan(shares, self._every, self._daylight, now)
 
     async def follow(
         self, since: Mapping[int, datetime] | None = None, *, once: bool = False
@@ -183,13 +189,11 @@ class Fleet:
         Raises:
             InputError: nothing is cached by a client, there are no systems, the sink refuses, another process
                 follows the fleet with the same state file, (`strict`) the quota carries no such cadence, or
-                it is to end with a backfill and has none.
+                it is to end with a backfill and has none, or at once.
             EnlightenError: a list could not be had: one of those that `Query` lists.
         """
-        if until_done and self._backfill is None:
-            raise InputError(
-                "until_done is of a backfill: say by Fleet(..., backfill=...) how far back it goes"
-            )
+        if until_done and (once or self._backfill is None):
+            raise InputError("until_done is of Fleet(..., backfill=...), and goes without once")
         follower = await self._follower(await Cursors.of(sink, self._series, self._backfill))
         async with kept(self._clients, follower, self._series, sink, lease or LEASE) as keeper:
             await self._keep(follower, keeper, once=once, until_done=until_done)
@@ -245,6 +249,8 @@ class Fleet:
         plan = await self._plan_of(systems)
         if not plan.fits:
             self._tell(plan)
+        if plan.backfill and plan.backfill_done_at is None:
+            logger.warning("polls leave no request to the history of systems: give a longer every")
         rests = self._series in DARK_AT_NIGHT
         follower = Follower(
             systems,

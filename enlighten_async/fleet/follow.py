@@ -100,6 +100,7 @@ class Follower:
     Attributes:
         ready: changes that were paid for and not handed on yet.
         takes: tells whether a system that joins is polled here, by its number.
+        leases: returns the number of leases that are held; `None` where the systems are not shared.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Follower:
             self.roster.set_history(number, since.history_of(each.system_id))
         self.ready: list[Change] = []
         self.takes: Callable[[int], bool] = lambda _: True
+        self.leases: Callable[[], int | None] = lambda: None
         self._spent = self._spent_before = 0
         self._left: int | None = None
         self._under_way, self._idle = 0, anyio.Event()
@@ -134,7 +136,7 @@ class Follower:
         if not self._systems:
             return FleetStatus()
         left = None if self._left is None else max(0, self._left - self._spent + self._spent_before)
-        return fleet_status(self.roster, self.now(), self._spent, left)
+        return fleet_status(self.roster, self.now(), self._spent, left, self.leases())
 
     def now(self) -> float:
         """Return the service's time, epoch seconds."""

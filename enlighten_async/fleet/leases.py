@@ -314,6 +314,7 @@ class LeasedKeeper(Keeper):
     async def renewed(self) -> AsyncIterator[None]:
         """Hold leases until the end, and give all of them back then."""
         self.follower.let_go(lambda _: True)
+        self.follower.leases = lambda: len(self._fences)
         self.follower.takes = lambda system_id: shard_of(system_id) in self._fences.keys() - self._leaving
         try:
             await self.renew()

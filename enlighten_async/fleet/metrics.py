@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from heapq import nsmallest
@@ -19,6 +19,7 @@ from enlighten_async.fleet.backfill import is_of_history
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.sinks.base import write_fenced
+from enlighten_async.fleet.status import FleetStatus
 from enlighten_async.models import QuotaStatus
 from enlighten_async.query import ResponseEvent
 
@@ -65,6 +66,8 @@ class FleetMetrics:
     """Number of systems that are followed; `None` until it is known."""
     quota: QuotaStatus | None = field(default=None, init=False, repr=False)
     """The quota, as it was told last."""
+    status: Callable[[], FleetStatus] | None = field(default=None, init=False, repr=False)
+    """Tells the status of the fleet: give it `fleet.status`; `None`: nobody knows what is due."""
 
     def __repr__(self) -> str:
         return repr(self.sink)
@@ -150,6 +153,9 @@ class FleetMetrics:
         yield _family(core.CounterMetricFamily, "requests", text, "outcome", dict(self.requests))
         kinds = {"new": self.rows, "corrected": self.corrected}
         yield _family(core.CounterMetricFamily, "rows", "Rows of systems that were written.", "kind", kinds)
+        for name, (text, figure) in self._of_status().items():
+            if figure is not None:
+                yield core.GaugeMetricFamily(f"{PREFIX}_{name}", text, value=figure)
         text = "Requests that are left."
         yield _family(core.GaugeMetricFamily, "quota_left", text, "window", self._left())
         text = "Time that the sink takes for a write."
@@ -158,6 +164,22 @@ class FleetMetrics:
         )
         text = "Writes that failed."
         yield core.CounterMetricFamily(f"{PREFIX}_sink_failures", text, value=self.failed_writes)
+
+    def _of_status(self) -> dict[str, tuple[str, float | None]]:
+        """Return the figures of the fleet's status by name, each with its text; `None` is of no use here."""
+        if self.status is None:
+            return {}
+        told = self.status()
+        lag = 0.0 if told.lag is None else told.lag.total_seconds()
+        return {
+            "due": ("Polls that are due and not made yet.", told.due),
+            "lag_seconds": (
+                "Time for which the poll has been due that waits longest.",
+                lag,
+            ),
+            "leases": ("Leases that this process holds, of 64.", told.leases),
+            "backfill_left": ("Windows of history that are not held yet.", told.backfill_left),
+        }
 
     def _left(self) -> dict[str, float]:
         """Return the requests that are left, by window; without those that have no limit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil, inf
 from typing import Final
 
@@ -13,6 +13,7 @@ from attrs import frozen
 from enlighten_async.client import EnlightenClient
 from enlighten_async.fleet.schedule import (
     MEAN_DAYLIGHT_S,
+    MINUTE_USE,
     REPORT_S,
     Budget,
     affordable_every,
@@ -21,7 +22,7 @@ from enlighten_async.fleet.schedule import (
 )
 from enlighten_async.limiter import Plan
 from enlighten_async.models import QuotaStatus
-from enlighten_async.windows import DAY
+from enlighten_async.windows import DAY, as_datetime
 
 PRICED: Final = "Partner"
 """The plan that charges by request."""
@@ -37,6 +38,10 @@ PAGE: Final = 100
 
 DAYS_OF_MONTH: Final = 30.0
 """Days of a month, where a price is told for one."""
+
+
+LONGEST_DAYS: Final = 3_650
+"""Days beyond which a length of time is told as for ever."""
 
 
 @frozen
@@ -87,6 +92,27 @@ class KeyShare:
     """What is left of the month and the minute."""
     plan: Plan
     """The tariff."""
+    history: int = 0
+    """Requests for the history of each system."""
+
+    def history_days(self, rate: float) -> float:
+        """Return the days until the history of all systems is held, beside so many polls of each a day.
+
+        What polls and people leave of this month is spent at once, then that of each month of 30 days.
+        """
+        polls, requests = self.systems * rate, float(self.systems * self.history)
+        by_minute = self.budget.minute * MINUTE_USE * 1_440 - polls
+        this_month = self.budget.spare(polls)
+        if not requests or by_minute <= 0:
+            return inf if requests else 0.0
+        if requests <= this_month:
+            return requests / by_minute
+        month = self.plan.allows("month")
+        later = Budget(float(month or inf), DAYS_OF_MONTH, self.budget.minute).spare(polls)
+        if later <= 0:
+            return inf
+        months, rest = divmod(requests - this_month, later)
+        return max(self.budget.days_left + months * DAYS_OF_MONTH + rest / by_minute, requests / by_minute)
 
     def affordable(self, daylight: float) -> float:
         """Return the polls that each system may have in a day, and has a use for."""
@@ -121,6 +147,12 @@ class FleetPlan:
     """Time from when energy was produced until its rows are held, each Wh counted alike; `None`: nothing is
     polled.
     """
+    backfill_done_at: datetime | None = None
+    """When (aware UTC) the history of all systems is held, if nothing of it is held now; `None`: there is no
+    backfill, or polls leave no request to it.
+    """
+    backfill: bool = False
+    """Whether the history of the systems is fetched."""
 
     def __str__(self) -> str:
         rate = f"{self.requests_per_day:,.0f} requests a day"
@@ -130,7 +162,15 @@ class FleetPlan:
         if cadence is None:
             return f"{self.systems:,} systems: the quota carries no poll now"
         over = "" if self.fits or self.every is None else f" (every {told(self.every)} does not fit)"
-        return f"{self.systems:,} systems every {told(cadence)}{over}: {rate}{fresh}{price}"
+        return f"{self.systems:,} systems every {told(cadence)}{over}: {rate}{fresh}{price}{self._history}"
+
+    @property
+    def _history(self) -> str:
+        if not self.backfill:
+            return ""
+        if self.backfill_done_at is None:
+            return ", polls leave no request to history"
+        return f", history by {self.backfill_done_at:%Y-%m-%d %H:%M} UTC"
 
 
 def told(span: timedelta) -> str:
@@ -142,7 +182,10 @@ def told(span: timedelta) -> str:
 
 
 def fleet_plan(
-    keys: Sequence[KeyShare], every: timedelta | None, daylight: float = MEAN_DAYLIGHT_S
+    keys: Sequence[KeyShare],
+    every: timedelta | None,
+    daylight: float = MEAN_DAYLIGHT_S,
+    now: float = 0.0,
 ) -> FleetPlan:
     """Return the plan of the systems of some keys.
 
@@ -150,6 +193,7 @@ def fleet_plan(
         keys: the keys, each with its systems; those without any do not count.
         every: the cadence that is asked for; `None`: as fresh as the quota allows.
         daylight: seconds of a day in which a system has news.
+        now: the time, epoch seconds.
     """
     used = [key for key in keys if key.systems]
     rates = [key.affordable(daylight) for key in used]
@@ -159,6 +203,8 @@ def fleet_plan(
     systems = sum(key.systems for key in used)
     delays = [key.systems * mean_delay(rate, daylight) for key, rate in zip(used, taken, strict=True)]
     costs = [_cost(key, rate) for key, rate in zip(used, taken, strict=True)]
+    history = any(key.history for key in used)
+    days = max((key.history_days(rate) for key, rate in zip(used, taken, strict=True)), default=0.0)
     return FleetPlan(
         systems=systems,
         fits=wanted is None or all(rate >= wanted for rate in rates),
@@ -167,6 +213,8 @@ def fleet_plan(
         requests_per_day=requests,
         cost_usd=None if None in costs else sum(cost or 0.0 for cost in costs),
         mean_delay=_span(sum(delays) / systems) if systems else None,
+        backfill_done_at=as_datetime(now + days * DAY) if history and days < LONGEST_DAYS else None,
+        backfill=history,
     )
 
 
@@ -180,7 +228,7 @@ def _cost(key: KeyShare, rate: float) -> float | None:
 
 def _span(seconds: float) -> timedelta | None:
     """Return seconds as a length of time; `None` for one beyond ten years, such as for ever."""
-    return timedelta(seconds=seconds) if seconds <= 3_650 * DAY else None
+    return timedelta(seconds=seconds) if seconds <= LONGEST_DAYS * DAY else None
 
 
 def budget_of(quota: QuotaStatus) -> Budget:

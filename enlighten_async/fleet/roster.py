@@ -262,6 +262,15 @@ class Roster:
         """
         return len({ask.member for ask in self._heap if ask.at <= now and self.members[ask.member].held})
 
+    def lag(self, now: float) -> float | None:
+        """Return the seconds for which that poll has been due that waits longest; `None` if none is due.
+
+        Args:
+            now: the time, epoch seconds.
+        """
+        waits = (now - ask.at for ask in self._heap if ask.at <= now and self.members[ask.member].held)
+        return max(waits, default=None)
+
     def listed(self, number: int, energy: float | None) -> None:
         """Note that a member is in the list of systems, which tells when it last reported energy.
 

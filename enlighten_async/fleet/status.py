@@ -27,6 +27,8 @@ class FleetStatus:
     """The same of all of them: of the one that is furthest behind."""
     due: int = 0
     """Number of polls that are due and not made yet."""
+    lag: timedelta | None = None
+    """Time for which that poll has been due that has waited longest; `None` where none is due."""
     silent: int = 0
     """Number of systems that had no news for days though they were asked."""
     absent: int = 0
@@ -35,13 +37,17 @@ class FleetStatus:
     """Number of systems whose last poll failed, and that wait."""
     spent: int = 0
     """Requests that its polls have cost since the run began."""
+    leases: int | None = None
+    """Number of leases that this process holds, of 64; `None` where the systems are not shared."""
     backfill_left: int = 0
     """Number of windows of 7 days of systems' histories that are not held yet; 0 without a backfill."""
     left: int | None = None
     """Requests of the month that are left to all its keys; `None` without a limit."""
 
 
-def fleet_status(roster: Roster, now: float, spent: int, left: int | None) -> FleetStatus:
+def fleet_status(
+    roster: Roster, now: float, spent: int, left: int | None, leases: int | None = None
+) -> FleetStatus:
     """Return the status of a fleet.
 
     Args:
@@ -49,6 +55,7 @@ def fleet_status(roster: Roster, now: float, spent: int, left: int | None) -> Fl
         now: the time, epoch seconds.
         spent: requests that its polls have cost.
         left: requests of the month that are left; `None` without a limit.
+        leases: leases that are held; `None` where the systems are not shared.
     """
     members = [each for each in roster.members if not each.gone]
     ages = sorted(max(0.0, now - each.until) for each in members if each.until is not None)
@@ -59,6 +66,8 @@ def fleet_status(roster: Roster, now: float, spent: int, left: int | None) -> Fl
         most_within=_quantile(ages, 0.95),
         all_within=_quantile(ages, 1.0),
         due=roster.due(now),
+        lag=None if (lag := roster.lag(now)) is None else timedelta(seconds=lag),
+        leases=leases,
         silent=sum(each.is_silent(now) for each in members),
         absent=sum(each.away_until > now and not each.failures for each in members),
         failed=sum(each.failures > 0 for each in members),

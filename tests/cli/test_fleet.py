@@ -75,6 +75,21 @@ def test_rows_are_kept_once(fleet: Commands, tmp_path: Path) -> None:
     assert path.read_bytes() == text
 
 
+def test_a_backfill_ends_when_it_is_done(fleet: Commands, tmp_path: Path) -> None:
+    """And once more it asks for nothing; the plan tells when it will be."""
+    path, history = tmp_path / "rows.jsonl", ("--backfill", "3w", "--newest-first")
+    plan = json.loads(fleet("fleet", "plan", *FOLLOW, *history, "--json").stdout)
+    assert plan["backfill_done_at"].startswith("2025-06-16T19:1")
+    done = fleet("fleet", "run", *FOLLOW, *history, "--to", f"jsonl:{path}", "--until-done")
+    assert done.exit_code == 0, done.output
+    assert ", history by 2025-06-16 19:1" in done.stderr
+    first = min(json.loads(line)["end_at"] for line in path.read_text().splitlines())
+    assert first < "2025-05-27"
+    sent, text = fleet.sent, path.read_bytes()
+    again = fleet("fleet", "run", *FOLLOW, *history, "--to", f"jsonl:{path}", "--until-done")
+    assert (again.exit_code, fleet.sent, path.read_bytes()) == (0, sent, text)
+
+
 def test_a_wrong_call_costs_nothing(fleet: Commands, tmp_path: Path) -> None:
     """And says in a line what to do."""
     (tmp_path / "mine.jsonl").write_text("{}\n")
@@ -89,6 +104,9 @@ def test_a_wrong_call_costs_nothing(fleet: Commands, tmp_path: Path) -> None:
         ("run", *FOLLOW, "--to", f"jsonl:{tmp_path / 'mine.jsonl'}"),
         ("run", *FOLLOW, "--to", f"duckdb:{tmp_path}"),
         ("run", *FOLLOW, "--every", "0", *to),
+        ("run", *FOLLOW, "--backfill", "7d", *to),
+        ("run", *FOLLOW, "--until-done", *to),
+        ("run", *FOLLOW, "--backfill", "3w", "--until-done", "--once", *to),
     ):
         done = fleet("fleet", *words)
         assert done.exit_code == 2, done.output

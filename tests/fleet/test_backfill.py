@@ -217,8 +217,10 @@ async def test_a_backfill_that_cannot_be_is_refused() -> None:
         for wrong_span in (timedelta(0), timedelta(days=7), 70):
             with pytest.raises(InputError, match="backfill must be"):
                 Fleet(client, "rgm_stats", backfill=wrong_span)  # type: ignore[arg-type]
-        with pytest.raises(InputError, match="until_done is of a backfill"):
+        with pytest.raises(InputError, match="until_done is of"):
             await Fleet(client, "rgm_stats").run(Kept(), until_done=True)
+        with pytest.raises(InputError, match="goes without once"):
+            await Fleet(client, "rgm_stats", backfill=TEN_WEEKS).run(Kept(), once=True, until_done=True)
         with pytest.raises(InputError, match="needs a sink"):
             await anext(Fleet(client, "rgm_stats", backfill=TEN_WEEKS).follow())
     assert world.emulator.log == []

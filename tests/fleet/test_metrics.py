@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from enlighten_async import InputError
 from enlighten_async.cache import MemoryCache
-from enlighten_async.fleet import Change, Fleet, FleetMetrics
+from enlighten_async.fleet import Change, Fleet, FleetMetrics, FleetStatus
 from enlighten_async.fleet.metrics import serve
 from tests.fleet.sinks.changes import START, change
 from tests.state.servers import free_port
@@ -90,6 +90,21 @@ async def test_freshness_is_that_of_cursors() -> None:
     assert metrics.freshness() == {0.5: 10_000 - 3_600, 0.95: 10_000 - 900, 1.0: 10_000 - 900}
 
 
+def test_what_is_due_and_held_is_told() -> None:
+    """As the fleet's status tells; leases only where there are some."""
+    metrics = FleetMetrics(Memory())
+    assert not [name for name, _ in figures(metrics) if "due" in name or "lag" in name]
+    told = FleetStatus(due=3, lag=timedelta(seconds=90), backfill_left=7)
+    metrics.status = lambda: told
+    found = figures(metrics)
+    assert found["enlighten_fleet_due", ""] == 3
+    assert found["enlighten_fleet_lag_seconds", ""] == 90
+    assert found["enlighten_fleet_backfill_left", ""] == 7
+    assert ("enlighten_fleet_leases", "") not in found
+    told = FleetStatus(leases=32)
+    assert figures(metrics)["enlighten_fleet_leases", ""] == 32
+
+
 def test_metrics_are_served() -> None:
     """As text that Prometheus reads; an address that is none is refused."""
     port = free_port()
@@ -109,6 +124,7 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
     metrics = FleetMetrics(Memory())
     metrics.until[1] = START
     metrics.requests["ok"] += 1
+    metrics.status = lambda: FleetStatus(leases=3)
     found = {name for name, _ in figures(metrics)}
     dashboard = json.loads((root / "examples" / "grafana.json").read_text("utf-8"))
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]

@@ -75,6 +75,38 @@ def test_a_plan_is_told_in_a_line() -> None:
     assert (empty.fits, empty.affordable_every, empty.mean_delay) == (False, None, None)
 
 
+@pytest.mark.parametrize(
+    ("every", "left", "days"),
+    [
+        (timedelta(days=1), inf, 40 * 52 / (100 * 0.9 * 1_440 - 40)),  # by the minute alone
+        (
+            timedelta(days=1),
+            10_000,
+            40 * 52 / (100 * 0.9 * 1_440 - 40),
+        ),  # at once: the month has them to spare
+        (timedelta(days=1), 1_300, 10 + 1_265 / (100 * 0.9 * 1_440 - 40)),  # the rest in the next month
+        (timedelta(days=1), 400, 10 + 2_080 / (100 * 0.9 * 1_440 - 40)),
+        (None, 5_000, None),  # polls take all
+        (timedelta(hours=1), 5_000, None),
+    ],
+)
+def test_history_is_held_by_what_polls_leave(
+    every: timedelta | None, left: float, days: float | None
+) -> None:
+    """A year of forty systems, ten days before the end of a month."""
+    share = KeyShare(40, Budget(left, 10, 100), Plan(minute=100, month=10_000), 52)
+    plan = fleet_plan([share], every, now=1_750_000_000)
+    if days is None:
+        assert plan.backfill_done_at is None
+        assert str(plan).endswith("polls leave no request to history")
+    else:
+        assert plan.backfill_done_at is not None
+        took = (plan.backfill_done_at.timestamp() - 1_750_000_000) / 86_400
+        assert took == pytest.approx(days, abs=0.01)
+        assert str(plan).endswith(f", history by {plan.backfill_done_at:%Y-%m-%d %H:%M} UTC")
+    assert fleet_plan([KeyShare(40, Budget(left, 10, 100), PARTNER)], every).backfill_done_at is None
+
+
 def test_each_key_carries_its_own_systems() -> None:
     """The fleet is as fresh as what all of them afford."""
     small = KeyShare(40, Budget(1_000, 30, 10), Plan(minute=10, month=1_000))

@@ -37,7 +37,9 @@ def test_a_status_counts_systems_by_their_state() -> None:
     assert (told.spent, told.left, told.due) == (7, 5, 0)
     assert (told.half_within, told.most_within) == (timedelta(hours=11), timedelta(hours=20))
     assert told.all_within == timedelta(days=9)
-    assert fleet_status(roster, now + 900, 7, None).due == 1
+    assert told.lag is None
+    late = fleet_status(roster, now + 930, 7, None, 5)
+    assert (late.due, late.lag, late.leases) == (1, timedelta(seconds=30), 5)
 
 
 async def test_a_run_tells_of_itself() -> None:
