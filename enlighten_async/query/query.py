@@ -124,6 +124,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._spent, self._late = 0.0, False
         self._deadline: float | None = None
         self._runner: Runner | None = None
+        self._zone_asked: Runner | None = None
         self._place: Waiter | None = None  # of the request for a time zone and of the newest window
         self._coroutine: Coroutine[Any, Any, T_co] | None = None
         self._lock: anyio.Lock | None = None
@@ -356,8 +357,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         finally:
             self._spent += clock.monotonic() - began
         self._late = True
-        if self._runner is not None:
-            await self._runner.stop()
+        for runner in filter(None, (self._zone_asked, self._runner)):
+            await runner.stop()
         # What waits to be repeated has failed before: that is the cause.
         segments = self._runner.segments if self._runner else ()
         self._failures.extend(each.failure for each in segments if each.request and each.failure)
@@ -486,7 +487,11 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         """Return a system's time zone, asked for by the first query that needs it; `None` if that failed."""
         if system_id not in self._session.api.time_zones:
             # Whoever needs the same one waits for the request that is under way.
-            await self._zone_runner(self._zone_plan(system_id), self._costs, self._failures).run()
+            runner = self._zone_asked or self._zone_runner(
+                self._zone_plan(system_id), self._costs, self._failures
+            )
+            runner.fetcher.deadline, self._zone_asked = self._deadline, runner
+            await (runner.run_in_background() if self._streamed else runner.run())
         zones = self._session.api.time_zones
         zone = known_zone(zones, system_id)
         if zone is None and system_id in zones:

@@ -148,6 +148,11 @@ class Runner:
 
     # A stream
 
+    async def run_in_background(self) -> None:
+        """Fetch one segment after another; what was sent goes on if the caller is cancelled."""
+        for segment in self.segments:
+            await self._fetch_in_background(segment)
+
     async def next_parts(self) -> list[Part] | None:
         """Return the next parts that are there, oldest first, and forget them; `None` at the end.
 

@@ -7,6 +7,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -351,6 +352,23 @@ async def cut_after(steps: int, world: World, stream: Any, parts: list[Any]) -> 
                 break
         group.cancel_scope.cancel()
     return done
+
+
+async def test_the_question_for_the_time_zone_is_taken_up_too(anyio_backend_name: str) -> None:
+    """Of a stream of local days; and it ends with `max_wait`."""
+    world, tasks = World(latency=3.0), living(anyio_backend_name)
+    days: Any = {"start_date": date(2025, 6, 1), "end_date": date(2025, 6, 2)}
+    query = world.client().rgm_stats(world.system, **days)
+    stream, parts = aiter(query), list[Any]()
+    while not parts:
+        with world.clock.move_on_after(1.0):
+            parts.append(await anext(stream))
+    assert query.receipt.sent == world.emulator.counts.sent == 2
+    hasty = world.client().with_options(max_wait=2).rgm_stats(world.system, **days)
+    with pytest.raises(RequestTimeout, match="max_wait"):
+        await anext(aiter(hasty))
+    assert hasty.receipt.sent == 1
+    assert living(anyio_backend_name) == tasks
 
 
 async def test_pages_are_taken_up_too() -> None:
