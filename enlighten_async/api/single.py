@@ -37,9 +37,9 @@ class OneRequestPlan(QueryPlan[P, P], Generic[P]):
         The response is cached under the request, also one of the moment: a caller's `max_age` may allow it.
         """
         request = self.request_at(now)
-        return Segments(
-            (Segment(self.asked(evolve(request, valid_until=request.valid_until or never_final))),)
-        )
+        if request.valid_until is None:
+            request = evolve(request, valid_until=never_final)
+        return Segments((Segment(self.asked(request)),))
 
     def asked(self, request: Request[P]) -> Requests[P]:
         """Ask for the answer; the last part is it."""

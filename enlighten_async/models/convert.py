@@ -550,8 +550,17 @@ def _reader(each: Attribute[Any], name: str) -> Callable[[object], object]:
         if has(kind.__args__[0]):
             return lambda raw: _objects(raw, kind, needed=each.default is NOTHING)
         return lambda raw: _values(raw, kind, name)
-    hook = _converter().get_structure_hook(kind)
-    return lambda raw: hook(raw, kind)
+    known = _known(kind)
+    hook = _converter().get_structure_hook(known)
+    if known is kind:
+        return lambda raw: hook(raw, kind)
+    return lambda raw: None if raw is None else hook(raw, known)
+
+
+def _known(kind: Any) -> Any:
+    """Return the one type of a field that may be null as well, whose hook cattrs would seek at each value."""
+    known = [each for each in get_args(kind) if each is not NoneType]
+    return known[0] if len(known) == 1 and NoneType in get_args(kind) else kind
 
 
 def _strict(read: Callable[[object], object], name: str) -> Callable[[object, object], object]:
