@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
 from benchmarks.contender import BASELINE
+from benchmarks.machine import machine
 from benchmarks.measure import ANSWER_WEEKS, ANSWERS, Held, Timing, Weight
 
 README = Path(__file__).with_name("README.md")
@@ -21,8 +20,8 @@ Round = Mapping[str, Mapping[str, Timing]]
 
 def report(rounds: Sequence[Round], weights: Mapping[str, Weight], many: Mapping[str, Held]) -> str:
     """Return all figures as Markdown."""
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {len(rounds)} rounds"
-    return "\n".join([f"{machine}.", "", *_times(rounds), "", *_memory(weights), "", *_many(many), ""])
+    where = f"{machine(len(rounds))}."
+    return "\n".join([where, "", *_times(rounds), "", *_memory(weights), "", *_many(many), ""])
 
 
 def write(text: str) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 from benchmarks.cache.days import YEAR
 from benchmarks.cache.reading import WHOLE, Figures, measure
 from benchmarks.cache.streaming import MAX_GROWTH_MIB, Growth, stream
+from benchmarks.machine import machine
 
 README = Path(__file__).with_name("README.md")
 OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
@@ -39,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _times(figures: Figures) -> list[str]:
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {len(figures.rounds)} rounds"
-    lines = [f"{machine}; {figures.rows:,} rows.", "", "| job | ms | ratio |", "|---|---|---|"]
+    where = machine(len(figures.rounds))
+    lines = [f"{where}; {figures.rows:,} rows.", "", "| job | ms | ratio |", "|---|---|---|"]
     jobs = sorted(figures.rounds[0], key=lambda job: (job != WHOLE, job))
     return lines + [f"| {job} | {figures.took(job):.1f} | {figures.ratio(job):.2f} |" for job in jobs]
 

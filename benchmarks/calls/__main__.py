@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
-import platform
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from benchmarks.calls.cached import GOALS, measure
 from benchmarks.calls.small import CONTENDERS, PEER, Crowd, cpu_of
+from benchmarks.machine import machine
 from benchmarks.payload import WEEK, YEAR, span_until_now
 from benchmarks.server import serving
 
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             alone(measure, url, start, end, 1 if options.smoke else TIMES)
             for _ in range(1 if options.smoke else ROUNDS)
         ]
-    text = "\n".join([*small_table(small), "", *cached_table(cached)])
+    text = "\n".join([f"{machine(len(cached))}.", "", *small_table(small), "", *cached_table(cached)])
     print(text)
     if options.write:
         before, _, rest = README.read_text().partition(OPEN)
@@ -61,8 +60,7 @@ def alone(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
 
 def small_table(small: Small) -> list[str]:
     """Return the figures of small requests as Markdown."""
-    lines = [f"{os.cpu_count()} cores, Python {platform.python_version()}.", ""]
-    lines += ["| small request, CPU | " + " | ".join(f"{each.tasks:,} at once, us" for each in small) + " |"]
+    lines = ["| small request, CPU | " + " | ".join(f"{each.tasks:,} at once, us" for each in small) + " |"]
     lines.append("|---" * (1 + len(small)) + "|")
     for name in CONTENDERS:
         cells = []

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +16,7 @@ import pandas
 import polars
 import pyarrow
 
+from benchmarks.machine import machine
 from enlighten_async import Coverage, RgmInterval, RgmStats, Series, Window, concat
 
 README = Path(__file__).with_name("README.md")
@@ -133,8 +132,8 @@ def play(fleet: Fleet) -> Round:
 
 def table(rounds: Sequence[Round], rows: int) -> list[str]:
     """Return the figures as Markdown; a ratio is the median of those within a round."""
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {len(rounds)} rounds"
-    lines = [f"{machine}; {rows:,} rows.", "", "| job | ms | million rows/s | ratio |", "|---|---|---|---|"]
+    where = machine(len(rounds))
+    lines = [f"{where}; {rows:,} rows.", "", "| job | ms | million rows/s | ratio |", "|---|---|---|---|"]
     for job in JOBS:
         took = median(each[job] for each in rounds)
         ratio = median(each[job] / each[BASELINE] for each in rounds)

@@ -6,8 +6,6 @@ import argparse
 import asyncio
 import gc
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +16,7 @@ import httpx
 from attrs import evolve
 
 from benchmarks.growth.picture import picture
+from benchmarks.machine import machine
 from benchmarks.ours import PLENTY, Ours
 from benchmarks.payload import GRID, METERS, PHASES, SYSTEM_ID, WEEK, span_until_now, weeks
 from benchmarks.payload import body as answer
@@ -132,7 +131,7 @@ def growth(figures: dict[int, float]) -> float:
 
 def table(figures: Figures) -> list[str]:
     """Return the figures as Markdown."""
-    lines = [f"{os.cpu_count()} cores, Python {platform.python_version()}; microseconds of CPU for each."]
+    lines = [f"{machine(ROUNDS)}; microseconds of CPU for each."]
     for unit, jobs in (("row", list(figures)[:-1]), ("query", list(figures)[-1:])):
         numbers = list(figures[jobs[0]])
         lines += ["", f"| {unit}: among | {' | '.join(f'{each:,}' for each in numbers)} | grows |"]

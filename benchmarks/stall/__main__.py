@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import os
-import platform
 import sys
 import tempfile
 import time
@@ -19,6 +17,7 @@ from typing import Any
 
 from attrs import frozen
 
+from benchmarks.machine import machine
 from benchmarks.ours import PLENTY
 from benchmarks.payload import SYSTEM_ID, WEEK, YEAR, span_until_now
 from benchmarks.server import serving
@@ -173,9 +172,8 @@ async def timed(work: Coroutine[object, object, object]) -> tuple[float, float]:
 
 def table(rounds: Sequence[Round]) -> list[str]:
     """Return the figures as Markdown."""
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {len(rounds)} rounds."
     title = "| job | ms | longest stall, ms, median | of all rounds | of that of plain Python |"
-    lines = [machine, "", title, "|---|---|---|---|---|"]
+    lines = [f"{machine(len(rounds))}.", "", title, "|---|---|---|---|---|"]
     usual = median(each[PYTHON][1] for each in rounds)
     for job in rounds[0]:
         took, stalls = median(each[job][0] for each in rounds), [each[job][1] for each in rounds]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,9 @@ from statistics import median
 
 from attrs import frozen
 
+from benchmarks.machine import machine
 from benchmarks.payload import SYSTEM_ID, WEEK, span_until_now
+from benchmarks.peers import CREDENTIALS
 from benchmarks.server import serving
 
 README = Path(__file__).with_name("README.md")
@@ -39,6 +40,30 @@ async def main():
 
 asyncio.run(main())"""
 )
+
+BY_HAND = """
+import asyncio, json, attrs, cattrs, httpx
+
+@attrs.define
+class Interval:
+    channel: int
+    end_at: int
+    wh_del: float | None
+    curr_w: int | None
+
+@attrs.define
+class Meter:
+    meter_serial_number: str
+    intervals: list[Interval]
+
+async def main():
+    async with httpx.AsyncClient(base_url={url!r}) as client:
+        response = await client.get({path!r}, params={params!r})
+        meters = response.raise_for_status().json()["meter_intervals"]
+        cattrs.structure(meters, list[Meter])
+
+asyncio.run(main())"""
+"""A program of httpx and cattrs that gets the same answer."""
 
 
 @frozen
@@ -71,9 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def programs_of(span: Span) -> Mapping[str, str]:
     """Return the programs by what they do."""
     answer = f"await client.rgm_stats({SYSTEM_ID}, start_at={span.start}, end_at={span.end})"
+    params = {**CREDENTIALS, "start_at": span.start, "end_at": span.end}
+    by_hand = BY_HAND.format(url=span.url, path=f"/systems/{SYSTEM_ID}/rgm_stats", params=params)
     return {
         "nothing": "",
         PEER: "import httpx, cattrs",
+        "the same, a client, and the first answer": by_hand,
         "`import aiohttp, msgspec`": "import aiohttp, msgspec",
         "`import enlighten_async`": "import enlighten_async",
         f"`{IMPORT}`": IMPORT,
@@ -102,8 +130,7 @@ def ratio(rounds: Sequence[Mapping[str, float]], name: str) -> float:
 
 def table(rounds: Sequence[Mapping[str, float]]) -> list[str]:
     """Return the figures as Markdown."""
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {len(rounds)} rounds."
-    lines = [machine, "", "| program | CPU, ms | ratio |", "|---|---|---|"]
+    lines = [f"{machine(len(rounds))}.", "", "| program | CPU, ms | ratio |", "|---|---|---|"]
     for name in rounds[0]:
         took = median(each[name] for each in rounds)
         lines.append(f"| {name} | {took:.0f} | {ratio(rounds, name):.2f} |")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
-import platform
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.machine import machine
 from benchmarks.state import fairness, stored
 from benchmarks.state.places import places
 from benchmarks.state.throughput import (
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.getLogger("enlighten_async").addHandler(logging.NullHandler())
     extent = SMOKE if options.smoke else Extent(rounds=options.rounds)
-    texts = [f"{os.cpu_count()} cores, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}."]
+    texts = [f"{machine()}, SQLite {sqlite3.sqlite_version}."]
     slow = False
     print(texts[0] + "\n", flush=True)
     with places(servers=not options.smoke) as found:
