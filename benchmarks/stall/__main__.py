@@ -80,8 +80,24 @@ IN_THREAD: Mapping[str, Callable[[RgmStats, Written], object]] = MappingProxyTyp
 )
 """What a web backend has a thread do with an answer, beside what any thread costs the others."""
 
-Round = dict[str, tuple[float, float]]
-"""Milliseconds by job: in all, and the longest that another task waited."""
+
+@frozen
+class Stall:
+    """Milliseconds of a job.
+
+    Attributes:
+        took: in all.
+        longest: the longest that another task waited.
+        own: the longest that the event loop itself computed meanwhile, which other work of the machine does
+            not add to.
+    """
+
+    took: float
+    longest: float
+    own: float
+
+
+Round = dict[str, Stall]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write:
         before, _, rest = README.read_text().partition(OPEN)
         README.write_text(f"{before}{OPEN}\n\n{text}\n\n{CLOSE}{rest.partition(CLOSE)[2]}")
-    worst = max(median(each[job][1] for each in rounds) for job in rounds[0])
+    worst = max(median(each[job].longest for each in rounds) for job in rounds[0])
     return int(not options.smoke and worst > MAX_STALL_MS)
 
 
@@ -147,18 +163,19 @@ async def fetch(client: EnlightenClient, queries: int, start: int, end: int) -> 
             pass
 
 
-async def timed(work: Coroutine[object, object, object]) -> tuple[float, float]:
+async def timed(work: Coroutine[object, object, object]) -> Stall:
     """Do something; return how long it took, and the longest that another task waited."""
     gc.collect()
-    longest = 0.0
+    longest = own = 0.0
 
     async def watch() -> None:
-        nonlocal longest
-        last = time.perf_counter()
+        nonlocal longest, own
+        last, last_cpu = time.perf_counter(), time.thread_time()
         while True:
             await asyncio.sleep(0)
-            now = time.perf_counter()
-            longest, last = max(longest, now - last), now
+            now, cpu = time.perf_counter(), time.thread_time()
+            longest, own = max(longest, now - last), max(own, cpu - last_cpu)
+            last, last_cpu = now, cpu
 
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0)
@@ -167,17 +184,18 @@ async def timed(work: Coroutine[object, object, object]) -> tuple[float, float]:
     took = time.perf_counter() - began
     watching.cancel()
     del done  # to give memory back is no part of it
-    return 1000 * took, 1000 * longest
+    return Stall(1000 * took, 1000 * longest, 1000 * own)
 
 
 def table(rounds: Sequence[Round]) -> list[str]:
     """Return the figures as Markdown."""
-    title = "| job | ms | longest stall, ms, median | of all rounds | of that of plain Python |"
-    lines = [f"{machine(len(rounds))}.", "", title, "|---|---|---|---|---|"]
-    usual = median(each[PYTHON][1] for each in rounds)
+    title = "| job | ms | longest stall, ms, median | of all rounds | of plain Python's | own CPU, median |"
+    lines = [f"{machine(len(rounds))}.", "", title, "|---|---|---|---|---|---|"]
+    usual = median(each[PYTHON].longest for each in rounds)
     for job in rounds[0]:
-        took, stalls = median(each[job][0] for each in rounds), [each[job][1] for each in rounds]
-        figures = [median(stalls), max(stalls), median(stalls) / usual]
+        took, stalls = median(each[job].took for each in rounds), [each[job].longest for each in rounds]
+        own = median(each[job].own for each in rounds)
+        figures = [median(stalls), max(stalls), median(stalls) / usual, own]
         lines.append(f"| {job} | {took:.0f} | {' | '.join(f'{each:.1f}' for each in figures)} |")
     return lines
 
