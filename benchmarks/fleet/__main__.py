@@ -19,7 +19,7 @@ from enlighten_async.windows import DAY
 README = Path(__file__).with_name("README.md")
 OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
 START = 20_000.0 * DAY
-DAYS, STEP_S, REPORT_S, LAG_S = 31, 300.0, 900, 1_800.0
+DAYS, STEP_S, REPORT_S, LAG_S = 31, 60.0, 900, 1_800.0
 DAWN_S, LENGTH_S = 6 * 3_600, 12 * 3_600
 OFFSETS = (-28_800, 3_600, 36_000)
 """Local time of three parts of a fleet: America, Europe, Australia."""

@@ -248,7 +248,6 @@ class Follower:
             UsageError: a client is closed.
         """
         await self._plan_day()
-        self._idle = anyio.Event()
         async with anyio.create_task_group() as group:
             for _ in range(WORKERS if self.roster.next_at <= self.now() else 0):
                 group.start_soon(self._work)
@@ -269,8 +268,9 @@ class Follower:
                 await work()
             finally:
                 self._under_way -= 1
-                if not self._under_way:
+                if not self._under_way:  # whoever waits looks again, and goes on where more is due
                     self._idle.set()
+                    self._idle = anyio.Event()
 
     async def _next(self) -> Callable[[], Awaitable[None]] | None:
         """Return the next poll that is due, or a window; `None` once there is none, and none is under way."""
@@ -279,7 +279,7 @@ class Follower:
                 return partial(self._try, ask)
             if (window := self.roster.pop_window(self.now())) is not None:
                 return partial(self._fetch, *window)
-            if not self._under_way or self._idle.is_set():
+            if not self._under_way:
                 break
             with self._systems[0].client._session.clock.move_on_after(SLOW_S):
                 await self._idle.wait()

@@ -201,7 +201,11 @@ def fleet_plan(
     taken = [rate if wanted is None else min(wanted, rate) for rate in rates]
     requests = sum(key.systems * rate for key, rate in zip(used, taken, strict=True))
     systems = sum(key.systems for key in used)
-    delays = [key.systems * mean_delay(rate, daylight) for key, rate in zip(used, taken, strict=True)]
+    even = [daylight >= DAY or (wanted is not None and rate >= wanted) for rate in rates]
+    delays = [
+        key.systems * mean_delay(rate, daylight, even=each)
+        for key, rate, each in zip(used, taken, even, strict=True)
+    ]
     costs = [_cost(key, rate) for key, rate in zip(used, taken, strict=True)]
     history = any(key.history for key in used)
     days = max((key.history_days(rate) for key, rate in zip(used, taken, strict=True)), default=0.0)

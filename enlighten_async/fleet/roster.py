@@ -25,8 +25,10 @@ from enlighten_async.fleet.schedule import (
     Budget,
     Daylight,
     after_report,
+    learned_age,
     learned_lag,
     learned_settling,
+    near_report,
     phase,
     polls_a_day,
     share,
@@ -65,7 +67,9 @@ class Member:
     cellular: bool = False
     """Whether its gateway reports by a cellular modem."""
     lag: float = FIRST_LAG_S
-    """Seconds after which an interval of it can be had."""
+    """Seconds after which an interval of it can be had, whenever it is asked."""
+    age: float = FIRST_LAG_S
+    """Seconds after which an interval of it can just be had."""
     settling: float = 0.0
     """Seconds after which an interval of it has its last value, where that is longer."""
     answered: float = -inf
@@ -114,10 +118,17 @@ class Member:
         most = self.daylight.length / (CELLULAR_REPORT_S if self.seldom else REPORT_S)
         return min(by_rate, 1 if self.barren >= SILENT_POLLS else max(1, int(most)))
 
-    def moments(self, day: float, polls: int, spread: float) -> list[float]:
-        """Return the moments of its polls on a day; after its reports, where those are seldom."""
+    def moments(self, day: float, polls: int, rates: KeyRates) -> list[float]:
+        """Return the moments of its polls on a day, each but the last when an interval can just be had.
+
+        Where its reports are seldom, they are after these.
+        """
+        if not polls:
+            return []
+        own, even = self.moment_phase, polls >= rates.even_from
         lag = max(self.lag, self.settling)
-        found = self.daylight.moments(day, polls, lag, self.moment_phase * spread) if polls else []
+        found = self.daylight.moments(day, polls, lag, own * rates.spread, even=even)
+        found[:-1] = (near_report(each, self.age, own * rates.stagger) for each in found[:-1])
         if self.seldom and self.last_report is not None:
             last = self.last_report
             found = sorted({after_report(each, last, CELLULAR_REPORT_S, REPORT_S) for each in found})
@@ -136,7 +147,9 @@ class Ask(NamedTuple):
     member: int
     """The number of the member."""
     completes: bool
-    """Whether it is the day's last one."""
+    """Whether it completes the day."""
+    last: float = inf
+    """When the day's last poll is due, epoch seconds; one that is made later, after a pause, completes it."""
 
 
 @define(eq=False)
@@ -149,6 +162,10 @@ class KeyRates:
     """Polls of a system today."""
     spread: float
     """Seconds over which the polls of one moment are spread, so that the minutes hold them."""
+    stagger: float = 0.0
+    """Seconds over which those of one quarter of an hour are spread, likewise."""
+    even_from: float = 0.0
+    """Polls of a system in a day from which on the times between them are the same: those of its cadence."""
     closed_until: float = -inf
     """Up to when the key is used up, epoch seconds."""
 
@@ -187,32 +204,36 @@ class Roster:
         first = self.day is None
         self.day = day
         for key, budget in budgets.items():
-            rate, spread = self._rate(key, budget, now)
-            before = self.keys.get(key)
-            total = rate * day_of_month if before is None else before.total
-            closed = -inf if before is None else before.closed_until
-            self.keys[key] = KeyRates(total + rate, rate, spread, closed)
+            rates, before = self._rates(key, budget, now), self.keys.get(key)
+            rates.total += rates.rate * day_of_month if before is None else before.total
+            rates.closed_until = -inf if before is None else before.closed_until
+            self.keys[key] = rates
             if self.backfill is not None:  # those that are left alone may come back: their polls are spared
-                polls = rate * sum(each.key == key and not each.gone for each in self.members)
+                polls = rates.rate * sum(each.key == key and not each.gone for each in self.members)
                 self._backlog(key).begin_day(budget.spare(polls), budget.minute)
         for number in range(len(self.members)):
             self._plan(number, day, now, first=first)
 
-    def _rate(self, key: int, budget: Budget, now: float) -> tuple[float, float]:
-        """Return today's polls of each system of a key, and the seconds over which one moment's spread."""
+    def _rates(self, key: int, budget: Budget, now: float) -> KeyRates:
+        """Return today's rates of a key, without those of the days before."""
         own = [
             each for each in self.members if each.key == key and each.away_until < now + DAY and not each.gone
         ]
         silent = sum(each.is_silent(now) for each in own)
         active = len(own) - silent
         if not active:
-            return 0.0, 0.0
+            return KeyRates(0.0, 0.0, 0.0)
         daylight = sum(each.daylight.length for each in own) / len(own)
         rate = max(0.0, budget.per_day - silent / WEEK) / active
-        rate = min(rate, daylight / REPORT_S)
-        if self.every is not None:
-            rate = min(rate, polls_a_day(max(self.every, REPORT_S), daylight))
-        return rate, budget.seconds_for(active * min(rate, 1.0))
+        wanted = inf if self.every is None else polls_a_day(max(self.every, REPORT_S), daylight)
+        rate = min(rate, daylight / REPORT_S, wanted)
+        return KeyRates(
+            total=rate,
+            rate=rate,
+            spread=budget.seconds_for(active * min(rate, 1.0)),
+            stagger=min(budget.seconds_for(active * rate * REPORT_S / daylight), REPORT_S / 2),
+            even_from=floor(wanted) if wanted < inf else inf,
+        )
 
     def _plan(self, number: int, day: float, now: float, *, first: bool) -> None:
         """Add the moments of a member."""
@@ -224,11 +245,11 @@ class Roster:
         for back in (1, 0) if first else (0,):
             high = rates.total - back * rates.rate
             polls = member.polls(day - back * DAY, share(high - rates.rate, high, member.day_phase))
-            moments = member.moments(day - back * DAY, polls, rates.spread)
+            moments = member.moments(day - back * DAY, polls, rates)
             past += [each for each in moments if each <= now]
             for each in moments:
                 if each > now:
-                    self._push(each, number, completes=each == moments[-1])
+                    self._push(each, number, completes=each == moments[-1], last=moments[-1])
         if past and (not first or member.misses(past[-1]) or self._begins_history(number)):
             self._push(now, number, completes=True)
 
@@ -245,8 +266,8 @@ class Roster:
         if self.day is not None:
             self._plan(number, self.day, now, first=True)
 
-    def _push(self, at: float, number: int, *, completes: bool) -> None:
-        heapq.heappush(self._heap, Ask(at, number, completes))
+    def _push(self, at: float, number: int, *, completes: bool, last: float = inf) -> None:
+        heapq.heappush(self._heap, Ask(at, number, completes, last))
 
     @property
     def next_at(self) -> float:
@@ -293,10 +314,10 @@ class Roster:
             ask = heapq.heappop(self._heap)
             member, closed = self.members[ask.member], self.keys[self.members[ask.member].key].closed_until
             if closed > now:
-                self._push(closed, ask.member, completes=ask.completes)
+                self._push(closed, ask.member, completes=ask.completes, last=ask.last)
             elif member.is_asked(now) and (member.polled < ask.at or member.failures):
                 member.polled = now
-                return ask
+                return ask._replace(completes=ask.completes or ask.last <= now)
         return None
 
     def _backlog(self, key: int) -> Backlog:
@@ -441,6 +462,7 @@ class Roster:
             member.seldom = False
         if answer.news and not member.seldom and member.until is not None:
             member.lag = learned_lag(member.lag, now - member.until)
+            member.age = learned_age(member.age, now - member.until)
         member.last_report = answer.reported
 
     def failed(self, ask: Ask, now: float, *, absent: bool = False) -> None:
@@ -455,12 +477,12 @@ class Roster:
         member.failures += 1
         wait = WEEK * DAY if absent else wait_after_failures(member.failures)
         member.away_until = now + wait
-        self._push(now + wait, ask.member, completes=ask.completes)
+        self._push(now + wait, ask.member, completes=ask.completes, last=ask.last)
 
     def put_back(self, ask: Ask) -> None:
         """Take a poll back that was not made."""
         self.members[ask.member].polled = -inf
-        self._push(ask.at, ask.member, completes=ask.completes)
+        self._push(ask.at, ask.member, completes=ask.completes, last=ask.last)
 
     def close(self, ask: Ask, until: float) -> None:
         """Note that a key is used up; the poll comes back when it is open again.

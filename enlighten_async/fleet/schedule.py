@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
-from math import ceil, floor, inf, pi, sin
+from math import ceil, cos, floor, inf, pi, sin
 from typing import Final
 
 from attrs import frozen
@@ -121,7 +122,9 @@ def affordable_every(rate: float, daylight: float = MEAN_DAYLIGHT_S) -> float:
     return daylight / rate
 
 
-def mean_delay(rate: float, daylight: float = MEAN_DAYLIGHT_S, lag: float = FIRST_LAG_S) -> float:
+def mean_delay(
+    rate: float, daylight: float = MEAN_DAYLIGHT_S, lag: float = FIRST_LAG_S, *, even: bool = True
+) -> float:
     """Return how long after the energy a system's polls bring it, seconds; each Wh counts the same.
 
     By a clear day: the power rises and falls as half a wave.
@@ -130,21 +133,62 @@ def mean_delay(rate: float, daylight: float = MEAN_DAYLIGHT_S, lag: float = FIRS
         rate: polls of a system in a day.
         daylight: seconds in which it produces.
         lag: seconds after which an interval can be had.
+        even: whether the polls of a day are as far from one another; see `parts_of_daylight`.
     """
     if rate <= 0:
         return inf
     if rate < 1:
-        return _within_day(1) * daylight + (1 / rate - 1) / 2 * DAY + lag
+        return _within_day(1, even=True) * daylight + (1 / rate - 1) / 2 * DAY + lag
     whole = floor(min(rate, DAY / REPORT_S))
     part = min(rate - whole, 1.0)
-    return ((1 - part) * _within_day(whole) + part * _within_day(whole + 1)) * daylight + lag
+    waits = [_within_day(polls, even=even) for polls in (whole, whole + 1)]
+    return ((1 - part) * waits[0] + part * waits[1]) * daylight + lag
 
 
-def _within_day(polls: int, steps: int = 960) -> float:
-    """Return the mean time from the energy to the next of so many even polls, as a part of the daylight."""
-    places = [(step + 0.5) / steps for step in range(steps)]
-    waits = (sin(pi * x) * (ceil(polls * x) / polls - x) for x in places)
-    return sum(waits) / sum(sin(pi * x) for x in places)
+def _within_day(polls: int, *, even: bool) -> float:
+    """Return the mean time from the energy to the next of a day's polls, as a part of the daylight."""
+    parts = parts_of_daylight(polls, even=even)
+    pieces = pairwise((0.0, *parts))
+    return sum(to * (_energy(to) - _energy(start)) for start, to in pieces) - 0.5
+
+
+def _energy(x: float) -> float:
+    """Return the part of a clear day's energy up to a part of its daylight."""
+    return (1 - cos(pi * x)) / 2
+
+
+@lru_cache(maxsize=128)
+def parts_of_daylight(polls: int, *, even: bool) -> tuple[float, ...]:
+    """Return the moments of so many polls of a day, as parts of its daylight; the last one is its end.
+
+    Where they need not be even, they are close to one another at noon: a Wh then waits no longer than one of
+    the morning, so that by a clear day the mean delay of all is the least.
+
+    Args:
+        polls: how many.
+        even: whether the times between them are the same.
+    """
+    if even or polls < 2:
+        return tuple((n + 1) / polls for n in range(polls))
+    low, high = 0.0, 1.0
+    for _ in range(60):  # the first decides on all others: a later first one on later ones
+        first = (low + high) / 2
+        reached = _parts_from(first, polls)
+        low, high = (first, high) if reached is not None and reached[-1] < 1 else (low, first)
+    found = _parts_from(low, polls)
+    return (*(found or ())[:-1], 1.0)
+
+
+def _parts_from(first: float, polls: int) -> list[float] | None:
+    """Return moments of which none can be moved to make the mean delay less; `None`: they pass the end."""
+    parts = [0.0, first]
+    while len(parts) <= polls:
+        before, last = parts[-2:]
+        power = pi / 2 * sin(pi * last)
+        if last >= 1 or power <= 0:
+            return None
+        parts.append(last + (_energy(last) - _energy(before)) / power)
+    return parts[1:]
 
 
 def phase(system_id: int, use: str = "day") -> float:
@@ -176,7 +220,7 @@ class Daylight:
     """The time of a day in which a system produces; all day for a series that never rests."""
 
     dawn: float
-    """Its begin, seconds after midnight UTC; below 86,400."""
+    """Its begin, seconds after midnight UTC; below 0, or above 86,400, where it has moved past midnight."""
     length: float
     """Its length, seconds."""
 
@@ -208,21 +252,23 @@ class Daylight:
         begin = (first - grid - self.dawn + DAY / 2) % DAY - DAY / 2  # after the known dawn
         end = begin + last - first + grid
         begin, end = min(begin, DRIFT_S), max(end, self.length - DRIFT_S)
-        return Daylight((self.dawn + begin) % DAY, min(end - begin, DAY))
+        return Daylight(self.dawn + begin, min(end - begin, DAY))
 
-    def moments(self, day: float, polls: int, lag: float, spread: float) -> list[float]:
+    def moments(self, day: float, polls: int, lag: float, spread: float, *, even: bool = True) -> list[float]:
         """Return the moments (epoch seconds) of so many polls of the daylight that begins on a UTC day.
 
-        They are at its even parts; the last one completes it.
+        They are at parts of it; the last one completes it.
 
         Args:
             day: midnight UTC, epoch seconds.
             polls: how many.
             lag: seconds after which an interval can be had.
             spread: seconds by which this system is asked later than others.
+            even: whether the times between them are the same; see `parts_of_daylight`.
         """
         begin = day + self.dawn + lag + spread
-        return [begin + self.length * (n + 1) / polls for n in range(polls)]
+        parts = parts_of_daylight(polls, even=even or self.length >= DAY)
+        return [begin + self.length * part for part in parts]
 
 
 def _whole_days(ends: Sequence[int], values: Sequence[float], until: float) -> Iterator[tuple[int, int]]:
@@ -250,6 +296,29 @@ def after_report(moment: float, last_report: float, every: float, lag: float) ->
     """
     reports = max(0, ceil((moment - lag - last_report) / every))
     return max(moment, last_report + reports * every + lag)
+
+
+def near_report(moment: float, age: float, stagger: float) -> float:
+    """Return a moment near this one at which an interval can just be had.
+
+    Args:
+        moment: when it would be asked, epoch seconds.
+        age: seconds after its end at which an interval can be had.
+        stagger: seconds by which this system is asked later than others, so that the minutes hold them.
+    """
+    return ceil((moment - age) / REPORT_S - 0.5) * REPORT_S + age + stagger
+
+
+def learned_age(age: float, sample: float) -> float:
+    """Return the seconds after its end at which an interval can just be had, by one more poll.
+
+    Args:
+        age: what was known.
+        sample: seconds from the newest interval to the poll that brought it.
+    """
+    if not 0 <= sample <= MAX_LAG_S:
+        return age
+    return age + REPORT_S / 8 if sample >= age + REPORT_S else min(sample, age)
 
 
 def learned_lag(lag: float, sample: float) -> float:

@@ -49,7 +49,7 @@ class Stamped:
 
 async def written(faults: Sequence[Fault] = (), revoked: str | None = None) -> Stamped:
     """Return when the rows of three accounts were written, where one system, or one account, is bad."""
-    world = World(now=START, systems=4, users=3, latency=REQUEST_S)
+    world = World(now=START, systems=8, users=3, latency=REQUEST_S)
     world.emulator.faults += faults
     sink, accounts = Stamped(world), world.emulator.users
     async with world.v4(plan=Plan(minute=60, month=100_000), interval_cache=MemoryCache()) as client:
@@ -74,7 +74,7 @@ def later(healthy: Stamped, other: Stamped, without: set[int]) -> tuple[float, f
     return max(asked), sorted(rows)[int(0.98 * len(rows))]
 
 
-SERVICE = Emulator(systems=4, users=3)
+SERVICE = Emulator(systems=8, users=3)
 BAD = [each.system_id for each in SERVICE.truth.systems() if each.meters][3]
 PATH = f"/{BAD}/rgm_stats"
 OFTEN = {"times": inf, "path": PATH}
@@ -88,14 +88,14 @@ OFTEN = {"times": inf, "path": PATH}
         pytest.param(Fault(status=403, body="{}", **OFTEN), 2, id="403", marks=pytest.mark.slow),
         pytest.param(Fault(status=200, body="<html>", **OFTEN), 10, id="page", marks=pytest.mark.slow),
         pytest.param(Fault(dropped=True, **OFTEN), 10, id="reset", marks=pytest.mark.slow),
-        pytest.param(Fault(delay=20, **OFTEN), 21, id="slow", marks=pytest.mark.slow),
-        pytest.param(Fault(delay=inf, **OFTEN), 95, id="silence"),  # up to three attempts of 30 s
+        pytest.param(Fault(delay=25, **OFTEN), 26, id="slow"),
+        pytest.param(Fault(delay=inf, **OFTEN), 95, id="silence", marks=pytest.mark.slow),
     ],
 )
 async def test_a_bad_system_delays_no_other(fault: Fault, own: float) -> None:
     """The others are asked when they were; their rows are written when the bad one's request is over."""
     asked, rows = later(await written(), await written([fault]), {BAD})
-    assert asked <= SLOW_S + 2 * REQUEST_S
+    assert asked <= SLOW_S + 4 * REQUEST_S
     assert rows <= own
 
 
@@ -105,7 +105,7 @@ async def test_a_revoked_account_delays_no_other() -> None:
     own = {each.system_id for each in SERVICE.truth.systems(account)}
     healthy, other = await written(), await written(revoked=account)
     asked, rows = later(healthy, other, own)
-    assert asked <= 2 * REQUEST_S
+    assert asked <= 4 * REQUEST_S  # the order of polls that are due at one moment may differ
     assert rows <= 2 * REQUEST_S
     assert sum(len(other.asked(system)) for system in own) <= len(own)
     assert not own & set(other.rows)

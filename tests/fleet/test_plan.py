@@ -67,7 +67,7 @@ def test_a_plan_is_told_in_a_line() -> None:
     """With the cadence that it carries."""
     assert str(planned(5_000, PARTNER, timedelta(minutes=15))) == (
         "5,000 systems every 75.8 min (every 15 min does not fit): 47,500 requests a day, "
-        "rows 68 min old on average, 7,075.00 USD a month"
+        "rows 65 min old on average, 7,075.00 USD a month"
     )
     assert str(planned(40, Plan(minute=10, month=1_000), None)).startswith("40 systems every 30.3 h: 32 req")
     empty = fleet_plan([KeyShare(3, Budget(0, 3, 10), PARTNER)], HOUR)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf
 
 import pytest
 
-from enlighten_async.fleet.roster import LAST_OVERLAP_S, OVERLAP_S, Answered, Ask, Member, Roster
-from enlighten_async.fleet.schedule import HOUR, LONGEST_S, Budget
+from enlighten_async.fleet.roster import LAST_OVERLAP_S, OVERLAP_S, Answered, Ask, KeyRates, Member, Roster
+from enlighten_async.fleet.schedule import FIRST_LAG_S, HOUR, LONGEST_S, REPORT_S, Budget
 from enlighten_async.windows import DAY
 
 DAY_0 = 20_000.0 * DAY
@@ -24,6 +25,14 @@ def asked(roster: Roster, now: float) -> list[Ask]:
     found = []
     while (ask := roster.pop(now)) is not None:
         found.append(ask)
+    return found
+
+
+def asked_each(roster: Roster) -> list[Ask]:
+    """Return the polls of a day, each made when it is due."""
+    found: list[Ask] = []
+    while roster.next_at < DAY_0 + 2 * DAY:
+        found += asked(roster, roster.next_at)
     return found
 
 
@@ -53,6 +62,65 @@ def test_who_comes_late_polls_once_for_all_that_was_due() -> None:
     roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
     polls = asked(roster, DAY_0 + 15 * HOUR)
     assert len(polls) == len({ask.member for ask in polls}) == 50
+
+
+def test_a_poll_that_is_made_after_the_end_of_the_day_completes_it() -> None:
+    """Though it was due before: of several the first is made, and no other."""
+    roster = roster_of(20, until=DAY_0)
+    roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
+    polls = asked(roster, DAY_0 + DAY - 1)
+    assert len(polls) == 20
+    assert all(ask.completes for ask in polls)
+    assert roster.next_at == inf
+
+
+def test_what_is_put_back_still_completes_the_day() -> None:
+    """After its end, and not before."""
+    roster = roster_of(1, until=DAY_0)
+    roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
+    now = DAY_0 + 15 * HOUR
+    ask = roster.pop(now)
+    assert ask is not None
+    assert not ask.completes
+    roster.put_back(ask)
+    again = roster.pop(DAY_0 + DAY - 1)
+    assert again is not None
+    assert again.completes
+
+
+def test_as_fresh_as_possible_means_close_polls_at_noon_when_intervals_can_just_be_had() -> None:
+    """With a cadence they are as far apart as it says."""
+    fresh, paced = roster_of(1, None, until=DAY_0), roster_of(1, 2 * HOUR, until=DAY_0)
+    for roster in (fresh, paced):
+        roster.begin_day(DAY_0, DAY_0, {0: Budget(8.5 * 30 / 0.95, 30, 1_000)}, 3)
+    moments = [ask.at for ask in asked_each(fresh)]
+    assert 8 <= len(moments) <= 9
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    assert gaps[len(gaps) // 2] < gaps[0]
+    assert gaps[len(gaps) // 2] < gaps[-1]
+    stagger = fresh.members[0].moment_phase * fresh.keys[0].stagger
+    assert all((each - FIRST_LAG_S - stagger) % REPORT_S < 1e-3 for each in moments[:-1])
+    even = [later - earlier for earlier, later in pairwise(ask.at for ask in asked_each(paced))]
+    assert max(even) - min(even) <= REPORT_S
+
+
+@pytest.mark.parametrize("drift", [-120, 120])
+def test_a_dawn_that_moves_past_midnight_utc_costs_and_skips_no_poll(drift: int) -> None:
+    """One a day, in spring and in autumn."""
+    roster = roster_of(1, DAY, until=DAY_0)
+    member, found = roster.members[0], list[float]()
+    for day in range(20):
+        midnight = DAY_0 + day * DAY
+        known = midnight + drift * (day - 10)  # at midnight on the tenth day
+        rows = [(known + n * 900, float(0 < n <= 48)) for n in range(-60, 96)]
+        ends, values = [int(end) for end, _ in rows], [value for _, value in rows]
+        member.daylight = member.daylight.learned(ends, values, float(ends[-1]), 900)
+        roster.begin_day(midnight, midnight, AMPLE, 3)
+        while roster.next_at < midnight + DAY:
+            found += [ask.at for ask in asked(roster, roster.next_at)]
+    gaps = [later - earlier for earlier, later in pairwise(found)]
+    assert max(gaps[2:]) < 1.1 * DAY
+    assert min(gaps[2:]) > 0.9 * DAY
 
 
 def test_a_poll_asks_again_for_what_may_be_late() -> None:
@@ -123,7 +191,7 @@ def test_a_cellular_gateway_is_asked_after_its_reports() -> None:
     told = Answered(now - 4 * HOUR, news=True, reported=now - 4 * HOUR)
     roster.answered(Ask(now, 0, completes=False), now, told)
     assert member.seldom
-    moments = member.moments(DAY_0, member.polls(DAY_0, 8), 0)
+    moments = member.moments(DAY_0, member.polls(DAY_0, 8), KeyRates(8, 8, 0))
     assert all((each - 900 - (now - 4 * HOUR)) % (6 * HOUR) < 1 for each in moments)
     roster.answered(Ask(now, 0, completes=False), now + HOUR, Answered(now, news=True, reported=now))
     assert not member.seldom

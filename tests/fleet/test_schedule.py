@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate, pairwise
-from math import inf, nan
+from math import cos, inf, nan, pi
 from statistics import fmean
 
 import pytest
@@ -19,9 +19,12 @@ from enlighten_async.fleet.schedule import (
     Daylight,
     affordable_every,
     after_report,
+    learned_age,
     learned_lag,
     learned_settling,
     mean_delay,
+    near_report,
+    parts_of_daylight,
     phase,
     polls_a_day,
     share,
@@ -195,7 +198,7 @@ def test_daylight_stays_within_a_day(dawn: int, length: int, known: int) -> None
     ends = list(range(start - 4 * HOUR, start + length + 4 * HOUR, 900))
     values = [50.0 if start < end <= start + length else 0.0 for end in ends]
     learned = Daylight(known, 12 * HOUR).learned(ends, values, ends[-1], 900)
-    assert 0 <= learned.dawn < DAY
+    assert abs(learned.dawn - known) <= DAY / 2
     assert 0 < learned.length <= DAY
 
 
@@ -246,3 +249,53 @@ def test_it_is_learned_when_an_interval_has_settled(known: float, late: list[int
 def test_a_system_that_fails_waits_alone(failures: int, seconds: float) -> None:
     """Twice as long each time, a day at the most."""
     assert wait_after_failures(failures) == seconds
+
+
+@given(st.integers(1, 48), st.booleans())
+def test_the_parts_of_a_day_ascend_to_its_end(polls: int, even: bool) -> None:
+    """So many, whatever their distances."""
+    parts = parts_of_daylight(polls, even=even)
+    assert len(parts) == polls
+    assert all(one < two for one, two in pairwise((0.0, *parts)))
+    assert parts[-1] == 1
+
+
+@given(st.integers(2, 30), st.data())
+def test_no_other_parts_of_a_day_have_a_smaller_mean_delay(polls: int, data: st.DataObject) -> None:
+    """By a clear day; a tenth less than even ones."""
+
+    def delay(parts: tuple[float, ...]) -> float:
+        ends = (0.0, *parts)
+        return sum(two * (cos(pi * one) - cos(pi * two)) for one, two in pairwise(ends))
+
+    best = parts_of_daylight(polls, even=False)
+    moved = data.draw(st.lists(st.floats(-0.01, 0.01), min_size=polls - 1, max_size=polls - 1))
+    other = (*sorted(min(max(a + b, 0), 1) for a, b in zip(best, moved, strict=False)), 1.0)
+    assert delay(best) <= delay(other) + 1e-9
+    assert mean_delay(polls, lag=0, even=False) < mean_delay(polls, lag=0)
+
+
+@pytest.mark.parametrize(
+    ("moment", "age", "stagger", "found"),
+    [
+        (9_000, 0, 0, 9_000),
+        (9_449, 0, 0, 9_000),
+        (9_451, 0, 0, 9_900),
+        (9_000, 300, 0, 9_300),
+        (9_000, 0, 60, 9_060),
+    ],
+)
+def test_a_poll_is_made_when_an_interval_can_just_be_had(
+    moment: float, age: float, stagger: float, found: float
+) -> None:
+    """At the nearest such moment."""
+    assert near_report(moment, age, stagger) == found
+
+
+@pytest.mark.parametrize(
+    ("sample", "learned"),
+    [(600, 600), (1_800, 1_800), (2_699, 1_800), (2_700, 1_912.5), (-5, 1_800), (9_000, 1_800)],
+)
+def test_the_age_of_the_newest_interval_is_learned(sample: float, learned: float) -> None:
+    """What came earlier is believed at once; what was missed makes it grow by a few minutes."""
+    assert learned_age(1_800, sample) == learned
