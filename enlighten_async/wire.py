@@ -145,7 +145,7 @@ class Request(Generic[P]):
     """Makes its response one that is cached as it is: see `ReplyKey`."""
 
     doubt: str = ""
-    """Why it is sent only if the caller limits the requests by number; empty if it is sent anyway."""
+    """Why it is not sent, as the service contradicts itself; empty if it is."""
 
     @property
     def reply_key(self) -> ReplyKey[P] | None:

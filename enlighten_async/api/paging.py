@@ -21,7 +21,7 @@ I_co = TypeVar("I_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
 
 MAX_PAGES = 100
-"""Pages that are followed without `max_requests`, where the service does not count what they list."""
+"""Pages that are followed where the service does not count what they list."""
 
 MAX_COUNTED_PAGES = 1_000
 """The same where it does, and no more are needed: a greater count is not believed."""
@@ -52,7 +52,7 @@ class Pages(ABC, Generic[P, C]):
 
     None of the service's rules for the last page can be trusted alone: totals and cursors have been seen to
     go on for ever. So pages are followed only while they list something that no page before has listed, and
-    those beyond a number only if the caller allows so many requests.
+    no more of them than any list has.
     """
 
     @abstractmethod
@@ -95,7 +95,7 @@ class Pages(ABC, Generic[P, C]):
         return None
 
     def _most_pages(self, first: P) -> int:
-        """Return how many pages are followed, by the first part, without the caller's leave."""
+        """Return how many pages are followed, by the first part."""
         pages = math.ceil((self.counted(first) or 0) / max(1, len(self.listed(first))))
         return max(MAX_PAGES, pages + SPARE_PAGES) if pages <= MAX_COUNTED_PAGES else MAX_PAGES
 
@@ -121,7 +121,10 @@ class Pages(ABC, Generic[P, C]):
 
 def _doubted(requests: Generator[Request[P], P, R], pages: int) -> Generator[Request[P], P, R]:
     """Ask for a page of a list that has not ended after so many."""
-    doubt = f"this list has not ended after {pages} pages: if it is that long, give max_requests"
+    doubt = (
+        f"this list has not ended after {pages} pages, more than any has: what came is in .partial; "
+        "of systems, ask for some of them, by a filter"
+    )
     part: Any = None
     while True:
         try:

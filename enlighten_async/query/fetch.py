@@ -471,7 +471,7 @@ class Fetcher:
         return max(0.0, deadline - self.session.clock.monotonic())
 
     def _check_allowed(self, allowed: int | None, doubt: str) -> None:
-        if allowed is None:
+        if allowed is None or doubt:
             raise BudgetExceeded(doubt)
         if allowed == 0:
             why = "max_requests=0" if self.options.max_requests == 0 else "max_wait=0"

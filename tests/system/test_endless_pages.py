@@ -110,19 +110,22 @@ def client_of(version: str, service: Endless, **options: Any) -> EnlightenClient
     return world.client(transport=transport, base_url="http://127.0.0.1:9/api/v2", **options)
 
 
+@pytest.mark.parametrize("allowed", [None, 3000])
 @pytest.mark.parametrize(("version", "call", "make"), ENDLESS.values(), ids=ENDLESS)
-async def test_pages_without_end_are_given_up(version: str, call: Call, make: Callable[[int], Any]) -> None:
-    """What came is kept, and counted; `max_requests` is what follows a list for longer."""
+async def test_pages_without_end_are_given_up(
+    version: str, call: Call, make: Callable[[int], Any], allowed: int | None
+) -> None:
+    """What came is kept, and counted; also where more requests are allowed, and where fewer are."""
     service = Endless(make)
-    with pytest.raises(BudgetExceeded, match=r"not ended after 100 pages.*max_requests") as caught:
-        await call(client_of(version, service))
+    with pytest.raises(BudgetExceeded, match=r"not ended after 100 pages") as caught:
+        await call(client_of(version, service).with_options(max_requests=allowed))
     assert service.requests == caught.value.receipt.sent == MAX_PAGES
     partial = caught.value.partial
     assert not getattr(partial, "coverage", partial).complete
     service = Endless(make)
-    with pytest.raises(BudgetExceeded, match="max_requests=103"):
-        await call(client_of(version, service).with_options(max_requests=103))
-    assert service.requests == 103
+    with pytest.raises(BudgetExceeded, match="max_requests=30"):
+        await call(client_of(version, service).with_options(max_requests=30))
+    assert service.requests == 30
 
 
 async def test_a_stream_of_them_ends_likewise() -> None:
