@@ -61,7 +61,7 @@ def change_of(
         edge = min(max(int(until), window.start), window.end)
         before, after = Window(window.start, edge), Window(edge, window.end)
         earlier = [each._slice(before) for each in (changes.new, changes.corrected)]
-        parts = [*earlier, answer._slice(after)]
+        parts = [*changes.unwritten, *earlier, answer._slice(after)]
     corrected = sum(len(each.intervals) for each in parts[:-1])
     rows = _in_order(concatenated([each.intervals for each in parts]))
     if not rows and until is not None and held <= until:

@@ -309,9 +309,11 @@ class Follower:
         start, end = self.roster.window(ask, self.now())
         view = system.client.with_options(max_age=0 if ask.completes else FRESH_S)
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
-        changes = await query.changes()
+        before = member.until
+        looks = ask.completes or member.answered == -inf  # for what was cached and never written
+        changes = await query.changes(written=as_datetime(before) if looks and before is not None else None)
         self._spent += changes.answer.receipt.sent
-        now, before = self.now(), member.until
+        now = self.now()
         held = held_until(changes.answer, before)
         change = change_of(changes, before, held, system.account, self._series)
         daylight = member.daylight if self._rests else None

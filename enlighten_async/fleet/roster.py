@@ -73,7 +73,7 @@ class Member:
     settling: float = 0.0
     """Seconds after which an interval of it has its last value, where that is longer."""
     answered: float = -inf
-    """When its last answer came, epoch seconds."""
+    """When its last answer came to this process, epoch seconds."""
     last_report: float | None = None
     """When it last reported, epoch seconds."""
     seldom: bool = False
@@ -262,7 +262,7 @@ class Roster:
             now: the time, epoch seconds.
         """
         member = self.members[number]
-        member.held, member.until = True, until
+        member.held, member.until, member.answered = True, until, -inf
         if self.day is not None:
             self._plan(number, self.day, now, first=True)
 

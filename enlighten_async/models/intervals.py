@@ -233,6 +233,10 @@ class Changes(Generic[S_co]):
     """The answer with those of its rows alone that were not cached."""
     corrected: S_co
     """The answer with those of its rows alone that were cached with other values."""
+    unwritten: tuple[S_co, ...] = ()
+    """Earlier answers, cut to what is before this one's range, that were cached and not written; in order of
+    time.
+    """
 
 
 @frozen

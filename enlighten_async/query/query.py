@@ -64,6 +64,11 @@ PASSING_ERRORS = (
 )
 """Errors that say nothing about the owner, the system or the call: a cached answer may stand for them."""
 
+UNWRITTEN_S = 5 * DAY
+"""Seconds up to the end of a range in which answers are looked for that were cached and not written."""
+UNWRITTEN_FROM_S = 900
+"""Seconds beyond what is written that such an answer knew of at the least: until the next report."""
+
 logger = logging.getLogger("enlighten_async")
 
 
@@ -135,6 +140,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._answer: T_co | None = None
         self._error: EnlightenError | None = None
         self._cached_before: list[Any] | None = None  # where changes are asked for
+        self._written: float | None = None  # and told up to when they are written
+        self._unwritten: list[Any] = []
 
     def __repr__(self) -> str:
         asked = self._plan.question(self._session.clock.now())
@@ -262,13 +269,18 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         await self._session.limiter.refresh()
         return await self._price(await self._lay_out(await self._known_time_zone()))
 
-    async def changes(self) -> Changes[T_co]:
+    async def changes(self, *, written: datetime | None = None) -> Changes[T_co]:
         """Run the query, and return what its answer changed against what was cached when it began.
 
         For the endpoints that answer in intervals, of a client that caches. It is asked in place of awaiting
         the query, and fails as that does: what had arrived is cached by then, and no later call tells it as
         new. So whoever writes rows elsewhere keeps up to when they are written there, and asks from there on.
         Rows that the service no longer has are not told.
+
+        Args:
+            written: up to when they are written there (aware). An answer that was cached and knew of more was
+                not, as whoever had asked for it was killed before, say: its rows count as not cached, and
+                those of the five days before are `unwritten`. `None`: all that is cached is written.
 
         Raises:
             InputError: it is of another endpoint, or nothing is cached.
@@ -282,20 +294,33 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             raise InputError(NOTHING_CACHED)
         if self._streamed or self._over or self._runner is not None:
             raise UsageError("this query is in use already: call the client's method again for a new one")
-        self._cached_before = []
+        self._cached_before, self._written = [], None if written is None else written.timestamp()
         answer = await self._run()
         compare = partial(cast("SeriesResult", answer)._changed, self._cached_before)
         new, corrected = await in_thread(compare)  # a year of rows takes a second
-        return Changes(answer, cast("T_co", new), cast("T_co", corrected))
+        return Changes(answer, cast("T_co", new), cast("T_co", corrected), tuple(self._unwritten))
 
     async def _note_cached(self, runner: Runner) -> None:
         """Note what is cached of the range."""
         cache, series, now = self._session.cache, self._plan.series, int(self._session.limiter.now())
         # Where the range is left to the service, it is the system's own today.
         window = runner.layout.window or Window(now - 2 * DAY, now + DAY)
-        if cache is not None and series is not None:
-            found = await cache.get(self._options.scope, series, window)
-            self._cached_before = [each.part for each in found]
+        if cache is None or series is None:
+            return
+        start = window.start if self._written is None else min(window.start, window.end - UNWRITTEN_S)
+        found = await cache.get(self._options.scope, series, Window(start, window.end))
+        written = [each for each in found if not self._is_unwritten(each.span)]
+        self._cached_before = [each.part for each in written if each.window.end > window.start]
+        self._unwritten = [
+            each.cut(Window(each.window.start, min(each.window.end, window.start))).part
+            for each in found
+            if self._is_unwritten(each.span) and each.window.start < window.start
+        ]
+
+    def _is_unwritten(self, span: CachedSpan) -> bool:
+        """Tell whether an answer knew of more than what is written."""
+        told = span.reported_until
+        return self._written is not None and told is not None and told >= self._written + UNWRITTEN_FROM_S
 
     async def _run(self) -> T_co:
         """Run to the end, once; whoever comes meanwhile waits for the same answer."""

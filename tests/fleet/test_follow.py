@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from math import inf
 from pathlib import Path
@@ -271,6 +271,45 @@ async def test_a_cancelled_run_has_written_what_it_paid_for() -> None:
             await Fleet(client, "rgm_stats", every=HOURLY).run(kept)
     answered = [each for each in world.emulator.log if "rgm_stats" in each.path and each.status == 200]
     assert 0 < len({change.system_id for change in kept.changes}) <= len(answered) < 20
+
+
+class KilledError(Exception):
+    """The process is killed here."""
+
+
+class Mortal(Kept):
+    """A sink whose process is killed again and again before it writes what is cached."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.until: dict[int, Any] = {}
+        self.kills = self.writes = 0
+
+    async def cursors(self, series: str) -> dict[int, Any]:
+        """Return up to when systems are held."""
+        return dict(self.until)
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Keep the rows, or not."""
+        self.writes += 1
+        if self.writes % 3 == 0:
+            self.kills += 1
+            raise KilledError
+        await super().write(changes)
+        self.until |= {change.system_id: change.until for change in changes}
+
+
+async def test_corrections_that_were_cached_and_not_written_come_after_a_restart() -> None:
+    """At no request more than without them."""
+    world = World(now=START, systems=6, users=1, drifts={Drift.LATE_DAYS})
+    kept = Mortal()
+    async with client_of(world) as client:
+        while world.clock.now() < START + 9 * DAY:
+            with suppress(KilledError):
+                left = START + 9 * DAY - world.clock.now()
+                await run_for(world, Fleet(client, "rgm_stats", every=6 * HOURLY), kept, left / DAY)
+    assert kept.kills > 20
+    assert wrong_rows(world, kept, START, START + 4 * DAY) == (0, 0)
 
 
 @pytest.mark.slow
