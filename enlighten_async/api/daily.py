@@ -279,8 +279,8 @@ class DailyPlan(OneRequestPlan[L]):
         An empty list may mean that there is no meter, but for the production, which each system in operation
         has.
         """
-        start, last = part.start_date or self.days.start_date, self.days.end_date
-        if start is None or last is None:
+        start, last = part.start_date or self.days.start_date, self.days.end_date or date.max
+        if start is None:
             return False
         began = part.meta.operational_at if part.meta else None
         later = began is not None and began.date() > last

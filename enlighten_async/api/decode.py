@@ -364,6 +364,12 @@ def _any_json(body: bytes) -> object:
     return found
 
 
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+
+_SURROGATES = re.compile(f"({_HIGH}{_LOW})|{_HIGH}|{_LOW}")
+"""A character that JSON writes in two halves, or one half without the other."""
+
+
 def _read_leniently(body: bytes) -> object:
     """Return JSON with characters or numbers that cannot be read, or of UTF-16; `None` for what is none.
 
@@ -374,7 +380,7 @@ def _read_leniently(body: bytes) -> object:
         return None
     text = body.decode(json.detect_encoding(body), "replace")
     try:
-        found: object = json.loads(text)
+        found: object = json.loads(_SURROGATES.sub(lambda found: found[1] or r"\ufffd", text))
     except (ValueError, RecursionError):
         return None
     logger.warning(

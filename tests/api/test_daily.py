@@ -175,6 +175,20 @@ def test_a_list_that_ends_before_the_last_report_was_cut(
 
 
 @both
+@pytest.mark.parametrize(
+    ("reported", "complete"), [(0, False), (46, False), (47, False), (55, True), (None, True)]
+)
+def test_a_list_without_an_end_is_cut_likewise(lifetime: Any, reported: int | None, complete: bool) -> None:
+    """By default it ends by the last day that was reported: one that ends before is not complete."""
+    name = "production" if lifetime is energy_lifetime else "consumption"
+    moment = None if reported is None else DATE - reported * 86_400
+    meta = {"last_report_at": moment, "last_energy_at": moment, "operational_at": DATE - 900 * 86_400}
+    body = {"system_id": 7, "start_date": str(CUT_FROM), name: [5] * 6, "meta": meta}
+    got = told(lifetime(7, start_date=CUT_FROM), body)
+    assert (len(got), got.coverage.complete, bool(got.notes)) == (6, complete, not complete)
+
+
+@both
 def test_an_empty_list_is_cut_only_of_what_each_system_has(lifetime: Any) -> None:
     """It produces; it need not have a meter of its consumption."""
     name = "production" if lifetime is energy_lifetime else "consumption"

@@ -218,3 +218,19 @@ async def test_events_of_chargers_beyond_an_odd_one_are_asked_for_once() -> None
 
     answer = await World().v4(transport=httpx.MockTransport(serve)).ev_charger_events(7)
     assert (len(answer), answer.complete, asked) == (1, False, ["0"])
+
+
+@pytest.mark.parametrize("half", ["\ud800", "\ud83d\ude00\ud800"])
+async def test_half_a_character_costs_itself_alone(half: str) -> None:
+    """JSON can write it, no text can hold it: in place of it stands the character for that."""
+    world, service, client = await opened("v2")
+    fresh = client.with_options(max_age=0)
+    await client.rgm_stats(world.system, **world.days(0.05))
+    true = service.given = service.true
+    whole = await fresh.rgm_stats(world.system, **world.days(0.05))
+    service.given = replaced(true, ("meta", "status"), half)
+    got = await fresh.rgm_stats(world.system, **world.days(0.05))
+    assert (got.intervals, got.meta.status[-1]) == (whole.intervals, "\ufffd")
+    service.given = {"systems": [{"system_id": 7, "system_name": half}]}
+    systems = await client.systems()
+    assert systems[0].system_name == half.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
