@@ -222,8 +222,7 @@ class Fleet:
         """Tell whether the sink has the history of all systems, those that others poll too."""
         if follower.windows_left(here=True):
             return False
-        if follower.windows_left():
-            follower.look(await Cursors.of(sink.sink, self._series, self._backfill))
+        follower.look_at_histories(await Cursors.of(sink.sink, self._series, self._backfill))
         return not follower.windows_left()
 
     async def _write(self, sink: Keeper, changes: Sequence[Change]) -> None:

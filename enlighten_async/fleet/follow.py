@@ -36,6 +36,9 @@ BATCH: Final = 100
 SLOW_S: Final = 5.0
 """Seconds after which a poll that is under way is not waited for: others are made when they are due."""
 
+HISTORY_BATCH: Final = 32
+"""Changes that are ready from which on no window of history is asked for: polls are written soon."""
+
 LIST_SHARE: Final = 0.01
 """The part of a day's polls that asking for the lists of systems may cost."""
 
@@ -121,8 +124,7 @@ class Follower:
         self._discover, self._listed = discover, now
         members = [_member(each, now, since.until.get(each.system_id), rests=rests) for each in systems]
         self.backfill, self.roster = backfill, Roster(members, every, backfill)
-        for number, each in enumerate(systems):
-            self.roster.set_history(number, since.history_of(each.system_id))
+        self.look_at_histories(since)
         self.ready: list[Change] = []
         self.takes: Callable[[int], bool] = lambda _: True
         self.leases: Callable[[], int | None] = lambda: None
@@ -157,7 +159,6 @@ class Follower:
             since: their cursors.
         """
         now = self.now()
-        self.look(since)
         for number, member in enumerate(self.roster.members):
             if which(member.system_id):
                 until = since.until.get(member.system_id)
@@ -165,15 +166,14 @@ class Follower:
                 self.roster.set_history(number, since.history_of(member.system_id))
         self.roster.divide()
 
-    def look(self, since: Cursors) -> None:
-        """Note how much of the histories of systems that others poll is held.
+    def look_at_histories(self, since: Cursors) -> None:
+        """Note what a sink has of the histories of all systems, those that others poll too.
 
         Args:
-            since: the cursors of the fleet.
+            since: the cursors of the fleet, which tell of all answers that came here.
         """
         for number, member in enumerate(self.roster.members):
-            if not member.held:
-                self.roster.set_history(number, since.history_of(member.system_id))
+            self.roster.set_history(number, since.history_of(member.system_id))
 
     def let_go(self, which: Callable[[int], bool]) -> None:
         """Poll systems no more, until they are held again; what is under way goes on.
@@ -277,7 +277,8 @@ class Follower:
         while len(self.ready) < BATCH and self._refused is None:
             if (ask := self.roster.pop(self.now())) is not None:
                 return partial(self._try, ask)
-            if (window := self.roster.pop_window(self.now())) is not None:
+            room = len(self.ready) < HISTORY_BATCH
+            if room and (window := self.roster.pop_window(self.now())) is not None:
                 return partial(self._fetch, *window)
             if not self._under_way:
                 break

@@ -203,6 +203,8 @@ class LeasedKeeper(Keeper):
     """The source of time."""
     _fences: dict[int, int] = field(factory=dict, init=False)
     """The fences of the shards that are held, by their numbers."""
+    _newest: int = field(default=0, init=False)
+    """The newest fence that this process has had: when it came, no lease of those that are held was lost."""
     _leaving: set[int] = field(factory=set, init=False)
     """Shards that are given back as soon as all that was polled of them is written."""
     _good_until: float = field(default=-inf, init=False)
@@ -233,15 +235,16 @@ class LeasedKeeper(Keeper):
                     logger.warning("%d answers are not written: another process has their lease", len(own))
 
     async def _write(self, changes: Sequence[Change]) -> None:
-        """Write at once what is held, with the newest of the fences: no lease had been lost when it came."""
+        """Write at once what is held, with the newest fence: a system has been written with it before."""
         async with self._turn:
             fences = self._fences if self.clock.monotonic() < self._good_until else {}
             own = [each for each in changes if shard_of(each.system_id) in fences]
             if len(own) < len(changes):
                 logger.warning("%d answers are not written: their leases have ended", len(changes) - len(own))
+                # Whoever holds them next, be it this process, goes on where the sink is.
+                self._lose({shard_of(each.system_id) for each in changes} - set(fences))
             if own:
-                fence = max(fences[shard_of(each.system_id)] for each in own)
-                await write_fenced(self.sink, own, fence)
+                await write_fenced(self.sink, own, self._newest)
 
     async def settle(self) -> None:
         """Give back what is too much of a share: all that was polled of it is written."""
@@ -293,6 +296,7 @@ class LeasedKeeper(Keeper):
             async with self._turn:
                 cursors = await Cursors.of(self.sink, self.series, self.follower.backfill)
             self._fences |= {shard: held.fences[shard] for shard in new}
+            self._newest = max(self._newest, *held.fences.values())
             self.follower.hold(lambda system_id: shard_of(system_id) in new, cursors)
         self._leave(sorted(self._fences)[held.fair :])
 

@@ -211,6 +211,7 @@ class Roster:
             if self.backfill is not None:  # those that are left alone may come back: their polls are spared
                 polls = rates.rate * sum(each.key == key and not each.gone for each in self.members)
                 self._backlog(key).begin_day(budget.spare(polls), budget.minute)
+        self.divide()
         for number in range(len(self.members)):
             self._plan(number, day, now, first=first)
 
@@ -342,12 +343,13 @@ class Roster:
             history: its history; `None`: it has not begun.
         """
         member = self.members[number]
+        histories = self._backlog(member.key).histories
         if history is None:
-            return
-        if member.held:
+            histories.pop(number, None)
+        elif member.held:
             self._backlog(member.key).set(number, history)
         else:
-            self._backlog(member.key).histories[number] = history
+            histories[number] = history
 
     def begin_history(self, ask: Ask, start: float, *, absent: bool) -> History | None:
         """Return the history that ends where a poll began, and fetch it; `None` if it has begun before.

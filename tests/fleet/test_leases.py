@@ -98,6 +98,7 @@ class FencedList:
             if self.fences.get(each.system_id, 0) > (fence or 0):
                 raise StaleFence("stale")
         self.written += [(each.system_id, fence) for each in changes]
+        self.fences |= {each.system_id: fence or 0 for each in changes}
 
 
 class Table:
@@ -152,13 +153,26 @@ async def test_only_what_is_held_is_polled_and_written() -> None:
     await keeper.write([change(1, 4, 4)])
     clock.advance(2)
     await keeper.write([change(1, 8, 4)])
-    assert sink.written[2:] == [(1, 101)]
+    assert sink.written[2:] == [(1, 102)]  # as before: the sink knows the newer one of the two by now
     await keeper.renew()  # nobody has taken them: held again
     await keeper.write([change(1, 8, 4)])
-    assert sink.written[3:] == [(1, 101)]
+    assert sink.written[3:] == [(1, 102)]
     table.held = Held({shard_of(2): 102}, SHARDS)
     await keeper.renew()
     assert {shard_of(each) for each in polled.systems} == {shard_of(2)}
+
+
+async def test_what_was_not_written_is_asked_for_again() -> None:
+    """Though the renewal that was under way brings the same lease."""
+    keeper, _, sink, polled, clock = keeper_of(shard_of(1))
+    await keeper.renew()
+    clock.advance(31)
+    await keeper.write([change(1, 0, 4)])
+    assert sink.written == []
+    assert polled.systems == set()
+    keeper._good_until = clock.monotonic() + 30
+    await keeper.renew()
+    assert {shard_of(each) for each in polled.systems} == {shard_of(1)}
 
 
 async def test_who_comes_back_writes_nothing_that_is_anothers() -> None:

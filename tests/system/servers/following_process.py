@@ -16,7 +16,7 @@ from tests.world import API_KEY
 
 
 async def main() -> None:
-    """Follow, until SIGTERM."""
+    """Follow, until SIGTERM; or until all history is held, where some is asked for."""
     options = json.loads(sys.argv[1])
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout)
     async with (
@@ -32,9 +32,13 @@ async def main() -> None:
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(end, tasks.cancel_scope)
-        fleet = Fleet(client, "rgm_stats", every=timedelta(hours=1))
+        weeks = options.get("history")
+        backfill = None if weeks is None else timedelta(weeks=weeks)
+        fleet = Fleet(client, "rgm_stats", every=timedelta(hours=1), backfill=backfill)
         print("ready", flush=True)  # noqa: T201
-        await fleet.run(sink, lease=timedelta(seconds=options["lease"]))
+        lease = timedelta(seconds=options["lease"])
+        await fleet.run(sink, lease=lease, until_done=backfill is not None)
+        tasks.cancel_scope.cancel()
 
 
 async def end(scope: anyio.CancelScope) -> None:

@@ -64,6 +64,8 @@ class Herd:
             "CREATE TABLE enlighten_cursors (series text NOT NULL, system_id bigint NOT NULL, "
             "until timestamptz NOT NULL, fence bigint, PRIMARY KEY (series, system_id))"
         )
+        if not weeks:
+            return
         begin = f"to_timestamp({self.begin})"
         rows = ", ".join(f"('rgm_stats', {each}, {begin}, NULL)" for each in self.systems)
         database.executed(f"INSERT INTO enlighten_cursors VALUES {rows}")  # noqa: S608
@@ -100,7 +102,10 @@ class Herd:
 
     def cursors(self) -> dict[int, float]:
         """Return up to when each system is held."""
-        statement = "SELECT system_id, extract(epoch FROM until)::float8 FROM enlighten_cursors"
+        statement = (
+            "SELECT system_id, extract(epoch FROM until)::float8 FROM enlighten_cursors "
+            "WHERE series = 'rgm_stats'"
+        )
         return dict(self.database.executed(statement))
 
     @property
@@ -207,3 +212,30 @@ def test_killed_again_and_again(herd: Herd, kills: int) -> None:
     assert herd.twice <= kills * IN_FLIGHT
     assert herd.differing() == []
     assert sum(until > time.time() - DAY for until in herd.cursors().values()) > 0.8 * len(herd.systems)
+
+
+NEW = {"systems": 16, "weeks": 0, "latency": (0.3, 1.0), "lease": 3.0}
+WEEKS = 8
+
+
+@pytest.mark.parametrize("herd", [NEW], indirect=True)
+def test_history_is_shared_and_ends(herd: Herd) -> None:
+    """Three processes, one of which is killed again and again: all end by themselves, and bought it once."""
+    herd.options["history"] = WEEKS
+    kills = 4
+    chance = random.Random(7)  # noqa: S311
+    for _ in range(WORKERS):
+        herd.start()
+    wait_for(lambda: herd.sent > len(herd.systems))
+    for _ in range(kills):
+        time.sleep(1.5)
+        herd.end(chance.choice(herd.processes), signal.SIGKILL)
+        herd.start()
+    for process in herd.processes:
+        assert process.wait(PATIENCE_S) == 0
+    herd.begin = int(time.time()) - WEEKS * 7 * DAY + DAY // 10
+    print(f"{herd.sent} sent, {herd.twice} of them twice")  # noqa: T201
+    assert herd.emulator.counts.rejected == 0
+    assert herd.twice <= kills * IN_FLIGHT
+    assert herd.sent <= WEEKS * len(herd.systems) + kills * IN_FLIGHT
+    assert herd.differing() == []
