@@ -12,11 +12,13 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
+from benchmarks.fleet.picture import HOURS, picture
 from enlighten_async.fleet.roster import Answered, Member, Roster
 from enlighten_async.fleet.schedule import Budget, Daylight, phase
 from enlighten_async.windows import DAY
 
 README = Path(__file__).with_name("README.md")
+PICTURE = Path(__file__).with_name("fleet.svg")
 OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
 START = 20_000.0 * DAY
 DAYS, STEP_S, REPORT_S, LAG_S = 31, 60.0, 900, 1_800.0
@@ -35,7 +37,9 @@ class Case:
     systems: int
     minute: int
     month: int
-    delay: float
+    delay: float = inf
+    noted: bool = False
+    """Whether it is noted how long energy waited: for the picture."""
 
 
 CASES = (
@@ -43,6 +47,12 @@ CASES = (
     Case("500, 10 a minute", 500, 10, 10_000, inf),
     Case("5,000, Partner", 5_000, 300, 1_500_000, 1.0),
     Case("100,000, Partner", 100_000, 300, 1_500_000, 23.0),
+)
+
+
+PICTURED = (
+    Case("40, Watt", 40, 10, 1_000, noted=True),
+    Case("5,000, Partner", 500, 30, 150_000, noted=True),  # a tenth of both
 )
 
 
@@ -55,6 +65,8 @@ class Month:
     barren: int = 0
     energy: float = 0.0
     waited: float = 0.0
+    within: list[float] = field(factory=lambda: [0.0] * len(HOURS))
+    """Energy that was held within each of `HOURS`, where that is noted."""
     held: list[float] = field(init=False)
     offsets: list[int] = field(init=False)
     silent: list[bool] = field(init=False)
@@ -77,22 +89,35 @@ class Month:
         if self.silent[number] or energy <= 1e-9:
             self.barren += 1
             return False
+        if self.case.noted:
+            self._note(before + offset, self.held[number] + offset, now - LAG_S + offset)
         self.energy += energy
         self.waited += (now - LAG_S + offset - START) * energy - moment
         return True
 
-    def row(self, policy: str, cpu: float) -> str:
-        """Return the figures as a row of a table."""
+    def _note(self, before: float, until: float, now: float) -> None:
+        """Note the energy of a poll, by how long it had waited; local times."""
+        energy = produced(until)[0]
+        for place, hours in enumerate(HOURS):
+            since = min(max(now - hours * 3_600, before), until)
+            self.within[place] += energy - produced(since)[0]
+
+    @property
+    def all_energy(self) -> float:
+        """Energy of all systems in the month."""
         end = START + DAYS * DAY - LAG_S
-        all_energy = sum(
+        return sum(
             produced(end + offset)[0] - produced(START + offset)[0]
             for offset, silent in zip(self.offsets, self.silent, strict=True)
             if not silent
         )
+
+    def row(self, policy: str, cpu: float) -> str:
+        """Return the figures as a row of a table."""
         used = self.polls / self.case.month
         return (
             f"| {self.case.name} | {policy} | {self.polls:,} | {used:.1%} | {self.barren / self.polls:.1%} "
-            f"| {self.delay:.2f} | {self.energy / all_energy:.1%} | {cpu:.1f} |"
+            f"| {self.delay:.2f} | {self.energy / self.all_energy:.1%} | {cpu:.1f} |"
         )
 
     @property
@@ -160,6 +185,17 @@ def ours(case: Case) -> Month:
     return month
 
 
+def curves() -> dict[tuple[str, str], list[float]]:
+    """Return the part of the energy that is held within each of `HOURS`, by fleet and policy."""
+    found = {}
+    for case in PICTURED:
+        for policy in (naive, even, ours):
+            month = policy(case)
+            whole = month.all_energy
+            found[case.name, policy.__name__] = [each / whole for each in month.within]
+    return found
+
+
 def lines(cases: Sequence[Case]) -> Iterator[str]:
     """Yield the table."""
     yield f"Python {platform.python_version()}; CPU of the whole simulation, of which the schedule is a part."
@@ -182,13 +218,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run all; an assertion fails where a fleet is less fresh than asked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="40 and 500 systems")
-    parser.add_argument("--write", action="store_true", help="put the figures in this folder's README.md")
+    parser.add_argument("--write", action="store_true", help="put figures and picture in this folder")
     options = parser.parse_args(arguments)
     text = "\n".join(lines(CASES[:2] if options.smoke else CASES))
     print(text)
     if options.write:
         before, _, rest = README.read_text().partition(OPEN)
         README.write_text(f"{before}{OPEN}\n\n{text}\n\n{CLOSE}{rest.partition(CLOSE)[2]}")
+        PICTURE.write_text(picture(curves()))
     return 0
 
 

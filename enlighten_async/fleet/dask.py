@@ -125,7 +125,7 @@ async def run(
     Raises:
         InputError: the cluster is not asynchronous, or the range is empty.
         EnlightenError: a request failed: one of those that `Query` lists.
-        OSError: the sink cannot write.
+        OSError: the sink cannot write; or the workers that had a shard died, one after another.
     """
     if not cluster.asynchronous:
         raise InputError("the cluster has to be opened by Client(..., asynchronous=True)")
@@ -145,7 +145,13 @@ async def run(
 
 
 async def _done(cluster: Client, arguments: Sequence[Any]) -> Receipt:
-    """Have a shard done, however often it has to be submitted."""
+    """Have a shard done, however often it has to be submitted.
+
+    Raises:
+        OSError: its workers died, more often than Dask allows.
+    """
+    from distributed import KilledWorker  # noqa: PLC0415 - an extra
+
     while True:
         future = cluster.submit(run_shard, *arguments, pure=False, retries=RETRIES)
         try:
@@ -153,6 +159,9 @@ async def _done(cluster: Client, arguments: Sequence[Any]) -> Receipt:
         except futures.CancelledError:  # no cancel of this task: the scheduler has forgotten it
             await _wait_for_workers(cluster)
             continue
+        except KilledWorker as killed:
+            text = "the workers that had a part of the systems died, again and again: run again, it goes on"
+            raise OSError(text) from killed
         if isinstance(found, Done):
             return found.receipt
         wait = found.at.timestamp() - datetime.now(found.at.tzinfo).timestamp()
