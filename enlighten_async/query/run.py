@@ -57,6 +57,7 @@ class Runner:
         # Of a stream:
         self._under_way: dict[SegmentState, anyio.CancelScope] = {}
         self._wanted: SegmentState | None = None
+        self._starting: deque[SegmentState] = deque()
         self._change = anyio.Event()
         self._handed_out = 0
 
@@ -214,18 +215,26 @@ class Runner:
         self._raise_crash()
 
     def _start(self, segment: SegmentState) -> None:
-        """Start the task that fetches a segment of a stream."""
+        """Start a task for a segment of a stream."""
         scope, fetcher = anyio.CancelScope(), self.fetcher
-        work = partial(self._fetch_ahead, segment, scope)
         self._under_way[segment] = scope
+        self._starting.append(segment)
         try:
-            fetcher.session.background.start(work, scope=scope, stop=fetcher.stop)
+            fetcher.session.background.start(
+                partial(self._fetch_ahead, scope), scope=scope, stop=fetcher.stop
+            )
         except UsageError:
+            self._starting.remove(segment)
             del self._under_way[segment]
             raise
 
-    async def _fetch_ahead(self, segment: SegmentState, scope: anyio.CancelScope) -> None:
-        """Fetch a segment until it is put off; the one that is wanted next only one step."""
+    async def _fetch_ahead(self, scope: anyio.CancelScope) -> None:
+        """Fetch a segment until it is put off; the one that is wanted next only one step.
+
+        Each task takes the oldest that no task has begun: trio lets tasks begin in any order.
+        """
+        segment = self._starting.popleft()
+        self._under_way[segment] = scope
         try:
             with scope:
                 self._renew(segment)

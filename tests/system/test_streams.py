@@ -100,6 +100,20 @@ async def test_the_next_are_fetched_while_one_is_waited_for() -> None:
     assert set(asked(world)) == {8, *range(7)}
 
 
+async def test_where_the_minute_is_short_the_oldest_are_asked_for_first() -> None:
+    """In whatever order the event loop lets tasks begin: a younger part would be of no use for a minute."""
+    for _ in range(5):
+        world = World(quota=Quota(minute=5), latency=1.0)
+        stream = weeks(world, world.client(plan=Plan(minute=5)))
+        began, minute = world.clock.monotonic(), []
+        async for part in stream:
+            if world.clock.monotonic() - began > 30:
+                break
+            minute.append(part.window.start)
+        assert minute == starts(world)[:4]
+        assert sorted(asked(world)[:5]) == [0, 1, 2, 3, 8]
+
+
 async def test_a_year_streamed_is_53_requests(world: World) -> None:
     """As many as a year that is awaited."""
     query = world.client().rgm_stats(world.system, **world.days(365))
