@@ -96,7 +96,7 @@ class Pages(ABC, Generic[P, C]):
 
     def _most_pages(self, first: P) -> int:
         """Return how many pages are followed, by the first part."""
-        pages = math.ceil((self.counted(first) or 0) / max(1, len(self.listed(first))))
+        pages = -(-(self.counted(first) or 0) // max(1, len(self.listed(first))))
         return max(MAX_PAGES, pages + SPARE_PAGES) if pages <= MAX_COUNTED_PAGES else MAX_PAGES
 
     def follow(self, first: C) -> Requests[P]:

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.paging import Pages, Seen
+from enlighten_async.api.paging import MAX_PAGES, Pages, Seen
 from enlighten_async.wire import Request, Response
 from tests.effort import examples
 
@@ -143,3 +143,18 @@ def test_requests_know_what_was_listed_before(answers: list[Page]) -> None:
         if number < len(answers):
             assert number + 1 == len(pages.given) or not frozenset(answers[number]) <= seen
             seen |= frozenset(answers[number])
+
+
+@pytest.mark.parametrize(
+    "count",
+    [10**309, 10**400, -1, -(10**400), 0],
+    ids=["309 digits", "400 digits", "one below", "far below", "none"],
+)
+def test_a_count_beyond_belief_is_not_believed(count: int) -> None:
+    """As many pages are followed as where the service does not count."""
+
+    class Counted(Numbers):
+        def counted(self, first: Page) -> int | None:
+            return count
+
+    assert Counted()._most_pages((1, 2)) == MAX_PAGES

@@ -133,6 +133,10 @@ def test_fewer_systems_than_were_counted_are_not_complete() -> None:
         ({"count": 9, "total": 10}, [10], True),
         ({"count": 250}, [99], True),  # of no page
         ({"total": 100, "count": 250}, [100], True),
+        pytest.param({"total": 10**309}, [10, 0], False, id="more than any float"),
+        pytest.param({"total": 10**400}, [10, 0], False, id="even more"),
+        pytest.param({"total": -(10**400)}, [10], True, id="less than any float"),
+        pytest.param({"total": 1e308}, [10], True, id="no whole number"),
     ],
 )
 def test_pages_that_contradict_their_counts(
