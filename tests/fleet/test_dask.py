@@ -19,8 +19,6 @@ from enlighten_async.models.receipt import Receipt
 from enlighten_async.windows import as_datetime
 from tests.world import World
 
-distributed = pytest.importorskip("distributed")
-
 START = datetime(2025, 3, 1, tzinfo=UTC)
 END = START + timedelta(weeks=8)
 
@@ -99,10 +97,13 @@ class Cluster:
 
 def killed() -> Exception:
     """Return the error of a task whose workers died."""
-    error: Exception = distributed.KilledWorker("run_shard", None, 3)
+    from distributed import KilledWorker  # noqa: PLC0415 - it changes how all errors are copied
+
+    error: Exception = KilledWorker("run_shard", None, 3)
     return error
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_shard_that_was_forgotten_or_came_too_early_is_submitted_again() -> None:
     """The cost is that of the task that ended it."""
@@ -113,6 +114,7 @@ async def test_a_shard_that_was_forgotten_or_came_too_early_is_submitted_again()
     assert cluster.ends == []
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_workers_that_die_again_and_again_end_a_backfill() -> None:
     """With an error that says that the next run goes on."""
