@@ -96,42 +96,60 @@ def _normalized(name: str, value: Any, odd: Odd) -> Any:
     if isinstance(value, dict):
         return {key: _normalized(key, inner, odd) for key, inner in value.items()}
     if isinstance(value, list) and name in _ROWS:
-        return _normalized_rows(value, odd)
-    if isinstance(value, list) and name in _SERIALS:
-        return _normalized_devices(value, _SERIALS[name], odd)
+        return _normalized_rows(value, _ROW, odd)
+    if isinstance(value, list) and name in _DEVICES:
+        return _normalized_devices(value, *_DEVICES[name], odd)
     if isinstance(value, list):
         return [_normalized("", inner, odd) for inner in value]
     moment = instant(value) if name in _INSTANTS else None
     return value if moment is None else moment
 
 
-def _normalized_devices(listed: list[Any], serial: str, odd: Odd) -> list[Any]:
-    """Return devices that have rows, but for those of which it is not told which ones they are."""
+def _normalized_devices(listed: list[Any], serial: str, key: frozenset[str], odd: Odd) -> list[Any]:
+    """Return devices that have rows, but for those of which it is not told which ones they are.
+
+    Args:
+        listed: the devices.
+        serial: the field that tells which device it is.
+        key: the fields that tell one of a device's rows from another.
+        odd: is told of the oddities.
+    """
     readable: list[Any] = []
     for device in listed:
         told = _normalized_text(device.get(serial)) if isinstance(device, dict) else None
         rows = device.get("intervals") if told is not None else None
         if told is not None and isinstance(rows, list | None):
-            readable.append(_normalized("", device, odd) | {serial: told})
+            rest = {name: inner for name, inner in device.items() if name != "intervals"}
+            own = {} if rows is None else {"intervals": _normalized_rows(rows, key, odd)}
+            readable.append(_normalized("", rest, odd) | own | {serial: told})
         else:
             odd.lose_row()
     return readable
 
 
-def _normalized_rows(listed: list[Any], odd: Odd) -> list[Any]:
-    """Return rows, or a list of rows for each local day, as far as they can be read; nulls stay."""
+def one_list(listed: list[Any]) -> list[Any]:
+    """Return the rows of one list, or of a list for each local day, as one list; nulls stay.
+
+    Among rows an empty list is no day, and stays as well.
+    """
+    has_rows = any(not isinstance(item, list | None) for item in listed)
+    days = [item if isinstance(item, list) and (item or not has_rows) else [item] for item in listed]
+    return [row for day in days for row in day]
+
+
+def _normalized_rows(listed: list[Any], key: frozenset[str], odd: Odd) -> list[Any]:
+    """Return the rows of one list, or of a list for each local day, as far as they can be read, and nulls."""
     readable: list[Any] = []
-    for row in listed:
-        if row is None or isinstance(row, list):
-            readable.append(row and _normalized_rows(row, odd))
-            continue
+    for row in (rows := one_list(listed)):
         fields_ = row if isinstance(row, dict) else {}
         known = {name: _normalized_figure(name, value, odd) for name, value in fields_.items()}
-        if all(isinstance(known.get(name, 0), int) for name in _WHOLE) and "end_at" in known:
+        if row is None:
+            readable.append(row)
+        elif key <= known.keys() and all(isinstance(known.get(name, 0), int) for name in _WHOLE):
             readable.append(known)
         else:
             odd.lose_row()
-    if len(listed) > len(readable) == 0:
+    if len(rows) > len(readable) == 0:
         raise ValueError("no row can be read")
     return readable
 
@@ -189,10 +207,19 @@ def _normalized_moment(raw: object) -> int | None:
 _ROWS = frozenset({"intervals", "consumption"})
 """Names of lists of rows."""
 
-_SERIALS: Mapping[str, str] = MappingProxyType(
-    {"devices": "serial_number", "meter_intervals": "meter_serial_number"}
+_ROW = frozenset({"end_at"})
+"""The fields that tell one row from another."""
+
+_DEVICES: Mapping[str, tuple[str, frozenset[str]]] = MappingProxyType(
+    {
+        "devices": ("serial_number", _ROW),
+        "meter_intervals": ("meter_serial_number", _ROW | {"channel"}),
+    }
 )
-"""Names of lists of devices that have rows, each with the field that tells which device it is."""
+"""Names of lists of devices that have rows.
+
+With each, the field that tells which device it is, and the fields that tell one of its rows from another.
+"""
 
 _WHOLE: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"end_at": (0, END_OF_SECONDS - 1), "channel": (0, 32_767)}

@@ -233,7 +233,7 @@ class SeriesDecoder(Generic[S]):
         if self.one_device and device:
             check_device(body.serial_number, device["serial_number"], response)
         own: dict[str, Any] = {name: parse(getattr(body, name)) for name, parse in self._beside.items()}
-        rows, told, understood = flat(body.intervals)
+        rows, told, understood = flat(body, body.intervals)
         declared = _duration(body) if self.own_grid else None
         if self.own_grid:
             limits = evolve(limits, grid=declared or _grid(told))
@@ -338,7 +338,7 @@ _CHANNEL_AND_END = attrgetter("channel", "end_at")
 def rgm_stats(limits: SeriesLimits, response: Response, system_id: int, window: Window | None) -> RgmStats:
     """Decode an answer with rows of a system and of each of its meters, as a `SeriesDecoder` does."""
     body = parse_body(_RGM_STATS, response, system_id)
-    rows, told, understood = flat(body.intervals)
+    rows, told, understood = flat(body, body.intervals)
     range_ = requested_range(limits, window, body, told, response)
     rows, ends = range_.align(rows, told)
     intervals = series_of(RgmInterval, ends, *columns(RgmInterval, rows))
@@ -357,7 +357,7 @@ def _meters(range_: RequestedRange, body: RawBody, meters: Sequence[RawMeter]) -
     envoys: dict[str, str | None] = {}
     for meter in meters:
         serial, envoy = str(meter.meter_serial_number), meter.envoy_serial_number
-        found, ends, understood = flat(meter.intervals)
+        found, ends, understood = flat(body, meter.intervals)
         if not understood:
             range_.leave_out_nulls(body)
         if serial in rows:

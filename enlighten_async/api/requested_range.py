@@ -18,7 +18,14 @@ import msgspec
 from attrs import define, evolve, field
 from msgspec.structs import replace
 
-from enlighten_async.api.decode import UNREAD_FIGURES, warn_incomplete, warn_of
+from enlighten_async.api.decode import (
+    MAX_LOST_ROWS,
+    UNREAD_FIGURES,
+    decode_error,
+    one_list,
+    warn_incomplete,
+    warn_of,
+)
 from enlighten_async.api.ranges import HOUR, LONGEST_DAY_S, SeriesLimits
 from enlighten_async.models.coverage import (
     Coverage,
@@ -59,8 +66,8 @@ class RawMeta(msgspec.Struct, gc=False):
 class RawBody(msgspec.Struct, gc=False):
     """An answer as the service sends it, but for its rows; some declare the range they are for.
 
-    Two fields are ours, of an answer that was normalized: `rows_left_out`, the number of rows that cannot be
-    read, and `unread_figures`, the names of figures that cannot be and are null.
+    Two fields are ours: `rows_left_out`, the number of rows that cannot be read, and `unread_figures`, the
+    names of figures of an answer that was normalized which cannot be and are null.
     """
 
     system_id: int
@@ -261,7 +268,12 @@ class RequestedRange:
             ends: the ends of the rows.
             response: the response.
             quiet: whether it is not logged that something was left out, as the caller does that.
+
+        Raises:
+            DecodeError: too many rows cannot be read.
         """
+        if body.rows_left_out > MAX_LOST_ROWS:
+            raise decode_error(response, "$", "too many rows that cannot be read")
         if body.rows_left_out:
             self.leave_out("rows that cannot be read", unplaced=True)
         if body.unread_figures:
@@ -343,16 +355,19 @@ def _rows_of(ends: Iterable[int], grid: int) -> Counter[int]:
     return Counter(ceil(end, grid) for end in ends)
 
 
-def flat(raw: list[Any] | None) -> tuple[list[Any], list[int], bool]:
-    """Return the rows of one list, or of a list for each local day, their ends, and whether none was null."""
+def flat(body: RawBody, raw: list[Any] | None) -> tuple[list[Any], list[int], bool]:
+    """Return the rows of one list, or of a list for each local day, their ends, and whether none was null.
+
+    Empty lists among rows stand for rows that cannot be read: they are counted in the body.
+    """
     rows = raw or []
     try:
         return rows, [row.end_at for row in rows], raw is not None
     except AttributeError:  # lists and nulls have no end: nothing is spent on rows of the usual shape
-        nested = any(isinstance(each, list) for each in rows)
-    if nested:
-        return flat([row for each in rows for row in (each if isinstance(each, list) else [each])])
-    return (*flat([row for row in rows if row is not None])[:2], False)
+        listed = one_list(rows)
+    body.rows_left_out += listed.count([])
+    rows = [row for row in listed if row]
+    return rows, [row.end_at for row in rows], None not in listed
 
 
 def finer_grid(ends: Iterable[int], grid: int) -> int:

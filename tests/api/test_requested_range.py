@@ -23,6 +23,7 @@ from enlighten_async.api.requested_range import (
     flat,
     requested_range,
 )
+from enlighten_async.errors import DecodeError
 from enlighten_async.models import Reason
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Response
@@ -412,14 +413,43 @@ def test_both_shapes_of_a_list_of_rows(shape: Callable[[list[Any]], list[Any]], 
     given = rows(1, 2, 3)
     shaped = shape(given)
     expected = given if any(shaped) else []
-    found, ends, understood = flat([*shaped, None] if null else shaped)
+    whole = body()
+    found, ends, understood = flat(whole, [*shaped, None] if null else shaped)
     assert (found, list(ends), understood) == (expected, [row.end_at for row in expected], not null)
+    assert whole.rows_left_out == 0
+
+
+def test_an_empty_list_among_rows_is_no_day() -> None:
+    """It stands where a row did, which was left out; among days it is a day without rows."""
+    first, second = rows(1), rows(2)
+    for listed, left_out in (
+        ([*first, [], *second], 1),
+        ([[], *first, [], None, second], 2),
+        ([first, [], second], 0),
+        ([[], first, None, second, []], 0),
+    ):
+        whole = body()
+        assert flat(whole, listed)[0] == first + second
+        assert whole.rows_left_out == left_out
+
+
+def test_many_empty_lists_among_rows_cost_the_answer() -> None:
+    """As many other rows do that cannot be read."""
+    for count in (100, 101):
+        whole, range_ = body(), RequestedRange(SILENT, W)
+        flat(whole, [*rows(1), *([[]] * count)])
+        error = None
+        try:
+            range_.metadata(whole, (), LATER)
+        except DecodeError as caught:
+            error = caught
+        assert (error is None) == (count == 100)
 
 
 def test_null_in_place_of_a_list_is_not_understood() -> None:
     """There may have been rows; not if there is no device."""
-    assert flat(None) == ([], [], False)
-    assert flat([[*rows(1), None]]) == (rows(1), times(1), False)
+    assert flat(body(), None) == ([], [], False)
+    assert flat(body(), [[*rows(1), None]]) == (rows(1), times(1), False)
     for devices, counted, left_out in (
         (1, True, True),
         (None, True, True),

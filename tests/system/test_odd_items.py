@@ -18,7 +18,7 @@ ODD: tuple[object, ...] = (None, "soon", 7, True, [])
 """Items that stand for nothing."""
 
 BY_DAY = frozenset({"intervals", "consumption"})
-"""Lists that may have a null, or a list of rows, for each local day."""
+"""Lists that may have a null for a local day."""
 
 UNTOLD = frozenset({"evse_power"})
 """Lists beside what an answer is for: only the log tells what was left out."""
@@ -64,7 +64,7 @@ async def test_an_odd_item_costs_itself_alone(
             continue
         name = names[-1] if names else ""
         for item in ODD:
-            if name in BY_DAY and item in (None, []):
+            if name in BY_DAY and item is None:
                 continue
             changed = [item, *listed]
             service.given = replaced(true, place, changed) if place else changed
@@ -171,6 +171,26 @@ async def test_a_meter_without_serial_number_costs_itself_alone(serial: object) 
     assert got == whole
     assert not got.coverage.complete
     assert got.coverage.notes == ("rows that cannot be read were left out",)
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+@pytest.mark.parametrize("missing", ["channel", "end_at"])
+async def test_a_row_of_a_meter_without_its_channel_costs_itself_alone(version: str, missing: str) -> None:
+    """Or without its end: the other rows stay."""
+    world, service, client = await opened(version)
+    await client.rgm_stats(world.system, **world.days(0.05))
+    true = service.given = service.true
+    fresh = client.with_options(max_age=0)
+    whole = await fresh.rgm_stats(world.system, **world.days(0.05))
+    place = ("meter_intervals", 0, "intervals", 2)
+    row = {name: value for name, value in value_at(true, place).items() if name != missing}
+    service.given = replaced(true, place, row)
+    got = await fresh.rgm_stats(world.system, **world.days(0.05))
+    assert got.intervals == whole.intervals
+    assert len(got.meter_intervals[0].intervals) == len(whole.meter_intervals[0].intervals) - 1
+    assert got.meter_intervals[1:] == whole.meter_intervals[1:]
+    assert got.coverage.notes == ("rows that cannot be read were left out",)
+    assert not got.coverage.complete
 
 
 @pytest.mark.parametrize("serial", [None, [], True])

@@ -70,7 +70,7 @@ def micros(
         raise decode_error(response, "$.devices", f"more than {series.MAX_DEVICES} devices")
     ends = list[int]()
     for each in body.devices or ():
-        serial, (found, times, understood) = str(each.serial_number), flat(each.intervals)
+        serial, (found, times, understood) = str(each.serial_number), flat(body, each.intervals)
         rows.setdefault(serial, []).extend(found)
         ends += times
         null |= set() if understood else {serial}
