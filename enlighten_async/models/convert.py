@@ -3,7 +3,8 @@
 Identity is strict: a field without a default (the number of a system, say) and a list that an answer is for
 are as documented, or the answer cannot be read. Decoration is tolerant: of any other field a value of another
 kind becomes the nearest that it can honestly stand for, or else the field's default, and the field is named.
-Of a list of objects those that cannot be read are left out, if they are few.
+Of a list of objects those that cannot be read are left out, if they are few. Of lists that are each of one
+kind, what is no list becomes an empty one, and is named.
 """
 
 from __future__ import annotations
@@ -62,6 +63,14 @@ def parse_id(raw: object) -> int | str | None:
     return parse_text(raw)
 
 
+def parse_serial(raw: object) -> str:
+    """Return the serial number of a thing that is known by it, a text or a number, as a text."""
+    serial = parse_text(raw if isinstance(raw, str) else _nearest_text(raw))
+    if serial is None:
+        raise ValueError("no serial number")
+    return serial
+
+
 def parse_cursor(raw: object) -> str | None:
     """Return the cursor of a page, a text or a number, as a text; `None` for an empty one."""
     if raw is None or isinstance(raw, str):
@@ -100,6 +109,12 @@ OBJECT: Final = MappingProxyType({PARSE: parse_object})
 
 STRICT: Final = MappingProxyType({"strict": True})
 """Metadata of a field that is as documented, or the answer cannot be read: a key, or a list of its rows."""
+
+KEY: Final = MappingProxyType({"needed": True, **STRICT, PARSE: parse_serial})
+"""Metadata of the serial number of a thing of which nothing is worth knowing without it."""
+
+ONE_KIND: Final = MappingProxyType({"one_kind": True})
+"""Metadata of a list of objects of one kind, beside others: null is none, what is no list costs itself."""
 
 _NOT_SENT: Final = frozenset({"as_of", "complete", "missing", "notes", "reason", "receipt"})
 """Attributes of answers which the service does not send; values it may send by these names are ignored."""
@@ -484,6 +499,15 @@ def _objects(raw: object, kind: Any, *, needed: bool = False) -> tuple[object, .
     return tuple(got)
 
 
+def _objects_of_one_kind(raw: object, kind: Any, name: str) -> tuple[object, ...]:
+    """Structure a list of objects beside others; what is neither a list nor null is lost."""
+    if isinstance(raw, list):
+        return _objects(raw, kind)
+    if raw is not None:
+        _odd_fields.get()[name] = True
+    return ()
+
+
 def _values(raw: object, kind: Any, name: str) -> tuple[object, ...]:
     """Structure a list of plain values; others become the nearest of their kind, or null, or are left out."""
     item, listed = kind.__args__[0], _list([] if raw is None else raw, MAX_VALUES)
@@ -508,7 +532,9 @@ def _from_object(model: type[T]) -> Callable[[object, object], T]:
     needed = [
         each.name.rstrip("_")
         for each in fields(owner)
-        if (each.default is NOTHING and each.name not in _NOT_SENT) or each.name == rows
+        if (each.default is NOTHING and each.name not in _NOT_SENT)
+        or each.name == rows
+        or "needed" in each.metadata
     ]
 
     def structured(raw: object, _: object) -> T:
@@ -531,7 +557,9 @@ def _rule(model: type, each: Attribute[Any]) -> object:
     if each.name in _NOT_SENT:
         return override(omit=True)
     strict = (
-        "strict" in each.metadata or each.default is NOTHING or each.name == getattr(model, "_items", None)
+        not each.metadata.keys().isdisjoint({"strict", "one_kind"})
+        or each.default is NOTHING
+        or each.name == getattr(model, "_items", None)
     )
     read = _reader(each, f"{model.__name__}.{name}")
     hook = _strict(read, name) if strict else _tolerant(read, f"{model.__name__}.{name}", each)
@@ -548,7 +576,10 @@ def _reader(each: Attribute[Any], name: str) -> Callable[[object], object]:
         return whole_number
     if _is_tuple(kind):
         if has(kind.__args__[0]):
-            return lambda raw: _objects(raw, kind, needed=each.default is NOTHING)
+            one_kind, needed = "one_kind" in each.metadata, each.default is NOTHING
+            return lambda raw: (
+                _objects_of_one_kind(raw, kind, name) if one_kind else _objects(raw, kind, needed=needed)
+            )
         return lambda raw: _values(raw, kind, name)
     known = _known(kind)
     hook = _converter().get_structure_hook(known)

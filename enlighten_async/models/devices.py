@@ -13,6 +13,7 @@ from enlighten_async.models.convert import (
     FLAG,
     ID,
     OBJECT,
+    ONE_KIND,
     PARSE,
     STRICT,
     TEXT,
@@ -90,11 +91,11 @@ class Inventory(ToDict, Tabular):
 
     system_id: int
     """The service's number of the system."""
-    envoys: tuple[Device, ...] = field(default=(), metadata=STRICT)
+    envoys: tuple[Device, ...] = field(default=(), metadata=ONE_KIND)
     """Gateways."""
-    inverters: tuple[Device, ...] = field(default=(), metadata=STRICT)
+    inverters: tuple[Device, ...] = field(default=(), metadata=ONE_KIND)
     """Microinverters; a twin inverter is listed twice."""
-    meters: tuple[Device, ...] = field(default=(), metadata=STRICT)
+    meters: tuple[Device, ...] = field(default=(), metadata=ONE_KIND)
     """Revenue-grade meters; empty also in answers of the first years, which had none."""
     meta: Meta | None = None
     """The system's state; null in answers of the first years."""
@@ -239,29 +240,29 @@ class Devices(ToDict, Tabular):
     """The service's number of the system."""
     total_devices: int | None = None
     """Number of active devices, as the service counts them; null if it does not say."""
-    micros: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    micros: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """Microinverters."""
-    meters: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    meters: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """Meters of production and consumption."""
-    gateways: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    gateways: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """Gateways, which v2 calls Envoys."""
-    q_relays: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    q_relays: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """Relays that part the system from the grid."""
-    acbs: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    acbs: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """AC batteries."""
-    encharges: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    encharges: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """IQ batteries."""
-    enpowers: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    enpowers: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """System controllers."""
-    ev_chargers: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    ev_chargers: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """EV chargers."""
-    heat_pump: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    heat_pump: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """Heat pumps."""
-    iq_collars: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    iq_collars: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """Meter collars."""
-    iq_air: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    iq_air: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """Sensors and thermostats."""
-    generators: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
+    generators: tuple[SystemDevice, ...] = field(default=(), metadata=ONE_KIND)
     """Generators."""
     others: Mapping[str, object] = field(factory=dict, hash=False, metadata=OBJECT)
     """Devices of kinds that are not known here, as the service sent them."""

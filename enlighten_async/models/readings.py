@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import STRICT, RowSequence, ToDict
+from enlighten_async.models.convert import KEY, STRICT, RowSequence, ToDict
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.tabular import SingleRow, Tabular
@@ -17,7 +17,7 @@ from enlighten_async.models.tabular import SingleRow, Tabular
 class MeterReading(ToDict, SingleRow):
     """The reading of a revenue-grade meter."""
 
-    serial_number: str | None = None
+    serial_number: str | None = field(default=None, metadata=KEY)
     """Of the meter, a text."""
     value: int | None = None
     """Wh it had counted in all, as an odometer does; null if it gave none."""
@@ -61,7 +61,7 @@ class ConsumptionMeterReadings(MeterReadings):
 class StorageMeterReading(ToDict, SingleRow):
     """The reading of a meter of batteries (v4)."""
 
-    serial_number: str | None = None
+    serial_number: str | None = field(default=None, metadata=KEY)
     """Of the meter, a text."""
     value_charged: int | None = None
     """Wh that had gone into the batteries in all; null if it gave none."""
@@ -95,7 +95,7 @@ class StorageMeterReadings(RowSequence[StorageMeterReading]):
 class MonthlyMeterReading(ToDict, SingleRow):
     """The readings of a revenue-grade meter at both ends of a month."""
 
-    serial_number: str | None = None
+    serial_number: str | None = field(default=None, metadata=KEY)
     """Of the meter, a text."""
     start: int | None = None
     """Wh it had counted in all at the start; null if it gave none."""

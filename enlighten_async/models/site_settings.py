@@ -12,8 +12,8 @@ from enlighten_async.models.convert import (
     FLAG,
     ID,
     OBJECT,
+    ONE_KIND,
     PARSE,
-    STRICT,
     TEXT,
     RowSequence,
     ToDict,
@@ -161,13 +161,13 @@ class LatestTelemetry(ToDict, Tabular):
 
     system_id: int
     """The service's number of the system."""
-    meters: tuple[LatestReport, ...] = field(default=(), metadata=STRICT)
+    meters: tuple[LatestReport, ...] = field(default=(), metadata=ONE_KIND)
     """One entry for each channel of each meter; those of unused channels hold nulls."""
-    encharges: tuple[LatestReport, ...] = field(default=(), metadata=STRICT)
+    encharges: tuple[LatestReport, ...] = field(default=(), metadata=ONE_KIND)
     """One entry for each IQ battery."""
-    heat_pump: tuple[LatestReport, ...] = field(default=(), metadata=STRICT)
+    heat_pump: tuple[LatestReport, ...] = field(default=(), metadata=ONE_KIND)
     """One entry for each heat pump."""
-    evse: tuple[LatestReport, ...] = field(default=(), metadata=STRICT)
+    evse: tuple[LatestReport, ...] = field(default=(), metadata=ONE_KIND)
     """One entry for each EV charger."""
     others: Mapping[str, object] = field(factory=dict, hash=False, metadata=OBJECT)
     """Devices of kinds that are not known here, as the service sent them."""

@@ -282,7 +282,7 @@ def test_a_quantity_of_another_kind_is_refused(wrong: object) -> None:
         ({"system_id": 7}, Envoys, ("envoys",)),
         ({"system_id": 7, "envoys": None}, Envoys, ("envoys",)),
         ({"system_id": 7, "envoys": [{}, *([5] * 101)]}, Envoys, ("envoys", 1)),
-        ({"system_id": 7, "inverters": None}, Inventory, ("inverters",)),
+        ({"system_id": 7, "inverters": [5] * 101}, Inventory, ("inverters", 0)),
         ({"system_id": 7, "start_date": "soon", "production": []}, EnergyLifetime, ("start_date",)),
         ({"system_id": 7, "start_date": None, "production": [1]}, EnergyLifetime, ()),
     ],

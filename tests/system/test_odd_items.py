@@ -147,6 +147,37 @@ async def test_the_rest_of_an_answer_stays(
     assert [each for each in caplog.messages if "left out" in each] == caplog.messages[-1:]
 
 
+READINGS = [
+    ("v2", "production_meter_readings"),
+    ("v4", "production_meter_readings"),
+    ("v4", "consumption_meter_readings"),
+    ("v4", "storage_meter_readings"),
+]
+
+
+@pytest.mark.parametrize(("version", "name"), READINGS)
+@pytest.mark.parametrize(
+    "reading", [{}, {"value": 5}, *({"serial_number": odd, "value": 5} for odd in (None, "", {}, True))]
+)
+async def test_a_reading_of_no_meter_is_left_out(version: str, name: str, reading: object) -> None:
+    """It is not known which one it is of; the others stay, also where their number came as such."""
+    _, service, client = await opened(version)
+    listed = [reading, {"serial_number": "0121"}, {"serial_number": 122}]
+    service.given = {"system_id": 7, "meter_readings": listed}
+    answer = await getattr(client, name)(7)
+    assert [each.serial_number for each in answer] == ["0121", "122"]
+    assert not answer.complete
+
+
+@pytest.mark.filterwarnings("ignore:monthly_production")
+async def test_the_readings_of_a_month_of_no_meter_are_left_out() -> None:
+    """The production stays."""
+    _, service, client = await opened("v2")
+    service.given = {"system_id": 7, "production_wh": 5, "meter_readings": [{"start": 1}]}
+    answer = await client.monthly_production(7, start_date=date(2025, 5, 1))
+    assert (answer.production_wh, answer.meter_readings, answer.complete) == (5, (), False)
+
+
 async def test_many_odd_items_cost_the_answer() -> None:
     """An answer of another kind is no answer with nothing in it."""
     _, service, client = await opened("v2")

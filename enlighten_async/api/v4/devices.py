@@ -69,7 +69,7 @@ def by_kind(raw: dict[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(devices, dict):
         raise UnreadableError("not an object", "devices")
-    return {name.lower().replace("-", "_"): rows for name, rows in devices.items()}
+    return {name.lower().replace("-", "_"): rows for name, rows in devices.items() if rows is not None}
 
 
 def shape_devices(raw: dict[str, Any]) -> dict[str, Any]:

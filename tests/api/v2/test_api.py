@@ -191,8 +191,6 @@ def test_a_summary_of_inverters() -> None:
         (envoys(7), {"system_id": 7, "envoys": None}, "$.envoys"),
         (envoys(7), {"system_id": 7}, "$.envoys"),
         (envoys(7), {"system_id": 8, "envoys": []}, "$.system_id"),
-        (inventory(7), {"system_id": 7, "envoys": None}, "$.envoys"),
-        (inventory(7), {"system_id": 7, "meters": {}}, "$.meters"),
         (inventory(7), {"system_id": 7, "inverters": ["x"] * 101}, "$.inverters[0]"),
         (inverters_summary_by_envoy_or_site(7), {"micro_inverters": []}, "$"),
         (inverters_summary_by_envoy_or_site(7), "x", "$"),

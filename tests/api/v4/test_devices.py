@@ -115,10 +115,8 @@ def test_kinds_that_are_not_known_are_kept_as_they_came() -> None:
 @pytest.mark.parametrize(
     ("kinds", "path"),
     [
-        ({"micros": {}}, "$.micros"),
         ({"micros": [7] * 101}, "$.micros[0]"),
-        ({"micros": None}, "$.micros"),
-        ({"heat-pump": 5}, "$.heat_pump"),
+        ({"heat-pump": [7] * 101}, "$.heat_pump[0]"),
     ],
 )
 def test_what_cannot_be_read_is_an_error(kinds: dict[str, object], path: str) -> None:
@@ -126,6 +124,40 @@ def test_what_cannot_be_read_is_an_error(kinds: dict[str, object], path: str) ->
     error = listed(**kinds)
     assert isinstance(error, DecodeError)
     assert error.path == path
+
+
+LISTS = [
+    *(("devices", kind, kind) for kind in KINDS),
+    *(("latest_telemetry", kind, kind) for kind in ("meters", "encharges", "heat_pump", "evse")),
+    *(("inventory", kind, name) for kind, name in (("gateways", "envoys"), ("micros", "inverters"))),
+    ("inventory", "meters", "meters"),
+]
+"""Lists of one kind of devices: the endpoint, the service's name, and the field of the answer."""
+
+
+@pytest.mark.parametrize(("endpoint", "kind", "field"), LISTS)
+@pytest.mark.parametrize("value", [None, {}, True, 5, "x"])
+def test_a_list_of_a_kind_that_is_none_costs_itself_alone(
+    endpoint: str, kind: str, field: str, value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Null is none of the kind; of anything else it is not known what the service has."""
+    other = "meters" if kind != "meters" else "gateways" if endpoint != "latest_telemetry" else "evse"
+    kinds = {kind: value, other: [{"serial_number": "0121", "name": "A"}]}
+    got = told(planned(endpoint, 7), {"system_id": 7, "devices": kinds})
+    own = {"gateways": "envoys"}.get(other, other) if endpoint == "inventory" else other
+    assert (getattr(got, field), len(getattr(got, own))) == ((), 1)
+    assert got.complete is (value is None)
+    assert any(field in message for message in caplog.messages) is (value is not None)
+
+
+@pytest.mark.parametrize("endpoint", ["envoys", "ev_charger_devices"])
+def test_null_in_place_of_the_only_kind_is_none(endpoint: str) -> None:
+    """As where the kind is left out; what is no list is no answer."""
+    kinds = {"gateways": None, "ev_chargers": None}
+    got = told(planned(endpoint, 7), {"system_id": 7, "devices": kinds})
+    assert (len(got), got.complete) == (0, True)
+    error = told(planned(endpoint, 7), {"system_id": 7, "devices": dict.fromkeys(kinds, "x")})
+    assert isinstance(error, DecodeError)
 
 
 def test_last_reports() -> None:
@@ -162,7 +194,6 @@ def test_last_reports() -> None:
     assert json.loads(json.dumps(got.to_dict()))["meters"][0]["power"] == 755
     assert told(planned("latest_telemetry", 7), {"system_id": 7, "devices": {}}) == LatestTelemetry(7)
     for devices, path in (
-        ({"evse": None}, "$.evse"),
         ({"evse": [5] * 101}, "$.evse[0]"),
         (None, "$.devices"),
     ):
@@ -176,11 +207,11 @@ def test_readings_of_meters(key: str) -> None:
     """Under both names of the serial number."""
     body: dict[str, Any] = {
         "system_id": 7,
-        "meter_readings": [{key: "01EIM2", "value": 61, "read_at": DATE}, {"value": None}],
+        "meter_readings": [{key: "01EIM2", "value": 61, "read_at": DATE}],
         "meta": {"status": "normal"},
     }
     got = told(planned("consumption_meter_readings", 7), body)
-    meters = (MeterReading("01EIM2", 61, NOW), MeterReading())
+    meters = (MeterReading("01EIM2", 61, NOW),)
     assert got == ConsumptionMeterReadings(7, meters, Meta("normal"))
     assert (list(got), got.as_of) == (list(meters), NOW)
     body["meter_readings"] = [{key: "01EIM4", "value_charged": 9, "value_discharged": 4, "read_at": DATE}]
