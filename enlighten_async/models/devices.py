@@ -60,7 +60,7 @@ class Envoys(RowSequence[Envoy]):
     envoys: tuple[Envoy, ...] = ()
     """The gateways themselves."""
     complete: bool = field(default=True, eq=False)
-    """Whether every item that the service listed could be read."""
+    """Whether every item that the service listed could be read, and it counts no more than it listed (v4)."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -100,7 +100,7 @@ class Inventory(ToDict, Tabular):
     meta: Meta | None = None
     """The system's state; null in answers of the first years."""
     complete: bool = field(default=True, eq=False)
-    """Whether every item that the service listed could be read."""
+    """Whether every item that the service listed could be read, and it counts no more than it listed (v4)."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -267,7 +267,7 @@ class Devices(ToDict, Tabular):
     others: Mapping[str, object] = field(factory=dict, hash=False, metadata=OBJECT)
     """Devices of kinds that are not known here, as the service sent them."""
     complete: bool = field(default=True, eq=False)
-    """Whether every item that the service listed could be read."""
+    """Whether every item that the service listed could be read, and it counts no more than it listed (v4)."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)
@@ -295,7 +295,7 @@ class EvChargers(RowSequence[SystemDevice]):
     ev_chargers: tuple[SystemDevice, ...] = field(default=(), metadata=STRICT)
     """The chargers themselves."""
     complete: bool = field(default=True, eq=False)
-    """Whether every item that the service listed could be read."""
+    """Whether every item that the service listed could be read, and it counts no more than it listed (v4)."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)

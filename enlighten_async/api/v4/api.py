@@ -20,6 +20,7 @@ from enlighten_async.api.systems import search_system_id_plan, summary_plan
 from enlighten_async.api.v4 import daily, series, systems
 from enlighten_async.api.v4.devices import (
     InvertersPlan,
+    checked_by_count,
     ev_charger_events_plan,
     ev_charger_sessions_plan,
     quote_segment,
@@ -222,15 +223,17 @@ class ApiV4:
 
     def devices(self, system_id: int) -> AnswerPlan[models.Devices]:
         """Plan a list of a system's devices of all kinds."""
-        return system_plan(models.Devices, "devices", system_id, shape=shape_devices)
+        return checked_by_count(system_plan(models.Devices, "devices", system_id, shape=shape_devices))
 
     def envoys(self, system_id: int) -> AnswerPlan[models.Envoys]:
         """Plan a list of a system's gateways."""
-        return system_plan(models.Envoys, "envoys", system_id, path="devices", shape=shape_envoys)
+        plan = system_plan(models.Envoys, "envoys", system_id, path="devices", shape=shape_envoys)
+        return checked_by_count(plan)
 
     def inventory(self, system_id: int) -> AnswerPlan[models.Inventory]:
         """Plan a list of a system's active gateways, microinverters and meters."""
-        return system_plan(models.Inventory, "inventory", system_id, path="devices", shape=shape_inventory)
+        plan = system_plan(models.Inventory, "inventory", system_id, path="devices", shape=shape_inventory)
+        return checked_by_count(plan)
 
     def inverters_summary_by_envoy_or_site(self, site_id: int) -> AnswerPlan[models.InvertersSummary]:
         """Plan a list of the last reports of a system's microinverters, by gateway."""
@@ -316,7 +319,7 @@ class ApiV4:
 
     def ev_charger_devices(self, system_id: int) -> AnswerPlan[models.EvChargers]:
         """Plan a list of a system's active EV chargers."""
-        return system_plan(
+        plan = system_plan(
             models.EvChargers,
             "ev_charger_devices",
             system_id,
@@ -324,6 +327,7 @@ class ApiV4:
             shape=shape_ev_chargers,
             defaults={"system_id": system_id},
         )
+        return checked_by_count(plan)
 
     def ev_charger_events(
         self, system_id: int, *, serial_num: str | None = None

@@ -14,12 +14,20 @@ from attrs import evolve, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.paging import PagedPlan, Seen
+from enlighten_async.api.single import SinglePlan
 from enlighten_async.api.systems import inverters_summary, serial_number
 from enlighten_async.errors import InputError
 from enlighten_async.models import ev_charger
-from enlighten_async.models.convert import RowSequence, UnreadableError
+from enlighten_async.models.convert import MAX_OBJECTS, RowSequence, UnreadableError
 from enlighten_async.models.coverage import Gap
-from enlighten_async.models.devices import EnvoyInverters, InvertersSummary
+from enlighten_async.models.devices import (
+    Devices,
+    EnvoyInverters,
+    Envoys,
+    EvChargers,
+    Inventory,
+    InvertersSummary,
+)
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part
 from enlighten_async.windows import Window
@@ -78,6 +86,27 @@ def shape_devices(raw: dict[str, Any]) -> dict[str, Any]:
     known = {kind: device_rows(listed.pop(kind)) for kind in KINDS if kind in listed}
     own = {name: raw.get(name) for name in ("system_id", "total_devices")}
     return {**own, **known, "others": listed}
+
+
+M = TypeVar("M", Devices, Envoys, EvChargers, Inventory)
+
+
+def checked_by_count(plan: SinglePlan[M]) -> SinglePlan[M]:
+    """Return the plan of a request for devices whose answer is not complete where the service counts more."""
+    return SinglePlan(evolve(plan.request, decode=partial(_checked_by_count, plan.request)))
+
+
+def _checked_by_count(request: Request[M], response: Response) -> M:
+    """Decode a list of devices; a count that is too large for one list tells nothing."""
+    answer = request.decode(response)
+    count, kinds = (decode.field_of(response, name) for name in ("total_devices", "devices"))
+    lists = kinds.values() if isinstance(kinds, dict) else ()
+    listed = sum(len(rows) for rows in lists if isinstance(rows, list))
+    if not isinstance(count, int) or isinstance(count, bool) or not listed < count <= MAX_OBJECTS:
+        return answer
+    text = "the service counts more devices than it lists"
+    decode.warn_incomplete(request.endpoint, answer.system_id, [text])
+    return evolve(answer, complete=False)
 
 
 def device_rows(listed: Any) -> Any:

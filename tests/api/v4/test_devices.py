@@ -160,6 +160,26 @@ def test_null_in_place_of_the_only_kind_is_none(endpoint: str) -> None:
     assert isinstance(error, DecodeError)
 
 
+@pytest.mark.parametrize("endpoint", ["devices", "envoys", "inventory", "ev_charger_devices"])
+@pytest.mark.parametrize(
+    ("total", "complete"),
+    [
+        *((None, True), (0, True), (2, True), (3, True), (4, False), (50_000, False)),
+        *((10**9, True), (10**400, True), (-5, True), (True, True), ("x", True), (1e308, True), ([], True)),
+    ],
+    ids=lambda value: f"{value!r:.9}",
+)
+def test_fewer_devices_than_the_service_counts_are_not_complete(
+    endpoint: str, total: object, caplog: pytest.LogCaptureFixture, *, complete: bool
+) -> None:
+    """Of any kind, also of one that is not known here; a count beyond belief tells nothing."""
+    kinds = {"micros": [{"id": 1}], "ev_chargers": [{"id": 2}], "wind_turbines": [{"sn": 3}], "odd": "x"}
+    body = {"system_id": 7, "total_devices": total, "devices": kinds}
+    got = told(planned(endpoint, 7), body)
+    assert got.complete is complete
+    assert any("counts more devices" in message for message in caplog.messages) is not complete
+
+
 def test_last_reports() -> None:
     """Of each channel of meters; what is old is null; one kind has a hyphen."""
     body = {
