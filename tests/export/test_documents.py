@@ -223,7 +223,7 @@ IRREGULAR = [
 
 
 @pytest.mark.parametrize("ends", IRREGULAR, ids=lambda ends: f"{len(ends)}-{ends[-1]}")
-@pytest.mark.parametrize("rows", [3, 100, 10_000])
+@pytest.mark.parametrize("rows", [pytest.param(3, marks=pytest.mark.slow), 100, 10_000])
 def test_instants_are_those_of_the_rows(ends: list[int], rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """At regular distances or not, wherever a step ends and however often they come."""
     monkeypatch.setattr(documents, "PIECE_ROWS", rows)

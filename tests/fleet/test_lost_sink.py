@@ -62,8 +62,11 @@ class Unsteady:
 
 @pytest.mark.parametrize(
     ("away", "takes"),
-    [((0.4 * DAY, 1.4 * DAY), 0.0), ((0.0, 0.0), 3_600.0), ((0.4 * DAY, 1.4 * DAY), 600.0)],
-    ids=["lost for a day", "an hour for each write", "both"],
+    [
+        pytest.param((0.4 * DAY, 1.4 * DAY), 0.0, id="lost for a day", marks=pytest.mark.slow),
+        pytest.param((0.0, 0.0), 3_600.0, id="an hour for each write", marks=pytest.mark.slow),
+        pytest.param((0.4 * DAY, 1.4 * DAY), 600.0, id="both"),
+    ],
 )
 async def test_an_unsteady_sink_gets_all_and_memory_is_bounded(
     away: tuple[float, float], takes: float

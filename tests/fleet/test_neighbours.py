@@ -127,7 +127,7 @@ class Tenant:
         self.calls.append((began, self.world.clock.now()))
 
 
-@pytest.mark.parametrize("minute", [10, 60])
+@pytest.mark.parametrize("minute", [pytest.param(10, marks=pytest.mark.slow), 60])
 async def test_people_go_before_polls_that_are_not_in_flight_yet(minute: int) -> None:
     """Fifty tenants of a key at once, beside a fleet that has more to ask than the minutes hold."""
     world = World(

@@ -323,7 +323,7 @@ async def test_a_stream_has_no_part_for_a_range_that_was_refused_as_too_long(
 
 
 @VERSIONS
-@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("streamed", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize(
     ("days", "begin", "end"),

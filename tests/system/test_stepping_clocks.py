@@ -35,7 +35,7 @@ def service(version: str, phase: float) -> tuple[World, Callable[..., EnlightenC
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("monotonic", [0.0, -5000.0])
+@pytest.mark.parametrize("monotonic", [0.0, pytest.param(-5000.0, marks=pytest.mark.slow)])
 async def test_each_program_starts_with_another_wall_clock(
     version: str, step: float, monotonic: float, tmp_path: Path
 ) -> None:
