@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import log2
 
+from benchmarks.chart import STYLE
 from enlighten_async.export.svg import Element, element, html, raw
 
 HOURS = tuple(2.0**power for power in range(-2, 8))
@@ -14,13 +15,6 @@ OCTAVE, HEIGHT = 58, 260
 LEFT, TOP, RIGHT, BOTTOM = 56, 44, 160, 50
 """Pixels around the field of the lines: labels of both scales, the title, and the names of the lines."""
 COLOURS = {"naive": "#c9414b", "even": "#d9730d", "ours": "#3b7dd8"}
-STYLE = """
-svg { font: 13px system-ui, sans-serif; background: #fff }
-text { fill: #333 } .rule { stroke: #ddd } polyline { fill: none; stroke-width: 2 }
-@media (prefers-color-scheme: dark) {
-  svg { background: #16191d } text { fill: #ddd } .rule { stroke: #3a3f46 }
-}
-"""
 TITLE = "Part of a month's energy that is held within so many hours of when it could be had"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from math import ceil, floor, log10
 
+from benchmarks.chart import STYLE
 from enlighten_async.export.svg import Element, element, html, raw
 
 DECADE_X, DECADE_Y, GAP = 90, 56, 17
@@ -14,13 +15,6 @@ LEFT, TOP, RIGHT, BOTTOM = 64, 44, 190, 50
 """Pixels around the field of the lines: labels of both scales, the title, and the names of the lines."""
 COLOURS = ("#3b7dd8", "#d9730d", "#2f9e6e", "#a55cc9", "#c9414b", "#8a7a1f", "#5f6b7a")
 
-STYLE = """
-svg { font: 13px system-ui, sans-serif; background: #fff }
-text { fill: #333 } .rule { stroke: #ddd } polyline { fill: none; stroke-width: 2 }
-@media (prefers-color-scheme: dark) {
-  svg { background: #16191d } text { fill: #ddd } .rule { stroke: #3a3f46 }
-}
-"""
 TITLE = "Microseconds of CPU for each: a level line is a cost that does not grow"
 
 
