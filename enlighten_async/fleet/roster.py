@@ -191,8 +191,8 @@ class Roster:
     def begin_day(self, day: float, now: float, budgets: Mapping[int, Budget], day_of_month: int) -> None:
         """Plan a day: its rates by what is left, and the moments of all members.
 
-        On the first day also those of the day before that are still to come; of the moments that have passed
-        the last one is due at once, where what is held shows that it was missed.
+        On the first day also those of the two days before that are still to come; of the moments that have
+        passed the last one is due at once, where what is held shows that it was missed.
 
         Args:
             day: midnight UTC, epoch seconds.
@@ -243,7 +243,7 @@ class Roster:
             return
         rates = self.keys[member.key]
         past: list[float] = []
-        for back in (1, 0) if first else (0,):
+        for back in range(3 if first else 1):
             high = rates.total - back * rates.rate
             polls = member.polls(day - back * DAY, share(high - rates.rate, high, member.day_phase))
             moments = member.moments(day - back * DAY, polls, rates)
@@ -251,7 +251,9 @@ class Roster:
             for each in moments:
                 if each > now:
                     self._push(each, number, completes=each == moments[-1], last=moments[-1])
-        if past and (not first or member.misses(past[-1]) or self._begins_history(number)):
+            if back and (not moments or moments[0] <= now):  # else the sun rises just before midnight UTC
+                break
+        if past and (not first or member.misses(max(past)) or self._begins_history(number)):
             self._push(now, number, completes=True)
 
     def hold(self, number: int, until: float | None, now: float) -> None:

@@ -8,7 +8,7 @@ from math import inf
 import pytest
 
 from enlighten_async.fleet.roster import LAST_OVERLAP_S, OVERLAP_S, Answered, Ask, KeyRates, Member, Roster
-from enlighten_async.fleet.schedule import FIRST_LAG_S, HOUR, LONGEST_S, REPORT_S, Budget
+from enlighten_async.fleet.schedule import FIRST_LAG_S, HOUR, LONGEST_S, REPORT_S, Budget, Daylight
 from enlighten_async.windows import DAY
 
 DAY_0 = 20_000.0 * DAY
@@ -54,6 +54,17 @@ def test_after_a_restart_what_was_missed_is_due_at_once_and_nothing_else() -> No
         roster.begin_day(DAY_0, now, AMPLE, 3)
     assert len(asked(stale, now)) == 20
     assert asked(fresh, now) == []
+
+
+@pytest.mark.parametrize("dawn", [0, 5, 12, 23.25, 30])
+@pytest.mark.parametrize("hour", [0, 0.5, 6, 12, 23.5])
+def test_a_system_of_which_nothing_is_held_is_asked_at_once(hour: float, dawn: float) -> None:
+    """At each time of the day, wherever on earth: also where the sun rises just before midnight UTC."""
+    roster, now = roster_of(20), DAY_0 + hour * HOUR
+    for member in roster.members:
+        member.daylight = Daylight(dawn * HOUR, 16 * HOUR)
+    roster.begin_day(DAY_0, now, AMPLE, 3)
+    assert len(asked(roster, now)) == 20
 
 
 def test_who_comes_late_polls_once_for_all_that_was_due() -> None:
