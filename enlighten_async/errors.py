@@ -23,17 +23,19 @@ EnlightenError
 │   └── ServiceRetired       this version of the API has ended
 ├── TransportError           no whole answer arrived; `sent` tells whether the request left
 │   └── RequestTimeout       the deadline passed
-└── DecodeError              the answer is not what the service documents; its response is in `response`
+├── DecodeError              the answer is not what the service documents; its response is in `response`
+└── BackfillIncomplete       a part of a fleet's history failed again and again; `missing` tells which
 
 No error holds a credential, and all of them can be pickled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ MASK = "***"
 __all__ = [
     "APIError",
     "AuthenticationError",
+    "BackfillIncomplete",
     "BudgetExceeded",
     "DecodeError",
     "EnlightenError",
@@ -325,6 +328,15 @@ class DecodeError(EnlightenError):
         """The answer as it came, known secrets masked: the first mebibyte of it."""
         self.passing = passing
         """Whether the body is empty or cut off, so that the next one may be whole."""
+
+
+class BackfillIncomplete(EnlightenError):
+    """A fleet's history is kept but for that of some systems, whose requests failed again and again."""
+
+    def __init__(self, message: str, *, missing: Mapping[int, int] = MappingProxyType({})) -> None:
+        super().__init__(message)
+        self.missing: Mapping[int, int] = dict(missing)
+        """The number of windows (7 days each) that are not kept, by the number of the system."""
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from enlighten_async import errors
 from enlighten_async.errors import (
     APIError,
     AuthenticationError,
+    BackfillIncomplete,
     BudgetExceeded,
     DecodeError,
     EnlightenError,
@@ -66,22 +68,31 @@ FAMILY = {
     TransportError: EnlightenError,
     RequestTimeout: TransportError,
     DecodeError: EnlightenError,
+    BackfillIncomplete: EnlightenError,
 }
+
+
+MADE_WITH = {
+    ReauthorizationRequired: {
+        "status": 401,
+        "account": "anna",
+        "url": "https://api.example.com/oauth/authorize",
+    },
+    APIError: {"status": 422, "response": ANSWER},
+    TransportError: {"sent": True, "phase": "body", "passing": False},
+    DecodeError: {"path": "$.intervals", "response": ANSWER},
+    BackfillIncomplete: {"missing": {1765: 3}},
+    QuotaExhausted: {"period": "minute", "limit": 10, "retry_at": JULY},
+    BudgetExceeded: {"retry_at": JULY},
+    EnlightenError: {},
+}
+"""The facts of an error, by its class or the nearest above it."""
 
 
 def made(kind: type[EnlightenError]) -> EnlightenError:
     """Make an error with all it may be given."""
-    if issubclass(kind, ReauthorizationRequired):
-        return kind("said", status=401, account="anna", url="https://api.example.com/oauth/authorize")
-    if issubclass(kind, APIError):
-        return kind("said", status=422, response=ANSWER)
-    if issubclass(kind, TransportError):
-        return kind("said", sent=True, phase="body", passing=False)
-    if issubclass(kind, DecodeError):
-        return kind("said", path="$.intervals", response=ANSWER)
-    if issubclass(kind, QuotaExhausted):
-        return kind("said", period="minute", limit=10, retry_at=JULY)
-    return kind("said", retry_at=JULY) if issubclass(kind, BudgetExceeded) else kind("said")
+    facts: Any = next(MADE_WITH[each] for each in kind.__mro__ if each in MADE_WITH)
+    return kind("said", **facts)
 
 
 def test_the_tree_is_the_documented_one() -> None:

@@ -18,8 +18,8 @@ from enlighten_async import cache, fleet, limiter, oauth, testing, transport
 MODULES = (cache, fleet, limiter, oauth, testing, transport)
 
 NAMES = """
-    APIError Alarm AlarmEvent Alarms Answered AuthenticationError Battery BatteryDay BatteryInterval
-    BatteryLifetime BatterySettings BudgetExceeded CellularModem Changes ChannelInterval
+    APIError Alarm AlarmEvent Alarms Answered AuthenticationError BackfillIncomplete Battery BatteryDay
+    BatteryInterval BatteryLifetime BatterySettings BudgetExceeded CellularModem Changes ChannelInterval
     ConsumedInterval
     ConsumptionInterval ConsumptionLifetime ConsumptionMeterReadings ConsumptionStats Coverage DecodeError
     Device Devices EnergyExportInterval EnergyExportLifetime EnergyExportTelemetry EnergyImportInterval

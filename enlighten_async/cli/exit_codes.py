@@ -39,6 +39,7 @@ CODES: Mapping[type[errors.EnlightenError], int] = {
     errors.RangeError: USAGE,
     errors.NotFound: PARTIAL,
     Incomplete: PARTIAL,
+    errors.BackfillIncomplete: PARTIAL,
     errors.BudgetExceeded: QUOTA,
     errors.QuotaExhausted: QUOTA,
     errors.Throttled: QUOTA,

@@ -231,6 +231,14 @@ class Backlog:
         self.set(ask.member, history)
         return history
 
+    def failures(self, member: int) -> int:
+        """Return how often in a row a window of a member could not be had.
+
+        Args:
+            member: the number of the member.
+        """
+        return self._failures.get(member, 0)
+
     def failed(self, ask: WindowAsk, now: float, sent: int = 0) -> None:
         """Note that a window could not be had: this history waits alone, longer each time.
 

@@ -11,7 +11,7 @@ import anyio
 
 from enlighten_async.cache import NOTHING_CACHED
 from enlighten_async.client import EnlightenClient
-from enlighten_async.errors import InputError
+from enlighten_async.errors import BackfillIncomplete, InputError
 from enlighten_async.fleet.backfill import WINDOW_S, Backfill
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.follow import Cursors, Follower
@@ -36,6 +36,9 @@ SINK_RETRY_S: Final = 10.0
 
 DRAIN_S: Final = 10.0
 """Seconds for which a sink may write what is paid for, when the run is cancelled."""
+
+NAMED: Final = 10
+"""Systems that the text of an error names at the most."""
 
 logger = logging.getLogger("enlighten_async")
 
@@ -182,7 +185,9 @@ class Fleet:
         Args:
             sink: the keeper of rows and cursors.
             once: end when nothing is due any more, for programs that a timer starts.
-            until_done: end when the sink has the history of all systems, as `backfill` asks for it.
+            until_done: end when the sink has the history of all systems, as `backfill` asks for it; or, with
+                an error, when it has all but that of systems whose requests failed five times in a row, over
+                some four hours, or that the service does not know. A quota that is used up is waited for.
             lease: with a state in PostgreSQL, for how long nobody polls the systems of a machine that died;
                 by default 30 seconds.
 
@@ -190,6 +195,7 @@ class Fleet:
             InputError: nothing is cached by a client, there are no systems, the sink refuses, another process
                 follows the fleet with the same state file, (`strict`) the quota carries no such cadence, or
                 it is to end with a backfill and has none, or at once.
+            BackfillIncomplete: `until_done`, and the history of some systems cannot be had.
             EnlightenError: a list could not be had: one of those that `Query` lists.
         """
         if until_done and (once or self._backfill is None):
@@ -219,11 +225,17 @@ class Fleet:
                 return
 
     async def _is_done(self, follower: Follower, sink: Keeper) -> bool:
-        """Tell whether the sink has the history of all systems, those that others poll too."""
-        if follower.windows_left(here=True):
+        """Tell whether the sink has the history of all systems, those that others poll too.
+
+        Raises:
+            BackfillIncomplete: it has all of the systems that are polled here but what was given up.
+        """
+        if follower.roster.fetches_histories():
             return False
         follower.look_at_histories(await Cursors.of(sink.sink, self._series, self._backfill))
-        return not follower.windows_left()
+        if missing := follower.roster.given_up():
+            raise _incomplete(missing)
+        return not follower.roster.windows_left()
 
     async def _write(self, sink: Keeper, changes: Sequence[Change]) -> None:
         """Have changes written, however long that takes."""
@@ -287,6 +299,22 @@ class Fleet:
                 one = FleetSystem(system.system_id, client, system.timezone, cellular, account, energy)
                 found.setdefault(system.system_id, one)
         return list(found.values())
+
+
+def _incomplete(missing: Mapping[int, int]) -> BackfillIncomplete:
+    """Return the error that names systems, the first of them, with the number of windows that are missing."""
+    told_of = ", ".join(f"{system_id} ({windows})" for system_id, windows in list(missing.items())[:NAMED])
+    more = ", …" if len(missing) > NAMED else ""
+    text = (
+        f"the history of {_count(len(missing), 'system')} is not kept, "
+        f"{_count(sum(missing.values()), 'window')} of 7 days: {told_of}{more}; "
+        "requests failed again and again (the log tells how): run again, it goes on"
+    )
+    return BackfillIncomplete(text, missing=missing)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _check_span(name: str, span: object) -> None:

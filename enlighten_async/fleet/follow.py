@@ -185,14 +185,6 @@ class Follower:
             member.held = member.held and not which(member.system_id)
         self.roster.divide()
 
-    def windows_left(self, *, here: bool = False) -> int:
-        """Return the number of windows of history that are not held, as far as this process knows.
-
-        Args:
-            here: only those of systems that are polled here.
-        """
-        return self.roster.windows_left(here=here)
-
     def _next_at(self) -> float:
         """Return when there is something to do, epoch seconds."""
         midnight = (self.roster.day or 0.0) + DAY

@@ -18,6 +18,7 @@ from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.schedule import (
     CELLULAR_REPORT_S,
     FIRST_LAG_S,
+    GIVE_UP_FAILURES,
     LONGEST_S,
     MAX_LAG_S,
     REPORT_S,
@@ -398,21 +399,35 @@ class Roster:
         """Return the number of polls by a key that are due before a moment."""
         return sum(ask.at < end and self.members[ask.member].key == key for ask in self._heap)
 
-    def windows_left(self, *, here: bool = False) -> int:
-        """Return the number of windows of history that are not held, as far as this process knows.
+    def windows_left(self) -> int:
+        """Return the number of windows of history that are not held, as far as this process knows."""
+        return sum(self._windows_of(number) for number, member in enumerate(self.members) if not member.gone)
 
-        Args:
-            here: only those of the members that this process polls.
-        """
-        if self.backfill is None:
-            return 0
-        whole = History(0)
-        left = (
-            self.backfill.left(self._history(number) or whole)
-            for number, member in enumerate(self.members)
-            if not member.gone and (member.held or not here)
+    def _windows_of(self, number: int) -> int:
+        """Return the number of windows of a member's history that are not held."""
+        return 0 if self.backfill is None else self.backfill.left(self._history(number) or History(0))
+
+    def fetches_histories(self) -> bool:
+        """Tell whether windows are left that this process fetches, and has not given up."""
+        return any(
+            self._fetches(number) and not self._gives_up(number) and self._windows_of(number)
+            for number in range(len(self.members))
         )
-        return sum(left)
+
+    def given_up(self) -> dict[int, int]:
+        """Return the number of windows of those histories here that failed again and again, by system."""
+        return {
+            member.system_id: windows
+            for number, member in enumerate(self.members)
+            if self._fetches(number) and self._gives_up(number) and (windows := self._windows_of(number))
+        }
+
+    def _gives_up(self, number: int) -> bool:
+        """Tell whether what comes next of a member's history has failed again and again."""
+        member = self.members[number]
+        polls = self._begins_history(number)  # it begins with the member's next poll
+        failures = member.failures if polls else self._backlog(member.key).failures(number)
+        return failures >= GIVE_UP_FAILURES
 
     def window(self, ask: Ask, now: float) -> tuple[float, float]:
         """Return the time that a poll asks for, epoch seconds: in one request, what is held before all else.
@@ -475,10 +490,10 @@ class Roster:
         Args:
             ask: the poll.
             now: the time, epoch seconds.
-            absent: whether there is no such system, so that it is left alone for a week.
+            absent: whether there is no such system, so that it is left alone for a week, and given up.
         """
         member = self.members[ask.member]
-        member.failures += 1
+        member.failures += GIVE_UP_FAILURES if absent else 1
         wait = WEEK * DAY if absent else wait_after_failures(member.failures)
         member.away_until = now + wait
         self._push(now + wait, ask.member, completes=ask.completes, last=ask.last)

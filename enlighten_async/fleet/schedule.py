@@ -60,6 +60,9 @@ MAX_LAG_S: Final = 2.0 * HOUR
 RETRY_S: Final = 900
 """Seconds until a system that failed is asked again; after each further failure twice as long."""
 
+GIVE_UP_FAILURES: Final = 5
+"""Failures in a row, over 3 hours and three quarters, after which nobody waits for a system's history."""
+
 SILENT_POLLS: Final = 3
 """Polls in a row that brought nothing, after which a system is asked once a week."""
 

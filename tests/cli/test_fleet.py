@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ import pytest
 from enlighten_async import InputError
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.fleet import run, told, watched
+from enlighten_async.emulator import Fault
 from enlighten_async.fleet import Change, FleetMetrics
 from enlighten_async.fleet.sinks import ReaderGone
 from enlighten_async.fleet.sinks.stream import StreamSink
@@ -88,6 +90,19 @@ def test_a_backfill_ends_when_it_is_done(fleet: Commands, tmp_path: Path) -> Non
     sent, text = fleet.sent, path.read_bytes()
     again = fleet("fleet", "run", *FOLLOW, *history, "--to", f"jsonl:{path}", "--until-done")
     assert (again.exit_code, fleet.sent, path.read_bytes()) == (0, sent, text)
+
+
+def test_a_backfill_that_cannot_be_whole_ends_with_a_code_of_its_own(fleet: Commands, tmp_path: Path) -> None:
+    """Hours later, with the systems and the number of windows that are missing."""
+    bad = fleet.world.emulator.truth.systems()[0].system_id
+    fault = Fault(status=500, body="{}", times=math.inf, path=f"/{bad}/rgm_stats")
+    fleet.world.emulator.faults.append(fault)
+    path, history = tmp_path / "rows.jsonl", ("--backfill", "3w", "--until-done")
+    done = fleet("fleet", "run", *FOLLOW, *history, "--to", f"jsonl:{path}")
+    assert done.exit_code == 3, done.output
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"error: the history of 1 system is not kept, 2 windows of 7 days: {bad} (2); ")
+    assert len({json.loads(line)["system_id"] for line in path.read_text().splitlines()}) >= 2
 
 
 def test_a_wrong_call_costs_nothing(fleet: Commands, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enlighten_async import EnlightenClient, InputError, Plan
+from enlighten_async import BackfillIncomplete, EnlightenClient, InputError, Plan
 from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Fault, Quota
 from enlighten_async.fleet import Change, Fleet, FleetMetrics
@@ -276,6 +276,43 @@ async def test_a_window_that_fails_delays_no_other() -> None:
     assert fleet.status().backfill_left == 0
     assert world.clock.now() < NOW + 6 * HOUR
     assert wrong(world, kept, NOW - 27.9 * DAY) == []
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_a_run_ends_though_some_systems_never_answer(*, newest_first: bool) -> None:
+    """Once all else is held, and hours later: it says of which systems, and how many windows, are missing."""
+    world, kept = World(now=NOW, systems=6, users=1), Kept()
+    never, partly, unknown, *good = [each.system_id for each in world.emulator.truth.systems() if each.meters]
+    world.emulator.faults += [
+        Fault(status=500, body="{}", times=inf, path=f"/{never}/rgm_stats"),
+        Fault(status=500, body="{}", times=inf, path=f"/{partly}/rgm_stats", after=2),
+        Fault(status=404, body="{}", times=inf, path=f"/{unknown}/rgm_stats"),
+    ]
+    async with client_of(world) as client:
+        fleet = Fleet(
+            client, "rgm_stats", every=6 * HOURLY, backfill=timedelta(weeks=4), newest_first=newest_first
+        )
+        with pytest.raises(BackfillIncomplete, match=r"of 3 systems is not kept, 8 windows") as caught:
+            await fleet.run(kept, until_done=True)
+    assert caught.value.missing == {never: 3, partly: 2, unknown: 3}
+    assert fleet.status().backfill_left == 8
+    assert 3.7 * HOUR < world.clock.now() - NOW < 6 * HOUR
+    assert sum(each.system_id == unknown for each in asked_of(world)) == 1
+    assert set(kept.moved["rgm_stats"]) > set(good)
+    kept.moved["rgm_stats"] = {each: kept.moved["rgm_stats"][each] for each in good}
+    assert wrong(world, kept, NOW - 27.9 * DAY) == []
+
+
+async def test_what_fails_for_a_while_only_is_waited_for() -> None:
+    """Also where all else is held: the next run, or this one, has it."""
+    world, kept = World(now=NOW, systems=3, users=1), Kept()
+    bad = world.emulator.truth.systems()[0].system_id
+    world.emulator.faults.append(
+        Fault(status=500, body="{}", times=inf, path=f"/{bad}/rgm_stats", end=NOW + 2 * HOUR)
+    )
+    async with client_of(world) as client:
+        await Fleet(client, "rgm_stats", every=HOURLY, backfill=timedelta(weeks=4)).run(kept, until_done=True)
+    assert wrong(world, kept, NOW - 27.7 * DAY) == []  # the history ends at the first poll
 
 
 @settings(max_examples=12, deadline=None)
