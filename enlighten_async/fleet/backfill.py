@@ -58,6 +58,11 @@ class Backfill:
         windows = max(0, ceil(min(span, retention) / WINDOW_S) - 1)
         return cls(windows, newest_first, max(1, ceil(WINDOW_S / longest)))
 
+    @property
+    def span(self) -> float:
+        """Its length, seconds."""
+        return self.windows * WINDOW_S
+
     def name(self, series: str) -> str:
         """Return the name under which a sink has the cursors of these histories.
 

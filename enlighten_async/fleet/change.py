@@ -108,12 +108,16 @@ def _meters(answer: IntervalStats[Any]) -> tuple[MeterIntervals, ...]:
     return answer.meter_intervals if isinstance(answer, RgmStats) else ()
 
 
-def held_until(answer: IntervalStats[Any], before: float | None) -> float:
+def held_until(answer: IntervalStats[Any], before: float | None, history: float = 0.0) -> float:
     """Return up to when (epoch seconds) a system is held with an answer; what comes later is asked for again.
+
+    A first answer without a row may be of a gateway that is offline: then the system is held up to its last
+    report, and what it uploads when it is back is asked for by polls, though its history was fetched before.
 
     Args:
         answer: the answer.
         before: up to when it was held before.
+        history: seconds before the first answer that are fetched too.
     """
     start, end = float(answer.window.start), float(answer.window.end)
     if is_absent(answer):
@@ -121,7 +125,8 @@ def held_until(answer: IntervalStats[Any], before: float | None) -> float:
     reported = None if answer.meta is None else answer.meta.reported_until
     last = answer._last if reported is None and answer.meta is None else None
     until = start if reported is None else reported.timestamp()
-    return max(min(until if last is None else float(last), end), start if before is None else before)
+    least = start if answer.intervals else start - history
+    return max(min(until if last is None else float(last), end), least if before is None else before)
 
 
 def is_absent(answer: IntervalStats[Any]) -> bool:

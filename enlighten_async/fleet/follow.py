@@ -307,7 +307,7 @@ class Follower:
         changes = await query.changes(written=as_datetime(before) if looks and before is not None else None)
         self._spent += changes.answer.receipt.sent
         now = self.now()
-        held = held_until(changes.answer, before)
+        held = held_until(changes.answer, before, 0.0 if self.backfill is None else self.backfill.span)
         change = change_of(changes, before, held, system.account, self._series)
         daylight = member.daylight if self._rests else None
         self.roster.answered(ask, now, noted(changes.answer, change, held, daylight, now))

@@ -46,6 +46,9 @@ LAST_OVERLAP_S: Final = 5 * DAY
 LATE_S: Final = 4 * DAY
 """Seconds before what is held that it asks for again: what is older is final."""
 
+REACH_S: Final = 350 * DAY
+"""Seconds before now that a poll asks for at the most: the service keeps rows for a year, or two."""
+
 SILENT_S: Final = 3 * DAY
 """Seconds without news after which a system is asked once a week."""
 
@@ -437,7 +440,7 @@ class Roster:
             now: the time, epoch seconds.
         """
         until = self.members[ask.member].until
-        start = now - LONGEST_S if until is None else until - OVERLAP_S
+        start = now - LONGEST_S if until is None else max(until - OVERLAP_S, now - REACH_S)
         if self._begins_history(ask.member):
             start = min(start, now - LONGEST_S)
         if ask.completes:

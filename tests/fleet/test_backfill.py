@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 import anyio
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enlighten_async import BackfillIncomplete, EnlightenClient, InputError, Plan
 from enlighten_async.cache import MemoryCache
+from enlighten_async.emulator import Backlog as Offline
 from enlighten_async.emulator import Fault, Quota
 from enlighten_async.fleet import Change, Fleet, FleetMetrics
 from enlighten_async.fleet.backfill import WINDOW_S, Backfill, Backlog, History
@@ -301,6 +303,43 @@ async def test_a_run_ends_though_some_systems_never_answer(*, newest_first: bool
     assert set(kept.moved["rgm_stats"]) > set(good)
     kept.moved["rgm_stats"] = {each: kept.moved["rgm_stats"][each] for each in good}
     assert wrong(world, kept, NOW - 27.9 * DAY) == []
+
+
+async def follow_offline(backlogs: Sequence[Offline], days: float, weeks: int = 10) -> tuple[World, Kept]:
+    """Follow two systems, of which the first one was offline; with their history."""
+    fleet = World(now=NOW, systems=2, users=1).emulator.truth.systems()
+    world, kept = World(now=NOW, fleet=[evolve(fleet[0], backlogs=tuple(backlogs)), fleet[1]]), Kept()
+    async with client_of(world) as client:
+        with world.clock.move_on_after(days * DAY):
+            await Fleet(client, "rgm_stats", every=6 * HOURLY, backfill=timedelta(weeks=weeks)).run(kept)
+    return world, kept
+
+
+@pytest.mark.parametrize("offline", [8, 25, 60])
+@pytest.mark.parametrize("back", [-0.5, 2.0])
+async def test_what_is_uploaded_after_its_window_was_fetched_comes_by_polls(
+    offline: float, back: float
+) -> None:
+    """A gateway that was offline for weeks: the cursor stays where its reports ended until it is back."""
+    backlog = Offline(NOW - offline * DAY, NOW + back * DAY, DAY)
+    (world, kept), (healthy, _) = await follow_offline([backlog], 6), await follow_offline([], 6)
+    assert wrong(world, kept, NOW - 69.9 * DAY) == []
+    first, second = (each.system_id for each in world.emulator.truth.systems())
+    assert min(kept.moved["rgm_stats"].values()).timestamp() > NOW + 5 * DAY
+    asked = {each: Counter(one.system_id for one in asked_of(each)) for each in (world, healthy)}
+    assert asked[world][second] <= asked[healthy][second]
+    assert asked[world][first] <= asked[healthy][first] + (offline + back) / 7
+
+
+async def test_a_gateway_that_was_away_for_longer_than_rows_are_kept_is_followed_again() -> None:
+    """And meanwhile nothing is asked for that the service does not keep any more."""
+    backlog = Offline(NOW - 800 * DAY, NOW + 20 * DAY, 0.1 * DAY)
+    world, kept = await follow_offline([backlog], 32, weeks=104)
+    first = world.emulator.truth.systems()[0].system_id
+    assert kept.moved["rgm_stats"][first].timestamp() > NOW + 31 * DAY
+    assert wrong(world, kept, NOW + 10 * DAY) == []
+    asked = [each for each in asked_of(world) if each.system_id == first and not each.polls]
+    assert len(asked) <= 104 + 50 + 8  # its history, what it uploads, and polls while it is away
 
 
 async def test_what_fails_for_a_while_only_is_waited_for() -> None:
