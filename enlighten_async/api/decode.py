@@ -15,7 +15,7 @@ import msgspec
 from attrs import Factory, define, evolve, fields
 
 from enlighten_async.errors import DecodeError, NotFound
-from enlighten_async.models.convert import UnreadableError, structure, whole_number
+from enlighten_async.models.convert import UnreadableError, documented, structure, whole_number
 from enlighten_async.models.intervals import Meta
 from enlighten_async.windows import END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
@@ -300,7 +300,7 @@ def value(
     """
     raw = parse_json(_ANY_JSON, response)
     if isinstance(raw, dict):
-        if shape is None and raw.keys().isdisjoint(_documented(model)):
+        if shape is None and raw.keys().isdisjoint(documented(model)):
             raise decode_error(response, "$", "it has none of the documented fields")
         raw |= {name: default for name, default in defaults.items() if raw.get(name) is None}
         raw = raw if shape is None else _shaped(response, raw, shape)
@@ -309,11 +309,6 @@ def value(
         check_system(answer, system_id, response)
     dated: T = evolve(answer, as_of=fetched_at(response))
     return dated
-
-
-def _documented(model: type) -> frozenset[str]:
-    """Return the names of the fields of a model as the service writes them."""
-    return frozenset(each.name.rstrip("_") for each in fields(model))
 
 
 B = TypeVar("B")

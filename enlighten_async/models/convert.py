@@ -478,16 +478,22 @@ def _list(raw: object, most: int) -> list[object]:
 def _objects(raw: object, kind: Any, *, needed: bool = False) -> tuple[object, ...]:
     """Structure a list of objects; a few that cannot be read are left out.
 
+    Of one whose fields are all null or empty nothing is known, so that it cannot be read either.
+
     Args:
         raw: the list.
         kind: the type of the tuple that it becomes.
         needed: whether at least one has to be readable, if there is any.
     """
     item = kind.__args__[0]
-    read, got, failure = _converter().get_structure_hook(item), list[object](), None
+    read, names = _converter().get_structure_hook(item), documented(item)
+    got, failure = list[object](), None
     for place, each in enumerate(listed := _list(raw, MAX_OBJECTS)):
         try:
-            got.append(read(each, item))
+            one = read(each, item)
+            if all(_is_absent(each.get(name)) for name in names):  # type: ignore[attr-defined]
+                raise ValueError("none of its fields has a value")
+            got.append(one)
         except _FAULTS as error:
             failure = failure or _at(error, place)
             if place - len(got) >= MAX_LEFT_OUT:
@@ -497,6 +503,15 @@ def _objects(raw: object, kind: Any, *, needed: bool = False) -> tuple[object, .
     if len(got) < len(listed):
         _odd_fields.get()[f"{item.__name__} ({len(listed) - len(got)} left out)"] = True
     return tuple(got)
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() in _NO_TEXT)
+
+
+def documented(model: type) -> frozenset[str]:
+    """Return the names of the fields of a model as the service writes them."""
+    return frozenset(each.name.rstrip("_") for each in fields(cast("type[AttrsInstance]", model)))
 
 
 def _objects_of_one_kind(raw: object, kind: Any, name: str) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from enlighten_async.api.v4.devices import KINDS
 from tests.system.test_odd_fields import ALL, Ask, Service, places, replaced, value_at
 from tests.world import World
 
-ODD: tuple[object, ...] = (None, "soon", 7, True, [])
+ODD: tuple[object, ...] = (None, "soon", 7, True, [], {}, {"unknown": 1})
 """Items that stand for nothing."""
 
 BY_DAY = frozenset({"intervals", "consumption"})

@@ -100,7 +100,7 @@ def test_what_only_some_kinds_tell() -> None:
 )
 def test_fields_that_drift(sent: dict[str, object], meant: dict[str, Any]) -> None:
     """Numbers as texts, words for nothing."""
-    assert listed(ev_chargers=[sent]).ev_chargers == (SystemDevice(**meant),)
+    assert listed(ev_chargers=[{"name": "A", **sent}]).ev_chargers == (SystemDevice(name="A", **meant),)
 
 
 def test_kinds_that_are_not_known_are_kept_as_they_came() -> None:
@@ -173,7 +173,8 @@ def test_fewer_devices_than_the_service_counts_are_not_complete(
     endpoint: str, total: object, caplog: pytest.LogCaptureFixture, *, complete: bool
 ) -> None:
     """Of any kind, also of one that is not known here; a count beyond belief tells nothing."""
-    kinds = {"micros": [{"id": 1}], "ev_chargers": [{"id": 2}], "wind_turbines": [{"sn": 3}], "odd": "x"}
+    kinds = {"micros": [{"serial_number": "1"}], "ev_chargers": [{"id": 2}]}
+    kinds |= {"wind_turbines": [{"sn": 3}], "odd": "x"}
     body = {"system_id": 7, "total_devices": total, "devices": kinds}
     got = told(planned(endpoint, 7), body)
     assert got.complete is complete

@@ -68,12 +68,12 @@ def test_schedules() -> None:
                     {"days": [1, 2], "start_time": "1:00", "end_time": "2:00", "charging_level": 70}
                 ],
             },
-            {},
+            {"type": "Idle"},
         ],
     }
     got = told(plan, body)
     custom = EvChargerSchedule("Custom", False, True, 10, (EvChargingTime((1, 2), "1:00", "2:00", 70),))
-    assert got == EvChargerSchedules(7, (custom, EvChargerSchedule()))
+    assert got == EvChargerSchedules(7, (custom, EvChargerSchedule("Idle")))
     assert (got[0].schedules[0].days, len(got), got.as_of) == ((1, 2), 2, NOW)
     assert json.loads(json.dumps(got.to_dict()))["charger_schedules"][0]["type"] == "Custom"
 
@@ -83,13 +83,14 @@ def test_schedules() -> None:
 )
 def test_times_of_the_day(sent: object, meant: str | None) -> None:
     """A text in writing; minutes are read as well."""
-    body = {"charger_schedules": [{"schedules": [{"start_time": sent, "end_time": sent}]}]}
+    times = {"charging_level": 5, "start_time": sent, "end_time": sent}
+    body = {"charger_schedules": [{"schedules": [times]}]}
     (schedule,) = told(planned("ev_charger_schedules", 7, "0123"), body)
-    assert schedule.schedules == (EvChargingTime((), meant, meant),)
+    assert schedule.schedules == (EvChargingTime((), meant, meant, 5),)
     for wrong in (-1, 1441, 1.5, True):
-        body["charger_schedules"][0]["schedules"][0]["end_time"] = wrong
+        times["end_time"] = wrong
         (schedule,) = told(planned("ev_charger_schedules", 7, "0123"), body)
-        assert schedule.schedules == (EvChargingTime((), meant, None),)
+        assert schedule.schedules == (EvChargingTime((), meant, None, 5),)
 
 
 def test_rows() -> None:

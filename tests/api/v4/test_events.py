@@ -345,7 +345,7 @@ def test_cleared_is_a_choice_of_two() -> None:
         ("events", {"events": {}}, "$.events"),
         ("events", {"events": None}, "$.events"),
         ("events", {"system_id": 7}, "$.events"),
-        ("events", {"events": [{}, *([7] * 101)]}, "$.events[1]"),
+        ("events", {"events": [{"event_type_id": 5}, *([7] * 101)]}, "$.events[1]"),
         ("events", {"events": [], "system_id": "x"}, "$.system_id"),
         ("events", {"events": [], "system_id": 8}, "$.system_id"),
         ("alarms", {"alarms": None}, "$.alarms"),

@@ -86,8 +86,8 @@ def test_loads() -> None:
         "essential_start_time": 0,
         "essential_end_time": 3600,
     }
-    got = told(planned("load_control", 7), {"system_id": 7, "load_control_data": [load, {}]})
-    assert list(got) == [Load("NC1", "Pool", True, "Scheduled", 20, 60, False, 0, 3600), Load()]
+    got = told(planned("load_control", 7), {"system_id": 7, "load_control_data": [load, {"name": "NC2"}]})
+    assert list(got) == [Load("NC1", "Pool", True, "Scheduled", 20, 60, False, 0, 3600), Load("NC2")]
     assert json.loads(json.dumps(got.to_dict()))["load_control_data"][0]["mode"] == "Scheduled"
     assert told(planned("load_control", 7), {"load_control_data": []}) == LoadControl(7)
     assert isinstance(told(planned("load_control", 7), {"load_control_data": None}), DecodeError)
