@@ -60,6 +60,11 @@ class ReplyKey(Generic[P]):
     caller's `max_age` allows.
     """
 
+    @property
+    def is_of_a_moment(self) -> bool:
+        """Whether such a response, whatever it says, will only do by the caller's `max_age`."""
+        return self.valid_until is never_final
+
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """The bytes that some servers put before a text in UTF-8."""

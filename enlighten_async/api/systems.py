@@ -22,7 +22,7 @@ from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.systems import Summary, System, SystemId, Systems, SystemsPage
 from enlighten_async.query.plan import Part, Segments
 from enlighten_async.windows import Window, calendar_day
-from enlighten_async.wire import Request, Response, is_text
+from enlighten_async.wire import Request, Response, is_text, never_final
 
 
 @frozen
@@ -146,7 +146,7 @@ def summary_plan(
         f"/systems/{system_id}/summary",
         () if day is None else (("summary_date", str(day)),),
         partial(_summary, system_id, day, shape),
-        valid_until=partial(_summary_valid_until, day),
+        valid_until=never_final if day is None else partial(_summary_valid_until, day),
     )
     return SinglePlan(request)
 
@@ -160,10 +160,8 @@ def _summary(system_id: int, day: date | None, shape: decode.Shape | None, respo
     return summary
 
 
-def _summary_valid_until(day: date | None, summary: Summary, fetched: float, since: float | None) -> float:
+def _summary_valid_until(day: date, summary: Summary, fetched: float, since: float | None) -> float:
     """Return up to when (epoch seconds) a response will do: for ever where its day is final."""
-    if day is None:
-        return fetched
     meta = Meta(None, summary.last_report_at, summary.last_interval_end_at)
     whole = summary.summary_date is not None and summary.energy_today is not None
     return valid_until(day_end_anywhere(day), fetched, meta, since, whole=whole)

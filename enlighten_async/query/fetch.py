@@ -295,11 +295,13 @@ class Fetcher:
             return self._servable(await cache.get(scope, request.series, request.wanted), request.wanted)
         key = request.reply_key
         response = None if key is None else await cache.reply(scope, key)
-        if response is not None and len(response.body) > LONG_BODY_BYTES and self.index.max_age != 0:
+        if key is None or response is None or not self._may_serve(key, response):
+            return None
+        if len(response.body) > LONG_BODY_BYTES:
             decoded = DecodedOnce(request.decode)
             await in_body_thread(partial(decoded.fill, response))
             request = evolve(request, decode=decoded)
-        return None if key is None or response is None else self._still_valid(request, key, response)
+        return self._still_valid(request, key, response)
 
     async def serve_cached(self, segments: Sequence[SegmentState]) -> None:
         """Give segments of one series, oldest first, all that the cache holds for them, in one look."""
@@ -327,11 +329,14 @@ class Fetcher:
         good = wanted.clip(self.index.servable(piece.span))
         return piece.cut(good).part if good.seconds and good.start == wanted.start else None
 
+    def _may_serve(self, key: ReplyKey[Part], response: Response) -> bool:
+        """Tell whether a cached reply may be served as far as that is known before it is decoded."""
+        index = self.index
+        return index.max_age != 0 and (not key.is_of_a_moment or index.is_fresh(response.date or 0.0))
+
     def _still_valid(self, request: Request[Part], key: ReplyKey[Part], response: Response) -> Part | None:
         """Return the part of a cached reply, if it may be served."""
         fetched, index = response.date or 0.0, self.index
-        if index.max_age == 0:
-            return None
         try:
             part, error = self._interpret(request, response)
         except EnlightenError:

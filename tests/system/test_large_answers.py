@@ -68,6 +68,15 @@ async def test_a_large_answer_is_decoded_in_a_thread(size: int, beside: bool) ->
     assert [thread is not threading.current_thread() for thread in decoder.threads] == [beside]
 
 
+async def test_a_cached_reply_of_a_moment_is_not_decoded_when_it_is_too_old() -> None:
+    """Each answer is decoded once: what is no longer served is not."""
+    decoder = Decoder()
+    client = serving(SMALL, interval_cache=MemoryCache())
+    for number in range(3):
+        answer = await client._query(decoder.plan)
+        assert (answer.receipt.sent, len(decoder.threads)) == (1, number + 1)
+
+
 @pytest.mark.parametrize(("size", "beside"), [(LONG_BODY_BYTES, False), (LONG_BODY_BYTES + 1, True)])
 async def test_a_cached_reply_that_is_not_small_is_decoded_in_a_thread(size: int, beside: bool) -> None:
     """Once for each question."""
