@@ -6,6 +6,7 @@ import asyncio
 import random
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,22 +31,79 @@ FIRST_POLL_INTERVAL_S, MAX_POLL_INTERVAL_S = 0.001, 0.05
 POLL_INTERVAL_GROWTH = 1.5
 """Factor from one pause to the next."""
 
-_disk_threads: RunVar[CapacityLimiter] = RunVar("enlighten_async.disk_threads")
+_disk_threads: RunVar[DiskThreads] = RunVar("enlighten_async.disk_threads")
 _body_threads: RunVar[CapacityLimiter] = RunVar("enlighten_async.body_threads")
 
 
-def disk_threads() -> CapacityLimiter:
-    """Return the limiter of the threads at the disk in the running event loop.
+class Outcome(asyncio.Future[T]):
+    """The outcome of work in a thread: a native cancel of the task that awaits it is raised after its end."""
 
-    It is not anyio's default limiter: a program may have all of those threads wait for our answers, which
-    would then wait for one of these threads.
+    def cancel(self, msg: object = None) -> bool:
+        """Do nothing: the task raises the cancel when it goes on."""
+        return False
+
+
+class DiskThreads:
+    """The threads of one event loop at the disk, `MAX_DISK_THREADS` at the most.
+
+    They are not those of the program: it may have all of them wait for our answers, which would then wait for
+    one of them. On asyncio they are not anyio's either: a native cancel would leave those alone with their
+    work, or each work would take a task of its own, which doubles its cost.
+
+    Attributes:
+        busy: works that are under way, or wait for a thread.
     """
+
+    def __init__(self) -> None:
+        self.busy = 0
+        self._limiter = CapacityLimiter(MAX_DISK_THREADS)
+        self._pool = ThreadPoolExecutor(MAX_DISK_THREADS, "enlighten_async disk")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do blocking work in a thread, to its end: see `in_thread`."""
+        self.busy += 1
+        try:
+            with anyio.CancelScope(shield=True):
+                if in_trio():
+                    result = await anyio.to_thread.run_sync(work, limiter=self._limiter)
+                else:
+                    result = await self._outcome(work)
+        finally:
+            self.busy -= 1
+        return result
+
+    async def _outcome(self, work: Callable[[], T]) -> T:
+        outcome: Outcome[T] = Outcome()
+        self._pool.submit(_perform, work, outcome, asyncio.get_running_loop())
+        try:
+            return await outcome
+        except asyncio.CancelledError:
+            outcome.exception()  # or asyncio would log that nobody looked at it
+            raise
+        finally:
+            del outcome  # the traceback of its error holds this frame
+
+
+def _perform(work: Callable[[], T], outcome: Outcome[T], loop: asyncio.AbstractEventLoop) -> None:
+    """Do some work, and tell its outcome to the event loop that waits for it."""
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001 - raised by whoever waits
+        loop.call_soon_threadsafe(outcome.set_exception, error)
+    else:
+        loop.call_soon_threadsafe(outcome.set_result, result)
+    finally:
+        del outcome  # the traceback of its error holds this frame
+
+
+def disk_threads() -> DiskThreads:
+    """Return the threads at the disk of the running event loop."""
     try:
         return _disk_threads.get()
     except LookupError:
-        limiter = CapacityLimiter(MAX_DISK_THREADS)
-        _disk_threads.set(limiter)
-        return limiter
+        threads = DiskThreads()
+        _disk_threads.set(threads)
+        return threads
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -53,7 +111,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     So the next work of the caller, such as what is written at its end, never meets this one half done.
     """
-    return await run_shielded(partial(anyio.to_thread.run_sync, work, limiter=disk_threads()))
+    return await disk_threads().run(work)
 
 
 async def in_body_thread(work: Callable[[], T]) -> T:

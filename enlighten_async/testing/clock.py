@@ -243,6 +243,18 @@ class TimerHeap:
             yield timer
 
 
+class RunningThreads:
+    """The threads that work for the running event loop: the program's, and ours at the disk."""
+
+    def __init__(self) -> None:
+        self._limiter, self._disk = current_default_thread_limiter(), disk_threads()
+
+    @property
+    def busy(self) -> bool:
+        """Whether one of them is at work."""
+        return bool(self._limiter.borrowed_tokens or self._disk.busy)
+
+
 class AsyncioDriver:
     """Calls `jump` whenever an asyncio loop is idle, for as long as there are timers.
 
@@ -255,7 +267,7 @@ class AsyncioDriver:
         self._timers = timers
         self._jump = jump
         self._loop = loop
-        self._threads = current_default_thread_limiter(), disk_threads()
+        self._threads = RunningThreads()
         self._running = False
         self._idle_turns = 0
 
@@ -271,7 +283,7 @@ class AsyncioDriver:
             self._running = False
             return
         self._idle_turns = self._idle_turns + 1 if _is_idle(self._loop) else 0
-        if any(limiter.borrowed_tokens for limiter in self._threads):
+        if self._threads.busy:
             self._loop.call_later(THREAD_POLL_S, self._turn)
             return
         if self._idle_turns >= IDLE_TURNS:
@@ -287,7 +299,7 @@ class TrioDriver:
         self._timers = timers
         self._jump = jump
         self._lowlevel = lowlevel
-        self._threads = current_default_thread_limiter(), disk_threads()
+        self._threads = RunningThreads()
         self._running = False
 
     def ensure(self) -> None:
@@ -300,7 +312,7 @@ class TrioDriver:
         try:
             while self._timers.next_due() is not None:
                 await anyio.wait_all_tasks_blocked()
-                if any(limiter.borrowed_tokens for limiter in self._threads):
+                if self._threads.busy:
                     await anyio.sleep(THREAD_POLL_S)
                 else:
                     self._jump()

@@ -141,8 +141,6 @@ async def test_a_file_that_stays_busy_is_unavailable() -> None:
 async def test_the_threads_of_the_program_are_left_alone() -> None:
     """They may all wait for an answer, which needs a thread at the disk."""
     assert disk_threads() is disk_threads()
-    assert disk_threads() is not anyio.to_thread.current_default_thread_limiter()
-    assert disk_threads().total_tokens == MAX_DISK_THREADS
     with anyio.fail_after(5):
         limiter = anyio.to_thread.current_default_thread_limiter()
         before, limiter.total_tokens = limiter.total_tokens, 1
@@ -151,12 +149,32 @@ async def test_the_threads_of_the_program_are_left_alone() -> None:
         limiter.total_tokens = before
 
 
+async def test_so_many_threads_are_at_the_disk_and_no_more() -> None:
+    """What is more waits; all of it is busy meanwhile."""
+    all_begun, end, begun = threading.Event(), threading.Event(), list[int]()
+
+    def work() -> None:
+        begun.append(1)
+        if len(begun) == MAX_DISK_THREADS:
+            all_begun.set()
+        assert end.wait(10)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(MAX_DISK_THREADS + 1):
+            tasks.start_soon(in_thread, work)
+        await anyio.to_thread.run_sync(all_begun.wait, 10)
+        assert (len(begun), disk_threads().busy) == (MAX_DISK_THREADS, MAX_DISK_THREADS + 1)
+        end.set()
+    assert (len(begun), disk_threads().busy) == (MAX_DISK_THREADS + 1, 0)
+
+
 async def test_a_cancel_waits_for_the_thread() -> None:
     """Work at the disk is never left half done."""
     done: list[int] = []
+    token = anyio.lowlevel.current_token()
 
     def work() -> None:
-        anyio.from_thread.run_sync(tasks.cancel_scope.cancel)
+        anyio.from_thread.run_sync(tasks.cancel_scope.cancel, token=token)
         done.append(1)
 
     async with anyio.create_task_group() as tasks:
