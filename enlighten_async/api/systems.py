@@ -19,7 +19,7 @@ from enlighten_async.models.coverage import Gap
 from enlighten_async.models.devices import InvertersSummary
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.systems import Summary, System, SystemId, Systems, SystemsPage
+from enlighten_async.models.systems import LaterSystemsPage, Summary, System, SystemId, Systems, SystemsPage
 from enlighten_async.query.plan import Part, Segments
 from enlighten_async.windows import Window, calendar_day
 from enlighten_async.wire import Request, Response, is_text, never_final
@@ -63,9 +63,11 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
         pages: Sequence[SystemsPage] = parts
         listed = {system.system_id for page in pages for system in page.systems}
         all_read = bool(pages) and all(page.complete for page in pages)
-        complete = all_read and not pages[-1].next and len(listed) >= (pages[-1].total or 0)
+        counted = all(page.counted for page in pages)
+        complete = all_read and counted and not pages[-1].next and len(listed) >= (pages[-1].total or 0)
         if all_read and not complete:  # what could not be read was told of with its page
-            decode.logger.warning("a list of systems is not complete: the service tells of more than came")
+            why = "the service tells of more than came" if counted else "its count of them cannot be read"
+            decode.logger.warning("a list of systems is not complete: %s", why)
         return Systems(
             systems=tuple(system for page in pages for system in page.systems),
             complete=complete,
@@ -90,9 +92,10 @@ def systems_page(asked: Collection[int], seen: Seen, shape: decode.Shape, respon
         response: the page.
 
     Raises:
-        DecodeError: it is not a list of systems, or one of them was not asked for.
+        DecodeError: it is not a list of systems, or one of them was not asked for, or none of those on the
+            first page can be read.
     """
-    page = decode.value(SystemsPage, response, shape=shape)
+    page = decode.value(LaterSystemsPage if seen else SystemsPage, response, shape=shape)
     other = next((each.system_id for each in page.systems if asked and each.system_id not in asked), None)
     if other is not None:
         text = f"asked for system {', '.join(map(str, asked))}, answered for {other}"

@@ -426,6 +426,15 @@ def parse_instant(raw: object) -> datetime | None:
         return _nearest_instant(raw)
 
 
+def parse_count(raw: object) -> int | None:
+    """Return a whole number, 0 or more, also one that comes as a text or a float; `None` for all else."""
+    try:
+        count = int(raw) if isinstance(raw, str) else _integer(raw, None)
+    except _FAULTS:
+        return None
+    return count if count >= 0 else None
+
+
 def _nearest_date(raw: object) -> date | None:
     if isinstance(raw, int) and _FIRST_DAY.year < raw // 10_000 < _LAST_DAY.year:
         return date.fromisoformat(str(raw))  # 20250615

@@ -170,8 +170,18 @@ class SystemsPage:
     """When it was fetched (aware UTC)."""
     listed: int | None = None
     """Systems that it lists, those which cannot be read among them; null if not told."""
+    counted: bool = True
+    """Whether the service's count of them, if there is one, can be read."""
 
     @property
     def complete(self) -> bool:
         """Whether every system of the page could be read."""
         return self.listed is None or self.listed == len(self.systems)
+
+
+@frozen
+class LaterSystemsPage(SystemsPage):
+    """A page of systems after the first: though none of its systems can be read, the list goes on."""
+
+    systems: tuple[System, ...] = field(default=(), metadata={"needed": True, **STRICT})
+    """The systems of the page."""

@@ -36,7 +36,7 @@ from enlighten_async.models import (
 )
 from enlighten_async.models.convert import UnreadableError, quantity_parser, structure
 from enlighten_async.models.series import NAN, Series
-from enlighten_async.models.systems import SystemsPage
+from enlighten_async.models.systems import LaterSystemsPage, SystemsPage
 from enlighten_async.windows import Window
 from tests.effort import examples
 
@@ -275,6 +275,8 @@ def test_a_quantity_of_another_kind_is_refused(wrong: object) -> None:
         ({"systems": "ab"}, SystemsPage, ("systems",)),
         ({"systems": None}, SystemsPage, ("systems",)),
         ({"systems": [{}, 5]}, SystemsPage, ("systems", 0, "system_id")),
+        ({"systems": None}, LaterSystemsPage, ("systems",)),
+        ({"next": "4"}, LaterSystemsPage, ("systems",)),
         ({}, SystemsPage, ("systems",)),
         ([], SystemsPage, ()),
         (None, SystemsPage, ()),

@@ -258,6 +258,28 @@ async def test_pages_with_an_odd_item_are_followed() -> None:
     assert (len(answer.micro_inverters), answer.complete, asked) == (204, False, ["1", "2", "3"])
 
 
+@pytest.mark.parametrize("version", ["v2", "v4"])
+async def test_an_odd_system_alone_on_a_page_costs_itself_alone(version: str) -> None:
+    """The last of a long list, say; a first page of which nothing can be read is no list."""
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        first = request.url.params.get("page", request.url.params.get("next", "1")) == "1"
+        listed: list[Any] = [{"system_id": each} for each in range(100)] if first else [{"system_id": "odd"}]
+        told = {"next": "2"} if first else {}
+        told |= {"total": 101} if version == "v4" else {}
+        return httpx.Response(200, json={"systems": listed if alone is None else alone, **told})
+
+    alone: list[Any] | None = None
+    world = World()
+    base: dict[str, Any] = {} if version == "v4" else {"base_url": "http://127.0.0.1:9/api/v2"}
+    client = (world.v4 if version == "v4" else world.client)(transport=httpx.MockTransport(serve), **base)
+    answer = await client.systems()
+    assert (len(answer), answer.complete) == (100, False)
+    alone = [{"system_id": "odd"}]
+    with pytest.raises(DecodeError, match=r"\$\.systems\[0\]\.system_id"):
+        await client.systems()
+
+
 async def test_events_of_chargers_beyond_an_odd_one_are_asked_for_once() -> None:
     """An event that cannot be read is not the reason for another page."""
     asked: list[str] = []

@@ -19,6 +19,7 @@ from enlighten_async.api.systems import SystemsPlan, filter_values, systems_page
 from enlighten_async.api.v4.devices import by_kind, shaped_rows
 from enlighten_async.cache import SeriesIndex, absent_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotSupported, RangeError
+from enlighten_async.models.convert import parse_count
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.site_settings import BatterySettings, GridStatus, LoadControl, StormGuard
 from enlighten_async.models.systems import SystemDetails, SystemsPage
@@ -113,20 +114,21 @@ def _numbers(values: tuple[str, ...]) -> list[int]:
 
 def _shape_page(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]:
     """Return a page as the model has it; `next` is the number of the next one, if there is one."""
-    listed, total = raw.get("systems"), raw.get("total")
+    listed, total = raw.get("systems"), parse_count(raw.get("total"))
     if not isinstance(listed, list):
         return raw
     size, told, count = raw.get("size"), raw.get("count"), len(listed)
     if not isinstance(size, int) or not 0 < size <= SYSTEMS_PER_PAGE:
         size = SYSTEMS_PER_PAGE
     more, got = count >= size, before + count
-    if isinstance(total, int) and got <= total:  # else the page says more than the total does
+    if total is not None and got <= total:  # else the page says more than the total does
         more = got < total
     return {
         "systems": [_shape_system(each) for each in listed],
         "listed": max(count, told) if total is None and isinstance(told, int) and told <= size else count,
         "next": str(number + 1) if more and count else None,
-        "total": total if isinstance(total, int) else None,
+        "total": total,
+        "counted": total is not None or raw.get("total") in (None, UNKNOWN),
     }
 
 

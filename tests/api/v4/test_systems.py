@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import date
 from typing import Any
 
@@ -135,8 +136,17 @@ def test_fewer_systems_than_were_counted_are_not_complete() -> None:
         ({"total": 100, "count": 250}, [100], True),
         pytest.param({"total": 10**309}, [10, 0], False, id="more than any float"),
         pytest.param({"total": 10**400}, [10, 0], False, id="even more"),
-        pytest.param({"total": -(10**400)}, [10], True, id="less than any float"),
-        pytest.param({"total": 1e308}, [10], True, id="no whole number"),
+        pytest.param({"total": -(10**400)}, [10], False, id="less than any float"),
+        pytest.param({"total": 1e308}, [10, 0], False, id="a great float"),
+        ({"total": "15"}, [10, 0], False),  # a number all the same
+        ({"total": 15.0}, [10, 0], False),
+        ({"total": "10"}, [10], True),
+        ({"total": -1}, [10], True),  # stands for what is not given
+        ({"total": -5}, [10], False),
+        ({"total": math.nan}, [10], False),
+        ({"total": True}, [10], False),
+        ({"total": "all"}, [10], False),
+        ({"total": {}}, [10], False),
     ],
 )
 def test_pages_that_contradict_their_counts(
