@@ -55,6 +55,9 @@ SILENT_S: Final = 3 * DAY
 WEEK: Final = 7
 """Days from one poll of a silent system to the next."""
 
+MOST_WEEKS: Final = 4
+"""Weeks for which a system without a device is left alone at the most: one at first, then twice as long."""
+
 
 @define(eq=False)
 class Member:
@@ -86,6 +89,8 @@ class Member:
     """When it was asked last, epoch seconds."""
     barren: int = 0
     """Polls in a row that brought nothing."""
+    absent: int = 0
+    """Polls in a row that told that it has no such device."""
     failures: int = 0
     """Polls in a row that failed."""
     gone: bool = False
@@ -461,8 +466,10 @@ class Roster:
         member.barren = 0 if answer.news else member.barren + 1
         member.until = answer.until if answer.until is not None else member.until
         if answer.absent:
-            member.away_until = now + WEEK * DAY
+            member.away_until = now + WEEK * DAY * min(2**member.absent, MOST_WEEKS)
+            member.absent += 1
             return
+        member.absent = 0
         self._learn(member, now, answer)
         member.answered = now
         if answer.more:

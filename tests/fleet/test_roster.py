@@ -206,3 +206,18 @@ def test_a_cellular_gateway_is_asked_after_its_reports() -> None:
     assert all((each - 900 - (now - 4 * HOUR)) % (6 * HOUR) < 1 for each in moments)
     roster.answered(Ask(now, 0, completes=False), now + HOUR, Answered(now, news=True, reported=now))
     assert not member.seldom
+
+
+def test_a_system_without_a_device_is_left_alone_for_longer_each_time() -> None:
+    """A week at first, four at the most; once it has one it is a system like others."""
+    roster, now = roster_of(1), DAY_0
+    waits = []
+    for _ in range(4):
+        roster.answered(Ask(now, 0, completes=True), now, Answered(now, news=False, absent=True))
+        waits.append((roster.members[0].away_until - now) / DAY)
+        roster.listed(0, now + DAY)  # it has energy, by other devices
+        now = roster.members[0].away_until
+    assert waits == [7, 14, 28, 28]
+    roster.answered(Ask(now, 0, completes=True), now, Answered(now, news=True))
+    roster.answered(Ask(now, 0, completes=True), now, Answered(now, news=False, absent=True))
+    assert roster.members[0].away_until == now + 7 * DAY
