@@ -103,6 +103,7 @@ def smoke(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.cache", "--smoke")
     session.run("python", "-m", "benchmarks.stall", "--smoke")
     session.run("python", "-m", "benchmarks.fleet", "--smoke")
+    session.run("python", "-m", "benchmarks.fleet.followed", "--systems", "40")
     session.run("python", "-m", "benchmarks.start", "--smoke")
     session.run("enlighten", "demo")
     session.run("enlighten", "demo", "--v4")

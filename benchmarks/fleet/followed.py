@@ -1,0 +1,159 @@
+"""Follow a fleet by the real `Fleet.run` in virtual time: `python -m benchmarks.fleet.followed`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+import anyio
+import httpx
+
+from benchmarks.fleet.__main__ import CASES, ours
+from benchmarks.fleet.month import LAG_S, REPORT_S, START, Case, Month, produced
+from benchmarks.machine import machine
+from enlighten_async import EnlightenClient, Plan
+from enlighten_async.fleet import Change, Fleet
+from enlighten_async.testing import FakeClock
+from enlighten_async.windows import DAY
+
+ZONES = ("America/Los_Angeles", "Europe/Berlin", "Australia/Sydney")
+"""Those of `OFFSETS`, about: the service's rows tell the schedule more."""
+
+PAGE = 1_000
+"""Systems on a page of version 2."""
+
+WH_A_DAY = 20_000.0
+"""Energy of a system in a day."""
+
+
+class Service(httpx.AsyncBaseTransport):
+    """The service, as cheap as it can be: lists of systems, and their rows up to half an hour ago."""
+
+    def __init__(self, month: Month, clock: FakeClock) -> None:
+        self.month, self.clock = month, clock
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request; a poll is noted."""
+        path, params, now = request.url.path, request.url.params, self.clock.now()
+        if path.endswith("/systems"):
+            body = self.page(int(params.get("next", "0")))
+        else:
+            number = int(path.split("/")[-2]) - 1
+            self.month.poll(number, now)
+            body = self.rows(number, float(params["start_at"]), float(params.get("end_at", now)))
+        date = format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)
+        return httpx.Response(200, headers={"Date": date, "Content-Type": "application/json"}, content=body)
+
+    def meta(self, number: int) -> dict[str, object]:
+        """Return when a system has reported."""
+        silent = self.month.silent[number]
+        newest = START - 30 * DAY if silent else (self.clock.now() - LAG_S) // REPORT_S * REPORT_S
+        return {
+            "status": "normal",
+            "last_report_at": int(newest),
+            "last_energy_at": int(newest),
+            "operational_at": 1_600_000_000,
+        }
+
+    def page(self, first: int) -> bytes:
+        """Return the systems from a number on, a page of them."""
+        numbers = range(first, min(first + PAGE, self.month.case.systems))
+        systems = [
+            {
+                "system_id": number + 1,
+                "system_name": f"Roof {number}",
+                "system_public_name": "Residential System",
+                "status": "normal",
+                "timezone": ZONES[number % 3],
+                "connection_type": "ethernet",
+                "meta": self.meta(number),
+            }
+            for number in numbers
+        ]
+        more = {"next": str(numbers.stop)} if numbers.stop < self.month.case.systems else {}
+        return json.dumps({"systems": systems, **more}).encode()
+
+    def rows(self, number: int, start: float, end: float) -> bytes:
+        """Return the rows of a system in a range."""
+        offset, meta = self.month.offsets[number], self.meta(number)
+        first, last = (
+            int(start // REPORT_S + 1),
+            int(min(end, float(str(meta["last_energy_at"]))) // REPORT_S),
+        )
+        energy = [produced(n * REPORT_S + offset)[0] for n in range(first - 1, last + 1)]
+        rows = [
+            {"end_at": n * REPORT_S, "devices_reporting": 1, "wh_del": round(WH_A_DAY * (after - before))}
+            for n, before, after in zip(range(first, last + 1), energy, energy[1:], strict=False)
+        ]
+        answer = {"system_id": number + 1, "total_devices": 1, "intervals": rows, "meta": meta}
+        return json.dumps(answer).encode()
+
+
+class Counted:
+    """A sink that counts rows; what was before the month is held."""
+
+    def __init__(self, systems: int) -> None:
+        self.systems, self.rows = systems, 0
+
+    async def cursors(self, series: str) -> Mapping[int, datetime]:
+        """Return the begin of the month."""
+        return dict.fromkeys(range(1, self.systems + 1), datetime.fromtimestamp(START, UTC))
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Count the rows."""
+        self.rows += sum(len(change.rows) for change in changes)
+
+
+async def follow(case: Case) -> tuple[Month, int]:
+    """Follow a fleet; return what polls have brought, and the rows."""
+    clock, month, sink = FakeClock(now=START), Month(case), Counted(case.systems)
+    plan = Plan(minute=case.minute, month=case.month)
+    with tempfile.TemporaryDirectory() as folder:
+        async with EnlightenClient(
+            "key",
+            "user",
+            plan=plan,
+            clock=clock,
+            state=Path(folder) / "state.db",
+            transport=Service(month, clock),
+        ) as client:
+            with clock.move_on_after(case.days * DAY):
+                await Fleet(client, "rgm_stats").run(sink)
+    return month, sink.rows
+
+
+def peak() -> float:
+    """Return the peak memory of this process, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Follow one fleet, and simulate the same beside it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet.followed", description=__doc__)
+    parser.add_argument("--systems", type=int, default=5_000, help="those of a fleet of benchmarks.fleet")
+    parser.add_argument("--days", type=float, default=1.0, help="of the month, from its begin on")
+    options = parser.parse_args(arguments)
+    found = next(each for each in CASES if each.systems == options.systems)
+    case = Case(found.name, found.systems, found.minute, found.month, days=options.days)
+    before, began = peak(), time.process_time()
+    month, rows = anyio.run(follow, case)
+    cpu, used = time.process_time() - began, peak()
+    simulated = ours(case)
+    print(f"{machine()}; the first {options.days:g} days of a month")
+    print("| fleet | by | polls | of the month | brought nothing | delay, h | energy held | CPU, s |")
+    print("|---|---|---|---|---|---|---|---|")
+    print(month.row("Fleet.run", cpu))
+    print(simulated.row("simulation", 0.0))
+    print(f"{rows:,} rows; peak memory {used:.0f} MiB, {before:.0f} of it before the run")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
