@@ -141,7 +141,7 @@ def any_of(draw: st.DrawFn, kind: type[Any]) -> Any:
 
 
 @pytest.mark.parametrize("kind", DOCUMENTED, ids=lambda kind: kind.__name__)
-@examples(25)
+@examples(8)
 @given(data=st.data())
 def test_there_and_back(kind: type[Any], data: st.DataObject) -> None:
     """An equal answer, with its coverage and cost; by JSON of rows and of columns."""

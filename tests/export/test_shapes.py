@@ -50,7 +50,7 @@ def test_the_module_follows_from_the_models() -> None:
 
 
 @pytest.mark.parametrize("kind", documented(), ids=lambda kind: kind.__name__)
-@examples(10)
+@examples(4)
 @given(data=st.data())
 def test_plain_values_conform(kind: type[Any], data: st.DataObject) -> None:
     """Every name is there and none besides, and each value is of its type."""
