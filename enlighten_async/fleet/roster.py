@@ -201,7 +201,8 @@ class Roster:
         """Plan a day: its rates by what is left, and the moments of all members.
 
         On the first day also those of the two days before that are still to come; of the moments that have
-        passed the last one is due at once, where what is held shows that it was missed.
+        passed the last one is due at once, where what is held shows that it was missed. Where the sun rises
+        just before midnight UTC that is a poll of the day before yesterday.
 
         Args:
             day: midnight UTC, epoch seconds.
@@ -260,8 +261,8 @@ class Roster:
             for each in moments:
                 if each > now:
                     self._push(each, number, completes=each == moments[-1], last=moments[-1])
-            if back and (not moments or moments[0] <= now):  # else the sun rises just before midnight UTC
-                break
+            if back and not (len(moments) > 1 and moments[0] > now):
+                break  # the day before counts where yesterday's several polls are all to come
         if past and (not first or member.misses(max(past)) or self._begins_history(number)):
             self._push(now, number, completes=True)
 
