@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 from anyio.lowlevel import RunVar
-from attrs import Factory, define, fields, has
+from attrs import Factory, fields, has
 
 from enlighten_async.cache.base import StoredCache
 from enlighten_async.cache.tables import Steps, Tables
@@ -33,6 +33,7 @@ from enlighten_async.state import (
     retry_while_busy,
     salt,
 )
+from enlighten_async.values import define
 
 if TYPE_CHECKING:
     import sqlite3

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from math import ceil, inf
 from typing import Final, NamedTuple
 
-from attrs import define, field, frozen
+from attrs import field
 
 from enlighten_async.fleet.schedule import HOUR, MINUTE_USE, wait_after_failures
+from enlighten_async.values import define, frozen
 from enlighten_async.windows import DAY
 
 WINDOW_S: Final = 7 * DAY

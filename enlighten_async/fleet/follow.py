@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
-from attrs import frozen
 
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import EnlightenError, InputError, NotFound, QuotaExhausted, UsageError
@@ -22,6 +21,7 @@ from enlighten_async.fleet.roster import Ask, Member, Roster
 from enlighten_async.fleet.schedule import HOUR, Daylight
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus, fleet_status
+from enlighten_async.values import frozen
 from enlighten_async.windows import DAY, as_datetime
 
 if TYPE_CHECKING:

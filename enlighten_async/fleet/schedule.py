@@ -15,8 +15,7 @@ from itertools import pairwise
 from math import ceil, cos, floor, inf, pi, sin
 from typing import Final
 
-from attrs import frozen
-
+from enlighten_async.values import frozen
 from enlighten_async.windows import DAY
 
 HOUR: Final = 3_600

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import evolve
 from msgspec.structs import replace
 
 from enlighten_async.limiter.bucket import (
@@ -35,6 +35,7 @@ from enlighten_async.limiter.outage import CALM, RENEWAL, TOKENS, Failure, Failu
 from enlighten_async.limiter.plan import Reservations
 from enlighten_async.limiter.record import ClockReading, LiveSender, PendingRequest, Record
 from enlighten_async.limiter.server_clock import DATE_SLACK_S, FAR_S, ServerClock, from_peer
+from enlighten_async.values import frozen
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled

@@ -8,9 +8,10 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Self, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from enlighten_async.models.convert import ToDict
+from enlighten_async.values import frozen
 from enlighten_async.windows import Window, floor
 
 

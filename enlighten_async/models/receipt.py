@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from enlighten_async.models.convert import ToDict
+from enlighten_async.values import frozen
 
 
 @frozen
