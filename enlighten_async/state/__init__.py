@@ -31,6 +31,7 @@ from enlighten_async.state.inspect import (
 from enlighten_async.state.migrations import salt
 from enlighten_async.state.servers import PostgresBackend, is_postgres, is_url, server_backend
 from enlighten_async.state.threads import (
+    body_thread,
     disk_threads,
     in_body_thread,
     in_thread,
@@ -62,6 +63,7 @@ __all__ = [
     "StateBackend",
     "StateFile",
     "Version",
+    "body_thread",
     "describe",
     "disk_threads",
     "in_body_thread",

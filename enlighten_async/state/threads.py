@@ -122,10 +122,11 @@ async def in_body_thread(work: Callable[[], T]) -> T:
     So the interval is short meanwhile.
     """
     worker = partial(_with_short_switch_interval, work)
-    return await run_shielded(partial(anyio.to_thread.run_sync, worker, limiter=_body_thread()))
+    return await run_shielded(partial(anyio.to_thread.run_sync, worker, limiter=body_thread()))
 
 
-def _body_thread() -> CapacityLimiter:
+def body_thread() -> CapacityLimiter:
+    """Return the limiter of the thread for large bodies of the running event loop."""
     try:
         return _body_threads.get()
     except LookupError:

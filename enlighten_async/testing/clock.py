@@ -14,7 +14,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import current_default_thread_limiter
 
-from enlighten_async.state import disk_threads, in_trio
+from enlighten_async.state import body_thread, disk_threads, in_trio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,8 +37,9 @@ class FakeClock:
 
     With `autojump` the time jumps to the earliest pending sleep or deadline as soon as every task of
     the event loop is blocked, on asyncio and trio. Only waits on this clock move it, and nothing outside
-    the loop holds it back but worker threads (of anyio's default limiter): no answer on a real socket, no
-    other process, no real sleep. For those use `SystemClock`, or `autojump=False` and `advance()`.
+    the loop holds it back but worker threads (of anyio's default limiter, or ours): no answer on a real
+    socket, no other process, no real sleep. For those use `SystemClock`, or `autojump=False` and
+    `advance()`.
 
     A clock may serve several event loops one after another, not two at a time. On trio the order in
     which tasks woken at the same moment run is trio's, which is random.
@@ -244,15 +245,15 @@ class TimerHeap:
 
 
 class RunningThreads:
-    """The threads that work for the running event loop: the program's, and ours at the disk."""
+    """The threads that work for the running event loop: the program's, and ours at the disk and at bodies."""
 
     def __init__(self) -> None:
-        self._limiter, self._disk = current_default_thread_limiter(), disk_threads()
+        self._limiters, self._disk = (current_default_thread_limiter(), body_thread()), disk_threads()
 
     @property
     def busy(self) -> bool:
         """Whether one of them is at work."""
-        return bool(self._limiter.borrowed_tokens or self._disk.busy)
+        return bool(self._disk.busy or any(each.borrowed_tokens for each in self._limiters))
 
 
 class AsyncioDriver:

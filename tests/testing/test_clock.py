@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.clock import Clock
+from enlighten_async.state import in_body_thread
 from enlighten_async.testing import FakeClock
 from enlighten_async.testing import clock as clock_module
 
@@ -172,11 +174,14 @@ def call_back_often() -> None:
         anyio.from_thread.run_sync(list)
 
 
-async def test_a_worker_thread_is_waited_for() -> None:
+@pytest.mark.parametrize("in_worker", [anyio.to_thread.run_sync, in_body_thread])
+async def test_a_worker_thread_is_waited_for(
+    in_worker: Callable[[Callable[[], None]], Awaitable[None]],
+) -> None:
     """Time stands still while a worker thread is busy, and goes on afterwards."""
     clock = FakeClock()
     with clock.move_on_after(30) as scope:
-        await anyio.to_thread.run_sync(call_back_often)
+        await in_worker(call_back_often)
     assert (scope.cancelled_caught, clock.monotonic()) == (False, START)
     await clock.sleep(2)
     assert clock.monotonic() == START + 2
