@@ -6,7 +6,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from operator import attrgetter, lt
 from struct import pack
@@ -188,15 +188,15 @@ class SeriesDecoder(Generic[S]):
     rows: str = field(default="intervals", kw_only=True)
     one_device: bool = field(default=False, kw_only=True)
     own_grid: bool = field(default=False, kw_only=True)
-    _beside: Mapping[str, Callable[[Any], object]] = field(init=False, eq=False, repr=False)
-    _decoder: msgspec.json.Decoder[RawSeries] = field(init=False, eq=False, repr=False)
 
-    @_beside.default
-    def _parsers(self) -> Mapping[str, Callable[[Any], object]]:
+    @cached_property
+    def _beside(self) -> Mapping[str, Callable[[Any], object]]:
+        """The parsers of the values beside the rows."""
         return dict(self._fields_beside())
 
-    @_decoder.default
-    def _new_decoder(self) -> msgspec.json.Decoder[RawSeries]:
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[RawSeries]:
+        """The decoder of the JSON, made for the first answer."""
         rows = row_list(row_class(self.model))
         beside = [(name, Any, None) for name, _ in self._fields_beside()]
         duration = [("interval_duration", Any, None)] if self.own_grid else []
