@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 from anyio.lowlevel import RunVar
 from attrs import field
-from filelock import FileLock, Timeout
 
 from enlighten_async import state
 from enlighten_async.clock import Clock, SystemClock
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     import asyncpg
+    from filelock import FileLock
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ async def _locked(path: Path, clock: Clock, make_folder: Callable[[], None]) -> 
         clock: the source of time, for waiting.
         make_folder: sees to it that there is a folder for it, or raises `InputError`.
     """
-    lock = FileLock(path, mode=state.OWNER_ONLY, thread_local=False)
+    lock = await state.in_thread(partial(_lock_of, path))
     take = partial(state.in_thread, partial(_take, lock, make_folder))
     try:
         await acquire(take, clock, f"the lock {path}")
@@ -99,12 +99,19 @@ async def _locked(path: Path, clock: Clock, make_folder: Callable[[], None]) -> 
         await state.in_thread(lock.release)
 
 
+def _lock_of(path: Path) -> FileLock:
+    """Return the lock that a file is; blocks."""
+    from filelock import FileLock  # noqa: PLC0415 - read in a thread, by programs that need it
+
+    return FileLock(path, mode=state.OWNER_ONLY, thread_local=False)
+
+
 def _take(lock: FileLock, make_folder: Callable[[], None]) -> bool:
     """Try once to take a lock; blocks."""
     try:
         make_folder()
         lock.acquire(timeout=0)
-    except Timeout:
+    except TimeoutError:
         return False
     except OSError as error:
         reason = error.strerror

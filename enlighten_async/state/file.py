@@ -22,8 +22,6 @@ from threading import Lock
 from typing import Generic, TypeAlias, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
-from filelock import FileLock, Timeout
-
 from enlighten_async.state.inspect import (
     DatabaseBusy,
     DatabaseCorrupt,
@@ -445,7 +443,7 @@ class StateFile:
         try:
             self._rename_aside(cause)
             return self._attempt(work, _BEGIN_WRITE)
-        except (sqlite3.Error, OSError, Timeout, DatabaseCorrupt) as error:
+        except (sqlite3.Error, OSError, DatabaseCorrupt) as error:
             failure = error
         raise self._given_up(failure)
 
@@ -517,6 +515,8 @@ class StateFile:
 
     def _rename_aside(self, cause: Exception) -> None:
         """Rename the corrupt file, unless another process has done so."""
+        from filelock import FileLock  # noqa: PLC0415 - only a broken file needs it; this is a thread
+
         lock = self.path.with_name(f"{self.path.name}.lock")
         with FileLock(lock, mode=OWNER_ONLY, timeout=RENAME_LOCK_TIMEOUT_S):
             if _identity(self.path) != self._tried:
