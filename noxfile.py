@@ -152,9 +152,9 @@ def sweep(session: nox.Session) -> None:
 
 @nox.session
 def processes(session: nox.Session) -> None:
-    """Real processes that share a state file, some of them killed, over real sockets; takes five minutes."""
+    """Real processes that share a state file or write to a sink, some of them killed; takes six minutes."""
     session.install(*group("tests"), ".[cli,trio]")
-    session.run("pytest", "tests/system/processes", "-m", "processes", *session.posargs)
+    session.run("pytest", "tests/system/processes", "tests/fleet", "-m", "processes", *session.posargs)
 
 
 @nox.session

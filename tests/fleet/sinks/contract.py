@@ -140,7 +140,7 @@ class SinkContract(ABC):
         for sink in (first, second, self.sink()):
             assert await sink.cursors("rgm_stats") == cursors(changes)
 
-    @pytest.mark.slow
+    @pytest.mark.processes
     def test_killed_writers_leave_no_row_twice_and_none_out(self) -> None:
         """Wherever they are killed: cursors are never ahead of rows."""
         for kill in range(KILLS):
@@ -159,7 +159,7 @@ class SinkContract(ABC):
                     process.kill()
             return process.wait()
 
-    @pytest.mark.slow
+    @pytest.mark.processes
     def test_a_full_disk_leaves_no_row_twice_and_none_out(self) -> None:
         """Wherever the room ends; each write that failed is made again by the next process."""
         if not self.on_disk:
