@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from math import inf, isfinite, nan
 from types import MappingProxyType
@@ -57,10 +58,12 @@ class Odd:
 
     Attributes:
         rows: the number of rows, and of devices with their rows, that cannot be read.
+        read: the number of rows that can be read.
         figures: names of figures in rows that cannot be read, in order.
     """
 
     rows: int = 0
+    read: int = 0
     figures: dict[str, None] = Factory(dict)
 
     def lose_row(self) -> None:
@@ -68,6 +71,13 @@ class Odd:
         self.rows += 1
         if self.rows > MAX_LOST_ROWS:
             raise ValueError("too many rows that cannot be read")
+
+    def add(self, part: Odd) -> None:
+        """Count what a part of the answer has; raise `ValueError` if too many rows cannot be read."""
+        self.read += part.read
+        self.figures |= part.figures
+        for _ in range(part.rows):
+            self.lose_row()
 
 
 def normalized(body: bytes) -> bytes | None:
@@ -82,6 +92,8 @@ def normalized(body: bytes) -> bytes | None:
     odd = Odd()
     try:
         better = _normalized("", _any_json(body.removeprefix(BYTE_ORDER_MARK)), odd)
+        if odd.rows and not odd.read:
+            return None  # an answer of another kind, and not one with no rows
         if isinstance(better, dict):
             better |= {"rows_left_out": odd.rows} if odd.rows else {}
             better |= {"unread_figures": ", ".join(odd.figures)} if odd.figures else {}
@@ -118,14 +130,26 @@ def _normalized_devices(listed: list[Any], serial: str, key: frozenset[str], odd
     readable: list[Any] = []
     for device in listed:
         told = _normalized_text(device.get(serial)) if isinstance(device, dict) else None
-        rows = device.get("intervals") if told is not None else None
-        if told is not None and isinstance(rows, list | None):
-            rest = {name: inner for name, inner in device.items() if name != "intervals"}
-            own = {} if rows is None else {"intervals": _normalized_rows(rows, key, odd)}
-            readable.append(_normalized("", rest, odd) | own | {serial: told})
-        else:
+        rows = None if told is None else _rows_of_device(device.get("intervals"), key, odd)
+        if rows is None:
             odd.lose_row()
+        else:
+            rest = {name: inner for name, inner in device.items() if name != "intervals"}
+            readable.append(_normalized("", rest, odd) | rows | {serial: told})
     return readable
+
+
+def _rows_of_device(listed: Any, key: frozenset[str], odd: Odd) -> dict[str, Any] | None:
+    """Return the rows of a device under their name, as far as it has any; `None` if none can be read."""
+    if not isinstance(listed, list):
+        return {} if listed is None else None
+    own = Odd()
+    with suppress(ValueError):
+        rows = _normalized_rows(listed, key, own)
+        if any(rows) or not own.rows:
+            odd.add(own)
+            return {"intervals": rows}
+    return None
 
 
 def one_list(listed: list[Any]) -> list[Any]:
@@ -141,7 +165,7 @@ def one_list(listed: list[Any]) -> list[Any]:
 def _normalized_rows(listed: list[Any], key: frozenset[str], odd: Odd) -> list[Any]:
     """Return the rows of one list, or of a list for each local day, as far as they can be read, and nulls."""
     readable: list[Any] = []
-    for row in (rows := one_list(listed)):
+    for row in one_list(listed):
         fields_ = row if isinstance(row, dict) else {}
         known = {name: _normalized_figure(name, value, odd) for name, value in fields_.items()}
         if row is None:
@@ -150,8 +174,7 @@ def _normalized_rows(listed: list[Any], key: frozenset[str], odd: Odd) -> list[A
             readable.append(known)
         else:
             odd.lose_row()
-    if len(rows) > len(readable) == 0:
-        raise ValueError("no row can be read")
+    odd.read += len(readable)
     return readable
 
 

@@ -224,6 +224,50 @@ async def test_a_row_of_a_meter_without_its_channel_costs_itself_alone(version: 
     assert not got.coverage.complete
 
 
+UNREADABLE: dict[str, list[Any]] = {
+    "a single row": ["soon"],
+    "all rows": [{}, 7, {"end_at": True, "channel": 1}],
+    "days of rows": [["soon", None, 7], [{}]],
+    "more rows than an answer may lose": [{"at": 1}] * 150,
+}
+"""Lists of rows of a device of which none, but perhaps a null, can be read."""
+
+
+@pytest.mark.parametrize("rows", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize(
+    ("version", "name", "listed"),
+    [
+        ("v2", "rgm_stats", "meter_intervals"),
+        ("v4", "rgm_stats", "meter_intervals"),
+        ("v4", "micros_telemetry", "devices"),
+    ],
+)
+async def test_a_device_whose_rows_cannot_be_read_costs_itself_alone(
+    version: str, name: str, listed: str, rows: list[Any]
+) -> None:
+    """The rows of the others stay; where nothing stays there is no answer."""
+    world, service, client = await opened(version)
+    fresh = client.with_options(max_age=0)
+    ask = getattr(fresh, name)
+    await ask(world.system, **world.days(0.05))
+    true = service.given = service.true
+    whole = await ask(world.system, **world.days(0.05))
+    odd, *others = true[listed]
+    service.given = {**true, listed: [{**odd, "intervals": rows}, *others]}
+    got = await ask(world.system, **world.days(0.05))
+    assert [each.intervals for each in getattr(got, listed) if each.intervals] == [
+        each.intervals for each in getattr(whole, listed)[1:]
+    ]
+    assert got.coverage.notes[0] == "rows that cannot be read were left out"
+    assert not got.coverage.complete
+    if name == "rgm_stats":
+        assert got.intervals == whole.intervals
+    nothing = {"intervals": ["soon"]} if name == "rgm_stats" else {}
+    service.given = {**true, **nothing, listed: [{**odd, "intervals": ["soon"]}]}
+    with pytest.raises(DecodeError):
+        await ask(world.system, **world.days(0.05))
+
+
 @pytest.mark.parametrize("serial", [None, [], True])
 async def test_a_microinverter_without_serial_number_costs_itself_alone(serial: object) -> None:
     """The rows of the others stay."""
