@@ -35,6 +35,15 @@ def loaded_by(code: str, tmp_path: Path | None = None) -> set[str]:
     return set(done.stdout.split())
 
 
+OF_A_LOOP = frozenset({"anyio", "encodings"})
+"""Packages with modules of their own for the kind of event loop, which are loaded in it."""
+
+
+def packages_of(modules: set[str]) -> set[str]:
+    """Return the names of the packages that these modules belong to."""
+    return {name.partition(".")[0] for name in modules}
+
+
 def modules_of(loaded: set[str], part: str) -> set[str]:
     """Return the modules of a part of the package that are loaded, but for those that hold names only."""
     prefix = f"enlighten_async.{part}."
@@ -47,17 +56,17 @@ def test_the_package_loads_no_part_of_itself() -> None:
     assert loaded == {f"enlighten_async.{name}" for name in ("errors", "lazy", "models")}
 
 
-IN_A_LOOP = """
+SERVICE = """
 import asyncio, json, threading, time
 import httpx
-from enlighten_async import EnlightenClient, FileTokenStore, NotFound, OAuth, Tokens
+from enlighten_async import EnlightenClient, FileTokenStore, NotFound, OAuth, Tokens, write
 
 now, in_loop = time.time(), set()
 
 class Watch:
     def find_spec(name, *_):
         if threading.current_thread() is threading.main_thread():
-            in_loop.add(name.partition(".")[0])
+            in_loop.add(name)
 summary = {
     "system_id": 7, "status": "normal", "summary_date": "2025-06-01", "operational_at": 1, "source": "meter",
     "energy_today": 1, "energy_lifetime": 2, "current_power": 3, "modules": 1, "size_w": 1,
@@ -66,7 +75,9 @@ summary = {
 def service(request):
     known = request.url.path.endswith("summary")
     return httpx.Response(200 if known else 404, json=summary if known else {"message": ["Not found"]})
+"""
 
+IN_A_LOOP = f"""{SERVICE}
 async def ask(client):
     async with client:
         assert (await client.summary(7)).energy_today == 1
@@ -76,7 +87,7 @@ async def ask(client):
             pass
 
 async def main():
-    options = {"state": "s.db", "transport": httpx.MockTransport(service)}
+    options = {{"state": "s.db", "transport": httpx.MockTransport(service)}}
     await ask(EnlightenClient("k" * 32, "u", **options))
     tokens = FileTokenStore("tokens.json")
     await tokens.save("default", Tokens("a", "r", now + 86_400, now))
@@ -92,7 +103,28 @@ sys.exit()
 
 def test_a_client_loads_nothing_in_an_event_loop(tmp_path: Path) -> None:
     """Neither with the first client nor with the first answer, but in a thread: modules are files."""
-    assert loaded_by(IN_A_LOOP, tmp_path) <= {"anyio", "encodings"}  # anyio's own, for the kind of loop
+    assert packages_of(loaded_by(IN_A_LOOP, tmp_path)) <= OF_A_LOOP
+
+
+EXPORT_IN_A_LOOP = f"""{SERVICE}
+async def main():
+    async with EnlightenClient("k" * 32, "u", transport=httpx.MockTransport(service)) as client:
+        for path in ("a.parquet", "a.csv", "a.jsonl"):
+            await write(client.summary(7), path)
+
+sys.meta_path.insert(0, Watch)
+asyncio.run(main())
+print(*in_loop)
+sys.exit()
+"""
+
+
+def test_an_export_loads_nothing_in_an_event_loop(tmp_path: Path) -> None:
+    """The libraries for Parquet take a third of a second; whether they are installed is seen at once."""
+    pytest.importorskip("pyarrow", reason="an extra is not installed")
+    loaded = loaded_by(EXPORT_IN_A_LOOP, tmp_path)
+    assert packages_of(loaded - {"pyarrow", "nanoarrow"}) <= OF_A_LOOP
+    assert (tmp_path / "a.parquet").stat().st_size > 100
 
 
 def test_the_client_loads_no_export_and_no_emulator() -> None:

@@ -17,7 +17,7 @@ import msgspec
 from enlighten_async.errors import InputError
 from enlighten_async.export.columns import Batch, Column, DataType, Field, Table, TypeName, section, values_of
 from enlighten_async.export.escapes import cell, json_ascii
-from enlighten_async.export.frames import load
+from enlighten_async.export.frames import load, require
 from enlighten_async.models.series import to_number
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ class ParquetEncoder(Encoder):
 
     def __init__(self) -> None:
         super().__init__()
-        load("nanoarrow", "pyarrow")
-        load("pyarrow", "pyarrow")
+        require("nanoarrow", "pyarrow")
+        require("pyarrow", "pyarrow")
         self._sink = _Sink()
         self._waiting: list[pyarrow.Table] = []
         self._writer: parquet.ParquetWriter | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from importlib import import_module
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,8 +56,22 @@ def load(library: str, extra: str = "arrow") -> Any:
     except ModuleNotFoundError as error:
         if error.name != library:
             raise
-        missing = f'{library} is not installed: pip install "enlighten-async[{extra}]"'
-    raise InputError(missing)
+    raise _missing(library, extra)
+
+
+def require(library: str, extra: str) -> None:
+    """Raise `InputError` if a library is not installed; it is not imported, which takes long.
+
+    Args:
+        library: its name.
+        extra: the extra of this package that installs it.
+    """
+    if find_spec(library) is None:
+        raise _missing(library, extra)
+
+
+def _missing(library: str, extra: str) -> InputError:
+    return InputError(f'{library} is not installed: pip install "enlighten-async[{extra}]"')
 
 
 def schema_capsule(table: Table) -> object:
