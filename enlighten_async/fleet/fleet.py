@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,7 +17,7 @@ from enlighten_async.fleet.backfill import WINDOW_S, Backfill
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.follow import Cursors, Follower
 from enlighten_async.fleet.leases import LEASE, Keeper, kept
-from enlighten_async.fleet.plan import FleetPlan, FleetSystem, KeyShare, budget_of, fleet_plan, key_of, told
+from enlighten_async.fleet.plan import Account, FleetPlan, FleetSystem, KeyShare, budget_of, fleet_plan, told
 from enlighten_async.fleet.schedule import MEAN_DAYLIGHT_S, REPORT_S
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus
@@ -91,7 +92,8 @@ class Fleet:
         _check_span("every", every)
         _check_span("backfill", backfill)
         self._clients = _views(given, accounts)
-        self._accounts = ("",) * len(given) if accounts is None else tuple(dict.fromkeys(accounts))
+        own = [""] * len(given) if accounts is None else dict.fromkeys(accounts)
+        self._accounts = tuple(map(Account, self._clients, own))
         self._series = series
         self._every = every
         self._strict = strict
@@ -127,12 +129,10 @@ class Fleet:
 
     async def _plan_of(self, systems: Sequence[FleetSystem]) -> FleetPlan:
         """Return the plan of some systems."""
-        counts: dict[int, int] = {}
-        for each in systems:
-            counts[key_of(each.client)] = counts.get(key_of(each.client), 0) + 1
-        views = {key_of(client): client for client in self._clients}
+        counts = Counter(each.account.key for each in systems)
+        views = {each.key: each.client for each in self._accounts}
         shares = [
-            KeyShare(counts.get(key, 0), budget_of(await view.quota()), view.plan, self._history)
+            KeyShare(counts[key], budget_of(await view.quota()), view.plan, self._history)
             for key, view in views.items()
         ]
         now = self._clients[0]._session.limiter.now()
@@ -257,6 +257,8 @@ class Fleet:
             raise InputError(NOTHING_CACHED)
         every = None if self._every is None else self._every.total_seconds()
         systems = await self._list()
+        if not systems:
+            raise InputError("the fleet has no systems: log in with an account that has some")
         plan = await self._plan_of(systems)
         if not plan.fits:
             self._tell(plan)
@@ -290,13 +292,14 @@ class Fleet:
     async def _list(self, age: float = LIST_AGE_S) -> list[FleetSystem]:
         """Return the systems of all accounts; one that two accounts have belongs to the first."""
         found: dict[int, FleetSystem] = {}
-        for client, account in zip(self._clients, self._accounts, strict=True):
+        for account in self._accounts:
+            client = account.client
             view = client if client._session.cache is None else client.with_options(max_age=age)
             async for system in view.systems():
                 cellular = system.connection_type == "cellular"
                 told_at = None if system.meta is None else system.meta.last_energy_at
                 energy = None if told_at is None else told_at.timestamp()
-                one = FleetSystem(system.system_id, client, system.timezone, cellular, account, energy)
+                one = FleetSystem(system.system_id, account, system.timezone, cellular, energy)
                 found.setdefault(system.system_id, one)
         return list(found.values())
 

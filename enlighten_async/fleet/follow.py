@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
 
-from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import EnlightenError, InputError, NotFound, QuotaExhausted, UsageError
 from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.change import Change, change_of, cursor_of_history, held_until, is_absent, noted
@@ -92,7 +91,7 @@ class Follower:
     """The polls of a fleet: each batch of changes when it is due.
 
     Args:
-        systems: the systems.
+        systems: the systems, one at least.
         series: name of the series' method.
         every: the longest time between two polls in daylight, seconds; `None`: as short as the quota allows.
         rests: whether the series has no news at night.
@@ -117,11 +116,10 @@ class Follower:
         discover: Discover | None = None,
         backfill: Backfill | None = None,
     ) -> None:
-        now = systems[0].client._session.limiter.now() if systems else 0.0
-        self._systems, self._series, self._rests = list(systems), series, rests
-        self._numbers = {each.system_id: number for number, each in enumerate(self._systems)}
-        self._clients: dict[int, EnlightenClient] = {each.key: each.client for each in systems}
-        self._discover, self._listed = discover, now
+        self._series, self._rests = series, rests
+        self._accounts = [each.account for each in systems]  # by the numbers of the members
+        self._session = systems[0].account.client._session
+        self._discover, self._listed = discover, (now := self.now())
         members = [_member(each, now, since.until.get(each.system_id), rests=rests) for each in systems]
         self.backfill, self.roster = backfill, Roster(members, every, backfill)
         self.look_at_histories(since)
@@ -135,20 +133,18 @@ class Follower:
 
     def status(self) -> FleetStatus:
         """Return how fresh the systems are, and what was spent."""
-        if not self._systems:
-            return FleetStatus()
         left = None if self._left is None else max(0, self._left - self._spent + self._spent_before)
         return fleet_status(self.roster, self.now(), self._spent, left, self.leases())
 
     def now(self) -> float:
         """Return the service's time, epoch seconds."""
-        return self._systems[0].client._session.limiter.now()
+        return self._session.limiter.now()
 
     async def wait(self, at_most: float = inf) -> None:
         """Wait until a poll is due, or a day begins; so many seconds at the most."""
         await self._plan_day()
         if (wait := self._next_at() - self.now()) > 0:
-            await self._systems[0].client._session.clock.sleep(min(wait, at_most))
+            await self._session.clock.sleep(min(wait, at_most))
             await self._plan_day()
 
     def hold(self, which: Callable[[int], bool], since: Cursors) -> None:
@@ -192,13 +188,11 @@ class Follower:
 
     async def _plan_day(self) -> None:
         """Plan the day, where one has begun."""
-        if not self._systems:
-            raise InputError("the fleet has no systems: log in with an account that has some")
         now = self.now()
         day = now // DAY * DAY
         if self.roster.day is None or day > self.roster.day:
-            quotas = {key: await client.quota() for key, client in self._clients.items()}
-            budgets = {key: budget_of(quota) for key, quota in quotas.items()}
+            clients = {each.key: each.client for each in self._accounts}
+            budgets = {key: budget_of(await client.quota()) for key, client in clients.items()}
             left = sum(budget.left for budget in budgets.values())
             self._left, self._spent_before = (None if left == inf else int(left)), self._spent
             if self.roster.day is not None:
@@ -212,7 +206,7 @@ class Follower:
             now: the time, epoch seconds.
             requests: the polls that a day may have.
         """
-        days = lists_of(self._systems) / max(LIST_SHARE * requests, 1e-9)
+        days = lists_of(self._accounts) / max(LIST_SHARE * requests, 1e-9)
         if self._discover is None or now - self._listed < min(max(days, 1.0), LIST_DAYS) * DAY - HOUR:
             return
         try:
@@ -221,15 +215,16 @@ class Follower:
             logger.warning("the list of systems could not be had (%s): the fleet stays", type(error).__name__)
             return
         self._listed = now
-        known = {each.system_id for each in found}
-        for member in self.roster.members:
+        members, known = self.roster.members, {each.system_id for each in found}
+        numbers = {member.system_id: number for number, member in enumerate(members)}
+        for member in members:
             member.gone = member.gone or member.system_id not in known
         for each in found:
-            number = self._numbers.setdefault(each.system_id, len(self._systems))
-            if number == len(self._systems):
-                self._systems.append(each)
-                self.roster.members.append(_member(each, now, None, rests=self._rests))
-                self.roster.members[-1].held = self.takes(each.system_id)
+            number = numbers.setdefault(each.system_id, len(members))
+            if number == len(members):
+                self._accounts.append(each.account)
+                members.append(_member(each, now, None, rests=self._rests))
+                members[-1].held = self.takes(each.system_id)
             self.roster.listed(number, each.energy)
 
     async def poll_due(self) -> None:
@@ -274,7 +269,7 @@ class Follower:
                 return partial(self._fetch, *window)
             if not self._under_way:
                 break
-            with self._systems[0].client._session.clock.move_on_after(SLOW_S):
+            with self._session.clock.move_on_after(SLOW_S):
                 await self._idle.wait()
         return None
 
@@ -290,7 +285,7 @@ class Follower:
             self._refused = error
         except EnlightenError as error:
             self.roster.failed(ask, self.now(), absent=isinstance(error, NotFound))
-            system_id = self._systems[ask.member].system_id
+            system_id = self.roster.members[ask.member].system_id
             logger.info("system %d waits, as its poll failed: %s", system_id, type(error).__name__)
         except anyio.get_cancelled_exc_class():
             self.roster.put_back(ask)
@@ -298,9 +293,9 @@ class Follower:
 
     async def _poll(self, ask: Ask) -> None:
         """Ask about a system, and note what changed."""
-        member, system = self.roster.members[ask.member], self._systems[ask.member]
+        member, account = self.roster.members[ask.member], self._accounts[ask.member]
         start, end = self.roster.window(ask, self.now())
-        view = system.client.with_options(max_age=0 if ask.completes else FRESH_S)
+        view = account.client.with_options(max_age=0 if ask.completes else FRESH_S)
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
         before = member.until
         looks = ask.completes or member.answered == -inf  # for what was cached and never written
@@ -308,7 +303,7 @@ class Follower:
         self._spent += changes.answer.receipt.sent
         now = self.now()
         held = held_until(changes.answer, before, 0.0 if self.backfill is None else self.backfill.span)
-        change = change_of(changes, before, held, system.account, self._series)
+        change = change_of(changes, before, held, account.name, self._series)
         daylight = member.daylight if self._rests else None
         self.roster.answered(ask, now, noted(changes.answer, change, held, daylight, now))
         if change is not None:
@@ -320,7 +315,7 @@ class Follower:
     def _note_history(self, number: int, answer: Any, history: History) -> None:
         """Have the cursor of a history kept with the rows that came before it."""
         if self.backfill is not None:
-            account, name = self._systems[number].account, self.backfill.name(self._series)
+            account, name = self._accounts[number].name, self.backfill.name(self._series)
             self.ready.append(cursor_of_history(answer, history, account, name))
 
     async def _fetch(self, backlog: Backlog, ask: WindowAsk) -> None:
@@ -335,7 +330,7 @@ class Follower:
             self._refused = error
         except EnlightenError as error:
             backlog.failed(ask, self.now())
-            system_id = self._systems[ask.member].system_id
+            system_id = self.roster.members[ask.member].system_id
             logger.info("the history of system %d waits: %s", system_id, type(error).__name__)
         except anyio.get_cancelled_exc_class():
             backlog.put_back(ask)
@@ -343,9 +338,9 @@ class Follower:
 
     async def _fetch_window(self, backlog: Backlog, ask: WindowAsk) -> None:
         """Ask for a window of a history, and have its rows kept; if some are missing, ask again later."""
-        member, system = self.roster.members[ask.member], self._systems[ask.member]
+        member, account = self.roster.members[ask.member], self._accounts[ask.member]
         start, end = backlog.backfill.window(ask.history)
-        view = system.client.with_options(priority="backfill")
+        view = account.client.with_options(priority="backfill")
         opens_at = view._session.limiter.ready_at(1, view._options.rank, view._options.scope)
         if opens_at > self.now() + HISTORY_WAIT_S:
             backlog.put_back(ask, min(opens_at, self.now() + DAY))
@@ -355,7 +350,7 @@ class Follower:
         sent = changes.answer.receipt.sent
         self._spent += sent
         until = end if member.until is None else member.until
-        if (rows := change_of(changes, None, until, system.account, self._series)) is not None and rows.rows:
+        if (rows := change_of(changes, None, until, account.name, self._series)) is not None and rows.rows:
             self.ready.append(rows)
         if not changes.answer.coverage.complete:
             backlog.failed(ask, self.now(), sent)
@@ -368,7 +363,7 @@ def _member(system: FleetSystem, now: float, until: datetime | None, *, rests: b
     offset = _offset(system.timezone, now)
     return Member(
         system.system_id,
-        system.key,
+        system.account.key,
         Daylight.assumed(offset) if rests else Daylight.whole(offset),
         None if until is None else until.timestamp(),
         cellular=system.cellular,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from math import ceil, inf
 from typing import Final
+
+from attrs import field
 
 from enlighten_async.client import EnlightenClient
 from enlighten_async.fleet.schedule import (
@@ -43,42 +45,45 @@ LONGEST_DAYS: Final = 3_650
 """Days beyond which a length of time is told as for ever."""
 
 
+@frozen(eq=False)
+class Account:
+    """The account that some systems of a fleet belong to."""
+
+    client: EnlightenClient
+    """The view of the client that asks about them."""
+    name: str
+    """Its name; empty where the client's own is followed."""
+    key: int = field(init=False)
+    """The number that tells its key from others."""
+
+    @key.default
+    def _number_of_key(self) -> int:
+        return id(self.client._session.limiter)
+
+
 @frozen
 class FleetSystem:
-    """One system of a fleet."""
+    """One system of a fleet, as its list tells of it."""
 
     system_id: int
     """The service's number of it."""
-    client: EnlightenClient
-    """The view of the client that asks about it."""
+    account: Account
+    """The account that it belongs to."""
     timezone: str | None
     """IANA name of its time zone, where known."""
     cellular: bool
     """Whether its gateway reports by a cellular modem."""
-    account: str
-    """Name of its account; empty where the client's own is followed."""
     energy: float | None = None
     """When it last reported energy, epoch seconds, where its list tells."""
 
-    @property
-    def key(self) -> int:
-        """The number that tells the key from others."""
-        return key_of(self.client)
 
-
-def lists_of(systems: Sequence[FleetSystem]) -> int:
+def lists_of(accounts: Iterable[Account]) -> int:
     """Return the requests that the lists of systems take, an account and a hundred systems each.
 
     Args:
-        systems: the systems.
+        accounts: the account of each system.
     """
-    counts = Counter((each.key, each.account) for each in systems)
-    return sum(ceil(count / PAGE) for count in counts.values())
-
-
-def key_of(client: EnlightenClient) -> int:
-    """Return what tells the key of a client from that of another."""
-    return id(client._session.limiter)
+    return sum(ceil(count / PAGE) for count in Counter(accounts).values())
 
 
 @frozen

@@ -60,9 +60,9 @@ MOST_WEEKS: Final = 4
 """Weeks for which a system without a device is left alone at the most: one at first, then twice as long."""
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class Member:
-    """One system of a roster."""
+    """One system of a roster; there may be 100,000 of them, so each is as small as it can be."""
 
     system_id: int
     """The service's number of it."""

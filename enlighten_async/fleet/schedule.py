@@ -217,7 +217,7 @@ def share(before: float, after: float, own_phase: float) -> int:
     return floor(after + own_phase) - floor(before + own_phase)
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Daylight:
     """The time of a day in which a system produces; all day for a series that never rests."""
 
@@ -226,15 +226,15 @@ class Daylight:
     length: float
     """Its length, seconds."""
 
-    @classmethod
-    def assumed(cls, offset: float) -> Daylight:
+    @staticmethod
+    def assumed(offset: float) -> Daylight:
         """Return that of a system of which nothing is known but its local time's offset (seconds)."""
-        return cls((FIRST_DAWN_S - offset) % DAY, FIRST_DUSK_S - FIRST_DAWN_S)
+        return _shared((FIRST_DAWN_S - offset) % DAY, FIRST_DUSK_S - FIRST_DAWN_S)
 
-    @classmethod
-    def whole(cls, offset: float) -> Daylight:
+    @staticmethod
+    def whole(offset: float) -> Daylight:
         """Return the local day of a series that never rests."""
-        return cls(-offset % DAY, DAY)
+        return _shared(-offset % DAY, DAY)
 
     def learned(self, ends: Sequence[int], values: Sequence[float], until: float, grid: int) -> Daylight:
         """Return the daylight by a system's rows: of the last day that they hold from dawn to dusk.
@@ -254,7 +254,7 @@ class Daylight:
         begin = (first - grid - self.dawn + DAY / 2) % DAY - DAY / 2  # after the known dawn
         end = begin + last - first + grid
         begin, end = min(begin, DRIFT_S), max(end, self.length - DRIFT_S)
-        return Daylight(self.dawn + begin, min(end - begin, DAY))
+        return _shared(self.dawn + begin, min(end - begin, DAY))
 
     def moments(self, day: float, polls: int, lag: float, spread: float, *, even: bool = True) -> list[float]:
         """Return the moments (epoch seconds) of so many polls of the daylight that begins on a UTC day.
@@ -271,6 +271,12 @@ class Daylight:
         begin = day + self.dawn + lag + spread
         parts = parts_of_daylight(polls, even=even or self.length >= DAY)
         return [begin + self.length * part for part in parts]
+
+
+@lru_cache(maxsize=4_096)
+def _shared(dawn: float, length: float) -> Daylight:
+    """Return a daylight that systems share whose days are the same: neighbours' often are."""
+    return Daylight(dawn, length)
 
 
 def _whole_days(ends: Sequence[int], values: Sequence[float], until: float) -> Iterator[tuple[int, int]]:
@@ -348,7 +354,9 @@ def learned_settling(settling: float, asked: float, late: Sequence[int]) -> floa
     """
     ages = (asked - end for end in late)
     oldest = max((age for age in ages if 0 <= age <= MAX_LAG_S), default=None)
-    return settling * (1 - 1 / 512) if oldest is None else max(settling, oldest + 2 * REPORT_S)
+    if oldest is None:
+        return settling * (1 - 1 / 512) if settling else settling  # one object 0.0 for all
+    return max(settling, oldest + 2 * REPORT_S)
 
 
 def wait_after_failures(failures: int) -> float:
