@@ -386,9 +386,9 @@ class Fetcher:
         """
         permit = None
         try:
-            doubt = "" if segment.request is None else segment.request.doubt
-            if doubt or self.options.allowed is not None:
-                self._check_allowed(self.options.allowed, doubt)
+            request = segment.request
+            if self.options.allowed is not None or (request is not None and request.doubt):
+                self._check_may_send(request)
             with self._interruptible():
                 permit = await self._permit(segment)
                 self.costs.granted += 1
@@ -476,9 +476,11 @@ class Fetcher:
         """Return the seconds until the deadline."""
         return max(0.0, deadline - self.session.clock.monotonic())
 
-    def _check_allowed(self, allowed: int | None, doubt: str) -> None:
-        if allowed is None or doubt:
-            raise BudgetExceeded(doubt)
+    def _check_may_send(self, request: Request[Part] | None) -> None:
+        """Raise `BudgetExceeded` where this request, or one request more, may not be sent."""
+        if request is not None and request.doubt:
+            raise BudgetExceeded(request.doubt)
+        allowed = self.options.allowed
         if allowed == 0:
             why = "max_requests=0" if self.options.max_requests == 0 else "max_wait=0"
             why = "only_cached" if self.options.only_cached else why
@@ -486,7 +488,7 @@ class Fetcher:
                 "not all of this is cached, as young as max_age wants it, and nothing may be sent "
                 f"({why}): allow requests, or give a longer max_age"
             )
-        if self.costs.sent + self.costs.granted >= allowed:
+        if allowed is not None and self.costs.sent + self.costs.granted >= allowed:
             raise BudgetExceeded(f"max_requests={allowed} are spent, and it takes more")
 
     # To the service and back
