@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
+from weakref import finalize
 
 import anyio
 
@@ -24,6 +26,8 @@ Fetch: TypeAlias = Callable[[SegmentState], Awaitable[None]]
 
 MAX_PROBES = 2
 """Windows that the service may fail to answer before the others are given up."""
+
+logger = logging.getLogger("enlighten_async")
 
 
 class Runner:
@@ -52,6 +56,7 @@ class Runner:
         if self.segments and place is not None:
             self.segments[-1].waiter = place
         self._crash: BaseException | None = None
+        self._untold: finalize[..., Runner] | None = None
         self._probed = False
         self._backwards = False
         # Of a stream:
@@ -145,6 +150,8 @@ class Runner:
         """Raise a fault that is not ours, once."""
         if self._crash is not None:
             crash, self._crash = self._crash, None
+            if self._untold is not None:
+                self._untold.detach()
             raise crash
 
     # A stream
@@ -248,6 +255,9 @@ class Runner:
             self._crash = crash
             if isinstance(crash, KeyboardInterrupt):
                 raise  # asyncio hands it to the main thread; on trio no task of ours gets it
+            # Where no step comes that could raise it, as the reader has left, the log tells it.
+            text = "a query that was left had failed in the background: %s"
+            self._untold = finalize(self, logger.error, text, type(crash).__name__)
         finally:
             # Nothing is awaited since the last look at `paused`; nothing is sent until the reader is here.
             del self._under_way[segment]

@@ -469,6 +469,34 @@ async def test_a_crash_is_raised_by_the_next_step_as_it_is() -> None:
     assert [part.window.start for part in parts] == starts(world)
 
 
+async def test_a_crash_that_no_step_can_raise_is_logged(
+    caplog: pytest.LogCaptureFixture, anyio_backend_name: str
+) -> None:
+    """Where the stream is left before: by its kind alone, as its text may hold what nobody should read."""
+    world = World(latency=1.0)
+    inner, crashed = world.emulator.transport(), starts(world)[2]
+
+    class Crashing(httpx.AsyncBaseTransport):
+        app = world.emulator
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if int(request.url.params["start_at"]) == crashed:
+                await world.clock.sleep(3.0)
+                raise CrashError(str(request.url))
+            return await inner.handle_async_request(request)
+
+    async with world.client(transport=Crashing(), max_concurrency=AT_ONCE) as client:
+        async for part in weeks(world, client):
+            if part.window.start == starts(world)[1]:
+                break
+        await world.clock.sleep(60)
+    del client
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "a query that was left had failed in the background: CrashError"
+    ]
+
+
 def test_an_event_loop_that_ends_without_a_close_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Neither asyncio nor trio warns of a task or an error that nobody looked at."""
 
