@@ -115,7 +115,7 @@ def bench(session: nox.Session) -> None:
     session.install(*group("bench"), *group("tests"), ".[cli,postgres,redis]")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
     common = [word for word in session.posargs if word in {"--smoke", "--write"}]
-    for name in ("quota", "cache", "stall", "growth", "fleet", "state", "start", "calls"):
+    for name in ("quota", "cache", "stall", "growth", "fleet", "fleet.sinks", "state", "start", "calls"):
         session.run("python", "-m", f"benchmarks.{name}", *common)
 
 

@@ -18,7 +18,6 @@ from enlighten_async.windows import DAY
 
 README = Path(__file__).with_name("README.md")
 PICTURE = Path(__file__).with_name("fleet.svg")
-OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
 CASES = (
     Case("40, Watt", 40, 10, 1_000, 11.0),
     Case("500, 10 a minute", 500, 10, 10_000, inf),
@@ -111,6 +110,13 @@ def lines(cases: Sequence[Case]) -> Iterator[str]:
     yield f"Peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB."
 
 
+def put(name: str, text: str) -> None:
+    """Put figures into the README, between the comments of this name, in place of the last ones."""
+    opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, _, rest = README.read_text().partition(opening)
+    README.write_text(f"{before}{opening}\n\n{text}\n\n{closing}{rest.partition(closing)[2]}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all; an assertion fails where a fleet is less fresh than asked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
@@ -120,8 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = "\n".join(lines(CASES[:2] if options.smoke else CASES))
     print(text)
     if options.write:
-        before, _, rest = README.read_text().partition(OPEN)
-        README.write_text(f"{before}{OPEN}\n\n{text}\n\n{CLOSE}{rest.partition(CLOSE)[2]}")
+        put("figures", text)
         PICTURE.write_text(picture(curves()))
     return 0
 

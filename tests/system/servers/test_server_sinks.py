@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -236,3 +237,34 @@ async def test_a_hundred_changes_take_no_second(server: PostgresServer) -> None:
         begin = time.process_time()
         await sink.write(changes)
         assert time.process_time() - begin < 2
+
+
+STAND_INS = """
+    CREATE FUNCTION by_range(name, interval) RETURNS text LANGUAGE sql AS 'SELECT $1::text';
+    CREATE FUNCTION create_hypertable(regclass, text, migrate_data boolean) RETURNS text LANGUAGE sql
+        AS 'SELECT attname::text FROM pg_attribute WHERE attrelid = $1 AND attname = $2';
+    CREATE FUNCTION add_compression_policy(regclass, interval) RETURNS text LANGUAGE sql
+        AS 'SELECT $1::text';
+"""
+"""Functions with the arguments of TimescaleDB's, which is not installed: they tell what they were given."""
+
+
+async def write_one(server: PostgresServer) -> None:
+    """Have a sink make its table."""
+    async with PostgresSink(server.url) as sink:
+        await sink.write([change(1, 0, 4)])
+
+
+def test_the_statements_for_timescale_name_what_is_there(server: PostgresServer) -> None:
+    """They are of PostgreSQL's grammar, and name columns of the table; what they do is not tried."""
+    asyncio.run(write_one(server))
+    for stand_in in STAND_INS.split(";")[:-1]:
+        server.executed(stand_in)
+    text = re.sub("--.*", "", Path("examples/timescale.sql").read_text())
+    hypertable, compress, policy = text.split(";")[:-1]
+    assert server.executed(hypertable) == [("end_at",)]
+    assert server.executed(policy) == [("rgm_stats",)]
+    # the options are Timescale's: PostgreSQL knows the statement, and not their values
+    server.executed(f"DO $$BEGIN {compress}; EXCEPTION WHEN invalid_parameter_value THEN NULL; END$$")
+    columns = ", ".join(re.findall(r"timescaledb.compress_\w+ = '(.*)'", compress))
+    assert columns.split(", ") == ["system_id", "meter", "channel", "end_at"]
