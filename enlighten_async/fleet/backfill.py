@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from attrs import field
 
-from enlighten_async.fleet.schedule import HOUR, MINUTE_USE, wait_after_failures
+from enlighten_async.fleet.schedule import GIVE_UP_FAILURES, HOUR, MINUTE_USE, wait_after_failures
 from enlighten_async.values import define, frozen
 from enlighten_async.windows import DAY
 
@@ -245,16 +245,18 @@ class Backlog:
         """
         return self._failures.get(member, 0)
 
-    def failed(self, ask: WindowAsk, now: float, sent: int = 0) -> None:
+    def failed(self, ask: WindowAsk, now: float, sent: int = 0, *, absent: bool = False) -> None:
         """Note that a window could not be had: this history waits alone, longer each time.
 
         Args:
             ask: the window.
             now: the time, epoch seconds.
             sent: requests that it has cost.
+            absent: whether there is no such system, so that its history is given up.
         """
         self._settle(ask, sent)
-        failures = self._failures[ask.member] = self._failures.get(ask.member, 0) + 1
+        failures = self.failures(ask.member) + (GIVE_UP_FAILURES if absent else 1)
+        self._failures[ask.member] = failures
         heapq.heappush(self._heap, (now + wait_after_failures(failures), ask.history.held, ask.member))
 
     def put_back(self, ask: WindowAsk, opens_at: float = -inf) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
@@ -54,6 +55,19 @@ Discover: TypeAlias = Callable[[], Awaitable[Sequence[FleetSystem]]]
 """Asks for the systems of a fleet."""
 
 logger = logging.getLogger("enlighten_async")
+
+
+A = TypeVar("A", Ask, WindowAsk, contravariant=True)
+
+
+class Queue(Protocol[A]):
+    """What is asked for, polls or windows of histories, in order of time."""
+
+    def put_back(self, ask: A, opens_at: float = -inf) -> None:
+        """Take back what was not asked for; until a moment nothing else is asked for of its key."""
+
+    def failed(self, ask: A, now: float, *, absent: bool = False) -> None:
+        """Note that there was no answer, or that there is no such system."""
 
 
 @frozen
@@ -275,20 +289,32 @@ class Follower:
 
     async def _try(self, ask: Ask) -> None:
         """Make a poll; where it fails, its system waits."""
-        try:
+        with self._settled(self.roster, ask):
             await self._poll(ask)
+
+    async def _fetch(self, backlog: Backlog, ask: WindowAsk) -> None:
+        """Ask for a window of a history; what fails waits, and polls go on."""
+        with self._settled(backlog, ask):
+            await self._fetch_window(backlog, ask)
+
+    @contextmanager
+    def _settled(self, queue: Queue[A], ask: A) -> Iterator[None]:
+        """Put back what the body asks for, where it has no answer."""
+        try:
+            yield
         except QuotaExhausted as error:
-            until = self.now() + DAY if error.retry_at is None else error.retry_at.timestamp()
-            self.roster.close(ask, until)
+            opens_at = self.now() + DAY if error.retry_at is None else error.retry_at.timestamp()
+            queue.put_back(ask, opens_at)
         except (InputError, UsageError) as error:
-            self.roster.put_back(ask)
+            queue.put_back(ask)
             self._refused = error
         except EnlightenError as error:
-            self.roster.failed(ask, self.now(), absent=isinstance(error, NotFound))
+            self._spent += 0 if error.receipt is None else error.receipt.sent
+            queue.failed(ask, self.now(), absent=isinstance(error, NotFound))
             system_id = self.roster.members[ask.member].system_id
-            logger.info("system %d waits, as its poll failed: %s", system_id, type(error).__name__)
+            logger.info("system %d waits, as a request failed: %s", system_id, type(error).__name__)
         except anyio.get_cancelled_exc_class():
-            self.roster.put_back(ask)
+            queue.put_back(ask)
             raise
 
     async def _poll(self, ask: Ask) -> None:
@@ -317,24 +343,6 @@ class Follower:
         if self.backfill is not None:
             account, name = self._accounts[number].name, self.backfill.name(self._series)
             self.ready.append(cursor_of_history(answer, history, account, name))
-
-    async def _fetch(self, backlog: Backlog, ask: WindowAsk) -> None:
-        """Ask for a window of a history; what fails waits, and polls go on."""
-        try:
-            await self._fetch_window(backlog, ask)
-        except QuotaExhausted as error:
-            until = self.now() + DAY if error.retry_at is None else error.retry_at.timestamp()
-            backlog.put_back(ask, until)
-        except (InputError, UsageError) as error:
-            backlog.put_back(ask)
-            self._refused = error
-        except EnlightenError as error:
-            backlog.failed(ask, self.now())
-            system_id = self.roster.members[ask.member].system_id
-            logger.info("the history of system %d waits: %s", system_id, type(error).__name__)
-        except anyio.get_cancelled_exc_class():
-            backlog.put_back(ask)
-            raise
 
     async def _fetch_window(self, backlog: Backlog, ask: WindowAsk) -> None:
         """Ask for a window of a history, and have its rows kept; if some are missing, ask again later."""

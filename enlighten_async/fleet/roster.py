@@ -510,21 +510,17 @@ class Roster:
         member.away_until = now + wait
         self._push(now + wait, ask.member, completes=ask.completes, last=ask.last)
 
-    def put_back(self, ask: Ask) -> None:
-        """Take a poll back that was not made."""
-        self.members[ask.member].polled = -inf
-        self._push(ask.at, ask.member, completes=ask.completes, last=ask.last)
-
-    def close(self, ask: Ask, until: float) -> None:
-        """Note that a key is used up; the poll comes back when it is open again.
+    def put_back(self, ask: Ask, opens_at: float = -inf) -> None:
+        """Take a poll back that was not made.
 
         Args:
-            ask: the poll that was refused.
-            until: up to when, epoch seconds.
+            ask: the poll.
+            opens_at: the moment up to which its key is used up, epoch seconds.
         """
-        rates = self.keys[self.members[ask.member].key]
-        rates.closed_until = max(rates.closed_until, until)
-        self.put_back(ask)
+        member = self.members[ask.member]
+        member.polled, rates = -inf, self.keys[member.key]
+        rates.closed_until = max(rates.closed_until, opens_at)
+        self._push(ask.at, ask.member, completes=ask.completes, last=ask.last)
 
 
 @frozen

@@ -174,6 +174,8 @@ def test_a_window_that_fails_waits_alone() -> None:
     assert (backlog.next_at, popped(backlog, 999), popped(backlog, 1_000)) == (1_000, [], [(0, 0)])
     assert backlog.answered(ask, 1) == History(0.0, 1)
     assert popped(backlog, 1_000) == [(0, 1)]
+    backlog.failed(ask, 0, absent=True)
+    assert (backlog.failures(0), backlog.failures(2)) == (5, 0)
     backlog.set(0, History(0.0, 3))  # another process has held it meanwhile
     assert backlog.answered(ask, 1) is None
 

@@ -167,7 +167,7 @@ def test_a_key_that_is_used_up_is_left_alone() -> None:
     roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
     ask = roster.pop(DAY_0)
     assert ask is not None
-    roster.close(ask, DAY_0 + HOUR)
+    roster.put_back(ask, DAY_0 + HOUR)
     assert asked(roster, DAY_0 + HOUR / 2) == []
     assert len(asked(roster, DAY_0 + HOUR)) == 5
 
