@@ -69,7 +69,7 @@ def ours(case: Case) -> Month:
         midnight = START + day * DAY
         budget = Budget(case.month - month.polls, DAYS - day, case.minute)
         roster.begin_day(midnight, midnight, {0: budget}, day)
-        for step in range(int(DAY / STEP_S)):
+        for step in range(int(min(case.days - day, 1.0) * DAY / STEP_S)):
             now = midnight + step * STEP_S
             for _ in range(int(case.minute * STEP_S / 60)):
                 if (ask := roster.pop(now)) is None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from sys import intern
 from typing import Any, Final
 
 import anyio
@@ -271,7 +272,7 @@ class Fleet:
             every,
             since,
             rests=rests,
-            discover=self._list_again,
+            discover=self._listed,
             backfill=self._backfill,
         )
         self._follower_now = follower
@@ -285,13 +286,15 @@ class Fleet:
             raise InputError(f"the quota does not carry {plan.systems:,} systems every {wanted}: {way}")
         logger.warning("the quota does not carry %s systems every %s: %s", plan.systems, wanted, way)
 
-    async def _list_again(self) -> list[FleetSystem]:
-        """Return the systems of all accounts, by lists of today."""
-        return await self._list(LIST_AGAIN_S)
-
-    async def _list(self, age: float = LIST_AGE_S) -> list[FleetSystem]:
+    async def _list(self) -> list[FleetSystem]:
         """Return the systems of all accounts; one that two accounts have belongs to the first."""
         found: dict[int, FleetSystem] = {}
+        async for system in self._listed(LIST_AGE_S):
+            found.setdefault(system.system_id, system)
+        return list(found.values())
+
+    async def _listed(self, age: float = LIST_AGAIN_S) -> AsyncIterator[FleetSystem]:
+        """Yield the systems of all accounts, by lists that are at most so many seconds old."""
         for account in self._accounts:
             client = account.client
             view = client if client._session.cache is None else client.with_options(max_age=age)
@@ -299,9 +302,8 @@ class Fleet:
                 cellular = system.connection_type == "cellular"
                 told_at = None if system.meta is None else system.meta.last_energy_at
                 energy = None if told_at is None else told_at.timestamp()
-                one = FleetSystem(system.system_id, account, system.timezone, cellular, energy)
-                found.setdefault(system.system_id, one)
-        return list(found.values())
+                zone = None if system.timezone is None else intern(system.timezone)
+                yield FleetSystem(system.system_id, account, zone, cellular, energy)
 
 
 def _incomplete(missing: Mapping[int, int]) -> BackfillIncomplete:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -51,22 +51,23 @@ FRESH_S: Final = 300.0
 HISTORY_WAIT_S: Final = 5.0
 """Seconds for which a worker waits with a window of history for the quota; else the window comes later."""
 
-Discover: TypeAlias = Callable[[], Awaitable[Sequence[FleetSystem]]]
-"""Asks for the systems of a fleet."""
+Discover: TypeAlias = Callable[[], AsyncIterator[FleetSystem]]
+"""Asks for the systems of a fleet, and yields one after another."""
 
 logger = logging.getLogger("enlighten_async")
 
 
-A = TypeVar("A", Ask, WindowAsk, contravariant=True)
+AskT_contra = TypeVar("AskT_contra", Ask, WindowAsk, contravariant=True)
+AskT = TypeVar("AskT", Ask, WindowAsk)
 
 
-class Queue(Protocol[A]):
+class Queue(Protocol[AskT_contra]):
     """What is asked for, polls or windows of histories, in order of time."""
 
-    def put_back(self, ask: A, opens_at: float = -inf) -> None:
+    def put_back(self, ask: AskT_contra, opens_at: float = -inf) -> None:
         """Take back what was not asked for; until a moment nothing else is asked for of its key."""
 
-    def failed(self, ask: A, now: float, *, absent: bool = False) -> None:
+    def failed(self, ask: AskT_contra, now: float, *, absent: bool = False) -> None:
         """Note that there was no answer, or that there is no such system."""
 
 
@@ -223,23 +224,30 @@ class Follower:
         days = lists_of(self._accounts) / max(LIST_SHARE * requests, 1e-9)
         if self._discover is None or now - self._listed < min(max(days, 1.0), LIST_DAYS) * DAY - HOUR:
             return
+        members = self.roster.members
+        numbers = {member.system_id: number for number, member in enumerate(members)}
+        missing = bytearray(b"\1" * len(members))  # one by one: a list of 100,000 at once takes 50 MiB
         try:
-            found = await self._discover()
+            async for each in self._discover():
+                number = numbers.setdefault(each.system_id, len(members))
+                if number == len(members):
+                    self._join(each, now)
+                    missing.append(0)
+                missing[number] = 0
+                self.roster.listed(number, each.energy)
         except EnlightenError as error:
             logger.warning("the list of systems could not be had (%s): the fleet stays", type(error).__name__)
             return
         self._listed = now
-        members, known = self.roster.members, {each.system_id for each in found}
-        numbers = {member.system_id: number for number, member in enumerate(members)}
-        for member in members:
-            member.gone = member.gone or member.system_id not in known
-        for each in found:
-            number = numbers.setdefault(each.system_id, len(members))
-            if number == len(members):
-                self._accounts.append(each.account)
-                members.append(_member(each, now, None, rests=self._rests))
-                members[-1].held = self.takes(each.system_id)
-            self.roster.listed(number, each.energy)
+        for member, gone in zip(members, missing, strict=True):
+            member.gone = member.gone or bool(gone)
+
+    def _join(self, system: FleetSystem, now: float) -> None:
+        """Take a system into the fleet that was in no list before."""
+        member = _member(system, now, None, rests=self._rests)
+        member.held = self.takes(system.system_id)
+        self._accounts.append(system.account)
+        self.roster.members.append(member)
 
     async def poll_due(self) -> None:
         """Make the polls that are due, up to a batch of changes; they are in `ready` then.
@@ -298,7 +306,7 @@ class Follower:
             await self._fetch_window(backlog, ask)
 
     @contextmanager
-    def _settled(self, queue: Queue[A], ask: A) -> Iterator[None]:
+    def _settled(self, queue: Queue[AskT], ask: AskT) -> Iterator[None]:
         """Put back what the body asks for, where it has no answer."""
         try:
             yield

@@ -100,11 +100,11 @@ class Member:
     """Up to when nothing is asked about it, epoch seconds."""
     held: bool = True
     """Whether this process polls it; else another one does, from the same budget."""
-    day_phase: float = field(init=False)
-    """Its own number for its share of a day."""
 
-    def __attrs_post_init__(self) -> None:
-        self.day_phase = phase(self.system_id)
+    @property
+    def day_phase(self) -> float:
+        """Its own number for its share of a day."""
+        return phase(self.system_id)
 
     @property
     def moment_phase(self) -> float:

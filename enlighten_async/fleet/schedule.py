@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from math import ceil, cos, floor, inf, pi, sin
@@ -326,7 +326,7 @@ def learned_age(age: float, sample: float) -> float:
     """
     if not 0 <= sample <= MAX_LAG_S:
         return age
-    return age + REPORT_S / 8 if sample >= age + REPORT_S else min(sample, age)
+    return _seconds(ceil(age + REPORT_S / 8 if sample >= age + REPORT_S else min(sample, age)))
 
 
 def learned_lag(lag: float, sample: float) -> float:
@@ -338,7 +338,13 @@ def learned_lag(lag: float, sample: float) -> float:
     """
     if not 0 <= sample <= MAX_LAG_S:
         return lag
-    return max(sample, lag + (sample - lag) / 8)
+    return _seconds(ceil(max(sample, lag + (sample - lag) / 8)))
+
+
+@cache
+def _seconds(whole: int) -> float:
+    """Return so many seconds: one object for all systems that have this lag."""
+    return float(whole)
 
 
 def learned_settling(settling: float, asked: float, late: Sequence[int]) -> float:

@@ -294,7 +294,7 @@ def test_a_poll_is_made_when_an_interval_can_just_be_had(
 
 @pytest.mark.parametrize(
     ("sample", "learned"),
-    [(600, 600), (1_800, 1_800), (2_699, 1_800), (2_700, 1_912.5), (-5, 1_800), (9_000, 1_800)],
+    [(600, 600), (1_800, 1_800), (2_699, 1_800), (2_700, 1_913), (-5, 1_800), (9_000, 1_800)],
 )
 def test_the_age_of_the_newest_interval_is_learned(sample: float, learned: float) -> None:
     """What came earlier is believed at once; what was missed makes it grow by a few minutes."""
