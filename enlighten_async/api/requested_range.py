@@ -209,15 +209,16 @@ class RequestedRange:
 
     def _merged(self, before: V, row: V) -> V:
         """Return one row of two for the same interval: a null never replaces a value."""
-        told, kept = {}, "intervals that came twice were taken once"
+        told, differ = {}, False
         for name in row.__struct_fields__:
             old, new = getattr(before, name), getattr(row, name)
             if isinstance(old, msgspec.Struct) and isinstance(new, msgspec.Struct):
                 told[name] = self._merged(old, new)
             elif new is not None:
                 told[name] = new
-                kept += "" if old is None or old == new else ", of two values the later"
-        self.notes.append(kept)
+                differ |= old not in (None, new)
+        later = ", of two values the later" if differ else ""
+        self.notes.append(f"intervals that came twice were taken once{later}")
         return replace(before, **told)
 
     def _keep_off_grid(self, row: R, kept: dict[Any, R], order: Callable[[R], Any], grid: int) -> None:
