@@ -16,7 +16,7 @@ import msgspec
 from attrs import Factory, evolve, fields
 
 from enlighten_async.errors import DecodeError, NotFound
-from enlighten_async.models.convert import UnreadableError, documented, structure, whole_number
+from enlighten_async.models.convert import UnreadableError, documented, parse_count, structure, whole_number
 from enlighten_async.models.intervals import Meta
 from enlighten_async.values import define
 from enlighten_async.windows import END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
@@ -211,8 +211,9 @@ def _normalized_meta(raw: object) -> dict[str, object] | None:
 
 
 def _normalized_count(raw: object) -> int | None:
-    """Return a number of devices; `None` for anything else."""
-    return raw if isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw < 2**31 else None
+    """Return a number of devices; `None` for what is none, or beyond belief."""
+    count = parse_count(raw)
+    return count if count is not None and count < 2**31 else None
 
 
 def _normalized_text(raw: object) -> str | None:

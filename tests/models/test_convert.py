@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -34,7 +35,7 @@ from enlighten_async.models import (
     SystemDevice,
     Systems,
 )
-from enlighten_async.models.convert import UnreadableError, quantity_parser, structure
+from enlighten_async.models.convert import UnreadableError, parse_count, quantity_parser, structure
 from enlighten_async.models.series import NAN, Series
 from enlighten_async.models.systems import LaterSystemsPage, SystemsPage
 from enlighten_async.windows import Window
@@ -458,3 +459,16 @@ def test_no_value_is_shown() -> None:
             structure(raw, model)
         assert "CANARY" not in f"{caught.value} {caught.value.path} {caught.value.__cause__}"
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "meant"),
+    [
+        *((0, 0), (7, 7), (10**400, 10**400), (7.0, 7), ("7", 7)),
+        *((-1, None), (7.5, None), (math.nan, None), (math.inf, None), ("-7", None), ("7.5", None)),
+        *((True, None), (None, None), ("all", None), ("", None), ([], None), ({}, None)),
+    ],
+)
+def test_a_count_is_a_whole_number_also_as_a_text_or_a_float(raw: object, meant: int | None) -> None:
+    """Anything else counts nothing."""
+    assert parse_count(raw) == meant

@@ -18,7 +18,7 @@ from enlighten_async.api.single import SinglePlan
 from enlighten_async.api.systems import inverters_summary, serial_number
 from enlighten_async.errors import InputError
 from enlighten_async.models import ev_charger
-from enlighten_async.models.convert import MAX_OBJECTS, RowSequence, UnreadableError
+from enlighten_async.models.convert import MAX_OBJECTS, RowSequence, UnreadableError, parse_count
 from enlighten_async.models.coverage import Gap
 from enlighten_async.models.devices import (
     Devices,
@@ -100,10 +100,11 @@ def checked_by_count(plan: SinglePlan[M]) -> SinglePlan[M]:
 def _checked_by_count(request: Request[M], response: Response) -> M:
     """Decode a list of devices; a count that is too large for one list tells nothing."""
     answer = request.decode(response)
-    count, kinds = (decode.field_of(response, name) for name in ("total_devices", "devices"))
+    told, kinds = (decode.field_of(response, name) for name in ("total_devices", "devices"))
+    count = parse_count(told)
     lists = kinds.values() if isinstance(kinds, dict) else ()
     listed = sum(len(rows) for rows in lists if isinstance(rows, list))
-    if not isinstance(count, int) or isinstance(count, bool) or not listed < count <= MAX_OBJECTS:
+    if count is None or not listed < count <= MAX_OBJECTS:
         return answer
     text = "the service counts more devices than it lists"
     decode.warn_incomplete(request.endpoint, answer.system_id, [text])
@@ -305,15 +306,14 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
     def _decode(self, offset: int, seen: Seen, response: Response) -> Page[A]:
         system_id = self.system_id
         answer = decode.value(self.model, response, defaults={"system_id": system_id}, system_id=system_id)
-        count, listed = (decode.field_of(response, name) for name in ("count", self.rows))
-        many = len(listed) if isinstance(listed, list) else 0
+        told, listed = (decode.field_of(response, name) for name in ("count", self.rows))
+        count, many = parse_count(told), len(listed) if isinstance(listed, list) else 0
         # A row that is added between two requests pushes others from one page to the next.
         new = tuple(row for row in answer if row not in seen)
         got = offset + many
         more = bool(new) and _has_more(offset, many, count)
-        counted = count if isinstance(count, int) else None
-        missing = counted is not None and counted > got
-        return Page(self._with_rows(answer, new), got if more else None, counted, missing)
+        missing = count is not None and count > got
+        return Page(self._with_rows(answer, new), got if more else None, count, missing)
 
     def _with_rows(self, answer: Any, rows: tuple[R, ...], **changes: object) -> A:
         """Return an answer with other rows."""
@@ -321,14 +321,14 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         return changed
 
 
-def _has_more(offset: int, rows: int, count: object) -> bool:
+def _has_more(offset: int, rows: int, count: int | None) -> bool:
     """Tell whether there is a page after this one.
 
     It is not documented whether `count` counts all rows or those of the page. A first page that is full
     leaves that open, so that one more is asked for.
     """
     got = offset + rows
-    if not isinstance(count, int):
+    if count is None:
         return rows >= ROWS_PER_PAGE
     return count > got or (rows >= ROWS_PER_PAGE and (count < got or offset == 0))
 

@@ -118,7 +118,7 @@ def _shape_page(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]
     listed, total = raw.get("systems"), parse_count(raw.get("total"))
     if not isinstance(listed, list):
         return raw
-    size, told, count = raw.get("size"), raw.get("count"), len(listed)
+    size, told, count = raw.get("size"), parse_count(raw.get("count")), len(listed)
     if not isinstance(size, int) or not 0 < size <= SYSTEMS_PER_PAGE:
         size = SYSTEMS_PER_PAGE
     more, got = count >= size, before + count
@@ -126,7 +126,7 @@ def _shape_page(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]
         more = got < total
     return {
         "systems": [_shape_system(each) for each in listed],
-        "listed": max(count, told) if total is None and isinstance(told, int) and told <= size else count,
+        "listed": max(count, told) if total is None and told is not None and told <= size else count,
         "next": str(number + 1) if more and count else None,
         "total": total,
         "counted": total is not None or raw.get("total") in (None, UNKNOWN),

@@ -165,6 +165,7 @@ def test_null_in_place_of_the_only_kind_is_none(endpoint: str) -> None:
     ("total", "complete"),
     [
         *((None, True), (0, True), (2, True), (3, True), (4, False), (50_000, False)),
+        *(("3", True), ("4", False), (4.0, False), (4.5, True)),
         *((10**9, True), (10**400, True), (-5, True), (True, True), ("x", True), (1e308, True), ([], True)),
     ],
     ids=lambda value: f"{value!r:.9}",

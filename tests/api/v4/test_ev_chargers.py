@@ -190,12 +190,16 @@ def test_pages_that_say_nothing_new_are_the_last() -> None:
         (250, [97, 100, 50, 0], False),
         (5, [100, 100, 50], True),
         (None, [100, 0], True),
+        ("250", [100, 0], False),
+        (250.0, [100, 100, 50], True),
+        ("120", [50, 0], False),
+        (True, [50], True),
     ],
 )
 def test_fewer_rows_than_are_counted_are_not_complete(
-    name: str, count: int | None, pages: list[int], *, complete: bool
+    name: str, count: object, pages: list[int], *, complete: bool
 ) -> None:
-    """A list that was cut without saying so."""
+    """A list that was cut without saying so; a count may come as a text or a float."""
     plan = planned(name, *ARGS[name])
     (segment,) = laid_out(plan, DATE).ordered
     request, parts, first = next(segment.requests), list[Any](), 0

@@ -143,13 +143,19 @@ def test_any_range_is_each_row_of_each_device_once(
         (25, 10, [9, 10, 5, 0], False),
         (None, 20, [20, 5], True),
         (10**9, 20, [20, 0], False),
+        ("25", 20, [20, 5], True),
+        ("25", 20, [20, 0], False),
+        (25.0, 20, [20, 0], False),
     ],
 )
 @pytest.mark.parametrize("name", ["page_size", "size"])
 def test_fewer_devices_than_are_counted_are_not_complete(
-    total: int | None, size: int, pages: list[int], name: str, *, complete: bool
+    total: object, size: int, pages: list[int], name: str, *, complete: bool
 ) -> None:
-    """A page that is short of what the service counts is not complete, and is not kept as it is."""
+    """A page that is short of what the service counts is not complete, and is not kept as it is.
+
+    The count may come as a text or a float.
+    """
     starts = [sum(pages[:place]) for place in range(len(pages))]
     asked: list[Request[Any]] = []
 
