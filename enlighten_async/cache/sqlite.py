@@ -3,8 +3,9 @@
 All work on the file, encoding and decoding included, is done in threads: reading for several callers in one
 transaction. A part to be cached is at first a pending write: the next transaction of the file, as a rule the
 one that counts its request, writes it. What was read last is kept in memory, and is good until this process
-writes about the same thing, or another process writes whatever. It is kept as it is in the file, in a
-fraction of the memory; what is asked for again, as dashboards do, also as it was made.
+writes about the same thing, or another process writes whatever; a reply, and the spans of a series, are read
+again as part of that write, so that who polls need not look. It is kept as it is in the file, in a fraction
+of the memory; what is asked for again, as dashboards do, also as it was made.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -89,8 +91,8 @@ class Look(Generic[R, T]):
     Attributes:
         work: reads.
         made: makes something of what is read.
-        result: what was made, once it is over; before, what it is where the file cannot be used. Of blobs it
-            is not kept: see `kept`.
+        otherwise: what it is where the file cannot be used.
+        result: what was made, once it is over. Of blobs it is not kept: see `kept`.
         kept: what was made of blobs again, if it is kept.
         over: whether it is answered.
         size: bytes of the blobs that were read.
@@ -100,7 +102,8 @@ class Look(Generic[R, T]):
 
     work: Callable[[Tables], Steps[R]]
     made: Callable[[R], T]
-    result: T
+    otherwise: T
+    result: T = Factory(attrgetter("otherwise"), takes_self=True)
     kept: tuple[T, ...] = ()
     over: bool = False
     size: int = 0
@@ -129,11 +132,11 @@ class Look(Generic[R, T]):
                 self.error = error
         self.over = True
 
-    def hand_out(self, otherwise: T) -> T:
+    def hand_out(self) -> T:
         """Return what was made, and keep it only if it is not made of blobs."""
         result = self.result
         if self.size:
-            self.result = otherwise
+            self.result = self.otherwise
         return result
 
     def again(self) -> T:
@@ -223,9 +226,20 @@ class LastLooks:
             self._hot.pop(look, None)
             look.kept = ()
 
-    def forget(self, about: Hashable) -> None:
-        """Forget what was read about something that is about to be written."""
-        self._cool(*self._looks.pop(about, {}).values())
+    def renew(self, about: Hashable) -> Look[Any, Any] | None:
+        """Forget what was read about something that is about to be written.
+
+        Returns:
+            The look at all of it that is kept in place of the last one, if there was one, for the write.
+        """
+        looks = self._looks.pop(about, {})
+        self._cool(*looks.values())
+        last = looks.get(None)
+        if last is None:
+            return None
+        anew = Look(last.work, last.made, last.otherwise)
+        self.keep(about, None, anew)
+        return anew
 
 
 _last_looks: WeakKeyDictionary[StateFile, LastLooks] = WeakKeyDictionary()
@@ -281,9 +295,21 @@ class SqliteCache(StoredCache):
                 logger.debug("nothing was written: %s", error)
 
     def _write(self, work: Callable[[Tables], Steps[None]], about: Hashable) -> None:
-        """Add a pending write."""
-        self.file.pending.add(lambda connection: perform(connection, work))
-        self._last.forget(about)
+        """Add a pending write; what was read about the same thing is read again with it.
+
+        Where it is not committed, what is read tells of an answer that waits to be written: it is as true.
+        """
+        look = self._last.renew(about)
+
+        def write(connection: sqlite3.Connection) -> None:
+            perform(connection, work)
+            if look is not None:
+                look.read(self.file, connection)
+                look.finish()
+                look.hand_out()
+                self._last.grow(look.size)
+
+        self.file.pending.add(write)
 
     async def _read(
         self,
@@ -312,7 +338,7 @@ class SqliteCache(StoredCache):
             del self._asked[look]
         if look.error is not None:
             raise look.error
-        return look.hand_out(otherwise)
+        return look.hand_out()
 
     async def _again(self, about: Hashable, what: Hashable, look: Look[R, T]) -> T:
         """Return what is made of a look that is asked for again, and keep it."""

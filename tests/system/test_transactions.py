@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,25 @@ async def test_a_lone_request(tmp_path: Path, begun: Counter[str], name: str) ->
             await question(client, world, name, system_id)
             assert world.emulator.counts.sent == before + 1
             assert begun == {READ: 1, WRITE: 2}
+
+
+@pytest.mark.parametrize(("name", "looks"), [("summary", 0), ("rgm_stats", 1)])
+async def test_who_polls_need_not_look(tmp_path: Path, begun: Counter[str], name: str, looks: int) -> None:
+    """The reply, or the spans, were read when they were written; others' writes are looked for."""
+    world, path = World(systems=2), tmp_path / "s.db"
+    client, systems = await opened(world, path, begun)
+    async with client:
+        await question(client, world, name, systems[0])
+        for written_by_others in (0, 0, 1, 0):
+            if written_by_others:
+                with closing(sqlite3.connect(path)) as other, other:
+                    other.execute("INSERT INTO meta VALUES ('other', x'00')")
+            await world.clock.sleep(3600)
+            before = world.emulator.counts.sent
+            begun.clear()
+            await question(client, world, name, systems[0])
+            assert world.emulator.counts.sent == before + 1
+            assert begun == Counter({READ: looks + written_by_others, WRITE: 2})
 
 
 @pytest.mark.parametrize("name", [pytest.param("summary", marks=pytest.mark.slow), "rgm_stats"])
