@@ -253,7 +253,7 @@ class RunningThreads:
     @property
     def busy(self) -> bool:
         """Whether one of them is at work."""
-        return bool(self._disk.busy or any(each.borrowed_tokens for each in self._limiters))
+        return any(self._disk.works) or any(each.borrowed_tokens for each in self._limiters)
 
 
 class AsyncioDriver:

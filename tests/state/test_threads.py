@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
+from weakref import ReferenceType, ref
 
 import anyio
 import pytest
@@ -163,9 +166,55 @@ async def test_so_many_threads_are_at_the_disk_and_no_more() -> None:
         for _ in range(MAX_DISK_THREADS + 1):
             tasks.start_soon(in_thread, work)
         await anyio.to_thread.run_sync(all_begun.wait, 10)
-        assert (len(begun), disk_threads().busy) == (MAX_DISK_THREADS, MAX_DISK_THREADS + 1)
+        assert (len(begun), sum(disk_threads().works)) == (MAX_DISK_THREADS, MAX_DISK_THREADS + 1)
         end.set()
-    assert (len(begun), disk_threads().busy) == (MAX_DISK_THREADS + 1, 0)
+    assert (len(begun), sum(disk_threads().works)) == (MAX_DISK_THREADS + 1, 0)
+
+
+async def test_one_thread_does_what_comes_one_after_another() -> None:
+    """The processor has in its caches what that thread needs."""
+    assert len({await in_thread(threading.get_ident) for _ in range(5)}) == 1
+
+
+@pytest.mark.parametrize(("error", "raised"), [(Taken(), Taken), (StopIteration(), RuntimeError)])
+async def test_the_error_of_the_work_is_raised(error: Exception, raised: type[Exception]) -> None:
+    """Also one that would end a coroutine."""
+
+    def work() -> None:
+        raise error
+
+    with pytest.raises(raised):
+        await in_thread(work)
+    assert sum(disk_threads().works) == 0
+
+
+def test_a_thread_ends_with_its_event_loop() -> None:
+    """And a work that fails leaves no cycle of references that would keep what it worked on."""
+
+    class Large:
+        def work(self) -> None:
+            raise Taken
+
+    async def failing() -> ReferenceType[Large]:
+        large = Large()
+        with suppress(Taken):
+            await in_thread(large.work)
+        return ref(large)
+
+    async def run() -> threading.Thread:
+        gc.disable()
+        try:
+            large = await failing()
+            thread = await in_thread(threading.current_thread)
+            assert large() is None
+        finally:
+            gc.enable()
+        return thread
+
+    thread = asyncio.run(run())
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 async def test_a_cancel_waits_for_the_thread() -> None:
