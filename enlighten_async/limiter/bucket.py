@@ -410,6 +410,13 @@ class Limits:
         self.learned = dict(learned or {})
         self._rules: tuple[Plan, dict[tuple[int, int], tuple[Rule, ...]]] | None = None
 
+    def with_learned(self, learned: Mapping[str, LearnedLimit]) -> Limits:
+        """Return the limits with these learned ones; the rules are worked out anew only if they differ."""
+        other = Limits(learned)
+        if other.learned == self.learned:
+            other._rules = self._rules
+        return other
+
     def learn(self, period: str, limit: int | None, plan: Plan, latest: float) -> bool:
         """Keep the limit the server named; return whether it is lower than the one in force.
 

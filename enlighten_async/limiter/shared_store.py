@@ -94,8 +94,7 @@ class SharedKeyState:
 
     def __init__(self, life: float) -> None:
         self._lock = Lock()
-        self._committed = KeyState(life)
-        self._current = KeyState(life)
+        self._committed = self._current = KeyState(life)
         self._updates: list[Update] = []
         self._home: Hashable = None  # of the backend written last: another may have taken its place
 
@@ -126,15 +125,16 @@ class SharedKeyState:
     def update(self, change: Callable[[KeyState], T]) -> T:
         """Change the state; in effect at once for this process, and noted for the next commit."""
         with self._lock:
-            result = change(self._current)
+            result = change(self._changeable())
             self._note(change)
             return result
 
     def take(self, asked: Take, now: float) -> Wait | None:
         """Take the decision here and now, by what is known: nothing can be written."""
         with self._lock:
-            self._current.expire(now)
-            wait = self._current.take(asked, now)
+            current = self._changeable()
+            current.expire(now)
+            wait = current.take(asked, now)
             if wait is None:
                 # It will have left by the time of the commit, whatever others have spent.
                 self._note(lambda state: state.admit(asked.ticket, now, most=asked.sender.most))
@@ -183,13 +183,18 @@ class SharedKeyState:
         """Adopt a state that was committed, and apply the updates made while that was under way."""
         with self._lock:
             self._home = draft.home
-            self._committed = draft.state
+            self._committed = self._current = draft.state
             del self._updates[: draft.updates]
-            self._current = draft.state.fork()
             for update in self._updates:
-                update(self._current)
+                update(self._changeable())
         for pending, wait in draft.waits.items():
             pending.wait, pending.decided = wait, True
+
+    def _changeable(self) -> KeyState:
+        """Return the state of now, apart from the one that was committed."""
+        if self._current is self._committed:
+            self._current = self._committed.fork()
+        return self._current
 
     def _note(self, update: Update) -> None:
         self._updates.append(update)
