@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 from anyio.lowlevel import RunVar
-from attrs import Factory, fields, has
+from attrs import Factory
 
 from enlighten_async.cache.base import StoredCache
 from enlighten_async.cache.tables import Steps, Tables
@@ -161,10 +161,10 @@ def bytes_of(made: object) -> int:
         return sum(column.nbytes for column in made.columns.values())
     if isinstance(made, tuple):
         return sum(map(bytes_of, made))
-    kind: Any = type(made)
-    if not has(kind):
+    attributes = getattr(type(made), "__attrs_attrs__", None)
+    if attributes is None:
         return 0
-    return OBJECT_BYTES + sum(bytes_of(getattr(made, each.name)) for each in fields(kind))
+    return OBJECT_BYTES + sum(bytes_of(getattr(made, each.name)) for each in attributes)
 
 
 class LastLooks:
