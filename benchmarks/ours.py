@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from benchmarks.payload import GRID, SYSTEM_ID
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.api.series import SeriesRequests
-from enlighten_async.api.v2.api import RGM_STATS
+from enlighten_async.api.v2.series import RGM_STATS
 from enlighten_async.models import Coverage, RgmStats
 from enlighten_async.models.intervals import merge_parts
 from enlighten_async.windows import Window

@@ -51,7 +51,7 @@ class AttrsSignatures(griffe.Extension):
 
     def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
         """Add the method, unless the class is one of answers."""
-        paths = {"enlighten_async.values.frozen", "enlighten_async.values.define"}
+        paths = {"attrs.frozen", "attrs.define"}
         made = next((each.value for each in cls.decorators if each.callable_path in paths), None)
         if made is None or "__init__" in cls.members or cls.path.startswith(ANSWERS):
             return

@@ -8,6 +8,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
+from attrs import frozen
+
 from enlighten_async.client import EnlightenClient
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.emulator import Emulator, Quota
@@ -15,7 +17,6 @@ from enlighten_async.limiter import Plan
 from enlighten_async.models import Estimate, Receipt, RgmStats, System
 from enlighten_async.oauth import MemoryTokenStore, OAuth, Tokens
 from enlighten_async.query import Query
-from enlighten_async.values import frozen
 from enlighten_async.windows import DAY, as_datetime
 
 YEAR = timedelta(days=365)

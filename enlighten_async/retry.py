@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import nan
 from typing import Any, TypeAlias
 
-from attrs import Attribute, field
+from attrs import Attribute, field, frozen
 
 from enlighten_async.errors import (
     DecodeError,
@@ -17,7 +17,6 @@ from enlighten_async.errors import (
     TransportError,
     Unavailable,
 )
-from enlighten_async.values import frozen
 
 MAX_UNREADABLE = 2
 """Times a request is sent whose answer is empty or cut: if not by the way, it is so on purpose."""

@@ -13,8 +13,9 @@ from itertools import pairwise
 from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from attrs import frozen
+
 from enlighten_async.errors import InputError
-from enlighten_async.values import frozen
 
 DAY = 86_400
 """Seconds of a UTC day."""

@@ -6,10 +6,9 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Generic, TypeAlias, TypeGuard, TypeVar
 from urllib.parse import urlencode
 
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async.errors import EnlightenError
-from enlighten_async.values import frozen
 from enlighten_async.windows import Window
 
 P = TypeVar("P")

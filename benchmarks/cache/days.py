@@ -11,7 +11,7 @@ import httpx
 from attrs import field, frozen
 
 from enlighten_async.api.series import SeriesRequests
-from enlighten_async.api.v2.api import STATS
+from enlighten_async.api.v2.series import STATS
 from enlighten_async.models import Stats
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Response

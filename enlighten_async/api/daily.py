@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any, Generic, Literal, Self, TypeVar
 
-from attrs import evolve, field
+from attrs import evolve, field, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import FUTURE_RANGE, INVALID_RANGE, says_no_device
@@ -21,7 +21,6 @@ from enlighten_async.cache import absent_until, day_end_anywhere, valid_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, unknown_keyword
 from enlighten_async.models.coverage import Gap, Reason, nothing_missing
 from enlighten_async.models.lifetime import EnergyLifetime, Lifetime, days_of_utc
-from enlighten_async.values import frozen
 from enlighten_async.windows import as_datetime, calendar_day
 from enlighten_async.wire import Params, Request, Requests, Response
 

@@ -13,12 +13,11 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
-from attrs import Factory, evolve, fields
+from attrs import Factory, define, evolve, fields
 
 from enlighten_async.errors import DecodeError, NotFound
 from enlighten_async.models.convert import UnreadableError, documented, parse_count, structure, whole_number
 from enlighten_async.models.intervals import Meta
-from enlighten_async.values import define
 from enlighten_async.windows import END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
 

@@ -14,7 +14,7 @@ from types import GenericAlias, MappingProxyType
 from typing import Annotated, Any, Final, Generic, TypeVar, get_type_hints
 
 import msgspec
-from attrs import evolve, field, fields
+from attrs import evolve, field, fields, frozen
 from msgspec import defstruct
 
 from enlighten_async.api.decode import check_system, decode_error, normalized, parse_json, warn_of
@@ -26,7 +26,6 @@ from enlighten_async.models.intervals import KEEP_NEWEST, IntervalStats
 from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
 from enlighten_async.models.series import NAN, Series, columns_of, once_per_class, row_class
 from enlighten_async.models.telemetry import ConsumptionStats, Stats
-from enlighten_async.values import frozen
 from enlighten_async.windows import Window
 from enlighten_async.wire import LongWorkError, Response
 

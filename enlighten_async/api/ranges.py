@@ -8,11 +8,10 @@ from types import MappingProxyType
 from typing import Literal, Self, TypedDict
 from zoneinfo import ZoneInfo
 
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async.errors import InputError, unknown_keyword
 from enlighten_async.models.coverage import Reason
-from enlighten_async.values import frozen
 from enlighten_async.windows import (
     DAY,
     END_OF_TIME,

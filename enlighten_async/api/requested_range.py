@@ -15,7 +15,7 @@ from operator import attrgetter, lt
 from typing import Annotated, Any, TypedDict, TypeVar
 
 import msgspec
-from attrs import evolve, field
+from attrs import define, evolve, field
 from msgspec.structs import replace
 
 from enlighten_async.api.decode import (
@@ -38,7 +38,6 @@ from enlighten_async.models.coverage import (
     nothing_missing,
 )
 from enlighten_async.models.intervals import Meta
-from enlighten_async.values import define
 from enlighten_async.windows import DAY, END_OF_SECONDS, Window, as_datetime, floor
 from enlighten_async.wire import Response
 

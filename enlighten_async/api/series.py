@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
-from attrs import Factory, evolve, field
+from attrs import Factory, define, evolve, field, frozen
 
 from enlighten_async.api.error_bodies import FUTURE_RANGE, INVALID_RANGE, longest_range, says_no_device
 from enlighten_async.api.ranges import HOUR, LONGEST_DAY_S, Range, SeriesLimits, TimeRange
@@ -18,7 +18,6 @@ from enlighten_async.models.coverage import Coverage, Gap, Reason, data_begins, 
 from enlighten_async.models.intervals import SeriesResult, Steps, finish, merge_in_steps, merge_parts
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import QueryPlan, Segment, Segments, with_kept
-from enlighten_async.values import define, frozen
 from enlighten_async.windows import DAY, Window, as_datetime, floor, known_zone, local_days, without
 from enlighten_async.wire import Request, Response, SeriesKey, WindowRequests
 

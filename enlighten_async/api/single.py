@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from enlighten_async.api import decode, error_bodies
 from enlighten_async.cache import SeriesIndex, absent_until
@@ -18,7 +18,6 @@ from enlighten_async.models import readings
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
-from enlighten_async.values import frozen
 from enlighten_async.windows import Moment, Window, epoch
 from enlighten_async.wire import Params, Request, Requests, never_final
 

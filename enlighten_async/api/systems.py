@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.paging import PagedPlan, Seen
@@ -21,7 +21,6 @@ from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.systems import LaterSystemsPage, Summary, System, SystemId, Systems, SystemsPage
 from enlighten_async.query.plan import Part, Segments
-from enlighten_async.values import frozen
 from enlighten_async.windows import Window, calendar_day
 from enlighten_async.wire import Request, Response, is_text, never_final
 

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 
-from attrs import field
+from attrs import define, field, frozen
 
 from enlighten_async.models.coverage import Reason, earlier
 from enlighten_async.models.intervals import Meta
-from enlighten_async.values import define, frozen
 from enlighten_async.windows import DAY, Window, floor
 
 HORIZON_S = 3 * DAY

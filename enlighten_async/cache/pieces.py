@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Generic, TypeVar
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from enlighten_async.cache.freshness import CachedSpan, final_until, told_until
 from enlighten_async.models.coverage import Coverage, Reason, data_begins
 from enlighten_async.models.intervals import SeriesResult
-from enlighten_async.values import frozen
 from enlighten_async.windows import DAY, Window, floor, without
 
 P = TypeVar("P", bound=SeriesResult)

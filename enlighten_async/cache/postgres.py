@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
+from attrs import frozen
 
 from enlighten_async.cache.base import StoredCache, may_wait
 from enlighten_async.cache.tables import Row, Statement, Steps, Tables
@@ -46,7 +47,6 @@ from enlighten_async.state import (
     unavailable,
 )
 from enlighten_async.state.servers import POSTGRES_MIGRATIONS
-from enlighten_async.values import frozen
 
 if TYPE_CHECKING:
     import asyncpg

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 from anyio.lowlevel import RunVar
-from attrs import Factory
+from attrs import Factory, define
 
 from enlighten_async.cache.base import StoredCache
 from enlighten_async.cache.tables import Steps, Tables
@@ -35,7 +35,6 @@ from enlighten_async.state import (
     retry_while_busy,
     salt,
 )
-from enlighten_async.values import define
 
 if TYPE_CHECKING:
     import sqlite3

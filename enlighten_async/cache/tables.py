@@ -24,6 +24,7 @@ from itertools import count
 from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
+from attrs import frozen
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
@@ -33,7 +34,6 @@ from enlighten_async.cache.pieces import WEEK, CachedPart, overlay, split_by_wee
 from enlighten_async.models.coverage import Coverage, Reason
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.models.series import Series
-from enlighten_async.values import frozen
 from enlighten_async.windows import Window, floor
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
 

@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async.cache.tables import (
     Row,
@@ -41,7 +41,6 @@ from enlighten_async.state import (
     describe,
     open_existing,
 )
-from enlighten_async.values import frozen
 from enlighten_async.windows import as_datetime
 
 MAX_BATCH_ROWS = 64

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, Protocol, Self, cast
 
 import click
-from attrs import Factory
+from attrs import Factory, define, frozen
 
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.context import STDOUT_CLOSED, CommandContext
@@ -27,7 +27,6 @@ from enlighten_async.export.escapes import json_ascii
 from enlighten_async.models import Coverage, Receipt
 from enlighten_async.models.intervals import IntervalStats, Unit
 from enlighten_async.models.tabular import SingleRow
-from enlighten_async.values import define, frozen
 from enlighten_async.windows import DAY
 
 MAX_SUMS_COLUMNS = 78

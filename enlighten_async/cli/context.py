@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any, NoReturn, Protocol, Unpack, cast
 
 import click
-from attrs import AttrsInstance, Factory, asdict, field, has
+from attrs import AttrsInstance, Factory, asdict, field, frozen, has
 from platformdirs import user_state_path
 from rich.console import Console
 
@@ -30,7 +30,6 @@ from enlighten_async.client import ClientOptions, EnlightenClient
 from enlighten_async.clock import SystemClock
 from enlighten_async.errors import EnlightenError
 from enlighten_async.transport import Secret
-from enlighten_async.values import frozen
 
 GO_ON = ": what has arrived is kept; run it again to go on"
 

@@ -11,6 +11,7 @@ from types import MappingProxyType, NoneType
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import click
+from attrs import frozen
 
 from enlighten_async.api.paging import Filter
 from enlighten_async.cli import params
@@ -20,7 +21,6 @@ from enlighten_async.cli.settings import Setting, accept_settings
 from enlighten_async.client.endpoints import Endpoints
 from enlighten_async.client.endpoints_v4 import EndpointsV4
 from enlighten_async.models.intervals import IntervalStats, Unit
-from enlighten_async.values import frozen
 
 SYSTEMS = frozenset({"system_id", "site_id"})
 """Names of the argument that is a system."""

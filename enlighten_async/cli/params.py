@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
 import click
+from attrs import frozen
 
 from enlighten_async.cli.formatting import SIZE_PREFIXES
 from enlighten_async.cli.settings import PREFIX, Setting
@@ -18,7 +19,6 @@ from enlighten_async.client.options import ViewOptions, plan_of
 from enlighten_async.errors import InputError
 from enlighten_async.export import SUFFIXES
 from enlighten_async.limiter import RANKS, Plan
-from enlighten_async.values import frozen
 from enlighten_async.windows import time_zone
 
 SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d*)?)\s*([{SIZE_PREFIXES}])?B?", re.IGNORECASE)

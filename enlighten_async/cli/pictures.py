@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 
 import click
 from anyio import to_thread
-from attrs import Factory
+from attrs import Factory, define, frozen
 from rich.text import Text
 
 from enlighten_async.cli import formatting, params
@@ -35,7 +35,6 @@ from enlighten_async.export.svg import scale, share
 from enlighten_async.models import Receipt, System
 from enlighten_async.models.intervals import QUARTERS, Sum, Unit
 from enlighten_async.query import Failed, Outcome, Query, QueryPool, as_completed
-from enlighten_async.values import define, frozen
 from enlighten_async.windows import time_zone
 
 SERIES: Final = (

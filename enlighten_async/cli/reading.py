@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import click
+from attrs import frozen
 
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.answers import STDOUT, Covered, Reading, opened
@@ -20,7 +21,6 @@ from enlighten_async.errors import BudgetExceeded, EnlightenError, InputError, N
 from enlighten_async.export import Export, Table, write
 from enlighten_async.models import Estimate
 from enlighten_async.query import Failed, Query, as_completed
-from enlighten_async.values import frozen
 from enlighten_async.windows import time_zone
 
 A_LIFE = timedelta(days=36_500)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
 import click
+from attrs import frozen
 
 from enlighten_async.cache import (
     Evicted,
@@ -35,7 +36,6 @@ from enlighten_async.models import QuotaStatus, QuotaWindow
 from enlighten_async.oauth.oauth import CLIENT_ID
 from enlighten_async.state import PostgresBackend, in_thread, is_postgres
 from enlighten_async.transport import Secret
-from enlighten_async.values import frozen
 from enlighten_async.windows import as_datetime
 
 MAX_CLOCK_ERROR_S = 30.0

@@ -9,7 +9,7 @@ from functools import singledispatch
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Final, TypeGuard, cast, get_args, get_origin, get_type_hints
 
-from attrs import AttrsInstance, evolve, fields, has
+from attrs import AttrsInstance, evolve, fields, frozen, has
 
 from enlighten_async import models
 from enlighten_async.errors import InputError
@@ -21,7 +21,6 @@ from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.series import columns_of, once_per_class, row_class, to_int
 from enlighten_async.models.tabular import SingleRow, Tabular
-from enlighten_async.values import frozen
 
 KIND: Final = "kind"
 """The column that tells in which of an answer's lists a row is."""

@@ -15,11 +15,10 @@ from itertools import accumulate, chain, pairwise
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self, TypeAlias
 
-from attrs import evolve, field
+from attrs import evolve, field, frozen
 
 from enlighten_async.models.series import NAN
 from enlighten_async.models.tabular import Tabular
-from enlighten_async.values import frozen
 
 _MICROSECONDS = 1_000_000
 _MICROSECOND = datetime.timedelta(microseconds=1)

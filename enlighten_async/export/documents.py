@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast, get_args
 from uuid import uuid4
 
 import msgspec
-from attrs import Factory, evolve, fields, has, resolve_types
+from attrs import Factory, evolve, fields, frozen, has, resolve_types
 from cattrs import Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.v import format_exception
@@ -27,7 +27,6 @@ from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.receipt import Estimate, QuotaStatus, QuotaWindow, Receipt
 from enlighten_async.models.series import NAN, Series, columns_of, once_per_class
-from enlighten_async.values import frozen
 from enlighten_async.windows import DAY, Window, as_datetime
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ from types import MappingProxyType
 from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
+from attrs import define
+
 from enlighten_async.errors import InputError
 from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.intervals import IntervalStats, Profile, Sum, profile
 from enlighten_async.models.lifetime import Lifetime
-from enlighten_async.values import define
 from enlighten_async.windows import DAY, Window, local_days, time_zone
 
 HOUR_S = 3_600

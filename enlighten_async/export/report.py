@@ -10,6 +10,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
+from attrs import frozen
+
 from enlighten_async.export import svg
 from enlighten_async.export.facts import (
     Answer,
@@ -38,7 +40,6 @@ from enlighten_async.export.sections import (
 )
 from enlighten_async.export.svg import Child, Element, element, html, raw
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.values import frozen
 
 SUN, SMALL_WIDTH, SMALL_HEIGHT = "#e2860b", 480, 90
 """Colour and size, in pixels, of the picture in a notebook."""

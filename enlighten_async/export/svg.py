@@ -13,8 +13,9 @@ from math import floor, isfinite, log10
 from typing import TypeAlias
 from xml.etree import ElementTree
 
+from attrs import frozen
+
 from enlighten_async.export.escapes import visible
-from enlighten_async.values import frozen
 
 Element: TypeAlias = ElementTree.Element
 Child: TypeAlias = Element | str | None

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 import anyio
-from attrs import Factory
+from attrs import Factory, define
 
 from enlighten_async.errors import EnlightenError, InputError, UsageError
 from enlighten_async.export.draft import Draft, Pipe, Target
@@ -25,7 +25,6 @@ from enlighten_async.query import Answered, Progress, Query, QueryPool, as_compl
 from enlighten_async.query.pool import Queries
 from enlighten_async.query.query import first_cause
 from enlighten_async.state import in_thread
-from enlighten_async.values import define
 
 T = TypeVar("T")
 

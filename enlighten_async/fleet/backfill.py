@@ -11,10 +11,9 @@ from collections.abc import Callable
 from math import ceil, inf
 from typing import Final, NamedTuple
 
-from attrs import field
+from attrs import define, field, frozen
 
 from enlighten_async.fleet.schedule import GIVE_UP_FAILURES, HOUR, MINUTE_USE, wait_after_failures
-from enlighten_async.values import define, frozen
 from enlighten_async.windows import DAY
 
 WINDOW_S: Final = 7 * DAY

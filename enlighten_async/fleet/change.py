@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from attrs import frozen
+
 from enlighten_async.fleet.backfill import History
 from enlighten_async.fleet.roster import Answered
 from enlighten_async.fleet.schedule import Daylight
@@ -13,7 +15,6 @@ from enlighten_async.models.intervals import Changes, IntervalStats
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rgm_stats import MeterIntervals, RgmStats
 from enlighten_async.models.series import Series, concatenated
-from enlighten_async.values import frozen
 from enlighten_async.windows import Window, as_datetime
 
 

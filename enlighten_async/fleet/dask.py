@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from attrs import frozen
+
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.fleet.change import change_of
@@ -16,7 +18,6 @@ from enlighten_async.fleet.leases import shard_of
 from enlighten_async.fleet.schedule import LONGEST_S
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.values import frozen
 from enlighten_async.windows import as_datetime
 
 if TYPE_CHECKING:

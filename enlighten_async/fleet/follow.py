@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
+from attrs import frozen
 
 from enlighten_async.errors import EnlightenError, InputError, NotFound, QuotaExhausted, UsageError
 from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
@@ -21,7 +22,6 @@ from enlighten_async.fleet.roster import Ask, Member, Roster
 from enlighten_async.fleet.schedule import HOUR, Daylight
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus, fleet_status
-from enlighten_async.values import frozen
 from enlighten_async.windows import DAY, as_datetime
 
 if TYPE_CHECKING:

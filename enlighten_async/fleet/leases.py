@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from attrs import field
+from attrs import define, field, frozen
 from filelock import FileLock, Timeout
 
 from enlighten_async.client import EnlightenClient
@@ -26,7 +26,6 @@ from enlighten_async.fleet.schedule import phase
 from enlighten_async.fleet.sinks import Sink, StaleFence
 from enlighten_async.fleet.sinks.base import write_fenced
 from enlighten_async.state import OWNER_ONLY, DatabaseUnavailable, PostgresBackend, SqliteBackend, in_thread
-from enlighten_async.values import define, frozen
 
 if TYPE_CHECKING:
     import asyncpg

@@ -10,7 +10,7 @@ from heapq import nsmallest
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field
+from attrs import define, field
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError
@@ -22,7 +22,6 @@ from enlighten_async.fleet.sinks.base import write_fenced
 from enlighten_async.fleet.status import FleetStatus
 from enlighten_async.models import QuotaStatus
 from enlighten_async.query import ResponseEvent
-from enlighten_async.values import define
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from math import ceil, inf
 from typing import Final
 
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async.client import EnlightenClient
 from enlighten_async.fleet.schedule import (
@@ -22,7 +22,6 @@ from enlighten_async.fleet.schedule import (
 )
 from enlighten_async.limiter import Plan
 from enlighten_async.models import QuotaStatus
-from enlighten_async.values import frozen
 from enlighten_async.windows import DAY, as_datetime
 
 PRICED: Final = "Partner"

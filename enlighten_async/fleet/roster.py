@@ -12,7 +12,7 @@ from functools import partial
 from math import floor, inf
 from typing import Final, NamedTuple
 
-from attrs import field
+from attrs import define, field, frozen
 
 from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.schedule import (
@@ -35,7 +35,6 @@ from enlighten_async.fleet.schedule import (
     share,
     wait_after_failures,
 )
-from enlighten_async.values import define, frozen
 from enlighten_async.windows import DAY
 
 OVERLAP_S: Final = 2 * 3_600

@@ -15,7 +15,8 @@ from itertools import pairwise
 from math import ceil, cos, floor, inf, pi, sin
 from typing import Final
 
-from enlighten_async.values import frozen
+from attrs import frozen
+
 from enlighten_async.windows import DAY
 
 HOUR: Final = 3_600

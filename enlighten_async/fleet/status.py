@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from math import ceil
 
+from attrs import frozen
+
 from enlighten_async.fleet.roster import Roster
-from enlighten_async.values import frozen
 
 
 @frozen(kw_only=True)

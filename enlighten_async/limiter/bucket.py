@@ -13,10 +13,9 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from attrs import Factory
+from attrs import Factory, define, frozen
 
 from enlighten_async.limiter.record import UNLIMITED, LearnedLimit, PlanLimits
-from enlighten_async.values import define, frozen
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from enlighten_async.values import frozen
+from attrs import frozen
 
 if TYPE_CHECKING:
     from enlighten_async.limiter.outage import FailureRun

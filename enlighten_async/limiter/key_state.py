@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import evolve
+from attrs import evolve, frozen
 from msgspec.structs import replace
 
 from enlighten_async.limiter.bucket import (
@@ -34,7 +34,6 @@ from enlighten_async.limiter.outage import CALM, RENEWAL, TOKENS, Failure, Failu
 from enlighten_async.limiter.plan import Reservations
 from enlighten_async.limiter.record import ClockReading, LiveSender, PendingRequest, Record
 from enlighten_async.limiter.server_clock import DATE_SLACK_S, FAR_S, ServerClock, from_peer
-from enlighten_async.values import frozen
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled

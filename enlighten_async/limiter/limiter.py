@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import anyio
-from attrs import Factory, field
+from attrs import Factory, define, field
 
 from enlighten_async.errors import (
     BudgetExceeded,
@@ -34,7 +34,6 @@ from enlighten_async.limiter.outage import (
     FailureRun,
 )
 from enlighten_async.limiter.queue import ConcurrencyLimit, Waiter, WaitQueue, WaitTimes
-from enlighten_async.values import define
 from enlighten_async.windows import as_datetime
 
 if TYPE_CHECKING:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, Literal, TypeAlias
 
-from attrs import Attribute, evolve, field
+from attrs import Attribute, evolve, field, frozen
 
 from enlighten_async.errors import InputError
-from enlighten_async.values import frozen
 
 Priority: TypeAlias = Literal["interactive", "poll", "backfill"]
 """A class of requests: somebody waits for the answer, it is fetched regularly, or it may take days."""

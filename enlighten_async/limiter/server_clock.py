@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
-from enlighten_async.values import frozen
+from attrs import evolve, frozen
 
 if TYPE_CHECKING:
     from enlighten_async.limiter.record import ClockReading

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import anyio
 from anyio.lowlevel import RunVar
+from attrs import define, frozen
 
 from enlighten_async import state
 from enlighten_async.errors import EnlightenError, UsageError
@@ -17,7 +18,6 @@ from enlighten_async.limiter.decision import Wait
 from enlighten_async.limiter.key_state import LATE_COUNT_S, KeyState
 from enlighten_async.limiter.record import Record
 from enlighten_async.limiter.store import begin_anew_in_children
-from enlighten_async.values import define, frozen
 
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock

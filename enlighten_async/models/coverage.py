@@ -8,10 +8,9 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Self, TypeVar
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from enlighten_async.models.convert import ToDict
-from enlighten_async.values import frozen
 from enlighten_async.windows import Window, floor
 
 

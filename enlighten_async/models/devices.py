@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import chain
 from typing import ClassVar
 
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async.models.convert import (
     FLAG,
@@ -24,7 +24,6 @@ from enlighten_async.models.convert import (
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.tabular import SingleRow, Tabular
-from enlighten_async.values import frozen
 
 _POWER = quantity_parser({"W": 1, "kW": 1000, "MW": 1_000_000})
 _ENERGY = quantity_parser(

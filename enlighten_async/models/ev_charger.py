@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async.models import convert
 from enlighten_async.models.convert import FLAG, NEAREST, PARSE, RowSequence, ToDict, no_value, parse_text
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.tabular import SingleRow
-from enlighten_async.values import frozen
 
 _NUMBER = {PARSE: convert.quantity_parser({"": 1})}
 

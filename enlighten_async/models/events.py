@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async.models.convert import FLAG, PARSE, RowSequence, ToDict, parse_id
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.tabular import SingleRow
-from enlighten_async.values import frozen
 
 
 def _name(raw: object) -> str | None:

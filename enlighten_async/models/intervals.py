@@ -9,7 +9,7 @@ from math import isnan
 from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
-from attrs import evolve, field, fields
+from attrs import define, evolve, field, fields, frozen
 
 from enlighten_async.errors import InputError
 from enlighten_async.models.convert import ToDict
@@ -17,7 +17,6 @@ from enlighten_async.models.coverage import Coverage, Gap, combined, earlier, ro
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, changed, concatenated, row_class
 from enlighten_async.models.tabular import Tabular
-from enlighten_async.values import define, frozen
 from enlighten_async.windows import DAY, Window, steady, time_zone
 
 

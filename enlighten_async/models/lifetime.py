@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from attrs import NOTHING, evolve, field, fields
+from attrs import NOTHING, evolve, field, fields, frozen
 
 from enlighten_async.models.convert import RowSequence, ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason
@@ -13,7 +13,6 @@ from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import row_class
 from enlighten_async.models.tabular import SingleRow
-from enlighten_async.values import frozen
 from enlighten_async.windows import DAY, Window
 
 if TYPE_CHECKING:

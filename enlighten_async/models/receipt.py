@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from attrs import Factory
+from attrs import Factory, frozen
 
 from enlighten_async.models.convert import ToDict
-from enlighten_async.values import frozen
 
 
 @frozen

@@ -8,14 +8,13 @@ from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from attrs import evolve, field
+from attrs import evolve, field, frozen
 
 from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.intervals import IntervalStats, Steps
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, changed, concatenated
-from enlighten_async.values import frozen
 from enlighten_async.windows import Window
 
 if TYPE_CHECKING:

@@ -19,10 +19,9 @@ from operator import call, eq
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_args, get_type_hints, overload
 
-from attrs import fields
+from attrs import fields, frozen
 
 from enlighten_async.models.tabular import Tabular
-from enlighten_async.values import frozen
 from enlighten_async.windows import as_datetime
 
 R = TypeVar("R")

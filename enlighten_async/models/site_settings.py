@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
 
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async.models.convert import (
     FLAG,
@@ -22,7 +22,6 @@ from enlighten_async.models.convert import (
 from enlighten_async.models.coverage import Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.tabular import SingleRow, Tabular
-from enlighten_async.values import frozen
 
 
 @frozen

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import ClassVar
 
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async.models.convert import PARSE, STRICT, RowSequence, ToDict, parse_cursor, parse_day
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.tabular import SingleRow
-from enlighten_async.values import frozen
 
 
 @frozen

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 
-from attrs import evolve, field
+from attrs import evolve, field, frozen
 
 from enlighten_async.models.convert import RowSequence, ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason, combined, join, nothing_missing
@@ -24,7 +24,6 @@ from enlighten_async.models.intervals import (
 )
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import WIRE_PATH, overlaid
-from enlighten_async.values import frozen
 from enlighten_async.windows import Window, without
 
 R_co = TypeVar("R_co", covariant=True)

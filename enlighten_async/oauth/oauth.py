@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self, TypeAlias, Unpack
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import (
@@ -43,7 +43,6 @@ from enlighten_async.transport import (
 )
 from enlighten_async.transport.connections import proxy_for
 from enlighten_async.transport.origin import without_secrets
-from enlighten_async.values import frozen
 from enlighten_async.wire import is_text
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 from anyio.lowlevel import RunVar
-from attrs import Factory, evolve, field
+from attrs import Factory, define, evolve, field, frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import (
@@ -40,7 +40,6 @@ from enlighten_async.oauth.token_endpoint import Attempts, OAuthError, TokenEndp
 from enlighten_async.oauth.token_store import Tokens, TokenStore, identity
 from enlighten_async.retry import is_outage
 from enlighten_async.transport import Credentials, Secret
-from enlighten_async.values import define, frozen
 
 if TYPE_CHECKING:
     from enlighten_async.limiter import Renewals

@@ -14,7 +14,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from attrs import evolve, field
+from attrs import define, evolve, field, frozen
 
 from enlighten_async import errors
 from enlighten_async.clock import Clock
@@ -29,7 +29,6 @@ from enlighten_async.transport import (
     Transport,
     Verify,
 )
-from enlighten_async.values import define, frozen
 from enlighten_async.windows import as_datetime
 from enlighten_async.wire import Request, Response
 

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from anyio.lowlevel import RunVar
-from attrs import field
+from attrs import field, frozen
 
 from enlighten_async import state
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError
 from enlighten_async.oauth.token_store import LastingStore, StoreOnDisk, Tokens, acquire
 from enlighten_async.transport import Secret
-from enlighten_async.values import frozen
 
 if TYPE_CHECKING:
     import sqlite3

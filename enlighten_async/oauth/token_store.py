@@ -15,13 +15,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from attrs import asdict, converters, field
+from attrs import asdict, converters, field, frozen
 
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError, users_errors
 from enlighten_async.state import poll_until
 from enlighten_async.transport import Secret
-from enlighten_async.values import frozen
 
 REFRESH_MARGIN_S = 300.0
 """Seconds before its end from which on an access token is refreshed: a request takes time, clocks differ."""

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 import anyio
-from attrs import Factory, evolve
+from attrs import Factory, define, evolve
 
 from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, IntervalCache, SeriesIndex
 from enlighten_async.errors import (
@@ -39,7 +39,6 @@ from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.retry import is_outage, is_overload
 from enlighten_async.state import in_body_thread
 from enlighten_async.transport import LARGE_BODY_BYTES, Credentials, Exchange
-from enlighten_async.values import define
 from enlighten_async.windows import DAY, Window, as_datetime
 from enlighten_async.wire import LongWorkError, ReplyKey, Request, Response, WindowRequests
 

@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from attrs import asdict
+from attrs import asdict, frozen
 
 from enlighten_async.errors import EnlightenError
 from enlighten_async.transport import Exchange
-from enlighten_async.values import frozen
 from enlighten_async.windows import Window, as_datetime
 from enlighten_async.wire import Request
 

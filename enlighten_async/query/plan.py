@@ -8,13 +8,12 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from attrs import evolve, field
+from attrs import evolve, field, frozen
 
 from enlighten_async.cache import SeriesIndex
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.intervals import Steps
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.values import frozen
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import SeriesKey, WindowRequests
 

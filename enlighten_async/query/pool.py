@@ -9,13 +9,12 @@ from typing import Generic, TypeAlias, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
-from attrs import evolve
+from attrs import evolve, frozen
 
 from enlighten_async.errors import EnlightenError, InputError, UsageError
 from enlighten_async.limiter import MAX_IN_FLIGHT
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.query import Progress, Query
-from enlighten_async.values import frozen
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -17,7 +17,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import anyio
-from attrs import evolve
+from attrs import evolve, frozen
 
 from enlighten_async.cache import NOTHING_CACHED, CachedSpan, SeriesIndex, without_waiting
 from enlighten_async.errors import (
@@ -51,7 +51,6 @@ from enlighten_async.query.run import Runner
 from enlighten_async.query.session import ApiVersion, QueryOptions, Session
 from enlighten_async.retry import is_outage
 from enlighten_async.state import in_thread
-from enlighten_async.values import frozen
 from enlighten_async.windows import DAY, Window, as_datetime, known_zone
 
 I_co = TypeVar("I_co", covariant=True)
@@ -334,7 +333,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             self._lock = anyio.Lock()
         async with self._lock:
             if not self._over:
-                async with self._time_limit() if self._options.timed else nullcontext():
+                async with self._time_limit():
                     runner = await self._prepared()
                     if runner is not None:
                         await runner.run()
@@ -349,7 +348,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         """Return the next items of a stream; `None` at its end."""
         if not self._over:
             self._session.transport.check_usable()
-            async with self._time_limit() if self._options.timed else nullcontext():
+            async with self._time_limit():
                 runner = await self._prepared()
                 if runner is not None:
                     parts = await runner.next_parts()
@@ -366,10 +365,13 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
         Where nothing may be sent, nothing waits: to look into the cache is no wait.
         """
-        clock, allowed = self._session.clock, self._options.max_wait or 0.0
+        clock, allowed = self._session.clock, self._options.max_wait
         if self._options.allowed == 0:
             with without_waiting():
                 yield
+            return
+        if allowed is None:
+            yield
             return
         began, left = clock.monotonic(), max(0.0, allowed - self._spent)
         self._deadline = began + left

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import anyio
-from attrs import Factory, field
+from attrs import Factory, define, field, frozen
 
 from enlighten_async.cache import IntervalCache
 from enlighten_async.clock import Clock
@@ -18,7 +18,6 @@ from enlighten_async.query.in_flight import Background, InFlight
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.retry import RetryPolicy
 from enlighten_async.transport import Credentials, Secret, Transport
-from enlighten_async.values import define, frozen
 from enlighten_async.wire import Requests, Response
 
 
@@ -120,7 +119,6 @@ class QueryOptions:
         scope: a digest of who is asking, under which answers are cached.
         rank: the number of classes that go first, by the priority.
         allowed: requests it may take: none with `only_cached`, nor where there is no time for one.
-        timed: whether it may wait only for so long, or not at all.
     """
 
     credentials: CredentialsProvider
@@ -134,13 +132,9 @@ class QueryOptions:
     scope: bytes = field(default=b"", repr=False)
     rank: int = field(init=False, default=Factory(lambda self: RANKS[self.priority], takes_self=True))
     allowed: int | None = field(init=False, default=Factory(lambda self: self._allowed(), takes_self=True))
-    timed: bool = field(init=False, default=Factory(lambda self: self._timed(), takes_self=True))
 
     def _allowed(self) -> int | None:
         return 0 if self.only_cached or self.max_wait == 0 else self.max_requests
-
-    def _timed(self) -> bool:
-        return self.max_wait is not None or self.allowed == 0
 
 
 @define(eq=False)

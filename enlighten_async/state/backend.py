@@ -7,6 +7,8 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from attrs import frozen
+
 from enlighten_async.errors import StateUnavailable
 from enlighten_async.state.inspect import (
     DatabaseBusy,
@@ -17,7 +19,6 @@ from enlighten_async.state.inspect import (
 )
 from enlighten_async.state.migrations import salt
 from enlighten_async.state.threads import in_thread, poll_until
-from enlighten_async.values import frozen
 
 if TYPE_CHECKING:
     import sqlite3

@@ -16,9 +16,10 @@ from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
+from attrs import frozen
+
 from enlighten_async.errors import InputError
 from enlighten_async.state.migrations import APPLICATION_ID, schema_version
-from enlighten_async.values import frozen
 
 INSPECT_LOCK_TIMEOUT_S = 10.0
 """Seconds to wait for the file while other programs lock it."""

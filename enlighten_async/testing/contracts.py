@@ -23,6 +23,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import anyio
+from attrs import frozen
 
 from enlighten_async.client import EnlightenClient
 from enlighten_async.clock import Clock, SystemClock
@@ -31,7 +32,6 @@ from enlighten_async.errors import EnlightenError, ServerError, TransportError
 from enlighten_async.limiter import Plan
 from enlighten_async.oauth import Tokens, TokenStore
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.values import frozen
 
 if TYPE_CHECKING:
     import httpx

@@ -12,9 +12,7 @@ import zlib
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 
-from attrs import field
-
-from enlighten_async.values import define, frozen
+from attrs import define, field, frozen
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """Largest body accepted, before and after decompression; a year of readings has 7 MiB."""

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import anyio
 import httpcore2
 import httpx
+from attrs import frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError
@@ -23,7 +24,6 @@ from enlighten_async.state.threads import in_thread, run_shielded
 from enlighten_async.transport.credentials import Secret
 from enlighten_async.transport.exchange import Exchange, Phase, RawResponse
 from enlighten_async.transport.origin import Origin, Verify, is_loopback
-from enlighten_async.values import frozen
 
 T = TypeVar("T")
 

@@ -17,10 +17,9 @@ from itertools import chain
 from typing import AnyStr, NoReturn, TypeAlias
 from urllib.parse import quote, urlencode
 
-from attrs import field
+from attrs import define, field
 
 from enlighten_async.errors import MASK
-from enlighten_async.values import define
 
 MIN_TEXT_CHARS = 4
 """Shorter secrets are not masked: every other word would be."""

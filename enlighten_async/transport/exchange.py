@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from attrs import field
+from attrs import define, field, frozen
 
 from enlighten_async.transport.credentials import Credentials
-from enlighten_async.values import define, frozen
 from enlighten_async.wire import Request, Response
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TypeAlias, TypedDict, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
+from attrs import frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import MASK, InputError
 from enlighten_async.transport.credentials import Secret
-from enlighten_async.values import frozen
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

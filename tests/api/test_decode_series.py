@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from enlighten_async.api.series import SeriesRequests
-from enlighten_async.api.v2.api import RGM_STATS
+from enlighten_async.api.v2.series import RGM_STATS
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Meta, Reason, RgmStats
 from enlighten_async.windows import Window

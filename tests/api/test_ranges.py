@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enlighten_async.api.ranges import MARGIN, Range, SeriesLimits
-from enlighten_async.api.v2 import api as series
+from enlighten_async.api.v2 import series
 from enlighten_async.errors import InputError
 from enlighten_async.windows import DAY, Window, local_days, split
 from tests.zones import ZONES, local_dates

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enlighten_async.api.v2.api import CONSUMPTION_STATS, STATS
+from enlighten_async.api.v2.series import CONSUMPTION_STATS, STATS
 from enlighten_async.errors import AuthenticationError, NotFound
 from enlighten_async.models import Reason
 from enlighten_async.models.intervals import IntervalStats

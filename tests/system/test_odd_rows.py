@@ -17,7 +17,7 @@ from attrs import define, frozen
 
 from enlighten_async import EnlightenClient, MemoryTokenStore, OAuth, Plan
 from enlighten_async.api.series import SeriesEndpoint
-from enlighten_async.api.v2 import api as v2
+from enlighten_async.api.v2 import series as v2
 from enlighten_async.api.v4 import series as v4
 from enlighten_async.models import MicrosTelemetry, Reason, RgmStats
 from enlighten_async.models.intervals import profile

@@ -1,4 +1,4 @@
-"""Version 2 of the API: its methods, tariffs, series, credentials, lists of systems, consent of users."""
+"""Version 2 of the API: its methods, tariffs, credentials, lists of systems, and the consent of users."""
 
 from __future__ import annotations
 
@@ -11,26 +11,23 @@ from functools import partial
 from typing import ClassVar, Literal, Unpack
 from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
-from attrs import Factory
+from attrs import Factory, frozen
 
 from enlighten_async import errors, models
 from enlighten_async.api import decode, systems
 from enlighten_async.api import error_bodies as bodies
-from enlighten_async.api.daily import DailyEndpoint, DateRange, production_params
-from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stats
+from enlighten_async.api.daily import DateRange, production_params
 from enlighten_async.api.paging import Seen, SystemFilters
-from enlighten_async.api.ranges import DayRange, SeriesLimits, TimeRange
-from enlighten_async.api.series import LearnedSpans, SeriesEndpoint
+from enlighten_async.api.ranges import DayRange, TimeRange
+from enlighten_async.api.series import LearnedSpans
 from enlighten_async.api.single import SinglePlan, readings_plan, system_plan
-from enlighten_async.errors import APIError, EnlightenError, InputError
+from enlighten_async.api.v2 import series
+from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Plan, Renewals
-from enlighten_async.models import ConsumptionLifetime, ConsumptionStats, EnergyLifetime, RgmStats, Stats
-from enlighten_async.models.coverage import Reason
 from enlighten_async.models.systems import SystemsPage
 from enlighten_async.query.plan import AnswerPlan, QueryPlan
 from enlighten_async.transport import Credentials, Secret
-from enlighten_async.values import frozen
-from enlighten_async.windows import DAY, Moment, calendar_day
+from enlighten_async.windows import Moment, calendar_day
 from enlighten_async.wire import Params, Request, Requests, Response, never_final
 
 BASE_URL = "https://api.enphaseenergy.com/api/v2"
@@ -38,55 +35,6 @@ BASE_URL = "https://api.enphaseenergy.com/api/v2"
 
 PLANS: Mapping[str, Plan] = {"Watt": Plan(minute=10, month=10_000, name="Watt")}
 """Tariffs by their names; of v2 only the free one's figures are known."""
-
-RGM_STATS = SeriesEndpoint(
-    SeriesLimits("rgm_stats", 900, 7 * DAY, path="/systems/{}/rgm_stats", cut="error"),
-    RgmStats,
-    rgm_stats,
-)
-"""Revenue-grade meters, by 15 minutes; longer than 7 days is an error, older than a year an empty list."""
-
-STATS = SeriesEndpoint(
-    SeriesLimits("stats", 300, DAY, path="/systems/{}/stats", dense=False),
-    Stats,
-    stats,
-)
-"""Microinverters, by 5 minutes; of a longer range the first day is answered; at night there are no rows."""
-
-CONSUMPTION_STATS = SeriesEndpoint(
-    SeriesLimits(
-        "consumption_stats",
-        900,
-        28 * DAY,
-        path="/systems/{}/consumption_stats",
-        no_content=Reason.NO_DEVICE,
-    ),
-    ConsumptionStats,
-    consumption_stats,
-)
-"""Consumption of the site, by 15 minutes; of a longer range "one month" is answered: 28 days at least."""
-
-CACHED = tuple(endpoint.limits.name for endpoint in (RGM_STATS, STATS, CONSUMPTION_STATS))
-"""Names of the series that are cached as such."""
-
-NO_METER_TEXT = "Resource not found"
-"""Text of a 404 for a system without an enabled meter of consumption."""
-
-
-def _no_meter_or_no_days(days: DateRange, error: APIError) -> Reason | None:
-    """Return the reason why there are no days of consumption, if an error of the service says so."""
-    if error.status == 204 or (error.status == 404 and NO_METER_TEXT in str(error)):
-        return Reason.NO_DEVICE
-    return days.empty_reason(error)
-
-
-ENERGY_LIFETIME = DailyEndpoint(EnergyLifetime, "energy_lifetime")
-"""Energy produced by a system, by local days."""
-
-CONSUMPTION_LIFETIME = DailyEndpoint(
-    ConsumptionLifetime, "consumption_lifetime", empty_reason_of_error=_no_meter_or_no_days
-)
-"""Energy consumed at a system, by local days."""
 
 
 def credentials(api_key: Secret, user_id: Secret) -> Credentials:
@@ -198,7 +146,7 @@ class ApiV2:
     spans: LearnedSpans = Factory(LearnedSpans)
     version: ClassVar[str] = "v2"
     plans: ClassVar[Mapping[str, Plan]] = PLANS
-    cached_series: ClassVar[tuple[str, ...]] = CACHED
+    cached_series: ClassVar[tuple[str, ...]] = series.CACHED
 
     def error_for(self, response: Response, endpoint: str) -> EnlightenError:
         """Return the error that a response of an endpoint stands for, which is no data."""
@@ -224,23 +172,23 @@ class ApiV2:
 
     def stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.Stats]:
         """Plan the 5-minute intervals of a system's microinverters."""
-        return STATS.plan(system_id, self.time_zones, self.spans, **range_)
+        return series.STATS.plan(system_id, self.time_zones, self.spans, **range_)
 
     def rgm_stats(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.RgmStats]:
         """Plan the 15-minute intervals of a system's revenue-grade meters."""
-        return RGM_STATS.plan(system_id, self.time_zones, self.spans, **range_)
+        return series.RGM_STATS.plan(system_id, self.time_zones, self.spans, **range_)
 
     def consumption_stats(
         self, system_id: int, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.ConsumptionStats]:
         """Plan the 15-minute intervals of a site's consumption."""
-        return CONSUMPTION_STATS.plan(system_id, self.time_zones, self.spans, **range_)
+        return series.CONSUMPTION_STATS.plan(system_id, self.time_zones, self.spans, **range_)
 
     def energy_lifetime(
         self, system_id: int, *, production: Literal["all"] | None = None, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.EnergyLifetime]:
         """Plan the energy produced on each local day."""
-        return ENERGY_LIFETIME.plan(
+        return series.ENERGY_LIFETIME.plan(
             system_id, DateRange.of("energy_lifetime", **days), production_params(production)
         )
 
@@ -248,7 +196,7 @@ class ApiV2:
         self, system_id: int, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.ConsumptionLifetime]:
         """Plan the energy consumed on each local day."""
-        return CONSUMPTION_LIFETIME.plan(system_id, DateRange.of("consumption_lifetime", **days))
+        return series.CONSUMPTION_LIFETIME.plan(system_id, DateRange.of("consumption_lifetime", **days))
 
     def envoys(self, system_id: int) -> AnswerPlan[models.Envoys]:
         """Plan a list of a system's gateways."""

@@ -7,7 +7,7 @@ from datetime import date
 from functools import partial
 from typing import ClassVar, Literal, Unpack
 
-from attrs import Factory
+from attrs import Factory, frozen
 
 from enlighten_async import models
 from enlighten_async.api import decode
@@ -34,7 +34,6 @@ from enlighten_async.api.v4.events import ALARMS, EVENTS, cleared_params, event_
 from enlighten_async.errors import EnlightenError, NotSupported
 from enlighten_async.limiter import Plan
 from enlighten_async.query.plan import AnswerPlan, QueryPlan
-from enlighten_async.values import frozen
 from enlighten_async.windows import Moment
 from enlighten_async.wire import Request, Requests, Response, never_final
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.paging import PagedPlan, Seen
@@ -30,7 +30,6 @@ from enlighten_async.models.devices import (
 )
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part
-from enlighten_async.values import frozen
 from enlighten_async.windows import Window
 from enlighten_async.wire import Params, Request, Response, never_final
 

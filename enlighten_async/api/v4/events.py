@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-from attrs import evolve, field
+from attrs import evolve, field, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import longest_range
@@ -21,7 +21,6 @@ from enlighten_async.models.coverage import Coverage, Gap, Reason, combined, not
 from enlighten_async.models.events import Alarm, Alarms, Event, Events, EventTypes, OpenAlarms, OpenEvents
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments, with_kept
-from enlighten_async.values import frozen
 from enlighten_async.windows import DAY, Moment, Window, as_datetime, epoch, split, without
 from enlighten_async.wire import Params, Request, Requests, Response
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
-from attrs import evolve
+from attrs import define, evolve, frozen
 
 from enlighten_async import models
 from enlighten_async.api.decode import field_of, warn_incomplete
@@ -22,7 +22,6 @@ from enlighten_async.models import MicrosTelemetry
 from enlighten_async.models.coverage import Reason, nothing_missing
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.query.plan import QueryPlan
-from enlighten_async.values import define, frozen
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Params, Request, Response, WindowRequests
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
 import msgspec
-from attrs import evolve
+from attrs import evolve, frozen
 
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import says_no_device
@@ -24,7 +24,6 @@ from enlighten_async.models.coverage import Reason
 from enlighten_async.models.site_settings import BatterySettings, GridStatus, LoadControl, StormGuard
 from enlighten_async.models.systems import SystemDetails, SystemsPage
 from enlighten_async.query.plan import Segments
-from enlighten_async.values import frozen
 from enlighten_async.wire import Request, Response, never_final
 
 SYSTEMS_PER_PAGE = 100

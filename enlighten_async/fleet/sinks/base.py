@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from attrs import frozen
 from filelock import FileLock, Timeout
 
 from enlighten_async.errors import EnlightenError
@@ -20,7 +21,6 @@ from enlighten_async.fleet.change import Change
 from enlighten_async.models.rgm_stats import ChannelInterval
 from enlighten_async.models.series import Series, concatenated
 from enlighten_async.state import OWNER_ONLY, own_file
-from enlighten_async.values import frozen
 
 KEY: Final = ("system_id", "meter", "channel", "end_at")
 """The columns that tell a row of a series from all others."""

@@ -13,13 +13,12 @@ from io import FileIO
 from typing import Any
 
 import msgspec
-from attrs import asdict, field
+from attrs import asdict, define, field
 
 from enlighten_async.errors import InputError
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks.base import locked, replace_file
 from enlighten_async.state import in_thread, own_file
-from enlighten_async.values import define
 from enlighten_async.windows import as_datetime
 
 

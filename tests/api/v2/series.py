@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from enlighten_async.api.series import SeriesEndpoint, SeriesRequests
-from enlighten_async.api.v2.api import CONSUMPTION_STATS, RGM_STATS, STATS, error_for
+from enlighten_async.api.v2.api import error_for
+from enlighten_async.api.v2.series import CONSUMPTION_STATS, RGM_STATS, STATS
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.windows import Window
 from enlighten_async.wire import Request, Response

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from enlighten_async.api.ranges import MARGIN
 from enlighten_async.api.series import SeriesRequests
-from enlighten_async.api.v2 import api as series
+from enlighten_async.api.v2 import series
 from enlighten_async.api.v2.api import error_for
 from enlighten_async.errors import DecodeError, EnlightenError, InputError, TransportError
 from enlighten_async.models import Coverage, Gap, Reason, Receipt, RgmStats
