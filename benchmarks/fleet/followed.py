@@ -23,8 +23,8 @@ from enlighten_async.fleet import Change, Fleet
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import DAY
 
-ZONES = ("America/Los_Angeles", "Europe/Berlin", "Australia/Sydney")
-"""Those of `OFFSETS`, about: the service's rows tell the schedule more."""
+ZONES = ("Etc/GMT+8", "Etc/GMT-1", "Etc/GMT-10")
+"""Those of `OFFSETS`."""
 
 PAGE = 1_000
 """Systems on a page of version 2."""

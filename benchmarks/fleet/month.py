@@ -93,16 +93,16 @@ class Month:
 
     def row(self, policy: str, cpu: float) -> str:
         """Return the figures as a row of a table."""
-        used = self.polls / self.case.month
+        used, barren = self.polls / self.case.month, self.barren / max(self.polls, 1)
         return (
-            f"| {self.case.name} | {policy} | {self.polls:,} | {used:.1%} | {self.barren / self.polls:.1%} "
+            f"| {self.case.name} | {policy} | {self.polls:,} | {used:.1%} | {barren:.1%} "
             f"| {self.delay:.2f} | {self.energy / self.all_energy:.1%} | {cpu:.1f} |"
         )
 
     @property
     def delay(self) -> float:
         """Hours from when a row could be had until it was, each Wh counted alike."""
-        return self.waited / self.energy / 3_600
+        return self.waited / self.energy / 3_600 if self.energy else 0.0
 
 
 def produced(local: float) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 from math import inf
 
@@ -221,3 +222,23 @@ def test_a_system_without_a_device_is_left_alone_for_longer_each_time() -> None:
     roster.answered(Ask(now, 0, completes=True), now, Answered(now, news=True))
     roster.answered(Ask(now, 0, completes=True), now, Answered(now, news=False, absent=True))
     assert roster.members[0].away_until == now + 7 * DAY
+
+
+def test_a_system_takes_little_memory() -> None:
+    """Polled each second day, and once it has answered; lags and daylights are those of others too."""
+    count, offsets = 2_000, (0.0, 3_600.0, 36_000.0)
+    tracemalloc.start()
+    members = [
+        Member(number, 0, Daylight.assumed(offsets[number % 3]), DAY_0) for number in range(1_000, 3_000)
+    ]
+    roster = Roster(members)
+    roster.begin_day(DAY_0, DAY_0, {0: Budget(0.5 * count / 0.95, 1, 1_000)}, 3)
+    for number in range(count):
+        now = DAY_0 + 10 * HOUR + number / 7
+        told = Answered(
+            now - 1_900 - number / 9, news=True, reported=now - 1_800, daylight=members[number].daylight
+        )
+        roster.answered(Ask(now, number, completes=False), now, told)
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used / count < 440  # bytes
