@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import PARSE, STRICT, RowSequence, ToDict, parse_cursor, parse_day
+from enlighten_async.models.convert import FLAG, PARSE, STRICT, RowSequence, ToDict, parse_cursor, parse_day
 from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.tabular import SingleRow
@@ -170,7 +170,7 @@ class SystemsPage:
     """When it was fetched (aware UTC)."""
     listed: int | None = None
     """Systems that it lists, those which cannot be read among them; null if not told."""
-    counted: bool = True
+    counted: bool = field(default=True, metadata=FLAG)
     """Whether the service's count of them, if there is one, can be read."""
 
     @property

@@ -105,8 +105,10 @@ MANY_PAGES = {"micros-telemetry"}
         for each in ENDPOINTS
     ],
 )
-def test_each_endpoint_answers_in_each_format(tmp_path: Path, endpoint: Endpoint) -> None:
-    """By version 4; a thing that this system does not have is told so."""
+def test_each_endpoint_answers_in_each_format(
+    tmp_path: Path, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By version 4; a thing that this system does not have is told so. Nothing is odd in an answer."""
     enlighten = CommandsV4(tmp_path, quota=Quota.UNLIMITED)
     enlighten.login()
     serial = enlighten.world.emulator.truth.systems()[0].system_id
@@ -124,11 +126,14 @@ def test_each_endpoint_answers_in_each_format(tmp_path: Path, endpoint: Endpoint
         if form == "csv" and done.exit_code == 0:
             heading, *rows = csv.reader(io.StringIO(done.stdout))
             assert {len(row) for row in rows} <= {len(heading)}
+    assert not [each for each in caplog.messages if "than documented" in each]
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 @pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if not each.only_v4], ids=names)
-def test_each_endpoint_of_version_2_answers_in_each_format(tmp_path: Path, endpoint: Endpoint) -> None:
+def test_each_endpoint_of_version_2_answers_in_each_format(
+    tmp_path: Path, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
     """With rows of one shape; then from the cache, and for nothing."""
     enlighten = Commands(quota=Quota.UNLIMITED)
     enlighten.home = lambda: tmp_path / "state.db"
@@ -155,6 +160,7 @@ def test_each_endpoint_of_version_2_answers_in_each_format(tmp_path: Path, endpo
     sent = enlighten.sent
     again = enlighten(endpoint.name, *words, "--max-age", "1h", "--only-cached", "--priority", "backfill")
     assert (again.exit_code, enlighten.sent) == (0, sent), again.output
+    assert not [each for each in caplog.messages if "than documented" in each]
 
 
 def test_what_version_4_dropped_is_told_by_commands(tmp_path: Path) -> None:
