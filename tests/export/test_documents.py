@@ -453,6 +453,7 @@ def places(values: Any, *before: str | int) -> Iterator[tuple[str | int, ...]]:
             yield from places(each, *before, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DOCUMENTED, ids=lambda kind: kind.__name__)
 def test_each_field_is_checked(kind: type[Any]) -> None:
     """What is not of the shape is an error, wherever it stands: of a series in rows or not."""

@@ -317,7 +317,7 @@ async def follow_offline(backlogs: Sequence[Offline], days: float, weeks: int = 
     return world, kept
 
 
-@pytest.mark.parametrize("offline", [8, 25, 60])
+@pytest.mark.parametrize("offline", [8, *(pytest.param(days, marks=pytest.mark.slow) for days in (25, 60))])
 @pytest.mark.parametrize("back", [-0.5, 2.0])
 async def test_what_is_uploaded_after_its_window_was_fetched_comes_by_polls(
     offline: float, back: float

@@ -60,10 +60,11 @@ class Unsteady:
             self.rows |= {(change.system_id, row.end_at.timestamp()): row.wh_del for row in change.rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("away", "takes"),
     [
-        pytest.param((0.0, 0.0), 3_600.0, id="an hour for each write", marks=pytest.mark.slow),
+        pytest.param((0.0, 0.0), 3_600.0, id="an hour for each write"),
         pytest.param((0.4 * DAY, 1.4 * DAY), 600.0, id="lost for a day, and slow"),
     ],
 )

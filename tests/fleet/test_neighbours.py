@@ -127,7 +127,8 @@ class Tenant:
         self.calls.append((began, self.world.clock.now()))
 
 
-@pytest.mark.parametrize("minute", [10, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("minute", [10, 60])
 async def test_people_go_before_polls_that_are_not_in_flight_yet(minute: int) -> None:
     """Fifty tenants of a key at once, beside a fleet that has more to ask than the minutes hold."""
     world = World(

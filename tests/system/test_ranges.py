@@ -324,7 +324,7 @@ async def test_a_stream_has_no_part_for_a_range_that_was_refused_as_too_long(
 
 @VERSIONS
 @pytest.mark.parametrize("streamed", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("kept", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("days", "begin", "end"),
     [(900, 7, 1), (400, 7, 1), (100, 360, 0), (400, 360, 0), (900, 7, None), (400, 360, None)],
