@@ -37,7 +37,7 @@ class Case:
 
 @define
 class Month:
-    """What a policy has brought."""
+    """Requests and rows of a policy, and how late they were."""
 
     case: Case
     polls: int = 0

@@ -65,9 +65,9 @@ class Odd:
     read: int = 0
     figures: dict[str, None] = Factory(dict)
 
-    def lose_row(self) -> None:
-        """Count a row that cannot be read; raise `ValueError` if there are too many."""
-        self.rows += 1
+    def lose_rows(self, count: int = 1) -> None:
+        """Count rows that cannot be read; raise `ValueError` if there are too many."""
+        self.rows += count
         if self.rows > MAX_LOST_ROWS:
             raise ValueError("too many rows that cannot be read")
 
@@ -75,8 +75,7 @@ class Odd:
         """Count what a part of the answer has; raise `ValueError` if too many rows cannot be read."""
         self.read += part.read
         self.figures |= part.figures
-        for _ in range(part.rows):
-            self.lose_row()
+        self.lose_rows(part.rows)
 
 
 def normalized(body: bytes) -> bytes | None:
@@ -131,7 +130,7 @@ def _normalized_devices(listed: list[Any], serial: str, key: frozenset[str], odd
         told = _normalized_text(device.get(serial)) if isinstance(device, dict) else None
         rows = None if told is None else _rows_of_device(device.get("intervals"), key, odd)
         if rows is None:
-            odd.lose_row()
+            odd.lose_rows()
         else:
             rest = {name: inner for name, inner in device.items() if name != "intervals"}
             readable.append(_normalized("", rest, odd) | rows | {serial: told})
@@ -172,7 +171,7 @@ def _normalized_rows(listed: list[Any], key: frozenset[str], odd: Odd) -> list[A
         elif key <= known.keys() and all(isinstance(known.get(name, 0), int) for name in _WHOLE):
             readable.append(known)
         else:
-            odd.lose_row()
+            odd.lose_rows()
     odd.read += len(readable)
     return readable
 

@@ -14,6 +14,7 @@ import anyio
 from enlighten_async.cache import NOTHING_CACHED
 from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import BackfillIncomplete, InputError
+from enlighten_async.export.facts import counted
 from enlighten_async.fleet.backfill import WINDOW_S, Backfill
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.follow import Cursors, Follower
@@ -311,15 +312,11 @@ def _incomplete(missing: Mapping[int, int]) -> BackfillIncomplete:
     told_of = ", ".join(f"{system_id} ({windows})" for system_id, windows in list(missing.items())[:NAMED])
     more = ", …" if len(missing) > NAMED else ""
     text = (
-        f"the history of {_count(len(missing), 'system')} is not kept, "
-        f"{_count(sum(missing.values()), 'window')} of 7 days: {told_of}{more}; "
+        f"the history of {counted(len(missing), 'system')} is not kept, "
+        f"{counted(sum(missing.values()), 'window')} of 7 days: {told_of}{more}; "
         "requests failed again and again (the log tells how): run again, it goes on"
     )
     return BackfillIncomplete(text, missing=missing)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _check_span(name: str, span: object) -> None:

@@ -62,7 +62,7 @@ AskT = TypeVar("AskT", Ask, WindowAsk)
 
 
 class Queue(Protocol[AskT_contra]):
-    """What is asked for, polls or windows of histories, in order of time."""
+    """Polls, or windows of histories, in order of time: each is asked for when it is due."""
 
     def put_back(self, ask: AskT_contra, opens_at: float = -inf) -> None:
         """Take back what was not asked for; until a moment nothing else is asked for of its key."""

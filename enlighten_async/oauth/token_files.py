@@ -107,10 +107,12 @@ def _lock_of(path: Path) -> FileLock:
 
 def _take(lock: FileLock, make_folder: Callable[[], None]) -> bool:
     """Try once to take a lock; blocks."""
+    from filelock import Timeout  # noqa: PLC0415 - as above
+
     try:
         make_folder()
         lock.acquire(timeout=0)
-    except TimeoutError:
+    except Timeout:
         return False
     except OSError as error:
         reason = error.strerror

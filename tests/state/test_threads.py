@@ -153,7 +153,7 @@ async def test_the_threads_of_the_program_are_left_alone() -> None:
 
 
 async def test_so_many_threads_are_at_the_disk_and_no_more() -> None:
-    """What is more waits; all of it is busy meanwhile."""
+    """More work waits; all of it is busy meanwhile."""
     all_begun, end, begun = threading.Event(), threading.Event(), list[int]()
 
     def work() -> None:
