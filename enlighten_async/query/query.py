@@ -28,6 +28,7 @@ import anyio
 from attrs import evolve, frozen
 
 from enlighten_async.cache import NOTHING_CACHED, CachedSpan, SeriesIndex, without_waiting
+from enlighten_async.cache.pieces import DEVICE_LAG_S
 from enlighten_async.errors import (
     BudgetExceeded,
     DecodeError,
@@ -66,8 +67,9 @@ PASSING_ERRORS = (
 
 UNWRITTEN_S = 5 * DAY
 """Seconds up to the end of a range in which answers are looked for that were cached and not written."""
-UNWRITTEN_FROM_S = 900
-"""Seconds beyond what is written that such an answer knew of at the least: until the next report."""
+UNWRITTEN_FROM_S = 900 - DEVICE_LAG_S
+"""Seconds beyond what is written that such an answer's span was reported until at the least: until the next
+report, less what a span leaves to the last of its devices."""
 
 logger = logging.getLogger("enlighten_async")
 

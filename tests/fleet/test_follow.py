@@ -299,17 +299,22 @@ class Mortal(Kept):
         self.until |= {change.system_id: change.until for change in changes}
 
 
-async def test_corrections_that_were_cached_and_not_written_come_after_a_restart() -> None:
-    """At no request more than without them."""
-    world = World(now=START, systems=6, users=1, drifts={Drift.LATE_DAYS})
-    kept = Mortal()
+@pytest.mark.parametrize(
+    ("every", "drift", "days"), [(HOURLY, Drift.LATE_HOUR, 3), (6 * HOURLY, Drift.LATE_DAYS, 9)]
+)
+async def test_corrections_that_were_cached_and_not_written_come_after_a_restart(
+    every: timedelta, drift: Drift, days: int
+) -> None:
+    """At no request more than without them; also those that the next report has brought."""
+    world = World(now=START, systems=6, users=1, drifts={drift})
+    kept, end = Mortal(), START + days * DAY
     async with client_of(world) as client:
-        while world.clock.now() < START + 9 * DAY:
+        while world.clock.now() < end:
             with suppress(KilledError):
-                left = START + 9 * DAY - world.clock.now()
-                await run_for(world, Fleet(client, "rgm_stats", every=6 * HOURLY), kept, left / DAY)
+                left = end - world.clock.now()
+                await run_for(world, Fleet(client, "rgm_stats", every=every), kept, left / DAY)
     assert kept.kills > 20
-    assert wrong_rows(world, kept, START, START + 4 * DAY) == (0, 0)
+    assert wrong_rows(world, kept, START, START + days / 2 * DAY) == (0, 0)
 
 
 @pytest.mark.slow
