@@ -15,8 +15,8 @@ from pathlib import Path
 import anyio
 import httpx
 
-from benchmarks.fleet.__main__ import CASES, ours
 from benchmarks.fleet.month import LAG_S, REPORT_S, START, Case, Month, produced
+from benchmarks.fleet.policies import CASES, ours
 from benchmarks.machine import machine
 from enlighten_async import EnlightenClient, Plan
 from enlighten_async.fleet import Change, Fleet

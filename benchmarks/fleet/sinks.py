@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks.fleet.__main__ import put
+from benchmarks.fleet.figures import put
 from benchmarks.machine import machine
 from benchmarks.state.places import places
 from enlighten_async.fleet import (
