@@ -7,9 +7,11 @@ import json
 import resource
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cache
 from pathlib import Path
 
 import anyio
@@ -33,15 +35,35 @@ WH_A_DAY = 20_000.0
 """Energy of a system in a day."""
 
 
+@cache
+def energy_of(quarter: int, offset: int) -> int:
+    """Return the energy of a system in a quarter of an hour, Wh.
+
+    Args:
+        quarter: the number of the quarter, from the epoch on.
+        offset: by how much local time is ahead of UTC, seconds.
+    """
+    end = quarter * REPORT_S + offset
+    return round(WH_A_DAY * (produced(end)[0] - produced(end - REPORT_S)[0]))
+
+
 class Service(httpx.AsyncBaseTransport):
     """The service, as cheap as it can be: lists of systems, and their rows up to half an hour ago."""
 
     def __init__(self, month: Month, clock: FakeClock) -> None:
-        self.month, self.clock = month, clock
+        self.month, self.clock, self.minutes = month, clock, Counter[int]()
+
+    @property
+    def rejected(self) -> int:
+        """Requests that were more than a minute, or the month, may have."""
+        case = self.month.case
+        over = sum(max(0, sent - case.minute) for sent in self.minutes.values())
+        return over + max(0, self.minutes.total() - case.month)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request; a poll is noted."""
         path, params, now = request.url.path, request.url.params, self.clock.now()
+        self.minutes[int(now // 60)] += 1
         if path.endswith("/systems"):
             body = self.page(int(params.get("next", "0")))
         else:
@@ -87,46 +109,57 @@ class Service(httpx.AsyncBaseTransport):
             int(start // REPORT_S + 1),
             int(min(end, float(str(meta["last_energy_at"]))) // REPORT_S),
         )
-        energy = [produced(n * REPORT_S + offset)[0] for n in range(first - 1, last + 1)]
         rows = [
-            {"end_at": n * REPORT_S, "devices_reporting": 1, "wh_del": round(WH_A_DAY * (after - before))}
-            for n, before, after in zip(range(first, last + 1), energy, energy[1:], strict=False)
+            {"end_at": n * REPORT_S, "devices_reporting": 1, "wh_del": energy_of(n, offset)}
+            for n in range(first, last + 1)
         ]
         answer = {"system_id": number + 1, "total_devices": 1, "intervals": rows, "meta": meta}
         return json.dumps(answer).encode()
 
 
-class Counted:
-    """A sink that counts rows; what was before the month is held."""
+class Checked:
+    """A sink that checks rows against those of the service; what was before the month is held."""
 
-    def __init__(self, systems: int) -> None:
-        self.systems, self.rows = systems, 0
+    def __init__(self, month: Month) -> None:
+        self.month, self.rows, self.wrong = month, 0, 0
+        self.until = [START] * month.case.systems
+        quarters = int(month.case.days * DAY // REPORT_S) + 1
+        self.held = [bytearray(quarters) for _ in range(month.case.systems)]
 
     async def cursors(self, series: str) -> Mapping[int, datetime]:
         """Return the begin of the month."""
-        return dict.fromkeys(range(1, self.systems + 1), datetime.fromtimestamp(START, UTC))
+        return dict.fromkeys(range(1, len(self.held) + 1), datetime.fromtimestamp(START, UTC))
 
     async def write(self, changes: Sequence[Change]) -> None:
-        """Count the rows."""
-        self.rows += sum(len(change.rows) for change in changes)
+        """Count the rows, and those that are wrong."""
+        for change in changes:
+            number, columns = change.system_id - 1, change.rows.columns
+            self.until[number], offset = change.until.timestamp(), self.month.offsets[number]
+            for end, wh in zip(columns["end_at"], columns["wh_del"], strict=True):
+                self.wrong += wh != energy_of(end // REPORT_S, offset)
+                if end > START:
+                    self.held[number][int(end - START) // REPORT_S - 1] = 1
+            self.rows += len(change.rows)
+
+    @property
+    def missing(self) -> int:
+        """Rows up to the cursors that were never written."""
+        wanted = sum(int(until - START) // REPORT_S for until in self.until)
+        return wanted - sum(map(sum, self.held))
 
 
-async def follow(case: Case) -> tuple[Month, int]:
-    """Follow a fleet; return what polls have brought, and the rows."""
-    clock, month, sink = FakeClock(now=START), Month(case), Counted(case.systems)
+async def follow(case: Case) -> tuple[Service, Checked]:
+    """Follow a fleet; return what its service has answered, and what was written."""
+    clock, month = FakeClock(now=START), Month(case)
+    service, sink = Service(month, clock), Checked(month)
     plan = Plan(minute=case.minute, month=case.month)
     with tempfile.TemporaryDirectory() as folder:
         async with EnlightenClient(
-            "key",
-            "user",
-            plan=plan,
-            clock=clock,
-            state=Path(folder) / "state.db",
-            transport=Service(month, clock),
+            "key", "user", plan=plan, clock=clock, state=Path(folder) / "state.db", transport=service
         ) as client:
             with clock.move_on_after(case.days * DAY):
                 await Fleet(client, "rgm_stats").run(sink)
-    return month, sink.rows
+    return service, sink
 
 
 def peak() -> float:
@@ -143,15 +176,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = next(each for each in CASES if each.systems == options.systems)
     case = Case(found.name, found.systems, found.minute, found.month, days=options.days)
     before, began = peak(), time.process_time()
-    month, rows = anyio.run(follow, case)
+    service, sink = anyio.run(follow, case)
     cpu, used = time.process_time() - began, peak()
     simulated = ours(case)
     print(f"{machine()}; the first {options.days:g} days of a month")
     print("| fleet | by | polls | of the month | brought nothing | delay, h | energy held | CPU, s |")
     print("|---|---|---|---|---|---|---|---|")
-    print(month.row("Fleet.run", cpu))
+    print(service.month.row("Fleet.run", cpu))
     print(simulated.row("simulation", 0.0))
-    print(f"{rows:,} rows; peak memory {used:.0f} MiB, {before:.0f} of it before the run")
+    print(f"{service.rejected} rejected; {sink.rows:,} rows, {sink.wrong} wrong, {sink.missing} missing")
+    print(f"peak memory {used:.0f} MiB, {before:.0f} of it before the run")
     return 0
 
 
