@@ -41,7 +41,7 @@ from tests.state.servers import PostgresServer
 from tests.system.processes.test_kills import AT_ONCE, WINDOWS, File, Shop, kill_until_done
 from tests.world import API_KEY
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.oauth.test_token_store import made
 from tests.state.servers import PostgresServer
 from tests.system.processes.test_kills import WINDOWS
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[3]
 
