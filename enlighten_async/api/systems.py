@@ -64,7 +64,8 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
         listed = {system.system_id for page in pages for system in page.systems}
         all_read = bool(pages) and all(page.complete for page in pages)
         counted = all(page.counted for page in pages)
-        complete = all_read and counted and not pages[-1].next and len(listed) >= (pages[-1].total or 0)
+        total = max((page.total or 0 for page in pages), default=0)  # one that went moves others up
+        complete = all_read and counted and not pages[-1].next and len(listed) >= total
         if all_read and not complete:  # what could not be read was told of with its page
             why = "the service tells of more than came" if counted else "its count of them cannot be read"
             decode.logger.warning("a list of systems is not complete: %s", why)

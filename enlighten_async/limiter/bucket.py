@@ -209,7 +209,7 @@ def blocked_until(error: Throttled, earliest: float, latest: float, *, again: bo
     end, tolerance = error.period_end, PERIOD_END_TOLERANCE_S
     possible = end is not None and earliest - tolerance <= end <= latest + length + tolerance
     if end is not None and possible and (not again or (error.period and end > earliest)):
-        return end
+        return min(end, latest + length)  # a later end tells of a clock of ours that is behind
     own = {bucket.name: bucket for bucket in (MINUTE, MONTH)}.get(error.period or MINUTE.name)
     return own.start(own.index(latest) + 1) if own else latest + length
 

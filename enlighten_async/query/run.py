@@ -12,12 +12,11 @@ from weakref import finalize
 import anyio
 
 from enlighten_async.cache import IntervalCache
-from enlighten_async.errors import DecodeError, UsageError
+from enlighten_async.errors import UsageError
 from enlighten_async.limiter import Waiter
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.fetch import Fetcher, SegmentState
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
-from enlighten_async.retry import is_outage
 from enlighten_async.state import run_shielded
 from enlighten_async.windows import Window
 
@@ -107,9 +106,7 @@ class Runner:
         down = False
         for probe in unpaid[: -1 - MAX_PROBES : -1]:
             await fetch(probe)
-            down = probe.error is not None and (
-                is_outage(probe.error) or isinstance(probe.error, DecodeError)
-            )
+            down = probe.error is not None
             if not (down and probe.repeatable) or self.fetcher.ended:
                 break
         if down:

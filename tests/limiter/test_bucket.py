@@ -134,6 +134,9 @@ BLOCKED_TABLE = [
     ("minute", -5, False, -5),  # its minute is over: the next request may go at once
     ("minute", -5, True, 60),  # but not if that was no help
     ("minute", -61, False, 60),  # an end that cannot be: our own minute's
+    ("minute", 110, False, 60),  # no minute is longer: our clock is behind
+    ("minute", 110, True, 60),
+    ("hour", 3630, False, 3600),
     ("minute", 200, False, 60),
     ("minute", None, False, 60),
     ("", None, False, 60),  # without a period it is taken for the minute

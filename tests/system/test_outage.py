@@ -87,6 +87,10 @@ def opened(world: World, version: str, **options: Any) -> EnlightenClient:
     return make(plan=PLAN, **options)
 
 
+REFUSALS = (203, 206, 400, 405, 418, 422, 451)
+"""Statuses of answers that are neither data nor an outage, and tell nothing of a range."""
+
+
 def break_down(world: World, kind: str) -> None:
     """Let every request but those for tokens meet an outage."""
     world.emulator.inject(Fault(path="/api/", times=ALWAYS, **OUTAGES[kind][0]))
@@ -178,6 +182,7 @@ async def test_a_year_is_given_up_after_a_few_requests(kind: str, version: str) 
         Fault(status=501, body="{}", path="/api/", times=ALWAYS),
         Fault(status=200, body="x", headers=(("Content-Encoding", "br"),), path="/api/", times=ALWAYS),
         Fault(status=200, body="[]", path="/api/", times=ALWAYS),
+        *(Fault(status=status, body="{}", path="/api/", times=ALWAYS) for status in REFUSALS),
     ],
 )
 async def test_what_cannot_pass_is_bought_once_or_twice(fault: Fault, version: str) -> None:

@@ -234,13 +234,13 @@ class Page(Generic[A]):
         answer: its rows, without those of pages before.
         next: the rows to skip to get to the next page; `None` on the last.
         count: rows that the service counts, on this page or on all; `None` if it does not.
-        missing: whether it counts more rows than this page and those before have.
+        got: rows that this page and those before list.
     """
 
     answer: A
     next: int | None
     count: int | None = None
-    missing: bool = False
+    got: int = 0
 
 
 @frozen
@@ -296,10 +296,11 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
     def merge(self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None) -> A:
         """Return the rows of all pages; not complete where there are more, or the service counts more."""
         rows, last = tuple(row for page in parts for row in page.answer), parts[-1]
-        if last.missing:
+        missing = max(page.count or 0 for page in parts) > last.got  # a row that went moved others up
+        if missing:
             decode.warn_incomplete(self.endpoint, self.system_id, ["the service counts more rows than came"])
         all_read = all(page.answer.complete for page in parts)
-        complete = last.next is None and not last.missing and all_read
+        complete = last.next is None and not missing and all_read
         return self._with_rows(parts[0].answer, rows, complete=complete, receipt=receipt)
 
     def _decode(self, offset: int, seen: Seen, response: Response) -> Page[A]:
@@ -311,8 +312,7 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
         new = tuple(row for row in answer if row not in seen)
         got = offset + many
         more = bool(new) and _has_more(offset, many, count)
-        missing = count is not None and count > got
-        return Page(self._with_rows(answer, new), got if more else None, count, missing)
+        return Page(self._with_rows(answer, new), got if more else None, count, got)
 
     def _with_rows(self, answer: Any, rows: tuple[R, ...], **changes: object) -> A:
         """Return an answer with other rows."""

@@ -19,6 +19,7 @@ from enlighten_async.api.v4.daily import NO_HEAT_PUMP_TEXT
 from enlighten_async.api.v4.devices import quote_segment
 from enlighten_async.cache import absent_until, recheck_at, valid_until
 from enlighten_async.models import MicrosTelemetry
+from enlighten_async.models.convert import parse_count
 from enlighten_async.models.coverage import Reason, nothing_missing
 from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.query.plan import QueryPlan
@@ -222,10 +223,9 @@ class MicrosPages(Pages[MicrosTelemetry, int]):
         """Return the request for a page of the whole window."""
         return self._of_page(cursor, self.requests.request(self.window, newest=self.newest))
 
-    @staticmethod
-    def _of_page(number: int, request: Request[MicrosTelemetry]) -> Request[MicrosTelemetry]:
+    def _of_page(self, number: int, request: Request[MicrosTelemetry]) -> Request[MicrosTelemetry]:
         params = (*request.params, ("page", str(number)), ("size", str(MICROS_PER_PAGE)))
-        read = partial(_counted_page, request.endpoint, number, request.decode)
+        read = partial(_counted_page, request.endpoint, number, self.total, request.decode)
         return evolve(request, params=params, decode=read, valid_until=_page_valid_until)
 
     def page(
@@ -277,24 +277,24 @@ def _is_answered(page: MicrosTelemetry) -> bool:
 
 
 def _counted_page(
-    endpoint: str, number: int, read: Callable[[Response], MicrosTelemetry], response: Response
+    endpoint: str, number: int, counted: int, read: Callable[[Response], MicrosTelemetry], response: Response
 ) -> MicrosTelemetry:
     """Decode a page; it is not complete if it lists less than it has to by the service's count.
 
     Args:
         endpoint: the API's name of the endpoint.
         number: the number of the page.
+        counted: what pages before it have counted: a microinverter that went moved others up.
         read: decodes a page as it came.
         response: the page.
     """
     page = read(response)
-    if len(page.devices) >= MICROS_PER_PAGE or len(page.devices) >= page.total_devices:
+    total = max(page.total_devices, counted)
+    if len(page.devices) >= MICROS_PER_PAGE or len(page.devices) >= total:
         return page
-    told = [field_of(response, name) for name in ("page_size", "size")]
-    size = next(
-        (each for each in told if isinstance(each, int) and 0 < each < MICROS_PER_PAGE), MICROS_PER_PAGE
-    )
-    if len(page.devices) >= min(size, page.total_devices - (number - 1) * size):
+    told = [parse_count(field_of(response, name)) for name in ("page_size", "size")]
+    size = next((each for each in told if each and each < MICROS_PER_PAGE), MICROS_PER_PAGE)
+    if len(page.devices) >= min(size, total - (number - 1) * size):
         return page
     note = "the service counts more microinverters than the page lists"
     warn_incomplete(endpoint, page.system_id, [note])

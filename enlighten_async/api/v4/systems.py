@@ -117,8 +117,9 @@ def _shape_page(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]
     listed, total = raw.get("systems"), parse_count(raw.get("total"))
     if not isinstance(listed, list):
         return raw
-    size, told, count = raw.get("size"), parse_count(raw.get("count")), len(listed)
-    if not isinstance(size, int) or not 0 < size <= SYSTEMS_PER_PAGE:
+    size, told = (parse_count(raw.get(name)) for name in ("size", "count"))
+    count = len(listed)
+    if not size or size > SYSTEMS_PER_PAGE:
         size = SYSTEMS_PER_PAGE
     more, got = count >= size, before + count
     if total is not None and got <= total:  # else the page says more than the total does

@@ -141,6 +141,8 @@ def test_any_range_is_each_row_of_each_device_once(
         (25, 10, [10, 10, 5], True),
         (25, 10, [10, 10, 4, 0], False),
         (25, 10, [9, 10, 5, 0], False),
+        (25, "10", [10, 10, 5], True),
+        (25, 10.0, [10, 10, 5], True),
         (None, 20, [20, 5], True),
         (10**9, 20, [20, 0], False),
         ("25", 20, [20, 5], True),
@@ -150,7 +152,7 @@ def test_any_range_is_each_row_of_each_device_once(
 )
 @pytest.mark.parametrize("name", ["page_size", "size"])
 def test_fewer_devices_than_are_counted_are_not_complete(
-    total: object, size: int, pages: list[int], name: str, *, complete: bool
+    total: object, size: object, pages: list[int], name: str, *, complete: bool
 ) -> None:
     """A page that is short of what the service counts is not complete, and is not kept as it is.
 
@@ -307,6 +309,21 @@ def test_devices_that_move_between_pages_are_taken_once() -> None:
     )
     assert [each.serial_number for each in result] == ["1", "2", "3"]
     assert all(list(each.intervals.columns["end_at"]) == list(ends(W)) for each in result)
+
+
+def test_a_device_that_moves_to_the_page_before_is_missed() -> None:
+    """One was taken out while the pages were asked for, so that another is on no page."""
+    serials = [str(100 + n) for n in range(25)]
+    pages = iter([(serials[:20], 25), (serials[21:], 24)])
+
+    def server(_: Request[Any]) -> Response:
+        listed_now, total = next(pages, ([], 24))
+        return answer(body([listed(each, ends(W)) for each in listed_now], total=total))
+
+    result, _ = run(outlined(start_at=W.start, end_at=W.end), server)
+    assert len(result) == 24
+    assert not result.coverage.complete
+    assert any("counts more" in note for note in result.coverage.notes)
 
 
 def test_what_was_not_asked_for_is_missing_for_all() -> None:

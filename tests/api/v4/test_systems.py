@@ -112,7 +112,8 @@ def test_a_page_that_comes_again_ends_it() -> None:
 
 def test_fewer_systems_than_were_counted_are_not_complete() -> None:
     """Pages end without a word, or the last of them is empty."""
-    for bodies in ([page(range(100), 250), page([], 250)], [page([1, 2], 3), page([2], 3)]):
+    went = [page(range(100), 150), page(range(101, 150), 149)]  # the 100th moved to the page before
+    for bodies in ([page(range(100), 250), page([], 250)], [page([1, 2], 3), page([2], 3)], went):
         laid = flow()
         parts, _ = driven(laid, bodies)
         assert not laid.merge(parts, [], Receipt()).complete
@@ -128,7 +129,9 @@ def test_fewer_systems_than_were_counted_are_not_complete() -> None:
         ({"size": 10}, [10, 10, 10, 5], True),  # smaller pages than were asked for, of no known number
         ({"size": 10}, [10, 10, 0], True),
         ({"size": 0}, [10], True),
-        ({"size": "10"}, [10], True),
+        ({"size": "10"}, [10, 10, 5], True),
+        ({"size": 10.0}, [10, 5], True),
+        ({"size": "all"}, [10], True),
         ({"size": 1000}, [100, 5], True),
         ({"count": 100}, [99], False),
         ({"count": 9, "total": 10}, [10], True),
