@@ -118,6 +118,7 @@ class Follower:
         ready: changes that were paid for and not handed on yet.
         takes: tells whether a system that joins is polled here, by its number.
         leases: returns the number of leases that are held; `None` where the systems are not shared.
+        end_leases: lets go of the systems whose lease has ended; called before each poll.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Follower:
         self.ready: list[Change] = []
         self.takes: Callable[[int], bool] = lambda _: True
         self.leases: Callable[[], int | None] = lambda: None
+        self.end_leases: Callable[[], None] = lambda: None
         self._spent = self._spent_before = 0
         self._left: int | None = None
         self._under_way, self._idle = 0, anyio.Event()
@@ -162,18 +164,22 @@ class Follower:
             await self._session.clock.sleep(min(wait, at_most))
             await self._plan_day()
 
-    def hold(self, which: Callable[[int], bool], since: Cursors) -> None:
+    def hold(
+        self, which: Callable[[int], bool], since: Cursors, in_flight: Callable[[int], bool] = lambda _: False
+    ) -> None:
         """Poll systems from now on.
 
         Args:
             which: tells them by their numbers.
             since: their cursors.
+            in_flight: tells of which requests may be in flight, of a process that will not write the rows.
         """
         now = self.now()
         for number, member in enumerate(self.roster.members):
             if which(member.system_id):
-                until = since.until.get(member.system_id)
-                self.roster.hold(number, None if until is None else until.timestamp(), now)
+                until, flying = since.until.get(member.system_id), in_flight(member.system_id)
+                moment = None if until is None else until.timestamp()
+                self.roster.hold(number, moment, now, in_flight=flying)
                 self.roster.set_history(number, since.history_of(member.system_id))
         self.roster.divide()
 
@@ -284,6 +290,7 @@ class Follower:
     async def _next(self) -> Callable[[], Awaitable[None]] | None:
         """Return the next poll that is due, or a window; `None` once there is none, and none is under way."""
         while len(self.ready) < BATCH and self._refused is None:
+            self.end_leases()
             if (ask := self.roster.pop(self.now())) is not None:
                 return partial(self._try, ask)
             room = len(self.ready) < HISTORY_BATCH
@@ -331,9 +338,8 @@ class Follower:
         start, end = self.roster.window(ask, self.now())
         view = account.client.with_options(max_age=0 if ask.completes else FRESH_S)
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
-        before = member.until
-        looks = ask.completes or member.answered == -inf  # for what was cached and never written
-        changes = await query.changes(written=as_datetime(before) if looks and before is not None else None)
+        before, written = member.until, self.roster.written(ask)
+        changes = await query.changes(written=None if written is None else as_datetime(written))
         self._spent += changes.answer.receipt.sent
         now = self.now()
         held = held_until(changes.answer, before, 0.0 if self.backfill is None else self.backfill.span)

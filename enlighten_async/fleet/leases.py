@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -71,11 +71,11 @@ _CLAIM: Final = """
             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
         )
     FROM (
-        SELECT shard FROM enlighten_leases WHERE fleet = $1 AND until < clock_timestamp()
+        SELECT shard, until FROM enlighten_leases WHERE fleet = $1 AND until < clock_timestamp()
         ORDER BY until, shard LIMIT $4 FOR UPDATE SKIP LOCKED
     ) AS free
     WHERE mine.fleet = $1 AND mine.shard = free.shard
-    RETURNING mine.shard, mine.fence
+    RETURNING mine.shard, mine.fence, free.until > '-infinity'
 """
 _GIVE_BACK: Final = """
     UPDATE enlighten_leases SET worker = '', until = '-infinity'
@@ -101,6 +101,8 @@ class Held:
     """The fence of each shard that is held, by its number."""
     fair: int
     """The shards that each of the processes that are there may hold."""
+    expired: Collection[int] = ()
+    """Those that came now from a process that did not give them back: its requests may be in flight."""
 
 
 class LeaseTable:
@@ -164,9 +166,11 @@ class LeaseTable:
         await connection.execute(_FORGET_DEAD, fleet)
         fences = dict(await connection.fetch(_RENEW, *me))
         fair = -(-SHARDS // await connection.fetchval(_WORKERS, fleet))
-        if len(fences) < fair:
-            fences |= dict(await connection.fetch(_CLAIM, *me, fair - len(fences)))
-        return Held(fences, fair)
+        if len(fences) >= fair:
+            return Held(fences, fair)
+        claimed = await connection.fetch(_CLAIM, *me, fair - len(fences))
+        fences |= {shard: fence for shard, fence, _ in claimed}
+        return Held(fences, fair, [shard for shard, _, expired in claimed if expired])
 
 
 @define(eq=False)
@@ -205,6 +209,8 @@ class LeasedKeeper(Keeper):
     """The fences of the shards that are held, by their numbers."""
     _newest: int = field(default=0, init=False)
     """The newest fence that this process has had: when it came, no lease of those that are held was lost."""
+    _expired: set[int] = field(factory=set, init=False)
+    """Shards that are to be polled, and of which requests of others may be in flight."""
     _leaving: set[int] = field(factory=set, init=False)
     """Shards that are given back as soon as all that was polled of them is written."""
     _good_until: float = field(default=-inf, init=False)
@@ -263,7 +269,6 @@ class LeasedKeeper(Keeper):
         """Renew the leases, and take those that come free, each third of their length."""
         away = False
         while True:
-            began = self.clock.monotonic()
             try:
                 await self.renew()
                 away = False
@@ -271,8 +276,7 @@ class LeasedKeeper(Keeper):
                 if not away:
                     logger.warning("the leases of the fleet cannot be renewed: %s", error)
                 away = True
-                if began >= self._good_until:
-                    self._lose(set(self._fences))
+                self._end()
             await self.clock.sleep(RETRY_S if away else self.longest_wait)
 
     async def renew(self) -> None:
@@ -289,15 +293,21 @@ class LeasedKeeper(Keeper):
         new -= self._leaving
         self._lose(set(self._fences) - set(held.fences))
         if began >= self._good_until:  # they had ended meanwhile
-            self._lose(set(self._fences))
+            self._end()
             new |= set(held.fences)
         self._good_until = began + self.table.length.total_seconds()
+        self._expired |= set(held.expired)
         if new:
             async with self._turn:
                 cursors = await Cursors.of(self.sink, self.series, self.follower.backfill)
             self._fences |= {shard: held.fences[shard] for shard in new}
             self._newest = max(self._newest, *held.fences.values())
-            self.follower.hold(lambda system_id: shard_of(system_id) in new, cursors)
+            expired, self._expired = self._expired, set()
+            self.follower.hold(
+                lambda system_id: shard_of(system_id) in new,
+                cursors,
+                lambda system_id: shard_of(system_id) in expired,
+            )
         self._leave(sorted(self._fences)[held.fair :])
 
     def _leave(self, shards: Sequence[int]) -> None:
@@ -305,6 +315,11 @@ class LeasedKeeper(Keeper):
         if shards:
             self._leaving |= set(shards)
             self.follower.let_go(lambda system_id: shard_of(system_id) in self._leaving)
+
+    def _end(self) -> None:
+        """Poll nothing more if the leases have ended."""
+        if self.clock.monotonic() >= self._good_until:
+            self._lose(set(self._fences))
 
     def _lose(self, shards: set[int]) -> None:
         """Poll shards no more, whose leases are others'."""
@@ -318,7 +333,7 @@ class LeasedKeeper(Keeper):
     async def renewed(self) -> AsyncIterator[None]:
         """Hold leases until the end, and give all of them back then."""
         self.follower.let_go(lambda _: True)
-        self.follower.leases = lambda: len(self._fences)
+        self.follower.leases, self.follower.end_leases = lambda: len(self._fences), self._end
         self.follower.takes = lambda system_id: shard_of(system_id) in self._fences.keys() - self._leaving
         try:
             await self.renew()

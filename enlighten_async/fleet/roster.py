@@ -12,7 +12,7 @@ from functools import partial
 from math import floor, inf
 from typing import Final, NamedTuple
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.schedule import (
@@ -48,6 +48,9 @@ LATE_S: Final = 4 * DAY
 
 REACH_S: Final = 350 * DAY
 """Seconds before now that a poll asks for at the most: the service keeps rows for a year, or two."""
+
+IN_FLIGHT_S: Final = 300
+"""Seconds for which a request of a process whose lease has ended may wait, be repeated and be answered."""
 
 SILENT_S: Final = 3 * DAY
 """Seconds without news after which a system is asked once a week."""
@@ -161,6 +164,19 @@ class Ask(NamedTuple):
     """When the day's last poll is due, epoch seconds; one that is made later, after a pause, completes it."""
 
 
+class Handover(NamedTuple):
+    """A member that came from a process of which requests may still be in flight."""
+
+    at: float
+    """When it came, epoch seconds."""
+    until: float
+    """Up to when it was held then, epoch seconds; 0: not at all."""
+
+    def is_over(self, polled: float) -> bool:
+        """Tell whether a poll of this moment finds cached whatever that process had asked for."""
+        return polled >= self.at + IN_FLIGHT_S
+
+
 @define(eq=False)
 class KeyRates:
     """The rates of a key: their sum over the days so far, and today's."""
@@ -196,6 +212,8 @@ class Roster:
     _heap: list[Ask] = field(factory=list)
     _backlogs: dict[int, Backlog] = field(factory=dict, init=False)
     """The histories of each key's members."""
+    _handovers: dict[int, Handover] = field(factory=dict, init=False)
+    """The handovers whose end no poll has seen yet, by the number of the member."""
 
     def begin_day(self, day: float, now: float, budgets: Mapping[int, Budget], day_of_month: int) -> None:
         """Plan a day: its rates by what is left, and the moments of all members.
@@ -266,16 +284,19 @@ class Roster:
         if past and (not first or member.misses(max(past)) or self._begins_history(number)):
             self._push(now, number, completes=True)
 
-    def hold(self, number: int, until: float | None, now: float) -> None:
+    def hold(self, number: int, until: float | None, now: float, *, in_flight: bool = False) -> None:
         """Poll a member from now on.
 
         Args:
             number: the member's.
             until: up to when it is held, epoch seconds; `None`: not at all.
             now: the time, epoch seconds.
+            in_flight: whether requests about it may be in flight, of a process that will not write the rows.
         """
         member = self.members[number]
         member.held, member.until, member.answered = True, until, -inf
+        if in_flight:
+            self._handovers[number] = Handover(now, until or 0.0)
         if self.day is not None:
             self._plan(number, self.day, now, first=True)
 
@@ -454,6 +475,20 @@ class Roster:
             start = min(start, max(late, now - LONGEST_S))
         return start, min(now, start + LONGEST_S)
 
+    def written(self, ask: Ask) -> float | None:
+        """Return up to when a member's rows are written, epoch seconds; `None`: all that is cached of it is.
+
+        What was cached and not written, as a process was killed or has lost its lease, is told by a member's
+        first poll, and by the last one of a day; and by all polls until nothing can be in flight any more.
+
+        Args:
+            ask: the poll that is made.
+        """
+        member = self.members[ask.member]
+        if (handover := self._handovers.get(ask.member)) is not None:
+            return handover.until
+        return member.until if ask.completes or member.answered == -inf else None
+
     def answered(self, ask: Ask, now: float, answer: Answered) -> None:
         """Note what a poll brought.
 
@@ -463,6 +498,10 @@ class Roster:
             answer: what it brought.
         """
         member = self.members[ask.member]
+        if (handover := self._handovers.get(ask.member)) is not None:
+            answer = evolve(answer, late=())  # rows that are told again had not come late
+            if handover.is_over(member.polled):
+                del self._handovers[ask.member]
         member.failures = 0
         member.barren = 0 if answer.news else member.barren + 1
         member.until = answer.until if answer.until is not None else member.until

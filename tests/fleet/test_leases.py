@@ -125,7 +125,7 @@ class Polled:
     def __init__(self) -> None:
         self.systems = set[int]()
 
-    def hold(self, which: Any, since: Any) -> None:
+    def hold(self, which: Any, since: Any, in_flight: Any) -> None:
         """Poll more."""
         self.systems |= set(filter(which, range(1, 200)))
 

@@ -15,6 +15,7 @@ import pytest
 
 from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.fleet.leases import SHARDS
+from enlighten_async.testing import FakeClock
 from enlighten_async.windows import DAY
 from tests.state.servers import PostgresServer
 
@@ -115,8 +116,22 @@ class Herd:
         time.sleep(QUIET_S)
         return before == (self.sent, self.cursors()) and self.holders().total() == SHARDS
 
+    @property
+    def answered(self) -> dict[int, float]:
+        """When each system was asked about last, and answered; the first one first."""
+        found: dict[int, float] = {}
+        for each in self.emulator.log:
+            if "rgm_stats" in each.path and each.status == 200:
+                number = int(each.path.split("/")[-2])
+                found.pop(number, None)
+                found[number] = each.at
+        return found
+
     def differing(self) -> list[int]:
-        """Return the systems whose rows are not those of the service, up to the cursor."""
+        """Return the systems whose rows are not those of the service, up to the cursor.
+
+        Of each as of its last answer: later a row may have been corrected.
+        """
         held = self.database.executed(
             "SELECT system_id, extract(epoch FROM end_at)::bigint, wh_del FROM rgm_stats WHERE meter = ''"
         )
@@ -125,12 +140,13 @@ class Herd:
         for system, end, wh in held:
             kept[system][end] = wh
             rows[system] += 1
-        wrong = []
-        for system, until in self.cursors().items():
-            truth = {
-                row["end_at"]: row["wh_del"]
-                for row in self.emulator.truth.rgm_stats(system, self.begin, int(until))
-            }
+        wrong, cursors, clock = [], self.cursors(), FakeClock(now=self.begin)
+        service = Emulator(clock=clock, systems=len(self.systems), users=1)
+        for system, at in self.answered.items():
+            clock.advance(at - clock.now())
+            until = cursors.get(system, self.begin)
+            rows_then = service.truth.rgm_stats(system, self.begin, int(until))
+            truth = {row["end_at"]: row["wh_del"] for row in rows_then}
             own = {end: wh for end, wh in kept[system].items() if self.begin < end <= until}
             if own != truth:
                 wrong.append(system)
