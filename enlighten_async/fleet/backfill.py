@@ -1,13 +1,14 @@
 """Backfill of a fleet: the rows from before its first polls, out of what polls leave. Pure: no I/O.
 
 The *history* of a system ends where its first poll began. It is fetched in windows of one length, one after
-another, and a cursor of its own in the sink tells how many are held.
+another, and a cursor of its own in the sink tells how many are held. A window that fails comes after all
+others, and the cursor stays before it: the next process has those behind the cursor from the state.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil, inf
 from typing import Final, NamedTuple
 
@@ -74,23 +75,16 @@ class Backfill:
         """
         return f"{series}{_HISTORY}" if self.newest_first else f"{series}{_HISTORY}_{self.windows}"
 
-    def window(self, history: History) -> tuple[float, float]:
-        """Return the window of a history that comes next, epoch seconds.
-
-        Args:
-            history: a history, of which a window is left.
-        """
-        back = history.held if self.newest_first else self.windows - 1 - history.held
-        end = history.end - back * WINDOW_S
-        return end - WINDOW_S, end
-
-    def left(self, history: History) -> int:
-        """Return the number of windows of a history that are not held.
+    def window(self, history: History, number: int) -> tuple[float, float]:
+        """Return a window of a history, epoch seconds.
 
         Args:
             history: the history.
+            number: the number of the window, in the order in which they are fetched; the first one is 0.
         """
-        return max(0, self.windows - history.held)
+        back = number if self.newest_first else self.windows - 1 - number
+        end = history.end - back * WINDOW_S
+        return end - WINDOW_S, end
 
 
 @frozen
@@ -104,7 +98,7 @@ class History:
     end: float
     """Its end, epoch seconds: later rows come by polls."""
     held: int = 0
-    """Number of windows that are held."""
+    """Number of windows that are held, up to the first one that is not."""
 
     @classmethod
     def before(cls, start: float) -> History:
@@ -130,6 +124,8 @@ class WindowAsk(NamedTuple):
     """The number of the member."""
     history: History
     """What is held of its history until then."""
+    number: int
+    """The number of the window."""
 
 
 @define(eq=False)
@@ -146,12 +142,15 @@ class Backlog:
     """Requests of a minute; infinite without a limit."""
     histories: dict[int, History] = field(factory=dict, init=False)
     """What is held, by the number of the member."""
+    _orders: dict[int, list[int]] = field(factory=dict, init=False)
+    """The windows that are not held of a member of which one has failed, as they are asked for."""
     _heap: list[tuple[float, int, int]] = field(factory=list, init=False)
     """The moment before which nothing is asked, the windows that are held, and the member."""
     _spent: float = field(default=0.0, init=False)
     """Requests of today."""
     _asked: set[int] = field(factory=set, init=False)
-    _failures: dict[int, int] = field(factory=dict, init=False)
+    _failures: dict[int, tuple[int, float]] = field(factory=dict, init=False)
+    """Failures of a member in a row, and the moment before which nothing is asked about it."""
     _opens_at: float = field(default=-inf, init=False)
     """Moment before which nothing is asked of any, epoch seconds."""
     _minute_ends: float = field(default=-inf, init=False)
@@ -182,9 +181,30 @@ class Backlog:
             member: the number of the member.
             history: its history.
         """
+        if self.histories.get(member) != history:
+            self._orders.pop(member, None)
+            self._failures.pop(member, None)
         self.histories[member] = history
-        if self.backfill.left(history):
-            heapq.heappush(self._heap, (-inf, history.held, member))
+        self._push(member)
+
+    def windows(self, member: int) -> Sequence[int]:
+        """Return the windows of a member's history that are not held, as they are asked for.
+
+        Args:
+            member: the number of the member.
+        """
+        held = self.histories.get(member, History(0.0)).held
+        return self._orders.get(member) or range(held, self.backfill.windows)
+
+    def _push(self, member: int) -> None:
+        """Have a member asked about, if a window of it is left."""
+        if self.windows(member):
+            heapq.heappush(self._heap, self._entry(member))
+
+    def _entry(self, member: int) -> tuple[float, int, int]:
+        """Return what the heap has of a member now; what else it has of it is out of date."""
+        _, opens_at = self._failures.get(member, (0, -inf))
+        return opens_at, self.backfill.windows - len(self.windows(member)), member
 
     def pop(
         self, now: float, is_asked: Callable[[int], bool], polls: Callable[[float], int]
@@ -200,14 +220,15 @@ class Backlog:
         while self.next_at <= now:
             if not self._has_room(now, polls):
                 return None
-            _, held, member = heapq.heappop(self._heap)
-            history = self.histories.get(member)
-            if history is None or history.held != held or member in self._asked or not is_asked(member):
+            entry = heapq.heappop(self._heap)
+            member, history = entry[-1], self.histories.get(entry[-1])
+            old = entry != self._entry(member) or member in self._asked
+            if history is None or old or not is_asked(member):
                 continue
             self._asked.add(member)
             self._spent += self.backfill.cost
             self._room -= self.backfill.cost
-            return WindowAsk(member, history)
+            return WindowAsk(member, history, self.windows(member)[0])
         return None
 
     def _has_room(self, now: float, polls: Callable[[float], int]) -> bool:
@@ -222,7 +243,9 @@ class Backlog:
         return True
 
     def answered(self, ask: WindowAsk, sent: int) -> History | None:
-        """Note that a window is held, and return what is held now; `None`: another process goes on with it.
+        """Note that a window is held, and return the history if the cursor moves.
+
+        It does not after a window that failed, nor where another process goes on with the history.
 
         Args:
             ask: the window.
@@ -232,9 +255,18 @@ class Backlog:
         self._failures.pop(ask.member, None)
         if self.histories.get(ask.member) != ask.history:
             return None
-        history = History(ask.history.end, ask.history.held + 1)
-        self.set(ask.member, history)
-        return history
+        left = [number for number in self.windows(ask.member) if number != ask.number]
+        history = History(ask.history.end, min(left, default=self.backfill.windows))
+        self.histories[ask.member] = history
+        self._order(ask.member, left)
+        self._push(ask.member)
+        return history if history != ask.history else None
+
+    def _order(self, member: int, windows: list[int]) -> None:
+        """Note the windows that are left, if they are not in order."""
+        self._orders.pop(member, None)
+        if windows != list(self.windows(member)):
+            self._orders[member] = windows
 
     def failures(self, member: int) -> int:
         """Return how often in a row a window of a member could not be had.
@@ -242,10 +274,13 @@ class Backlog:
         Args:
             member: the number of the member.
         """
-        return self._failures.get(member, 0)
+        return self._failures.get(member, (0, -inf))[0]
 
     def failed(self, ask: WindowAsk, now: float, sent: int = 0, *, absent: bool = False) -> None:
         """Note that a window could not be had: this history waits alone, longer each time.
+
+        The window comes after all others. The next one is by a fifth of them further on, so that several
+        failures in a row tell of all of the history, and not of a few weeks of it.
 
         Args:
             ask: the window.
@@ -255,8 +290,12 @@ class Backlog:
         """
         self._settle(ask, sent)
         failures = self.failures(ask.member) + (GIVE_UP_FAILURES if absent else 1)
-        self._failures[ask.member] = failures
-        heapq.heappush(self._heap, (now + wait_after_failures(failures), ask.history.held, ask.member))
+        self._failures[ask.member] = failures, now + wait_after_failures(failures)
+        if self.histories.get(ask.member) == ask.history:
+            others = [number for number in self.windows(ask.member) if number != ask.number]
+            step = len(others) // GIVE_UP_FAILURES
+            self._order(ask.member, [*others[step:], *others[:step], ask.number])
+        self._push(ask.member)
 
     def put_back(self, ask: WindowAsk, opens_at: float = -inf) -> None:
         """Take a window back that was not asked for.
@@ -267,7 +306,7 @@ class Backlog:
         """
         self._settle(ask, 0)
         self._opens_at = max(self._opens_at, opens_at)
-        heapq.heappush(self._heap, (-inf, ask.history.held, ask.member))
+        self._push(ask.member)
 
     def _settle(self, ask: WindowAsk, sent: int) -> None:
         self._asked.discard(ask.member)

@@ -361,7 +361,7 @@ class Follower:
     async def _fetch_window(self, backlog: Backlog, ask: WindowAsk) -> None:
         """Ask for a window of a history, and have its rows kept; if some are missing, ask again later."""
         member, account = self.roster.members[ask.member], self._accounts[ask.member]
-        start, end = backlog.backfill.window(ask.history)
+        start, end = backlog.backfill.window(ask.history, ask.number)
         view = account.client.with_options(priority="backfill")
         opens_at = view._session.limiter.ready_at(1, view._options.rank, view._options.scope)
         if opens_at > self.now() + HISTORY_WAIT_S:

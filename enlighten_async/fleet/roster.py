@@ -435,7 +435,7 @@ class Roster:
 
     def _windows_of(self, number: int) -> int:
         """Return the number of windows of a member's history that are not held."""
-        return 0 if self.backfill is None else self.backfill.left(self._history(number) or History(0))
+        return 0 if self.backfill is None else len(self._backlog(self.members[number].key).windows(number))
 
     def fetches_histories(self) -> bool:
         """Tell whether windows are left that this process fetches, and has not given up."""

@@ -20,7 +20,7 @@ from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Backlog as Offline
 from enlighten_async.emulator import Fault, Quota
 from enlighten_async.fleet import Change, Fleet, FleetMetrics
-from enlighten_async.fleet.backfill import WINDOW_S, Backfill, Backlog, History
+from enlighten_async.fleet.backfill import WINDOW_S, Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.schedule import HOUR
 from enlighten_async.windows import DAY
 from tests.world import World
@@ -106,10 +106,9 @@ def test_windows_are_whole_and_as_few_as_can_be(span: int, windows: int, *, newe
     assert Backfill.of(span * DAY, newest_first, DAY, 730 * DAY).cost == 7
     history = History.before(NOW + 1)
     assert 0 <= history.end - NOW <= HOUR
-    found = []
-    while backfill.left(history):
-        found.append(backfill.window(history))
-        history = History(history.end, history.held + 1)
+    found = [backfill.window(history, number) for number in range(windows)]
+    for held in range(windows + 1):
+        history = History(history.end, held)
         assert History.by(history.cursor) == history
     ordered = sorted(found)
     assert found == (ordered[::-1] if newest_first else ordered)
@@ -139,7 +138,7 @@ def backlog_of(month: float, minute: float = inf, cost: int = 1) -> Backlog:
 def popped(backlog: Backlog, now: float = 0.0, polls: int = 0) -> list[tuple[int, int]]:
     """Return the windows that may be asked for now: members, and windows that are held; none is answered."""
     asks = iter(lambda: backlog.pop(now, lambda member: member != 9, lambda _: polls), None)
-    return [(ask.member, ask.history.held) for ask in asks]
+    return [(ask.member, ask.number) for ask in asks]
 
 
 def test_nothing_is_fetched_but_what_polls_leave() -> None:
@@ -159,25 +158,56 @@ def test_nothing_is_fetched_but_what_polls_leave() -> None:
     assert popped(busy, 120) == [(1, 1)]
 
 
-def test_a_window_that_fails_waits_alone() -> None:
+def popped_one(backlog: Backlog, now: float) -> WindowAsk:
+    """Return the next window."""
+    ask = backlog.pop(now, lambda _: True, lambda _: 0)
+    assert ask is not None
+    return ask
+
+
+def test_a_history_whose_window_fails_waits_alone() -> None:
     """What is refused keeps its place; who is held elsewhere is left out."""
     backlog = backlog_of(inf)
     backlog.set(9, History(0.0))
-    ask = backlog.pop(0, lambda _: True, lambda _: 0)
-    assert ask is not None
+    ask = popped_one(backlog, 0)
     backlog.failed(ask, 0)
     assert popped(backlog) == [(2, 0), (1, 1)]
     assert backlog.next_at == 900
-    again = backlog.pop(900, lambda _: True, lambda _: 0)
-    assert again == ask
-    backlog.put_back(ask, 1_000)
-    assert (backlog.next_at, popped(backlog, 999), popped(backlog, 1_000)) == (1_000, [], [(0, 0)])
-    assert backlog.answered(ask, 1) == History(0.0, 1)
-    assert popped(backlog, 1_000) == [(0, 1)]
-    backlog.failed(ask, 0, absent=True)
-    assert (backlog.failures(0), backlog.failures(2)) == (5, 0)
+    after = popped_one(backlog, 900)
+    assert after == WindowAsk(0, History(0.0), 1)
+    backlog.put_back(after, 1_000)
+    assert (backlog.next_at, popped(backlog, 999), popped(backlog, 1_000)) == (1_000, [], [(0, 1)])
+    backlog.failed(after, 0, absent=True)
+    assert (backlog.failures(0), backlog.failures(2)) == (6, 0)
     backlog.set(0, History(0.0, 3))  # another process has held it meanwhile
-    assert backlog.answered(ask, 1) is None
+    assert backlog.failures(0) == 0
+    assert backlog.answered(after, 1) is None
+    assert list(backlog.windows(0)) == [3, 4]
+
+
+def test_a_window_that_failed_comes_after_all_others() -> None:
+    """The cursor stays before it, and then moves beyond all that came meanwhile."""
+    backlog = Backlog(Backfill(4))
+    backlog.begin_day(inf, inf)
+    backlog.set(0, History(0.0))
+    first = popped_one(backlog, 0)
+    assert backlog.answered(first, 1) == History(0.0, 1)
+    bad = popped_one(backlog, 0)
+    backlog.failed(bad, 0)
+    found = []
+    for _ in range(2):
+        found.append(ask := popped_one(backlog, 900))
+        assert backlog.answered(ask, 1) is None
+        backlog.set(0, History(0.0, 1))  # the sink tells of the cursor alone
+    assert [ask.number for ask in found] == [2, 3]
+    assert popped_one(backlog, 900) == bad
+    backlog.failed(bad, 900)
+    backlog.set(0, History(0.0, 1))
+    assert popped(backlog, 1_799) == []
+    assert (list(backlog.windows(0)), backlog.next_at, backlog.failures(0)) == ([1], 1_800, 1)
+    assert popped_one(backlog, 1_800) == bad
+    assert backlog.answered(bad, 1) == History(0.0, 4)
+    assert popped(backlog, 1_800) == []
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
@@ -305,6 +335,42 @@ async def test_a_run_ends_though_some_systems_never_answer(*, newest_first: bool
     assert set(kept.moved["rgm_stats"]) > set(good)
     kept.moved["rgm_stats"] = {each: kept.moved["rgm_stats"][each] for each in good}
     assert wrong(world, kept, NOW - 27.9 * DAY) == []
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("bad", [1, 6])
+async def test_the_windows_after_one_that_always_fails_are_fetched(bad: int, *, newest_first: bool) -> None:
+    """It alone is missing in the end, and comes with a later run, for no request but its own."""
+    options: Any = {"every": 6 * HOURLY, "backfill": TEN_WEEKS, "newest_first": newest_first}
+    healthy = World(now=NOW, systems=2, users=1)
+    async with client_of(healthy) as client:
+        await Fleet(client, "rgm_stats", **options).run(Kept(), until_done=True)
+    system = healthy.system
+    starts = sorted(each.start for each in asked_of(healthy) if each.system_id == system and not each.polls)
+    failing = range(2, 2 + bad)
+    world, kept, cache = World(now=NOW, systems=2, users=1), Kept(), MemoryCache()
+    for at in failing:
+        query = {"start_at": int(starts[at])}
+        world.emulator.faults.append(
+            Fault(status=500, body="{}", times=inf, path=f"/{system}/rgm_stats", query=query)
+        )
+    async with client_of(world, interval_cache=cache) as client:
+        fleet = Fleet(client, "rgm_stats", **options)
+        with pytest.raises(BackfillIncomplete) as caught:
+            await fleet.run(kept, until_done=True)
+        assert fleet.status().backfill_left == bad
+    assert caught.value.missing == {system: bad}
+    missing = {end for _, end in wrong(world, kept, NOW - 69.9 * DAY)}
+    assert {
+        next(at for at in range(9) if starts[at] < end <= starts[at] + WINDOW_S) for end in missing
+    } == set(failing)
+    world.emulator.faults.clear()
+    sent = len(asked_of(world))
+    async with client_of(world, interval_cache=cache) as client:
+        fleet = Fleet(client, "rgm_stats", **options)
+        await fleet.run(kept, until_done=True)
+    assert sum(not each.polls for each in asked_of(world)[sent:]) == bad
+    assert wrong(world, kept, NOW - 69.9 * DAY) == []
 
 
 async def follow_offline(backlogs: Sequence[Offline], days: float, weeks: int = 10) -> tuple[World, Kept]:
