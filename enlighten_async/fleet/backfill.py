@@ -144,6 +144,8 @@ class Backlog:
     """What is held, by the number of the member."""
     _orders: dict[int, list[int]] = field(factory=dict, init=False)
     """The windows that are not held of a member of which one has failed, as they are asked for."""
+    _failed: dict[int, set[int]] = field(factory=dict, init=False)
+    """The windows of each member that failed when they were asked for last."""
     _heap: list[tuple[float, int, int]] = field(factory=list, init=False)
     """The moment before which nothing is asked, the windows that are held, and the member."""
     _spent: float = field(default=0.0, init=False)
@@ -182,8 +184,8 @@ class Backlog:
             history: its history.
         """
         if self.histories.get(member) != history:
-            self._orders.pop(member, None)
-            self._failures.pop(member, None)
+            for of_member in (self._orders, self._failed, self._failures):
+                of_member.pop(member, None)
         self.histories[member] = history
         self._push(member)
 
@@ -258,6 +260,7 @@ class Backlog:
         left = [number for number in self.windows(ask.member) if number != ask.number]
         history = History(ask.history.end, min(left, default=self.backfill.windows))
         self.histories[ask.member] = history
+        self._failed.get(ask.member, set()).discard(ask.number)
         self._order(ask.member, left)
         self._push(ask.member)
         return history if history != ask.history else None
@@ -267,6 +270,14 @@ class Backlog:
         self._orders.pop(member, None)
         if windows != list(self.windows(member)):
             self._orders[member] = windows
+
+    def failed_windows(self, member: int) -> int:
+        """Return the number of windows of a member that failed when they were asked for last.
+
+        Args:
+            member: the number of the member.
+        """
+        return len(self._failed.get(member, ()))
 
     def failures(self, member: int) -> int:
         """Return how often in a row a window of a member could not be had.
@@ -292,6 +303,7 @@ class Backlog:
         failures = self.failures(ask.member) + (GIVE_UP_FAILURES if absent else 1)
         self._failures[ask.member] = failures, now + wait_after_failures(failures)
         if self.histories.get(ask.member) == ask.history:
+            self._failed.setdefault(ask.member, set()).add(ask.number)
             others = [number for number in self.windows(ask.member) if number != ask.number]
             step = len(others) // GIVE_UP_FAILURES
             self._order(ask.member, [*others[step:], *others[:step], ask.number])

@@ -433,6 +433,14 @@ class Roster:
         """Return the number of windows of history that are not held, as far as this process knows."""
         return sum(self._windows_of(number) for number, member in enumerate(self.members) if not member.gone)
 
+    def windows_failed(self) -> int:
+        """Return the number of those among them that failed here when they were asked for last."""
+        return sum(
+            self._backlog(member.key).failed_windows(number)
+            for number, member in enumerate(self.members)
+            if self._fetches(number)
+        )
+
     def _windows_of(self, number: int) -> int:
         """Return the number of windows of a member's history that are not held."""
         return 0 if self.backfill is None else len(self._backlog(self.members[number].key).windows(number))

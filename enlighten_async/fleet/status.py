@@ -41,6 +41,8 @@ class FleetStatus:
     """Number of leases that this process holds, of 64; `None` where the systems are not shared."""
     backfill_left: int = 0
     """Number of windows of 7 days of systems' histories that are not held yet; 0 without a backfill."""
+    backfill_failed: int = 0
+    """Number of those among them that failed when this process asked for them last; they come again later."""
     left: int | None = None
     """Requests of the month that are left to all its keys; `None` without a limit."""
 
@@ -73,6 +75,7 @@ def fleet_status(
         failed=sum(each.failures > 0 for each in members),
         spent=spent,
         backfill_left=roster.windows_left(),
+        backfill_failed=roster.windows_failed(),
         left=left,
     )
 

@@ -205,9 +205,10 @@ def test_a_window_that_failed_comes_after_all_others() -> None:
     backlog.set(0, History(0.0, 1))
     assert popped(backlog, 1_799) == []
     assert (list(backlog.windows(0)), backlog.next_at, backlog.failures(0)) == ([1], 1_800, 1)
+    assert backlog.failed_windows(0) == 1
     assert popped_one(backlog, 1_800) == bad
     assert backlog.answered(bad, 1) == History(0.0, 4)
-    assert popped(backlog, 1_800) == []
+    assert (popped(backlog, 1_800), backlog.failed_windows(0)) == ([], 0)
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
@@ -358,7 +359,7 @@ async def test_the_windows_after_one_that_always_fails_are_fetched(bad: int, *, 
         fleet = Fleet(client, "rgm_stats", **options)
         with pytest.raises(BackfillIncomplete) as caught:
             await fleet.run(kept, until_done=True)
-        assert fleet.status().backfill_left == bad
+        assert fleet.status().backfill_left == fleet.status().backfill_failed == bad
     assert caught.value.missing == {system: bad}
     missing = {end for _, end in wrong(world, kept, NOW - 69.9 * DAY)}
     assert {
