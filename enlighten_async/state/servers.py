@@ -34,7 +34,8 @@ logger = logging.getLogger("enlighten_async")
 MIN_TIMEOUT_S = 1.0
 """Seconds for which a server is waited for at the least."""
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL = re.compile(r"""\s*["']?([a-z][a-z0-9+.-]*://|(postgres(ql)?|rediss?|valkeys?):)""", re.IGNORECASE)
+"""What is a URL, or was meant to be one: such a text may hold a password, and is no path."""
 
 
 def is_url(state: str) -> bool:
@@ -48,13 +49,23 @@ def is_postgres(url: str) -> bool:
 
 
 def _parts(url: Callable[[], str]) -> SplitResult | None:
-    """Return the parts of a URL; `None` if it is not valid: no frame of the caller's error knows it."""
+    """Return the parts of a URL; `None` if it is not valid: no frame of the caller's error knows it.
+
+    A special character of a password that is not written as `%40` would make part of it a host or a path.
+    """
     try:
         parts = urlsplit(url())
         _ = parts.port  # raises where it is no number
     except ValueError:
         return None
-    return parts
+    whole = "://" in url() and not parts.fragment and "@" not in parts.path and parts.netloc.count("@") < 2
+    return parts if whole else None
+
+
+_NO_URL = (
+    "this is not a valid URL: give one such as postgresql://user@host/database, without quotes or blanks; in "
+    "a password @ is written as %40, / as %2F, # as %23, ? as %3F"
+)
 
 
 class ServerUrl:
@@ -76,7 +87,7 @@ class ServerUrl:
         self.reveal, self._shown = url, "no valid URL"
         parts = _parts(url)
         if parts is None:
-            raise InputError("this is not a valid URL: give one such as postgresql://user@host/database")
+            raise InputError(_NO_URL)
         port, self.host = parts.port, parts.hostname or ""
         where = f"[{self.host}]" if ":" in self.host else self.host
         self._shown = f"{parts.scheme}://{where}{'' if port is None else f':{port}'}{parts.path}"
@@ -91,7 +102,7 @@ class ServerUrl:
     def masked(self, text: str) -> str:
         """Return a text of others with the password in it masked."""
         parts = urlsplit(self.reveal())
-        passwords = [parts.password or "", *re.findall(r"(?:^|&)password=([^&]*)", parts.query)]
+        passwords = [parts.password or "", *re.findall(r"(?:^|&)\w*password=([^&]*)", parts.query)]
         for password in sorted(filter(None, {*passwords, *map(unquote, passwords)}), key=len, reverse=True):
             text = text.replace(password, MASK)
         return text
@@ -103,6 +114,18 @@ class ServerUrl:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host in {"", "localhost"}
+
+
+def _parsed(read: Callable[[str], T], text: str) -> T:
+    """Return what a text of ours means that others may have written over.
+
+    Raises:
+        DatabaseCorrupt: nothing.
+    """
+    try:
+        return read(text)
+    except ValueError:
+        raise DatabaseCorrupt("a version or a salt that cannot be read") from None
 
 
 class ServerBackend(ABC):
@@ -177,9 +200,13 @@ class ServerBackend(ABC):
         except DatabaseCorrupt as error:
             failure = InputError(f"{self} has {error}: another program has written it, or it is damaged")
         except self._errors as error:
-            failure = self._meaning(error, self._url.masked(str(error) or type(error).__name__))
+            failure = self._meaning(error, self.described(error))
         await self._disconnect()
         raise failure  # outside of `except`: the frames of the first error know the password
+
+    def described(self, error: Exception) -> str:
+        """Return the text of an error of the server, without its hints, and without the password."""
+        return self._url.masked(str(error).partition("\n")[0] or type(error).__name__)
 
     def _require_known(self, version: int, newest: int) -> None:
         """Raise `InputError` if the schema of the state is newer than the newest that is known here."""
@@ -361,10 +388,6 @@ class PostgresBackend(ServerBackend):
 
         return isinstance(error, self._errors) and not isinstance(error, asyncpg.DataError)
 
-    def described(self, error: Exception) -> str:
-        """Return the text of an error of the server, without the password."""
-        return self._url.masked(str(error) or type(error).__name__)
-
     async def _update(self, name: Name, change: Change) -> None:
         connection = await self._connected()
         found = name(self._salt)
@@ -405,15 +428,16 @@ class PostgresBackend(ServerBackend):
         if await connection.fetchval("SELECT to_regclass('enlighten_meta') IS NULL"):
             await connection.execute(_CREATE_META)
         known = dict(await connection.fetch("SELECT name, value FROM enlighten_meta"))
-        version, salt = int(known.get("version", 0)), known.get("salt") or secrets.token_hex(32)
+        version = _parsed(int, known.get("version", "0"))
         self._require_known(version, len(POSTGRES_MIGRATIONS))
+        salt = known.get("salt", "no salt" if version else secrets.token_hex(32))
         for statement in POSTGRES_MIGRATIONS[version:]:
             await connection.execute(statement)
         if version < len(POSTGRES_MIGRATIONS):
             await connection.executemany(
                 _UPSERT_META, [("salt", salt), ("version", str(len(POSTGRES_MIGRATIONS)))]
             )
-        return bytes.fromhex(salt)
+        return _parsed(bytes.fromhex, salt)
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -436,12 +460,21 @@ class PostgresBackend(ServerBackend):
         refusals = (
             asyncpg.InvalidAuthorizationSpecificationError,
             asyncpg.InvalidCatalogNameError,
-            asyncpg.InsufficientPrivilegeError,
+            asyncpg.InvalidSchemaNameError,
+            asyncpg.SyntaxOrAccessError,  # such as no right to make tables, or other tables of these names
             asyncpg.ClientConfigurationError,
             ssl.SSLCertVerificationError,
         )
-        if isinstance(error, refusals):
-            return InputError(f"{self} cannot keep the state ({text}): check URL, user and password")
+        pooled = asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError
+        if isinstance(error, pooled):
+            return InputError(
+                f"{self}: a pooler between has to keep sessions apart (pool_mode session): {text}"
+            )
+        # Tables that were dropped are made anew by the next connection.
+        if isinstance(error, refusals) and not isinstance(error, asyncpg.UndefinedTableError):
+            return InputError(
+                f"{self} cannot keep the state ({text}): check URL, user, password and what the user may do"
+            )
         lost = (
             asyncpg.PostgresConnectionError,
             asyncpg.OperatorInterventionError,
@@ -521,7 +554,7 @@ class RedisBackend(ServerBackend):
     async def _read(self, server: Redis, name: Name) -> tuple[str, str, Moment]:
         """Return the name of a text, the text with the mark of its update, and the server's time."""
         while True:
-            key = _PREFIX + name(bytes.fromhex(self._salt)).hex()
+            key = _PREFIX + name(_parsed(bytes.fromhex, self._salt)).hex()
             asked_at = self._clock.monotonic()
             found = await self._eval(server, _READ_SCRIPT, key, self._salt or secrets.token_hex(32))
             salt, text, seconds, microseconds = found
@@ -538,19 +571,27 @@ class RedisBackend(ServerBackend):
     async def _connected(self) -> Redis:
         """Return the connections, opened anew if need be."""
         if self._server is None:
-            from redis.asyncio import Redis  # noqa: PLC0415 - an extra
-            from redis.asyncio.retry import Retry  # noqa: PLC0415
-            from redis.backoff import NoBackoff  # noqa: PLC0415
-
-            url = redis_url(self._url.reveal())
-            self._server = Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 1))
-            self._require_known(int(await self._server.get(_VERSION) or 1), REDIS_VERSION)
-            persistence = await self._server.info("persistence")
-            self._durable = bool(persistence.get("aof_enabled"))
+            self._server = self._client()
+            self._require_known(_parsed(int, await self._server.get(_VERSION) or "1"), REDIS_VERSION)
+            appends = (await self._server.info("persistence")).get("aof_enabled")
+            memory = await self._server.info("memory")
+            evicts = memory.get("maxmemory") and str(memory.get("maxmemory_policy")).startswith("allkeys")
+            self._durable = bool(appends and not evicts)
             if not self._durable and str(self) not in _warned:
                 _warned.add(str(self))
-                logger.warning(_FORGETS, self)
+                logger.warning(_FORGETS, self, *(_EVICTS if appends else _APPENDS_NOT))
         return self._server
+
+    def _client(self) -> Redis:
+        """Return the library's client, which is not connected yet.
+
+        Raises:
+            InputError: the URL has an option or a database that the library does not take.
+        """
+        made = _redis_client(self._url.reveal)
+        if isinstance(made, str):
+            raise InputError(f"{self} is not a valid URL of Redis: {self._url.masked(made)}")
+        return made
 
     async def _disconnect(self) -> None:
         server, self._server = self._server, None
@@ -565,18 +606,51 @@ class RedisBackend(ServerBackend):
         return (RedisError,)
 
     def _meaning(self, error: Exception, text: str) -> Exception:
-        from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError  # noqa: PLC0415
+        from redis import exceptions  # noqa: PLC0415 - an extra
 
-        if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
-            return InputError(f"{self} cannot keep the state ({text}): check the user and the password")
+        refusals = (
+            exceptions.AuthenticationError,
+            exceptions.AuthorizationError,
+            exceptions.NoPermissionError,
+            exceptions.MovedError,
+        )
+        if isinstance(error, exceptions.MovedError):
+            text = f"it is one of a cluster, and the counts belong to another node: {text}"
+        if isinstance(error, refusals) or text.startswith(_REFUSED) or _UNTRUSTED in text:
+            return InputError(
+                f"{self} cannot keep the state ({text}): check URL, user, password and what the user may do"
+            )
         return DatabaseUnavailable(text)
 
 
+_REFUSED = ("DB index is out of range", "unknown command", "WRONGTYPE")
+"""How answers of Redis begin that do not change; the library has no classes for them."""
+
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+
 _FORGETS = (
-    "%s appends to no file (appendonly is off): when it ends it forgets how much of the month is spent, and "
-    "with a plan that limits the month nothing is sent then until set_month_used tells: turn appendonly on, "
-    "or keep the state in PostgreSQL or in a file"
+    "%s %s it forgets how much of the month is spent, and with a plan that limits the month nothing is sent "
+    "then until set_month_used tells: set %s there, or keep the state in PostgreSQL or in a file"
 )
+_APPENDS_NOT = "appends to no file (appendonly is off): when it ends", "appendonly yes"
+_EVICTS = "evicts what it holds (maxmemory-policy): when it is full", "maxmemory-policy noeviction"
+
+
+def _redis_client(url: Callable[[], str]) -> Redis | str:
+    """Return a client, or why there is none: no frame of the caller's error knows the URL."""
+    from redis.asyncio import Redis  # noqa: PLC0415 - an extra
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    if not re.fullmatch(r"/?[0-9]*", urlsplit(url()).path):
+        return "after the host it has the number of a database, or nothing"  # the library would take 0
+    try:
+        client = Redis.from_url(redis_url(url()), decode_responses=True, retry=Retry(NoBackoff(), 1))
+        client.connection_pool.make_connection()  # which finds options that are not known
+    except (RedisError, TypeError, ValueError) as error:
+        return str(error)
+    return client
 
 
 def server_backend(url: Callable[[], str], clock: Clock) -> ServerBackend:
@@ -594,6 +668,8 @@ def server_backend(url: Callable[[], str], clock: Clock) -> ServerBackend:
         return PostgresBackend(url, clock)
     if scheme in {"redis", "rediss", "valkey", "valkeys"}:
         return RedisBackend(url, clock)
+    if not re.fullmatch("[a-z0-9+.-]+", scheme):
+        raise InputError(_NO_URL)
     raise InputError(
         f"state cannot be a {scheme}:// URL: give the path of a file, or a URL of postgresql://, redis:// or "
         "rediss://"

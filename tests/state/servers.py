@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -44,12 +44,20 @@ class RedisServer:
         folder: a folder of its own.
         program: `redis-server` or `valkey-server`.
         durable: whether it appends to a file.
+        more: more options.
     """
 
-    def __init__(self, folder: Path, program: str = "redis-server", *, durable: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        program: str = "redis-server",
+        *,
+        durable: bool = False,
+        more: Sequence[str] = (),
+    ) -> None:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
-        self._folder, self._program, self._durable = folder, program, durable
+        self._folder, self._program, self._durable, self._more = folder, program, durable, more
         self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self.start()
@@ -58,7 +66,7 @@ class RedisServer:
         """Start it; without a file to append to it begins empty."""
         options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
         options += ["--appendonly", "yes" if self._durable else "no"]
-        self._process = subprocess.Popen([self._program, *options], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([self._program, *options, *self._more], stdout=subprocess.DEVNULL)
         assert _listens(self._port, self._process)
 
     def kill(self) -> None:
@@ -77,12 +85,16 @@ class RedisServer:
             connection.sendall(b"FLUSHALL\r\n")
             assert connection.recv(100) == b"+OK\r\n"
 
-    def set_version(self, number: int) -> None:
-        """Let the schema have this number."""
+    def execute(self, *command: str) -> Any:
+        """Execute a command; return the answer."""
         from redis import Redis  # noqa: PLC0415 - installed where there is a server
 
         with Redis.from_url(self.url) as server:
-            server.set("{enlighten_async}:version", number)
+            return server.execute_command(*command)
+
+    def set_version(self, number: int) -> None:
+        """Let the schema have this number."""
+        self.execute("SET", "{enlighten_async}:version", str(number))
 
     def texts(self) -> list[str]:
         """Return the texts of the state."""

@@ -29,10 +29,16 @@ PLAIN = "CANARY-p@ss"
         ("postgresql://host/db", True),
         ("REDIS://host", True),
         ("mysql://host", True),
+        (" postgresql://host/db", True),
+        ("'redis://host'", True),
+        ("redis:host", True),
+        ("postgresql:/me@host/db", True),
+        ("redis.db", False),
+        ("postgres", False),
     ],
 )
 def test_a_url_is_told_from_a_path(state: str, told: bool) -> None:
-    """A drive of Windows is no scheme."""
+    """A drive of Windows is no scheme; what was meant to be a URL is taken for one, and is no file then."""
     assert is_url(state) is told
 
 
@@ -79,6 +85,13 @@ def test_a_server_of_this_machine_is_told_from_another(url: str, local: bool) ->
         ("mysql://me:CANARY@host/db", "cannot be a mysql:// URL"),
         ("postgresql://me:CANARY@host:port/db", "not a valid URL"),
         ("redis://[me:CANARY@host", "not a valid URL"),
+        (" postgresql://me:CANARY@host/db", "not a valid URL"),
+        ("'postgresql://me:CANARY@host/db'", "not a valid URL"),
+        ("postgresql:/me:CANARY@host/db", "not a valid URL"),
+        ("postgresql:me:CANARY@host/db", "not a valid URL"),
+        ("postgresql://me:1@CANARY@host/db", "@ is written as %40"),
+        ("redis://me:1/CANARY@host/0", "/ as %2F"),
+        ("redis://me:1#CANARY@host/0", "# as %23"),
     ],
 )
 def test_a_wrong_url_is_refused_without_its_password(url: str, words: str) -> None:
@@ -86,6 +99,32 @@ def test_a_wrong_url_is_refused_without_its_password(url: str, words: str) -> No
     with pytest.raises(InputError, match=words) as caught:
         World().client(state=url)
     assert "CANARY" not in "".join(traceback.format_exception(caught.value)) + everything(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [
+        ("/solar", "the number of a database"),
+        ("/0/1", "the number of a database"),
+        ("/-1", "the number of a database"),
+        ("/0?bogus=1", "bogus"),
+        ("/0?db=x", "'db'"),
+        ("?protocol=7", "protocol"),
+    ],
+)
+def test_what_the_library_for_redis_does_not_take_is_told(rest: str, words: str) -> None:
+    """Or would take for another database, without a word; nobody waits for that to pass."""
+    pytest.importorskip("redis", reason="an extra is not installed")
+    world = World()
+
+    async def ask() -> None:
+        async with world.client(state=f"redis://:{PASSWORD}@127.0.0.1:1{rest}") as client:
+            await client.systems()
+
+    with pytest.raises(InputError, match=words) as caught:
+        anyio.run(ask)
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value)) + everything(caught.value)
+    assert world.emulator.counts.sent == 0
 
 
 def everything(error: BaseException) -> str:
@@ -168,6 +207,20 @@ async def test_work_is_done_again_where_the_connection_had_ended(
         else:  # it had just been made
             with pytest.raises(DatabaseUnavailable, match="again"):
                 await backend._bounded(work, 1.0)
+
+
+async def test_a_pooler_that_mixes_sessions_is_told_in_one_line(anyio_backend_name: str) -> None:
+    """The library's hints are about programs of its own users."""
+    asyncpg = pytest.importorskip("asyncpg", reason="an extra is not installed")
+    if anyio_backend_name == "trio":
+        pytest.skip("asyncio only")
+    backend = PostgresBackend(lambda: "postgresql://h", SystemClock())
+
+    async def work() -> None:
+        raise asyncpg.InvalidSQLStatementNameError("it does not exist\nHINT:\nset statement_cache_size")
+
+    with pytest.raises(InputError, match=r"keep sessions apart .pool_mode session.: it does not exist$"):
+        await backend._bounded(work, 1.0)
 
 
 def test_redis_keeps_no_answers() -> None:

@@ -42,7 +42,8 @@ def sink_of(target: str, client: EnlightenClient | None = None) -> Sink:
         return PostgresSink(target)
     kind, _, place = target.partition(":")
     if kind not in _SINKS or not place:
-        raise InputError(f"{target!r:.60} is no target: give {TARGETS}")
+        named = "this" if is_url(target) else f"{target!r:.60}"  # a URL may hold a password
+        raise InputError(f"{named} is no target: give {TARGETS}")
     if place != "-":
         return _SINKS[kind](place)
     if kind != "jsonl" or client is None:

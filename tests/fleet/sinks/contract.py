@@ -188,3 +188,5 @@ class SinkContract(ABC):
         for target in ("", "duckdb", "duckdb:", "ducks:file", "jsonl:", "/tmp/rows"):  # noqa: S108
             with pytest.raises(InputError, match="is no target"):
                 sink_of(target)
+        with pytest.raises(InputError, match=r"^this is no target"):
+            sink_of("'postgresql://me:password@host/solar'")
