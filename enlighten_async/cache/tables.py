@@ -34,7 +34,7 @@ from enlighten_async.cache.pieces import WEEK, CachedPart, overlay, split_by_wee
 from enlighten_async.models.coverage import Coverage, Reason
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.models.series import Series
-from enlighten_async.windows import Window, floor
+from enlighten_async.windows import END_OF_SECONDS, Window, floor
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
 
 P = TypeVar("P", bound=SeriesResult)
@@ -376,13 +376,29 @@ class Tables:
 
 def span_of(row: Row) -> CachedSpan | None:
     """Return the span of a row of `stretches`; `None` if it cannot be read."""
-    start, stop, fetched, reported, started, empty, since = row[:7]
+    start, stop, fetched, *times, empty, since = row[:7]
     try:
+        window = _within_a_week(int(start), int(stop))
+        reported, started, since = (None if at is None else _moment(at) for at in (*times, since))
         reason = None if empty is None else Reason(empty)
-        return CachedSpan(Window(int(start), int(stop)), float(fetched), reported, started, reason, since)
-    except (ValueError, TypeError) as error:
+        return CachedSpan(window, _moment(fetched), reported, started, reason, since)
+    except (ArithmeticError, ValueError, TypeError) as error:
         logger.debug("a cached span cannot be read: %s", error)
         return None
+
+
+def _within_a_week(start: int, stop: int) -> Window:
+    """Return the range of a span, which is within one week of the grid; raise `ValueError` if it is not."""
+    if not 0 <= start < stop <= floor(start, WEEK) + WEEK:
+        raise ValueError("of more than a week, or of no time")
+    return Window(start, stop)
+
+
+def _moment(value: object) -> float:
+    """Return a time of a row, epoch seconds; raise `ValueError` if it is none."""
+    if not isinstance(value, int | float) or not 0 <= value < END_OF_SECONDS:
+        raise ValueError("a time that is none")
+    return float(value)
 
 
 def part_of(row: Row, series: SeriesKey[P]) -> CachedPart[P] | None:
@@ -407,7 +423,10 @@ def response_of(row: Row) -> Response | None:
     """Return the reply of a row of `replies`; `None` if it cannot be read."""
     fetched, status, content_type, since, body = row
     try:
-        return Response(status, zlib.decompress(body), content_type, fetched, same_since=since)
-    except (zlib.error, TypeError) as error:
+        known = None if since is None else _moment(since)
+        return Response(
+            int(status), zlib.decompress(body), str(content_type), _moment(fetched), same_since=known
+        )
+    except (zlib.error, TypeError, ValueError) as error:
         logger.debug("a cached reply cannot be read: %s", error)
         return None

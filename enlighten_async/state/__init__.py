@@ -17,7 +17,6 @@ from enlighten_async.state.inspect import (
     INSPECT_LOCK_TIMEOUT_S,
     CorruptFileError,
     DatabaseBusy,
-    DatabaseCorrupt,
     DatabaseFull,
     DatabaseLocked,
     DatabaseUnavailable,
@@ -28,7 +27,7 @@ from enlighten_async.state.inspect import (
     open_existing,
     own_file,
 )
-from enlighten_async.state.migrations import salt
+from enlighten_async.state.migrations import DatabaseCorrupt, salt
 from enlighten_async.state.servers import PostgresBackend, is_postgres, is_url, server_backend
 from enlighten_async.state.threads import (
     body_thread,

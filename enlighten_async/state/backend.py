@@ -12,12 +12,11 @@ from attrs import frozen
 from enlighten_async.errors import StateUnavailable
 from enlighten_async.state.inspect import (
     DatabaseBusy,
-    DatabaseCorrupt,
     DatabaseFull,
     DatabaseLocked,
     DatabaseUnavailable,
 )
-from enlighten_async.state.migrations import salt
+from enlighten_async.state.migrations import DatabaseCorrupt, salt
 from enlighten_async.state.threads import in_thread, poll_until
 
 if TYPE_CHECKING:

@@ -24,7 +24,6 @@ from weakref import WeakSet, WeakValueDictionary
 
 from enlighten_async.state.inspect import (
     DatabaseBusy,
-    DatabaseCorrupt,
     DatabaseUnavailable,
     DiskFault,
     classify,
@@ -33,7 +32,7 @@ from enlighten_async.state.inspect import (
     require_ours,
     state_path,
 )
-from enlighten_async.state.migrations import migrate
+from enlighten_async.state.migrations import DatabaseCorrupt, migrate
 
 T = TypeVar("T")
 W = TypeVar("W")

@@ -19,7 +19,7 @@ from pathlib import Path
 from attrs import frozen
 
 from enlighten_async.errors import InputError
-from enlighten_async.state.migrations import APPLICATION_ID, schema_version
+from enlighten_async.state.migrations import APPLICATION_ID, DatabaseCorrupt, schema_version
 
 INSPECT_LOCK_TIMEOUT_S = 10.0
 """Seconds to wait for the file while other programs lock it."""
@@ -44,6 +44,7 @@ _TOKENS = re.compile(rb'\s*\{\s*"accounts"')
 
 _SCHEMA_FAULTS = (
     "no such table",
+    "already exists",
     "no such column",
     "has no column",
     "values were supplied",
@@ -84,10 +85,6 @@ class DatabaseFull(DatabaseUnavailable):
 
 class DatabaseLocked(DatabaseUnavailable):
     """Others have used the file for longer than anybody waits."""
-
-
-class DatabaseCorrupt(Exception):
-    """The content of the file is not valid: the file is renamed aside."""
 
 
 def is_corrupt(error: Exception) -> bool:

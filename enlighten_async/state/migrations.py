@@ -7,6 +7,7 @@ import sqlite3
 import zlib
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -117,6 +118,10 @@ time.
 """
 
 
+class DatabaseCorrupt(Exception):
+    """The content of the file is not valid: the file is renamed aside."""
+
+
 def migrate(connection: sqlite3.Connection, name: str) -> None:
     """Bring an open file to the newest schema, in one transaction; a new file gets its salt.
 
@@ -211,9 +216,16 @@ def _moments(body: bytes) -> tuple[float | None, ...]:
 
 
 def salt(connection: sqlite3.Connection) -> bytes:
-    """Return the file's own random bytes, under which names of keys and scopes are hashed in it."""
+    """Return the file's own random bytes, under which names of keys and scopes are hashed in it.
+
+    Raises:
+        DatabaseCorrupt: they are no bytes, or more than a key may have.
+    """
     found = connection.execute("SELECT value FROM meta WHERE name = 'salt'").fetchone()
-    return bytes(found[0]) if found else b""
+    value: object = found[0] if found else b""
+    if not isinstance(value, bytes) or len(value) > blake2b.MAX_KEY_SIZE:
+        raise DatabaseCorrupt("a salt that is none")
+    return value
 
 
 def schema_version(connection: sqlite3.Connection, name: str) -> int:

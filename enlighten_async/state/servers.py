@@ -17,7 +17,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from enlighten_async.errors import MASK, InputError
 from enlighten_async.state.backend import Moment
-from enlighten_async.state.inspect import DatabaseCorrupt, DatabaseUnavailable
+from enlighten_async.state.inspect import DatabaseUnavailable
+from enlighten_async.state.migrations import DatabaseCorrupt
 from enlighten_async.state.threads import in_trio, run_shielded
 
 if TYPE_CHECKING:

@@ -342,7 +342,14 @@ async def test_a_blob_that_cannot_be_read(
     assert warnings(caplog) == []
 
 
-@pytest.mark.parametrize(("column", "value"), [("empty", "luck"), ("stop", "never"), ("fetched", b"x")])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("empty", "luck"), ("stop", "never"), ("stop", 2**62), ("stop", 1e300)),
+        *(("fetched", b"x"), ("fetched", 1e300), ("fetched", -1)),
+        *((name, value) for name in ("reported", "started", "since") for value in ("x", b"", -1, 2**62)),
+    ],
+)
 async def test_a_span_that_cannot_be_read(
     cache: SqliteCache, caplog: pytest.LogCaptureFixture, column: str, value: object
 ) -> None:
@@ -363,6 +370,16 @@ async def test_a_reply_that_cannot_be_read(cache: SqliteCache, body: object) -> 
     assert await cache.reply(SCOPE, REPLY) is None
     cache.put_reply(SCOPE, REPLY, response())
     assert await cache.reply(SCOPE, REPLY) == response()
+
+
+@pytest.mark.parametrize("value", ["x", b"x"])
+@pytest.mark.parametrize("column", ["fetched", "status", "since"])
+async def test_a_reply_whose_times_cannot_be_read(cache: SqliteCache, column: str, value: object) -> None:
+    """The same."""
+    cache.put_reply(SCOPE, REPLY, response())
+    update = f"UPDATE replies SET {column} = ?"  # noqa: S608 - ours
+    cache.file.transact(lambda connection: connection.execute(update, (value,)))
+    assert await cache.reply(SCOPE, REPLY) is None
 
 
 async def test_an_older_reply_does_not_replace_a_newer_one(

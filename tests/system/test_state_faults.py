@@ -292,6 +292,11 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "WAL": written_over(18, b"\x02\x02"),
     "deleted": lambda path: path.unlink(),
     "replaced": lambda path: path.with_name("junk").rename(path),
+    **{
+        f"salt {value}": statement(f"UPDATE meta SET value = {value} WHERE name = 'salt'")  # noqa: S608 - ours
+        for value in ("'nonsense'", "-1", "5", "1e9", "zeroblob(1000)")
+    },
+    "older schema": statement("PRAGMA user_version = 1"),
     "no counts": statement("UPDATE quota SET counts = 'nonsense'"),
     "trigger": statement("CREATE TRIGGER t BEFORE INSERT ON quota BEGIN SELECT RAISE(ABORT, 'no'); END"),
     **{
