@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
@@ -9,6 +10,7 @@ from typing import Any
 
 import anyio
 import httpx
+import pytest
 
 from enlighten_async import Plan
 from enlighten_async.cache import MemoryCache
@@ -17,7 +19,6 @@ from enlighten_async.fleet import Change, Fleet, StaleFence
 from enlighten_async.fleet.follow import WORKERS, Cursors
 from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper
 from enlighten_async.state import DatabaseUnavailable
-from enlighten_async.windows import DAY
 from tests.world import World
 
 NOON = 1_750_032_000.0 + 77 * 900
@@ -109,24 +110,41 @@ def wrong(world: World, sink: Rows, start: float, end: float) -> dict[tuple[int,
     }
 
 
-async def test_an_answer_that_is_cached_after_the_new_holders_first_poll_is_told() -> None:
-    """Though who had asked for it has no lease any more, and is killed before it writes."""
+class Unreached(Rows):
+    """A sink as a process sees it that is killed before it writes."""
+
+    async def write(self, changes: Sequence[Change], *, fence: int | None = None) -> None:
+        """Write nothing."""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "writes"),
+    [
+        pytest.param(1, False, id="killed between the cache and the sink"),
+        pytest.param(17, True, id="answered after the new holder's first poll"),
+        pytest.param(25, True, id="answered with what came after that poll"),
+        pytest.param(29, True, id="answered late"),
+    ],
+)
+async def test_rows_that_a_lost_process_has_cached_are_told(seconds: float, *, writes: bool) -> None:
+    """Also corrected ones, whenever they are cached; nothing is asked for twice but what was in flight."""
     world = World(now=NOON - 3 * 3_600, systems=4, users=1, drifts={Drift.LATE_HOUR})
-    cache, sink = MemoryCache(), Rows()
+    cache, sink, unreached = MemoryCache(), Rows(), Unreached()
     await work(world, cache, sink, Leases(world, 1), NOON - 2.9 * 3_600)
+    unreached.until, before = dict(sink.until), len(world.emulator.log)
     world.clock.advance(NOON - 20 - world.clock.now())
-    network = Late(world, 25)
+    network = Late(world, seconds)
     async with anyio.create_task_group() as group:
-        first = Leases(world, 2, end=world.clock.now())
-        group.start_soon(work, world, cache, sink, first, NOON + 60, network)
+        first, own = Leases(world, 2, end=world.clock.now()), sink if writes else unreached
+        group.start_soon(work, world, cache, own, first, NOON + 60, network)
         await world.clock.sleep(16)
-        sent = len(world.emulator.log)
-        group.start_soon(work, world, cache, sink, Leases(world, 3), NOON + DAY)
-    asked = [each.at for each in world.emulator.log[sent:] if "rgm_stats" in each.path]
-    count = len(network.sent)
-    assert asked[:count] == [NOON - 4] * count
-    assert asked[count : 2 * count] == [NOON + 5] * count == [at + 25 for at in network.sent]
-    assert wrong(world, sink, NOON - 0.1 * DAY, NOON + 0.6 * DAY) == {}
+        group.start_soon(work, world, cache, sink, Leases(world, 3), NOON + 4 * 3_600)
+    asked = [each for each in world.emulator.log[before:] if "rgm_stats" in each.path]
+    count, times = len(network.sent), Counter(each.at for each in asked)
+    assert times[NOON - 4] == times[NOON - 20 + seconds] == count > 0
+    twice = Counter((each.path, each.params["start_at"]) for each in asked)
+    assert twice.total() - len(twice) <= count
+    assert wrong(world, sink, NOON - 2 * 3_600, NOON) == {}
 
 
 async def test_nothing_is_asked_for_after_the_end_of_a_lease() -> None:
