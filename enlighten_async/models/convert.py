@@ -542,7 +542,8 @@ def _values(raw: object, kind: Any, name: str) -> tuple[object, ...]:
         return tuple(listed)
     near = _nearest(item)
     converted = [each if type(each) in kinds else near(each) for each in listed]
-    _odd_fields.get()[name] = NoneType in kinds and converted.count(None) > listed.count(None)
+    null = listed.count(None) if NoneType in kinds else 0
+    _odd_fields.get()[name] = converted.count(None) > null
     return tuple(converted if NoneType in kinds else [each for each in converted if each is not None])
 
 

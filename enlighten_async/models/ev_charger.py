@@ -123,7 +123,7 @@ class EvChargerSchedule(ToDict, SingleRow):
     """Whether the owner is reminded to plug in."""
     reminder_timer: int | None = None
     """Time of the reminder before it charges; the service tells no unit."""
-    schedules: tuple[EvChargingTime, ...] = ()
+    schedules: tuple[EvChargingTime, ...] = field(default=(), metadata=convert.ONE_KIND)
     """When it charges."""
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from enlighten_async.models.convert import FLAG, PARSE, RowSequence, ToDict, parse_id
+from enlighten_async.models.convert import FLAG, ONE_KIND, PARSE, RowSequence, ToDict, parse_id
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.tabular import SingleRow
@@ -99,7 +99,7 @@ class Alarm(ToDict, SingleRow):
     """When it was over (aware UTC); null if it is not."""
     cleared: bool | None = field(default=None, metadata=FLAG)
     """Whether it is over."""
-    events: tuple[AlarmEvent, ...] = ()
+    events: tuple[AlarmEvent, ...] = field(default=(), metadata=ONE_KIND)
     """The events behind it, one for each device."""
 
 
