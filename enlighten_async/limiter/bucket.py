@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import Factory, define, frozen
 
@@ -528,6 +528,11 @@ def _freed(requests: int, moment: float, left: int, limits: Mapping[str, int], r
     return _after(requests - before, freed, per_minute, per_minute)
 
 
+Paced: TypeAlias = tuple[float, float]
+"""Until when (server's time) the paced requests have taken the time of the month, and seconds that one took
+when that was written: under a bigger plan, or once less turns out to be used, they have taken less."""
+
+
 @frozen
 class Pace:
     """The even spending of a month: what is left of it, spread over the time that is left of it.
@@ -562,18 +567,18 @@ class Pace:
         """Seconds between two requests that use up the month evenly."""
         return (self.until - self.moment) / self.left
 
-    def opens_at(self, spent_until: float, requests: int = 1) -> float:
+    def opens_at(self, paced: Paced, requests: int = 1) -> float:
         """Return the moment (epoch seconds) at which the last of so many paced requests may leave.
 
         It is infinite if that takes more than a century.
 
         Args:
-            spent_until: the moment until which the paced requests before have taken the time.
+            paced: the time that the paced requests before have taken.
             requests: how many; at least 1.
         """
         until = self.until
         if requests <= self.left:
-            began = max(self.moment, spent_until)
+            began = self._spent_until(paced)
             return min(until, began + (requests - self.burst) * self.interval)
         rest = requests - self.left
         month = MONTH.index(self.moment) + 1 + (rest - 1) // self.limit
@@ -583,13 +588,19 @@ class Pace:
         number = (rest - 1) % self.limit + 1
         return start + max(0, number - self.burst) * (end - start) / self.limit
 
-    def after(self, spent_until: float) -> float:
-        """Return the moment until which the time is taken with one request more; a new month begins anew.
+    def after(self, paced: Paced) -> Paced:
+        """Return the time that is taken with one request more; a new month begins anew.
 
         Args:
-            spent_until: the moment without it.
+            paced: the time without it.
         """
-        return min(self.until, max(self.moment, spent_until) + self.interval)
+        spent_until = min(self.until, self._spent_until(paced) + self.interval)
+        return spent_until, (self.until - self.moment) / max(1, self.left - 1)
+
+    def _spent_until(self, paced: Paced) -> float:
+        """Return until when the time is taken: by each request no more than one takes now."""
+        ahead, interval = max(0.0, paced[0] - self.moment), paced[1]
+        return self.moment + ahead * (min(1.0, self.interval / interval) if interval else 1.0)
 
 
 def runs_out(used: int, limit: int, moment: float) -> float | None:

@@ -37,7 +37,7 @@ from enlighten_async.limiter.server_clock import DATE_SLACK_S, FAR_S, ServerCloc
 
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
-    from enlighten_async.limiter.bucket import Rule, TokenBucket
+    from enlighten_async.limiter.bucket import Paced, Rule, TokenBucket
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.state import Moment
 
@@ -113,8 +113,8 @@ class KeyState:
         """The server's time."""
         self.guard = GUARD_S
         """Seconds by which `Date` and the server's counter are taken to differ."""
-        self.paced_until = 0.0
-        """Until when (server's time) the paced requests have taken the time of the month."""
+        self.paced: Paced = 0.0, 0.0
+        """The time of the month that the paced requests have taken."""
         self.outage = CALM
         """The failures of the service in a row, and when the next request may go."""
         self.senders: dict[int, LiveSender] = {}
@@ -193,7 +193,7 @@ class KeyState:
         self._reservations.release(asked.rank)
         pace = self.pace(asked.plan, now) if asked.pace and asked.rank else None
         if pace is not None:
-            self.paced_until = pace.after(self.paced_until)
+            self.paced = pace.after(self.paced)
 
     def settle(self, ticket: int, settlement: Settlement) -> None:
         """Take a request out of flight and charge it; nothing happens if it is not in flight."""
@@ -369,7 +369,7 @@ class KeyState:
             left[MONTH.name] = self.left(plan, now, latest=True)[MONTH.name]
         opens = max(self.snapshot(plan, now).blocked_until.values(), default=0.0)
         pace = self.pace(plan, now) if paced and rank and requests else None
-        opens = opens if pace is None else max(opens, pace.opens_at(self.paced_until, requests))
+        opens = opens if pace is None else max(opens, pace.opens_at(self.paced, requests))
         return max(opens, forecast(requests, self.now(now, wall), left, rooms, rank))
 
     def snapshot(self, plan: Plan, now: float) -> KeySnapshot:
@@ -429,7 +429,7 @@ class KeyState:
         self._blocks = Blocks(dict(record.blocked), heard, record.unnamed, record.probe_at, record.named)
         self._newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
         self._elsewhere, self._unknown = record.elsewhere, record.unknown
-        self.paced_until = record.paced_until
+        self.paced = record.paced_until, record.paced_interval
         self._pending = {request.number: request for request in record.pending}
         self._seen = {
             number: self._seen.get(number, now - _age(each.written, wall))
@@ -492,7 +492,8 @@ class KeyState:
             unknown=self._unknown,
             outage=self.outage,
             senders=self._senders_elsewhere | self._living(),
-            paced_until=self.paced_until,
+            paced_until=self.paced[0],
+            paced_interval=self.paced[1],
         )
 
     def lose(self, now: float, moment: Moment) -> None:
@@ -589,7 +590,7 @@ class KeyState:
     def _pace_waits(self, plan: Plan, now: float) -> Sequence[Wait]:
         """Return the wait of a request until the month's even spending has come to it, if it has not."""
         pace = self.pace(plan, now)
-        opens = 0.0 if pace is None else pace.opens_at(self.paced_until)
+        opens = 0.0 if pace is None else pace.opens_at(self.paced)
         if pace is None or opens <= pace.moment:
             return ()
         at = self._monotonic_at(opens, MONTH.name)

@@ -403,8 +403,8 @@ class RateLimiter:
         pace = self._store.read(lambda state: state.pace(self._plan, now))
         if pace is None or not (rank and self._pace):
             return pace, None
-        spent_until = self._store.read(lambda state: state.paced_until)
-        return pace, max(pace.moment, pace.opens_at(spent_until))
+        paced = self._store.read(lambda state: state.paced)
+        return pace, max(pace.moment, pace.opens_at(paced))
 
     def ready_at(self, requests: int, rank: int = 0, tenant: bytes = b"") -> float:
         """Return the server's time (epoch seconds) by when so many more of a class would be granted.

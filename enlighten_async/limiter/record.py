@@ -158,6 +158,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         unknown: until when (the backend's wall clock) the minute is taken to be full, and until when nobody
             knows how much of the month is spent: the backend has lost the counts.
         paced_until: until when (server's time) the paced requests have taken the time of the month.
+        paced_interval: seconds that one took when that was written; 0: an earlier version has written it.
     """
 
     charged: dict[str, dict[int, int]] = {}
@@ -181,6 +182,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     senders: dict[int, LiveSender] = {}
     unknown: tuple[float, float] = (0.0, 0.0)
     paced_until: float = 0.0
+    paced_interval: float = 0.0
 
     @classmethod
     def decode(cls, text: str) -> Record:
@@ -219,6 +221,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
 
     def merged(self, other: Record) -> Record:
         """Return the worse of both, where two files tell of a key; requests in flight are this one's."""
+        paced = max((each.paced_until, each.paced_interval) for each in (self, other))
         readings = [reading for reading in (self.reading, other.reading) if reading is not None]
         return replace(
             self,
@@ -232,7 +235,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
             probe_at=max(self.probe_at, other.probe_at),
             named=max(self.named, other.named),
             elsewhere=max(self.elsewhere, other.elsewhere),
-            paced_until=max(self.paced_until, other.paced_until),
+            paced_until=paced[0],
+            paced_interval=paced[1],
             senders={**other.senders, **self.senders},
             learned={**other.learned, **self.learned},
             unplaced=max(self.unplaced, other.unplaced),

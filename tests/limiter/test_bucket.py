@@ -505,12 +505,12 @@ def test_the_pace_of_a_month(day: float, left: int, minute: float, per_day: floa
     pace = Pace(MONTH.start(JUNE) + day * DAY, 1000, left, minute)
     assert DAY / pace.interval == pytest.approx(per_day, abs=0.01)
     assert pace.burst == burst
-    assert pace.opens_at(0.0, burst) <= pace.moment < pace.opens_at(0.0, burst + 1)
-    assert pace.opens_at(0.0, left) <= pace.until == MONTH_END
-    assert pace.opens_at(0.0, left + 1) == MONTH_END  # the first of July
-    assert pace.opens_at(0.0, left + burst + 1) == pytest.approx(MONTH_END + 31 * DAY / 1000)
-    assert pace.opens_at(0.0, left + 1000) < MONTH.start(JUNE + 2)
-    assert pace.opens_at(0.0, left + 10**7) == math.inf
+    assert pace.opens_at((0.0, 0.0), burst) <= pace.moment < pace.opens_at((0.0, 0.0), burst + 1)
+    assert pace.opens_at((0.0, 0.0), left) <= pace.until == MONTH_END
+    assert pace.opens_at((0.0, 0.0), left + 1) == MONTH_END  # the first of July
+    assert pace.opens_at((0.0, 0.0), left + burst + 1) == pytest.approx(MONTH_END + 31 * DAY / 1000)
+    assert pace.opens_at((0.0, 0.0), left + 1000) < MONTH.start(JUNE + 2)
+    assert pace.opens_at((0.0, 0.0), left + 10**7) == math.inf
 
 
 @given(
@@ -522,22 +522,22 @@ def test_the_pace_of_a_month(day: float, left: int, minute: float, per_day: floa
 def test_a_paced_month_is_even_and_used_up(left: int, minute: int, start: float, asks: list[float]) -> None:
     """At any moment no more was sent than even use, and a burst; who always asks gets all that is left."""
     first = moment = MONTH.start(JUNE) + start * DAY
-    rest, spent_until = left, 0.0
+    rest, paced = left, (0.0, 0.0)
     pauses = iter(asks)
     while rest:
         pace = Pace(moment, 1000, rest, minute)
-        opens = pace.opens_at(spent_until)
+        opens = pace.opens_at(paced)
         if opens > moment:
             moment = opens
         elif pause := next(pauses, 0.0):
             moment = min(moment + pause * 3600, MONTH_END - 1)
         pace = Pace(moment, 1000, rest, minute)
         assert moment < MONTH_END
-        if pace.opens_at(spent_until) <= moment:
-            spent_until, rest = pace.after(spent_until), rest - 1
+        if pace.opens_at(paced) <= moment:
+            paced, rest = pace.after(paced), rest - 1
         if not asks:
             assert (
                 left - rest
                 <= (moment - first) * left / (MONTH_END - first) + min(10, max(1, left // 100)) + 1
             )
-    assert spent_until <= MONTH_END
+    assert paced[0] <= MONTH_END

@@ -112,6 +112,36 @@ async def test_programs_and_restarts_share_one_pace(tmp_path: Path) -> None:
     assert world.emulator.counts.sent == 9
 
 
+async def test_a_request_under_a_small_budget_does_not_hold_up_a_big_one() -> None:
+    """One of a budget that is all but used takes ten days of that, and an hour of what the other has left."""
+    world = World(now=JUNE + 17, quota=QUOTA)
+    big, small = (views(world.client(plan=each, pace=True))[0] for each in (PLAN, PLAN.capped(month=3)))
+    await small.summary(world.system)
+    await small.summary(world.system)
+    for _ in range(4):
+        await big.summary(world.system)
+    patient = big.with_options(max_wait=timedelta(hours=2))
+    for _ in range(3):
+        assert (await patient.summary(world.system)).receipt.waited["pace"] < 1.1 * 30 * DAY / 594
+
+
+async def test_a_wrong_figure_that_is_put_right_does_not_hold_up_the_month() -> None:
+    """A request that was sent meanwhile took days of the little that seemed to be left."""
+    world = World(now=JUNE + 17, quota=QUOTA)
+    client = world.client(plan=PLAN, pace=True)
+    poll = views(client)[0]
+    await client.summary(world.system)
+    await client.set_month_used(565)
+    await poll.summary(world.system)
+    await client.set_month_used(10)
+    for _ in range(3):
+        await poll.summary(world.system)
+    pace = (await poll.quota()).pace
+    assert pace is not None
+    assert pace.next_at is not None
+    assert pace.next_at.timestamp() - world.clock.now() < 2 * 3600
+
+
 async def test_the_price_counts_with_the_pace() -> None:
     """53 windows take as many intervals, but for the first few; who has no time for it is refused."""
     world = World(now=JUNE + 17, quota=QUOTA)
