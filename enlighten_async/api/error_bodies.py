@@ -10,6 +10,7 @@ import msgspec
 
 from enlighten_async.api.decode import instant
 from enlighten_async.errors import APIError, EnlightenError, RangeError, ServerError, Throttled
+from enlighten_async.models.convert import parse_count
 from enlighten_async.windows import DAY, END_OF_TIME, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
 
@@ -120,11 +121,11 @@ def message_of(body: Mapping[str, object], *names: str) -> str:
 
 def with_facts(error: APIError, body: Mapping[str, object]) -> APIError:
     """Set the facts of a body on its error: when a limit ends, or which range the service has; return it."""
-    if "errorCode" in body:
+    if not isinstance(body.get("errorCode"), str):
         error.error_code = _whole(body, "errorCode", 2**53)
     if isinstance(error, Throttled):
         period = body.get("period")
-        error.period = period if isinstance(period, str) else ""
+        error.period = period.strip().lower().removesuffix("s") if isinstance(period, str) else ""
         error.period_start = _moment(body, "period_start")
         error.period_end = _moment(body, "period_end")
         error.limit = _whole(body, "limit", 2**53)
@@ -166,7 +167,10 @@ def _day(body: Mapping[str, object], name: str) -> date | None:
 
 
 def _whole(body: Mapping[str, object], name: str, most: int) -> int | None:
+    """Return a whole number, which may come as a text or a float; `None` for what cannot be one."""
     value = body.get(name)
+    if isinstance(value, str):
+        value = parse_count(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if 0 <= value <= most else None

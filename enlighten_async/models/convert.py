@@ -429,7 +429,7 @@ def parse_instant(raw: object) -> datetime | None:
 def parse_count(raw: object) -> int | None:
     """Return a whole number, 0 or more, also one that comes as a text or a float; `None` for all else."""
     try:
-        count = int(raw) if isinstance(raw, str) else _integer(raw, None)
+        count = int(raw.strip().removesuffix(".0")) if isinstance(raw, str) else _integer(raw, None)
     except _FAULTS:
         return None
     return count if count >= 0 else None

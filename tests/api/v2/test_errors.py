@@ -157,6 +157,16 @@ def test_the_facts_of_a_rejection() -> None:
     assert (error.limit, error.retry_at) == (10_000, datetime(2025, 7, 1, tzinfo=UTC))
 
 
+@pytest.mark.parametrize("limit", [5, 5.0, "5", " 5 ", "5.0"])
+@pytest.mark.parametrize("period", ["minute", "Minute", "MINUTE ", "minutes"])
+@pytest.mark.parametrize("end", [JULY, str(JULY), 1000 * JULY, float(JULY)])
+def test_the_facts_of_a_rejection_in_other_forms(limit: object, period: str, end: object) -> None:
+    """A limit that cannot be read costs a rejected request in each minute."""
+    error = explained(409, {"period": period, "period_end": end, "limit": limit})
+    assert isinstance(error, Throttled)
+    assert (error.period, error.period_end, error.limit) == ("minute", JULY, 5)
+
+
 def test_the_facts_of_a_range() -> None:
     """As the service sent them."""
     body = {"reason": RANGE, "start_at": 1800, "end_at": 2700.0, "first_interval": 900, "last_interval": 0}
