@@ -84,7 +84,7 @@ def with_count(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def systems_page(asked: Collection[int], seen: Seen, shape: decode.Shape, response: Response) -> SystemsPage:
-    """Decode a page of systems, without those that pages before it have listed.
+    """Decode a page of systems, each once, without those that pages before it have listed.
 
     Args:
         asked: the numbers of the systems that were asked for; none: any.
@@ -101,11 +101,15 @@ def systems_page(asked: Collection[int], seen: Seen, shape: decode.Shape, respon
     if other is not None:
         text = f"asked for system {', '.join(map(str, asked))}, answered for {other}"
         raise decode.decode_error(response, "$.systems", text)
-    again = [each for each in page.systems if each.system_id in seen]
+    new: dict[int, System] = {}
+    for each in page.systems:
+        if each.system_id not in seen:
+            new.setdefault(each.system_id, each)
+    again = len(page.systems) - len(new)
     if not again:
         return page
-    new = tuple(each for each in page.systems if each.system_id not in seen)
-    return evolve(page, systems=new, listed=None if page.listed is None else page.listed - len(again))
+    systems = tuple(new.values())
+    return evolve(page, systems=systems, listed=None if page.listed is None else page.listed - again)
 
 
 def filter_values(name: str, given: object) -> tuple[str, ...]:

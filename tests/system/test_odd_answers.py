@@ -651,6 +651,24 @@ async def test_a_cursor_that_never_changes_brings_each_system_once(following: ob
     assert [each.system_id async for each in client.systems()] == [7, 8]
 
 
+@both
+async def test_a_page_that_lists_a_system_twice_brings_it_once(version: str) -> None:
+    """As the first time; streamed too."""
+    listed = [{"system_id": 7, "city": "A"}, {"system_id": 8}, {"system_id": 7, "city": "B"}]
+    client = opened(version, {"systems": listed, "total": 2})
+    systems = await client.systems()
+    assert [(each.system_id, each.city) for each in systems] == [(7, "A"), (8, None)]
+    assert systems.complete
+    assert [each.system_id async for each in client.systems()] == [7, 8]
+
+
+async def test_a_page_that_lists_an_inverter_twice_brings_it_once() -> None:
+    """But for those without serial numbers, which nothing tells apart."""
+    listed = [{"serial_number": "1"}, {"serial_number": "2"}, {"serial_number": "1"}, {"id": 5}, {"id": 6}]
+    summary = await opened("v4", [{"micro_inverters": listed}]).inverters_summary_by_envoy_or_site(7)
+    assert [each.serial_number for each in summary.micro_inverters] == ["1", "2", None, None]
+
+
 @pytest.mark.parametrize("following", [[], {}, True, 1.5])
 async def test_a_cursor_that_is_none_does_not_end_the_list(following: object) -> None:
     """As if there were no more pages."""

@@ -5,7 +5,7 @@ Of chargers there are lists, schedules, and events and sessions in pages by offs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from enlighten_async.models.devices import (
     EvChargers,
     Inventory,
     InvertersSummary,
+    MicroInverter,
 )
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part
@@ -206,8 +207,7 @@ class InvertersPlan(PagedPlan[InvertersSummary, int, InvertersSummary, Inverters
         merged: dict[str | None, EnvoyInverters] = {}
         known = set[str | None]()
         for number, envoy in enumerate(envoy for page in pages for envoy in page.envoys):
-            new = tuple(each for each in envoy.micro_inverters if each.serial_number not in known)
-            known |= {each.serial_number for each in new if each.serial_number is not None}
+            new = tuple(self._new(envoy, known))
             key = envoy.micro_inverters[0].envoy_serial_number if envoy.micro_inverters else f"none {number}"
             before = merged.get(key)
             merged[key] = (
@@ -218,6 +218,14 @@ class InvertersPlan(PagedPlan[InvertersSummary, int, InvertersSummary, Inverters
         as_of = pages[0].as_of if pages else None
         complete = all(page.complete for page in pages) and not self._has_more(pages)
         return InvertersSummary(tuple(merged.values()), complete, as_of=as_of, receipt=receipt)
+
+    @staticmethod
+    def _new(envoy: EnvoyInverters, known: set[str | None]) -> Iterator[MicroInverter]:
+        """Yield a gateway's inverters that are not known, or have no serial number; they are known then."""
+        for each in envoy.micro_inverters:
+            if each.serial_number not in known:
+                known |= set() if each.serial_number is None else {each.serial_number}
+                yield each
 
     def _has_more(self, pages: Sequence[InvertersSummary]) -> bool:
         """Tell whether there is, or may be, a page after these, none of which repeats what others list."""
