@@ -552,11 +552,11 @@ def _split(
         return limits.pieces(wanted, zone, local=local), [], unasked
     known = cached.servable_within(window)
     # Intervals since a young answer that itself ended by now are not worth a request of their own.
-    late = Window(cached.asked_until(window), window.end)
-    wanted, unasked = _missing(limits, Window(window.start, late.start), known, now)
-    if late.seconds and not wanted:
-        unasked.append(Gap(late, Reason.NOT_REPORTED_YET))
-    elif late.seconds:
+    until = cached.asked_until(window)
+    wanted, unasked = _missing(limits, Window(window.start, until), known, now)
+    if until < window.end and not wanted:
+        unasked.append(Gap(Window(until, window.end), Reason.NOT_REPORTED_YET))
+    elif until < window.end:
         # A request is made anyway: asked up to now, it also tells how far the system has reported.
         wanted, unasked = _missing(limits, window, known, now)
     to_ask = []

@@ -57,7 +57,7 @@ class IntervalCache(Protocol):
     """
 
     async def spans(self, scope: bytes, series: SeriesKey[P]) -> tuple[CachedSpan, ...]:
-        """Return the cached spans of a series, in order of time.
+        """Return the cached spans of a series, in order of time; none of them overlap.
 
         Args:
             scope: digest of who asked.

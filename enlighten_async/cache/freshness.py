@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from functools import cached_property
+from operator import attrgetter
 
 from attrs import define, field, frozen
 
@@ -35,6 +36,9 @@ FOR_EVER, NEVER = float("inf"), float("-inf")
 
 _PASSING = frozenset({Reason.LEFT_OUT, Reason.NOT_REPORTED_YET})
 """The reasons for which there is nothing that a later answer may end at any time."""
+
+_START, _END, _FETCHED = attrgetter("window.start"), attrgetter("window.end"), attrgetter("fetched")
+"""Of a span."""
 
 
 def told_until(meta: Meta | None, fetched: float) -> float | None:
@@ -160,12 +164,18 @@ class CachedSpan:
         return min(self.window.end, told)
 
 
+def spans_within(window: Window, spans: Sequence[CachedSpan]) -> Sequence[CachedSpan]:
+    """Return the spans that have some of a window; `spans` are in order of time, and do not overlap."""
+    first = bisect_right(spans, window.start, key=_END)
+    return spans[first : bisect_left(spans, window.end, first, key=_START)]
+
+
 @define(frozen=True, slots=False)
 class SeriesIndex:
     """The cached spans of one series, and the rule of which of them one query may be served."""
 
     spans: tuple[CachedSpan, ...] = ()
-    """The cached spans, in order of time."""
+    """The cached spans, in order of time; they do not overlap."""
     grid: int = field(kw_only=True, default=1)
     """Seconds from one interval to the next."""
     now: float = field(kw_only=True, default=0.0)
@@ -214,7 +224,7 @@ class SeriesIndex:
     def servable_within(self, window: Window) -> list[Window]:
         """Return the ranges of a window that may be served, in order of time."""
         found: list[Window] = []
-        for piece in (window.clip(self.servable(span)) for span in self.spans):
+        for piece in (window.clip(self.servable(span)) for span in spans_within(window, self.spans)):
             if piece.seconds and found and found[-1].end == piece.start:
                 found[-1] = Window(found[-1].start, piece.end)
             elif piece.seconds:
@@ -228,9 +238,11 @@ class SeriesIndex:
         them; but only if that answer reached up to the moment of its fetch, as time after the end of an
         older range was never requested.
         """
-        served = (span for span in reversed(self.spans) if window.clip(self.servable(span)).seconds)
-        newest = next(served, None)
-        if newest is None or not self.max_age:
+        if not self.max_age:
+            return window.end
+        near = reversed(spans_within(window, self.spans))
+        newest = next((span for span in near if window.clip(self.servable(span)).seconds), None)
+        if newest is None:
             return window.end
         up_to_date = newest.window.end > newest.fetched - 2 * self.grid
         recent = up_to_date and self.is_fresh(newest.fetched)
@@ -240,12 +252,11 @@ class SeriesIndex:
         """Return the reason why the service has nothing for a window, if it is known to have nothing."""
         if not self.spans or self.max_age == 0 or self.exhaustive:
             return None
-        newest = max(reversed(self.spans), key=lambda span: span.fetched)
+        newest = max(reversed(self.spans), key=_FETCHED)
         if newest.empty_reason is Reason.NO_DEVICE and self.servable(newest).seconds:
             return Reason.NO_DEVICE
-        begins = (span.data_begins for span in self.spans if self.servable(span).seconds)
-        known = max((begin for begin in begins if begin is not None), default=NEVER)
-        return Reason.BEFORE_OPERATION if window.end <= known else None
+        later = (span for span in self.spans if (span.data_begins or NEVER) >= window.end)
+        return Reason.BEFORE_OPERATION if any(self.servable(span).seconds for span in later) else None
 
     def _reported_until(self, span: CachedSpan) -> float | None:
         """Return the time up to which the system had reported when a span was fetched.

@@ -18,7 +18,13 @@ from enlighten_async.cache import (
     recheck_at,
     valid_until,
 )
-from enlighten_async.cache.freshness import UNTOLD_HORIZON_S, final_until, tells_the_same, told_until
+from enlighten_async.cache.freshness import (
+    UNTOLD_HORIZON_S,
+    final_until,
+    spans_within,
+    tells_the_same,
+    told_until,
+)
 from enlighten_async.models import Meta, Reason
 from enlighten_async.windows import DAY
 from tests.cache.parts import GRID, MONDAY, NOW, hours
@@ -251,6 +257,29 @@ def test_asked_until(
 
 GONE = CachedSpan(hours(0, 4), LATER - HOUR, empty_reason=Reason.NO_DEVICE)
 FOUND = CachedSpan(hours(4, 8), LATER - 2 * HOUR, LATER - 2 * HOUR, data_begins=MONDAY)
+
+
+@pytest.mark.parametrize(
+    ("window", "found"),
+    [
+        ((-4, 0), ()),
+        ((-4, 0.25), (0,)),
+        ((0, 4), (0,)),
+        ((3.75, 8.25), (0, 8)),
+        ((4, 8), ()),  # between two
+        ((5, 7), ()),
+        ((8, 12), (8,)),
+        ((9, 20), (8, 12)),
+        ((16, 20), ()),
+        ((-4, 20), (0, 8, 12)),
+        ((9, 9), (8,)),  # an empty window has nothing of it: what is cut to it is empty
+    ],
+)
+def test_spans_within(window: tuple[float, float], found: tuple[float, ...]) -> None:
+    """The spans that have some of a window: others are not looked at, however many there are."""
+    spans = tuple(CachedSpan(hours(start, start + 4), LATER) for start in (0, 8, 12))
+    within = spans_within(hours(*window), spans)
+    assert [each.window.start for each in within] == [hours(start, start).start for start in found]
 
 
 @pytest.mark.parametrize(
