@@ -22,6 +22,7 @@ from anyio.lowlevel import RunVar
 from attrs import Factory, define
 
 from enlighten_async.cache.base import StoredCache
+from enlighten_async.cache.freshness import spans_within
 from enlighten_async.cache.tables import Steps, Tables
 from enlighten_async.errors import EnlightenError
 from enlighten_async.models.series import Series
@@ -279,7 +280,7 @@ class SqliteCache(StoredCache):
             InputError: as for `spans`.
         """
         spans = self._last.find((scope, series), None, self.file)
-        if spans is not None and not any(window.clip(span.window).seconds for span in spans.again()):
+        if spans is not None and not spans_within(window, spans.again()):
             return ()
         return await super().get(scope, series, window)
 
@@ -323,7 +324,7 @@ class SqliteCache(StoredCache):
         """
         known = None if asked is None else self._last.find(*asked, self.file)
         if asked is not None and known is not None:
-            return await self._again(*asked, known)
+            return await self._again(*asked, known) if known.size and not known.kept else known.again()
         look = Look(work, made, otherwise)
         if asked is not None:
             self._last.keep(*asked, look)
@@ -340,9 +341,7 @@ class SqliteCache(StoredCache):
         return look.hand_out()
 
     async def _again(self, about: Hashable, what: Hashable, look: Look[R, T]) -> T:
-        """Return what is made of a look that is asked for again, and keep it."""
-        if look.kept or not look.size:
-            return look.again()
+        """Return what is made of the blobs of a look that is asked for again, and keep it."""
 
         def work() -> tuple[T, int]:
             made = look.again()
@@ -381,7 +380,7 @@ class SqliteCache(StoredCache):
     async def _in_thread(self, work: Callable[[], None]) -> None:
         """Do blocking work in a thread; if the file cannot be used, log it."""
         # During an outage nobody waits for the file again: one attempt tells whether it is over.
-        timeout_s = 0.0 if self._faults else CACHE_LOCK_TIMEOUT_S
+        timeout_s = 0.0 if self._faults.lasts else CACHE_LOCK_TIMEOUT_S
         try:
             await retry_while_busy(work, self._clock, timeout_s)
         except DatabaseUnavailable as fault:

@@ -41,7 +41,7 @@ from enlighten_async.client.options import (
     plan_of,
     variables,
 )
-from enlighten_async.clock import Clock, SystemClock
+from enlighten_async.clock import Clock, SystemClock, run_shielded
 from enlighten_async.errors import InputError
 from enlighten_async.limiter import (
     MAX_IN_FLIGHT,
@@ -66,7 +66,6 @@ from enlighten_async.query import (
     quota_status,
 )
 from enlighten_async.retry import RetryPolicy
-from enlighten_async.state import run_shielded
 from enlighten_async.transport import ConnectionOptions, Secret, Transport, origin
 from enlighten_async.windows import as_datetime
 

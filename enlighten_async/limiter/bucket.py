@@ -13,7 +13,7 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field, frozen
 
 from enlighten_async.limiter.record import UNLIMITED, LearnedLimit, PlanLimits
 
@@ -395,6 +395,7 @@ class Rule:
         return self.bucket.freed_at(window, self.limit, self.rank, count)
 
 
+@define(eq=False)
 class Limits:
     """The limits in force for a key: from the plan, from the server's rejections, from the user's budget.
 
@@ -405,13 +406,12 @@ class Limits:
         learned: the limits the server named when it rejected a request, by period.
     """
 
-    def __init__(self, learned: Mapping[str, LearnedLimit] | None = None) -> None:
-        self.learned = dict(learned or {})
-        self._rules: tuple[Plan, dict[tuple[int, int], tuple[Rule, ...]]] | None = None
+    learned: dict[str, LearnedLimit] = Factory(dict)
+    _rules: tuple[Plan, dict[tuple[int, int], tuple[Rule, ...]]] | None = field(default=None, init=False)
 
     def with_learned(self, learned: Mapping[str, LearnedLimit]) -> Limits:
         """Return the limits with these learned ones; the rules are worked out anew only if they differ."""
-        other = Limits(learned)
+        other = Limits(dict(learned))
         if other.learned == self.learned:
             other._rules = self._rules
         return other

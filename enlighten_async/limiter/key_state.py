@@ -411,8 +411,8 @@ class KeyState:
         vars(other).update(vars(self))  # `copy` takes as long as all the rest
         other._charged = {period: dict(windows) for period, windows in self._charged.items()}
         other._blocks, other._unplaced = self._blocks.copy(), deque(self._unplaced)
-        other._limits, other._reservations = self._limits.with_learned(self._limits.learned), Reservations()
-        other._reservations.spans = dict(self._reservations.spans)
+        other._limits = self._limits.with_learned(self._limits.learned)
+        other._reservations = Reservations(dict(self._reservations.spans))
         other._pending, other._seen = dict(self._pending), dict(self._seen)
         other.senders = dict(self.senders)
         other._own, other._settled = dict(self._own), dict(self._settled)

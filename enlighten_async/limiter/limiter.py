@@ -668,12 +668,10 @@ class RateLimiter:
             accepted=settlement.accepted and response is not None and response.status < 500
         )
 
-        def settle(state: KeyState) -> UsageWarning | None:
-            state.settle(grant.ticket, settlement)
-            grant.failing = state.outage is not CALM
-            return state.usage_warning(self._plan, now)
-
-        warning = self._store.update(settle)
+        self._store.update(lambda state: state.settle(grant.ticket, settlement))
+        grant.failing, warning = self._store.read(
+            lambda state: (state.outage is not CALM, state.usage_warning(self._plan, now))
+        )
         if warning is not None and self._store.update(lambda state: state.record_warning(warning)):
             self._log.usage(warning, self.now())
         self._queue.wakes += 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, Literal, TypeAlias
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import Attribute, Factory, define, evolve, field, frozen
 
 from enlighten_async.errors import InputError
 
@@ -136,6 +136,7 @@ Plan.MEGAWATT = Plan(name="Megawatt")
 Plan.PARTNER = Plan(name="Partner")
 
 
+@define
 class Reservations:
     """Reservations: a waiting class holds the next token against lower ones, across limiters and processes.
 
@@ -143,9 +144,8 @@ class Reservations:
     next token, and with a limit of 1 there is nothing to hold back.
     """
 
-    def __init__(self) -> None:
-        self.spans: dict[int, tuple[float, float]] = {}
-        """From when until when (monotonic) a class has the first claim, by its rank."""
+    spans: dict[int, tuple[float, float]] = Factory(dict)
+    """From when until when (monotonic) a class has the first claim, by its rank."""
 
     def reserve(self, rank: int, at: float | None, now: float) -> None:
         """Reserve the token that comes free at `at` (monotonic; `None`: with the next settlement)."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
+from attrs import define, field
 
 from enlighten_async.errors import InputError
 from enlighten_async.limiter.outage import SLOW_START
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from enlighten_async.limiter.decision import Wait
 
 
+@define(eq=False, repr=False)
 class Waiter:
     """A place in the queue; kept when a request has to go through the limiter again.
 
@@ -33,32 +35,17 @@ class Waiter:
         wants_place: whether it waits for a place in flight of its own limiter.
     """
 
-    __slots__ = (
-        "_event",
-        "_woken",
-        "deadline",
-        "number",
-        "path",
-        "priority",
-        "queued",
-        "refusal",
-        "tenant",
-        "turn",
-        "wants_place",
-    )
-
-    def __init__(self, priority: int, number: int, tenant: bytes = b"") -> None:
-        self.priority = priority
-        self.number = number
-        self.tenant = tenant
-        self.turn: int | None = None
-        self.queued = False
-        self.path = ""
-        self.deadline = math.inf
-        self.refusal: EnlightenError | None = None
-        self.wants_place = False
-        self._event: anyio.Event | None = None
-        self._woken = False
+    priority: int
+    number: int
+    tenant: bytes = b""
+    turn: int | None = field(default=None, init=False)
+    queued: bool = field(default=False, init=False)
+    path: str = field(default="", init=False)
+    deadline: float = field(default=math.inf, init=False)
+    refusal: EnlightenError | None = field(default=None, init=False)
+    wants_place: bool = field(default=False, init=False)
+    _event: anyio.Event | None = field(default=None, init=False)
+    _woken: bool = field(default=False, init=False)
 
     def __repr__(self) -> str:
         return f"<Waiter priority={self.priority} number={self.number}{' queued' * self.queued}>"

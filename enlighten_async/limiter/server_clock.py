@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, field, frozen
 
 if TYPE_CHECKING:
     from enlighten_async.limiter.record import ClockReading
@@ -43,6 +43,7 @@ class ServerClock:
         resets: how often a response contradicted what was known, and was believed.
         doubtful: whether one response alone has told it, far off the local wall clock: either may be wrong.
         rival: what the last response told instead, far off the local wall clock, and is not believed yet.
+        known: whether both ends are known.
     """
 
     least: float = -math.inf
@@ -52,15 +53,11 @@ class ServerClock:
     resets: int = 0
     doubtful: bool = False
     rival: ServerClock | None = None
+    known: bool = field(init=False, default=Factory(lambda self: self.most < math.inf, takes_self=True))
 
     def doubts(self, before: float) -> bool:
         """Tell whether the time is not known, is told by one response alone, or was told before a moment."""
         return not self.known or self.guessed or self.doubtful or self.at < before
-
-    @property
-    def known(self) -> bool:
-        """Whether both ends are known."""
-        return self.most < math.inf
 
     def earliest(self, monotonic: float) -> float:
         """Return the earliest the server's time can be at this monotonic time (epoch seconds)."""

@@ -13,6 +13,7 @@ from anyio.lowlevel import RunVar
 from attrs import define, frozen
 
 from enlighten_async import state
+from enlighten_async.clock import run_shielded
 from enlighten_async.errors import EnlightenError, UsageError
 from enlighten_async.limiter.decision import Wait
 from enlighten_async.limiter.key_state import LATE_COUNT_S, KeyState
@@ -90,21 +91,19 @@ class SharedKeyState:
 
     Args:
         life: see `KeyState`.
+
+    Attributes:
+        updates: those that are noted and not committed, in order.
     """
 
     def __init__(self, life: float) -> None:
         self._lock = Lock()
         self._committed = self._current = KeyState(life)
-        self._updates: list[Update] = []
+        self.updates: list[Update] = []
         self._home: Hashable = None  # of the backend written last: another may have taken its place
 
     def __repr__(self) -> str:
-        return f"<SharedKeyState {self._current!r} updates={len(self._updates)}>"
-
-    @property
-    def pending(self) -> bool:
-        """Whether updates are noted that are not committed."""
-        return bool(self._updates)
+        return f"<SharedKeyState {self._current!r} updates={len(self.updates)}>"
 
     @property
     def life(self) -> float:
@@ -161,7 +160,7 @@ class SharedKeyState:
         """
         record = _decoded(text)
         with self._lock:
-            draft, updates = self._committed.fork(), tuple(self._updates)
+            draft, updates = self._committed.fork(), tuple(self.updates)
             asked = [each for each in asked if not (each.withdrawn or each.decided)]
         now = max([now, *(pending.now for pending in asked)])
         if self._home not in {None, moment.home}:
@@ -184,8 +183,8 @@ class SharedKeyState:
         with self._lock:
             self._home = draft.home
             self._committed = self._current = draft.state
-            del self._updates[: draft.updates]
-            for update in self._updates:
+            del self.updates[: draft.updates]
+            for update in self.updates:
                 update(self._changeable())
         for pending, wait in draft.waits.items():
             pending.wait, pending.decided = wait, True
@@ -197,9 +196,9 @@ class SharedKeyState:
         return self._current
 
     def _note(self, update: Update) -> None:
-        self._updates.append(update)
-        if len(self._updates) > MAX_UPDATES:
-            del self._updates[: MAX_UPDATES // 2]
+        self.updates.append(update)
+        if len(self.updates) > MAX_UPDATES:
+            del self.updates[: MAX_UPDATES // 2]
 
 
 def _decoded(text: str | None) -> Record | None:
@@ -306,12 +305,12 @@ class SharedQuotaStore:
                 this package: nothing is ever written there.
             StateUnavailable: with `refresh`, that a backend of several machines cannot be reached.
         """
-        if not refresh and not self._state.pending:
+        if not refresh and not self._state.updates:
             return
         with anyio.CancelScope(shield=True):
             try:
                 if self._turn().locked():
-                    await state.run_shielded(partial(self._write_noted, refresh=refresh))
+                    await run_shielded(partial(self._write_noted, refresh=refresh))
                 else:
                     await self._write_noted(refresh=refresh)
             except state.DatabaseUnavailable as error:
@@ -333,7 +332,7 @@ class SharedQuotaStore:
             DatabaseUnavailable: that is not possible.
         """
         async with self._turn():
-            if not refresh and not self._state.pending:
+            if not refresh and not self._state.updates:
                 return
             asked = [each for each in self._asked if not each.asked.rank]
             try:
@@ -378,7 +377,7 @@ class SharedQuotaStore:
         Raises:
             DatabaseUnavailable: that is not possible.
         """
-        timeout_s = 0.0 if self._faults else timeout_s  # waited for once, not by each request
+        timeout_s = 0.0 if self._faults.lasts else timeout_s  # waited for once, not by each request
         update = _Update(self._state, asked, self._clock)
         await self.backend.update(self._name, update, timeout_s=timeout_s, keeps_answers=keeps_answers)
         self._faults.end(for_now=getattr(self.backend, "is_full", False))
@@ -424,6 +423,7 @@ class SharedQuotaStore:
         )
 
 
+@define
 class _Update:
     """One update of a key's record: what was noted and what is asked, on top of what others have written.
 
@@ -433,11 +433,10 @@ class _Update:
         clock: the source of time.
     """
 
-    def __init__(self, known: SharedKeyState, asked: Sequence[PendingTake], clock: Clock) -> None:
-        self._known = known
-        self._asked = asked
-        self._clock = clock
-        self._draft: Draft | None = None
+    _known: SharedKeyState
+    _asked: Sequence[PendingTake]
+    _clock: Clock
+    _draft: Draft | None = None
 
     def apply(self, text: str | None, moment: state.Moment) -> str | None:
         """Return the new record; `None`: there is nothing new."""

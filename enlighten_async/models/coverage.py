@@ -200,11 +200,11 @@ def explained(window: Window, grid: int, started: float | None, until: float | N
     first = window.start if started is None else min(max(floor(started, grid), window.start), window.end)
     last = window.end if until is None else min(max(floor(until, grid), first), window.end)
     pieces = (
-        Gap(Window(window.start, first), Reason.BEFORE_OPERATION),
-        Gap(Window(first, last), Reason.NO_ROW),
-        Gap(Window(last, window.end), Reason.NOT_REPORTED_YET),
+        (window.start, first, Reason.BEFORE_OPERATION),
+        (first, last, Reason.NO_ROW),
+        (last, window.end, Reason.NOT_REPORTED_YET),
     )
-    return [piece for piece in pieces if piece.window.seconds]
+    return [Gap(Window(start, end), reason) for start, end, reason in pieces if start < end]
 
 
 def join(gaps: Iterable[Gap]) -> tuple[Gap, ...]:

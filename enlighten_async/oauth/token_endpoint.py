@@ -17,10 +17,9 @@ import anyio
 from attrs import define, evolve, field, frozen
 
 from enlighten_async import errors
-from enlighten_async.clock import Clock
+from enlighten_async.clock import Clock, run_shielded
 from enlighten_async.oauth.token_store import Tokens
 from enlighten_async.retry import RetryPolicy, is_outage
-from enlighten_async.state import run_shielded
 from enlighten_async.transport import (
     Credentials,
     Exchange,

@@ -292,7 +292,8 @@ class Fetcher:
         """Return the cached beginning of what a request wants, as far as it may be served."""
         scope = self.options.scope
         if request.series is not None and request.wanted is not None:
-            return self._servable(await cache.get(scope, request.series, request.wanted), request.wanted)
+            cached = await cache.get(scope, request.series, request.wanted)
+            return self._servable(cached, request.wanted) if cached else None
         key = request.reply_key
         response = None if key is None else await cache.reply(scope, key)
         if key is None or response is None or not self._may_serve(key, response):

@@ -12,9 +12,9 @@ from typing import Any
 import anyio
 from attrs import Factory, define, field
 
+from enlighten_async.clock import in_trio, run_shielded
 from enlighten_async.errors import EnlightenError, UsageError
 from enlighten_async.models.intervals import SeriesResult
-from enlighten_async.state import in_trio, run_shielded
 from enlighten_async.transport import CLOSED
 from enlighten_async.windows import Window
 

@@ -240,12 +240,12 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
 
     def partial(self) -> T_co | None:
         """Return the parts that have arrived, merged; `None` if none have, or a stream handed them out."""
-        return self._answer if self._over else self._merged()
+        if self._over or self._runner is None:
+            return self._answer
+        return self._merged(self._runner, self._runner.parts())
 
-    def _merged(self) -> T_co | None:
-        runner = self._runner
-        parts = runner.parts() if runner else []
-        if runner is None or (runner.segments and not parts):
+    def _merged(self, runner: Runner, parts: Sequence[Any]) -> T_co | None:
+        if runner.segments and not parts:
             return None
         return self._plan.merge(parts, runner.gaps(), self.receipt, runner.layout.window)
 
@@ -532,18 +532,18 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         """Keep the answer or the error, and nothing else; a stream has handed out its answer."""
         runner, answer = self._runner, None
         if runner and not self._streamed:
-            several = len(runner.parts()) > 1
-            answer = await self._merged_in_steps(runner) if several else self._merged()
+            parts = runner.parts()
+            several = len(parts) > 1
+            answer = await self._merged_in_steps(runner, parts) if several else self._merged(runner, parts)
         self._answer, self._over = answer, True
         for segment in runner.segments if runner else ():
             segment.parts = []
         if self._failures:
             self._error = first_cause(self._failures, self._answer, self.receipt)
 
-    async def _merged_in_steps(self, runner: Runner) -> T_co:
+    async def _merged_in_steps(self, runner: Runner, parts: Sequence[Any]) -> T_co:
         """Return all parts, merged; other tasks go on between two steps."""
-        layout, gaps = runner.layout, runner.gaps()
-        steps = self._plan.merge_in_steps(runner.parts(), gaps, self.receipt, layout.window)
+        steps = self._plan.merge_in_steps(parts, runner.gaps(), self.receipt, runner.layout.window)
         while True:
             async with self._session.turn:
                 pass

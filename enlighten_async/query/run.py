@@ -12,12 +12,12 @@ from weakref import finalize
 import anyio
 
 from enlighten_async.cache import IntervalCache
+from enlighten_async.clock import run_shielded
 from enlighten_async.errors import UsageError
 from enlighten_async.limiter import Waiter
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.fetch import Fetcher, SegmentState
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
-from enlighten_async.state import run_shielded
 from enlighten_async.windows import Window
 
 Fetch: TypeAlias = Callable[[SegmentState], Awaitable[None]]
@@ -51,9 +51,8 @@ class Runner:
         self.plan = plan
         self.layout = layout
         self.fetcher = fetcher
-        self.segments = [self._state(each) for each in layout.ordered]
-        if self.segments and place is not None:
-            self.segments[-1].waiter = place
+        self.segments = [self._state(each) for each in layout.ordered[:-1]]
+        self.segments += [self._state(newest, place) for newest in layout.ordered[-1:]]
         self._crash: BaseException | None = None
         self._untold: finalize[..., Runner] | None = None
         self._probed = False
@@ -62,13 +61,13 @@ class Runner:
         self._under_way: dict[SegmentState, anyio.CancelScope] = {}
         self._wanted: SegmentState | None = None
         self._starting: deque[SegmentState] = deque()
-        self._change = anyio.Event()
+        self._change: anyio.Event | None = None  # made when somebody waits for it
         self._handed_out = 0
 
-    def _state(self, segment: Segment) -> SegmentState:
+    def _state(self, segment: Segment, place: Waiter | None = None) -> SegmentState:
         """Return the state of a segment; its generator says what it asks for first."""
         options = self.fetcher.options
-        waiter = self.fetcher.session.limiter.waiter(options.rank, options.scope)
+        waiter = place or self.fetcher.session.limiter.waiter(options.rank, options.scope)
         first = next(segment.requests, None)
         return SegmentState(segment.requests, first, waiter, self.layout.learn, segment.cached)
 
@@ -213,7 +212,7 @@ class Runner:
                 if segment.request is not None and segment not in self._under_way:
                     self._start(segment)
             while wanted in self._under_way and self._crash is None:
-                await self._change.wait()
+                await self._next_change()
         finally:
             self.fetcher.pause()
         self._raise_crash()
@@ -260,8 +259,9 @@ class Runner:
             del self._under_way[segment]
             if segment is self._wanted:
                 self.fetcher.pause()
-            self._change.set()
-            self._change = anyio.Event()
+            if self._change is not None:
+                self._change.set()
+                self._change = None
 
     async def stop(self) -> None:
         """Cancel what is under way for a stream, and wait until it has ended."""
@@ -272,7 +272,12 @@ class Runner:
 
     async def _stopped(self) -> None:
         while self._under_way:
-            await self._change.wait()
+            await self._next_change()
+
+    async def _next_change(self) -> None:
+        """Wait until a task of a stream has ended."""
+        self._change = self._change or anyio.Event()
+        await self._change.wait()
 
     def parts(self) -> list[Part]:
         """Return the parts so far, oldest first."""

@@ -34,9 +34,7 @@ from enlighten_async.state.threads import (
     disk_threads,
     in_body_thread,
     in_thread,
-    in_trio,
     poll_until,
-    run_shielded,
 )
 
 __all__ = [
@@ -67,7 +65,6 @@ __all__ = [
     "disk_threads",
     "in_body_thread",
     "in_thread",
-    "in_trio",
     "is_database",
     "is_file_error",
     "is_postgres",
@@ -76,7 +73,6 @@ __all__ = [
     "own_file",
     "poll_until",
     "retry_while_busy",
-    "run_shielded",
     "salt",
     "server_backend",
     "state_file",

@@ -180,7 +180,7 @@ class MemoryCopy:
 
 
 class FaultLog:
-    """Outage of the state for one of its uses: true while it lasts, one warning at each end.
+    """Outage of the state for one of its uses, with one warning at each end.
 
     Where the disk is full, a use that fails while another does is told as information, and so is its end.
 
@@ -189,6 +189,9 @@ class FaultLog:
         meanwhile: the consequence of an outage for this use.
         after: the state of things when it can be used again.
         told: the outages of the same state that were told and whose end was not; `None`: there are no others.
+
+    Attributes:
+        lasts: whether it lasts.
     """
 
     def __init__(self, name: str, *, meanwhile: str, after: str, told: set[FaultLog] | None = None) -> None:
@@ -196,15 +199,12 @@ class FaultLog:
         self._meanwhile = meanwhile
         self._after = after
         self._told = set() if told is None else told
-        self._on = False
+        self.lasts = False
         self._level = logging.WARNING
-
-    def __bool__(self) -> bool:
-        return self._on
 
     def begin(self, why: Exception) -> None:
         """Record that it cannot be used."""
-        self._on = True
+        self.lasts = True
         if self not in self._told:
             level = logging.INFO if self._told and isinstance(why, DiskFault) else logging.WARNING
             self._told.add(self)
@@ -217,7 +217,7 @@ class FaultLog:
         Args:
             for_now: whether another fault of it may be near: its end is not told yet, nor is that fault.
         """
-        self._on = False
+        self.lasts = False
         if self in self._told and not for_now:
             self._told.discard(self)
             logger.log(self._level, "%s can be used again: %s", self._name, self._after)

@@ -15,11 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from enlighten_async.clock import in_trio, run_shielded
 from enlighten_async.errors import MASK, InputError
 from enlighten_async.state.backend import Moment
 from enlighten_async.state.inspect import DatabaseUnavailable
 from enlighten_async.state.migrations import DatabaseCorrupt
-from enlighten_async.state.threads import in_trio, run_shielded
 
 if TYPE_CHECKING:
     import asyncpg

@@ -1,24 +1,23 @@
-"""Threads for disk work, the one way to wait for a lock, and work that no cancel cuts off."""
+"""Threads for disk work, and the one way to wait for a lock."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 from weakref import finalize
 
 import anyio
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
-if TYPE_CHECKING:
-    from enlighten_async.clock import Clock
+from enlighten_async.clock import Clock, in_trio, run_shielded
 
 T = TypeVar("T")
 
@@ -97,27 +96,14 @@ class DiskThreads:
 
     Attributes:
         works: how much work is under way in each thread, or waits for it.
+        threads: the threads on asyncio.
+        limiter: the number of them on trio.
     """
 
     def __init__(self) -> None:
         self.works = [0] * MAX_DISK_THREADS
-        self._threads = [DiskThread() for _ in self.works]
-        self._limiter = CapacityLimiter(MAX_DISK_THREADS)
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do blocking work in a thread, to its end: see `in_thread`."""
-        # The first one that is free: turns of two threads take a tenth more CPU than one that is in use.
-        number = min(range(MAX_DISK_THREADS), key=self.works.__getitem__)
-        self.works[number] += 1
-        try:
-            with anyio.CancelScope(shield=True):
-                if in_trio():
-                    result = await anyio.to_thread.run_sync(work, limiter=self._limiter)
-                else:
-                    result = await _found(self._threads[number].perform(work))
-        finally:
-            self.works[number] -= 1
-        return result
+        self.threads = [DiskThread() for _ in self.works]
+        self.limiter = CapacityLimiter(MAX_DISK_THREADS)
 
 
 async def _found(outcome: Outcome[T]) -> T:
@@ -145,7 +131,19 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     So the next work of the caller, such as what is written at its end, never meets this one half done.
     """
-    return await disk_threads().run(work)
+    disk = disk_threads()
+    # The first one that is free: turns of two threads take a tenth more CPU than one that is in use.
+    number = min(range(MAX_DISK_THREADS), key=disk.works.__getitem__)
+    disk.works[number] += 1
+    try:
+        with anyio.CancelScope(shield=True):
+            if in_trio():
+                result = await anyio.to_thread.run_sync(work, limiter=disk.limiter)
+            else:
+                result = await _found(disk.threads[number].perform(work))
+    finally:
+        disk.works[number] -= 1
+    return result
 
 
 async def in_body_thread(work: Callable[[], T]) -> T:
@@ -211,40 +209,3 @@ async def poll_until(
         # Jitter: processes that found the lock taken at the same moment must not come back together.
         await clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
         pause = min(MAX_POLL_INTERVAL_S, pause * POLL_INTERVAL_GROWTH)
-
-
-def in_trio() -> bool:
-    """Tell whether the running event loop is trio's, not asyncio's; nothing is imported for it."""
-    trio = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_task())
-
-
-async def run_shielded(work: Callable[[], Coroutine[object, None, T]]) -> T:
-    """Run some work to its end and return its result, even if the caller is cancelled meanwhile.
-
-    A native cancel (`asyncio.Task.cancel`) that comes meanwhile is raised after the end; a cancelled scope
-    is noticed at the caller's next checkpoint. The work must end by itself: it needs a deadline.
-
-    Raises:
-        asyncio.CancelledError: the task was cancelled natively.
-        Exception: the error of the work.
-    """
-    with anyio.CancelScope(shield=True):
-        if in_trio():
-            return await work()  # trio cancels by scopes only
-        # A native cancel reaches through the shield, but only into the task it is meant for.
-        task = asyncio.create_task(work())
-        cancel: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError as error:
-                cancel = cancel or error
-    try:
-        if cancel is None:
-            return task.result()
-        if not task.cancelled():
-            task.exception()  # or asyncio would log that nobody looked at it
-        raise cancel
-    finally:
-        del task, cancel  # their tracebacks hold this frame

@@ -14,7 +14,8 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import current_default_thread_limiter
 
-from enlighten_async.state import body_thread, disk_threads, in_trio
+from enlighten_async.clock import in_trio
+from enlighten_async.state import body_thread, disk_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,9 +18,9 @@ import httpcore2
 import httpx
 from attrs import frozen
 
-from enlighten_async.clock import Clock
+from enlighten_async.clock import Clock, run_shielded
 from enlighten_async.errors import InputError
-from enlighten_async.state.threads import in_thread, run_shielded
+from enlighten_async.state.threads import in_thread
 from enlighten_async.transport.credentials import Secret
 from enlighten_async.transport.exchange import Exchange, Phase, RawResponse
 from enlighten_async.transport.origin import Origin, Verify, is_loopback
@@ -260,6 +260,7 @@ class Pool:
         self, origin: Origin, *, clock: Clock, max_connections: int, proxy: Proxy | None, verify: Verify
     ) -> None:
         self._origin = origin
+        self._place = origin.scheme.encode(), origin.host.encode(), origin.port  # as httpcore has it
         self._clock = clock
         self._max_connections = max_connections
         self._proxy = proxy
@@ -285,10 +286,10 @@ class Pool:
         target, headers, body = exchange.credentials.add_to(
             request.url.raw_path, request.headers.raw, request.content
         )
-        origin = self._origin
+        scheme, host, port = self._place
         return httpcore2.Request(
             request.method,
-            httpcore2.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target),
+            httpcore2.URL(scheme=scheme, host=host, port=port, target=target),
             headers=headers,
             content=body,
             extensions={"trace": partial(self._follow, exchange)},

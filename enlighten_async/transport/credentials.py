@@ -58,6 +58,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         known = {secret for secret in secrets if len(secret) >= MIN_TEXT_CHARS}
         self.patterns = tuple(map(_SecretPattern, known))
+        self._in_bodies = [pattern for pattern in self.patterns if pattern.chars >= MIN_BODY_CHARS]
         with _live_lock:
             _live_redactors.add(self)
 
@@ -70,8 +71,7 @@ class Redactor:
 
     def body(self, body: bytes) -> bytes:
         """Return the bytes with the secrets masked that have at least `MIN_BODY_CHARS` characters."""
-        patterns = [pattern for pattern in self.patterns if pattern.chars >= MIN_BODY_CHARS]
-        found = [pattern.in_body.finditer(body) for pattern in patterns if pattern.run_bytes in body]
+        found = [pattern.in_body.finditer(body) for pattern in self._in_bodies if pattern.run_bytes in body]
         return _replaced(body, found, MASK.encode()) if found else body
 
 

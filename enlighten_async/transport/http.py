@@ -369,6 +369,7 @@ def service_of(transport: httpx.AsyncBaseTransport | None) -> object | None:
 
 CLOSED = "the client is closed: open a new one"
 
+_NO_STREAM = httpx.ByteStream(b"")
 _NO_TIMEOUT: dict[str, None] = {"connect": None, "read": None, "write": None, "pool": None}
 
 
@@ -445,9 +446,8 @@ class Transport:
         try:
             with self._clock.move_on_after(self._timeout):
                 mocked = await self._client.send(request)
-                if exchange.place is not None:
-                    # Response and stream of httpx hold each other, and the body until the next collection.
-                    mocked.stream = httpx.ByteStream(b"")
+                # Response and stream of httpx hold each other, and the body, until the next collection.
+                mocked.stream = _NO_STREAM
                 if exchange.response is None:
                     # A mock such as respx took the place of our transport.
                     head = Head.parse(mocked.headers.raw)

@@ -161,17 +161,11 @@ async def test_who_waits_behind_another_tenant_is_not_refused_for_its_queue() ->
         tasks.cancel_scope.cancel()
 
 
-class WatchedWaiter(Waiter):
-    """A place of which it can be seen whether anybody keeps it."""
-
-    __slots__ = ("__weakref__",)
-
-
 def test_waiters_that_give_up_behind_another_tenant_are_forgotten() -> None:
     """Thousands come and go while the head waits: the queue does not keep them."""
     queue = WaitQueue()
     queue.join(Waiter(0, 0, b"a"))
-    left = [WatchedWaiter(0, number, b"b") for number in range(1, 2000)]
+    left = [Waiter(0, number, b"b") for number in range(1, 2000)]
     for waiter in left:
         queue.join(waiter)
         queue.leave(waiter)

@@ -43,16 +43,16 @@ def test_an_update_is_in_effect_at_once_and_committed_once() -> None:
     """Also what is noted while the commit is under way."""
     state = SharedKeyState(35.0)
     record = written(state, None, PendingTake(Take(1, PLAN), NOW))
-    assert (len(record.pending), state.pending) == (1, False)
+    assert (len(record.pending), bool(state.updates)) == (1, False)
     state.update(landed(1))
-    assert (month_left(state), state.pending) == (99, True)
+    assert (month_left(state), bool(state.updates)) == (99, True)
     record = written(state, record, PendingTake(Take(2, PLAN), NOW))
     draft = drafted(state, record)
     state.update(landed(2))  # noted meanwhile
     state.commit(draft)
-    assert (month_left(state), state.pending) == (98, True)
+    assert (month_left(state), bool(state.updates)) == (98, True)
     record = written(state, record)
-    assert (record.pending, record.charged["month"], state.pending) == ((), {24305: 2}, False)
+    assert (record.pending, record.charged["month"], bool(state.updates)) == ((), {24305: 2}, False)
 
 
 def test_updates_are_applied_to_what_others_have_written() -> None:

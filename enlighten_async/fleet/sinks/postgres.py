@@ -9,12 +9,12 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from enlighten_async.clock import SystemClock
+from enlighten_async.clock import SystemClock, in_trio
 from enlighten_async.errors import InputError
 from enlighten_async.export.columns import TypeName, values_of
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks.base import KEY, SeriesChanges, StaleFence, by_series
-from enlighten_async.state import DatabaseUnavailable, PostgresBackend, in_trio
+from enlighten_async.state import DatabaseUnavailable, PostgresBackend
 from enlighten_async.transport import Secret
 
 if TYPE_CHECKING:
