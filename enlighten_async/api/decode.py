@@ -41,6 +41,9 @@ UNREAD_FIGURES = "figures that cannot be read are null"
 _OBJECT_BYTES, _VALUE_BYTES = 3, 2
 """Bytes of a body that an object takes at least (`{},`), and a value (`1,`)."""
 
+_SHORT_BYTES = min(_OBJECT_BYTES * MAX_BODY_OBJECTS, _VALUE_BYTES * MAX_ANY_VALUES)
+"""Bytes of a body, at the most, that has not too many of either, whatever it holds."""
+
 _LENIENT_BYTES = 2 << 20
 """Bytes of the largest body that is read where it is no JSON in UTF-8."""
 
@@ -374,7 +377,8 @@ def field_of(response: Response, name: str) -> object:
 def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
     """Parse a body; raise `DecodeError` with the path to the first error in it."""
     body = response.body.removeprefix(BYTE_ORDER_MARK)
-    if _has_too_many(body, MAX_ANY_VALUES if decoder is _ANY_JSON else MAX_BODY_VALUES):
+    values = MAX_ANY_VALUES if decoder is _ANY_JSON else MAX_BODY_VALUES
+    if len(body) > _SHORT_BYTES and _has_too_many(body, values):
         beginning = evolve(response, body=response.body[:_KEPT_BODY_BYTES])
         raise decode_error(beginning, "$", "it has more objects or values than any answer")
     try:
@@ -391,11 +395,8 @@ def parse_json(decoder: msgspec.json.Decoder[T], response: Response) -> T:
 
 
 def _has_too_many(body: bytes, values: int) -> bool:
-    """Tell whether a body has too many objects or values; one too short for that is not looked through."""
-    objects = MAX_BODY_OBJECTS
-    return (len(body) > _OBJECT_BYTES * objects and body.count(b"{") > objects) or (
-        len(body) > _VALUE_BYTES * values and body.count(b",") > values
-    )
+    """Tell whether a body has too many objects or values; it is looked through."""
+    return body.count(b"{") > MAX_BODY_OBJECTS or body.count(b",") > values
 
 
 def _any_json(body: bytes) -> object:
