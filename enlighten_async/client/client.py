@@ -320,6 +320,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
             raise InputError(f"endpoint must be a series, one of {', '.join(names)}, not {endpoint!r:.60}")
         if cache is None:
             raise InputError(NOTHING_CACHED)
+        if isinstance(system_ids, int | str | bytes):
+            raise InputError(f"system_ids must be several numbers, such as [1765], not {system_ids!r:.60}")
         self._session.transport.check_usable()
         asked = None if system_ids is None else [parse_system_id(each) for each in system_ids]
         with without_waiting():

@@ -368,6 +368,9 @@ async def test_up_to_when_systems_are_held(tmp_path: Path, kept: str, version: s
         for endpoint, ids in (("summary", None), ("", None), (5, None), ("stats", ["x"]), ("stats", [0])):
             with pytest.raises(InputError, match="series, one of|system_id must be"):
                 await client.held(endpoint, ids)  # type: ignore[arg-type]
+        for one in (demo, f"{demo}", b"1765"):  # a text would be a system for each digit
+            with pytest.raises(InputError, match="system_ids must be several numbers"):
+                await client.held("stats", one)  # type: ignore[arg-type]
     async with make() as client:
         with pytest.raises(InputError, match="nothing is cached: give the client state="):
             await client.held("rgm_stats")
