@@ -127,7 +127,8 @@ class KeyState:
         self._elsewhere = 0, 0  # a month, and how many of its charged requests only the user has told of
         self._warned = 0, 0.0  # the month of the last usage warning, and its share
         self._pending: dict[int, PendingRequest] = {}  # in flight, by number, of all processes
-        self._newest = 0
+        self.newest = 0
+        """The highest number given to a request so far: a record with a lower one has lost some."""
         # Requests up to this number prove nothing about the limit; None: no doubt.
         self._doubt: int | None = None
         # Sent, never answered, and no response has told the time yet: their windows are not known.
@@ -176,7 +177,7 @@ class KeyState:
 
     def admit(self, ticket: int, now: float, request: PendingRequest | None = None, most: int = 0) -> None:
         """Put a request of this process, known or new, in flight, whatever the counts say."""
-        self._newest = number = self._newest + 1
+        self.newest = number = self.newest + 1
         if request is not None:
             request = replace(request, number=number)
         elif self.clock.known:
@@ -189,7 +190,7 @@ class KeyState:
     def _note_admitted(self, asked: Take, now: float) -> None:
         """Note what a request that is about to be admitted means for later ones."""
         if self.outage is not CALM:
-            self.outage = self.outage.sent(asked.path, self._newest + 1, now + self._ahead)
+            self.outage = self.outage.sent(asked.path, self.newest + 1, now + self._ahead)
         self._reservations.release(asked.rank)
         pace = self.pace(asked.plan, now) if asked.pace and asked.rank else None
         if pace is not None:
@@ -222,7 +223,7 @@ class KeyState:
 
     def record_rejection(self, ticket: int, error: Throttled, plan: Plan, now: float) -> None:
         """Learn from the server's rejection of a request, settled before, that a limit is reached."""
-        number, period = self._settled.get(ticket, self._newest), error.period or MINUTE.name
+        number, period = self._settled.get(ticket, self.newest), error.period or MINUTE.name
         # The rest of a burst is rejected for the same cause: only its first says something new.
         news, again = self._doubt is None or number > self._doubt, self._doubt is not None
         latest = self.clock.latest(now) if self.clock.known else 0.0
@@ -230,7 +231,7 @@ class KeyState:
         if news and period == MINUTE.name and not lowered and self.guard < MAX_GUARD_S:
             self.guard *= 2
             self._guard_until = latest + WIDE_GUARD_S
-        self._doubt = self._newest
+        self._doubt = self.newest
         if self.clock.known:
             self._blocks.add(error, plan, self._earliest(now), latest, news=news, again=again)
 
@@ -427,7 +428,7 @@ class KeyState:
         if month is not None and month.believed:  # earlier versions wrote down no more of the plan
             heard.setdefault(MONTH.name, (None, month.believed))
         self._blocks = Blocks(dict(record.blocked), heard, record.unnamed, record.probe_at, record.named)
-        self._newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
+        self.newest, self._doubt, self._warned = record.newest, record.doubt, record.warned
         self._elsewhere, self._unknown = record.elsewhere, record.unknown
         self.paced = record.paced_until, record.paced_interval
         self._pending = {request.number: request for request in record.pending}
@@ -478,7 +479,7 @@ class KeyState:
             unplaced_at=round(wall - now + max(each.ended_at for each in self._unplaced))
             if self._unplaced
             else 0.0,
-            newest=self._newest,
+            newest=self.newest,
             doubt=self._doubt,
             guard=(self.guard, self._guard_until),
             reading=self._reading,
@@ -501,13 +502,16 @@ class KeyState:
 
         Nothing happens if this process knows what was spent.
         """
-        if not self._newest and not self._charged[MONTH.name]:
+        if not self.newest and not self._charged[MONTH.name]:
             minute = moment.wall + PERIODS_S[MINUTE.name] + LATE_COUNT_S
             month = MONTH.start(MONTH.index(moment.wall) + 1) + PERIOD_END_TOLERANCE_S
             self._unknown, self._ahead = (minute, max(minute, month)), moment.wall - now
 
     def move(self, record: Record | None, now: float, moment: Moment) -> None:
-        """Load the record of another backend than before, or begin one with what is known."""
+        """Load the record of another backend than before, or one that has gone back, or begin one.
+
+        What is known is added to it.
+        """
         own = {ticket: self._pending.get(number) for ticket, number in self._own.items()}
         known = replace(self.dump(now, moment), pending=())
         self._reading = self._read_at = None

@@ -163,7 +163,8 @@ class SharedKeyState:
             draft, updates = self._committed.fork(), tuple(self.updates)
             asked = [each for each in asked if not (each.withdrawn or each.decided)]
         now = max([now, *(pending.now for pending in asked)])
-        if self._home not in {None, moment.home}:
+        gone_back = record is not None and record.newest < draft.newest
+        if gone_back or self._home not in {None, moment.home}:
             draft.move(record, now, moment)
         elif record is not None:
             draft.load(record, now, moment)

@@ -71,6 +71,28 @@ def test_updates_are_applied_to_what_others_have_written() -> None:
     assert month_left(one) == 97
 
 
+def test_a_record_that_has_gone_back_does_not_make_the_counts_less() -> None:
+    """Such as that of a server in its place, which lacks the last writes: whoever knows more tells it."""
+    one, other = SharedKeyState(35.0), SharedKeyState(35.0)
+    record = written(one, None)
+    records = []
+    for ticket in range(1, 6):
+        record = written(one, record, PendingTake(Take(ticket, PLAN), NOW))
+        one.update(landed(ticket))
+        record = written(one, record)
+        records.append(record)
+    record = written(other, records[1], PendingTake(Take(1, PLAN), NOW))
+    assert record.charged["month"] == {24305: 2}
+    record = written(one, record, PendingTake(Take(6, PLAN), NOW))
+    assert record.charged["month"] == {24305: 5}
+    assert len(record.pending) == 2
+    one.update(landed(6))
+    other.update(landed(1))
+    record = written(other, written(one, record))
+    assert (record.charged["month"], record.pending) == ({24305: 7}, ())
+    assert (month_left(one), month_left(other)) == (93, 93)
+
+
 def test_a_withdrawn_decision_is_not_taken() -> None:
     """Nobody would settle it."""
     state, asked = SharedKeyState(35.0), PendingTake(Take(1, PLAN), NOW)
