@@ -28,7 +28,10 @@ FIRST_DAWN_S, FIRST_DUSK_S = 5 * HOUR, 21 * HOUR
 """Local time between which a system is taken to produce, until its rows have told."""
 
 DRIFT_S: Final = 600
-"""Seconds by which a learned day gets shorter from one day to the next at the most: clouds hide its ends."""
+"""Seconds by which a few days make a learned day shorter at the most: clouds hide the ends of a day."""
+
+CLEAR_DAYS: Final = 4
+"""Days of which one is taken to have shown both of its ends."""
 
 NIGHT_S: Final = 2 * HOUR
 """Seconds without production that end a day."""
@@ -238,9 +241,10 @@ class Daylight:
         return _shared(-offset % DAY, DAY)
 
     def learned(self, ends: Sequence[int], values: Sequence[float], until: float, grid: int) -> Daylight:
-        """Return the daylight by a system's rows: of the last day that they hold from dawn to dusk.
+        """Return the daylight by a system's rows: from the earliest dawn to the latest dusk of whole days.
 
-        A longer day is believed at once, a shorter one by a few minutes a day: clouds hide its ends.
+        A longer day is believed at once. A shorter one is where the rows hold several days; by fewer of them
+        it gets shorter by a few minutes.
 
         Args:
             ends: ends of intervals, epoch seconds, ascending.
@@ -251,10 +255,11 @@ class Daylight:
         runs = list(_whole_days(ends, values, until))
         if not runs:
             return self
-        first, last = runs[-1]
-        begin = (first - grid - self.dawn + DAY / 2) % DAY - DAY / 2  # after the known dawn
-        end = begin + last - first + grid
-        begin, end = min(begin, DRIFT_S), max(end, self.length - DRIFT_S)
+        dawns = [(first - grid - self.dawn + DAY / 2) % DAY - DAY / 2 for first, _ in runs]  # after the known
+        dusks = [dawn + last - first + grid for dawn, (first, last) in zip(dawns, runs, strict=True)]
+        begin, end = min(dawns), max(dusks)
+        if len(runs) < CLEAR_DAYS:
+            begin, end = min(begin, DRIFT_S), max(end, self.length - DRIFT_S)
         return _shared(self.dawn + begin, min(end - begin, DAY))
 
     def moments(self, day: float, polls: int, lag: float, spread: float, *, even: bool = True) -> list[float]:

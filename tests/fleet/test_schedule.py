@@ -172,6 +172,21 @@ def test_a_shorter_day_is_believed_slowly() -> None:
     assert learned == Daylight(5 * HOUR + DRIFT_S, 12 * HOUR - 2 * DRIFT_S)
 
 
+def test_a_shorter_day_that_several_have_shown_is_believed_at_once() -> None:
+    """It is as long as all of them together; a single long one counts."""
+    dawns, dusks = (9, 8, 9, 10), (15, 14, 17, 16)
+    rows = [
+        row
+        for day, (dawn, dusk) in enumerate(zip(dawns, dusks, strict=True), 20_000)
+        for row in a_day(dawn * HOUR, dusk * HOUR, day)
+    ]
+    learned = Daylight(5 * HOUR, 16 * HOUR).learned(*zip(*rows, strict=True), rows[-1][0], 900)
+    assert learned == Daylight(8 * HOUR, 9 * HOUR)
+    three = [row for row in rows if row[0] <= 20_003 * DAY]
+    learned = Daylight(5 * HOUR, 16 * HOUR).learned(*zip(*three, strict=True), three[-1][0], 900)
+    assert learned == Daylight(5 * HOUR + DRIFT_S, 16 * HOUR - 2 * DRIFT_S)
+
+
 @pytest.mark.parametrize(
     "rows",
     [
