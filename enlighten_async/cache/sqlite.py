@@ -11,8 +11,8 @@ of the memory; what is asked for again, as dashboards do, also as it was made.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
-from itertools import islice
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import chain, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -148,9 +148,8 @@ class Look(Generic[R, T]):
 
 def _blob_bytes(found: object) -> int:
     """Return the bytes of the blobs in a row, or in some rows."""
-    if isinstance(found, list | tuple):
-        return sum(map(_blob_bytes, found))
-    return len(found) if isinstance(found, bytes) else 0
+    values = chain.from_iterable(found) if isinstance(found, list) else found
+    return sum(len(each) for each in values if isinstance(each, bytes)) if isinstance(values, Iterable) else 0
 
 
 def bytes_of(made: object) -> int:

@@ -18,7 +18,7 @@ import zlib
 from array import array
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from itertools import count
 from typing import Any, Final, TypeAlias, TypeVar
@@ -376,15 +376,22 @@ class Tables:
 
 def span_of(row: Row) -> CachedSpan | None:
     """Return the span of a row of `stretches`; `None` if it cannot be read."""
-    start, stop, fetched, *times, empty, since = row[:7]
     try:
-        window = _within_a_week(int(start), int(stop))
-        reported, started, since = (None if at is None else _moment(at) for at in (*times, since))
-        reason = None if empty is None else Reason(empty)
-        return CachedSpan(window, _moment(fetched), reported, started, reason, since)
+        return _span(*row[:7])
     except (ArithmeticError, ValueError, TypeError) as error:
         logger.debug("a cached span cannot be read: %s", error)
         return None
+
+
+@lru_cache(maxsize=1024)  # the spans of a series are read again with each write about it
+def _span(start: Any, stop: Any, fetched: Any, *others: Any) -> CachedSpan:
+    """Return the span of these values; raise an error if they are not those of one."""
+    *times, empty, since = others
+    window = _within_a_week(int(start), int(stop))
+    reported, started, since = (None if at is None else _moment(at) for at in (*times, since))
+    return CachedSpan(
+        window, _moment(fetched), reported, started, None if empty is None else Reason(empty), since
+    )
 
 
 def _within_a_week(start: int, stop: int) -> Window:
