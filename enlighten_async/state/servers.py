@@ -110,18 +110,29 @@ class ServerUrl:
 
     @property
     def is_local(self) -> bool:
-        """Whether the server is on this machine, as far as the URL says."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host in {"", "localhost"}
+        """Whether the server is on this machine, as far as the URL and the variables of libpq say."""
+        asked = parse_qs(urlsplit(self.reveal()).query)
+        if not self.host and "service" in asked:
+            return False  # its file may name any host
+        named = self.host or asked.get("host", [""])[-1]
+        if not named and is_postgres(self.reveal()):
+            named = os.environ.get("PGHOST", "")
+        return all(map(_is_local, named.split(",")))
+
+
+def _is_local(host: str) -> bool:
+    """Tell whether a host is this machine: so are one that is not named, and a socket, which has a path."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in {"", "localhost"} or host.startswith("/")
 
 
 def _parsed(read: Callable[[str], T], text: str) -> T:
-    """Return what a text of ours means that others may have written over.
+    """Return what a text means that is ours, unless another program has written there.
 
     Raises:
-        DatabaseCorrupt: nothing.
+        DatabaseCorrupt: it means nothing.
     """
     try:
         return read(text)
@@ -413,16 +424,30 @@ class PostgresBackend(ServerBackend):
     async def _connected(self) -> asyncpg.Connection:
         """Return the connection, opened anew if it is closed, to tables of the newest schema."""
         if self._connection is None or self._connection.is_closed():
-            import asyncpg  # noqa: PLC0415 - an extra
-
-            plain = self._url.is_local or self._url.has_sslmode
-            context = None if plain else ssl.create_default_context()
-            self._connection = await asyncpg.connect(self._url.reveal(), ssl=context)
+            self._connection = await self._opened()
             await self._connection.execute(_KEEP_ALIVE)
             async with self._connection.transaction():
                 await self._connection.execute(_LOCK, _LOCK_OF_TABLES)
                 self._salt = await self._migrated(self._connection)
         return self._connection
+
+    async def _opened(self) -> asyncpg.Connection:
+        """Return a new connection.
+
+        Raises:
+            InputError: the URL has an option, a port or a host that cannot be.
+        """
+        import asyncpg  # noqa: PLC0415 - an extra
+
+        plain = self._url.is_local or self._url.has_sslmode
+        try:
+            return await asyncpg.connect(
+                self._url.reveal(), ssl=None if plain else ssl.create_default_context()
+            )
+        except (ValueError, OverflowError) as error:
+            told = self.described(error)
+        # Outside of `except`: the frames of the library's error know the password.
+        raise InputError(f"{self} is not a valid URL of PostgreSQL: {told}")
 
     async def _migrated(self, connection: asyncpg.Connection) -> bytes:
         """Bring the tables to the newest schema, and return the salt."""

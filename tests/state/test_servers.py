@@ -72,11 +72,27 @@ def test_a_url_is_shown_without_user_and_password(url: str, shown: str) -> None:
         ("postgresql:///solar", True),
         ("postgresql://db/solar", False),
         ("postgresql://10.0.0.1/solar", False),
+        ("postgresql:///solar?host=db", False),
+        ("postgresql:///solar?host=/run/postgresql", True),
+        ("postgresql:///solar?host=localhost,db", False),
+        ("postgresql://127.0.0.1/solar?host=db", True),
+        ("postgresql:///solar?service=solar", False),
     ],
 )
-def test_a_server_of_this_machine_is_told_from_another(url: str, local: bool) -> None:
-    """Without a look-up."""
+def test_a_server_of_this_machine_is_told_from_another(
+    url: str, local: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a look-up: what is elsewhere has to show a certificate."""
+    monkeypatch.delenv("PGHOST", raising=False)
     assert ServerUrl(lambda: url).is_local is local
+
+
+def test_a_server_that_a_variable_names_may_be_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the URL names none."""
+    monkeypatch.setenv("PGHOST", "db")
+    assert not ServerUrl(lambda: "postgresql:///solar").is_local
+    assert ServerUrl(lambda: "postgresql://localhost/solar").is_local
+    assert ServerUrl(lambda: "redis:///0").is_local
 
 
 @pytest.mark.parametrize(
@@ -122,6 +138,30 @@ def test_what_the_library_for_redis_does_not_take_is_told(rest: str, words: str)
             await client.systems()
 
     with pytest.raises(InputError, match=words) as caught:
+        anyio.run(ask)
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value)) + everything(caught.value)
+    assert world.emulator.counts.sent == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "rest"),
+    [
+        ("127.0.0.1:1", "/db?bogus"),
+        ("", "/db?host=127.0.0.1&port=x"),
+        ("", "/db?host=127.0.0.1&port=99999"),
+        ("..", "/db?sslmode=disable"),
+    ],
+)
+def test_what_the_library_for_postgresql_does_not_take_is_told(host: str, rest: str) -> None:
+    """Without the password, which its own error has in its frames."""
+    pytest.importorskip("asyncpg", reason="an extra is not installed")
+    world = World()
+
+    async def ask() -> None:
+        async with world.client(state=f"postgresql://me:{PASSWORD}@{host}{rest}") as client:
+            await client.systems()
+
+    with pytest.raises(InputError, match="is not a valid URL of PostgreSQL") as caught:
         anyio.run(ask)
     assert "CANARY" not in "".join(traceback.format_exception(caught.value)) + everything(caught.value)
     assert world.emulator.counts.sent == 0
