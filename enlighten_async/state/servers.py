@@ -20,10 +20,11 @@ from enlighten_async.errors import MASK, InputError
 from enlighten_async.state.backend import Moment
 from enlighten_async.state.inspect import DatabaseUnavailable
 from enlighten_async.state.migrations import DatabaseCorrupt
+from enlighten_async.state.threads import in_thread
 
 if TYPE_CHECKING:
     import asyncpg
-    from redis.asyncio import Redis
+    from redis.asyncio import ConnectionPool, Redis
 
     from enlighten_async.clock import Clock
     from enlighten_async.state.backend import Change, Name
@@ -348,6 +349,7 @@ class PostgresBackend(ServerBackend):
     """
 
     _connection: asyncpg.Connection | None = None
+    _context: ssl.SSLContext | None = None
     _salt = b""
 
     def begin_anew(self) -> None:
@@ -439,15 +441,24 @@ class PostgresBackend(ServerBackend):
         """
         import asyncpg  # noqa: PLC0415 - an extra
 
-        plain = self._url.is_local or self._url.has_sslmode
+        context = await self._tls()
         try:
-            return await asyncpg.connect(
-                self._url.reveal(), ssl=None if plain else ssl.create_default_context()
-            )
+            return await asyncpg.connect(self._url.reveal(), ssl=context)
         except (ValueError, OverflowError) as error:
             told = self.described(error)
         # Outside of `except`: the frames of the library's error know the password.
         raise InputError(f"{self} is not a valid URL of PostgreSQL: {told}")
+
+    async def _tls(self) -> ssl.SSLContext | None:
+        """Return what verifies the certificate of a server elsewhere; `None`: the URL does, or it is here.
+
+        The authorities are read once, in a thread: that takes a twentieth of a second and more.
+        """
+        if self._url.is_local or self._url.has_sslmode:
+            return None
+        if self._context is None:
+            self._context = await in_thread(ssl.create_default_context)
+        return self._context
 
     async def _migrated(self, connection: asyncpg.Connection) -> bytes:
         """Bring the tables to the newest schema, and return the salt."""
@@ -598,6 +609,7 @@ class RedisBackend(ServerBackend):
         """Return the connections, opened anew if need be."""
         if self._server is None:
             self._server = self._client()
+            await _share_authorities(self._server.connection_pool)
             self._require_known(_parsed(int, await self._server.get(_VERSION) or "1"), REDIS_VERSION)
             appends = (await self._server.info("persistence")).get("aof_enabled")
             memory = await self._server.info("memory")
@@ -677,6 +689,24 @@ def _redis_client(url: Callable[[], str]) -> Redis | str:
     except (RedisError, TypeError, ValueError) as error:
         return str(error)
     return client
+
+
+async def _share_authorities(pool: ConnectionPool) -> None:
+    """Have all connections verify the server by authorities that are read once, in a thread.
+
+    Each would read them by itself, in the event loop.
+    """
+    shared, kind = getattr(pool.make_connection(), "ssl_context", None), pool.connection_class
+    if shared is None:
+        return
+    await in_thread(shared.get)
+
+    class Sharing(kind):  # type: ignore[misc, valid-type]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.ssl_context = shared
+
+    pool.connection_class = Sharing
 
 
 def server_backend(url: Callable[[], str], clock: Clock) -> ServerBackend:

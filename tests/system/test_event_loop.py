@@ -23,9 +23,11 @@ import pytest
 
 import enlighten_async
 from enlighten_async import EnlightenClient, EnlightenError, OAuth, RetryPolicy
+from enlighten_async.clock import SystemClock
 from enlighten_async.emulator.v4.tokens import user_name
 from enlighten_async.oauth.token_files import _load_file
-from enlighten_async.state import StateFile
+from enlighten_async.state import DatabaseUnavailable, PostgresBackend, StateFile, server_backend
+from enlighten_async.state.backend import Moment
 from enlighten_async.state.migrations import migrate
 from enlighten_async.state.threads import in_thread
 from enlighten_async.transport import connections
@@ -234,6 +236,32 @@ def test_no_first_request_over_the_network_blocks(tmp_path: Path, version: str, 
                 await client.summary(7)
 
     assert watched(Watch(), use) == set()
+
+
+class Unchanged:
+    """A change of nothing."""
+
+    def apply(self, text: str | None, moment: Moment) -> None:
+        """Leave the text as it is."""
+
+    def committed(self) -> None:
+        """Note nothing."""
+
+
+def test_no_loop_reads_the_authorities_that_verify_a_server_of_the_state() -> None:
+    """Another thread does, once for each server; nobody listens at the address."""
+    pytest.importorskip("redis.asyncio")  # in the thread that makes the client
+    redis = server_backend(lambda: "rediss://127.0.0.1:9", SystemClock())
+    postgres = server_backend(lambda: "postgresql://db.example/solar", SystemClock())
+    assert isinstance(postgres, PostgresBackend)
+
+    async def use() -> None:
+        for _ in range(2):
+            with pytest.raises(DatabaseUnavailable):
+                await redis.update(lambda _: b"", Unchanged(), timeout_s=5)
+        assert await postgres._tls() is await postgres._tls() is not None
+
+    assert {call for call in watched(Watch(), use) if call.split()[0] in CERTIFICATES.split()} == set()
 
 
 def test_the_watch_sees_what_blocks(tmp_path: Path) -> None:
