@@ -171,10 +171,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Follow one fleet, and simulate the same beside it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet.followed", description=__doc__)
     parser.add_argument("--systems", type=int, default=5_000, help="those of a fleet of benchmarks.fleet")
+    parser.add_argument(
+        "--part", type=int, default=1, help="follow so small a part, with that part of the plan"
+    )
     parser.add_argument("--days", type=float, default=1.0, help="of the month, from its begin on")
     options = parser.parse_args(arguments)
     found = next(each for each in CASES if each.systems == options.systems)
-    case = Case(found.name, found.systems, found.minute, found.month, days=options.days)
+    part, systems = options.part, found.systems // options.part
+    name = found.name if part == 1 else f"{systems:,} of {found.name}"
+    case = Case(name, systems, found.minute // part, found.month // part, days=options.days)
     before, began = peak(), time.process_time()
     service, sink = anyio.run(follow, case)
     cpu, used = time.process_time() - began, peak()
