@@ -66,7 +66,8 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
         counted = all(page.counted for page in pages)
         total = max((page.total or 0 for page in pages), default=0)  # one that went moves others up
         complete = all_read and counted and not pages[-1].next and len(listed) >= total
-        if all_read and not complete:  # what could not be read was told of with its page
+        cut = any(page.cut for page in pages)
+        if (all_read or cut) and not complete:  # what could not be read was told of with its page
             why = "the service tells of more than came" if counted else "its count of them cannot be read"
             decode.logger.warning("a list of systems is not complete: %s", why)
         return Systems(

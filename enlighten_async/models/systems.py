@@ -172,11 +172,13 @@ class SystemsPage:
     """Systems that it lists, those which cannot be read among them; null if not told."""
     counted: bool = field(default=True, metadata=FLAG)
     """Whether the service's count of them, if there is one, can be read."""
+    cut: bool = field(default=False, metadata=FLAG)
+    """Whether it counts more systems than it lists."""
 
     @property
     def complete(self) -> bool:
         """Whether every system of the page could be read."""
-        return self.listed is None or self.listed == len(self.systems)
+        return not self.cut and (self.listed is None or self.listed == len(self.systems))
 
 
 @frozen

@@ -126,7 +126,8 @@ def _shape_page(number: int, before: int, raw: dict[str, Any]) -> dict[str, Any]
         more = got < total
     return {
         "systems": [_shape_system(each) for each in listed],
-        "listed": max(count, told) if total is None and told is not None and told <= size else count,
+        "listed": count,
+        "cut": total is None and told is not None and count < told <= size,
         "next": str(number + 1) if more and count else None,
         "total": total,
         "counted": total is not None or raw.get("total") in (None, UNKNOWN),

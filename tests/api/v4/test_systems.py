@@ -164,6 +164,14 @@ def test_pages_that_contradict_their_counts(
     assert (len(asked), len(answer_), answer_.complete) == (len(sizes), sum(sizes), complete)
 
 
+def test_a_page_that_counts_more_than_it_lists_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing else counts them."""
+    laid = flow()
+    parts, _ = driven(laid, [page(range(99), None, count=100)])
+    assert not laid.merge(parts, [], Receipt()).complete
+    assert caplog.messages == ["a list of systems is not complete: the service tells of more than came"]
+
+
 def test_pages_without_end_are_followed_as_far_as_the_first_count_goes() -> None:
     """And one page more, as systems may have been added meanwhile."""
     laid = flow()
