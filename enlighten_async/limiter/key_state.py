@@ -338,8 +338,9 @@ class KeyState:
         moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         spent = len(self._pending) + len(self._unplaced)
         blocked = set(self._blocks.binding(plan, moments)) if self._blocks.ends else set()
-        if self._unknown[1] and self._unknown_wait(plan, now) is not None:
-            blocked.add(MONTH.name)
+        unknown = self._unknown_wait(plan, now) if self._unknown[1] else None
+        if unknown is not None:
+            blocked.add(unknown.reason)
         if blocked:
             blocked.add(MINUTE.name)  # whatever else is blocked, nothing can be sent in this minute
         return {
@@ -384,7 +385,7 @@ class KeyState:
             learned={period: learned.limit for period, learned in self._limits.learned.items()},
             blocked_until=self._blocks.waits(plan, moments),
             in_flight=len(self._pending),
-            knows_month=now >= self._unknown[1] - self._ahead,
+            knows_month=now >= self._unknown[1] - self._ahead or self._unknown[1] <= self._unknown[0],
             earliest=earliest if known else None,
             latest=self.clock.latest(now) if known else None,
         )

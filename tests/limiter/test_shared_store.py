@@ -608,6 +608,8 @@ async def test_a_month_whose_counts_may_be_lost_is_not_known() -> None:
     assert not store.read(lambda state: state.snapshot(PLAN, clock.monotonic())).knows_month
     assert left(store, PLAN, clock.monotonic()) == {"month": 0, "minute": 0}
     store.update(lambda state: state.set_month_used(40, clock.monotonic(), clock.now()))
+    assert store.read(lambda state: state.snapshot(PLAN, clock.monotonic())).knows_month
+    assert left(store, PLAN, clock.monotonic()) == {"month": 60, "minute": 0}
     for plan in (PLAN, minute_only):
         wait = await store.take(Take(2, plan), clock.monotonic())
         assert wait is not None
