@@ -80,7 +80,10 @@ def check_budget(
     wait = ready_at - limiter.now()
     if wait <= seconds:
         return
-    limit = limiter.snapshot().limits.get(MINUTE.name)
+    counts = limiter.snapshot()
+    if not counts.knows_month and MONTH.name in counts.limits:
+        return  # the limiter refuses, and says what to do
+    limit = counts.limits.get(MINUTE.name)
     never = limit is not None and count > limit * (1 + MINUTE.index(seconds))
     late = BudgetExceeded(
         f"{_counted(count)} take{'s' * (count == 1)} {wait:.0f} s on this plan, more than "

@@ -25,6 +25,7 @@ from enlighten_async.state.backend import MIN_ROOM_BYTES
 from enlighten_async.testing import FakeClock
 from enlighten_async.wire import Response
 from tests.limiter.stores import TIMEOUT_S, file_of, left, settle, sqlite_store, store_in
+from tests.world import World
 
 T = TypeVar("T")
 
@@ -652,6 +653,17 @@ async def test_whoever_knows_tells_a_server_that_has_lost_all() -> None:
     assert await old.take(Take(3, PLAN), now) is None
     assert await new.take(Take(4, PLAN), now) is None
     assert left(new, PLAN, now)["month"] == 97
+
+
+@pytest.mark.parametrize("max_wait", [None, 60])
+async def test_a_month_that_nobody_knows_is_told_of_by_each_query(max_wait: float | None) -> None:
+    """However long it waits: waiting is not what helps."""
+    world = World()
+    store = remote_store(Remote(world.clock, durable=False), world.clock)
+    client = world.client(plan=PLAN, quota_store=store)
+    with pytest.raises(QuotaExhausted, match="nobody knows how much of this month is used"):
+        await client.with_options(max_wait=max_wait).summary(world.system)
+    assert world.emulator.counts.sent == 0
 
 
 async def test_a_month_that_nobody_knows_is_told_of_by_the_limiter() -> None:

@@ -148,10 +148,14 @@ class PostgresServer:
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
         if self._as:
             shutil.chown(self._data, "postgres", "postgres")
-            for parent in self._data.relative_to(tempfile.gettempdir()).parents[:-1]:
-                (tempfile.gettempdir() / parent).chmod(0o755)  # pytest's folders are open to their owner only
+        self._open_folders()
         self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "-D", str(self._data))
         self.start()
+
+    def _open_folders(self) -> None:
+        """Let the server's user in: each run of pytest closes its folders to all but their owner."""
+        for parent in self._data.relative_to(tempfile.gettempdir()).parents[:-1] if self._as else ():
+            (tempfile.gettempdir() / parent).chmod(0o755)
 
     def _run(self, program: str, *options: str) -> None:
         command = [*self._as, str(self._bin / program), *options]
@@ -159,6 +163,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it."""
+        self._open_folders()
         options = ["-D", str(self._data), "-p", str(self._port), "-h", "127.0.0.1", "-k", ""]
         command = [*self._as, str(self._bin / "postgres"), *options]
         deadline = time.monotonic() + START_TIMEOUT_S
