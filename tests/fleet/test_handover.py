@@ -21,6 +21,8 @@ from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper
 from enlighten_async.state import DatabaseUnavailable
 from tests.world import World
 
+pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])  # leases are kept in PostgreSQL
+
 NOON = 1_750_032_000.0 + 77 * 900
 """A quarter of an hour in daylight, at which rows of late meters come."""
 EVERY, LEASE = timedelta(hours=1), timedelta(seconds=15)
