@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import ParamSpec, TypeVar
 
-from benchmarks.calls.cached import GOALS, measure
+from benchmarks.calls.cached import GOALS, JOBS, PLACES, Figures, measure
 from benchmarks.calls.small import CONTENDERS, PEER, Crowd, cpu_of
 from benchmarks.machine import machine
 from benchmarks.payload import WEEK, YEAR, span_until_now
@@ -71,16 +71,15 @@ def small_table(small: Small) -> list[str]:
     return lines
 
 
-def cached_table(rounds: Sequence[dict[str, float]]) -> list[str]:
-    """Return the figures of cached calls as Markdown."""
-    lines = ["| cached call, CPU, ms | file, first | file | goal | memory, first | memory | goal |"]
-    lines.append("|---" * 7 + "|")
-    for job, goals in GOALS.items():
+def cached_table(rounds: Sequence[Figures]) -> list[str]:
+    """Return the figures of cached calls as Markdown, with the goals of those that have one."""
+    lines = [f"| cached call, CPU, ms | {' | '.join(PLACES)} |", "|---" * (1 + len(PLACES)) + "|"]
+    for job in JOBS:
         cells = []
-        for where, goal in zip(("file", "memory"), goals, strict=True):
-            names = (f"{job}, {where}, first", f"{job}, {where}")
-            cells += [f"{median(each[name] for each in rounds):.2f}" for name in names]
-            cells.append("" if goal is None else f"{goal:g}")
+        for place in PLACES:
+            goal = GOALS.get((job, place))
+            told = "" if goal is None else f" (goal {goal:g})"
+            cells.append(f"{median(each[job, place] for each in rounds):.2f}{told}")
         lines.append(f"| {job} | {' | '.join(cells)} |")
     return lines
 
