@@ -159,7 +159,7 @@ def processes(session: nox.Session) -> None:
 
 @nox.session
 def kills(session: nox.Session) -> None:
-    """Real processes that ask over real sockets and are killed, 365 times; takes ten minutes."""
+    """Real processes that ask over real sockets and are killed, some 360 times; takes ten minutes."""
     session.install(*group("tests"), ".[cli,trio]")
     folders = ("tests/system/processes", "tests/system/servers")
     session.run("pytest", "-n", "2", "-rP", *folders, "-m", "kills", *session.posargs)
