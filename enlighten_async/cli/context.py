@@ -213,7 +213,7 @@ class CommandContext:
             sys.stdout.reconfigure(errors="replace")
         ended: list[int] = []
         try:
-            with _end_signals_as_ctrl_c(ended), self._shown_log(), _ctrl_c_alone():
+            with end_signals_as_ctrl_c(ended), self._shown_log(), _ctrl_c_alone():
                 asyncio.run(work())
             click.echo(nl=False)  # flushes, where there is a stdout
         except BrokenPipeError:
@@ -262,8 +262,10 @@ def _ctrl_c_alone() -> Iterator[None]:
 
 
 @contextmanager
-def _end_signals_as_ctrl_c(ended: list[int]) -> Iterator[None]:
+def end_signals_as_ctrl_c(ended: list[int]) -> Iterator[None]:
     """Let other signals end a command as Ctrl-C does, so that what was paid for is written.
+
+    Once one has come they are ignored after the command: the process ends by itself.
 
     Args:
         ended: is given the number of each such signal that came.
@@ -284,5 +286,7 @@ def _end_signals_as_ctrl_c(ended: list[int]) -> Iterator[None]:
     try:
         yield
     finally:
+        # A command that has been ended has one line left to print: another signal does not cut that off.
+        after = signal.SIG_IGN if ended else signal.SIG_DFL
         for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, after)

@@ -414,6 +414,28 @@ def test_ctrl_c_again_and_again_is_told_in_a_line_too(emulator: Emulator, tmp_pa
     assert err.count("\n") == 1
 
 
+ENDED_TWICE = """
+import os, signal
+from enlighten_async.cli.context import end_signals_as_ctrl_c
+ended = []
+try:
+    with end_signals_as_ctrl_c(ended):
+        os.kill(os.getpid(), signal.SIGTERM)
+except KeyboardInterrupt:
+    os.kill(os.getpid(), signal.SIGTERM)
+    print(len(ended))
+"""
+
+
+@posix
+def test_a_command_that_ends_has_time_for_its_last_line() -> None:
+    """Another signal does not cut it off."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED_TWICE], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
 @posix
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_fleet_that_is_ended_keeps_what_is_paid_for(
