@@ -344,6 +344,7 @@ class RateLimiter:
         self._pace = pace
         self._clock = clock
         self._concurrency = ConcurrencyLimit(max_in_flight)
+        self._asking = 0  # places in flight of those for whom the store is asked at the moment
         self._sender = Sender(secrets.randbits(SENDER_BITS), max_in_flight)
         self._queue = WaitQueue()
         self._numbers = count()
@@ -629,6 +630,7 @@ class RateLimiter:
         ticket, granted, wakes = next(_tickets), False, self._queue.wakes
         # A store that shares its state may take a while: the next in the queue ask it meanwhile.
         self._queue.leave(waiter, served=True)
+        self._asking += 1
         try:
             plan, rank, sender = self._plan, waiter.priority, self._sender
             asked = Take(ticket, plan, rank, waiter.path, sender, waiter.deadline, self._pace)
@@ -640,6 +642,7 @@ class RateLimiter:
             self._store.update(lambda state: state.settle(ticket, unsent))
             raise
         finally:
+            self._asking -= 1
             if not granted:
                 self._concurrency.leave()
                 self._queue.offer_place()  # who became the head meanwhile may wait for it
@@ -685,7 +688,7 @@ class RateLimiter:
         until = deadline
         if wait is not None:
             until = min(deadline, math.inf if wait.at is None else wait.at)
-            if wait.in_flight > self._concurrency.count:
+            if wait.in_flight > self._concurrency.count - self._asking:
                 # Another client's response may end the wait, and it may live in another thread or
                 # process, which cannot wake us.
                 until = min(until, now + IN_FLIGHT_POLL_S)

@@ -269,6 +269,46 @@ async def test_a_place_that_is_given_back_goes_to_who_became_the_head_meanwhile(
     assert repr(limiter) == "<RateLimiter in_flight=0/1 queued=0>"
 
 
+class SharingStore(MemoryQuotaStore):
+    """A store in which a request of another process is in flight: the first two that ask wait for its end.
+
+    Attributes:
+        asked: how many have asked.
+        answers: let it answer the first and the second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answers = 0, (anyio.Event(), anyio.Event())
+
+    async def take(self, asked: Take, now: float) -> Wait | None:
+        """Answer at times of the test's choice."""
+        self.asked += 1
+        if self.asked > 2:
+            return await super().take(asked, now)
+        await self.answers[self.asked - 1].wait()
+        return Wait("in_flight", in_flight=1)
+
+
+async def test_the_end_of_a_request_of_another_process_is_looked_for() -> None:
+    """Though another caller, who waits for the same answer of the store, holds a place in flight."""
+    store = SharingStore()
+    limiter = RateLimiter(store=store, plan=Plan(minute=10), clock=FakeClock())
+
+    async def ask() -> None:
+        (await limiter.acquire(limiter.waiter())).settle()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            tasks.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            for answer in store.answers:
+                answer.set()
+                await anyio.wait_all_tasks_blocked()
+    assert store.asked > 2
+
+
 async def test_left_and_forecast_follow_the_windows() -> None:
     """What is left falls with each request and comes back with the window."""
     limiter, server = build(FakeClock(), phase=10.0, wrong=0.0)
