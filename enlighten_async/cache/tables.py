@@ -377,16 +377,16 @@ class Tables:
 def span_of(row: Row) -> CachedSpan | None:
     """Return the span of a row of `stretches`; `None` if it cannot be read."""
     try:
-        return _span(*row[:7])
+        return _span(tuple(row[:7]))
     except (ArithmeticError, ValueError, TypeError) as error:
         logger.debug("a cached span cannot be read: %s", error)
         return None
 
 
 @lru_cache(maxsize=1024)  # the spans of a series are read again with each write about it
-def _span(start: Any, stop: Any, fetched: Any, *others: Any) -> CachedSpan:
+def _span(values: Row) -> CachedSpan:
     """Return the span of these values; raise an error if they are not those of one."""
-    *times, empty, since = others
+    start, stop, fetched, *times, empty, since = values
     window = _within_a_week(int(start), int(stop))
     reported, started, since = (None if at is None else _moment(at) for at in (*times, since))
     return CachedSpan(

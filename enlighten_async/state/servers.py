@@ -37,7 +37,7 @@ MIN_TIMEOUT_S = 1.0
 """Seconds for which a server is waited for at the least."""
 
 _URL = re.compile(r"""\s*["']?([a-z][a-z0-9+.-]*://|(postgres(ql)?|rediss?|valkeys?):)""", re.IGNORECASE)
-"""What is a URL, or was meant to be one: such a text may hold a password, and is no path."""
+"""Begin of a URL, or of a text that was meant to be one: it may hold a password, and is no path."""
 
 
 def is_url(state: str) -> bool:
@@ -662,7 +662,7 @@ class RedisBackend(ServerBackend):
 
 
 _REFUSED = ("DB index is out of range", "unknown command", "WRONGTYPE")
-"""How answers of Redis begin that do not change; the library has no classes for them."""
+"""Begins of errors of Redis that another attempt does not change; the library has no classes for them."""
 
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 

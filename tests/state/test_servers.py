@@ -117,6 +117,20 @@ def test_a_wrong_url_is_refused_without_its_password(url: str, words: str) -> No
     assert "CANARY" not in "".join(traceback.format_exception(caught.value)) + everything(caught.value)
 
 
+def refuse(state: str, words: str) -> None:
+    """Require that a client refuses a state with these words, without the password, and sends nothing."""
+    world = World()
+
+    async def ask() -> None:
+        async with world.client(state=state) as client:
+            await client.systems()
+
+    with pytest.raises(InputError, match=words) as caught:
+        anyio.run(ask)
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value)) + everything(caught.value)
+    assert world.emulator.counts.sent == 0
+
+
 @pytest.mark.parametrize(
     ("rest", "words"),
     [
@@ -131,16 +145,7 @@ def test_a_wrong_url_is_refused_without_its_password(url: str, words: str) -> No
 def test_what_the_library_for_redis_does_not_take_is_told(rest: str, words: str) -> None:
     """Or would take for another database, without a word; nobody waits for that to pass."""
     pytest.importorskip("redis", reason="an extra is not installed")
-    world = World()
-
-    async def ask() -> None:
-        async with world.client(state=f"redis://:{PASSWORD}@127.0.0.1:1{rest}") as client:
-            await client.systems()
-
-    with pytest.raises(InputError, match=words) as caught:
-        anyio.run(ask)
-    assert "CANARY" not in "".join(traceback.format_exception(caught.value)) + everything(caught.value)
-    assert world.emulator.counts.sent == 0
+    refuse(f"redis://:{PASSWORD}@127.0.0.1:1{rest}", words)
 
 
 @pytest.mark.parametrize(
@@ -155,16 +160,7 @@ def test_what_the_library_for_redis_does_not_take_is_told(rest: str, words: str)
 def test_what_the_library_for_postgresql_does_not_take_is_told(host: str, rest: str) -> None:
     """Without the password, which its own error has in its frames."""
     pytest.importorskip("asyncpg", reason="an extra is not installed")
-    world = World()
-
-    async def ask() -> None:
-        async with world.client(state=f"postgresql://me:{PASSWORD}@{host}{rest}") as client:
-            await client.systems()
-
-    with pytest.raises(InputError, match="is not a valid URL of PostgreSQL") as caught:
-        anyio.run(ask)
-    assert "CANARY" not in "".join(traceback.format_exception(caught.value)) + everything(caught.value)
-    assert world.emulator.counts.sent == 0
+    refuse(f"postgresql://me:{PASSWORD}@{host}{rest}", "is not a valid URL of PostgreSQL")
 
 
 def everything(error: BaseException) -> str:

@@ -91,7 +91,7 @@ async def test_a_database_with_other_tables_or_no_place_for_ours(
 
 
 async def test_a_user_without_rights(postgres: PostgresServer, emulator: Emulator) -> None:
-    """Who needs the right to make tables, or, once they are made, to read and write them."""
+    """A user needs the right to make tables, or, once they are made, to read and write them."""
     postgres.empty()
     await postgres.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     url = postgres.url.replace("postgres@", f"guest:{PASSWORD}@")
