@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
+from math import inf
 from typing import Generic, TypeVar
 
 from attrs import evolve, frozen
@@ -23,6 +24,9 @@ A cached part is at most a week long, so that a new answer rewrites no more than
 
 DEVICE_LAG_S = 3600
 """Seconds from the first of a system's devices that reports an interval to the last of them."""
+
+NEXT_REPORT_S = 900
+"""Seconds from one report of a system to the next, at the most while it produces."""
 
 _UNANSWERED = frozenset({Reason.BEYOND_RETENTION, Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED})
 _NOTHING_THERE = frozenset(
@@ -112,6 +116,26 @@ def parts_within(window: Window, parts: Iterable[CachedPart[P]]) -> tuple[Cached
     """Return the parts of a window, cut to it; `parts` are in order of time."""
     inside = ((each, window.clip(each.window)) for each in parts)
     return tuple(each.cut(piece) for each, piece in inside if piece.seconds)
+
+
+def unwritten_spans(spans: Sequence[CachedSpan], until: float, *, in_doubt: bool) -> list[CachedSpan]:
+    """Return the spans of answers that are not written where a system is held up to a moment.
+
+    Such an answer knew of the next report. In doubt also one that knew of no more than another answer before
+    it: the last of several devices reports late, so that it may have corrected rows.
+
+    Args:
+        spans: the cached spans.
+        until: up to when the system is held there, epoch seconds.
+        in_doubt: whether the last answer may be missing there though it knew of no more.
+    """
+    told = [(span, span.reported_until + DEVICE_LAG_S) for span in spans if span.reported_until is not None]
+    more = [span for span, reported in told if reported >= until + NEXT_REPORT_S]
+    if not in_doubt:
+        return more
+    as_much = [span for span, reported in told if until <= reported < until + NEXT_REPORT_S]
+    first = min((span.fetched if span.since is None else span.since for span in as_much), default=inf)
+    return more + [span for span in as_much if span.fetched > first]
 
 
 def overlay(

@@ -339,7 +339,9 @@ class Follower:
         view = account.client.with_options(max_age=0 if ask.completes else FRESH_S)
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
         before, written = member.until, self.roster.written(ask)
-        changes = await query.changes(written=None if written is None else as_datetime(written))
+        changes = await query.changes(
+            written=None if written is None else as_datetime(written), in_doubt=self.roster.is_in_doubt(ask)
+        )
         self._spent += changes.answer.receipt.sent
         now = self.now()
         held = held_until(changes.answer, before, 0.0 if self.backfill is None else self.backfill.span)

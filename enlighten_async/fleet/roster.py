@@ -492,10 +492,17 @@ class Roster:
         Args:
             ask: the poll that is made.
         """
-        member = self.members[ask.member]
         if (handover := self._handovers.get(ask.member)) is not None:
             return handover.until
-        return member.until if ask.completes or member.answered == -inf else None
+        return self.members[ask.member].until if ask.completes or self.is_in_doubt(ask) else None
+
+    def is_in_doubt(self, ask: Ask) -> bool:
+        """Tell whether a member's last cached answer may be of another process that has not written it.
+
+        Args:
+            ask: the poll that is made.
+        """
+        return ask.member in self._handovers or self.members[ask.member].answered == -inf
 
     def answered(self, ask: Ask, now: float, answer: Answered) -> None:
         """Note what a poll brought.

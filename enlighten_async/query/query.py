@@ -28,7 +28,7 @@ import anyio
 from attrs import evolve, frozen
 
 from enlighten_async.cache import NOTHING_CACHED, CachedSpan, SeriesIndex, without_waiting
-from enlighten_async.cache.pieces import DEVICE_LAG_S
+from enlighten_async.cache.pieces import unwritten_spans
 from enlighten_async.errors import (
     BudgetExceeded,
     DecodeError,
@@ -67,9 +67,6 @@ PASSING_ERRORS = (
 
 UNWRITTEN_S = 5 * DAY
 """Seconds up to the end of a range in which answers are looked for that were cached and not written."""
-UNWRITTEN_FROM_S = 900 - DEVICE_LAG_S
-"""Seconds beyond what is written that such an answer's span was reported until at the least: until the next
-report, less what a span leaves to the last of its devices."""
 
 logger = logging.getLogger("enlighten_async")
 
@@ -143,6 +140,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._error: EnlightenError | None = None
         self._cached_before: list[Any] | None = None  # where changes are asked for
         self._written: float | None = None  # and told up to when they are written
+        self._in_doubt = False
         self._unwritten: list[Any] = []
 
     def __repr__(self) -> str:
@@ -271,7 +269,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         await self._session.limiter.refresh()
         return await self._price(await self._lay_out(await self._known_time_zone()))
 
-    async def changes(self, *, written: datetime | None = None) -> Changes[T_co]:
+    async def changes(self, *, written: datetime | None = None, in_doubt: bool = False) -> Changes[T_co]:
         """Run the query, and return what its answer changed against what was cached when it began.
 
         For the endpoints that answer in intervals, of a client that caches. It is asked in place of awaiting
@@ -283,6 +281,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             written: up to when they are written there (aware). An answer that was cached and knew of more was
                 not, as whoever had asked for it was killed before, say: its rows count as not cached, and
                 those of the five days before are `unwritten`. `None`: all that is cached is written.
+            in_doubt: whether that may be so of the last answer too that knew of no more, but was asked for
+                after another one and may have corrected it.
 
         Raises:
             InputError: it is of another endpoint, or nothing is cached.
@@ -296,7 +296,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             raise InputError(NOTHING_CACHED)
         if self._streamed or self._over or self._runner is not None:
             raise UsageError("this query is in use already: call the client's method again for a new one")
-        self._cached_before, self._written = [], None if written is None else written.timestamp()
+        self._cached_before, self._in_doubt = [], in_doubt
+        self._written = None if written is None else written.timestamp()
         answer = await self._run()
         compare = partial(cast("SeriesResult", answer)._changed, self._cached_before)
         new, corrected = await in_thread(compare)  # a year of rows takes a second
@@ -311,18 +312,17 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             return
         start = window.start if self._written is None else min(window.start, window.end - UNWRITTEN_S)
         found = await cache.get(self._options.scope, series, Window(start, window.end))
-        written = [each for each in found if not self._is_unwritten(each.span)]
-        self._cached_before = [each.part for each in written if each.window.end > window.start]
+        spans = [each.span for each in found]
+        until, in_doubt = self._written, self._in_doubt
+        unwritten = [] if until is None else unwritten_spans(spans, until, in_doubt=in_doubt)
+        self._cached_before = [
+            each.part for each in found if each.window.end > window.start and each.span not in unwritten
+        ]
         self._unwritten = [
             each.cut(Window(each.window.start, min(each.window.end, window.start))).part
             for each in found
-            if self._is_unwritten(each.span) and each.window.start < window.start
+            if each.window.start < window.start and each.span in unwritten
         ]
-
-    def _is_unwritten(self, span: CachedSpan) -> bool:
-        """Tell whether an answer knew of more than what is written."""
-        told = span.reported_until
-        return self._written is not None and told is not None and told >= self._written + UNWRITTEN_FROM_S
 
     async def _run(self) -> T_co:
         """Run to the end, once; whoever comes meanwhile waits for the same answer."""

@@ -9,12 +9,14 @@ from attrs import evolve
 
 from enlighten_async.cache.freshness import CachedSpan
 from enlighten_async.cache.pieces import (
+    DEVICE_LAG_S,
     WEEK,
     CachedPart,
     overlay,
     parts_within,
     split_by_week,
     split_window_by_week,
+    unwritten_spans,
 )
 from enlighten_async.models import Meta, Reason, Stats
 from enlighten_async.windows import DAY, Window
@@ -227,6 +229,38 @@ def test_since_when_answers_have_told_the_same(
         span = CachedSpan(hours(start, end), MONDAY + days * DAY, reported)
         cached = overlay(cached, CachedPart(span, stats_part(hours(start, end))), join)
     assert cached[-1].span.since == (None if since is None else MONDAY + since * DAY)
+
+
+@pytest.mark.parametrize(
+    ("answers", "sure", "in_doubt"),
+    [
+        ([], [], []),
+        ([(None, 0, None)], [], []),  # it does not tell
+        ([(-900, 0, None)], [], []),  # it knew of less
+        ([(0, 0, None)], [], []),  # it is the one that is written
+        ([(0, 5, 1)], [], [5]),  # it came after that one, of the same time
+        ([(0, 1, None), (0, 5, None)], [], [5]),  # of another time
+        ([(300, 1, None), (0, 5, None)], [], [5]),
+        ([(-900, 0, None), (0, 5, 1), (900, 9, None)], [9], [5, 9]),  # the last one knew of the next report
+        ([(900, 5, None), (1800, 9, 7)], [5, 9], [5, 9]),
+    ],
+)
+def test_which_answers_are_not_written(
+    answers: Sequence[tuple[int | None, int, int | None]], sure: list[int], in_doubt: list[int]
+) -> None:
+    """By seconds from what is written to what they knew of, when they came, and since when they told so."""
+    spans = [
+        CachedSpan(
+            hours(number, number + 1),
+            fetched,
+            None if told is None else NOW + told - DEVICE_LAG_S,
+            since=since,
+        )
+        for number, (told, fetched, since) in enumerate(answers)
+    ]
+    for doubt, expected in ((False, sure), (True, in_doubt)):
+        found = unwritten_spans(spans, NOW, in_doubt=doubt)
+        assert sorted(span.fetched for span in found) == expected
 
 
 def test_since_when_rows_have_been_left_out() -> None:

@@ -14,11 +14,13 @@ import pytest
 
 from enlighten_async import Plan
 from enlighten_async.cache import MemoryCache
-from enlighten_async.emulator import Drift
+from enlighten_async.emulator import Drift, Emulator
 from enlighten_async.fleet import Change, Fleet, StaleFence
 from enlighten_async.fleet.follow import WORKERS, Cursors
 from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper
 from enlighten_async.state import DatabaseUnavailable
+from enlighten_async.testing import FakeClock
+from enlighten_async.windows import DAY
 from tests.world import World
 
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])  # leases are kept in PostgreSQL
@@ -147,6 +149,30 @@ async def test_rows_that_a_lost_process_has_cached_are_told(seconds: float, *, w
     twice = Counter((each.path, each.params["start_at"]) for each in asked)
     assert twice.total() - len(twice) <= count
     assert wrong(world, sink, NOON - 2 * 3_600, NOON) == {}
+
+
+HALF_OUT_OF_SIGHT = 1980
+"""A system of two meters: one has an outage, and the other one reports an hour later, during that too."""
+OUTAGE = 1_750_032_000.0 + 73 * 900
+"""A moment of that outage at which a row of the later meter comes some minutes afterwards."""
+
+
+@pytest.mark.parametrize("quarters", [0, 1], ids=["the first row", "the second row"])
+@pytest.mark.parametrize("gap", [300, 600])
+async def test_corrections_without_a_new_report_are_told(quarters: int, gap: float) -> None:
+    """Who has bought them was killed before they were written, and the system knows of nothing newer."""
+    begin = OUTAGE + quarters * 900 + 600 - (gap - 300)
+    systems = Emulator(clock=FakeClock(begin), systems=200, users=1).truth.systems()
+    world = World(now=begin, fleet=[each for each in systems if each.system_id == HALF_OUT_OF_SIGHT])
+    cache, sink, unreached = MemoryCache(), Rows(), Unreached()
+    await work(world, cache, sink, Leases(world, 1), begin + 30)
+    unreached.until = dict(sink.until)
+    world.clock.advance(gap)
+    await work(world, cache, unreached, Leases(world, 2), world.clock.now() + 30)
+    killed, asked = world.clock.now(), [each for each in world.emulator.log if "rgm_stats" in each.path]
+    assert len(asked) == 2
+    await work(world, cache, sink, Leases(world, 3), killed + DAY)
+    assert wrong(world, sink, begin - 4 * 3_600, killed) == {}
 
 
 async def test_nothing_is_asked_for_after_the_end_of_a_lease() -> None:

@@ -116,21 +116,21 @@ class Herd:
         time.sleep(QUIET_S)
         return before == (self.sent, self.cursors()) and self.holders().total() == SHARDS
 
-    @property
-    def answered(self) -> dict[int, float]:
-        """When each system was asked about last, and answered; the first one first."""
-        found: dict[int, float] = {}
-        for each in self.emulator.log:
-            if "rgm_stats" in each.path and each.status == 200:
-                number = int(each.path.split("/")[-2])
-                found.pop(number, None)
-                found[number] = each.at
-        return found
+    def cached(self) -> dict[int, float]:
+        """When the newest answer was made that is in the state, by the number of its system.
+
+        What was answered to a process that was killed before it had read it is not there.
+        """
+        statement = (
+            "SELECT system_id, max(fetched) FROM enlighten_stretches JOIN enlighten_series "
+            "ON series = id WHERE endpoint = 'rgm_stats' GROUP BY system_id ORDER BY max(fetched)"
+        )
+        return dict(self.database.executed(statement))
 
     def differing(self) -> list[int]:
         """Return the systems whose rows are not those of the service, up to the cursor.
 
-        Of each as of its last answer: later a row may have been corrected.
+        Of each as of its last answer that is in the state: later a row may have been corrected.
         """
         held = self.database.executed(
             "SELECT system_id, extract(epoch FROM end_at)::bigint, wh_del FROM rgm_stats WHERE meter = ''"
@@ -142,7 +142,7 @@ class Herd:
             rows[system] += 1
         wrong, cursors, clock = [], self.cursors(), FakeClock(now=self.begin)
         service = Emulator(clock=clock, systems=len(self.systems), users=1)
-        for system, at in self.answered.items():
+        for system, at in self.cached().items():
             clock.advance(at - clock.now())
             until = cursors.get(system, self.begin)
             rows_then = service.truth.rgm_stats(system, self.begin, int(until))
