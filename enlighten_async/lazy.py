@@ -1,4 +1,4 @@
-"""Packages whose names are imported from their modules when one is first used (PEP 562)."""
+"""Modules that are loaded when one of their names is first used (PEP 562)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+
+
+def is_loaded(module: str) -> bool:
+    """Tell whether a module is loaded, and no thread is still about it."""
+    found = sys.modules.get(module)
+    return found is not None and not getattr(found.__spec__, "_initializing", False)
 
 
 def lazy_names(

@@ -14,6 +14,9 @@ import pytest
 
 import enlighten_async
 from enlighten_async import EnlightenClient
+from enlighten_async.emulator import Emulator, Quota
+from enlighten_async.emulator.messages import Version
+from enlighten_async.emulator.v4.tokens import user_name
 from enlighten_async.lazy import lazy_names
 
 ROOT = Path(enlighten_async.__file__).parent
@@ -125,6 +128,94 @@ def test_an_export_loads_nothing_in_an_event_loop(tmp_path: Path) -> None:
     loaded = loaded_by(EXPORT_IN_A_LOOP, tmp_path)
     assert packages_of(loaded - {"pyarrow", "nanoarrow"}) <= OF_A_LOOP
     assert (tmp_path / "a.parquet").stat().st_size > 100
+
+
+EACH_FIRST = """
+import asyncio, inspect, os, sys, threading, warnings
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from enlighten_async import EnlightenClient, EnlightenError, MemoryTokenStore, OAuth, Plan
+
+sys.modules["trio"] = None  # which httpcore2 would load each time
+url, user, system, stored = sys.argv[1:]
+before = datetime.now(UTC) - timedelta(days=3)
+in_loop, given = set(), {
+    "system_id": system, "site_id": system, "serial_num": "1", "serial_number": "1",
+    "start_time": before, "start_date": before.date(),
+}
+
+class Watch:
+    def find_spec(name, *_):
+        if threading.current_thread() is threading.main_thread():
+            in_loop.add(name)
+
+async def first(name, parameters):
+    options = {"base_url": url, "plan": Plan(minute=100_000), "state": f"{name}.db" if stored else None}
+    if url.endswith("v2"):
+        client = EnlightenClient("k" * 32, user, **options)
+    else:
+        oauth = OAuth("client", "secret", tokens=MemoryTokenStore(), base_url=url)
+        await oauth.password("default", user, "any")
+        client = EnlightenClient.v4("k" * 32, oauth=oauth, **options)
+    async with client:
+        with suppress(EnlightenError):
+            query = getattr(client, name)(**{each: given[each] for each in parameters})
+            repr(query), query.progress
+            await query
+            async for _ in getattr(client, name)(**{each: given[each] for each in parameters}):
+                pass
+
+def in_a_process(name, parameters):
+    warnings.simplefilter("ignore")
+    sys.meta_path.insert(0, Watch)
+    asyncio.run(first(name, parameters))
+    strange = [each for each in in_loop if each.partition(".")[0] not in {"anyio", "encodings"}]
+    print(name, "loads", *strange, flush=True) if strange else print(name, flush=True)
+
+for name, method in inspect.getmembers(EnlightenClient, inspect.isfunction):
+    signature = inspect.signature(method)
+    if name.startswith("_") or not str(signature.return_annotation).startswith("Query["):
+        continue
+    needed = [
+        each.name for each in signature.parameters.values()
+        if each.default is each.empty and each.kind is not each.VAR_KEYWORD and each.name != "self"
+    ]
+    if child := os.fork():
+        assert os.waitpid(child, 0)[1] == 0, name
+    else:
+        in_a_process(name, needed)
+        os._exit(0)
+"""
+"""Asks the first question of a process, of each endpoint in turn, in processes that are forked for it."""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process of its own for each would take long")
+@pytest.mark.parametrize("version", ["v2", "v4"])
+@pytest.mark.parametrize("stored", ["", pytest.param("stored", marks=pytest.mark.slow)])
+def test_no_first_answer_loads_a_module_in_an_event_loop(
+    version: Version, stored: str, tmp_path: Path
+) -> None:
+    """Of no endpoint, over a socket, with a state file and without one: httpx and models are files."""
+    emulator = Emulator(quota=Quota.UNLIMITED)
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with emulator.running(version=version) as url:
+        user = emulator.demo_user if version == "v2" else user_name(emulator.demo_user)
+        told = subprocess.run(
+            [sys.executable, "-c", EACH_FIRST, url, user, str(emulator.demo_system), stored],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env={**environ, "PYTHONPATH": str(ROOT.parent), "PYTHONPYCACHEPREFIX": str(tmp_path)},
+        ).stdout.splitlines()
+    assert len(told) > 40
+    assert [line for line in told if " loads " in line] == []
+
+
+def test_the_client_loads_no_library_of_http() -> None:
+    """But with the first request."""
+    loaded = loaded_by("from enlighten_async import EnlightenClient, OAuth")
+    assert packages_of(loaded).isdisjoint({"httpx", "httpcore", "httpcore2", "h11"})
 
 
 def test_the_client_loads_no_export_and_no_emulator() -> None:

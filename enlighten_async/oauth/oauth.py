@@ -40,8 +40,8 @@ from enlighten_async.transport import (
     check_network,
     hide_secrets,
     origin,
+    proxy_for,
 )
-from enlighten_async.transport.connections import proxy_for
 from enlighten_async.transport.origin import without_secrets
 from enlighten_async.wire import is_text
 

@@ -18,6 +18,7 @@ from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
 from enlighten_async.clock import Clock, in_trio, run_shielded
+from enlighten_async.lazy import is_loaded
 
 T = TypeVar("T")
 
@@ -144,6 +145,16 @@ async def in_thread(work: Callable[[], T]) -> T:
     finally:
         disk.works[number] -= 1
     return result
+
+
+async def made_with(module: str, make: Callable[[], T]) -> T:
+    """Make what needs a module: at once where that is loaded, else in a thread, as modules are files.
+
+    Args:
+        module: the module's full name.
+        make: imports the module, and makes what is wanted.
+    """
+    return make() if is_loaded(module) else await in_thread(make)
 
 
 async def in_body_thread(work: Callable[[], T]) -> T:

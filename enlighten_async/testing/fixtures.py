@@ -19,7 +19,8 @@ from enlighten_async.emulator import Emulator
 from enlighten_async.limiter import Plan
 from enlighten_async.oauth import OAuth
 from enlighten_async.testing import EmulatorTokenStore, FakeClock
-from enlighten_async.transport import ServicePool, is_loopback
+from enlighten_async.transport import is_loopback
+from enlighten_async.transport.connections import ServicePool
 
 API_KEY = "0123456789abcdef0123456789abcdef"
 

@@ -1,9 +1,7 @@
 """Transport: brings requests to the service and whole responses back; the only package that knows httpx."""
 
-from enlighten_async.transport.body import LARGE_BODY_BYTES
-from enlighten_async.transport.connections import ServicePool
 from enlighten_async.transport.credentials import Credentials, Redactor, Secret
-from enlighten_async.transport.exchange import Exchange
+from enlighten_async.transport.exchange import LARGE_BODY_BYTES, Exchange
 from enlighten_async.transport.http import CLOSED, Transport, service_of
 from enlighten_async.transport.origin import (
     ConnectionOptions,
@@ -15,6 +13,7 @@ from enlighten_async.transport.origin import (
     is_loopback,
     is_number,
     origin,
+    proxy_for,
 )
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "Origin",
     "Redactor",
     "Secret",
-    "ServicePool",
     "Transport",
     "Verify",
     "check_network",
@@ -35,5 +33,6 @@ __all__ = [
     "is_loopback",
     "is_number",
     "origin",
+    "proxy_for",
     "service_of",
 ]

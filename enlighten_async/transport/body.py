@@ -17,11 +17,6 @@ from attrs import define, field, frozen
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """Largest body accepted, before and after decompression; a year of readings has 7 MiB."""
 
-LARGE_BODY_BYTES = 1024 * 1024
-"""Larger bodies are held by a few exchanges at a time only, and decoded in a thread: to decode a body of this
-size in the event loop takes up to a tenth of a second.
-"""
-
 _DECOMPRESS_STEP_BYTES = 64 * 1024
 """Bytes decompressed at a time, so that a zip bomb is noticed before it has filled the memory."""
 

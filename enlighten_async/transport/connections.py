@@ -1,31 +1,42 @@
-"""Connections to one origin: TLS, proxies, and a pool that a cancelled request costs no connection."""
+"""Connections to one origin, and the client of httpx over them; loaded with the first request.
+
+TLS, proxies, a pool that a cancelled request costs no connection, strict reading of responses, and the errors
+of a network. No other module of the client's needs httpx and httpcore2, which take long to load.
+"""
 
 from __future__ import annotations
 
-import base64
-import importlib.util
+import os
+import socket
 import ssl
-import sys
-import urllib.request
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
+from contextlib import suppress
 from functools import lru_cache, partial
+from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar, cast
-from urllib.parse import unquote, urlsplit
+from typing import Any, cast
+from urllib.parse import urlencode
 
 import anyio
+import anyio.lowlevel
 import httpcore2
 import httpx
-from attrs import frozen
 
 from enlighten_async.clock import Clock, run_shielded
 from enlighten_async.errors import InputError
-from enlighten_async.state.threads import in_thread
-from enlighten_async.transport.credentials import Secret
-from enlighten_async.transport.exchange import Exchange, Phase, RawResponse
-from enlighten_async.transport.origin import Origin, Verify, is_loopback
-
-T = TypeVar("T")
+from enlighten_async.state import in_body_thread, in_thread
+from enlighten_async.transport.body import Body, BodyError, Head
+from enlighten_async.transport.credentials import masked
+from enlighten_async.transport.exchange import (
+    EXTENSION,
+    LARGE_BODY_BYTES,
+    Exchange,
+    Phase,
+    RawResponse,
+    RawTransport,
+)
+from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, Proxy, Verify
+from enlighten_async.wire import Response
 
 
 def ssl_context(verify: Verify) -> ssl.SSLContext:
@@ -61,92 +72,12 @@ def _context_from_path(path: str) -> ssl.SSLContext:
     raise InputError(f"verify={path!r}: no CA certificates could be read from there ({reason})")
 
 
-HAS_SOCKS = importlib.util.find_spec("socksio") is not None
-"""Whether the package for SOCKS is installed; looked up at the import, as clients are made in event loops."""
-
-_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-
-
-@frozen
-class Proxy:
-    """A proxy and the login to it."""
-
-    scheme: str
-    """One of "http", "https", "socks5", "socks5h"."""
-    host: str
-    """Name or address of the proxy, without brackets."""
-    port: int
-    """Its port, also where it is the default of the scheme."""
-    username: Secret
-    """Empty if the proxy needs none."""
-    password: Secret
-    """May be empty."""
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The texts to mask: name, password, and both as a header field encodes them."""
-        name, password = self.username.reveal(), self.password.reveal()
-        basic = base64.b64encode(f"{name}:{password}".encode()).decode() if name else ""
-        return tuple(filter(None, (name, password, basic)))
-
-    def to_httpcore(self, verify: Verify) -> httpcore2.Proxy:
-        """Return the pool's form of the proxy, with a TLS context if the proxy itself speaks TLS."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        auth = (self.username.reveal().encode(), self.password.reveal().encode()) if self.username else None
-        context = ssl_context(verify) if self.scheme == "https" else None
-        return httpcore2.Proxy(f"{self.scheme}://{host}:{self.port}", auth=auth, ssl_context=context)
-
-
-def proxy_for(origin: Origin, url: Secret | None) -> Proxy | None:
-    """Return the proxy to this origin, or `None` to connect directly.
-
-    Args:
-        origin: where requests go.
-        url: the URL of the proxy, which may hold a password; "" for no proxy; `None` for the proxy of the
-            environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY or the system's settings; never for
-            loopback).
-
-    Raises:
-        InputError: the URL is not one of a proxy, or the proxy needs a package that is not installed.
-    """
-    found = Secret(_proxy_from_environment(origin)) if url is None else url
-    proxy = _parse_proxy(found) if found else None
-    if isinstance(proxy, str):
-        raise InputError(proxy)
-    return proxy
-
-
-def _proxy_from_environment(origin: Origin) -> str:
-    if is_loopback(origin.host) or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
-        return ""
-    proxies = urllib.request.getproxies()
-    return proxies.get(origin.scheme) or proxies.get("all") or ""
-
-
-def _parse_proxy(secret: Secret) -> Proxy | str:
-    """Return the proxy of a URL, or the reason why it is none.
-
-    Nothing is raised from here: a traceback that shows variables would show the password.
-    """
-    url = secret.reveal()
-    if not isinstance(url, str):
-        return 'proxy must be a text such as "http://host:port", "" for no proxy, or None'
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        port = parts.port
-    except ValueError:
-        return "the proxy is not a URL: the host or the port is malformed"
-    if parts.scheme not in _PROXY_PORTS or not parts.hostname:
-        return "the proxy must look like http://host:port (or https, socks5, socks5h)"
-    if parts.scheme.startswith("socks") and not HAS_SOCKS:
-        return "a SOCKS proxy needs the package socksio: install httpcore2[socks]"
-    return Proxy(
-        parts.scheme,
-        parts.hostname,
-        port or _PROXY_PORTS[parts.scheme],
-        Secret(unquote(parts.username or "")),
-        Secret(unquote(parts.password or "")),
-    )
+def pool_proxy(proxy: Proxy, verify: Verify) -> httpcore2.Proxy:
+    """Return the pool's form of a proxy, with a TLS context if the proxy itself speaks TLS."""
+    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    auth = (proxy.username.reveal().encode(), proxy.password.reveal().encode()) if proxy.username else None
+    context = ssl_context(verify) if proxy.scheme == "https" else None
+    return httpcore2.Proxy(f"{proxy.scheme}://{host}:{proxy.port}", auth=auth, ssl_context=context)
 
 
 class ServicePool(httpcore2.AsyncConnectionPool):
@@ -223,13 +154,6 @@ class SelfClosingConnection(httpcore2.AsyncConnectionInterface):
     def can_multiplex(self) -> bool:
         """Tell whether the connection takes several requests at a time."""
         return self._inner.can_multiplex()
-
-
-def show_to_respx() -> None:
-    """Have respx, where a test has imported it, answer the requests of the pools while it mocks."""
-    mocks = sys.modules.get("respx.mocks")
-    if mocks is not None:
-        mocks.HTTPCoreMocker.add_targets(f"{__name__}.{ServicePool.__name__}")
 
 
 KEEPALIVE_S = 10.0
@@ -317,7 +241,7 @@ class Pool:
         kind = ProxiedPool if self._proxy else ServicePool
         return kind(
             ssl_context=ssl_context(self._verify) if self._origin.scheme == "https" else None,
-            proxy=self._proxy.to_httpcore(self._verify) if self._proxy else None,
+            proxy=pool_proxy(self._proxy, self._verify) if self._proxy else None,
             max_connections=self._max_connections,
             max_keepalive_connections=self._max_connections,
             keepalive_expiry=KEEPALIVE_S,
@@ -325,3 +249,336 @@ class Pool:
             http2=False,
             retries=0,  # each attempt costs quota, so each needs a grant of the limiter
         )
+
+
+class UserTransport:
+    """A user's transport in place of our pool.
+
+    Args:
+        transport: any `httpx.AsyncBaseTransport`; it is closed with the client, as httpx does.
+        clock: the source of `Exchange.sent_at`.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
+
+    async def open(self, request: httpx.Request, exchange: Exchange) -> RawResponse:
+        """Send a copy of the request with the credentials and return the response, its body unread."""
+        exchange.phase = "wait"
+        exchange.sent_at = self._clock.monotonic()
+        try:
+            # No local variable holds the copy: a traceback through this frame may be shown with its locals.
+            response = await self._transport.handle_async_request(_with_credentials(request, exchange))
+        except UNSENT_ERRORS:
+            exchange.phase, exchange.sent_at = "connect", None
+            raise
+        stream = cast("AsyncIterable[bytes]", response.stream)
+        return RawResponse(response.status_code, response.headers.raw, stream, response.aclose)
+
+    async def aclose(self) -> None:
+        """Close the user's transport."""
+        await self._transport.aclose()
+
+
+def _with_credentials(request: httpx.Request, exchange: Exchange) -> httpx.Request:
+    target, headers, body = exchange.credentials.add_to(
+        request.url.raw_path, request.headers.raw, request.content
+    )
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(raw_path=target),
+        headers=headers,
+        content=body or None,
+        extensions={name: value for name, value in request.extensions.items() if name == "timeout"},
+    )
+
+
+MAX_LARGE_BODIES = 6
+"""Exchanges that hold a large body at a time; the others wait before they read on."""
+
+
+TURN_BYTES = 128 * 1024
+"""Bytes of a body, about, that are decompressed before others run: small ones may unpack to large ones."""
+
+
+class WrongOriginError(Exception):
+    """The request would have taken the credentials to another host."""
+
+
+class CredentialTransport(httpx.AsyncBaseTransport):
+    """The httpx transport below which credentials exist: sends a request and reads its whole response.
+
+    No object above this transport holds a credential, so hooks, logs and tracers cannot show one.
+
+    Args:
+        origin: the only origin that is sent credentials.
+        raw: the layer that adds the credentials: our pool, or the user's transport.
+        clock: the source of `Response.received_at`.
+    """
+
+    def __init__(self, origin: Origin, raw: RawTransport, clock: Clock) -> None:
+        self._origin = (origin.scheme, origin.host.encode(), origin.port)
+        self._default_port = DEFAULT_PORTS[origin.scheme]
+        self._raw = raw
+        self._clock = clock
+        self._large = anyio.Semaphore(MAX_LARGE_BODIES)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request and return the whole response, decoded.
+
+        Raises:
+            WrongOriginError: the URL is not below the configured origin; nothing was sent.
+            BodyError: the body is cut off, damaged or too large.
+        """
+        exchange: Exchange = request.extensions[EXTENSION]
+        url = request.url
+        if (url.scheme, url.raw_host, url.port or self._default_port) != self._origin:
+            raise WrongOriginError("the URL is not below the configured base_url")
+        raw = await self._raw.open(request, exchange)
+        try:
+            response = await self._receive(raw, exchange)
+        finally:
+            # The response is complete, or another error is on its way: a failing close changes neither.
+            with suppress(Exception):
+                await raw.aclose()
+        # No other header: httpx would act upon some (redirects, cookies), and some may echo a secret.
+        content_type = [("content-type", response.content_type)]
+        return httpx.Response(response.status, headers=content_type, content=response.body)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._raw.aclose()
+
+    async def _receive(self, raw: RawResponse, exchange: Exchange) -> Response:
+        exchange.phase = "body"
+        head = Head.parse(raw.headers)
+        body = Body(head)
+        chunks = aiter(raw.stream)
+        try:
+            async for chunk in chunks:
+                body.feed(chunk, body.size + TURN_BYTES)
+                while body.left or (body.size > LARGE_BODY_BYTES and exchange.place is None):
+                    await self._take_turn(exchange, body.size)
+                    body.go_on(body.size + TURN_BYTES)
+            now = self._clock.monotonic()
+            if exchange.place is None:
+                return complete(exchange, raw.status, head, body.finish(), now)
+            await in_body_thread(partial(_complete, exchange, raw.status, head, body, now))
+            assert exchange.response is not None  # noqa: S101 - set just now
+            return exchange.response
+        finally:
+            # The event loop would finish a generator that is left half-way in a task of its own.
+            if hasattr(chunks, "aclose"):
+                with suppress(Exception):
+                    await chunks.aclose()
+
+    async def _take_turn(self, exchange: Exchange, size: int) -> None:
+        """Let others run before a body is read on; of a large one, when there is a place for it."""
+        turns = 1
+        if size > LARGE_BODY_BYTES and exchange.place is None:
+            await self._large.acquire()
+            exchange.place = self._large
+            turns = MAX_LARGE_BODIES - self._large.value  # or all would go on in one step of the loop
+        for _ in range(turns):  # shielded: what was paid for is not given up half-way
+            await anyio.lowlevel.cancel_shielded_checkpoint()
+
+
+def complete(exchange: Exchange, status: int, head: Head, body: bytes, now: float) -> Response:
+    """Set and return the response of an exchange, the secrets in it masked.
+
+    Args:
+        exchange: the exchange that ends by this.
+        status: HTTP status.
+        head: the header fields.
+        body: the whole body, decoded.
+        now: the monotonic time.
+    """
+    if exchange.sent_at is None:
+        exchange.sent_at = now  # a mock took the place of our transport, and did not tell when
+    redactor = exchange.credentials.redactor
+    exchange.response = Response(
+        status=status,
+        body=redactor.body(body) if exchange.credentials.masks_body else body,
+        # Masked before the rest: in lower case, or cut, a secret would not be found.
+        content_type=masked(head.content_type, redactor).partition(";")[0].strip().lower(),
+        date=head.date,
+        sent_at=exchange.sent_at,
+        received_at=now,
+        retry_after=head.retry_after,
+    )
+    return exchange.response
+
+
+def _complete(exchange: Exchange, status: int, head: Head, body: Body, now: float) -> None:
+    """Do so in a thread: to join a large body and to search it for secrets takes tens of milliseconds."""
+    complete(exchange, status, head, body.finish(), now)
+
+
+NETWORK_ERRORS: tuple[type[Exception], ...] = (
+    BodyError,
+    WrongOriginError,
+    OSError,
+    httpx.HTTPError,
+    httpx.StreamError,
+    httpx.InvalidURL,
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    httpcore2.TimeoutException,
+    httpcore2.UnsupportedProtocol,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.EndOfStream,
+)
+"""Errors of a failing network. Others of a user's transport are told with the place that raised them."""
+
+LASTING_ERRORS: tuple[type[Exception], ...] = (
+    WrongOriginError,
+    ssl.SSLCertVerificationError,
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+    httpcore2.UnsupportedProtocol,
+)
+"""Those of them that the next attempt would meet as well."""
+
+UNSENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+"""Errors by which a user's transport says that it had no connection to send the request over."""
+
+
+UNKNOWN_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+"""Errors of a name that does not exist or has no address; a failing name server has another (EAI_AGAIN)."""
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, its cause, the cause of that, and so on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def reason(error: BaseException) -> str:
+    """Return the text of an error, or of its first cause that has one: on trio the pool's own have none."""
+    return next(filter(None, map(str, chain(error))), type(error).__name__)
+
+
+def connect_reason(error: BaseException) -> str:
+    """Return why there is no connection, in words: of the first address, if there were several."""
+    for each in chain(error):
+        cause = each.exceptions[0] if isinstance(each, BaseExceptionGroup) else each
+        if isinstance(cause, socket.gaierror):
+            return "no such host is known" if cause.errno in UNKNOWN_HOST else str(cause.strerror)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not accepted: {getattr(cause, 'verify_message', '') or cause}"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS has failed: {(getattr(cause, 'reason', '') or str(cause)).replace('_', ' ').lower()}"
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno).lower()
+    return reason(error)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether a failure of the network may be over when the request is sent again."""
+    for cause in chain(error):
+        if isinstance(cause, BodyError):
+            return cause.passing
+        if isinstance(cause, socket.gaierror):
+            return cause.errno not in UNKNOWN_HOST
+        if isinstance(cause, LASTING_ERRORS):
+            return False
+    return True
+
+
+def _user_agent() -> str:
+    try:
+        return f"enlighten-async/{metadata.version('enlighten-async')}"
+    except metadata.PackageNotFoundError:
+        return "enlighten-async"
+
+
+USER_AGENT = _user_agent()
+"""This package and its version; read at the import, as clients are made in event loops."""
+
+
+class _NoCookies(httpx.Cookies):
+    """A jar that stays empty: looking for cookies costs more than the rest of httpx."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Take no cookie."""
+
+
+_NO_STREAM = httpx.ByteStream(b"")
+_NO_TIMEOUT: dict[str, None] = {"connect": None, "read": None, "write": None, "pool": None}
+
+
+class MinimalClient(httpx.AsyncClient):
+    """An HTTP client over one transport, without cookies, redirects, environment or timeouts of its own.
+
+    Auth, redirects and cookies are four frames of httpx on the way of each request (`send`,
+    `_send_handling_auth`, `_send_handling_redirects`, `_send_single_request`) for features that are all
+    switched off. They stay, because users' tools hang on `AsyncClient`: respx and other mocks, event
+    hooks, tracers.
+
+    Args:
+        raw: the layer that adds the credentials: our pool, or the user's transport.
+        origin: where all requests go.
+        clock: the source of time.
+        user_agent: sent with each request; `None`: this package and its version.
+    """
+
+    def __init__(self, raw: RawTransport, *, origin: Origin, clock: Clock, user_agent: str | None) -> None:
+        transport = CredentialTransport(origin, raw, clock)
+        super().__init__(transport=transport, trust_env=False, follow_redirects=False, timeout=None)
+        self._cookies = _NoCookies()  # the public setter would copy the jar into one that takes cookies
+        self._base = origin.base
+        self._clock = clock
+        self._plain_headers = default_headers(origin.netloc, user_agent)
+        self._json_headers = httpx.Headers([*self._plain_headers.raw, (b"Content-Type", b"application/json")])
+
+    def request_of(self, exchange: Exchange) -> httpx.Request:
+        """Return the request of an exchange, without credentials.
+
+        Raises:
+            InputError: its path cannot be part of a URL.
+        """
+        request = exchange.request
+        query = f"?{urlencode(request.params)}" if request.params else ""
+        try:
+            if request.path.startswith("/"):
+                return httpx.Request(
+                    request.method,
+                    f"{self._base}{request.path}{query}",
+                    headers=self._plain_headers if request.body is None else self._json_headers,
+                    content=request.body,
+                    extensions={EXTENSION: exchange, "timeout": _NO_TIMEOUT},
+                )
+        except httpx.InvalidURL:
+            pass
+        raise InputError(f"the path {request.path!r} cannot be part of a URL: it must start with a slash")
+
+    def settle(self, exchange: Exchange, response: httpx.Response) -> None:
+        """Let go of a response that httpx handed out, once the exchange has it."""
+        # Response and stream of httpx hold each other, and the body, until the next collection.
+        response.stream = _NO_STREAM
+        if exchange.response is None:
+            # A mock such as respx took the place of our transport.
+            head = Head.parse(response.headers.raw)
+            complete(exchange, response.status_code, head, response.content, self._clock.monotonic())
+
+
+def default_headers(host: str, user_agent: str | None) -> httpx.Headers:
+    """Return the header fields of every request.
+
+    Args:
+        host: host and port as the `Host` field writes them.
+        user_agent: `None` for this package and its version.
+    """
+    return httpx.Headers(
+        [
+            ("Host", host),
+            ("Accept", "application/json"),
+            ("Accept-Encoding", "gzip"),  # httpx would add br and zstd where those packages are installed
+            ("User-Agent", user_agent or USER_AGENT),
+        ]
+    )

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 EXTENSION = "enlighten_async"
 """Key of the `Exchange` in the extensions of an `httpx.Request`: the one way for it through httpx."""
 
+LARGE_BODY_BYTES = 1024 * 1024
+"""Larger bodies are held by a few exchanges at a time only, and decoded in a thread: to decode a body of this
+size in the event loop takes up to a tenth of a second.
+"""
+
 Phase: TypeAlias = Literal["connect", "send", "wait", "body"]
 
 

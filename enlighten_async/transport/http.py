@@ -1,244 +1,33 @@
-"""HTTP requests: credentials added last, one deadline, whole responses, errors that show no secret."""
+"""HTTP requests: credentials added last, one deadline, whole responses, errors that show no secret.
+
+httpx and httpcore2 are loaded with the first request, in a thread: see `connections`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import socket
-import ssl
 import sys
-from collections.abc import AsyncIterable, Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from traceback import extract_tb
-from typing import TypeVar, cast
-from urllib.parse import urlencode
-
-import anyio
-import anyio.lowlevel
-import httpcore2
-import httpx
+from typing import TYPE_CHECKING, TypeVar
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
-from enlighten_async.state import in_body_thread
-from enlighten_async.transport.body import LARGE_BODY_BYTES, Body, BodyError, Head
-from enlighten_async.transport.connections import Pool, proxy_for, show_to_respx
+from enlighten_async.state import made_with
 from enlighten_async.transport.credentials import Redactor, Secret, install_filter, masked
-from enlighten_async.transport.exchange import EXTENSION, Exchange, RawResponse, RawTransport
-from enlighten_async.transport.origin import DEFAULT_PORTS, Origin, Verify, origin
+from enlighten_async.transport.exchange import Exchange
+from enlighten_async.transport.origin import Verify, origin, proxy_for
 from enlighten_async.wire import Response
 
+if TYPE_CHECKING:
+    import httpx
 
-def _user_agent() -> str:
-    try:
-        return f"enlighten-async/{metadata.version('enlighten-async')}"
-    except metadata.PackageNotFoundError:
-        return "enlighten-async"
-
-
-USER_AGENT = _user_agent()
-"""This package and its version; read at the import, as clients are made in event loops."""
-
-
-MAX_LARGE_BODIES = 6
-"""Exchanges that hold a large body at a time; the others wait before they read on."""
-
-
-TURN_BYTES = 128 * 1024
-"""Bytes of a body, about, that are decompressed before others run: small ones may unpack to large ones."""
-
-
-class WrongOriginError(Exception):
-    """The request would have taken the credentials to another host."""
-
-
-class CredentialTransport(httpx.AsyncBaseTransport):
-    """The httpx transport below which credentials exist: sends a request and reads its whole response.
-
-    No object above this transport holds a credential, so hooks, logs and tracers cannot show one.
-
-    Args:
-        origin: the only origin that is sent credentials.
-        raw: the layer that adds the credentials: our pool, or the user's transport.
-        clock: the source of `Response.received_at`.
-    """
-
-    def __init__(self, origin: Origin, raw: RawTransport, clock: Clock) -> None:
-        self._origin = (origin.scheme, origin.host.encode(), origin.port)
-        self._default_port = DEFAULT_PORTS[origin.scheme]
-        self._raw = raw
-        self._clock = clock
-        self._large = anyio.Semaphore(MAX_LARGE_BODIES)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request and return the whole response, decoded.
-
-        Raises:
-            WrongOriginError: the URL is not below the configured origin; nothing was sent.
-            BodyError: the body is cut off, damaged or too large.
-        """
-        exchange: Exchange = request.extensions[EXTENSION]
-        url = request.url
-        if (url.scheme, url.raw_host, url.port or self._default_port) != self._origin:
-            raise WrongOriginError("the URL is not below the configured base_url")
-        raw = await self._raw.open(request, exchange)
-        try:
-            response = await self._receive(raw, exchange)
-        finally:
-            # The response is complete, or another error is on its way: a failing close changes neither.
-            with suppress(Exception):
-                await raw.aclose()
-        # No other header: httpx would act upon some (redirects, cookies), and some may echo a secret.
-        content_type = [("content-type", response.content_type)]
-        return httpx.Response(response.status, headers=content_type, content=response.body)
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._raw.aclose()
-
-    async def _receive(self, raw: RawResponse, exchange: Exchange) -> Response:
-        exchange.phase = "body"
-        head = Head.parse(raw.headers)
-        body = Body(head)
-        chunks = aiter(raw.stream)
-        try:
-            async for chunk in chunks:
-                body.feed(chunk, body.size + TURN_BYTES)
-                while body.left or (body.size > LARGE_BODY_BYTES and exchange.place is None):
-                    await self._take_turn(exchange, body.size)
-                    body.go_on(body.size + TURN_BYTES)
-            now = self._clock.monotonic()
-            if exchange.place is None:
-                return complete(exchange, raw.status, head, body.finish(), now)
-            await in_body_thread(partial(_complete, exchange, raw.status, head, body, now))
-            assert exchange.response is not None  # noqa: S101 - set just now
-            return exchange.response
-        finally:
-            # The event loop would finish a generator that is left half-way in a task of its own.
-            if hasattr(chunks, "aclose"):
-                with suppress(Exception):
-                    await chunks.aclose()
-
-    async def _take_turn(self, exchange: Exchange, size: int) -> None:
-        """Let others run before a body is read on; of a large one, when there is a place for it."""
-        turns = 1
-        if size > LARGE_BODY_BYTES and exchange.place is None:
-            await self._large.acquire()
-            exchange.place = self._large
-            turns = MAX_LARGE_BODIES - self._large.value  # or all would go on in one step of the loop
-        for _ in range(turns):  # shielded: what was paid for is not given up half-way
-            await anyio.lowlevel.cancel_shielded_checkpoint()
-
-
-def complete(exchange: Exchange, status: int, head: Head, body: bytes, now: float) -> Response:
-    """Set and return the response of an exchange, the secrets in it masked.
-
-    Args:
-        exchange: the exchange that ends by this.
-        status: HTTP status.
-        head: the header fields.
-        body: the whole body, decoded.
-        now: the monotonic time.
-    """
-    if exchange.sent_at is None:
-        exchange.sent_at = now  # a mock took the place of our transport, and did not tell when
-    redactor = exchange.credentials.redactor
-    exchange.response = Response(
-        status=status,
-        body=redactor.body(body) if exchange.credentials.masks_body else body,
-        # Masked before the rest: in lower case, or cut, a secret would not be found.
-        content_type=masked(head.content_type, redactor).partition(";")[0].strip().lower(),
-        date=head.date,
-        sent_at=exchange.sent_at,
-        received_at=now,
-        retry_after=head.retry_after,
-    )
-    return exchange.response
-
-
-def _complete(exchange: Exchange, status: int, head: Head, body: Body, now: float) -> None:
-    """Do so in a thread: to join a large body and to search it for secrets takes tens of milliseconds."""
-    complete(exchange, status, head, body.finish(), now)
-
+    from enlighten_async.transport.connections import MinimalClient
 
 E = TypeVar("E", bound=BaseException)
-
-NETWORK_ERRORS: tuple[type[Exception], ...] = (
-    BodyError,
-    WrongOriginError,
-    OSError,
-    httpx.HTTPError,
-    httpx.StreamError,
-    httpx.InvalidURL,
-    httpcore2.NetworkError,
-    httpcore2.ProtocolError,
-    httpcore2.ProxyError,
-    httpcore2.TimeoutException,
-    httpcore2.UnsupportedProtocol,
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    anyio.EndOfStream,
-)
-"""Errors of a failing network. Others of a user's transport are told with the place that raised them."""
-
-LASTING_ERRORS: tuple[type[Exception], ...] = (
-    WrongOriginError,
-    ssl.SSLCertVerificationError,
-    httpx.InvalidURL,
-    httpx.UnsupportedProtocol,
-    httpcore2.UnsupportedProtocol,
-)
-"""Those of them that the next attempt would meet as well."""
-
-UNSENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-"""Errors by which a user's transport says that it had no connection to send the request over."""
-
-
-UNKNOWN_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
-"""Errors of a name that does not exist or has no address; a failing name server has another (EAI_AGAIN)."""
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, its cause, the cause of that, and so on."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def reason(error: BaseException) -> str:
-    """Return the text of an error, or of its first cause that has one: on trio the pool's own have none."""
-    return next(filter(None, map(str, chain(error))), type(error).__name__)
-
-
-def connect_reason(error: BaseException) -> str:
-    """Return why there is no connection, in words: of the first address, if there were several."""
-    for each in chain(error):
-        cause = each.exceptions[0] if isinstance(each, BaseExceptionGroup) else each
-        if isinstance(cause, socket.gaierror):
-            return "no such host is known" if cause.errno in UNKNOWN_HOST else str(cause.strerror)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not accepted: {getattr(cause, 'verify_message', '') or cause}"
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS has failed: {(getattr(cause, 'reason', '') or str(cause)).replace('_', ' ').lower()}"
-        if isinstance(cause, OSError) and cause.errno:
-            return os.strerror(cause.errno).lower()
-    return reason(error)
-
-
-def may_pass(error: BaseException) -> bool:
-    """Tell whether a failure of the network may be over when the request is sent again."""
-    for cause in chain(error):
-        if isinstance(cause, BodyError):
-            return cause.passing
-        if isinstance(cause, socket.gaierror):
-            return cause.errno not in UNKNOWN_HOST
-        if isinstance(cause, LASTING_ERRORS):
-            return False
-    return True
 
 
 def without_secrets_of(error: Exception, masked: Callable[[str], str]) -> Exception | None:
@@ -277,87 +66,6 @@ def strip_frames(error: E) -> E:
     return error
 
 
-class _NoCookies(httpx.Cookies):
-    """A jar that stays empty: looking for cookies costs more than the rest of httpx."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Take no cookie."""
-
-
-class MinimalClient(httpx.AsyncClient):
-    """An HTTP client over one transport, without cookies, redirects, environment or timeouts of its own.
-
-    Auth, redirects and cookies are four frames of httpx on the way of each request (`send`,
-    `_send_handling_auth`, `_send_handling_redirects`, `_send_single_request`) for features that are all
-    switched off. They stay, because users' tools hang on `AsyncClient`: respx and other mocks, event
-    hooks, tracers.
-    """
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        super().__init__(transport=transport, trust_env=False, follow_redirects=False, timeout=None)
-        self._cookies = _NoCookies()  # the public setter would copy the jar into one that takes cookies
-
-
-def default_headers(host: str, user_agent: str | None) -> httpx.Headers:
-    """Return the header fields of every request.
-
-    Args:
-        host: host and port as the `Host` field writes them.
-        user_agent: `None` for this package and its version.
-    """
-    return httpx.Headers(
-        [
-            ("Host", host),
-            ("Accept", "application/json"),
-            ("Accept-Encoding", "gzip"),  # httpx would add br and zstd where those packages are installed
-            ("User-Agent", user_agent or USER_AGENT),
-        ]
-    )
-
-
-class UserTransport:
-    """A user's transport in place of our pool.
-
-    Args:
-        transport: any `httpx.AsyncBaseTransport`; it is closed with the client, as httpx does.
-        clock: the source of `Exchange.sent_at`.
-    """
-
-    def __init__(self, transport: httpx.AsyncBaseTransport, clock: Clock) -> None:
-        self._transport = transport
-        self._clock = clock
-
-    async def open(self, request: httpx.Request, exchange: Exchange) -> RawResponse:
-        """Send a copy of the request with the credentials and return the response, its body unread."""
-        exchange.phase = "wait"
-        exchange.sent_at = self._clock.monotonic()
-        try:
-            # No local variable holds the copy: a traceback through this frame may be shown with its locals.
-            response = await self._transport.handle_async_request(_with_credentials(request, exchange))
-        except UNSENT_ERRORS:
-            exchange.phase, exchange.sent_at = "connect", None
-            raise
-        stream = cast("AsyncIterable[bytes]", response.stream)
-        return RawResponse(response.status_code, response.headers.raw, stream, response.aclose)
-
-    async def aclose(self) -> None:
-        """Close the user's transport."""
-        await self._transport.aclose()
-
-
-def _with_credentials(request: httpx.Request, exchange: Exchange) -> httpx.Request:
-    target, headers, body = exchange.credentials.add_to(
-        request.url.raw_path, request.headers.raw, request.content
-    )
-    return httpx.Request(
-        request.method,
-        request.url.copy_with(raw_path=target),
-        headers=headers,
-        content=body or None,
-        extensions={name: value for name, value in request.extensions.items() if name == "timeout"},
-    )
-
-
 def service_of(transport: httpx.AsyncBaseTransport | None) -> object | None:
     """Return the object that stands for the service behind a transport; `None` for the real one.
 
@@ -369,8 +77,12 @@ def service_of(transport: httpx.AsyncBaseTransport | None) -> object | None:
 
 CLOSED = "the client is closed: open a new one"
 
-_NO_STREAM = httpx.ByteStream(b"")
-_NO_TIMEOUT: dict[str, None] = {"connect": None, "read": None, "write": None, "pool": None}
+
+def show_to_respx() -> None:
+    """Have respx, where a test has imported it, answer the requests of the pools while it mocks."""
+    mocks = sys.modules.get("respx.mocks")
+    if mocks is not None:
+        mocks.HTTPCoreMocker.add_targets(f"{__package__}.connections.ServicePool")
 
 
 class Transport:
@@ -405,20 +117,17 @@ class Transport:
         install_filter()
         show_to_respx()
         proxy = None if proxy is None else Secret(proxy)  # a traceback that shows variables must not show it
-        where = origin(base_url, any_http=transport is not None)
-        route = proxy_for(where, proxy) if transport is None else None
-        pool = Pool(where, clock=clock, max_connections=max_connections, proxy=route, verify=verify)
-        raw: RawTransport = pool if transport is None else UserTransport(transport, clock)
+        self.origin = origin(base_url, any_http=transport is not None)
         self.service = service_of(transport)
-        self.origin = where
-        self._base_url = where.base
-        self._uses_pool = transport is None
+        self._proxy = proxy_for(self.origin, proxy) if transport is None else None
+        self._transport = transport
+        self._verify = verify
+        self._max_connections = max_connections
+        self._user_agent = user_agent
         self._clock = clock
         self._timeout = timeout
-        self._redactor = Redactor(route.secrets if route else ())
-        self._headers = default_headers(where.netloc, user_agent)
-        self._json_headers = httpx.Headers([*self._headers.raw, (b"Content-Type", b"application/json")])
-        self._client = MinimalClient(CredentialTransport(where, raw, clock))
+        self._redactor = Redactor(self._proxy.secrets if self._proxy else ())
+        self._client: MinimalClient | None = None
         self._closed = False
         self.process: int | None = None
 
@@ -441,17 +150,12 @@ class Transport:
         """
         if self._closed:
             raise UsageError(CLOSED)
-        request = self._build_request(exchange)
+        client = self._client or await self._opened()
+        request = client.request_of(exchange)
         failure: BaseException | None = None
         try:
             with self._clock.move_on_after(self._timeout):
-                mocked = await self._client.send(request)
-                # Response and stream of httpx hold each other, and the body, until the next collection.
-                mocked.stream = _NO_STREAM
-                if exchange.response is None:
-                    # A mock such as respx took the place of our transport.
-                    head = Head.parse(mocked.headers.raw)
-                    complete(exchange, mocked.status_code, head, mocked.content, self._clock.monotonic())
+                client.settle(exchange, await client.send(request))
         except BaseException as error:  # noqa: BLE001 - a cancel as well: its frames may hold secrets
             failure = self._error_for(exchange, error)
         finally:
@@ -468,45 +172,67 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close all connections; doing so again changes nothing."""
+        unused = None if self._closed or self._client else self._transport
         self._closed = True
-        await self._client.aclose()
+        closing = self._client or unused
+        if closing is not None:
+            await closing.aclose()
 
-    def _build_request(self, exchange: Exchange) -> httpx.Request:
-        request = exchange.request
-        query = f"?{urlencode(request.params)}" if request.params else ""
-        try:
-            if request.path.startswith("/"):
-                return httpx.Request(
-                    request.method,
-                    f"{self._base_url}{request.path}{query}",
-                    headers=self._headers if request.body is None else self._json_headers,
-                    content=request.body,
-                    extensions={EXTENSION: exchange, "timeout": _NO_TIMEOUT},
-                )
-        except httpx.InvalidURL:
-            pass
-        raise InputError(f"the path {request.path!r} cannot be part of a URL: it must start with a slash")
+    async def _opened(self) -> MinimalClient:
+        """Return the HTTP client, which is made for the first request."""
+        client = await made_with("enlighten_async.transport.connections", self._make_client)
+        if self._closed:  # meanwhile
+            await client.aclose()
+            raise UsageError(CLOSED)
+        # Another task may have been faster, and may have a connection in its pool.
+        self._client = self._client or client
+        return self._client
+
+    def _make_client(self) -> MinimalClient:
+        from enlighten_async.transport.connections import (  # noqa: PLC0415 - it loads httpx
+            MinimalClient,
+            Pool,
+            UserTransport,
+        )
+
+        clock, raw = self._clock, self._transport
+        most, proxy, verify = self._max_connections, self._proxy, self._verify
+        return MinimalClient(
+            UserTransport(raw, clock)
+            if raw is not None
+            else Pool(self.origin, clock=clock, max_connections=most, proxy=proxy, verify=verify),
+            origin=self.origin,
+            clock=clock,
+            user_agent=self._user_agent,
+        )
 
     def _error_for(self, exchange: Exchange, error: BaseException) -> BaseException:
         """Return the error that the caller gets for one that ended an exchange."""
+        from enlighten_async.transport.connections import (  # noqa: PLC0415 - loaded by now
+            NETWORK_ERRORS,
+            connect_reason,
+            may_pass,
+            reason,
+        )
+
         if isinstance(error, InputError) or not isinstance(error, Exception):
             # The CA file, read when it is first needed; or a cancel, which stays the same object.
             return strip_frames(error)
         if isinstance(error, AssertionError):
             # Of a mock that does not know this request; its text names the URL, as it would have left.
             error.args = (self._masked(exchange, str(error)),)
-            return strip_frames(error) if self._uses_pool else error
-        if self._uses_pool and exchange.phase == "connect":
+            return strip_frames(error) if (self._transport is None) else error
+        if (self._transport is None) and exchange.phase == "connect":
             text = self._not_connected(exchange, self._masked(exchange, connect_reason(error)))
             return TransportError(text, phase="connect", passing=may_pass(error))
-        known = self._uses_pool or isinstance(error, NETWORK_ERRORS)
+        known = (self._transport is None) or isinstance(error, NETWORK_ERRORS)
         why = reason(error) if known else f"{_place(error)} raised {type(error).__name__}: {error}"
         text = f"no whole answer to {self._describe(exchange)}: {self._masked(exchange, why)}"
         # Errors of Python's own that are not of a network are bugs of the user's transport.
         passing = may_pass(error) and (known or type(error).__module__ != "builtins")
         sent = exchange.sent_at is not None
         failure = TransportError(text, sent=sent, phase=exchange.phase, passing=passing)
-        if not self._uses_pool:  # in our pool, others could say no more than this
+        if self._transport is not None:  # in our pool, others could say no more than this
             failure.__cause__ = without_secrets_of(error, partial(self._masked, exchange))
         return failure
 
@@ -520,7 +246,7 @@ class Transport:
         return masked(text, self._redactor, exchange.credentials.redactor)
 
     def _timeout_error(self, exchange: Exchange) -> RequestTimeout:
-        if self._uses_pool and exchange.phase == "connect":
+        if (self._transport is None) and exchange.phase == "connect":
             why = f"no answer within {self._timeout:g} s"
             return RequestTimeout(self._not_connected(exchange, why), phase="connect")
         text = f"no whole answer within {self._timeout:g} s to {self._describe(exchange)}"

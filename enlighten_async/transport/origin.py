@@ -1,19 +1,25 @@
-"""Origin: the one host that requests, and with them the credentials, may go to; options of the way there."""
+"""Origin: the one host that requests, and with them the credentials, may go to; proxies; options of the way."""
 
 from __future__ import annotations
 
+import base64
+import importlib.util
 import ipaddress
 import re
 import ssl
-from typing import TypeAlias, TypedDict, TypeGuard
-from urllib.parse import SplitResult, urlsplit
+import sys
+import urllib.request
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeGuard
+from urllib.parse import SplitResult, unquote, urlsplit
 
-import httpx
 from attrs import frozen
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import MASK, InputError
 from enlighten_async.transport.credentials import Secret
+
+if TYPE_CHECKING:
+    import httpx
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -162,11 +168,17 @@ def check_network(
         )
     if not isinstance(verify, bool | str | ssl.SSLContext) or verify == "":
         raise InputError(f"verify must be True, the path of a CA file, or a context, not {_kind(verify)}")
-    if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
+    if transport is not None and not _is_transport(transport):
         raise InputError(
             f"transport must be an httpx.AsyncBaseTransport, such as httpx.AsyncHTTPTransport(), "
             f"not {_kind(transport)}"
         )
+
+
+def _is_transport(value: object) -> bool:
+    """Tell whether a value is a transport of httpx; if it is, whoever made it has loaded httpx."""
+    httpx = sys.modules.get("httpx")
+    return httpx is not None and isinstance(value, httpx.AsyncBaseTransport)
 
 
 LARGEST_NUMBER = 1e15
@@ -181,3 +193,86 @@ def is_number(value: object) -> TypeGuard[float]:
 def _kind(value: object) -> str:
     """Return the name of a value's type; the value itself may be a secret in the wrong place."""
     return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+
+
+# Proxies
+
+HAS_SOCKS = importlib.util.find_spec("socksio") is not None
+"""Whether the package for SOCKS is installed; looked up at the import, as clients are made in event loops."""
+
+_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+@frozen
+class Proxy:
+    """A proxy and the login to it."""
+
+    scheme: str
+    """One of "http", "https", "socks5", "socks5h"."""
+    host: str
+    """Name or address of the proxy, without brackets."""
+    port: int
+    """Its port, also where it is the default of the scheme."""
+    username: Secret
+    """Empty if the proxy needs none."""
+    password: Secret
+    """May be empty."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts to mask: name, password, and both as a header field encodes them."""
+        name, password = self.username.reveal(), self.password.reveal()
+        basic = base64.b64encode(f"{name}:{password}".encode()).decode() if name else ""
+        return tuple(filter(None, (name, password, basic)))
+
+
+def proxy_for(origin: Origin, url: Secret | None) -> Proxy | None:
+    """Return the proxy to this origin, or `None` to connect directly.
+
+    Args:
+        origin: where requests go.
+        url: the URL of the proxy, which may hold a password; "" for no proxy; `None` for the proxy of the
+            environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY or the system's settings; never for
+            loopback).
+
+    Raises:
+        InputError: the URL is not one of a proxy, or the proxy needs a package that is not installed.
+    """
+    found = Secret(_proxy_from_environment(origin)) if url is None else url
+    proxy = _parse_proxy(found) if found else None
+    if isinstance(proxy, str):
+        raise InputError(proxy)
+    return proxy
+
+
+def _proxy_from_environment(origin: Origin) -> str:
+    if is_loopback(origin.host) or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
+        return ""
+    proxies = urllib.request.getproxies()
+    return proxies.get(origin.scheme) or proxies.get("all") or ""
+
+
+def _parse_proxy(secret: Secret) -> Proxy | str:
+    """Return the proxy of a URL, or the reason why it is none.
+
+    Nothing is raised from here: a traceback that shows variables would show the password.
+    """
+    url = secret.reveal()
+    if not isinstance(url, str):
+        return 'proxy must be a text such as "http://host:port", "" for no proxy, or None'
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port
+    except ValueError:
+        return "the proxy is not a URL: the host or the port is malformed"
+    if parts.scheme not in _PROXY_PORTS or not parts.hostname:
+        return "the proxy must look like http://host:port (or https, socks5, socks5h)"
+    if parts.scheme.startswith("socks") and not HAS_SOCKS:
+        return "a SOCKS proxy needs the package socksio: install httpcore2[socks]"
+    return Proxy(
+        parts.scheme,
+        parts.hostname,
+        port or _PROXY_PORTS[parts.scheme],
+        Secret(unquote(parts.username or "")),
+        Secret(unquote(parts.password or "")),
+    )

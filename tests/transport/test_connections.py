@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from functools import partial
+from importlib import import_module
 from traceback import TracebackException
 from typing import Any
 
@@ -23,8 +24,8 @@ import pytest
 from enlighten_async import EnlightenClient
 from enlighten_async.errors import InputError, TransportError
 from enlighten_async.oauth import MemoryTokenStore, OAuth
-from enlighten_async.transport import Secret, connections, origin
-from enlighten_async.transport.connections import _PHASES, proxy_for, ssl_context
+from enlighten_async.transport import Secret, origin, proxy_for
+from enlighten_async.transport.connections import _PHASES, ssl_context
 from tests.transport.servers import say
 
 API = "https://api.enphaseenergy.com/api/v2"
@@ -101,7 +102,7 @@ OAUTH = OAuth("client", "secret", tokens=MemoryTokenStore())
 @pytest.mark.parametrize("maker", MAKERS)
 def test_proxy_that_is_refused_is_in_no_frame(maker: str, url: Any, given: bool, environment: Any) -> None:
     """Neither where it was given, of whatever type, nor where the environment names it."""
-    environment.setattr(connections, "HAS_SOCKS", False)
+    environment.setattr(import_module("enlighten_async.transport.origin"), "HAS_SOCKS", False)
     if not given:
         if not isinstance(url, str):
             return

@@ -27,12 +27,11 @@ from enlighten_async.errors import TransportError, UsageError
 from enlighten_async.transport import (
     Credentials,
     Exchange,
-    ServicePool,
     Transport,
     service_of,
 )
 from enlighten_async.transport.body import BodyError
-from enlighten_async.transport.http import UNKNOWN_HOST, connect_reason
+from enlighten_async.transport.connections import UNKNOWN_HOST, ServicePool, connect_reason
 from enlighten_async.wire import Request
 from tests.transport.servers import BASE, mocked
 

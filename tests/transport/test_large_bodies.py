@@ -12,8 +12,8 @@ import anyio.lowlevel
 import httpx
 
 from enlighten_async.clock import SystemClock
-from enlighten_async.transport import Credentials, Exchange, Transport
-from enlighten_async.transport.http import LARGE_BODY_BYTES, MAX_LARGE_BODIES, TURN_BYTES
+from enlighten_async.transport import LARGE_BODY_BYTES, Credentials, Exchange, Transport
+from enlighten_async.transport.connections import MAX_LARGE_BODIES, TURN_BYTES
 from enlighten_async.wire import Request
 
 QUESTION = Request("stats", "/systems/7/stats", (), lambda _: None)

@@ -95,7 +95,9 @@ async def test_credentials_go_to_the_configured_origin_only(exchange, new_exchan
         request.url = url
 
     async with aclosing(mocked(handler)) as transport:
-        client = transport._client
+        await transport.send(new_exchange())
+        client: Any = transport._client
+        seen.clear()
         for url in ("http://api.example.com/", "https://example.com/", "https://api.example.com:444/"):
             client.event_hooks = {"request": [partial(lead_to, httpx.URL(url))]}
             with pytest.raises(TransportError, match="not below the configured") as caught:
