@@ -40,10 +40,15 @@ class SeriesKey(Generic[P]):
     """Serial number of the device they are of; empty if they are of the whole system."""
     grid: int = field(kw_only=True, eq=False)
     """Seconds from one interval to the next."""
-    model: type[P] = field(kw_only=True, eq=False)
-    """The class of the parts."""
+    load: Callable[[], type[P]] = field(kw_only=True, eq=False, repr=False)
+    """Returns the class of the parts, whose module is loaded by then."""
     join: Callable[[Sequence[P]], P] = field(kw_only=True, eq=False, repr=False)
     """Joins parts that lie side by side, oldest first."""
+
+    @property
+    def model(self) -> type[P]:
+        """The class of the parts."""
+        return self.load()
 
 
 @frozen

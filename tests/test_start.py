@@ -212,10 +212,20 @@ def test_no_first_answer_loads_a_module_in_an_event_loop(
     assert [line for line in told if " loads " in line] == []
 
 
-def test_the_client_loads_no_library_of_http() -> None:
-    """But with the first request."""
+def test_the_client_loads_what_the_first_request_needs_with_it() -> None:
+    """Neither a library of HTTP, nor what makes objects of an answer, nor the models of any."""
     loaded = loaded_by("from enlighten_async import EnlightenClient, OAuth")
-    assert packages_of(loaded).isdisjoint({"httpx", "httpcore", "httpcore2", "h11"})
+    assert packages_of(loaded).isdisjoint({"cattrs", "httpx", "httpcore", "httpcore2", "h11"})
+    assert modules_of(loaded, "models") <= {
+        *("convert", "coverage", "intervals", "receipt", "series", "tabular"),
+    }
+
+
+def test_an_answer_loads_the_models_of_its_subject(tmp_path: Path) -> None:
+    """And of no other."""
+    models = modules_of(loaded_by(IN_A_LOOP, tmp_path), "models")
+    assert {"rgm_stats", "systems"} <= models
+    assert models.isdisjoint({"devices", "ev_charger", "events", "lifetime", "readings", "telemetry"})
 
 
 def test_the_client_loads_no_export_and_no_emulator() -> None:

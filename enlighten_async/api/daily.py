@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from functools import partial
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 from attrs import evolve, field, frozen
 
+from enlighten_async import models
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import FUTURE_RANGE, INVALID_RANGE, says_no_device
 from enlighten_async.api.ranges import DayRange
@@ -20,11 +21,13 @@ from enlighten_async.api.single import OneRequestPlan
 from enlighten_async.cache import absent_until, day_end_anywhere, valid_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, RangeError, unknown_keyword
 from enlighten_async.models.coverage import Gap, Reason, nothing_missing
-from enlighten_async.models.lifetime import EnergyLifetime, Lifetime, days_of_utc
 from enlighten_async.windows import as_datetime, calendar_day
 from enlighten_async.wire import Params, Request, Requests, Response
 
-L = TypeVar("L", bound=Lifetime[Any])
+if TYPE_CHECKING:
+    from enlighten_async.models.lifetime import Lifetime
+
+L = TypeVar("L", bound="Lifetime[Any]")
 
 ALL_PRODUCTION: Params = (("production", "all"),)
 """The parameter that asks for microinverters and meters apart."""
@@ -136,7 +139,7 @@ class DailyEndpoint(Generic[L]):
     """One endpoint that answers with a value for each local day.
 
     Attributes:
-        model: the class of the answer.
+        model: returns the class of the answer; loads its module.
         name: the API's name of it.
         path: where it is, below the system; the name by default.
         empty_reason_of_error: returns why there are no days, if an error of the service says so.
@@ -148,7 +151,7 @@ class DailyEndpoint(Generic[L]):
             that were not asked for are cut off.
     """
 
-    model: type[L]
+    model: Callable[[], type[L]]
     name: str
     path: str = field(kw_only=True, default="")
     empty_reason_of_error: Callable[[DateRange, APIError], Reason | None] = field(
@@ -185,6 +188,15 @@ class DailyPlan(OneRequestPlan[L]):
     system_id: int
     days: DateRange
     params: Params
+
+    @property
+    def name(self) -> str:
+        """The API's name of the endpoint."""
+        return self.endpoint.name
+
+    def load(self) -> None:
+        """Load the modules that the answer needs."""
+        decode.load(self.endpoint.model)
 
     def request_at(self, now: float) -> Request[L]:
         """Return the request; a last day that may not be over everywhere is left out where it has to be."""
@@ -227,7 +239,7 @@ class DailyPlan(OneRequestPlan[L]):
             **endpoint.defaults,
         }
         part = decode.value(
-            endpoint.model, response, shape=endpoint.shape, defaults=known, system_id=self.system_id
+            endpoint.model(), response, shape=endpoint.shape, defaults=known, system_id=self.system_id
         )
         return self._fitted(part)
 
@@ -264,13 +276,18 @@ class DailyPlan(OneRequestPlan[L]):
         if asked is not None and start is not None:
             began = part.meta.operational_at if part.meta else None
             reason = Reason.BEFORE_OPERATION if began and began.date() > asked else Reason.NO_ROW
-            gaps.append(Gap(days_of_utc(asked, (start - asked).days), reason))
+            gaps.append(Gap(models.lifetime.days_of_utc(asked, (start - asked).days), reason))
         if start is not None and last is not None:
             end = start + timedelta(days=len(part))
             days = (min(last, _today(part)) - end).days + 1
             cut = min(max(0, (_last_reported(part) - end).days + 1), max(0, days))
-            gaps.append(Gap(days_of_utc(end, cut), Reason.LEFT_OUT))
-            gaps.append(Gap(days_of_utc(end + timedelta(days=cut), days - cut), Reason.NOT_REPORTED_YET))
+            gaps.append(Gap(models.lifetime.days_of_utc(end, cut), Reason.LEFT_OUT))
+            gaps.append(
+                Gap(
+                    models.lifetime.days_of_utc(end + timedelta(days=cut), days - cut),
+                    Reason.NOT_REPORTED_YET,
+                )
+            )
         return [gap for gap in gaps if gap.window.seconds]
 
     def _is_cut(self, part: L) -> bool:
@@ -284,7 +301,7 @@ class DailyPlan(OneRequestPlan[L]):
             return False
         began = part.meta.operational_at if part.meta else None
         later = began is not None and began.date() > last
-        told = len(part) > 0 or (self.endpoint.model is EnergyLifetime and not later)
+        told = len(part) > 0 or (self.endpoint.model() is models.EnergyLifetime and not later)
         return told and start + timedelta(days=len(part)) <= min(last, _last_reported(part))
 
     def _empty_answer_for(self, error: EnlightenError) -> L | None:
@@ -297,7 +314,7 @@ class DailyPlan(OneRequestPlan[L]):
 
     def _empty(self, reason: Reason, error: APIError) -> L:
         as_of = decode.fetched_at(error.response)
-        part = self.endpoint.model.empty(self.system_id, reason, as_of, **self.endpoint.defaults)
+        part = self.endpoint.model().empty(self.system_id, reason, as_of, **self.endpoint.defaults)
         return self._without_days(part, reason)
 
     def _valid_until(self, part: L, fetched: float, since: float | None) -> float:

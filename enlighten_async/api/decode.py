@@ -16,7 +16,14 @@ import msgspec
 from attrs import Factory, define, evolve, fields
 
 from enlighten_async.errors import DecodeError, NotFound
-from enlighten_async.models.convert import UnreadableError, documented, parse_count, structure, whole_number
+from enlighten_async.models.convert import (
+    UnreadableError,
+    converter,
+    documented,
+    parse_count,
+    structure,
+    whole_number,
+)
 from enlighten_async.models.intervals import Meta
 from enlighten_async.windows import END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
@@ -337,6 +344,12 @@ def value(
     return dated
 
 
+def load(model: Callable[[], type[T]]) -> type[T]:
+    """Return the model of an answer that is an object; loads its module, and what structures objects."""
+    converter()
+    return model()
+
+
 B = TypeVar("B")
 
 
@@ -347,6 +360,33 @@ def check_system(answer: B, system_id: int, response: Response) -> B:
         message = f"asked for system {system_id}, answered for {answered}"
         raise decode_error(response, "$.system_id", message)
     return answer
+
+
+ANOTHER_DEVICE = "asked for the device {}, answered for another one"
+"""The error of an answer that names another device; `{}` stands for the serial number asked for."""
+
+
+def is_another_device(answered: object, serial: str) -> bool:
+    """Tell whether an answer names another device than the one which was asked for."""
+    told = serial_told(answered)
+    return told is not None and _bare(told) != _bare(serial)
+
+
+def serial_told(raw: object) -> str | None:
+    """Return a serial number as a text; `None` for a value that tells none, such as "N/A", 0 or -1."""
+    if isinstance(raw, float) and raw.is_integer():
+        raw = int(raw)
+    is_serial = isinstance(raw, str | int) and not isinstance(raw, bool)
+    serial = str(raw).strip() if is_serial else ""
+    return None if _bare(serial) in _NO_SERIAL else serial
+
+
+_NO_SERIAL = frozenset({"", "n/a", "na", "none", "null", "unknown", "-", "-1"})
+"""Serial numbers, in lower case and without zeros before them, that stand for one that is not known."""
+
+
+def _bare(serial: str) -> str:
+    return serial.strip().lstrip("0").casefold()
 
 
 def listed(model: type[T], rows: str, response: Response) -> T:

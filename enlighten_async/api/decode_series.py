@@ -17,7 +17,16 @@ import msgspec
 from attrs import evolve, field, fields, frozen
 from msgspec import defstruct
 
-from enlighten_async.api.decode import check_system, decode_error, normalized, parse_json, warn_of
+from enlighten_async import models
+from enlighten_async.api.decode import (
+    ANOTHER_DEVICE,
+    check_system,
+    decode_error,
+    is_another_device,
+    normalized,
+    parse_json,
+    warn_of,
+)
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import RawBody, RawRow, RequestedRange, flat, requested_range
 from enlighten_async.errors import DecodeError
@@ -25,7 +34,6 @@ from enlighten_async.models.convert import parse_instant
 from enlighten_async.models.intervals import KEEP_NEWEST, IntervalStats
 from enlighten_async.models.rgm_stats import ChannelInterval, MeterIntervals, RgmInterval, RgmStats
 from enlighten_async.models.series import NAN, Series, columns_of, once_per_class, row_class
-from enlighten_async.models.telemetry import ConsumptionStats, Stats
 from enlighten_async.windows import Window
 from enlighten_async.wire import LongWorkError, Response
 
@@ -140,9 +148,6 @@ def row_list(row: type) -> Any:
     return optional_list(optional_list(raw | None) | raw)
 
 
-ANOTHER_DEVICE = "asked for the device {}, answered for another one"
-"""The error of an answer that names another device; `{}` stands for the serial number asked for."""
-
 MAX_PERCENT = 1_000
 """The largest share that is read: more than any battery reports."""
 
@@ -177,16 +182,22 @@ class SeriesDecoder(Generic[S]):
     """The decoder of an answer with one list of rows, made of the fields of its model and of the rows.
 
     Attributes:
-        model: the model; its attributes of which the newest value is kept stand beside the rows.
+        load: returns the model, and loads its module; its attributes of which the newest value is kept stand
+            beside the rows.
         rows: name of the list of rows.
         one_device: whether the answer is about one device, which not all such answers count.
         own_grid: whether intervals have 5 or 15 minutes, as `interval_duration` or the rows tell.
     """
 
-    model: type[S]
+    load: Callable[[], type[S]]
     rows: str = field(default="intervals", kw_only=True)
     one_device: bool = field(default=False, kw_only=True)
     own_grid: bool = field(default=False, kw_only=True)
+
+    @cached_property
+    def model(self) -> type[S]:
+        """The model."""
+        return self.load()
 
     @cached_property
     def _beside(self) -> Mapping[str, Callable[[Any], object]]:
@@ -259,29 +270,6 @@ def check_device(answered: object, serial: str, response: Response) -> None:
         raise decode_error(response, "$.serial_number", ANOTHER_DEVICE.format(serial))
 
 
-def is_another_device(answered: object, serial: str) -> bool:
-    """Tell whether an answer names another device than the one which was asked for."""
-    told = serial_told(answered)
-    return told is not None and _bare(told) != _bare(serial)
-
-
-def serial_told(raw: object) -> str | None:
-    """Return a serial number as a text; `None` for a value that tells none, such as "N/A", 0 or -1."""
-    if isinstance(raw, float) and raw.is_integer():
-        raw = int(raw)
-    is_serial = isinstance(raw, str | int) and not isinstance(raw, bool)
-    serial = str(raw).strip() if is_serial else ""
-    return None if _bare(serial) in _NO_SERIAL else serial
-
-
-_NO_SERIAL = frozenset({"", "n/a", "na", "none", "null", "unknown", "-", "-1"})
-"""Serial numbers, in lower case and without zeros before them, that stand for one that is not known."""
-
-
-def _bare(serial: str) -> str:
-    return serial.strip().lstrip("0").casefold()
-
-
 def series_of(row: type[T], *values: array[int] | array[float]) -> Series[T]:
     """Return columns, one for each field of a row, as a series that has them as they are."""
     names = (column.name for column in columns_of(row))
@@ -305,8 +293,8 @@ def _grid(ends: Sequence[int]) -> int:
     return FINE_GRID_S if close or not any(end % FINE_GRID_S for end in ends) else COARSE_GRID_S
 
 
-stats = SeriesDecoder(Stats)
-consumption_stats = SeriesDecoder(ConsumptionStats)
+stats = SeriesDecoder(lambda: models.Stats)
+consumption_stats = SeriesDecoder(lambda: models.ConsumptionStats)
 
 
 class RawMeter(msgspec.Struct, gc=False):

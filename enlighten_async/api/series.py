@@ -121,7 +121,7 @@ class SeriesRequests(Generic[S]):
             self.system_id,
             endpoint.device,
             grid=limits.grid,
-            model=endpoint.model,
+            load=endpoint.model,
             join=self._join,
         )
 
@@ -208,13 +208,13 @@ class SeriesRequests(Generic[S]):
         endpoint, limits = self.endpoint, self.endpoint.limits
         if window is None and response.date is not None and (today := self._today(response.date)).seconds:
             limits = evolve(limits, begun=today.start)
-        return endpoint.decode(limits, response, self.system_id, window, **endpoint.attributes)
+        return endpoint.decode()(limits, response, self.system_id, window, **endpoint.attributes)
 
     def empty(self, gaps: Sequence[Gap], window: Window, until: float | None = None) -> S:
         """Return an answer without rows, with these gaps; `until` is how far the system had reported."""
         reported = None if until is None else as_datetime(until)
         coverage = Coverage(window, self.endpoint.limits.grid, tuple(gaps), reported_until=reported)
-        return self.endpoint.model.empty(self.system_id, coverage, **self.endpoint.attributes)
+        return self.endpoint.model().empty(self.system_id, coverage, **self.endpoint.attributes)
 
     def with_timezone(self, part: S) -> S:
         """Return a part with the name of the system's time zone, where it is known."""
@@ -231,7 +231,7 @@ class SeriesRequests(Generic[S]):
         """Return the part of a response, for as much of its window as it speaks for."""
         endpoint, limits = self.endpoint, self.endpoint.limits
         self.facts.answered.add(window)
-        part = endpoint.decode(limits, response, self.system_id, window, **endpoint.attributes)
+        part = endpoint.decode()(limits, response, self.system_id, window, **endpoint.attributes)
         blanks = [gap.window for gap in part.coverage._gaps]
         if limits.cut == "error" and not any(blank.end - blank.start >= DAY - HOUR for blank in blanks):
             return part  # the service refuses, as a rule, what it does not answer in full
@@ -367,16 +367,17 @@ class SeriesEndpoint(Generic[S]):
 
     Attributes:
         limits: the service's limits of it.
-        model: the type of its parts and of its answer.
-        decode: decodes a response for a window; `None` leaves the range to what the response spans.
+        model: returns the type of its parts and of its answer; loads its module.
+        decode: returns what decodes a response for a window, where `None` leaves the range to what the
+            response spans; loads its module.
         device: serial number of the device it is about; empty if it is about the whole system.
         paged: whether a window is answered page by page.
         attributes: the attributes of every answer that the endpoint itself tells.
     """
 
     limits: SeriesLimits
-    model: type[S]
-    decode: Callable[..., S]
+    model: Callable[[], type[S]]
+    decode: Callable[[], Callable[..., S]]
     device: str = ""
     attributes: Mapping[str, str] = field(init=False, eq=False)
     paged: ClassVar[bool] = False
@@ -425,6 +426,16 @@ class SeriesPlan(QueryPlan[S, S]):
     range: Range | None
     zone_of: int | None
     series: SeriesKey[S] | None
+
+    @property
+    def name(self) -> str:
+        """The API's name of the endpoint."""
+        return self.requests.endpoint.limits.name
+
+    def load(self) -> None:
+        """Load the modules that the answer needs."""
+        self.requests.endpoint.model()
+        self.requests.endpoint.decode()
 
     def question(self, now: float) -> str:
         """Return the endpoint, the system and the range."""

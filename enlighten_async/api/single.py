@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
@@ -14,12 +14,14 @@ from attrs import evolve, frozen
 from enlighten_async.api import decode, error_bodies
 from enlighten_async.cache import SeriesIndex, absent_until
 from enlighten_async.errors import APIError, EnlightenError
-from enlighten_async.models import readings
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
 from enlighten_async.windows import Moment, Window, epoch
-from enlighten_async.wire import Params, Request, Requests, never_final
+from enlighten_async.wire import Params, Request, Requests, Response, never_final
+
+if TYPE_CHECKING:
+    from enlighten_async.models.readings import MeterReadings, StorageMeterReadings
 
 P = TypeVar("P")
 
@@ -61,6 +63,17 @@ class SinglePlan(OneRequestPlan[P]):
 
     request: Request[P]
     """The request."""
+    model: Callable[[], type[P]]
+    """Returns the class of the answer; loads its module."""
+
+    @property
+    def name(self) -> str:
+        """The API's name of the endpoint."""
+        return self.request.endpoint
+
+    def load(self) -> None:
+        """Load the modules that the answer needs."""
+        decode.load(self.model)
 
     def request_at(self, now: float) -> Request[P]:
         """Return the request."""
@@ -68,7 +81,7 @@ class SinglePlan(OneRequestPlan[P]):
 
 
 def system_plan(
-    model: type[P],
+    model: Callable[[], type[P]],
     endpoint: str,
     system_id: int,
     *,
@@ -80,7 +93,7 @@ def system_plan(
     """Return the plan of a request about one system, whose response is one object.
 
     Args:
-        model: the class of the answer; it has `as_of` and `receipt`.
+        model: returns the class of the answer, which has `as_of` and `receipt`; loads its module.
         endpoint: the API's name of the endpoint.
         system_id: the system.
         path: where it is, below the system; the name of the endpoint by default.
@@ -88,11 +101,24 @@ def system_plan(
         shape: turns the object into the fields of the model, where its own differ.
         defaults: values of fields that a response may leave out.
     """
-    read = partial(decode.value, model, shape=shape, defaults=defaults, system_id=system_id)
-    return SinglePlan(Request(endpoint, f"/systems/{system_id}/{path or endpoint}", params, read))
+    read = partial(read_object, model, shape=shape, defaults=defaults, system_id=system_id)
+    request = Request(endpoint, f"/systems/{system_id}/{path or endpoint}", params, read)
+    return SinglePlan(request, model)
 
 
-M = TypeVar("M", bound=readings.MeterReadings | readings.StorageMeterReadings)
+def read_object(
+    model: Callable[[], type[P]],
+    response: Response,
+    *,
+    shape: decode.Shape | None = None,
+    defaults: Mapping[str, object] = MappingProxyType({}),
+    system_id: int | None = None,
+) -> P:
+    """Decode an answer that is one object: see `decode.value`."""
+    return decode.value(model(), response, shape=shape, defaults=defaults, system_id=system_id)
+
+
+M = TypeVar("M", bound="MeterReadings | StorageMeterReadings")
 
 
 @frozen
@@ -103,8 +129,24 @@ class ReadingsPlan(OneRequestPlan[M]):
     """The request for the readings of now."""
     end: int | None
     """Readings after it do not count, epoch seconds; `None`: now."""
-    nothing: M
-    """An answer without readings, for an end that has not come yet."""
+    system_id: int
+    """The system."""
+    model: Callable[[], type[M]]
+    """Returns the class of the answer; loads its module."""
+
+    @cached_property
+    def nothing(self) -> M:
+        """The answer without readings, for an end that has not come yet."""
+        return self.model()(self.system_id)
+
+    @property
+    def name(self) -> str:
+        """The API's name of the endpoint."""
+        return self.request.endpoint
+
+    def load(self) -> None:
+        """Load the modules that the answer needs."""
+        decode.load(self.model)
 
     def request_at(self, now: float) -> Request[M]:
         """Return the request for the readings of the end."""
@@ -136,7 +178,7 @@ class ReadingsPlan(OneRequestPlan[M]):
 
 
 def readings_plan(
-    model: type[M],
+    model: Callable[[], type[M]],
     endpoint: str,
     system_id: int,
     end_at: Moment | None,
@@ -146,7 +188,7 @@ def readings_plan(
     """Return the plan of a query for the last readings of a system's meters.
 
     Args:
-        model: the class of the answer.
+        model: returns the class of the answer; loads its module.
         endpoint: the API's name of the endpoint.
         system_id: the system.
         end_at: readings after it do not count; now if not given, or if that is earlier.
@@ -158,11 +200,11 @@ def readings_plan(
     end = None if end_at is None else int(epoch(end_at, "end_at"))
     request = system_plan(model, endpoint, system_id, shape=shape).request
     empty = partial(_no_readings, model, system_id)
-    return ReadingsPlan(evolve(request, empty_answer_for=empty), end, model(system_id))
+    return ReadingsPlan(evolve(request, empty_answer_for=empty), end, system_id, model)
 
 
-def _no_readings(model: type[M], system_id: int, error: EnlightenError) -> M | None:
+def _no_readings(model: Callable[[], type[M]], system_id: int, error: EnlightenError) -> M | None:
     """Return the empty answer that an error stands for which says that there are no such meters."""
     if not (isinstance(error, APIError) and error_bodies.says_no_device(error)):
         return None
-    return model(system_id, as_of=decode.fetched_at(error.response))
+    return model()(system_id, as_of=decode.fetched_at(error.response))

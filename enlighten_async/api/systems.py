@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Collection, MutableMapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
+from enlighten_async import models
 from enlighten_async.api import decode
 from enlighten_async.api.paging import PagedPlan, Seen
-from enlighten_async.api.single import SinglePlan
+from enlighten_async.api.single import SinglePlan, read_object
 from enlighten_async.cache import SeriesIndex, day_end_anywhere, valid_until
 from enlighten_async.errors import InputError
 from enlighten_async.models.coverage import Gap
-from enlighten_async.models.devices import InvertersSummary
-from enlighten_async.models.intervals import Meta
 from enlighten_async.models.receipt import Receipt
-from enlighten_async.models.systems import LaterSystemsPage, Summary, System, SystemId, Systems, SystemsPage
 from enlighten_async.query.plan import Part, Segments
 from enlighten_async.windows import Window, calendar_day
 from enlighten_async.wire import Request, Response, is_text, never_final
 
+if TYPE_CHECKING:
+    from enlighten_async.models import InvertersSummary, Summary, System, SystemId, Systems
+    from enlighten_async.models.systems import SystemsPage
+
 
 @frozen
-class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
+class SystemsPlan(PagedPlan["SystemsPage", str, "System", "Systems"]):
     """The plan of a query for the systems of a user, page after page.
 
     Attributes:
@@ -36,6 +38,15 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
     streams_answers: ClassVar[bool] = False
 
     time_zones: MutableMapping[int, str]
+
+    @property
+    def name(self) -> str:
+        """The API's name of the endpoint."""
+        return "systems"
+
+    def load(self) -> None:
+        """Load the modules that the answer needs."""
+        decode.load(lambda: models.Systems)
 
     def listed(self, part: SystemsPage) -> Seen:
         """Return the numbers of a page's systems."""
@@ -70,7 +81,7 @@ class SystemsPlan(PagedPlan[SystemsPage, str, System, Systems]):
         if (all_read or cut) and not complete:  # what could not be read was told of with its page
             why = "the service tells of more than came" if counted else "its count of them cannot be read"
             decode.logger.warning("a list of systems is not complete: %s", why)
-        return Systems(
+        return models.Systems(
             systems=tuple(system for page in pages for system in page.systems),
             complete=complete,
             as_of=pages[0].as_of if pages else None,
@@ -97,7 +108,9 @@ def systems_page(asked: Collection[int], seen: Seen, shape: decode.Shape, respon
         DecodeError: it is not a list of systems, or one of them was not asked for, or none of those on the
             first page can be read.
     """
-    page = decode.value(LaterSystemsPage if seen else SystemsPage, response, shape=shape)
+    page = decode.value(
+        models.systems.LaterSystemsPage if seen else models.systems.SystemsPage, response, shape=shape
+    )
     other = next((each.system_id for each in page.systems if asked and each.system_id not in asked), None)
     if other is not None:
         text = f"asked for system {', '.join(map(str, asked))}, answered for {other}"
@@ -157,12 +170,12 @@ def summary_plan(
         partial(_summary, system_id, day, shape),
         valid_until=never_final if day is None else partial(_summary_valid_until, day),
     )
-    return SinglePlan(request)
+    return SinglePlan(request, lambda: models.Summary)
 
 
 def _summary(system_id: int, day: date | None, shape: decode.Shape | None, response: Response) -> Summary:
     """Decode a summary; raise `DecodeError` if it is of another system or day."""
-    summary = decode.value(Summary, response, shape=shape, system_id=system_id)
+    summary = decode.value(models.Summary, response, shape=shape, system_id=system_id)
     if day is not None and summary.summary_date not in {None, day}:
         message = f"asked for {day}, answered for {summary.summary_date}"
         raise decode.decode_error(response, "$.summary_date", message)
@@ -171,7 +184,7 @@ def _summary(system_id: int, day: date | None, shape: decode.Shape | None, respo
 
 def _summary_valid_until(day: date, summary: Summary, fetched: float, since: float | None) -> float:
     """Return up to when (epoch seconds) a response will do: for ever where its day is final."""
-    meta = Meta(None, summary.last_report_at, summary.last_interval_end_at)
+    meta = models.Meta(None, summary.last_report_at, summary.last_interval_end_at)
     whole = summary.summary_date is not None and summary.energy_today is not None
     return valid_until(day_end_anywhere(day), fetched, meta, since, whole=whole)
 
@@ -187,12 +200,13 @@ def search_system_id_plan(serial_num: object, *, path: str) -> SinglePlan[System
         InputError: the serial number is not a text.
     """
     params = (("serial_num", serial_number(serial_num, "serial_num")),)
-    return SinglePlan(Request("search_system_id", path, params, partial(decode.value, SystemId)))
+    read = partial(read_object, lambda: models.SystemId)
+    return SinglePlan(Request("search_system_id", path, params, read), lambda: models.SystemId)
 
 
 def inverters_summary(response: Response) -> InvertersSummary:
     """Decode a response that lists microinverters, gateway by gateway."""
-    return decode.listed(InvertersSummary, "envoys", response)
+    return decode.listed(models.InvertersSummary, "envoys", response)
 
 
 def serial_number(given: object, name: str) -> str:

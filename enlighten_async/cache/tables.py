@@ -21,21 +21,26 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from hashlib import blake2b
 from itertools import count
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from attrs import frozen
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from enlighten_async import models
 from enlighten_async.cache.freshness import CachedSpan, tells_the_same
 from enlighten_async.cache.pieces import WEEK, CachedPart, overlay, split_by_week
+from enlighten_async.lazy import LazyModule
 from enlighten_async.models.coverage import Coverage, Reason
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.models.series import Series
 from enlighten_async.windows import END_OF_SECONDS, Window, floor
 from enlighten_async.wire import ReplyKey, Response, SeriesKey
+
+if TYPE_CHECKING:
+    import cattrs
+    from cattrs import gen
+else:
+    cattrs, gen = LazyModule("cattrs"), LazyModule("cattrs.gen")
 
 P = TypeVar("P", bound=SeriesResult)
 T = TypeVar("T")
@@ -166,12 +171,12 @@ def _is_series(kind: object) -> bool:
 
 
 @cache
-def _converter() -> Converter:
+def _converter() -> cattrs.Converter:
     """Return what turns parts into plain values, and back; made for the first part."""
-    made = Converter(detailed_validation=False)
+    made = cattrs.Converter(detailed_validation=False)
 
     def without_receipt(model: type[Any]) -> Callable[[Any], dict[str, Any]]:
-        return make_dict_unstructure_fn(model, made, receipt=override(omit=True))
+        return gen.make_dict_unstructure_fn(model, made, receipt=gen.override(omit=True))
 
     made.register_unstructure_hook_factory(
         lambda kind: isinstance(kind, type) and issubclass(kind, SeriesResult), without_receipt
@@ -185,9 +190,9 @@ def _converter() -> Converter:
     made.register_structure_hook(float, lambda number, _: number)  # a whole one stays an `int`
     # The blob's word for gaps is older than the attribute's name: blobs written before have to be read.
     # Last: the generated functions take over the hooks that are registered by then.
-    gaps = override(rename="holes")
-    made.register_unstructure_hook(Coverage, make_dict_unstructure_fn(Coverage, made, _gaps=gaps))
-    made.register_structure_hook(Coverage, make_dict_structure_fn(Coverage, made, _gaps=gaps))
+    gaps = gen.override(rename="holes")
+    made.register_unstructure_hook(Coverage, gen.make_dict_unstructure_fn(Coverage, made, _gaps=gaps))
+    made.register_structure_hook(Coverage, gen.make_dict_structure_fn(Coverage, made, _gaps=gaps))
     return made
 
 

@@ -18,16 +18,19 @@ from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, cast, get_args, overload
 
 from attrs import NOTHING, Attribute, AttrsInstance, Factory, fields, has, resolve_types
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, override
 
+from enlighten_async.lazy import LazyModule
 from enlighten_async.models.tabular import Tabular
 from enlighten_async.windows import DAY, END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 
 if TYPE_CHECKING:
+    import cattrs
+    from cattrs import gen
     from pydantic_core import CoreSchema
 
     from enlighten_async.export.shapes import PlainValues
+else:
+    cattrs, gen = LazyModule("cattrs"), LazyModule("cattrs.gen")
 
 MAX_VALUES, MAX_OBJECTS, MAX_LEFT_OUT = 1_000_000, 50_000, 100
 """Values and objects in one list, and objects that may be left out of one as they cannot be read, at most."""
@@ -153,7 +156,7 @@ def structure(raw: object, model: type[T]) -> tuple[T, Mapping[str, bool]]:
     odd: dict[str, bool] = {}
     outer = _odd_fields.set(odd)
     try:
-        return _converter().structure(raw, model), odd
+        return converter().structure(raw, model), odd
     except RecursionError:
         raise UnreadableError("too deep") from None
     except _FAULTS as error:
@@ -495,7 +498,7 @@ def _objects(raw: object, kind: Any, *, needed: bool = False) -> tuple[object, .
         needed: whether at least one has to be readable, if there is any.
     """
     item = kind.__args__[0]
-    read, names = _converter().get_structure_hook(item), documented(item)
+    read, names = converter().get_structure_hook(item), documented(item)
     got, failure = list[object](), None
     for place, each in enumerate(listed := _list(raw, MAX_OBJECTS)):
         try:
@@ -552,7 +555,7 @@ def _from_object(model: type[T]) -> Callable[[object, object], T]:
     owner = cast("type[AttrsInstance]", model)
     resolve_types(owner)
     special: dict[str, Any] = {each.name: _rule(model, each) for each in fields(owner)}
-    fill = make_dict_structure_fn(model, _converter(), **special)
+    fill = gen.make_dict_structure_fn(model, converter(), **special)
     rows = getattr(model, "_items", None)
     needed = [
         each.name.rstrip("_")
@@ -580,7 +583,7 @@ def _rule(model: type, each: Attribute[Any]) -> object:
     """Return the rule for a field: left out, or structured strictly or with tolerance."""
     name = each.name.rstrip("_")
     if each.name in _NOT_SENT:
-        return override(omit=True)
+        return gen.override(omit=True)
     strict = (
         not each.metadata.keys().isdisjoint({"strict", "one_kind"})
         or each.default is NOTHING
@@ -588,7 +591,7 @@ def _rule(model: type, each: Attribute[Any]) -> object:
     )
     read = _reader(each, f"{model.__name__}.{name}")
     hook = _strict(read, name) if strict else _tolerant(read, f"{model.__name__}.{name}", each)
-    return override(rename=name if name != each.name else None, struct_hook=hook)
+    return gen.override(rename=name if name != each.name else None, struct_hook=hook)
 
 
 def _reader(each: Attribute[Any], name: str) -> Callable[[object], object]:
@@ -607,7 +610,7 @@ def _reader(each: Attribute[Any], name: str) -> Callable[[object], object]:
             )
         return lambda raw: _values(raw, kind, name)
     known = _known(kind)
-    hook = _converter().get_structure_hook(known)
+    hook = converter().get_structure_hook(known)
     if known is kind:
         return lambda raw: hook(raw, kind)
     return lambda raw: None if raw is None else hook(raw, known)
@@ -656,9 +659,9 @@ def _tolerant(
 
 
 @cache
-def _converter() -> Converter:
-    """Return what structures plain values; made for the first answer."""
-    made = Converter(detailed_validation=False)
+def converter() -> cattrs.Converter:
+    """Return what structures plain values; made, and cattrs loaded, for the first answer that needs it."""
+    made = cattrs.Converter(detailed_validation=False)
     made.register_structure_hook_factory(has, _from_object)
     made.register_structure_hook(datetime, _instant)
     made.register_structure_hook(date, _day)

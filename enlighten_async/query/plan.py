@@ -108,6 +108,15 @@ class QueryPlan(ABC, Generic[I_co, T_co]):
         """The series under which the parts are cached; `None` where parts are not of a series."""
         return None
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The API's name of the endpoint, by which it is known whether it was loaded."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Load the modules that the answer needs: in a thread, if they are not loaded, as they are files."""
+
     def question(self, now: float) -> str:
         """Return what is asked for, in words; by default the first request.
 

@@ -51,7 +51,7 @@ from enlighten_async.query.plan import QueryPlan, Segment, Segments
 from enlighten_async.query.run import Runner
 from enlighten_async.query.session import ApiVersion, QueryOptions, Session
 from enlighten_async.retry import is_outage
-from enlighten_async.state import in_thread
+from enlighten_async.state import in_thread, loaded
 from enlighten_async.windows import DAY, Window, as_datetime, known_zone
 
 I_co = TypeVar("I_co", covariant=True)
@@ -416,6 +416,11 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._runner = None if self._failures else runner
         return self._runner
 
+    async def _load(self, plan: QueryPlan[Any, Any]) -> None:
+        """Have the modules loaded that the answer of a plan needs."""
+        await loaded(plan.load)
+        self._session.loaded.add(plan.name)
+
     async def _within_budget(self) -> Runner:
         """Return a runner; that its price is over the limits of the caller is among the failures then."""
         await self._session.limiter.refresh(patient=True)
@@ -435,6 +440,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         would ask for nothing. The next answer tells which of both is wrong.
         """
         session, options, series = self._session, self._options, self._plan.series
+        if self._plan.name not in session.loaded:
+            await self._load(self._plan)
         spans: tuple[CachedSpan, ...] = ()
         if session.cache is not None and series is not None:
             spans = await session.cache.spans(options.scope, series)
@@ -496,6 +503,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             return
         session.zones_sought.add(sought)
         for source in (self._zone_plan(system_id), session.api.systems()):
+            await self._load(source)
             runner = self._zone_runner(source, Costs(), [])
             await runner.take_cached(session.cache)
             if system_id in session.api.time_zones:
@@ -514,9 +522,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         """Return a system's time zone, asked for by the first query that needs it; `None` if that failed."""
         if system_id not in self._session.api.time_zones:
             # Whoever needs the same one waits for the request that is under way.
-            runner = self._zone_asked or self._zone_runner(
-                self._zone_plan(system_id), self._costs, self._failures
-            )
+            plan = self._zone_plan(system_id)
+            await self._load(plan)
+            runner = self._zone_asked or self._zone_runner(plan, self._costs, self._failures)
             runner.fetcher.deadline, self._zone_asked = self._deadline, runner
             await (runner.run_in_background() if self._streamed else runner.run())
         zones = self._session.api.time_zones
@@ -599,6 +607,15 @@ class TimeZonePlan(QueryPlan[str, str]):
     """The system."""
     time_zones: MutableMapping[int, str]
     """Takes up the name."""
+
+    @property
+    def name(self) -> str:
+        """The API's name of the endpoint."""
+        return "time zone"
+
+    def load(self) -> None:
+        """Load the modules that the answer needs: each version has the name among the facts of systems."""
+        self.api.systems().load()
 
     def segments(self, *_: object) -> Segments:
         """Return the one segment."""

@@ -155,6 +155,7 @@ class Session:
         background: the tasks of streams, which go on between two items.
         warned: whether the log was told that there is nothing to keep answers in.
         hooks: the user's callbacks; `None` if there are none.
+        loaded: names of endpoints whose answers have had the modules loaded that they need.
         zones_sought: systems, each with the scope of who asked, whose time zone was looked for in the cache.
     """
 
@@ -170,4 +171,5 @@ class Session:
     background: Background = Factory(Background)
     warned: bool = False
     hooks: Hooks | None = None
+    loaded: set[str] = Factory(set)
     zones_sought: set[tuple[bytes, int]] = Factory(set)

@@ -34,7 +34,7 @@ from enlighten_async.state.threads import (
     disk_threads,
     in_body_thread,
     in_thread,
-    made_with,
+    loaded,
     poll_until,
 )
 
@@ -70,7 +70,7 @@ __all__ = [
     "is_file_error",
     "is_postgres",
     "is_url",
-    "made_with",
+    "loaded",
     "open_existing",
     "own_file",
     "poll_until",

@@ -147,14 +147,14 @@ async def in_thread(work: Callable[[], T]) -> T:
     return result
 
 
-async def made_with(module: str, make: Callable[[], T]) -> T:
-    """Make what needs a module: at once where that is loaded, else in a thread, as modules are files.
+async def loaded(load: Callable[[], object]) -> None:
+    """Have modules loaded: in a thread, if they are not, as modules are files.
 
     Args:
-        module: the module's full name.
-        make: imports the module, and makes what is wanted.
+        load: uses names whose modules are loaded when they are first used.
     """
-    return make() if is_loaded(module) else await in_thread(make)
+    if not is_loaded(load):
+        await in_thread(load)
 
 
 async def in_body_thread(work: Callable[[], T]) -> T:

@@ -372,7 +372,7 @@ def _joined(parts: Sequence[Stats]) -> Stats:
     return merge_parts(parts, Stats.empty(SYSTEM_ID, Coverage(window, GRID)))
 
 
-SERIES: SeriesKey[Stats] = SeriesKey("stats", SYSTEM_ID, grid=GRID, model=Stats, join=_joined)
+SERIES: SeriesKey[Stats] = SeriesKey("stats", SYSTEM_ID, grid=GRID, load=lambda: Stats, join=_joined)
 REPLY: ReplyKey[Any] = ReplyKey("inventory", f"/systems/{SYSTEM_ID}/inventory?", never_final)
 
 

@@ -1,4 +1,7 @@
-"""Transport: brings requests to the service and whole responses back; the only package that knows httpx."""
+"""Transport: brings requests to the service and whole responses back; the only package that knows httpx.
+
+Its module `connections` is loaded with the first request, as are httpx and httpcore2, which only it needs.
+"""
 
 from enlighten_async.transport.credentials import Credentials, Redactor, Secret
 from enlighten_async.transport.exchange import LARGE_BODY_BYTES, Exchange

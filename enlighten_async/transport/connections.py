@@ -508,7 +508,6 @@ class _NoCookies(httpx.Cookies):
         """Take no cookie."""
 
 
-_NO_STREAM = httpx.ByteStream(b"")
 _NO_TIMEOUT: dict[str, None] = {"connect": None, "read": None, "write": None, "pool": None}
 
 
@@ -526,6 +525,8 @@ class MinimalClient(httpx.AsyncClient):
         clock: the source of time.
         user_agent: sent with each request; `None`: this package and its version.
     """
+
+    no_stream = httpx.ByteStream(b"")
 
     def __init__(self, raw: RawTransport, *, origin: Origin, clock: Clock, user_agent: str | None) -> None:
         transport = CredentialTransport(origin, raw, clock)
@@ -557,14 +558,10 @@ class MinimalClient(httpx.AsyncClient):
             pass
         raise InputError(f"the path {request.path!r} cannot be part of a URL: it must start with a slash")
 
-    def settle(self, exchange: Exchange, response: httpx.Response) -> None:
-        """Let go of a response that httpx handed out, once the exchange has it."""
-        # Response and stream of httpx hold each other, and the body, until the next collection.
-        response.stream = _NO_STREAM
-        if exchange.response is None:
-            # A mock such as respx took the place of our transport.
-            head = Head.parse(response.headers.raw)
-            complete(exchange, response.status_code, head, response.content, self._clock.monotonic())
+    def take_mocked(self, exchange: Exchange, response: httpx.Response) -> None:
+        """Complete an exchange by the response of a mock, such as respx, in the place of our transport."""
+        head = Head.parse(response.headers.raw)
+        complete(exchange, response.status_code, head, response.content, self._clock.monotonic())
 
 
 def default_headers(host: str, user_agent: str | None) -> httpx.Headers:

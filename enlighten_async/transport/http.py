@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from enlighten_async.clock import Clock
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
-from enlighten_async.state import made_with
+from enlighten_async.lazy import LazyModule
+from enlighten_async.state import loaded
 from enlighten_async.transport.credentials import Redactor, Secret, install_filter, masked
 from enlighten_async.transport.exchange import Exchange
 from enlighten_async.transport.origin import Verify, origin, proxy_for
@@ -25,7 +26,10 @@ from enlighten_async.wire import Response
 if TYPE_CHECKING:
     import httpx
 
+    from enlighten_async.transport import connections
     from enlighten_async.transport.connections import MinimalClient
+else:
+    connections = LazyModule("enlighten_async.transport.connections")
 
 E = TypeVar("E", bound=BaseException)
 
@@ -155,7 +159,11 @@ class Transport:
         failure: BaseException | None = None
         try:
             with self._clock.move_on_after(self._timeout):
-                client.settle(exchange, await client.send(request))
+                response = await client.send(request)
+                # Response and stream of httpx hold each other, and the body, until the next collection.
+                response.stream = client.no_stream
+                if exchange.response is None:
+                    client.take_mocked(exchange, response)
         except BaseException as error:  # noqa: BLE001 - a cancel as well: its frames may hold secrets
             failure = self._error_for(exchange, error)
         finally:
@@ -180,27 +188,19 @@ class Transport:
 
     async def _opened(self) -> MinimalClient:
         """Return the HTTP client, which is made for the first request."""
-        client = await made_with("enlighten_async.transport.connections", self._make_client)
+        await loaded(lambda: connections.MinimalClient)
         if self._closed:  # meanwhile
-            await client.aclose()
             raise UsageError(CLOSED)
-        # Another task may have been faster, and may have a connection in its pool.
-        self._client = self._client or client
+        self._client = self._client or self._make_client()  # another task may have been faster
         return self._client
 
     def _make_client(self) -> MinimalClient:
-        from enlighten_async.transport.connections import (  # noqa: PLC0415 - it loads httpx
-            MinimalClient,
-            Pool,
-            UserTransport,
-        )
-
-        clock, raw = self._clock, self._transport
-        most, proxy, verify = self._max_connections, self._proxy, self._verify
-        return MinimalClient(
-            UserTransport(raw, clock)
-            if raw is not None
-            else Pool(self.origin, clock=clock, max_connections=most, proxy=proxy, verify=verify),
+        clock, raw, most = self._clock, self._transport, self._max_connections
+        http, proxy, verify = connections, self._proxy, self._verify
+        return http.MinimalClient(
+            http.Pool(self.origin, clock=clock, max_connections=most, proxy=proxy, verify=verify)
+            if raw is None
+            else http.UserTransport(raw, clock),
             origin=self.origin,
             clock=clock,
             user_agent=self._user_agent,
@@ -208,31 +208,25 @@ class Transport:
 
     def _error_for(self, exchange: Exchange, error: BaseException) -> BaseException:
         """Return the error that the caller gets for one that ended an exchange."""
-        from enlighten_async.transport.connections import (  # noqa: PLC0415 - loaded by now
-            NETWORK_ERRORS,
-            connect_reason,
-            may_pass,
-            reason,
-        )
-
+        http, own = connections, self._transport is None
         if isinstance(error, InputError) or not isinstance(error, Exception):
             # The CA file, read when it is first needed; or a cancel, which stays the same object.
             return strip_frames(error)
         if isinstance(error, AssertionError):
             # Of a mock that does not know this request; its text names the URL, as it would have left.
             error.args = (self._masked(exchange, str(error)),)
-            return strip_frames(error) if (self._transport is None) else error
-        if (self._transport is None) and exchange.phase == "connect":
-            text = self._not_connected(exchange, self._masked(exchange, connect_reason(error)))
-            return TransportError(text, phase="connect", passing=may_pass(error))
-        known = (self._transport is None) or isinstance(error, NETWORK_ERRORS)
-        why = reason(error) if known else f"{_place(error)} raised {type(error).__name__}: {error}"
+            return strip_frames(error) if own else error
+        if own and exchange.phase == "connect":
+            text = self._not_connected(exchange, self._masked(exchange, http.connect_reason(error)))
+            return TransportError(text, phase="connect", passing=http.may_pass(error))
+        known = own or isinstance(error, http.NETWORK_ERRORS)
+        why = http.reason(error) if known else f"{_place(error)} raised {type(error).__name__}: {error}"
         text = f"no whole answer to {self._describe(exchange)}: {self._masked(exchange, why)}"
         # Errors of Python's own that are not of a network are bugs of the user's transport.
-        passing = may_pass(error) and (known or type(error).__module__ != "builtins")
+        passing = http.may_pass(error) and (known or type(error).__module__ != "builtins")
         sent = exchange.sent_at is not None
         failure = TransportError(text, sent=sent, phase=exchange.phase, passing=passing)
-        if self._transport is not None:  # in our pool, others could say no more than this
+        if not own:  # in our pool, others could say no more than this
             failure.__cause__ = without_secrets_of(error, partial(self._masked, exchange))
         return failure
 
@@ -246,7 +240,7 @@ class Transport:
         return masked(text, self._redactor, exchange.credentials.redactor)
 
     def _timeout_error(self, exchange: Exchange) -> RequestTimeout:
-        if (self._transport is None) and exchange.phase == "connect":
+        if self._transport is None and exchange.phase == "connect":
             why = f"no answer within {self._timeout:g} s"
             return RequestTimeout(self._not_connected(exchange, why), phase="connect")
         text = f"no whole answer within {self._timeout:g} s to {self._describe(exchange)}"

@@ -1,4 +1,4 @@
-"""Origin: the one host that requests, and with them the credentials, may go to; proxies; options of the way."""
+"""Origin: the one host that requests, and with them the credentials, may go to; proxies, and options."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def join(parts: Sequence[Stats]) -> Stats:
     return merge_parts(parts, Stats.empty(SYSTEM, Coverage(window, GRID)))
 
 
-SERIES: SeriesKey[Stats] = SeriesKey("stats", SYSTEM, grid=GRID, model=Stats, join=join)
+SERIES: SeriesKey[Stats] = SeriesKey("stats", SYSTEM, grid=GRID, load=lambda: Stats, join=join)
 REPLY: ReplyKey[Any] = ReplyKey("inventory", f"/systems/{SYSTEM}/inventory?", never_final)
 
 

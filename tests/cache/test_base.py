@@ -182,7 +182,7 @@ async def test_meters_are_cached_by_channel(make: Make) -> None:
         "rgm_stats",
         SYSTEM,
         grid=GRID,
-        model=RgmStats,
+        load=lambda: RgmStats,
         join=lambda parts: merge_parts(
             parts, RgmStats.empty(SYSTEM, Coverage(Window(parts[0].window.start, parts[-1].window.end), GRID))
         ),

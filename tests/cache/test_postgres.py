@@ -183,7 +183,7 @@ async def test_a_write_that_fails_by_its_own_fault_is_dropped(
         raise KeyError("join")
 
     cache.put(SCOPE, SERIES, stats_part(hours(0, 1), reported=NOW), NOW)
-    series = SeriesKey("stats", SERIES.system_id, grid=SERIES.grid, model=SERIES.model, join=broken)  # type: ignore[arg-type]
+    series = SeriesKey("stats", SERIES.system_id, grid=SERIES.grid, load=SERIES.load, join=broken)  # type: ignore[arg-type]
     cache.put(SCOPE, series, stats_part(hours(1, 2), reported=NOW), NOW)
     buy(cache, 3)
     assert await windows(cache) == [hours(0, 1), hours(3, 4)]

@@ -404,7 +404,7 @@ async def test_a_part_that_cannot_be_written_is_dropped(
         raise ZeroDivisionError
 
     cache.put(SCOPE, SERIES, stats_part(hours(0, 1), reported=NOW), NOW)
-    series = type(SERIES)("stats", SERIES.system_id, grid=SERIES.grid, model=SERIES.model, join=broken)
+    series = type(SERIES)("stats", SERIES.system_id, grid=SERIES.grid, load=SERIES.load, join=broken)
     cache.put(SCOPE, series, stats_part(hours(1, 2), reported=NOW), NOW)
     cache.put(SCOPE, SERIES, stats_part(hours(3, 4)), NOW)
     assert [each.window for each in await cache.spans(SCOPE, SERIES)] == [hours(0, 1), hours(3, 4)]

@@ -27,13 +27,13 @@ main()
 
 
 @pytest.mark.parametrize(
-    "module", ["click", "enlighten_async.cli.app", "httpx", "enlighten_async.cli.endpoints"]
+    "module", ["click", "enlighten_async.cli.app", "msgspec", "enlighten_async.cli.endpoints"]
 )
 def test_ctrl_c_while_modules_are_loaded(module: str) -> None:
     """One line, and the exit code of any other Ctrl-C."""
     code = CTRL_C.format(module=module, words=["rgm-stats", "1765", "--estimate"])
     credentials = {"ENLIGHTEN_API_KEY": "k" * 32, "ENLIGHTEN_USER_ID": "u", "ENLIGHTEN_NO_STATE": "1"}
-    environ = {**os.environ, **credentials}  # with which the client is made, which loads httpx
+    environ = {**os.environ, **credentials}  # with which the client is made, which loads msgspec
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")

@@ -270,7 +270,7 @@ def broken(_: Response) -> Summary:
 async def test_a_fault_that_is_not_of_the_service_is_raised(world: World) -> None:
     """A bug is no outcome."""
     client = world.client(transport=httpx.MockTransport(lambda _: httpx.Response(200, content=b"{}")))
-    plan = SinglePlan(Request("things", "/things", (), broken))
+    plan = SinglePlan(Request("things", "/things", (), broken), lambda: Summary)
     async with as_completed([client._query(plan)]) as outcomes:
         with pytest.raises(ZeroDivisionError):
             await anext(outcomes)

@@ -47,7 +47,7 @@ class Decoder:
     @property
     def plan(self) -> SinglePlan[EventTypes]:
         """The plan of a request that it decodes."""
-        return SinglePlan(Request("things", "/things", (), self, valid_until=never_final))
+        return SinglePlan(Request("things", "/things", (), self, valid_until=never_final), lambda: EventTypes)
 
 
 def serving(body: bytes, **options: Any) -> Any:
@@ -179,7 +179,7 @@ async def test_large_answers_are_joined_and_decoded_one_after_another(
 
     async def ask(number: int) -> None:
         request = Request("things", f"/things/{number}", (), decode, valid_until=never_final)
-        assert await client._query(SinglePlan(request)) == ANSWER
+        assert await client._query(SinglePlan(request, lambda: EventTypes)) == ANSWER
 
     async with anyio.create_task_group() as group:
         for number in range(6):

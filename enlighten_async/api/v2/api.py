@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from functools import partial
-from typing import ClassVar, Literal, Unpack
+from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 from attrs import Factory, frozen
@@ -24,11 +24,13 @@ from enlighten_async.api.single import SinglePlan, readings_plan, system_plan
 from enlighten_async.api.v2 import series
 from enlighten_async.errors import EnlightenError, InputError
 from enlighten_async.limiter import Plan, Renewals
-from enlighten_async.models.systems import SystemsPage
 from enlighten_async.query.plan import AnswerPlan, QueryPlan
 from enlighten_async.transport import Credentials, Secret
 from enlighten_async.windows import Moment, calendar_day
 from enlighten_async.wire import Params, Request, Requests, Response, never_final
+
+if TYPE_CHECKING:
+    from enlighten_async.models.systems import SystemsPage
 
 BASE_URL = "https://api.enphaseenergy.com/api/v2"
 """The service's own address; v2 has ended there."""
@@ -200,24 +202,27 @@ class ApiV2:
 
     def envoys(self, system_id: int) -> AnswerPlan[models.Envoys]:
         """Plan a list of a system's gateways."""
-        return system_plan(models.Envoys, "envoys", system_id)
+        return system_plan(lambda: models.Envoys, "envoys", system_id)
 
     def inventory(self, system_id: int) -> AnswerPlan[models.Inventory]:
         """Plan a list of a system's active devices."""
-        return system_plan(models.Inventory, "inventory", system_id)
+        return system_plan(lambda: models.Inventory, "inventory", system_id)
 
     def inverters_summary_by_envoy_or_site(self, site_id: int) -> AnswerPlan[models.InvertersSummary]:
         """Plan a list of the last reports of a system's microinverters; here the API says site for it."""
         name = "inverters_summary_by_envoy_or_site"
         return SinglePlan(
-            Request(name, f"/systems/{name}", (("site_id", str(site_id)),), systems.inverters_summary)
+            Request(name, f"/systems/{name}", (("site_id", str(site_id)),), systems.inverters_summary),
+            lambda: models.InvertersSummary,
         )
 
     def production_meter_readings(
         self, system_id: int, end_at: Moment | None = None
     ) -> AnswerPlan[models.ProductionMeterReadings]:
         """Plan the last readings of a system's production meters."""
-        return readings_plan(models.ProductionMeterReadings, "production_meter_readings", system_id, end_at)
+        return readings_plan(
+            lambda: models.ProductionMeterReadings, "production_meter_readings", system_id, end_at
+        )
 
     def monthly_production(self, system_id: int, start_date: date) -> AnswerPlan[models.MonthlyProduction]:
         """Plan the energy of the month from a local day on, at least a month ago; deprecated by the service.
@@ -232,12 +237,13 @@ class ApiV2:
             stacklevel=3,
         )
         params = (("start_date", str(day)),)
-        return system_plan(models.MonthlyProduction, "monthly_production", system_id, params=params)
+        return system_plan(lambda: models.MonthlyProduction, "monthly_production", system_id, params=params)
 
 
 def _time_zone_in(system_id: int, response: Response) -> str:
     """Decode the name of a system's time zone from a list of systems."""
-    listed = [each for each in decode.value(SystemsPage, response).systems if each.system_id == system_id]
+    page = decode.value(models.systems.SystemsPage, response)
+    listed = [each for each in page.systems if each.system_id == system_id]
     zone = next((each.timezone for each in listed if each.timezone), None)
     if zone is None:
         raise decode.zone_unknown(system_id, response, listed=bool(listed))

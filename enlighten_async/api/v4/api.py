@@ -83,6 +83,7 @@ class ApiV4:
             Request(
                 "system", f"/systems/{system_id}", (), partial(systems.system_details, system_id=system_id)
             ),
+            lambda: models.SystemDetails,
             self.time_zones,
         )
 
@@ -223,16 +224,20 @@ class ApiV4:
 
     def devices(self, system_id: int) -> AnswerPlan[models.Devices]:
         """Plan a list of a system's devices of all kinds."""
-        return checked_by_count(system_plan(models.Devices, "devices", system_id, shape=shape_devices))
+        return checked_by_count(
+            system_plan(lambda: models.Devices, "devices", system_id, shape=shape_devices)
+        )
 
     def envoys(self, system_id: int) -> AnswerPlan[models.Envoys]:
         """Plan a list of a system's gateways."""
-        plan = system_plan(models.Envoys, "envoys", system_id, path="devices", shape=shape_envoys)
+        plan = system_plan(lambda: models.Envoys, "envoys", system_id, path="devices", shape=shape_envoys)
         return checked_by_count(plan)
 
     def inventory(self, system_id: int) -> AnswerPlan[models.Inventory]:
         """Plan a list of a system's active gateways, microinverters and meters."""
-        plan = system_plan(models.Inventory, "inventory", system_id, path="devices", shape=shape_inventory)
+        plan = system_plan(
+            lambda: models.Inventory, "inventory", system_id, path="devices", shape=shape_inventory
+        )
         return checked_by_count(plan)
 
     def inverters_summary_by_envoy_or_site(self, site_id: int) -> AnswerPlan[models.InvertersSummary]:
@@ -244,7 +249,7 @@ class ApiV4:
     ) -> AnswerPlan[models.ProductionMeterReadings]:
         """Plan the last readings of a system's production meters."""
         return readings_plan(
-            models.ProductionMeterReadings,
+            lambda: models.ProductionMeterReadings,
             "production_meter_readings",
             system_id,
             end_at,
@@ -256,7 +261,7 @@ class ApiV4:
     ) -> AnswerPlan[models.ConsumptionMeterReadings]:
         """Plan the last readings of a system's consumption meters."""
         return readings_plan(
-            models.ConsumptionMeterReadings,
+            lambda: models.ConsumptionMeterReadings,
             "consumption_meter_readings",
             system_id,
             end_at,
@@ -268,7 +273,7 @@ class ApiV4:
     ) -> AnswerPlan[models.StorageMeterReadings]:
         """Plan the last readings of the meters of a system's batteries."""
         return readings_plan(
-            models.StorageMeterReadings,
+            lambda: models.StorageMeterReadings,
             "storage_meter_readings",
             system_id,
             end_at,
@@ -285,7 +290,10 @@ class ApiV4:
     def latest_telemetry(self, system_id: int) -> AnswerPlan[models.LatestTelemetry]:
         """Plan the last report of each of a system's devices."""
         return system_plan(
-            models.LatestTelemetry, "latest_telemetry", system_id, shape=systems.shape_latest_telemetry
+            lambda: models.LatestTelemetry,
+            "latest_telemetry",
+            system_id,
+            shape=systems.shape_latest_telemetry,
         )
 
     def events(
@@ -307,11 +315,15 @@ class ApiV4:
 
     def open_events(self, system_id: int) -> AnswerPlan[models.OpenEvents]:
         """Plan a list of the events that are not over."""
-        return system_plan(models.OpenEvents, "open_events", system_id, defaults={"system_id": system_id})
+        return system_plan(
+            lambda: models.OpenEvents, "open_events", system_id, defaults={"system_id": system_id}
+        )
 
     def open_alarms(self, system_id: int) -> AnswerPlan[models.OpenAlarms]:
         """Plan a list of the alarms that are not over."""
-        return system_plan(models.OpenAlarms, "open_alarms", system_id, defaults={"system_id": system_id})
+        return system_plan(
+            lambda: models.OpenAlarms, "open_alarms", system_id, defaults={"system_id": system_id}
+        )
 
     def event_types(self, event_type_id: int | str | None = None) -> AnswerPlan[models.EventTypes]:
         """Plan a list of all types of events, or one of them."""
@@ -320,7 +332,7 @@ class ApiV4:
     def ev_charger_devices(self, system_id: int) -> AnswerPlan[models.EvChargers]:
         """Plan a list of a system's active EV chargers."""
         plan = system_plan(
-            models.EvChargers,
+            lambda: models.EvChargers,
             "ev_charger_devices",
             system_id,
             path="ev_charger/devices",
@@ -346,7 +358,7 @@ class ApiV4:
     ) -> AnswerPlan[models.EvChargerSchedules]:
         """Plan the schedules of an EV charger."""
         return system_plan(
-            models.EvChargerSchedules,
+            lambda: models.EvChargerSchedules,
             "ev_charger_schedules",
             system_id,
             path=f"ev_charger/{quote_segment(serial_number, 'serial_number')}/schedules",
@@ -355,19 +367,19 @@ class ApiV4:
 
     def battery_settings(self, system_id: int) -> AnswerPlan[models.BatterySettings]:
         """Plan the settings of a system's batteries."""
-        return systems.setting_plan(models.BatterySettings, "battery_settings", system_id)
+        return systems.setting_plan(lambda: models.BatterySettings, "battery_settings", system_id)
 
     def storm_guard(self, system_id: int) -> AnswerPlan[models.StormGuard]:
         """Plan the setting that fills batteries before storms."""
-        return systems.setting_plan(models.StormGuard, "storm_guard", system_id)
+        return systems.setting_plan(lambda: models.StormGuard, "storm_guard", system_id)
 
     def grid_status(self, system_id: int) -> AnswerPlan[models.GridStatus]:
         """Plan the state of a system's connection to the grid."""
-        return systems.setting_plan(models.GridStatus, "grid_status", system_id)
+        return systems.setting_plan(lambda: models.GridStatus, "grid_status", system_id)
 
     def load_control(self, system_id: int) -> AnswerPlan[models.LoadControl]:
         """Plan the settings of a house's loads."""
-        return systems.setting_plan(models.LoadControl, "load_control", system_id)
+        return systems.setting_plan(lambda: models.LoadControl, "load_control", system_id)
 
 
 def _time_zone_of(system_id: int, response: Response) -> str:

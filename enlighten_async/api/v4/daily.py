@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from enlighten_async import models
 from enlighten_async.api import daily, decode
-from enlighten_async.api.decode_series import ANOTHER_DEVICE, is_another_device
 from enlighten_async.api.error_bodies import FUTURE_RANGE
 from enlighten_async.api.v4.devices import quote_segment
 from enlighten_async.errors import APIError, NotFound, RangeError
-from enlighten_async.models import lifetime
 from enlighten_async.models.convert import UnreadableError
 from enlighten_async.models.coverage import Reason
 from enlighten_async.wire import Params
+
+if TYPE_CHECKING:
+    from enlighten_async.models.lifetime import Lifetime
 
 NOT_OVER_TEXTS = (FUTURE_RANGE, "Invalid date/time range", "Invalid start_date")
 """Texts of errors for days that are not over, each family of endpoints with its own; also for other days."""
@@ -33,7 +36,7 @@ def _empty_reason_of_error(days: daily.DateRange, error: APIError) -> Reason | N
     return days.empty_reason(error)
 
 
-def _new_or_no_device(answer: lifetime.Lifetime[Any]) -> Reason:
+def _new_or_no_device(answer: Lifetime[Any]) -> Reason:
     """Return the reason why a system has no days of what not every system measures, by the system's age."""
     since, now = answer.meta.operational_at if answer.meta else None, answer.as_of
     old = since is not None and now is not None and now - since > timedelta(days=2)
@@ -41,7 +44,7 @@ def _new_or_no_device(answer: lifetime.Lifetime[Any]) -> Reason:
 
 
 ENERGY_LIFETIME = daily.DailyEndpoint(
-    lifetime.EnergyLifetime,
+    lambda: models.EnergyLifetime,
     "energy_lifetime",
     empty_reason_of_error=_empty_reason_of_error,
     past_days_only=True,
@@ -49,7 +52,7 @@ ENERGY_LIFETIME = daily.DailyEndpoint(
 """Energy produced by a system."""
 
 
-def _measured(model: type[daily.L], name: str) -> daily.DailyEndpoint[daily.L]:
+def _measured(model: Callable[[], type[daily.L]], name: str) -> daily.DailyEndpoint[daily.L]:
     """Return the endpoint of an energy that not every system measures."""
     return daily.DailyEndpoint(
         model,
@@ -60,24 +63,28 @@ def _measured(model: type[daily.L], name: str) -> daily.DailyEndpoint[daily.L]:
     )
 
 
-CONSUMPTION_LIFETIME = _measured(lifetime.ConsumptionLifetime, "consumption_lifetime")
+CONSUMPTION_LIFETIME = _measured(lambda: models.ConsumptionLifetime, "consumption_lifetime")
 """Energy consumed at a system."""
 
-BATTERY_LIFETIME = _measured(lifetime.BatteryLifetime, "battery_lifetime")
+BATTERY_LIFETIME = _measured(lambda: models.BatteryLifetime, "battery_lifetime")
 """Energy that all batteries of a system took in and gave."""
 
-ENERGY_IMPORT_LIFETIME = _measured(lifetime.EnergyImportLifetime, "energy_import_lifetime")
+ENERGY_IMPORT_LIFETIME = _measured(lambda: models.EnergyImportLifetime, "energy_import_lifetime")
 """Energy that a site drew from the grid."""
 
-ENERGY_EXPORT_LIFETIME = _measured(lifetime.EnergyExportLifetime, "energy_export_lifetime")
+ENERGY_EXPORT_LIFETIME = _measured(lambda: models.EnergyExportLifetime, "energy_export_lifetime")
 """Energy that a site fed into the grid."""
 
-HP_LIFETIME = _measured(lifetime.HpLifetime, "hp_lifetime")
+HP_LIFETIME = _measured(lambda: models.HpLifetime, "hp_lifetime")
 """Energy that a system's heat pump consumed."""
 
 
 def _of_device(
-    model: type[daily.L], name: str, path: str, serial_number: str, shape: decode.Shape | None = None
+    model: Callable[[], type[daily.L]],
+    name: str,
+    path: str,
+    serial_number: str,
+    shape: decode.Shape | None = None,
 ) -> daily.DailyEndpoint[daily.L]:
     """Return the endpoint of the energy of one device; `{serial}` in the path stands for its number."""
     return daily.DailyEndpoint(
@@ -93,29 +100,31 @@ def _of_device(
 
 def _of_asked_device(serial: str, shape: decode.Shape | None, raw: dict[str, Any]) -> dict[str, Any]:
     """Return a response in the shape of its model; raise `UnreadableError` if it is about another device."""
-    if is_another_device(raw.get("serial_number"), serial):
-        raise UnreadableError(ANOTHER_DEVICE.format(serial), "serial_number")
+    if decode.is_another_device(raw.get("serial_number"), serial):
+        raise UnreadableError(decode.ANOTHER_DEVICE.format(serial), "serial_number")
     known = {**raw, "serial_number": serial}
     return known if shape is None else shape(known)
 
 
-def evse_lifetime(serial_number: str) -> daily.DailyEndpoint[lifetime.EvseLifetime]:
+def evse_lifetime(serial_number: str) -> daily.DailyEndpoint[models.EvseLifetime]:
     """Return the endpoint of the energy that one charger of cars consumed.
 
     Raises:
         InputError: no serial number can look like this.
     """
-    return _of_device(lifetime.EvseLifetime, "evse_lifetime", "{serial}/evse_lifetime", serial_number)
+    return _of_device(lambda: models.EvseLifetime, "evse_lifetime", "{serial}/evse_lifetime", serial_number)
 
 
-def ev_charger_lifetime(serial_number: str) -> daily.DailyEndpoint[lifetime.EvChargerLifetime]:
+def ev_charger_lifetime(serial_number: str) -> daily.DailyEndpoint[models.EvChargerLifetime]:
     """Return the endpoint of the energy that one of Enphase's chargers of cars consumed.
 
     Raises:
         InputError: no serial number can look like this.
     """
     path = "ev_charger/{serial}/lifetime"
-    return _of_device(lifetime.EvChargerLifetime, "ev_charger_lifetime", path, serial_number, _values_by_day)
+    return _of_device(
+        lambda: models.EvChargerLifetime, "ev_charger_lifetime", path, serial_number, _values_by_day
+    )
 
 
 class CompactDateRange(daily.DateRange):

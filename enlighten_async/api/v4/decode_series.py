@@ -25,15 +25,15 @@ from enlighten_async.models.coverage import Coverage, Gap, Reason, nothing_missi
 from enlighten_async.windows import Window, as_datetime
 from enlighten_async.wire import Response
 
-production_meter = SeriesDecoder(models.ProductionMeter)
-battery = SeriesDecoder(models.Battery)
-energy_import = SeriesDecoder(models.EnergyImportTelemetry)
-energy_export = SeriesDecoder(models.EnergyExportTelemetry)
-micro = SeriesDecoder(MicroTelemetry, one_device=True)
-storage_telemetry = SeriesDecoder(models.StorageTelemetry, one_device=True)
-evse = SeriesDecoder(models.EvseTelemetry, one_device=True, own_grid=True)
-heat_pump = SeriesDecoder(models.HpTelemetry, one_device=True, own_grid=True)
-charger = SeriesDecoder(models.EvChargerTelemetry, rows="consumption", one_device=True)
+production_meter = SeriesDecoder(lambda: models.ProductionMeter)
+battery = SeriesDecoder(lambda: models.Battery)
+energy_import = SeriesDecoder(lambda: models.EnergyImportTelemetry)
+energy_export = SeriesDecoder(lambda: models.EnergyExportTelemetry)
+micro = SeriesDecoder(lambda: models.MicroTelemetry, one_device=True)
+storage_telemetry = SeriesDecoder(lambda: models.StorageTelemetry, one_device=True)
+evse = SeriesDecoder(lambda: models.EvseTelemetry, one_device=True, own_grid=True)
+heat_pump = SeriesDecoder(lambda: models.HpTelemetry, one_device=True, own_grid=True)
+charger = SeriesDecoder(lambda: models.EvChargerTelemetry, rows="consumption", one_device=True)
 
 
 class RawMicro(msgspec.Struct, gc=False):

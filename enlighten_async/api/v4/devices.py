@@ -7,32 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
 from attrs import evolve, frozen
 
+from enlighten_async import models
 from enlighten_async.api import decode
 from enlighten_async.api.paging import PagedPlan, Seen
 from enlighten_async.api.single import SinglePlan
 from enlighten_async.api.systems import inverters_summary, serial_number
 from enlighten_async.errors import InputError
-from enlighten_async.models import ev_charger
 from enlighten_async.models.convert import MAX_OBJECTS, RowSequence, UnreadableError, parse_count
 from enlighten_async.models.coverage import Gap
-from enlighten_async.models.devices import (
-    Devices,
-    EnvoyInverters,
-    Envoys,
-    EvChargers,
-    Inventory,
-    InvertersSummary,
-    MicroInverter,
-)
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part
 from enlighten_async.windows import Window
 from enlighten_async.wire import Params, Request, Response, never_final
+
+if TYPE_CHECKING:
+    from enlighten_async.models import (
+        Devices,
+        EnvoyInverters,
+        Envoys,
+        EvChargers,
+        Inventory,
+        InvertersSummary,
+        MicroInverter,
+    )
 
 ROWS_PER_PAGE = 100
 """Rows per page of events and sessions of chargers, the most the service gives; its own default is 20."""
@@ -89,12 +91,12 @@ def shape_devices(raw: dict[str, Any]) -> dict[str, Any]:
     return {**own, **known, "others": listed}
 
 
-M = TypeVar("M", Devices, Envoys, EvChargers, Inventory)
+M = TypeVar("M", "Devices", "Envoys", "EvChargers", "Inventory")
 
 
 def checked_by_count(plan: SinglePlan[M]) -> SinglePlan[M]:
     """Return the plan of a request for devices whose answer is not complete where the service counts more."""
-    return SinglePlan(evolve(plan.request, decode=partial(_checked_by_count, plan.request)))
+    return SinglePlan(evolve(plan.request, decode=partial(_checked_by_count, plan.request)), plan.model)
 
 
 def _checked_by_count(request: Request[M], response: Response) -> M:
@@ -164,7 +166,7 @@ def _is_retired(row: Any) -> bool:
 
 
 @frozen
-class InvertersPlan(PagedPlan[InvertersSummary, int, InvertersSummary, InvertersSummary]):
+class InvertersPlan(PagedPlan["InvertersSummary", int, "InvertersSummary", "InvertersSummary"]):
     """The plan of a query for the last reports of a system's microinverters: pages by number.
 
     Attributes:
@@ -172,6 +174,15 @@ class InvertersPlan(PagedPlan[InvertersSummary, int, InvertersSummary, Inverters
     """
 
     site_id: int
+
+    @property
+    def name(self) -> str:
+        """The API's name of the endpoint."""
+        return "inverters_summary_by_envoy_or_site"
+
+    def load(self) -> None:
+        """Load the modules that the answer needs."""
+        decode.load(lambda: models.InvertersSummary)
 
     @property
     def first(self) -> int:
@@ -217,7 +228,7 @@ class InvertersPlan(PagedPlan[InvertersSummary, int, InvertersSummary, Inverters
             )
         as_of = pages[0].as_of if pages else None
         complete = all(page.complete for page in pages) and not self._has_more(pages)
-        return InvertersSummary(tuple(merged.values()), complete, as_of=as_of, receipt=receipt)
+        return models.InvertersSummary(tuple(merged.values()), complete, as_of=as_of, receipt=receipt)
 
     @staticmethod
     def _new(envoy: EnvoyInverters, known: set[str | None]) -> Iterator[MicroInverter]:
@@ -256,7 +267,7 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
     """The plan of a query for rows in pages by offset and limit.
 
     Attributes:
-        model: the class of the answer; it has `complete`.
+        model: returns the class of the answer, which has `complete`; loads its module.
         rows: the field of the answer that holds its rows.
         endpoint: the API's name of the endpoint.
         system_id: the system, where a response does not name it.
@@ -266,12 +277,21 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
 
     streams_answers: ClassVar[bool] = False
 
-    model: type[A]
+    model: Callable[[], type[A]]
     rows: str
     endpoint: str
     system_id: int
     path: str
     params: Params = ()
+
+    @property
+    def name(self) -> str:
+        """The API's name of the endpoint."""
+        return self.endpoint
+
+    def load(self) -> None:
+        """Load the modules that the answer needs."""
+        decode.load(self.model)
 
     @property
     def first(self) -> int:
@@ -313,7 +333,7 @@ class RowsPlan(PagedPlan[Page[A], int, R, A], Generic[R, A]):
 
     def _decode(self, offset: int, seen: Seen, response: Response) -> Page[A]:
         system_id = self.system_id
-        answer = decode.value(self.model, response, defaults={"system_id": system_id}, system_id=system_id)
+        answer = decode.value(self.model(), response, defaults={"system_id": system_id}, system_id=system_id)
         told, listed = (decode.field_of(response, name) for name in ("count", self.rows))
         count, many = parse_count(told), len(listed) if isinstance(listed, list) else 0
         # A row that is added between two requests pushes others from one page to the next.
@@ -342,7 +362,7 @@ def _has_more(offset: int, rows: int, count: int | None) -> bool:
 
 def ev_charger_events_plan(
     system_id: int, serial_num: str | None
-) -> RowsPlan[ev_charger.EvChargerEvent, ev_charger.EvChargerEvents]:
+) -> RowsPlan[models.EvChargerEvent, models.EvChargerEvents]:
     """Return the plan of a query for the events of a system's EV chargers, or of one of them.
 
     Raises:
@@ -350,19 +370,19 @@ def ev_charger_events_plan(
     """
     only = () if serial_num is None else (("serial_num", serial_number(serial_num, "serial_num")),)
     path = f"/systems/{system_id}/ev_charger/events"
-    return RowsPlan(ev_charger.EvChargerEvents, "events", "ev_charger_events", system_id, path, only)
+    return RowsPlan(lambda: models.EvChargerEvents, "events", "ev_charger_events", system_id, path, only)
 
 
 def ev_charger_sessions_plan(
     system_id: int, serial: str
-) -> RowsPlan[ev_charger.EvChargerSession, ev_charger.EvChargerSessions]:
+) -> RowsPlan[models.EvChargerSession, models.EvChargerSessions]:
     """Return the plan of a query for the sessions of an EV charger.
 
     Raises:
         InputError: the serial number cannot be one.
     """
     path = f"/systems/{system_id}/ev_charger/{quote_segment(serial, 'serial_number')}/sessions"
-    return RowsPlan(ev_charger.EvChargerSessions, "sessions", "ev_charger_sessions", system_id, path)
+    return RowsPlan(lambda: models.EvChargerSessions, "sessions", "ev_charger_sessions", system_id, path)
 
 
 def shape_ev_chargers(raw: dict[str, Any]) -> dict[str, Any]:

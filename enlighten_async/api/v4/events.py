@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, field, frozen
 
+from enlighten_async import models
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import longest_range
 from enlighten_async.api.series import LearnedSpans, RangeFacts
-from enlighten_async.api.single import SinglePlan
+from enlighten_async.api.single import SinglePlan, read_object
 from enlighten_async.cache import SeriesIndex
 from enlighten_async.errors import EnlightenError, InputError, RangeError
 from enlighten_async.models.convert import RowSequence
 from enlighten_async.models.coverage import Coverage, Gap, Reason, combined, nothing_missing
-from enlighten_async.models.events import Alarm, Alarms, Event, Events, EventTypes, OpenAlarms, OpenEvents
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments, with_kept
 from enlighten_async.windows import DAY, Moment, Window, as_datetime, epoch, split, without
 from enlighten_async.wire import Params, Request, Requests, Response
+
+if TYPE_CHECKING:
+    from enlighten_async.models import Alarm, Alarms, Event, Events, EventTypes
 
 WEEK = 7 * DAY
 """Seconds of the longest range that one request may ask for."""
@@ -39,8 +42,8 @@ RETENTION_MARGIN_S = 3_600
 CLOCK_BEHIND_S = 3_600
 """Seconds by which our clock may differ from the service's before a range ends by the service's."""
 
-R = TypeVar("R", Event, Alarm)
-A = TypeVar("A", Events, Alarms)
+R = TypeVar("R", "Event", "Alarm")
+A = TypeVar("A", "Events", "Alarms")
 
 
 @frozen
@@ -49,15 +52,16 @@ class EventLog(Generic[R, A]):
 
     Attributes:
         name: the API's name of it.
-        page: the model of a response.
-        answer: makes an answer of the system, rows, coverage, the time it was fetched, and a receipt.
+        page: returns the model of a response; loads its module.
+        answer: returns the class of an answer, made of the system, rows, coverage, the time it was fetched,
+            and a receipt.
         key: returns the identity of a row, which several responses may have.
         times: returns the start and the end of a row's event.
     """
 
     name: str
-    page: type[RowSequence[R]]
-    answer: Callable[..., A]
+    page: Callable[[], type[RowSequence[R]]]
+    answer: Callable[[], Callable[..., A]]
     key: Callable[[R], object]
     times: Callable[[R], tuple[datetime | None, datetime | None]]
 
@@ -132,6 +136,15 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
     spans: LearnedSpans = field(eq=False, repr=False)
     facts: RangeFacts = field(init=False, eq=False, repr=False, factory=partial(RangeFacts, WEEK))
 
+    @property
+    def name(self) -> str:
+        """The API's name of the endpoint."""
+        return self.log.name
+
+    def load(self) -> None:
+        """Load the modules that the answer needs."""
+        decode.load(self.log.page)
+
     def segments(self, now: float, zone: ZoneInfo | None, cached: SeriesIndex) -> Segments:
         """Return one segment per week; what is older than the service keeps is not asked for."""
         self.facts.span = span = min(self.facts.span, self.spans.of(self.log.name, WEEK, now))
@@ -183,7 +196,7 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         coverage = combined(covered, Window(window.start, max(end, window.end)), 1, gaps)
         coverage = coverage.cut(Window(window.start, end)) if end < window.end else coverage
         rows = self.log.newest_of_each(parts)
-        return self.log.answer(self.system_id, rows, coverage, coverage.as_of, receipt)
+        return self.log.answer()(self.system_id, rows, coverage, coverage.as_of, receipt)
 
     def items(self, part: A) -> tuple[A, ...]:
         """Return the part: a stream hands out one per week, none for a range refused as too long."""
@@ -225,14 +238,14 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
     def _decode(self, window: Window, response: Response) -> A:
         system_id = self.system_id
         page: Any = decode.value(
-            self.log.page, response, defaults={"system_id": system_id}, system_id=system_id
+            self.log.page(), response, defaults={"system_id": system_id}, system_id=system_id
         )
         coverage = Coverage(window, 1, as_of=page.as_of)
         if not page.complete:
             note = "items that cannot be read were left out"
             coverage = evolve(coverage, gaps=(nothing_missing(window),), notes=(note,))
             decode.warn_incomplete(self.log.name, system_id, [note])
-        return self.log.answer(page.system_id, tuple(page), coverage, page.as_of)
+        return self.log.answer()(page.system_id, tuple(page), coverage, page.as_of)
 
     def _empty_answer_for(self, window: Window, error: EnlightenError) -> A | None:
         """Return the part for the end of a window for which there can be nothing, if a 422 is about that.
@@ -243,7 +256,9 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
             self.facts.span = min(self.facts.span, span)
             if isinstance(error, RangeError) and error.response is not None and error.response.date:
                 self.spans.learn(self.log.name, self.facts.span, error.response.date)
-            return self.log.answer(self.system_id, (), Coverage(Window(window.start, window.start), 1), None)
+            return self.log.answer()(
+                self.system_id, (), Coverage(Window(window.start, window.start), 1), None
+            )
         response = error.response if isinstance(error, RangeError) else None
         if response is None or response.status != 422 or response.date is None:
             return None
@@ -251,7 +266,7 @@ class EventsPlan(QueryPlan[A, A], Generic[R, A]):
         if gap is None:
             return None
         as_of, note = decode.fetched_at(response), f"the service said: {error}"
-        return self.log.answer(
+        return self.log.answer()(
             self.system_id, (), Coverage(gap.window, 1, (gap,), as_of, notes=(note,)), as_of
         )
 
@@ -289,10 +304,14 @@ def _alarm_times(alarm: Alarm) -> tuple[datetime | None, datetime | None]:
     return (alarm.alarm_start_time, alarm.alarm_end_time)
 
 
-EVENTS = EventLog[Event, Events]("events", OpenEvents, Events, _event_key, _event_times)
+EVENTS: EventLog[Event, Events] = EventLog(
+    "events", lambda: models.OpenEvents, lambda: models.Events, _event_key, _event_times
+)
 """Events of a system and its devices."""
 
-ALARMS = EventLog[Alarm, Alarms]("alarms", OpenAlarms, Alarms, _alarm_key, _alarm_times)
+ALARMS: EventLog[Alarm, Alarms] = EventLog(
+    "alarms", lambda: models.OpenAlarms, lambda: models.Alarms, _alarm_key, _alarm_times
+)
 """Alarms: events that somebody has to attend to."""
 
 
@@ -319,8 +338,8 @@ def event_types_plan(event_type_id: object) -> SinglePlan[EventTypes]:
     if event_type_id is not None and not _is_natural(event_type_id):
         raise InputError(f"event_type_id must be a number such as 28, not {event_type_id!r}")
     params = () if event_type_id is None else (("event_type_id", str(event_type_id)),)
-    read = partial(decode.value, EventTypes)
-    return SinglePlan(Request("event_types", "/systems/event_types", params, read))
+    read = partial(read_object, lambda: models.EventTypes)
+    return SinglePlan(Request("event_types", "/systems/event_types", params, read), lambda: models.EventTypes)
 
 
 def _is_natural(given: object) -> bool:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
 
 from attrs import define, evolve, frozen
 
 from enlighten_async import models
 from enlighten_async.api.decode import field_of, warn_incomplete
-from enlighten_async.api.decode_series import consumption_stats, rgm_stats, stats
 from enlighten_async.api.paging import Pages, Seen
 from enlighten_async.api.ranges import Range, SeriesLimits, TimeRange
 from enlighten_async.api.series import LearnedSpans, SeriesEndpoint, SeriesRequests
-from enlighten_async.api.v4 import decode_series as decode
 from enlighten_async.api.v4.daily import NO_HEAT_PUMP_TEXT
 from enlighten_async.api.v4.devices import quote_segment
 from enlighten_async.cache import absent_until, recheck_at, valid_until
-from enlighten_async.models import MicrosTelemetry
+from enlighten_async.lazy import LazyModule
 from enlighten_async.models.convert import parse_count
 from enlighten_async.models.coverage import Reason, nothing_missing
-from enlighten_async.models.intervals import IntervalStats
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.windows import DAY, Window
 from enlighten_async.wire import Params, Request, Response, WindowRequests
+
+if TYPE_CHECKING:
+    from enlighten_async.api import decode_series
+    from enlighten_async.api.v4 import decode_series as decode_telemetry
+    from enlighten_async.models import MicrosTelemetry
+    from enlighten_async.models.intervals import IntervalStats
+else:
+    decode_series = LazyModule("enlighten_async.api.decode_series")
+    decode_telemetry = LazyModule("enlighten_async.api.v4.decode_series")
 
 WEEK = 7 * DAY
 """Seconds of the longest span that one request may ask for."""
@@ -85,55 +91,55 @@ RGM_STATS = SeriesEndpoint(
         cut="error",
         may_overrun=True,
     ),
-    models.RgmStats,
-    rgm_stats,
+    lambda: models.RgmStats,
+    lambda: decode_series.rgm_stats,
 )
 """Revenue-grade meters, by 15 minutes; longer than 7 days, or an end in the future, is an error."""
 
 STATS = SeriesEndpoint(
     telemetry("stats", "telemetry/production_micro", 300, dense=False),
-    models.Stats,
-    stats,
+    lambda: models.Stats,
+    lambda: decode_series.stats,
 )
 """Microinverters, by 5 minutes; at night there are no rows."""
 
 CONSUMPTION_STATS = SeriesEndpoint(
     telemetry("consumption_stats", "telemetry/consumption_meter"),
-    models.ConsumptionStats,
-    consumption_stats,
+    lambda: models.ConsumptionStats,
+    lambda: decode_series.consumption_stats,
 )
 """Consumption of the site, by 15 minutes."""
 
 PRODUCTION_METER = SeriesEndpoint(
     telemetry("production_meter", "telemetry/production_meter"),
-    models.ProductionMeter,
-    decode.production_meter,
+    lambda: models.ProductionMeter,
+    lambda: decode_telemetry.production_meter,
 )
 """Production meters, by 15 minutes."""
 
 BATTERY = SeriesEndpoint(
     telemetry("battery", "telemetry/battery"),
-    models.Battery,
-    decode.battery,
+    lambda: models.Battery,
+    lambda: decode_telemetry.battery,
 )
 """All batteries of a system, by 15 minutes."""
 
 ENERGY_IMPORT_TELEMETRY = SeriesEndpoint(
     telemetry("energy_import_telemetry", "energy_import_telemetry", counted=False),
-    models.EnergyImportTelemetry,
-    decode.energy_import,
+    lambda: models.EnergyImportTelemetry,
+    lambda: decode_telemetry.energy_import,
 )
 """Energy drawn from the grid, by 15 minutes."""
 
 ENERGY_EXPORT_TELEMETRY = SeriesEndpoint(
     telemetry("energy_export_telemetry", "energy_export_telemetry", counted=False),
-    models.EnergyExportTelemetry,
-    decode.energy_export,
+    lambda: models.EnergyExportTelemetry,
+    lambda: decode_telemetry.energy_export,
 )
 """Energy fed into the grid, by 15 minutes."""
 
 
-D = TypeVar("D", bound=IntervalStats[Any])
+D = TypeVar("D", bound="IntervalStats[Any]")
 
 
 @frozen
@@ -142,13 +148,13 @@ class DeviceSeriesEndpoint(Generic[D]):
 
     Attributes:
         limits: the service's limits of it; `{serial}` in the path stands for the serial number.
-        model: the type of its parts and of its answer; it has a `serial_number`.
-        decode: decodes a response, as that of a `SeriesEndpoint`.
+        model: returns the type of its parts and of its answer, which has a `serial_number`.
+        decode: returns the decoder, as that of a `SeriesEndpoint`.
     """
 
     limits: SeriesLimits
-    model: type[D]
-    decode: Callable[..., D]
+    model: Callable[[], type[D]]
+    decode: Callable[[], Callable[..., D]]
 
     def plan(
         self,
@@ -180,7 +186,7 @@ MICROS_PER_PAGE = 20
 """Microinverters per page, the most the service gives."""
 
 
-class PagedSeriesRequests(SeriesRequests[MicrosTelemetry]):
+class PagedSeriesRequests(SeriesRequests["MicrosTelemetry"]):
     """The requests about one system, page by page."""
 
     def segment(
@@ -192,7 +198,7 @@ class PagedSeriesRequests(SeriesRequests[MicrosTelemetry]):
         return pages.rest
 
 
-class PagedSeriesEndpoint(SeriesEndpoint[MicrosTelemetry]):
+class PagedSeriesEndpoint(SeriesEndpoint["MicrosTelemetry"]):
     """The endpoint that answers with all microinverters, so many on a page."""
 
     paged: ClassVar[bool] = True
@@ -200,7 +206,7 @@ class PagedSeriesEndpoint(SeriesEndpoint[MicrosTelemetry]):
 
 
 @define(eq=False)
-class MicrosPages(Pages[MicrosTelemetry, int]):
+class MicrosPages(Pages["MicrosTelemetry", int]):
     """The pages of one window, by number; each lists some of a system's microinverters.
 
     A page takes several requests where a response ends before its window does.
@@ -321,43 +327,43 @@ def _start_and_day_or_week(window: Window, *, newest: bool) -> Params:
 
 MICROS_TELEMETRY = PagedSeriesEndpoint(
     telemetry("micros_telemetry", "devices/micros/telemetry", 300, dense=False),
-    models.MicrosTelemetry,
-    decode.micros,
+    lambda: models.MicrosTelemetry,
+    lambda: decode_telemetry.micros,
 )
 """All microinverters, one by one, by 5 minutes; so many on a page."""
 
 MICRO_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("micro_telemetry", "devices/micros/{serial}/telemetry", 300, dense=False),
-    models.MicroTelemetry,
-    decode.micro,
+    lambda: models.MicroTelemetry,
+    lambda: decode_telemetry.micro,
 )
 """One microinverter, by 5 minutes."""
 
 ENCHARGE_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("encharge_telemetry", "devices/encharges/{serial}/telemetry"),
-    models.StorageTelemetry,
-    decode.storage_telemetry,
+    lambda: models.StorageTelemetry,
+    lambda: decode_telemetry.storage_telemetry,
 )
 """One Encharge, by 15 minutes."""
 
 ACB_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("acb_telemetry", "devices/acbs/{serial}/telemetry"),
-    models.StorageTelemetry,
-    decode.storage_telemetry,
+    lambda: models.StorageTelemetry,
+    lambda: decode_telemetry.storage_telemetry,
 )
 """One AC Battery, by 15 minutes; today's documentation no longer has it."""
 
 EVSE_TELEMETRY = DeviceSeriesEndpoint(
     telemetry("evse_telemetry", "{serial}/evse_telemetry"),
-    models.EvseTelemetry,
-    decode.evse,
+    lambda: models.EvseTelemetry,
+    lambda: decode_telemetry.evse,
 )
 """One charger of cars, by 5 or 15 minutes as the answer says; windows are on the coarser grid."""
 
 HP_TELEMETRY = SeriesEndpoint(
     evolve(telemetry("hp_telemetry", "hp_telemetry"), absent=NO_HEAT_PUMP_TEXT),
-    models.HpTelemetry,
-    decode.heat_pump,
+    lambda: models.HpTelemetry,
+    lambda: decode_telemetry.heat_pump,
 )
 """The heat pump of a system, as a charger of cars."""
 
@@ -367,8 +373,8 @@ EV_CHARGER_TELEMETRY = DeviceSeriesEndpoint(
         params=_start_and_day_or_week,
         knows_today=False,
     ),
-    models.EvChargerTelemetry,
-    decode.charger,
+    lambda: models.EvChargerTelemetry,
+    lambda: decode_telemetry.charger,
 )
 """One of Enphase's chargers of cars, by 15 minutes; without a range the service answers for yesterday."""
 

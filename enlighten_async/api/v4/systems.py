@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import partial
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
 import msgspec
 from attrs import evolve, frozen
 
+from enlighten_async import models
 from enlighten_async.api import decode
 from enlighten_async.api.error_bodies import says_no_device
 from enlighten_async.api.paging import SPARE_PAGES, Seen, SystemFilters
-from enlighten_async.api.single import SinglePlan
+from enlighten_async.api.single import SinglePlan, read_object
 from enlighten_async.api.systems import SystemsPlan, filter_values, systems_page
 from enlighten_async.api.v4.devices import by_kind, shaped_rows
 from enlighten_async.cache import SeriesIndex, absent_until
 from enlighten_async.errors import APIError, EnlightenError, InputError, NotSupported, RangeError
 from enlighten_async.models.convert import parse_count
 from enlighten_async.models.coverage import Reason
-from enlighten_async.models.site_settings import BatterySettings, GridStatus, LoadControl, StormGuard
-from enlighten_async.models.systems import SystemDetails, SystemsPage
 from enlighten_async.query.plan import Segments
 from enlighten_async.wire import Request, Response, never_final
+
+if TYPE_CHECKING:
+    from enlighten_async.models import BatterySettings, GridStatus, LoadControl, StormGuard, SystemDetails
+    from enlighten_async.models.systems import SystemsPage
 
 SYSTEMS_PER_PAGE = 100
 """Systems per page, the most that is said without contradiction; the service's own default is 10."""
@@ -161,7 +164,7 @@ def _spelled(connection_type: Any) -> Any:
 
 
 @frozen
-class SystemPlan(SinglePlan[SystemDetails]):
+class SystemPlan(SinglePlan["SystemDetails"]):
     """The plan of a query for one system.
 
     Attributes:
@@ -181,7 +184,7 @@ class SystemPlan(SinglePlan[SystemDetails]):
 
 def system_details(response: Response, system_id: int | None = None) -> SystemDetails:
     """Decode one system, of this number if it is given."""
-    return decode.value(SystemDetails, response, shape=_shape_system, system_id=system_id)
+    return decode.value(models.SystemDetails, response, shape=_shape_system, system_id=system_id)
 
 
 def shape_summary(raw: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +213,7 @@ def _with_serial_number(reading: dict[str, Any]) -> dict[str, Any]:
     return {**reading, "serial_number": reading.get("serial_number") or reading.get("serial_num")}
 
 
-S = TypeVar("S", BatterySettings, StormGuard, GridStatus, LoadControl)
+S = TypeVar("S", "BatterySettings", "StormGuard", "GridStatus", "LoadControl")
 
 _EMPTY_TEXTS = (
     ("doesn't have", Reason.NO_DEVICE),
@@ -219,11 +222,11 @@ _EMPTY_TEXTS = (
 """Texts of a 422 for a system that has no such setting, each with the reason that it stands for."""
 
 
-def setting_plan(model: type[S], endpoint: str, system_id: int) -> SinglePlan[S]:
+def setting_plan(model: Callable[[], type[S]], endpoint: str, system_id: int) -> SinglePlan[S]:
     """Return the plan of a query for one setting of a system.
 
     Args:
-        model: the class of the answer.
+        model: returns the class of the answer; loads its module.
         endpoint: the API's name of the setting.
         system_id: the system.
     """
@@ -231,11 +234,11 @@ def setting_plan(model: type[S], endpoint: str, system_id: int) -> SinglePlan[S]
         endpoint,
         f"/systems/config/{system_id}/{endpoint}",  # the number comes later than in other paths
         (),
-        partial(decode.value, model, defaults={"system_id": system_id}, system_id=system_id),
+        partial(read_object, model, defaults={"system_id": system_id}, system_id=system_id),
         empty_answer_for=partial(_empty_setting, model, system_id),
         valid_until=_setting_valid_until,
     )
-    return SinglePlan(request)
+    return SinglePlan(request, model)
 
 
 def _setting_valid_until(setting: S, fetched: float, since: float | None) -> float:
@@ -243,7 +246,7 @@ def _setting_valid_until(setting: S, fetched: float, since: float | None) -> flo
     return fetched if setting.reason is None else absent_until(setting.reason, fetched, since)
 
 
-def _empty_setting(model: type[S], system_id: int, error: EnlightenError) -> S | None:
+def _empty_setting(model: Callable[[], type[S]], system_id: int, error: EnlightenError) -> S | None:
     """Return the empty answer that an error of the service stands for: without batteries, or a report."""
     if not isinstance(error, APIError):
         return None
@@ -253,7 +256,7 @@ def _empty_setting(model: type[S], system_id: int, error: EnlightenError) -> S |
         reason = Reason.NO_DEVICE
     if reason is None:
         return None
-    return model(system_id, reason=reason, as_of=decode.fetched_at(error.response))
+    return model()(system_id, reason=reason, as_of=decode.fetched_at(error.response))
 
 
 REPORTING_KINDS = ("meters", "encharges", "heat_pump", "evse")
