@@ -1,5 +1,7 @@
 """The cache: intervals and replies already paid for, and which of them are final."""
 
+from typing import TYPE_CHECKING
+
 from enlighten_async.cache.base import (
     NOTHING_CACHED,
     IntervalCache,
@@ -19,19 +21,33 @@ from enlighten_async.cache.freshness import (
     valid_until,
 )
 from enlighten_async.cache.pieces import CachedPart, split_window_by_week
-from enlighten_async.cache.postgres import PostgresCache, PostgresUpkeep
+from enlighten_async.cache.postgres import PostgresCache
 from enlighten_async.cache.sqlite import SqliteCache
-from enlighten_async.cache.upkeep import (
-    EndpointStats,
-    Evicted,
-    EvictionReason,
-    IntegrityReport,
-    PruneReport,
-    StateFileStats,
-    prune,
-    stats,
-    verify,
-)
+from enlighten_async.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from enlighten_async.cache.upkeep import (
+        EndpointStats,
+        Evicted,
+        EvictionReason,
+        IntegrityReport,
+        PostgresUpkeep,
+        PruneReport,
+        StateFileStats,
+        prune,
+        stats,
+        verify,
+    )
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "upkeep": (
+                "EndpointStats Evicted EvictionReason IntegrityReport PostgresUpkeep PruneReport "
+                "StateFileStats prune stats verify"
+            )
+        },
+    )
 
 __all__ = [
     "ABSENCE_MEMORY_S",

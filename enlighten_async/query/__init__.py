@@ -1,9 +1,11 @@
 """Queries: planned, priced, run and answered; each request through the limiter and back."""
 
+from typing import TYPE_CHECKING
+
+from enlighten_async.lazy import lazy_names
 from enlighten_async.query.estimate import quota_status
 from enlighten_async.query.hooks import Hooks, RequestEvent, RequestHook, ResponseEvent, ResponseHook
 from enlighten_async.query.plan import Part, QueryPlan, Segment, Segments
-from enlighten_async.query.pool import Answered, Failed, Outcome, QueryPool, as_completed
 from enlighten_async.query.query import Progress, Query
 from enlighten_async.query.session import (
     ApiVersion,
@@ -11,6 +13,11 @@ from enlighten_async.query.session import (
     QueryOptions,
     Session,
 )
+
+if TYPE_CHECKING:
+    from enlighten_async.query.pool import Answered, Failed, Outcome, QueryPool, as_completed
+else:
+    __getattr__, __dir__ = lazy_names(__name__, {"pool": "Answered Failed Outcome QueryPool as_completed"})
 
 __all__ = [
     "Answered",
