@@ -17,7 +17,7 @@ from enlighten_async import EnlightenClient
 from enlighten_async.emulator import Emulator, Quota
 from enlighten_async.emulator.messages import Version
 from enlighten_async.emulator.v4.tokens import user_name
-from enlighten_async.lazy import lazy_names
+from enlighten_async.lazy import LazyModule, is_loaded, lazy_names
 
 ROOT = Path(enlighten_async.__file__).parent
 
@@ -210,6 +210,57 @@ def test_no_first_answer_loads_a_module_in_an_event_loop(
         ).stdout.splitlines()
     assert len(told) > 40
     assert [line for line in told if " loads " in line] == []
+
+
+TWO_LOOPS = """
+import asyncio, sys, threading
+from enlighten_async import EnlightenClient, Plan
+
+url, user, system = sys.argv[1:]
+together, told = threading.Barrier(2), []
+
+async def ask():
+    async with EnlightenClient("k" * 32, user, base_url=url, plan=Plan(minute=1000)) as client:
+        return (await client.summary(system)).system_id
+
+def run():
+    together.wait()
+    told.append(asyncio.run(ask()))
+
+threads = [threading.Thread(target=run) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(*told)
+"""
+
+
+def test_two_event_loops_load_the_same_at_once() -> None:
+    """Each in a thread of the program, with the first request of both."""
+    emulator = Emulator(quota=Quota.UNLIMITED)
+    with emulator.running() as url:
+        done = subprocess.run(
+            [sys.executable, "-c", TWO_LOOPS, url, emulator.demo_user, str(emulator.demo_system)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT.parent)},
+        )
+    assert done.stdout.split() == [str(emulator.demo_system)] * 2
+
+
+def test_a_module_is_loaded_by_its_first_name() -> None:
+    """Nowhere else than where modules may be loaded."""
+    module = LazyModule("enlighten_async.emulator.quota")
+    absent = LazyModule("enlighten_async.no_such_module")
+    assert is_loaded(lambda: module.Quota)
+    assert not is_loaded(lambda: absent.name)
+    assert module.Quota is Quota
+    with pytest.raises(ModuleNotFoundError):
+        absent.name  # noqa: B018 - to load it
+    with pytest.raises(AttributeError, match="nothing"):
+        module.nothing  # noqa: B018
 
 
 def test_the_client_loads_what_the_first_request_needs_with_it() -> None:
