@@ -56,7 +56,7 @@ class Endpoint:
     @property
     def row(self) -> type:
         """The class of its rows."""
-        return MicroInterval if self.endpoint.model is MicrosTelemetry else row_class(self.endpoint.model)
+        return MicroInterval if self.endpoint.model() is MicrosTelemetry else row_class(self.endpoint.model())
 
     @property
     def args(self) -> tuple[str, ...]:
@@ -219,9 +219,9 @@ class Service:
         """Return the lists of rows of an answer."""
         name = "consumption" if self.of.name == "ev_charger_telemetry" else "intervals"
         listed = self.listed(name, self.of.row)
-        if self.of.endpoint.model is MicrosTelemetry:
+        if self.of.endpoint.model() is MicrosTelemetry:
             return {"devices": [{"serial_number": SERIAL, **listed}]}
-        if self.of.endpoint.model is RgmStats:
+        if self.of.endpoint.model() is RgmStats:
             channels = self.listed(name, ChannelInterval, channel=1)
             return {**listed, "meter_intervals": [{"meter_serial_number": SERIAL, **channels}]}
         return listed
@@ -264,7 +264,7 @@ def check_whole(of: Endpoint, parts: list[Any]) -> None:
     (part,) = parts
     ends = range(START + of.grid, START + DAY + 1, of.grid)
     truth = {end: {figure(end)} for end in ends}
-    assert figures(part) == [truth] * (2 if of.endpoint.model is RgmStats else 1)
+    assert figures(part) == [truth] * (2 if of.endpoint.model() is RgmStats else 1)
     assert (part.coverage.complete, part.coverage.gaps()) == (True, ())
 
 
@@ -316,7 +316,7 @@ async def test_rows_of_a_finer_grid_are_taken_as_they_come(of: Endpoint) -> None
     truth = {end: {1.0} for end in range(START + finer, START + DAY + 1, finer)}
     assert all(found == truth for found in figures(answer))
     assert answer.coverage.complete
-    coverage = answer.devices[0].coverage if of.endpoint.model is MicrosTelemetry else answer.coverage
+    coverage = answer.devices[0].coverage if of.endpoint.model() is MicrosTelemetry else answer.coverage
     assert (coverage.grid, coverage.got, coverage.expected) == (finer, DAY // finer, DAY // finer)
 
 
