@@ -1,8 +1,8 @@
 """The rate limiter: keeps step with the server's own windows, so that a key is not rejected."""
 
 from enlighten_async.limiter.bucket import MINUTE, MONTH, TokenBucket, UsageWarning, runs_out
-from enlighten_async.limiter.decision import Settlement, Take, Wait
-from enlighten_async.limiter.key_state import KeySnapshot, KeyState
+from enlighten_async.limiter.decision import KeySnapshot, Settlement, Take, Wait
+from enlighten_async.limiter.key_state import KeyState
 from enlighten_async.limiter.limiter import LOGGED_WAIT_S, Grant, RateLimiter, Renewals
 from enlighten_async.limiter.outage import MAX_IN_FLIGHT
 from enlighten_async.limiter.plan import MAX_REQUESTS, RANKS, Plan, Priority

@@ -14,7 +14,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import Factory, define, field, frozen
+from msgspec.structs import replace
 
+from enlighten_async.limiter.decision import Opening
 from enlighten_async.limiter.record import UNLIMITED, LearnedLimit, PlanLimits
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ HORIZON_MONTHS = 1200
 """Months looked ahead: a caller that needs more than a century of quota gets `inf`."""
 LEARNED_LIMIT_S = 7 * 86_400.0
 """Seconds for which a limit named by the server is obeyed; a key may have got a better plan since."""
+INFERRED_LIMIT_S = 3600.0
+"""Seconds after which one request more is tried than a limit that was concluded from rejections."""
+LOWEST_RANK = 2
+"""Rank of the lowest class."""
 
 WARNING_SHARES = (0.95, 0.80)
 """Shares of the month at which a usage warning is given."""
@@ -64,19 +70,6 @@ def _month_of_day(day: int) -> int:
 def _month_start(index: int) -> float:
     year, month = divmod(index, 12)
     return float((date(year, month + 1, 1).toordinal() - _EPOCH) * DAY_S)
-
-
-@frozen
-class Opening:
-    """The moment from which a request that has to wait may be granted.
-
-    Attributes:
-        at: server's time (epoch seconds); `None` if only the settling of requests in flight can tell.
-        certain: whether it holds even if nothing in flight turns out to count.
-    """
-
-    at: float | None
-    certain: bool
 
 
 @frozen
@@ -403,7 +396,7 @@ class Limits:
     the plan did at that time has a new one.
 
     Attributes:
-        learned: the limits the server named when it rejected a request, by period.
+        learned: the limits the server named when it rejected a request, or that were concluded, by period.
     """
 
     learned: dict[str, LearnedLimit] = Factory(dict)
@@ -432,6 +425,75 @@ class Limits:
         self.learned[period] = LearnedLimit(limit, believed or 0, latest + LEARNED_LIMIT_S)
         self._rules = None
         return lowered
+
+    @property
+    def binding(self) -> dict[str, int]:
+        """The limits that hold, of those that the server named or that were concluded, by period."""
+        return {period: each.limit for period, each in self.learned.items() if each.binds}
+
+    def infer(self, answered: int, plan: Plan, latest: float, newest: int) -> None:
+        """Conclude the minute's limit from a rejection that names none, though less than the limit was used.
+
+        One such minute may have another cause, so the limit in force stays; in the next one, if none between
+        them has answered more, what is answered is taken for the limit. A minute that answers nothing tells
+        nothing of it.
+
+        Args:
+            answered: requests that the minute has answered.
+            plan: the caller's.
+            latest: the latest the server's time can be (epoch seconds).
+            newest: the highest number of a request so far.
+        """
+        limit, before = self.of_server(plan).get(MINUTE.name), self.learned.get(MINUTE.name)
+        if plan.minute is None or limit is None or answered >= limit:
+            return
+        goes_on = before is not None and before.minutes and (before.binds or latest < before.rises_at)
+        minutes = before.minutes + 1 if before is not None and goes_on else 1
+        until, rises_at = latest + LEARNED_LIMIT_S, latest + INFERRED_LIMIT_S
+        self.learned[MINUTE.name] = LearnedLimit(answered, plan.minute, until, rises_at, minutes, newest)
+        self._rules = None
+
+    def correct(self, number: int, answered: int) -> None:
+        """Correct a limit that was concluded, as one of those comes back that were in flight then.
+
+        One that is only suspected is forgotten as soon as a later minute answers more.
+
+        Args:
+            number: the request's number.
+            answered: requests that the minute has answered.
+        """
+        learned = self.learned.get(MINUTE.name)
+        if learned is None or not learned.minutes:
+            return
+        if number <= learned.newest:
+            self._set_minute(replace(learned, limit=min(answered, learned.believed)))
+        elif not learned.binds and answered > learned.limit:
+            self._set_minute(None)
+
+    def rise(self, answered: int, latest: float) -> None:
+        """Let a minute have one request more than a limit that was concluded, once an hour has passed.
+
+        Each minute that is used up then allows one more, until one is rejected, or the plan's limit is
+        reached: a limit that is still in force costs one rejection in an hour.
+
+        Args:
+            answered: requests that the minute has answered.
+            latest: the latest the server's time can be (epoch seconds).
+        """
+        learned = self.learned.get(MINUTE.name)
+        if learned is None or not learned.minutes or not learned.binds or latest < learned.rises_at:
+            return
+        if answered < learned.limit - MINUTE.reserved(learned.limit, LOWEST_RANK):
+            return
+        limit, rises_at = learned.limit + 1, latest + PERIODS_S[MINUTE.name]
+        higher = replace(learned, limit=limit, rises_at=rises_at)
+        self._set_minute(None if limit >= learned.believed else higher)
+
+    def _set_minute(self, learned: LearnedLimit | None) -> None:
+        self.learned.pop(MINUTE.name, None)
+        if learned is not None:
+            self.learned[MINUTE.name] = learned
+        self._rules = None
 
     def of_server(self, plan: Plan) -> dict[str, int]:
         """Return the server's limits by period: the plan's, or lower ones that it named of this plan."""
@@ -465,7 +527,7 @@ class Limits:
 
     def _lowest(self, period: str, believed: int) -> int:
         learned = self.learned.get(period)
-        if learned is None or believed > (learned.believed or math.inf):
+        if learned is None or not learned.binds or believed > (learned.believed or math.inf):
             return believed
         return min(believed, learned.limit)
 

@@ -1,8 +1,9 @@
-"""Decisions on a request: the reason why it has to wait, and its settlement."""
+"""Decisions on a request: the reason why it has to wait, and its settlement; and the counts they rest on."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import frozen
@@ -43,6 +44,19 @@ class Take:
     """Monotonic time until which its caller waits."""
     pace: bool = False
     """Whether the month is to be spent evenly; the highest class is not held back by that."""
+
+
+@frozen
+class Opening:
+    """The moment from which a request that has to wait may be granted.
+
+    Attributes:
+        at: server's time (epoch seconds); `None` if only the settling of requests in flight can tell.
+        certain: whether it holds even if nothing in flight turns out to count.
+    """
+
+    at: float | None
+    certain: bool
 
 
 @frozen
@@ -89,3 +103,27 @@ class Settlement:
     """Whether that response was something else than "too many requests"."""
     date: float | None = None
     """The response's `Date` (epoch seconds)."""
+
+
+@frozen
+class KeySnapshot:
+    """The counts of a key at a moment."""
+
+    used: Mapping[str, int]
+    """Requests that may have been counted in the running windows, at the most, by period; those in flight are
+    among them.
+    """
+    limits: Mapping[str, int]
+    """Requests that may be used in a window, by period; a period without limit is absent."""
+    learned: Mapping[str, int]
+    """Limits that the server named when it rejected a request, or that were concluded, by period."""
+    blocked_until: Mapping[str, float]
+    """Until when (server's time, epoch seconds) the server said that it serves nothing, by period."""
+    in_flight: int
+    """Requests in flight of all clients of the store."""
+    knows_month: bool
+    """Whether it is known how many requests of the running month are spent."""
+    earliest: float | None
+    """The earliest the server's time can be (epoch seconds); `None`: nothing has told it yet."""
+    latest: float | None
+    """The latest it can be."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import evolve
 from msgspec.structs import replace
 
 from enlighten_async.limiter.bucket import (
@@ -29,10 +29,17 @@ from enlighten_async.limiter.bucket import (
     forecast,
     usage_warning,
 )
-from enlighten_async.limiter.decision import Settlement, Take, Wait
+from enlighten_async.limiter.decision import KeySnapshot, Settlement, Take, Wait
 from enlighten_async.limiter.outage import CALM, RENEWAL, TOKENS, Failure, FailureRun
 from enlighten_async.limiter.plan import Reservations
-from enlighten_async.limiter.record import ClockReading, LiveSender, PendingRequest, Record
+from enlighten_async.limiter.record import (
+    LOOSE_S,
+    ClockReading,
+    LiveSender,
+    MinuteLog,
+    PendingRequest,
+    Record,
+)
 from enlighten_async.limiter.server_clock import DATE_SLACK_S, FAR_S, ServerClock, from_peer
 
 if TYPE_CHECKING:
@@ -43,10 +50,6 @@ if TYPE_CHECKING:
 
 GUARD_S = 1.0
 """Seconds by which `Date` and the clock of the server's counter are taken to differ."""
-MAX_GUARD_S = 8.0
-"""The guard doubles up to this when the server contradicts our count."""
-WIDE_GUARD_S = 7 * 86_400.0
-"""Seconds for which a widened guard is kept in the record."""
 LATE_COUNT_S = 5.0
 """Seconds for which a request given up may still be counted after that."""
 WAKE_MARGIN_S = 0.001
@@ -72,30 +75,6 @@ MAX_SETTLED = 64
 """Requests settled last whose numbers are remembered: their rejections may still have to be recorded."""
 
 
-@frozen
-class KeySnapshot:
-    """The counts of a key at a moment."""
-
-    used: Mapping[str, int]
-    """Requests that may have been counted in the running windows, at the most, by period; those in flight are
-    among them.
-    """
-    limits: Mapping[str, int]
-    """Requests that may be used in a window, by period; a period without limit is absent."""
-    learned: Mapping[str, int]
-    """Limits that the server named when it rejected a request, by period."""
-    blocked_until: Mapping[str, float]
-    """Until when (server's time, epoch seconds) the server said that it serves nothing, by period."""
-    in_flight: int
-    """Requests in flight of all clients of the store."""
-    knows_month: bool
-    """Whether it is known how many requests of the running month are spent."""
-    earliest: float | None
-    """The earliest the server's time can be (epoch seconds); `None`: nothing has told it yet."""
-    latest: float | None
-    """The latest it can be."""
-
-
 class KeyState:
     """The state of one key. Not thread-safe: the store that owns it sees to that.
 
@@ -111,8 +90,6 @@ class KeyState:
         self.life = life
         self.clock = ServerClock()
         """The server's time."""
-        self.guard = GUARD_S
-        """Seconds by which `Date` and the server's counter are taken to differ."""
         self.paced: Paced = 0.0, 0.0
         """The time of the month that the paced requests have taken."""
         self.outage = CALM
@@ -121,7 +98,9 @@ class KeyState:
         """The limiters that live (monotonic times), by number."""
         # The same in the server's time, until that is known.
         self._senders_elsewhere: dict[int, LiveSender] = {}
-        self._guard_until = 0.0
+        # The requests of the last minute (by the backend's wall clock), while the server's minutes may begin
+        # at any second; None: they are known by its Date.
+        self._recent: MinuteLog | None = None
         self._charged: dict[str, dict[int, int]] = {MINUTE.name: {}, MONTH.name: {}}
         self._blocks, self._limits, self._reservations = Blocks(), Limits(), Reservations()
         self._elsewhere = 0, 0  # a month, and how many of its charged requests only the user has told of
@@ -148,7 +127,7 @@ class KeyState:
         self._unknown = 0.0, 0.0
 
     def __repr__(self) -> str:
-        return f"<KeyState charged={self._charged} in_flight={len(self._pending)} guard={self.guard}>"
+        return f"<KeyState charged={self._charged} in_flight={len(self._pending)}>"
 
     # Taking and settling
 
@@ -181,7 +160,7 @@ class KeyState:
         if request is not None:
             request = replace(request, number=number)
         elif self.clock.known:
-            until = self.clock.latest(now) + self.guard + self.life
+            until = self.clock.latest(now) + GUARD_S + self.life
             request = PendingRequest(number, self._earliest(now), until, self.life, most)
         else:
             request = PendingRequest(number, None, None, self.life, most)
@@ -211,9 +190,8 @@ class KeyState:
             return
         if settlement.landed:
             self._observe(settlement, settlement.sent_at)
-        if settlement.accepted and self._doubt is not None and number > self._doubt:
-            self._doubt = None
-            self._blocks.accepted()
+        if settlement.accepted and (self._doubt is not None or self._limits.learned):
+            self._note_accepted(number, settlement.ended_at)
         if not self.clock.known:
             self._keep_unplaced(settlement)
             return
@@ -228,12 +206,42 @@ class KeyState:
         news, again = self._doubt is None or number > self._doubt, self._doubt is not None
         latest = self.clock.latest(now) if self.clock.known else 0.0
         lowered = self._limits.learn(period, error.limit, plan, latest)
-        if news and period == MINUTE.name and not lowered and self.guard < MAX_GUARD_S:
-            self.guard *= 2
-            self._guard_until = latest + WIDE_GUARD_S
         self._doubt = self.newest
+        if period == MINUTE.name and not lowered and (news or self._recent is not None):
+            self._contradicted(number, error.limit, plan, now, news=news)
         if self.clock.known:
             self._blocks.add(error, plan, self._earliest(now), latest, news=news, again=again)
+
+    def _contradicted(self, number: int, named: int | None, plan: Plan, now: float, *, news: bool) -> None:
+        """Note that a request was rejected though the minute had room for it, as far as is known.
+
+        Either the server's minutes begin at another second, or they allow less; or others use the key.
+
+        Args:
+            number: the request's number.
+            named: the limit that the server named; it is not lower than the one in force.
+            plan: the caller's.
+            now: monotonic time.
+            news: whether the request left after the last rejection.
+        """
+        recent = self._loosen(now, LOOSE_S if news else 0.0)
+        self._recent = recent = recent.discard()  # a minute that is full does not count it
+        answered = recent.used(now + self._ahead)
+        if not news:
+            self._limits.correct(number, answered)
+        elif named is None and self.clock.known:
+            self._limits.infer(answered, plan, self.clock.latest(now), self.newest)
+
+    def _note_accepted(self, number: int, now: float) -> None:
+        """Take back what was concluded from rejections, as far as an answer that is not one disproves it."""
+        if self._doubt is not None and number > self._doubt:
+            self._doubt = None
+            self._blocks.accepted()
+        if self._recent is not None and self.clock.known:
+            minute = MINUTE.used(self._charged[MINUTE.name], self._earliest(now))
+            answered = min(minute, self._recent.used(now + self._ahead)) + 1
+            self._limits.correct(number, answered)
+            self._limits.rise(answered, self.clock.latest(now))
 
     def want_nothing(self, number: int) -> None:
         """Note that a limiter waits no more, of this number: others need not leave it anything."""
@@ -346,7 +354,7 @@ class KeyState:
         return {
             name: 0
             if name in blocked
-            else max(0, rule.room - spent - rule.bucket.used(self._charged[name], moments[name]))
+            else max(0, rule.room - spent - self._used(rule.bucket, moments[name], now))
             for rule in self._limits.rules(plan, rank, moments[MONTH.name])
             for name in (rule.bucket.name,)
         }
@@ -380,9 +388,9 @@ class KeyState:
         moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         spent = len(self._pending) + len(self._unplaced)
         return KeySnapshot(
-            used={b.name: spent + b.used(self._charged[b.name], moments[b.name]) for b in (MINUTE, MONTH)},
+            used={b.name: spent + self._used(b, moments[b.name], now) for b in (MINUTE, MONTH)},
             limits=self._limits.in_force(plan),
-            learned={period: learned.limit for period, learned in self._limits.learned.items()},
+            learned=self._limits.binding,
             blocked_until=self._blocks.waits(plan, moments),
             in_flight=len(self._pending),
             knows_month=now >= self._unknown[1] - self._ahead or self._unknown[1] <= self._unknown[0],
@@ -439,9 +447,7 @@ class KeyState:
         }
         # Persisted times are the wall clock's: another process's monotonic clock is another.
         self.outage, self._ahead = CALM if record.outage == CALM else record.outage, wall - now
-        self.guard, self._guard_until = record.guard
-        if self._guard_until <= self._earliest(now):
-            self.guard = GUARD_S
+        self._recent = record.recent and record.recent.not_later(wall + LATE_COUNT_S)
         earliest = self._earliest(now)
         learned = {name: each for name, each in record.learned.items() if each.until > earliest}
         self._limits = self._limits.with_learned(learned)
@@ -482,7 +488,7 @@ class KeyState:
             else 0.0,
             newest=self.newest,
             doubt=self._doubt,
-            guard=(self.guard, self._guard_until),
+            recent=self._recent,
             reading=self._reading,
             reservations=self._shifted(self._reservations.spans, 1),
             warned=self._warned,
@@ -551,14 +557,14 @@ class KeyState:
 
     def _earliest(self, now: float) -> float:
         """Return the earliest moment (server's time) that the counter may be at; 0 while nothing is known."""
-        return max(0.0, self.clock.earliest(now) - self.guard)
+        return max(0.0, self.clock.earliest(now) - GUARD_S)
 
     def _monotonic_at(self, server_time: float | None, period: str) -> float | None:
         """Return the monotonic time from when the server's time cannot be before this, as to a period."""
         if server_time is None:
             return None
         passed = 0.0 if period == MINUTE.name else self._by_wall
-        return self.clock.monotonic_at(server_time + self.guard - passed) + WAKE_MARGIN_S
+        return self.clock.monotonic_at(server_time + GUARD_S - passed) + WAKE_MARGIN_S
 
     def _window_wait(self, asked: Take, now: float) -> Wait | None:
         """Return the longest wait for a window with room, or for a class above that has the first claim.
@@ -579,6 +585,9 @@ class KeyState:
             if len(unplaced) >= rule.room:
                 waits.append(self._unplaced_wait(rule, unplaced))
                 continue
+            if rule.bucket is MINUTE and self._recent is not None:
+                waits += self._recent_waits(self._recent, rule, now)
+                continue
             spent = in_flight + len(unplaced)
             opening = rule.bucket.opening(self._charged[name], spent, moments[name], rule.room)
             if opening is not None:
@@ -591,6 +600,19 @@ class KeyState:
             return self._priority_wait(now, rank) if rank else None
         wait = max(waits, key=_by_length)
         return wait if self._read_at is None or self.clock.known else _rechecked(wait, now)
+
+    def _recent_waits(self, recent: MinuteLog, rule: Rule, now: float) -> Sequence[Wait]:
+        """Return the wait of a request until the last sixty seconds have room for it, if they have none."""
+        moment, in_flight = now + self._ahead, len(self._pending)
+        opening = recent.opening(in_flight + len(self._unplaced), moment, rule.room)
+        if opening is None:
+            return ()
+        name, limit = rule.bucket.name, rule.limit
+        if opening.at is None:
+            return (Wait("in_flight", None, None, False, in_flight, name, limit, rule.reserved),)
+        at = opening.at - self._ahead + WAKE_MARGIN_S
+        until = self.clock.latest(at) if self.clock.known else None
+        return (Wait(name, at, until, opening.certain, in_flight, name, limit, rule.reserved),)
 
     def _pace_waits(self, plan: Plan, now: float) -> Sequence[Wait]:
         """Return the wait of a request until the month's even spending has come to it, if it has not."""
@@ -673,8 +695,7 @@ class KeyState:
         reason = period if period == MONTH.name else "throttled"
         if period == MONTH.name and self._blocks.probe_at:
             period = ""  # the service has not named it
-        learned = self._limits.learned.get(period)
-        limit, in_flight = None if learned is None else learned.limit, len(self._pending)
+        limit, in_flight = self._limits.binding.get(period), len(self._pending)
         return Wait(reason, self._monotonic_at(until, period), until, True, in_flight, period, limit)
 
     def _unplaced_in(self, bucket: TokenBucket, now: float) -> Sequence[Settlement]:
@@ -700,9 +721,12 @@ class KeyState:
         elif settlement.date is not None and settlement.date + 1 + DATE_SLACK_S >= first:
             # The service counts before it answers, so not after the second of the response's Date.
             last = min(last, settlement.date + 1 + DATE_SLACK_S)
-        oldest = self.clock.earliest(settlement.ended_at) - MAX_GUARD_S
+        oldest = self.clock.earliest(settlement.ended_at) - GUARD_S
+        if self._recent is not None:
+            ended = settlement.ended_at + self._ahead
+            self._recent = self._recent.add(ended if settlement.landed else ended + LATE_COUNT_S, ended)
         for bucket in (MINUTE, MONTH):
-            bucket.charge(self._charged[bucket.name], first, last + self.guard, oldest)
+            bucket.charge(self._charged[bucket.name], first, last + GUARD_S, oldest)
 
     def _keep_unplaced(self, settlement: Settlement) -> None:
         """Keep a request without a response for as long as it may count in a month."""
@@ -719,14 +743,16 @@ class KeyState:
     def _give_up(self, request: PendingRequest, now: float) -> None:
         """Charge a request that nobody can settle any more to all windows it may have fallen in."""
         known, since, until = self.clock.known, request.since, request.until
-        latest = self.clock.latest(now) + self.guard if known else math.inf
+        latest = self.clock.latest(now) + GUARD_S if known else math.inf
         if since is None or until is None:
             if not known:
                 over = self._seen.get(request.number, now) + request.life
                 self._unplaced.append(_any_time_before(min(now, over)))
                 return
             since, until = self._earliest(self._seen.get(request.number, now)), latest
-        oldest = self._earliest(now) - MAX_GUARD_S
+        oldest = self._earliest(now) - GUARD_S
+        if self._recent is not None:
+            self._recent = self._recent.add(now + self._ahead, now + self._ahead)
         for bucket in (MINUTE, MONTH):
             bucket.charge(self._charged[bucket.name], since, min(until, latest), oldest)
 
@@ -737,13 +763,18 @@ class KeyState:
         now, resets = settlement.ended_at, self.clock.resets
         self.clock = self.clock.observe(settlement.date, sent_at, now, settlement.wall)
         self._reading_due, self._by_wall = True, 0.0
-        if self.clock.resets == resets:
+        contradicts = self.clock.resets > resets
+        if contradicts or self.clock.guessed:
+            self._recent = self._loosen(now, LOOSE_S if contradicts else 0.0)
+        elif self._recent is not None and self._recent.until < now + self._ahead:
+            self._recent = None
+        if not contradicts or self._recent is None:
             return
         # What was charged by the wrong time lies in the wrong minutes: count it in those possible now.
         # It costs a minute at the most. A month is too long to be blocked for a doubt of this kind.
-        latest = self.clock.latest(now) + self.guard
+        latest = self.clock.latest(now) + GUARD_S
         possible = range(MINUTE.index(self._earliest(now)), MINUTE.index(latest) + 1)
-        total = sum(self._charged[MINUTE.name].values())
+        total = self._recent.used(now + self._ahead)
         self._charged[MINUTE.name] = dict.fromkeys(possible, total) if total else {}
         longest = PERIODS_S["month"]
         self._blocks.ends = {
@@ -751,6 +782,19 @@ class KeyState:
             for name, until in self._blocks.ends.items()
             if until <= latest + PERIODS_S.get(name, longest)
         }
+
+    def _loosen(self, now: float, seconds: float) -> MinuteLog:
+        """Take the server's minutes to begin at any second, for so long at the least."""
+        moment, recent = now + self._ahead, self._recent
+        if recent is None:
+            recent = MinuteLog(0.0).add(moment, moment, sum(self._charged[MINUTE.name].values()))
+        return replace(recent, until=max(recent.until, moment + seconds))
+
+    def _used(self, bucket: TokenBucket, earliest: float, now: float) -> int:
+        """Return the number of requests that the running window may have counted, at the most."""
+        if bucket is MINUTE and self._recent is not None:
+            return self._recent.used(now + self._ahead)
+        return bucket.used(self._charged[bucket.name], earliest)
 
     def _hear(self, reading: ClockReading | None, now: float, moment: Moment) -> None:
         """Learn the server's time from another process's reading."""

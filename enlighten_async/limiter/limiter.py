@@ -23,7 +23,7 @@ from enlighten_async.errors import (
     UsageError,
 )
 from enlighten_async.limiter.bucket import MINUTE, MONTH, RETRY_AFTER, UNKNOWN_MONTH, runs_out
-from enlighten_async.limiter.decision import Sender, Settlement, Take, Wait
+from enlighten_async.limiter.decision import KeySnapshot, Sender, Settlement, Take, Wait
 from enlighten_async.limiter.outage import (
     CALM,
     MAX_IN_FLIGHT,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from enlighten_async.clock import Clock
     from enlighten_async.errors import Throttled
     from enlighten_async.limiter.bucket import Pace, UsageWarning
-    from enlighten_async.limiter.key_state import KeySnapshot, KeyState
+    from enlighten_async.limiter.key_state import KeyState
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.limiter.store import QuotaStore
     from enlighten_async.wire import Response

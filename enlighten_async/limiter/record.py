@@ -7,11 +7,13 @@ much time has passed for a reader on the same clock.
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
+from enlighten_async.limiter.decision import Opening
 from enlighten_async.limiter.outage import CALM, Outage
 
 K = TypeVar("K", int, str)
@@ -24,6 +26,12 @@ UNLIMITED: PlanLimits = (None, None)
 RENEWAL_S = 0.5
 """Seconds by which a reservation has to be prolonged to be written again."""
 
+LOOSE_S = 7 * 86_400.0
+"""Seconds for which the server's minutes are taken to begin at any second, once it has contradicted what was
+known of them."""
+MINUTE_S = 60.0
+MINUTE_SLACK_S = 0.1
+"""Seconds by which a minute of the server's clock may be longer than one of ours."""
 APART_S = 1.0
 """Seconds by which the server's time may differ as two processes know it."""
 
@@ -105,18 +113,110 @@ class ClockReading(msgspec.Struct, frozen=True):
     wall: float
 
 
-class LearnedLimit(msgspec.Struct, frozen=True):
-    """A limit that the server named when it rejected a request.
+class LearnedLimit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A limit that the server named when it rejected a request, or that was concluded from its rejections.
 
     Attributes:
         limit: requests in a window.
         believed: the plan's limit at that time; a caller with a higher one has a new plan. 0: it had none.
         until: when it is forgotten (server's time, epoch seconds).
+        rises_at: when one request more is tried, if it was concluded (server's time, epoch seconds).
+        minutes: minutes in a row from which it was concluded: one is but a suspicion. 0: the server named it.
+        newest: the highest number of a request then: the answers to those up to it correct the limit.
     """
 
     limit: int
     believed: int
     until: float
+    rises_at: float = 0.0
+    minutes: int = 0
+    newest: int = 0
+
+    @property
+    def binds(self) -> bool:
+        """Whether it holds: it was named, or minutes in a row have answered no more, and something."""
+        return not self.minutes or (self.minutes > 1 and self.limit > 0)
+
+
+class MinuteLog(msgspec.Struct, frozen=True):
+    """The requests of the last sixty seconds, by second: all that counts while no minute's begin is known.
+
+    The service counts by its own minutes, which its `Date` tells. Without one, or where it contradicts what
+    was known or what the service counts, they may begin at any second: a limit that holds in any sixty
+    seconds holds in each of them. All times are of one clock, whichever it is.
+
+    Attributes:
+        until: until when the minutes may begin at any second, also where a `Date` tells the time.
+        counts: requests, by the first whole second at which each has been counted for sure.
+    """
+
+    until: float
+    counts: dict[int, int] = {}
+
+    def add(self, latest: float, moment: float, requests: int = 1) -> MinuteLog:
+        """Return the log with so many requests more, and without those of more than sixty seconds ago.
+
+        Args:
+            latest: the latest moment at which the service can have counted them.
+            moment: the time now.
+            requests: how many.
+        """
+        counts, second = self._live(moment), math.ceil(latest + MINUTE_SLACK_S)
+        counts[second] = counts.get(second, 0) + requests
+        return MinuteLog(self.until, counts)
+
+    def discard(self) -> MinuteLog:
+        """Return the log without one of the latest requests, which was rejected."""
+        last = max(self.counts, default=0)
+        return MinuteLog(self.until, {**self.counts, last: max(0, self.counts.get(last, 0) - 1)})
+
+    def used(self, moment: float) -> int:
+        """Return the number of requests that a minute which holds this moment may have counted."""
+        return sum(self._live(moment).values())
+
+    def opening(self, in_flight: int, moment: float, limit: int) -> Opening | None:
+        """Return the moment at which one more request may leave; `None`: now.
+
+        Args:
+            in_flight: requests in flight, which may be counted from now on.
+            moment: the time now.
+            limit: requests that may be used in a minute.
+        """
+        live = self._live(moment)
+        spent = sum(live.values())
+        if spent + in_flight < limit:
+            return None
+        certain = spent >= limit
+        over = spent - limit if certain else spent + in_flight - limit
+        for second in sorted(live):
+            over -= live[second]
+            if over < 0:
+                return Opening(second + MINUTE_S, certain)
+        return Opening(None, certain=False)
+
+    def not_later(self, latest: float) -> MinuteLog:
+        """Return the log with nothing later than a moment: the clock may have been set back since.
+
+        Args:
+            latest: the latest moment of which anything can have been added by now.
+        """
+        last = math.ceil(latest + MINUTE_SLACK_S)
+        late = sum(count for second, count in self.counts.items() if second > last)
+        until = min(self.until, latest + LOOSE_S)
+        if not late:
+            return MinuteLog(until, self.counts)
+        counts = {second: count for second, count in self.counts.items() if second <= last}
+        return MinuteLog(until, {**counts, last: counts.get(last, 0) + late})
+
+    def merged(self, other: MinuteLog | None) -> MinuteLog:
+        """Return the higher count of each second, and the later end."""
+        if other is None:
+            return self
+        return MinuteLog(max(self.until, other.until), _highest(self.counts, other.counts))
+
+    def _live(self, moment: float) -> dict[int, int]:
+        """Return the counts that are not older than a minute."""
+        return {second: count for second, count in self.counts.items() if second > moment - MINUTE_S}
 
 
 # The names in the file are those of its first version: files of all versions can be read.
@@ -137,14 +237,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     Attributes:
         charged: requests that may have been counted, by period and number of the window.
         blocked: until when (server's time, epoch seconds) the server said that it serves nothing, by period.
-        learned: the limits that it named, by period.
+        learned: the limits that it named, or that were concluded from its rejections, by period.
         pending: the requests in flight.
         unplaced: requests without a response, sent before anybody knew the server's time.
         unplaced_at: the wall clock's time when the last of them was given up; 0: there is none.
         newest: the highest number given to a request so far.
         doubt: requests up to this number prove nothing about the limit; `None`: it is not in doubt.
-        guard: seconds by which `Date` and the server's counter are taken to differ, and until when
-            (server's time, epoch seconds) that holds.
+        recent: the requests of the last minute (by the backend's wall clock), while the server's minutes may
+            begin at any second; `None`: they are known by its `Date`.
         reading: the server's time as last told.
         reservations: from when until when (server's time) a class has the first claim, by its rank.
         warned: the month of the last usage warning, and its share.
@@ -169,7 +269,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     unplaced_at: float = 0.0
     newest: int = 0
     doubt: int | None = None
-    guard: tuple[float, float] = (0.0, 0.0)
+    recent: MinuteLog | None = None
     reading: ClockReading | None = None
     reservations: dict[int, tuple[float, float]] = {}
     warned: tuple[int, float] = (0, 0.0)
@@ -243,7 +343,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
             unplaced_at=max(self.unplaced_at, other.unplaced_at),
             newest=max(self.newest, other.newest),
             doubt=self.doubt if other.doubt is None else other.doubt,
-            guard=max(self.guard, other.guard),
+            recent=other.recent if self.recent is None else self.recent.merged(other.recent),
             reading=max(readings, key=lambda reading: reading.least, default=None),
             outage=self.outage if other.outage == CALM else other.outage,
             unknown=min(self.unknown, other.unknown),

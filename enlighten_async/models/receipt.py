@@ -139,7 +139,7 @@ class QuotaStatus(ToDict):
     until: datetime | None
     """When that wait ends (aware UTC), where it is a matter of time."""
     learned: Mapping[str, int]
-    """Limits the service named when it rejected a request, by period."""
+    """Limits the service named when it rejected a request, or that its rejections tell, by period."""
     pace: QuotaPace | None = None
     """The speed at which the month is spent; `None` if it has no limit or nothing left, or while nothing has
     told the time.

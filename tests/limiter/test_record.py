@@ -8,7 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from enlighten_async.limiter import KeyState, Plan
-from enlighten_async.limiter.record import ClockReading, LearnedLimit, LiveSender, PendingRequest, Record
+from enlighten_async.limiter.record import (
+    LOOSE_S,
+    ClockReading,
+    LearnedLimit,
+    LiveSender,
+    MinuteLog,
+    PendingRequest,
+    Record,
+)
 from enlighten_async.state import Moment
 
 EARLIER = (
@@ -27,7 +35,6 @@ RECORD = Record(
     pending=(PendingRequest(5, 1750000088.988, 1750000127.212, 35.0),),
     newest=5,
     doubt=4,
-    guard=(2.0, 1750604831.2),
     reading=ClockReading(4, 1750000030.0, 1750000031.2, False, 1000.0, 1750000030.0),
     reservations={0: (1750000090.6, 1750000095.6)},
     warned=(24305, 0.8),
@@ -35,9 +42,10 @@ RECORD = Record(
 
 
 def test_a_record_of_an_earlier_version_is_read_and_written() -> None:
-    """All of its data stays, and its names in the file; what was added has its default."""
+    """Its data stays, but for one that no version needs any more, and its names in the file."""
     assert Record.decode(EARLIER) == RECORD
-    assert json.loads(RECORD.encode()).items() >= json.loads(EARLIER).items()
+    kept = {name: value for name, value in json.loads(EARLIER).items() if name != "guard"}
+    assert json.loads(RECORD.encode()).items() >= kept.items()
 
 
 def test_a_state_goes_on_from_a_record_of_an_earlier_version() -> None:
@@ -47,8 +55,8 @@ def test_a_state_goes_on_from_a_record_of_an_earlier_version() -> None:
     snapshot = state.snapshot(plan, 1060.0)
     assert (snapshot.used, snapshot.in_flight) == ({"minute": 1, "month": 5}, 1)
     assert (snapshot.limits, snapshot.learned) == ({"month": 5, "minute": 8}, {"minute": 8})
-    assert (snapshot.blocked_until, state.guard) == ({"minute": 1750000100.0}, 2.0)
-    assert snapshot.earliest == pytest.approx(1750000088.0, abs=0.1)
+    assert snapshot.blocked_until == {"minute": 1750000100.0}
+    assert snapshot.earliest == pytest.approx(1750000089.0, abs=0.1)
     assert state.usage_warning(plan, 1060.0) is None
     again = state.dump(1060.0, Moment(1060.0, 1750000090.0))
     assert replace(again, reservations={}) == replace(RECORD, reservations={})
@@ -88,7 +96,7 @@ def test_which_record_is_worth_writing(other: Record, news: bool) -> None:
 
 
 def test_of_two_files_the_worse_counts() -> None:
-    """The higher count of each window, the later end, the wider guard; in flight is what the first says."""
+    """The higher count of each window, the later end; in flight is what the first says."""
     other = Record(
         charged={"minute": {29166667: 1, 29166668: 2}, "month": {24305: 9}},
         blocked={"minute": 1750000050.0, "month": 1751328000.0},
@@ -96,7 +104,7 @@ def test_of_two_files_the_worse_counts() -> None:
         pending=(PendingRequest(1, None, None, 35.0),),
         unplaced=2,
         newest=9,
-        guard=(1.0, 0.0),
+        recent=MinuteLog(1750000300.0, {1750000041: 3}),
         paced_until=1750000200.0,
     )
     merged = RECORD.merged(other)
@@ -105,4 +113,60 @@ def test_of_two_files_the_worse_counts() -> None:
     assert {period: learned.limit for period, learned in merged.learned.items()} == {"minute": 8, "month": 50}
     assert (merged.pending, merged.unplaced, merged.newest) == (RECORD.pending, 2, 9)
     assert merged.paced_until == 1750000200.0
-    assert (merged.guard, merged.doubt, merged.reading) == (RECORD.guard, 4, RECORD.reading)
+    assert (merged.recent, merged.doubt, merged.reading) == (other.recent, 4, RECORD.reading)
+
+
+# The requests of the last minute
+
+
+@pytest.mark.parametrize(
+    ("counts", "in_flight", "moment", "opens"),
+    [
+        ({}, 9, 100.0, None),
+        ({}, 10, 100.0, (None, False)),  # only what is in flight can make room
+        ({99: 9}, 0, 100.0, None),
+        ({99: 9}, 1, 100.0, (159.0, False)),  # or a minute after the last
+        ({99: 10}, 0, 100.0, (159.0, True)),
+        ({40: 5, 99: 5}, 0, 100.0, None),  # a minute ago
+        ({41: 5, 99: 5}, 0, 100.0, (101.0, True)),
+        ({41: 1, 99: 9}, 1, 100.0, (101.0, True)),
+        ({41: 1, 50: 8}, 2, 100.0, (110.0, False)),
+        ({41: 1, 50: 12}, 0, 100.0, (110.0, True)),  # more than are allowed by now
+        ({105: 10}, 0, 100.0, (165.0, True)),  # given up: it may be counted after that
+    ],
+)
+def test_any_sixty_seconds_hold_no_more_than_the_limit(
+    counts: dict[int, int], in_flight: int, moment: float, opens: tuple[float | None, bool] | None
+) -> None:
+    """Ten of them, wherever the minute begins."""
+    opening = MinuteLog(0.0, counts).opening(in_flight, moment, 10)
+    assert (None if opening is None else (opening.at, opening.certain)) == opens
+
+
+def test_a_request_counts_until_a_minute_after_it_has_been_counted() -> None:
+    """To the whole second, with a little for clocks that run apart."""
+    log = MinuteLog(0.0).add(99.95, 99.95).add(100.0, 100.0, 2)
+    assert log.counts == {101: 3}
+    assert (log.used(160.9), log.used(161.0)) == (3, 0)
+    assert log.add(170.0, 170.0).counts == {171: 1}
+
+
+def test_a_request_that_was_rejected_is_taken_back() -> None:
+    """Of the latest ones; there need not be one."""
+    assert MinuteLog(0.0, {41: 1, 99: 2}).discard().used(100.0) == 2
+    assert MinuteLog(0.0, {41: 1}).discard().discard().used(100.0) == 0
+    assert MinuteLog(0.0).discard().used(0.0) == 0
+
+
+def test_a_clock_that_was_set_back_costs_a_minute_at_the_most() -> None:
+    """Times that cannot have been written by now are taken for the latest that can."""
+    log = MinuteLog(9e9, {3700: 3, 99: 1, 3690: 2}).not_later(100.0)
+    assert (log.counts, log.until) == ({99: 1, 101: 5}, 100.0 + LOOSE_S)
+    assert log.not_later(100.0) == log
+
+
+def test_of_two_logs_the_higher_count_holds() -> None:
+    """Of each second, and the later end."""
+    one, other = MinuteLog(5.0, {1: 2, 2: 1}), MinuteLog(7.0, {2: 3})
+    assert one.merged(other) == MinuteLog(7.0, {1: 2, 2: 3})
+    assert one.merged(None) == one

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from itertools import pairwise
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async import EnlightenClient, Plan
-from enlighten_async.emulator import Quota
+from enlighten_async.emulator import Drift, Quota
 from enlighten_async.limiter import MemoryQuotaStore
 from tests.effort import examples
 from tests.world import API_KEY, World
@@ -66,6 +69,73 @@ async def test_60_jobs_are_never_rejected_and_take_the_least_windows_plus_one(
     check(world, began, 60)
     assert sum(answer.receipt.sent for answer in answers) == 60
     assert sum(answer.receipt.rejected for answer in answers) == 0
+
+
+def dated(world: World, date: Callable[[float], float | None]) -> httpx.AsyncBaseTransport:
+    """Return a way to the service whose `Date` is another, or none."""
+    service = world.emulator.transport()
+
+    async def serve(request: httpx.Request) -> httpx.Response:
+        response = await service.handle_async_request(request)
+        told = date(world.clock.now())
+        response.headers.pop("date", None)
+        if told is not None:
+            response.headers["date"] = formatdate(told, usegmt=True)
+        return response
+
+    return httpx.MockTransport(serve)
+
+
+DATES: dict[str, Callable[[float], float | None]] = {
+    "none": lambda _: None,
+    "jumps ahead": lambda now: now + (90 if now > START + 75 else 0),
+    "jumps back": lambda now: now - (90 if now > START + 75 else 0),
+    "wanders": lambda now: now + 37 * now % 180 - 90,
+}
+
+
+@pytest.mark.parametrize("wrong", [-90.0, 90.0])
+@pytest.mark.parametrize("name", DATES)
+@given(phase=PHASES, seed=SEEDS)
+@examples(6)
+async def test_a_minute_that_nobody_knows_costs_no_rejection(
+    name: str, wrong: float, phase: float, seed: int
+) -> None:
+    """No `Date`, or one that differs from what the service counts by; and a local clock that is wrong."""
+    world = watt(phase, seed)
+    clock = world.clock.skewed(wrong)
+    client = world.client(
+        plan=Plan.WATT, clock=clock, transport=dated(world, DATES[name]), base_url="http://127.0.0.1:9/api/v2"
+    )
+    pause = random.Random(seed)  # noqa: S311
+    for _ in range(4):
+        await finish([client], 12, world)
+        world.clock.advance(pause.uniform(0, 40))
+    counts = world.emulator.counts
+    assert (counts.rejected, max(counts.windows.values()) <= 10) == (0, True)
+
+
+@pytest.mark.parametrize(("allowed", "served"), [(5, 530), (8, 850)])
+async def test_a_limit_that_is_not_named_costs_a_rejection_an_hour(allowed: int, served: int) -> None:
+    """After the first two minutes, which tell it; and what it allows is used."""
+    world = watt(20.0, 1, drifts={Drift.SHORT_REJECTIONS})
+    world.emulator.quota = Quota(minute=allowed, month=None)
+    client = world.v4(plan=Plan(minute=10))
+    rejected = []
+
+    async def ask() -> None:
+        while world.clock.now() < START + 2 * 3600:
+            await client.with_options(max_age=0).summary(world.system)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(12):
+            tasks.start_soon(ask)
+        for at in (150, 3600, 2 * 3600):
+            await world.clock.sleep(START + at - world.clock.now())
+            rejected.append(world.emulator.counts.rejected)
+    assert rejected[0] <= 2 * (10 - allowed)
+    assert [after - before for before, after in pairwise(rejected)] == [0, 1]
+    assert world.emulator.counts.served >= served
 
 
 @given(phase=PHASES, seed=SEEDS)
