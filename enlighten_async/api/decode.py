@@ -25,6 +25,7 @@ from enlighten_async.models.convert import (
     whole_number,
 )
 from enlighten_async.models.intervals import Meta
+from enlighten_async.models.tabular import SingleRow
 from enlighten_async.windows import END_OF_SECONDS, FIRST_MILLISECOND, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
 
@@ -505,13 +506,17 @@ def _structured(response: Response, raw: object, model: type[T], *, below: str =
         failure = UnreadableError(str(error), *path)
     else:
         warn_of(tuple(odd))
-        lost = [name.rpartition(".")[2] for name, is_lost in odd.items() if is_lost]
-        return _incomplete(answer, lost) if lost else answer
+        lost = [name.rpartition(".")[2] for name, fate in odd.items() if fate == "left_out"]
+        is_whole = not lost and not (isinstance(answer, SingleRow) and "unread" in odd.values())
+        return answer if is_whole else _incomplete(answer, lost)
     raise _unreadable(response, failure)
 
 
 def _incomplete(answer: Any, lost: Sequence[str]) -> Any:
-    """Return an answer that says what it lacks, as its model has a field for: lists of figures have notes."""
+    """Return an answer that says what it lacks, as its model has a field for: lists of figures have notes.
+
+    Of an answer that is one row each field counts, of others what is lost of its lists.
+    """
     if hasattr(answer, "notes"):
         return evolve(answer, notes=(f"{UNREAD_FIGURES}: {', '.join(lost)}",))
     is_told = any(each.name == "complete" for each in fields(type(answer)))

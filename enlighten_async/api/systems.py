@@ -185,7 +185,7 @@ def _summary(system_id: int, day: date | None, shape: decode.Shape | None, respo
 def _summary_valid_until(day: date, summary: Summary, fetched: float, since: float | None) -> float:
     """Return up to when (epoch seconds) a response will do: for ever where its day is final."""
     meta = models.Meta(None, summary.last_report_at, summary.last_interval_end_at)
-    whole = summary.summary_date is not None and summary.energy_today is not None
+    whole = summary.complete and summary.summary_date is not None and summary.energy_today is not None
     return valid_until(day_end_anywhere(day), fetched, meta, since, whole=whole)
 
 

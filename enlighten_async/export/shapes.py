@@ -1276,6 +1276,7 @@ class SummaryDict(TypedDict):
     battery_discharge_w: int | None
     battery_capacity_wh: int | None
     evse_power: list[EvsePowerDict]
+    complete: bool
     as_of: str | None
     receipt: ReceiptDict
 

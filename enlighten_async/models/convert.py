@@ -15,7 +15,20 @@ from datetime import date, datetime
 from functools import cache
 from math import isfinite
 from types import MappingProxyType, NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, cast, get_args, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Literal,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    get_args,
+    overload,
+)
 
 from attrs import NOTHING, Attribute, AttrsInstance, Factory, fields, has, resolve_types
 
@@ -41,6 +54,9 @@ _FLAGS: Mapping[object, bool] = MappingProxyType(
 
 _NO_TEXT = frozenset({"", "n/a"})
 """Texts, in lower case, that stand for one that is not known."""
+
+_NEVER = (0, -1)
+"""Instants that stand for one that has not come."""
 
 
 def parse_flag(raw: object) -> bool | None:
@@ -125,7 +141,11 @@ _NOT_SENT: Final = frozenset({"as_of", "complete", "missing", "notes", "reason",
 _QUARTER_HOUR_S: Final = 900
 """Seconds; offsets of time zones, and so local midnights, are whole quarters of an hour."""
 
-_odd_fields: ContextVar[dict[str, bool]] = ContextVar("_odd_fields")
+Oddity: TypeAlias = Literal["converted", "unread", "left_out"]
+"""The fate of a value of another kind than documented: it became the nearest one, or none though it may tell
+something, or something of a list was lost."""
+
+_odd_fields: ContextVar[dict[str, Oddity]] = ContextVar("_odd_fields")
 """The fields, in order, whose values had to be converted in the answer that is being structured.
 
 With each, whether something of a list was lost: figures that are null, or objects that were left out, as they
@@ -145,15 +165,13 @@ class UnreadableError(ValueError):
         self.path = path
 
 
-def structure(raw: object, model: type[T]) -> tuple[T, Mapping[str, bool]]:
-    """Return plain values of the service as a model, and the fields whose values had to be converted.
-
-    With each of these fields, whether something of a list was lost.
+def structure(raw: object, model: type[T]) -> tuple[T, Mapping[str, Oddity]]:
+    """Return plain values of the service as a model, and the fields of odd values, with the fate of each.
 
     Raises:
         UnreadableError: at the first value that cannot be read and cannot be done without.
     """
-    odd: dict[str, bool] = {}
+    odd: dict[str, Oddity] = {}
     outer = _odd_fields.set(odd)
     try:
         return converter().structure(raw, model), odd
@@ -513,7 +531,7 @@ def _objects(raw: object, kind: Any, *, needed: bool = False) -> tuple[object, .
     if failure is not None and needed and not got:
         raise failure
     if len(got) < len(listed):
-        _odd_fields.get()[f"{item.__name__} ({len(listed) - len(got)} left out)"] = True
+        _odd_fields.get()[f"{item.__name__} ({len(listed) - len(got)} left out)"] = "left_out"
     return tuple(got)
 
 
@@ -531,7 +549,7 @@ def _objects_of_one_kind(raw: object, kind: Any, name: str) -> tuple[object, ...
     if isinstance(raw, list):
         return _objects(raw, kind)
     if raw is not None:
-        _odd_fields.get()[name] = True
+        _odd_fields.get()[name] = "left_out"
     return ()
 
 
@@ -540,13 +558,13 @@ def _values(raw: object, kind: Any, name: str) -> tuple[object, ...]:
     item, listed = kind.__args__[0], _list([] if raw is None else raw, MAX_VALUES)
     kinds = get_args(item) or (item,)
     if raw is None and NoneType in kinds:  # a list of figures that did not come
-        _odd_fields.get()[name] = True
+        _odd_fields.get()[name] = "left_out"
     if set(map(type, listed)) <= {*kinds}:
         return tuple(listed)
     near = _nearest(item)
     converted = [each if type(each) in kinds else near(each) for each in listed]
     null = listed.count(None) if NoneType in kinds else 0
-    _odd_fields.get()[name] = converted.count(None) > null
+    _odd_fields.get()[name] = "left_out" if converted.count(None) > null else "converted"
     return tuple(converted if NoneType in kinds else [each for each in converted if each is not None])
 
 
@@ -637,7 +655,7 @@ def _tolerant(
 ) -> Callable[[object, object], object]:
     """Return the function that reads a field's value, and makes the best of one of another kind."""
     near = each.metadata.get(NEAREST) or _nearest(each.type)
-    default = cast("Any", each.default)
+    default, is_figure = cast("Any", each.default), _known(each.type) in {int, float}
     factory = default.factory if isinstance(default, Factory) else lambda: default  # type: ignore[arg-type]
 
     def hook(raw: object, _: object) -> object:
@@ -646,13 +664,15 @@ def _tolerant(
         try:
             return read(raw)
         except _FAULTS:
-            _odd_fields.get()[name] = False
+            _odd_fields.get()[name] = "converted"
         try:
             value = near(raw)
         except _FAULTS:
             value = None
         if value is not None:
             return value
+        if is_figure or not (_is_absent(raw) or raw in _NEVER):
+            _odd_fields.get()[name] = "unread"
         return factory()
 
     return hook

@@ -65,6 +65,8 @@ class Summary(ToDict, SingleRow):
     """Wh its batteries hold (v4)."""
     evse_power: tuple[EvsePower, ...] = ()
     """Its EV chargers (v4)."""
+    complete: bool = field(default=True, eq=False)
+    """Whether each field that the service sent could be read; one that could not is null."""
     as_of: datetime | None = field(default=None, eq=False)
     """When it was fetched (aware UTC)."""
     receipt: Receipt = field(factory=Receipt, eq=False)

@@ -134,6 +134,7 @@ def test_summary() -> None:
         "summary_date": "2025-06-15",
         "last_report_at": "2025-06-15T12:00:00+00:00",
         "evse_power": [],
+        "complete": True,
         "receipt": PLAIN_RECEIPT,
     }
 

@@ -119,6 +119,42 @@ async def test_figures_that_are_missing_are_asked_for_again(
 
 
 @VERSIONS
+@pytest.mark.parametrize(
+    ("field", "sent", "asked"),
+    [
+        ("energy_lifetime", "many", 2),
+        ("energy_lifetime", "N/A", 2),
+        ("size_w", {}, 2),
+        ("operational_at", "tomorrow", 2),
+        ("source", [], 2),
+        ("battery_capacity_wh", "N/A", 2),
+        ("energy_lifetime", None, 1),
+        ("energy_lifetime", "12", 1),  # the nearest value is meant
+        ("operational_at", -1, 1),  # never
+        ("operational_at", "", 1),
+        ("source", "N/A", 1),
+        ("colour", {}, 1),  # no field that is known
+    ],
+)
+async def test_a_summary_of_which_a_field_cannot_be_read_is_not_final(
+    tmp_path: Path, version: str, field: str, sent: object, asked: int
+) -> None:
+    """Whichever field it is: it may be there an hour later."""
+    service = Answering(version, "summary", tmp_path / "state.db")
+    service.change = lambda content: content | {field: sent}
+    odd = await service.client.summary(7, summary_date=LAST)
+    assert odd.complete == (asked == 1)
+    service.change = lambda content: content | {"energy_lifetime": 10}
+    await service.world.clock.sleep(HOUR)
+    for _ in range(2):
+        again = await service.client.summary(7, summary_date=LAST)
+        assert again.complete
+        assert (again.energy_lifetime == 10) == (asked == 2)
+    assert service.sent == asked
+    await service.client.aclose()
+
+
+@VERSIONS
 async def test_a_summary_of_another_day_is_refused(tmp_path: Path, version: str) -> None:
     """And not kept; one that does not tell its day is not final."""
     service = Answering(version, "summary", tmp_path / "state.db")
