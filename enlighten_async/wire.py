@@ -85,7 +85,7 @@ def _no_answer(_: object) -> None:
 
 
 class LongWorkError(Exception):
-    """A body has to be normalized, which takes too long for the event loop."""
+    """A body has to be normalized, or lists many devices, which takes too long for the event loop."""
 
 
 @frozen

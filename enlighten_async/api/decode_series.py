@@ -37,8 +37,14 @@ from enlighten_async.models.series import NAN, Series, columns_of, once_per_clas
 from enlighten_async.windows import Window
 from enlighten_async.wire import LongWorkError, Response
 
-MAX_DEVICES = 10_000
-"""Meters or microinverters that one answer may list: more than any system has on one page."""
+MAX_DEVICES = 1_000
+"""Meters or microinverters that one answer may list: more than any system has, and than 50 pages of them.
+
+Each is some objects that garbage collection looks at, while other threads wait.
+"""
+
+IN_LOOP_DEVICES = 100
+"""The same of an answer that is decoded in the event loop: it takes about a millisecond."""
 
 Channel = Annotated[int, msgspec.Meta(ge=0, le=32_767)]
 """Number of a meter's channel; its column has 16 bits."""
@@ -64,6 +70,15 @@ class RawSeries(RawBody, gc=False):
 
 T = TypeVar("T")
 B = TypeVar("B", bound=RawBody)
+
+
+def check_count(listed: Sequence[object], name: str, response: Response) -> None:
+    """Raise `DecodeError` if an answer lists too many devices, or `LongWorkError` for those of a thread."""
+    if len(listed) > MAX_DEVICES:
+        raise decode_error(response, f"$.{name}", f"more than {MAX_DEVICES} devices")
+    if response.in_loop and len(listed) > IN_LOOP_DEVICES:
+        raise LongWorkError
+
 
 _END = attrgetter("end_at")
 
@@ -331,8 +346,7 @@ def rgm_stats(limits: SeriesLimits, response: Response, system_id: int, window: 
     rows, ends = range_.align(rows, told)
     intervals = series_of(RgmInterval, ends, *columns(RgmInterval, rows))
     listed = body.meter_intervals or []
-    if len(listed) > MAX_DEVICES:
-        raise decode_error(response, "$.meter_intervals", f"more than {MAX_DEVICES} meters")
+    check_count(listed, "meter_intervals", response)
     if not understood or body.meter_intervals is None:
         range_.leave_out_nulls(body)
     meters = _meters(range_, body, listed)

@@ -7,10 +7,12 @@ import gc
 import json
 import pickle
 import weakref
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ from enlighten_async.api.v2.series import RGM_STATS
 from enlighten_async.errors import DecodeError
 from enlighten_async.models import Meta, Reason, RgmStats
 from enlighten_async.windows import Window
-from enlighten_async.wire import Response
+from enlighten_async.wire import LongWorkError, Response
 from tests.api.mutated import mutated
 from tests.api.v2.answers import DATE, GRID, START, SYSTEM, Case, Row, answer, cases, dense, ends
 from tests.effort import examples
@@ -237,6 +239,25 @@ def test_a_meter_under_two_gateways_keeps_all_its_values(order: int) -> None:
     (meter,) = stats.meter_intervals
     assert [row.wh_del for row in meter.intervals] == [1, 2, 3, 4]
     assert (meter.envoy_serial_number, stats.coverage.complete) == ("1", True)
+
+
+@pytest.mark.parametrize(
+    ("count", "in_loop", "error"),
+    [
+        (100, True, None),
+        (101, True, LongWorkError),
+        (101, False, None),
+        (1_000, False, None),
+        (1_001, False, DecodeError),
+        (1_001, True, DecodeError),
+    ],
+)
+def test_how_many_meters_an_answer_may_have(count: int, in_loop: bool, error: type[Exception] | None) -> None:
+    """More than any system has are refused, and many are not for the event loop."""
+    listed = [{"meter_serial_number": str(number), "intervals": []} for number in range(count)]
+    response = evolve(answer(dense(DAY, meters=0) | {"meter_intervals": listed}), in_loop=in_loop)
+    with nullcontext() if error is None else pytest.raises(error):
+        assert len(rgm_stats(response, SYSTEM, DAY).meter_intervals) == count
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from msgspec import defstruct
 
 from enlighten_async import models
 from enlighten_async.api import decode_series as series
-from enlighten_async.api.decode import decode_error, warn_incomplete
+from enlighten_async.api.decode import warn_incomplete
 from enlighten_async.api.decode_series import SeriesDecoder
 from enlighten_async.api.ranges import SeriesLimits
 from enlighten_async.api.requested_range import (
@@ -66,8 +66,7 @@ def micros(
     body = series.parse_body(_MICROS, response, system_id)
     rows: dict[str, list[RawRow]] = {}
     null: set[str] = set()
-    if len(body.devices or ()) > series.MAX_DEVICES:
-        raise decode_error(response, "$.devices", f"more than {series.MAX_DEVICES} devices")
+    series.check_count(body.devices or (), "devices", response)
     ends = list[int]()
     for each in body.devices or ():
         serial, (found, times, understood) = str(each.serial_number), flat(body, each.intervals)
