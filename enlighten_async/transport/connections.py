@@ -450,6 +450,15 @@ UNKNOWN_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socke
 """Errors of a name that does not exist or has no address; a failing name server has another (EAI_AGAIN)."""
 
 
+LASTING_TLS = frozenset(
+    {
+        *("NO_PROTOCOLS_AVAILABLE", "RECORD_LAYER_FAILURE", "SSLV3_ALERT_HANDSHAKE_FAILURE"),
+        *("TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER"),
+    }
+)
+"""Reasons of TLS that a server gives each time: it speaks no version that is accepted, or no TLS at all."""
+
+
 def chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, its cause, the cause of that, and so on."""
     cause: BaseException | None = error
@@ -486,6 +495,8 @@ def may_pass(error: BaseException) -> bool:
         if isinstance(cause, socket.gaierror):
             return cause.errno not in UNKNOWN_HOST
         if isinstance(cause, LASTING_ERRORS):
+            return False
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in LASTING_TLS:
             return False
     return True
 

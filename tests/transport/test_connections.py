@@ -186,6 +186,37 @@ async def test_unknown_certificate_is_refused(secure, connect, exchange) -> None
     assert not caught.value.passing
 
 
+@pytest.mark.parametrize(
+    ("said", "passing"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", False),  # no TLS at all
+        (b"\x15\x03\x01\x00\x02\x02\x46", False),  # no version that is accepted
+        (b"\x15\x03\x01\x00\x02\x02\x28", False),  # no cipher
+        (b"\x15\x03\x01\x00\x02\x02\x50", True),  # an internal error
+        (b"", True),
+    ],
+)
+async def test_a_server_without_tls_that_is_accepted_is_asked_once(
+    connect, exchange, said: bytes, passing: bool
+) -> None:
+    async def answer(stream: Any) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(said)
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, answer)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - no database
+        async with aclosing(connect(base_url=f"https://127.0.0.1:{port}/api/v2")) as transport:
+            with pytest.raises(TransportError, match="TLS has failed") as caught:
+                await transport.send(exchange)
+        tasks.cancel_scope.cancel()
+    assert (caught.value.sent, caught.value.passing) == (False, passing)
+
+
 async def test_refused_connection_may_pass_and_was_not_sent(connect, exchange) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -246,7 +277,7 @@ def tunnel(secure: Any) -> Any:
 
     async def serve() -> None:
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - no database  # noqa: S610
         tunnel.url = f"http://127.0.0.1:{port}"
         async with listener, anyio.create_task_group() as group:
             group.start_soon(listener.serve, tunnel)
