@@ -345,6 +345,7 @@ class KeyState:
         earliest = self.clock.latest(now) if latest and self.clock.known else self._earliest(now)
         moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         spent = len(self._pending) + len(self._unplaced)
+        charged = self._charged if self._recent is None else self._charged_lately(self._recent, earliest, now)
         blocked = set(self._blocks.binding(plan, moments)) if self._blocks.ends else set()
         unknown = self._unknown_wait(plan, now) if self._unknown[1] else None
         if unknown is not None:
@@ -354,7 +355,7 @@ class KeyState:
         return {
             name: 0
             if name in blocked
-            else max(0, rule.room - spent - self._used(rule.bucket, moments[name], now))
+            else max(0, rule.room - spent - rule.bucket.used(charged[name], moments[name]))
             for rule in self._limits.rules(plan, rank, moments[MONTH.name])
             for name in (rule.bucket.name,)
         }
@@ -387,8 +388,9 @@ class KeyState:
         known, earliest = self.clock.known, self._earliest(now)
         moments = {MINUTE.name: earliest, MONTH.name: earliest + self._by_wall}
         spent = len(self._pending) + len(self._unplaced)
+        charged = self._charged if self._recent is None else self._charged_lately(self._recent, earliest, now)
         return KeySnapshot(
-            used={b.name: spent + self._used(b, moments[b.name], now) for b in (MINUTE, MONTH)},
+            used={b.name: spent + b.used(charged[b.name], moments[b.name]) for b in (MINUTE, MONTH)},
             limits=self._limits.in_force(plan),
             learned=self._limits.binding,
             blocked_until=self._blocks.waits(plan, moments),
@@ -790,11 +792,10 @@ class KeyState:
             recent = MinuteLog(0.0).add(moment, moment, sum(self._charged[MINUTE.name].values()))
         return replace(recent, until=max(recent.until, moment + seconds))
 
-    def _used(self, bucket: TokenBucket, earliest: float, now: float) -> int:
-        """Return the number of requests that the running window may have counted, at the most."""
-        if bucket is MINUTE and self._recent is not None:
-            return self._recent.used(now + self._ahead)
-        return bucket.used(self._charged[bucket.name], earliest)
+    def _charged_lately(self, recent: MinuteLog, earliest: float, now: float) -> dict[str, dict[int, int]]:
+        """Return the requests that may have been counted: all recent ones in the running minute."""
+        minute = {MINUTE.index(earliest): recent.used(now + self._ahead)}
+        return {**self._charged, MINUTE.name: minute}
 
     def _hear(self, reading: ClockReading | None, now: float, moment: Moment) -> None:
         """Learn the server's time from another process's reading."""
