@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import anyio
@@ -14,6 +15,7 @@ import trio
 
 from enlighten_async import BudgetExceeded, Gap, NotFound, Plan, Reason, RequestTimeout, UsageError, Window
 from enlighten_async.emulator import Fault, Quota
+from enlighten_async.state import disk_threads
 from tests.world import World
 
 
@@ -495,3 +497,14 @@ async def test_a_query_shows_its_question(world: World) -> None:
     assert repr(Gap(Window(1_748_736_000, 1_748_736_900), Reason.NO_ROW)) == (
         "Gap(Window('2025-06-01T00:00:00Z', '2025-06-01T00:15:00Z'), no_row)"
     )
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_is_loaded_takes_no_thread(world: World) -> None:
+    """Neither for an answer nor for the first request of a client."""
+    import_module("enlighten_async.transport.connections")
+    async with world.client() as client:
+        for query in (client.summary(world.system), client.rgm_stats(world.system)):
+            query._plan.load()
+            await query
+    assert not any(thread._runs for thread in disk_threads().threads)
