@@ -72,8 +72,9 @@ class SystemClock:
 
 def in_trio() -> bool:
     """Tell whether the running event loop is trio's, not asyncio's; nothing is imported for it."""
-    trio = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_task())
+    # On asyncio a thread may be about the import of trio, which httpcore2 loads where it is installed.
+    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
+    return lowlevel is not None and bool(lowlevel.in_trio_task())
 
 
 async def run_shielded(work: Callable[[], Coroutine[object, None, T]]) -> T:

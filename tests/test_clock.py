@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from enlighten_async.clock import run_shielded
+from enlighten_async.clock import in_trio, run_shielded
+from enlighten_async.errors import InputError
+from enlighten_async.transport import check_network
 
 
 @pytest.fixture(params=["scope", "native"])
@@ -95,3 +99,15 @@ async def test_deadline_inside_of_shielded_work_holds() -> None:
 
     with anyio.fail_after(5):
         assert await run_shielded(work)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_trio_that_a_thread_is_loading_is_not_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))
+    assert not in_trio()
+
+
+def test_httpx_that_a_thread_is_loading_has_no_transports_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", ModuleType("httpx"))
+    with pytest.raises(InputError, match=r"httpx\.AsyncBaseTransport"):
+        check_network(transport=object())

@@ -14,7 +14,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, TypeVar
 
-from enlighten_async.clock import Clock
+from enlighten_async.clock import Clock, in_trio
 from enlighten_async.errors import InputError, RequestTimeout, TransportError, UsageError
 from enlighten_async.lazy import LazyModule
 from enlighten_async.state import loaded
@@ -269,8 +269,7 @@ class Transport:
         try:
             loop: object = asyncio.get_running_loop()
         except RuntimeError:
-            trio = sys.modules.get("trio")
-            loop = trio.lowlevel.current_trio_token() if trio else None
+            loop = sys.modules["trio"].lowlevel.current_trio_token() if in_trio() else None
         # One step, so that of two threads one is the first.
         if self.__dict__.setdefault("_loop", loop) is not loop:
             raise UsageError(

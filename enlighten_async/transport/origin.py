@@ -177,8 +177,8 @@ def check_network(
 
 def _is_transport(value: object) -> bool:
     """Tell whether a value is a transport of httpx; if it is, whoever made it has loaded httpx."""
-    httpx = sys.modules.get("httpx")
-    return httpx is not None and isinstance(value, httpx.AsyncBaseTransport)
+    base = getattr(sys.modules.get("httpx"), "AsyncBaseTransport", None)
+    return base is not None and isinstance(value, base)
 
 
 LARGEST_NUMBER = 1e15
