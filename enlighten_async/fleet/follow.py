@@ -14,17 +14,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import anyio
 from attrs import frozen
 
+from enlighten_async.cache.pieces import unwritten_spans
 from enlighten_async.errors import EnlightenError, InputError, NotFound, QuotaExhausted, UsageError
 from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.change import Change, change_of, cursor_of_history, held_until, is_absent, noted
 from enlighten_async.fleet.plan import FleetSystem, budget_of, lists_of
 from enlighten_async.fleet.roster import Ask, Member, Roster
-from enlighten_async.fleet.schedule import HOUR, Daylight
+from enlighten_async.fleet.schedule import HOUR, REPORT_S, Daylight
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus, fleet_status
 from enlighten_async.windows import DAY, as_datetime
 
 if TYPE_CHECKING:
+    from enlighten_async.client import EnlightenClient
     from enlighten_async.query import Query
 
 WORKERS: Final = 8
@@ -335,8 +337,10 @@ class Follower:
     async def _poll(self, ask: Ask) -> None:
         """Ask about a system, and note what changed."""
         member, account = self.roster.members[ask.member], self._accounts[ask.member]
-        start, end = self.roster.window(ask, self.now())
         view = account.client.with_options(max_age=0 if ask.completes else FRESH_S)
+        if await self._is_known(ask, view):
+            return
+        start, end = self.roster.window(ask, self.now())
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
         before, written = member.until, self.roster.written(ask)
         changes = await query.changes(
@@ -353,6 +357,18 @@ class Follower:
         start, absent = changes.answer.window.start, is_absent(changes.answer)
         if (history := self.roster.begin_history(ask, start, absent=absent)) is not None:
             self._note_history(ask.member, changes.answer, history)
+
+    async def _is_known(self, ask: Ask, view: EnlightenClient) -> bool:
+        """Tell whether a process before this one has made a poll, and has written what it brought."""
+        member, cache = self.roster.members[ask.member], view._session.cache
+        if (until := member.until) is None or member.answered > -inf:
+            return False
+        if self.roster.begins_history(ask.member) or self.roster.is_in_doubt(ask):
+            return False
+        plan = getattr(view._session.api, self._series)(member.system_id, start_at=0, end_at=REPORT_S)
+        spans = [] if cache is None else await cache.spans(view._options.scope, plan.series)
+        asked = max((each.fetched for each in spans if each.window.end > until), default=-inf)
+        return asked >= ask.at and not unwritten_spans(spans, until, in_doubt=False)
 
     def _note_history(self, number: int, answer: Any, history: History) -> None:
         """Have the cursor of a history kept with the rows that came before it."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from hashlib import blake2b
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import msgspec
 from attrs import define, field, frozen
 from filelock import FileLock, Timeout
 
@@ -24,7 +25,7 @@ from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.follow import Cursors, Follower
 from enlighten_async.fleet.schedule import phase
 from enlighten_async.fleet.sinks import Sink, StaleFence
-from enlighten_async.fleet.sinks.base import write_fenced
+from enlighten_async.fleet.sinks.base import replace_file, write_fenced
 from enlighten_async.state import OWNER_ONLY, DatabaseUnavailable, PostgresBackend, SqliteBackend, in_thread
 
 if TYPE_CHECKING:
@@ -382,13 +383,43 @@ async def kept(
         async with keeper.renewed():
             yield keeper
     elif isinstance(backend, SqliteBackend):
-        lock = await in_thread(partial(_locked, backend.file.path, name(b"")))
-        try:
+        async with _alone(backend.file.path, name(b""), follower):
             yield Keeper(sink)
-        finally:
-            lock.release()
     else:
         yield Keeper(sink)
+
+
+@asynccontextmanager
+async def _alone(path: Path, fleet: str, follower: Follower) -> AsyncIterator[None]:
+    """Follow a fleet alone with a state file.
+
+    A file beside it tells the next process of which systems an answer may be cached and not written: while
+    this one runs, and where it does not end by itself, of all of them.
+
+    Raises:
+        InputError: another process follows the fleet.
+    """
+    lock, mark = await in_thread(partial(_locked, path, fleet)), Path(f"{path}.{fleet}.unwritten")
+    try:
+        unwritten = await in_thread(partial(_unwritten, mark))
+        for member in follower.roster.members:
+            member.in_doubt = unwritten is None or member.system_id in unwritten
+        await in_thread(partial(replace_file, mark, b""))
+        yield
+        left = [each.system_id for each in follower.roster.members if each.in_doubt]
+        with suppress(OSError):  # then it is not known of any system
+            await in_thread(partial(replace_file, mark, msgspec.json.encode(left)))
+    finally:
+        lock.release()
+
+
+def _unwritten(mark: Path) -> Collection[int] | None:
+    """Return of which systems an answer may be cached and not written; `None`: of all; blocks."""
+    if not mark.exists():
+        return ()
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        return frozenset(msgspec.json.decode(mark.read_bytes(), type=list[int]))
+    return None
 
 
 def _fleet_name(clients: Sequence[EnlightenClient], series: str, salt: bytes) -> str:

@@ -84,6 +84,8 @@ class Member:
     """Seconds after which an interval of it has its last value, where that is longer."""
     answered: float = -inf
     """When its last answer came to this process, epoch seconds."""
+    in_doubt: bool = True
+    """Whether its last cached answer may be of a process that has ended and has not written it."""
     last_report: float | None = None
     """When it last reported, epoch seconds."""
     seldom: bool = False
@@ -281,8 +283,8 @@ class Roster:
                     self._push(each, number, completes=each == moments[-1], last=moments[-1])
             if back and not (len(moments) > 1 and moments[0] > now):
                 break  # the day before counts where yesterday's several polls are all to come
-        if past and (not first or member.misses(max(past)) or self._begins_history(number)):
-            self._push(now, number, completes=True)
+        if past and (not first or member.misses(max(past)) or self.begins_history(number)):
+            self._push(max(past), number, completes=True)  # not now: answers may tell that it is earlier
 
     def hold(self, number: int, until: float | None, now: float, *, in_flight: bool = False) -> None:
         """Poll a member from now on.
@@ -294,7 +296,8 @@ class Roster:
             in_flight: whether requests about it may be in flight, of a process that will not write the rows.
         """
         member = self.members[number]
-        member.held, member.until, member.answered = True, until, -inf
+        member.held, member.until, member.in_doubt = True, until, True
+        member.answered = member.polled = -inf
         if in_flight:
             self._handovers[number] = Handover(now, until or 0.0)
         if self.day is not None:
@@ -364,8 +367,12 @@ class Roster:
         """Return what is held of a member's history; `None`: it has not begun."""
         return self._backlog(self.members[number].key).histories.get(number)
 
-    def _begins_history(self, number: int) -> bool:
-        """Tell whether the next poll of a member is where its history ends."""
+    def begins_history(self, number: int) -> bool:
+        """Tell whether the next poll of a member is where its history ends.
+
+        Args:
+            number: the number of the member.
+        """
         return self.backfill is not None and self._history(number) is None
 
     def set_history(self, number: int, history: History | None) -> None:
@@ -392,7 +399,7 @@ class Roster:
             start: the begin of what it asked for, epoch seconds.
             absent: whether the system has no such device, so that it has no history.
         """
-        if self.backfill is None or not self._begins_history(ask.member):
+        if self.backfill is None or not self.begins_history(ask.member):
             return None
         history = History.before(start)
         if absent:
@@ -463,7 +470,7 @@ class Roster:
     def _gives_up(self, number: int) -> bool:
         """Tell whether what comes next of a member's history has failed again and again."""
         member = self.members[number]
-        polls = self._begins_history(number)  # it begins with the member's next poll
+        polls = self.begins_history(number)  # it begins with the member's next poll
         failures = member.failures if polls else self._backlog(member.key).failures(number)
         return failures >= GIVE_UP_FAILURES
 
@@ -476,7 +483,7 @@ class Roster:
         """
         until = self.members[ask.member].until
         start = now - LONGEST_S if until is None else max(until - OVERLAP_S, now - REACH_S)
-        if self._begins_history(ask.member):
+        if self.begins_history(ask.member):
             start = min(start, now - LONGEST_S)
         if ask.completes:
             late = start if until is None else min(now - LAST_OVERLAP_S, until - LATE_S)
@@ -494,7 +501,8 @@ class Roster:
         """
         if (handover := self._handovers.get(ask.member)) is not None:
             return handover.until
-        return self.members[ask.member].until if ask.completes or self.is_in_doubt(ask) else None
+        member = self.members[ask.member]
+        return member.until if ask.completes or member.answered == -inf else None
 
     def is_in_doubt(self, ask: Ask) -> bool:
         """Tell whether a member's last cached answer may be of another process that has not written it.
@@ -502,7 +510,7 @@ class Roster:
         Args:
             ask: the poll that is made.
         """
-        return ask.member in self._handovers or self.members[ask.member].answered == -inf
+        return ask.member in self._handovers or self.members[ask.member].in_doubt
 
     def answered(self, ask: Ask, now: float, answer: Answered) -> None:
         """Note what a poll brought.
@@ -517,7 +525,7 @@ class Roster:
             answer = evolve(answer, late=())  # rows that are told again had not come late
             if handover.is_over(member.polled):
                 del self._handovers[ask.member]
-        member.failures = 0
+        member.failures, member.in_doubt = 0, False
         member.barren = 0 if answer.news else member.barren + 1
         member.until = answer.until if answer.until is not None else member.until
         if answer.absent:

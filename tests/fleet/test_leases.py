@@ -13,6 +13,7 @@ import pytest
 
 from enlighten_async import InputError, Plan
 from enlighten_async.fleet import Change, Fleet, JsonLinesSink, StaleFence
+from enlighten_async.fleet.follow import Cursors
 from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper, kept, shard_of
 from enlighten_async.fleet.roster import Member, Roster
 from enlighten_async.fleet.schedule import HOUR, Budget
@@ -69,7 +70,7 @@ async def test_a_state_file_has_one_process_that_follows(tmp_path: Path) -> None
         first, second = (Fleet(each, "rgm_stats", every=timedelta(hours=1)) for each in (one, two))
         views, lease = first._clients, timedelta(seconds=30)
         sink = JsonLinesSink(tmp_path / "rows.jsonl")
-        follower: Any = None
+        follower = await first._follower(Cursors({}, {}))
         async with kept(views, follower, "rgm_stats", sink, lease):
             with pytest.raises(InputError, match="end it first"):
                 await second.run(sink, once=True)

@@ -1,0 +1,103 @@
+"""A fleet that a timer starts again and again, with a state file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enlighten_async.emulator import Emulator
+from enlighten_async.fleet import Change, Fleet
+from enlighten_async.testing import FakeClock
+from enlighten_async.windows import DAY
+from tests.world import World
+
+NOON = 1_750_032_000.0 + DAY / 2 + 450
+"""Past noon UTC, between the moments of polls: of some systems day has not begun, or is over."""
+HOUR, QUARTER = 3_600, 900
+TWO_METERS = 1980
+"""A system of which a meter may correct a row while nothing newer is known: see `test_handover`."""
+OUTAGE = 1_750_032_000.0 + 73 * QUARTER
+"""A moment at which it does, some minutes later."""
+
+
+class Kept:
+    """A sink that counts how often it is told each row.
+
+    Attributes:
+        told: how often, by system and row.
+        until: up to when systems are held.
+        reached: whether anything is kept.
+    """
+
+    def __init__(self) -> None:
+        self.told = Counter[tuple[int, Any]]()
+        self.until: dict[int, datetime] = {}
+        self.reached = True
+
+    async def cursors(self, series: str) -> dict[int, datetime]:
+        """Return up to when systems are held."""
+        return dict(self.until)
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Keep rows."""
+        for each in changes if self.reached else ():
+            self.until[each.system_id] = each.until
+            self.told.update((each.system_id, row) for row in each.rows)
+
+
+async def started(world: World, sink: Kept, folder: Path, *, killed_after: float = inf) -> int:
+    """Run a fleet once, or until it is killed; return the requests for rows."""
+    before = sum("rgm_stats" in each.path for each in world.emulator.log)
+    async with world.v4(state=folder / "state.db") as client:
+        with world.clock.move_on_after(killed_after):
+            fleet = Fleet(client, "rgm_stats", every=timedelta(hours=1))
+            await fleet.run(sink, once=killed_after == inf)
+    return sum("rgm_stats" in each.path for each in world.emulator.log) - before
+
+
+async def test_all_polls_that_are_due_are_made(tmp_path: Path) -> None:
+    """Also where the first answers tell that it is earlier, by part of a second, than was thought."""
+    world, sink = World(now=NOON, systems=30, users=1), Kept()
+    assert await started(world, sink, tmp_path) == 30
+    world.clock.advance(2 * HOUR)
+    assert await started(world, sink, tmp_path) > 20
+
+
+async def test_what_a_run_before_has_asked_is_not_asked_or_told_again(tmp_path: Path) -> None:
+    """Though it has brought nothing: a system that rests, say."""
+    world, sink, asked = World(now=NOON, systems=40, users=1), Kept(), 0
+    for _ in range(12):
+        asked += await started(world, sink, tmp_path)
+        assert await started(world, sink, tmp_path) == 0
+        world.clock.advance(QUARTER)
+    assert asked < 40 * 4
+    assert max(sink.told.values()) == 1
+
+
+@pytest.mark.parametrize("between", [0, 1], ids=["at once", "after a run that has not polled it"])
+async def test_corrections_that_a_killed_run_had_cached_are_told(tmp_path: Path, between: int) -> None:
+    """Though the system knows of nothing newer; and once."""
+    begin = OUTAGE + 600
+    systems = Emulator(clock=FakeClock(begin), systems=200, users=1).truth.systems()
+    world = World(now=begin, fleet=[each for each in systems if each.system_id == TWO_METERS])
+    sink = Kept()
+    await started(world, sink, tmp_path)
+    world.clock.advance(300)
+    sink.reached = False
+    assert await started(world, sink, tmp_path, killed_after=HOUR) > 0
+    sink.reached = True
+    killed = world.clock.now()
+    for _ in range(between):
+        await started(world, sink, tmp_path)
+    world.clock.advance(DAY)
+    for _ in range(3):
+        await started(world, sink, tmp_path)
+    held = {row.end_at.timestamp(): row.wh_del for _, row in sink.told}
+    for row in world.emulator.truth.rgm_stats(TWO_METERS, begin - 4 * HOUR, killed):
+        assert held[row["end_at"]] == row["wh_del"]
