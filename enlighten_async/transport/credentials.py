@@ -109,19 +109,19 @@ class _SecretPattern:
     """
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret
+        self._secret = Secret(secret)
         self.chars = len(secret)
         self.run = max(re.split(r"[^0-9A-Za-z]+", secret), key=len)
         self.run_bytes = self.run.encode()
 
     @cached_property
     def in_text(self) -> re.Pattern[str]:
-        return re.compile("".join(map(_any_form, self._secret)))
+        return re.compile("".join(map(_any_form, self._secret.reveal())))
 
     @cached_property
     def in_body(self) -> re.Pattern[bytes]:
         pattern = self.in_text.pattern
-        if self._secret.isdigit():
+        if self._secret.reveal().isdigit():
             # A numeric secret inside a longer number is a coincidence, and masking it spoils the number.
             pattern = rf"(?<![0-9]){pattern}(?![0-9])"
         return re.compile(pattern.encode())

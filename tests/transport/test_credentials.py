@@ -522,3 +522,9 @@ async def test_proxy_password_is_a_secret_too(log, server, connect, exchange) ->
     assert exchange.sent_at is None
     for secret in (basic.decode(), "pr0xy/pass", "somebody", CANARY):
         assert secret not in shown.replace(proxy, "")
+
+
+def test_a_redactor_is_not_pickled() -> None:
+    """It holds the secrets that it masks."""
+    with pytest.raises(TypeError, match="a secret is not pickled"):
+        pickle.dumps(Redactor(["0123456789abcdef"]))
