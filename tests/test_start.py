@@ -273,6 +273,27 @@ def test_the_client_loads_what_the_first_request_needs_with_it() -> None:
     }
 
 
+STORED = f"""{SERVICE}
+def asked(request):
+    assert "cattrs" in sys.modules
+    return service(request)
+
+async def main():
+    async with EnlightenClient("k" * 32, "u", state="s.db", transport=httpx.MockTransport(asked)) as client:
+        try:
+            await client.rgm_stats(7)
+        except NotFound:
+            print("asked")
+
+asyncio.run(main())
+"""
+
+
+def test_what_keeps_an_answer_is_loaded_before_it_is_paid_for(tmp_path: Path) -> None:
+    """Or a process that is ended meanwhile would lose more of them."""
+    assert "asked" in loaded_by(STORED, tmp_path)
+
+
 def test_an_answer_loads_the_models_of_its_subject(tmp_path: Path) -> None:
     """And of no other."""
     program = IN_A_LOOP.partition("print(*in_loop)")[0]

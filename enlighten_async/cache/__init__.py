@@ -23,6 +23,7 @@ from enlighten_async.cache.freshness import (
 from enlighten_async.cache.pieces import CachedPart, split_window_by_week
 from enlighten_async.cache.postgres import PostgresCache
 from enlighten_async.cache.sqlite import SqliteCache
+from enlighten_async.cache.tables import part_converter
 from enlighten_async.lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ __all__ = [
     "UserCache",
     "absent_until",
     "day_end_anywhere",
+    "part_converter",
     "prune",
     "recheck_at",
     "split_window_by_week",

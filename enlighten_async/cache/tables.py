@@ -96,7 +96,7 @@ class Unreadable(Exception):
 
 def encode(part: SeriesResult) -> bytes:
     """Return a part as a blob."""
-    content = {"model": type(part).__name__, "part": _converter().unstructure(part)}
+    content = {"model": type(part).__name__, "part": part_converter().unstructure(part)}
     return BLOB_FORMAT + zlib.compress(msgspec.msgpack.encode(content), COMPRESSION_LEVEL)
 
 
@@ -122,7 +122,7 @@ def decode_any(blob: object) -> SeriesResult:
         raise Unreadable("has another format")
     try:
         content = msgspec.msgpack.decode(zlib.decompress(memoryview(blob)[1:]))
-        return _converter().structure(content["part"], _model(content["model"]))
+        return part_converter().structure(content["part"], _model(content["model"]))
     except _ERRORS as error:
         raise Unreadable(f"is damaged: {error}") from None
 
@@ -171,7 +171,7 @@ def _is_series(kind: object) -> bool:
 
 
 @cache
-def _converter() -> cattrs.Converter:
+def part_converter() -> cattrs.Converter:
     """Return what turns parts into plain values, and back; made for the first part."""
     made = cattrs.Converter(detailed_validation=False)
 

@@ -27,7 +27,13 @@ from zoneinfo import ZoneInfo
 import anyio
 from attrs import evolve, frozen
 
-from enlighten_async.cache import NOTHING_CACHED, CachedSpan, SeriesIndex, without_waiting
+from enlighten_async.cache import (
+    NOTHING_CACHED,
+    CachedSpan,
+    SeriesIndex,
+    part_converter,
+    without_waiting,
+)
 from enlighten_async.cache.pieces import unwritten_spans
 from enlighten_async.errors import (
     BudgetExceeded,
@@ -419,6 +425,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     async def _load(self, plan: QueryPlan[Any, Any]) -> None:
         """Have the modules loaded that the answer of a plan needs."""
         await loaded(plan.load)
+        if self._session.cache is not None and plan.series is not None:
+            await loaded(part_converter)  # or an answer that is paid for would wait for it
         self._session.loaded.add(plan.name)
 
     async def _within_budget(self) -> Runner:
