@@ -26,6 +26,7 @@ from enlighten_async.fleet.status import FleetStatus, fleet_status
 from enlighten_async.windows import DAY, as_datetime
 
 if TYPE_CHECKING:
+    from enlighten_async.cache import CachedSpan
     from enlighten_async.client import EnlightenClient
     from enlighten_async.query import Query
 
@@ -337,9 +338,11 @@ class Follower:
     async def _poll(self, ask: Ask) -> None:
         """Ask about a system, and note what changed."""
         member, account = self.roster.members[ask.member], self._accounts[ask.member]
-        view = account.client.with_options(max_age=0 if ask.completes else FRESH_S)
-        if await self._is_known(ask, view):
+        spans = await self._cached(ask, account.client)
+        if self._is_known(ask, spans):
             return
+        paid = any(each.fetched >= ask.at for each in spans)  # by a process that was killed
+        view = account.client.with_options(max_age=FRESH_S if paid or not ask.completes else 0)
         start, end = self.roster.window(ask, self.now())
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
         before, written = member.until, self.roster.written(ask)
@@ -358,16 +361,21 @@ class Follower:
         if (history := self.roster.begin_history(ask, start, absent=absent)) is not None:
             self._note_history(ask.member, changes.answer, history)
 
-    async def _is_known(self, ask: Ask, view: EnlightenClient) -> bool:
-        """Tell whether a process before this one has made a poll, and has written what it brought."""
+    async def _cached(self, ask: Ask, view: EnlightenClient) -> Sequence[CachedSpan]:
+        """Return what is cached of the time that is not held when a system is asked about at first."""
         member, cache = self.roster.members[ask.member], view._session.cache
-        if (until := member.until) is None or member.answered > -inf:
-            return False
-        if self.roster.begins_history(ask.member) or self.roster.is_in_doubt(ask):
-            return False
+        if cache is None or member.answered > -inf:
+            return []
         plan = getattr(view._session.api, self._series)(member.system_id, start_at=0, end_at=REPORT_S)
-        spans = [] if cache is None else await cache.spans(view._options.scope, plan.series)
-        asked = max((each.fetched for each in spans if each.window.end > until), default=-inf)
+        spans = await cache.spans(view._options.scope, plan.series)
+        return [each for each in spans if each.window.end > (member.until or 0.0)]
+
+    def _is_known(self, ask: Ask, spans: Sequence[CachedSpan]) -> bool:
+        """Tell whether a process before this one has made a poll, and has written what it brought."""
+        until = self.roster.members[ask.member].until
+        if until is None or self.roster.begins_history(ask.member) or self.roster.is_in_doubt(ask):
+            return False
+        asked = max((each.fetched for each in spans), default=-inf)
         return asked >= ask.at and not unwritten_spans(spans, until, in_doubt=False)
 
     def _note_history(self, number: int, answer: Any, history: History) -> None:

@@ -80,6 +80,17 @@ async def test_what_a_run_before_has_asked_is_not_asked_or_told_again(tmp_path: 
     assert max(sink.told.values()) == 1
 
 
+async def test_what_a_killed_run_had_paid_for_is_not_asked_again(tmp_path: Path) -> None:
+    """But told: its first polls had been answered, and were not written."""
+    world, sink = World(now=NOON, systems=10, users=1), Kept()
+    sink.reached = False
+    assert await started(world, sink, tmp_path, killed_after=60) == 10
+    sink.reached = True
+    assert await started(world, sink, tmp_path) == 0
+    assert {system for system, _ in sink.told} <= set(sink.until)
+    assert len(sink.until) == 10
+
+
 @pytest.mark.parametrize("between", [0, 1], ids=["at once", "after a run that has not polled it"])
 async def test_corrections_that_a_killed_run_had_cached_are_told(tmp_path: Path, between: int) -> None:
     """Though the system knows of nothing newer; and once."""
