@@ -373,10 +373,11 @@ class Follower:
     def _is_known(self, ask: Ask, spans: Sequence[CachedSpan]) -> bool:
         """Tell whether a process before this one has made a poll, and has written what it brought."""
         until = self.roster.members[ask.member].until
-        if until is None or self.roster.begins_history(ask.member) or self.roster.is_in_doubt(ask):
+        if until is None or self.roster.begins_history(ask.member):
             return False
         asked = max((each.fetched for each in spans), default=-inf)
-        return asked >= ask.at and not unwritten_spans(spans, until, in_doubt=False)
+        in_doubt = self.roster.is_in_doubt(ask)
+        return asked >= ask.at and not unwritten_spans(spans, until, in_doubt=in_doubt)
 
     def _note_history(self, number: int, answer: Any, history: History) -> None:
         """Have the cursor of a history kept with the rows that came before it."""

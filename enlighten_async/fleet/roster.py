@@ -85,7 +85,7 @@ class Member:
     answered: float = -inf
     """When its last answer came to this process, epoch seconds."""
     in_doubt: bool = True
-    """Whether its last cached answer may be of a process that has ended and has not written it."""
+    """Whether its last cached answer may not be written, as the poll failed, or its process was killed."""
     last_report: float | None = None
     """When it last reported, epoch seconds."""
     seldom: bool = False
@@ -296,7 +296,7 @@ class Roster:
             in_flight: whether requests about it may be in flight, of a process that will not write the rows.
         """
         member = self.members[number]
-        member.held, member.until, member.in_doubt = True, until, True
+        member.held, member.until, member.in_doubt = True, until, in_flight
         member.answered = member.polled = -inf
         if in_flight:
             self._handovers[number] = Handover(now, until or 0.0)
@@ -502,10 +502,10 @@ class Roster:
         if (handover := self._handovers.get(ask.member)) is not None:
             return handover.until
         member = self.members[ask.member]
-        return member.until if ask.completes or member.answered == -inf else None
+        return member.until if ask.completes or member.in_doubt or member.answered == -inf else None
 
     def is_in_doubt(self, ask: Ask) -> bool:
-        """Tell whether a member's last cached answer may be of another process that has not written it.
+        """Tell whether a member's last cached answer may not be written: its poll has not come to its end.
 
         Args:
             ask: the poll that is made.
@@ -521,10 +521,10 @@ class Roster:
             answer: what it brought.
         """
         member = self.members[ask.member]
-        if (handover := self._handovers.get(ask.member)) is not None:
+        if self.is_in_doubt(ask):
             answer = evolve(answer, late=())  # rows that are told again had not come late
-            if handover.is_over(member.polled):
-                del self._handovers[ask.member]
+        if ask.member in self._handovers and self._handovers[ask.member].is_over(member.polled):
+            del self._handovers[ask.member]
         member.failures, member.in_doubt = 0, False
         member.barren = 0 if answer.news else member.barren + 1
         member.until = answer.until if answer.until is not None else member.until
@@ -566,7 +566,7 @@ class Roster:
             absent: whether there is no such system, so that it is left alone for a week, and given up.
         """
         member = self.members[ask.member]
-        member.failures += GIVE_UP_FAILURES if absent else 1
+        member.failures, member.in_doubt = member.failures + (GIVE_UP_FAILURES if absent else 1), True
         wait = WEEK * DAY if absent else wait_after_failures(member.failures)
         member.away_until = now + wait
         self._push(now + wait, ask.member, completes=ask.completes, last=ask.last)
@@ -579,7 +579,7 @@ class Roster:
             opens_at: the moment up to which its key is used up, epoch seconds.
         """
         member = self.members[ask.member]
-        member.polled, rates = -inf, self.keys[member.key]
+        member.polled, member.in_doubt, rates = -inf, True, self.keys[member.key]
         rates.closed_until = max(rates.closed_until, opens_at)
         self._push(ask.at, ask.member, completes=ask.completes, last=ask.last)
 

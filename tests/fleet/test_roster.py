@@ -162,6 +162,26 @@ def test_a_system_that_fails_waits_alone() -> None:
     assert roster.next_at == DAY_0 + 2_700
 
 
+@pytest.mark.parametrize("end", ["killed", "failed", "put back"])
+def test_an_answer_of_a_poll_that_did_not_end_may_not_be_written(end: str) -> None:
+    """It may be cached: the next poll tells what it has corrected, and learns nothing from that."""
+    roster = roster_of(1, until=DAY_0)
+    ask, late = Ask(DAY_0, 0, completes=False), [int(DAY_0) - 900]
+    roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
+    roster.hold(0, DAY_0, DAY_0)
+    roster.answered(ask, DAY_0, Answered(DAY_0, news=True))
+    assert (roster.written(ask), roster.is_in_doubt(ask)) == (None, False)
+    if end == "killed":
+        roster.hold(0, DAY_0, DAY_0, in_flight=True)
+    else:
+        _ = roster.failed(ask, DAY_0) if end == "failed" else roster.put_back(ask)
+    assert (roster.written(ask), roster.is_in_doubt(ask)) == (DAY_0, True)
+    roster.members[0].polled = DAY_0 + HOUR
+    roster.answered(ask, DAY_0 + HOUR, Answered(DAY_0 + HOUR, news=True, late=late))
+    assert (roster.written(ask), roster.is_in_doubt(ask)) == (None, False)
+    assert roster.members[0].settling == 0
+
+
 def test_a_key_that_is_used_up_is_left_alone() -> None:
     """Until its month turns."""
     roster = roster_of(5, until=DAY_0 - DAY)

@@ -91,6 +91,15 @@ async def test_what_a_killed_run_had_paid_for_is_not_asked_again(tmp_path: Path)
     assert len(sink.until) == 10
 
 
+async def test_nothing_is_asked_or_told_again_though_runs_are_killed(tmp_path: Path) -> None:
+    """They had written what they had asked for."""
+    world, sink = World(now=NOON, systems=40, users=1), Kept()
+    assert await started(world, sink, tmp_path, killed_after=60) == 40
+    for _ in range(4):
+        assert await started(world, sink, tmp_path, killed_after=60) == 0
+    assert max(sink.told.values()) == 1
+
+
 @pytest.mark.parametrize("between", [0, 1], ids=["at once", "after a run that has not polled it"])
 async def test_corrections_that_a_killed_run_had_cached_are_told(tmp_path: Path, between: int) -> None:
     """Though the system knows of nothing newer; and once."""

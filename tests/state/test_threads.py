@@ -171,6 +171,7 @@ async def test_so_many_threads_are_at_the_disk_and_no_more() -> None:
     assert (len(begun), sum(disk_threads().works)) == (MAX_DISK_THREADS + 1, 0)
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio chooses among threads of its own
 async def test_one_thread_does_what_comes_one_after_another() -> None:
     """The processor has in its caches what that thread needs."""
     assert len({await in_thread(threading.get_ident) for _ in range(5)}) == 1
