@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,8 @@ class ParquetSink:
             InputError: the file of cursors cannot be understood.
             OSError: it cannot be read.
         """
+        with suppress(OSError):  # who only reads may not be allowed to
+            await in_thread(partial(self._drop_days, series))
         found = await in_thread(partial(self._read, series))
         return {system_id: as_datetime(until) for system_id, until in found.items()}
 
@@ -134,17 +137,22 @@ class ParquetSink:
 
     def _compact(self, series: str, until: datetime) -> None:
         """Put the days of each month that is settled into one file."""
+        self._drop_days(series)
         for folder in sorted(self._of(series).glob("year=*/month=*")):
             year, month = (int(part.partition("=")[2]) for part in folder.parts[-2:])
             end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
             days = sorted(folder.glob("[0-9][0-9].parquet"))
             if not days or until < end + SETTLED:
                 continue
-            if not (folder / MONTH).exists():  # else a killed process has left the days
-                rows = load("pyarrow", "pyarrow").concat_tables([_table(day) for day in days])
-                replace_file(folder / MONTH, _parquet(_sorted(rows)))
-            for day in days:
-                day.unlink()
+            rows = load("pyarrow", "pyarrow").concat_tables([_table(day) for day in days])
+            replace_file(folder / MONTH, _parquet(_sorted(rows)))
+            self._drop_days(series)
+
+    def _drop_days(self, series: str) -> None:
+        """Remove the files of days whose month is one file: who is killed in between leaves rows twice."""
+        for month in self._of(series).glob(f"year=*/month=*/{MONTH}"):
+            for day in month.parent.glob("[0-9][0-9].parquet"):
+                day.unlink(missing_ok=True)
 
 
 def _by_day(changes: SeriesChanges) -> Iterator[tuple[date, Any]]:

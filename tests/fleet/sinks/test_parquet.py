@@ -91,6 +91,9 @@ class TestParquetSink(SinkContract):
         late = change(1, DAY, 4, 70.0, corrected=4, meters=False)
         await self.sink().write([late])
         month.joinpath("16.parquet").write_bytes(left)  # as if it had been killed before it was removed
+        assert await self.sink().cursors("rgm_stats") == cursors([july, late])
+        assert [each.name for each in month.iterdir()] == ["month.parquet"]
+        month.joinpath("16.parquet").write_bytes(left)
         await self.sink().write([change(1, 28 * DAY, 4, meters=False)])
         assert [each.name for each in month.iterdir()] == ["month.parquet"]
         held = [*june, july, late, change(1, 28 * DAY, 4, meters=False)]
