@@ -69,7 +69,7 @@ def lazy_names(
             raise NotLoadedError(name)
         if name in homes:
             value: object = getattr(import_module(homes[name]), name)
-        elif not name.startswith("__") and find_spec(f"{package}.{name}"):
+        elif not name.startswith("__") and "." not in name and find_spec(f"{package}.{name}"):
             value = import_module(f"{package}.{name}")
         else:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")

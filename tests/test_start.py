@@ -390,3 +390,46 @@ def test_the_hints_of_the_client_can_be_read() -> None:
     assert len(functions) > 50
     for function in functions:
         assert "return" in get_type_hints(function)
+
+
+SLOW = """
+import builtins
+builtins.begun.set()
+builtins.forks.wait(20)
+for _ in range(3_000_000):
+    pass
+value = 1
+"""
+
+FORK = """
+import asyncio, builtins, os, sys, threading
+from enlighten_async.lazy import LazyModule
+from enlighten_async.state.threads import loaded
+
+builtins.begun, builtins.forks = threading.Event(), threading.Event()
+os.register_at_fork(before=builtins.forks.set)
+slow = LazyModule("slow")
+
+async def main():
+    loading = asyncio.create_task(loaded(lambda: slow.value))
+    await asyncio.to_thread(builtins.begun.wait, 20)
+    child = os.fork()
+    if not child:
+        os._exit(0 if getattr(sys.modules["slow"], "value", 0) == 1 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    await loading
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_waits_for_modules_that_a_thread_is_loading(tmp_path: Path) -> None:
+    """The child would have half of them, and no thread that goes on."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    loaded_by(f"sys.path.insert(0, {str(tmp_path)!r})\n{FORK}", tmp_path)
+
+
+def test_a_name_with_a_dot_is_no_name_of_the_package() -> None:
+    """Nothing is loaded to find that out."""
+    assert not hasattr(enlighten_async, "nothing.here")

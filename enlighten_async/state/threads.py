@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import RLock, Thread
 from typing import TypeVar, cast
 from weakref import finalize
 
@@ -18,6 +19,7 @@ from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
 from enlighten_async.clock import Clock, in_trio, run_shielded
+from enlighten_async.errors import TransportError
 from enlighten_async.lazy import is_loaded
 
 T = TypeVar("T")
@@ -33,6 +35,9 @@ FIRST_POLL_INTERVAL_S, MAX_POLL_INTERVAL_S = 0.001, 0.05
 
 POLL_INTERVAL_GROWTH = 1.5
 """Factor from one pause to the next."""
+
+FORK_PATIENCE_S = 10.0
+"""Seconds for which a fork waits for modules that a thread is loading."""
 
 _disk_threads: RunVar[DiskThreads] = RunVar("enlighten_async.disk_threads")
 _body_threads: RunVar[CapacityLimiter] = RunVar("enlighten_async.body_threads")
@@ -152,9 +157,36 @@ async def loaded(load: Callable[[], object]) -> None:
 
     Args:
         load: uses names whose modules are loaded when they are first used.
+
+    Raises:
+        TransportError: their files cannot be read now, as too many others are open, say.
     """
-    if not is_loaded(load):
-        await in_thread(load)
+    if is_loaded(load):
+        return
+    try:
+        await in_thread(partial(_load, load))
+    except OSError as error:
+        text = f"modules cannot be read: {(error.strerror or 'unknown reason').lower()} (nothing was sent)"
+        raise TransportError(text, phase="connect") from error
+
+
+def _load(load: Callable[[], object]) -> None:
+    with _loading:
+        load()
+
+
+def _before_fork() -> None:
+    _held.append(_loading.acquire(timeout=FORK_PATIENCE_S))
+
+
+def _after_fork() -> None:
+    if _held.pop():
+        _loading.release()
+
+
+_loading, _held = RLock(), list[bool]()
+if hasattr(os, "register_at_fork"):  # a child would have modules half loaded, and nobody who goes on
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 async def in_body_thread(work: Callable[[], T]) -> T:

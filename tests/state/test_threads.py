@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import sys
 import threading
@@ -15,6 +16,8 @@ from weakref import ReferenceType, ref
 import anyio
 import pytest
 
+from enlighten_async.errors import TransportError
+from enlighten_async.lazy import NotLoadedError
 from enlighten_async.state import (
     DatabaseBusy,
     DatabaseUnavailable,
@@ -24,7 +27,12 @@ from enlighten_async.state import (
     poll_until,
     retry_while_busy,
 )
-from enlighten_async.state.threads import MAX_DISK_THREADS, MAX_POLL_INTERVAL_S, SHORT_SWITCH_INTERVAL_S
+from enlighten_async.state.threads import (
+    MAX_DISK_THREADS,
+    MAX_POLL_INTERVAL_S,
+    SHORT_SWITCH_INTERVAL_S,
+    loaded,
+)
 from enlighten_async.testing import FakeClock
 
 
@@ -293,3 +301,15 @@ async def test_threads_change_often_while_a_large_body_is_worked_on(
     except Taken:
         assert failing
     assert (*seen, sys.getswitchinterval()) == pytest.approx((during, after))
+
+
+async def test_modules_that_cannot_be_read_are_an_error_of_the_package() -> None:
+    """It may pass: nothing was sent."""
+    answers: list[Exception] = [NotLoadedError("m"), OSError(errno.EMFILE, "Too many open files", "m.py")]
+
+    def load() -> None:
+        raise answers.pop(0)
+
+    with pytest.raises(TransportError, match="too many open files .nothing was sent") as caught:
+        await loaded(load)
+    assert (caught.value.sent, caught.value.passing) == (False, True)
