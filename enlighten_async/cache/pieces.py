@@ -118,7 +118,9 @@ def parts_within(window: Window, parts: Iterable[CachedPart[P]]) -> tuple[Cached
     return tuple(each.cut(piece) for each, piece in inside if piece.seconds)
 
 
-def unwritten_spans(spans: Sequence[CachedSpan], until: float, *, in_doubt: bool) -> list[CachedSpan]:
+def unwritten_spans(
+    spans: Sequence[CachedSpan], until: float, in_doubt: Sequence[tuple[float, float]] = ()
+) -> list[CachedSpan]:
     """Return the spans of answers that are not written where a system is held up to a moment.
 
     Such an answer knew of the next report. In doubt also one that knew of no more than another answer before
@@ -127,15 +129,15 @@ def unwritten_spans(spans: Sequence[CachedSpan], until: float, *, in_doubt: bool
     Args:
         spans: the cached spans.
         until: up to when the system is held there, epoch seconds.
-        in_doubt: whether the last answer may be missing there though it knew of no more.
+        in_doubt: first and last moments, epoch seconds, of the periods in which answers came that may be
+            missing there though they knew of no more.
     """
     told = [(span, span.reported_until + DEVICE_LAG_S) for span in spans if span.reported_until is not None]
     more = [span for span, reported in told if reported >= until + NEXT_REPORT_S]
-    if not in_doubt:
-        return more
     as_much = [span for span, reported in told if until <= reported < until + NEXT_REPORT_S]
     first = min((span.fetched if span.since is None else span.since for span in as_much), default=inf)
-    return more + [span for span in as_much if span.fetched > first]
+    later = (span for span in as_much if span.fetched > first)
+    return more + [each for each in later if any(a <= each.fetched <= b for a, b in in_doubt)]
 
 
 def overlay(

@@ -38,10 +38,14 @@ class Change:
     """Number of the rows of the whole system that replace or fill in earlier ones."""
     receipt: Receipt
     """Cost of the poll."""
+    may_repeat: bool = False
+    """Whether rows may be among these that were written before, with the same values: who polled was killed,
+    say. A sink that has one row of each key need not look.
+    """
 
 
 def change_of(
-    changes: Changes[Any], until: float | None, held: float, account: str, series: str
+    changes: Changes[Any], until: float | None, held: float, account: str, series: str, *, first: bool = False
 ) -> Change | None:
     """Return what an answer changed for who holds a system up to a moment; `None`: nothing.
 
@@ -54,27 +58,34 @@ def change_of(
         held: up to when it is held now, epoch seconds.
         account: name of the account.
         series: name of the series.
+        first: whether this process has had no answer about the system before.
     """
     answer: IntervalStats[Any] = changes.answer
     window, parts = answer.window, [answer]
+    may_repeat = len(changes.new.intervals) < len(answer.intervals)  # of what is cached some may be written
     if until is not None:
         edge = min(max(int(until), window.start), window.end)
         before, after = Window(window.start, edge), Window(edge, window.end)
         earlier = [each._slice(before) for each in (changes.new, changes.corrected)]
         parts = [*changes.unwritten, *earlier, answer._slice(after)]
+        may_repeat = (first or changes.may_repeat) and any(
+            each.intervals or _meters(each) for each in parts[:-1]
+        )
     corrected = sum(len(each.intervals) for each in parts[:-1])
     rows = _in_order(concatenated([each.intervals for each in parts]))
-    if not rows and until is not None and held <= until:
+    meters = tuple(meter for each in parts for meter in _meters(each) if meter.intervals)
+    if not rows and not meters and until is not None and held <= until:
         return None
     return Change(
         system_id=answer.system_id,
         account=account,
         series=series,
         rows=rows,
-        meters=tuple(meter for each in parts for meter in _meters(each) if meter.intervals),
+        meters=meters,
         until=as_datetime(held),
         corrected=corrected,
         receipt=answer.receipt,
+        may_repeat=may_repeat,
     )
 
 

@@ -23,6 +23,7 @@ from enlighten_async.fleet.roster import Ask, Member, Roster
 from enlighten_async.fleet.schedule import HOUR, REPORT_S, Daylight
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus, fleet_status
+from enlighten_async.fleet.unwritten import moments
 from enlighten_async.windows import DAY, as_datetime
 
 if TYPE_CHECKING:
@@ -347,12 +348,14 @@ class Follower:
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
         before, written = member.until, self.roster.written(ask)
         changes = await query.changes(
-            written=None if written is None else as_datetime(written), in_doubt=self.roster.is_in_doubt(ask)
+            written=None if written is None else as_datetime(written),
+            in_doubt=moments(self.roster.in_doubt(ask)),
         )
         self._spent += changes.answer.receipt.sent
         now = self.now()
         held = held_until(changes.answer, before, 0.0 if self.backfill is None else self.backfill.span)
-        change = change_of(changes, before, held, account.name, self._series)
+        first = member.answered == -inf
+        change = change_of(changes, before, held, account.name, self._series, first=first)
         daylight = member.daylight if self._rests else None
         self.roster.answered(ask, now, noted(changes.answer, change, held, daylight, now))
         if change is not None:
@@ -376,8 +379,7 @@ class Follower:
         if until is None or self.roster.begins_history(ask.member):
             return False
         asked = max((each.fetched for each in spans), default=-inf)
-        in_doubt = self.roster.is_in_doubt(ask)
-        return asked >= ask.at and not unwritten_spans(spans, until, in_doubt=in_doubt)
+        return asked >= ask.at and not unwritten_spans(spans, until, self.roster.in_doubt(ask))
 
     def _note_history(self, number: int, answer: Any, history: History) -> None:
         """Have the cursor of a history kept with the rows that came before it."""
@@ -399,7 +401,8 @@ class Follower:
         sent = changes.answer.receipt.sent
         self._spent += sent
         until = end if member.until is None else member.until
-        if (rows := change_of(changes, None, until, account.name, self._series)) is not None and rows.rows:
+        rows = change_of(changes, None, until, account.name, self._series)
+        if rows is not None and rows.rows:
             self.ready.append(rows)
         if not changes.answer.coverage.complete:
             backlog.failed(ask, self.now(), sent)

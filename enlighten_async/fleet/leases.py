@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import msgspec
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from filelock import FileLock, Timeout
 
 from enlighten_async.client import EnlightenClient
@@ -26,6 +25,7 @@ from enlighten_async.fleet.follow import Cursors, Follower
 from enlighten_async.fleet.schedule import phase
 from enlighten_async.fleet.sinks import Sink, StaleFence
 from enlighten_async.fleet.sinks.base import replace_file, write_fenced
+from enlighten_async.fleet.unwritten import Unwritten
 from enlighten_async.state import OWNER_ONLY, DatabaseUnavailable, PostgresBackend, SqliteBackend, in_thread
 
 if TYPE_CHECKING:
@@ -192,6 +192,43 @@ class Keeper:
 
     async def settle(self) -> None:
         """Note that all that was polled is written."""
+
+
+@define(eq=False)
+class SoleKeeper(Keeper):
+    """The sink of a fleet that this process follows alone, with a state file.
+
+    A file beside the state file tells the next process which answers may be cached and not written.
+    """
+
+    mark: Path = field(kw_only=True)
+    """That file."""
+    follower: Follower = field(kw_only=True)
+    """Who makes the polls."""
+    unwritten: Unwritten = field(kw_only=True)
+    """What the file tells."""
+    _writes: bool = field(default=False, init=False)
+    """Whether changes are being written, or could not be."""
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Have changes kept; the errors are those of the sink."""
+        self._writes, came = True, self.follower.now()
+        await self.sink.write(changes)
+        self._writes = False
+        await self._note(self.unwritten.after_write(came, self._in_doubt()))
+
+    async def end(self) -> None:
+        """Note that the process ends by itself, unless it has changes that the sink has not."""
+        if not self._writes and not self.follower.ready:
+            await self._note(evolve(self.unwritten, systems=self._in_doubt(), ended=True))
+
+    async def _note(self, unwritten: Unwritten) -> None:
+        self.unwritten = unwritten
+        with suppress(OSError):  # then more may be told again than is unwritten
+            await in_thread(partial(replace_file, self.mark, unwritten.encoded()))
+
+    def _in_doubt(self) -> frozenset[int]:
+        return frozenset(each.system_id for each in self.follower.roster.members if each.in_doubt)
 
 
 @define(eq=False)
@@ -380,46 +417,45 @@ async def kept(
         table = LeaseTable(backend.another(), name, secrets.token_hex(8), length)
         third, clock = length.total_seconds() / 3, clients[0]._session.clock
         keeper = LeasedKeeper(sink, third, table=table, follower=follower, series=series, clock=clock)
+        follower.roster.unwritten = ()  # it is told of each lease whether one before it has expired
         async with keeper.renewed():
             yield keeper
     elif isinstance(backend, SqliteBackend):
-        async with _alone(backend.file.path, name(b""), follower):
-            yield Keeper(sink)
+        async with _alone(backend.file.path, name(b""), follower, sink) as alone:
+            yield alone
     else:
         yield Keeper(sink)
 
 
 @asynccontextmanager
-async def _alone(path: Path, fleet: str, follower: Follower) -> AsyncIterator[None]:
+async def _alone(path: Path, fleet: str, follower: Follower, sink: Sink) -> AsyncIterator[SoleKeeper]:
     """Follow a fleet alone with a state file.
-
-    A file beside it tells the next process of which systems an answer may be cached and not written: while
-    this one runs, and where it does not end by itself, of all of them.
 
     Raises:
         InputError: another process follows the fleet.
+        OSError: the file beside the state file cannot be read, or written.
     """
     lock, mark = await in_thread(partial(_locked, path, fleet)), Path(f"{path}.{fleet}.unwritten")
     try:
-        unwritten = await in_thread(partial(_unwritten, mark))
+        unwritten = await in_thread(partial(_begun, mark, follower.now()))
+        follower.roster.unwritten = unwritten.periods
         for member in follower.roster.members:
-            member.in_doubt = unwritten is None or member.system_id in unwritten
-        await in_thread(partial(replace_file, mark, b""))
-        yield
-        left = [each.system_id for each in follower.roster.members if each.in_doubt]
-        with suppress(OSError):  # then it is not known of any system
-            await in_thread(partial(replace_file, mark, msgspec.json.encode(left)))
+            member.in_doubt = member.system_id in unwritten.systems
+        keeper = SoleKeeper(sink, mark=mark, follower=follower, unwritten=unwritten)
+        try:
+            yield keeper
+        finally:
+            with anyio.CancelScope(shield=True):
+                await keeper.end()
     finally:
         lock.release()
 
 
-def _unwritten(mark: Path) -> Collection[int] | None:
-    """Return of which systems an answer may be cached and not written; `None`: of all; blocks."""
-    if not mark.exists():
-        return ()
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-        return frozenset(msgspec.json.decode(mark.read_bytes(), type=list[int]))
-    return None
+def _begun(mark: Path, now: float) -> Unwritten:
+    """Return which answers may be unwritten, and keep that for the next process; blocks."""
+    unwritten = Unwritten.of(mark.read_bytes() if mark.exists() else None, now)
+    replace_file(mark, unwritten.encoded())
+    return unwritten
 
 
 def _fleet_name(clients: Sequence[EnlightenClient], series: str, salt: bytes) -> str:

@@ -35,6 +35,7 @@ from enlighten_async.fleet.schedule import (
     share,
     wait_after_failures,
 )
+from enlighten_async.fleet.unwritten import ALWAYS, Period
 from enlighten_async.windows import DAY
 
 OVERLAP_S: Final = 2 * 3_600
@@ -84,8 +85,8 @@ class Member:
     """Seconds after which an interval of it has its last value, where that is longer."""
     answered: float = -inf
     """When its last answer came to this process, epoch seconds."""
-    in_doubt: bool = True
-    """Whether its last cached answer may not be written, as the poll failed, or its process was killed."""
+    in_doubt: bool = False
+    """Whether answers about it may be cached and not written, as its last poll failed."""
     last_report: float | None = None
     """When it last reported, epoch seconds."""
     seldom: bool = False
@@ -211,6 +212,8 @@ class Roster:
     """The rates of each key."""
     day: float | None = None
     """Midnight UTC of the day that is planned, epoch seconds; `None` before the first."""
+    unwritten: Sequence[Period] = (ALWAYS,)
+    """When answers came that may be cached and not written, as processes before this one were killed."""
     _heap: list[Ask] = field(factory=list)
     _backlogs: dict[int, Backlog] = field(factory=dict, init=False)
     """The histories of each key's members."""
@@ -504,13 +507,16 @@ class Roster:
         member = self.members[ask.member]
         return member.until if ask.completes or member.in_doubt or member.answered == -inf else None
 
-    def is_in_doubt(self, ask: Ask) -> bool:
-        """Tell whether a member's last cached answer may not be written: its poll has not come to its end.
+    def in_doubt(self, ask: Ask) -> Sequence[Period]:
+        """Return when answers about a member came that may be cached and not written.
 
         Args:
             ask: the poll that is made.
         """
-        return ask.member in self._handovers or self.members[ask.member].in_doubt
+        member = self.members[ask.member]
+        if member.in_doubt or ask.member in self._handovers:
+            return [ALWAYS]
+        return self.unwritten if member.answered == -inf else ()
 
     def answered(self, ask: Ask, now: float, answer: Answered) -> None:
         """Note what a poll brought.
@@ -521,7 +527,7 @@ class Roster:
             answer: what it brought.
         """
         member = self.members[ask.member]
-        if self.is_in_doubt(ask):
+        if self.in_doubt(ask):
             answer = evolve(answer, late=())  # rows that are told again had not come late
         if ask.member in self._handovers and self._handovers[ask.member].is_over(member.polled):
             del self._handovers[ask.member]

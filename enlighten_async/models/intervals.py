@@ -237,6 +237,8 @@ class Changes(Generic[S_co]):
     """Earlier answers, cut to what is before this one's range, that were cached and not written; in order of
     time.
     """
+    may_repeat: bool = False
+    """Whether rows were cached that count as not cached, as their answer is not written, or may not be."""
 
 
 @frozen

@@ -146,8 +146,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._error: EnlightenError | None = None
         self._cached_before: list[Any] | None = None  # where changes are asked for
         self._written: float | None = None  # and told up to when they are written
-        self._in_doubt = False
-        self._unwritten: list[Any] = []
+        self._in_doubt: list[tuple[float, float]] = []
+        self._unwritten: list[Any] = []  # what is cached before the range, and not written
+        self._may_repeat = False
 
     def __repr__(self) -> str:
         asked = self._plan.question(self._session.clock.now())
@@ -275,7 +276,12 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         await self._session.limiter.refresh()
         return await self._price(await self._lay_out(await self._known_time_zone()))
 
-    async def changes(self, *, written: datetime | None = None, in_doubt: bool = False) -> Changes[T_co]:
+    async def changes(
+        self,
+        *,
+        written: datetime | None = None,
+        in_doubt: Sequence[tuple[datetime, datetime]] = (),
+    ) -> Changes[T_co]:
         """Run the query, and return what its answer changed against what was cached when it began.
 
         For the endpoints that answer in intervals, of a client that caches. It is asked in place of awaiting
@@ -287,8 +293,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             written: up to when they are written there (aware). An answer that was cached and knew of more was
                 not, as whoever had asked for it was killed before, say: its rows count as not cached, and
                 those of the five days before are `unwritten`. `None`: all that is cached is written.
-            in_doubt: whether that may be so of the last answer too that knew of no more, but was asked for
-                after another one and may have corrected it.
+            in_doubt: first and last moments (aware) of the periods in which an answer may have come that is
+                not written either, though it knew of no more: it came after another one, and may have
+                corrected rows.
 
         Raises:
             InputError: it is of another endpoint, or nothing is cached.
@@ -302,12 +309,14 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             raise InputError(NOTHING_CACHED)
         if self._streamed or self._over or self._runner is not None:
             raise UsageError("this query is in use already: call the client's method again for a new one")
-        self._cached_before, self._in_doubt = [], in_doubt
+        self._cached_before = []
+        self._in_doubt = [(first.timestamp(), last.timestamp()) for first, last in in_doubt]
         self._written = None if written is None else written.timestamp()
         answer = await self._run()
         compare = partial(cast("SeriesResult", answer)._changed, self._cached_before)
         new, corrected = await in_thread(compare)  # a year of rows takes a second
-        return Changes(answer, cast("T_co", new), cast("T_co", corrected), tuple(self._unwritten))
+        unwritten = tuple(self._unwritten)
+        return Changes(answer, cast("T_co", new), cast("T_co", corrected), unwritten, self._may_repeat)
 
     async def _note_cached(self, runner: Runner) -> None:
         """Note what is cached of the range."""
@@ -319,8 +328,9 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         start = window.start if self._written is None else min(window.start, window.end - UNWRITTEN_S)
         found = await cache.get(self._options.scope, series, Window(start, window.end))
         spans = [each.span for each in found]
-        until, in_doubt = self._written, self._in_doubt
-        unwritten = [] if until is None else unwritten_spans(spans, until, in_doubt=in_doubt)
+        until = self._written
+        unwritten = [] if until is None else unwritten_spans(spans, until, self._in_doubt)
+        self._may_repeat = bool(unwritten)
         self._cached_before = [
             each.part for each in found if each.window.end > window.start and each.span not in unwritten
         ]

@@ -243,6 +243,7 @@ def test_since_when_answers_have_told_the_same(
         ([(300, 1, None), (0, 5, None)], [], [5]),
         ([(-900, 0, None), (0, 5, 1), (900, 9, None)], [9], [5, 9]),  # the last one knew of the next report
         ([(900, 5, None), (1800, 9, 7)], [5, 9], [5, 9]),
+        ([(0, 5, 1), (0, 4, 1), (0, 6, 1)], [], [5]),  # the others came at times of which all is written
     ],
 )
 def test_which_answers_are_not_written(
@@ -259,7 +260,7 @@ def test_which_answers_are_not_written(
         for number, (told, fetched, since) in enumerate(answers)
     ]
     for doubt, expected in ((False, sure), (True, in_doubt)):
-        found = unwritten_spans(spans, NOW, in_doubt=doubt)
+        found = unwritten_spans(spans, NOW, [(0, 1), (5, 5)] if doubt else [])
         assert sorted(span.fetched for span in found) == expected
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from enlighten_async.fleet.roster import LAST_OVERLAP_S, OVERLAP_S, Answered, Ask, KeyRates, Member, Roster
 from enlighten_async.fleet.schedule import FIRST_LAG_S, HOUR, LONGEST_S, REPORT_S, Budget, Daylight
+from enlighten_async.fleet.unwritten import ALWAYS
 from enlighten_async.windows import DAY
 
 DAY_0 = 20_000.0 * DAY
@@ -170,16 +171,26 @@ def test_an_answer_of_a_poll_that_did_not_end_may_not_be_written(end: str) -> No
     roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
     roster.hold(0, DAY_0, DAY_0)
     roster.answered(ask, DAY_0, Answered(DAY_0, news=True))
-    assert (roster.written(ask), roster.is_in_doubt(ask)) == (None, False)
+    assert (roster.written(ask), roster.in_doubt(ask)) == (None, ())
     if end == "killed":
         roster.hold(0, DAY_0, DAY_0, in_flight=True)
     else:
         _ = roster.failed(ask, DAY_0) if end == "failed" else roster.put_back(ask)
-    assert (roster.written(ask), roster.is_in_doubt(ask)) == (DAY_0, True)
+    assert (roster.written(ask), roster.in_doubt(ask)) == (DAY_0, [ALWAYS])
     roster.members[0].polled = DAY_0 + HOUR
     roster.answered(ask, DAY_0 + HOUR, Answered(DAY_0 + HOUR, news=True, late=late))
-    assert (roster.written(ask), roster.is_in_doubt(ask)) == (None, False)
+    assert (roster.written(ask), roster.in_doubt(ask)) == (None, ())
     assert roster.members[0].settling == 0
+
+
+def test_the_first_poll_of_each_system_looks_at_what_killed_processes_have_cached() -> None:
+    """At the times of their last answers; the second one does not."""
+    roster = roster_of(2, until=DAY_0)
+    roster.unwritten = [(DAY_0 - HOUR, DAY_0 - 1)]
+    first, second = (Ask(DAY_0, number, completes=False) for number in (0, 1))
+    roster.answered(first, DAY_0, Answered(DAY_0, news=True))
+    assert (roster.written(first), roster.in_doubt(first)) == (None, ())
+    assert (roster.written(second), roster.in_doubt(second)) == (DAY_0, roster.unwritten)
 
 
 def test_a_key_that_is_used_up_is_left_alone() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
@@ -11,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from enlighten_async.emulator import Emulator
-from enlighten_async.fleet import Change, Fleet
+from enlighten_async.emulator import Drift, Emulator
+from enlighten_async.fleet import Change, Fleet, InfluxSink, JsonLinesSink, Sink
+from enlighten_async.fleet.sinks.jsonlines import LinesSink
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import DAY
 from tests.world import World
@@ -26,13 +29,17 @@ OUTAGE = 1_750_032_000.0 + 73 * QUARTER
 """A moment at which it does, some minutes later."""
 
 
+class KilledError(Exception):
+    """The process is killed here."""
+
+
 class Kept:
     """A sink that counts how often it is told each row.
 
     Attributes:
         told: how often, by system and row.
         until: up to when systems are held.
-        reached: whether anything is kept.
+        reached: whether anything is kept; else the process is killed before.
     """
 
     def __init__(self) -> None:
@@ -46,17 +53,21 @@ class Kept:
 
     async def write(self, changes: Sequence[Change]) -> None:
         """Keep rows."""
-        for each in changes if self.reached else ():
+        if not self.reached:
+            raise KilledError
+        for each in changes:
             self.until[each.system_id] = each.until
             self.told.update((each.system_id, row) for row in each.rows)
 
 
-async def started(world: World, sink: Kept, folder: Path, *, killed_after: float = inf) -> int:
+async def started(
+    world: World, sink: Sink, folder: Path, *, killed_after: float = inf, backfill: timedelta | None = None
+) -> int:
     """Run a fleet once, or until it is killed; return the requests for rows."""
     before = sum("rgm_stats" in each.path for each in world.emulator.log)
     async with world.v4(state=folder / "state.db") as client:
-        with world.clock.move_on_after(killed_after):
-            fleet = Fleet(client, "rgm_stats", every=timedelta(hours=1))
+        with world.clock.move_on_after(killed_after), suppress(KilledError):
+            fleet = Fleet(client, "rgm_stats", every=timedelta(hours=1), backfill=backfill)
             await fleet.run(sink, once=killed_after == inf)
     return sum("rgm_stats" in each.path for each in world.emulator.log) - before
 
@@ -121,3 +132,60 @@ async def test_corrections_that_a_killed_run_had_cached_are_told(tmp_path: Path,
     held = {row.end_at.timestamp(): row.wh_del for _, row in sink.told}
     for row in world.emulator.truth.rgm_stats(TWO_METERS, begin - 4 * HOUR, killed):
         assert held[row["end_at"]] == row["wh_del"]
+
+
+class Mortal:
+    """A sink in whose writes the process is killed: of five the second before it, the fourth after it."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink, self.writes = sink, 0
+
+    async def cursors(self, series: str) -> Mapping[int, datetime]:
+        """Return up to when systems are held."""
+        return await self.sink.cursors(series)
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Keep rows, or be killed."""
+        self.writes += 1
+        if self.writes % 5 == 2:
+            raise KilledError
+        await self.sink.write(changes)
+        if self.writes % 5 == 4:
+            raise KilledError
+
+
+@pytest.mark.parametrize("kind", [JsonLinesSink, InfluxSink])
+@pytest.mark.parametrize("days", [0, 35], ids=["polls", "polls and history"])
+async def test_no_line_is_in_a_file_twice_though_runs_are_killed(
+    tmp_path: Path, kind: type[LinesSink], days: int
+) -> None:
+    """Before a write or after it; and none is missing or wrong."""
+    world = World(now=NOON, systems=8, users=1, drifts={Drift.LATE_HOUR, Drift.LATE_DAYS})
+    sink = Mortal(kind(tmp_path / "rows"))
+    backfill = timedelta(days=days) if days else None
+    while world.clock.now() < NOON + 3 * DAY:
+        await started(world, sink, tmp_path, killed_after=HOUR, backfill=backfill)
+    await started(world, sink.sink, tmp_path, backfill=backfill)
+    lines = (tmp_path / "rows").read_bytes().splitlines()
+    assert sink.writes > 60
+    assert len(lines) > 5_000
+    assert max(Counter(lines).values()) == 1
+    if kind is JsonLinesSink:
+        assert wrong_rows(world, lines) == 0
+
+
+def wrong_rows(world: World, lines: Sequence[bytes]) -> int:
+    """Return how many rows of systems, of those that can change no more, differ from the truth."""
+    told = {
+        (row["system_id"], datetime.fromisoformat(row["end_at"]).timestamp()): row["wh_del"]
+        for row in map(json.loads, lines)
+        if "meter" not in row
+    }
+    begin = {}
+    for system_id, end in told:
+        begin[system_id] = min(end, begin.get(system_id, inf))
+    wrong = 0
+    for system_id, first in begin.items():
+        truth = world.emulator.truth.rgm_stats(system_id, int(first) - QUARTER, int(NOON - DAY))
+        wrong += sum(told.get((system_id, row["end_at"])) != row["wh_del"] for row in truth)
+    return wrong

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 from enlighten_async.export.columns import values_of
@@ -27,6 +27,11 @@ class InfluxSink(LinesSink):
         InputError: the path is that of a device or the like, or of another user's file, or every user may put
             a link where one is on the way.
     """
+
+    @staticmethod
+    def _key(line: bytes) -> Hashable:
+        tags, _, end = line.rsplit(b" ", 2)
+        return tags, end
 
     def _lines(self, change: Change) -> Iterable[bytes]:
         for each in by_series([change]):

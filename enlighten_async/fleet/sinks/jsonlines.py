@@ -1,16 +1,16 @@
-"""Sinks in a file of lines, with cursors beside it: JSON Lines, and the line protocol of InfluxDB."""
+"""Sinks in a file of lines, with cursors beside it: what is common to them, and JSON Lines."""
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from io import FileIO
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from attrs import asdict, define, field
@@ -19,7 +19,10 @@ from enlighten_async.errors import InputError
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks.base import locked, replace_file
 from enlighten_async.state import in_thread, own_file
-from enlighten_async.windows import as_datetime
+from enlighten_async.windows import DAY, as_datetime
+
+DAYS: Final = 10
+"""UTC days of which the place of the first row is kept: rows of the last five may be told again."""
 
 
 @define
@@ -32,6 +35,8 @@ class _Committed:
     """Up to when each system is held, epoch seconds, by series."""
     written: dict[str, dict[int, str]] = field(factory=dict)
     """Digest of the last lines of each system, by series: the same lines are not written once more."""
+    days: dict[int, int] = field(factory=dict)
+    """The place in the file from which on all rows of a UTC day and later are, by the days since 1970."""
 
 
 class LinesSink(ABC):
@@ -85,6 +90,11 @@ class LinesSink(ABC):
     def _lines(self, change: Change) -> Iterable[bytes]:
         """Return the lines of a change: the system's rows, then those of each meter."""
 
+    @staticmethod
+    @abstractmethod
+    def _key(line: bytes) -> Hashable:
+        """Return the key of the row of a line."""
+
     def _read(self) -> _Committed:
         """Return what is committed."""
         size = self._path.stat().st_size if self._path.exists() else 0
@@ -113,9 +123,7 @@ class LinesSink(ABC):
         with locked(self._beside):
             before = self._read()
             after, texts = self._added(before, changes)
-            if (
-                texts and not self._beside.exists()
-            ):  # or who is killed before the first cursors leaves a riddle
+            if texts and not self._beside.exists():  # or a file without cursors is left by who is killed now
                 replace_file(self._beside, msgspec.json.encode(_Committed()))
             after.size = self._append(before.size, texts)
             if after != before:
@@ -125,16 +133,33 @@ class LinesSink(ABC):
     def _added(self, before: _Committed, changes: Sequence[Change]) -> tuple[_Committed, list[bytes]]:
         """Return what is to be committed after changes, and their lines without those that are there."""
         cursors, written = _copied(before.cursors), _copied(before.written)
-        texts = []
+        texts, latest = [], self._latest(before, changes)
         for change in changes:
-            text = b"".join(self._lines(change))
+            text = b"".join(_unlike(latest, self._key, self._lines(change)))
             digest = blake2b(text, digest_size=8).hexdigest() if text else ""
             known = written.setdefault(change.series, {})
             if text and known.get(change.system_id) != digest:
                 known[change.system_id] = digest
                 texts.append(text)
             cursors.setdefault(change.series, {})[change.system_id] = change.until.timestamp()
-        return _Committed(before.size, cursors, written), texts
+        return _Committed(before.size, cursors, written, _days(before, changes)), texts
+
+    def _latest(self, before: _Committed, changes: Sequence[Change]) -> dict[Hashable, bytes]:
+        """Return the latest line of each row that may be written again; an empty one of a row that is not."""
+        doubtful = [each for each in changes if each.may_repeat]
+        latest = {self._key(line): b"" for each in doubtful for line in self._lines(each)}
+        if not latest or not before.size:
+            return latest
+        first_day = min(_span(each)[0] for each in doubtful)
+        start = max((at for day, at in before.days.items() if day <= first_day), default=0)
+        with self._path.open("rb") as file:
+            at = file.seek(start)
+            while at < before.size:  # what is behind it was not committed
+                line = file.readline()
+                at += len(line)
+                if (key := self._key(line)) in latest:
+                    latest[key] = line
+        return latest
 
     def _append(self, size: int, texts: Sequence[bytes]) -> int:
         """Write texts after what is whole, and return the new size; nothing is touched without any."""
@@ -152,6 +177,39 @@ class LinesSink(ABC):
                     file.truncate(size)  # no reader finds half a row
                 raise
         return size + sum(map(len, texts))
+
+
+def _unlike(
+    latest: dict[Hashable, bytes], key_of: Callable[[bytes], Hashable], lines: Iterable[bytes]
+) -> Iterator[bytes]:
+    """Yield lines, but not one that is like the latest of its key, and note them."""
+    for line in lines:
+        if latest:
+            key = key_of(line)
+            if latest.get(key) == line:
+                continue
+            if key in latest:
+                latest[key] = line
+        yield line
+
+
+def _span(change: Change) -> tuple[int, int]:
+    """Return the UTC days, since 1970, of the first and of the last row of a change."""
+    series = [change.rows, *(each.intervals for each in change.meters)]
+    ends = [
+        end for each in series if each for end in (min(each.columns["end_at"]), max(each.columns["end_at"]))
+    ]
+    return int(min(ends) // DAY), int(max(ends) // DAY)
+
+
+def _days(before: _Committed, changes: Sequence[Change]) -> dict[int, int]:
+    """Return the places of the days, the newest of them, once changes are written."""
+    newest = max((_span(each)[1] for each in changes if each.rows or each.meters), default=None)
+    if newest is None or newest <= max(before.days, default=-1):
+        return before.days
+    at = before.size if before.days else 0  # what a file without them has is not known
+    days = {**before.days, newest: at}
+    return dict(sorted(days.items())[-DAYS:])
 
 
 def _write_all(file: FileIO, text: bytes) -> None:
@@ -179,6 +237,20 @@ class JsonLinesSink(LinesSink):
 
     def _lines(self, change: Change) -> Iterable[bytes]:
         return json_lines(change)
+
+    @staticmethod
+    def _key(line: bytes) -> Hashable:
+        return msgspec.json.decode(line, type=_Key)
+
+
+class _Key(msgspec.Struct, frozen=True):
+    """What tells the row of a line from all others."""
+
+    system_id: int
+    series: str
+    end_at: str
+    meter: str = ""
+    channel: int = 0
 
 
 def json_lines(change: Change) -> Iterable[bytes]:

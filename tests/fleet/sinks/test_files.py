@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from enlighten_async import InputError
 from enlighten_async.fleet import Change, InfluxSink, JsonLinesSink, Sink
 from enlighten_async.fleet.sinks import base
-from tests.fleet.sinks.changes import Key, Row, change, cursors, expected
+from tests.fleet.sinks.changes import START, Key, Row, change, cursors, expected
 from tests.fleet.sinks.contract import SinkContract
 
 
@@ -56,6 +57,41 @@ class InLines(SinkContract):
         await self.sink().write(changes)
         text = self.path.read_bytes()
         await self.sink().write(changes)
+        assert self.path.read_bytes() == text
+
+    async def test_a_row_that_may_be_there_is_looked_for(self) -> None:
+        """Of lines of one key the latest counts: what was corrected, and is as before again, is written."""
+        first, other, correction = change(1, 0, 8), change(2, 0, 8), change(1, 2, 4, 30.0, corrected=4)
+        for each in (first, other, correction):
+            await self.sink().write([each])
+        text = self.path.read_bytes()
+        again = [evolve(each, may_repeat=True) for each in (correction, change(1, 3, 2, 30.0), other)]
+        await self.sink().write([again[0], again[2]])
+        assert self.path.read_bytes() == text
+        new = change(1, 0, 12)
+        await self.sink().write([evolve(new, may_repeat=True)])
+        added = self.path.read_bytes()[len(text) :].splitlines()
+        assert self.held() == self.expected([first, other, correction, new])
+        assert len(added) == len(set(added))
+        back = [line for line in added if line in text.splitlines()]
+        assert 8 <= len(back) <= 12  # those of the correction: of the system, and of two meters
+
+    async def test_only_the_days_of_rows_that_may_be_there_are_read(self) -> None:
+        """The places of days are kept, of the last ones; a file that has none yet is read from its begin."""
+        beside = self.path.with_name("rows.cursors")
+        for day in range(30):
+            await self.sink().write([change(1, 96 * day, 8)])
+        days = {int(day): at for day, at in json.loads(beside.read_text())["days"].items()}
+        assert sorted(days) == [START // 86_400 + day for day in range(20, 30)]
+        size = self.path.stat().st_size
+        assert days[max(days)] == size - size // 30
+        text = self.path.read_bytes()
+        self.path.write_bytes(b"\xff" * (days[max(days)] - 1) + b"\n" + text[days[max(days)] :])
+        await self.sink().write([evolve(change(1, 96 * 29, 8), may_repeat=True)])
+        assert self.path.stat().st_size == size
+        self.path.write_bytes(text)
+        beside.write_text(json.dumps(json.loads(beside.read_text()) | {"days": {}}))
+        await self.sink().write([evolve(change(1, 0, 8), may_repeat=True)])
         assert self.path.read_bytes() == text
 
     async def test_what_is_beyond_the_cursors_is_cut_off(self) -> None:
