@@ -18,12 +18,12 @@ from enlighten_async.cache.pieces import unwritten_spans
 from enlighten_async.errors import EnlightenError, InputError, NotFound, QuotaExhausted, UsageError
 from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.change import Change, change_of, cursor_of_history, held_until, is_absent, noted
+from enlighten_async.fleet.notes import Pause, moments
 from enlighten_async.fleet.plan import FleetSystem, budget_of, lists_of
 from enlighten_async.fleet.roster import Ask, Member, Roster
 from enlighten_async.fleet.schedule import HOUR, REPORT_S, Daylight
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus, fleet_status
-from enlighten_async.fleet.unwritten import moments
 from enlighten_async.windows import DAY, as_datetime
 
 if TYPE_CHECKING:
@@ -167,6 +167,22 @@ class Follower:
         if (wait := self._next_at() - self.now()) > 0:
             await self._session.clock.sleep(min(wait, at_most))
             await self._plan_day()
+
+    def pauses(self) -> dict[int, Pause]:
+        """Return why systems that are polled here are asked less often than others, by their numbers."""
+        held = (each for each in self.roster.members if each.held)
+        return {each.system_id: pause for each in held if (pause := each.pause) is not None}
+
+    def set_pauses(self, pauses: Mapping[int, Pause]) -> None:
+        """Ask systems less often than others, but those whose history begins with their next poll.
+
+        Args:
+            pauses: why, by their numbers.
+        """
+        for number, member in enumerate(self.roster.members):
+            pause = pauses.get(member.system_id)
+            if pause is not None and not self.roster.begins_history(number):
+                member.pause = pause
 
     def hold(
         self, which: Callable[[int], bool], since: Cursors, in_flight: Callable[[int], bool] = lambda _: False

@@ -22,11 +22,19 @@ from enlighten_async.client import EnlightenClient
 from enlighten_async.errors import InputError
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.follow import Cursors, Follower
+from enlighten_async.fleet.notes import Notes
 from enlighten_async.fleet.schedule import phase
 from enlighten_async.fleet.sinks import Sink, StaleFence
-from enlighten_async.fleet.sinks.base import replace_file, write_fenced
-from enlighten_async.fleet.unwritten import Unwritten
-from enlighten_async.state import OWNER_ONLY, DatabaseUnavailable, PostgresBackend, SqliteBackend, in_thread
+from enlighten_async.fleet.sinks.base import write_fenced
+from enlighten_async.state import (
+    OWNER_ONLY,
+    DatabaseUnavailable,
+    Moment,
+    PostgresBackend,
+    SqliteBackend,
+    StateBackend,
+    in_thread,
+)
 
 if TYPE_CHECKING:
     import asyncpg
@@ -44,6 +52,9 @@ MIN_LEASE: Final = timedelta(seconds=1)
 
 RETRY_S: Final = 1.0
 """Seconds until a state that is away is asked again."""
+
+NOTES_TIMEOUT_S: Final = 20.0
+"""Seconds for which the notes of a fleet wait for others that hold the state."""
 
 GIVE_BACK_S: Final = 5.0
 """Seconds for which the state is waited for when leases are given back."""
@@ -174,6 +185,57 @@ class LeaseTable:
         return Held(fences, fair, [shard for shard, _, expired in claimed if expired])
 
 
+class NotesInState:
+    """The notes of a fleet in the state that its clients share.
+
+    Args:
+        backend: the state.
+        fleet: returns the name of the fleet, given the state's salt.
+        now: returns the time, epoch seconds.
+    """
+
+    def __init__(
+        self, backend: StateBackend, fleet: Callable[[bytes], str], now: Callable[[], float]
+    ) -> None:
+        self._backend, self._fleet, self._now = backend, fleet, now
+
+    async def change(self, change: Callable[[Notes], Notes], *, timeout_s: float = NOTES_TIMEOUT_S) -> Notes:
+        """Change the notes, and return them.
+
+        Args:
+            change: returns the new ones, given those that are there.
+            timeout_s: seconds for which the state is waited for.
+
+        Raises:
+            DatabaseUnavailable: the state cannot be reached or used.
+            InputError: it is a newer version's or another program's.
+        """
+        update = _Update(partial(Notes.of, now=self._now()), change)
+        await self._backend.update(self._name, update, timeout_s=timeout_s)
+        return update.after
+
+    def _name(self, salt: bytes) -> bytes:
+        text = f"notes of {self._fleet(salt)}"
+        return blake2b(text.encode(), key=salt[:64], digest_size=32).digest()
+
+
+class _Update:
+    """A change of the text of notes."""
+
+    after: Notes
+
+    def __init__(self, read: Callable[[str | None], Notes], change: Callable[[Notes], Notes]) -> None:
+        self._read, self._change = read, change
+
+    def apply(self, text: str | None, _moment: Moment) -> str | None:
+        """Return the new text, where it is another one."""
+        self.after = self._change(self._read(text))
+        return None if (new := self.after.text()) == text else new
+
+    def committed(self) -> None:
+        """Do nothing."""
+
+
 @define(eq=False)
 class Keeper:
     """The sink of a fleet that this process follows alone."""
@@ -196,17 +258,12 @@ class Keeper:
 
 @define(eq=False)
 class SoleKeeper(Keeper):
-    """The sink of a fleet that this process follows alone, with a state file.
+    """The sink of a fleet that this process follows alone, with a state file."""
 
-    A file beside the state file tells the next process which answers may be cached and not written.
-    """
-
-    mark: Path = field(kw_only=True)
-    """That file."""
+    notes: NotesInState = field(kw_only=True)
+    """The notes for the next process."""
     follower: Follower = field(kw_only=True)
     """Who makes the polls."""
-    unwritten: Unwritten = field(kw_only=True)
-    """What the file tells."""
     _writes: bool = field(default=False, init=False)
     """Whether changes are being written, or could not be."""
 
@@ -215,17 +272,27 @@ class SoleKeeper(Keeper):
         self._writes, came = True, self.follower.now()
         await self.sink.write(changes)
         self._writes = False
-        await self._note(self.unwritten.after_write(came, self._in_doubt()))
+        await self._note(lambda notes: notes.after_write(came, self._in_doubt()))
 
-    async def end(self) -> None:
-        """Note that the process ends by itself, unless it has changes that the sink has not."""
-        if not self._writes and not self.follower.ready:
-            await self._note(evolve(self.unwritten, systems=self._in_doubt(), ended=True))
+    @asynccontextmanager
+    async def noted(self) -> AsyncIterator[None]:
+        """Go on where the notes are; and note at the end whether the sink has all that was polled."""
+        notes = await self.notes.change(lambda notes: notes.begun(self.follower.now()))
+        self.follower.roster.unwritten = notes.periods
+        self.follower.set_pauses(notes.pauses)
+        for member in self.follower.roster.members:
+            member.in_doubt = member.system_id in notes.in_doubt
+        try:
+            yield
+        finally:
+            if not self._writes and not self.follower.ready:
+                with anyio.CancelScope(shield=True):
+                    await self._note(lambda notes: evolve(notes, in_doubt=self._in_doubt(), ended=True))
 
-    async def _note(self, unwritten: Unwritten) -> None:
-        self.unwritten = unwritten
-        with suppress(OSError):  # then more may be told again than is unwritten
-            await in_thread(partial(replace_file, self.mark, unwritten.encoded()))
+    async def _note(self, change: Callable[[Notes], Notes]) -> None:
+        pauses = self.follower.pauses()
+        with suppress(DatabaseUnavailable):  # then more is told again than is not written
+            await self.notes.change(lambda notes: change(notes).with_pauses(pauses, lambda _: True))
 
     def _in_doubt(self) -> frozenset[int]:
         return frozenset(each.system_id for each in self.follower.roster.members if each.in_doubt)
@@ -237,6 +304,8 @@ class LeasedKeeper(Keeper):
 
     table: LeaseTable = field(kw_only=True)
     """The leases."""
+    notes: NotesInState = field(kw_only=True)
+    """The notes for whoever holds a lease next."""
     follower: Follower = field(kw_only=True)
     """Who makes the polls."""
     series: str = field(kw_only=True)
@@ -277,6 +346,16 @@ class LeasedKeeper(Keeper):
                 except StaleFence:
                     self._lose({shard})
                     logger.warning("%d answers are not written: another process has their lease", len(own))
+        await self._note(NOTES_TIMEOUT_S)
+
+    async def _note(self, timeout_s: float) -> None:
+        """Note which systems are asked less often than others."""
+        pauses, held = self.follower.pauses(), frozenset(self._fences)
+        with suppress(DatabaseUnavailable):  # then whoever is next finds out
+            await self.notes.change(
+                lambda notes: notes.with_pauses(pauses, lambda each: shard_of(each) in held),
+                timeout_s=timeout_s,
+            )
 
     async def _write(self, changes: Sequence[Change]) -> None:
         """Write at once what is held, with the newest fence: a system has been written with it before."""
@@ -338,6 +417,10 @@ class LeasedKeeper(Keeper):
         if new:
             async with self._turn:
                 cursors = await Cursors.of(self.sink, self.series, self.follower.backfill)
+            notes = await self.notes.change(lambda notes: notes)
+            self.follower.set_pauses(
+                {each: pause for each, pause in notes.pauses.items() if shard_of(each) in new}
+            )
             self._fences |= {shard: held.fences[shard] for shard in new}
             self._newest = max(self._newest, *held.fences.values())
             expired, self._expired = self._expired, set()
@@ -382,6 +465,7 @@ class LeasedKeeper(Keeper):
                 if self._renewal is not None:
                     self._renewal.cancel()
                     await asyncio.wait([self._renewal])
+                await self._note(GIVE_BACK_S)
                 try:
                     await self.table.give_back(sorted(self._fences), leaves=True)
                 except (DatabaseUnavailable, InputError) as error:
@@ -413,49 +497,27 @@ async def kept(
         raise InputError(f"lease must be a timedelta of one second or more, not {length!r:.60}")
     store, name = clients[0]._in_state, partial(_fleet_name, clients, series)
     backend = None if store is None else store.backend
+    if backend is None or not isinstance(backend, PostgresBackend | SqliteBackend):
+        yield Keeper(sink)
+        return
+    notes = NotesInState(backend, name, follower.now)
     if isinstance(backend, PostgresBackend):
         table = LeaseTable(backend.another(), name, secrets.token_hex(8), length)
         third, clock = length.total_seconds() / 3, clients[0]._session.clock
-        keeper = LeasedKeeper(sink, third, table=table, follower=follower, series=series, clock=clock)
+        keeper = LeasedKeeper(
+            sink, third, table=table, notes=notes, follower=follower, series=series, clock=clock
+        )
         follower.roster.unwritten = ()  # it is told of each lease whether one before it has expired
         async with keeper.renewed():
             yield keeper
-    elif isinstance(backend, SqliteBackend):
-        async with _alone(backend.file.path, name(b""), follower, sink) as alone:
-            yield alone
     else:
-        yield Keeper(sink)
-
-
-@asynccontextmanager
-async def _alone(path: Path, fleet: str, follower: Follower, sink: Sink) -> AsyncIterator[SoleKeeper]:
-    """Follow a fleet alone with a state file.
-
-    Raises:
-        InputError: another process follows the fleet.
-        OSError: the file beside the state file cannot be read, or written.
-    """
-    lock, mark = await in_thread(partial(_locked, path, fleet)), Path(f"{path}.{fleet}.unwritten")
-    try:
-        unwritten = await in_thread(partial(_begun, mark, follower.now()))
-        follower.roster.unwritten = unwritten.periods
-        for member in follower.roster.members:
-            member.in_doubt = member.system_id in unwritten.systems
-        keeper = SoleKeeper(sink, mark=mark, follower=follower, unwritten=unwritten)
+        lock = await in_thread(partial(_locked, backend.file.path, name(b"")))
         try:
-            yield keeper
+            alone = SoleKeeper(sink, notes=notes, follower=follower)
+            async with alone.noted():
+                yield alone
         finally:
-            with anyio.CancelScope(shield=True):
-                await keeper.end()
-    finally:
-        lock.release()
-
-
-def _begun(mark: Path, now: float) -> Unwritten:
-    """Return which answers may be unwritten, and keep that for the next process; blocks."""
-    unwritten = Unwritten.of(mark.read_bytes() if mark.exists() else None, now)
-    replace_file(mark, unwritten.encoded())
-    return unwritten
+            lock.release()
 
 
 def _fleet_name(clients: Sequence[EnlightenClient], series: str, salt: bytes) -> str:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from attrs import define, evolve, field, frozen
 
 from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
+from enlighten_async.fleet.notes import ALWAYS, Pause, Period
 from enlighten_async.fleet.schedule import (
     CELLULAR_REPORT_S,
     FIRST_LAG_S,
@@ -35,7 +36,6 @@ from enlighten_async.fleet.schedule import (
     share,
     wait_after_failures,
 )
-from enlighten_async.fleet.unwritten import ALWAYS, Period
 from enlighten_async.windows import DAY
 
 OVERLAP_S: Final = 2 * 3_600
@@ -115,6 +115,17 @@ class Member:
     def moment_phase(self) -> float:
         """Its own number for the moment of a poll."""
         return phase(self.system_id, "moment")
+
+    @property
+    def pause(self) -> Pause | None:
+        """Why it is asked less often than others; `None`: it is not."""
+        if not (self.barren or self.absent or self.failures):
+            return None
+        return Pause(self.barren, self.absent, self.failures, max(self.away_until, 0.0))
+
+    @pause.setter
+    def pause(self, pause: Pause) -> None:
+        self.barren, self.absent, self.failures, self.away_until = pause
 
     def is_asked(self, now: float) -> bool:
         """Tell whether this process asks about it now."""
@@ -287,7 +298,8 @@ class Roster:
             if back and not (len(moments) > 1 and moments[0] > now):
                 break  # the day before counts where yesterday's several polls are all to come
         if past and (not first or member.misses(max(past)) or self.begins_history(number)):
-            self._push(max(past), number, completes=True)  # not now: answers may tell that it is earlier
+            at = max(*past, member.away_until)  # not now: answers may tell that it is earlier
+            self._push(at, number, completes=True)
 
     def hold(self, number: int, until: float | None, now: float, *, in_flight: bool = False) -> None:
         """Poll a member from now on.

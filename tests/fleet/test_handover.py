@@ -17,8 +17,8 @@ from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Drift, Emulator
 from enlighten_async.fleet import Change, Fleet, StaleFence
 from enlighten_async.fleet.follow import WORKERS, Cursors
-from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper
-from enlighten_async.state import DatabaseUnavailable
+from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper, NotesInState
+from enlighten_async.state import DatabaseUnavailable, MemoryBackend
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import DAY
 from tests.world import World
@@ -99,6 +99,7 @@ async def work(
             fleet, given = Fleet(client, "rgm_stats", every=EVERY), {"table": leases, "clock": world.clock}
             follower = await fleet._follower(await Cursors.of(sink, "rgm_stats", None))
             third = LEASE.total_seconds() / 3
+            given["notes"] = NotesInState(MemoryBackend(world.clock), str, follower.now)
             keeper = LeasedKeeper(sink, third, series="rgm_stats", follower=follower, **given)  # type: ignore[arg-type]
             async with keeper.renewed():
                 await fleet._keep(follower, keeper, once=False, until_done=False)

@@ -14,9 +14,11 @@ import pytest
 from enlighten_async import InputError, Plan
 from enlighten_async.fleet import Change, Fleet, JsonLinesSink, StaleFence
 from enlighten_async.fleet.follow import Cursors
-from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper, kept, shard_of
+from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper, NotesInState, kept, shard_of
+from enlighten_async.fleet.notes import Pause
 from enlighten_async.fleet.roster import Member, Roster
 from enlighten_async.fleet.schedule import HOUR, Budget
+from enlighten_async.state import MemoryBackend
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import DAY
 from tests.fleet.sinks.changes import change
@@ -125,6 +127,15 @@ class Polled:
 
     def __init__(self) -> None:
         self.systems = set[int]()
+        self.paused: dict[int, Pause] = {}
+
+    def pauses(self) -> dict[int, Pause]:
+        """Return those that were set."""
+        return self.paused
+
+    def set_pauses(self, pauses: Mapping[int, Pause]) -> None:
+        """Note who is asked less often."""
+        self.paused |= pauses
 
     def hold(self, which: Any, since: Any, in_flight: Any) -> None:
         """Poll more."""
@@ -135,11 +146,18 @@ class Polled:
         self.systems -= set(filter(which, range(1, 200)))
 
 
-def keeper_of(*shards: int) -> tuple[LeasedKeeper, Any, FencedList, Polled, FakeClock]:
+def notes_of(clock: FakeClock) -> NotesInState:
+    """Return the notes of a fleet, in memory."""
+    return NotesInState(MemoryBackend(clock), str, clock.now)
+
+
+def keeper_of(
+    *shards: int, notes: NotesInState | None = None
+) -> tuple[LeasedKeeper, Any, FencedList, Polled, FakeClock]:
     """Return the keeper of a process that is given these shards, with fences from 101 on."""
     table, sink, polled, clock = Table(), FencedList(), Polled(), FakeClock(NOON)
     table.held = Held({each: 101 + n for n, each in enumerate(shards)}, SHARDS)
-    given: Any = {"table": table, "follower": polled}
+    given: Any = {"table": table, "follower": polled, "notes": notes or notes_of(clock)}
     return LeasedKeeper(sink, 10.0, series="rgm_stats", clock=clock, **given), table, sink, polled, clock
 
 
@@ -184,6 +202,18 @@ async def test_who_comes_back_writes_nothing_that_is_anothers() -> None:
     await keeper.write([change(1, 0, 4), change(2, 0, 4)])
     assert sink.written == [(2, 102)]
     assert {shard_of(each) for each in polled.systems} == {shard_of(2)}
+
+
+async def test_who_takes_a_lease_asks_as_seldom_as_who_had_it() -> None:
+    """And notes it for the next one with each write; others' systems stay as they are."""
+    notes, failing, silent = notes_of(FakeClock(NOON)), Pause(0, 0, 3, NOON + 900), Pause(4, 0, 0, 0.0)
+    await notes.change(lambda each: each.with_pauses({1: failing, 2: silent}, lambda _: True))
+    keeper, _, _, polled, _ = keeper_of(shard_of(1), notes=notes)
+    await keeper.renew()
+    assert polled.paused == {1: failing}
+    polled.paused = {}
+    await keeper.write([change(1, 0, 4)])
+    assert (await notes.change(lambda each: each)).pauses == {2: silent}
 
 
 async def test_what_is_too_much_is_given_back_when_it_is_written() -> None:

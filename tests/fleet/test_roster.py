@@ -8,9 +8,9 @@ from math import inf
 
 import pytest
 
+from enlighten_async.fleet.notes import ALWAYS
 from enlighten_async.fleet.roster import LAST_OVERLAP_S, OVERLAP_S, Answered, Ask, KeyRates, Member, Roster
 from enlighten_async.fleet.schedule import FIRST_LAG_S, HOUR, LONGEST_S, REPORT_S, Budget, Daylight
-from enlighten_async.fleet.unwritten import ALWAYS
 from enlighten_async.windows import DAY
 
 DAY_0 = 20_000.0 * DAY

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from enlighten_async.emulator import Drift, Emulator
+from enlighten_async import Plan
+from enlighten_async.emulator import Drift, Emulator, Fault
 from enlighten_async.fleet import Change, Fleet, InfluxSink, JsonLinesSink, Sink
 from enlighten_async.fleet.sinks.jsonlines import LinesSink
 from enlighten_async.testing import FakeClock
@@ -77,7 +78,8 @@ async def test_all_polls_that_are_due_are_made(tmp_path: Path) -> None:
     world, sink = World(now=NOON, systems=30, users=1), Kept()
     assert await started(world, sink, tmp_path) == 30
     world.clock.advance(2 * HOUR)
-    assert await started(world, sink, tmp_path) > 20
+    resting = sum(not each.meters for each in world.emulator.truth.systems())
+    assert await started(world, sink, tmp_path) > 20 - resting
 
 
 async def test_what_a_run_before_has_asked_is_not_asked_or_told_again(tmp_path: Path) -> None:
@@ -132,6 +134,36 @@ async def test_corrections_that_a_killed_run_had_cached_are_told(tmp_path: Path,
     held = {row.end_at.timestamp(): row.wh_del for _, row in sink.told}
     for row in world.emulator.truth.rgm_stats(TWO_METERS, begin - 4 * HOUR, killed):
         assert held[row["end_at"]] == row["wh_del"]
+
+
+async def test_who_waits_goes_on_waiting_in_the_next_run(tmp_path: Path) -> None:
+    """A system that fails, longer each time; one without such a device; one that is silent."""
+    world, sink = World(now=NOON, systems=12, users=1), Kept()
+    without = {each.system_id for each in world.emulator.truth.systems() if not each.meters}
+    failing = min({each.system_id for each in world.emulator.truth.systems()} - without)
+    world.emulator.inject(Fault(status=500, body="{}", times=inf, path=f"/{failing}/rgm_stats"))
+    asked = Counter[str]()
+    for _ in range(4 * 24):
+        before = len(world.emulator.log)
+        await started(world, sink, tmp_path)
+        asked.update(each.path for each in world.emulator.log[before:] if "rgm_stats" in each.path)
+        world.clock.advance(QUARTER)
+    counts = {int(path.split("/")[-2]): count for path, count in asked.items()}
+    assert len(without) > 0
+    assert all(counts[each] == 1 for each in without)
+    assert 4 <= counts[failing] <= 3 * 7  # after 15, 30, 60, 120, 240 and 480 minutes, three requests each
+    assert min(counts[each] for each in counts.keys() - without - {failing}) >= 6
+
+
+async def test_a_history_that_is_asked_for_later_begins_though_its_system_rests(tmp_path: Path) -> None:
+    """Else the run that waits for all of it would take a week more."""
+    world, sink = World(now=NOON, systems=12, users=1), Kept()
+    await started(world, sink, tmp_path)
+    assert not all(each.meters for each in world.emulator.truth.systems())
+    async with world.v4(state=tmp_path / "state.db", plan=Plan(minute=600, month=100_000)) as client:
+        fleet = Fleet(client, "rgm_stats", every=timedelta(hours=1), backfill=timedelta(days=28))
+        await fleet.run(sink, until_done=True)
+    assert world.clock.now() < NOON + DAY
 
 
 class Mortal:
