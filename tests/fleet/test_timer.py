@@ -157,7 +157,7 @@ async def test_who_waits_goes_on_waiting_in_the_next_run(tmp_path: Path) -> None
 
 async def test_a_history_that_is_asked_for_later_begins_though_its_system_rests(tmp_path: Path) -> None:
     """Else the run that waits for all of it would take a week more."""
-    world, sink = World(now=NOON, systems=12, users=1), Kept()
+    world, sink = World(now=NOON, systems=12, users=1), JsonLinesSink(tmp_path / "rows")
     await started(world, sink, tmp_path)
     assert not all(each.meters for each in world.emulator.truth.systems())
     async with world.v4(state=tmp_path / "state.db", plan=Plan(minute=600, month=100_000)) as client:
