@@ -18,7 +18,7 @@ from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.formatting import printable
 from enlighten_async.cli.settings import warn_of_password
 from enlighten_async.client import ClientOptions, EnlightenClient
-from enlighten_async.errors import BudgetExceeded
+from enlighten_async.errors import BudgetExceeded, InputError
 from enlighten_async.fleet import Fleet, FleetMetrics, FleetPlan, PostgresSink, sink_of
 from enlighten_async.fleet.fleet import FOLLOWED
 from enlighten_async.fleet.metrics import serve
@@ -77,13 +77,21 @@ def _series(_: click.Context, option: click.Parameter, text: str) -> str:
     return name
 
 
+def _span(context: click.Context, option: click.Parameter, text: str | None) -> timedelta | None:
+    """Return a length of time above 0."""
+    found = params.span(context, option, text)
+    if found is not None and not found:
+        raise click.BadParameter(f"{text!r} is too short: give a length of time such as 1h")
+    return found
+
+
 def _followed(command: F) -> F:
     """Give a command the options that say what is followed."""
     options = [
         click.option("--series", required=True, callback=_series, metavar="NAME", help="Such as rgm-stats."),
         click.option(
             "--every",
-            callback=params.span,
+            callback=_span,
             metavar="SPAN",
             help="Longest time between two polls of a system while it produces, such as 1h."
             "  [default: as short as the quota allows, which uses the month up]",
@@ -97,7 +105,7 @@ def _followed(command: F) -> F:
         ),
         click.option(
             "--backfill",
-            callback=params.span,
+            callback=_span,
             metavar="SPAN",
             help="How far back the history of each system is fetched, such as 1y, by what polls leave.",
         ),
@@ -109,6 +117,8 @@ def _followed(command: F) -> F:
 
 
 def _fleet(client: EnlightenClient, followed: Followed) -> Fleet:
+    if followed["newest_first"] and followed["backfill"] is None:
+        raise InputError("--newest-first is of a --backfill: give one too")
     return Fleet(
         client,
         followed["series"],

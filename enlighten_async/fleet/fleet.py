@@ -93,6 +93,8 @@ class Fleet:
             raise InputError(f"series must be one of {names}, not {series!r:.60}")
         _check_span("every", every)
         _check_span("backfill", backfill)
+        if newest_first and backfill is None:
+            raise InputError("newest_first is of a backfill: give one too, such as timedelta(days=365)")
         self._clients = _views(given, accounts)
         own = [""] * len(given) if accounts is None else dict.fromkeys(accounts)
         self._accounts = tuple(map(Account, self._clients, own))

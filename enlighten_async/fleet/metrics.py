@@ -217,4 +217,7 @@ def serve(metrics: FleetMetrics, address: str) -> None:
         raise InputError(f"{address!r:.60} is no address to listen at: give one such as 127.0.0.1:9464")
     registry = library.CollectorRegistry()
     registry.register(metrics)
-    library.start_http_server(number, host.strip("[]"), registry)
+    try:
+        library.start_http_server(number, host.strip("[]"), registry)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, address) from None

@@ -121,11 +121,14 @@ def test_a_wrong_call_costs_nothing(fleet: Commands, tmp_path: Path) -> None:
         ("run", *FOLLOW, "--every", "0", *to),
         ("run", *FOLLOW, "--backfill", "7d", *to),
         ("run", *FOLLOW, "--until-done", *to),
+        ("run", *FOLLOW, "--newest-first", *to),
+        ("plan", *FOLLOW, "--newest-first"),
         ("run", *FOLLOW, "--backfill", "3w", "--until-done", "--once", *to),
     ):
         done = fleet("fleet", *words)
         assert done.exit_code == 2, done.output
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+        assert "timedelta" not in done.stderr  # which is of programs
     assert fleet.sent == 0
 
 

@@ -111,7 +111,7 @@ def test_metrics_are_served() -> None:
     serve(FleetMetrics(Memory()), f"127.0.0.1:{port}")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         assert b"enlighten_fleet_rows_total" in answer.read()
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match=f"in use: '127.0.0.1:{port}'"):
         serve(FleetMetrics(Memory()), f"127.0.0.1:{port}")
     for wrong in ("9464", "localhost", "127.0.0.1:http", "127.0.0.1:70000"):
         with pytest.raises(InputError, match="no address"):
