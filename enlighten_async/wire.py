@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from functools import cached_property
 from typing import Generic, TypeAlias, TypeGuard, TypeVar
 from urllib.parse import urlencode
 
@@ -157,7 +158,7 @@ class Request(Generic[P]):
     doubt: str = ""
     """Why it is not sent, as the service contradicts itself; empty if it is."""
 
-    @property
+    @cached_property
     def reply_key(self) -> ReplyKey[P] | None:
         """The key under which the response is cached as it is; `None` if it is not cached like that."""
         if self.valid_until is None:

@@ -34,8 +34,8 @@ from enlighten_async.state import (
     in_thread,
     is_file_error,
     retry_while_busy,
-    salt,
 )
+from enlighten_async.wire import Response
 
 if TYPE_CHECKING:
     import sqlite3
@@ -71,9 +71,9 @@ OBJECT_BYTES = 128
 logger = logging.getLogger("enlighten_async")
 
 
-def perform(connection: sqlite3.Connection, work: Callable[[Tables], Steps[T]]) -> T:
+def perform(file: StateFile, connection: sqlite3.Connection, work: Callable[[Tables], Steps[T]]) -> T:
     """Do some work on the cache's tables in an open file, within a transaction; blocks."""
-    steps, rows = work(Tables(salt(connection))), None
+    steps, rows = work(Tables(file.salt(connection))), None
     try:
         asked, values = next(steps)
         while True:
@@ -115,7 +115,7 @@ class Look(Generic[R, T]):
         """Read, within a transaction; it may be done again."""
         self.error = None
         try:
-            self._found = [perform(connection, self.work)]
+            self._found = [perform(file, connection, self.work)]
         except Exception as error:
             if is_file_error(error):
                 raise
@@ -156,6 +156,8 @@ def bytes_of(made: object) -> int:
     """Return the bytes of memory that something made takes, about: columns, bodies, and what is around."""
     if isinstance(made, bytes):
         return len(made)
+    if isinstance(made, Response):
+        return OBJECT_BYTES + len(made.body)
     if isinstance(made, Series):
         return sum(column.nbytes for column in made.columns.values())
     if isinstance(made, tuple):
@@ -301,7 +303,7 @@ class SqliteCache(StoredCache):
         look = self._last.renew(about)
 
         def write(connection: sqlite3.Connection) -> None:
-            perform(connection, work)
+            perform(self.file, connection, work)
             if look is not None:
                 look.read(self.file, connection)
                 look.finish()

@@ -129,6 +129,11 @@ class KeyState:
     def __repr__(self) -> str:
         return f"<KeyState charged={self._charged} in_flight={len(self._pending)}>"
 
+    @property
+    def sends(self) -> bool:
+        """Whether requests of this process are in flight."""
+        return bool(self._own)
+
     # Taking and settling
 
     def take(self, asked: Take, now: float) -> Wait | None:

@@ -425,9 +425,8 @@ class RateLimiter:
         return Waiter(rank, next(self._numbers), tenant)
 
     async def sync(self) -> None:
-        """Let the store write what was settled, unless the next in the queue lets it do so at once."""
-        if self._queue.head is None:
-            await self._store.sync()
+        """Let the store write what was settled."""
+        await self._store.sync()
 
     def close(self) -> None:
         """Leave the other limiters of the key all places in flight that this one had a say in."""

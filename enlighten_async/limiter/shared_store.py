@@ -73,6 +73,7 @@ class Draft:
         state: with this process's updates, and the decisions taken.
         updates: the number of these updates.
         waits: the questions decided, and the decisions.
+        record: the same as a record.
         text: the record to be written; `None`: it says nothing new.
         home: what tells the backend from another in its place.
     """
@@ -80,6 +81,7 @@ class Draft:
     state: KeyState
     updates: int
     waits: dict[PendingTake, Wait | None]
+    record: Record
     text: str | None
     home: Hashable
 
@@ -101,6 +103,7 @@ class SharedKeyState:
         self._committed = self._current = KeyState(life)
         self.updates: list[Update] = []
         self._home: Hashable = None  # of the backend written last: another may have taken its place
+        self._written: tuple[str | None, Record | None] = None, None  # as text and as it was decoded
 
     def __repr__(self) -> str:
         return f"<SharedKeyState {self._current!r} updates={len(self.updates)}>"
@@ -158,7 +161,7 @@ class SharedKeyState:
         Raises:
             DatabaseCorrupt: the record cannot be read.
         """
-        record = _decoded(text)
+        record = self._written[1] if text == self._written[0] else _decoded(text)
         with self._lock:
             draft, updates = self._committed.fork(), tuple(self.updates)
             asked = [each for each in asked if not (each.withdrawn or each.decided)]
@@ -177,12 +180,14 @@ class SharedKeyState:
         waits = {pending: draft.take(pending.asked, now) for pending in asked}
         written = draft.dump(now, moment)
         news = record is None or written.is_news_to(record)
-        return Draft(draft, len(updates), waits, written.encode() if news else None, moment.home)
+        return Draft(draft, len(updates), waits, written, written.encode() if news else None, moment.home)
 
     def commit(self, draft: Draft) -> None:
         """Adopt a state that was committed, and apply the updates made while that was under way."""
         with self._lock:
             self._home = draft.home
+            if draft.text is not None:
+                self._written = draft.text, draft.record
             self._committed = self._current = draft.state
             del self.updates[: draft.updates]
             for update in self.updates:
@@ -310,7 +315,8 @@ class SharedQuotaStore:
             return
         with anyio.CancelScope(shield=True):
             try:
-                if self._turn().locked():
+                if self._turn().locked() or self.read(lambda state: state.sends):
+                    # Who asks by now goes first, and writes this too.
                     await run_shielded(partial(self._write_noted, refresh=refresh))
                 else:
                     await self._write_noted(refresh=refresh)

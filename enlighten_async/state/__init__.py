@@ -27,7 +27,7 @@ from enlighten_async.state.inspect import (
     open_existing,
     own_file,
 )
-from enlighten_async.state.migrations import DatabaseCorrupt, salt
+from enlighten_async.state.migrations import DatabaseCorrupt
 from enlighten_async.state.servers import PostgresBackend, is_postgres, is_url, server_backend
 from enlighten_async.state.threads import (
     body_thread,
@@ -75,7 +75,6 @@ __all__ = [
     "own_file",
     "poll_until",
     "retry_while_busy",
-    "salt",
     "server_backend",
     "state_file",
     "unavailable",

@@ -16,7 +16,7 @@ from enlighten_async.state.inspect import (
     DatabaseLocked,
     DatabaseUnavailable,
 )
-from enlighten_async.state.migrations import DatabaseCorrupt, salt
+from enlighten_async.state.migrations import DatabaseCorrupt
 from enlighten_async.state.threads import in_thread, poll_until
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class SqliteBackend:
             change.committed()
 
     def _transaction(self, name: Name, change: Change, connection: sqlite3.Connection) -> None:
-        found = salt(connection)
+        found = self.file.salt(connection)
         key = name(found)
         row = connection.execute("SELECT counts FROM quota WHERE key = ?", (key,)).fetchone()
         if row is not None and not isinstance(row[0], str):

@@ -32,7 +32,7 @@ from enlighten_async.state.inspect import (
     require_ours,
     state_path,
 )
-from enlighten_async.state.migrations import DatabaseCorrupt, migrate
+from enlighten_async.state.migrations import DatabaseCorrupt, migrate, salt
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -249,6 +249,8 @@ class StateFile:
         self._connection: sqlite3.Connection | None = None
         self.identity: tuple[int, int] | None = None
         self._opened = 0
+        self._within: Version | None = None  # that the transaction under way began with
+        self._salt: tuple[Version | None, bytes] = None, b""  # as of a version
         self._tried: tuple[int, int] | None = None  # the same of the one that was to be opened last
         self._was_locked = False
         self._lock = Lock()
@@ -315,22 +317,39 @@ class StateFile:
         """Return what is another whenever others have written the file since; `None`: that is not known now.
 
         It never waits for a lock, so that event loops may call it: it reads the 16 bytes of the file that
-        every transaction changes, which the system has in memory, and only while no thread is at the file.
+        every transaction changes, which the system has in memory. While a thread is at the file it is the
+        version that its transaction began with: nobody else writes meanwhile.
 
         Args:
             reader: the connection given to some work, that asks within its transaction.
         """
         if reader is not None:
-            return self._version(reader)
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            with suppress(sqlite3.Error, OSError):
-                if self._connection is not None and self.identity == _identity(self.path):
-                    return self._version(self._connection)
-        finally:
-            self._lock.release()
+            return self._within if reader is self._connection else None  # but the copy in memory
+        with suppress(sqlite3.Error, OSError):
+            if self.identity != _identity(self.path):
+                return None
+            if not self._lock.acquire(blocking=False):
+                return self._within
+            try:
+                return None if self._connection is None else self._version(self._connection)
+            finally:
+                self._lock.release()
         return None
+
+    def salt(self, connection: sqlite3.Connection) -> bytes:
+        """Return the file's own random bytes; they are read anew when others have written the file.
+
+        Args:
+            connection: the one given to some work, that asks within its transaction.
+
+        Raises:
+            DatabaseCorrupt: as for `migrations.salt`.
+        """
+        if connection is not self._connection:  # but the copy in memory
+            return salt(connection)
+        if self._salt[0] is None or self._salt[0] != self._within:
+            self._salt = self._within, salt(connection)
+        return self._salt[1]
 
     def release(self) -> None:
         """Close the connection; it is opened again when it is needed."""
@@ -375,11 +394,9 @@ class StateFile:
             _inherited.append(self._connection)
             self._connection = None
         self._lock = Lock()
-        self._copy, self.pending = None, FileWrites()
+        self._within, self._copy, self.pending = None, None, FileWrites()
 
-    def _version(self, connection: sqlite3.Connection) -> Version | None:
-        if connection is not self._connection:  # but the copy in memory
-            return None
+    def _version(self, connection: sqlite3.Connection) -> Version:
         return self._opened, connection.execute("PRAGMA data_version").fetchone()[0]
 
     def _with_pending(self, work: Work[T], begin: str, *, tried: bool) -> T:
@@ -426,6 +443,7 @@ class StateFile:
         connection = self._connected()
         connection.execute(begin)
         try:
+            self._within = self._version(connection)
             result = work(connection)
             connection.execute("COMMIT")
             self._was_locked = True
@@ -434,6 +452,8 @@ class StateFile:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
+        finally:
+            self._within = None
         return result
 
     def _run_in_new_file(self, work: Work[T], cause: Exception) -> T:

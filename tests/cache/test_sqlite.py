@@ -9,6 +9,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -419,7 +420,7 @@ def weeks_file(tmp_path: Path) -> Iterator[StateFile]:
     def fill(connection: sqlite3.Connection) -> None:
         for hour in range(2 * WEEK + 1):
             part = stats_part(hours(hour, hour + 1), hour)
-            perform(connection, lambda tables: tables.write_part(SCOPE, SERIES, part, NOW + hour))  # noqa: B023 - done at once
+            perform(made, connection, lambda tables: tables.write_part(SCOPE, SERIES, part, NOW + hour))  # noqa: B023 - done at once
 
     made.transact(fill)
     yield made
@@ -442,7 +443,7 @@ def test_only_rows_that_touch_a_window_are_read(
     weeks_file: StateFile, window: Window, first: int, last: int
 ) -> None:
     """Not all of its weeks, which may be in hundreds of pieces; nor what lies beside it in another week."""
-    work = partial(perform, work=lambda tables: tables.parts(SCOPE, SERIES, window))
+    work = partial(perform, weeks_file, work=lambda tables: tables.parts(SCOPE, SERIES, window))
     rows = weeks_file.read(work)
     assert [Window(*row[:2]) for row in rows] == [hours(hour, hour + 1) for hour in range(first, last + 1)]
 
@@ -531,6 +532,22 @@ async def test_while_a_thread_is_at_the_file_it_is_read(counted: tuple[SqliteCac
     assert file.version() is None
     file.let_go()
     assert file.version() is not None
+
+
+async def test_while_a_thread_writes_the_file_it_is_the_same(
+    path: Path, counted: tuple[SqliteCache, Counted], clock: FakeClock
+) -> None:
+    """Nobody else writes meanwhile, so that what was read is good; what they wrote before is told."""
+    cache, file = counted
+    await cached(cache)
+    before = file.version()
+    assert before is not None
+    assert file.transact(lambda connection: (file.version(), file.version(connection))) == (before, before)
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("INSERT INTO meta VALUES ('other', x'00')")
+    after = file.transact(lambda _: file.version())
+    assert after not in {before, None}
+    assert file.version() == after
 
 
 async def test_a_write_while_it_is_read_is_not_missed(

@@ -504,6 +504,33 @@ async def test_what_is_settled_meanwhile_is_written_together() -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_is_settled_is_written_with_what_is_asked_by_then() -> None:
+    """Where requests are in flight, who waits for the place of one that ends asks at once: one update."""
+    backend = Remote(clock := a_clock())
+    store = remote_store(backend, clock)
+    await use(store, 1)
+    for ticket in (2, 3):
+        assert await store.take(Take(ticket, PLAN), NOW) is None
+    before, left_place = backend.updates, anyio.Event()
+
+    async def ask() -> None:
+        await left_place.wait()
+        assert await store.take(Take(4, PLAN), NOW) is None
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        left_place.set()
+        settle(store, 2, landed())
+        await store.sync()
+    assert backend.updates - before == 1
+    other = remote_store(backend, clock)
+    await other.sync(refresh=True)
+    found = other.read(lambda state: state.snapshot(PLAN, NOW))
+    assert (found.used["month"], found.in_flight) == (4, 2)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_native_cancel_does_not_keep_what_was_settled_from_being_written() -> None:
     """By a caller that waits for another's update; the cancel comes after that."""
     backend = Remote(clock := a_clock())

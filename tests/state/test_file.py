@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,10 @@ from enlighten_async.state import (
     DatabaseCorrupt,
     DatabaseUnavailable,
     StateFile,
-    salt,
     state_file,
 )
 from enlighten_async.state.file import MAX_PENDING_WRITES
-from enlighten_async.state.migrations import APPLICATION_ID, MIGRATIONS
+from enlighten_async.state.migrations import APPLICATION_ID, MIGRATIONS, salt
 from enlighten_async.testing import FakeClock
 from tests.limiter.stores import store_in
 
@@ -207,6 +207,19 @@ def test_it_is_opened_again_when_it_is_needed(file: StateFile) -> None:
     file.release()
     assert (file.transact(count), file.transact(salt)) == (1, salted)
     assert len(salted) == 32
+
+
+def test_the_salt_is_read_again_when_others_have_written(path: Path, file: StateFile) -> None:
+    """And not by each work: another file may have been copied over this one."""
+    assert file.transact(file.salt) == file.transact(salt)
+    asked: list[str] = []
+    assert file._connection is not None
+    file._connection.set_trace_callback(asked.append)
+    file.transact(file.salt)
+    assert [text for text in asked if "salt" in text] == []
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE meta SET value = x'01' WHERE name = 'salt'")
+    assert file.transact(file.salt) == b"\x01"
 
 
 def test_a_file_that_is_no_database_is_renamed_aside(

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from enlighten_async.errors import InputError
-from enlighten_async.state import DatabaseBusy, StateFile, salt
+from enlighten_async.state import DatabaseBusy, StateFile
 from enlighten_async.state.migrations import (
     APPLICATION_ID,
     MIGRATIONS,
     is_final_reply,
     migrate,
     oldest_answer,
+    salt,
     told_until,
 )
 
