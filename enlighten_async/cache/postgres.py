@@ -129,7 +129,8 @@ class PostgresCache(StoredCache):
             began = self._clock.monotonic()
             if self._away is not None and began < self._tried_at + AWAY_POLL_S:
                 raise DatabaseUnavailable(str(self._away))
-            timeout_s = CACHE_TIMEOUT_S if self._away is None else 0.0
+            patient = self._away is None and (may_wait.get() or self._server.connected)
+            timeout_s = CACHE_TIMEOUT_S if patient else 0.0
             try:
                 found = await self._server.perform(partial(self._work, work), timeout_s=timeout_s)
             except DatabaseUnavailable as fault:

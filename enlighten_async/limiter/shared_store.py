@@ -244,6 +244,7 @@ class SharedQuotaStore:
         self._asked: list[PendingTake] = []
         self._turns: RunVar[anyio.Lock] = RunVar("enlighten_async.quota_turn")
         self._away_since: float | None = None
+        self._fault: state.DatabaseUnavailable | None = None  # of the last update
         self._faults = state.FaultLog(
             str(backend),
             meanwhile="nothing is sent until then" if backend.remote else _COUNTED_IN_MEMORY,
@@ -336,11 +337,14 @@ class SharedQuotaStore:
         has more patience.
 
         Raises:
-            DatabaseUnavailable: that is not possible.
+            DatabaseUnavailable: that is not possible; of many that wait for a server, one finds that out.
         """
+        before = self._fault
         async with self._turn():
             if not refresh and not self._state.updates:
                 return
+            if self.backend.remote and self._fault is not None and self._fault is not before:
+                raise state.DatabaseUnavailable(str(self._fault))
             asked = [each for each in self._asked if not each.asked.rank]
             try:
                 await self._commit(TAKE_TIMEOUT_S if asked else SYNC_TIMEOUT_S, *asked)
@@ -386,7 +390,12 @@ class SharedQuotaStore:
         """
         timeout_s = 0.0 if self._faults.lasts else timeout_s  # waited for once, not by each request
         update = _Update(self._state, asked, self._clock)
-        await self.backend.update(self._name, update, timeout_s=timeout_s, keeps_answers=keeps_answers)
+        try:
+            await self.backend.update(self._name, update, timeout_s=timeout_s, keeps_answers=keeps_answers)
+        except state.DatabaseUnavailable as fault:
+            self._fault = fault.with_traceback(None)
+            raise
+        self._fault = None
         self._faults.end(for_now=getattr(self.backend, "is_full", False))
         self._away_since = None
 

@@ -15,6 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+import anyio
+
 from enlighten_async.clock import in_trio, run_shielded
 from enlighten_async.errors import MASK, InputError
 from enlighten_async.state.backend import Moment
@@ -177,10 +179,10 @@ class ServerBackend(ABC):
         """
 
         async def updated() -> None:
-            await self._bounded(partial(self._update, name, change), timeout_s)
+            await self._update(name, change)
             change.committed()
 
-        await self._in_turn(updated)
+        await self._in_turn(updated, timeout_s)
 
     async def aclose(self) -> None:
         """Close the connection; it is opened again when it is needed."""
@@ -190,19 +192,23 @@ class ServerBackend(ABC):
         """Forget the connection, which is the parent process's."""
         self._turn, self._process = asyncio.Lock(), os.getpid()
 
-    async def _in_turn(self, work: Callable[[], Coroutine[object, None, T]]) -> T:
-        """Do some work when nobody else of this process does; no cancel cuts it off."""
+    async def _in_turn(self, work: Callable[[], Coroutine[object, None, T]], timeout_s: float) -> T:
+        """Do some work when nobody else of this process does; no cancel cuts it off.
+
+        Where the caller's time is up earlier, the server is waited for until then, or `MIN_TIMEOUT_S`.
+        """
         if in_trio():
             raise InputError(f"{self} can be used on asyncio only: on trio, name a file for the state")
         if self._process != os.getpid():
             self.begin_anew()
         async with self._turn:
-            return await run_shielded(work)
+            patience_s = anyio.current_effective_deadline() - anyio.current_time()
+            timeout_s = max(MIN_TIMEOUT_S, min(timeout_s, patience_s))
+            return await run_shielded(partial(self._bounded, work, timeout_s))
 
     async def _bounded(self, work: Callable[[], Coroutine[object, None, T]], timeout_s: float) -> T:
         """Do some work at the server; what fails is told in our words."""
         failure: Exception
-        timeout_s = max(timeout_s, MIN_TIMEOUT_S)
         try:
             async with asyncio.timeout(timeout_s):
                 return await work()
@@ -388,7 +394,7 @@ class PostgresBackend(ServerBackend):
         async def performed() -> T:
             return await work(await self._connected())
 
-        return await self._in_turn(partial(self._bounded, performed, timeout_s))
+        return await self._in_turn(performed, timeout_s)
 
     def terminate(self) -> None:
         """Close the connection at once; it is opened again when it is needed."""

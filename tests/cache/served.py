@@ -76,6 +76,11 @@ class Server:
     def __str__(self) -> str:
         return "postgresql://db.example/solar"
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return not self.connection.is_closed()
+
     async def perform(self, work: Callable[[Connection], Awaitable[T]], *, timeout_s: float) -> T:
         """Do some work with the connection."""
         self.asked += 1

@@ -108,11 +108,12 @@ async def test_reading_waits_for_the_server(server: Server, clock: FakeClock, ca
     assert found == [[hours(0, 1)]] * 20
 
 
+@pytest.mark.parametrize(("lost", "seconds"), [(False, CACHE_TIMEOUT_S), (True, 1.0)])
 async def test_one_finds_out_that_the_server_hangs(
-    server: Server, clock: FakeClock, cache: PostgresCache
+    server: Server, clock: FakeClock, cache: PostgresCache, lost: bool, seconds: float
 ) -> None:
-    """Whoever comes meanwhile waits for that, and no longer."""
-    server.away, server.hangs = "no answer", clock
+    """Whoever comes meanwhile waits for that, and no longer; a connection is not waited for as long."""
+    server.away, server.hangs, server.connection.closed = "no answer", clock, lost
     began, told = clock.monotonic(), list[float]()
 
     async def read() -> None:
@@ -123,7 +124,7 @@ async def test_one_finds_out_that_the_server_hangs(
     async with anyio.create_task_group() as tasks:
         for _ in range(30):
             tasks.start_soon(read)
-    assert (len(told), max(told), server.asked) == (30, CACHE_TIMEOUT_S, 1)
+    assert (len(told), max(told), server.asked) == (30, seconds, 1)
 
 
 async def test_a_wait_can_be_cancelled(server: Server, clock: FakeClock, cache: PostgresCache) -> None:

@@ -503,6 +503,30 @@ async def test_what_is_settled_meanwhile_is_written_together() -> None:
     assert (found.used["month"], found.in_flight) == (8, 1)
 
 
+async def test_of_many_that_wait_for_a_server_that_hangs_one_finds_out() -> None:
+    """The others are told at once what it has met, and who comes later tries again."""
+    backend = Remote(clock := a_clock())
+    store, told = remote_store(backend, clock), list[str]()
+    await use(store, 1)
+    before, backend.gate, backend.away = backend.updates, anyio.Event(), True
+
+    async def refresh() -> None:
+        try:
+            await store.sync(refresh=True)
+        except StateUnavailable as error:
+            told.append(str(error))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(refresh)
+        await anyio.wait_all_tasks_blocked()
+        backend.gate.set()
+    assert (len(told), len(set(told)), backend.updates - before) == (5, 1, 1)
+    backend.away = False
+    await refresh()
+    assert (len(told), backend.updates - before) == (5, 2)
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_what_is_settled_is_written_with_what_is_asked_by_then() -> None:
     """Where requests are in flight, who waits for the place of one that ends asks at once: one update."""

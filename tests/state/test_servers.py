@@ -245,6 +245,30 @@ async def test_work_is_done_again_where_the_connection_had_ended(
                 await backend._bounded(work, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("patience_s", "least", "most"), [(None, 5.0, 5.0), (3.0, 2.0, 3.0), (0.5, 1.0, 1.0)]
+)
+async def test_a_server_is_waited_for_as_long_as_the_caller_waits(
+    patience_s: float | None, least: float, most: float, anyio_backend_name: str
+) -> None:
+    """By its `max_wait`, say, and for a second at the least: no cancel cuts the work off."""
+    pytest.importorskip("asyncpg", reason="an extra is not installed")
+    if anyio_backend_name == "trio":
+        pytest.skip("asyncio only")
+    told: list[float] = []
+
+    class Told(PostgresBackend):
+        async def _bounded(self, work: object, timeout_s: float) -> Any:
+            told.append(timeout_s)
+
+    async def work(connection: object) -> None:
+        """Do nothing."""
+
+    with anyio.move_on_after(patience_s):
+        await Told(lambda: "postgresql://h", SystemClock()).perform(work, timeout_s=5.0)
+    assert least <= told[0] <= most
+
+
 async def test_a_pooler_that_mixes_sessions_is_told_in_one_line(anyio_backend_name: str) -> None:
     """The library's hints are about programs of its own users."""
     asyncpg = pytest.importorskip("asyncpg", reason="an extra is not installed")
