@@ -12,11 +12,16 @@ import click
 from enlighten_async.cli import formatting, params
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.progress import shown_progress
+from enlighten_async.lazy import LazyModule
 
 if TYPE_CHECKING:
+    from enlighten_async import demo as demos
+    from enlighten_async import emulator as emulators
     from enlighten_async.demo import Demo
     from enlighten_async.emulator import Drift, Emulator, Fault, Quota
     from enlighten_async.models import Sum
+else:  # only these commands need them
+    emulators, demos = LazyModule("enlighten_async.emulator"), LazyModule("enlighten_async.demo")
 
 ROTATIONS = ["strict", "lenient"]
 PLANS = ["watt", "kilowatt", "megawatt", "partner", "unlimited"]
@@ -64,20 +69,16 @@ What it counted, faults, latency, tokens and time, at will (the service has no s
 
 def _drifts(_: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> frozenset[Drift]:
     """Return the drifts of these names."""
-    from enlighten_async.emulator import Drift  # noqa: PLC0415 - only this command needs it
-
-    if unknown := [name for name in names if name not in set(Drift)]:
-        text = f"{', '.join(unknown)}: choose from {', '.join(Drift)}"
+    if unknown := [name for name in names if name not in set(emulators.Drift)]:
+        text = f"{', '.join(unknown)}: choose from {', '.join(emulators.Drift)}"
         raise click.BadParameter(text, param=parameter)
-    return frozenset(map(Drift, names))
+    return frozenset(map(emulators.Drift, names))
 
 
 def _faults(_: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[Fault]:
     """Return the faults of these texts."""
-    from enlighten_async.emulator import parse_fault  # noqa: PLC0415 - only this command needs it
-
     try:
-        return [parse_fault(text) for text in texts]
+        return [emulators.parse_fault(text) for text in texts]
     except ValueError as error:
         raise click.BadParameter(str(error), param=parameter) from None
 
@@ -115,15 +116,13 @@ class EmulatorCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names of the faults, and the names of the drifts and what they do."""
-        from enlighten_async.emulator import DEFAULT_DRIFTS, DRIFTS, FAULTS  # noqa: PLC0415 - only needed here
-
         with formatter.section("Faults"):
-            formatter.write_text(f"{', '.join(FAULTS)}.")
+            formatter.write_text(f"{', '.join(emulators.FAULTS)}.")
         with formatter.section("Drifts"):
             formatter.write_dl(
                 [
-                    (name, f"{text} (on by default)" if name in DEFAULT_DRIFTS else text)
-                    for name, text in DRIFTS.items()
+                    (name, f"{text} (on by default)" if name in emulators.DEFAULT_DRIFTS else text)
+                    for name, text in emulators.DRIFTS.items()
                 ]
             )
 
@@ -244,8 +243,6 @@ def emulator(
 
 def emulator_of(**options: Unpack[EmulatorOptions]) -> Emulator:
     """Return the emulator of a command line."""
-    from enlighten_async import emulator as emulators  # noqa: PLC0415 - only needed here
-
     service = emulators.Emulator(
         seed=options["seed"],
         users=options["users"],
@@ -329,13 +326,12 @@ def demo(context: CommandContext, seed: int, v4: bool) -> None:
 
     The real client, over real sockets. It needs neither a key nor the network.
     """
-    from enlighten_async.demo import run  # noqa: PLC0415 - only this command needs the emulator
 
     def watch(query: Any) -> Any:
         return shown_progress(query, context.err, live=context.live)
 
     async def work() -> None:
-        show_demo(context, await run(version="v4" if v4 else "v2", seed=seed, watch=watch))
+        show_demo(context, await demos.run(version="v4" if v4 else "v2", seed=seed, watch=watch))
 
     context.run(work)
 

@@ -14,10 +14,20 @@ import click
 from click.core import ParameterSource
 from platformdirs import user_config_path
 
+from enlighten_async.lazy import LazyModule
+
 if TYPE_CHECKING:
+    import attrs
+
+    from enlighten_async import state, transport
+    from enlighten_async.cli import context as contexts
+    from enlighten_async.cli import params
     from enlighten_async.cli.context import CommandContext
     from enlighten_async.client import ClientOptions
-
+else:  # `--version` needs none
+    attrs, contexts = LazyModule("attrs"), LazyModule("enlighten_async.cli.context")
+    params, state = LazyModule("enlighten_async.cli.params"), LazyModule("enlighten_async.state")
+    transport = LazyModule("enlighten_async.transport")
 
 PREFIX = "ENLIGHTEN_"
 
@@ -149,15 +159,11 @@ def _variables(path: Path, found: Mapping[str, object], *, shared: bool) -> Mapp
 
 def context_of(click_context: click.Context) -> CommandContext:
     """Return the context of a command, made when it is first needed."""
-    from attrs import evolve  # noqa: PLC0415 - `--version` needs none
-
-    from enlighten_async.cli.context import CommandContext  # noqa: PLC0415
-
-    found: CommandContext = click_context.obj or CommandContext()
+    found: CommandContext = click_context.obj or contexts.CommandContext()
     variables, known = config(click_context), places(click_context)
     of_file = [name for name in variables if name.removeprefix(PREFIX) in CREDENTIALS]
     known.update({name: place_of(name) for name in of_file if not os.environ.get(name)})
-    return evolve(found, config=variables, places=known)
+    return attrs.evolve(found, config=variables, places=known)
 
 
 def _option(name: str) -> Callable[[Any], ClientOptions]:
@@ -165,16 +171,11 @@ def _option(name: str) -> Callable[[Any], ClientOptions]:
 
 
 def _plan(text: str) -> ClientOptions:
-    from enlighten_async.cli import params  # noqa: PLC0415 - `--version` needs none
-
     return {"plan": params.plan(text)}
 
 
 def _state(given: str) -> ClientOptions:
-    from enlighten_async.state import is_url  # noqa: PLC0415 - `--version` needs none
-    from enlighten_async.transport import Secret  # noqa: PLC0415
-
-    return {"state": Secret(given) if is_url(given) else given}
+    return {"state": transport.Secret(given) if state.is_url(given) else given}
 
 
 def warn_of_password(url: str, instead: str = "put it in ENLIGHTEN_STATE") -> None:
@@ -210,14 +211,12 @@ def _take(click_context: click.Context, option: click.Parameter, value: Any) -> 
     source = click_context.get_parameter_source(option.name or "")
     if value is None or click_context.resilient_parsing or source is ParameterSource.DEFAULT:
         return value
-    from attrs import evolve  # noqa: PLC0415 - `--version` needs none
-
     if option.name == "state" and source is ParameterSource.COMMANDLINE:
         warn_of_password(value)
     context = context_of(click_context)
     options = CHANGES[option.name or ""](value)
     more = value if option.name == "verbose" else 0
-    click_context.obj = evolve(
+    click_context.obj = attrs.evolve(
         context, options={**context.options, **options}, verbose=context.verbose + more
     )
     return value

@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from cattrs import gen
     from pydantic_core import CoreSchema
 
+    from enlighten_async.export import documents
     from enlighten_async.export.shapes import PlainValues
 else:
     cattrs, gen = LazyModule("cattrs"), LazyModule("cattrs.gen")
+    documents = LazyModule("enlighten_async.export.documents")
 
 MAX_VALUES, MAX_OBJECTS, MAX_LEFT_OUT = 1_000_000, 50_000, 100
 """Values and objects in one list, and objects that may be left out of one as they cannot be read, at most."""
@@ -199,8 +201,6 @@ class ToDict:
             Instants are in ISO 8601 in UTC, dates in ISO 8601; series are lists of rows. The coverage tells
             `complete`, `got` and `expected` as well, and daily values have their `dates` beside them.
             """
-            from enlighten_async.export import documents  # noqa: PLC0415 - only documents need it
-
             return documents.plain(self)
 
     @classmethod
@@ -214,8 +214,6 @@ class ToDict:
         Raises:
             InputError: they are not of such an object.
         """
-        from enlighten_async.export import documents  # noqa: PLC0415 - as above
-
         return documents.restored(values, cls)
 
     def to_json(self, *, columns: bool = False) -> bytes:
@@ -228,8 +226,6 @@ class ToDict:
             columns: whether a series is an object with a list for each attribute, which is half as long,
                 in place of a list of rows.
         """
-        from enlighten_async.export import documents  # noqa: PLC0415 - as above
-
         return documents.encoded(self, columns=columns)
 
     @classmethod
@@ -242,8 +238,6 @@ class ToDict:
         Raises:
             InputError: it is no JSON, or not of such an object.
         """
-        from enlighten_async.export import documents  # noqa: PLC0415 - as above
-
         return documents.decoded(json, cls)
 
     @classmethod
@@ -251,8 +245,6 @@ class ToDict:
         cls, source: object, handler: Callable[[object], CoreSchema]
     ) -> CoreSchema:
         """Return the schema by which pydantic, and so FastAPI, reads, writes and describes the object."""
-        from enlighten_async.export import documents  # noqa: PLC0415 - only pydantic asks for it
-
         return documents.pydantic_schema(cls, handler)
 
 

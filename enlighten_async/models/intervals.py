@@ -6,18 +6,24 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from math import isnan
-from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Self, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import define, evolve, field, fields, frozen
 
 from enlighten_async.errors import InputError
+from enlighten_async.lazy import LazyModule
 from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage, Gap, combined, earlier, row_lengths
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.series import Series, changed, concatenated, row_class
 from enlighten_async.models.tabular import Tabular
 from enlighten_async.windows import DAY, Window, steady, time_zone
+
+if TYPE_CHECKING:
+    from enlighten_async.export import report
+else:
+    report = LazyModule("enlighten_async.export.report")
 
 
 @frozen
@@ -278,9 +284,7 @@ class IntervalStats(SeriesResult, Generic[R_co]):
 
     def _repr_html_(self) -> str:
         """Return a small table and a picture, for notebooks."""
-        from enlighten_async.export.report import summary  # noqa: PLC0415 - only notebooks need it
-
-        return summary(self)
+        return report.summary(self)
 
     def sums(self, unit: Unit, *, timezone: str | None = None) -> list[Sum]:
         """Return the energy of each local hour, day or month of the range.

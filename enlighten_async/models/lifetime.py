@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from attrs import NOTHING, evolve, field, fields, frozen
 
+from enlighten_async.lazy import LazyModule
 from enlighten_async.models.convert import RowSequence, ToDict
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.intervals import Meta
@@ -17,6 +18,10 @@ from enlighten_async.windows import DAY, Window
 
 if TYPE_CHECKING:
     from attrs import Attribute
+
+    from enlighten_async.export import report
+else:
+    report = LazyModule("enlighten_async.export.report")
 
 D_co = TypeVar("D_co", bound=ToDict, covariant=True)
 
@@ -106,9 +111,7 @@ class Lifetime(RowSequence[D_co]):
 
     def _repr_html_(self) -> str:
         """Return a small table and a picture, for notebooks."""
-        from enlighten_async.export.report import summary  # noqa: PLC0415 - only notebooks need it
-
-        return summary(self)
+        return report.summary(self)
 
     def within(self, first: datetime.date, last: datetime.date) -> Self:
         """Return the answer without the days before the first and after the last.

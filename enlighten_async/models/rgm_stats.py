@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from attrs import evolve, field, frozen
 
+from enlighten_async.lazy import LazyModule
 from enlighten_async.models.convert import ToDict
 from enlighten_async.models.coverage import Coverage
 from enlighten_async.models.intervals import IntervalStats, Steps
@@ -18,7 +19,10 @@ from enlighten_async.models.series import Series, changed, concatenated
 from enlighten_async.windows import Window
 
 if TYPE_CHECKING:
+    from enlighten_async import export
     from enlighten_async.export import Table
+else:
+    export = LazyModule("enlighten_async.export")
 
 
 @frozen
@@ -121,9 +125,7 @@ class RgmStats(IntervalStats[RgmInterval]):
         `wh_del` (Wh) and `curr_w` (W). It has `to_polars()`, `to_pandas()`, `to_arrow()` and
         `__arrow_c_stream__`, as the answer has for the rows of the whole system.
         """
-        from enlighten_async.export import meter_table  # noqa: PLC0415 - only exports need it
-
-        return meter_table(self)
+        return export.meter_table(self)
 
     @classmethod
     def _without_rows(cls) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from enlighten_async.lazy import LazyModule
+
 if TYPE_CHECKING:
     from datetime import tzinfo
 
@@ -11,7 +13,10 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
-    from enlighten_async.export import Table
+    from enlighten_async import export
+    from enlighten_async.export import Table, frames
+else:
+    export, frames = LazyModule("enlighten_async.export"), LazyModule("enlighten_async.export.frames")
 
 
 class Tabular:
@@ -20,14 +25,10 @@ class Tabular:
     __slots__ = ()
 
     def _table(self) -> Table:
-        from enlighten_async.export import table_of  # noqa: PLC0415 - only exports need it
-
-        return table_of(self)
+        return export.table_of(self)
 
     def __arrow_c_schema__(self) -> object:
         """Return the types of the columns by Arrow's PyCapsule interface."""
-        from enlighten_async.export import frames  # noqa: PLC0415 - as above
-
         return frames.schema_capsule(self._table())
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -36,8 +37,6 @@ class Tabular:
         Args:
             requested_schema: the types that a reader would prefer; it has to convert by itself.
         """
-        from enlighten_async.export import frames  # noqa: PLC0415 - as above
-
         return frames.stream_capsule(self._table())
 
     def to_arrow(self) -> pyarrow.Table:
@@ -49,8 +48,6 @@ class Tabular:
         Raises:
             InputError: pyarrow is not installed; the text says how to install it.
         """
-        from enlighten_async.export import frames  # noqa: PLC0415 - as above
-
         return frames.to_arrow(self._table())
 
     def to_polars(self) -> polars.DataFrame:
@@ -61,8 +58,6 @@ class Tabular:
         Raises:
             InputError: polars is not installed; the text says how to install it.
         """
-        from enlighten_async.export import frames  # noqa: PLC0415 - as above
-
         return frames.to_polars(self._table())
 
     def to_pandas(
@@ -82,8 +77,6 @@ class Tabular:
             InputError: pandas is not installed, the time zone is not known, or the rows are no intervals and
                 have no start.
         """
-        from enlighten_async.export import frames  # noqa: PLC0415 - as above
-
         return frames.to_pandas(self._table(), stamp, tz)
 
 
@@ -93,6 +86,4 @@ class SingleRow(Tabular):
     __slots__ = ()
 
     def _table(self) -> Table:
-        from enlighten_async.export import object_table  # noqa: PLC0415 - only exports need it
-
-        return object_table(type(self), [self])
+        return export.object_table(type(self), [self])

@@ -23,6 +23,7 @@ from attrs import field, frozen
 from enlighten_async import state
 from enlighten_async.clock import Clock, SystemClock
 from enlighten_async.errors import InputError, UsageError
+from enlighten_async.lazy import LazyModule
 from enlighten_async.oauth.token_store import LastingStore, StoreOnDisk, Tokens, acquire
 from enlighten_async.transport import Secret
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     import sqlite3
 
     import asyncpg
-    from filelock import FileLock
+    import filelock
+    import platformdirs
+else:  # threads load them, in programs that need them
+    filelock, platformdirs = LazyModule("filelock"), LazyModule("platformdirs")
 
 T = TypeVar("T")
 
@@ -98,21 +102,17 @@ async def _locked(path: Path, clock: Clock, make_folder: Callable[[], None]) -> 
         await state.in_thread(lock.release)
 
 
-def _lock_of(path: Path) -> FileLock:
+def _lock_of(path: Path) -> filelock.FileLock:
     """Return the lock that a file is; blocks."""
-    from filelock import FileLock  # noqa: PLC0415 - read in a thread, by programs that need it
-
-    return FileLock(path, mode=state.OWNER_ONLY, thread_local=False)
+    return filelock.FileLock(path, mode=state.OWNER_ONLY, thread_local=False)
 
 
-def _take(lock: FileLock, make_folder: Callable[[], None]) -> bool:
+def _take(lock: filelock.FileLock, make_folder: Callable[[], None]) -> bool:
     """Try once to take a lock; blocks."""
-    from filelock import Timeout  # noqa: PLC0415 - as above
-
     try:
         make_folder()
         lock.acquire(timeout=0)
-    except Timeout:
+    except filelock.Timeout:
         return False
     except OSError as error:
         reason = error.strerror
@@ -716,9 +716,7 @@ def user_token_file() -> Path:
     Raises:
         InputError: it cannot be made.
     """
-    from platformdirs import user_config_path  # noqa: PLC0415 - only without a named file
-
-    folder = user_config_path("enlighten", appauthor=False)
+    folder = platformdirs.user_config_path("enlighten", appauthor=False)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -19,9 +19,10 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
+from enlighten_async.lazy import LazyModule
 from enlighten_async.state.inspect import (
     DatabaseBusy,
     DatabaseUnavailable,
@@ -33,6 +34,11 @@ from enlighten_async.state.inspect import (
     state_path,
 )
 from enlighten_async.state.migrations import DatabaseCorrupt, migrate, salt
+
+if TYPE_CHECKING:
+    import filelock
+else:  # only a broken file needs it
+    filelock = LazyModule("filelock")
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -534,10 +540,8 @@ class StateFile:
 
     def _rename_aside(self, cause: Exception) -> None:
         """Rename the corrupt file, unless another process has done so."""
-        from filelock import FileLock  # noqa: PLC0415 - only a broken file needs it; this is a thread
-
         lock = self.path.with_name(f"{self.path.name}.lock")
-        with FileLock(lock, mode=OWNER_ONLY, timeout=RENAME_LOCK_TIMEOUT_S):
+        with filelock.FileLock(lock, mode=OWNER_ONLY, timeout=RENAME_LOCK_TIMEOUT_S):
             if _identity(self.path) != self._tried:
                 return
             aside = _unused_name(self.path)

@@ -19,6 +19,7 @@ import anyio
 
 from enlighten_async.clock import in_trio, run_shielded
 from enlighten_async.errors import MASK, InputError
+from enlighten_async.lazy import LazyModule
 from enlighten_async.state.backend import Moment
 from enlighten_async.state.inspect import DatabaseUnavailable
 from enlighten_async.state.migrations import DatabaseCorrupt
@@ -26,10 +27,13 @@ from enlighten_async.state.threads import in_thread
 
 if TYPE_CHECKING:
     import asyncpg
+    import redis
     from redis.asyncio import ConnectionPool, Redis
 
     from enlighten_async.clock import Clock
     from enlighten_async.state.backend import Change, Name
+else:  # extras
+    asyncpg, redis = LazyModule("asyncpg"), LazyModule("redis")
 
 T = TypeVar("T")
 
@@ -404,8 +408,6 @@ class PostgresBackend(ServerBackend):
 
     def is_fault(self, error: Exception) -> bool:
         """Tell whether an error was caused by the server, not by the work that was done there."""
-        import asyncpg  # noqa: PLC0415 - an extra
-
         return isinstance(error, self._errors) and not isinstance(error, asyncpg.DataError)
 
     async def _update(self, name: Name, change: Change) -> None:
@@ -445,8 +447,6 @@ class PostgresBackend(ServerBackend):
         Raises:
             InputError: the URL has an option, a port or a host that cannot be.
         """
-        import asyncpg  # noqa: PLC0415 - an extra
-
         context = await self._tls()
         try:
             return await asyncpg.connect(self._url.reveal(), ssl=context)
@@ -492,14 +492,11 @@ class PostgresBackend(ServerBackend):
 
     def _require_library(self) -> tuple[type[Exception], ...]:
         try:
-            import asyncpg  # noqa: PLC0415 - an extra
+            return asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
         except ImportError:
             raise InputError('PostgreSQL needs asyncpg: pip install "enlighten-async[postgres]"') from None
-        return asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
 
     def _meaning(self, error: Exception, text: str) -> Exception:
-        import asyncpg  # noqa: PLC0415 - an extra
-
         refusals = (
             asyncpg.InvalidAuthorizationSpecificationError,
             asyncpg.InvalidCatalogNameError,
@@ -644,21 +641,18 @@ class RedisBackend(ServerBackend):
 
     def _require_library(self) -> tuple[type[Exception], ...]:
         try:
-            from redis.exceptions import RedisError  # noqa: PLC0415 - an extra
+            return (redis.RedisError,)
         except ImportError:
             raise InputError('Redis needs redis-py: pip install "enlighten-async[redis]"') from None
-        return (RedisError,)
 
     def _meaning(self, error: Exception, text: str) -> Exception:
-        from redis import exceptions  # noqa: PLC0415 - an extra
-
         refusals = (
-            exceptions.AuthenticationError,
-            exceptions.AuthorizationError,
-            exceptions.NoPermissionError,
-            exceptions.MovedError,
+            redis.exceptions.AuthenticationError,
+            redis.exceptions.AuthorizationError,
+            redis.exceptions.NoPermissionError,
+            redis.exceptions.MovedError,
         )
-        if isinstance(error, exceptions.MovedError):
+        if isinstance(error, redis.exceptions.MovedError):
             text = f"it is one of a cluster, and the counts belong to another node: {text}"
         if isinstance(error, refusals) or text.startswith(_REFUSED) or _UNTRUSTED in text:
             return InputError(
@@ -682,17 +676,13 @@ _EVICTS = "evicts what it holds (maxmemory-policy): when it is full", "maxmemory
 
 def _redis_client(url: Callable[[], str]) -> Redis | str:
     """Return a client, or why there is none: no frame of the caller's error knows the URL."""
-    from redis.asyncio import Redis  # noqa: PLC0415 - an extra
-    from redis.asyncio.retry import Retry  # noqa: PLC0415
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-    from redis.exceptions import RedisError  # noqa: PLC0415
-
     if not re.fullmatch(r"/?[0-9]*", urlsplit(url()).path):
         return "after the host it has the number of a database, or nothing"  # the library would take 0
     try:
-        client = Redis.from_url(redis_url(url()), decode_responses=True, retry=Retry(NoBackoff(), 1))
+        retry = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 1)
+        client = redis.asyncio.Redis.from_url(redis_url(url()), decode_responses=True, retry=retry)
         client.connection_pool.make_connection()  # which finds options that are not known
-    except (RedisError, TypeError, ValueError) as error:
+    except (redis.RedisError, TypeError, ValueError) as error:
         return str(error)
     return client
 

@@ -14,6 +14,7 @@ from enlighten_async.errors import InputError
 from enlighten_async.export.columns import TypeName, values_of
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks.base import KEY, SeriesChanges, StaleFence, by_series
+from enlighten_async.lazy import LazyModule
 from enlighten_async.state import DatabaseUnavailable, PostgresBackend
 from enlighten_async.transport import Secret
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     import asyncpg
+else:
+    asyncpg = LazyModule("asyncpg")
 
 T = TypeVar("T")
 
@@ -177,8 +180,6 @@ class _Database(PostgresBackend):
         return b""
 
     def _meaning(self, error: Exception, text: str) -> Exception:
-        import asyncpg  # noqa: PLC0415 - an extra
-
         if isinstance(error, asyncpg.SyntaxOrAccessError | asyncpg.DataError):
             return InputError(f"{self} refuses, or has tables of another shape ({text})")
         return super()._meaning(error, text)
