@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from enlighten_async.errors import InputError
+from enlighten_async.lazy import LazyModule
 from enlighten_async.query import ResponseEvent
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from opentelemetry import metrics, trace
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
     from opentelemetry.util.types import AttributeValue
+else:  # optional
+    metrics, trace = LazyModule("opentelemetry.metrics"), LazyModule("opentelemetry.trace")
 
 SCOPE = "enlighten_async"
 """The name under which tracer and meter are asked for."""
@@ -51,12 +55,10 @@ class OpenTelemetry:
         meter_provider: MeterProvider | None = None,
     ) -> None:
         try:
-            from opentelemetry import metrics, trace  # noqa: PLC0415 - optional
+            self._tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider)
         except ModuleNotFoundError:
-            trace = None  # type: ignore[assignment]
-        if trace is None:
-            raise InputError('OpenTelemetry needs opentelemetry-api: pip install "enlighten-async[otel]"')
-        self._tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider)
+            text = 'OpenTelemetry needs opentelemetry-api: pip install "enlighten-async[otel]"'
+            raise InputError(text) from None
         self._client, self._error = trace.SpanKind.CLIENT, trace.StatusCode.ERROR
         meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
         self._duration = meter.create_histogram(

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.exceptions import NoArgsIsHelpError
@@ -25,6 +25,12 @@ from enlighten_async.cli.settings import (
     context_of,
     settings,
 )
+from enlighten_async.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from enlighten_async.cli import formatting
+else:  # `--version` needs none
+    formatting = LazyModule("enlighten_async.cli.formatting")
 
 EPILOG = """\b
 Exit codes:
@@ -162,11 +168,9 @@ def _in_one_line() -> Iterator[None]:
     except click.UsageError as error:
         if isinstance(error, NoArgsIsHelpError):
             raise
-        from enlighten_async.cli.formatting import tell  # noqa: PLC0415 - `--version` needs none
-
         command = error.ctx.command_path if error.ctx else "enlighten"
         text = " ".join(error.format_message().split()).rstrip(".")
-        tell(f"error: {text}; {command} --help tells more")
+        formatting.tell(f"error: {text}; {command} --help tells more")
         sys.exit(error.exit_code)
 
 

@@ -133,7 +133,7 @@ class _CallbackHandler(BaseHTTPRequestHandler):
         """Answer a request that is not a GET, or is malformed, without quoting it."""
         self._send(HTTPStatus.NOT_FOUND, NOT_FOUND)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
+    def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: the address holds the code."""
 
     def _send(self, status: HTTPStatus, text: str) -> None:

@@ -15,7 +15,7 @@ from enlighten_async.query import Query, QueryOptions, Session
 from enlighten_async.query.plan import QueryPlan
 from enlighten_async.windows import Moment
 
-I = TypeVar("I")  # noqa: E741 - an item
+ItemT = TypeVar("ItemT")
 T = TypeVar("T")
 
 
@@ -26,7 +26,7 @@ class QueryMethods:
     _session: Session
     _options: QueryOptions
 
-    def _query(self, plan: QueryPlan[I, T]) -> Query[I, T]:
+    def _query(self, plan: QueryPlan[ItemT, T]) -> Query[ItemT, T]:
         return Query(self._session, self._options, plan)
 
 

@@ -27,17 +27,21 @@ from enlighten_async.emulator.v4.apps import Apps
 from enlighten_async.emulator.v4.oauth import OAUTH_ROOT, OAuth, grant_of
 from enlighten_async.emulator.v4.quirks import V4Options
 from enlighten_async.emulator.v4.tokens import Tokens
+from enlighten_async.lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from enlighten_async.clock import Clock
+    from enlighten_async.emulator import server
     from enlighten_async.emulator.messages import Request, Response, Version
     from enlighten_async.emulator.request_log import Counts, LoggedRequest
     from enlighten_async.emulator.simulation.system import System
     from enlighten_async.emulator.v4.apps import App
     from enlighten_async.emulator.v4.tokens import Rotation
+else:  # uvicorn is optional
+    server = LazyModule("enlighten_async.emulator.server")
 
 LATENCY_SHARE_EACH_WAY = 0.25  # of the latency passes before the request is counted, and after it is handled
 V2_RETENTION_DAYS, V4_RETENTION_DAYS = 365, 730
@@ -273,9 +277,7 @@ class Emulator:
             host: address to listen at.
             port: port to listen at.
         """
-        from enlighten_async.emulator.server import serve  # noqa: PLC0415 - uvicorn is optional
-
-        await serve(self, host, port)
+        await server.serve(self, host, port)
 
     def running(self, port: int = 0, *, version: Version = "v2") -> AbstractContextManager[str]:
         """Serve on 127.0.0.1 in a thread of its own, and give an address. Needs uvicorn, real time.
@@ -284,9 +286,7 @@ class Emulator:
             port: port to listen at; 0: any that is free.
             version: "v2" or "v4", whose address is given; all versions are served.
         """
-        from enlighten_async.emulator.server import running  # noqa: PLC0415 - uvicorn is optional
-
-        return running(self, port, version)
+        return server.running(self, port, version)
 
     async def __call__(self, scope: asgi.Message, receive: asgi.Receive, send: asgi.Send) -> None:
         """Serve one ASGI scope."""

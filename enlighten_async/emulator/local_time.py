@@ -70,8 +70,7 @@ def local_midnight(day: date, timezone: str, later: int = 0) -> int:
     first of the two.
     """
     day += timedelta(days=later)
-    naive = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the zone is set on the next line
-    return int(naive.replace(tzinfo=zone(timezone)).timestamp())
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone(timezone)).timestamp())
 
 
 def next_month(day: date) -> date:

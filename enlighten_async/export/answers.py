@@ -139,8 +139,8 @@ def _series(series: models.Series[object]) -> Table:
     return Table(_series_fields(series._row), (_batch(series, (), None),))
 
 
-@table_of.register
-def _intervals(answer: IntervalStats) -> Table:  # type: ignore[type-arg]
+@table_of.register(IntervalStats)
+def _intervals(answer: IntervalStats[Any]) -> Table:
     names = _identity(type(answer))
     values = [getattr(answer, name) for name in names]
     lengths = row_lengths(answer.coverage, answer.intervals.columns["end_at"])
@@ -204,8 +204,8 @@ def _metadata(answer: object) -> Mapping[str, str]:
 # Days
 
 
-@table_of.register
-def _lifetime(answer: Lifetime) -> Table:  # type: ignore[type-arg]
+@table_of.register(Lifetime)
+def _lifetime(answer: Lifetime[Any]) -> Table:
     names, count = _identity(type(answer)), len(answer)
     day, *figures = fields(row_class(type(answer)))
     first = (answer.start_date or datetime.date.min).toordinal()
@@ -229,8 +229,8 @@ def _lifetime(answer: Lifetime) -> Table:  # type: ignore[type-arg]
 # Rows of objects
 
 
-@table_of.register
-def _rows(answer: RowSequence) -> Table:  # type: ignore[type-arg]
+@table_of.register(RowSequence)
+def _rows(answer: RowSequence[Any]) -> Table:
     row, *_ = get_args(get_type_hints(type(answer))[answer._items])
     return _objects(answer, row, list(answer))
 

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import chain, pairwise, repeat
-from math import isfinite
+from math import isfinite, isnan
 from operator import attrgetter
 from types import MappingProxyType, NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -23,6 +23,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.v import format_exception
 
 from enlighten_async.errors import InputError
+from enlighten_async.lazy import LazyModule
 from enlighten_async.models.coverage import Coverage, Gap, Reason
 from enlighten_async.models.lifetime import Lifetime
 from enlighten_async.models.receipt import Estimate, QuotaStatus, QuotaWindow, Receipt
@@ -30,7 +31,12 @@ from enlighten_async.models.series import NAN, Series, columns_of, once_per_clas
 from enlighten_async.windows import DAY, Window, as_datetime
 
 if TYPE_CHECKING:
-    from pydantic_core import CoreSchema
+    from pydantic_core import CoreSchema, core_schema
+
+    from enlighten_async.export import shapes
+else:  # only who asks for a schema needs them
+    core_schema = LazyModule("pydantic_core.core_schema")
+    shapes = LazyModule("enlighten_async.export.shapes")
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -179,10 +185,6 @@ def pydantic_schema(model: type[Any], handler: Callable[[object], CoreSchema]) -
         model: the class.
         handler: makes the schema of a type, as pydantic passes it.
     """
-    from pydantic_core import core_schema  # noqa: PLC0415 - whoever asks for it has it
-
-    from enlighten_async.export import shapes  # noqa: PLC0415 - many classes that nothing else needs
-
     shape = handler(getattr(shapes, f"{model.__name__}Dict"))
     read = core_schema.no_info_after_validator_function(model.from_dict, shape)
     return core_schema.json_or_python_schema(
@@ -296,7 +298,7 @@ class _Figures(dict[float, "int | float"]):
         return list(map(self.__getitem__, raw))
 
     def __missing__(self, raw: float) -> int | float | None:
-        if raw != raw:  # noqa: PLR0124 - NaN, a null
+        if isnan(raw):  # a null
             return None
         return self.setdefault(raw, int(raw) if raw.is_integer() and abs(raw) < _INT64_END else raw)
 

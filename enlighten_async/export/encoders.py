@@ -18,11 +18,14 @@ from enlighten_async.errors import InputError
 from enlighten_async.export.columns import Batch, Column, DataType, Field, Table, TypeName, section, values_of
 from enlighten_async.export.escapes import cell, json_ascii
 from enlighten_async.export.frames import load, require
+from enlighten_async.lazy import LazyModule
 from enlighten_async.models.series import to_number
 
 if TYPE_CHECKING:
     import pyarrow
     from pyarrow import parquet
+else:  # optional
+    parquet = LazyModule("pyarrow.parquet")
 
 ROW_GROUP_ROWS: Final = 65_536
 """Rows of a row group of Parquet: what is held in memory, wherever the parts of the answers begin and end."""
@@ -116,8 +119,6 @@ class ParquetEncoder(Encoder):
 
     def begin(self, table: Table) -> bytes:
         """Return the bytes before the first row group."""
-        from pyarrow import parquet  # noqa: PLC0415 - optional
-
         schema = table.to_arrow().schema
         # Instants differ from row to row: differences are small, and a dictionary of them is not.
         times = [field.name for field in table.fields if field.type.name == "timestamp"]

@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from enlighten_async.errors import InputError
 from enlighten_async.export.columns import Column, DataType, Field, Table, TypeName, flags_of, values_of
+from enlighten_async.lazy import LazyModule
 from enlighten_async.windows import time_zone
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
-    from nanoarrow import Schema
+    from nanoarrow import Schema, c_array_stream
     from nanoarrow.c_array import CArray
     from nanoarrow.c_schema import CSchema
+else:  # optional
+    c_array_stream = LazyModule("nanoarrow.c_array_stream")
 
 END, START = "end_at", "start_at"
 """Columns of the end and of the start of intervals."""
@@ -82,11 +85,11 @@ def schema_capsule(table: Table) -> object:
 def stream_capsule(table: Table) -> object:
     """Return the rows of a table as a capsule, which can be read once."""
     load("nanoarrow")
-    from nanoarrow.c_array_stream import CArrayStream  # noqa: PLC0415 - optional
-
     schema = _schema_of(table)
     rows = (Column(batch.length, 0, (None,), batch.columns) for batch in table.batches)
-    return CArrayStream.from_c_arrays([_array(schema, each) for each in rows], schema).__arrow_c_stream__()
+    return c_array_stream.CArrayStream.from_c_arrays(
+        [_array(schema, each) for each in rows], schema
+    ).__arrow_c_stream__()
 
 
 def _schema_of(table: Table) -> CSchema:

@@ -234,7 +234,7 @@ def write(
     source: Query[object, T] | Queries[T],
     target: str | PathLike[str] | BinaryIO,
     *,
-    format: Format | None = None,  # noqa: A002 - the word that says it
+    format: Format | None = None,
     rows: Callable[[T], Tabular] | None = None,
     limit: int = MAX_IN_FLIGHT,
 ) -> Export[T]:

@@ -17,11 +17,15 @@ from enlighten_async.fleet.change import change_of
 from enlighten_async.fleet.leases import shard_of
 from enlighten_async.fleet.schedule import LONGEST_S
 from enlighten_async.fleet.sinks import Sink
+from enlighten_async.lazy import LazyModule
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.windows import as_datetime
 
 if TYPE_CHECKING:
+    import distributed
     from distributed import Client
+else:  # an extra
+    distributed = LazyModule("distributed")
 
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[tuple[EnlightenClient, Sink]]]
 """Opens a client and a sink in a worker, and closes both: a function of a module that they have."""
@@ -150,8 +154,6 @@ async def _done(cluster: Client, arguments: Sequence[Any]) -> Receipt:
     Raises:
         OSError: its workers died, more often than Dask allows.
     """
-    from distributed import KilledWorker  # noqa: PLC0415 - an extra
-
     while True:
         future = cluster.submit(run_shard, *arguments, pure=False, retries=RETRIES)
         try:
@@ -159,7 +161,7 @@ async def _done(cluster: Client, arguments: Sequence[Any]) -> Receipt:
         except futures.CancelledError:  # no cancel of this task: the scheduler has forgotten it
             await _wait_for_workers(cluster)
             continue
-        except KilledWorker as killed:
+        except distributed.KilledWorker as killed:
             text = "the workers that had a part of the systems died, again and again: run again, it goes on"
             raise OSError(text) from killed
         if isinstance(found, Done):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from hashlib import blake2b
 from itertools import pairwise
-from math import ceil, cos, floor, inf, pi, sin
+from math import ceil, cos, floor, inf, isnan, pi, sin
 from typing import Final
 
 from attrs import frozen
@@ -287,7 +287,7 @@ def _shared(dawn: float, length: float) -> Daylight:
 
 def _whole_days(ends: Sequence[int], values: Sequence[float], until: float) -> Iterator[tuple[int, int]]:
     """Yield the first and the last productive end of each day that the rows hold from dawn to dusk."""
-    least = FAINT * max((value for value in values if value == value), default=0.0)  # noqa: PLR0124 - NaN
+    least = FAINT * max((value for value in values if not isnan(value)), default=0.0)
     bright = [end for end, value in zip(ends, values, strict=True) if value > max(least, 0)]
     if not bright:
         return

@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from math import isnan
 from operator import call, eq
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_args, get_type_hints, overload
@@ -37,12 +38,12 @@ WIRE_PATH: Final = "wire_path"
 
 def nan_to_none(raw: float) -> float | None:
     """Return a raw value of a column; `None` for null."""
-    return raw if raw == raw else None  # noqa: PLR0124 - only NaN, a null, differs from itself
+    return None if isnan(raw) else raw
 
 
 def to_int(raw: float) -> int | None:
     """Return a raw value of a column of integers; `None` for null."""
-    return int(raw) if raw == raw else None  # noqa: PLR0124 - as above
+    return None if isnan(raw) else int(raw)
 
 
 def to_number(raw: float) -> int | float | None:
@@ -275,5 +276,5 @@ def overlaid(first: Series[R_co], second: Series[R_co]) -> Series[R_co]:
         for row in zip(*series._columns.values(), strict=True):
             end = row[list(series._columns).index("end_at")]
             before = rows.get(end, row)
-            rows[end] = [old if new != new else new for old, new in zip(before, row, strict=True)]  # noqa: PLR0124
+            rows[end] = [old if isnan(new) else new for old, new in zip(before, row, strict=True)]
     return Series.of(first._row, *zip(*(rows[end] for end in sorted(rows)), strict=True))

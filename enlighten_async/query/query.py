@@ -62,7 +62,7 @@ from enlighten_async.windows import DAY, Window, as_datetime, known_zone
 
 I_co = TypeVar("I_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
-I = TypeVar("I")  # noqa: E741 - an item
+ItemT = TypeVar("ItemT")
 
 
 PASSING_ERRORS = (
@@ -595,18 +595,18 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             logger.info("answered from the cache, since the query failed: %s", error)
 
 
-class Stream(AsyncIterator[I], Generic[I]):
+class Stream(AsyncIterator[ItemT], Generic[ItemT]):
     """Items of a query one after another, the next few fetched when there are none left.
 
     Between two items nothing more is sent; requests that were sent already go on to their answers, which the
     query, and the cache if there is one, keep. It may be left at any time.
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[list[I] | None]]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[list[ItemT] | None]]) -> None:
         self._fetch = fetch
-        self._items: deque[I] = deque()
+        self._items: deque[ItemT] = deque()
 
-    async def __anext__(self) -> I:
+    async def __anext__(self) -> ItemT:
         while not self._items:
             items = await self._fetch()
             if items is None:

