@@ -184,6 +184,10 @@ class SeriesIndex:
     """Seconds for which also an answer that is not final may be served; 0: no cached answer may be; `None`:
     final ones only.
     """
+    shared_since: float = field(kw_only=True, default=FOR_EVER)
+    """Time (epoch seconds) since which answers are as good as the query's own: it has waited for a request of
+    another process.
+    """
     exhaustive: bool = field(kw_only=True, default=False)
     """Whether also windows are requested that are known to be empty."""
     doubts_time: Callable[[], bool] | None = field(kw_only=True, default=None)
@@ -219,7 +223,9 @@ class SeriesIndex:
         An answer that was fetched after the query began is always fresh: it was fetched for this query, or
         for another one that ran at the same time.
         """
-        return fetched > self.now or (bool(self.max_age) and fetched >= self.now - (self.max_age or 0.0))
+        if fetched > self.now or fetched >= self.shared_since:
+            return True
+        return bool(self.max_age) and fetched >= self.now - (self.max_age or 0.0)
 
     def servable_within(self, window: Window) -> list[Window]:
         """Return the ranges of a window that may be served, in order of time."""

@@ -193,8 +193,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
         credentials(user)  # are checked, before anything is made for them
         plan, clock, retry = _resolved(plan, api), clock or SystemClock(), retry or RetryPolicy()
         sender = _transport(base_url, clock, timeout, max_concurrency, connection)
-        in_state = None if state is None else _for_state(state, key, sender, clock, timeout)
-        store = _mapped_store(quota_store) or in_state or _for_process(key, sender, clock)
+        in_state, store = _counts(state, quota_store, key, sender, clock, timeout)
         self._api, self._credentials, self._in_state, self._owner = api, credentials, in_state, True
         self._options = self._options_of(user, sender)
         limiter = RateLimiter(store=store, plan=plan, clock=clock, max_in_flight=max_concurrency, pace=pace)
@@ -206,7 +205,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
             retry=retry,
             max_concurrency=max_concurrency,
             hooks=Hooks(on_request, on_response) if on_request or on_response else None,
-            cache=_cache(interval_cache, None if in_state is None else in_state.backend, clock),
+            cache=_cache(interval_cache, in_state, clock),
+            shares_answers=store is in_state and interval_cache is None,
         )
 
     def _options_of(self, user: str | Secret, transport: Transport) -> QueryOptions:
@@ -418,10 +418,10 @@ def _mapped_store(store: QuotaStore | None) -> QuotaStore | None:
     return UserQuotaStore(store)
 
 
-def _cache(given: IntervalCache | None, backend: StateBackend | None, clock: Clock) -> IntervalCache | None:
+def _cache(given: IntervalCache | None, store: SharedQuotaStore | None, clock: Clock) -> IntervalCache | None:
     """Return the cache that a user brings, its errors ours, or else that of the state."""
     if given is None:
-        return None if backend is None else _cache_in(backend, clock)
+        return None if store is None else _cache_in(store.backend, clock)
     ours = type(given) is MemoryCache or type(given) in {cache.PostgresCache, cache.SqliteCache}
     return given if ours else UserCache(given)
 
@@ -442,6 +442,19 @@ def _for_process(api_key: Secret, transport: Transport, clock: Clock) -> QuotaSt
     A service inside the process, such as an emulator, counts by itself, and so does a clock of its own.
     """
     return shared_store(_scope(api_key, transport, clock), MemoryQuotaStore)
+
+
+def _counts(
+    place: str | os.PathLike[str] | Secret | None,
+    given: QuotaStore | None,
+    api_key: Secret,
+    transport: Transport,
+    clock: Clock,
+    timeout: float | None,
+) -> tuple[SharedQuotaStore | None, QuotaStore]:
+    """Return the counts in the state, if one is named, and those that the client keeps to."""
+    in_state = None if place is None else _for_state(place, api_key, transport, clock, timeout)
+    return in_state, _mapped_store(given) or in_state or _for_process(api_key, transport, clock)
 
 
 def _for_state(

@@ -1,7 +1,7 @@
 """The rate limiter: keeps step with the server's own windows, so that a key is not rejected."""
 
 from enlighten_async.limiter.bucket import MINUTE, MONTH, TokenBucket, UsageWarning, runs_out
-from enlighten_async.limiter.decision import KeySnapshot, Settlement, Take, Wait
+from enlighten_async.limiter.decision import KeySnapshot, Settlement, Subject, Take, Wait
 from enlighten_async.limiter.key_state import KeyState
 from enlighten_async.limiter.limiter import LOGGED_WAIT_S, Grant, RateLimiter, Renewals
 from enlighten_async.limiter.outage import MAX_IN_FLIGHT
@@ -30,6 +30,7 @@ __all__ = [
     "ServerClock",
     "Settlement",
     "SharedQuotaStore",
+    "Subject",
     "Take",
     "TokenBucket",
     "UsageWarning",

@@ -26,6 +26,21 @@ ANYBODY = Sender(0, 0)
 """A caller without a limiter."""
 
 
+class Subject(NamedTuple):
+    """The thing that a request asks for, and the window; who wants the same waits for its answer."""
+
+    about: str
+    """Digest of who asks, and of the thing."""
+    start: int = 0
+    """Begin of the window (epoch seconds)."""
+    end: int = 1
+    """Its end; of what is no matter of time all windows are the same."""
+
+    def begins(self, other: Subject) -> bool:
+        """Tell whether the answer has the beginning of another subject."""
+        return self.about == other.about and self.start <= other.start < self.end
+
+
 @frozen
 class Take:
     """The question whether a request may be put in flight."""
@@ -44,6 +59,8 @@ class Take:
     """Monotonic time until which its caller waits."""
     pace: bool = False
     """Whether the month is to be spent evenly; the highest class is not held back by that."""
+    subject: Subject | None = None
+    """What it asks for, if its answer is kept where all who share the state find it."""
 
 
 @frozen

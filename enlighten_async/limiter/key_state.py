@@ -45,6 +45,7 @@ from enlighten_async.limiter.server_clock import DATE_SLACK_S, FAR_S, ServerCloc
 if TYPE_CHECKING:
     from enlighten_async.errors import Throttled
     from enlighten_async.limiter.bucket import Paced, Rule, TokenBucket
+    from enlighten_async.limiter.decision import Subject
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.state import Moment
 
@@ -69,6 +70,8 @@ QUEUED_S = 5.0
 TURNS_S = 40.0
 """Seconds of a minute in which a limiter lets others that want more have as much as itself. In the rest each
 takes what there is: those who are slow to ask leave nothing unused."""
+ANSWER_S = 5.0
+"""Seconds for which the answer to a request of another process is waited for; that may have ended by then."""
 LIVE_S = 35.0
 """Seconds after its last request for which a limiter is taken to live, where requests have no time limit."""
 MAX_SETTLED = 64
@@ -115,6 +118,7 @@ class KeyState:
         # Known to this process only:
         self._own: dict[int, int] = {}  # numbers of its requests in flight, by ticket
         self._settled: dict[int, int] = {}  # the same of those settled last
+        self._subjects: dict[int, tuple[Subject, float]] = {}  # as in the record
         self._seen: dict[int, float] = {}  # since when (monotonic) a request is known to be in flight
         self._reading: ClockReading | None = None
         self._reading_due = False  # whether a response has told the time since the record was loaded
@@ -154,6 +158,8 @@ class KeyState:
             if rank or self.outage is not CALM or self._reservations.spans:
                 self._note_admitted(asked, now)
             self.admit(asked.ticket, now, most=sender.most)
+            if asked.subject is not None:
+                self._subjects[self.newest] = asked.subject, now + self._ahead
         elif wait.reason != "priority":
             self._reservations.reserve(rank, wait.at, now)
             self._keep_alive(asked, now, wait)
@@ -170,6 +176,28 @@ class KeyState:
         else:
             request = PendingRequest(number, None, None, self.life, most)
         self._pending[number], self._own[ticket] = request, number
+
+    def asked_for(self, subject: Subject, now: float, *, before: int | None = None) -> float | None:
+        """Return the seconds since a request was put in flight for the beginning of a subject.
+
+        `None`: there is none whose answer others do not find yet, or only such that take too long.
+
+        Args:
+            subject: what is wanted.
+            now: monotonic time.
+            before: the ticket of a request in flight: only those count that were put in flight before it.
+        """
+        newest = self.newest if before is None else self._own.get(before, 0) - 1
+        found = (
+            now + self._ahead - asked_at
+            for number, (each, asked_at) in self._subjects.items()
+            if number <= newest and each.begins(subject)
+        )
+        return max((seconds for seconds in found if _may_be_answered(seconds)), default=None)
+
+    def answer_kept(self, ticket: int) -> None:
+        """Note that the answer to a request, settled before, is where others find it."""
+        self._subjects.pop(self._settled.get(ticket, 0), None)
 
     def _note_admitted(self, asked: Take, now: float) -> None:
         """Note what a request that is about to be admitted means for later ones."""
@@ -324,7 +352,8 @@ class KeyState:
         return after is not None
 
     def unsent(self, number: int, now: float) -> None:
-        """Let another request be the probe, if this one was it."""
+        """Let another request be the probe, if this one was it; nobody waits for its answer."""
+        self._subjects.pop(number, None)
         if self.outage is not CALM:
             self.outage = self.outage.unsent(number, now + self._ahead)
 
@@ -431,6 +460,7 @@ class KeyState:
         other._limits = self._limits.with_learned(self._limits.learned)
         other._reservations = Reservations(dict(self._reservations.spans))
         other._pending, other._seen = dict(self._pending), dict(self._seen)
+        other._subjects = dict(self._subjects)
         other.senders = dict(self.senders)
         other._own, other._settled = dict(self._own), dict(self._settled)
         return other
@@ -454,6 +484,9 @@ class KeyState:
         }
         # Persisted times are the wall clock's: another process's monotonic clock is another.
         self.outage, self._ahead = CALM if record.outage == CALM else record.outage, wall - now
+        self._subjects = {
+            number: each for number, each in record.subjects.items() if _may_be_answered(wall - each[1])
+        }
         self._recent = record.recent and record.recent.not_later(wall + LATE_COUNT_S)
         earliest = self._earliest(now)
         learned = {name: each for name, each in record.learned.items() if each.until > earliest}
@@ -509,17 +542,20 @@ class KeyState:
             senders=self._senders_elsewhere | self._living(),
             paced_until=self.paced[0],
             paced_interval=self.paced[1],
+            subjects=dict(self._subjects),
         )
 
-    def lose(self, now: float, moment: Moment) -> None:
-        """Begin without knowing what others have spent: a backend may have lost it that is not durable.
+    def begin(self, now: float, moment: Moment) -> None:
+        """Begin where no record is.
 
-        Nothing happens if this process knows what was spent.
+        A backend that is not durable may have lost it: then nobody knows what others have spent, unless this
+        process knows what was spent.
         """
-        if not self.newest and not self._charged[MONTH.name]:
+        self._ahead = moment.wall - now
+        if not moment.durable and not self.newest and not self._charged[MONTH.name]:
             minute = moment.wall + PERIODS_S[MINUTE.name] + LATE_COUNT_S
             month = MONTH.start(MONTH.index(moment.wall) + 1) + PERIOD_END_TOLERANCE_S
-            self._unknown, self._ahead = (minute, max(minute, month)), moment.wall - now
+            self._unknown = minute, max(minute, month)
 
     def move(self, record: Record | None, now: float, moment: Moment) -> None:
         """Load the record of another backend than before, or one that has gone back, or begin one.
@@ -850,6 +886,11 @@ def _rechecked(wait: Wait, now: float) -> Wait:
         return wait  # the caller is told, and does not wait
     at = now + CLOCK_POLL_S
     return evolve(wait, at=at if wait.at is None else min(at, wait.at), certain=False)
+
+
+def _may_be_answered(seconds: float) -> bool:
+    """Tell whether a request that has taken so long is waited for; below 0 a clock was set back."""
+    return 0.0 <= seconds < ANSWER_S
 
 
 def _age(written: float, wall: float) -> float:

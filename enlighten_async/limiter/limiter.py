@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from enlighten_async.clock import Clock
     from enlighten_async.errors import Throttled
     from enlighten_async.limiter.bucket import Pace, UsageWarning
+    from enlighten_async.limiter.decision import Subject
     from enlighten_async.limiter.key_state import KeyState
     from enlighten_async.limiter.plan import Plan
     from enlighten_async.limiter.store import QuotaStore
@@ -138,6 +139,7 @@ class Grant:
         waited: seconds the acquisition waited, by reason.
         settled: whether it is over.
         failing: whether requests have failed, or were repeated, when it was settled: then its answer is news.
+        subject: what the request asks for, where others may wait for the answer.
     """
 
     ticket: int
@@ -145,6 +147,7 @@ class Grant:
     waited: dict[str, float] = Factory(dict)
     settled: bool = False
     failing: bool = False
+    subject: Subject | None = None
 
     def settle(self, sent_at: float | None = None, response: Response | None = None) -> None:
         """Give the token back or charge it; only the first call does.
@@ -424,8 +427,15 @@ class RateLimiter:
         """
         return Waiter(rank, next(self._numbers), tenant)
 
-    async def sync(self) -> None:
-        """Let the store write what was settled."""
+    async def sync(self, grant: Grant | None = None) -> None:
+        """Let the store write what was settled.
+
+        Args:
+            grant: permission for a request whose answer, if it has one, is where others find it, or is
+                written at the same time.
+        """
+        if grant is not None and grant.subject is not None:
+            self._store.update(lambda state: state.answer_kept(grant.ticket))
         await self._store.sync()
 
     def close(self) -> None:
@@ -462,13 +472,20 @@ class RateLimiter:
         await self._store.sync()
         self._queue.wake_head()
 
-    async def acquire(self, waiter: Waiter, max_wait: float | None = None, path: str = "") -> Grant:
+    async def acquire(
+        self,
+        waiter: Waiter,
+        max_wait: float | None = None,
+        path: str = "",
+        subject: Subject | None = None,
+    ) -> Grant:
         """Wait for the permission to send one request.
 
         Args:
             waiter: the place in the queue; one that was granted before goes to the head again.
             max_wait: seconds the caller is ready to wait; `None`: as long as the minutes take.
             path: the path that is asked.
+            subject: what it asks for, where others may wait for the answer: see `asked_for`.
 
         Raises:
             ServerError, Unavailable, TransportError: the service, or this path of it, fails; it is the
@@ -481,7 +498,7 @@ class RateLimiter:
             raise UsageError("this waiter is in the queue already: take one per request")
         deadline = math.inf if max_wait is None else self._clock.monotonic() + max_wait
         before: dict[str, float] | None = None
-        waiter.path, waiter.deadline, waiter.refusal = path, deadline, None
+        waiter.path, waiter.deadline, waiter.refusal, waiter.subject = path, deadline, None, subject
         if max_wait is not None and waiter.turn is None:
             self._refuse_hopeless(waiter, max_wait)
         self._queue.join(waiter)
@@ -500,6 +517,18 @@ class RateLimiter:
         finally:
             if waiter.queued:
                 self._give_up(waiter)
+
+    def asked_for(self, subject: Subject, grant: Grant | None = None) -> float | None:
+        """Return the seconds since a request was put in flight for a subject, of whatever process.
+
+        `None`: there is none whose answer others do not find yet, or only such that take too long.
+
+        Args:
+            subject: what is wanted.
+            grant: permission for a request of one's own: those that were permitted later do not count.
+        """
+        now, before = self._clock.monotonic(), None if grant is None else grant.ticket
+        return self._store.read(lambda state: state.asked_for(subject, now, before=before))
 
     def _give_up(self, waiter: Waiter) -> None:
         """Leave the queue without a token; if nobody else is in it, others need not leave us anything."""
@@ -632,7 +661,8 @@ class RateLimiter:
         self._asking += 1
         try:
             plan, rank, sender = self._plan, waiter.priority, self._sender
-            asked = Take(ticket, plan, rank, waiter.path, sender, waiter.deadline, self._pace)
+            path, deadline, subject = waiter.path, waiter.deadline, waiter.subject
+            asked = Take(ticket, plan, rank, path, sender, deadline, self._pace, subject)
             wait = await self._store.take(asked, self._clock.monotonic())
             granted = wait is None
         except BaseException:
@@ -646,7 +676,7 @@ class RateLimiter:
                 self._concurrency.leave()
                 self._queue.offer_place()  # who became the head meanwhile may wait for it
         if wait is None:
-            return Grant(ticket, self._settle)
+            return Grant(ticket, self._settle, subject=subject)
         self._queue.put_back(waiter)
         if self._queue.wakes != wakes:  # the answer is of before that
             waiter.wake()

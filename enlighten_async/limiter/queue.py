@@ -16,7 +16,7 @@ from enlighten_async.limiter.outage import SLOW_START
 
 if TYPE_CHECKING:
     from enlighten_async.errors import EnlightenError
-    from enlighten_async.limiter.decision import Wait
+    from enlighten_async.limiter.decision import Subject, Wait
 
 
 @define(eq=False, repr=False)
@@ -30,6 +30,7 @@ class Waiter:
         turn: its tenant's turn, once it is the first of its tenant; lower goes first.
         queued: whether it is in the queue now.
         path: the path that its request asks.
+        subject: what it asks for, where others may wait for the answer.
         deadline: until when (monotonic) it waits.
         refusal: why it waits in vain, if it does.
         wants_place: whether it waits for a place in flight of its own limiter.
@@ -41,6 +42,7 @@ class Waiter:
     turn: int | None = field(default=None, init=False)
     queued: bool = field(default=False, init=False)
     path: str = field(default="", init=False)
+    subject: Subject | None = field(default=None, init=False)
     deadline: float = field(default=math.inf, init=False)
     refusal: EnlightenError | None = field(default=None, init=False)
     wants_place: bool = field(default=False, init=False)

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from enlighten_async.limiter.decision import Opening
+from enlighten_async.limiter.decision import Opening, Subject
 from enlighten_async.limiter.outage import CALM, Outage
 
 K = TypeVar("K", int, str)
@@ -255,6 +255,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         senders: the limiters that live (server's time), by number.
         elsewhere: the number of a month, and how many of its charged requests only the user has told of.
         outage: the failures of the service in a row; its times are the wall clock's.
+        subjects: what requests have been put in flight for whose answers are not kept yet, and when (the
+            backend's wall clock), by the request's number.
         unknown: until when (the backend's wall clock) the minute is taken to be full, and until when nobody
             knows how much of the month is spent: the backend has lost the counts.
         paced_until: until when (server's time) the paced requests have taken the time of the month.
@@ -283,6 +285,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     unknown: tuple[float, float] = (0.0, 0.0)
     paced_until: float = 0.0
     paced_interval: float = 0.0
+    subjects: dict[int, tuple[Subject, float]] = {}
 
     @classmethod
     def decode(cls, text: str) -> Record:

@@ -171,8 +171,8 @@ class SharedKeyState:
             draft.move(record, now, moment)
         elif record is not None:
             draft.load(record, now, moment)
-        elif not moment.durable:
-            draft.lose(now, moment)
+        else:
+            draft.begin(now, moment)
         for update in updates:
             update(draft)
         if asked:

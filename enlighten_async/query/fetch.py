@@ -16,7 +16,14 @@ from typing import Any, TypeAlias
 import anyio
 from attrs import Factory, define, evolve
 
-from enlighten_async.cache import ABSENCE_MEMORY_S, FOR_EVER, CachedPart, IntervalCache, SeriesIndex
+from enlighten_async.cache import (
+    ABSENCE_MEMORY_S,
+    FOR_EVER,
+    CachedPart,
+    IntervalCache,
+    PostgresCache,
+    SeriesIndex,
+)
 from enlighten_async.errors import (
     APIError,
     BudgetExceeded,
@@ -30,10 +37,10 @@ from enlighten_async.errors import (
     TransportError,
     UsageError,
 )
-from enlighten_async.limiter import LOGGED_WAIT_S, Grant, Waiter
+from enlighten_async.limiter import LOGGED_WAIT_S, Grant, Subject, Waiter
 from enlighten_async.models.coverage import Gap, Reason
 from enlighten_async.query.hooks import Hooks, ObservedRequest, RequestEvent, ResponseEvent, described
-from enlighten_async.query.in_flight import SharedRequest
+from enlighten_async.query.in_flight import SharedRequest, subject_of
 from enlighten_async.query.plan import Part
 from enlighten_async.query.session import QueryOptions, Session
 from enlighten_async.retry import is_outage, is_overload
@@ -53,6 +60,10 @@ MAX_CLOCK_ERROR_S = DAY
 """Seconds by which the service's time of an answer may differ from our own clock's to be believed."""
 LONG_BODY_BYTES = 64 * 1024
 """Size of the largest body that is decoded at once in the event loop, whatever it is: half a millisecond."""
+ANSWER_POLL_S = 0.1
+"""Seconds after which it is looked again whether a request of another process is over."""
+SAME_TIME_S = 4.0
+"""Seconds by which the service's time of an answer (whole seconds) and ours of its request may differ."""
 GIVEN_UP_S = 1.0
 """Seconds without an answer after which a request that its caller gives up tells of a service that hangs."""
 
@@ -146,7 +157,9 @@ class SegmentState:
         parts: its parts so far, in order.
         error: the error that ended it early, if one did.
         gap: the time for which it has no part, and why.
-        late_hit: whether another process had paid for a part of it by the time it passed the limiter.
+        late_hit: whether another process had paid for a part of it by the time it passed the limiter, or was
+            about to.
+        yielded: whether its present request has waited for one of another process, for as long as it can.
         failures: how often the present request failed, rejections excluded.
         failure: the last of these failures.
         repeatable: whether the service, as far as it is known, would take a repeat.
@@ -165,6 +178,7 @@ class SegmentState:
     error: EnlightenError | None = None
     gap: Gap | None = None
     late_hit: bool = False
+    yielded: bool = False
     failures: int = 0
     failure: EnlightenError | None = None
     repeatable: bool = True
@@ -180,7 +194,7 @@ class SegmentState:
             self.learn(part)
         self.failures = self.rejections = 0
         self.failure = self.rejection = None
-        self.repeatable, self.refreshed = True, False
+        self.repeatable, self.refreshed, self.yielded = True, False, False
         try:
             self.request = self.requests.send(part)
         except StopIteration as stop:
@@ -434,8 +448,11 @@ class Fetcher:
                 segment.refreshed |= segment.denied is not None
                 segment.denied = None
             time_left = None if self.deadline is None else self._time_left(self.deadline)
-            path = segment.request.path if segment.request else ""
-            grant = await limiter.acquire(segment.waiter, time_left, path)
+            request, session = segment.request, self.session
+            shared = session.shares_answers and session.cache is not None
+            subject = subject_of(self.options.scope, request) if request and shared else None
+            path = request.path if request else ""
+            grant = await limiter.acquire(segment.waiter, time_left, path, subject)
             credentials = provider.current()
             if credentials is not None:
                 return grant, credentials
@@ -449,14 +466,16 @@ class Fetcher:
         Others may have paid for the part, or be at it, since it joined the queue; or it was put off.
         """
         needed, part, request = None, None, segment.request
-        session, options = self.session, self.options
+        session, options, subject, seconds = self.session, self.options, segment.waiter.subject, None
         try:
             if request is not None and session.cache is not None:
                 part = await self.cached_part(session.cache, request)
             if request is not None and part is None and not self.paused:
                 fresh = options.max_age == 0
                 other = None if fresh else session.in_flight.find(key, request.wanted, options.rank, shared)
-                needed = request if other is None else None
+                if subject is not None and not (fresh or segment.yielded):
+                    seconds = session.limiter.asked_for(subject, grant)
+                needed = request if other is None and seconds is None else None
         finally:
             if needed is None:
                 grant.settle()  # as it was not sent, it costs nothing
@@ -464,7 +483,34 @@ class Fetcher:
         if part is not None:
             segment.late_hit = True
             self._accept(segment, part)
+        if subject is not None and seconds is not None:
+            await self._yield(segment, subject, seconds)
         return needed
+
+    async def _yield(self, segment: SegmentState, subject: Subject, seconds: float) -> None:
+        """Wait until a request of another process is over, so that its answer is cached, or takes long.
+
+        A caller in a hurry waits for half of the time that is left, and can still send then.
+
+        Args:
+            segment: what waits.
+            subject: what it asks for.
+            seconds: how long the other request has been in flight.
+        """
+        clock, limiter, asked = self.session.clock, self.session.limiter, True
+        began = clock.monotonic() - seconds
+        segment.late_hit = True
+        left = None if self.deadline is None else self._time_left(self.deadline) / 2
+        with self._interruptible() as scope, clock.move_on_after(left) as late:
+            while asked:
+                await clock.sleep(ANSWER_POLL_S)
+                await limiter.refresh(patient=True)
+                asked = limiter.asked_for(subject) is not None
+        since = limiter.now() - (clock.monotonic() - began) - SAME_TIME_S
+        self.index = evolve(self.index, shared_since=min(since, self.index.shared_since))
+        segment.yielded = late.cancelled_caught
+        if scope.cancelled_caught:
+            self._cut_off(segment)
 
     def _skip_dropped(self, segment: SegmentState) -> None:
         """Leave out what the service no longer keeps: it answers nothing of a window that begins with it."""
@@ -504,7 +550,8 @@ class Fetcher:
         """Send a segment's request once; return the failure, if it has not got its part.
 
         Whatever way this is left, also by cancellation, a response that has arrived is with the segment, and
-        in the cache.
+        in the cache. A state file takes it in one transaction with the counts, PostgreSQL before them: who
+        sees that the request is over finds its answer.
         """
         session, exchange = self.session, Exchange(request, credentials)
         failure: EnlightenError | None = None
@@ -533,9 +580,10 @@ class Fetcher:
                     exchange.release()
                 if observed is not None:
                     observed.end(exchange, failure, session.clock.monotonic())
-                await session.limiter.sync()
-                if session.cache is not None:
-                    await session.cache.flush()
+                flush = () if session.cache is None else (session.cache.flush,)
+                sync = partial(session.limiter.sync, grant)
+                for write in (*flush, sync) if isinstance(session.cache, PostgresCache) else (sync, *flush):
+                    await write()
         return failure
 
     def _observe(

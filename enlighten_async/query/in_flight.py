@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from hashlib import blake2b
 from typing import Any
 
 import anyio
@@ -14,9 +15,29 @@ from attrs import Factory, define, field
 
 from enlighten_async.clock import in_trio, run_shielded
 from enlighten_async.errors import EnlightenError, UsageError
+from enlighten_async.limiter import Subject
 from enlighten_async.models.intervals import SeriesResult
 from enlighten_async.transport import CLOSED
 from enlighten_async.windows import Window
+from enlighten_async.wire import Request
+
+
+def subject_of(scope: bytes, request: Request[Any]) -> Subject | None:
+    """Return what a request asks for, in words for other processes; `None` if its answer is not kept.
+
+    Args:
+        scope: digest of who asks.
+        request: the request.
+    """
+    series, wanted = request.series, request.wanted
+    if series is not None and wanted is not None:
+        thing = f"{series.endpoint} {series.system_id} {series.device}"
+    elif series is None and (reply := request.reply_key) is not None:
+        thing, wanted = f"{reply.endpoint} {reply.asked}", None
+    else:
+        return None
+    about = blake2b(scope + thing.encode(), digest_size=8).hexdigest()
+    return Subject(about) if wanted is None else Subject(about, wanted.start, (request.window or wanted).end)
 
 
 @define(eq=False)

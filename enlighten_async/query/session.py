@@ -151,6 +151,7 @@ class Session:
         turn: taken, and given back at once, before each piece of long work on the event loop: there is one
             of them in a round of the loop, of all queries.
         cache: answers paid for before; `None` if nothing is cached.
+        shares_answers: whether all who share the counts of the key share the cache too, if there is one.
         in_flight: requests of this process that are not answered yet.
         background: the tasks of streams, which go on between two items.
         warned: whether the log was told that there is nothing to keep answers in.
@@ -167,6 +168,7 @@ class Session:
     max_concurrency: int = MAX_IN_FLIGHT
     turn: anyio.Lock = Factory(anyio.Lock)
     cache: IntervalCache | None = None
+    shares_answers: bool = False
     in_flight: InFlight = Factory(InFlight)
     background: Background = Factory(Background)
     warned: bool = False

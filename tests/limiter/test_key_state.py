@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from enlighten_async.errors import Throttled
 from enlighten_async.limiter import RANKS, KeyState, MemoryQuotaStore, Plan, Settlement, Take, UsageWarning
-from enlighten_async.limiter.decision import Sender
-from enlighten_async.limiter.key_state import CLAIM_S, LATE_COUNT_S, PLACE_POLL_S
+from enlighten_async.limiter.decision import Sender, Subject
+from enlighten_async.limiter.key_state import ANSWER_S, CLAIM_S, LATE_COUNT_S, PLACE_POLL_S
 from enlighten_async.limiter.plan import RESERVATION_S
 from enlighten_async.limiter.record import LOOSE_S, Record
 from enlighten_async.state import Moment
@@ -311,6 +311,37 @@ def test_who_waited_takes_what_comes_free() -> None:
     assert state.take(Take(4, plan, INTERACTIVE), waits[0].at + 1) is None
     state.settle(4, Settlement(None, waits[0].at + 2))
     assert state.take(Take(5, plan, BACKFILL), waits[0].at + 2) is None
+
+
+@pytest.mark.parametrize(
+    ("subject", "after", "before", "found"),
+    [
+        (Subject("one", 100, 200), 0.5, None, True),
+        (Subject("one", 150, 900), 0.5, None, True),  # the answer has its beginning
+        (Subject("one", 200, 900), 0.5, None, False),
+        (Subject("one", 50, 200), 0.5, None, False),
+        (Subject("another", 100, 200), 0.5, None, False),
+        (Subject("reply"), 0.5, None, True),
+        (Subject("one", 100, 200), ANSWER_S - 0.5, None, True),
+        (Subject("one", 100, 200), ANSWER_S + 0.5, None, False),  # it may never come
+        (Subject("one", 100, 200), 0.5, 2, False),  # which was put in flight first
+        (Subject("reply"), 0.5, 5, True),
+    ],
+)
+def test_who_asks_for_what_others_have_in_flight(
+    subject: Subject, after: float, before: int | None, *, found: bool
+) -> None:
+    """By the record, in another process: for how long the request has been under way."""
+    one, plan = state_at_40_s(10)
+    record = one.dump(1000.0, Moment(1000.0, DATE))
+    other = KeyState(35.0)
+    for ticket, asked in [(2, None), (3, Subject("one", 100, 200)), (4, Subject("reply")), (5, None)]:
+        state = other if ticket in {2, 5} else one
+        state.load(record, 1000.0, Moment(1000.0, DATE))
+        assert state.take(Take(ticket, plan, subject=asked), 1000.0) is None
+        record = state.dump(1000.0, Moment(1000.0, DATE))
+    seconds = other.asked_for(subject, 1000.0 + after, before=before)
+    assert seconds == (pytest.approx(after, abs=0.1) if found else None)
 
 
 def test_a_claim_of_who_has_gone_ends() -> None:

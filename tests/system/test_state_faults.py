@@ -226,6 +226,7 @@ async def test_a_full_disk_is_told_once(world: World, path: Path, caplog: pytest
             assert ["cannot be used" in text for text in told()] == [True]
             assert NOT_CACHED in caplog.text
         await client.stats(world.system, **weeks(world, 0, 3))
+        await client.with_options(max_age=0).summary(world.system)
         assert ["can be used again" in text for text in told()] == [False, True]
 
 

@@ -38,7 +38,7 @@ async def ask(client: EnlightenClient, system: int) -> None:
     """Ask for ever; tell of errors."""
     while True:
         try:
-            await client.summary(system)
+            await client.with_options(max_age=0).summary(system)
         except EnlightenError as error:
             print(type(error).__name__, error, flush=True)  # noqa: T201
             await anyio.sleep(1)

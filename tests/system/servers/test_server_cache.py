@@ -124,7 +124,7 @@ def test_two_processes_want_the_same_year(database: PostgresServer, shop: Shop, 
         spent = [both.finished(process) for process in processes]
     print(spent, both.sent)  # noqa: T201
     assert sum(one["sent"] for one in spent) == both.sent
-    assert WINDOWS <= both.sent <= WINDOWS + 2 * 6
+    assert WINDOWS <= both.sent <= WINDOWS + 2  # where the server is so slow that an answer is late
 
 
 class InDatabase(File):
