@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from sys import intern
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 
@@ -24,6 +25,8 @@ from enlighten_async.fleet.schedule import MEAN_DAYLIGHT_S, REPORT_S
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus
 from enlighten_async.windows import DAY
+
+T = TypeVar("T")
 
 DARK_AT_NIGHT: Final = frozenset({"rgm_stats", "stats", "production_meter"})
 """Series of production: at night they have no news."""
@@ -224,7 +227,7 @@ class Fleet:
                         await sink.write(ready)
                 raise
             if ready := follower.take():
-                await self._write(sink, ready)
+                await self._patiently(sink, "write", partial(sink.write, ready))
             elif once:
                 return
 
@@ -236,23 +239,22 @@ class Fleet:
         """
         if follower.roster.fetches_histories():
             return False
-        follower.look_at_histories(await Cursors.of(sink.sink, self._series, self._backfill))
+        read = partial(Cursors.of, sink.sink, self._series, self._backfill)
+        follower.look_at_histories(await self._patiently(sink, "be read", read))
         if missing := follower.roster.given_up():
             raise _incomplete(missing)
         return not follower.roster.windows_left()
 
-    async def _write(self, sink: Keeper, changes: Sequence[Change]) -> None:
-        """Have changes written, however long that takes."""
+    async def _patiently(self, sink: Keeper, what: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of some work with a sink, however long that takes; `what` it does is logged."""
         failed = False
         while True:
             try:
-                await sink.write(changes)
+                return await work()
             except OSError as error:
                 if not failed:
-                    logger.warning("%r cannot write (%s): polls wait until it can", sink, error)
+                    logger.warning("%r cannot %s (%s): polls wait until it can", sink.sink, what, error)
                 failed = True
-            else:
-                return
             await self._clients[0]._session.clock.sleep(SINK_RETRY_S)
 
     async def _follower(self, since: Cursors) -> Follower:

@@ -245,6 +245,29 @@ async def test_of_a_fleet_that_was_followed_before_the_next_poll_brings_the_week
     assert wrong(world, kept, NOW - 69.9 * DAY) == []
 
 
+class Away(Kept):
+    """A sink that cannot be read for a while, once the history is there."""
+
+    refusals = 3
+
+    async def cursors(self, series: str) -> dict[int, datetime]:
+        """Return those of a name, unless the sink is away."""
+        if series in self.moved and self.refusals:
+            self.refusals -= 1
+            raise OSError("the database system is starting up")
+        return await super().cursors(series)
+
+
+async def test_a_sink_that_is_away_at_the_end_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    """As one is that cannot write: the log says so once."""
+    world, away = World(now=NOW, systems=2, users=1), Away()
+    async with client_of(world) as client:
+        await Fleet(client, "rgm_stats", every=HOURLY, backfill=TEN_WEEKS).run(away, until_done=True)
+    assert away.refusals == 0
+    assert wrong(world, away, NOW - 69.9 * DAY) == []
+    assert caplog.text.count("cannot be read (the database system is starting up)") == 1
+
+
 async def test_a_backfill_that_cannot_be_is_refused() -> None:
     """Before anything is sent."""
     world = World()
