@@ -17,6 +17,7 @@ from attrs import Factory, define, evolve, fields
 
 from enlighten_async.errors import DecodeError, NotFound
 from enlighten_async.models.convert import (
+    Oddity,
     UnreadableError,
     converter,
     documented,
@@ -506,19 +507,26 @@ def _structured(response: Response, raw: object, model: type[T], *, below: str =
         failure = UnreadableError(str(error), *path)
     else:
         warn_of(tuple(odd))
-        lost = [name.rpartition(".")[2] for name, fate in odd.items() if fate == "left_out"]
-        is_whole = not lost and not (isinstance(answer, SingleRow) and "unread" in odd.values())
-        return answer if is_whole else _incomplete(answer, lost)
+        lost, unread = (_fields_of(odd, fate) for fate in ("left_out", "unread"))
+        counts_fields = isinstance(answer, SingleRow) or hasattr(answer, "notes")
+        return _incomplete(answer, lost, unread) if lost or (unread and counts_fields) else answer
     raise _unreadable(response, failure)
 
 
-def _incomplete(answer: Any, lost: Sequence[str]) -> Any:
+def _fields_of(odd: Mapping[str, Oddity], fate: Oddity) -> list[str]:
+    """Return the fields whose values have had a fate, but for what an answer tells of its system."""
+    names = (name.rpartition(".") for name, each in odd.items() if each == fate)
+    return [name for model, _, name in names if model != Meta.__name__]
+
+
+def _incomplete(answer: Any, lost: Sequence[str], unread: Sequence[str]) -> Any:
     """Return an answer that says what it lacks, as its model has a field for: lists of figures have notes.
 
-    Of an answer that is one row each field counts, of others what is lost of its lists.
+    Of an answer that is one row, or has notes, each field counts, of others what is lost of its lists.
     """
     if hasattr(answer, "notes"):
-        return evolve(answer, notes=(f"{UNREAD_FIGURES}: {', '.join(lost)}",))
+        told = ((UNREAD_FIGURES, lost), ("fields that cannot be read are null", unread))
+        return evolve(answer, notes=tuple(f"{text}: {', '.join(names)}" for text, names in told if names))
     is_told = any(each.name == "complete" for each in fields(type(answer)))
     return evolve(answer, complete=False) if is_told else answer
 

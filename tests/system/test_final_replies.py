@@ -120,6 +120,39 @@ async def test_figures_that_are_missing_are_asked_for_again(
 
 @VERSIONS
 @pytest.mark.parametrize(
+    ("field", "sent", "complete"),
+    [
+        ("meter_start_date", "many", False),
+        ("meter_start_date", {}, False),
+        ("meter_start_date", "1999-13-77", False),
+        ("meter_start_date", None, True),
+        ("meter_start_date", "", True),
+        ("meter_start_date", "2025-06-02", True),
+        ("meta", {"status": {}, "last_report_at": 1_750_000_000, "last_energy_at": 1_750_000_000}, True),
+        ("colour", {}, True),  # no field that is known
+    ],
+)
+async def test_a_lifetime_of_which_a_field_cannot_be_read_is_not_final(
+    tmp_path: Path, version: str, field: str, sent: object, *, complete: bool
+) -> None:
+    """Nor complete: the field is asked for again after an hour."""
+    service = Answering(version, "energy_lifetime", tmp_path / "state.db")
+    asked = {"start_date": FIRST, "end_date": LAST}
+    service.change = lambda content: content | {field: sent}
+    answer = await service.client.energy_lifetime(7, **asked)
+    assert [day.wh for day in answer] == service.truth
+    assert answer.coverage.complete == complete
+    service.change = lambda content: content | {"meter_start_date": "2025-06-02"}
+    await service.world.clock.sleep(HOUR)
+    again = await service.client.energy_lifetime(7, **asked)
+    assert (again.meter_start_date == date(2025, 6, 2)) or complete
+    assert again.coverage.complete
+    assert service.sent == 2 - complete
+    await service.client.aclose()
+
+
+@VERSIONS
+@pytest.mark.parametrize(
     ("field", "sent", "asked"),
     [
         ("energy_lifetime", "many", 2),
