@@ -16,6 +16,9 @@ from enlighten_async.emulator import Emulator, Quota
 TASKS = 10
 """Callers side by side in each process."""
 
+SYSTEMS = 100
+"""Systems that are asked in turns: so many that no caller finds another's request of the same in flight."""
+
 MIN_SERVERS_PER_S = 500
 """Times a second that eight processes pass the gate of a server, at the least."""
 
@@ -85,7 +88,7 @@ def passes_table(rates: Rates, costs: Rates, extent: Extent) -> Iterator[str]:
 
 def requests(places: Mapping[str, str], extent: Extent) -> dict[tuple[str, int], list[float]]:
     """Return the milliseconds of CPU of a request, by state and number of callers side by side."""
-    emulator = Emulator(quota=Quota.UNLIMITED, concurrent=None, systems=20, users=1)
+    emulator = Emulator(quota=Quota.UNLIMITED, concurrent=None, systems=SYSTEMS, users=1)
     systems = [each.system_id for each in emulator.truth.systems(emulator.demo_user)]
     found: dict[tuple[str, int], list[float]] = defaultdict(list)
     with emulator.running(version="v2") as url:

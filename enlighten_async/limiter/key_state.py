@@ -116,7 +116,7 @@ class KeyState:
         # Sent, never answered, and no response has told the time yet: their windows are not known.
         self._unplaced: deque[Settlement] = deque()
         # Known to this process only:
-        self._own: dict[int, int] = {}  # numbers of its requests in flight, by ticket
+        self.own: dict[int, int] = {}  # numbers of its requests in flight, by ticket
         self._settled: dict[int, int] = {}  # the same of those settled last
         self._subjects: dict[int, tuple[Subject, float]] = {}  # as in the record
         self._seen: dict[int, float] = {}  # since when (monotonic) a request is known to be in flight
@@ -132,11 +132,6 @@ class KeyState:
 
     def __repr__(self) -> str:
         return f"<KeyState charged={self._charged} in_flight={len(self._pending)}>"
-
-    @property
-    def sends(self) -> bool:
-        """Whether requests of this process are in flight."""
-        return bool(self._own)
 
     # Taking and settling
 
@@ -175,7 +170,7 @@ class KeyState:
             request = PendingRequest(number, self._earliest(now), until, self.life, most)
         else:
             request = PendingRequest(number, None, None, self.life, most)
-        self._pending[number], self._own[ticket] = request, number
+        self._pending[number], self.own[ticket] = request, number
 
     def asked_for(self, subject: Subject, now: float, *, before: int | None = None) -> float | None:
         """Return the seconds since a request was put in flight for the beginning of a subject.
@@ -187,7 +182,7 @@ class KeyState:
             now: monotonic time.
             before: the ticket of a request in flight: only those count that were put in flight before it.
         """
-        newest = self.newest if before is None else self._own.get(before, 0) - 1
+        newest = self.newest if before is None else self.own.get(before, 0) - 1
         found = (
             now + self._ahead - asked_at
             for number, (each, asked_at) in self._subjects.items()
@@ -210,7 +205,7 @@ class KeyState:
 
     def settle(self, ticket: int, settlement: Settlement) -> None:
         """Take a request out of flight and charge it; nothing happens if it is not in flight."""
-        number = self._own.pop(ticket, None)
+        number = self.own.pop(ticket, None)
         if number is None:
             return
         self._settled[ticket] = number
@@ -462,7 +457,7 @@ class KeyState:
         other._pending, other._seen = dict(self._pending), dict(self._seen)
         other._subjects = dict(self._subjects)
         other.senders = dict(self.senders)
-        other._own, other._settled = dict(self._own), dict(self._settled)
+        other.own, other._settled = dict(self.own), dict(self._settled)
         return other
 
     def load(self, record: Record, now: float, moment: Moment) -> None:
@@ -562,17 +557,17 @@ class KeyState:
 
         What is known is added to it.
         """
-        own = {ticket: self._pending.get(number) for ticket, number in self._own.items()}
+        own = {ticket: self._pending.get(number) for ticket, number in self.own.items()}
         known = replace(self.dump(now, moment), pending=())
         self._reading = self._read_at = None
         self.load(known if record is None else record.merged(known), now, moment)
-        self._own = {}
+        self.own = {}
         for ticket, request in own.items():
             self.admit(ticket, now, request or PendingRequest(0, None, None, self.life))
 
     def expire(self, now: float) -> None:
         """Charge the requests that nobody can settle any more: their processes have ended."""
-        earliest, own = self._earliest(now), set(self._own.values())
+        earliest, own = self._earliest(now), set(self.own.values())
         for request in [request for number, request in self._pending.items() if number not in own]:
             over = request.until is not None and request.until < earliest
             if over or self._seen.get(request.number, now) + request.life < now:

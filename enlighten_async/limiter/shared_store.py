@@ -95,18 +95,19 @@ class SharedKeyState:
         life: see `KeyState`.
 
     Attributes:
+        current: the state with all updates; threads look at it by `read`.
         updates: those that are noted and not committed, in order.
     """
 
     def __init__(self, life: float) -> None:
         self._lock = Lock()
-        self._committed = self._current = KeyState(life)
+        self._committed = self.current = KeyState(life)
         self.updates: list[Update] = []
         self._home: Hashable = None  # of the backend written last: another may have taken its place
         self._written: tuple[str | None, Record | None] = None, None  # as text and as it was decoded
 
     def __repr__(self) -> str:
-        return f"<SharedKeyState {self._current!r} updates={len(self.updates)}>"
+        return f"<SharedKeyState {self.current!r} updates={len(self.updates)}>"
 
     @property
     def life(self) -> float:
@@ -116,13 +117,13 @@ class SharedKeyState:
     def extend_life(self, life: float) -> None:
         """Let requests from now on live so long, if that is longer than up to now."""
         with self._lock:
-            for each in (self._committed, self._current):
+            for each in (self._committed, self.current):
                 each.life = max(each.life, life)
 
     def read(self, look: Callable[[KeyState], T]) -> T:
         """Return the result of a function of the state as far as it is known here."""
         with self._lock:
-            return look(self._current)
+            return look(self.current)
 
     def update(self, change: Callable[[KeyState], T]) -> T:
         """Change the state; in effect at once for this process, and noted for the next commit."""
@@ -188,7 +189,7 @@ class SharedKeyState:
             self._home = draft.home
             if draft.text is not None:
                 self._written = draft.text, draft.record
-            self._committed = self._current = draft.state
+            self._committed = self.current = draft.state
             del self.updates[: draft.updates]
             for update in self.updates:
                 update(self._changeable())
@@ -197,9 +198,9 @@ class SharedKeyState:
 
     def _changeable(self) -> KeyState:
         """Return the state of now, apart from the one that was committed."""
-        if self._current is self._committed:
-            self._current = self._committed.fork()
-        return self._current
+        if self.current is self._committed:
+            self.current = self._committed.fork()
+        return self.current
 
     def _note(self, update: Update) -> None:
         self.updates.append(update)
@@ -316,8 +317,8 @@ class SharedQuotaStore:
             return
         with anyio.CancelScope(shield=True):
             try:
-                if self._turn().locked() or self.read(lambda state: state.sends):
-                    # Who asks by now goes first, and writes this too.
+                if self._turn().locked() or self._state.current.own:
+                    # Where more are in flight, who asks by now goes first, and writes this too.
                     await run_shielded(partial(self._write_noted, refresh=refresh))
                 else:
                     await self._write_noted(refresh=refresh)
