@@ -10,12 +10,13 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -251,6 +252,42 @@ def test_three_processes_want_the_same_year(tmp_path: Path) -> None:
     assert sum(one["sent"] for one in spent) == file.sent < 3 * WINDOWS
     assert sum(one["from_cache"] for one in spent) > 0
     assert shop.emulator.counts.rejected == 0
+    file.check()
+
+
+def stand_still(process: subprocess.Popen[str], path: Path) -> None:
+    """Stop a process, but not while it holds the lock of the file: others could not use that then."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as file:
+            try:
+                file.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                process.send_signal(signal.SIGCONT)
+                time.sleep(0.01)
+            else:
+                file.execute("ROLLBACK")
+                return
+
+
+@pytest.mark.parametrize("answered", [0, 1, 9, 30, 45])
+def test_one_of_two_processes_stands_still(shop: Shop, files: Iterator[File], answered: int) -> None:
+    """And goes on when the other has all: no more is bought twice than it had on its way.
+
+    It ends well, or by an error where it has stood still for longer than a request may take.
+    """
+    file = next(files)
+    with shop.slow(0.02, 0.1):
+        asleep, awake = file.start(), file.start()
+        until(lambda: file.sent > answered)
+        stand_still(asleep, file.path)
+        file.finished(awake)
+        asleep.send_signal(signal.SIGCONT)
+        output(asleep)
+        assert file.finished(file.start())["sent"] == 0
+    assert WINDOWS <= file.sent <= WINDOWS + AT_ONCE
+    assert set(file.repeated()) <= {2}
+    file.kills = 1  # of which the requests that were on their way may be counted twice
     file.check()
 
 
