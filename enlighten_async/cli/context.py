@@ -15,6 +15,7 @@ import webbrowser
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, Protocol, Unpack, cast
@@ -39,6 +40,7 @@ PIPED_WIDTH_COLUMNS = 1_000
 """Columns of a table that goes to a file or a program: nothing is cut off there."""
 
 END_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+ALARM = getattr(signal, "SIGALRM", None)
 """Signals that ask a process to end: of a supervisor, or of a terminal that is closed."""
 
 logger = logging.getLogger("enlighten_async")
@@ -143,6 +145,8 @@ class CommandContext:
         now: returns the time, in epoch seconds.
         config: variables of the file of settings, for those that the environment does not have.
         places: where options are given that the command line does not have, by the options.
+        end_s: seconds after a signal that ends a command at which it is ended at once, as by a second one;
+            infinite: it takes its time.
     """
 
     connect: Connect = EnlightenClient.from_env
@@ -156,6 +160,7 @@ class CommandContext:
     now: Callable[[], float] = Factory(lambda: SystemClock().now)
     config: Mapping[str, str] = field(factory=dict, repr=False)
     places: Mapping[str, str] = field(factory=dict, repr=False)
+    end_s: float = inf
 
     @property
     def state(self) -> str | os.PathLike[str] | Secret | None:
@@ -213,7 +218,7 @@ class CommandContext:
             sys.stdout.reconfigure(errors="replace")
         ended: list[int] = []
         try:
-            with end_signals_as_ctrl_c(ended), self._shown_log(), _ctrl_c_alone():
+            with end_signals_as_ctrl_c(ended, self.end_s), self._shown_log(), _ctrl_c_alone():
                 asyncio.run(work())
             click.echo(nl=False)  # flushes, where there is a stdout
         except BrokenPipeError:
@@ -262,16 +267,19 @@ def _ctrl_c_alone() -> Iterator[None]:
 
 
 @contextmanager
-def end_signals_as_ctrl_c(ended: list[int]) -> Iterator[None]:
+def end_signals_as_ctrl_c(ended: list[int], end_s: float = inf) -> Iterator[None]:
     """Let other signals end a command as Ctrl-C does, so that what was paid for is written.
 
     Once one has come they are ignored after the command: the process ends by itself.
 
     Args:
         ended: is given the number of each such signal that came.
+        end_s: seconds after the first one at which it is as if another came, and each second from then on.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
+        if not ended and numbers[-1] == ALARM:
+            signal.setitimer(signal.ITIMER_REAL, end_s, 1.0)
         ended.append(number)
         ctrl_c = signal.getsignal(signal.SIGINT)
         if not callable(ctrl_c):  # Ctrl-C is ignored, as in a job in the background
@@ -280,12 +288,15 @@ def end_signals_as_ctrl_c(ended: list[int]) -> Iterator[None]:
 
     main = threading.current_thread() is threading.main_thread()
     # A signal that is ignored stays so (`nohup`).
-    numbers = [number for number in END_SIGNALS if main and signal.getsignal(number) is signal.SIG_DFL]
+    wanted = END_SIGNALS if end_s == inf or ALARM is None else [*END_SIGNALS, ALARM]
+    numbers = [number for number in wanted if main and signal.getsignal(number) is signal.SIG_DFL]
     for number in numbers:
         signal.signal(number, end)
     try:
         yield
     finally:
+        if ended and numbers[-1] == ALARM:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         # A command that has been ended has one line left to print: another signal does not cut that off.
         after = signal.SIG_IGN if ended else signal.SIG_DFL
         for number in numbers:

@@ -56,6 +56,9 @@ class Run(Followed):
     as_json: bool
 
 
+END_S: Final = 9.0
+"""Seconds that a run has after SIGTERM: then it is ended as by a second one, whoever does not answer."""
+
 BEHIND: Final = 3
 """Systems that are named which are the furthest behind."""
 
@@ -190,7 +193,7 @@ def run(context: CommandContext, **given: Unpack[Run]) -> None:
                 await sink.aclose()
 
     options: ClientOptions = {**context.options, "on_response": hear}
-    evolve(context, options=options).run_with_client(work)
+    evolve(context, options=options, end_s=END_S).run_with_client(work)
 
 
 async def _run(context: CommandContext, client: EnlightenClient, metrics: FleetMetrics, given: Run) -> None:

@@ -15,7 +15,7 @@ from enlighten_async.models.intervals import Changes, IntervalStats
 from enlighten_async.models.receipt import Receipt
 from enlighten_async.models.rgm_stats import MeterIntervals, RgmStats
 from enlighten_async.models.series import Series, concatenated
-from enlighten_async.windows import Window, as_datetime
+from enlighten_async.windows import Window, as_datetime, without
 
 
 @frozen(kw_only=True)
@@ -45,7 +45,13 @@ class Change:
 
 
 def change_of(
-    changes: Changes[Any], until: float | None, held: float, account: str, series: str, *, first: bool = False
+    changes: Changes[Any],
+    until: float | None,
+    held: float,
+    account: str,
+    series: str,
+    *,
+    in_doubt: bool = False,
 ) -> Change | None:
     """Return what an answer changed for who holds a system up to a moment; `None`: nothing.
 
@@ -58,19 +64,18 @@ def change_of(
         held: up to when it is held now, epoch seconds.
         account: name of the account.
         series: name of the series.
-        first: whether this process has had no answer about the system before.
+        in_doubt: whether rows that are later than that may be written.
     """
     answer: IntervalStats[Any] = changes.answer
     window, parts = answer.window, [answer]
-    may_repeat = len(changes.new.intervals) < len(answer.intervals)  # of what is cached some may be written
+    may_repeat = in_doubt or len(changes.new.intervals) < len(answer.intervals)
     if until is not None:
         edge = min(max(int(until), window.start), window.end)
         before, after = Window(window.start, edge), Window(edge, window.end)
         earlier = [each._slice(before) for each in (changes.new, changes.corrected)]
+        unknown = [changes.new._slice(each) for each in without(before, changes.cached)]
+        may_repeat = any(each.intervals or _meters(each) for each in (*changes.unwritten, *unknown))
         parts = [*changes.unwritten, *earlier, answer._slice(after)]
-        may_repeat = (first or changes.may_repeat) and any(
-            each.intervals or _meters(each) for each in parts[:-1]
-        )
     corrected = sum(len(each.intervals) for each in parts[:-1])
     rows = _in_order(concatenated([each.intervals for each in parts]))
     meters = tuple(meter for each in parts for meter in _meters(each) if meter.intervals)

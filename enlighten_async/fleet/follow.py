@@ -120,6 +120,7 @@ class Follower:
 
     Attributes:
         ready: changes that were paid for and not handed on yet.
+        polls: how many polls have come to an end.
         takes: tells whether a system that joins is polled here, by its number.
         leases: returns the number of leases that are held; `None` where the systems are not shared.
         end_leases: lets go of the systems whose lease has ended; called before each poll.
@@ -144,6 +145,7 @@ class Follower:
         self.backfill, self.roster = backfill, Roster(members, every, backfill)
         self.look_at_histories(since)
         self.ready: list[Change] = []
+        self.polls = 0
         self.takes: Callable[[int], bool] = lambda _: True
         self.leases: Callable[[], int | None] = lambda: None
         self.end_leases: Callable[[], None] = lambda: None
@@ -326,6 +328,7 @@ class Follower:
         """Make a poll; where it fails, its system waits."""
         with self._settled(self.roster, ask):
             await self._poll(ask)
+        self.polls += 1
 
     async def _fetch(self, backlog: Backlog, ask: WindowAsk) -> None:
         """Ask for a window of a history; what fails waits, and polls go on."""
@@ -359,7 +362,8 @@ class Follower:
         if self._is_known(ask, spans):
             return
         paid = any(each.fetched >= ask.at for each in spans)  # by a process that was killed
-        view = account.client.with_options(max_age=FRESH_S if paid or not ask.completes else 0)
+        age = max(FRESH_S, self.now() - ask.at) if paid else 0 if ask.completes else FRESH_S
+        view = account.client.with_options(max_age=age)
         start, end = self.roster.window(ask, self.now())
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
         before, written = member.until, self.roster.written(ask)
@@ -370,8 +374,7 @@ class Follower:
         self._spent += changes.answer.receipt.sent
         now = self.now()
         held = held_until(changes.answer, before, 0.0 if self.backfill is None else self.backfill.span)
-        first = member.answered == -inf
-        change = change_of(changes, before, held, account.name, self._series, first=first)
+        change = change_of(changes, before, held, account.name, self._series)
         daylight = member.daylight if self._rests else None
         self.roster.answered(ask, now, noted(changes.answer, change, held, daylight, now))
         if change is not None:
@@ -417,7 +420,8 @@ class Follower:
         sent = changes.answer.receipt.sent
         self._spent += sent
         until = end if member.until is None else member.until
-        rows = change_of(changes, None, until, account.name, self._series)
+        in_doubt = bool(self.roster.unwritten)
+        rows = change_of(changes, None, until, account.name, self._series, in_doubt=in_doubt)
         if rows is not None and rows.rows:
             self.ready.append(rows)
         if not changes.answer.coverage.complete:

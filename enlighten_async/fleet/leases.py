@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from hashlib import blake2b
@@ -53,7 +53,7 @@ MIN_LEASE: Final = timedelta(seconds=1)
 RETRY_S: Final = 1.0
 """Seconds until a state that is away is asked again."""
 
-NOTES_TIMEOUT_S: Final = 20.0
+NOTES_TIMEOUT_S: Final = 2.0
 """Seconds for which the notes of a fleet wait for others that hold the state."""
 
 GIVE_BACK_S: Final = 5.0
@@ -192,26 +192,36 @@ class NotesInState:
         backend: the state.
         fleet: returns the name of the fleet, given the state's salt.
         now: returns the time, epoch seconds.
+        holds: whether the sink holds rows.
     """
 
     def __init__(
-        self, backend: StateBackend, fleet: Callable[[bytes], str], now: Callable[[], float]
+        self,
+        backend: StateBackend,
+        fleet: Callable[[bytes], str],
+        now: Callable[[], float],
+        *,
+        holds: bool = False,
     ) -> None:
-        self._backend, self._fleet, self._now = backend, fleet, now
+        self._backend, self._fleet, self._now, self._holds = backend, fleet, now, holds
 
-    async def change(self, change: Callable[[Notes], Notes], *, timeout_s: float = NOTES_TIMEOUT_S) -> Notes:
-        """Change the notes, and return them.
+    async def change(self, change: Callable[[Notes], Notes]) -> Notes | None:
+        """Change the notes, and return them; `None` where the state cannot be reached, or used, now.
+
+        Then whoever is next takes more for unwritten than is, and finds out who is silent.
 
         Args:
             change: returns the new ones, given those that are there.
-            timeout_s: seconds for which the state is waited for.
 
         Raises:
-            DatabaseUnavailable: the state cannot be reached or used.
-            InputError: it is a newer version's or another program's.
+            InputError: the state is a newer version's or another program's.
         """
-        update = _Update(partial(Notes.of, now=self._now()), change)
-        await self._backend.update(self._name, update, timeout_s=timeout_s)
+        update = _Update(partial(Notes.of, now=self._now(), holds=self._holds), change)
+        try:
+            await self._backend.update(self._name, update, timeout_s=NOTES_TIMEOUT_S)
+        except DatabaseUnavailable as away:
+            logger.debug("a fleet is not noted: %s", away)
+            return None
         return update.after
 
     def _name(self, salt: bytes) -> bytes:
@@ -266,22 +276,31 @@ class SoleKeeper(Keeper):
     """Who makes the polls."""
     _writes: bool = field(default=False, init=False)
     """Whether changes are being written, or could not be."""
+    _noted: int = field(default=0, init=False)
+    """The polls that had come to an end at the last note."""
 
     async def write(self, changes: Sequence[Change]) -> None:
         """Have changes kept; the errors are those of the sink."""
-        self._writes, came = True, self.follower.now()
+        self._writes = True
         await self.sink.write(changes)
         self._writes = False
-        await self._note(lambda notes: notes.after_write(came, self._in_doubt()))
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Note that all that was polled is written, unless nothing was."""
+        if self.follower.polls > self._noted:
+            self._noted = self.follower.polls
+            await self._note(lambda notes: notes.after_write(self.follower.now(), self._in_doubt()))
 
     @asynccontextmanager
     async def noted(self) -> AsyncIterator[None]:
         """Go on where the notes are; and note at the end whether the sink has all that was polled."""
         notes = await self.notes.change(lambda notes: notes.begun(self.follower.now()))
-        self.follower.roster.unwritten = notes.periods
-        self.follower.set_pauses(notes.pauses)
-        for member in self.follower.roster.members:
-            member.in_doubt = member.system_id in notes.in_doubt
+        if notes is not None:  # else all answers are in doubt
+            self.follower.roster.unwritten = notes.periods
+            self.follower.set_pauses(notes.pauses)
+            for member in self.follower.roster.members:
+                member.in_doubt = member.system_id in notes.in_doubt
         try:
             yield
         finally:
@@ -291,8 +310,7 @@ class SoleKeeper(Keeper):
 
     async def _note(self, change: Callable[[Notes], Notes]) -> None:
         pauses = self.follower.pauses()
-        with suppress(DatabaseUnavailable):  # then more is told again than is not written
-            await self.notes.change(lambda notes: change(notes).with_pauses(pauses, lambda _: True))
+        await self.notes.change(lambda notes: change(notes).with_pauses(pauses, lambda _: True))
 
     def _in_doubt(self) -> frozenset[int]:
         return frozenset(each.system_id for each in self.follower.roster.members if each.in_doubt)
@@ -346,16 +364,12 @@ class LeasedKeeper(Keeper):
                 except StaleFence:
                     self._lose({shard})
                     logger.warning("%d answers are not written: another process has their lease", len(own))
-        await self._note(NOTES_TIMEOUT_S)
+        await self._note()
 
-    async def _note(self, timeout_s: float) -> None:
+    async def _note(self) -> None:
         """Note which systems are asked less often than others."""
         pauses, held = self.follower.pauses(), frozenset(self._fences)
-        with suppress(DatabaseUnavailable):  # then whoever is next finds out
-            await self.notes.change(
-                lambda notes: notes.with_pauses(pauses, lambda each: shard_of(each) in held),
-                timeout_s=timeout_s,
-            )
+        await self.notes.change(lambda notes: notes.with_pauses(pauses, lambda each: shard_of(each) in held))
 
     async def _write(self, changes: Sequence[Change]) -> None:
         """Write at once what is held, with the newest fence: a system has been written with it before."""
@@ -418,9 +432,8 @@ class LeasedKeeper(Keeper):
             async with self._turn:
                 cursors = await Cursors.of(self.sink, self.series, self.follower.backfill)
             notes = await self.notes.change(lambda notes: notes)
-            self.follower.set_pauses(
-                {each: pause for each, pause in notes.pauses.items() if shard_of(each) in new}
-            )
+            pauses = {} if notes is None else notes.pauses
+            self.follower.set_pauses({each: pause for each, pause in pauses.items() if shard_of(each) in new})
             self._fences |= {shard: held.fences[shard] for shard in new}
             self._newest = max(self._newest, *held.fences.values())
             expired, self._expired = self._expired, set()
@@ -465,7 +478,7 @@ class LeasedKeeper(Keeper):
                 if self._renewal is not None:
                     self._renewal.cancel()
                     await asyncio.wait([self._renewal])
-                await self._note(GIVE_BACK_S)
+                await self._note()
                 try:
                     await self.table.give_back(sorted(self._fences), leaves=True)
                 except (DatabaseUnavailable, InputError) as error:
@@ -500,7 +513,8 @@ async def kept(
     if backend is None or not isinstance(backend, PostgresBackend | SqliteBackend):
         yield Keeper(sink)
         return
-    notes = NotesInState(backend, name, follower.now)
+    holds = any(each.until is not None for each in follower.roster.members)
+    notes = NotesInState(backend, name, follower.now, holds=holds)
     if isinstance(backend, PostgresBackend):
         table = LeaseTable(backend.another(), name, secrets.token_hex(8), length)
         third, clock = length.total_seconds() / 3, clients[0]._session.clock

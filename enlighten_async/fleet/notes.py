@@ -58,18 +58,20 @@ class Notes:
     """Why systems are asked less often than others, by their numbers."""
 
     @classmethod
-    def of(cls, text: str | None, now: float) -> Notes:
+    def of(cls, text: str | None, now: float, *, holds: bool = False) -> Notes:
         """Return the notes of a text.
 
         Args:
-            text: what is in the state; `None`: nobody has noted anything.
+            text: what is in the state; `None`: nobody has noted anything, or the state is another one.
             now: the time, epoch seconds.
+            holds: whether the sink holds rows: then there was a process before.
         """
-        if text is None:
+        if text is not None:
+            with suppress(msgspec.MsgspecError):
+                return msgspec.json.decode(text, type=cls)
+        elif not holds:
             return cls(now - SLACK_S, ended=True)
-        with suppress(msgspec.MsgspecError):
-            return msgspec.json.decode(text, type=cls)
-        return cls(now - SLACK_S, (ALWAYS,))
+        return cls(0.0)
 
     def text(self) -> str:
         """Return them as a text."""

@@ -243,8 +243,10 @@ class Changes(Generic[S_co]):
     """Earlier answers, cut to what is before this one's range, that were cached and not written; in order of
     time.
     """
-    may_repeat: bool = False
-    """Whether rows were cached that count as not cached, as their answer is not written, or may not be."""
+    cached: tuple[Window, ...] = ()
+    """What was cached of the range, and written, in order of time; rows outside of it are new to the cache
+    alone.
+    """
 
 
 @frozen

@@ -148,7 +148,6 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._written: float | None = None  # and told up to when they are written
         self._in_doubt: list[tuple[float, float]] = []
         self._unwritten: list[Any] = []  # what is cached before the range, and not written
-        self._may_repeat = False
 
     def __repr__(self) -> str:
         asked = self._plan.question(self._session.clock.now())
@@ -315,8 +314,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         answer = await self._run()
         compare = partial(cast("SeriesResult", answer)._changed, self._cached_before)
         new, corrected = await in_thread(compare)  # a year of rows takes a second
-        unwritten = tuple(self._unwritten)
-        return Changes(answer, cast("T_co", new), cast("T_co", corrected), unwritten, self._may_repeat)
+        cached = tuple(part.window for part in self._cached_before)
+        return Changes(answer, cast("T_co", new), cast("T_co", corrected), tuple(self._unwritten), cached)
 
     async def _note_cached(self, runner: Runner) -> None:
         """Note what is cached of the range."""
@@ -330,7 +329,6 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         spans = [each.span for each in found]
         until = self._written
         unwritten = [] if until is None else unwritten_spans(spans, until, self._in_doubt)
-        self._may_repeat = bool(unwritten)
         self._cached_before = [
             each.part for each in found if each.window.end > window.start and each.span not in unwritten
         ]

@@ -428,6 +428,31 @@ except KeyboardInterrupt:
 """
 
 
+ENDED_IN_TIME = """
+import os, signal
+from enlighten_async.cli.context import end_signals_as_ctrl_c
+ended = []
+with end_signals_as_ctrl_c(ended, 0.1):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt:
+        for _ in range(2):
+            try:
+                signal.pause()
+            except KeyboardInterrupt:
+                print(len(ended))
+"""
+
+
+@posix
+def test_a_command_that_does_not_end_in_time_is_ended() -> None:
+    """As by another signal, again and again."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED_IN_TIME], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "2\n3\n"), done.stderr
+
+
 @posix
 def test_a_command_that_ends_has_time_for_its_last_line() -> None:
     """Another signal does not cut it off."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,11 +15,11 @@ import pytest
 from enlighten_async import InputError, Plan
 from enlighten_async.fleet import Change, Fleet, JsonLinesSink, StaleFence
 from enlighten_async.fleet.follow import Cursors
-from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper, NotesInState, kept, shard_of
-from enlighten_async.fleet.notes import Pause
+from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper, NotesInState, SoleKeeper, kept, shard_of
+from enlighten_async.fleet.notes import ALWAYS, Pause
 from enlighten_async.fleet.roster import Member, Roster
 from enlighten_async.fleet.schedule import HOUR, Budget
-from enlighten_async.state import MemoryBackend
+from enlighten_async.state import DatabaseUnavailable, MemoryBackend
 from enlighten_async.testing import FakeClock
 from enlighten_async.windows import DAY
 from tests.fleet.sinks.changes import change
@@ -202,6 +203,32 @@ async def test_who_comes_back_writes_nothing_that_is_anothers() -> None:
     await keeper.write([change(1, 0, 4), change(2, 0, 4)])
     assert sink.written == [(2, 102)]
     assert {shard_of(each) for each in polled.systems} == {shard_of(2)}
+
+
+class Away(MemoryBackend):
+    """A state that cannot be written."""
+
+    async def update(self, *_: Any, **__: Any) -> None:
+        """Fail."""
+        raise DatabaseUnavailable("read only")
+
+
+async def test_a_state_that_cannot_be_written_stops_no_fleet() -> None:
+    """Nothing is noted, and all answers are in doubt."""
+    keeper, _, sink, polled, clock = keeper_of(
+        shard_of(1), notes=NotesInState(Away(FakeClock(NOON)), str, lambda: NOON)
+    )
+    await keeper.renew()
+    await keeper.write([change(1, 0, 4)])
+    assert [each for each, _ in sink.written] == [1]
+    assert polled.paused == {}
+    roster = Roster([Member(1)])
+    follower: Any = SimpleNamespace(roster=roster, polls=1, ready=[], now=clock.now, pauses=dict)
+    alone = SoleKeeper(sink, notes=NotesInState(Away(clock), str, clock.now), follower=follower)
+    async with alone.noted():
+        assert roster.unwritten == (ALWAYS,)
+        await alone.write([change(2, 0, 4)])
+    assert len(sink.written) == 2
 
 
 async def test_who_takes_a_lease_asks_as_seldom_as_who_had_it() -> None:

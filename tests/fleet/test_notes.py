@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from enlighten_async.fleet.notes import ALWAYS, KEPT_S, MOST_PERIODS, SLACK_S, Notes, Pause
+from enlighten_async.fleet.notes import KEPT_S, MOST_PERIODS, SLACK_S, Notes, Pause
 from enlighten_async.windows import DAY
 
 NOW = 20_000.0 * DAY
@@ -22,9 +22,10 @@ def test_without_a_process_before_all_is_written() -> None:
 
 
 def test_what_cannot_be_read_tells_of_nothing() -> None:
-    """So that all answers are in doubt."""
+    """So that all answers up to now are in doubt; nor does a new state, where the sink holds rows."""
     for text in ("", "[]", "{", '{"written": "now"}'):
-        assert Notes.of(text, NOW).periods == (ALWAYS,)
+        assert Notes.of(text, NOW).begun(NOW).periods == ((0.0, NOW + SLACK_S),)
+    assert Notes.of(None, NOW, holds=True).begun(NOW).periods == ((0.0, NOW + SLACK_S),)
 
 
 def test_who_was_killed_leaves_what_came_after_its_last_write() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from enlighten_async import Plan
@@ -204,6 +207,52 @@ async def test_no_line_is_in_a_file_twice_though_runs_are_killed(
     assert max(Counter(lines).values()) == 1
     if kind is JsonLinesSink:
         assert wrong_rows(world, lines) == 0
+
+
+@pytest.mark.parametrize("days", [0, 35], ids=["polls", "polls and history"])
+@pytest.mark.parametrize("lost", ["deleted", "an older copy"])
+async def test_no_line_is_in_a_file_twice_though_the_state_is_lost(
+    tmp_path: Path, lost: str, days: int
+) -> None:
+    """What is bought again is in the file; the last poll of a day asks for five days of it."""
+    world, sink = World(now=NOON, systems=6, users=1), JsonLinesSink(tmp_path / "rows")
+    state, copy = tmp_path / "state.db", tmp_path / "copy.db"
+    backfill = timedelta(days=days) if days else None
+    for part in range(8):
+        await started(world, sink, tmp_path, killed_after=10 * HOUR, backfill=backfill)
+        if lost == "deleted":
+            state.unlink()
+        else:
+            _ = copy.replace(state) if part % 2 else shutil.copy(state, copy)
+    assert max(Counter((tmp_path / "rows").read_bytes().splitlines()).values()) == 1
+
+
+@pytest.mark.parametrize("minutes", [4, 10, 30])
+async def test_a_poll_that_brought_nothing_is_not_made_again_though_runs_are_killed(
+    tmp_path: Path, minutes: int
+) -> None:
+    """At night, say, whenever the next one begins; nor is a system that fails asked more often."""
+    requests = []
+    for run_s in (8 * HOUR, minutes * 60):
+        world, folder = World(now=NOON + DAY / 2, systems=8, users=1), tmp_path / str(run_s)
+        folder.mkdir()
+        failing = next(each.system_id for each in world.emulator.truth.systems() if each.meters)
+        world.emulator.inject(Fault(status=500, body="{}", times=inf, path=f"/{failing}/rgm_stats"))
+        sink, end = JsonLinesSink(folder / "rows"), world.clock.now() + 8 * HOUR
+        await started(world, sink, folder, killed_after=60)
+        while world.clock.now() < end:
+            await killed(world, sink, folder, min(run_s, end - world.clock.now()))
+        requests.append(sum("rgm_stats" in each.path for each in world.emulator.log))
+    assert requests[1] <= requests[0] + 8
+
+
+async def killed(world: World, sink: Sink, folder: Path, seconds: float) -> None:
+    """Run a fleet until it is killed, with the state of that moment."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(started, world, sink, folder, killed_after=seconds))
+        await world.clock.sleep(seconds - 1)
+        shutil.copy(folder / "state.db", folder / "killed.db")
+    (folder / "killed.db").replace(folder / "state.db")
 
 
 def wrong_rows(world: World, lines: Sequence[bytes]) -> int:

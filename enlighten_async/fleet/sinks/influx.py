@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from enlighten_async.export.columns import values_of
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks.base import KEY, by_series
-from enlighten_async.fleet.sinks.jsonlines import LinesSink
+from enlighten_async.fleet.sinks.jsonlines import Key, LinesSink
+from enlighten_async.windows import DAY
 
 
 class InfluxSink(LinesSink):
@@ -29,9 +30,12 @@ class InfluxSink(LinesSink):
     """
 
     @staticmethod
-    def _key(line: bytes) -> Hashable:
-        tags, _, end = line.rsplit(b" ", 2)
-        return tags, end
+    def _key(line: bytes) -> Key | None:
+        try:
+            tags, _, end = line.rsplit(b" ", 2)
+            return Key((tags, int(end) // DAY), end)
+        except ValueError:
+            return None
 
     def _lines(self, change: Change) -> Iterable[bytes]:
         for each in by_series([change]):

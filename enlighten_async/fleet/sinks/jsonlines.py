@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from io import FileIO
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from attrs import asdict, define, field
@@ -23,6 +23,19 @@ from enlighten_async.windows import DAY, as_datetime
 
 DAYS: Final = 10
 """UTC days of which the place of the first row is kept: rows of the last five may be told again."""
+
+
+SEEN_BYTES: Final = 1 << 20
+"""Bytes of what tells which days of a file may have rows."""
+
+
+class Key(NamedTuple):
+    """What tells the row of a line from all others."""
+
+    day: Hashable
+    """Whose it is, and its UTC day."""
+    end: str | bytes
+    """Its end."""
 
 
 @define
@@ -57,6 +70,7 @@ class LinesSink(ABC):
         self._path = own_file(path)
         self._beside = own_file(f"{self._path}.cursors")
         self._known: tuple[object, _Committed] | None = None  # and the identity of the file that told it
+        self._seen = _Seen()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._path}>"
@@ -92,8 +106,8 @@ class LinesSink(ABC):
 
     @staticmethod
     @abstractmethod
-    def _key(line: bytes) -> Hashable:
-        """Return the key of the row of a line."""
+    def _key(line: bytes) -> Key | None:
+        """Return the key of the row of a line; `None`: it is no line of this sink."""
 
     def _read(self) -> _Committed:
         """Return what is committed."""
@@ -144,22 +158,33 @@ class LinesSink(ABC):
             cursors.setdefault(change.series, {})[change.system_id] = change.until.timestamp()
         return _Committed(before.size, cursors, written, _days(before, changes)), texts
 
-    def _latest(self, before: _Committed, changes: Sequence[Change]) -> dict[Hashable, bytes]:
+    def _latest(self, before: _Committed, changes: Sequence[Change]) -> dict[Key, bytes]:
         """Return the latest line of each row that may be written again; an empty one of a row that is not."""
-        doubtful = [each for each in changes if each.may_repeat]
-        latest = {self._key(line): b"" for each in doubtful for line in self._lines(each)}
+        doubtful = [each for each in changes if each.may_repeat and (each.rows or each.meters)]
+        keys = (self._key(line) for each in doubtful for line in self._lines(each))
+        latest = {key: b"" for key in keys if key is not None}
         if not latest or not before.size:
             return latest
         first_day = min(_span(each)[0] for each in doubtful)
         start = max((at for day, at in before.days.items() if day <= first_day), default=0)
-        with self._path.open("rb") as file:
-            at = file.seek(start)
-            while at < before.size:  # what is behind it was not committed
-                line = file.readline()
-                at += len(line)
-                if (key := self._key(line)) in latest:
+        seen = self._seen = self._seen if self._seen.covers(start, before.size) else _Seen(start)
+        for key, _ in self._rows(seen.stop, before.size):
+            seen.add(key.day)
+        seen.stop = before.size
+        if any(seen.may_have(each.day) for each in latest):
+            for key, line in self._rows(start, before.size):
+                if key in latest:
                     latest[key] = line
         return latest
+
+    def _rows(self, start: int, stop: int) -> Iterator[tuple[Key, bytes]]:
+        """Yield the rows of a part of the file: their keys, and their lines."""
+        with self._path.open("rb") as file:
+            at = file.seek(start)
+            while at < stop and (line := file.readline()):  # what is behind it was not committed
+                at += len(line)
+                if (key := self._key(line)) is not None:
+                    yield key, line
 
     def _append(self, size: int, texts: Sequence[bytes]) -> int:
         """Write texts after what is whole, and return the new size; nothing is touched without any."""
@@ -179,17 +204,44 @@ class LinesSink(ABC):
         return size + sum(map(len, texts))
 
 
+class _Seen:
+    """The days of which a part of a file may have rows, as bits by a hash: what has no bit is not there.
+
+    Args:
+        start: where the part begins.
+
+    Attributes:
+        stop: where it ends.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        self._start = self.stop = start
+        self._bits = bytearray(SEEN_BYTES)
+
+    def covers(self, start: int, size: int) -> bool:
+        """Tell whether it is of a file from there on, which has so many bytes now."""
+        return self._start <= start and self.stop <= size
+
+    def add(self, day: Hashable) -> None:
+        """Note a row."""
+        at = hash(day) % (8 * SEEN_BYTES)
+        self._bits[at // 8] |= 1 << at % 8
+
+    def may_have(self, day: Hashable) -> bool:
+        """Tell whether there may be rows of a day."""
+        at = hash(day) % (8 * SEEN_BYTES)
+        return bool(self._bits[at // 8] & 1 << at % 8)
+
+
 def _unlike(
-    latest: dict[Hashable, bytes], key_of: Callable[[bytes], Hashable], lines: Iterable[bytes]
+    latest: dict[Key, bytes], key_of: Callable[[bytes], Key | None], lines: Iterable[bytes]
 ) -> Iterator[bytes]:
     """Yield lines, but not one that is like the latest of its key, and note them."""
     for line in lines:
-        if latest:
-            key = key_of(line)
-            if latest.get(key) == line:
+        if latest and (key := key_of(line)) in latest and key is not None:
+            if latest[key] == line:
                 continue
-            if key in latest:
-                latest[key] = line
+            latest[key] = line
         yield line
 
 
@@ -239,11 +291,16 @@ class JsonLinesSink(LinesSink):
         return json_lines(change)
 
     @staticmethod
-    def _key(line: bytes) -> Hashable:
-        return msgspec.json.decode(line, type=_Key)
+    def _key(line: bytes) -> Key | None:
+        try:
+            row = msgspec.json.decode(line, type=_Row)
+        except msgspec.MsgspecError:
+            return None
+        whose = row.system_id, row.series, row.meter, row.channel
+        return Key((whose, row.end_at[:10]), row.end_at)
 
 
-class _Key(msgspec.Struct, frozen=True):
+class _Row(msgspec.Struct):
     """What tells the row of a line from all others."""
 
     system_id: int

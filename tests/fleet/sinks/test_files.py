@@ -76,6 +76,27 @@ class InLines(SinkContract):
         back = [line for line in added if line in text.splitlines()]
         assert 8 <= len(back) <= 12  # those of the correction: of the system, and of two meters
 
+    async def test_a_line_of_others_is_left_alone(self) -> None:
+        """As a note that somebody has written into the file."""
+        await self.sink().write([change(1, 0, 8)])
+        beside, note = self.path.with_name("rows.cursors"), b"# a note\n"
+        self.path.write_bytes(note + self.path.read_bytes())
+        committed = json.loads(beside.read_text())
+        beside.write_text(json.dumps(committed | {"size": committed["size"] + len(note)}))
+        text = self.path.read_bytes()
+        await self.sink().write([evolve(change(1, 0, 8), may_repeat=True)])
+        assert self.path.read_bytes() == text
+
+    async def test_a_file_is_read_once_for_rows_that_are_not_there(self) -> None:
+        """Though each write says that they may be: as of a history in a new file."""
+        sink = self.made(self.path)
+        for system in range(1, 9):
+            await sink.write([evolve(change(system, 0, 8), may_repeat=True)])
+        text = self.path.read_bytes()
+        self.path.write_bytes(b"\n" * len(text))  # nothing of it is looked at again
+        await sink.write([evolve(change(9, 0, 8), may_repeat=True)])
+        assert len(self.path.read_bytes()) == len(text) // 8 * 9
+
     async def test_only_the_days_of_rows_that_may_be_there_are_read(self) -> None:
         """The places of days are kept, of the last ones; a file that has none yet is read from its begin."""
         beside = self.path.with_name("rows.cursors")
