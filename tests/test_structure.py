@@ -130,7 +130,7 @@ def functions_entered(calls: list[tuple[str, str]]) -> Iterator[None]:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize(
-    ("name", "functions", "files", "switches"), [("", 130, 25, 120), ("e.db", 175, 35, 150)]
+    ("name", "functions", "files", "switches"), [("", 130, 25, 120), ("e.db", 170, 35, 150)]
 )
 async def test_the_way_of_one_query_is_short(
     name: str, functions: int, files: int, switches: int, tmp_path: Path

@@ -117,8 +117,8 @@ class KeyState:
         self._unplaced: deque[Settlement] = deque()
         # Known to this process only:
         self.own: dict[int, int] = {}  # numbers of its requests in flight, by ticket
-        self._settled: dict[int, int] = {}  # the same of those settled last
-        self._subjects: dict[int, tuple[Subject, float]] = {}  # as in the record
+        self.settled: dict[int, int] = {}  # the same of those settled last
+        self.subjects: dict[int, tuple[Subject, float]] = {}  # as in the record
         self._seen: dict[int, float] = {}  # since when (monotonic) a request is known to be in flight
         self._reading: ClockReading | None = None
         self._reading_due = False  # whether a response has told the time since the record was loaded
@@ -154,7 +154,7 @@ class KeyState:
                 self._note_admitted(asked, now)
             self.admit(asked.ticket, now, most=sender.most)
             if asked.subject is not None:
-                self._subjects[self.newest] = asked.subject, now + self._ahead
+                self.subjects[self.newest] = asked.subject, now + self._ahead
         elif wait.reason != "priority":
             self._reservations.reserve(rank, wait.at, now)
             self._keep_alive(asked, now, wait)
@@ -185,14 +185,10 @@ class KeyState:
         newest = self.newest if before is None else self.own.get(before, 0) - 1
         found = (
             now + self._ahead - asked_at
-            for number, (each, asked_at) in self._subjects.items()
+            for number, (each, asked_at) in self.subjects.items()
             if number <= newest and each.begins(subject)
         )
         return max((seconds for seconds in found if _may_be_answered(seconds)), default=None)
-
-    def answer_kept(self, ticket: int) -> None:
-        """Note that the answer to a request, settled before, is where others find it."""
-        self._subjects.pop(self._settled.get(ticket, 0), None)
 
     def _note_admitted(self, asked: Take, now: float) -> None:
         """Note what a request that is about to be admitted means for later ones."""
@@ -208,9 +204,9 @@ class KeyState:
         number = self.own.pop(ticket, None)
         if number is None:
             return
-        self._settled[ticket] = number
-        if len(self._settled) > MAX_SETTLED:
-            del self._settled[next(iter(self._settled))]
+        self.settled[ticket] = number
+        if len(self.settled) > MAX_SETTLED:
+            del self.settled[next(iter(self.settled))]
         # Another process may have taken it for dead, and charged it: it has ended later than that.
         self._pending.pop(number, None)
         if settlement.sent_at is None:
@@ -229,7 +225,7 @@ class KeyState:
 
     def record_rejection(self, ticket: int, error: Throttled, plan: Plan, now: float) -> None:
         """Learn from the server's rejection of a request, settled before, that a limit is reached."""
-        number, period = self._settled.get(ticket, self.newest), error.period or MINUTE.name
+        number, period = self.settled.get(ticket, self.newest), error.period or MINUTE.name
         # The rest of a burst is rejected for the same cause: only its first says something new.
         news, again = self._doubt is None or number > self._doubt, self._doubt is not None
         latest = self.clock.latest(now) if self.clock.known else 0.0
@@ -348,7 +344,7 @@ class KeyState:
 
     def unsent(self, number: int, now: float) -> None:
         """Let another request be the probe, if this one was it; nobody waits for its answer."""
-        self._subjects.pop(number, None)
+        self.subjects.pop(number, None)
         if self.outage is not CALM:
             self.outage = self.outage.unsent(number, now + self._ahead)
 
@@ -455,9 +451,9 @@ class KeyState:
         other._limits = self._limits.with_learned(self._limits.learned)
         other._reservations = Reservations(dict(self._reservations.spans))
         other._pending, other._seen = dict(self._pending), dict(self._seen)
-        other._subjects = dict(self._subjects)
+        other.subjects = dict(self.subjects)
         other.senders = dict(self.senders)
-        other.own, other._settled = dict(self.own), dict(self._settled)
+        other.own, other.settled = dict(self.own), dict(self.settled)
         return other
 
     def load(self, record: Record, now: float, moment: Moment) -> None:
@@ -479,7 +475,7 @@ class KeyState:
         }
         # Persisted times are the wall clock's: another process's monotonic clock is another.
         self.outage, self._ahead = CALM if record.outage == CALM else record.outage, wall - now
-        self._subjects = {
+        self.subjects = {
             number: each for number, each in record.subjects.items() if _may_be_answered(wall - each[1])
         }
         self._recent = record.recent and record.recent.not_later(wall + LATE_COUNT_S)
@@ -537,7 +533,7 @@ class KeyState:
             senders=self._senders_elsewhere | self._living(),
             paced_until=self.paced[0],
             paced_interval=self.paced[1],
-            subjects=dict(self._subjects),
+            subjects=dict(self.subjects),
         )
 
     def begin(self, now: float, moment: Moment) -> None:

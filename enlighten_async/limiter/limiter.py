@@ -140,6 +140,7 @@ class Grant:
         settled: whether it is over.
         failing: whether requests have failed, or were repeated, when it was settled: then its answer is news.
         subject: what the request asks for, where others may wait for the answer.
+        contended: whether other requests are in flight that may be about the same.
     """
 
     ticket: int
@@ -148,6 +149,7 @@ class Grant:
     settled: bool = False
     failing: bool = False
     subject: Subject | None = None
+    contended: bool = False
 
     def settle(self, sent_at: float | None = None, response: Response | None = None) -> None:
         """Give the token back or charge it; only the first call does.
@@ -435,7 +437,7 @@ class RateLimiter:
                 written at the same time.
         """
         if grant is not None and grant.subject is not None:
-            self._store.update(lambda state: state.answer_kept(grant.ticket))
+            self._store.update(lambda state: state.subjects.pop(state.settled.get(grant.ticket, 0), None))
         await self._store.sync()
 
     def close(self) -> None:
@@ -676,7 +678,8 @@ class RateLimiter:
                 self._concurrency.leave()
                 self._queue.offer_place()  # who became the head meanwhile may wait for it
         if wait is None:
-            return Grant(ticket, self._settle, subject=subject)
+            contended = subject is not None and self._store.read(lambda state: len(state.subjects) > 1)
+            return Grant(ticket, self._settle, subject=subject, contended=contended)
         self._queue.put_back(waiter)
         if self._queue.wakes != wakes:  # the answer is of before that
             waiter.wake()

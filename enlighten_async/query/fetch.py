@@ -473,7 +473,7 @@ class Fetcher:
             if request is not None and part is None and not self.paused:
                 fresh = options.max_age == 0
                 other = None if fresh else session.in_flight.find(key, request.wanted, options.rank, shared)
-                if subject is not None and not (fresh or segment.yielded):
+                if subject is not None and grant.contended and not (fresh or segment.yielded):
                     seconds = session.limiter.asked_for(subject, grant)
                 needed = request if other is None and seconds is None else None
         finally:
