@@ -388,6 +388,7 @@ class SqliteCache(StoredCache):
             self._faults.begin(fault)
             return
         if self.file.pending.fault is None:
-            self._faults.end()
+            if self._faults.ongoing:
+                self._faults.end()
         else:
             self._faults.begin(self.file.pending.fault)

@@ -397,7 +397,8 @@ class SharedQuotaStore:
             self._fault = fault.with_traceback(None)
             raise
         self._fault = None
-        self._faults.end(for_now=getattr(self.backend, "is_full", False))
+        if self._faults.ongoing:
+            self._faults.end(for_now=getattr(self.backend, "is_full", False))
         self._away_since = None
 
     def _undecided(self, pending: PendingTake, error: state.DatabaseUnavailable) -> Wait | None:

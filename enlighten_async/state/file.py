@@ -198,6 +198,7 @@ class FaultLog:
 
     Attributes:
         lasts: whether it lasts.
+        ongoing: whether it has begun, and its end was not recorded for good.
     """
 
     def __init__(self, name: str, *, meanwhile: str, after: str, told: set[FaultLog] | None = None) -> None:
@@ -205,12 +206,12 @@ class FaultLog:
         self._meanwhile = meanwhile
         self._after = after
         self._told = set() if told is None else told
-        self.lasts = False
+        self.lasts = self.ongoing = False
         self._level = logging.WARNING
 
     def begin(self, why: Exception) -> None:
         """Record that it cannot be used."""
-        self.lasts = True
+        self.lasts = self.ongoing = True
         if self not in self._told:
             level = logging.INFO if self._told and isinstance(why, DiskFault) else logging.WARNING
             self._told.add(self)
@@ -223,7 +224,7 @@ class FaultLog:
         Args:
             for_now: whether another fault of it may be near: its end is not told yet, nor is that fault.
         """
-        self.lasts = False
+        self.lasts, self.ongoing = False, for_now
         if self in self._told and not for_now:
             self._told.discard(self)
             logger.log(self._level, "%s can be used again: %s", self._name, self._after)
