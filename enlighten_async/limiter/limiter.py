@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 from attrs import Factory, define, field
 
+from enlighten_async.clock import in_trio
 from enlighten_async.errors import (
     BudgetExceeded,
     EnlightenError,
@@ -438,7 +439,9 @@ class RateLimiter:
         """
         if grant is not None and grant.subject is not None:
             self._store.update(lambda state: state.subjects.pop(state.settled.get(grant.ticket, 0), None))
-        await self._store.sync()
+        # On asyncio the next in the queue asks while this waits for its turn; on trio it asks after this.
+        if self._queue.head is None or not in_trio():
+            await self._store.sync()
 
     def close(self) -> None:
         """Leave the other limiters of the key all places in flight that this one had a say in."""
