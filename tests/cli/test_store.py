@@ -18,6 +18,7 @@ from enlighten_async.state.migrations import MIGRATIONS
 from tests.cli.conftest import Commands
 
 MONTH = ("--start", "2025-04-01", "--end", "2025-04-30")
+FREE = "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size"
 SIZES = "SELECT (SELECT count(*) FROM stretches), (SELECT count(*) FROM replies)"
 
 
@@ -48,10 +49,12 @@ def sql(path: Path, statement: str) -> list[tuple[object, ...]]:
 
 def test_info(path: Path) -> None:
     """A line of figures, and a table for series and for other answers."""
+    free = sql(path, FREE)[0][0]
+    assert isinstance(free, int)
     done = run("--state", path, "store", "info")
     assert (done.exit_code, done.stderr) == (0, "")
     first, *rows = done.stdout.splitlines()
-    assert first.startswith(f"{path}: {size(path.stat().st_size)} (0 B of it free, and ")
+    assert first.startswith(f"{path}: {size(path.stat().st_size)} ({size(free)} of it free, and ")
     assert first.endswith(f" of journal), schema {len(MIGRATIONS)}; keys counted: 1, accounts: 1")
     assert [row.split()[:3] for row in rows[:2]] == [
         ["series", "systems", "spans"],
