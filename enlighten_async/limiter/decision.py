@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from enlighten_async.limiter.outage import FailureRun
     from enlighten_async.limiter.plan import Plan
 
+LONG_WAIT_S = 120.0
+"""Seconds; who has to wait for longer is told so, and does not wait for the time to become known."""
+
 
 class Sender(NamedTuple):
     """A limiter that asks for tokens of a key."""

@@ -29,13 +29,13 @@ from enlighten_async.limiter.bucket import (
     forecast,
     usage_warning,
 )
-from enlighten_async.limiter.decision import KeySnapshot, Settlement, Take, Wait
+from enlighten_async.limiter.decision import LONG_WAIT_S, KeySnapshot, Settlement, Take, Wait
 from enlighten_async.limiter.outage import CALM, RENEWAL, TOKENS, Failure, FailureRun
 from enlighten_async.limiter.plan import Reservations
+from enlighten_async.limiter.queue import LIVE_S, Senders
 from enlighten_async.limiter.record import (
     LOOSE_S,
     ClockReading,
-    LiveSender,
     MinuteLog,
     PendingRequest,
     Record,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from enlighten_async.limiter.bucket import Paced, Rule, TokenBucket
     from enlighten_async.limiter.decision import Subject
     from enlighten_async.limiter.plan import Plan
+    from enlighten_async.limiter.record import LiveSender
     from enlighten_async.state import Moment
 
 GUARD_S = 1.0
@@ -59,21 +60,10 @@ PRIORITY_POLL_S = 0.25
 """Seconds after which a request that lets a class above go first asks again."""
 CLOCK_POLL_S = 1.0
 """Seconds after which a process that does not know the server's time asks again: others may write it down."""
-LONG_WAIT_S = 120.0
-"""Seconds; who has to wait for longer is told so, and does not wait for the time to become known."""
 PLACE_POLL_S = 0.1
 """Seconds after which a request asks again for one of the places in flight: others may leave one."""
-CLAIM_S = 1.0
-"""Seconds for which the first claim to a place holds; who still waits has renewed it then."""
-QUEUED_S = 5.0
-"""Seconds after its next look for which a limiter that waits is taken to want more: the state may be busy."""
-TURNS_S = 40.0
-"""Seconds of a minute in which a limiter lets others that want more have as much as itself. In the rest each
-takes what there is: those who are slow to ask leave nothing unused."""
 ANSWER_S = 5.0
 """Seconds for which the answer to a request of another process is waited for; that may have ended by then."""
-LIVE_S = 35.0
-"""Seconds after its last request for which a limiter is taken to live, where requests have no time limit."""
 MAX_SETTLED = 64
 """Requests settled last whose numbers are remembered: their rejections may still have to be recorded."""
 
@@ -97,8 +87,8 @@ class KeyState:
         """The time of the month that the paced requests have taken."""
         self.outage = CALM
         """The failures of the service in a row, and when the next request may go."""
-        self.senders: dict[int, LiveSender] = {}
-        """The limiters that live (monotonic times), by number."""
+        self.senders = Senders()
+        """The limiters that live."""
         # The same in the server's time, until that is known.
         self._senders_elsewhere: dict[int, LiveSender] = {}
         # The requests of the last minute (by the backend's wall clock), while the server's minutes may begin
@@ -157,7 +147,7 @@ class KeyState:
                 self.subjects[self.newest] = asked.subject, now + self._ahead
         elif wait.reason != "priority":
             self._reservations.reserve(rank, wait.at, now)
-            self._keep_alive(asked, now, wait)
+            self.senders.keep_waiting(asked, wait, now, self._server_ahead, self.life)
         return wait
 
     def admit(self, ticket: int, now: float, request: PendingRequest | None = None, most: int = 0) -> None:
@@ -266,12 +256,6 @@ class KeyState:
             answered = min(minute, self._recent.used(now + self._ahead)) + 1
             self._limits.correct(number, answered)
             self._limits.rise(answered, self.clock.latest(now))
-
-    def want_nothing(self, number: int) -> None:
-        """Note that a limiter waits no more, of this number: others need not leave it anything."""
-        live = self.senders.get(number)
-        if live is not None:
-            self.senders[number] = replace(live, claim=None, wants=None)
 
     def set_month_used(self, used: int, now: float, wall: float) -> None:
         """Take the number of requests that the service has counted in the running month, by the user's word.
@@ -452,7 +436,7 @@ class KeyState:
         other._reservations = Reservations(dict(self._reservations.spans))
         other._pending, other._seen = dict(self._pending), dict(self._seen)
         other.subjects = dict(self.subjects)
-        other.senders = dict(self.senders)
+        other.senders = Senders(self.senders)
         other.own, other.settled = dict(self.own), dict(self.settled)
         return other
 
@@ -483,12 +467,10 @@ class KeyState:
         learned = {name: each for name, each in record.learned.items() if each.until > earliest}
         self._limits = self._limits.with_learned(learned)
         self._reservations.spans = self._shifted(record.reservations, -1)
+        ahead = self._server_ahead
         self._senders_elsewhere = {} if self.clock.known else record.senders
-        self.senders = {
-            number: each
-            for number, sender in (record.senders.items() if self.clock.known else ())
-            if (each := sender.shifted(-self._server_ahead)).until > now
-        }
+        living = {} if ahead is None else {n: each.shifted(-ahead) for n, each in record.senders.items()}
+        self.senders = Senders((n, each) for n, each in living.items() if each.until > now)
         while len(self._unplaced) > record.unplaced:
             self._unplaced.popleft()
         while len(self._unplaced) < record.unplaced:
@@ -505,6 +487,8 @@ class KeyState:
             least, most = self.clock.earliest(now) - moment.age_s, self.clock.latest(now)
             self._reading = ClockReading(number, least, most, self.clock.guessed, moment.steady, wall)
             self._reading_due = False
+        ahead = self._server_ahead
+        living = {} if ahead is None else {n: each.shifted(ahead) for n, each in self.senders.items()}
         return Record(
             charged={period: dict(windows) for period, windows in self._charged.items()},
             blocked=dict(self._blocks.ends),
@@ -530,7 +514,7 @@ class KeyState:
             elsewhere=self._elsewhere,
             unknown=self._unknown,
             outage=self.outage,
-            senders=self._senders_elsewhere | self._living(),
+            senders=self._senders_elsewhere | living,
             paced_until=self.paced[0],
             paced_interval=self.paced[1],
             subjects=dict(self.subjects),
@@ -665,64 +649,23 @@ class KeyState:
         return Wait("priority", min(until, now + PRIORITY_POLL_S), in_flight=len(self._pending))
 
     def _sender_wait(self, asked: Take, now: float) -> Wait | None:
-        """Return the wait of a limiter for a place in flight, or until others have had as much of the minute.
-
-        As many requests are in flight as any limiter that lives allows, and the one that has waited longest
-        has the first claim to the next place.
-        """
-        live, in_flight = self.senders.get(asked.sender.number), len(self._pending)
-        since = now if live is None or live.claim is None else live.claim[0]
-        others = [each for each in self.senders.values() if each is not live and each.until > now]
-        claims = [each.claim for each in others if each.claim is not None]
-        claimed = any(at < since and end > now and above <= asked.rank for at, end, above in claims)
-        limits = [asked.sender.most, *(each.most for each in others)]
-        limits += [each.most for each in self._pending.values() if each.most]
-        if in_flight + claimed >= min(limits):
+        """Return the wait of a limiter for a place in flight, or until others have as much of the minute."""
+        in_flight, ahead = len(self._pending), self._server_ahead
+        if in_flight >= self.senders.places(asked, (each.most for each in self._pending.values()), now):
             return Wait("in_flight", now + PLACE_POLL_S, in_flight=in_flight)
-        if live is not None and others and self.clock.known and self._is_ahead(asked, live, others, now):
+        owed = 0 if ahead is None else self.senders.owed(asked, now, ahead)
+        if owed and self._left_of_minute(asked, now) <= owed:
             return Wait("turn", now + PLACE_POLL_S, in_flight=in_flight)
-        self._keep_alive(asked, now, None)
+        self.senders.admit(asked, now, ahead, self.life)
         return None
 
-    def _is_ahead(self, asked: Take, live: LiveSender, others: Sequence[LiveSender], now: float) -> bool:
-        """Tell whether what is left of the minute is what others need to have as much of it as the asker.
-
-        They are those that want more, but for lower classes.
-        """
-        moment = now + self._server_ahead
-        minute, rule = MINUTE.index(moment), self._limits.rules(asked.plan, asked.rank, moment)[-1:]
-        mine = live.taken(minute)
-        if not mine or not rule or rule[0].bucket is MONTH or moment - MINUTE.start(minute) >= TURNS_S:
-            return False
-        owed = sum(max(0, mine - each.taken(minute)) for each in others if each.wants_now(now, asked.rank))
+    def _left_of_minute(self, asked: Take, now: float) -> float:
+        """Return the requests that are left to the asker's class in the minute; the time is known."""
+        rule = self._limits.rules(asked.plan, asked.rank, self._earliest(now))[-1:]
+        if not rule or rule[0].bucket is MONTH:
+            return math.inf
         used = MINUTE.used(self._charged[MINUTE.name], self._earliest(now))
-        return rule[0].room - len(self._pending) - used <= owed
-
-    def _keep_alive(self, asked: Take, now: float, wait: Wait | None) -> None:
-        """Note that a limiter lives, asks again when its wait ends at the latest, and what it waits for."""
-        sender, rank = asked.sender, asked.rank
-        if not sender.most:
-            return
-        live = self.senders.get(sender.number)
-        if live is None:
-            self.senders = {number: each for number, each in self.senders.items() if each.until > now}
-            live = LiveSender(sender.most, now)
-        asks_at = now if wait is None or wait.at is None else max(now, wait.at)
-        lease = LIVE_S if self.life == math.inf else self.life
-        until, wants = min(asks_at, now + LONG_WAIT_S) + lease, None
-        if wait is None:
-            minute = MINUTE.index(now + self._server_ahead) if self.clock.known else 0
-            live = replace(live, claim=None, took=(minute, live.taken(minute) + 1))
-            wants = now, now + CLAIM_S, rank
-        elif asks_at <= min(now + LONG_WAIT_S, asked.patience):
-            # From the window's start on: those who know the time less well than others ask later.
-            told = wait.until if self.clock.known else None
-            opens = now if told is None else told - self._server_ahead
-            wants = opens, asks_at + QUEUED_S, rank
-        if wait is not None and wait.reason in {"in_flight", "turn"} and not wait.period:
-            since = now if live.claim is None else live.claim[0]
-            live = replace(live, claim=(since, now + CLAIM_S, rank) if wait.reason == "in_flight" else None)
-        self.senders[sender.number] = replace(live, until=until, wants=wants)
+        return rule[0].room - len(self._pending) - used
 
     def _blocked_wait(self, period: str, until: float) -> Wait:
         """Return the wait for a window that the server said is full."""
@@ -847,22 +790,16 @@ class KeyState:
         self._reading, self._read_at = reading, now
 
     @property
-    def _server_ahead(self) -> float:
-        """Seconds by which the server's clock is ahead of the monotonic one, about; it is known."""
-        return (self.clock.least + self.clock.most) / 2
-
-    def _living(self) -> dict[int, LiveSender]:
-        """Return the limiters that live, in the server's time; none while that is not known."""
-        if not self.clock.known:
-            return {}
-        return {number: each.shifted(self._server_ahead) for number, each in self.senders.items()}
+    def _server_ahead(self) -> float | None:
+        """Seconds by which the server's clock is ahead of the monotonic one, about; `None`: not known."""
+        return (self.clock.least + self.clock.most) / 2 if self.clock.known else None
 
     def _shifted(self, spans: dict[int, tuple[float, float]], sign: int) -> dict[int, tuple[float, float]]:
         """Return reservations in the server's time in place of this process's own (sign 1), or back (-1)."""
-        if not self.clock.known:
+        ahead = self._server_ahead
+        if ahead is None:
             return {}
-        shift = sign * self._server_ahead
-        return {rank: (start + shift, end + shift) for rank, (start, end) in spans.items()}
+        return {rank: (start + sign * ahead, end + sign * ahead) for rank, (start, end) in spans.items()}
 
 
 def _by_length(wait: Wait) -> tuple[bool, float]:

@@ -539,7 +539,7 @@ class RateLimiter:
         """Leave the queue without a token; if nobody else is in it, others need not leave us anything."""
         self._queue.leave(waiter)
         if not self._queue.count:
-            self._store.update(lambda state: state.want_nothing(self._sender.number))
+            self._store.update(lambda state: state.senders.want_nothing(self._sender.number))
 
     def rejected(self, grant: Grant, error: Throttled) -> None:
         """Correct the counts after the server rejected a request: the limit is reached (409, 429).

@@ -1,22 +1,36 @@
-"""WaitQueue: waiters before the limiter; ConcurrencyLimit: requests in flight; WaitTimes: seconds waited."""
+"""WaitQueue: who waits before a limiter; Senders: the limiters of a key; what they wait for, and how long."""
 
 from __future__ import annotations
 
 import heapq
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
 from attrs import define, field
+from msgspec.structs import replace
 
 from enlighten_async.errors import InputError
+from enlighten_async.limiter.bucket import MINUTE
+from enlighten_async.limiter.decision import LONG_WAIT_S
 from enlighten_async.limiter.outage import SLOW_START
+from enlighten_async.limiter.record import LiveSender
 
 if TYPE_CHECKING:
     from enlighten_async.errors import EnlightenError
-    from enlighten_async.limiter.decision import Subject, Wait
+    from enlighten_async.limiter.decision import Subject, Take, Wait
+
+CLAIM_S = 1.0
+"""Seconds for which the first claim to a place holds; who still waits has renewed it then."""
+QUEUED_S = 5.0
+"""Seconds after its next look for which a limiter that waits is taken to want more: the state may be busy."""
+TURNS_S = 40.0
+"""Seconds of a minute in which a limiter lets others that want more have as much as itself. In the rest each
+takes what there is: those who are slow to ask leave nothing unused."""
+LIVE_S = 35.0
+"""Seconds after its last request for which a limiter is taken to live, where requests have no time limit."""
 
 
 @define(eq=False, repr=False)
@@ -186,6 +200,115 @@ class WaitQueue:
 
 def _turn_of_first(line: OrderedDict[Waiter, None]) -> int:
     return next(iter(line)).turn or 0
+
+
+class Senders(dict[int, LiveSender]):
+    """The limiters that live (monotonic times), of all processes, by number.
+
+    Of all methods, `asked` is the question of a limiter, `now` the monotonic time, and `ahead` the seconds by
+    which the server's clock is ahead of that; `None`: the server's time is not known.
+    """
+
+    def places(self, asked: Take, in_flight: Iterable[int], now: float) -> int:
+        """Return how many requests may be in flight before the asker's.
+
+        As many may be in flight as any limiter that lives allows, and the one that has waited longest has the
+        first claim to the next place.
+
+        Args:
+            asked: the question.
+            in_flight: what the limiters of those in flight allow; 0: nothing is said.
+            now: monotonic time.
+        """
+        live, others = self.get(asked.sender.number), self._others(asked, now)
+        since = now if live is None or live.claim is None else live.claim[0]
+        claims = [each.claim for each in others if each.claim is not None]
+        claimed = any(at < since and end > now and above <= asked.rank for at, end, above in claims)
+        limits = [asked.sender.most, *(each.most for each in others), *(most for most in in_flight if most)]
+        return min(limits) - claimed
+
+    def owed(self, asked: Take, now: float, ahead: float) -> int:
+        """Return how many requests others need to have as much of the minute as the asker; later on, 0.
+
+        Others are those that want more, but for lower classes.
+        """
+        moment = now + ahead
+        minute = MINUTE.index(moment)
+        live = self.get(asked.sender.number)
+        mine = 0 if live is None else live.taken(minute)
+        if not mine or moment - MINUTE.start(minute) >= TURNS_S:
+            return 0
+        wanting = [each for each in self._others(asked, now) if each.wants_now(now, asked.rank)]
+        return sum(max(0, mine - each.taken(minute)) for each in wanting)
+
+    def admit(self, asked: Take, now: float, ahead: float | None, life: float) -> None:
+        """Note that a limiter lives, has put a request in flight, and may want more.
+
+        Args:
+            asked: the question.
+            now: monotonic time.
+            ahead: as told above.
+            life: seconds after which no response to a request can come any more.
+        """
+        if not asked.sender.most:
+            return
+        live = self._known(asked, now)
+        minute = 0 if ahead is None else MINUTE.index(now + ahead)
+        took = minute, live.taken(minute) + 1
+        wants = now, now + CLAIM_S, asked.rank
+        self[asked.sender.number] = replace(
+            live, until=now + _lease(life), claim=None, took=took, wants=wants
+        )
+
+    def keep_waiting(self, asked: Take, wait: Wait, now: float, ahead: float | None, life: float) -> None:
+        """Note that a limiter lives, asks again when its wait ends at the latest, and what it waits for.
+
+        Args:
+            asked: the question.
+            wait: its answer.
+            now: monotonic time.
+            ahead: as told above.
+            life: seconds after which no response to a request can come any more.
+        """
+        if not asked.sender.most:
+            return
+        live, rank = self._known(asked, now), asked.rank
+        asks_at = now if wait.at is None else max(now, wait.at)
+        claim, wants = live.claim, None
+        if asks_at <= min(now + LONG_WAIT_S, asked.patience):
+            # From the window's start on: those who know the time less well than others ask later.
+            opens = now if ahead is None or wait.until is None else wait.until - ahead
+            wants = opens, asks_at + QUEUED_S, rank
+        if wait.reason in {"in_flight", "turn"} and not wait.period:
+            since = now if claim is None else claim[0]
+            claim = (since, now + CLAIM_S, rank) if wait.reason == "in_flight" else None
+        until = min(asks_at, now + LONG_WAIT_S) + _lease(life)
+        self[asked.sender.number] = replace(live, until=until, claim=claim, wants=wants)
+
+    def want_nothing(self, number: int) -> None:
+        """Note that a limiter waits no more: others need not leave it anything."""
+        live = self.get(number)
+        if live is not None:
+            self[number] = replace(live, claim=None, wants=None)
+
+    def _others(self, asked: Take, now: float) -> list[LiveSender]:
+        """Return the limiters that live beside the asker."""
+        number = asked.sender.number
+        return [each for other, each in self.items() if other != number and each.until > now]
+
+    def _known(self, asked: Take, now: float) -> LiveSender:
+        """Return what is known of the asker; where it is new, those that live no more are forgotten."""
+        live = self.get(asked.sender.number)
+        if live is not None:
+            return live
+        for number in [number for number, each in self.items() if each.until <= now]:
+            del self[number]
+        return LiveSender(asked.sender.most, now)
+
+
+def _lease(life: float) -> float:
+    """Return the seconds for which a limiter is taken to live after it has asked."""
+    return LIVE_S if life == math.inf else life
 
 
 class ConcurrencyLimit:

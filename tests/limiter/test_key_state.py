@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from enlighten_async.errors import Throttled
 from enlighten_async.limiter import RANKS, KeyState, MemoryQuotaStore, Plan, Settlement, Take, UsageWarning
 from enlighten_async.limiter.decision import Sender, Subject
-from enlighten_async.limiter.key_state import ANSWER_S, CLAIM_S, LATE_COUNT_S, PLACE_POLL_S
+from enlighten_async.limiter.key_state import ANSWER_S, LATE_COUNT_S, PLACE_POLL_S
 from enlighten_async.limiter.plan import RESERVATION_S
+from enlighten_async.limiter.queue import CLAIM_S
 from enlighten_async.limiter.record import LOOSE_S, Record
 from enlighten_async.state import Moment
 from tests.effort import examples

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from enlighten_async.errors import BudgetExceeded, UsageError
 from enlighten_async.limiter import Plan, Wait, Waiter
-from enlighten_async.limiter.queue import WaitQueue, WaitTimes
+from enlighten_async.limiter.decision import LONG_WAIT_S, Sender, Take
+from enlighten_async.limiter.queue import CLAIM_S, LIVE_S, QUEUED_S, Senders, WaitQueue, WaitTimes
+from enlighten_async.limiter.record import LiveSender
 from enlighten_async.testing import FakeClock
 
 # Waiters
@@ -294,3 +296,88 @@ async def test_a_grant_tells_what_it_waited_for() -> None:
         assert math.fsum(waited.values()) == pytest.approx(spent)
     assert set(waits[-1][1]) >= {"in_flight", "minute"}
     assert limiter.waiting is None
+
+
+def asked(number: int = 1, most: int = 4, rank: int = 0, patience: float = math.inf) -> Take:
+    """Return the question of a limiter."""
+    return Take(1, Plan(), rank, sender=Sender(number, most), patience=patience)
+
+
+@pytest.mark.parametrize(
+    ("others", "in_flight", "places"),
+    [
+        ([], [], 4),
+        ([LiveSender(6, 200.0)], [], 4),
+        ([LiveSender(2, 200.0)], [], 2),
+        ([LiveSender(2, 100.0)], [], 4),  # it lives no more
+        ([], [3, 0], 3),  # its limiter has ended, its request is still in flight
+        ([LiveSender(6, 200.0, claim=(99.0, 101.0, 0))], [], 3),
+        ([LiveSender(6, 200.0, claim=(99.0, 100.0, 0))], [], 4),  # not renewed
+        ([LiveSender(6, 200.0, claim=(99.0, 101.0, 1))], [], 4),  # of a lower class
+        ([LiveSender(6, 200.0, claim=(100.0, 101.0, 0))], [], 4),  # not longer than the asker
+        ([LiveSender(6, 200.0, claim=(98.0, 101.0, 0)), LiveSender(6, 200.0, claim=(99.0, 101.0, 0))], [], 3),
+    ],
+)
+def test_places(others: list[LiveSender], in_flight: list[int], places: int) -> None:
+    """As many as any limiter that lives allows, less one for who has waited longer."""
+    senders = Senders(enumerate(others, 2))
+    assert senders.places(asked(), in_flight, 100.0) == places
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "seconds", "owed"),
+    [
+        (5, LiveSender(4, 200.0, wants=(0.0, 200.0, 0), took=(1, 2)), 39.0, 3),
+        (5, LiveSender(4, 200.0, wants=(0.0, 200.0, 0), took=(1, 2)), 40.0, 0),
+        (5, LiveSender(4, 200.0, wants=(0.0, 200.0, 0), took=(0, 4)), 0.0, 5),  # that was the minute before
+        (5, LiveSender(4, 200.0, wants=(0.0, 200.0, 0), took=(1, 6)), 0.0, 0),
+        (5, LiveSender(4, 200.0, wants=(0.0, 200.0, 1), took=(1, 2)), 0.0, 0),  # of a lower class
+        (5, LiveSender(4, 200.0, wants=(0.0, 60.0, 0), took=(1, 2)), 0.0, 0),  # it asks no more
+        (5, LiveSender(4, 200.0, wants=None, took=(1, 2)), 0.0, 0),
+        (5, LiveSender(4, 60.0, wants=(0.0, 200.0, 0), took=(1, 2)), 0.0, 0),  # it lives no more
+        (0, LiveSender(4, 200.0, wants=(0.0, 200.0, 0), took=(1, 0)), 0.0, 0),
+    ],
+)
+def test_owed(mine: int, other: LiveSender, seconds: float, owed: int) -> None:
+    """What others that want more have had less of the minute, in its first forty seconds."""
+    senders = Senders({1: LiveSender(4, 200.0, took=(1, mine)), 2: other})
+    assert senders.owed(asked(), 60.0 + seconds, 0.0) == owed
+    assert senders.owed(asked(number=3), 60.0 + seconds, 0.0) == 0  # it has had nothing
+
+
+def test_a_limiter_that_waits_keeps_its_claim_until_it_is_admitted() -> None:
+    """It is of when the limiter asked first, and holds as long as it goes on asking."""
+    senders, wait = Senders(), Wait("in_flight", 100.1)
+    senders.keep_waiting(asked(), wait, 100.0, None, math.inf)
+    senders.keep_waiting(asked(), wait, 100.1, None, math.inf)
+    assert senders == {
+        1: LiveSender(4, 100.1 + LIVE_S, (100.0, 100.1 + CLAIM_S, 0), (100.1, 100.1 + QUEUED_S, 0))
+    }
+    senders.admit(asked(), 100.2, 960.0, 30.0)
+    assert senders == {1: LiveSender(4, 130.2, None, (100.2, 100.2 + CLAIM_S, 0), (17, 1))}
+    senders.admit(asked(), 100.3, 960.0, 30.0)
+    assert senders[1].took == (17, 2)
+    senders.want_nothing(1)
+    assert senders[1].wants is None
+    senders.want_nothing(2)
+    assert list(senders) == [1]
+
+
+def test_who_cannot_wait_so_long_wants_nothing() -> None:
+    """Others need not leave it anything; it lives until its wait is over, or two minutes."""
+    senders, wait = Senders(), Wait("minute", 150.0, until=1110.0)
+    senders.keep_waiting(asked(patience=149.0), wait, 100.0, 960.0, 30.0)
+    assert senders == {1: LiveSender(4, 180.0)}
+    senders.keep_waiting(asked(patience=150.0), wait, 100.0, 960.0, 30.0)
+    assert senders == {1: LiveSender(4, 180.0, wants=(150.0, 150.0 + QUEUED_S, 0))}
+    senders.keep_waiting(asked(), Wait("month", 9999.0), 100.0, 960.0, 30.0)
+    assert senders == {1: LiveSender(4, 100.0 + LONG_WAIT_S + 30.0)}
+
+
+def test_a_new_limiter_forgets_those_that_have_gone() -> None:
+    """A caller without a limiter leaves nothing."""
+    senders = Senders({2: LiveSender(4, 99.0), 3: LiveSender(4, 101.0)})
+    senders.admit(asked(number=0, most=0), 100.0, None, math.inf)
+    assert list(senders) == [2, 3]
+    senders.admit(asked(), 100.0, None, math.inf)
+    assert list(senders) == [3, 1]
