@@ -169,7 +169,7 @@ def bytes_of(made: object) -> int:
 
 
 class LastLooks:
-    """What was read of a file last, by what was asked. For any number of threads, without a lock.
+    """The rows of a file that were read last, by what was asked. For any number of threads, without a lock.
 
     A look is kept from when it is asked. So one that may have missed a write of this process is not found
     after that write.

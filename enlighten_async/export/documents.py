@@ -309,7 +309,7 @@ _INT64_END: Final = 2.0**63
 
 @frozen
 class _Known:
-    """What was made into text before, and comes again: in the next series of an answer, say."""
+    """The texts of values that come again: in the next series of an answer, say."""
 
     instants: _Instants = Factory(_Instants)
     figures: _Figures = Factory(_Figures)

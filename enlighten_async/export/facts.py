@@ -138,7 +138,7 @@ class Facts(ABC, Generic[A_co]):
     @property
     @abstractmethod
     def kept(self) -> str:
-        """What of the range is there, in words: "3 of 3 days have a figure"."""
+        """The part of the range that is there, in words: "3 of 3 days have a figure"."""
 
     @property
     @abstractmethod

@@ -49,9 +49,6 @@ LIST_SHARE: Final = 0.01
 LIST_DAYS: Final = 7.0
 """Days from one such list to the next at the most."""
 
-FRESH_S: Final = 300.0
-"""Seconds for which a cached answer will do, such as one that a killed process had paid for."""
-
 HISTORY_WAIT_S: Final = 5.0
 """Seconds for which a worker waits with a window of history for the quota; else the window comes later."""
 
@@ -362,8 +359,7 @@ class Follower:
         if self._is_known(ask, spans):
             return
         paid = any(each.fetched >= ask.at for each in spans)  # by a process that was killed
-        age = max(FRESH_S, self.now() - ask.at) if paid else 0 if ask.completes else FRESH_S
-        view = account.client.with_options(max_age=age)
+        view = account.client.with_options(max_age=ask.max_age(self.now(), paid=paid))
         start, end = self.roster.window(ask, self.now())
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
         before, written = member.until, self.roster.written(ask)

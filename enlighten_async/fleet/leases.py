@@ -107,7 +107,7 @@ def shard_of(system_id: int) -> int:
 
 @frozen
 class Held:
-    """What a look at the leases brought."""
+    """The shards of a process, as of its last look at the leases."""
 
     fences: Mapping[int, int]
     """The fence of each shard that is held, by its number."""

@@ -43,7 +43,7 @@ class Pause(NamedTuple):
 
 @frozen
 class Notes:
-    """What is noted about a fleet each time after the sink has written."""
+    """The notes about a fleet, as they are kept each time after the sink has written."""
 
     written: float
     """Answers that came before this moment are written but for those below, epoch seconds."""

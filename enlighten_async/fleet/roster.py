@@ -50,6 +50,9 @@ LATE_S: Final = 4 * DAY
 REACH_S: Final = 350 * DAY
 """Seconds before now that a poll asks for at the most: the service keeps rows for a year, or two."""
 
+FRESH_S: Final = 300.0
+"""Seconds for which a cached answer will do, such as one that a killed process had paid for."""
+
 IN_FLIGHT_S: Final = 300
 """Seconds for which a request of a process whose lease has ended may wait, be repeated and be answered."""
 
@@ -176,6 +179,17 @@ class Ask(NamedTuple):
     """Whether it completes the day."""
     last: float = inf
     """When the day's last poll is due, epoch seconds; one that is made later, after a pause, completes it."""
+
+    def max_age(self, now: float, *, paid: bool) -> float:
+        """Return the seconds for which cached parts serve it: 0: it asks for all anew.
+
+        Args:
+            now: epoch seconds.
+            paid: whether a process that was killed has made the poll: then its answers serve.
+        """
+        if paid:
+            return max(FRESH_S, now - self.at)
+        return 0.0 if self.completes else FRESH_S
 
 
 class Handover(NamedTuple):
@@ -604,7 +618,7 @@ class Roster:
 
 @frozen
 class Answered:
-    """What a poll brought."""
+    """The result of a poll."""
 
     until: float | None
     """Up to when the system is held now, epoch seconds; `None`: as before."""

@@ -293,7 +293,7 @@ class LastingStore(ABC):
     @property
     @abstractmethod
     def place(self) -> str:
-        """What tells the place of the tokens, without secrets."""
+        """The place of the tokens, without secrets."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.place!r})"

@@ -9,7 +9,16 @@ from math import inf
 import pytest
 
 from enlighten_async.fleet.notes import ALWAYS
-from enlighten_async.fleet.roster import LAST_OVERLAP_S, OVERLAP_S, Answered, Ask, KeyRates, Member, Roster
+from enlighten_async.fleet.roster import (
+    FRESH_S,
+    LAST_OVERLAP_S,
+    OVERLAP_S,
+    Answered,
+    Ask,
+    KeyRates,
+    Member,
+    Roster,
+)
 from enlighten_async.fleet.schedule import FIRST_LAG_S, HOUR, LONGEST_S, REPORT_S, Budget, Daylight
 from enlighten_async.windows import DAY
 
@@ -149,6 +158,21 @@ def test_a_poll_asks_again_for_what_may_be_late() -> None:
     start, end = roster.window(Ask(now, 0, completes=True), now)
     assert start == now - 20 * DAY - OVERLAP_S
     assert end - start <= 7 * DAY
+
+
+@pytest.mark.parametrize(
+    ("completes", "paid", "seconds", "age"),
+    [
+        (False, False, 10.0, FRESH_S),
+        (True, False, 10.0, 0.0),
+        (False, True, 10.0, FRESH_S),
+        (True, True, 10.0, FRESH_S),
+        (True, True, 4_000.0, 4_000.0),
+    ],
+)
+def test_how_old_cached_parts_may_be(completes: bool, paid: bool, seconds: float, age: float) -> None:
+    """The day's last poll asks for all anew, unless a killed process had paid for it since it was due."""
+    assert Ask(DAY_0, 0, completes=completes).max_age(DAY_0 + seconds, paid=paid) == age
 
 
 def test_a_system_that_fails_waits_alone() -> None:

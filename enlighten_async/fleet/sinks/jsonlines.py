@@ -30,7 +30,7 @@ SEEN_BYTES: Final = 1 << 20
 
 
 class Key(NamedTuple):
-    """What tells the row of a line from all others."""
+    """The key of a line's row, which no other row has."""
 
     day: Hashable
     """Whose it is, and its UTC day."""
@@ -40,7 +40,7 @@ class Key(NamedTuple):
 
 @define
 class _Committed:
-    """What `FILE.cursors` holds."""
+    """The contents of `FILE.cursors`."""
 
     size: int = 0
     """Bytes of the file that are whole."""
@@ -301,7 +301,7 @@ class JsonLinesSink(LinesSink):
 
 
 class _Row(msgspec.Struct):
-    """What tells the row of a line from all others."""
+    """The attributes of a line that make up its row's key."""
 
     system_id: int
     series: str
