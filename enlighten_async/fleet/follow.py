@@ -20,7 +20,7 @@ from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.change import Change, change_of, cursor_of_history, held_until, is_absent, noted
 from enlighten_async.fleet.notes import Pause, moments
 from enlighten_async.fleet.plan import FleetSystem, budget_of, lists_of
-from enlighten_async.fleet.roster import Ask, Member, Roster
+from enlighten_async.fleet.roster import Ask, Member, Roster, final_until
 from enlighten_async.fleet.schedule import HOUR, REPORT_S, Daylight
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus, fleet_status
@@ -355,12 +355,13 @@ class Follower:
     async def _poll(self, ask: Ask) -> None:
         """Ask about a system, and note what changed."""
         member, account = self.roster.members[ask.member], self._accounts[ask.member]
-        spans = await self._cached(ask, account.client)
+        cached = await self._cached(ask, account.client)
+        spans = [each for each in cached if each.window.end > (member.until or 0.0)]
         if self._is_known(ask, spans):
             return
         paid = any(each.fetched >= ask.at for each in spans)  # by a process that was killed
         view = account.client.with_options(max_age=ask.max_age(self.now(), paid=paid))
-        start, end = self.roster.window(ask, self.now())
+        start, end = self.roster.window(ask, self.now(), self._final_until(ask, cached))
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
         before, written = member.until, self.roster.written(ask)
         changes = await query.changes(
@@ -380,13 +381,12 @@ class Follower:
             self._note_history(ask.member, changes.answer, history)
 
     async def _cached(self, ask: Ask, view: EnlightenClient) -> Sequence[CachedSpan]:
-        """Return what is cached of the time that is not held when a system is asked about at first."""
+        """Return what is cached of a system, in order of time, when it is asked about at first."""
         member, cache = self.roster.members[ask.member], view._session.cache
         if cache is None or member.answered > -inf:
             return []
         plan = getattr(view._session.api, self._series)(member.system_id, start_at=0, end_at=REPORT_S)
-        spans = await cache.spans(view._options.scope, plan.series)
-        return [each for each in spans if each.window.end > (member.until or 0.0)]
+        return await cache.spans(view._options.scope, plan.series)
 
     def _is_known(self, ask: Ask, spans: Sequence[CachedSpan]) -> bool:
         """Tell whether a process before this one has made a poll, and has written what it brought."""
@@ -395,6 +395,12 @@ class Follower:
             return False
         asked = max((each.fetched for each in spans), default=-inf)
         return asked >= ask.at and not unwritten_spans(spans, until, self.roster.in_doubt(ask))
+
+    def _final_until(self, ask: Ask, cached: Sequence[CachedSpan]) -> float:
+        """Return up to when rows of a system cannot have changed since processes before this one asked."""
+        until = self.roster.members[ask.member].until or 0.0
+        unwritten = unwritten_spans(cached, until, self.roster.in_doubt(ask))
+        return final_until(until, [each for each in cached if each not in unwritten])
 
     def _note_history(self, number: int, answer: Any, history: History) -> None:
         """Have the cursor of a history kept with the rows that came before it."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from math import floor, inf
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from attrs import define, evolve, field, frozen
 
@@ -38,14 +38,20 @@ from enlighten_async.fleet.schedule import (
 )
 from enlighten_async.windows import DAY
 
+if TYPE_CHECKING:
+    from enlighten_async.cache import CachedSpan
+
 OVERLAP_S: Final = 2 * 3_600
 """Seconds before what is held that each poll asks for again: late rows cost no request."""
 
 LAST_OVERLAP_S: Final = 5 * DAY
 """Seconds that the day's last poll asks for: what came since yesterday's, though it was three days late."""
 
+FINAL_S: Final = 3 * DAY + OVERLAP_S
+"""Seconds after its end from which on a row does not change any more."""
+
 LATE_S: Final = 4 * DAY
-"""Seconds before what is held that it asks for again: what is older is final."""
+"""Seconds before what is held that it asks for again: what is older was final when the day before ended."""
 
 REACH_S: Final = 350 * DAY
 """Seconds before now that a poll asks for at the most: the service keeps rows for a year, or two."""
@@ -64,6 +70,21 @@ WEEK: Final = 7
 
 MOST_WEEKS: Final = 4
 """Weeks for which a system without a device is left alone at the most: one at first, then twice as long."""
+
+
+def final_until(until: float, written: Iterable[CachedSpan]) -> float:
+    """Return up to when the rows of a system cannot have changed since they were answered, epoch seconds.
+
+    Args:
+        until: up to when it is held, epoch seconds: nothing later is final, and nothing is looked at that was
+            so before.
+        written: what is cached of it and written, in order of time.
+    """
+    final = until - LATE_S
+    for span in written:
+        if span.window.start <= final < span.window.end:
+            final = max(final, min(span.fetched - FINAL_S, span.window.end, until))
+    return final
 
 
 @define(eq=False, weakref_slot=False)
@@ -162,6 +183,17 @@ class Member:
             last = self.last_report
             found = sorted({after_report(each, last, CELLULAR_REPORT_S, REPORT_S) for each in found})
         return found
+
+    def final_until(self, cached: float) -> float:
+        """Return up to when its rows cannot change any more, since its last answer, epoch seconds.
+
+        Args:
+            cached: the same by what is cached, for who has had no answer.
+        """
+        if self.until is None or self.absent:
+            return inf
+        known = self.answered - LATE_S if self.answered > -inf else cached
+        return max(known, self.until - LATE_S)
 
     def misses(self, moment: float) -> bool:
         """Tell whether a poll that was due at a moment is missing from what is held."""
@@ -503,20 +535,26 @@ class Roster:
         failures = member.failures if polls else self._backlog(member.key).failures(number)
         return failures >= GIVE_UP_FAILURES
 
-    def window(self, ask: Ask, now: float) -> tuple[float, float]:
+    def window(self, ask: Ask, now: float, final: float = -inf) -> tuple[float, float]:
         """Return the time that a poll asks for, epoch seconds: in one request, what is held before all else.
+
+        After a stop of days the first poll goes back to rows that may have changed since the last one.
 
         Args:
             ask: the poll.
             now: the time, epoch seconds.
+            final: up to when rows cannot change any more by what is cached, epoch seconds; see `final_until`.
         """
-        until = self.members[ask.member].until
-        start = now - LONGEST_S if until is None else max(until - OVERLAP_S, now - REACH_S)
+        member = self.members[ask.member]
+        until, start = member.until, now - LONGEST_S
+        if until is not None:
+            start = until - OVERLAP_S
+            if ask.completes:
+                late = max(min(now - LAST_OVERLAP_S, until - LATE_S), now - LONGEST_S)
+                start = min(start, late, member.final_until(final))
+            start = max(start, now - REACH_S)
         if self.begins_history(ask.member):
             start = min(start, now - LONGEST_S)
-        if ask.completes:
-            late = start if until is None else min(now - LAST_OVERLAP_S, until - LATE_S)
-            start = min(start, max(late, now - LONGEST_S))
         return start, min(now, start + LONGEST_S)
 
     def written(self, ask: Ask) -> float | None:
