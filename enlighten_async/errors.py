@@ -282,7 +282,10 @@ _LASTING_FAILURES = frozenset({301, 308, 501, 505, 511})
 
 
 class ServerError(APIError):
-    """The service failed (5xx), or a web page or a redirect came in place of an answer."""
+    """The service failed (5xx), or a web page or a redirect came in place of an answer.
+
+    Pages with 409, 429 and 503 mean what the status says.
+    """
 
     def __init__(self, message: str, *, status: int = 0, response: Response | None = None) -> None:
         super().__init__(message, status=status, response=response)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 import msgspec
 
 from enlighten_async.api.decode import instant
-from enlighten_async.errors import APIError, EnlightenError, RangeError, ServerError, Throttled
+from enlighten_async.errors import APIError, EnlightenError, RangeError, ServerError, Throttled, Unavailable
 from enlighten_async.models.convert import parse_count
 from enlighten_async.windows import DAY, END_OF_TIME, as_datetime
 from enlighten_async.wire import BYTE_ORDER_MARK, Response
@@ -74,16 +74,23 @@ def longest_range(error: EnlightenError, asked: int) -> int | None:
     return span if span < asked else None
 
 
+_MEANT_BY_PAGES = frozenset({Throttled, Unavailable})
+"""The errors that a status stands for on a web page too: whoever sends it, there were too many requests.
+
+No page knows that a system, a right or a range does not exist: a proxy sends it, or a service that is down.
+"""
+
+
 def kind_of(
     response: Response, known: Mapping[int, tuple[type[APIError], str]]
 ) -> tuple[type[APIError], str]:
     """Return the class and the advice for a status, by a table, or what can be said of any other status."""
     status = response.status
     kind = known.get(status)
-    if kind is not None and not (response.is_web_page and kind[0] is RangeError):  # pages know no ranges
-        return kind
-    if response.is_web_page:
+    if response.is_web_page and (kind is None or kind[0] not in _MEANT_BY_PAGES):
         return ServerError, "a web page came in place of data; if that lasts, check base_url and proxy"
+    if kind is not None:
+        return kind
     if 300 <= status < 400:
         return ServerError, "the service redirects, which its API never did; check base_url"
     if status >= 500:

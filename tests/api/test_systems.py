@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enlighten_async.api.v2 import BASE_URL, PLANS, ApiV2, credentials
-from enlighten_async.errors import AuthenticationError, DecodeError, InputError, NotFound, ServiceRetired
+from enlighten_async.errors import (
+    AuthenticationError,
+    DecodeError,
+    InputError,
+    NotFound,
+    ServerError,
+    ServiceRetired,
+)
 from enlighten_async.models import Receipt, Summary, SystemId, Systems
 from enlighten_async.transport import Secret
 from enlighten_async.wire import Request, Requests
@@ -248,7 +255,7 @@ def test_the_api_knows_whose_host_it_speaks_with() -> None:
     """What the service's own host says without JSON means that v2 has ended."""
     gone = answer(b"<html>", 404)
     assert type(error_of(gone, ApiV2().error_for, "systems")) is ServiceRetired
-    assert type(error_of(gone, ApiV2(official=False).error_for, "systems")) is NotFound
+    assert type(error_of(gone, ApiV2(official=False).error_for, "systems")) is ServerError
     assert type(error_of(answer({}, 401), ApiV2().error_for, "systems")) is AuthenticationError
     assert error_of(answer(page([])), ApiV2().error_for, "systems") is None
 

@@ -349,3 +349,40 @@ async def test_a_month_on_the_free_plan() -> None:
     wrong, missing = wrong_rows(world, kept, start, start + 31 * DAY)
     assert wrong <= 8  # of the last evening: the next day's poll brings them
     assert missing <= 0.03 * len(kept.rows)
+
+
+async def asked_after(pages: Sequence[Fault]) -> set[str]:
+    """Return what a fleet asks for after an hour in which the service answers by pages, if any."""
+    world = World(now=START, systems=4, users=1)
+
+    async def hour_of_pages() -> None:
+        await world.clock.sleep(0.6 * DAY)
+        world.emulator.faults += pages
+        await world.clock.sleep(3600)
+        world.emulator.faults.clear()
+
+    async with client_of(world) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(hour_of_pages)
+        with world.clock.move_on_after(0.8 * DAY):
+            await Fleet(client, "rgm_stats", every=HOURLY).run(Nowhere())
+    return {each.path for each in world.emulator.log if each.at > START + 0.65 * DAY}
+
+
+class Nowhere:
+    """A sink that keeps nothing."""
+
+    async def cursors(self, series: str) -> dict[int, Any]:
+        """Return none."""
+        return {}
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Keep nothing."""
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 502])
+async def test_web_pages_of_a_service_that_is_down_tell_of_no_system(status: int) -> None:
+    """Under whatever status: when it is back, the same systems are asked about as if it had been up."""
+    page = Fault(status=status, body="<html>down</html>", path="/rgm_stats", times=inf)
+    healthy = await asked_after([])
+    assert len(healthy) > 1
+    assert await asked_after([page]) == healthy

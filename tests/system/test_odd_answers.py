@@ -62,7 +62,7 @@ async def test_json_is_read_whatever_it_is_called(version: str, called: str, bef
 
 @both
 @pytest.mark.parametrize("called", ["application/json", "text/html"])
-@pytest.mark.parametrize("status", [200, 302, 500, 502])
+@pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 500, 502])
 async def test_a_web_page_is_no_data(version: str, called: str, status: int) -> None:
     """It is a failure that may pass, whatever it is called."""
     client = opened(version, b"<html>too many visitors</html>", status, called)

@@ -42,6 +42,8 @@ OUTAGES: dict[str, tuple[dict[str, Any], type[EnlightenError]]] = {
     "reset": ({"dropped": True}, TransportError),
     "page, 200": ({"status": 200, **PAGE}, ServerError),
     "page, 302": ({"status": 302, **PAGE}, ServerError),
+    "page, 401": ({"status": 401, **PAGE}, ServerError),
+    "page, 403": ({"status": 403, **PAGE}, ServerError),
     "page, 502": ({"status": 502, **PAGE}, ServerError),
     "no data": ({"status": 500, "body": '{"errorCode": 7}'}, Unavailable),
     "silence": ({"delay": ALWAYS}, RequestTimeout),

@@ -103,7 +103,8 @@ def _kind(response: Response, body: Mapping[str, object], text: str) -> tuple[ty
         return _ERRORS[422]
     if status == 401:
         fitting = (row for row in _UNAUTHORIZED if row[0] in text.lower())
-        return next(((kind, advice) for _, kind, advice in fitting), _ERRORS[401])
+        known = next(((kind, advice) for _, kind, advice in fitting), None)
+        return known or bodies.kind_of(response, _ERRORS)
     if status == 500 and body.get("errorCode") == bodies.UNAVAILABLE:
         return errors.Unavailable, "the service does not have this data for now; ask again later"
     if status in {400, 422} and _NOT_FOUND_TEXT.search(text):

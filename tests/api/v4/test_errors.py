@@ -167,9 +167,9 @@ def test_data_is_no_refusal(body: bytes, called: str) -> None:
 
 @pytest.mark.parametrize("called", ["application/json", "text/html"])
 @pytest.mark.parametrize("body", [b"<html>", b"\xef\xbb\xbf\n <!DOCTYPE html>"])
-@pytest.mark.parametrize("status", [200, 203, 302, 400, 413, 418, 422, 500, 502, 504])
+@pytest.mark.parametrize("status", [200, 203, 302, 400, 401, 403, 404, 413, 418, 422, 500, 502, 504])
 def test_a_web_page_is_a_failure_that_may_pass(status: int, body: bytes, called: str) -> None:
-    """Whatever it is called, and under every status that has no meaning without a body."""
+    """Whatever it is called, and under every status but those that say that there were too many requests."""
     error = error_of(answer(status, body, called), error_for, "summary")
     assert type(error) is ServerError
     assert error.passing
