@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ pytest_plugins = ["enlighten_async.testing.fixtures"]
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Name the event loop an async test runs on; module scope, so that hypothesis may use it."""
     return str(request.param)
+
+
+@pytest.fixture
+def collected() -> None:
+    """Let go of what other tests have left, before a test that looks for what its own code leaves behind."""
+    gc.collect()
 
 
 @pytest.fixture

@@ -217,6 +217,7 @@ async def test_a_cancelled_task_leaves_no_task() -> None:
     assert living("asyncio") == before
 
 
+@pytest.mark.usefixtures("collected")
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], scope="module")
 async def test_a_cancelled_task_leaves_no_query_to_be_awaited(recwarn: pytest.WarningsRecorder) -> None:
     """Those that were not started are over with the pool: nobody is warned of them."""

@@ -469,6 +469,7 @@ async def test_a_crash_is_raised_by_the_next_step_as_it_is() -> None:
     assert [part.window.start for part in parts] == starts(world)
 
 
+@pytest.mark.usefixtures("collected")
 async def test_a_crash_that_no_step_can_raise_is_logged(
     caplog: pytest.LogCaptureFixture, anyio_backend_name: str
 ) -> None:
@@ -497,6 +498,7 @@ async def test_a_crash_that_no_step_can_raise_is_logged(
     ]
 
 
+@pytest.mark.usefixtures("collected")
 def test_an_event_loop_that_ends_without_a_close_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Neither asyncio nor trio warns of a task or an error that nobody looked at."""
 
