@@ -190,14 +190,15 @@ for name, method in inspect.getmembers(EnlightenClient, inspect.isfunction):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process of its own for each would take long")
-@pytest.mark.parametrize("version", ["v2", "v4"])
+@pytest.mark.parametrize("version", [pytest.param("v2", marks=pytest.mark.slow), "v4"])
 @pytest.mark.parametrize("stored", ["", pytest.param("stored", marks=pytest.mark.slow)])
 def test_no_first_answer_loads_a_module_in_an_event_loop(
-    version: Version, stored: str, tmp_path: Path
+    version: Version, stored: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Of no endpoint, over a socket, with a state file and without one: httpx and models are files."""
     emulator = Emulator(quota=Quota.UNLIMITED)
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    compiled = tmp_path_factory.getbasetemp().parent / "compiled"
     with emulator.running(version=version) as url:
         user = emulator.demo_user if version == "v2" else user_name(emulator.demo_user)
         told = subprocess.run(
@@ -206,7 +207,7 @@ def test_no_first_answer_loads_a_module_in_an_event_loop(
             text=True,
             check=True,
             cwd=tmp_path,
-            env={**environ, "PYTHONPATH": str(ROOT.parent), "PYTHONPYCACHEPREFIX": str(tmp_path)},
+            env={**environ, "PYTHONPATH": str(ROOT.parent), "PYTHONPYCACHEPREFIX": str(compiled)},
         ).stdout.splitlines()
     assert len(told) > 40
     assert [line for line in told if " loads " in line] == []

@@ -160,7 +160,14 @@ OUTAGE = 1_750_032_000.0 + 73 * 900
 """A moment of that outage at which a row of the later meter comes some minutes afterwards."""
 
 
-@pytest.mark.parametrize(("after", "gap"), [(300, 600), (600, 300), (600, 600)])
+@pytest.mark.parametrize(
+    ("after", "gap"),
+    [
+        (300, 600),
+        pytest.param(600, 300, marks=pytest.mark.slow),
+        pytest.param(600, 600, marks=pytest.mark.slow),
+    ],
+)
 async def test_corrections_without_a_new_report_are_told(after: float, gap: float) -> None:
     """Who has bought them was killed before they were written, and the system knows of nothing newer."""
     begin = OUTAGE + after

@@ -192,7 +192,7 @@ class Mortal:
 HISTORY = pytest.param(35, id="polls and history", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("kind", [JsonLinesSink, InfluxSink])
+@pytest.mark.parametrize("kind", [JsonLinesSink, pytest.param(InfluxSink, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("days", [pytest.param(0, id="polls"), HISTORY])
 async def test_no_line_is_in_a_file_twice_though_runs_are_killed(
     tmp_path: Path, kind: type[LinesSink], days: int
@@ -214,7 +214,7 @@ async def test_no_line_is_in_a_file_twice_though_runs_are_killed(
 
 
 @pytest.mark.parametrize("days", [pytest.param(0, id="polls"), HISTORY])
-@pytest.mark.parametrize("lost", ["deleted", "an older copy"])
+@pytest.mark.parametrize("lost", ["deleted", pytest.param("an older copy", marks=pytest.mark.slow)])
 async def test_no_line_is_in_a_file_twice_though_the_state_is_lost(
     tmp_path: Path, lost: str, days: int
 ) -> None:
@@ -231,7 +231,9 @@ async def test_no_line_is_in_a_file_twice_though_the_state_is_lost(
     assert max(Counter((tmp_path / "rows").read_bytes().splitlines()).values()) == 1
 
 
-@pytest.mark.parametrize("minutes", [pytest.param(4, marks=pytest.mark.slow), 10, 30])
+@pytest.mark.parametrize(
+    "minutes", [pytest.param(4, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.slow), 30]
+)
 async def test_a_poll_that_brought_nothing_is_not_made_again_though_runs_are_killed(
     tmp_path: Path, minutes: int
 ) -> None:

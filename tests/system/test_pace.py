@@ -28,7 +28,7 @@ def views(client: EnlightenClient, **options: Any) -> tuple[EnlightenClient, Enl
     return poll, client.with_options(priority="backfill", **options)
 
 
-@pytest.mark.parametrize("version", ["v2", "v4"])
+@pytest.mark.parametrize("version", [pytest.param("v2", marks=pytest.mark.slow), "v4"])
 async def test_a_paced_month_is_spent_evenly_and_to_its_last_request(version: str) -> None:
     """By polls and history without end; who waits for an answer has it at once, until the month is over."""
     world = World(now=JUNE + 17, quota=QUOTA)
