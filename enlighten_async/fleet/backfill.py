@@ -256,6 +256,7 @@ class Backlog:
         self._settle(ask, sent)
         self._failures.pop(ask.member, None)
         if self.histories.get(ask.member) != ask.history:
+            self._push(ask.member)  # it was set meanwhile, and not asked about, as this window was under way
             return None
         left = [number for number in self.windows(ask.member) if number != ask.number]
         history = History(ask.history.end, min(left, default=self.backfill.windows))

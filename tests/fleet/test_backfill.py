@@ -185,6 +185,19 @@ def test_a_history_whose_window_fails_waits_alone() -> None:
     assert list(backlog.windows(0)) == [3, 4]
 
 
+def test_a_history_that_is_set_anew_goes_on_when_the_window_under_way_is_over() -> None:
+    """A lease ended with a window that was not written, and came back while the next one was under way."""
+    backlog = Backlog(Backfill(4))
+    backlog.begin_day(inf, inf)
+    backlog.set(0, History(0.0))
+    assert backlog.answered(popped_one(backlog, 0), 1) == History(0.0, 1)
+    under_way = popped_one(backlog, 0)
+    backlog.set(0, History(0.0))
+    assert popped(backlog) == []
+    assert backlog.answered(under_way, 1) is None
+    assert popped_one(backlog, 0) == WindowAsk(0, History(0.0), 0)
+
+
 def test_a_window_that_failed_comes_after_all_others() -> None:
     """The cursor stays before it, and then moves beyond all that came meanwhile."""
     backlog = Backlog(Backfill(4))
