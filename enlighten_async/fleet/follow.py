@@ -191,15 +191,15 @@ class Follower:
         Args:
             which: tells them by their numbers.
             since: their cursors.
-            in_flight: tells of which requests may be in flight, of a process that will not write the rows.
+            in_flight: tells of which requests may be in flight, or answers cached, that nobody writes.
         """
         now = self.now()
         for number, member in enumerate(self.roster.members):
             if which(member.system_id):
                 until, flying = since.until.get(member.system_id), in_flight(member.system_id)
                 moment = None if until is None else until.timestamp()
-                self.roster.hold(number, moment, now, in_flight=flying)
-                self.roster.set_history(number, since.history_of(member.system_id))
+                history = since.history_of(member.system_id)
+                self.roster.hold(number, moment, now, history=history, in_flight=flying)
         self.roster.divide()
 
     def look_at_histories(self, since: Cursors) -> None:

@@ -335,7 +335,7 @@ class LeasedKeeper(Keeper):
     _newest: int = field(default=0, init=False)
     """The newest fence that this process has had: when it came, no lease of those that are held was lost."""
     _expired: set[int] = field(factory=set, init=False)
-    """Shards that are to be polled, and of which requests of others may be in flight."""
+    """Shards of which answers may be cached, or on their way, that nobody writes: their lease ended early."""
     _leaving: set[int] = field(factory=set, init=False)
     """Shards that are given back as soon as all that was polled of them is written."""
     _good_until: float = field(default=-inf, init=False)
@@ -436,7 +436,8 @@ class LeasedKeeper(Keeper):
             self.follower.set_pauses({each: pause for each, pause in pauses.items() if shard_of(each) in new})
             self._fences |= {shard: held.fences[shard] for shard in new}
             self._newest = max(self._newest, *held.fences.values())
-            expired, self._expired = self._expired, set()
+            expired = self._expired & new
+            self._expired -= new
             self.follower.hold(
                 lambda system_id: shard_of(system_id) in new,
                 cursors,
@@ -461,6 +462,7 @@ class LeasedKeeper(Keeper):
             for shard in shards:
                 self._fences.pop(shard, None)
             self._leaving -= shards
+            self._expired |= shards
             self.follower.let_go(lambda system_id: shard_of(system_id) in shards)
 
     @asynccontextmanager

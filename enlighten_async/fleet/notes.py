@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from math import inf
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -39,6 +40,10 @@ class Pause(NamedTuple):
     """Polls in a row that failed."""
     away_until: float
     """Up to when nothing is asked about it, epoch seconds."""
+
+
+NO_PAUSE: Final = Pause(0, 0, 0, -inf)
+"""That of a system that is asked as often as others."""
 
 
 @frozen

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from attrs import define, evolve, field, frozen
 
 from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
-from enlighten_async.fleet.notes import ALWAYS, Pause, Period
+from enlighten_async.fleet.notes import ALWAYS, NO_PAUSE, Pause, Period
 from enlighten_async.fleet.schedule import (
     CELLULAR_REPORT_S,
     FIRST_LAG_S,
@@ -347,18 +347,33 @@ class Roster:
             at = max(*past, member.away_until)  # not now: answers may tell that it is earlier
             self._push(at, number, completes=True)
 
-    def hold(self, number: int, until: float | None, now: float, *, in_flight: bool = False) -> None:
+    def hold(
+        self,
+        number: int,
+        until: float | None,
+        now: float,
+        *,
+        history: History | None = None,
+        in_flight: bool = False,
+    ) -> None:
         """Poll a member from now on.
+
+        A pause does not hold up the poll with which a history begins: the answer that was its reason may be
+        one that was not written.
 
         Args:
             number: the member's.
             until: up to when it is held, epoch seconds; `None`: not at all.
             now: the time, epoch seconds.
-            in_flight: whether requests about it may be in flight, of a process that will not write the rows.
+            history: what is held of its history; `None`: it has not begun.
+            in_flight: whether requests about it may be in flight, or answers cached, that nobody writes.
         """
         member = self.members[number]
         member.held, member.until, member.in_doubt = True, until, in_flight
         member.answered = member.polled = -inf
+        self.set_history(number, history)
+        if self.begins_history(number):
+            member.pause = NO_PAUSE
         if in_flight:
             self._handovers[number] = Handover(now, until or 0.0)
         if self.day is not None:

@@ -127,7 +127,7 @@ class Polled:
     backfill = None
 
     def __init__(self) -> None:
-        self.systems = set[int]()
+        self.systems, self.in_doubt = set[int](), set[int]()
         self.paused: dict[int, Pause] = {}
 
     def pauses(self) -> dict[int, Pause]:
@@ -141,6 +141,7 @@ class Polled:
     def hold(self, which: Any, since: Any, in_flight: Any) -> None:
         """Poll more."""
         self.systems |= set(filter(which, range(1, 200)))
+        self.in_doubt = {each for each in self.systems if which(each) and in_flight(each)}
 
     def let_go(self, which: Any) -> None:
         """Poll less."""
@@ -183,16 +184,21 @@ async def test_only_what_is_held_is_polled_and_written() -> None:
 
 
 async def test_what_was_not_written_is_asked_for_again() -> None:
-    """Though the renewal that was under way brings the same lease."""
-    keeper, _, sink, polled, clock = keeper_of(shard_of(1))
+    """Though the renewal that was under way brings the same lease; for the cache it is no news any more."""
+    keeper, table, sink, polled, clock = keeper_of(shard_of(1), shard_of(2))
     await keeper.renew()
+    assert polled.in_doubt == set()
     clock.advance(31)
-    await keeper.write([change(1, 0, 4)])
+    await keeper.write([change(1, 0, 4), change(2, 0, 4)])
     assert sink.written == []
     assert polled.systems == set()
     keeper._good_until = clock.monotonic() + 30
-    await keeper.renew()
-    assert {shard_of(each) for each in polled.systems} == {shard_of(1)}
+    fences = table.held.fences
+    for shards in ([shard_of(1)], [shard_of(1), shard_of(2)]):  # they come back one by one
+        table.held = Held({each: fences[each] for each in shards}, SHARDS)
+        await keeper.renew()
+        assert {shard_of(each) for each in polled.in_doubt} == {shards[-1]}
+    assert {shard_of(each) for each in polled.systems} == {shard_of(1), shard_of(2)}
 
 
 async def test_who_comes_back_writes_nothing_that_is_anothers() -> None:

@@ -8,6 +8,7 @@ from math import inf
 
 import pytest
 
+from enlighten_async.fleet.backfill import Backfill
 from enlighten_async.fleet.notes import ALWAYS
 from enlighten_async.fleet.roster import (
     FRESH_S,
@@ -199,6 +200,20 @@ def test_an_answer_of_a_poll_that_did_not_end_may_not_be_written(end: str) -> No
     roster.answered(ask, DAY_0 + HOUR, Answered(DAY_0 + HOUR, news=True, late=late))
     assert (roster.written(ask), roster.in_doubt(ask)) == (None, ())
     assert roster.members[0].settling == 0
+
+
+def test_a_history_whose_begin_was_not_written_begins_at_once() -> None:
+    """Of a system without a device too, which is left alone for a week once that is written."""
+    roster = roster_of(1)
+    roster.backfill = Backfill(5)
+    roster.begin_day(DAY_0, DAY_0, AMPLE, 3)
+    for written in (False, True):
+        (ask,) = asked(roster, DAY_0)
+        roster.answered(ask, DAY_0, Answered(DAY_0, news=False, absent=True))
+        history = roster.begin_history(ask, DAY_0, absent=True)
+        roster.hold(0, DAY_0 if written else None, DAY_0, history=history if written else None)
+    assert asked(roster, DAY_0 + DAY) == []
+    assert roster.windows_left() == 0
 
 
 def test_the_first_poll_of_each_system_looks_at_what_killed_processes_have_cached() -> None:
