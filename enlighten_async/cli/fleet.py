@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-TO: Final = click.option("--to", "target", metavar=TARGETS, required=True, help="Keeper of rows and cursors.")
+TO: Final = click.option(
+    "--to", "target", metavar=TARGETS, required=True, help="Where the rows and the cursors are kept."
+)
 
 
 class Followed(TypedDict):
@@ -88,10 +90,24 @@ def _span(context: click.Context, option: click.Parameter, text: str | None) -> 
     return found
 
 
+SERIES: Final = click.option(
+    "--series", required=True, callback=_series, metavar="NAME", help="Series, such as rgm-stats."
+)
+
+ACCOUNT: Final = click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    metavar="NAME",
+    help="Account whose systems are followed; may be given again.  [default: that of the environment]",
+)
+
+
 def _followed(command: F) -> F:
-    """Give a command the options that say what is followed."""
+    """Give a command the options that say what is followed, and how often."""
     options = [
-        click.option("--series", required=True, callback=_series, metavar="NAME", help="Such as rgm-stats."),
+        SERIES,
+        ACCOUNT,
         click.option(
             "--every",
             callback=_span,
@@ -100,17 +116,10 @@ def _followed(command: F) -> F:
             "  [default: as short as the quota allows, which uses the month up]",
         ),
         click.option(
-            "--account",
-            "accounts",
-            multiple=True,
-            metavar="NAME",
-            help="Owner whose systems these are; may be given again.  [default: that of the environment]",
-        ),
-        click.option(
             "--backfill",
             callback=_span,
             metavar="SPAN",
-            help="How far back the history of each system is fetched, such as 1y, by what polls leave.",
+            help="Fetch the history of each system too, such as 1y, by requests that polls leave.",
         ),
         click.option("--newest-first", is_flag=True, help="Fetch the newest part of a history first."),
     ]
@@ -121,7 +130,7 @@ def _followed(command: F) -> F:
 
 def _fleet(client: EnlightenClient, followed: Followed) -> Fleet:
     if followed["newest_first"] and followed["backfill"] is None:
-        raise InputError("--newest-first is of a --backfill: give one too")
+        raise InputError("--newest-first needs --backfill")
     return Fleet(
         client,
         followed["series"],
@@ -137,14 +146,14 @@ def fleet() -> None:
     """Follow many systems, as freshly as the quota allows."""
 
 
-@fleet.command(short_help="Tell what a fleet costs, and how fresh it will be.")
+@fleet.command(short_help="Show what a fleet costs, and how old its rows will be.")
 @_followed
 @params.as_json
 @click.pass_obj
 def plan(context: CommandContext, as_json: bool, **followed: Unpack[Followed]) -> None:
-    """Tell what a fleet costs, and how fresh it will be.
+    """Show what a fleet costs, and how old its rows will be.
 
-    It asks for the list of systems alone, and not for one that is cached and younger than a day.
+    Only the list of systems is requested, unless one is cached that is younger than a day.
     """
 
     async def work(client: EnlightenClient) -> None:
@@ -157,24 +166,32 @@ def plan(context: CommandContext, as_json: bool, **followed: Unpack[Followed]) -
     context.run_with_client(work)
 
 
-@fleet.command(short_help="Follow a fleet, and keep its rows.")
+@fleet.command(short_help="Poll a fleet, and keep its rows.")
 @_followed
 @TO
-@click.option("--once", is_flag=True, help="End when nothing is due any more, for cron and the like.")
-@click.option("--until-done", is_flag=True, help="End when all of the history that --backfill names is kept.")
-@click.option("--strict", is_flag=True, help="Refuse a cadence that the quota does not carry.")
-@click.option("--metrics", "address", metavar="ADDRESS", help="Serve Prometheus, at 127.0.0.1:9464, say.")
+@click.option("--once", is_flag=True, help="End when no poll is due, for cron and the like.")
+@click.option("--until-done", is_flag=True, help="End when all of the --backfill is kept.")
+@click.option(
+    "--strict", is_flag=True, help="Exit with code 4, before any poll, if the quota does not allow --every."
+)
+@click.option(
+    "--metrics",
+    "address",
+    metavar="ADDRESS",
+    help="Serve metrics for Prometheus at this address, such as 127.0.0.1:9464.",
+)
 @params.as_json
 @click.pass_obj
 def run(context: CommandContext, **given: Unpack[Run]) -> None:
-    """Poll each system when it is due, and keep what is new or corrected; for ever, or once.
+    """Poll each system when it is due, and keep rows that are new or corrected; until it is ended, or once.
 
-    A cadence that the quota does not carry is told, and the one that it does is taken. SIGTERM and Ctrl-C
-    have what is paid for written, for 10 seconds at the most; a second one ends it at once.
+    If the quota does not allow --every, the command says so, and polls as often as the quota allows. After
+    SIGTERM or Ctrl-C it takes up to 10 seconds to write the rows that are paid for; a second signal ends it
+    at once.
     """
     warn_of_password(given["target"], "put it in the file that PGPASSFILE names")
     if given["until_done"] and (given["once"] or given["backfill"] is None):
-        raise click.UsageError("--until-done is of a --backfill, and goes without --once")
+        raise click.UsageError("--until-done needs --backfill, and cannot be given with --once")
     heard: list[FleetMetrics] = []
 
     def hear(event: ResponseEvent) -> None:
@@ -295,15 +312,18 @@ async def _update(
             context.report(shown(metrics))
 
 
-@fleet.command(short_help="Tell how fresh a fleet is; nothing is sent.")
-@_followed
+@fleet.command(short_help="Show how old the newest rows are; nothing is sent.")
+@SERIES
+@ACCOUNT
 @TO
 @params.as_json
 @click.pass_obj
-def status(context: CommandContext, target: str, as_json: bool, **followed: Unpack[Followed]) -> None:
-    """Tell how fresh a fleet is, as its keeper of rows knows, and what quota is left; nothing is sent.
+def status(
+    context: CommandContext, series: str, accounts: tuple[str, ...], target: str, as_json: bool
+) -> None:
+    """Show how old the newest rows in a target are, and the quota that is left; nothing is sent.
 
-    How many systems there are is known from a list that is cached and younger than a day, such as of a run.
+    The number of systems is told if the list of systems is cached and younger than a day.
     """
     warn_of_password(target, "put it in the file that PGPASSFILE names")
 
@@ -311,13 +331,14 @@ def status(context: CommandContext, target: str, as_json: bool, **followed: Unpa
         sink = sink_of(target, client)
         metrics = FleetMetrics(sink, client._session.clock)
         try:
-            await metrics.cursors(followed["series"])
+            await metrics.cursors(series)
         finally:
             if isinstance(sink, PostgresSink):
                 await sink.aclose()
         metrics.quota = await client.quota()
         with suppress(BudgetExceeded):
-            found = await _fleet(client.with_options(max_requests=0), followed).plan()
+            view = client.with_options(max_requests=0)
+            found = await Fleet(view, series, accounts=accounts or None).plan()
             metrics.systems = found.systems
         if as_json:
             context.print_json(_status(metrics))

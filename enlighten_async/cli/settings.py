@@ -45,7 +45,7 @@ CREDENTIALS: Mapping[str, str] = MappingProxyType(
 """What is no option, as the environment is not shown to others."""
 
 OPTIONS = (
-    *("BASE_URL", "PLAN", "STATE", "NO_STATE", "VERBOSE"),
+    *("BASE_URL", "PLAN", "PACE", "STATE", "NO_STATE", "VERBOSE"),
     *("FORMAT", "PRIORITY", "MAX_AGE", "MAX_REQUESTS", "ONLY_CACHED", "STALE_IF_ERROR"),
 )
 """The options that have a variable too."""

@@ -125,8 +125,8 @@ class EndpointsV4(QueryMethods):
         """Ask for the events of a system and its devices; one request per 7 days of the range.
 
         The service keeps events for 9 months, or for 6 by another of its notes: what is older is a gap in
-        the coverage. Streamed, it hands out one part per window, oldest first; an event that reaches over
-        several windows may be in each of them.
+        the coverage. An event that reaches over several windows may be in each of them. Streamed, it hands
+        out one part per window, oldest first.
 
         Args:
             system_id: the service's number of the system, as a number or a text.

@@ -97,7 +97,7 @@ class Fleet:
         _check_span("every", every)
         _check_span("backfill", backfill)
         if newest_first and backfill is None:
-            raise InputError("newest_first is of a backfill: give one too, such as timedelta(days=365)")
+            raise InputError("newest_first needs a backfill, such as timedelta(days=365)")
         self._clients = _views(given, accounts)
         own = [""] * len(given) if accounts is None else dict.fromkeys(accounts)
         self._accounts = tuple(map(Account, self._clients, own))
@@ -206,7 +206,7 @@ class Fleet:
             EnlightenError: a list could not be had: one of those that `Query` lists.
         """
         if until_done and (once or self._backfill is None):
-            raise InputError("until_done is of Fleet(..., backfill=...), and goes without once")
+            raise InputError("until_done needs Fleet(..., backfill=...), and cannot be given with once")
         follower = await self._follower(await Cursors.of(sink, self._series, self._backfill))
         async with kept(self._clients, follower, self._series, sink, lease or LEASE) as keeper:
             await self._keep(follower, keeper, once=once, until_done=until_done)

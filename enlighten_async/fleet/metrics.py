@@ -109,12 +109,13 @@ class FleetMetrics:
         """
         begin = self.clock.monotonic()
         self.writes += 1
-        self.failed_writes += 1
         try:
             await write_fenced(self.sink, changes, fence)
+        except BaseException:
+            self.failed_writes += 1
+            raise
         finally:
             self.write_seconds += self.clock.monotonic() - begin
-        self.failed_writes -= 1
         for change in changes:
             self.corrected += change.corrected
             self.rows += len(change.rows) - change.corrected

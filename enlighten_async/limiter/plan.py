@@ -69,13 +69,13 @@ class Plan:
     UNLIMITED: ClassVar[Plan]
     """No limit at all, such as that of an emulator; the same as `Plan()`."""
     WATT: ClassVar[Plan]
-    """Enphase's free plan; its limits depend on the version of the API."""
+    """Enphase's free plan: 10 requests a minute, and 1,000 a month in v4, 10,000 in v2."""
     KILOWATT: ClassVar[Plan]
-    """A plan of v4."""
+    """A plan of v4: 50 requests a minute, 50,000 a month."""
     MEGAWATT: ClassVar[Plan]
-    """A plan of v4."""
+    """A plan of v4: 100 requests a minute, 300,000 a month."""
     PARTNER: ClassVar[Plan]
-    """The plan of installers' applications, of v4."""
+    """The plan of v4 for installers' applications: 300 requests a minute, 1,500,000 a month."""
 
     @property
     def is_resolved(self) -> bool:
@@ -96,7 +96,7 @@ class Plan:
         if self.name not in table:
             known = ", ".join(sorted(table)) or "none"
             raise InputError(
-                f"plan {self.name!r} is not known (known: {known}): "
+                f"this version of the API has no plan {self.name!r} (it has: {known}): "
                 f"give its limits, such as Plan(minute=10, month=10_000)"
             )
         return evolve(table[self.name], minute_cap=self.minute_cap, month_cap=self.month_cap)

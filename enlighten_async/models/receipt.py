@@ -29,7 +29,9 @@ class Receipt(ToDict):
     added up.
     """
     left: Mapping[str, int] = Factory(dict)
-    """Requests left in the running window of the plan, by period, when the query ended."""
+    """Requests left in the running window of the plan, by period, when the query ended. What other programs
+    have used is known as of this client's last request; `client.quota()` reads it anew.
+    """
     failure: str = ""
     """Text of the error in place of which a cached answer stands (`stale_if_error`); empty if none does."""
 

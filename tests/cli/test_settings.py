@@ -37,6 +37,15 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
     assert "left 496 this month" in enlighten("systems", "--plan", "50/500").stderr
 
 
+def test_a_setting_of_each_option_is_accepted(enlighten: Commands, file: Path) -> None:
+    """`pace` too: the month of 10,000 requests is spent evenly."""
+    file.write_text("pace = true\nno-state = false\nverbose = 0\n")
+    assert enlighten("systems").exit_code == 0
+    done = enlighten("quota", "--priority", "poll")
+    assert done.exit_code == 0, done.stderr
+    assert "use the month up evenly" in done.stderr
+
+
 def test_options_of_the_reading_commands_have_variables_too(
     enlighten: Commands, file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -288,11 +288,11 @@ async def test_a_backfill_that_cannot_be_is_refused() -> None:
         for wrong_span in (timedelta(0), timedelta(days=7), 70):
             with pytest.raises(InputError, match="backfill must be"):
                 Fleet(client, "rgm_stats", backfill=wrong_span)  # type: ignore[arg-type]
-        with pytest.raises(InputError, match="newest_first is of a backfill"):
+        with pytest.raises(InputError, match="newest_first needs a backfill"):
             Fleet(client, "rgm_stats", newest_first=True)
-        with pytest.raises(InputError, match="until_done is of"):
+        with pytest.raises(InputError, match="until_done needs"):
             await Fleet(client, "rgm_stats").run(Kept(), until_done=True)
-        with pytest.raises(InputError, match="goes without once"):
+        with pytest.raises(InputError, match="cannot be given with once"):
             await Fleet(client, "rgm_stats", backfill=TEN_WEEKS).run(Kept(), once=True, until_done=True)
         with pytest.raises(InputError, match="needs a sink"):
             await anext(Fleet(client, "rgm_stats", backfill=TEN_WEEKS).follow())

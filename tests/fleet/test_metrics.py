@@ -79,6 +79,22 @@ async def test_what_a_run_does_is_told() -> None:
     assert len(found) < 25
 
 
+async def test_a_write_that_is_under_way_has_not_failed() -> None:
+    """A counter of Prometheus never goes down."""
+    told = list[int]()
+
+    class Watched(Memory):
+        """A sink that looks at the figures while it writes."""
+
+        async def write(self, changes: Sequence[Change]) -> None:
+            """Note how many writes have failed so far."""
+            told.append(metrics.failed_writes)
+
+    metrics = FleetMetrics(Watched())
+    await metrics.write([change(1, 0, 1)])
+    assert (told, metrics.failed_writes, metrics.writes) == ([0], 0, 1)
+
+
 async def test_freshness_is_that_of_cursors() -> None:
     """By rank: of three systems the second one is the median."""
     world = World(now=START + 10_000.0)

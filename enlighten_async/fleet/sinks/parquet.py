@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from enlighten_async.errors import InputError
-from enlighten_async.export.frames import load, to_arrow
+from enlighten_async.export.frames import load, require, to_arrow
 from enlighten_async.fleet.change import Change
 from enlighten_async.fleet.sinks.base import KEY, SeriesChanges, by_series, locked, replace_file
 from enlighten_async.state import in_thread, own_file
@@ -69,9 +69,10 @@ class ParquetSink:
             series: name of the series.
 
         Raises:
-            InputError: the file of cursors cannot be understood.
+            InputError: pyarrow is not installed, or the file of cursors cannot be understood.
             OSError: it cannot be read.
         """
+        require("pyarrow", "pyarrow")  # before anything is polled whose rows could not be written
         with suppress(OSError):  # who only reads may not be allowed to
             await in_thread(partial(self._drop_days, series))
         found = await in_thread(partial(self._read, series))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from attrs import evolve
 
 from enlighten_async import InputError
-from enlighten_async.fleet import Change, InfluxSink, JsonLinesSink, Sink
+from enlighten_async.fleet import Change, InfluxSink, JsonLinesSink, ParquetSink, Sink
 from enlighten_async.fleet.sinks import base
 from tests.fleet.sinks.changes import START, Key, Row, change, cursors, expected
 from tests.fleet.sinks.contract import SinkContract
@@ -233,6 +234,15 @@ class TestInfluxSink(InLines):
 
 
 NAMES = ("system_id", "account", "series", "rows", "until", "corrected", "receipt")
+
+
+async def test_a_missing_library_is_told_before_a_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cursors are read first: a run that cannot write its rows sends nothing."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError, match=r'pip install "enlighten-async\[pyarrow\]"'):
+        await ParquetSink(tmp_path / "rows").cursors("rgm_stats")
 
 
 async def test_cursors_are_not_ahead_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
