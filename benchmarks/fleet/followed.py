@@ -123,12 +123,12 @@ class Checked:
     def __init__(self, month: Month) -> None:
         self.month, self.rows, self.wrong = month, 0, 0
         self.until = [START] * month.case.systems
-        quarters = int(month.case.days * DAY // REPORT_S) + 1
-        self.held = [bytearray(quarters) for _ in range(month.case.systems)]
+        self.quarters = int(month.case.days * DAY // REPORT_S) + 1
+        self.held = bytearray(self.quarters * month.case.systems)
 
     async def cursors(self, series: str) -> Mapping[int, datetime]:
         """Return the begin of the month."""
-        return dict.fromkeys(range(1, len(self.held) + 1), datetime.fromtimestamp(START, UTC))
+        return dict.fromkeys(range(1, len(self.until) + 1), datetime.fromtimestamp(START, UTC))
 
     async def write(self, changes: Sequence[Change]) -> None:
         """Count the rows, and those that are wrong."""
@@ -138,14 +138,14 @@ class Checked:
             for end, wh in zip(columns["end_at"], columns["wh_del"], strict=True):
                 self.wrong += wh != energy_of(end // REPORT_S, offset)
                 if end > START:
-                    self.held[number][int(end - START) // REPORT_S - 1] = 1
+                    self.held[number * self.quarters + int(end - START) // REPORT_S - 1] = 1
             self.rows += len(change.rows)
 
     @property
     def missing(self) -> int:
         """Rows up to the cursors that were never written."""
         wanted = sum(int(until - START) // REPORT_S for until in self.until)
-        return wanted - sum(map(sum, self.held))
+        return wanted - sum(self.held)
 
 
 async def follow(case: Case) -> tuple[Service, Checked]:

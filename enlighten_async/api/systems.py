@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, MutableMapping, Sequence
 from datetime import date
 from functools import partial
+from sys import intern
 from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -65,7 +66,8 @@ class SystemsPlan(PagedPlan["SystemsPage", str, "System", "Systems"]):
         return evolve(super().segments(now, zone, cached), learn=self._learn)
 
     def _learn(self, part: SystemsPage) -> None:
-        self.time_zones.update({each.system_id: each.timezone for each in part.systems if each.timezone})
+        zones = {each.system_id: intern(each.timezone) for each in part.systems if each.timezone}
+        self.time_zones.update(zones)  # each name once: 100,000 of their own take 6 MiB
 
     def merge(
         self, parts: Sequence[Part], gaps: Sequence[Gap], receipt: Receipt, window: Window | None

@@ -82,6 +82,16 @@ def test_pages_follow_until_there_is_no_next(sizes: list[int], last: str | None)
     assert laid.open_ended
 
 
+def test_the_name_of_a_time_zone_is_kept_once() -> None:
+    """However many systems there are in it."""
+    zones: dict[int, str] = {}
+    laid = laid_out(systems(zones), 0.0, None)
+    parts, _ = driven(laid.ordered[0].requests, [page([1, 3], "4d0a"), page([5])])
+    for part in parts:
+        laid.learn(part)
+    assert len({id(zone) for zone in zones.values()}) == 1
+
+
 @pytest.mark.parametrize("nexts", [["a", "a"], ["a", "b", "a"], ["a", "b", "c", "b"]])
 def test_a_next_that_comes_again_ends_it(nexts: list[str]) -> None:
     """Nothing is asked for a second time, and the answer says that it is incomplete."""
