@@ -174,7 +174,7 @@ async def _findings(context: CommandContext) -> AsyncIterator[Finding]:
         async with context.client() as client:
             status = await client.quota()
             yield Finding("service", str(client).partition(" at ")[2].rstrip(">"))
-            yield _plan(context, client, status)
+            yield plan_finding(context, client, status)
             yield _clock(context, status)
     except (EnlightenError, OSError) as error:
         yield Finding("client", formatting.printable(str(error)), fine=False)
@@ -210,15 +210,19 @@ async def _login(context: CommandContext, account: str, client_id: str) -> Findi
     return Finding(name, f"tokens of {age} ago{ends}")
 
 
-def _plan(context: CommandContext, client: EnlightenClient, status: QuotaStatus) -> Finding:
+def plan_finding(context: CommandContext, client: EnlightenClient, status: QuotaStatus) -> Finding:
+    """Return what is found of the plan, and of the quota that is left of it."""
+    assumed = "" if "plan" in context.options else " (assumed; give --plan if the key has another)"
+    limits = _limits(client.plan)
+    if status.month.limit is not None and status.month.used is None:
+        todo = "nobody knows how much of this month is used: run enlighten quota --used N"
+        return Finding("plan", f"{limits}{assumed}; {todo}", fine=False)
     left = {"minute": status.minute.left, "month": status.month.left}
     known = {period: count for period, count in left.items() if count is not None}
     closed = [p for p, w in (("minute", status.minute), ("month", status.month)) if w.closed_until]
     told = f"; the service rejects requests of this {closed[-1]}" if closed else ""
-    given = "plan" in context.options
-    assumed = "" if given else " (assumed; give --plan if the key has another)"
     rest = f"; {formatting.left(known)}" if known else ""
-    return Finding("plan", f"{_limits(client.plan)}{rest}{told}{assumed}", not closed)
+    return Finding("plan", f"{limits}{rest}{told}{assumed}", not closed)
 
 
 def _limits(plan: Plan) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from enlighten_async import Plan, QuotaStatus, QuotaWindow
+from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.endpoints import endpoints
+from enlighten_async.cli.status import plan_finding
 from enlighten_async.emulator import Fault
 from enlighten_async.oauth import StateTokenStore, Tokens
 from tests.cli.conftest import Commands
@@ -197,6 +202,17 @@ def test_the_doctor_sees_a_wrong_clock(enlighten: Commands, tmp_path: Path) -> N
     enlighten.now = lambda: wrong
     done = enlighten("doctor", *state)
     assert (done.exit_code, "s ahead of the service's: set it" in done.stdout) == (1, True)
+
+
+def test_the_doctor_sees_a_month_that_nobody_knows() -> None:
+    """As after a Redis that forgets: nothing is sent before its figure is given."""
+    moment = datetime(2025, 6, 15, tzinfo=UTC)
+    minute, month = QuotaWindow(10, 0, 0, moment), QuotaWindow(1_000, None, 0, moment)
+    quota = QuotaStatus(moment, minute, month, None, 0, 0, None, None, {})
+    found = plan_finding(CommandContext(), SimpleNamespace(plan=Plan(minute=10, month=1_000)), quota)  # type: ignore[arg-type]
+    assert not found.fine
+    assert "run enlighten quota --used N" in found.text
+    assert "left" not in found.text
 
 
 def test_what_is_told_is_json_too(enlighten: Commands, tmp_path: Path) -> None:
