@@ -35,10 +35,10 @@ else:  # `--version` needs none
 EPILOG = """\b
 Exit codes:
   0  done
-  1  an error: of the service, of the network, of a file, or of this program
-  2  fix the call: nothing was sent
-  3  the answer is not complete, or there is nothing
-  4  the quota or the budget does not allow it (yet)
+  1  an error of the service, the network, a login, a file, the server of the state, or this program
+  2  fix the call: an argument or a setting is wrong, or the service refuses the range
+  3  the answer is not complete, or there is no data
+  4  the quota, or a limit such as --max-requests, does not allow it (yet)
 130  ended by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP"""
 
 MODULES: Mapping[str, str] = MappingProxyType(
@@ -64,10 +64,10 @@ HELP: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "Commands": {
             "accounts": "List the accounts that are logged in.",
             "demo": "Fetch a year from an emulator of the service.",
-            "doctor": "Check that all is set up.",
+            "doctor": "Check settings, credentials, logins and state.",
             "emulator": "Serve an emulator of the service.",
             "estimate": "Show the price of a read.",
-            "fleet": "Follow many systems, as freshly as the quota allows.",
+            "fleet": "Poll many systems, as often as the quota allows.",
             "login": "Let the owner of systems log in, for version 4.",
             "logout": "Remove the tokens of an account.",
             "plot": "Draw a system's energy in the terminal.",
@@ -239,9 +239,9 @@ class Enlighten(click.Group):
 def cli(click_context: click.Context) -> None:
     """Read solar production from Enphase's Enlighten Systems API, for the fewest requests.
 
-    Its options may stand after the command as well. The credentials are taken from the environment
-    or from the file of settings, named below: the key of the application; for version 4 of the API,
-    the one that is live, also its id and its secret, and that the owner of the systems logs in once:
-    `enlighten login`. `enlighten doctor` checks all that, and `enlighten demo` needs nothing.
+    The options may also stand after the command. Credentials come from the environment or from the
+    file of settings, both named below: the key of the application, and for version 4 of the API,
+    the live one, its client id and client secret. The owner of the systems logs in once, by
+    `enlighten login`. `enlighten doctor` checks all of this; `enlighten demo` needs none of it.
     """
     click_context.obj = context_of(click_context)

@@ -141,9 +141,9 @@ def _fleet(client: EnlightenClient, followed: Followed) -> Fleet:
     )
 
 
-@click.group(short_help="Follow many systems, as freshly as the quota allows.")
+@click.group(short_help="Poll many systems, as often as the quota allows.")
 def fleet() -> None:
-    """Follow many systems, as freshly as the quota allows."""
+    """Poll many systems, as often as the quota allows, into files or a database."""
 
 
 @fleet.command(short_help="Show what a fleet costs, and how old its rows will be.")

@@ -206,9 +206,9 @@ def login(
 ) -> None:
     """Let the owner of systems log in, and save the tokens.
 
-    ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET are taken from the environment. The tokens are saved in
-    the file ENLIGHTEN_TOKENS, which may be the state file, by default in tokens.json in your configuration
-    folder: no other user can read them.
+    ENLIGHTEN_CLIENT_ID and ENLIGHTEN_CLIENT_SECRET are read from the environment. The tokens are saved
+    where ENLIGHTEN_TOKENS says, by default in tokens.json in your settings folder, which no other user can
+    read.
     """
     state = secrets.token_urlsafe(24)
     browser = not no_browser

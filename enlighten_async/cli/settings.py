@@ -34,12 +34,12 @@ PREFIX = "ENLIGHTEN_"
 CREDENTIALS: Mapping[str, str] = MappingProxyType(
     {
         "API_KEY": "key of the application",
-        "CLIENT_ID": "version 4: the application's id",
-        "CLIENT_SECRET": "version 4: its secret",
-        "TOKENS": "version 4: file of the tokens of logins, or the state file",
+        "CLIENT_ID": "version 4: client id of the application",
+        "CLIENT_SECRET": "version 4: client secret of the application",
+        "TOKENS": "version 4: where tokens are stored: a file of tokens, a state file or a URL",
         "ACCOUNT": 'version 4: account to ask for, if it is not "default"',
         "USER_ID": "version 2: user to ask for",
-        "CONFIG": "another file of settings",
+        "CONFIG": "path of another file of settings",
     }
 )
 """What is no option, as the environment is not shown to others."""

@@ -138,7 +138,7 @@ class Finding:
     fine: bool = True
 
 
-@click.command(short_help="Check that all is set up.")
+@click.command(short_help="Check settings, credentials, logins and state.")
 @params.as_json
 @click.pass_obj
 def doctor(context: CommandContext, as_json: bool) -> None:

@@ -176,7 +176,7 @@ class OAuth:
 
         `ENLIGHTEN_CLIENT_ID` and `ENLIGHTEN_CLIENT_SECRET` are required; `ENLIGHTEN_BASE_URL` is used if it
         is set. The tokens are in the file, or at the URL, `ENLIGHTEN_TOKENS`, by default in the user's
-        configuration folder: no other user can read them, and they do not depend on the working directory.
+        settings folder: no other user can read them, and they do not depend on the working directory.
         The options are those of the class.
 
         Args:

@@ -711,7 +711,7 @@ def secret_url(place: T) -> T | Secret:
 
 
 def user_token_file() -> Path:
-    """Return the default file of tokens, in the user's configuration folder, which is made if need be.
+    """Return the default file of tokens, in the user's settings folder, which is made if need be.
 
     Raises:
         InputError: it cannot be made.
