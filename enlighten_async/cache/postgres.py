@@ -21,6 +21,7 @@ from enlighten_async.errors import EnlightenError
 from enlighten_async.state import (
     AWAY_POLL_S,
     MAX_AWAY_S,
+    DatabaseFull,
     DatabaseUnavailable,
     FaultLog,
     PendingWrites,
@@ -84,6 +85,16 @@ class PostgresCache(StoredCache):
                 await self._perform(_nothing)
             except (DatabaseUnavailable, EnlightenError) as error:
                 logger.debug("nothing was written: %s", error)
+
+    async def require_room(self) -> None:
+        """Raise `DatabaseFull` if answers that wait to be kept cannot be, after one more attempt.
+
+        Where the server is away, whoever asks finds that out by itself.
+        """
+        if self._pending.fault is not None:
+            await self.flush()
+        if self._pending.fault is not None and not self.away:
+            raise DatabaseFull(str(self._pending.fault), logged=True)
 
     async def aclose(self) -> None:
         """Close the connection, after one more attempt to write; it is opened again when it is needed."""

@@ -429,7 +429,8 @@ def _cache(given: IntervalCache | None, store: SharedQuotaStore | None, clock: C
 def _cache_in(backend: StateBackend, clock: Clock) -> IntervalCache | None:
     """Return the cache of a state backend, where it has one."""
     if isinstance(backend, state.PostgresBackend):
-        return cache.PostgresCache(backend.another(), clock=clock)
+        backend.answers = made = cache.PostgresCache(backend.another(), clock=clock)
+        return made
     return cache.SqliteCache(backend.file, clock=clock) if isinstance(backend, state.SqliteBackend) else None
 
 

@@ -15,7 +15,14 @@ import anyio
 from attrs import frozen
 
 from enlighten_async.cache.pieces import unwritten_spans
-from enlighten_async.errors import EnlightenError, InputError, NotFound, QuotaExhausted, UsageError
+from enlighten_async.errors import (
+    EnlightenError,
+    InputError,
+    NotFound,
+    QuotaExhausted,
+    StateUnavailable,
+    UsageError,
+)
 from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.change import Change, change_of, cursor_of_history, held_until, is_absent, noted
 from enlighten_async.fleet.notes import Pause, moments
@@ -51,6 +58,9 @@ LIST_DAYS: Final = 7.0
 
 HISTORY_WAIT_S: Final = 5.0
 """Seconds for which a worker waits with a window of history for the quota; else the window comes later."""
+
+STATE_RETRY_S: Final = 10.0
+"""Seconds for which a key rests where the state is away, or has no room for answers; nothing was sent."""
 
 Discover: TypeAlias = Callable[[], AsyncIterator[FleetSystem]]
 """Asks for the systems of a fleet, and yields one after another."""
@@ -340,9 +350,12 @@ class Follower:
         except QuotaExhausted as error:
             opens_at = self.now() + DAY if error.retry_at is None else error.retry_at.timestamp()
             queue.put_back(ask, opens_at)
+        except StateUnavailable:
+            queue.put_back(ask, self.now() + STATE_RETRY_S)
         except (InputError, UsageError) as error:
-            queue.put_back(ask)
-            self._refused = error
+            has_room = error.retry_at is None
+            queue.put_back(ask, -inf if has_room else self.now() + STATE_RETRY_S)
+            self._refused = error if has_room else self._refused
         except EnlightenError as error:
             self._spent += 0 if error.receipt is None else error.receipt.sent
             queue.failed(ask, self.now(), absent=isinstance(error, NotFound))

@@ -19,6 +19,7 @@ from enlighten_async.limiter.decision import Wait
 from enlighten_async.limiter.key_state import LATE_COUNT_S, KeyState
 from enlighten_async.limiter.record import Record
 from enlighten_async.limiter.store import begin_anew_in_children
+from enlighten_async.windows import as_datetime
 
 if TYPE_CHECKING:
     from enlighten_async.clock import Clock
@@ -30,6 +31,8 @@ TAKE_TIMEOUT_S = 5.0
 """Seconds for which a decision waits for the backend while others hold it."""
 SYNC_TIMEOUT_S = 1.0
 """Seconds for which noted updates wait for the backend; they are written later then."""
+ROOM_RETRY_S = 10.0
+"""Seconds after which it makes sense to look again whether there is room for answers."""
 MAX_REQUEST_S = 3600.0
 """Seconds after which a request without a time limit is taken for dead if nobody settles it."""
 
@@ -394,7 +397,8 @@ class SharedQuotaStore:
         try:
             await self.backend.update(self._name, update, timeout_s=timeout_s, keeps_answers=keeps_answers)
         except state.DatabaseUnavailable as fault:
-            self._fault = fault.with_traceback(None)
+            if not isinstance(fault, state.DatabaseFull):  # which concerns answers alone
+                self._fault = fault.with_traceback(None)
             raise
         self._fault = None
         if self._faults.ongoing:
@@ -435,10 +439,12 @@ class SharedQuotaStore:
         return Wait("state", now + state.AWAY_POLL_S)
 
     def _refusal(self, fault: state.DatabaseUnavailable) -> UsageError:
-        return UsageError(
+        refusal = UsageError(
             f"{self.backend} could not keep the answer ({fault}), so nothing was sent for priority poll or "
-            "backfill: make room on the disk, or name another state file"
+            "backfill: make room on the disk, or name another state"
         )
+        refusal.retry_at = as_datetime(self._clock.now() + ROOM_RETRY_S)
+        return refusal
 
 
 @define

@@ -126,6 +126,14 @@ class StateBackend(Protocol):
         ...
 
 
+class AnswerStore(Protocol):
+    """A place for answers in the same database as a backend."""
+
+    async def require_room(self) -> None:
+        """Raise `DatabaseFull` if answers that wait to be kept cannot be, after one more attempt."""
+        ...
+
+
 def unavailable(backend: object, error: Exception) -> StateUnavailable:
     """Return the error that a backend of several machines cannot be reached.
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from redis.asyncio import ConnectionPool, Redis
 
     from enlighten_async.clock import Clock
-    from enlighten_async.state.backend import Change, Name
+    from enlighten_async.state.backend import AnswerStore, Change, Name
 else:  # extras
     asyncpg, redis = LazyModule("asyncpg"), LazyModule("redis")
 
@@ -356,11 +356,29 @@ class PostgresBackend(ServerBackend):
     What the URL `postgresql://user@host/database` does not say is taken from the variables and files of
     libpq, such as `PGPASSFILE`. The certificate of a server elsewhere is verified by the system's
     authorities, unless the URL has an `sslmode`.
+
+    Attributes:
+        answers: the place for the answers that follow from what is updated; `None`: they are kept elsewhere.
     """
 
+    answers: AnswerStore | None = None
     _connection: asyncpg.Connection | None = None
     _context: ssl.SSLContext | None = None
     _salt = b""
+
+    async def update(
+        self, name: Name, change: Change, *, timeout_s: float, keeps_answers: bool = False
+    ) -> None:
+        """Change a text.
+
+        Raises:
+            DatabaseFull: with `keeps_answers`, that there is no room for answers; nothing is changed.
+            DatabaseUnavailable: the server cannot be reached, or fails.
+            InputError: it refuses the user, say; the text says why; or this is not asyncio.
+        """
+        if keeps_answers and self.answers is not None:
+            await self.answers.require_room()
+        await super().update(name, change, timeout_s=timeout_s)
 
     def begin_anew(self) -> None:
         """Forget the connection, which is the parent process's."""

@@ -1,19 +1,25 @@
-"""A sink that is lost, full or slow: polls wait, nothing that was paid for is lost, memory is bounded."""
+"""A sink or a state that is lost, full or slow: polls wait, nothing is lost, memory is bounded."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 from enlighten_async import Plan
-from enlighten_async.cache import MemoryCache
+from enlighten_async.cache import IntervalCache, MemoryCache, SqliteCache
+from enlighten_async.errors import StateUnavailable
 from enlighten_async.fleet import Change, Fleet
 from enlighten_async.fleet.follow import BATCH, WORKERS
 from enlighten_async.windows import DAY
-from tests.world import World
+from tests.fleet.test_backfill import Kept
+from tests.limiter.stores import Crowded, store_in
+from tests.world import AMPLE, World
 
 START = 1_750_032_000.0  # midnight UTC
 MOST_ROWS = 672
@@ -91,3 +97,37 @@ async def test_an_unsteady_sink_gets_all_and_memory_is_bounded(
     assert len(fresh) > 0.7 * len(sink.until) > 0
     assert missing == 0
     assert wrong <= 0.01 * len(sink.rows)  # corrected after the last poll
+
+
+class Lost(MemoryCache):
+    """A cache of several machines; it may be lost."""
+
+    lost = False
+
+    async def spans(self, *asked: Any) -> Any:
+        """Return them, unless it is lost."""
+        if self.lost:
+            raise StateUnavailable("the state cannot be reached")
+        return await super().spans(*asked)
+
+
+@pytest.mark.parametrize("fault", ["full", "lost"])
+async def test_a_fleet_waits_for_a_state_that_cannot_keep_answers(tmp_path: Path, fault: str) -> None:
+    """It ends for no such reason, takes none of it for a failure of a system, and goes on at once."""
+    world = World(now=START + 0.8 * DAY, systems=3, users=1)
+    file, lost, sink = Crowded(tmp_path / "state.db", durable=False), Lost(), Kept()
+    cache: IntervalCache = SqliteCache(file, clock=world.clock) if fault == "full" else lost
+    store = store_in(file, world.clock)
+    async with world.client(plan=AMPLE, quota_store=store, interval_cache=cache) as client:
+        await client.systems()
+        fleet = Fleet(client, "rgm_stats", every=timedelta(hours=1), backfill=timedelta(weeks=3))
+        async with anyio.create_task_group() as tasks:
+            file.free, lost.lost = (0 if fault == "full" else None), fault == "lost"
+            tasks.start_soon(fleet.run, sink)
+            await world.clock.sleep(1_800)
+            assert world.emulator.counts.sent == 1
+            assert fleet.status().failed == 0
+            file.free, lost.lost = None, False
+            await world.clock.sleep(60)
+            assert len(sink.moved["rgm_stats"]) == len(sink.moved["rgm_stats_history_2"]) == 3
+            tasks.cancel_scope.cancel()

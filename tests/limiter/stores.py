@@ -16,6 +16,16 @@ TIMEOUT_S = 30.0
 """Seconds a request may take; it is pending for 5 s longer."""
 
 
+class Crowded(StateFile):
+    """A file on a disk with so many bytes free."""
+
+    free: int | None = None
+
+    def room(self) -> int | None:
+        """Return them."""
+        return self.free
+
+
 class ProcessClock(Clock):
     """A process's own view of the time: its wall clock is off, and its monotonic one began elsewhere."""
 

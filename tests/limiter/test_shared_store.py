@@ -24,7 +24,7 @@ from enlighten_async.state import Change, DatabaseUnavailable, MemoryBackend, Mo
 from enlighten_async.state.backend import MIN_ROOM_BYTES
 from enlighten_async.testing import FakeClock
 from enlighten_async.wire import Response
-from tests.limiter.stores import TIMEOUT_S, file_of, left, settle, sqlite_store, store_in
+from tests.limiter.stores import TIMEOUT_S, Crowded, file_of, left, settle, sqlite_store, store_in
 from tests.world import World
 
 T = TypeVar("T")
@@ -305,16 +305,6 @@ async def test_a_child_process_begins_anew(path: Path) -> None:
     assert (await seen(path))["month"] == 97
     await child.aclose()
     await parent.aclose()
-
-
-class Crowded(StateFile):
-    """A file on a disk with so many bytes free."""
-
-    free: int | None = None
-
-    def room(self) -> int | None:
-        """Return them."""
-        return self.free
 
 
 async def take(store: SharedQuotaStore, ticket: int, rank: int) -> bool:

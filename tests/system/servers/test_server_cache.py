@@ -30,7 +30,7 @@ from enlighten_async.cache import (
 )
 from enlighten_async.cache.tables import encode
 from enlighten_async.clock import Clock, SystemClock
-from enlighten_async.errors import BudgetExceeded, InputError, StateUnavailable
+from enlighten_async.errors import BudgetExceeded, InputError, StateUnavailable, UsageError
 from enlighten_async.state import PostgresBackend
 from enlighten_async.testing.contracts import Contract
 from enlighten_async.testing.state_contracts import IntervalCacheContract
@@ -263,6 +263,54 @@ async def test_a_database_that_takes_no_writes(
     await cache.aclose()
     assert [each.window for each in await cache.spans(SCOPE, SERIES)] == [hours(0, 1), hours(2, 3)]
     await cache.aclose()
+
+
+FULL = """
+    CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+    END $$
+"""
+ANSWERS = ("enlighten_stretches", "enlighten_replies")
+
+
+async def test_a_full_disk_refuses_what_nobody_waits_for(
+    database: PostgresServer, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is room for counts alone: people are answered, and nothing else is sent until there is more."""
+    counts, begin = shop.emulator.counts, int(time.time()) // 900 * 900 - 60 * DAY
+
+    async def week(view: EnlightenClient, number: int) -> int:
+        start = begin + 7 * DAY * number
+        answer = await view.rgm_stats(shop.emulator.demo_system, start_at=start, end_at=start + 7 * DAY)
+        assert answer.coverage.complete
+        return answer.receipt.sent
+
+    async with client(shop, database) as one:
+        assert await week(one, 0) == 1
+        await database.execute(FULL)
+        for table in ANSWERS:
+            await database.execute(
+                f"CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION full_disk()"
+            )
+        assert await week(one, 1) == 1
+        for priority in ("poll", "backfill"):
+            view = one.with_options(priority=priority)
+            assert await week(view, 0) == 0
+            with pytest.raises(UsageError, match="make room on the disk") as caught:
+                await week(view, 2)
+            assert caught.value.retry_at is not None
+        assert counts.sent == 2
+        assert await week(one, 3) == 1
+        for table in ANSWERS:
+            await database.execute(f"DROP TRIGGER full_disk ON {table}")
+        assert await week(one.with_options(priority="poll"), 2) == 1
+    async with client(shop, database) as other:
+        assert [await week(other, number) for number in range(4)] == [0] * 4
+    assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "WARNING",
+        "WARNING",
+    ]
 
 
 async def test_writers_at_once_lose_nothing(database: PostgresServer) -> None:
