@@ -18,7 +18,7 @@ from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.formatting import printable
 from enlighten_async.cli.settings import warn_of_password
 from enlighten_async.client import ClientOptions, EnlightenClient
-from enlighten_async.errors import BudgetExceeded, InputError
+from enlighten_async.errors import BudgetExceeded, InputError, StateUnavailable
 from enlighten_async.fleet import Fleet, FleetMetrics, FleetPlan, PostgresSink, sink_of
 from enlighten_async.fleet.fleet import FOLLOWED
 from enlighten_async.fleet.metrics import serve
@@ -300,11 +300,13 @@ async def _update(
     shown: Callable[[FleetMetrics], str],
     sleep: Callable[[float], Awaitable[None]],
 ) -> None:
+    """Look at the quota and show the figures, for ever; a quota whose state is away is shown as it was."""
     seconds = 0.0
     while True:
         await sleep(UPDATE_S)
         seconds += UPDATE_S
-        metrics.quota = await client.quota()
+        with suppress(StateUnavailable):
+            metrics.quota = await client.quota()
         if status is not None:
             status.update(printable(shown(metrics)))
         elif seconds >= LINE_S:
@@ -335,7 +337,8 @@ def status(
         finally:
             if isinstance(sink, PostgresSink):
                 await sink.aclose()
-        metrics.quota = await client.quota()
+        with suppress(StateUnavailable):
+            metrics.quota = await client.quota()
         with suppress(BudgetExceeded):
             view = client.with_options(max_requests=0)
             found = await Fleet(view, series, accounts=accounts or None).plan()

@@ -28,9 +28,10 @@ from enlighten_async.fleet.change import Change, change_of, cursor_of_history, h
 from enlighten_async.fleet.notes import Pause, moments
 from enlighten_async.fleet.plan import FleetSystem, budget_of, lists_of
 from enlighten_async.fleet.roster import Ask, Member, Roster, final_until
-from enlighten_async.fleet.schedule import HOUR, REPORT_S, Daylight
+from enlighten_async.fleet.schedule import HOUR, REPORT_S, Budget, Daylight
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus, fleet_status
+from enlighten_async.query import quota_status
 from enlighten_async.windows import DAY, as_datetime
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class Follower:
         day = now // DAY * DAY
         if self.roster.day is None or day > self.roster.day:
             clients = {each.key: each.client for each in self._accounts}
-            budgets = {key: budget_of(await client.quota()) for key, client in clients.items()}
+            budgets = {key: await _budget(client) for key, client in clients.items()}
             left = sum(budget.left for budget in budgets.values())
             self._left, self._spent_before = (None if left == inf else int(left)), self._spent
             if self.roster.day is not None:
@@ -443,6 +444,18 @@ class Follower:
             backlog.failed(ask, self.now(), sent)
         elif (history := backlog.answered(ask, sent)) is not None:
             self._note_history(ask.member, changes.answer, history)
+
+
+async def _budget(client: EnlightenClient) -> Budget:
+    """Return what a key may spend; while its state cannot be reached, by what was known of it.
+
+    Raises:
+        UsageError: the client is closed.
+        InputError: the state is another program's.
+    """
+    client._session.transport.check_usable()
+    await client._session.limiter.refresh(patient=True)
+    return budget_of(quota_status(client._session, client._options))
 
 
 def _member(system: FleetSystem, now: float, until: datetime | None, *, rests: bool) -> Member:

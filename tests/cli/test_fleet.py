@@ -9,13 +9,13 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from enlighten_async import InputError
+from enlighten_async import EnlightenClient, InputError, QuotaStatus, StateUnavailable
 from enlighten_async.cli.context import CommandContext
 from enlighten_async.cli.fleet import run, told, watched
 from enlighten_async.emulator import Fault
@@ -210,6 +210,32 @@ async def test_a_run_is_told_each_minute(capsys: pytest.CaptureFixture[str]) -> 
     assert set(lines) == {"0 rows, 0 requests"}
     metrics.systems = 3
     assert told(metrics).startswith("8 rows (1 corrected), 0 requests, 2 of 3 systems held, rows ")
+
+
+async def test_a_state_that_is_away_for_a_moment_ends_no_run() -> None:
+    """Not with an error either: the quota is shown as it was."""
+
+    class Away:
+        """A client whose state cannot be reached at first."""
+
+        looks = 0
+
+        async def quota(self) -> QuotaStatus:
+            """Raise, or look."""
+            self.looks += 1
+            if self.looks < 3:
+                raise StateUnavailable("postgresql://db cannot be reached")
+            return await client.quota()
+
+    async def sleep(_: float) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    world, away = World(), Away()
+    metrics, given = FleetMetrics(Kept(), world.clock), cast("EnlightenClient", away)
+    async with world.client() as client, watched(CommandContext(live=False), given, metrics, sleep=sleep):
+        for _ in range(200):
+            await anyio.lowlevel.checkpoint()
+    assert metrics.quota is not None
 
 
 class Kept:

@@ -15,10 +15,11 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from enlighten_async import EnlightenClient, InputError, Plan, UsageError
+from enlighten_async import EnlightenClient, InputError, Plan, StateUnavailable, UsageError
 from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Drift, Fault, Quota
 from enlighten_async.fleet import Change, Fleet, JsonLinesSink
+from enlighten_async.limiter import MemoryQuotaStore
 from enlighten_async.windows import DAY, as_datetime
 from tests.world import World
 
@@ -193,6 +194,31 @@ async def test_a_client_that_is_closed_ends_a_run_with_one_error() -> None:
         group.start_soon(close)
         with pytest.raises(UsageError, match="closed"):
             await Fleet(client, "rgm_stats", every=HOURLY).run(FullDisk(0))
+
+
+class AwayAtMidnight(MemoryQuotaStore):
+    """Counts on a server that cannot be reached for a quarter of an hour."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.clock, self.refusals = world.clock, 0
+
+    async def sync(self, *, refresh: bool = False) -> None:
+        """Learn what others have spent, or raise."""
+        if refresh and abs(self.clock.now() - START - DAY) < 450:
+            self.refusals += 1
+            raise StateUnavailable("postgresql://db cannot be reached")
+        await super().sync(refresh=refresh)
+
+
+async def test_a_state_that_is_away_at_midnight_ends_no_run() -> None:
+    """The day is planned by what was known of the quota."""
+    world, kept = World(now=START + DAY / 2, systems=3, users=1), Kept()
+    store = AwayAtMidnight(world)
+    async with client_of(world, quota_store=store) as client:
+        await run_for(world, Fleet(client, "rgm_stats", every=4 * HOURLY), kept, 1)
+    assert store.refusals > 0
+    assert max(end for _, end in kept.rows) > START + 1.2 * DAY
 
 
 class Kept:
