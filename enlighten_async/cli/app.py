@@ -35,8 +35,8 @@ else:  # `--version` needs none
 EPILOG = """\b
 Exit codes:
   0  done
-  1  an error of the service, the network, a login, a file, the server of the state, or this program
-  2  fix the call: an argument or a setting is wrong, or the service refuses the range
+  1  an error of the service, network, login, file, state server or program
+  2  fix the call: an argument, a setting or the range is wrong
   3  the answer is not complete, or there is no data
   4  the quota, or a limit such as --max-requests, does not allow it (yet)
 130  ended by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP"""

@@ -90,16 +90,16 @@ def _resolved(plan: Plan | None, api: Api) -> Plan:
 class EnlightenClient(Endpoints, EndpointsV4):
     """An async client of Enphase's Enlighten Systems API.
 
-    Its methods bear the API's names and return a `Query`: `await` it for the answer, `async for` it for
-    the answer's parts, `await query.estimate()` for the price. Requests leave at the pace of the plan,
-    which all clients of a process share that use one key. Best used in `async with`; one client belongs
+    Its methods have the API's names and return a `Query`: `await` it for the answer, `async for` it for
+    the answer's parts, `await query.estimate()` for the price. Requests are sent within the limits of the
+    plan, which all clients of a process with the same key share. Use it in `async with`; a client belongs
     to one event loop.
 
-    Called like this it speaks v2 of the API, which has ended; `EnlightenClient.v4` makes one for v4.
+    The constructor makes a client for v2 of the API, which has ended; `EnlightenClient.v4` makes one for v4.
 
     Args:
         api_key: the application's key.
-        user_id: whose systems are asked about, as the service gave it when the user consented.
+        user_id: id of the user whose systems are read, as the service gave it when the user consented.
         options: see `ClientOptions`.
 
     Raises:
@@ -139,9 +139,9 @@ class EnlightenClient(Endpoints, EndpointsV4):
         Args:
             api_key: the application's key.
             oauth: the application, and the tokens of the owners who logged in. Its `base_url`, `proxy`,
-                `verify`, `transport` and `clock` hold for the client too, unless others are given here.
-            user_id: whose systems are asked about: the name under which `oauth` has the owner's tokens.
-            key_in: where the key goes, "query" or "header"; the service takes it in the query for sure.
+                `verify`, `transport` and `clock` are used by the client too, unless others are given here.
+            user_id: name of the account whose systems are read: that of the owner's tokens in `oauth`.
+            key_in: where the key is sent, "query" or "header"; only "query" is known to work.
             options: see `ClientOptions`.
 
         Raises:
@@ -221,21 +221,20 @@ class EnlightenClient(Endpoints, EndpointsV4):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Unpack[ClientOptions]) -> Self:
-        """Return a client for the credentials in the environment: that of the process, or one that is given.
+        """Return a client with the credentials in the variables of the environment.
 
-        With `ENLIGHTEN_CLIENT_ID` it is one for v4: see `OAuth.from_env` for the variables of that; it asks
-        for the account `ENLIGHTEN_ACCOUNT`, by default "default". Without, it is one for v2, which needs
-        `ENLIGHTEN_USER_ID`. `ENLIGHTEN_API_KEY` is needed in any case; `ENLIGHTEN_BASE_URL`,
-        `ENLIGHTEN_STATE`, the path of the state file or the URL of a server, and `ENLIGHTEN_PLAN`, a name
-        such as "kilowatt" or limits such as "50/50000", are taken if they are set. The options are those of
-        the client.
+        `ENLIGHTEN_API_KEY` is always needed. With `ENLIGHTEN_CLIENT_ID` the client is one for v4, with the
+        variables of `OAuth.from_env`, and `ENLIGHTEN_ACCOUNT`, by default "default". Without it the client is
+        one for v2, which needs `ENLIGHTEN_USER_ID`. Optional are `ENLIGHTEN_BASE_URL`, `ENLIGHTEN_STATE`, the
+        path of a state file or the URL of a server, and `ENLIGHTEN_PLAN`, a name such as "kilowatt" or limits
+        such as "50/50000". Options that are given override the variables.
 
         Args:
             environ: the variables, in place of those of the process.
             options: those of the client; see `ClientOptions`.
 
         Raises:
-            InputError: a variable is missing, or the plan is none.
+            InputError: a variable is missing, or `ENLIGHTEN_PLAN` is no plan.
         """
         hide_passwords(options)
         found = variables(environment(environ))
@@ -267,7 +266,7 @@ class EnlightenClient(Endpoints, EndpointsV4):
     def with_options(self, *, user_id: str | Secret | None = None, **changes: Unpack[ViewOptions]) -> Self:
         """Return a view of this client with other options; an option that is not given stays as it is.
 
-        It shares connections, counts and cache with this client, and closing it closes nothing.
+        The view shares connections, counts and cache with this client; closing the view closes nothing.
 
         Args:
             user_id: another user of the same key (v4: the name of another account); counts are kept per
@@ -298,22 +297,22 @@ class EnlightenClient(Endpoints, EndpointsV4):
     async def held(
         self, endpoint: str, system_ids: Iterable[int | str] | None = None
     ) -> dict[int, datetime | None]:
-        """Return up to when a series of each system is cached, in one look; it costs no request.
+        """Return up to when a series of each system is cached, in one read; it costs no request.
 
-        That is the end of the newest time that was answered, or the time up to which all devices of the
-        system had reported by that answer, where it is earlier: what is asked for from there on misses
-        nothing that is newer. Older gaps are not looked at. Of series of devices it is the earliest of them.
+        That is the end of the newest window that was answered, or the time up to which all devices of the
+        system had reported by that answer, if it is earlier: a query that starts there misses no newer rows.
+        Older gaps are not considered. For series of single devices it is the earliest time of all devices.
 
         Args:
             endpoint: name of the series' method, such as "rgm_stats".
-            system_ids: numbers of the systems; by default all of this user that something is cached of.
+            system_ids: numbers of the systems; by default all systems of this user in the cache.
 
         Returns:
             A moment (aware UTC) by the number of the system; `None` where nothing is cached.
 
         Raises:
-            InputError: nothing is cached by this client, it is no series, or a number cannot be a system's.
-            StateUnavailable: the state of several machines cannot be reached.
+            InputError: this client has no cache, `endpoint` is no series, or an id is not valid.
+            StateUnavailable: the server of the state cannot be reached.
         """
         names, cache = self._api.cached_series, self._session.cache
         if endpoint not in names:
@@ -334,19 +333,19 @@ class EnlightenClient(Endpoints, EndpointsV4):
     async def quota(self) -> QuotaStatus:
         """Return the quota that the key has used and has left, and what is waited for; it costs no request.
 
-        The quota left is told for the priority of this view: see `with_options`.
+        The quota left is that for the priority of this view: see `with_options`.
         """
         self._session.transport.check_usable()
         await self._session.limiter.refresh()
         return quota_status(self._session, self._options)
 
     async def set_month_used(self, n: int) -> None:
-        """Tell how many requests the service has counted for the key in this month (UTC).
+        """Set how many requests the service has counted for the key in this month (UTC).
 
         For a key that is used elsewhere too, or was before there was a state file: the developer portal shows
-        the figure. It is the truth as of now, the client's own requests included; later ones add to it, and
-        it is kept with the counts. A figure below what the client itself has sent is raised to that, since
-        the portal may lag; a later call replaces it. A month that the service has closed stays closed.
+        the figure. It includes the client's own requests; later requests add to it, and it is kept with the
+        counts. A figure below what the client itself has sent is raised to that, since the portal may lag. A
+        later call replaces the figure. A month that the service has closed stays closed.
 
         Args:
             n: requests of this month, as the portal shows them.
@@ -361,8 +360,8 @@ class EnlightenClient(Endpoints, EndpointsV4):
     async def forget_limits(self) -> None:
         """Forget what the service said of the key's limits when it rejected requests; the counts stay.
 
-        For a key whose plan has changed, or of which something wrong was said: limits that were lower than
-        the plan's, and times until which nothing is sent. The service names those again that still hold.
+        For a key whose plan has changed: limits below the plan's, and times until which nothing is sent, are
+        forgotten. The service names those again that still apply.
         """
         self._session.transport.check_usable()
         await self._session.limiter.forget_limits()
@@ -379,11 +378,11 @@ class EnlightenClient(Endpoints, EndpointsV4):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections, and write what is noted for the state file and the tokens not yet saved.
+        """Close the connections; write counts and answers to the state, and tokens that are not saved yet.
 
-        Requests of streams that are not answered yet are cancelled; where answers are cached they are waited
-        for, each up to `timeout`, so that nothing is lost that was paid for. A view made by `with_options`
-        leaves all of that to its client.
+        With a cache, requests of streams that are in flight are waited for, each up to `timeout`, so that
+        nothing is lost that was paid for; without one they are cancelled. For a view made by `with_options`
+        this does nothing.
         """
         if not self._owner or self._session.transport.process not in {None, os.getpid()}:
             return  # the connections that a child process inherits by a fork are its parent's

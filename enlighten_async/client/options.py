@@ -46,35 +46,34 @@ class ClientOptions(NetworkOptions, total=False):
     (v4: 1,000).
     """
     state: str | os.PathLike[str] | Secret | None
-    """A file for everything that is to outlive the process: the requests the key has used, and the answers
-    paid for, which are not paid for again. It is shared by all clients of this machine that name it, made
-    when it is needed, and readable by its owner only. Or the URL of a server that machines share, on asyncio:
-    `postgresql://…` for all of that, `redis://…` or `rediss://…` for the requests used alone.
+    """Path of a state file, which keeps the counts of requests and the answers beyond the process, for all
+    clients of this machine that name it; it is made if missing, and readable by its owner only. Or the URL of
+    a server that machines share, on asyncio: `postgresql://…` for counts and answers, `redis://…` or
+    `rediss://…` for counts only.
     """
     quota_store: QuotaStore | None
-    """The store of the key's counts, in place of the state file; without either counts are kept in memory,
-    shared by all clients of this process on the same key.
+    """The store of the key's counts, in place of the state. Without `state` and `quota_store`, counts are in
+    memory, shared by all clients of this process with the same key.
     """
     interval_cache: IntervalCache | None
-    """The cache of answers, in place of that of the state; without either nothing is cached."""
+    """The cache of answers, in place of the state. Without `state` and `interval_cache` nothing is cached."""
     retry: RetryPolicy | None
     """The policy for failures that may pass."""
     max_concurrency: int
-    """Requests in flight at once, at most; 6 by default. So many may be lost when the service goes down. It
-    holds for all clients together that share counts, on this machine by a state file: the smallest number of
-    those that live does.
+    """Requests in flight at once, at most; 6 by default. So many may be lost when the service goes down. The
+    limit applies to all clients that share counts together: the smallest number of the live clients.
     """
     pace: bool
-    """Whether requests of priority "poll" and "backfill" spend the month evenly: at any moment, one in the
-    time that is left of the month divided by the requests left of it. After a pause some may leave at once:
-    as many as the plan allows in a minute, and at most a hundredth of the month. "interactive" is never held
-    back. All clients that share counts and have this option share one pace, also after a restart.
+    """Whether requests of priority "poll" and "backfill" spend the month evenly: they are spaced by the time
+    left of the month divided by the requests left of it. After a pause some may be sent at once: as many as
+    the plan allows in a minute, and at most a hundredth of what is left of the month. "interactive" is not
+    delayed. All clients that share counts and have this option share one pace, also after a restart.
     """
     on_request: RequestHook | None
     """A function that is called with a `RequestEvent` before each request leaves."""
     on_response: ResponseHook | None
-    """A function that is called with a `ResponseEvent` when a request is over, and for each part of an answer
-    that took none. Both are called in the task of the query and must not wait; an error of theirs is logged.
+    """A function that is called with a `ResponseEvent` when a request is over, and for each part that came
+    from the cache. Both hooks are called in the task of the query and must not wait; their errors are logged.
     """
 
 
@@ -83,7 +82,7 @@ class ViewOptions(TypedDict, total=False):
 
     max_wait: timedelta | float | None
     """How long a whole query may take (seconds, or a timedelta), queue, network and retries included; `None`:
-    any time.
+    no limit, but two minutes for a wait for `pace` or for the server of the state.
     """
     max_requests: int | None
     """Requests a query may take; `None`: any."""
@@ -94,23 +93,23 @@ class ViewOptions(TypedDict, total=False):
     exhaustive: bool
     """Ask also for windows which the newest answer shows to be empty."""
     priority: Priority
-    """Class of its requests: "interactive" (as a client is at first), "poll" for regular reading, "backfill"
-    for history. They go in this order, in all clients that share counts; and for each class above, a tenth of
-    the minute and a twentieth of the month are held back from those below, 1 request at least. Of the month
-    less is held back each day, and nothing on its last.
+    """Class of the view's requests: "interactive" (the default), "poll" for regular reading, "backfill" for
+    history. They are sent in this order, in all clients that share counts. For each higher class, a tenth of
+    the minute (1 request at least) and a twentieth of the month are reserved; the reserve of the month falls
+    each day, to nothing on the last.
     """
     max_age: timedelta | float | None
-    """How old (seconds, or a timedelta) a cached answer may be where it may still change; 0 pays for all
-    anew; `None`: only final answers are served from the cache, and those older than the horizon that a system
-    which stands still has not completed, for an hour at first and a day at most. Without `state` or
-    `interval_cache` there is no cache: the log says so once.
+    """How old (seconds, or a timedelta) a cached answer may be that is not final; 0 requests it anew. `None`:
+    only final data is served from the cache, and, for an hour at first and a day at most, data of more than
+    3 days ago of a system that has stopped reporting. Without `state` or `interval_cache` there is no cache:
+    the log says so once.
     """
     stale_if_error: timedelta | float | None
-    """How old (seconds, or a timedelta) a cached answer may be that stands in place of an error: where the
+    """How old (seconds, or a timedelta) a cached answer may be that is returned in place of an error: if the
     service fails or cannot be reached, the quota is used up or the limits of this view do not suffice. All of
-    the answer has to be cached; `receipt.failure` tells the error, and `coverage.as_of` the age. Errors that
-    tell that something may not be read, such as of a login that has ended, are raised in any case, and so are
-    those of streams. `None`: every error is.
+    the answer has to be cached; `receipt.failure` is the text of the error, and `coverage.as_of` the age.
+    Errors that forbid the data, such as of a login that has ended, and errors of streams are always raised.
+    `None`: all errors are raised.
     """
 
 

@@ -33,14 +33,14 @@ class Change:
     meters: tuple[MeterIntervals, ...] = ()
     """The rows of each meter by itself, for the series that has them (`rgm_stats`)."""
     until: datetime
-    """Up to when the system is held with these rows (aware UTC): go on from here."""
+    """The system's cursor after these rows (aware UTC): later rows come with later changes."""
     corrected: int
     """Number of the rows of the whole system that replace or fill in earlier ones."""
     receipt: Receipt
     """Cost of the poll."""
     may_repeat: bool = False
-    """Whether rows may be among these that were written before, with the same values: who polled was killed,
-    say. A sink that has one row of each key need not look.
+    """Whether some of these rows may have been written before with the same values, as when the process that
+    polled was killed. A sink that replaces rows by key can ignore this.
     """
 
 

@@ -56,21 +56,22 @@ LIST_AGAIN_S: Final = 3_600.0
 
 
 class Fleet:
-    """The systems of one key or of several, one series of which is followed.
+    """The systems of one key or of several, one series of which is polled.
 
     Args:
-        clients: the client of a key, or one for each key. Options of the views that are given stay.
-        series: name of the series' method, such as "rgm_stats".
-        accounts: names of the accounts (v2: user ids) whose systems these are; by default the client's own.
-            With several clients each has its own.
-        every: the longest time between two polls of a system while it produces; less than 15 minutes counts
-            as these, as gateways report so often. `None`: as fresh as the quota allows, which uses the whole
-            month up: mind plans that charge by request (`FleetPlan.cost_usd`).
-        strict: raise an error in place of a warning where the quota does not carry `every`.
-        backfill: how far back the history of each system is fetched too, in whole windows of 7 days, and no
-            further than the service keeps rows; by requests of the month that polls and people leave. `None`:
-            the last 7 days alone, which each system's first poll brings.
-        newest_first: whether the newest part of a history comes first; else its oldest one.
+        clients: the client of a key, or one for each key; views keep their options.
+        series: name of the series' method: "rgm_stats", "stats", "consumption_stats", and in v4
+            "production_meter", "battery", "energy_import_telemetry" and "energy_export_telemetry".
+        accounts: names of the accounts (v2: user ids) whose systems are polled; by default the client's own.
+            With several clients each polls its own account.
+        every: the longest time between two polls of a system while it produces, at least 15 minutes, as
+            gateways report so often. `None`: as often as the quota allows, which uses up the month; for plans
+            that charge by request see `FleetPlan.cost_usd`.
+        strict: whether to raise an error, in place of a warning, if the quota does not allow `every`.
+        backfill: length of the history that is fetched of each system too, in whole windows of 7 days, as far
+            back as the service keeps rows, by requests that polls leave. `None`: only the last 7 days, which
+            each system's first poll brings.
+        newest_first: whether the newest window of a history comes first; otherwise the oldest.
 
     Raises:
         InputError: an argument is wrong.
@@ -121,17 +122,17 @@ class Fleet:
         return 0 if self._backfill is None else self._backfill.windows * self._backfill.cost
 
     async def plan(self) -> FleetPlan:
-        """Return what the fleet will cost, and how fresh it will be.
+        """Return what the fleet will cost, and how old its rows will be.
 
-        It asks for the lists of systems alone, and not for those that are cached and younger than a day.
+        Only lists of systems are requested, unless lists are cached that are younger than a day.
 
         Raises:
-            EnlightenError: a list could not be had: one of those that `Query` lists.
+            EnlightenError: a list could not be read: one of the errors that `Query` lists.
         """
         return await self._plan_of(await self._list())
 
     def status(self) -> FleetStatus:
-        """Return how fresh the systems are, and what was spent, while the fleet is followed; no request."""
+        """Return how old the rows are, and what was spent, during a run; it costs no request."""
         return FleetStatus() if self._follower_now is None else self._follower_now.status()
 
     async def _plan_of(self, systems: Sequence[FleetSystem]) -> FleetPlan:
@@ -148,20 +149,20 @@ class Fleet:
     async def follow(
         self, since: Mapping[int, datetime] | None = None, *, once: bool = False
     ) -> AsyncGenerator[Change, None]:
-        """Yield what changes, for ever: each system is polled when it is due.
+        """Yield changes, for ever: each system is polled when it is due.
 
-        Nothing keeps the rows but you: keep `Change.until` with them, and give it as `since` the next time.
-        Who reads slowly is asked about later. A system that fails waits alone; its error is in the log.
+        The caller keeps the rows: save `Change.until` with them, and give it as `since` the next time. A slow
+        reader delays the polls. A system that fails waits alone; its error is in the log.
 
         Args:
-            since: up to when each system is held (aware datetimes), by its number; of one that is not in it
-                the last 7 days come first.
-            once: end when nothing is due any more.
+            since: up to when the rows of each system are saved (aware datetimes), by its number; others
+                begin with their last 7 days.
+            once: end when no poll is due.
 
         Raises:
-            InputError: nothing is cached by a client, there are no systems, (`strict`) the quota does not
-                carry the cadence, or the fleet has a `backfill`, whose cursors need a sink.
-            EnlightenError: a list could not be had: one of those that `Query` lists.
+            InputError: a client has no cache, there are no systems, (`strict`) the quota does not allow
+                `every`, or the fleet has a `backfill`, whose cursors need a sink.
+            EnlightenError: a list could not be read: one of the errors that `Query` lists.
         """
         if self._backfill is not None:
             raise InputError(
@@ -181,29 +182,29 @@ class Fleet:
     async def run(
         self, sink: Sink, *, once: bool = False, until_done: bool = False, lease: timedelta | None = None
     ) -> None:
-        """Poll the systems when they are due, and have a sink keep what changes; for ever.
+        """Poll the systems when they are due, and write what changes to a sink; for ever.
 
-        It goes on where the sink's cursors are. While a sink cannot write, nothing is polled. Cancelled, it
-        has the sink write what is paid for, for 10 seconds at the most.
+        The run begins at the sink's cursors. While the sink cannot write, nothing is polled. After a cancel
+        the sink may write the rows that are paid for, for up to 10 seconds.
 
-        Where the client's state is in PostgreSQL, any number of processes may run the same fleet, on any
-        machines: each holds leases on its share of the systems.
+        With a state in PostgreSQL, any number of processes may run the same fleet, on any machines: each
+        holds leases on its share of the systems.
 
         Args:
-            sink: the keeper of rows and cursors.
-            once: end when nothing is due any more, for programs that a timer starts.
-            until_done: end when the sink has the history of all systems, as `backfill` asks for it; or, with
-                an error, when it has all but that of systems whose requests failed five times in a row, over
+            sink: the sink of rows and cursors.
+            once: end when no poll is due, for programs that a timer starts.
+            until_done: end when the sink has the history of all systems, as given by `backfill`; or, with an
+                error, when only that of systems is missing whose requests failed five times in a row, over
                 some four hours, or that the service does not know. A quota that is used up is waited for.
-            lease: with a state in PostgreSQL, for how long nobody polls the systems of a machine that died;
-                by default 30 seconds.
+            lease: with a state in PostgreSQL, the time after which the systems of a process that died are
+                polled by others; by default 30 seconds.
 
         Raises:
-            InputError: nothing is cached by a client, there are no systems, the sink refuses, another process
-                follows the fleet with the same state file, (`strict`) the quota carries no such cadence, or
-                it is to end with a backfill and has none, or at once.
-            BackfillIncomplete: `until_done`, and the history of some systems cannot be had.
-            EnlightenError: a list could not be had: one of those that `Query` lists.
+            InputError: a client has no cache, there are no systems, the sink refuses, another process runs
+                the fleet with the same state file, (`strict`) the quota does not allow `every`, or
+                `until_done` is given without `backfill` or with `once`.
+            BackfillIncomplete: `until_done`, and the history of some systems is missing.
+            EnlightenError: a list could not be read: one of the errors that `Query` lists.
         """
         if until_done and (once or self._backfill is None):
             raise InputError("until_done needs Fleet(..., backfill=...), and cannot be given with once")

@@ -34,18 +34,19 @@ PREFIX: Final = "enlighten_fleet"
 
 @define(eq=False)
 class FleetMetrics:
-    """Figures of a fleet's run: it stands before the sink, and hears of each request.
+    """Metrics of a fleet's run: a sink that counts what it passes on to another sink.
 
-    Give it to `Fleet.run` in place of the sink, and `on_response=metrics.hear` to the client. It is a
-    collector of prometheus_client: `registry.register(metrics)`.
+    Give it to `Fleet.run` in place of the sink, and `on_response=metrics.hear` to the client; set `status`,
+    and from time to time `systems` and `quota`, for the metrics of these. It is a collector of
+    prometheus_client: `registry.register(metrics)`.
 
     Args:
-        sink: the keeper of rows and cursors.
+        sink: the sink of rows and cursors.
         clock: the source of time.
     """
 
     sink: Sink
-    """The keeper of rows and cursors."""
+    """The sink of rows and cursors."""
     clock: Clock = field(factory=SystemClock)
     """The source of time."""
     rows: int = field(default=0, init=False)
@@ -55,19 +56,19 @@ class FleetMetrics:
     requests: Counter[str] = field(factory=Counter, init=False)
     """Requests by their outcome: "ok", or the name of the error."""
     until: dict[int, float] = field(factory=dict, init=False, repr=False)
-    """Up to when each system is held, epoch seconds."""
+    """Up to when the rows of each system are written, epoch seconds, by its number."""
     writes: int = field(default=0, init=False)
     """Writes of the sink, those that failed too."""
     failed_writes: int = field(default=0, init=False)
     """Writes of the sink that failed."""
     write_seconds: float = field(default=0.0, init=False)
-    """Seconds that they took."""
+    """Seconds that the writes took."""
     systems: int | None = field(default=None, init=False)
     """Number of systems that are followed; `None` until it is known."""
     quota: QuotaStatus | None = field(default=None, init=False, repr=False)
     """The quota, as it was told last."""
     status: Callable[[], FleetStatus] | None = field(default=None, init=False, repr=False)
-    """Tells the status of the fleet: give it `fleet.status`; `None`: nobody knows what is due."""
+    """The function that returns the status: set it to `fleet.status`; `None`: no metrics of it are told."""
 
     def __repr__(self) -> str:
         return repr(self.sink)
@@ -97,7 +98,7 @@ class FleetMetrics:
         return found
 
     async def write(self, changes: Sequence[Change], *, fence: int | None = None) -> None:
-        """Let the sink write, and count what it has written.
+        """Write to the sink, and count what it has written.
 
         Args:
             changes: the changes.

@@ -133,26 +133,24 @@ class FleetPlan:
     systems: int
     """Number of systems."""
     fits: bool
-    """Whether the quota carries the cadence that was asked for; it is true where none was."""
+    """Whether the quota allows `every`; true without one."""
     every: timedelta | None
-    """The longest time between two polls of a system in daylight that was asked for; `None`: as short as the
-    quota allows.
-    """
+    """The `every` of the fleet; `None`: as often as the quota allows."""
     affordable_every: timedelta | None
-    """The shortest such time that the quota carries, of all keys; `None`: it carries nothing now."""
+    """The shortest `every` that the quota of all keys allows; `None`: no poll now."""
     requests_per_day: float
-    """Requests a day at the cadence that was asked for, or, where that does not fit, at the one that does."""
+    """Requests a day with `every`, or, if that does not fit, with `affordable_every`."""
     cost_usd: float | None
     """USD that a month (30 days) of these requests costs beyond the fee of the plan; `None`: the plan has no
     name, so that its price is not known.
     """
     mean_delay: timedelta | None
-    """Time from when energy was produced until its rows are held, each Wh counted alike; `None`: nothing is
+    """Time from the production of energy until its rows are written, weighted by energy; `None`: nothing is
     polled.
     """
     backfill_done_at: datetime | None = None
-    """When (aware UTC) the history of all systems is held, if nothing of it is held now; `None`: there is no
-    backfill, or polls leave no request to it.
+    """When (aware UTC) the history of all systems is written, for a fleet that begins now; `None`: without a
+    backfill, or if polls leave no request for it.
     """
     backfill: bool = False
     """Whether the history of the systems is fetched."""

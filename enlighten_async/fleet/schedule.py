@@ -67,7 +67,7 @@ GIVE_UP_FAILURES: Final = 5
 """Failures in a row, over 3 hours and three quarters, after which nobody waits for a system's history."""
 
 SILENT_POLLS: Final = 3
-"""Polls in a row that brought nothing, after which a system is asked once a week."""
+"""Polls in a row that brought nothing, after which a system is polled once a day."""
 
 
 @frozen

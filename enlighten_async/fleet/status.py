@@ -13,26 +13,26 @@ from enlighten_async.fleet.roster import Roster
 
 @frozen(kw_only=True)
 class FleetStatus:
-    """The state of a fleet that is followed, as this process knows it."""
+    """The state of a fleet during a run, as this process knows it."""
 
     systems: int = 0
     """Number of systems; 0 before the run has begun."""
     held: int = 0
-    """Number of those of which something is held."""
+    """Number of those that have rows in the sink."""
     half_within: timedelta | None = None
-    """Time since what half of the held systems are held up to; `None` where none is held."""
+    """Age of the newest row of the median system that has rows; `None` without any."""
     most_within: timedelta | None = None
-    """The same of 95 % of them."""
+    """Age that the newest rows of 95 % of these systems do not exceed."""
     all_within: timedelta | None = None
-    """The same of all of them: of the one that is furthest behind."""
+    """Age of the newest row of the system that is furthest behind."""
     due: int = 0
     """Number of polls that are due and not made yet."""
     lag: timedelta | None = None
     """Time for which that poll has been due that has waited longest; `None` where none is due."""
     silent: int = 0
-    """Number of systems that had no news for days though they were asked."""
+    """Number of systems that had no new rows for days though they were polled."""
     absent: int = 0
-    """Number of systems that are left alone as they have no such device, or are not found any more."""
+    """Number of systems that are left out, as they have no such device or are not found any more."""
     failed: int = 0
     """Number of systems whose last poll failed, and that wait."""
     spent: int = 0
@@ -40,9 +40,9 @@ class FleetStatus:
     leases: int | None = None
     """Number of leases that this process holds, of 64; `None` where the systems are not shared."""
     backfill_left: int = 0
-    """Number of windows of 7 days of systems' histories that are not held yet; 0 without a backfill."""
+    """Number of windows of history, 7 days each, that are not written yet; 0 without a backfill."""
     backfill_failed: int = 0
-    """Number of those among them that failed when this process asked for them last; they come again later."""
+    """Number of these whose last request by this process failed; they are requested again later."""
     left: int | None = None
     """Requests of the month that are left to all its keys; `None` without a limit."""
 

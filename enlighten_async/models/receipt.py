@@ -17,7 +17,7 @@ class Receipt(ToDict):
     sent: int = 0
     """Requests that left, the only ones a plan pays for."""
     rejected: int = 0
-    """Of these, how many the service turned down as over the limit (409)."""
+    """Of these, how many the service rejected as over the limit (409, 429)."""
     retried: int = 0
     """Of these, how many repeated one that failed."""
     from_cache: int = 0

@@ -154,7 +154,7 @@ class FileTokenStore(StoreOnDisk):
         """Return the tokens saved last, by any process.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
 
         Raises:
             InputError: the file cannot be read, or is not one of this class.
@@ -165,7 +165,7 @@ class FileTokenStore(StoreOnDisk):
         """Save the tokens; they are on the disk when this returns.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
             tokens: its tokens.
 
         Raises:
@@ -188,7 +188,7 @@ class FileTokenStore(StoreOnDisk):
         """Remove the account's tokens, if there are any.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
 
         Raises:
             InputError: the file is not one of this class; it is left as it is.
@@ -201,7 +201,7 @@ class FileTokenStore(StoreOnDisk):
         """Lock the account in all processes; the system frees the lock if the process is killed.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
 
         Raises:
             InputError: the folder does not exist.
@@ -340,7 +340,7 @@ class StateTokenStore(StoreOnDisk):
         """Return the tokens saved last, by any process; `None` also where they cannot be read.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
 
         Raises:
             InputError: the file is not a state file, or a newer version's.
@@ -352,7 +352,7 @@ class StateTokenStore(StoreOnDisk):
         """Save the tokens; they are on the disk when this returns, or the old ones are as they were.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
             tokens: its tokens.
 
         Raises:
@@ -374,7 +374,7 @@ class StateTokenStore(StoreOnDisk):
         """Remove the account's tokens, if there are any; the file holds no copy of them afterwards.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
 
         Raises:
             InputError: as for `load`.
@@ -387,7 +387,7 @@ class StateTokenStore(StoreOnDisk):
         """Lock the account in all processes; the system frees the lock if the process is killed.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
 
         Raises:
             InputError: as for `load`.
@@ -571,7 +571,7 @@ class PostgresTokenStore(LastingStore):
         """Return the tokens saved last, by any process; `None` also where they cannot be read.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
 
         Raises:
             InputError: the server refuses the user, or the tables are a newer version's.
@@ -584,7 +584,7 @@ class PostgresTokenStore(LastingStore):
         """Save the tokens; they are durable when this returns, or the old ones are as they were.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
             tokens: its tokens.
 
         Raises:
@@ -606,7 +606,7 @@ class PostgresTokenStore(LastingStore):
         """Remove the account's tokens, if there are any; the server keeps old rows until it vacuums.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
 
         Raises:
             InputError: as for `load`.
@@ -619,7 +619,7 @@ class PostgresTokenStore(LastingStore):
         """Lock the account on all machines; the server frees the lock if the process is killed.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
 
         Raises:
             InputError: as for `load`.

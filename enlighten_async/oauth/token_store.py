@@ -138,7 +138,7 @@ class TokenStore(Protocol):
         """Return the tokens saved last, by any process; `None` if there are none.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
         """
         ...
 
@@ -146,7 +146,7 @@ class TokenStore(Protocol):
         """Save the tokens; they must be durable when this returns, as the old ones may have ended.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
             tokens: its tokens.
         """
         ...
@@ -158,7 +158,7 @@ class TokenStore(Protocol):
         not always by the task that entered it.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
         """
         ...
 
@@ -166,7 +166,7 @@ class TokenStore(Protocol):
         """Remove the account's tokens, if there are any.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
         """
         ...
 
@@ -241,7 +241,7 @@ class MemoryTokenStore:
         """Return the tokens saved last.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
         """
         return self._tokens.get(account)
 
@@ -249,7 +249,7 @@ class MemoryTokenStore:
         """Save the tokens.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
             tokens: its tokens.
         """
         self._tokens[account] = tokens
@@ -259,7 +259,7 @@ class MemoryTokenStore:
         """Lock the account for all that share the store.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
         """
         lock = self._locks.setdefault(account, threading.Lock())  # atomic, so that all threads share one lock
 
@@ -276,7 +276,7 @@ class MemoryTokenStore:
         """Remove the account's tokens, if there are any.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
         """
         self._tokens.pop(account, None)
 

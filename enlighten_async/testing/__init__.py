@@ -32,7 +32,7 @@ class EmulatorTokenStore(MemoryTokenStore):
         """Return the tokens saved last, or else the first ones.
 
         Args:
-            account: the account: the user's id as `OAuth` was given it.
+            account: name of the account, as given to `OAuth`.
         """
         tokens = await super().load(account)
         if tokens is None:

@@ -42,6 +42,7 @@ from enlighten_async import (
     ReauthorizationRequired,
     RequestTimeout,
     RgmStats,
+    StateUnavailable,
     System,
     Throttled,
     Unavailable,
@@ -270,7 +271,7 @@ STATUSES: tuple[tuple[type[EnlightenError] | tuple[type[EnlightenError], ...], i
     (PermissionDenied, 403),
     ((InputError, RangeError), 422),
     (RequestTimeout, 504),
-    ((BudgetExceeded, QuotaExhausted, Throttled, Unavailable), 503),
+    ((BudgetExceeded, QuotaExhausted, StateUnavailable, Throttled, Unavailable), 503),
     ((AuthenticationError, UsageError), 500),
 )
 """What a browser is told of an error; of any other, that the service failed (502)."""

@@ -43,10 +43,10 @@ _KEYS: Final = (
 
 
 class Sink(Protocol):
-    """The keeper of a fleet's rows: its cursors are with the rows, so that both are one truth."""
+    """A target for the rows of a fleet, and for its cursors: up to when each system's rows are written."""
 
     async def cursors(self, series: str) -> Mapping[int, datetime]:
-        """Return up to when each system is held (aware UTC), by its number.
+        """Return up to when the rows of each system are written (aware UTC), by its number.
 
         Args:
             series: name of the series; or of other cursors, such as "rgm_stats_history", which changes
@@ -55,13 +55,13 @@ class Sink(Protocol):
         ...
 
     async def write(self, changes: Sequence[Change]) -> None:
-        """Keep rows and cursors, all of them or none; the same again changes nothing.
+        """Write rows and cursors, all of them or none; writing the same again changes nothing.
 
         Args:
             changes: the changes.
 
         Raises:
-            OSError: it cannot now; it is asked again later.
+            OSError: it cannot write now; the same write comes again later.
         """
         ...
 
@@ -70,7 +70,7 @@ class FencedSink(Sink, Protocol):
     """A sink that several processes write, each to the systems of which it holds a lease."""
 
     async def write(self, changes: Sequence[Change], *, fence: int | None = None) -> None:
-        """Keep rows and cursors, all of them or none; the same again changes nothing.
+        """Write rows and cursors, all of them or none; writing the same again changes nothing.
 
         Args:
             changes: the changes.
@@ -78,7 +78,7 @@ class FencedSink(Sink, Protocol):
 
         Raises:
             StaleFence: one of the systems was written with a greater fence; nothing of this is written.
-            OSError: it cannot now; it is asked again later.
+            OSError: it cannot write now; the same write comes again later.
         """
         ...
 

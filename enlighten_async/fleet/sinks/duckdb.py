@@ -63,13 +63,13 @@ class DuckDBSink:
         return f"<DuckDBSink {self._path}>"
 
     async def cursors(self, series: str) -> Mapping[int, datetime]:
-        """Return up to when each system is held (aware UTC), by its number.
+        """Return up to when the rows of each system are written (aware UTC), by its number.
 
         Args:
             series: name of the series.
 
         Raises:
-            InputError: duckdb is not installed, or the file is none of DuckDB.
+            InputError: duckdb is not installed, or the file is not one of DuckDB.
             OSError: it cannot be read, such as while another process has it open.
         """
         return await in_thread(partial(self._cursors, series))

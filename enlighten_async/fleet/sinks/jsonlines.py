@@ -76,7 +76,7 @@ class LinesSink(ABC):
         return f"<{type(self).__name__} {self._path}>"
 
     async def cursors(self, series: str) -> Mapping[int, datetime]:
-        """Return up to when each system is held (aware UTC), by its number.
+        """Return up to when the rows of each system are written (aware UTC), by its number.
 
         Args:
             series: name of the series.

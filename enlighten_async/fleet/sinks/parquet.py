@@ -63,7 +63,7 @@ class ParquetSink:
         return f"<ParquetSink {self._folder}>"
 
     async def cursors(self, series: str) -> Mapping[int, datetime]:
-        """Return up to when each system is held (aware UTC), by its number.
+        """Return up to when the rows of each system are written (aware UTC), by its number.
 
         Args:
             series: name of the series.
