@@ -101,8 +101,8 @@ class SeriesLimits:
     """Whether rows may go on beyond the window, as the answer has a length of its own."""
     counted: bool = True
     """Whether `total_devices` counts the devices, so that 0 means that there is none."""
-    no_content: Reason = Reason.NO_ROW
-    """What an answer without a body (204) says."""
+    no_content: Reason = Reason.LEFT_OUT
+    """What an answer without content (204) says: that a list did not come, where nothing is documented."""
     absent: str = ""
     """What is said (404, lower case) of a system that has no such device; empty if nothing is."""
     knows_today: bool = True

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import Factory, define, evolve, field, frozen
 
+from enlighten_async.api.decode import warn_incomplete
 from enlighten_async.api.error_bodies import FUTURE_RANGE, INVALID_RANGE, longest_range, says_no_device
 from enlighten_async.api.ranges import HOUR, LONGEST_DAY_S, Range, SeriesLimits, TimeRange
 from enlighten_async.cache import SeriesIndex, split_window_by_week
@@ -32,6 +33,9 @@ MAX_SMALL_STEPS = 3
 Where they are of an hour or more, or others of their length bring rows, it is after a day of them.
 """
 
+
+NO_CONTENT = "an answer came without content"
+"""The note of an empty answer (204) of which it is not documented what it says."""
 
 SPAN_MEMORY_S = DAY
 """Seconds for which it holds that the service refused a range as too long."""
@@ -296,7 +300,13 @@ class SeriesRequests(Generic[S]):
         reason = self._reason(error)
         if window is None and reason is not Reason.UNAVAILABLE:
             window = None if date is None else self._today(date)
-        return None if reason is None or window is None else self.empty([Gap(window, reason)], window)
+        if reason is None or window is None:
+            return None
+        part = self.empty([Gap(window, reason)], window)
+        if reason is not Reason.LEFT_OUT:
+            return part
+        warn_incomplete(self.endpoint.limits.name, self.system_id, [NO_CONTENT])
+        return evolve(part, coverage=evolve(part.coverage, notes=(NO_CONTENT,)))
 
     def _reason(self, error: APIError) -> Reason | None:
         """Return the reason for which the whole of a range is empty, if an error gives one."""

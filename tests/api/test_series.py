@@ -303,12 +303,12 @@ def test_a_refusal_of_the_user_stays_one(sample: Sample) -> None:
 
 
 @each
-def test_no_content_is_empty(sample: Sample) -> None:
-    """For consumption it is documented to mean that there is no meter."""
-    part = refused(sample, W, 204, b"")
-    reason = Reason.NO_DEVICE if sample is CONSUMPTION else Reason.NO_ROW
-    assert part.coverage.gaps() == (Gap(W, reason),)
-    assert part.coverage.complete
+def test_no_content_is_no_list(sample: Sample) -> None:
+    """As null in place of one; for consumption it is documented to mean that there is no meter."""
+    part, is_documented = refused(sample, W, 204, b""), sample is CONSUMPTION
+    assert part.coverage.gaps() == (Gap(W, Reason.NO_DEVICE if is_documented else Reason.LEFT_OUT),)
+    assert part.coverage.complete is is_documented
+    assert part.coverage.notes == (() if is_documented else ("an answer came without content",))
 
 
 @each

@@ -183,12 +183,14 @@ class Service:
         of: the endpoint.
         clock: the source of time.
         change: what it does to the rows; `None`: nothing.
+        has_content: whether it answers more than a status, which is 204 otherwise.
         sent: the number of requests it got.
     """
 
     of: Endpoint
     clock: FakeClock
     change: Change | None = None
+    has_content: bool = True
     sent: int = 0
 
     def client(self, state: Path | None = None) -> EnlightenClient:
@@ -210,6 +212,8 @@ class Service:
         """Answer for the day that is asked for, whatever its parameters."""
         self.sent += 1
         now = int(self.clock.now())
+        if not self.has_content:
+            return httpx.Response(204, headers={"date": formatdate(now, usegmt=True)})
         meta = {"status": "normal", "last_report_at": now - 60, "last_energy_at": now - 60}
         body = {"system_id": SYSTEM, "total_devices": 1, "meta": meta, **self.rows()}
         content = json.dumps(body).encode()  # which may hold what JSON does not know
@@ -301,6 +305,23 @@ async def test_what_is_left_out_is_told_and_asked_for_again(
     later = Service(of, FakeClock(NOW + 30 * DAY))
     check_whole(of, await asked(later, streamed=False, state=tmp_path / "state.db"))
     assert later.sent == 1
+
+
+@each_endpoint
+async def test_an_answer_without_content_tells_of_no_row(
+    of: Endpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is documented for consumption in v2 alone, where there is no meter; else it is asked for again."""
+    caplog.set_level(logging.WARNING, logger="enlighten_async")
+    state, before = tmp_path / "state.db", FakeClock(NOW + 40 * DAY)
+    (part,) = await asked(Service(of, before, has_content=False), streamed=False, state=state)
+    is_documented = (of.version, of.name) == ("v2", "consumption_stats")
+    reason = Reason.NO_DEVICE if is_documented else Reason.LEFT_OUT
+    assert {gap.reason for gap in part.coverage.gaps()} == {reason}
+    assert part.coverage.complete is is_documented
+    told = [record for record in caplog.records if "not complete" in record.getMessage()]
+    assert len(told) == (not is_documented)
+    check_whole(of, await asked(Service(of, FakeClock(NOW + 42 * DAY)), streamed=False, state=state))
 
 
 @each_endpoint
