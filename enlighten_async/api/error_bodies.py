@@ -100,10 +100,6 @@ def kind_of(
     return APIError, f"the service does not document such an answer ({status}); check base_url and proxy"
 
 
-MAX_RETRY_AFTER_S = 31 * 86_400.0
-"""Seconds of the longest `Retry-After` that is believed: no window of the service is longer."""
-
-
 def envelope(response: Response) -> Mapping[str, object]:
     """Return the body of an error as a mapping; an empty one if it is anything else."""
     if len(response.body) > MAX_ERROR_BYTES:
@@ -150,7 +146,7 @@ def _obey_header(error: Throttled) -> None:
     """Set until when the service wants no requests, by its `Retry-After` and by the end that it named."""
     response, ends = error.response, [error.period_end]
     seconds = None if response is None else response.retry_after
-    if response is not None and seconds is not None and seconds <= MAX_RETRY_AFTER_S:
+    if response is not None and seconds is not None:
         error.retry_after = seconds
         ends.append(None if response.date is None else response.date + seconds)
     known = [end for end in ends if end is not None]

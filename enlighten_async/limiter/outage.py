@@ -33,8 +33,6 @@ FIRST_HOUR_S = 3600.0
 """Seconds after the first failure from which on probes are rare."""
 LATER_GAP_S = 3570.0
 """Seconds between those."""
-MAX_REST_S = 31 * 86_400.0
-"""Seconds for which the service is left alone at the most, whatever its `Retry-After` says: a month."""
 MAX_TARGETS = 32
 """Targets remembered that failed last time."""
 MAX_IN_FLIGHT = 6
@@ -262,9 +260,9 @@ class Outage(msgspec.Struct, frozen=True, omit_defaults=True):
             target, failure, now, max(TARGET_FAILURES, attempts), 1
         )
         if rest > 0 and target == TOKENS:  # who has a token goes on
-            own = own.left_alone(now, min(rest, MAX_REST_S))
+            own = own.left_alone(now, rest)
         elif rest > 0:
-            service = service.left_alone(now, min(rest, MAX_REST_S))
+            service = service.left_alone(now, rest)
         targets = {name: run for name, run in self.targets.items() if name != target}
         for name in list(targets)[: max(0, len(targets) + 1 - MAX_TARGETS)]:
             del targets[name]

@@ -11,6 +11,7 @@ import re
 import zlib
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
+from math import inf
 
 from attrs import define, field, frozen
 
@@ -24,6 +25,9 @@ _GZIP_WBITS = 31
 """zlib's number for the largest window (15) with a gzip header and trailer (16)."""
 
 _INTEGER = re.compile(rb"[0-9]{1,19}")
+
+MAX_RETRY_AFTER_S = 31 * 86_400.0
+"""Seconds of the longest `Retry-After` that is believed: no window of the service is longer."""
 
 
 class BodyError(Exception):
@@ -93,12 +97,17 @@ def parse_http_date(text: bytes) -> float | None:
 
 
 def _retry_after(fields: dict[bytes, bytes]) -> float | None:
-    """Return the seconds from the response to the moment of `Retry-After`, a number or a date."""
+    """Return the seconds from the response to the moment of `Retry-After`, a number or a date.
+
+    What is neither, or cannot be meant, is none.
+    """
     value = fields[b"retry-after"]
     if _INTEGER.fullmatch(value.strip()):
-        return float(value)
-    until, date = parse_http_date(value), parse_http_date(fields.get(b"date", b""))
-    return None if until is None or date is None else max(0.0, until - date)
+        seconds = float(value)
+    else:
+        until, date = parse_http_date(value), parse_http_date(fields.get(b"date", b""))
+        seconds = inf if until is None or date is None else max(0.0, until - date)
+    return seconds if seconds <= MAX_RETRY_AFTER_S else None
 
 
 @lru_cache(maxsize=16)

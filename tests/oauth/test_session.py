@@ -397,6 +397,11 @@ async def test_a_retry_after_is_obeyed_where_it_is_told() -> None:
         await access.refresh(until=case.clock.monotonic() + 60)
     assert caught.value.retry_at is not None
     assert caught.value.retry_at.timestamp() == pytest.approx(case.clock.now() + 7200)
+    answers[:] = [httpx.Response(503, headers={"retry-after": "1000000000"})]  # cannot be meant
+    case.clock.advance(DAY)
+    with pytest.raises(ServerError) as caught:
+        await access.refresh(until=case.clock.monotonic())
+    assert caught.value.retry_at is None or caught.value.retry_at.timestamp() < case.clock.now() + 3600
 
 
 async def test_a_refresh_token_may_live_on() -> None:

@@ -292,6 +292,18 @@ async def test_retry_after_of_a_503_is_obeyed(after: int, version: str) -> None:
         assert world.emulator.counts.sent == 2
 
 
+@pytest.mark.parametrize("value", ["-5", "1000000000", "Wed, 21 Oct 2099 07:28:00 GMT"])
+async def test_a_retry_after_that_cannot_be_meant_is_none(value: str) -> None:
+    """A 503 with it is repeated as one without it."""
+    world = World()
+    async with world.v4(plan=PLAN) as client:
+        fault = Fault(status=503, body="{}", headers=(("Retry-After", value),), path="/api/")
+        world.emulator.inject(fault)
+        began = world.clock.monotonic()
+        assert (await client.summary(world.system)).receipt.sent == 2
+        assert world.clock.monotonic() < began + 60
+
+
 async def test_one_lost_answer_does_not_hold_the_others() -> None:
     """In a fresh process several go at once; the one that is lost is repeated, as the service lives."""
     world = World(latency=0.1)

@@ -162,6 +162,28 @@ def test_head_is_read_in_any_case() -> None:
     assert Head.parse([]) == Head("", None, None, ())
 
 
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        (b"120", 120.0),
+        (b" 0 ", 0.0),
+        (b"2678400", 2_678_400.0),
+        (b"2678401", None),  # no window of the service is that long
+        (b"9" * 19, None),
+        (b"9" * 99, None),
+        (b"-5", None),
+        (b"1e3", None),
+        (b"Mon, 15 Jun 2026 12:02:00 GMT", 120.0),
+        (b"Mon, 15 Jun 2026 11:00:00 GMT", 0.0),
+        (b"Wed, 21 Oct 2099 07:28:00 GMT", None),
+    ],
+)
+def test_until_when_no_requests_are_wanted(told: bytes, seconds: float | None) -> None:
+    """By a number of seconds or a date; what cannot be meant is none."""
+    date = (b"date", b"Mon, 15 Jun 2026 12:00:00 GMT")
+    assert Head.parse([date, (b"retry-after", told)]).retry_after == seconds
+
+
 async def test_bomb_does_not_go_off(server, connect, exchange) -> None:
     def bomb(sock, _):
         packer = zlib.compressobj(9, wbits=31)
