@@ -127,6 +127,10 @@ def ev_charger_lifetime(serial_number: str) -> daily.DailyEndpoint[models.EvChar
     )
 
 
+LAST_COMPACT_DAY = 9999_12_31
+"""The last day that can be written as a number such as 20240109."""
+
+
 class CompactDateRange(daily.DateRange):
     """Local days as the chargers of Enphase take them: "20240101", without hyphens."""
 
@@ -139,7 +143,8 @@ class CompactDateRange(daily.DateRange):
 def _values_by_day(raw: dict[str, Any]) -> dict[str, Any]:
     """Return a response with its first day as a text, and a list of values: some come by dates or places."""
     start, values = raw.get("start_date"), raw.get("consumption")
-    shaped = {**raw, "start_date": str(start) if isinstance(start, int) else start}
+    is_compact = isinstance(start, int) and start <= LAST_COMPACT_DAY  # else its midnight, in epoch seconds
+    shaped = {**raw, "start_date": str(start) if is_compact else start}
     if not isinstance(values, dict):
         return shaped
     if not all(len(key) >= len("20240101") for key in values):

@@ -82,11 +82,12 @@ class PostgresSink:
     """
 
     def __init__(self, url: str | Secret) -> None:
-        self._database = _Database(Secret(url).reveal, SystemClock())
+        url = Secret(url)  # a traceback that shows variables must not show it
+        self._database = _Database(url.reveal, SystemClock())
         self._tables: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<PostgresSink {self._database}>"
+        return f"<PostgresSink {self._database}>" if hasattr(self, "_database") else "<PostgresSink>"
 
     async def __aenter__(self) -> Self:
         return self

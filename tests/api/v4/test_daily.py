@@ -98,9 +98,9 @@ def test_values_by_dates_are_in_order_of_the_days(
     assert len(lifetime) == (max(values) - min(values)).days + 1
 
 
-@pytest.mark.parametrize("start", ["20240109", 20240109, "2024-01-09", None])
+@pytest.mark.parametrize("start", ["20240109", 20240109, "2024-01-09", 1_704_787_200, None])
 def test_values_by_places_begin_at_the_start(start: object) -> None:
-    """Which may be written without hyphens, or left out."""
+    """Which may be written without hyphens, be the day's midnight in epoch seconds, or be left out."""
     for values in ({"0": 5, "10": 7, "2": 6}, [5, 6, 7]):
         body = {"system_id": 7, "start_date": start, "consumption": values}
         assert told(asked("ev_charger_lifetime"), body) == expected("ev_charger_lifetime", PAST, (5, 6, 7))
