@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 from functools import cached_property
 from operator import attrgetter
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from enlighten_async.models.coverage import Reason, earlier
 from enlighten_async.models.intervals import Meta
@@ -184,6 +184,10 @@ class SeriesIndex:
     """Seconds for which also an answer that is not final may be served; 0: no cached answer may be; `None`:
     final ones only.
     """
+    newest: float = field(kw_only=True, default=NEVER)
+    """Time (epoch seconds) of the newest answer that was cached when the query began, as it was told then: it
+    may be wrong.
+    """
     shared_since: float = field(kw_only=True, default=FOR_EVER)
     """Time (epoch seconds) since which answers are as good as the query's own: it has waited for a request of
     another process.
@@ -223,9 +227,18 @@ class SeriesIndex:
         An answer that was fetched after the query began is always fresh: it was fetched for this query, or
         for another one that ran at the same time.
         """
-        if fetched > self.now or fetched >= self.shared_since:
+        if fetched > max(self.now, self.newest) or fetched >= self.shared_since:
             return True
         return bool(self.max_age) and fetched >= self.now - (self.max_age or 0.0)
+
+    def begun_after(self, fetched: float) -> SeriesIndex:
+        """Return the index of a query that began when an answer of this time (epoch seconds) was cached.
+
+        Where the time is in doubt, it is that of the answer, if that is later: our clock may be behind.
+        """
+        newest = max(fetched, self.newest)
+        behind = newest > self.now and self.doubts_time is not None and self.doubts_time()
+        return evolve(self, newest=newest, now=newest if behind else self.now)
 
     def servable_within(self, window: Window) -> list[Window]:
         """Return the ranges of a window that may be served, in order of time."""

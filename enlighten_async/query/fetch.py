@@ -310,7 +310,12 @@ class Fetcher:
             return self._servable(cached, request.wanted) if cached else None
         key = request.reply_key
         response = None if key is None else await cache.reply(scope, key)
-        if key is None or response is None or not self._may_serve(key, response):
+        if key is None or response is None:
+            return None
+        date, costs = response.date or 0.0, self.costs
+        if date > self.index.now and not (costs.sent or costs.granted or costs.from_cache):
+            self.index = self.index.begun_after(date)  # it was cached before
+        if not self._may_serve(key, response):
             return None
         if len(response.body) > LONG_BODY_BYTES:
             decoded = DecodedOnce(request.decode)

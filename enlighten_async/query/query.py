@@ -28,6 +28,7 @@ import anyio
 from attrs import evolve, frozen
 
 from enlighten_async.cache import (
+    NEVER,
     NOTHING_CACHED,
     CachedSpan,
     SeriesIndex,
@@ -467,11 +468,16 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         index = SeriesIndex(
             spans,
             grid=series.grid if series else 1,
-            now=max([now, *(span.fetched for span in spans)]),  # our clock may be behind
+            now=now,
             max_age=options.max_age,
             exhaustive=options.exhaustive,
-            doubts_time=None if doubtful else session.limiter.doubts_time,
+            doubts_time=session.limiter.doubts_time,
         )
+        newest = max((span.fetched for span in spans), default=now)
+        if newest > now:
+            index = index.begun_after(newest)
+        if doubtful:
+            index = evolve(index, doubts_time=None)
         fetcher = Fetcher(session, options, index, self._costs, self._failures, self._deadline)
         runner = Runner(self._plan, self._plan.segments(now, zone, index), fetcher, self._place)
         if doubtful and all(each.cached for each in runner.pending):
@@ -531,7 +537,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
     def _zone_runner(self, plan: QueryPlan[Any, Any], costs: Costs, failures: list[EnlightenError]) -> Runner:
         """Return a runner that takes cached answers of any age: a time zone does not age."""
         options = evolve(self._options, max_age=None)
-        fetcher = Fetcher(self._session, options, SeriesIndex(), costs, failures, self._deadline)
+        of_any_age = SeriesIndex(shared_since=NEVER)
+        fetcher = Fetcher(self._session, options, of_any_age, costs, failures, self._deadline)
         return Runner(plan, plan.segments(0.0, None, fetcher.index), fetcher, self._place)
 
     async def _time_zone(self, system_id: int) -> ZoneInfo | None:

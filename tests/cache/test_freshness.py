@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 
 import pytest
+from attrs import evolve
 
 from enlighten_async.cache import (
     ABSENCE_MEMORY_S,
@@ -207,6 +208,18 @@ def test_a_system_that_stands_still_is_asked_more_and_more_seldom() -> None:
 def test_is_fresh(fetched: float, max_age: float | None, fresh: bool) -> None:
     """Fetched since the query began, or not older than the caller allows."""
     assert index(now=NOW, max_age=max_age).is_fresh(fetched) is fresh
+
+
+@pytest.mark.parametrize("in_doubt", [False, True])
+@pytest.mark.parametrize("cached", [NOW - 5, NOW + HOUR])
+def test_an_answer_that_was_cached_before_is_not_one_of_the_query(cached: float, *, in_doubt: bool) -> None:
+    """Whatever its time; where the query's own is in doubt, the later one counts."""
+    made = SeriesIndex(now=NOW, doubts_time=lambda: in_doubt)
+    begun = made.begun_after(cached)
+    assert not begun.is_fresh(cached)
+    assert begun.is_fresh(max(NOW, cached) + 1)
+    assert begun.now == (max(NOW, cached) if in_doubt else NOW)
+    assert evolve(begun, max_age=60).is_fresh(cached)
 
 
 @pytest.mark.parametrize(

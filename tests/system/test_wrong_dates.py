@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from enlighten_async import EnlightenClient
+from enlighten_async.testing import FakeClock
 from tests.cache_setup import DAY, check
 from tests.world import World
 
@@ -152,3 +153,39 @@ async def test_a_range_whose_first_interval_is_not_over_costs_nothing(version: s
     async with opened(world, version) as client:
         answer = await client.rgm_stats(world.system, start_at=world.clock.now() - 5)
     assert (answer.window.seconds, answer.coverage.expected, answer.receipt.sent) == (0, 0, 0)
+
+
+@VERSIONS
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("another", [False, True], ids=["same", "another"])
+async def test_a_date_that_is_ahead_makes_no_answer_newer_than_the_question(
+    version: str, another: bool, streamed: bool, tmp_path: Path
+) -> None:
+    """Who gives no `max_age` is not served what was cached before, also where the time is known by then."""
+    world, state = World(), tmp_path / "state.db"
+    async with opened(world, version, state=state) as client:
+        for off in (0.8 * DAY, 0):
+            world.emulator.date_skew = off
+            await client.systems()
+            await client.envoys(world.system) if off else await client.inventory(world.system)
+        world.clock.advance(3600)
+        async with opened(world, version, state=state) as other:
+            query = (other if another else client).envoys(world.system)
+            envoys = [each async for each in query] if streamed else [await query]
+    assert query.receipt.sent == 1
+    assert envoys[0].as_of.timestamp() == pytest.approx(world.clock.now(), abs=2)
+
+
+@VERSIONS
+async def test_a_clock_that_is_behind_makes_no_answer_newer_than_the_question(
+    version: str, tmp_path: Path
+) -> None:
+    """As that of a machine that has just begun; an answer of its own is good for as long as it says."""
+    world, state = World(), tmp_path / "state.db"
+    async with opened(world, version, state=state) as client:
+        await client.systems()
+    world.clock.advance(3600)
+    behind = FakeClock(now=world.clock.now() - 2 * 3600)
+    async with opened(world, version, state=state, clock=behind) as client:
+        assert (await client.systems()).receipt.sent == 1
+        assert (await client.with_options(max_age=60).systems()).receipt.sent == 0
