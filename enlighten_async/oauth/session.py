@@ -321,6 +321,8 @@ class TokenSession:
         denied: Secret | None = None,
         until: float | None = None,
         renewals: Renewals | None = None,
+        *,
+        was_accepted: bool = False,
     ) -> None:
         """Make valid tokens current: newer ones of the store, or else new ones of the token endpoint.
 
@@ -329,6 +331,7 @@ class TokenSession:
             until: the moment (monotonic) up to which failures that pass are followed by another attempt;
                 `None` for a few attempts.
             renewals: what lets requests for tokens through, and counts their failures.
+            was_accepted: whether the service has taken it for other requests, which may go on with it.
 
         Raises:
             InputError: the tokens are of another application.
@@ -337,6 +340,8 @@ class TokenSession:
             AuthenticationError: the application is not accepted.
             EnlightenError: the token endpoint or the store failed.
         """
+        if was_accepted and denied is not None and self._is_after_401(denied):
+            raise self._refused_though_new()
         self._cache.deny(denied)
         if self.current():
             return
@@ -495,11 +500,7 @@ class TokenSession:
             self._adopt(latest, denied)
             return None
         if latest.access_token == denied and self._is_after_401(latest.access_token):
-            raise TokenRefused(
-                f"the service answers 401 to the token of account {self.account} though it is new, so it "
-                "is not refreshed again: check that the API key and the client id are of one application",
-                status=401,
-            )
+            raise self._refused_though_new()
         if latest.refresh_token is None:
             raise self._login_needed("the access token has ended, and there is no refresh token")
         if latest.refresh_token == self._dead:
@@ -578,6 +579,13 @@ class TokenSession:
         new, until = self._after_401
         return access_token == new and self._clock.monotonic() < until
 
+    def _refused_though_new(self) -> TokenRefused:
+        return TokenRefused(
+            f"the service answers 401 to the token of account {self.account} though it is new, so it "
+            "is not refreshed again: check that the API key and the client id are of one application",
+            status=401,
+        )
+
     def _login_needed(self, reason: str, status: int = 401) -> ReauthorizationRequired:
         url = self._login_url()
         return ReauthorizationRequired(
@@ -614,6 +622,8 @@ class AccountCredentials:
         self._session = session
         self._api_key = api_key
         self._key_in = key_in
+        self.accepted: Credentials | None = None
+        """Those for which the service last gave an answer."""
         self._built: tuple[Tokens, Credentials] | None = None
 
     def __repr__(self) -> str:
@@ -658,7 +668,9 @@ class AccountCredentials:
             AuthenticationError: the application is not accepted.
             EnlightenError: the token endpoint or the store failed.
         """
-        await self._session.refresh(None if denied is None else _access_token(denied), until, renewals)
+        token = None if denied is None else _access_token(denied)
+        was_accepted = denied is not None and denied is self.accepted
+        await self._session.refresh(token, until, renewals, was_accepted=was_accepted)
 
     def hearing(self, until: float | None) -> AbstractContextManager[None]:
         """Wait, within, for what another task gets with the tokens: see `TokenSession.hearing`.

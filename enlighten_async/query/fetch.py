@@ -286,7 +286,9 @@ class Fetcher:
                     break
                 request, shared.sent = needed, True
                 failure = await self._send_once(segment, request, shared, *permit)
-                if failure is not None:
+                if failure is None:
+                    options.credentials.accepted = permit[1]
+                else:
                     await self._retry_or_fail(segment, failure, permit[1])
             if segment.error is not None and (not segment.repeatable or self._is_theirs(segment.error)):
                 shared.failure = segment.error

@@ -22,7 +22,13 @@ from enlighten_async.wire import Requests, Response
 
 
 class CredentialsProvider(Protocol):
-    """Credentials of one user, which may have to be refreshed from time to time."""
+    """Credentials of one user, which may have to be refreshed from time to time.
+
+    Attributes:
+        accepted: those for which the service last gave an answer.
+    """
+
+    accepted: Credentials | None
 
     @property
     def cache_scope(self) -> Secret:

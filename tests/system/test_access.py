@@ -224,6 +224,34 @@ async def test_a_token_that_is_refused_for_ever_is_refreshed_once() -> None:
     assert world.emulator.counts.sent <= 2 + 2
 
 
+@pytest.mark.parametrize(
+    "body", ["", '{"message":"Not Authorized","details":"User is not authorized","code":401}']
+)
+async def test_an_endpoint_that_refuses_every_token_ends_no_other_query(body: str) -> None:
+    """Of queries side by side the others are answered, as the token is accepted."""
+    world = World(faults=[Fault(status=401, body=body, path="/grid_status", times=float("inf"))])
+    results: list[str] = []
+
+    async def ask(query: Any) -> None:
+        try:
+            await query
+            results.append("answered")
+        except TokenRefused:
+            results.append("refused")
+
+    async with world.v4(max_concurrency=1) as client:
+        await ask(client.grid_status(world.system))  # refreshed, and refused again
+        await ask(client.summary(world.system))
+        for _ in range(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask, client.grid_status(world.system))
+                for _ in range(3):
+                    tasks.start_soon(ask, client.summary(world.system))
+            world.clock.advance(300)
+    assert results.count("refused") == 6
+    assert refreshed(world) == 1
+
+
 @pytest.mark.parametrize("place", ["query", "header"])
 async def test_the_key_goes_where_it_is_wanted(world: World, place: Any) -> None:
     """In the query by default."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
-from attrs import Factory, frozen
+from attrs import Factory, define, frozen
 
 from enlighten_async import errors, models
 from enlighten_async.api import decode, systems
@@ -53,17 +53,19 @@ def credentials(api_key: Secret, user_id: Secret) -> Credentials:
     return Credentials(params=(("key", api_key), ("user_id", user_id)))
 
 
-@frozen
+@define(eq=False)
 class StaticCredentials:
     """Credentials that never have to be refreshed, as v2 has them.
 
     Attributes:
         credentials: the credentials.
         cache_scope: the text that tells this user from any other.
+        accepted: those for which the service last gave an answer.
     """
 
     credentials: Credentials
     cache_scope: Secret
+    accepted: Credentials | None = None
 
     def current(self) -> Credentials:
         """Return the credentials."""
