@@ -181,8 +181,8 @@ class EmulatorCommand(click.Command):
     metavar="NAME[,times=N,...]",
     callback=_faults,
     multiple=True,
-    help="Fail: drop,times=2,path=rgm_stats, say. Options: times (a number, or always), after, path, delay,"
-    " status, body, retry_after; may be given again.",
+    help="Inject a fault, such as drop,times=2,path=rgm_stats. Options: times (a number, or always), after, path,"
+    " delay, status, body, retry_after; may be given again.",
 )
 @click.option(
     "--token-ttl",
@@ -210,7 +210,7 @@ class EmulatorCommand(click.Command):
     metavar="NAME",
     callback=_drifts,
     multiple=True,
-    help="Depart from the documentation in this way too; may be given again. The names are below.",
+    help="Turn on a drift, a departure from the documentation; may be given again. The names are below.",
 )
 @click.option(
     "--no-drift",
@@ -218,7 +218,7 @@ class EmulatorCommand(click.Command):
     metavar="NAME",
     callback=_drifts,
     multiple=True,
-    help="Do not depart from it in this way; may be given again.",
+    help="Turn off a drift; may be given again.",
 )
 @click.pass_obj
 def emulator(

@@ -205,7 +205,7 @@ def _keywords(endpoint: Endpoint) -> list[click.Parameter]:
         for end in endpoint.ends
     ]
     if endpoint.ends == ENDS:
-        text = "Instead: the range that ends now, such as 30d, 12h or 1y."
+        text = "In place of --start and --end: the range that ends now, such as 30d, 12h or 1y."
         found.append(click.Option(["--last"], callback=params.span, metavar="SPAN", help=text))
     others = {name: hint for name, hint in endpoint.keywords.items() if name not in keywords}
     return [*found, *(_option(name, hint, told.get(name)) for name, hint in others.items())]

@@ -184,7 +184,9 @@ def callback_server(port: int, path: str, state: str) -> Iterator[CallbackServer
     show_default=True,
     help="Your own name for the account.",
 )
-@click.option("--redirect-uri", metavar="URL", help="URL the owner is led to, if it is not on this machine.")
+@click.option(
+    "--redirect-uri", metavar="URL", help="URL to which the owner comes back, if it is not on this machine."
+)
 @click.option(
     "--port",
     type=params.Number(0, 65_535),

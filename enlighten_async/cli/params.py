@@ -156,25 +156,25 @@ def size(_context: click.Context, _option: click.Parameter, text: str | None) ->
 
 _ASKING: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "priority": {"type": click.Choice(tuple(RANKS)), "help": "Rank among the requests that wait."},
+        "priority": {"type": click.Choice(tuple(RANKS)), "help": "Priority of the requests."},
         "max_age": {
             "callback": span,
             "metavar": "SPAN",
-            "help": "Take a cached answer that is no older, such as 15m.",
+            "help": "Accept a cached answer up to this age, such as 15m.",
         },
         "max_requests": {
             "type": Number(min=0),
             "metavar": "N",
-            "help": "Refuse each system that may take more.",
+            "help": "Refuse each system that may need more requests.",
         },
         "only_cached": {
             "is_flag": True,
-            "help": "Send nothing: give what is cached and final, or no older than --max-age, or fail.",
+            "help": "Send nothing: answer from data that is final, or no older than --max-age, or fail.",
         },
         "stale_if_error": {
             "callback": span,
             "metavar": "SPAN",
-            "help": "After an error, take a cached answer that is no older, such as 6h.",
+            "help": "After an error, accept a cached answer up to this age, such as 6h.",
         },
     }
 )

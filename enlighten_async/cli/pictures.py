@@ -174,7 +174,7 @@ def _place(system: System) -> Place:
 
 def parameters() -> list[click.Parameter]:
     """Return the parameters that say what is drawn, and over what range."""
-    last = "Instead: the range that ends now, such as 30d, 12h or 1y."
+    last = "In place of --start and --end: the range that ends now, such as 30d, 12h or 1y."
     zone = "Zone of the days.  [default: the system's if known, else UTC]"
     return [
         click.Option(
@@ -215,14 +215,14 @@ def parameters() -> list[click.Parameter]:
 def report(
     context: CommandContext, /, system_ids: tuple[str, ...], all_systems: bool, output: Path, **given: Any
 ) -> None:
-    """Write a page about the energy of systems: days and hours, gaps and why, and the cost.
+    """Write a page about the energy of systems: days, hours, gaps with their reasons, and the cost.
 
-    It is one file that needs no other, no script and no network; by default about the last 365 days, of a
-    lifetime about all of it. Of several systems there is first a table of all; one that fails is told there,
-    and does not stop the others.
+    The page is one file without scripts or references. By default it is about the last 365 days, or all days
+    of a lifetime. A page about several systems begins with a table of all; a system that fails has its error
+    there, and does not stop the others.
 
-    The file gets its name when it is whole. After a failure, what arrived is in a file whose name ends with
-    .partial, and an old page stays.
+    The file is written under its name when it is complete. After a failure, the part that arrived is in a
+    file whose name ends with .partial, and an old page stays.
     """
     if bool(system_ids) == all_systems:
         raise click.UsageError("name systems, or else give --all; enlighten systems lists them")

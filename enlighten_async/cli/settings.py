@@ -232,14 +232,13 @@ _KINDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
         "pace": {
             "is_flag": True,
-            "help": "Spend the month evenly by queries of priority poll and backfill.",
+            "help": "Spread requests of priority poll and backfill evenly over the month.",
         },
         "state": {
             "metavar": "FILE|URL",
             "type": click.Path(dir_okay=False),
-            "help": "Share counts and cached data with the programs of this machine that name the file, or "
-            "with those of any machine that name the URL: postgresql://, or, for counts alone, redis:// or "
-            "rediss://."
+            "help": "File of counts and cached data, for all programs of this machine that name it; or a URL, "
+            "for those of any machine: postgresql://, or, for counts only, redis:// or rediss://."
             "  [default: a file in your state folder]",
         },
         "no_state": {

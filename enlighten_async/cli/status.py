@@ -66,7 +66,7 @@ UNREADABLE = (
     type=click.Choice(PRIORITIES),
     default="interactive",
     show_default=True,
-    help="Show what is left for requests of this rank.",
+    help="Show what is left for requests of this priority.",
 )
 @click.option(
     "--used",
@@ -303,7 +303,7 @@ def prune_(context: CommandContext, older_than: int | None, max_size: int | None
     Without an option that is data that cannot be read, and answers of more than 30 days ago that may have
     changed since. Data that is removed is fetched again when it is asked for. Quota counts stay.
 
-    In PostgreSQL the size is that of the data; the server uses the space again when it has vacuumed.
+    In PostgreSQL the size is that of the data; the server reuses the space after VACUUM.
     """
     age = None if older_than is None else timedelta(days=older_than)
     now = SystemClock().now()
