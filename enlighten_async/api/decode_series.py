@@ -187,7 +187,7 @@ _DURATION = re.compile(r"(?:(5|15) ?(?:min(?:s|ute|utes)?)?|(300|900) ?(?:s|secs
 """The values of `interval_duration`: minutes, or seconds; as a number too."""
 
 FINE_GRID_S, COARSE_GRID_S = 300, 900
-"""Seconds of the intervals that chargers of cars and heat pumps may have."""
+"""Seconds of the intervals that EV chargers and heat pumps may have."""
 
 S = TypeVar("S", bound=IntervalStats[Any])
 

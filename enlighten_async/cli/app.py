@@ -116,10 +116,10 @@ HELP: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "energy-export-telemetry": "Energy fed into the grid, Wh by 15 minutes.  (v4)",
             "energy-import-telemetry": "Energy drawn from the grid, Wh by 15 minutes.  (v4)",
             "ev-charger-telemetry": (
-                "Energy that one of Enphase's chargers of cars consumed, Wh by 15 minutes.  (v4)"
+                "Energy that one of Enphase's EV chargers consumed, Wh by 15 minutes.  (v4)"
             ),
             "evse-telemetry": (
-                "Energy that one charger of cars consumed, Wh by 5 or by 15 minutes as it reports.  (v4)"
+                "Energy that one EV charger consumed, Wh by 5 or by 15 minutes as it reports.  (v4)"
             ),
             "hp-telemetry": "Energy that a heat pump consumed, Wh by 5 or by 15 minutes.  (v4)",
             "micro-telemetry": "Power and energy of one microinverter, W and Wh by 5 minutes.  (v4)",
@@ -136,8 +136,8 @@ HELP: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "energy-export-lifetime": "Energy fed into the grid on each local day, Wh.  (v4)",
             "energy-import-lifetime": "Energy drawn from the grid on each local day, Wh.  (v4)",
             "energy-lifetime": "Energy that a system produced on each of its local days, Wh.",
-            "ev-charger-lifetime": "Energy that a charger of Enphase consumed on each local day, Wh.  (v4)",
-            "evse-lifetime": "Energy that one charger of cars consumed on each local day, Wh.  (v4)",
+            "ev-charger-lifetime": "Energy that Enphase's EV charger consumed on each local day, Wh.  (v4)",
+            "evse-lifetime": "Energy that one EV charger consumed on each local day, Wh.  (v4)",
             "hp-lifetime": "Energy that a system's heat pump consumed on each local day, Wh.  (v4)",
             "monthly-production": "Energy of the month that begins on a local day, Wh by meter.",
         },

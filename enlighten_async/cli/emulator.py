@@ -181,8 +181,8 @@ class EmulatorCommand(click.Command):
     metavar="NAME[,times=N,...]",
     callback=_faults,
     multiple=True,
-    help="Inject a fault, such as drop,times=2,path=rgm_stats. Options: times (a number, or always), after, path,"
-    " delay, status, body, retry_after; may be given again.",
+    help="Inject a fault, such as drop,times=2,path=rgm_stats. Options: times (a number, or always), after,"
+    " path, delay, status, body, retry_after; may be given again.",
 )
 @click.option(
     "--token-ttl",

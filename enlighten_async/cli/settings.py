@@ -237,8 +237,8 @@ _KINDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "state": {
             "metavar": "FILE|URL",
             "type": click.Path(dir_okay=False),
-            "help": "File of counts and cached data, for all programs of this machine that name it; or a URL, "
-            "for those of any machine: postgresql://, or, for counts only, redis:// or rediss://."
+            "help": "File of counts and cached data, for all programs of this machine that name it; or a "
+            "URL, for those of any machine: postgresql://, or, for counts only, redis:// or rediss://."
             "  [default: a file in your state folder]",
         },
         "no_state": {

@@ -503,7 +503,7 @@ class EndpointsV4(QueryMethods):
     def evse_telemetry(
         self, system_id: int | str, serial_number: str, **range_: Unpack[TimeRange]
     ) -> Query[models.EvseTelemetry, models.EvseTelemetry]:
-        """Ask for the energy that one charger of cars consumed, Wh by 5 or by 15 minutes as it reports.
+        """Ask for the energy that one EV charger consumed, Wh by 5 or by 15 minutes as it reports.
 
         One request per 7 days. Values are negative where the car gave more than it took. Ranges are floored
         to 15 minutes.
@@ -546,7 +546,7 @@ class EndpointsV4(QueryMethods):
     def ev_charger_telemetry(
         self, system_id: int | str, serial_number: str, **range_: Unpack[TimeRange]
     ) -> Query[models.EvChargerTelemetry, models.EvChargerTelemetry]:
-        """Ask for the energy that one of Enphase's chargers of cars consumed, Wh by 15 minutes.
+        """Ask for the energy that one of Enphase's EV chargers consumed, Wh by 15 minutes.
 
         One request per 7 days. Without a range it needs the system's time zone, as local days do: the
         service itself would answer for yesterday.
@@ -638,7 +638,7 @@ class EndpointsV4(QueryMethods):
     def evse_lifetime(
         self, system_id: int | str, serial_number: str, **days: Unpack[DayRange]
     ) -> Query[models.EvseLifetime, models.EvseLifetime]:
-        """Ask for the energy that one charger of cars consumed on each local day, Wh; one request.
+        """Ask for the energy that one EV charger consumed on each local day, Wh; one request.
 
         Args:
             system_id: the service's number of the system, as a number or a text.
@@ -659,7 +659,7 @@ class EndpointsV4(QueryMethods):
     def ev_charger_lifetime(
         self, system_id: int | str, serial_number: str, *, start_date: date, end_date: date | None = None
     ) -> Query[models.EvChargerLifetime, models.EvChargerLifetime]:
-        """Ask for the energy that a charger of Enphase consumed on each local day, Wh; one request.
+        """Ask for the energy that Enphase's EV charger consumed on each local day, Wh; one request.
 
         Args:
             system_id: the service's number of the system, as a number or a text.

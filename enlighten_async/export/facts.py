@@ -86,8 +86,8 @@ SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
         "EnergyExportLifetime": "Energy fed into the grid, day by day",
         "BatteryLifetime": "Energy that batteries took in and gave, day by day",
         "HpLifetime": "Energy used by a heat pump, day by day",
-        "EvseLifetime": "Energy used by a charger of cars, day by day",
-        "EvChargerLifetime": "Energy used by a charger of cars, day by day",
+        "EvseLifetime": "Energy used by an EV charger, day by day",
+        "EvChargerLifetime": "Energy used by an EV charger, day by day",
     }
 )
 """The quantity of an answer, by the name of its class."""

@@ -69,7 +69,7 @@ class Envoys(RowSequence[Envoy]):
 
 @frozen
 class Device(ToDict, SingleRow):
-    """A device as the inventory lists it; of what kind it is tells the list."""
+    """A device as the inventory lists it; its kind is that of its list."""
 
     sn: str | None = None
     """Serial number, a text: it may begin with 0, and twin inverters end in "-A" and "-B"."""

@@ -61,7 +61,7 @@ class EvChargerEvents(RowSequence[EvChargerEvent]):
 
 @frozen
 class EvChargerSession(ToDict, SingleRow):
-    """One session of charging, from plugging in to plugging out."""
+    """One session of charging, from plugging in to unplugging."""
 
     start_time: datetime | None = None
     """When it began (aware UTC)."""

@@ -216,7 +216,7 @@ class ConsumptionLifetime(Lifetime[LifetimeDay]):
 
 @frozen
 class EvseLifetime(ConsumptionLifetime):
-    """Energy that one charger of cars (EVSE) used, day by day."""
+    """Energy that one EV charger (EVSE) used, day by day."""
 
     serial_number: str = field(kw_only=True)
     """The charger."""
@@ -229,7 +229,7 @@ class HpLifetime(ConsumptionLifetime):
 
 @frozen
 class EvChargerLifetime(ConsumptionLifetime):
-    """Energy that one of Enphase's chargers of cars used, day by day."""
+    """Energy that one of Enphase's EV chargers used, day by day."""
 
     serial_number: str = field(kw_only=True)
     """The charger."""

@@ -49,12 +49,12 @@ class MeterReadings(RowSequence[MeterReading]):
 
 @frozen
 class ProductionMeterReadings(MeterReadings):
-    """Last readings of a system's meters of production: a sequence of `MeterReading`."""
+    """Last readings of a system's production meters: a sequence of `MeterReading`."""
 
 
 @frozen
 class ConsumptionMeterReadings(MeterReadings):
-    """Last readings of a system's meters of consumption: a sequence of `MeterReading` (v4)."""
+    """Last readings of a system's consumption meters: a sequence of `MeterReading` (v4)."""
 
 
 @frozen

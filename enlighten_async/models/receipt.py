@@ -117,7 +117,7 @@ class QuotaPace(ToDict):
 class QuotaStatus(ToDict):
     """The known state of a key's quota; it costs no request.
 
-    Counts in memory know what this process has sent; those in a file, what all did that share it.
+    Counts in memory are those of this process; counts in a shared state are those of all its programs.
     """
 
     as_of: datetime

@@ -243,7 +243,7 @@ class ConsumedInterval(ToDict):
 
 @frozen
 class EvChargerInterval(ToDict):
-    """Consumption of one charger of cars in 15 minutes."""
+    """Consumption of one EV charger in 15 minutes."""
 
     end_at: datetime
     """Its end (aware UTC)."""
@@ -267,7 +267,7 @@ class MicroTelemetry(IntervalStats[MicroInterval]):
 
 @frozen
 class EvseTelemetry(IntervalStats[ConsumedInterval]):
-    """Energy that one charger of cars (EVSE) used over a range of time.
+    """Energy that one EV charger (EVSE) used over a range of time.
 
     `total_devices` is 1, or 0 where the service answered nothing. The charger reports by 5 or by 15
     minutes: so does the coverage, by the finer of the two where parts differ. The other attributes are
@@ -293,7 +293,7 @@ class HpTelemetry(IntervalStats[ConsumedInterval]):
 
 @frozen
 class EvChargerTelemetry(IntervalStats[EvChargerInterval]):
-    """Energy that one of Enphase's chargers of cars used over a range of time.
+    """Energy that one of Enphase's EV chargers used over a range of time.
 
     `total_devices` is 1, or 0 where the service answered nothing. The other attributes are those of all
     answers in intervals.

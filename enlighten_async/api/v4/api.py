@@ -158,7 +158,7 @@ class ApiV4:
     def evse_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.EvseTelemetry]:
-        """Plan the intervals of one charger of cars, of 5 or 15 minutes."""
+        """Plan the intervals of one EV charger, of 5 or 15 minutes."""
         return series.EVSE_TELEMETRY.plan(system_id, serial_number, self.time_zones, self.spans, **range_)
 
     def hp_telemetry(self, system_id: int, **range_: Unpack[TimeRange]) -> AnswerPlan[models.HpTelemetry]:
@@ -168,7 +168,7 @@ class ApiV4:
     def ev_charger_telemetry(
         self, system_id: int, serial_number: str, **range_: Unpack[TimeRange]
     ) -> AnswerPlan[models.EvChargerTelemetry]:
-        """Plan the 15-minute intervals of one of Enphase's chargers of cars."""
+        """Plan the 15-minute intervals of one of Enphase's EV chargers."""
         return series.EV_CHARGER_TELEMETRY.plan(
             system_id, serial_number, self.time_zones, self.spans, **range_
         )
@@ -212,13 +212,13 @@ class ApiV4:
     def evse_lifetime(
         self, system_id: int, serial_number: str, **days: Unpack[DayRange]
     ) -> AnswerPlan[models.EvseLifetime]:
-        """Plan the energy that one charger of cars consumed on each local day."""
+        """Plan the energy that one EV charger consumed on each local day."""
         return daily.evse_lifetime(serial_number).plan(system_id, DateRange.of("evse_lifetime", **days))
 
     def ev_charger_lifetime(
         self, system_id: int, serial_number: str, *, start_date: date, end_date: date | None = None
     ) -> AnswerPlan[models.EvChargerLifetime]:
-        """Plan the energy that one of Enphase's chargers of cars consumed on each local day."""
+        """Plan the energy that one of Enphase's EV chargers consumed on each local day."""
         days = daily.CompactDateRange.of(start_date=start_date, end_date=end_date)
         return daily.ev_charger_lifetime(serial_number).plan(system_id, days)
 

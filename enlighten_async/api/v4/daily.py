@@ -107,7 +107,7 @@ def _of_asked_device(serial: str, shape: decode.Shape | None, raw: dict[str, Any
 
 
 def evse_lifetime(serial_number: str) -> daily.DailyEndpoint[models.EvseLifetime]:
-    """Return the endpoint of the energy that one charger of cars consumed.
+    """Return the endpoint of the energy that one EV charger consumed.
 
     Raises:
         InputError: no serial number can look like this.
@@ -116,7 +116,7 @@ def evse_lifetime(serial_number: str) -> daily.DailyEndpoint[models.EvseLifetime
 
 
 def ev_charger_lifetime(serial_number: str) -> daily.DailyEndpoint[models.EvChargerLifetime]:
-    """Return the endpoint of the energy that one of Enphase's chargers of cars consumed.
+    """Return the endpoint of the energy that one of Enphase's EV chargers consumed.
 
     Raises:
         InputError: no serial number can look like this.

@@ -321,7 +321,7 @@ def _page_valid_until(page: MicrosTelemetry, fetched: float, since: float | None
 
 
 def _start_and_day_or_week(window: Window, *, newest: bool) -> Params:
-    """Return the parameters of a window for Enphase's chargers of cars, which know no shorter spans."""
+    """Return the parameters of a window for Enphase's EV chargers, which know no shorter spans."""
     return (("start_at", str(window.start)), ("granularity", "day" if window.seconds <= DAY else "week"))
 
 
@@ -358,14 +358,14 @@ EVSE_TELEMETRY = DeviceSeriesEndpoint(
     lambda: models.EvseTelemetry,
     lambda: decode_telemetry.evse,
 )
-"""One charger of cars, by 5 or 15 minutes as the answer says; windows are on the coarser grid."""
+"""One EV charger, by 5 or 15 minutes as the answer says; windows are on the coarser grid."""
 
 HP_TELEMETRY = SeriesEndpoint(
     evolve(telemetry("hp_telemetry", "hp_telemetry"), absent=NO_HEAT_PUMP_TEXT),
     lambda: models.HpTelemetry,
     lambda: decode_telemetry.heat_pump,
 )
-"""The heat pump of a system, as a charger of cars."""
+"""The heat pump of a system, as an EV charger."""
 
 EV_CHARGER_TELEMETRY = DeviceSeriesEndpoint(
     evolve(
@@ -376,7 +376,7 @@ EV_CHARGER_TELEMETRY = DeviceSeriesEndpoint(
     lambda: models.EvChargerTelemetry,
     lambda: decode_telemetry.charger,
 )
-"""One of Enphase's chargers of cars, by 15 minutes; without a range the service answers for yesterday."""
+"""One of Enphase's EV chargers, by 15 minutes; without a range the service answers for yesterday."""
 
 CACHED = tuple(
     endpoint.limits.name

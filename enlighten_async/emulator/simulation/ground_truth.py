@@ -47,7 +47,7 @@ class GroundTruth(Reports):
     Attributes:
         storage: reports of the batteries.
         grid: energy imported and exported.
-        chargers: reports of the chargers of cars.
+        chargers: reports of the EV chargers.
         heat_pumps: reports of the heat pumps.
         events: events and alarms.
         settings: settings of batteries and loads.

@@ -159,7 +159,7 @@ class StorageSettings:
 
 @frozen(kw_only=True)
 class EvCharger:
-    """A charger of cars, on a separate supply that the house's meters do not measure."""
+    """An EV charger, on a separate supply that the house's meters do not measure."""
 
     serial: str
     """Its serial number."""

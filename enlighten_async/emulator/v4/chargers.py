@@ -1,4 +1,4 @@
-"""The endpoints of v4 about chargers of cars, whose parameters and errors differ from all others.
+"""The endpoints of v4 about EV chargers, whose parameters and errors differ from all others.
 
 Dates are written YYYYMMDD, lists are paged by offset and limit, and any wrong input is a 400.
 """

@@ -44,7 +44,8 @@ class DuckDBSink:
 
     The table, such as `rgm_stats`, has the key (`system_id`, `meter`, `channel`, `end_at`): rows of the whole
     system have the meter '' and channel 0. A row that was corrected takes the place of the earlier one.
-    `enlighten_cursors` tells up to when each system is held, and is changed with the rows or not at all.
+    `enlighten_cursors` has up to when the rows of each system are written, and changes in the transaction of
+    the rows.
 
     The file is open while something is written, and not between: then other programs may read it. Writers
     wait for each other by `FILE.lock`.

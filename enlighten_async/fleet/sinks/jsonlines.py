@@ -53,10 +53,10 @@ class _Committed:
 
 
 class LinesSink(ABC):
-    """Rows in a file, one on each line; `FILE.cursors`, beside it, tells up to when each system is held.
+    """Rows in a file, one on each line, and in `FILE.cursors` up to when those of each system are written.
 
-    It tells also how much of the file is whole: what a killed process wrote beyond that is cut off before
-    more is written. `FILE.cursors.lock` lets one process write at a time.
+    `FILE.cursors` tells also how much of the file is whole: what a killed process wrote beyond that is cut
+    off before more is written. `FILE.cursors.lock` lets one process write at a time.
 
     Args:
         path: the file; it is made where it is missing.
@@ -275,9 +275,9 @@ class JsonLinesSink(LinesSink):
     """Rows in a file, an object on each line.
 
     Each row has `system_id`, `series` and `end_at`; one of a meter also `meter` and `channel`. A row that
-    was corrected is written again: of two lines of one key the later one holds. `FILE.cursors`, beside it,
-    tells up to when each system is held, and how much of the file is whole: what a killed process wrote
-    beyond that is cut off before more is written.
+    was corrected is written again: of two lines of one key the later one is valid. `FILE.cursors` has up
+    to when the rows of each system are written, and how much of the file is whole: what a killed process
+    wrote beyond that is cut off before more is written.
 
     Args:
         path: the file; it is made where it is missing.

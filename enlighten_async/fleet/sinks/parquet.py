@@ -38,10 +38,10 @@ class ParquetSink:
     file that gets rows is written anew beside the old one, then takes its place at once. Eight days
     after its end a month is put together in one file.
 
-    `series=…/_cursors.json` tells up to when each system is held; it is written after the rows. What a
-    killed process wrote and did not note there is written once more, to the same effect. `_cursors.json.lock`
-    lets one process write at a time. It is meant for up to some thousand systems: each write takes as long as
-    the files of the days that it changes.
+    `series=…/_cursors.json` has up to when the rows of each system are written; the file is written after the
+    rows. What a killed process wrote and did not note there is written once more, to the same effect.
+    `_cursors.json.lock` lets one process write at a time. The sink is meant for up to some thousand
+    systems: each write takes as long as the files of the days that it changes.
 
     Args:
         folder: the folder; it is made where it is missing.

@@ -68,7 +68,8 @@ class PostgresSink:
 
     The table, such as `rgm_stats`, has the key (`system_id`, `meter`, `channel`, `end_at`): rows of the whole
     system have the meter '' and channel 0. A row that was corrected takes the place of the earlier one.
-    `enlighten_cursors` tells up to when each system is held, and is changed with the rows or not at all.
+    `enlighten_cursors` has up to when the rows of each system are written, and changes in the transaction of
+    the rows.
     Tables that are missing are made. Any number of processes may write.
 
     Close it when it is done with: it is an asynchronous context manager.

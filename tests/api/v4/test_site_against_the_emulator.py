@@ -241,7 +241,7 @@ async def test_last_reports(number: int, chosen: World) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(SYSTEMS))
 async def test_readings(number: int, chosen: World) -> None:
-    """Of meters of consumption and of batteries, by now and by a moment before."""
+    """Of consumption meters and of batteries, by now and by a moment before."""
     each, then = system(number), chosen.clock.now() - 3 * DAY
     truth = chosen.emulator.truth
     async with chosen.v4() as client:

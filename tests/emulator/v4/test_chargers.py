@@ -1,4 +1,4 @@
-"""The endpoints of v4 about chargers of cars, with dates, lists and errors of their own."""
+"""The endpoints of v4 about EV chargers, with dates, lists and errors of their own."""
 
 from __future__ import annotations
 
