@@ -78,7 +78,7 @@ class Endpoints(QueryMethods):
 
         One request per 1,000 systems, in v4 per 100. Streamed, it hands out one `System` after another.
 
-        A filter is one value, or several of which one must match; one that is not given asks for nothing.
+        A filter is one value, or several of which one must match. Without filters, all systems match.
 
         Args:
             system_id: numbers of systems.
@@ -137,7 +137,7 @@ class Endpoints(QueryMethods):
 
         One request per day of the range, in v4 per 7 days.
 
-        Nights and outages are rows that do not exist. It is not known whether the service's limit of one
+        Nights and outages have no rows. It is not known whether the service's limit of one
         day means 24 hours: local days, and systems whose time zone is known, are exact either way.
 
         Args:
@@ -174,7 +174,7 @@ class Endpoints(QueryMethods):
 
         One request per 28 days, in v4 per 7.
 
-        Without an enabled meter of consumption the answer is empty, with the reason `no_device`.
+        Without an enabled consumption meter the answer is empty, with the reason `no_device`.
 
         Args:
             system_id: the service's number of the system, as a number or a text.
@@ -195,7 +195,7 @@ class Endpoints(QueryMethods):
         """Ask for the energy that a system produced on each of its local days, Wh; one request.
 
         Without days the answer is empty, with a `reason`. Zeros at the end may mean that nothing was
-        reported yet. Of days that are not over, v4 gives none, but today if it is the first.
+        reported yet. v4 has no day that is not over, except today if it is the first.
 
         Args:
             system_id: the service's number of the system, as a number or a text.
@@ -288,7 +288,7 @@ class Endpoints(QueryMethods):
     ) -> Query[models.MonthlyProduction, models.MonthlyProduction]:
         """Ask for the energy of the month that begins on a local day, Wh by meter; one request.
 
-        The service has deprecated it, and v4 no longer has it: use `energy_lifetime` or
+        The service has deprecated this endpoint, and v4 does not have it: use `energy_lifetime` or
         `production_meter_readings`.
 
         Args:

@@ -124,7 +124,7 @@ class EndpointsV4(QueryMethods):
     ) -> Query[models.Events, models.Events]:
         """Ask for the events of a system and its devices; one request per 7 days of the range.
 
-        The service keeps events for 9 months, or for 6 by another of its notes: what is older is a gap in
+        The service documents that it keeps events for 9 months, elsewhere for 6: what is older is a gap in
         the coverage. An event that reaches over several windows may be in each of them. Streamed, it hands
         out one part per window, oldest first.
 
@@ -200,7 +200,7 @@ class EndpointsV4(QueryMethods):
         """Ask for all types of events and the advice on them, or for one of them; one request.
 
         Args:
-            event_type_id: number of the one type that is meant; all if not given.
+            event_type_id: number of one type; by default all types.
 
         Raises:
             InputError: at the call: an argument is wrong.
@@ -232,7 +232,7 @@ class EndpointsV4(QueryMethods):
 
         Args:
             system_id: the service's number of the system, as a number or a text.
-            serial_num: serial number of the one charger that is meant, as a text; all if not given.
+            serial_num: serial number of one charger, as a text; by default all chargers.
 
         Raises:
             InputError: at the call: an argument is wrong.
@@ -279,7 +279,7 @@ class EndpointsV4(QueryMethods):
         return self._query(self._v4.ev_charger_schedules(parse_system_id(system_id), serial_number))
 
     def battery_settings(self, system_id: int | str) -> Query[models.BatterySettings, models.BatterySettings]:
-        """Ask for the settings of a system's batteries; one request. Without any, `reason` says so.
+        """Ask for the settings of a system's batteries; one request. Without batteries, `reason` says so.
 
         Args:
             system_id: the service's number of the system, as a number or a text.
@@ -294,7 +294,7 @@ class EndpointsV4(QueryMethods):
         return self._query(self._v4.battery_settings(parse_system_id(system_id)))
 
     def storm_guard(self, system_id: int | str) -> Query[models.StormGuard, models.StormGuard]:
-        """Ask whether batteries are filled before storms; one request. Without any, `reason` says so.
+        """Ask whether batteries are filled before storms; one request. Without batteries, `reason` says so.
 
         Args:
             system_id: the service's number of the system, as a number or a text.
@@ -379,7 +379,7 @@ class EndpointsV4(QueryMethods):
     ) -> Query[models.EnergyImportTelemetry, models.EnergyImportTelemetry]:
         """Ask for the energy drawn from the grid, Wh by 15 minutes; one request per 7 days.
 
-        The service works it out from production and consumption: it takes meters of both.
+        The service computes it from production and consumption, so that the system needs meters of both.
 
         Args:
             system_id: the service's number of the system, as a number or a text.
@@ -416,8 +416,8 @@ class EndpointsV4(QueryMethods):
         """Ask for the power and energy of each of a system's microinverters, W and Wh by 5 minutes.
 
         One request per 7 days and 20 microinverters, so that only the service knows how many it takes. At
-        night there are no rows. Streamed, it hands out parts that hold 20 of them at most, a week after
-        another.
+        night there are no rows. Streamed, it hands out parts of up to 20 microinverters, week after
+        week.
 
         Args:
             system_id: the service's number of the system, as a number or a text.
