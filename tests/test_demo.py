@@ -81,8 +81,8 @@ def test_the_receipt_says_whether_the_service_agrees(done: Demo) -> None:
     assert "counted 53, rejected 0: agreed" in said
     assert "Wh by the service's data: to the Wh" in said
     assert "53 requests at 10 a minute: " in said
-    month = {"v2": "0.53% of the month's 10,000", "v4": "5.30% of the month's 1,000"}[done.version]
-    assert month in said
+    share = {"v2": "0.53% of the month's 10,000", "v4": "5.30% of the month's 1,000"}[done.version]
+    assert f"{share} in {done.version}" in said
     assert "NOT" not in said
     for wrong in (
         evolve(done, counted=54),

@@ -371,5 +371,5 @@ def demo_receipt(done: Demo) -> list[str]:
         f"service   counted {done.counted}, rejected {done.rejected}: {'agreed' if agrees else 'NOT AGREED'}",
         f"coverage  {formatting.coverage(done.year.coverage)}",
         f"energy    {formatting.number(done.energy)} Wh by the service's data: {exact}",
-        f"on {plan.name:<7}{wait}{share}{formatting.number(plan.month or 0)}",
+        f"on {plan.name:<7}{wait}{share}{formatting.number(plan.month or 0)} in {done.version}",
     ]
