@@ -401,6 +401,8 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         self._late = True
         for runner in filter(None, (self._zone_asked, self._runner)):
             await runner.stop()
+        if self._has_all:
+            return  # it came at the last moment
         # What waits to be repeated has failed before: that is the cause.
         segments = self._runner.segments if self._runner else ()
         self._failures.extend(each.failure for each in segments if each.request and each.failure)
@@ -411,6 +413,12 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
         text += ": the state cannot be reached" if away else ""
         again = as_datetime(limiter.ready_at(1, options.rank, options.scope))
         self._failures.append(failure or BudgetExceeded(text, retry_at=again))
+
+    @property
+    def _has_all(self) -> bool:
+        """Whether all that was asked for is there, to be told as an answer."""
+        runner = self._runner
+        return not (runner is None or self._streamed or self._failures or runner.pending or runner.gaps())
 
     async def _prepared(self) -> Runner | None:
         """Return the runner, made when it is first needed; `None` if it may not begin."""

@@ -14,8 +14,10 @@ import pytest
 import trio
 
 from enlighten_async import BudgetExceeded, Gap, NotFound, Plan, Reason, RequestTimeout, UsageError, Window
+from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Fault, Quota
 from enlighten_async.state import disk_threads
+from enlighten_async.testing import FakeClock
 from tests.world import World
 
 
@@ -382,6 +384,26 @@ async def test_max_wait_counts_the_network_too() -> None:
 
 
 # What comes out
+
+
+class SlowCache(MemoryCache):
+    """A cache that takes its time to write."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    async def flush(self) -> None:
+        """Write."""
+        await self.clock.sleep(10)
+
+
+async def test_what_came_within_max_wait_is_told_though_it_is_written_later(world: World) -> None:
+    """All of it is there: it is an answer, and no error that claims to have all."""
+    client = world.client(interval_cache=SlowCache(world.clock)).with_options(max_wait=5)
+    answer = await client.rgm_stats(world.system, **world.days(3))
+    assert answer.coverage.complete
+    assert answer.receipt.sent == 1
 
 
 async def test_every_result_is_ready_for_json(world: World) -> None:
