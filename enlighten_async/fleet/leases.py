@@ -27,6 +27,7 @@ from enlighten_async.fleet.schedule import phase
 from enlighten_async.fleet.sinks import Sink, StaleFence
 from enlighten_async.fleet.sinks.base import write_fenced
 from enlighten_async.state import (
+    MAX_AWAY_S,
     OWNER_ONLY,
     DatabaseUnavailable,
     Moment,
@@ -34,6 +35,7 @@ from enlighten_async.state import (
     SqliteBackend,
     StateBackend,
     in_thread,
+    unavailable,
 )
 
 if TYPE_CHECKING:
@@ -134,6 +136,9 @@ class LeaseTable:
         self, backend: PostgresBackend, fleet: Callable[[bytes], str], worker: str, length: timedelta
     ) -> None:
         self._backend, self._fleet, self._worker, self.length = backend, fleet, worker, length
+
+    def __str__(self) -> str:
+        return str(self._backend)
 
     async def refresh(self) -> Held:
         """Renew the leases that are held, and take free ones, up to a fair share.
@@ -445,6 +450,23 @@ class LeasedKeeper(Keeper):
             )
         self._leave(sorted(self._fences)[held.fair :])
 
+    async def renew_first(self) -> None:
+        """Take the first leases; a state that is away is waited for, as queries do.
+
+        Raises:
+            StateUnavailable: it has been away for long.
+            OSError: the sink cannot be read.
+            InputError: one of them refuses.
+        """
+        began = self.clock.monotonic()
+        while True:
+            try:
+                return await self.renew()
+            except DatabaseUnavailable as away:
+                if self.clock.monotonic() > began + MAX_AWAY_S:
+                    raise unavailable(self.table, away) from None
+            await self.clock.sleep(RETRY_S)
+
     def _leave(self, shards: Sequence[int]) -> None:
         """Poll shards no more, and give them back later."""
         if shards:
@@ -472,7 +494,7 @@ class LeasedKeeper(Keeper):
         self.follower.leases, self.follower.end_leases = lambda: len(self._fences), self._end
         self.follower.takes = lambda system_id: shard_of(system_id) in self._fences.keys() - self._leaving
         try:
-            await self.renew()
+            await self.renew_first()
             self._renewal = asyncio.create_task(self.renew_for_ever())
             yield
         finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from enlighten_async import InputError, Plan
+from enlighten_async import InputError, Plan, StateUnavailable
 from enlighten_async.fleet import Change, Fleet, JsonLinesSink, StaleFence
 from enlighten_async.fleet.follow import Cursors
 from enlighten_async.fleet.leases import SHARDS, Held, LeasedKeeper, NotesInState, SoleKeeper, kept, shard_of
@@ -111,9 +111,13 @@ class Table:
     length = timedelta(seconds=30)
     held = Held({}, SHARDS)
     given_back: Sequence[int] = ()
+    failures = 0
 
     async def refresh(self) -> Held:
         """Return what the test says."""
+        self.failures -= 1
+        if self.failures >= 0:
+            raise DatabaseUnavailable("no answer for 1 s")
         return self.held
 
     async def give_back(self, shards: Sequence[int], *, leaves: bool = False) -> None:
@@ -199,6 +203,18 @@ async def test_what_was_not_written_is_asked_for_again() -> None:
         await keeper.renew()
         assert {shard_of(each) for each in polled.in_doubt} == {shards[-1]}
     assert {shard_of(each) for each in polled.systems} == {shard_of(1), shard_of(2)}
+
+
+async def test_the_first_leases_are_waited_for() -> None:
+    """For two minutes, like any other use of the state; then an error of ours says why."""
+    keeper, table, _, polled, clock = keeper_of(shard_of(1))
+    table.failures = 3
+    await keeper.renew_first()
+    assert {shard_of(each) for each in polled.systems} == {shard_of(1)}
+    assert clock.now() == NOON + 3
+    table.failures = 1_000
+    with pytest.raises(StateUnavailable, match="no answer for 1 s"):
+        await keeper.renew_first()
 
 
 async def test_who_comes_back_writes_nothing_that_is_anothers() -> None:
