@@ -153,6 +153,9 @@ class Follower:
         self.backfill, self.roster = backfill, Roster(members, every, backfill)
         self.look_at_histories(since)
         self.ready: list[Change] = []
+        self._taken: list[Change] = []
+        self._asks: set[Ask | WindowAsk] = set()
+        self._lost: set[Ask | WindowAsk] = set()
         self.polls = 0
         self.takes: Callable[[int], bool] = lambda _: True
         self.leases: Callable[[], int | None] = lambda: None
@@ -232,6 +235,21 @@ class Follower:
             member.held = member.held and not which(member.system_id)
         self.roster.divide()
 
+    def forget(self, which: Callable[[int], bool]) -> int:
+        """Forget the changes of systems whose lease was lost, handed on or not, and return their number.
+
+        Another process may have written newer rows meanwhile. The answers are cached: whoever polls the
+        systems next tells of their rows. What is under way is forgotten when it comes.
+
+        Args:
+            which: tells the systems by their numbers.
+        """
+        before = len(self.ready) + len(self._taken)
+        for changes in (self.ready, self._taken):
+            changes[:] = [each for each in changes if not which(each.system_id)]
+        self._lost |= {each for each in self._asks if which(self.roster.members[each.member].system_id)}
+        return before - len(self.ready) - len(self._taken)
+
     def _next_at(self) -> float:
         """Return when there is something to do, epoch seconds."""
         midnight = (self.roster.day or 0.0) + DAY
@@ -301,9 +319,9 @@ class Follower:
             raise error
 
     def take(self) -> list[Change]:
-        """Return the changes that are ready, and forget them."""
-        ready, self.ready = self.ready, []
-        return ready
+        """Return the changes that are ready; those that are forgotten later are taken out of the list."""
+        self._taken, self.ready = self.ready, []
+        return self._taken
 
     async def _work(self) -> None:
         """Make one due poll after another; while there is none, fetch windows of histories."""
@@ -346,6 +364,7 @@ class Follower:
     @contextmanager
     def _settled(self, queue: Queue[AskT], ask: AskT) -> Iterator[None]:
         """Put back what the body asks for, where it has no answer."""
+        self._asks.add(ask)
         try:
             yield
         except QuotaExhausted as error:
@@ -365,6 +384,9 @@ class Follower:
         except anyio.get_cancelled_exc_class():
             queue.put_back(ask)
             raise
+        finally:
+            self._asks.discard(ask)
+            self._lost.discard(ask)
 
     async def _poll(self, ask: Ask) -> None:
         """Ask about a system, and note what changed."""
@@ -383,6 +405,9 @@ class Follower:
             in_doubt=moments(self.roster.in_doubt(ask)),
         )
         self._spent += changes.answer.receipt.sent
+        if ask in self._lost:
+            self.roster.put_back(ask)
+            return
         now = self.now()
         held = held_until(changes.answer, before, 0.0 if self.backfill is None else self.backfill.span)
         change = change_of(changes, before, held, account.name, self._series)
@@ -435,6 +460,9 @@ class Follower:
         changes = await query.changes()
         sent = changes.answer.receipt.sent
         self._spent += sent
+        if ask in self._lost:
+            backlog.put_back(ask)
+            return
         until = end if member.until is None else member.until
         in_doubt = bool(self.roster.unwritten)
         rows = change_of(changes, None, until, account.name, self._series, in_doubt=in_doubt)

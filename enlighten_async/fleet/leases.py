@@ -368,7 +368,6 @@ class LeasedKeeper(Keeper):
                     await self._write(own)
                 except StaleFence:
                     self._lose({shard})
-                    logger.warning("%d answers are not written: another process has their lease", len(own))
         await self._note()
 
     async def _note(self) -> None:
@@ -381,10 +380,8 @@ class LeasedKeeper(Keeper):
         async with self._turn:
             fences = self._fences if self.clock.monotonic() < self._good_until else {}
             own = [each for each in changes if shard_of(each.system_id) in fences]
-            if len(own) < len(changes):
-                logger.warning("%d answers are not written: their leases have ended", len(changes) - len(own))
-                # Whoever holds them next, be it this process, goes on where the sink is.
-                self._lose({shard_of(each.system_id) for each in changes} - set(fences))
+            # Whoever holds the others next, be it this process, goes on where the sink is.
+            self._lose({shard_of(each.system_id) for each in changes} - set(fences))
             if own:
                 await write_fenced(self.sink, own, self._newest)
 
@@ -479,13 +476,15 @@ class LeasedKeeper(Keeper):
             self._lose(set(self._fences))
 
     def _lose(self, shards: set[int]) -> None:
-        """Poll shards no more, whose leases are others'."""
+        """Poll shards no more whose leases have ended, and write nothing that was polled of them."""
         if shards:
             for shard in shards:
                 self._fences.pop(shard, None)
             self._leaving -= shards
             self._expired |= shards
             self.follower.let_go(lambda system_id: shard_of(system_id) in shards)
+            if lost := self.follower.forget(lambda system_id: shard_of(system_id) in shards):
+                logger.warning("%d answers are not written: their leases have ended", lost)
 
     @asynccontextmanager
     async def renewed(self) -> AsyncIterator[None]:

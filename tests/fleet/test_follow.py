@@ -19,6 +19,7 @@ from enlighten_async import EnlightenClient, InputError, Plan, StateUnavailable,
 from enlighten_async.cache import MemoryCache
 from enlighten_async.emulator import Drift, Fault, Quota
 from enlighten_async.fleet import Change, Fleet, JsonLinesSink
+from enlighten_async.fleet.follow import Cursors
 from enlighten_async.limiter import MemoryQuotaStore
 from enlighten_async.windows import DAY, as_datetime
 from tests.world import World
@@ -412,3 +413,34 @@ async def test_web_pages_of_a_service_that_is_down_tell_of_no_system(status: int
     healthy = await asked_after([])
     assert len(healthy) > 1
     assert await asked_after([page]) == healthy
+
+
+@pytest.mark.parametrize("under_way", [False, True])
+async def test_what_was_polled_before_a_lease_was_lost_is_told_by_who_holds_it_next(
+    *, under_way: bool
+) -> None:
+    """From the cache: the process that had the lease meanwhile may have written newer rows."""
+    world = World(now=START + DAY * 0.8, systems=2, users=1, latency=4.0)
+    async with client_of(world) as client:
+        follower = await Fleet(client, "rgm_stats", every=HOURLY)._follower(Cursors({}, {}))
+        lost, other = (each.system_id for each in follower.roster.members)
+
+        def lose() -> int:
+            follower.let_go(lambda each: each == lost)
+            return follower.forget(lambda each: each == lost)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follower.poll_due)
+            await world.clock.sleep(2)
+            if under_way:
+                assert lose() == 0
+        told = follower.take()
+        if not under_way:
+            assert {change.system_id for change in told} == {lost, other}
+            assert lose() == 1
+        assert [change.system_id for change in told] == [other]
+        sent = world.emulator.counts.sent
+        follower.hold(lambda each: each == lost, Cursors({}, {}), lambda _: True)
+        await follower.poll_due()
+        assert [(change.system_id, len(change.rows) > 500) for change in follower.take()] == [(lost, True)]
+        assert world.emulator.counts.sent == sent

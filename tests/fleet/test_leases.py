@@ -133,6 +133,7 @@ class Polled:
     def __init__(self) -> None:
         self.systems, self.in_doubt = set[int](), set[int]()
         self.paused: dict[int, Pause] = {}
+        self.forgotten = set[int]()
 
     def pauses(self) -> dict[int, Pause]:
         """Return those that were set."""
@@ -150,6 +151,11 @@ class Polled:
     def let_go(self, which: Any) -> None:
         """Poll less."""
         self.systems -= set(filter(which, range(1, 200)))
+
+    def forget(self, which: Any) -> int:
+        """Note whose changes are forgotten."""
+        self.forgotten = set(filter(which, range(1, 200)))
+        return 0
 
 
 def notes_of(clock: FakeClock) -> NotesInState:
@@ -196,6 +202,7 @@ async def test_what_was_not_written_is_asked_for_again() -> None:
     await keeper.write([change(1, 0, 4), change(2, 0, 4)])
     assert sink.written == []
     assert polled.systems == set()
+    assert {shard_of(each) for each in polled.forgotten} == {shard_of(1), shard_of(2)}
     keeper._good_until = clock.monotonic() + 30
     fences = table.held.fences
     for shards in ([shard_of(1)], [shard_of(1), shard_of(2)]):  # they come back one by one
