@@ -217,7 +217,7 @@ async def _run(context: CommandContext, client: EnlightenClient, metrics: FleetM
     """Follow a fleet, and tell what is done.
 
     Raises:
-        BudgetExceeded: the quota does not carry the cadence, and may not take another one.
+        BudgetExceeded: the quota does not allow `--every`, and `--strict` was given.
     """
     await metrics.cursors(given["series"])
     followed = _fleet(client, given)
@@ -228,7 +228,7 @@ async def _run(context: CommandContext, client: EnlightenClient, metrics: FleetM
     metrics.systems = found.systems
     context.report(json.dumps(_document(found)) if given["as_json"] else str(found))
     if given["strict"] and not found.fits:
-        raise BudgetExceeded("the quota does not carry that: choose a longer --every")
+        raise BudgetExceeded("the quota does not allow that: choose a longer --every")
     shown = _told_as_json if given["as_json"] else told
     try:
         async with watched(context, client, metrics, shown):

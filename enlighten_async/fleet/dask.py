@@ -162,7 +162,7 @@ async def _done(cluster: Client, arguments: Sequence[Any]) -> Receipt:
             await _wait_for_workers(cluster)
             continue
         except distributed.KilledWorker as killed:
-            text = "the workers that had a part of the systems died, again and again: run again, it goes on"
+            text = "the workers of a part of the systems died again and again: run again to continue"
             raise OSError(text) from killed
         if isinstance(found, Done):
             return found.receipt
@@ -181,7 +181,7 @@ async def _wait_for_workers(cluster: Client) -> None:
             await cluster.wait_for_workers(1)
         except OSError as error:
             if cluster.status == "closed":
-                raise OSError("the scheduler has been away for too long: run again, it goes on") from error
+                raise OSError("the scheduler has been away for too long: run again to continue") from error
         else:
             return
         await asyncio.sleep(AWAY_POLL_S)

@@ -270,7 +270,7 @@ class Fleet:
         if not plan.fits:
             self._tell(plan)
         if plan.backfill and plan.backfill_done_at is None:
-            logger.warning("polls leave no request to the history of systems: give a longer every")
+            logger.warning("polls leave no requests for history: give a longer every")
         rests = self._series in DARK_AT_NIGHT
         follower = Follower(
             systems,
@@ -285,12 +285,13 @@ class Fleet:
         return follower
 
     def _tell(self, plan: FleetPlan) -> None:
-        """Warn that the quota does not carry the cadence, or raise `InputError`."""
+        """Warn that the quota does not allow `every`, or raise `InputError`."""
         wanted, affordable = told(plan.every or timedelta()), plan.affordable_every
-        way = "wait for the next month" if affordable is None else f"{told(affordable)} does"
+        way = ": wait for the next month" if affordable is None else f", but every {told(affordable)}"
+        text = f"the quota does not allow polls of {plan.systems:,} systems every {wanted}{way}"
         if self._strict:
-            raise InputError(f"the quota does not carry {plan.systems:,} systems every {wanted}: {way}")
-        logger.warning("the quota does not carry %s systems every %s: %s", plan.systems, wanted, way)
+            raise InputError(text)
+        logger.warning("%s", text)
 
     async def _list(self) -> list[FleetSystem]:
         """Return the systems of all accounts; one that two accounts have belongs to the first."""
@@ -317,9 +318,9 @@ def _incomplete(missing: Mapping[int, int]) -> BackfillIncomplete:
     told_of = ", ".join(f"{system_id} ({windows})" for system_id, windows in list(missing.items())[:NAMED])
     more = ", …" if len(missing) > NAMED else ""
     text = (
-        f"the history of {counted(len(missing), 'system')} is not kept, "
+        f"the history of {counted(len(missing), 'system')} is incomplete, "
         f"{counted(sum(missing.values()), 'window')} of 7 days: {told_of}{more}; "
-        "requests failed again and again (the log tells how): run again, it goes on"
+        "their requests failed again and again (see the log): run again to continue"
     )
     return BackfillIncomplete(text, missing=missing)
 

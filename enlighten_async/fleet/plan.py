@@ -161,7 +161,7 @@ class FleetPlan:
         fresh = "" if self.mean_delay is None else f", rows {told(self.mean_delay)} old on average"
         cadence = self.affordable_every if self.every is None or not self.fits else self.every
         if cadence is None:
-            return f"{self.systems:,} systems: the quota carries no poll now"
+            return f"{self.systems:,} systems: the quota allows no poll now"
         over = "" if self.fits or self.every is None else f" (every {told(self.every)} does not fit)"
         return f"{self.systems:,} systems every {told(cadence)}{over}: {rate}{fresh}{price}{self._history}"
 
@@ -170,7 +170,7 @@ class FleetPlan:
         if not self.backfill:
             return ""
         if self.backfill_done_at is None:
-            return ", polls leave no request to history"
+            return ", polls leave no requests for history"
         return f", history by {self.backfill_done_at:%Y-%m-%d %H:%M} UTC"
 
 

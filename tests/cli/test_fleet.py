@@ -101,7 +101,7 @@ def test_a_backfill_that_cannot_be_whole_ends_with_a_code_of_its_own(fleet: Comm
     done = fleet("fleet", "run", *FOLLOW, *history, "--to", f"jsonl:{path}")
     assert done.exit_code == 3, done.output
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"error: the history of 1 system is not kept, 2 windows of 7 days: {bad} (2); ")
+    assert last.startswith(f"error: the history of 1 system is incomplete, 2 windows of 7 days: {bad} (2); ")
     assert len({json.loads(line)["system_id"] for line in path.read_text().splitlines()}) >= 2
 
 

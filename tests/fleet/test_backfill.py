@@ -365,7 +365,7 @@ async def test_a_run_ends_though_some_systems_never_answer(*, newest_first: bool
         fleet = Fleet(
             client, "rgm_stats", every=6 * HOURLY, backfill=timedelta(weeks=4), newest_first=newest_first
         )
-        with pytest.raises(BackfillIncomplete, match=r"of 3 systems is not kept, 8 windows") as caught:
+        with pytest.raises(BackfillIncomplete, match=r"of 3 systems is incomplete, 8 windows") as caught:
             await fleet.run(kept, until_done=True)
     assert caught.value.missing == {never: 3, partly: 2, unknown: 3}
     assert fleet.status().backfill_left == 8

@@ -119,5 +119,5 @@ async def test_a_shard_that_was_forgotten_or_came_too_early_is_submitted_again()
 async def test_workers_that_die_again_and_again_end_a_backfill() -> None:
     """With an error that says that the next run goes on."""
     cluster: Any = Cluster(killed())
-    with pytest.raises(OSError, match="run again, it goes on"):
+    with pytest.raises(OSError, match="run again to continue"):
         await run(cluster, connect_to, "rgm_stats", [1], start=START, end=END)  # type: ignore[arg-type]

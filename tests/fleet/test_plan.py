@@ -71,7 +71,7 @@ def test_a_plan_is_told_in_a_line() -> None:
     )
     assert str(planned(40, Plan(minute=10, month=1_000), None)).startswith("40 systems every 30.3 h: 32 req")
     empty = fleet_plan([KeyShare(3, Budget(0, 3, 10), PARTNER)], HOUR)
-    assert str(empty) == "3 systems: the quota carries no poll now"
+    assert str(empty) == "3 systems: the quota allows no poll now"
     assert (empty.fits, empty.affordable_every, empty.mean_delay) == (False, None, None)
 
 
@@ -98,7 +98,7 @@ def test_history_is_held_by_what_polls_leave(
     plan = fleet_plan([share], every, now=1_750_000_000)
     if days is None:
         assert plan.backfill_done_at is None
-        assert str(plan).endswith("polls leave no request to history")
+        assert str(plan).endswith("polls leave no requests for history")
     else:
         assert plan.backfill_done_at is not None
         took = (plan.backfill_done_at.timestamp() - 1_750_000_000) / 86_400
