@@ -18,13 +18,13 @@ class FleetStatus:
     systems: int = 0
     """Number of systems; 0 before the run has begun."""
     held: int = 0
-    """Number of those that have rows in the sink."""
+    """Number of those that have been fetched: that have a cursor."""
     half_within: timedelta | None = None
-    """Age of the newest row of the median system that has rows; `None` without any."""
+    """Time since the cursor of the median of these; `None` without any."""
     most_within: timedelta | None = None
-    """Age that the newest rows of 95 % of these systems do not exceed."""
+    """The same of 95 % of these, at most."""
     all_within: timedelta | None = None
-    """Age of the newest row of the system that is furthest behind."""
+    """The same of the one that is furthest behind."""
     due: int = 0
     """Number of polls that are due and not made yet."""
     lag: timedelta | None = None
