@@ -92,14 +92,14 @@ class EnlightenError(Exception):
     """Base of every error this package raises."""
 
     ends_query: bool = False
-    """Whether the other requests of the same query would meet the same end and are not sent."""
+    """Whether the other requests of the same query would fail in the same way, and are not sent."""
 
     passing: bool = False
     """Whether the same request may succeed a little later, so that a repeat can help."""
 
     partial: Any = None
-    """The parts that did arrive, merged: an answer of the query's own type, `None` if nothing arrived. An
-    `except` clause cannot tell that type; `query.partial()` returns the same, typed.
+    """The parts that arrived, merged: an answer of the query's own type, `None` if nothing arrived. An
+    `except` clause cannot know that type; `query.partial()` returns the same, typed.
     """
     causes: tuple[EnlightenError, ...] = ()
     """All failures of the query, this one first."""
@@ -135,7 +135,7 @@ class BudgetExceeded(EnlightenError):
     def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
         super().__init__(message)
         self.retry_at = retry_at
-        """When it would fit, where it is time that is missing."""
+        """When the query would fit, if waiting helps."""
 
 
 class QuotaExhausted(EnlightenError):
@@ -155,7 +155,7 @@ class QuotaExhausted(EnlightenError):
         self.period = period
         """The window that is full, in the service's word, such as "month"; empty if it did not say."""
         self.limit = limit
-        """How many requests it allows."""
+        """Requests that the window allows."""
         self.retry_at = retry_at
 
 
@@ -180,7 +180,7 @@ class AuthenticationError(APIError):
 
 
 class TokenRefused(AuthenticationError):
-    """The access token is not accepted (401); raised only if it is not after one refresh either."""
+    """The access token is not accepted (401), and the renewed one is not accepted either."""
 
 
 class KeyMissing(AuthenticationError):
@@ -208,15 +208,15 @@ class ReauthorizationRequired(AuthenticationError):
         self.account = account
         """The caller's own name of the account."""
         self.url = url
-        """The page to open; it leads to `OAuth.redirect_uri` with a code for `OAuth.exchange`. It carries no
-        state: a web application sends the owner to `OAuth.begin_login().url` instead.
+        """URL of the login page, which leads to `OAuth.redirect_uri` with a code for `OAuth.exchange`. It
+        has no state: a web application sends the owner to `OAuth.begin_login().url` instead.
         """
         self.reason = reason
         """Why, in a few words."""
 
 
 class PermissionDenied(APIError):
-    """The user or the plan does not include this (403)."""
+    """The user or the plan does not permit this (403)."""
 
     ends_query = True
 
@@ -252,7 +252,7 @@ class RangeError(APIError):
 
 
 class Throttled(APIError):
-    """Over the plan's limit (409, 429); the client waits by itself, and raises this if it does not end."""
+    """Over the plan's limit (409, 429); the client waits by itself, and raises this if rejections go on."""
 
     ends_query = True
 
@@ -334,12 +334,12 @@ class DecodeError(EnlightenError):
 
 
 class BackfillIncomplete(EnlightenError):
-    """A fleet's history is kept but for that of some systems, whose requests failed again and again."""
+    """A fleet's history is complete except for some systems, whose requests failed again and again."""
 
     def __init__(self, message: str, *, missing: Mapping[int, int] = MappingProxyType({})) -> None:
         super().__init__(message)
         self.missing: Mapping[int, int] = dict(missing)
-        """The number of windows (7 days each) that are not kept, by the number of the system."""
+        """The number of windows (7 days each) that are missing, by the number of the system."""
 
 
 @contextmanager
