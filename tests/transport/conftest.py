@@ -146,7 +146,7 @@ def exchange(new_exchange: Callable[[], Exchange]) -> Exchange:
 @pytest.fixture
 def connect(server: Server) -> Callable[..., Transport]:
     def connect(**settings: Any) -> Transport:
-        basic = {"base_url": server.url, "clock": SystemClock(), "timeout": 5.0, "max_connections": 10}
+        basic = {"base_url": server.url, "clock": SystemClock(), "timeout": 60.0, "max_connections": 10}
         return Transport(**{**basic, **settings})
 
     return connect
