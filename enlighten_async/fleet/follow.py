@@ -373,9 +373,9 @@ class Follower:
         except StateUnavailable:
             queue.put_back(ask, self.now() + STATE_RETRY_S)
         except (InputError, UsageError) as error:
-            has_room = error.retry_at is None
-            queue.put_back(ask, -inf if has_room else self.now() + STATE_RETRY_S)
-            self._refused = error if has_room else self._refused
+            passes = error.retry_at is not None  # the state has no room for answers
+            queue.put_back(ask, self.now() + STATE_RETRY_S if passes else -inf)
+            self._refused = self._refused if passes else error
         except EnlightenError as error:
             self._spent += 0 if error.receipt is None else error.receipt.sent
             queue.failed(ask, self.now(), absent=isinstance(error, NotFound))
