@@ -102,7 +102,7 @@ def left(counts: Mapping[str, int]) -> str:
 
 
 def receipt(spent: Receipt) -> str:
-    """Return a receipt in one line; where nothing was sent, what other programs left is not known."""
+    """Return a receipt in one line."""
     parts = [f"sent {number(spent.sent)}", f"rejected {number(spent.rejected)}"]
     if spent.from_cache:
         parts.append(f"from cache {number(spent.from_cache)}")
@@ -115,7 +115,7 @@ def receipt(spent: Receipt) -> str:
     ]
     if waits:
         parts.append(f"waited {' + '.join(waits)}")
-    if spent.sent and spent.left:
+    if spent.left:
         parts.append(left(spent.left))
     return ", ".join(parts)
 

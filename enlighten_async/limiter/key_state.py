@@ -79,6 +79,9 @@ class KeyState:
         life: seconds after which no response to a request can come any more, and it is counted nowhere.
     """
 
+    is_read = True
+    """Whether what others have counted is known: it has been read once, or there are no others."""
+
     def __init__(self, life: float = math.inf) -> None:
         self.life = life
         self.clock = ServerClock()

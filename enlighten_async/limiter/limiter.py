@@ -401,6 +401,11 @@ class RateLimiter:
         now = self._clock.monotonic()
         return self._store.read(lambda state: state.left(self._plan, now, rank))
 
+    def known_left(self) -> dict[str, int]:
+        """Return the same of the highest class; empty while nothing is read of what others have used."""
+        now = self._clock.monotonic()
+        return self._store.read(lambda state: state.left(self._plan, now) if state.is_read else {})
+
     def pace(self, rank: int = 0) -> tuple[Pace | None, float | None]:
         """Return the even spending of the month, and when a class may send next by it (server's time).
 

@@ -105,6 +105,7 @@ class SharedKeyState:
     def __init__(self, life: float) -> None:
         self._lock = Lock()
         self._committed = self.current = KeyState(life)
+        self.current.is_read = False
         self.updates: list[Update] = []
         self._home: Hashable = None  # of the backend written last: another may have taken its place
         self._written: tuple[str | None, Record | None] = None, None  # as text and as it was decoded
@@ -177,6 +178,7 @@ class SharedKeyState:
             draft.load(record, now, moment)
         else:
             draft.begin(now, moment)
+        draft.is_read = True
         for update in updates:
             update(draft)
         if asked:

@@ -30,7 +30,8 @@ class Receipt(ToDict):
     """
     left: Mapping[str, int] = Factory(dict)
     """Requests left in the running window of the plan, by period, when the query ended. What other programs
-    have used is known as of this client's last request; `client.quota()` reads it anew.
+    have used is known as of this process's last request; `client.quota()` reads it anew. Empty: nothing has
+    been read of that yet, as where all of a program's answers were cached.
     """
     failure: str = ""
     """Text of the error in place of which a cached answer stands (`stale_if_error`); empty if none does."""

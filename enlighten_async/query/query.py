@@ -89,7 +89,7 @@ class Progress:
     sent: int
     """Requests that left so far."""
     left: Mapping[str, int]
-    """Requests left in the running windows of the plan, by period."""
+    """Requests left in the running windows of the plan, by period; as in `Receipt`."""
     waiting: str | None
     """Why the limiter holds requests back: "minute", "month", "in_flight", "throttled", "doubt",
     "priority", "turn", "pace", "state" or "outage"; `None` if it does not.
@@ -224,7 +224,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             retried=costs.retried,
             from_cache=costs.from_cache,
             waited=dict(costs.waited),
-            left=self._session.limiter.left(),
+            left=self._session.limiter.known_left(),
             failure=costs.failure,
         )
 
@@ -238,7 +238,7 @@ class Query(Coroutine[Any, Any, T_co], Generic[I_co, T_co]):
             done=sum(segment.request is None for segment in segments or ()),
             total=None if segments is None else len(segments),
             sent=self._costs.sent,
-            left=self._session.limiter.left(),
+            left=self._session.limiter.known_left(),
             waiting=None if waiting is None else waiting.reason,
             until=until,
         )

@@ -38,6 +38,20 @@ def elsewhere(world: World, path: Path, *, apart: float = 77.0, **options: Any) 
     return world.client(state=path, clock=ProcessClock(world.clock, 1.5, apart), **options)
 
 
+async def test_what_is_left_is_told_once_the_counts_are_read(path: Path) -> None:
+    """Not by an answer from the cache in a process that has read nothing of what others have used."""
+    world, plan = World(), Plan(minute=10, month=1000)
+    async with world.client(state=path, plan=plan) as client:
+        first = await client.summary(world.system)
+    assert first.receipt.left["month"] == 1000 - first.receipt.sent
+    async with elsewhere(world, path, plan=plan) as other:
+        query = other.with_options(max_age=3600).summary(world.system)
+        assert (await query).receipt.sent == 0
+        assert (query.receipt.left, query.progress.left) == ({}, {})
+        await other.quota()
+        assert query.receipt.left["month"] == query.progress.left["month"] == first.receipt.left["month"]
+
+
 async def test_a_month_that_is_used_up_ends_what_comes_after(path: Path) -> None:
     """An error with `retry_at`, before anything is sent, in any process; the next month begins by itself."""
     world = World()
