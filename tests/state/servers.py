@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -142,20 +143,18 @@ class PostgresServer:
         self._as = (
             () if os.getuid() else ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
         )
+        if self._as:  # each run of pytest closes the folders of all runs to other users
+            folder = Path(tempfile.mkdtemp(prefix="enlighten-postgres-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            shutil.chown(folder, "postgres", "postgres")
         self._data = folder / "data"
         self._data.mkdir(mode=0o700)
         self._port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
         if self._as:
             shutil.chown(self._data, "postgres", "postgres")
-        self._open_folders()
         self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "-D", str(self._data))
         self.start()
-
-    def _open_folders(self) -> None:
-        """Let the server's user in: each run of pytest closes its folders to all but their owner."""
-        for parent in self._data.relative_to(tempfile.gettempdir()).parents[:-1] if self._as else ():
-            (tempfile.gettempdir() / parent).chmod(0o755)
 
     def _run(self, program: str, *options: str) -> None:
         command = [*self._as, str(self._bin / program), *options]
@@ -163,7 +162,6 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it."""
-        self._open_folders()
         options = ["-D", str(self._data), "-p", str(self._port), "-h", "127.0.0.1", "-k", ""]
         command = [*self._as, str(self._bin / "postgres"), *options]
         deadline = time.monotonic() + START_TIMEOUT_S
