@@ -27,7 +27,7 @@ from enlighten_async.fleet.backfill import Backfill, Backlog, History, WindowAsk
 from enlighten_async.fleet.change import Change, change_of, cursor_of_history, held_until, is_absent, noted
 from enlighten_async.fleet.notes import Pause, moments
 from enlighten_async.fleet.plan import FleetSystem, budget_of, lists_of
-from enlighten_async.fleet.roster import Ask, Member, Roster, final_until
+from enlighten_async.fleet.roster import Ask, Member, Roster, final_by_cache
 from enlighten_async.fleet.schedule import HOUR, REPORT_S, Budget, Daylight
 from enlighten_async.fleet.sinks import Sink
 from enlighten_async.fleet.status import FleetStatus, fleet_status
@@ -397,7 +397,7 @@ class Follower:
             return
         paid = any(each.fetched >= ask.at for each in spans)  # by a process that was killed
         view = account.client.with_options(max_age=ask.max_age(self.now(), paid=paid))
-        start, end = self.roster.window(ask, self.now(), self._final_until(ask, cached))
+        start, end = self.roster.window(ask, self.now(), self._final_by_cache(ask, cached))
         query: Query[Any, Any] = getattr(view, self._series)(member.system_id, start_at=start, end_at=end)
         before, written = member.until, self.roster.written(ask)
         changes = await query.changes(
@@ -435,11 +435,11 @@ class Follower:
         asked = max((each.fetched for each in spans), default=-inf)
         return asked >= ask.at and not unwritten_spans(spans, until, self.roster.in_doubt(ask))
 
-    def _final_until(self, ask: Ask, cached: Sequence[CachedSpan]) -> float:
+    def _final_by_cache(self, ask: Ask, cached: Sequence[CachedSpan]) -> float:
         """Return up to when rows of a system cannot have changed since processes before this one asked."""
         until = self.roster.members[ask.member].until or 0.0
         unwritten = unwritten_spans(cached, until, self.roster.in_doubt(ask))
-        return final_until(until, [each for each in cached if each not in unwritten])
+        return final_by_cache(until, [each for each in cached if each not in unwritten])
 
     def _note_history(self, number: int, answer: Any, history: History) -> None:
         """Have the cursor of a history kept with the rows that came before it."""

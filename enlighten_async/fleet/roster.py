@@ -72,7 +72,7 @@ MOST_WEEKS: Final = 4
 """Weeks for which a system without a device is left alone at the most: one at first, then twice as long."""
 
 
-def final_until(until: float, written: Iterable[CachedSpan]) -> float:
+def final_by_cache(until: float, written: Iterable[CachedSpan]) -> float:
     """Return up to when the rows of a system cannot have changed since they were answered, epoch seconds.
 
     Args:
@@ -213,7 +213,7 @@ class Ask(NamedTuple):
     """When the day's last poll is due, epoch seconds; one that is made later, after a pause, completes it."""
 
     def max_age(self, now: float, *, paid: bool) -> float:
-        """Return the seconds for which cached parts serve it: 0: it asks for all anew.
+        """Return the seconds for which a cached answer will do; 0 for the day's last poll, which asks anew.
 
         Args:
             now: epoch seconds.
@@ -558,7 +558,7 @@ class Roster:
         Args:
             ask: the poll.
             now: the time, epoch seconds.
-            final: up to when rows cannot change any more by what is cached, epoch seconds; see `final_until`.
+            final: up to when its rows cannot change any more, epoch seconds; see `final_by_cache`.
         """
         member = self.members[ask.member]
         until, start = member.until, now - LONGEST_S

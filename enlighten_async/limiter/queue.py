@@ -205,8 +205,9 @@ def _turn_of_first(line: OrderedDict[Waiter, None]) -> int:
 class Senders(dict[int, LiveSender]):
     """The limiters that live (monotonic times), of all processes, by number.
 
-    Of all methods, `asked` is the question of a limiter, `now` the monotonic time, and `ahead` the seconds by
-    which the server's clock is ahead of that; `None`: the server's time is not known.
+    Of all methods, `asked` is the question of a limiter, `wait` the answer to it, `now` the monotonic time,
+    `ahead` the seconds by which the server's clock is ahead of that (`None`: the server's time is not known),
+    and `life` those after which no response to a request can come any more.
     """
 
     def places(self, asked: Take, in_flight: Iterable[int], now: float) -> int:
@@ -242,14 +243,7 @@ class Senders(dict[int, LiveSender]):
         return sum(max(0, mine - each.taken(minute)) for each in wanting)
 
     def admit(self, asked: Take, now: float, ahead: float | None, life: float) -> None:
-        """Note that a limiter lives, has put a request in flight, and may want more.
-
-        Args:
-            asked: the question.
-            now: monotonic time.
-            ahead: as told above.
-            life: seconds after which no response to a request can come any more.
-        """
+        """Note that a limiter lives, has put a request in flight, and may want more."""
         if not asked.sender.most:
             return
         live = self._known(asked, now)
@@ -261,15 +255,7 @@ class Senders(dict[int, LiveSender]):
         )
 
     def keep_waiting(self, asked: Take, wait: Wait, now: float, ahead: float | None, life: float) -> None:
-        """Note that a limiter lives, asks again when its wait ends at the latest, and what it waits for.
-
-        Args:
-            asked: the question.
-            wait: its answer.
-            now: monotonic time.
-            ahead: as told above.
-            life: seconds after which no response to a request can come any more.
-        """
+        """Note that a limiter lives, asks again when its wait ends at the latest, and what it waits for."""
         if not asked.sender.most:
             return
         live, rank = self._known(asked, now), asked.rank

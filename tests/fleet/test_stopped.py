@@ -12,7 +12,7 @@ import pytest
 from enlighten_async.cache import CachedSpan
 from enlighten_async.emulator import Drift
 from enlighten_async.fleet import Fleet
-from enlighten_async.fleet.roster import FINAL_S, LATE_S, OVERLAP_S, Ask, Member, Roster, final_until
+from enlighten_async.fleet.roster import FINAL_S, LATE_S, OVERLAP_S, Ask, Member, Roster, final_by_cache
 from enlighten_async.fleet.schedule import LONGEST_S
 from enlighten_async.windows import DAY, Window
 from tests.fleet.test_follow import START, Kept, wrong_rows
@@ -46,7 +46,7 @@ def cached(*spans: tuple[float, float, float]) -> list[CachedSpan]:
 )
 def test_what_is_final(spans: list[tuple[float, float, float]], days: float) -> None:
     """By answers that came when it could not change any more."""
-    assert final_until(UNTIL, cached(*spans)) == pytest.approx(UNTIL + days * DAY)
+    assert final_by_cache(UNTIL, cached(*spans)) == pytest.approx(UNTIL + days * DAY)
 
 
 @pytest.mark.parametrize(
